@@ -1,0 +1,1 @@
+"""How a service runs: connection, topology, consume pipeline, retries, inbox, reporter, logs, health."""

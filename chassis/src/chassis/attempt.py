@@ -1,0 +1,29 @@
+"""What a handler may know about the attempt it runs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of a handler for one subtask. Carries no broker types, so handlers need no broker to be tested."""
+
+    task_id: str
+    service: str
+    kind: str
+    correlation_id: str
+    #: Counted from 1, by us; a redelivery of the same message has the same number.
+    attempt: int
+    max_attempts: int
+    #: How often an operator has redriven this subtask; 0 for the first life.
+    redrive_no: int
+    #: No attempt starts after this; None: no limit.
+    deadline: datetime | None
+
+    @property
+    def effect_key(self) -> str:
+        """The key under which the outside world may recognise a repeat of this subtask's effect.
+
+        The same for all attempts and redrives: however often it runs, it is meant to happen once.
+        """
+        return f"{self.task_id}.{self.service}"

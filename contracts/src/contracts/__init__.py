@@ -1,0 +1,1 @@
+"""What crosses the wire: events, envelope, lifecycle, catalog and names."""

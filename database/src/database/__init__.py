@@ -1,0 +1,1 @@
+"""How a process keeps records: engines for SQLite and PostgreSQL, and the group commit."""

@@ -1,0 +1,1 @@
+"""The local stack in one command: private broker, mailbox, crm, supervisor, demo."""

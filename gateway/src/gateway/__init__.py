@@ -1,0 +1,1 @@
+"""The HTTP API: accepts tasks and answers where they are."""

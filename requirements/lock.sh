@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Renews every pin: one file for development, one for each deployable. The deployables are compiled under the
+# development file as a constraint, so the versions that were tested are the versions that ship.
+# Extra arguments go to uv, for example: requirements/lock.sh --upgrade
+set -euo pipefail
+cd "$(dirname "$0")/.."
+uv=${UV:-.venv/bin/uv}
+
+members=(contracts database chassis ledger gateway services/* devstack)
+deployables=(gateway services/*)
+own=() # our own members are installed from this tree, never from a registry
+for member in "${members[@]}"; do
+  own+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$member/pyproject.toml" | head -n 1)")
+done
+compile() {
+  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-annotate --custom-compile-command "make lock" "${own[@]}" "$@"
+}
+
+echo "uv" | compile - --output-file requirements/uv.txt "$@"
+compile "${members[@]/%//pyproject.toml}" --group pyproject.toml:dev --output-file requirements/dev.txt "$@"
+for deployable in "${deployables[@]}"; do
+  compile "$deployable/pyproject.toml" --constraint requirements/dev.txt \
+    --output-file "requirements/$(basename "$deployable").txt"
+done

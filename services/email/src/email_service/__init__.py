@@ -1,0 +1,1 @@
+"""Sends mails: renders templates and talks SMTP."""

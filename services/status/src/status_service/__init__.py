@@ -1,0 +1,1 @@
+"""Applies lifecycle events to the ledger, sweeps the outbox, raises ops alerts."""

@@ -1,0 +1,1 @@
+"""Writes records to configured external systems over HTTP."""
