@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One run of a handler for one subtask. Carries no broker types, so handlers need no broker to be tested."""
+    """One run of a handler for one subtask; no broker types, so handlers are tested without a broker."""
 
     task_id: str
     service: str

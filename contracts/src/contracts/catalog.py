@@ -1,0 +1,46 @@
+"""Which services do the work of which kind. To add a kind: its event in `events`, one line here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from contracts.events import (
+    EmailRequested,
+    ImageUploaded,
+    PasswordResetRequested,
+    SyncRequested,
+    TaskEvent,
+    UserCreated,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of task: the event it is made from, and the services that each do one subtask of it."""
+
+    event: type[TaskEvent]
+    services: tuple[str, ...]
+
+
+CATALOG: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        kind.event.KIND: kind
+        for kind in (
+            Kind(EmailRequested, ("email",)),
+            Kind(PasswordResetRequested, ("email",)),
+            Kind(ImageUploaded, ("images",)),
+            Kind(UserCreated, ("email", "sync")),
+            Kind(SyncRequested, ("sync",)),
+        )
+    }
+)
+#: The services that do subtasks.
+WORK_SERVICES: Final = tuple(sorted({name for kind in CATALOG.values() for name in kind.services}))
+#: The service that applies lifecycle events to the ledger.
+STATUS_SERVICE: Final = "status"
+
+
+def kinds_of(service: str) -> tuple[str, ...]:
+    """The kinds that `service` consumes, in order of their names."""
+    return tuple(sorted(name for name, kind in CATALOG.items() if service in kind.services))

@@ -1,0 +1,119 @@
+"""The envelope of a task event: CloudEvents attributes in binary mode and our own headers.
+
+Source: CloudEvents 1.0.2 and its AMQP binding, attributes prefixed `cloudEvents_`; W3C Trace Context.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Self
+
+from contracts import names
+
+_ID = names.CLOUD_EVENTS_PREFIX + "id"
+_TYPE = names.CLOUD_EVENTS_PREFIX + "type"
+_SOURCE = names.CLOUD_EVENTS_PREFIX + "source"
+_TIME = names.CLOUD_EVENTS_PREFIX + "time"
+_SPECVERSION = names.CLOUD_EVENTS_PREFIX + "specversion"
+_DATASCHEMA = names.CLOUD_EVENTS_PREFIX + "dataschema"
+
+
+class EnvelopeError(ValueError):
+    """The headers do not tell what the message is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a service must know about a message before it reads the body."""
+
+    #: CloudEvents id: the same for all copies and attempts of one event.
+    id: str
+    kind: str
+    source: str
+    time: datetime
+    dataschema: str
+    task_id: str
+    #: Counted from 1, by us.
+    attempt: int = 1
+    #: Set by the service with the first retry, so that a change of policy does not reach back; None before.
+    max_attempts: int | None = None
+    redrive_no: int = 0
+    #: No attempt starts after this.
+    deadline: datetime | None = None
+    traceparent: str | None = None
+
+    def next_attempt(self, max_attempts: int) -> Self:
+        """The envelope of the attempt after this one."""
+        return replace(self, attempt=self.attempt + 1, max_attempts=max_attempts)
+
+    def to_headers(self) -> dict[str, Any]:
+        """The AMQP headers; only our own, so no header of the broker survives a republish."""
+        headers: dict[str, Any] = {
+            _ID: self.id,
+            _TYPE: self.kind,
+            _SOURCE: self.source,
+            _TIME: self.time.isoformat(),
+            _SPECVERSION: "1.0",
+            _DATASCHEMA: self.dataschema,
+            names.HEADER_TASK_ID: self.task_id,
+            names.HEADER_ATTEMPT: self.attempt,
+            names.HEADER_REDRIVE_NO: self.redrive_no,
+        }
+        if self.max_attempts is not None:
+            headers[names.HEADER_MAX_ATTEMPTS] = self.max_attempts
+        if self.deadline is not None:
+            headers[names.HEADER_DEADLINE] = self.deadline.isoformat()
+        if self.traceparent is not None:
+            headers[names.HEADER_TRACEPARENT] = self.traceparent
+        return headers
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, Any]) -> Self:
+        """Reads the envelope.
+
+        Raises:
+            EnvelopeError: a header is missing or is not what it should be.
+        """
+        max_attempts = headers.get(names.HEADER_MAX_ATTEMPTS)
+        deadline = headers.get(names.HEADER_DEADLINE)
+        traceparent = headers.get(names.HEADER_TRACEPARENT)
+        return cls(
+            id=_text(headers, _ID),
+            kind=_text(headers, _TYPE),
+            source=_text(headers, _SOURCE),
+            time=_instant(headers, _TIME),
+            dataschema=_text(headers, _DATASCHEMA),
+            task_id=_text(headers, names.HEADER_TASK_ID),
+            attempt=_count(headers, names.HEADER_ATTEMPT, at_least=1),
+            max_attempts=None
+            if max_attempts is None
+            else _count(headers, names.HEADER_MAX_ATTEMPTS, at_least=1),
+            redrive_no=_count(headers, names.HEADER_REDRIVE_NO, at_least=0),
+            deadline=None if deadline is None else _instant(headers, names.HEADER_DEADLINE),
+            traceparent=None if traceparent is None else _text(headers, names.HEADER_TRACEPARENT),
+        )
+
+
+def _text(headers: Mapping[str, Any], name: str) -> str:
+    value = headers.get(name)
+    if not isinstance(value, str) or not value:
+        raise EnvelopeError(f"header {name} is missing or no text")
+    return value
+
+
+def _count(headers: Mapping[str, Any], name: str, *, at_least: int) -> int:
+    value = headers.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise EnvelopeError(f"header {name} is missing or no number of {at_least} or more")
+    return value
+
+
+def _instant(headers: Mapping[str, Any], name: str) -> datetime:
+    text = _text(headers, name)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise EnvelopeError(f"header {name} is no ISO 8601 time") from None
+    if instant.tzinfo is None:
+        raise EnvelopeError(f"header {name} has no time zone")
+    return instant

@@ -1,0 +1,125 @@
+"""The task events: past-tense facts that carry the work to the services.
+
+An event is immutable, refuses unknown fields, and holds its own limits. `KIND` is its CloudEvents type and
+the routing key; `VERSION` rises with every change that an older reader could not take.
+"""
+
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.fields import (
+    Body,
+    Category,
+    Link,
+    MailAddress,
+    PersonName,
+    RecordId,
+    ResourceName,
+    Sha256,
+    Subject,
+    TargetName,
+)
+from contracts.images import PRESET_NAMES, PresetName
+from contracts.templates import TEMPLATE_PARAMS, TemplateName
+
+#: Fields that callers add to a record; more than this is a document, not a record.
+MAX_RECORD_FIELDS = 200
+#: Marks a field that must not outlive its use: the ledger forgets the payload when the task is completed.
+SENSITIVE: dict[str, Any] = {"sensitive": True}
+
+
+class TaskEvent(BaseModel):
+    """The base of all task events."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    KIND: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def dataschema(cls) -> str:
+        """The CloudEvents `dataschema`: names the contract and version that this event follows."""
+        return f"urn:waybill:{cls.KIND}:v{cls.VERSION}"
+
+    @classmethod
+    def is_sensitive(cls) -> bool:
+        """Whether any field is marked `SENSITIVE`."""
+        return any(
+            isinstance(extra := field.json_schema_extra, dict) and extra.get("sensitive") is True
+            for field in cls.model_fields.values()
+        )
+
+
+class EmailRequested(TaskEvent):
+    """A mail to one address: either with its own words, or from a template."""
+
+    KIND = "email.requested"
+
+    to: MailAddress
+    subject: Subject | None = None
+    text: Body | None = None
+    html: Body | None = None
+    category: Category | None = None
+    template: TemplateName | None = None
+    params: dict[str, Any] = Field(default_factory=dict, max_length=50)
+
+    @model_validator(mode="after")
+    def _words_or_template(self) -> Self:
+        own_words = self.subject is not None or self.text is not None or self.html is not None
+        if self.template is None:
+            if self.params:
+                raise ValueError("params belong to a template: name one, or leave them out")
+            if self.subject is None or (self.text is None and self.html is None):
+                raise ValueError("give subject and text or html, or a template with its params")
+        else:
+            if own_words:
+                raise ValueError("a template brings its own subject, text and html: leave them out")
+            TEMPLATE_PARAMS[self.template].model_validate(self.params)
+        return self
+
+
+class PasswordResetRequested(TaskEvent):
+    """A reset link to be mailed; the link holds the token, of which we keep only the hash."""
+
+    KIND = "password_reset.requested"
+
+    email: MailAddress
+    link: Annotated[Link, Field(json_schema_extra=SENSITIVE)]
+    expires_at: AwareDatetime
+
+
+class ImageUploaded(TaskEvent):
+    """An image in the object store, checked at upload, whose variants are wanted."""
+
+    KIND = "image.uploaded"
+
+    source_key: Annotated[str, Field(min_length=1, max_length=255)]
+    sha256: Sha256
+    content_type: Annotated[str, Field(max_length=100)]
+    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0)]
+    size_bytes: Annotated[int, Field(gt=0)]
+    variants: Annotated[tuple[PresetName, ...], Field(min_length=1, max_length=len(PRESET_NAMES))]
+
+
+class UserCreated(TaskEvent):
+    """A new user of the application: gets a welcome mail, and a record in the configured target."""
+
+    KIND = "user.created"
+
+    user_id: RecordId
+    email: MailAddress
+    name: PersonName
+    attributes: dict[str, Any] = Field(default_factory=dict, max_length=MAX_RECORD_FIELDS)
+
+
+class SyncRequested(TaskEvent):
+    """A record that is to be written to a configured external system."""
+
+    KIND = "sync.requested"
+
+    target: TargetName
+    resource: ResourceName
+    id: RecordId
+    data: Annotated[dict[str, Any], Field(max_length=MAX_RECORD_FIELDS)]

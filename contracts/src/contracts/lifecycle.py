@@ -1,0 +1,100 @@
+"""Lifecycle events: what a service tells about a subtask, many in one message.
+
+They travel as a CloudEvents JSON batch. An event's id is made from what it is about, so the same fact told
+twice has the same id, and applying it twice changes nothing.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from contracts.names import source_of
+
+#: Error texts are for people; a longer one is a log file.
+MAX_ERROR_MESSAGE_LENGTH = 2000
+
+
+class LifecycleType(StrEnum):
+    """What happened to the subtask; also the routing key on the events exchange."""
+
+    STARTED = "task.started"
+    RETRYING = "task.retrying"
+    COMPLETED = "task.completed"
+    DEAD = "task.dead"
+    CANCELLED = "task.cancelled"
+
+
+class DeadReason(StrEnum):
+    """Why no further attempt will be made."""
+
+    PERMANENT = "permanent"
+    EXHAUSTED = "exhausted"
+    DEADLINE = "deadline"
+    UNREADABLE = "unreadable"
+
+
+class ErrorInfo(BaseModel):
+    """What went wrong, as shown to callers and operators."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Annotated[str, Field(max_length=200)]
+    message: Annotated[str, Field(max_length=MAX_ERROR_MESSAGE_LENGTH)]
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Describes an exception, cut to the limits."""
+        text = str(error) or type(error).__name__
+        return cls(type=type(error).__name__[:200], message=text[:MAX_ERROR_MESSAGE_LENGTH])
+
+
+class LifecycleData(BaseModel):
+    """The subtask, the attempt, and what came of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task_id: str
+    service: str
+    kind: str
+    redrive_no: Annotated[int, Field(ge=0)]
+    attempt: Annotated[int, Field(ge=1)]
+    max_attempts: Annotated[int, Field(ge=1)]
+    #: Seconds that the handler ran; absent where none ran.
+    seconds: float | None = None
+    result: dict[str, Any] | None = None
+    error: ErrorInfo | None = None
+    reason: DeadReason | None = None
+    next_attempt_at: AwareDatetime | None = None
+
+
+class LifecycleEvent(BaseModel):
+    """One CloudEvent about one attempt of one subtask."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: LifecycleType
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: LifecycleData
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Self:
+        if self.type is LifecycleType.RETRYING and (not self.data.error or not self.data.next_attempt_at):
+            raise ValueError("task.retrying tells its error and when the next attempt is due")
+        if self.type is LifecycleType.DEAD and (not self.data.error or not self.data.reason):
+            raise ValueError("task.dead tells its error and reason")
+        return self
+
+
+def lifecycle_event(type_: LifecycleType, time: datetime, data: LifecycleData) -> LifecycleEvent:
+    """Makes the event for `data`, with an id that is the same however often the fact is told."""
+    about = f"{data.task_id}/{data.service}/{data.redrive_no}/{data.attempt}/{type_.value}"
+    return LifecycleEvent(id=about, source=source_of(data.service), type=type_, time=time, data=data)
+
+
+LIFECYCLE_BATCH = TypeAdapter(list[LifecycleEvent])

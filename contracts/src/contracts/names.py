@@ -1,0 +1,59 @@
+"""The names that gateway and services meet under: exchanges, queues, headers, content types."""
+
+from typing import Final
+
+EXCHANGE_TASKS: Final = "tasks"
+EXCHANGE_EVENTS: Final = "events"
+EXCHANGE_DEAD_LETTERS: Final = "dlx"
+EXCHANGE_CONTROL: Final = "control"
+#: Where a message arrives when all its delays are over.
+EXCHANGE_DELAY_OUT: Final = "delay.out"
+#: The broker's default exchange: routes by queue name.
+EXCHANGE_DEFAULT: Final = ""
+#: Takes what no binding wanted, so that nothing is dropped unseen.
+QUEUE_UNROUTED: Final = "unrouted"
+
+HEADER_TASK_ID: Final = "x-task-id"
+HEADER_ATTEMPT: Final = "x-attempt"
+HEADER_MAX_ATTEMPTS: Final = "x-max-attempts"
+HEADER_REDRIVE_NO: Final = "x-redrive-no"
+HEADER_DEADLINE: Final = "x-deadline"
+HEADER_TRACEPARENT: Final = "traceparent"
+#: On dead letters: why no further attempt will be made.
+HEADER_DEAD_REASON: Final = "x-dead-reason"
+HEADER_ERROR_TYPE: Final = "x-error-type"
+HEADER_ERROR_MESSAGE: Final = "x-error-message"
+HEADER_DIED_AT: Final = "x-died-at"
+HEADER_DIED_IN: Final = "x-died-in"
+
+#: Prefix of the CloudEvents attributes in binary mode (CloudEvents AMQP binding 1.0.2, section 3.1.3.1).
+CLOUD_EVENTS_PREFIX: Final = "cloudEvents_"
+
+CONTENT_TYPE_EVENT: Final = "application/json"
+#: CloudEvents JSON format 1.0.2, section 4: an array of structured events in one message.
+CONTENT_TYPE_LIFECYCLE_BATCH: Final = "application/cloudevents-batch+json"
+
+
+def work_queue(service: str) -> str:
+    """The queue that `service` takes its messages from."""
+    return f"{service}.work"
+
+
+def dead_letter_queue(service: str) -> str:
+    """The queue where dead letters of `service` wait; also their routing key on the dead-letter exchange."""
+    return f"{service}.dlq"
+
+
+def control_queue(service: str) -> str:
+    """The queue that brings `service` the cancellations."""
+    return f"{service}.control"
+
+
+def delay_exchange(level: int) -> str:
+    """The exchange, and the queue of the same name, that holds messages for 2**level seconds."""
+    return f"delay.{level:02d}"
+
+
+def source_of(service: str) -> str:
+    """The CloudEvents `source` of what `service` publishes."""
+    return f"/waybill/{service}"

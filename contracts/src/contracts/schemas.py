@@ -1,0 +1,35 @@
+"""The golden JSON Schemas of everything that crosses the wire; `make schemas` writes them."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from contracts.catalog import CATALOG
+from contracts.lifecycle import LifecycleEvent
+
+#: Where the golden files are kept, beside the source, so that a change shows in review.
+GOLDEN_FOLDER = Path(__file__).resolve().parents[2] / "schemas"
+
+
+def current_schemas() -> Mapping[str, str]:
+    """File name to JSON text of each contract as the models state it now."""
+    models = {f"{kind}.v{entry.event.VERSION}": entry.event for kind, entry in CATALOG.items()}
+    schemas = {name: model.model_json_schema() for name, model in models.items()}
+    schemas["lifecycle.v1"] = LifecycleEvent.model_json_schema()
+    return {
+        f"{name}.json": json.dumps(schema, indent=2, sort_keys=True) + "\n"
+        for name, schema in schemas.items()
+    }
+
+
+def main() -> None:
+    """Writes the golden files."""
+    GOLDEN_FOLDER.mkdir(exist_ok=True)
+    for name, text in current_schemas().items():
+        (GOLDEN_FOLDER / name).write_text(text)
+    sys.stdout.write(f"wrote {len(current_schemas())} schemas to {GOLDEN_FOLDER}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+import pytest
+from pydantic import ValidationError
+
+from contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
+from contracts.events import EmailRequested, ImageUploaded, PasswordResetRequested, SyncRequested, UserCreated
+
+MAIL = {"to": "ann@example.com", "subject": "Hello", "text": "Hi."}
+
+
+def test_mail_with_own_words() -> None:
+    assert EmailRequested.model_validate(MAIL).to == "ann@example.com"
+
+
+def test_international_domain_is_stored_in_ascii() -> None:
+    assert (
+        EmailRequested.model_validate(MAIL | {"to": "ann@bücher.example"}).to == "ann@xn--bcher-kva.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"to": "nobody"}, "not a mail address"),
+        ({"to": "a@b.example\r\nBcc: c@d.example"}, "not a mail address"),
+        ({"to": f"{'a' * 250}@example.com"}, "at most 254"),
+        ({"subject": "two\nlines"}, "pattern"),
+        ({"subject": "x" * 256}, "at most 255"),
+        ({"text": "x" * (256 * 1024 + 1)}, "at most 262144"),
+        ({"text": None}, "subject and text or html"),
+        ({"params": {"name": "Ann"}}, "params belong to a template"),
+        ({"template": "welcome", "params": {"name": "Ann"}}, "brings its own subject"),
+        ({"cc": "x@example.com"}, "Extra inputs"),
+    ],
+)
+def test_refused_mails(change: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        EmailRequested.model_validate(MAIL | change)
+
+
+def test_template_params_are_checked_against_the_template() -> None:
+    EmailRequested.model_validate({"to": "a@b.example", "template": "welcome", "params": {"name": "Ann"}})
+    with pytest.raises(ValidationError, match="name"):
+        EmailRequested.model_validate({"to": "a@b.example", "template": "welcome", "params": {}})
+    with pytest.raises(ValidationError, match="welcome"):
+        EmailRequested.model_validate({"to": "a@b.example", "template": "none such"})
+
+
+@pytest.mark.parametrize("record_id", ["", ".", "..", "../admin", "a/b", "a?b", "a#b", "-", "x" * 129, "a\n"])
+def test_record_ids_that_could_leave_their_path_segment_are_refused(record_id: str) -> None:
+    with pytest.raises(ValidationError):
+        SyncRequested(target="crm", resource="users", id=record_id, data={})
+
+
+def test_only_the_reset_link_is_sensitive() -> None:
+    sensitive = {kind for kind, entry in CATALOG.items() if entry.event.is_sensitive()}
+    assert sensitive == {PasswordResetRequested.KIND}
+
+
+def test_catalog_names_each_consumer() -> None:
+    assert CATALOG[UserCreated.KIND].services == ("email", "sync")
+    assert kinds_of("images") == (ImageUploaded.KIND,)
+    assert WORK_SERVICES == ("email", "images", "sync")
