@@ -1,0 +1,136 @@
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from chassis.errors import PermanentError
+from email_service.rendering import Renderer
+
+ALERT = {
+    "task_id": "0198-task",
+    "kind": "email.requested",
+    "service": "email",
+    "error_type": "PermanentError",
+    "error_message": "550 no such user\n<script>alert(1)</script>",
+    "attempts": 3,
+    "failed_at": "2026-03-05T15:05:00+01:00",
+    "task_url": "https://waybill.test/v1/tasks/1?a=1&b=2",
+}
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    return Renderer()
+
+
+def test_welcome_greets_by_name_in_all_three_parts(renderer: Renderer) -> None:
+    mail = renderer.render("welcome", {"name": "Ada"})
+
+    assert mail.subject == "Welcome, Ada"
+    assert "Hello Ada," in mail.text
+    assert "Welcome, Ada</h1>" in mail.html
+    assert "<title>Welcome, Ada</title>" in mail.html
+
+
+def test_password_reset_shows_the_link_and_the_expiry_in_utc(renderer: Renderer) -> None:
+    expires_at = datetime(2026, 3, 5, 16, 5, tzinfo=timezone(timedelta(hours=2)))
+
+    mail = renderer.render("password_reset", {"link": "https://app.test/r?t=a&u=b", "expires_at": expires_at})
+
+    assert "https://app.test/r?t=a&u=b\n" in mail.text
+    assert 'href="https://app.test/r?t=a&amp;u=b"' in mail.html
+    assert "5 March 2026, 14:05 UTC" in mail.text
+    assert "5 March 2026, 14:05 UTC" in mail.html
+    assert "app.test" not in mail.subject
+
+
+def test_ops_alert_takes_its_time_as_text_and_keeps_the_error_harmless(renderer: Renderer) -> None:
+    mail = renderer.render("ops_alert", ALERT)
+
+    assert mail.subject == "[ops] email: email.requested failed (PermanentError)"
+    assert "5 March 2026, 14:05 UTC" in mail.text
+    assert "<script>alert(1)</script>" in mail.text
+    assert "<script>" not in mail.html
+    assert "&lt;script&gt;" in mail.html
+
+
+def test_a_name_is_data_and_never_a_template(renderer: Renderer) -> None:
+    mail = renderer.render("welcome", {"name": "{{ 7 * 7 }}{% raw %}"})
+
+    assert mail.subject == "Welcome, {{ 7 * 7 }}{% raw %}"
+
+
+def test_markup_in_a_name_is_escaped_in_html_only(renderer: Renderer) -> None:
+    mail = renderer.render("welcome", {"name": '<img src=x onerror="x">'})
+
+    assert "<img" not in mail.html
+    assert "&lt;img src=x onerror=&#34;x&#34;&gt;" in mail.html
+    assert '<img src=x onerror="x">' in mail.text
+
+
+def test_a_name_brings_no_lines_of_its_own(renderer: Renderer) -> None:
+    mail = renderer.render("welcome", {"name": "Ada\u2028Your account is blocked"})
+
+    assert mail.subject == "Welcome, Ada Your account is blocked"
+    assert "\u2028" not in mail.text + mail.html
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        pytest.param({"link": "javascript:alert(1)"}, id="script link"),
+        pytest.param({"link": 'https://a.test/" onclick="x'}, id="broken out of the attribute"),
+    ],
+)
+def test_a_link_that_is_none_is_refused_without_being_repeated(
+    renderer: Renderer, faulty: dict[str, str]
+) -> None:
+    params = {"expires_at": datetime.now(UTC), **faulty}
+
+    with pytest.raises(PermanentError, match="link") as refused:
+        renderer.render("password_reset", params)
+
+    assert faulty["link"] not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("missing", sorted(ALERT))
+def test_a_missing_parameter_is_named(renderer: Renderer, missing: str) -> None:
+    params = {name: value for name, value in ALERT.items() if name != missing}
+
+    with pytest.raises(PermanentError, match=rf"ops_alert got wrong parameters: {missing}: "):
+        renderer.render("ops_alert", params)
+
+
+def test_a_time_without_its_offset_is_refused(renderer: Renderer) -> None:
+    params = {"link": "https://a.test/", "expires_at": "2026-03-05T15:05:00"}
+
+    with pytest.raises(PermanentError, match="expires_at"):
+        renderer.render("password_reset", params)
+
+
+def test_an_unknown_template_names_the_known_ones(renderer: Renderer) -> None:
+    with pytest.raises(PermanentError, match="choose one of ops_alert, password_reset, welcome"):
+        renderer.render("../../etc/passwd", {})
+
+
+def test_html_mails_load_nothing_from_elsewhere(renderer: Renderer) -> None:
+    mails = [
+        renderer.render("welcome", {"name": "Ada"}),
+        renderer.render("password_reset", {"link": "https://a.test/", "expires_at": datetime.now(UTC)}),
+        renderer.render("ops_alert", ALERT),
+    ]
+    for mail in mails:
+        assert not re.search(r"<(img|link|script|style|iframe)\b|url\(|\bsrc=", mail.html)
+        assert '<html lang="en"' in mail.html
+
+
+def test_rendering_reads_no_files(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise AssertionError("rendering asked the file system")
+
+    monkeypatch.setattr("os.stat", refuse)
+    monkeypatch.setattr("os.path.getmtime", refuse)
+    monkeypatch.setattr("builtins.open", refuse)
+
+    assert renderer.render("welcome", {"name": "Ada"}).subject == "Welcome, Ada"
