@@ -1,0 +1,120 @@
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from chassis.errors import PermanentError
+from email_service.mail import OutgoingMail, compose, parse_sender
+
+SENDER = parse_sender("Waybill Störung <no-reply@mail.example.com>")
+
+
+def mail(**changes: str | None) -> OutgoingMail:
+    fields: dict[str, Any] = {
+        "to": "ada@example.com",
+        "subject": "Hi",
+        "text": "a",
+        "html": "<p>a</p>",
+        "message_id": "t-1.email",
+    }
+    return OutgoingMail(**{**fields, **changes})
+
+
+def parsed(outgoing: OutgoingMail) -> EmailMessage:
+    message = message_from_bytes(compose(outgoing, SENDER).content, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def test_headers() -> None:
+    subject = "Grüße aus" + " Köln" * 40
+    message = parsed(mail(subject=subject, category="news"))
+
+    assert message["Message-ID"] == "<t-1.email@mail.example.com>"
+    assert message["From"].addresses[0].display_name == "Waybill Störung"
+    assert message["From"].addresses[0].addr_spec == "no-reply@mail.example.com"
+    assert message["To"] == "ada@example.com"
+    assert message["Subject"] == subject
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["X-Category"] == "news"
+    assert message["Date"].datetime is not None
+
+
+def test_both_bodies_become_alternatives_with_the_text_first() -> None:
+    message = parsed(mail(text="Grüße", html="<p>Grüße</p>"))
+
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert [part.get_content().strip() for part in message.iter_parts()] == ["Grüße", "<p>Grüße</p>"]
+
+
+@pytest.mark.parametrize(("changes", "kind"), [({"html": None}, "text/plain"), ({"text": None}, "text/html")])
+def test_one_body_stands_alone(changes: dict[str, None], kind: str) -> None:
+    assert parsed(mail(**changes)).get_content_type() == kind
+
+
+def test_no_body_is_refused() -> None:
+    with pytest.raises(PermanentError, match="neither text nor html"):
+        compose(mail(text=None, html=None), SENDER)
+
+
+def test_the_bytes_suit_every_server() -> None:
+    content = compose(mail(text="ü" * 3000 + "\nx\ry\n.\n"), SENDER).content
+
+    assert content.isascii()
+    assert b"\n" not in content.replace(b"\r\n", b"")
+    assert b"\r" not in content.replace(b"\r\n", b"")
+    assert max(map(len, content.split(b"\r\n"))) <= 998
+
+
+def test_a_long_message_id_is_neither_folded_nor_encoded() -> None:
+    content = compose(mail(message_id="x" * 100 + ".email"), SENDER).content
+
+    assert b"Message-ID: <" + b"x" * 100 + b".email@mail.example.com>\r\n" in content
+
+
+@pytest.mark.parametrize(
+    "separator", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\x00"]
+)
+@pytest.mark.parametrize("field", ["subject", "category"])
+def test_no_header_can_be_injected(field: str, separator: str) -> None:
+    with pytest.raises(PermanentError, match="line"):
+        compose(mail(**{field: f"Hi{separator}Bcc: eve@example.com"}), SENDER)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ada@example.com\r\nRCPT TO:<eve@example.com>",
+        "ada@example.com, eve@example.com",
+        "ada@example.com> SIZE=1",
+        "Ada <ada@example.com>",
+        '"a b"@example.com',
+        "ada@[127.0.0.1]",
+        "ada@exa mple.com",
+        "ada@bücher.example",
+        "ädä@example.com",
+        "ada",
+        "@example.com",
+        "ada@",
+        "a" * 250 + "@example.com",
+    ],
+)
+def test_an_address_that_is_not_one_plain_address_is_refused(address: str) -> None:
+    with pytest.raises(PermanentError, match="cannot mail to"):
+        compose(mail(to=address), SENDER)
+
+
+@pytest.mark.parametrize("message_id", ["", "a b", "a>\r\nBcc: x", "a@b", ".a"])
+def test_a_message_id_that_would_break_its_header_is_refused(message_id: str) -> None:
+    with pytest.raises(PermanentError, match="Message-ID"):
+        compose(mail(message_id=message_id), SENDER)
+
+
+@pytest.mark.parametrize(
+    "sender", ["", "Waybill", "a@b.test\r\nBcc: c@d.test", "Way\nbill <>", "a@bücher.test"]
+)
+def test_a_malformed_sender_is_refused_at_once(sender: str) -> None:
+    with pytest.raises(ValueError, match="sender"):
+        parse_sender(sender)
