@@ -1,0 +1,176 @@
+"""Sends mails over SMTP."""
+
+import base64
+import ssl
+from dataclasses import dataclass
+from typing import Literal
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+
+from email_service.faults import bounded_words, connection_failure, content_failure, envelope_failure
+from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
+from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
+
+#: RFC 5321, 3.8: "service not available, closing": how a server ends a connection idle for too long.
+_CLOSING = 421
+
+
+@dataclass(frozen=True, slots=True)
+class SentMail:
+    """A mail that the server has taken over.
+
+    Attributes:
+        message_id: the full `Message-ID`, with brackets.
+        server_response: what the server said to it, mostly its queue id; one line, at most 300 characters.
+    """
+
+    message_id: str
+    server_response: str
+
+
+class _StaleConnectionError(Exception):
+    """A reused connection was found closed by the server before any content was sent."""
+
+
+class Mailer:
+    """Sends mails through one SMTP server over a few kept connections.
+
+    Args:
+        host: the server's name; with TLS also the name that its certificate must bear.
+        port: the server's port.
+        username: for AUTH; None: no login.
+        password: for AUTH; appears in no error and no log.
+        tls: `none`; `starttls`: refuse a server that cannot; `tls`: from the first byte (port 465).
+        sender: `no-reply@example.com` or `Example <no-reply@example.com>`; its domain is also the one of
+            EHLO and of the Message-IDs.
+        connections: how many mails may be on the wire at once; further ones wait for their turn.
+        timeout_seconds: the longest wait for the connection, and for each answer of the server.
+        tls_context: trust other than the system's, for a private certificate authority.
+
+    Raises:
+        ValueError: the arguments do not fit together.
+    """
+
+    def __init__(  # noqa: PLR0913 - a mail account has this many sides
+        self,
+        host: str,
+        port: int,
+        *,
+        username: str | None,
+        password: str | None,
+        tls: Literal["none", "starttls", "tls"],
+        sender: str,
+        connections: int = 4,
+        timeout_seconds: float = 20,
+        tls_context: ssl.SSLContext | None = None,
+    ) -> None:
+        if (username is None) != (password is None):
+            raise ValueError("give the mail server's username and password together, or neither")
+        self._host = host
+        self._port = port
+        self._username = username
+        self._password = password
+        self._secrets = _login_secrets(username, password)
+        self._tls = tls
+        self._sender = parse_sender(sender)
+        self._timeout_seconds = timeout_seconds
+        # Made once: reading the system's certificates takes tens of milliseconds.
+        self._tls_context = None if tls == "none" else tls_context or ssl.create_default_context()
+        self._server = f"{host}:{port}"
+        self._pool = ConnectionPool(connections, self._connect)
+
+    async def send(self, mail: OutgoingMail) -> SentMail:
+        """Hand a mail over to the server.
+
+        Returns:
+            Its Message-ID and the server's words, once the server has taken responsibility for it.
+
+        Raises:
+            PermanentError: the mail is malformed, or the server refused it with 5xx.
+            TransientError: 4xx, a time-out, no connection, a lost connection.
+            DeliveryUnknownError: (a TransientError) the connection failed after the content had begun.
+        """
+        composed = compose(mail, self._sender)
+        try:
+            return await self._deliver(composed, fresh=False)
+        except _StaleConnectionError:
+            return await self._deliver(composed, fresh=True)
+
+    async def close(self) -> None:
+        """Close the connections; a mail that is on the wire is finished first, by whoever sends it."""
+        await self._pool.close()
+
+    async def _connect(self) -> SMTP:
+        smtp = SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._username,
+            password=self._password,
+            # Else aiosmtplib looks the machine's name up in the DNS, for every connection.
+            local_hostname=self._sender.domain,
+            timeout=self._timeout_seconds,
+            use_tls=self._tls == "tls",
+            start_tls=self._tls == "starttls",
+            tls_context=self._tls_context,
+        )
+        try:
+            await smtp.connect()
+            if smtp.is_ehlo_or_helo_needed:
+                # Here, not with the first mail: a refused greeting must not count as that mail's refusal.
+                await smtp.ehlo()
+        except (SMTPException, OSError) as error:
+            smtp.close()
+            raise connection_failure(error, self._server, *self._secrets) from error
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    async def _deliver(self, mail: ComposedMail, *, fresh: bool) -> SentMail:
+        async with self._pool.lease(fresh=fresh) as lease:
+            try:
+                await self._send_envelope(lease.smtp, mail)
+            except (SMTPException, OSError) as error:
+                if lease.reused and _is_closed_by_server(error):
+                    raise _StaleConnectionError from error
+                await _reset(lease, error)
+                raise envelope_failure(error, self._server, *self._secrets) from error
+            try:
+                answer = await lease.smtp.data(mail.content)
+            except (SMTPException, OSError) as error:
+                await _reset(lease, error)
+                raise content_failure(error, self._server, *self._secrets) from error
+            lease.reusable = True
+            return SentMail(mail.message_id, bounded_words(answer.message, *self._secrets))
+
+    async def _send_envelope(self, smtp: SMTP, mail: ComposedMail) -> None:
+        # With its size (RFC 1870) a mail too large is refused before its content is sent.
+        options = [f"SIZE={len(mail.content)}"] if smtp.supports_extension("size") else []
+        await smtp.mail(mail.sender, options=options)
+        await smtp.rcpt(mail.recipient)
+
+
+def _is_closed_by_server(error: Exception) -> bool:
+    if isinstance(error, SMTPResponseException):
+        return error.code == _CLOSING
+    return isinstance(error, ConnectionError) and not isinstance(error, TimeoutError)
+
+
+def _login_secrets(username: str | None, password: str | None) -> tuple[str, ...]:
+    # Also as AUTH LOGIN and AUTH PLAIN send it (RFC 4954, 4616): a server may quote what it did not like.
+    if username is None or password is None:
+        return ()
+    forms = (password, f"\0{username}\0{password}")
+    return (*(base64.b64encode(form.encode()).decode("ascii") for form in forms), password)
+
+
+async def _reset(lease: Lease, error: Exception) -> None:
+    """Ready the connection for the next mail after a refusal, so that bad addresses cost no reconnects."""
+    if not isinstance(error, SMTPResponseException) or error.code <= 0 or not lease.smtp.is_connected:
+        return
+    try:
+        await lease.smtp.rset(timeout=SMALL_TALK_SECONDS)
+    except (SMTPException, OSError):
+        # The refusal is what the caller hears of; this connection is closed instead of kept.
+        return
+    lease.reusable = True
