@@ -1,0 +1,78 @@
+"""What the email service does with its events: one mail each."""
+
+from chassis.attempt import Attempt
+from chassis.errors import PermanentError
+from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from email_service.mail import OutgoingMail
+from email_service.mailer import Mailer
+from email_service.rendering import RenderedMail, Renderer
+
+#: What a handler leaves in the task's record; not the address, which is the event's to show or to hide.
+Result = dict[str, str]
+
+
+async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, renderer: Renderer) -> Result:
+    """Send a mail with the caller's own words, or from a template.
+
+    Returns:
+        `message_id` (with brackets) and `server_response` (one line).
+
+    Raises:
+        PermanentError, TransientError: as `Renderer.render` and `Mailer.send` say.
+    """
+    if event.template is not None:
+        return await _send_rendered(
+            renderer.render(event.template, event.params), event.to, attempt, mailer, event.category
+        )
+    if event.subject is None:
+        raise PermanentError("the mail has neither a subject nor a template: give one of them")
+    mail = OutgoingMail(
+        to=event.to,
+        subject=event.subject,
+        text=event.text,
+        html=event.html,
+        message_id=attempt.effect_key,
+        category=event.category,
+    )
+    return await _send(mail, mailer)
+
+
+async def send_password_reset(
+    event: PasswordResetRequested, attempt: Attempt, mailer: Mailer, renderer: Renderer
+) -> Result:
+    """Send the link with which a password is reset.
+
+    Returns, raises:
+        As `send_email`; the link is in neither.
+    """
+    rendered = renderer.render("password_reset", {"link": event.link, "expires_at": event.expires_at})
+    return await _send_rendered(rendered, event.email, attempt, mailer, "password-reset")
+
+
+async def send_welcome(event: UserCreated, attempt: Attempt, mailer: Mailer, renderer: Renderer) -> Result:
+    """Send the welcome mail to a new user.
+
+    Returns, raises:
+        As `send_email`.
+    """
+    rendered = renderer.render("welcome", {"name": event.name})
+    return await _send_rendered(rendered, event.email, attempt, mailer, "welcome")
+
+
+async def _send_rendered(
+    rendered: RenderedMail, to: str, attempt: Attempt, mailer: Mailer, category: str | None
+) -> Result:
+    mail = OutgoingMail(
+        to=to,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        message_id=attempt.effect_key,
+        category=category,
+    )
+    return await _send(mail, mailer)
+
+
+async def _send(mail: OutgoingMail, mailer: Mailer) -> Result:
+    sent = await mailer.send(mail)
+    return {"message_id": sent.message_id, "server_response": sent.server_response}

@@ -1,0 +1,110 @@
+"""The handlers with the real renderer and mailer, against a real SMTP server on a loopback socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from chassis.attempt import Attempt
+from chassis.errors import PermanentError
+from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from email_service.handlers import send_email, send_password_reset, send_welcome
+from email_service.mailer import Mailer
+from email_service.rendering import Renderer
+
+RENDERER = Renderer()
+LINK = "https://app.test/reset?token=s3cret-token"
+
+
+class Inbox:
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd finds its hooks by these names
+        self, _server: SMTP, _session: Session, envelope: Envelope
+    ) -> str:
+        assert isinstance(envelope.content, bytes)
+        message = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        self.messages.append(message)
+        return "250 queued"
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+async def mailer(inbox: Inbox) -> AsyncIterator[Mailer]:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(inbox, hostname="peer.test", loop=loop), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    mailer = Mailer("127.0.0.1", port, username=None, password=None, tls="none", sender="a@waybill.test")
+    yield mailer
+    await mailer.close()
+    server.close()
+    await server.wait_closed()
+
+
+def attempt(number: int = 1, redrive_no: int = 0) -> Attempt:
+    return Attempt("0198", "email", "any", "c", number, 5, redrive_no, None)
+
+
+async def test_a_mail_with_the_callers_own_words(inbox: Inbox, mailer: Mailer) -> None:
+    event = EmailRequested(to="ada@example.com", subject="Hi {{ x }}", text="Hello {{ x }}", category="news")
+
+    result = await send_email(event, attempt(), mailer, RENDERER)
+
+    (message,) = inbox.messages
+    assert (message["To"], message["Subject"], message["X-Category"]) == (
+        "ada@example.com",
+        "Hi {{ x }}",
+        "news",
+    )
+    assert message.get_content().strip() == "Hello {{ x }}"
+    assert result == {"message_id": "<0198.email@waybill.test>", "server_response": "queued"}
+
+
+async def test_a_mail_from_a_template(inbox: Inbox, mailer: Mailer) -> None:
+    event = EmailRequested(to="ada@example.com", template="welcome", params={"name": "Ada"})
+
+    await send_email(event, attempt(), mailer, RENDERER)
+
+    assert inbox.messages[0]["Subject"] == "Welcome, Ada"
+
+
+async def test_every_repeat_bears_the_same_message_id(inbox: Inbox, mailer: Mailer) -> None:
+    event = UserCreated(user_id="7", email="ada@example.com", name="Ada")
+
+    for number, redrive_no in [(1, 0), (2, 0), (1, 1)]:
+        await send_welcome(event, attempt(number, redrive_no), mailer, RENDERER)
+
+    assert [message["Message-ID"] for message in inbox.messages] == ["<0198.email@waybill.test>"] * 3
+    assert inbox.messages[0]["Subject"] == "Welcome, Ada"
+
+
+async def test_a_reset_link_is_in_the_mail_and_not_in_the_result(inbox: Inbox, mailer: Mailer) -> None:
+    event = PasswordResetRequested(
+        email="ada@example.com", link=LINK, expires_at=datetime(2026, 3, 5, tzinfo=UTC)
+    )
+
+    result = await send_password_reset(event, attempt(), mailer, RENDERER)
+
+    text = inbox.messages[0].get_body(("plain",))
+    assert text is not None
+    assert LINK in text.get_content()
+    assert "s3cret-token" not in json.dumps(result)
+
+
+async def test_an_event_without_words_is_refused_for_good(mailer: Mailer) -> None:
+    # The contract refuses it as well; a consumer does not rest on what a producer has checked.
+    event = EmailRequested.model_construct(to="ada@example.com", subject=None, text="Hello", template=None)
+
+    with pytest.raises(PermanentError, match="neither a subject nor a template"):
+        await send_email(event, attempt(), mailer, RENDERER)
