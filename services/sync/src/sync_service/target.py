@@ -1,0 +1,103 @@
+"""The external systems that records may be written to, and the addresses of records in them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+from chassis.errors import PermanentError
+
+#: What a server, or a proxy before it that decodes %2F, may take for a step up or sideways in the path.
+_SEPARATORS = re.compile(r"[/\\]")
+
+#: The contract allows ids of 128; this bounds the address whatever a producer has sent.
+_MAX_SEGMENT_LENGTH = 256
+#: RFC 9110, 5.6.2 and 5.5, in ASCII and without white space around a value: a secret read from a file often
+#: brings its line break along, and the HTTP library would repeat the value in its complaint.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
+#: Ours to set for each request.
+_OWN_HEADERS = frozenset({"idempotency-key", "content-type", "content-length", "host"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One configured system.
+
+    Attributes:
+        name: as events name it.
+        base_url: without a slash at its end.
+        headers: sent with every request, for example `Authorization`; never shown.
+    """
+
+    name: str
+    base_url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    def record_url(self, resource: str, record_id: str) -> str:
+        """Build `{base}/{resource}/{id}`; neither of the two can leave its place in the path.
+
+        Raises:
+            PermanentError: one of them is empty, too long, or holds a `.` or `..` step.
+        """
+        return f"{self.base_url}/{_segment('resource', resource)}/{_segment('id', record_id)}"
+
+
+def configure_targets(
+    base_urls: Mapping[str, str], headers: Mapping[str, Mapping[str, str]]
+) -> dict[str, Target]:
+    """Check the configuration once, so that no task fails for it.
+
+    Args:
+        base_urls: name -> `http(s)://host[:port][/path]`.
+        headers: name -> headers for each request to it.
+
+    Raises:
+        ValueError: a URL is no plain base URL, a header is malformed or for no target.
+    """
+    strangers = sorted(set(headers) - set(base_urls))
+    if strangers:
+        raise ValueError(f"headers are configured for targets that have no base URL: {', '.join(strangers)}")
+    for name, values in headers.items():
+        _check_headers(name, values)
+    return {
+        name: Target(name, _base_url(name, url), headers.get(name, {})) for name, url in base_urls.items()
+    }
+
+
+def _base_url(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    # The URL itself stays out of the message: the mistake may be a password in it.
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"the base URL of target {name!r} must look like https://host/path")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"the base URL of target {name!r} holds a login: configure an Authorization header")
+    if parts.query or parts.fragment:
+        raise ValueError(f"the base URL of target {name!r} must have no query and no fragment")
+    return url.rstrip("/?#")
+
+
+def _check_headers(target: str, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+            raise ValueError(f"the header {name!r:.100} of target {target!r} is malformed, or not to be set")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(
+                f"the value of header {name} of target {target!r} must be printable ASCII, "
+                "without spaces or line breaks around it"
+            )
+
+
+def _segment(what: str, value: str) -> str:
+    if len(value) > _MAX_SEGMENT_LENGTH:
+        raise PermanentError(
+            f"the {what} has {len(value)} characters: at most {_MAX_SEGMENT_LENGTH} are allowed"
+        )
+    if not value or any(step in {".", ".."} for step in _SEPARATORS.split(value)):
+        raise PermanentError(
+            f"the {what} {value!r:.200} cannot be part of a path: it is empty or steps out of it"
+        )
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise PermanentError(f"the {what} {value!r:.200} is not valid Unicode text") from None
