@@ -1,0 +1,174 @@
+"""Writes records to external systems over HTTP."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+
+from chassis.errors import PermanentError, TransientError
+from sync_service.retry_after import parse_retry_after
+from sync_service.target import Target, configure_targets
+from sync_service.words import masked_words
+
+#: Read of an answer's body at most: the words of an error, or a success to be drained so that its connection
+#: can be used again. A longer body costs its connection and nothing else.
+MAX_BODY_BYTES = 16 * 1024
+#: No resource's address is longer; what is, is cut from the record.
+_MAX_LOCATION_LENGTH = 2000
+#: Client errors that time can mend. 409: by the IETF draft on `Idempotency-Key` a request with the same key
+#: is still being worked on (an earlier attempt of ours that timed out), or the record is in conflict with
+#: another write; a wrong guess costs some attempts, giving up could lose a write about to succeed.
+_PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+#: No targets have headers of their own unless they are given.
+_NO_HEADERS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAnswer:
+    """A successful answer: its status (2xx), and the record's address there if the target gave one."""
+
+    status: int
+    location: str | None
+
+
+class SyncClient:
+    """Writes records to the configured targets, and to nothing else.
+
+    Args:
+        targets: name -> base URL.
+        timeout_seconds: for one call as a whole, from the wait for a connection to the answer's last byte.
+        max_connections: over all targets.
+        headers: target name -> headers of each request to it, for authorization.
+
+    Raises:
+        ValueError: a base URL is malformed, or headers belong to no target.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, str],
+        *,
+        timeout_seconds: float = 10,
+        max_connections: int = 50,
+        headers: Mapping[str, Mapping[str, str]] = _NO_HEADERS,
+    ) -> None:
+        self._targets = configure_targets(targets, headers)
+        self._timeout_seconds = timeout_seconds
+        self._http = httpx.AsyncClient(
+            # Not httpx's own: it starts anew with every read, and one byte a second would hold us for ever.
+            timeout=None,  # noqa: S113 - `put` sets one clock over the whole call
+            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            follow_redirects=False,
+            # No proxies, no .netrc, no certificates by environment: what is configured is what happens.
+            trust_env=False,
+            headers={"User-Agent": "waybill-sync", "Accept-Encoding": "identity"},
+        )
+
+    async def put(
+        self,
+        target: str,
+        resource: str,
+        record_id: str,
+        data: Mapping[str, Any],
+        idempotency_key: str,
+    ) -> SyncAnswer:
+        """Send `PUT {base}/{resource}/{record_id}` with the data as JSON.
+
+        Args:
+            target: the name of a configured target.
+            resource: one path segment, percent-encoded here.
+            record_id: one path segment, percent-encoded here.
+            data: the record.
+            idempotency_key: sent as `Idempotency-Key`, by which the target knows a repeat.
+
+        Raises:
+            PermanentError: unknown target, impossible path or data, 3xx, or 4xx that time does not mend.
+            TransientError: 408, 409, 425, 429, 5xx, a time-out, no or a lost connection; with `retry_after`
+                (seconds) if the target named a time.
+        """
+        system = self._target(target)
+        request = self._http.build_request(
+            "PUT",
+            system.record_url(resource, record_id),
+            content=_encode(data),
+            headers={
+                **system.headers,
+                "Content-Type": "application/json",
+                "Idempotency-Key": idempotency_key,
+            },
+        )
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._exchange(request, system)
+        except TimeoutError as error:
+            raise TransientError(
+                f"target {target!r} gave no complete answer within {self._timeout_seconds:g} s"
+            ) from error
+        except httpx.TransportError as error:
+            raise TransientError(
+                f"no answer from target {target!r}: {type(error).__name__} {error!s:.200}".rstrip()
+            ) from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    def _target(self, name: str) -> Target:
+        try:
+            return self._targets[name]
+        except KeyError:
+            known = ", ".join(sorted(self._targets)) or "none"
+            raise PermanentError(f"there is no target {name!r:.100}; configured: {known}") from None
+
+    async def _exchange(self, request: httpx.Request, system: Target) -> SyncAnswer:
+        response = await self._http.send(request, stream=True)
+        try:
+            body = await _read_beginning(response)
+        finally:
+            await response.aclose()
+        if response.is_success:
+            location = response.headers.get("Location")
+            return SyncAnswer(response.status_code, location and location[:_MAX_LOCATION_LENGTH])
+        raise _refusal(response, body, system)
+
+
+def _encode(data: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError) as error:
+        raise PermanentError(f"the record's data cannot be written as JSON: {error}") from error
+
+
+async def _read_beginning(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) >= MAX_BODY_BYTES:
+            break
+    return bytes(body[:MAX_BODY_BYTES])
+
+
+def _refusal(response: httpx.Response, body: bytes, system: Target) -> PermanentError | TransientError:
+    # A compressed body, which we did not ask for, has no words to show.
+    readable = b"" if "Content-Encoding" in response.headers else body
+    words = masked_words(readable, system.headers.values())
+    message = f"target {system.name!r} answered {response.status_code}" + (f": {words}" if words else "")
+    if response.is_server_error or response.status_code in _PASSING:
+        retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        return TransientError(message, retry_after=retry_after)
+    if response.is_redirect or response.status_code < HTTPStatus.BAD_REQUEST:
+        message = f"{message} (redirects are not followed: configure the target's final address)"
+    return PermanentError(message)

@@ -1,0 +1,248 @@
+"""The client against a real HTTP server on a loopback socket that answers, redirects, hangs and vanishes."""
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
+from typing import Any
+
+import pytest
+
+from chassis.errors import PermanentError, TransientError
+from sync_service.client import MAX_BODY_BYTES, SyncAnswer, SyncClient
+
+SECRET = "s3cret-token"
+HEADERS = {"crm": {"Authorization": f"Bearer {SECRET}"}}
+
+
+class Peer:
+    """Answers requests with the bytes in `answers`, one after the other; the last one for ever."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.connections = 0
+        self.serving: set[asyncio.Task[Any] | None] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.serving.add(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # either side has gone
+            while True:
+                await self._answer_one(reader, writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:-2])
+        }
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.requests.append((head[0], headers, body))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        writer.write(answer)
+        await writer.drain()
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@contextlib.asynccontextmanager
+async def client_for(peer: Peer, **options: Any) -> AsyncIterator[SyncClient]:
+    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
+    client = SyncClient({"crm": base, "erp": base}, **options)
+    try:
+        yield client
+    finally:
+        await client.close()
+        server.close()
+        await server.wait_closed()
+        await asyncio.gather(*filter(None, peer.serving))
+
+
+async def put(
+    client: SyncClient, record_id: str = "7", target: str = "crm", data: Mapping[str, Any] | None = None
+) -> SyncAnswer:
+    return await client.put(target, "users", record_id, data or {"name": "Ada"}, "task-1.sync")
+
+
+async def test_a_record_is_put_with_its_key_and_its_targets_headers() -> None:
+    peer = Peer(answer(201, Location="/api/users/7"))
+    async with client_for(peer, headers=HEADERS) as client:
+        result = await put(client, data={"name": "Ädä", "n": [1, None]})
+        await put(client, target="erp")
+
+    (line, headers, body), (_, erp_headers, _) = peer.requests
+    assert result == SyncAnswer(201, "/api/users/7")
+    assert line == "PUT /api/users/7 HTTP/1.1"
+    assert headers["idempotency-key"] == "task-1.sync"
+    assert headers["content-type"] == "application/json"
+    assert headers["authorization"] == f"Bearer {SECRET}"
+    assert "authorization" not in erp_headers
+    assert json.loads(body) == {"name": "Ädä", "n": [1, None]}
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+async def test_every_2xx_is_a_success_and_keeps_the_connection(status: int) -> None:
+    peer = Peer(answer(status, b"" if status == 204 else b'{"ok": true}'))
+    async with client_for(peer) as client:
+        assert [await put(client) for _ in range(3)] == [SyncAnswer(status, None)] * 3
+
+    assert peer.connections == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 412, 413, 422])
+async def test_a_refusal_is_permanent(status: int) -> None:
+    async with client_for(Peer(answer(status, b'{"detail": "no such field"}'))) as client:
+        with pytest.raises(PermanentError, match=rf"target 'crm' answered {status}: .*no such field"):
+            await put(client)
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize(("header", "wait"), [("", None), ("17", 17), ("soon", None)])
+async def test_a_passing_trouble_is_transient(status: int, header: str, wait: float | None) -> None:
+    async with client_for(Peer(answer(status, Retry_After=header))) as client:
+        with pytest.raises(TransientError, match=rf"target 'crm' answered {status}$") as failed:
+            await put(client)
+
+    assert failed.value.retry_after == wait
+
+
+async def test_a_wait_until_a_date_is_passed_on() -> None:
+    moment = format_datetime(datetime.now(UTC) + timedelta(hours=12), usegmt=True)
+    async with client_for(Peer(answer(503, Retry_After=moment))) as client:
+        with pytest.raises(TransientError) as failed:
+            await put(client)
+
+    assert failed.value.retry_after is not None
+    assert 11 * 3600 < failed.value.retry_after <= 12 * 3600
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 304])
+async def test_a_redirect_is_not_followed(status: int) -> None:
+    peer = Peer(answer(status, Location="/elsewhere"))
+    async with client_for(peer, headers=HEADERS) as client:
+        with pytest.raises(PermanentError, match="redirects are not followed"):
+            await put(client)
+
+    assert len(peer.requests) == 1
+
+
+async def test_a_targets_words_are_masked_and_bounded() -> None:
+    body = f"you sent Bearer {SECRET} for ada@example.com\n".encode() + b"x" * 1_000_000
+    async with client_for(Peer(answer(400, body)), headers=HEADERS) as client:
+        with pytest.raises(PermanentError) as refused:
+            await put(client)
+
+    assert "you sent *** for ***@*** xxx" in str(refused.value)
+    assert len(str(refused.value)) < 600
+
+
+async def test_a_body_without_end_is_cut_off() -> None:
+    endless = answer(500).replace(b"Content-Length: 0", b"Content-Length: 99999999") + b"y" * MAX_BODY_BYTES
+    async with client_for(Peer(endless)) as client:
+        with pytest.raises(TransientError, match="answered 500: yyy"):
+            await put(client)
+
+
+@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
+async def test_a_server_that_hangs_is_given_up_and_its_place_given_free(
+    monkeypatch: pytest.MonkeyPatch, received: bytes
+) -> None:
+    released = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(received)
+        await writer.drain()
+        released.set()
+        await reader.read()
+        writer.close()
+
+    peer = Peer(answer(200))
+    async with client_for(peer, max_connections=1) as client:
+        monkeypatch.setattr(peer, "_answer_one", hang)
+        writing = asyncio.create_task(put(client))
+        await released.wait()
+        monkeypatch.undo()
+        loop = asyncio.get_running_loop()
+        while not writing.done():
+            monkeypatch.setattr(loop, "time", partial(float, loop.time() + 60))
+            await asyncio.sleep(0)
+        monkeypatch.undo()
+        with pytest.raises(TransientError, match="no complete answer within 10 s"):
+            await writing
+        assert (await put(client)).status == 200
+
+
+async def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    client = SyncClient({"crm": f"http://127.0.0.1:{port}"})
+
+    with pytest.raises(TransientError, match="no answer from target 'crm': ConnectError"):
+        await put(client)
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "received", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", b"SMTP\r\n\r\n"]
+)
+async def test_a_dropped_connection_or_gibberish_is_transient(
+    monkeypatch: pytest.MonkeyPatch, received: bytes
+) -> None:
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(received)
+        raise ConnectionResetError("drops the connection")
+
+    peer = Peer(answer(200))
+    monkeypatch.setattr(peer, "_answer_one", drop)
+    async with client_for(peer) as client:
+        with pytest.raises(TransientError, match="no answer from target 'crm'"):
+            await put(client)
+
+
+@pytest.mark.parametrize(
+    ("record_id", "path"),
+    [("a/b", "a%2Fb"), ("a?x#y", "a%3Fx%23y"), ("%2e%2e", "%252e%252e"), ("a~b", "a~b")],
+)
+async def test_an_id_reaches_the_server_as_one_segment(record_id: str, path: str) -> None:
+    peer = Peer(answer(200))
+    async with client_for(peer) as client:
+        await put(client, record_id)
+
+    assert peer.requests[0][0] == f"PUT /api/users/{path} HTTP/1.1"
+
+
+async def test_what_cannot_be_sent_is_refused_before_anything_is() -> None:
+    peer = Peer(answer(200))
+    async with client_for(peer) as client:
+        with pytest.raises(
+            PermanentError, match=re.escape("no target 'http://evil.test'; configured: crm, erp")
+        ):
+            await put(client, target="http://evil.test")
+        with pytest.raises(PermanentError, match="steps out"):
+            await put(client, "../admin")
+        with pytest.raises(PermanentError, match="JSON"):
+            await put(client, data={"n": float("nan")})
+
+    assert peer.connections == 0
+
+
+async def test_the_environments_proxy_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    async with client_for(Peer(answer(200))) as client:
+        assert (await put(client)).status == 200
