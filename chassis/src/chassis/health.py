@@ -28,8 +28,6 @@ class HealthServer:
                 self._app, host=host, port=port, lifespan="off", log_config=None, access_log=False, ws="none"
             )
         )
-        # The process owns its signals; a server that took them too would swallow the first Ctrl-C.
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
@@ -41,7 +39,8 @@ class HealthServer:
         Raises:
             OSError: the port is taken.
         """
-        self._serving = asyncio.create_task(self._server._serve(), name="health")  # noqa: SLF001 - as `serve`, without its signal handling
+        # `serve` would take the signals too, which are the process's own.
+        self._serving = asyncio.create_task(self._server._serve(), name="health")  # noqa: SLF001 - see above
         while not self._server.started:
             if self._serving.done():
                 raise OSError(f"cannot serve health on {self._server.config.host}:{self._server.config.port}")
@@ -59,18 +58,18 @@ class HealthServer:
         """Each check's name and whether it is well."""
         return {name: check() for name, check in self._checks.items()}
 
-    async def _app(self, scope: Mapping[str, Any], _receive: Any, send: Any) -> None:
-        match scope["path"]:
+    def _answer(self, path: str) -> tuple[int, dict[str, str | bool]]:
+        match path:
             case "/healthz":
-                status, answer = 200, {"status": "alive"}
+                return 200, {"status": "alive"}
             case "/readyz":
                 checks = self.readiness()
                 ready = all(checks.values())
-                status, answer = (
-                    200 if ready else 503,
-                    {"status": "ready" if ready else "not ready", **checks},
-                )  # type: ignore[dict-item]
+                return 200 if ready else 503, {"status": "ready" if ready else "not ready", **checks}
             case _:
-                status, answer = 404, {"status": "not found", "try": "/healthz or /readyz"}
+                return 404, {"status": "not found", "try": "/healthz or /readyz"}
+
+    async def _app(self, scope: Mapping[str, Any], _receive: Any, send: Any) -> None:
+        status, answer = self._answer(scope["path"])
         await send({"type": "http.response.start", "status": status, "headers": _HEADERS})
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})

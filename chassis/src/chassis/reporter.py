@@ -35,16 +35,11 @@ class Reporter:
 
     def tell(self, event: LifecycleEvent) -> None:
         """Queues `event`, to be published soon."""
-        self._queue(event)
+        _ = self._queue(event)
 
     async def confirm(self, event: LifecycleEvent) -> None:
         """Queues `event` and waits until the broker has confirmed it, and all that was told before it."""
         await self._queue(event)
-
-    async def flush(self) -> None:
-        """Waits until everything told so far is confirmed."""
-        if self._publishing is not None:
-            await asyncio.shield(self._publishing)
 
     def _queue(self, event: LifecycleEvent) -> asyncio.Future[None]:
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

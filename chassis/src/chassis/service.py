@@ -46,6 +46,7 @@ class Service:
         closers: tuple[Closer, ...] = (),
     ) -> None:
         self._name = name
+        self._queue = names.work_queue(name)
         self._settings = settings
         self._closers = closers
         table: Mapping[str, Handler] = by_kind(handlers)
@@ -61,7 +62,7 @@ class Service:
             name, table, inbox=self._inbox, publisher=self._publisher, reporter=self._reporter
         )
         self._consumer = Consumer(
-            self._consuming, names.work_queue(name), self._pipeline.consume, prefetch=settings.prefetch
+            self._consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
         )
         self._health = HealthServer(
             {"consuming": lambda: self._consumer.is_consuming},
@@ -74,15 +75,13 @@ class Service:
         port = await self._health.start()
         self._inbox.open()
         await until_connected(self._publishing)
-        await until_declared(
-            self._settings, [names.work_queue(self._name), names.dead_letter_queue(self._name)]
-        )
+        await until_declared(self._settings, [self._queue, names.dead_letter_queue(self._name)])
         await self._publisher.know(
             names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
         )
         await until_connected(self._consuming)
         await self._consumer.start()
-        log.info("consuming", queue=names.work_queue(self._name), health_port=port)
+        log.info("consuming", queue=self._queue, health_port=port)
 
     async def broken(self) -> None:
         """Returns when the consumer is gone for good."""
