@@ -1,1 +1,58 @@
 """The durable record of every task, from accepted to outcome."""
+
+from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, accept, insert_tasks
+from ledger.idempotency import IdempotentCall, KeyReusedError
+from ledger.merging import Failure, Merged, apply_events
+from ledger.migrate import SchemaError, require_current, upgrade
+from ledger.outbox import Sweep, forget_published, next_due, put_back, take_due
+from ledger.queries import (
+    BadCursorError,
+    Page,
+    Task,
+    TaskFilter,
+    TimelineEntry,
+    get_task,
+    get_timeline,
+    list_tasks,
+)
+from ledger.resets import Redeemed, Redemption, Refusal, redeem
+from ledger.states import Subtask
+from ledger.tasks import NewTask, PendingMessage, new_task_id
+
+__all__ = [
+    "Accepted",
+    "AcceptedBefore",
+    "BadCursorError",
+    "Failure",
+    "IdempotentCall",
+    "KeyReusedError",
+    "Merged",
+    "NewTask",
+    "Page",
+    "PendingMessage",
+    "Redeemed",
+    "Redemption",
+    "Refusal",
+    "ResetToken",
+    "SchemaError",
+    "Submission",
+    "Subtask",
+    "Sweep",
+    "Task",
+    "TaskFilter",
+    "TimelineEntry",
+    "accept",
+    "apply_events",
+    "forget_published",
+    "get_task",
+    "get_timeline",
+    "insert_tasks",
+    "list_tasks",
+    "new_task_id",
+    "next_due",
+    "put_back",
+    "redeem",
+    "require_current",
+    "take_due",
+    "upgrade",
+]

@@ -1,0 +1,85 @@
+"""What a service may do with a message, given what its inbox remembers. Pure decisions, no database.
+
+The inbox holds one row for each subtask and redrive: the latest attempt, and either who holds its lease or
+what came of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chassis.outcome import Completed, Died, RetryLater
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """A wish to run one attempt."""
+
+    task_id: str
+    redrive_no: int
+    attempt: int
+    #: A name that no other claim has; whoever records an outcome must still hold it (a fencing token).
+    owner: str
+    now: datetime
+    lease_until: datetime
+
+
+class RowState(StrEnum):
+    """Where the latest attempt is."""
+
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """What the inbox remembers of a subtask."""
+
+    attempt: int
+    state: RowState
+    owner: str
+    lease_until: datetime
+    outcome: Completed | RetryLater | Died | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Run it; nobody else will while the lease is renewed."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyDone:
+    """This very attempt has been run: tell again what came of it, for the process may have died before."""
+
+    outcome: Completed | RetryLater | Died
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A later attempt or an outcome exists: this copy has no meaning any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another copy is being run, or its runner died: look again when its lease has run out."""
+
+    until: datetime
+
+
+Ticket = Claimed | AlreadyDone | Superseded | Busy
+
+
+def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
+    """Whether `request` may run where a row exists; `Claimed` means that the row is to be taken over."""
+    if request.attempt < row.attempt:
+        return Superseded()
+    if row.state is RowState.CLAIMED:
+        return Busy(row.lease_until) if row.lease_until > request.now else Claimed(request.owner)
+    if row.outcome is None:
+        raise ValueError("an attempt that is done has an outcome")
+    if request.attempt == row.attempt:
+        return AlreadyDone(row.outcome)
+    # A later attempt: it follows a retry, but not an outcome that ended the subtask.
+    return Claimed(request.owner) if isinstance(row.outcome, RetryLater) else Superseded()

@@ -1,0 +1,91 @@
+"""Connections to the broker: one that publishes, one that consumes, and the wait for a broker that is away.
+
+Two connections, because the broker blocks publishing connections when it runs short of memory or disk, and a
+consumer must still be able to acknowledge then.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import aio_pika
+from aio_pika.abc import AbstractRobustConnection
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
+from faststream.rabbit import Channel, RabbitBroker
+from yarl import URL
+
+from chassis.logs import get_logger
+from chassis.settings import ProcessSettings
+
+log = get_logger(__name__)
+
+#: Seconds between attempts to reach the broker, drawn for each process so that not all come back at once.
+RECONNECT_SECONDS = (0.5, 1.5)
+#: Seconds between looks whether a queue has been declared by its owner.
+DECLARED_POLL_SECONDS = 0.5
+#: What a broker that is away makes an attempt to connect raise.
+UNREACHABLE = (OSError, AMQPError, asyncio.TimeoutError)
+
+
+def make_broker(
+    settings: ProcessSettings, process: str, role: str, *, grace_seconds: float | None = None
+) -> RabbitBroker:
+    """A FastStream broker, not yet connected.
+
+    Args:
+        settings: where the broker is.
+        process: who connects, as the broker's list of connections shows it.
+        role: `publish` or `consume`, shown there too.
+        grace_seconds: how long a stop waits for messages in work.
+    """
+    return RabbitBroker(
+        str(_url(settings, f"{process} {role}")),
+        # A message that no queue takes raises at its publisher instead of vanishing.
+        default_channel=Channel(on_return_raises=True),
+        reconnect_interval=random.uniform(*RECONNECT_SECONDS),  # noqa: S311 - spreads load, guards nothing
+        graceful_timeout=grace_seconds,
+        # Handlers take bytes: FastStream's own parsing and injection would cost more than the work.
+        apply_types=False,
+        logger=None,
+        app_id=process,
+    )
+
+
+async def connect(settings: ProcessSettings, name: str) -> AbstractRobustConnection:
+    """A bare connection, for declaring things; see `until_connected` for a broker that may be away."""
+    return await aio_pika.connect_robust(_url(settings, name))
+
+
+async def until_connected(broker: RabbitBroker) -> None:
+    """Connects, however long the broker is away."""
+    while True:
+        try:
+            await broker.connect()
+        except UNREACHABLE as error:
+            log.warning("the broker cannot be reached, trying again", error=str(error))
+            await asyncio.sleep(random.uniform(*RECONNECT_SECONDS))  # noqa: S311 - as above
+        else:
+            return
+
+
+async def until_declared(settings: ProcessSettings, queues: Sequence[str]) -> None:
+    """Waits until the owner of the topology has declared `queues`."""
+    waiting = list(queues)
+    while waiting:
+        try:
+            async with await aio_pika.connect(_url(settings, "waiting for the topology")) as connection:
+                while waiting:
+                    # A missing queue closes the channel that asked for it.
+                    async with connection.channel() as channel:
+                        await channel.get_queue(waiting[0])
+                        waiting.pop(0)
+        except ChannelNotFoundEntity:
+            log.info("waiting for the topology", queue=waiting[0])
+        except UNREACHABLE as error:
+            log.warning("the broker cannot be reached, trying again", error=str(error))
+        if waiting:
+            await asyncio.sleep(DECLARED_POLL_SECONDS)
+
+
+def _url(settings: ProcessSettings, name: str) -> URL:
+    return URL(settings.amqp_url).update_query(heartbeat=settings.amqp_heartbeat_seconds, name=name)

@@ -1,0 +1,39 @@
+"""Handlers as the pipeline sees them: one for each kind that a service consumes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from chassis.attempt import Attempt
+from chassis.retry import RetryPolicy
+from contracts.events import TaskEvent
+
+Event = TypeVar("Event", bound=TaskEvent)
+#: Does the work of one attempt; what it returns is the subtask's result, plain JSON.
+HandlerFunction = Callable[[Event, Attempt], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A kind's event, what is done with it, and how often it is tried."""
+
+    event: type[TaskEvent]
+    function: HandlerFunction[Any]
+    policy: RetryPolicy
+
+
+def handler(event: type[Event], function: HandlerFunction[Event], policy: RetryPolicy) -> Handler:
+    """Binds `function` to the kind of `event`; the types of the two must agree."""
+    return Handler(event, function, policy)
+
+
+def by_kind(handlers: tuple[Handler, ...]) -> Mapping[str, Handler]:
+    """The handlers by the kind that each consumes.
+
+    Raises:
+        ValueError: two handlers for one kind.
+    """
+    table = {each.event.KIND: each for each in handlers}
+    if len(table) != len(handlers):
+        raise ValueError("one handler a kind")
+    return table

@@ -1,0 +1,64 @@
+"""Structured logs: one JSON object a line on standard output, with the task's words bound to it."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+#: Libraries that log each message or request at INFO; their warnings are wanted, their chatter is not.
+_CHATTY = (
+    "aio_pika",
+    "aiormq",
+    "faststream",
+    "httpx",
+    "httpcore",
+    "uvicorn.access",
+    "uvicorn.error",
+    "alembic",
+)
+
+
+def configure_logging(process: str, *, level: str, format_: str) -> None:
+    """Sends structlog and the standard library's logging to standard output, as one stream.
+
+    Args:
+        process: the process's name, on every line as `process`.
+        level: `debug`, `info`, `warning` or `error`.
+        format_: `json` for machines, `console` for people.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if format_ == "json" else structlog.dev.ConsoleRenderer()
+    )
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    # `ExtraAdder` lifts what libraries pass as `extra` to the top level, where our own fields are.
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=threshold, force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger; `name` tells which part of the process speaks."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    return logger

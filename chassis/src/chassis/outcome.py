@@ -1,0 +1,45 @@
+"""What came of one attempt. It is stored in the inbox, so that it can be told again after a crash."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from contracts.lifecycle import DeadReason, ErrorInfo
+
+
+class _Outcome(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    at: AwareDatetime
+    #: How long the handler ran, in seconds.
+    seconds: float
+    max_attempts: int
+
+
+class Completed(_Outcome):
+    """The effect has happened."""
+
+    is_: Literal["completed"] = "completed"
+    result: dict[str, Any]
+
+
+class RetryLater(_Outcome):
+    """A later attempt is due."""
+
+    is_: Literal["retry"] = "retry"
+    error: ErrorInfo
+    #: The wait in whole seconds, as the delay ladder keeps it.
+    wait_seconds: int
+    next_attempt_at: AwareDatetime
+
+
+class Died(_Outcome):
+    """No further attempt will be made."""
+
+    is_: Literal["died"] = "died"
+    error: ErrorInfo
+    reason: DeadReason
+
+
+Outcome = Annotated[Completed | RetryLater | Died, Field(discriminator="is_")]
+OUTCOME: TypeAdapter[Completed | RetryLater | Died] = TypeAdapter(Outcome)

@@ -1,0 +1,236 @@
+"""The consume pipeline: decode -> claim -> handle -> decide -> report -> ack.
+
+Each step's result is safe before the next one begins, so that a process may die between any two of them:
+the message comes again, the claim tells what was done already, and the rest is done then.
+
+A lost connection cancels the callback that delivered the message, but not the attempt: that goes on, and the
+redelivered copy finds its claim or its outcome.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.attempt import Attempt
+from chassis.claims import AlreadyDone, Busy, Claimed
+from chassis.decode import UnreadableError, Work, decode
+from chassis.delay import round_up
+from chassis.delivery import Delivery
+from chassis.handling import Handler
+from chassis.inbox import Inbox
+from chassis.logs import get_logger
+from chassis.outcome import Completed, Died, RetryLater
+from chassis.publisher import Publisher, PublishError
+from chassis.reporter import Reporter
+from chassis.republish import dead_letter, later
+from chassis.retry import GiveUp, after_failure
+from chassis.telling import outcome_event, started_event, unreadable_event
+from contracts.lifecycle import DeadReason, ErrorInfo
+
+log = get_logger(__name__)
+Result = TypeVar("Result")
+
+#: Seconds between tries of a step that the broker or the database refused; drawn up to this.
+STEP_RETRY_SECONDS = 2.0
+
+
+class DeliveryLostError(Exception):
+    """The broker will deliver the message again: there is nothing more to do with this copy."""
+
+
+class Pipeline:
+    """Runs the messages of one service through the steps, many at once."""
+
+    def __init__(
+        self,
+        service: str,
+        handlers: Mapping[str, Handler],
+        *,
+        inbox: Inbox,
+        publisher: Publisher,
+        reporter: Reporter,
+    ) -> None:
+        self._service = service
+        self._handlers = handlers
+        self._inbox = inbox
+        self._publisher = publisher
+        self._reporter = reporter
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def consume(self, delivery: Delivery) -> None:
+        """Takes one delivery through all steps; it is acknowledged when this returns normally."""
+        running = asyncio.create_task(self._run(delivery))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        await asyncio.shield(running)
+
+    async def drain(self, timeout_seconds: float) -> int:
+        """Waits for the deliveries under way.
+
+        Returns:
+            How many did not end in time; their messages will be delivered again.
+        """
+        if not self._running:
+            return 0
+        _, late = await asyncio.wait(self._running, timeout=timeout_seconds)
+        return len(late)
+
+    async def _run(self, delivery: Delivery) -> None:
+        try:
+            work = decode(delivery, self._handlers)
+        except UnreadableError as unreadable:
+            await self._refuse(delivery, unreadable)
+            return
+        envelope = work.envelope
+        structlog.contextvars.bind_contextvars(
+            task_id=envelope.task_id,
+            service=self._service,
+            attempt=envelope.attempt,
+            correlation_id=delivery.correlation_id,
+        )
+        try:
+            await self._work_through(delivery, work)
+            await delivery.acknowledger.ack()
+        except DeliveryLostError:
+            log.info("the connection was lost; the message will be delivered again")
+
+    async def _work_through(self, delivery: Delivery, work: Work) -> None:
+        ticket = await self._surely(delivery, "claim", lambda: self._inbox.claim(work.envelope))
+        match ticket:
+            case Claimed(owner):
+                outcome = await self._attempt(delivery, work)
+                if not await self._surely(
+                    delivery, "record", lambda: self._inbox.record(owner, work.envelope, outcome)
+                ):
+                    log.warning(
+                        "the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_
+                    )
+                    return
+            case AlreadyDone(outcome):
+                log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
+            case Busy(until):
+                log.info("another copy of this attempt is being run; looking again later", until=str(until))
+                wait = (until - datetime.now(UTC)).total_seconds() + 1
+                message = later(self._service, delivery, work.envelope, wait)
+                await self._surely(delivery, "look again later", lambda: self._publisher.publish(message))
+                return
+            case _:
+                log.info("a later attempt or an outcome exists; dropping this copy")
+                return
+        await self._settle(delivery, work, outcome)
+
+    async def _attempt(self, delivery: Delivery, work: Work) -> Completed | RetryLater | Died:
+        """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
+        envelope, policy = work.envelope, work.handler.policy
+        attempt = Attempt(
+            task_id=envelope.task_id,
+            service=self._service,
+            kind=envelope.kind,
+            correlation_id=delivery.correlation_id or envelope.task_id,
+            attempt=envelope.attempt,
+            max_attempts=envelope.max_attempts or policy.max_attempts,
+            redrive_no=envelope.redrive_no,
+            deadline=envelope.deadline,
+        )
+        started = monotonic()
+        now = datetime.now(UTC)
+        if attempt.deadline is not None and now > attempt.deadline:
+            late = ErrorInfo(
+                type="DeadlineExceeded", message=f"not started by {attempt.deadline.isoformat()}"
+            )
+            return Died(
+                at=now, seconds=0, max_attempts=attempt.max_attempts, error=late, reason=DeadReason.DEADLINE
+            )
+        self._reporter.tell(started_event(attempt, now))
+        try:
+            result = await work.handler.function(work.event, attempt)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
+            return self._failed(work, attempt, error, monotonic() - started)
+        seconds = monotonic() - started
+        log.info("attempt completed", seconds=round(seconds, 4))
+        return Completed(
+            at=datetime.now(UTC), seconds=seconds, max_attempts=attempt.max_attempts, result=result
+        )
+
+    def _failed(self, work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
+        now = datetime.now(UTC)
+        decision = after_failure(
+            error,
+            policy=work.handler.policy,
+            attempt=attempt.attempt,
+            max_attempts=attempt.max_attempts,
+            deadline=attempt.deadline,
+            now=now,
+            draw=random.random,
+        )
+        info = ErrorInfo.of(error)
+        if isinstance(decision, GiveUp):
+            log.error("attempt failed for good", error=info.message, reason=decision.reason, exc_info=error)
+            return Died(
+                at=now,
+                seconds=seconds,
+                max_attempts=attempt.max_attempts,
+                error=info,
+                reason=decision.reason,
+            )
+        wait = round_up(decision.seconds)
+        log.warning("attempt failed, another one follows", error=info.message, wait_seconds=wait)
+        return RetryLater(
+            at=now,
+            seconds=seconds,
+            max_attempts=attempt.max_attempts,
+            error=info,
+            wait_seconds=wait,
+            next_attempt_at=now + timedelta(seconds=wait),
+        )
+
+    async def _settle(self, delivery: Delivery, work: Work, outcome: Completed | RetryLater | Died) -> None:
+        """Report: what came of it to the status service, then the message to where it goes next.
+
+        In this order, because the next attempt makes this one's message meaningless: told first, no crash
+        in between can leave a gap in the timeline.
+        """
+        await self._reporter.confirm(outcome_event(self._service, work.envelope, outcome))
+        if isinstance(outcome, RetryLater):
+            following = work.envelope.next_attempt(outcome.max_attempts)
+            message = later(self._service, delivery, following, outcome.wait_seconds)
+        elif isinstance(outcome, Died):
+            message = dead_letter(self._service, delivery, outcome.error, outcome.reason, outcome.at)
+        else:
+            return
+        await self._surely(delivery, "publish", lambda: self._publisher.publish(message))
+
+    async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
+        now = datetime.now(UTC)
+        error = ErrorInfo.of(unreadable)
+        log.error("message cannot be read", error=error.message)
+        try:
+            if unreadable.envelope is not None:
+                await self._reporter.confirm(unreadable_event(self._service, unreadable.envelope, error, now))
+            message = dead_letter(self._service, delivery, error, DeadReason.UNREADABLE, now)
+            await self._surely(delivery, "dead-letter", lambda: self._publisher.publish(message))
+            await delivery.acknowledger.ack()
+        except DeliveryLostError:
+            log.info("the connection was lost; the message will be delivered again")
+
+    async def _surely(self, delivery: Delivery, step: str, action: Callable[[], Awaitable[Result]]) -> Result:
+        """Does a step until it succeeds: a broker or database that is away is no reason to lose the message.
+
+        Raises:
+            DeliveryLostError: meanwhile the broker has taken the message back.
+        """
+        while True:
+            try:
+                return await action()
+            except (PublishError, SQLAlchemyError) as error:
+                log.warning("step failed, doing it again", step=step, error=str(error))
+            # A broker that came back has requeued the message: the redelivered copy takes over.
+            if delivery.acknowledger.is_lost:
+                raise DeliveryLostError
+            await asyncio.sleep(random.uniform(0.1, STEP_RETRY_SECONDS))  # noqa: S311 - spreads load

@@ -1,0 +1,81 @@
+"""The reporter: tells the status service what happened, many lifecycle events in one message.
+
+While one batch waits for its confirm, the next one gathers; a lone event waits for nobody.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from chassis.logs import get_logger
+from chassis.publisher import OutgoingMessage, Publisher, PublishError
+from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
+from contracts.names import CONTENT_TYPE_LIFECYCLE_BATCH, EXCHANGE_EVENTS
+
+log = get_logger(__name__)
+
+#: Events in one message; it keeps a batch well under a megabyte even if each carries a long error.
+MAX_BATCH = 200
+#: Seconds before a batch that failed is published again.
+RETRY_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Waiting:
+    event: LifecycleEvent
+    confirmed: asyncio.Future[None]
+
+
+class Reporter:
+    """Publishes lifecycle events in the order in which they were given."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._waiting: list[_Waiting] = []
+        self._publishing: asyncio.Task[None] | None = None
+
+    def tell(self, event: LifecycleEvent) -> None:
+        """Queues `event`, to be published soon."""
+        _ = self._queue(event)
+
+    async def confirm(self, event: LifecycleEvent) -> None:
+        """Queues `event` and waits until the broker has confirmed it, and all that was told before it."""
+        await self._queue(event)
+
+    def _queue(self, event: LifecycleEvent) -> asyncio.Future[None]:
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(event, confirmed))
+        if self._publishing is None:
+            self._publishing = asyncio.create_task(self._publish_all(), name="report")
+        return confirmed
+
+    async def _publish_all(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._waiting[:MAX_BATCH]
+                if await self._published([waiting.event for waiting in batch]):
+                    del self._waiting[: len(batch)]
+                    for waiting in batch:
+                        if not waiting.confirmed.done():
+                            waiting.confirmed.set_result(None)
+                else:
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self._publishing = None
+
+    async def _published(self, events: list[LifecycleEvent]) -> bool:
+        # Published twice is harmless: the ledger's merge knows each fact by its id.
+        try:
+            await self._publisher.publish(
+                OutgoingMessage(
+                    exchange=EXCHANGE_EVENTS,
+                    routing_key=events[0].type,
+                    body=LIFECYCLE_BATCH.dump_json(events, exclude_none=True),
+                    content_type=CONTENT_TYPE_LIFECYCLE_BATCH,
+                )
+            )
+        except PublishError as error:
+            log.warning(
+                "lifecycle events not confirmed, publishing again", events=len(events), error=str(error)
+            )
+            return False
+        return True

@@ -1,0 +1,59 @@
+"""The messages that a service sends back to the broker: later attempts and dead letters.
+
+Only our own headers travel on: what the broker added to a message (`x-death` and its like) would make it
+take our cycles for loops, and drop the message.
+"""
+
+from datetime import datetime
+
+from chassis.delay import ladder_entry
+from chassis.delivery import Delivery
+from chassis.publisher import OutgoingMessage
+from contracts import names
+from contracts.envelope import Envelope
+from contracts.lifecycle import DeadReason, ErrorInfo
+
+#: Headers that the broker writes on its own account.
+_BROKER_HEADERS = ("x-death", "x-delivery-count", "x-acquired-count", "CC", "BCC")
+_BROKER_PREFIXES = ("x-first-death-", "x-last-death-")
+#: A header is for a glance; the whole error is in the task's record.
+_MAX_HEADER_LENGTH = 1000
+
+
+def later(service: str, delivery: Delivery, envelope: Envelope, seconds: float) -> OutgoingMessage:
+    """The same event again for `service` alone, after `seconds` on the delay ladder."""
+    entry = ladder_entry(seconds, names.work_queue(service))
+    return OutgoingMessage(
+        exchange=entry.exchange,
+        routing_key=entry.routing_key,
+        body=delivery.body,
+        headers=envelope.to_headers(),
+        correlation_id=delivery.correlation_id,
+        priority=delivery.priority,
+    )
+
+
+def dead_letter(
+    service: str, delivery: Delivery, error: ErrorInfo, reason: DeadReason, at: datetime
+) -> OutgoingMessage:
+    """The message as it came, byte for byte, its reason in headers, for the dead-letter queue."""
+    own = {
+        name: value
+        for name, value in delivery.headers.items()
+        if name not in _BROKER_HEADERS and not name.startswith(_BROKER_PREFIXES)
+    }
+    return OutgoingMessage(
+        exchange=names.EXCHANGE_DEAD_LETTERS,
+        routing_key=names.dead_letter_queue(service),
+        body=delivery.body,
+        headers=own
+        | {
+            names.HEADER_DEAD_REASON: reason.value,
+            names.HEADER_ERROR_TYPE: error.type,
+            names.HEADER_ERROR_MESSAGE: error.message[:_MAX_HEADER_LENGTH],
+            names.HEADER_DIED_AT: at.isoformat(),
+            names.HEADER_DIED_IN: service,
+        },
+        correlation_id=delivery.correlation_id,
+        priority=delivery.priority,
+    )

@@ -1,0 +1,102 @@
+"""A consuming service, put together: brokers, inbox, pipeline, health, and the order in which they live."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from chassis.connection import make_broker, until_connected, until_declared
+from chassis.consumer import Consumer
+from chassis.delay import LEVELS
+from chassis.handling import Handler, by_kind
+from chassis.health import HealthServer
+from chassis.inbox import Inbox
+from chassis.logs import get_logger
+from chassis.pipeline import Pipeline
+from chassis.publisher import Publisher
+from chassis.reporter import Reporter
+from chassis.retry import RetryPolicy
+from chassis.settings import ServiceSettings
+from contracts import names
+from contracts.catalog import kinds_of
+from database import Records
+
+log = get_logger(__name__)
+
+#: Frees what a service's adapters hold: connections, worker processes.
+Closer = Callable[[], Awaitable[None]]
+
+
+def retry_policy(settings: ServiceSettings) -> RetryPolicy:
+    """The service's retry policy, from its settings."""
+    return RetryPolicy(
+        max_attempts=settings.retry_max_attempts,
+        base_seconds=settings.retry_base_seconds,
+        cap_seconds=settings.retry_cap_seconds,
+        jitter=settings.retry_jitter,
+    )
+
+
+class Service:
+    """One service process: consumes the kinds of its handlers, and reports what came of them."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        handlers: tuple[Handler, ...],
+        *,
+        closers: tuple[Closer, ...] = (),
+    ) -> None:
+        self._name = name
+        self._queue = names.work_queue(name)
+        self._settings = settings
+        self._closers = closers
+        table: Mapping[str, Handler] = by_kind(handlers)
+        if tuple(sorted(table)) != kinds_of(name):
+            raise ValueError(f"{name} handles {sorted(table)}, but the catalog gives it {kinds_of(name)}")
+        self._publishing = make_broker(settings, name, "publish")
+        self._consuming = make_broker(settings, name, "consume", grace_seconds=settings.grace_seconds)
+        self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
+        self._reporter = Reporter(self._publisher)
+        self._records = Records(settings.inbox_url)
+        self._inbox = Inbox(self._records, name, lease_seconds=settings.lease_seconds)
+        self._pipeline = Pipeline(
+            name, table, inbox=self._inbox, publisher=self._publisher, reporter=self._reporter
+        )
+        self._consumer = Consumer(
+            self._consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
+        )
+        self._health = HealthServer(
+            {"consuming": lambda: self._consumer.is_consuming},
+            host=settings.health_host,
+            port=settings.health_port,
+        )
+
+    async def start(self) -> None:
+        """Starts everything, the consumer last; waits for a broker that is away."""
+        port = await self._health.start()
+        self._inbox.open()
+        await until_connected(self._publishing)
+        await until_declared(self._settings, [self._queue, names.dead_letter_queue(self._name)])
+        await self._publisher.know(
+            names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
+        )
+        await until_connected(self._consuming)
+        await self._consumer.start()
+        log.info("consuming", queue=self._queue, health_port=port)
+
+    async def broken(self) -> None:
+        """Returns when the consumer is gone for good."""
+        await self._consumer.watch()
+
+    async def stop(self) -> None:
+        """Takes no more messages, ends those under way, tells the rest, and closes."""
+        await self._consumer.cancel()
+        late = await self._pipeline.drain(self._settings.grace_seconds)
+        if late:
+            log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
+        await self._consuming.stop()
+        await self._publishing.stop()
+        for close in self._closers:
+            await close()
+        await self._inbox.close()
+        await self._records.close()
+        await self._health.stop()

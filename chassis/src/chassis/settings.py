@@ -1,0 +1,49 @@
+"""The settings that every process has. They are read when a process starts, never at import."""
+
+from typing import Annotated, Literal
+
+from pydantic import AmqpDsn, Field, UrlConstraints
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+AmqpUrl = Annotated[AmqpDsn, UrlConstraints(host_required=True)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ProcessSettings(BaseSettings):
+    """What each process needs, whatever its work: from the environment, each name prefixed `WAYBILL_`."""
+
+    model_config = SettingsConfigDict(env_prefix="WAYBILL_", extra="ignore", frozen=True)
+
+    amqp_url: str = Field(
+        "amqp://guest:guest@127.0.0.1:5672/", description="The broker, with its virtual host."
+    )
+    amqp_heartbeat_seconds: int = Field(
+        10, ge=1, description="A dead broker is noticed after about three of these."
+    )
+    publish_timeout_seconds: Seconds = Field(
+        10, description="How long a publish may wait for its confirm before its fate counts as unknown."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    health_host: str = Field("127.0.0.1", description="Where /healthz and /readyz are served.")
+    health_port: int = Field(0, ge=0, le=65535, description="0: any free port; it is logged.")
+
+
+class ServiceSettings(ProcessSettings):
+    """What each consuming service needs besides."""
+
+    inbox_url: str = Field(description="Database of the inbox: sqlite:///file or postgresql://…")
+    prefetch: int = Field(20, ge=1, le=1000, description="Messages in work at once: the concurrency.")
+    lease_seconds: Seconds = Field(
+        30,
+        description="A claim that is not renewed for so long is taken over; it is renewed three times in it.",
+    )
+    grace_seconds: Seconds = Field(
+        25, description="How long a stopping service waits for attempts under way."
+    )
+    retry_max_attempts: int = Field(6, ge=1, le=1000)
+    retry_base_seconds: Seconds = Field(2, description="The longest wait before the second attempt.")
+    retry_cap_seconds: Seconds = Field(900, description="The longest wait before any attempt.")
+    retry_jitter: float = Field(
+        1.0, ge=0, le=1, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
+    )

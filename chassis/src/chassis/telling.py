@@ -1,0 +1,68 @@
+"""Outcomes as lifecycle events."""
+
+from datetime import datetime
+
+from chassis.attempt import Attempt
+from chassis.outcome import Completed, Died, RetryLater
+from contracts.envelope import Envelope
+from contracts.lifecycle import (
+    DeadReason,
+    ErrorInfo,
+    LifecycleData,
+    LifecycleEvent,
+    LifecycleType,
+    lifecycle_event,
+)
+
+
+def started_event(attempt: Attempt, at: datetime) -> LifecycleEvent:
+    """An attempt begins."""
+    data = LifecycleData(
+        task_id=attempt.task_id,
+        service=attempt.service,
+        kind=attempt.kind,
+        redrive_no=attempt.redrive_no,
+        attempt=attempt.attempt,
+        max_attempts=attempt.max_attempts,
+    )
+    return lifecycle_event(LifecycleType.STARTED, at, data)
+
+
+def outcome_event(service: str, envelope: Envelope, outcome: Completed | RetryLater | Died) -> LifecycleEvent:
+    """What came of an attempt."""
+    data = LifecycleData(
+        task_id=envelope.task_id,
+        service=service,
+        kind=envelope.kind,
+        redrive_no=envelope.redrive_no,
+        attempt=envelope.attempt,
+        max_attempts=outcome.max_attempts,
+        seconds=outcome.seconds,
+        result=outcome.result if isinstance(outcome, Completed) else None,
+        error=None if isinstance(outcome, Completed) else outcome.error,
+        reason=outcome.reason if isinstance(outcome, Died) else None,
+        next_attempt_at=outcome.next_attempt_at if isinstance(outcome, RetryLater) else None,
+    )
+    return lifecycle_event(_TYPES[type(outcome)], outcome.at, data)
+
+
+def unreadable_event(service: str, envelope: Envelope, error: ErrorInfo, at: datetime) -> LifecycleEvent:
+    """A message whose envelope was readable, but nothing more."""
+    data = LifecycleData(
+        task_id=envelope.task_id,
+        service=service,
+        kind=envelope.kind,
+        redrive_no=envelope.redrive_no,
+        attempt=envelope.attempt,
+        max_attempts=envelope.max_attempts or envelope.attempt,
+        error=error,
+        reason=DeadReason.UNREADABLE,
+    )
+    return lifecycle_event(LifecycleType.DEAD, at, data)
+
+
+_TYPES = {
+    Completed: LifecycleType.COMPLETED,
+    RetryLater: LifecycleType.RETRYING,
+    Died: LifecycleType.DEAD,
+}

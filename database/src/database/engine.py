@@ -1,0 +1,70 @@
+"""Engines that keep what they were told to keep, on SQLite and on PostgreSQL."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+
+#: Seconds that a SQLite writer waits for another process's transaction; commits take milliseconds.
+SQLITE_BUSY_TIMEOUT = 15
+#: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
+READ_ONLY = "waybill_read_only"
+
+
+def open_engine(url: str, *, connections: int) -> Engine:
+    """Opens a pool of up to `connections` connections.
+
+    Args:
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`.
+        connections: the pool's size; a caller beyond it waits.
+
+    Raises:
+        ValueError: neither SQLite nor PostgreSQL, or a SQLite without a file.
+    """
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _open_sqlite(parsed, connections)
+        case "postgresql":
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                pool_size=connections,
+                max_overflow=0,
+                # A connection that the server closed meanwhile is replaced instead of failing its user.
+                pool_pre_ping=True,
+            )
+        case other:
+            raise ValueError(f"a database URL begins with sqlite:/// or postgresql://, not {other}:")
+
+
+def _open_sqlite(url: URL, connections: int) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise ValueError("records need a file: sqlite:///path/to/file.db")
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver's own implicit BEGIN would come too late and unlocked; `begin` below says it.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",  # readers and the one writer do not wait for each other
+            "synchronous=FULL",  # a commit is on the disk before anyone is told so
+            "foreign_keys=ON",
+            "cache_size=-16000",  # 16 MB of pages for each connection
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes its lock at once: one that upgrades from reading may be refused unwaited.
+        read_only = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,100 @@
+"""Group commit: many small writes, few transactions.
+
+A commit costs a flush to the disk, whoever shares it. Writes that arrive while one commit is under way wait
+for the next and go into it together: a lone write waits for nobody, and under load the cost is shared.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+#: Writes many items of one sort in the transaction it is given; answers one result for each, in order.
+BatchWrite = Callable[[Connection, Sequence[Item]], Sequence[Result]]
+
+#: Writes in one transaction; more would only make the first of them wait longer.
+MAX_BATCH = 500
+
+
+@dataclass(slots=True)
+class _Waiting:
+    write: BatchWrite[Any, Any]
+    item: Any
+    done: asyncio.Future[Any]
+
+
+class GroupCommit:
+    """Commits what is submitted, on one thread of its own, in the order of arrival within each sort."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
+        self._waiting: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def submit(self, write: BatchWrite[Item, Result], item: Item) -> Result:
+        """Has `write` called with `item` among others, and returns its result once that is committed.
+
+        Raises:
+            Exception: what `write` or the database raised; nothing of the item is stored then.
+            RuntimeError: this is closed.
+        """
+        if self._closed:
+            raise RuntimeError("the group commit is closed: nothing more can be written")
+        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(write, item, done))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        return await done
+
+    async def close(self) -> None:
+        """Commits what still waits, then ends the thread."""
+        self._closed = True
+        if self._committing is not None:
+            await self._committing
+        self._thread.shutdown()
+
+    async def _commit_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                results = await loop.run_in_executor(self._thread, self._commit, batch)
+                for waiting, (result, error) in zip(batch, results, strict=True):
+                    if waiting.done.cancelled():
+                        continue  # the caller is gone; what it submitted is committed all the same
+                    if error is None:
+                        waiting.done.set_result(result)
+                    else:
+                        waiting.done.set_exception(error)
+        finally:
+            self._committing = None
+
+    def _commit(self, batch: Sequence[_Waiting]) -> list[tuple[Any, Exception | None]]:
+        try:
+            return [(result, None) for result in self._transact(batch)]
+        except Exception as error:  # noqa: BLE001 - each waiting caller gets it, none is swallowed
+            database_gone = isinstance(error, DBAPIError) and error.connection_invalidated
+            if len(batch) == 1 or database_gone:
+                return [(None, error)] * len(batch)
+        # One bad item must not fail its neighbours: each tries again alone.
+        return [outcome for waiting in batch for outcome in self._commit([waiting])]
+
+    def _transact(self, batch: Sequence[_Waiting]) -> list[Any]:
+        results: list[Any] = [None] * len(batch)
+        by_write: dict[BatchWrite[Any, Any], list[int]] = {}
+        for position, waiting in enumerate(batch):
+            by_write.setdefault(waiting.write, []).append(position)
+        with self._engine.begin() as connection:
+            for write, positions in by_write.items():
+                answers = write(connection, [batch[position].item for position in positions])
+                for position, answer in zip(positions, answers, strict=True):
+                    results[position] = answer
+        return results

@@ -1,0 +1,45 @@
+"""One database as an asyncio program sees it: grouped writes, and reads beside them."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from database.engine import READ_ONLY, open_engine
+from database.group_commit import BatchWrite, GroupCommit
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: Reads at once; each takes a thread and a connection.
+READERS = 4
+
+
+class Records:
+    """A database with one grouped writer and a few readers."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url, connections=READERS + 1)
+        self._reading = self.engine.execution_options(**{READ_ONLY: True})
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="records-read")
+        self._writes = GroupCommit(self.engine)
+
+    async def write(self, write: BatchWrite[Item, Result], item: Item) -> Result:
+        """Writes `item` in a shared transaction; see `GroupCommit.submit`."""
+        return await self._writes.submit(write, item)
+
+    async def read(self, query: Callable[[Connection], Result]) -> Result:
+        """Runs `query` in a transaction of its own on a reader's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
+
+    async def close(self) -> None:
+        """Commits what waits and closes every connection."""
+        await self._writes.close()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    def _query(self, query: Callable[[Connection], Result]) -> Result:
+        with self._reading.begin() as connection:
+            return query(connection)

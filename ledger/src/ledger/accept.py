@@ -1,0 +1,195 @@
+"""Accepting tasks: key, task, subtasks and outbox row in one transaction, many tasks in one commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from contracts.envelope import Envelope
+from contracts.names import EXCHANGE_TASKS
+from contracts.states import State
+from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from ledger.schema import OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
+from ledger.tasks import GATEWAY_SOURCE, NewTask, PendingMessage
+
+#: How long the gateway has to publish a new row itself before a sweep takes it over.
+RELAY_GRACE: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetToken:
+    """What is kept of a password reset token: not the token."""
+
+    token_hash: str
+    email: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One task to accept, with what comes along."""
+
+    task: NewTask
+    call: IdempotentCall | None = None
+    reset_token: ResetToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The task is safe."""
+
+    #: To be published at once; None if it is scheduled for later.
+    message: PendingMessage | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBefore:
+    """The same call was accepted before; this is its task."""
+
+    task_id: str
+    kind: str
+    due_at: datetime | None
+
+
+Acceptance = Accepted | AcceptedBefore | KeyReusedError
+
+
+def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequence[Acceptance]:
+    """Accepts many tasks; a batch write for `Records.write`.
+
+    Returns:
+        For each submission what became of it. `KeyReusedError` is returned, not raised: it concerns one
+        submission, and its neighbours are accepted all the same.
+    """
+    verdicts = _verdicts(connection, submissions)
+    fresh = [s for s, verdict in zip(submissions, verdicts, strict=True) if verdict is None]
+    messages = iter(_insert(connection, fresh))
+    before = _accepted_before(connection, [v.reference for v in verdicts if isinstance(v, Repeated)])
+    return [
+        before[verdict.reference]
+        if isinstance(verdict, Repeated)
+        else verdict
+        if isinstance(verdict, KeyReusedError)
+        else Accepted(next(messages))
+        for verdict in verdicts
+    ]
+
+
+def insert_tasks(connection: Connection, tasks: Sequence[NewTask]) -> None:
+    """Accepts tasks that we make ourselves, as part of the caller's transaction; a sweep publishes them."""
+    _insert(connection, [Submission(task) for task in tasks], relay_grace=timedelta(0))
+
+
+def _verdicts(
+    connection: Connection, submissions: Sequence[Submission]
+) -> list[Repeated | KeyReusedError | None]:
+    keyed = [KeyedCall(s.call, s.task.id, s.task.created_at) for s in submissions if s.call is not None]
+    answers = iter(reserve(connection, keyed))
+    return [None if s.call is None else next(answers) for s in submissions]
+
+
+def _insert(
+    connection: Connection, submissions: Sequence[Submission], relay_grace: timedelta = RELAY_GRACE
+) -> list[PendingMessage | None]:
+    if not submissions:
+        return []
+    bodies = [s.task.event.model_dump_json(exclude_defaults=True).encode() for s in submissions]
+    connection.execute(
+        insert(TASKS), [_task_row(s.task, body) for s, body in zip(submissions, bodies, strict=True)]
+    )
+    connection.execute(
+        insert(SUBTASKS), [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
+    )
+    outbox_ids = connection.scalars(
+        insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True),
+        [_outbox_row(s.task, relay_grace) for s in submissions],
+    )
+    tokens = [(s.reset_token, s.task.id) for s in submissions if s.reset_token is not None]
+    if tokens:
+        connection.execute(
+            insert(PASSWORD_RESETS),
+            [
+                {
+                    "token_hash": token.token_hash,
+                    "task_id": task_id,
+                    "email": token.email,
+                    "expires_at": token.expires_at,
+                }
+                for token, task_id in tokens
+            ],
+        )
+    return [
+        None if s.task.due_at is not None else _message(outbox_id, s.task, body)
+        for outbox_id, s, body in zip(outbox_ids, submissions, bodies, strict=True)
+    ]
+
+
+def _initial_state(task: NewTask) -> State:
+    return State.PENDING if task.due_at is None else State.SCHEDULED
+
+
+def _task_row(task: NewTask, body: bytes) -> dict[str, object]:
+    return {
+        "id": task.id,
+        "kind": task.kind,
+        "state": _initial_state(task),
+        "created_at": task.created_at,
+        "due_at": task.due_at,
+        "deadline": task.deadline,
+        "correlation_id": task.correlation_id,
+        "traceparent": task.traceparent,
+        "priority": task.priority,
+        "about": task.about,
+        "dataschema": task.event.dataschema(),
+        "payload": body,
+    }
+
+
+def _subtask_row(task: NewTask, service: str) -> dict[str, object]:
+    return {
+        "task_id": task.id,
+        "service": service,
+        "state": _initial_state(task),
+        "position": 0,
+        "redrive_no": 0,
+        "attempt": 0,
+        "next_attempt_at": task.due_at,
+        "updated_at": task.created_at,
+    }
+
+
+def _outbox_row(task: NewTask, relay_grace: timedelta) -> dict[str, object]:
+    return {
+        "task_id": task.id,
+        "exchange": EXCHANGE_TASKS,
+        "routing_key": task.kind,
+        "attempt": 1,
+        "redrive_no": 0,
+        "available_at": task.due_at or task.created_at + relay_grace,
+    }
+
+
+def _message(outbox_id: int, task: NewTask, body: bytes) -> PendingMessage:
+    envelope = Envelope(
+        # One event a task: they share their id.
+        id=task.id,
+        kind=task.kind,
+        source=GATEWAY_SOURCE,
+        time=task.created_at,
+        dataschema=task.event.dataschema(),
+        task_id=task.id,
+        deadline=task.deadline,
+        traceparent=task.traceparent,
+    )
+    return PendingMessage(
+        outbox_id, EXCHANGE_TASKS, task.kind, envelope, body, task.correlation_id, task.priority
+    )
+
+
+def _accepted_before(connection: Connection, task_ids: Sequence[str]) -> dict[str, AcceptedBefore]:
+    if not task_ids:
+        return {}
+    query = select(TASKS.c.id, TASKS.c.kind, TASKS.c.due_at).where(TASKS.c.id.in_(task_ids))
+    return {row.id: AcceptedBefore(row.id, row.kind, row.due_at) for row in connection.execute(query)}

@@ -1,0 +1,165 @@
+"""Applying lifecycle events to the ledger: many messages' worth in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from contracts.catalog import CATALOG
+from contracts.lifecycle import LifecycleData, LifecycleEvent
+from contracts.states import State
+from database import insert_new
+from ledger.schema import SUBTASKS, TASKS, TIMELINE
+from ledger.states import Subtask, merge, position, task_state
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A subtask that has just failed for good."""
+
+    task_id: str
+    kind: str
+    about: str
+    correlation_id: str
+    data: LifecycleData
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What applying some events came to."""
+
+    failures: list[Failure]
+    #: Ids of tasks that the ledger does not know; their events cannot be applied.
+    unknown: set[str]
+
+
+@dataclass(slots=True)
+class _Task:
+    row: Any
+    subtasks: dict[str, Subtask]
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What is to be written, gathered over all tasks so that each table is written once."""
+
+    facts: list[dict[str, Any]] = field(default_factory=list)
+    subtasks: list[dict[str, Any]] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    #: Completed tasks whose payload is not to be kept.
+    forgotten: list[str] = field(default_factory=list)
+
+
+def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Merged:
+    """Applies events; which order they come in, and how often, makes no difference."""
+    by_task: dict[str, list[LifecycleEvent]] = defaultdict(list)
+    for event in events:
+        by_task[event.data.task_id].append(event)
+    tasks = _locked_tasks(connection, by_task)
+    changes = _Changes()
+    failures: list[Failure] = []
+    for task_id, task in tasks.items():
+        failures.extend(_merge_into(task, by_task[task_id], changes))
+    _write(connection, changes)
+    return Merged(failures, by_task.keys() - tasks.keys())
+
+
+def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes) -> Iterable[Failure]:
+    before = dict(task.subtasks)
+    for event in events:
+        changes.facts.append(_fact(event))
+        if (subtask := task.subtasks.get(event.data.service)) is not None:
+            task.subtasks[event.data.service] = merge(subtask, event)
+    changed = [after for service, after in task.subtasks.items() if after is not before[service]]
+    if not changed:
+        return ()
+    changes.subtasks.extend(_bound(asdict(subtask)) for subtask in changed)
+    change = _task_change(task)
+    changes.tasks.append(change)
+    if change["b_state"] is State.COMPLETED and CATALOG[task.row.kind].event.is_sensitive():
+        changes.forgotten.append(task.row.id)
+    return _failures(task.row, changed, before, events)
+
+
+def _write(connection: Connection, changes: _Changes) -> None:
+    if changes.facts:
+        connection.execute(insert_new(connection, TIMELINE), changes.facts)
+    if changes.subtasks:
+        connection.execute(_UPDATE_SUBTASK, changes.subtasks)
+    if changes.tasks:
+        connection.execute(_UPDATE_TASK, changes.tasks)
+    if changes.forgotten:
+        connection.execute(update(TASKS).where(TASKS.c.id.in_(changes.forgotten)).values(payload=None))
+
+
+def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:
+    # Locked in the order of their ids, so that two writers cannot wait for each other.
+    ids = sorted(task_ids)
+    columns = (TASKS.c.id, TASKS.c.kind, TASKS.c.about, TASKS.c.correlation_id)
+    rows = connection.execute(
+        select(*columns).where(TASKS.c.id.in_(ids)).order_by(TASKS.c.id).with_for_update()
+    )
+    tasks = {row.id: _Task(row, {}) for row in rows}
+    for row in connection.execute(select(SUBTASKS).where(SUBTASKS.c.task_id.in_(tasks))):
+        values = row._asdict() | {"state": State(row.state)}
+        tasks[row.task_id].subtasks[row.service] = Subtask(**values)
+    return tasks
+
+
+def _fact(event: LifecycleEvent) -> dict[str, Any]:
+    data = event.data
+    details = data.model_dump(
+        mode="json",
+        exclude_none=True,
+        include={"seconds", "max_attempts", "result", "error", "reason", "next_attempt_at"},
+    )
+    return {
+        "task_id": data.task_id,
+        "service": data.service,
+        "redrive_no": data.redrive_no,
+        "attempt": data.attempt,
+        "type": event.type,
+        "at": event.time,
+        "details": details,
+    }
+
+
+def _task_change(task: _Task) -> dict[str, Any]:
+    state = task_state(subtask.state for subtask in task.subtasks.values())
+    completed_at = max(s.updated_at for s in task.subtasks.values()) if state.is_terminal else None
+    return {"b_id": task.row.id, "b_state": state, "b_completed_at": completed_at}
+
+
+def _failures(
+    row: Any, changed: Sequence[Subtask], before: dict[str, Subtask], events: Sequence[LifecycleEvent]
+) -> Iterable[Failure]:
+    for subtask in changed:
+        was = before[subtask.service]
+        already_told = was.state is State.FAILED and was.redrive_no == subtask.redrive_no
+        if subtask.state is not State.FAILED or already_told:
+            continue
+        event = next(
+            e for e in events if e.data.service == subtask.service and position(e) == subtask.position
+        )
+        yield Failure(row.id, row.kind, row.about, row.correlation_id, event.data, event.time)
+
+
+def _bound(values: dict[str, Any]) -> dict[str, Any]:
+    return {f"b_{name}": value for name, value in values.items()}
+
+
+_SUBTASK_VALUES = [column.name for column in SUBTASKS.c if not column.primary_key]
+_UPDATE_SUBTASK = (
+    update(SUBTASKS)
+    .where(SUBTASKS.c.task_id == bindparam("b_task_id"), SUBTASKS.c.service == bindparam("b_service"))
+    .values({name: bindparam(f"b_{name}") for name in _SUBTASK_VALUES})
+)
+_UPDATE_TASK = (
+    update(TASKS)
+    .where(TASKS.c.id == bindparam("b_id"))
+    .values(state=bindparam("b_state"), completed_at=bindparam("b_completed_at"))
+)

@@ -1,0 +1,109 @@
+"""The outbox: what is accepted but not known to be at the broker.
+
+A row becomes available at a time: shortly after the accept (until then the gateway publishes it itself), or
+when a scheduled task is due. A sweep that takes a row moves that time ahead, so that no other sweep takes it
+meanwhile, and a sweep that dies leaves it to the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from contracts.envelope import Envelope
+from contracts.states import State
+from ledger.schema import OUTBOX, SUBTASKS, TASKS
+from ledger.tasks import GATEWAY_SOURCE, PendingMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A wish to publish what is due."""
+
+    now: datetime
+    #: Until when the rows taken are nobody else's.
+    until: datetime
+    most: int
+
+
+def take_due(connection: Connection, sweeps: Sequence[Sweep]) -> Sequence[list[PendingMessage]]:
+    """Takes due rows for publishing, and shows scheduled tasks among them as pending."""
+    return [_take_due(connection, sweep) for sweep in sweeps]
+
+
+def forget_published(connection: Connection, batches: Sequence[Sequence[int]]) -> Sequence[None]:
+    """Removes rows whose publish the broker has confirmed."""
+    connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_([i for batch in batches for i in batch])))
+    return [None] * len(batches)
+
+
+def put_back(connection: Connection, batches: Sequence[tuple[Sequence[int], datetime]]) -> Sequence[None]:
+    """Makes rows available again from a time on: their publish failed."""
+    for outbox_ids, available_at in batches:
+        connection.execute(
+            update(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids)).values(available_at=available_at)
+        )
+    return [None] * len(batches)
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next row becomes available; None if the outbox is empty."""
+    due: datetime | None = connection.scalar(select(func.min(OUTBOX.c.available_at)))
+    return due
+
+
+def _take_due(connection: Connection, sweep: Sweep) -> list[PendingMessage]:
+    rows = connection.execute(
+        select(OUTBOX, TASKS)
+        .join(TASKS, TASKS.c.id == OUTBOX.c.task_id)
+        .where(OUTBOX.c.available_at <= sweep.now)
+        .order_by(OUTBOX.c.available_at)
+        .limit(sweep.most)
+        .with_for_update(skip_locked=True, of=OUTBOX)
+    ).all()
+    if not rows:
+        return []
+    put_back(connection, [([row._mapping[OUTBOX.c.id] for row in rows], sweep.until)])  # noqa: SLF001 - public API
+    _show_as_pending(connection, [row.task_id for row in rows if row.due_at is not None], sweep.now)
+    return [_message(row) for row in rows]
+
+
+def _show_as_pending(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:
+    if not task_ids:
+        return
+    connection.execute(
+        update(SUBTASKS)
+        .where(SUBTASKS.c.task_id.in_(task_ids), SUBTASKS.c.state == State.SCHEDULED)
+        .values(state=State.PENDING, next_attempt_at=None, updated_at=now)
+    )
+    connection.execute(
+        update(TASKS)
+        .where(TASKS.c.id.in_(task_ids), TASKS.c.state == State.SCHEDULED)
+        .values(state=State.PENDING)
+    )
+
+
+def _message(row: Row[tuple[object, ...]]) -> PendingMessage:
+    columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    envelope = Envelope(
+        id=columns[TASKS.c.id],
+        kind=columns[TASKS.c.kind],
+        source=GATEWAY_SOURCE,
+        time=columns[TASKS.c.created_at],
+        dataschema=columns[TASKS.c.dataschema],
+        task_id=columns[TASKS.c.id],
+        attempt=columns[OUTBOX.c.attempt],
+        redrive_no=columns[OUTBOX.c.redrive_no],
+        deadline=columns[TASKS.c.deadline],
+        traceparent=columns[TASKS.c.traceparent],
+    )
+    return PendingMessage(
+        columns[OUTBOX.c.id],
+        columns[OUTBOX.c.exchange],
+        columns[OUTBOX.c.routing_key],
+        envelope,
+        columns[TASKS.c.payload],
+        columns[TASKS.c.correlation_id],
+        columns[TASKS.c.priority],
+    )

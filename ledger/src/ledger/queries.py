@@ -1,0 +1,162 @@
+"""Reading the ledger: one task, many tasks, a task's timeline."""
+
+import base64
+import binascii
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, exists, or_, select
+
+from contracts.states import State
+from ledger.schema import SUBTASKS, TASKS, TIMELINE
+from ledger.states import Subtask
+
+
+class BadCursorError(ValueError):
+    """The cursor is none that a listing gave out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as the ledger knows it."""
+
+    id: str
+    kind: str
+    state: State
+    created_at: datetime
+    due_at: datetime | None
+    completed_at: datetime | None
+    correlation_id: str
+    about: str
+    subtasks: list[Subtask]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks are wanted; what is None does not matter."""
+
+    state: State | None = None
+    kind: str | None = None
+    service: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    #: Part of what the task is about, or the beginning of its id or correlation id.
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some tasks, newest first, and the cursor of the next page if there is one."""
+
+    tasks: list[Task]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One lifecycle event of a task."""
+
+    service: str
+    redrive_no: int
+    attempt: int
+    type: str
+    at: datetime
+    details: dict[str, Any]
+
+
+def get_task(connection: Connection, task_id: str) -> Task | None:
+    """The task, or None."""
+    tasks = _with_subtasks(connection, select(*_COLUMNS).where(TASKS.c.id == task_id))
+    return tasks[0] if tasks else None
+
+
+def list_tasks(connection: Connection, wanted: TaskFilter, *, limit: int, cursor: str | None) -> Page:
+    """A page of tasks, newest first.
+
+    Raises:
+        BadCursorError: `cursor` is none of ours.
+    """
+    query = select(*_COLUMNS).where(*_conditions(wanted)).order_by(TASKS.c.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(TASKS.c.id < _decoded(cursor))
+    tasks = _with_subtasks(connection, query)
+    more = len(tasks) > limit
+    page = tasks[:limit]
+    return Page(page, _encoded(page[-1].id) if more else None)
+
+
+def get_timeline(connection: Connection, task_id: str) -> list[TimelineEntry]:
+    """Every lifecycle event of a task, in the order in which they happened."""
+    rows = connection.execute(
+        select(TIMELINE).where(TIMELINE.c.task_id == task_id).order_by(TIMELINE.c.at, TIMELINE.c.seq)
+    )
+    return [
+        TimelineEntry(row.service, row.redrive_no, row.attempt, row.type, row.at, row.details) for row in rows
+    ]
+
+
+def _conditions(wanted: TaskFilter) -> list[Any]:
+    conditions: list[Any] = []
+    if wanted.state is not None:
+        conditions.append(TASKS.c.state == wanted.state)
+    if wanted.kind is not None:
+        conditions.append(TASKS.c.kind == wanted.kind)
+    if wanted.since is not None:
+        conditions.append(TASKS.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(TASKS.c.created_at < wanted.until)
+    if wanted.service is not None:
+        same_task = SUBTASKS.c.task_id == TASKS.c.id
+        conditions.append(exists().where(same_task, SUBTASKS.c.service == wanted.service))
+    if wanted.q is not None:
+        conditions.append(
+            or_(
+                TASKS.c.about.icontains(wanted.q, autoescape=True),
+                TASKS.c.id.startswith(wanted.q, autoescape=True),
+                TASKS.c.correlation_id.startswith(wanted.q, autoescape=True),
+            )
+        )
+    return conditions
+
+
+def _with_subtasks(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Task]:
+    rows = connection.execute(query).all()
+    if not rows:
+        return []
+    subtasks = _subtasks(connection, [row.id for row in rows])
+    return [Task(**row._asdict() | {"state": State(row.state)}, subtasks=subtasks[row.id]) for row in rows]
+
+
+def _subtasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Subtask]]:
+    found: dict[str, list[Subtask]] = defaultdict(list)
+    query = select(SUBTASKS).where(SUBTASKS.c.task_id.in_(task_ids)).order_by(SUBTASKS.c.service)
+    for row in connection.execute(query):
+        found[row.task_id].append(Subtask(**row._asdict() | {"state": State(row.state)}))
+    return found
+
+
+def _encoded(task_id: str) -> str:
+    return base64.urlsafe_b64encode(task_id.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, UnicodeError):
+        raise BadCursorError("cursor is none that a listing gave out") from None
+
+
+_COLUMNS = (
+    TASKS.c.id,
+    TASKS.c.kind,
+    TASKS.c.state,
+    TASKS.c.created_at,
+    TASKS.c.due_at,
+    TASKS.c.completed_at,
+    TASKS.c.correlation_id,
+    TASKS.c.about,
+)

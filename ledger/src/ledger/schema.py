@@ -1,0 +1,106 @@
+"""The tables of the ledger. Migrations are in `migrations/`; a test holds the two together."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from database import Instant
+
+METADATA = MetaData()
+
+#: SQLite numbers rows by itself only in a column of exactly this type.
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+_TASK_ID = String(36)
+
+TASKS = Table(
+    "tasks",
+    METADATA,
+    Column("id", _TASK_ID, primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant),  # when it was to begin, if not at once
+    Column("completed_at", Instant),
+    Column("deadline", Instant),
+    Column("correlation_id", String(128), nullable=False),
+    Column("traceparent", String(64)),
+    Column("priority", Integer),
+    Column("about", String(512), nullable=False),  # whom or what it concerns, for people who search
+    Column("dataschema", String(128), nullable=False),
+    Column("payload", LargeBinary),  # gone once a kind with sensitive fields is completed
+    Index("tasks_by_state", "state", "id"),
+    Index("tasks_by_kind", "kind", "id"),
+    Index("tasks_by_creation", "created_at"),
+)
+SUBTASKS = Table(
+    "subtasks",
+    METADATA,
+    Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("service", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("position", BigInteger, nullable=False),  # how far it has come: see states.position
+    Column("redrive_no", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),  # 0: none has begun
+    Column("max_attempts", Integer),
+    Column("next_attempt_at", Instant),
+    Column("updated_at", Instant, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("error", JSON(none_as_null=True)),
+    Index("subtasks_by_service", "service", "task_id"),
+)
+TIMELINE = Table(
+    "timeline",
+    METADATA,
+    Column("seq", _SERIAL, primary_key=True, autoincrement=True),
+    Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("redrive_no", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("details", JSON(none_as_null=True)),
+    # One fact, one row, however often it is told.
+    UniqueConstraint("task_id", "service", "redrive_no", "attempt", "type", name="timeline_one_fact"),
+)
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("exchange", String(64), nullable=False),
+    Column("routing_key", String(255), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("redrive_no", Integer, nullable=False),
+    Column("available_at", Instant, nullable=False),  # when a sweep may publish it
+    Index("outbox_by_availability", "available_at"),
+    Index("outbox_by_task", "task_id"),
+)
+IDEMPOTENCY = Table(
+    "idempotency",
+    METADATA,
+    Column("scope", String(128), primary_key=True),  # the call that the key was given to
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),  # SHA-256 of the request's content
+    Column("reference", String(64), nullable=False),  # what the first call made: a task id, a token's hash
+    Column("created_at", Instant, nullable=False),
+    Index("idempotency_by_creation", "created_at"),
+)
+PASSWORD_RESETS = Table(
+    "password_resets",
+    METADATA,
+    Column("token_hash", String(64), primary_key=True),
+    Column("task_id", _TASK_ID, nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("redeemed_at", Instant),
+)

@@ -1,0 +1,103 @@
+"""The state machine of tasks and subtasks, as pure functions; docs/states.md draws it.
+
+Lifecycle events may come late, twice or out of order. Each has a position, and a subtask only ever moves to
+a higher one: applying events in any order, any number of times, ends in the same state.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from contracts.lifecycle import LifecycleEvent, LifecycleType
+from contracts.states import State
+
+#: Bits of a position below the redrive number: the outcome, then the attempt, then the step in it.
+_REDRIVE_SHIFT = 40
+_OUTCOME_SHIFT = 36
+_ATTEMPT_SHIFT = 4
+#: An outcome stands above every attempt of its redrive. Where two claim to be one, what happened wins over
+#: what did not: an effect that took place cannot be undone by a copy that failed.
+_OUTCOME_RANK = {LifecycleType.DEAD: 1, LifecycleType.CANCELLED: 2, LifecycleType.COMPLETED: 3}
+_STEP_RANK = {LifecycleType.STARTED: 1, LifecycleType.RETRYING: 2}
+_STATE_AFTER = {
+    LifecycleType.STARTED: State.RUNNING,
+    LifecycleType.RETRYING: State.RETRYING,
+    LifecycleType.COMPLETED: State.COMPLETED,
+    LifecycleType.DEAD: State.FAILED,
+    LifecycleType.CANCELLED: State.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subtask:
+    """One service's part of a task, as the ledger knows it."""
+
+    task_id: str
+    service: str
+    state: State
+    position: int
+    redrive_no: int
+    attempt: int
+    max_attempts: int | None
+    next_attempt_at: datetime | None
+    updated_at: datetime
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+def position(event: LifecycleEvent) -> int:
+    """How far a subtask has come when `event` has happened: by redrive, outcome, attempt and step."""
+    data = event.data
+    return (
+        data.redrive_no << _REDRIVE_SHIFT
+        | _OUTCOME_RANK.get(event.type, 0) << _OUTCOME_SHIFT
+        | data.attempt << _ATTEMPT_SHIFT
+        | _STEP_RANK.get(event.type, 0)
+    )
+
+
+def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
+    """The subtask after `event`; the very same object if the event tells nothing newer."""
+    reached = position(event)
+    if reached <= subtask.position:
+        return subtask
+    data = event.data
+    return replace(
+        subtask,
+        state=_STATE_AFTER[event.type],
+        position=reached,
+        redrive_no=data.redrive_no,
+        attempt=data.attempt,
+        max_attempts=data.max_attempts,
+        next_attempt_at=data.next_attempt_at,
+        updated_at=event.time,
+        result=data.result,
+        error=_error_after(subtask, event),
+    )
+
+
+def _error_after(subtask: Subtask, event: LifecycleEvent) -> dict[str, Any] | None:
+    if event.data.error is not None:
+        return event.data.error.model_dump()
+    # What went wrong last stays in sight while the next attempt runs; an outcome clears it.
+    return subtask.error if event.type is LifecycleType.STARTED else None
+
+
+def task_state(subtasks: Iterable[State]) -> State:
+    """A task's state, which follows from those of its subtasks.
+
+    An outcome only when every subtask has one: failed if any failed, else cancelled if any was, else
+    completed. Until then the liveliest state of the rest, and `running` too where some have ended while the
+    rest has not begun.
+    """
+    states = set(subtasks)
+    for outcome in (State.FAILED, State.CANCELLED, State.COMPLETED):
+        if outcome in states and all(state.is_terminal for state in states):
+            return outcome
+    for state in (State.RUNNING, State.RETRYING):
+        if state in states:
+            return state
+    if any(state.is_terminal for state in states):
+        return State.RUNNING
+    return State.PENDING if State.PENDING in states else State.SCHEDULED

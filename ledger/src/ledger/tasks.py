@@ -1,0 +1,58 @@
+"""What goes into the ledger when a task is accepted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import uuid_utils
+
+from contracts.catalog import CATALOG
+from contracts.envelope import Envelope
+from contracts.events import TaskEvent
+from contracts.names import source_of
+
+#: The CloudEvents source of task events.
+GATEWAY_SOURCE = source_of("gateway")
+
+
+def new_task_id() -> str:
+    """A UUIDv7 (RFC 9562, 5.7): ids sort by their time of creation."""
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task as it is accepted."""
+
+    id: str
+    event: TaskEvent
+    created_at: datetime
+    correlation_id: str
+    #: Whom or what it concerns, for people who search the list.
+    about: str
+    due_at: datetime | None = None
+    deadline: datetime | None = None
+    traceparent: str | None = None
+    priority: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The event type that the task is made from."""
+        return self.event.KIND
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that each do one subtask of it."""
+        return CATALOG[self.event.KIND].services
+
+
+@dataclass(frozen=True, slots=True)
+class PendingMessage:
+    """A row of the outbox with all that is needed to publish it."""
+
+    outbox_id: int
+    exchange: str
+    routing_key: str
+    envelope: Envelope
+    body: bytes
+    correlation_id: str
+    priority: int | None
