@@ -9,13 +9,11 @@ redelivered copy finds its claim or its outcome.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.attempt import Attempt
 from chassis.claims import AlreadyDone, Busy, Claimed
@@ -26,22 +24,15 @@ from chassis.handling import Handler
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
 from chassis.outcome import Completed, Died, RetryLater
-from chassis.publisher import Publisher, PublishError
+from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.retry import GiveUp, after_failure
+from chassis.steps import DeliveryLostError, surely
 from chassis.telling import outcome_event, started_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
-Result = TypeVar("Result")
-
-#: Seconds between tries of a step that the broker or the database refused; drawn up to this.
-STEP_RETRY_SECONDS = 2.0
-
-
-class DeliveryLostError(Exception):
-    """The broker will deliver the message again: there is nothing more to do with this copy."""
 
 
 class Pipeline:
@@ -101,11 +92,11 @@ class Pipeline:
             log.info("the connection was lost; the message will be delivered again")
 
     async def _work_through(self, delivery: Delivery, work: Work) -> None:
-        ticket = await self._surely(delivery, "claim", lambda: self._inbox.claim(work.envelope))
+        ticket = await surely(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
             case Claimed(owner):
                 outcome = await self._attempt(delivery, work)
-                if not await self._surely(
+                if not await surely(
                     delivery, "record", lambda: self._inbox.record(owner, work.envelope, outcome)
                 ):
                     log.warning(
@@ -118,7 +109,7 @@ class Pipeline:
                 log.info("another copy of this attempt is being run; looking again later", until=str(until))
                 wait = (until - datetime.now(UTC)).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
-                await self._surely(delivery, "look again later", lambda: self._publisher.publish(message))
+                await surely(delivery, "look again later", lambda: self._publisher.publish(message))
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy")
@@ -204,7 +195,7 @@ class Pipeline:
             message = dead_letter(self._service, delivery, outcome.error, outcome.reason, outcome.at)
         else:
             return
-        await self._surely(delivery, "publish", lambda: self._publisher.publish(message))
+        await surely(delivery, "publish", lambda: self._publisher.publish(message))
 
     async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
         now = datetime.now(UTC)
@@ -214,23 +205,7 @@ class Pipeline:
             if unreadable.envelope is not None:
                 await self._reporter.confirm(unreadable_event(self._service, unreadable.envelope, error, now))
             message = dead_letter(self._service, delivery, error, DeadReason.UNREADABLE, now)
-            await self._surely(delivery, "dead-letter", lambda: self._publisher.publish(message))
+            await surely(delivery, "dead-letter", lambda: self._publisher.publish(message))
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again")
-
-    async def _surely(self, delivery: Delivery, step: str, action: Callable[[], Awaitable[Result]]) -> Result:
-        """Does a step until it succeeds: a broker or database that is away is no reason to lose the message.
-
-        Raises:
-            DeliveryLostError: meanwhile the broker has taken the message back.
-        """
-        while True:
-            try:
-                return await action()
-            except (PublishError, SQLAlchemyError) as error:
-                log.warning("step failed, doing it again", step=step, error=str(error))
-            # A broker that came back has requeued the message: the redelivered copy takes over.
-            if delivery.acknowledger.is_lost:
-                raise DeliveryLostError
-            await asyncio.sleep(random.uniform(0.1, STEP_RETRY_SECONDS))  # noqa: S311 - spreads load

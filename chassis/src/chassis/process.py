@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 import uvloop
@@ -29,17 +29,17 @@ class Lifecycle(Protocol):
         """Ends the work in good order; also called if `start` was cut short."""
 
 
-def run(make: Callable[[], Awaitable[Lifecycle]]) -> None:
+def run(make: Callable[[], Lifecycle]) -> None:
     """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down."""
     sys.exit(uvloop.run(_run(make)))
 
 
-async def _run(make: Callable[[], Awaitable[Lifecycle]]) -> int:
+async def _run(make: Callable[[], Lifecycle]) -> int:
     loop = asyncio.get_running_loop()
     told_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop.set)
-    process = await make()
+    process = make()
     stopping = asyncio.create_task(told_to_stop.wait())
     working = asyncio.create_task(_work(process))
     try:

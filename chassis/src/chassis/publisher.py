@@ -58,6 +58,12 @@ class Publisher:
             self._exchanges[name] = exchange
         self._exchanges[""] = RabbitExchange("")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is up, as far as is known."""
+        channel = self._broker._channel  # noqa: SLF001 - FastStream tells it nowhere else
+        return channel is not None and not channel.is_closed
+
     async def publish(self, message: OutgoingMessage) -> None:
         """Publishes and waits for the confirm.
 

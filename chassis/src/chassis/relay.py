@@ -1,0 +1,82 @@
+"""The relay: publishes what an outbox holds, many messages in flight on one confirmed channel."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from chassis.logs import get_logger
+from chassis.publisher import OutgoingMessage, Publisher, PublishError
+from contracts.envelope import Envelope
+
+log = get_logger(__name__)
+
+
+class Relayed(Protocol):
+    """A message of an outbox."""
+
+    @property
+    def outbox_id(self) -> int:
+        """Its row."""
+
+    @property
+    def exchange(self) -> str:
+        """Where it is published."""
+
+    @property
+    def routing_key(self) -> str:
+        """With which key."""
+
+    @property
+    def envelope(self) -> Envelope:
+        """Its headers."""
+
+    @property
+    def body(self) -> bytes:
+        """Its event."""
+
+    @property
+    def correlation_id(self) -> str:
+        """What its caller knows it by."""
+
+    @property
+    def priority(self) -> int | None:
+        """Its AMQP priority."""
+
+
+async def relay(publisher: Publisher, message: Relayed) -> bool:
+    """Publishes one message.
+
+    Returns:
+        Whether the broker confirmed it; if not, it may have arrived all the same.
+    """
+    try:
+        await publisher.publish(
+            OutgoingMessage(
+                exchange=message.exchange,
+                routing_key=message.routing_key,
+                body=message.body,
+                headers=message.envelope.to_headers(),
+                correlation_id=message.correlation_id,
+                priority=message.priority,
+            )
+        )
+    except PublishError as error:
+        log.warning(
+            "not published, it stays in the outbox", task_id=message.envelope.task_id, error=str(error)
+        )
+        return False
+    return True
+
+
+async def relay_all(publisher: Publisher, messages: Sequence[Relayed]) -> tuple[list[int], list[int]]:
+    """Publishes many at once.
+
+    Returns:
+        The rows that the broker confirmed, and those that it did not.
+    """
+    confirmed = await asyncio.gather(*(relay(publisher, message) for message in messages))
+    done: list[int] = []
+    failed: list[int] = []
+    for message, ok in zip(messages, confirmed, strict=True):
+        (done if ok else failed).append(message.outbox_id)
+    return done, failed

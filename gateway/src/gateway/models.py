@@ -1,0 +1,204 @@
+"""What the API takes and gives, beside the events themselves."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import UploadFile
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
+from contracts.fields import MailAddress, RecordId
+from contracts.states import State
+
+#: Farther ahead than anyone plans.
+MAX_DELAY = timedelta(days=3660)
+#: How much a caller's clock may be behind ours.
+CLOCK_SKEW = timedelta(minutes=1)
+#: A quorum queue of RabbitMQ 4 lets messages of priority 5 and more overtake the others.
+HIGH_PRIORITY = 9
+#: Tasks on one page unless asked for otherwise, and at the most.
+PAGE_SIZE, MAX_PAGE_SIZE = 50, 500
+
+
+class Timing(BaseModel):
+    """When a task is to begin, and whether it may overtake. All optional."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    send_at: AwareDatetime | None = Field(None, description="Not before this time (ISO 8601 with a zone).")
+    delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY.total_seconds())] | None = Field(
+        None, description="Not before so many seconds from now."
+    )
+    priority: Literal["normal", "high"] = Field(
+        "normal", description="high overtakes normal work (on RabbitMQ 4 and later)."
+    )
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if self.send_at is not None and self.delay_seconds is not None:
+            raise ValueError("give send_at or delay_seconds, not both")
+        if self.send_at is not None:
+            ahead = self.send_at - datetime.now(UTC)
+            if ahead < -CLOCK_SKEW:
+                raise ValueError("send_at is in the past")
+            if ahead > MAX_DELAY:
+                raise ValueError("send_at is more than ten years ahead")
+        return self
+
+    def due_at(self, now: datetime) -> datetime | None:
+        """When the task is to begin; None: at once."""
+        due = now + timedelta(seconds=self.delay_seconds) if self.delay_seconds else self.send_at
+        return due if due is not None and due > now else None
+
+    @property
+    def amqp_priority(self) -> int | None:
+        """The message's priority on the wire."""
+        return HIGH_PRIORITY if self.priority == "high" else None
+
+
+class PostEmail(EmailRequested, Timing):
+    """A mail: `{to, subject, text?, html?, category?}` or `{to, template, params}`."""
+
+
+class PostSync(SyncRequested, Timing):
+    """A record for a configured target."""
+
+
+class PostUser(Timing):
+    """A new user; `id` is yours, or the task's id if you give none."""
+
+    id: RecordId | None = None
+    email: MailAddress
+    name: Annotated[str, UserCreated.model_fields["name"]]
+    attributes: Annotated[dict[str, Any], UserCreated.model_fields["attributes"]]
+
+
+class PostImage(Timing):
+    """An image as a multipart form."""
+
+    file: UploadFile
+    variants: list[str] = Field(
+        default_factory=list, description="Presets: any of thumb, medium, large; all if absent."
+    )
+
+
+class PostPasswordReset(Timing):
+    """Whose password is to be reset."""
+
+    email: MailAddress
+
+
+class RedeemPasswordReset(BaseModel):
+    """The token of a mailed link."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class RedeemedPasswordReset(BaseModel):
+    """Whose password may be set now."""
+
+    email: str
+    task_id: str
+
+
+class TaskQuery(BaseModel):
+    """Which tasks are wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State | None = None
+    kind: str | None = None
+    service: str | None = None
+    since: AwareDatetime | None = Field(None, description="Created at or after this time.")
+    until: AwareDatetime | None = Field(None, description="Created before this time.")
+    q: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None,
+        description="Part of what the task is about (an address, a record), or the beginning of its id or "
+        "correlation id.",
+    )
+    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
+    cursor: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="`next_cursor` of the page before."
+    )
+
+
+class Links(BaseModel):
+    """Where to look next."""
+
+    self: str
+    timeline: str
+
+
+class AcceptedTask(BaseModel):
+    """The answer to every accepted task."""
+
+    id: str
+    kind: str
+    state: State
+    links: Links
+
+
+class SubtaskView(BaseModel):
+    """One service's part of a task."""
+
+    service: str
+    state: State
+    attempt: int
+    max_attempts: int | None
+    next_attempt_at: datetime | None
+    redrive_no: int
+    updated_at: datetime
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class TaskView(BaseModel):
+    """A task, and where each of its subtasks is."""
+
+    id: str
+    kind: str
+    state: State
+    created_at: datetime
+    due_at: datetime | None
+    completed_at: datetime | None
+    correlation_id: str
+    about: str
+    subtasks: list[SubtaskView]
+    links: Links
+
+
+class TaskPage(BaseModel):
+    """Some tasks, newest first; `next_cursor` is null on the last page."""
+
+    items: list[TaskView]
+    next_cursor: str | None
+
+
+class TimelineEventView(BaseModel):
+    """One thing that happened to a task."""
+
+    type: str
+    at: datetime
+    service: str | None
+    attempt: int | None
+    redrive_no: int | None
+    details: dict[str, Any]
+
+
+class TimelineView(BaseModel):
+    """Everything that happened to a task, in order."""
+
+    task_id: str
+    events: list[TimelineEventView]
+
+
+def links_of(task_id: str) -> Links:
+    """The links of a task."""
+    return Links(self=f"/v1/tasks/{task_id}", timeline=f"/v1/tasks/{task_id}/timeline")
+
+
+def event_of(event: type[TaskEvent], posted: TaskEvent) -> TaskEvent:
+    """The event within a posted model, without the timing; its fields are validated already."""
+    return event.model_construct(**{name: getattr(posted, name) for name in event.model_fields})

@@ -1,0 +1,121 @@
+"""Errors as problem details (RFC 9457): what is wrong, and what to do about it."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from chassis.logs import get_logger
+
+log = get_logger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+#: Parts of a field's location that say where it was, not which it is.
+_PLACES = frozenset({"body", "query", "path", "header"})
+
+
+class FieldError(BaseModel):
+    """One field that is wrong."""
+
+    field: str
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """The body of every error answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+
+
+class Problem(HTTPException):
+    """An error answer. It is an HTTPException, so that the framework lets it pass wherever it is raised."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status.value, detail, dict(headers or {}))
+        self.code = code
+        self.errors = errors
+
+
+def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route, for its OpenAPI description."""
+    return {
+        status.value: {
+            "description": status.phrase,
+            "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+        }
+        for status in statuses
+    }
+
+
+def install_problems(app: FastAPI) -> None:
+    """Makes `app` answer every error with a problem document."""
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        if isinstance(error, Problem):
+            return _response(status, error.code, error.detail, error.errors, error.headers)
+        return _response(status, status.name.lower(), str(error.detail), (), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [FieldError(field=_field(e["loc"]), message=_message(e)) for e in error.errors()]
+        detail = f"{len(errors)} field(s) are not as they should be; see errors."
+        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, errors, None)
+
+    @app.exception_handler(Exception)
+    async def on_defect(_request: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", exc_info=error)
+        detail = (
+            "Nothing was accepted. Repeat the call with its Idempotency-Key; our log says what went wrong."
+        )
+        return _response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, (), None)
+
+
+def _response(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    errors: Sequence[FieldError],
+    headers: Mapping[str, str] | None,
+) -> JSONResponse:
+    document = ProblemDocument(
+        type=f"urn:waybill:problem:{code}",
+        title=status.phrase,
+        status=status.value,
+        detail=detail,
+        errors=list(errors) or None,
+    )
+    return JSONResponse(
+        document.model_dump(exclude_none=True),
+        status.value,
+        headers=dict(headers or {}),
+        media_type=CONTENT_TYPE,
+    )
+
+
+def _field(location: Sequence[int | str]) -> str:
+    parts = location[1:] if location and location[0] in _PLACES else location
+    return ".".join(map(str, parts)) or "body"
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    # Never the value itself: it may be private.
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,99 @@
+"""What the routes work with: the ledger, the object store, the relay to the broker."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Final
+
+from chassis.object_store import ObjectStore
+from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.connection import make_broker, until_connected, until_declared
+from chassis.logs import get_logger
+from chassis.publisher import Publisher
+from chassis.relay import relay
+from contracts.catalog import WORK_SERVICES
+from contracts.names import EXCHANGE_TASKS, work_queue
+from database import Records
+from gateway.idempotency_key import CallsUnderWay
+from gateway.settings import GatewaySettings
+from ledger import PendingMessage, forget_published, require_current
+
+log = get_logger(__name__)
+
+#: Uploads that are looked into at once: it is work for a core each.
+IMAGE_CHECKERS: Final = 2
+
+
+class Resources:
+    """Everything that lives as long as the gateway does."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self.records = Records(settings.ledger_url)
+        self.objects = ObjectStore.from_url(settings.object_store_url)
+        self.calls = CallsUnderWay()
+        self.image_checkers = ThreadPoolExecutor(IMAGE_CHECKERS, thread_name_prefix="image-check")
+        self._broker = make_broker(settings, "gateway", "publish")
+        self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
+        self._connecting: asyncio.Task[None] | None = None
+        self._relaying: set[asyncio.Task[None]] = set()
+        self._connected = False
+
+    def start(self) -> None:
+        """Checks the ledger; reaches for the broker meanwhile, for accepting needs none.
+
+        Raises:
+            SchemaError: the ledger's schema is not this release's.
+        """
+        require_current(self.records.engine)
+        self._connecting = asyncio.create_task(self._connect(), name="connect")
+
+    async def stop(self) -> None:
+        """Ends the publishes under way; what is not confirmed stays in the outbox."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._relaying:
+            await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
+        await self._broker.stop()
+        self.image_checkers.shutdown()
+        await self.records.close()
+
+    @property
+    def broker_is_connected(self) -> bool:
+        """Whether new tasks are published at once; if not, they wait in the outbox."""
+        return self._connected and self._publisher.is_open
+
+    def relay_soon(self, message: PendingMessage) -> None:
+        """Publishes an accepted task beside the request; where that fails, the sweep will do it."""
+        if not self.broker_is_connected or len(self._relaying) >= self.settings.max_in_flight:
+            return
+        task = asyncio.create_task(self._relay(message))
+        self._relaying.add(task)
+        task.add_done_callback(self._relaying.discard)
+
+    async def _connect(self) -> None:
+        await until_connected(self._broker)
+        await until_declared(self.settings, [work_queue(service) for service in WORK_SERVICES])
+        await self._publisher.know(EXCHANGE_TASKS)
+        self._connected = True
+        log.info("connected to the broker")
+
+    async def _relay(self, message: PendingMessage) -> None:
+        if not await relay(self._publisher, message):
+            return
+        try:
+            await self.records.write(forget_published, [message.outbox_id])
+        except SQLAlchemyError as error:
+            # The sweep publishes it again, and the inbox drops the second copy.
+            log.warning("a published task stays in the outbox", error=str(error))
+
+
+async def _resources(request: Request) -> Resources:
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+#: The gateway's resources, for a route's signature.
+Uses = Annotated[Resources, Depends(_resources)]

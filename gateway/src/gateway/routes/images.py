@@ -1,0 +1,168 @@
+"""Images: the upload, and the variants that were made of it."""
+
+import asyncio
+import hashlib
+from http import HTTPStatus
+from typing import Annotated, Any, BinaryIO
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Header, Response, UploadFile
+from fastapi.responses import StreamingResponse
+
+from contracts.events import ImageUploaded
+from contracts.images import PRESET_NAMES, PresetName
+from contracts.states import State
+from gateway.body_limit import too_large
+from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.image_probe import ImageFacts, RefusedImage, probe
+from gateway.models import AcceptedTask, PostImage
+from gateway.problems import FieldError, Problem, problem_responses
+from gateway.resources import Resources, Uses
+from gateway.routes.tasks import find_task
+from gateway.submitting import POST_PROBLEMS, From, new_task, submit
+from ledger import Task
+
+router = APIRouter(tags=["images"])
+
+#: Where the originals are in the object store.
+ORIGINALS = "originals"
+#: Read at once from an upload while it is hashed.
+CHUNK_BYTES = 256 * 1024
+#: A produced file never changes under its address.
+_CACHE_CONTROL = "private, max-age=31536000, immutable"
+
+
+@router.post("/v1/images", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
+async def post_image(
+    posted: Annotated[PostImage, Form()],
+    response: Response,
+    resources: Uses,
+    origin: From,
+    idempotency_key: IdempotencyKey = None,
+) -> AcceptedTask:
+    """Uploads an image and has variants made of it."""
+    presets = _presets(posted.variants)
+    file = posted.file
+    if file.size is not None and file.size > resources.settings.max_upload_bytes:
+        raise too_large(resources.settings.max_upload_bytes)
+    loop = asyncio.get_running_loop()
+    sha256, facts = await loop.run_in_executor(resources.image_checkers, _look_into, _opened(file))
+    content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
+    call = keyed_call("POST /v1/images", idempotency_key, content.encode())
+    with resources.calls.only(call):
+        key = await resources.objects.put_file(_opened(file), sha256, prefix=ORIGINALS)
+        event = ImageUploaded(
+            source_key=key,
+            sha256=sha256,
+            content_type=facts.content_type,
+            width=facts.width,
+            height=facts.height,
+            size_bytes=file.size or 0,
+            variants=presets,
+        )
+        about = (file.filename or sha256)[:200]
+        task = new_task(event, about=about, timing=posted, origin=origin)
+        return await submit(resources, response, task, call)
+
+
+@router.get(
+    "/v1/images/{task_id}/{variant}",
+    response_class=StreamingResponse,
+    responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    | {200: {"content": {"image/webp": {}, "image/jpeg": {}}, "description": "The produced file."}},
+)
+async def get_variant(
+    task_id: UUID,
+    variant: str,
+    resources: Uses,
+    accept: Annotated[str, Header()] = "*/*",
+) -> StreamingResponse:
+    """Gives a produced variant: `thumb`, or `thumb.webp`, `thumb.jpeg`; without an ending by `Accept`."""
+    task = await find_task(resources, task_id)
+    preset, _, ending = variant.partition(".")
+    files = _produced(task, preset)
+    chosen = ending.replace("jpg", "jpeg") or ("webp" if "image/webp" in accept else "jpeg")
+    if chosen not in files:
+        raise Problem(
+            HTTPStatus.NOT_FOUND, "no_such_format", f"Formats of this variant: {', '.join(sorted(files))}."
+        )
+    return await _file_response(resources, files[chosen], varies=not ending)
+
+
+async def _file_response(resources: Resources, file: dict[str, Any], *, varies: bool) -> StreamingResponse:
+    size, chunks = await resources.objects.stream(file["key"])
+    headers = {
+        "Content-Length": str(size),
+        "ETag": f'"{file["key"].rpartition("/")[2]}"',
+        "Cache-Control": _CACHE_CONTROL,
+    }
+    if varies:
+        headers["Vary"] = "Accept"
+    return StreamingResponse(chunks, media_type=file["content_type"], headers=headers)
+
+
+def _produced(task: Task, preset: str) -> dict[str, Any]:
+    subtask = next((s for s in task.subtasks if s.service == "images"), None)
+    if subtask is None or preset not in PRESET_NAMES:
+        raise Problem(HTTPStatus.NOT_FOUND, "no_such_variant", "There is no such variant of such an image.")
+    if subtask.state in {State.FAILED, State.CANCELLED}:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            "never_produced",
+            f"The task has {subtask.state}: no variant was made. GET /v1/tasks/{task.id} tells why.",
+        )
+    if subtask.result is None:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "not_produced_yet",
+            f"The task is {subtask.state}. Ask again in a moment.",
+            headers={"Retry-After": "1"},
+        )
+    variants: dict[str, dict[str, Any]] = subtask.result["variants"]
+    if preset not in variants:
+        made = ", ".join(variants)
+        raise Problem(HTTPStatus.NOT_FOUND, "no_such_variant", f"This task was asked for: {made}.")
+    files: dict[str, Any] = variants[preset]["files"]
+    return files
+
+
+def _presets(wanted: list[str]) -> tuple[PresetName, ...]:
+    names = [name.strip() for entry in wanted for name in entry.split(",") if name.strip()]
+    unknown = [name for name in names if name not in PRESET_NAMES]
+    if unknown:
+        known = ", ".join(PRESET_NAMES)
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "unknown_variant",
+            f"Known variants: {known}.",
+            errors=[FieldError(field="variants", message=f"any of: {known}")],
+        )
+    # In the presets' own order and each once, so that the same wish is the same task content.
+    return tuple(name for name in PRESET_NAMES if not names or name in names)
+
+
+def _opened(file: UploadFile) -> BinaryIO:
+    file.file.seek(0)
+    return file.file
+
+
+def _look_into(file: BinaryIO) -> tuple[str, ImageFacts]:
+    """Checks an upload, on a thread: it reads the whole file.
+
+    Raises:
+        Problem: 422, it is no image that we take.
+    """
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    sha256 = digest.hexdigest()
+    file.seek(0)
+    try:
+        return sha256, probe(file)
+    except RefusedImage as refused:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            refused.code,
+            refused.detail,
+            errors=[FieldError(field="file", message=refused.detail)],
+        ) from refused

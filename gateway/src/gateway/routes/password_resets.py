@@ -1,0 +1,78 @@
+"""Password resets: a mailed link that is good once."""
+
+import hashlib
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from contracts.events import PasswordResetRequested
+from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordReset, RedeemPasswordReset
+from gateway.problems import Problem, problem_responses
+from gateway.resources import Uses
+from gateway.submitting import POST_PROBLEMS, From, key_reused, new_task, submit
+from ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
+
+router = APIRouter(tags=["password resets"])
+
+#: 256 bits: nobody guesses one, so its plain SHA-256 is enough to keep.
+TOKEN_BYTES = 32
+_REFUSALS = {
+    Refusal.UNKNOWN: (HTTPStatus.NOT_FOUND, "This token was never given out. Ask for a new link."),
+    Refusal.EXPIRED: (HTTPStatus.GONE, "This link is too old. Ask for a new one."),
+    Refusal.REDEEMED: (HTTPStatus.GONE, "This link was used before. Ask for a new one."),
+}
+
+
+@router.post(
+    "/v1/password-resets", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS)
+)
+async def post_password_reset(
+    posted: PostPasswordReset,
+    response: Response,
+    resources: Uses,
+    origin: From,
+    idempotency_key: IdempotencyKey = None,
+) -> AcceptedTask:
+    """Mails a link. The answer is the same whoever asks for whom: it tells nobody who has an account."""
+    call = keyed_call("POST /v1/password-resets", idempotency_key, posted.model_dump_json().encode())
+    with resources.calls.only(call):
+        now = datetime.now(UTC)
+        expires_at = (posted.due_at(now) or now) + timedelta(seconds=resources.settings.reset_ttl_seconds)
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        event = PasswordResetRequested(
+            email=posted.email,
+            link=resources.settings.reset_link.replace("{token}", token),
+            expires_at=expires_at,
+        )
+        # A link that has run out is not worth a mail.
+        task = replace(new_task(event, about=posted.email, timing=posted, origin=origin), deadline=expires_at)
+        reset_token = ResetToken(_hash(token), posted.email, expires_at)
+        return await submit(resources, response, task, call, reset_token)
+
+
+@router.post(
+    "/v1/password-resets/redeem",
+    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
+)
+async def redeem_password_reset(
+    posted: RedeemPasswordReset, resources: Uses, idempotency_key: IdempotencyKey = None
+) -> RedeemedPasswordReset:
+    """Redeems a token: 200 once, 410 from then on."""
+    call = keyed_call("POST /v1/password-resets/redeem", idempotency_key, posted.token.encode())
+    with resources.calls.only(call):
+        redemption = Redemption(_hash(posted.token), datetime.now(UTC), call)
+        answer = await resources.records.write(redeem, redemption)
+    if isinstance(answer, KeyReusedError):
+        raise key_reused()
+    if isinstance(answer, Refusal):
+        status, detail = _REFUSALS[answer]
+        raise Problem(status, f"token_{answer}", detail)
+    return RedeemedPasswordReset(email=answer.email, task_id=answer.task_id)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

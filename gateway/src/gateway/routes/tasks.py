@@ -1,0 +1,121 @@
+"""Where tasks are, and what happened to them."""
+
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from contracts.catalog import CATALOG, WORK_SERVICES
+from gateway.models import (
+    SubtaskView,
+    TaskPage,
+    TaskQuery,
+    TaskView,
+    TimelineEventView,
+    TimelineView,
+    links_of,
+)
+from gateway.problems import FieldError, Problem, problem_responses
+from gateway.resources import Resources, Uses
+from ledger import (
+    BadCursorError,
+    Task,
+    TaskFilter,
+    TimelineEntry,
+    get_task,
+    get_timeline,
+    list_tasks,
+)
+
+router = APIRouter(tags=["tasks"])
+
+_NOT_FOUND = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@router.get("/v1/tasks", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def get_tasks(resources: Uses, asked: Annotated[TaskQuery, Query()]) -> TaskPage:
+    """Lists tasks, newest first."""
+    _require_one_of("kind", asked.kind, tuple(CATALOG))
+    _require_one_of("service", asked.service, WORK_SERVICES)
+    wanted = TaskFilter(asked.state, asked.kind, asked.service, asked.since, asked.until, asked.q)
+    query = partial(list_tasks, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
+    try:
+        page = await resources.records.read(query)
+    except BadCursorError as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "bad_cursor",
+            f"{error}. Begin again without a cursor.",
+            errors=[FieldError(field="cursor", message=str(error))],
+        ) from error
+    return TaskPage(items=[view_of(task) for task in page.tasks], next_cursor=page.next_cursor)
+
+
+@router.get("/v1/tasks/{task_id}", responses=_NOT_FOUND)
+async def get_one_task(task_id: UUID, resources: Uses) -> TaskView:
+    """Tells where a task is."""
+    return view_of(await find_task(resources, task_id))
+
+
+@router.get("/v1/tasks/{task_id}/timeline", responses=_NOT_FOUND)
+async def get_task_timeline(task_id: UUID, resources: Uses) -> TimelineView:
+    """Tells everything that happened to a task, in order."""
+    task = await find_task(resources, task_id)
+    entries = await resources.records.read(partial(get_timeline, task_id=task.id))
+    events = [_accepted(task.created_at, task.due_at), *map(_timeline_event, entries)]
+    return TimelineView(task_id=task.id, events=events)
+
+
+async def find_task(resources: Resources, task_id: UUID) -> Task:
+    """The task.
+
+    Raises:
+        Problem: 404, there is none of this id.
+    """
+    task = await resources.records.read(partial(get_task, task_id=str(task_id)))
+    if task is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "no_such_task", "No task of this id was ever accepted here.")
+    return task
+
+
+def view_of(task: Task) -> TaskView:
+    """A task as the API shows it."""
+    subtasks = [SubtaskView.model_validate(asdict(subtask)) for subtask in task.subtasks]
+    return TaskView(
+        id=task.id,
+        kind=task.kind,
+        state=task.state,
+        created_at=task.created_at,
+        due_at=task.due_at,
+        completed_at=task.completed_at,
+        correlation_id=task.correlation_id,
+        about=task.about,
+        subtasks=subtasks,
+        links=links_of(task.id),
+    )
+
+
+def _accepted(created_at: datetime, due_at: datetime | None) -> TimelineEventView:
+    details = {"due_at": due_at.isoformat()} if due_at else {}
+    return TimelineEventView(
+        type="task.accepted", at=created_at, service=None, attempt=None, redrive_no=None, details=details
+    )
+
+
+def _timeline_event(entry: TimelineEntry) -> TimelineEventView:
+    return TimelineEventView.model_validate(asdict(entry))
+
+
+def _require_one_of(field: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        names = ", ".join(sorted(known))
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"unknown_{field}",
+            f"There is no such {field}. Known: {names}.",
+            errors=[FieldError(field=field, message=f"one of: {names}")],
+        )

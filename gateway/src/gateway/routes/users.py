@@ -1,0 +1,34 @@
+"""New users: a welcome mail and a record in the configured target, as one task."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from contracts.events import UserCreated
+from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.models import AcceptedTask, PostUser
+from gateway.problems import problem_responses
+from gateway.resources import Uses
+from gateway.submitting import POST_PROBLEMS, From, new_task, submit
+from ledger import new_task_id
+
+router = APIRouter(tags=["users"])
+
+
+@router.post("/v1/users", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
+async def post_user(
+    posted: PostUser,
+    response: Response,
+    resources: Uses,
+    origin: From,
+    idempotency_key: IdempotencyKey = None,
+) -> AcceptedTask:
+    """Announces a new user: one task with two subtasks, the welcome mail and the record."""
+    call = keyed_call("POST /v1/users", idempotency_key, posted.model_dump_json().encode())
+    with resources.calls.only(call):
+        task_id = new_task_id()
+        event = UserCreated(
+            user_id=posted.id or task_id, email=posted.email, name=posted.name, attributes=posted.attributes
+        )
+        task = new_task(event, about=posted.email, timing=posted, origin=origin, task_id=task_id)
+        return await submit(resources, response, task, call)

@@ -1,0 +1,31 @@
+"""The settings of the gateway."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from chassis.settings import ProcessSettings, Seconds
+from contracts.fields import TargetName
+
+MEBIBYTE = 1024 * 1024
+
+
+class GatewaySettings(ProcessSettings):
+    """What the gateway needs besides what every process does."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
+    object_store_url: str = Field(description="Where images are kept: file:///folder or s3://bucket/prefix")
+    sync_targets: tuple[TargetName, ...] = Field((), description="The targets that syncs may name.")
+    reset_link: Annotated[str, StringConstraints(pattern=r"^https?://\S*\{token\}\S*$")] = Field(
+        "http://127.0.0.1:8000/reset?token={token}",
+        description="The page of the application that sets a new password; {token} is put in.",
+    )
+    reset_ttl_seconds: Seconds = Field(3600, description="How long a password reset link is good.")
+    max_body_bytes: int = Field(MEBIBYTE, gt=0, description="Largest JSON body.")
+    max_upload_bytes: int = Field(25 * MEBIBYTE, gt=0, description="Largest image.")
+    max_in_flight: int = Field(
+        500, gt=0, description="Publishes under way at once; what comes on top is left to the sweep."
+    )
+    grace_seconds: Seconds = Field(10, description="How long a stopping gateway waits for its requests.")

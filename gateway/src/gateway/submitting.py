@@ -1,0 +1,118 @@
+"""From a checked request to an accepted task: the part that all posting routes share."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Header, Response
+
+from contracts.events import TaskEvent
+from contracts.states import State
+from gateway.models import AcceptedTask, Timing, links_of
+from gateway.problems import Problem
+from gateway.resources import Resources
+from ledger import (
+    AcceptedBefore,
+    IdempotentCall,
+    KeyReusedError,
+    NewTask,
+    ResetToken,
+    Submission,
+    accept,
+    new_task_id,
+)
+
+#: What a caller may name a request by: it appears in logs and headers.
+_REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
+#: W3C Trace Context, version 00.
+_TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+#: Statuses that every posting route may answer with.
+POST_PROBLEMS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from, as its task will remember it."""
+
+    request_id: str | None
+    traceparent: str | None
+
+
+async def _origin(
+    x_request_id: Annotated[
+        str | None, Header(description="Your name for this request; becomes the task's correlation_id.")
+    ] = None,
+    traceparent: Annotated[str | None, Header(description="W3C Trace Context.")] = None,
+) -> Origin:
+    return Origin(
+        x_request_id if x_request_id and _REQUEST_ID.match(x_request_id) else None,
+        traceparent if traceparent and _TRACEPARENT.match(traceparent) else None,
+    )
+
+
+#: The request's origin, for a route's signature.
+From = Annotated[Origin, Depends(_origin)]
+
+
+def new_task(
+    event: TaskEvent, *, about: str, timing: Timing, origin: Origin, task_id: str | None = None
+) -> NewTask:
+    """A task for `event`, not accepted yet."""
+    now = datetime.now(UTC)
+    task_id = task_id or new_task_id()
+    return NewTask(
+        id=task_id,
+        event=event,
+        created_at=now,
+        correlation_id=origin.request_id or task_id,
+        about=about,
+        due_at=timing.due_at(now),
+        traceparent=origin.traceparent,
+        priority=timing.amqp_priority,
+    )
+
+
+async def submit(
+    resources: Resources,
+    response: Response,
+    task: NewTask,
+    call: IdempotentCall | None,
+    reset_token: ResetToken | None = None,
+) -> AcceptedTask:
+    """Accepts `task`: once this returns it is safe, whatever happens next.
+
+    Raises:
+        Problem: 422, the idempotency key was used for another content.
+    """
+    acceptance = await resources.records.write(accept, Submission(task, call, reset_token))
+    if isinstance(acceptance, KeyReusedError):
+        raise key_reused()
+    if isinstance(acceptance, AcceptedBefore):
+        response.headers["Idempotent-Replayed"] = "true"
+        return _answer(response, acceptance.task_id, acceptance.kind, acceptance.due_at)
+    if acceptance.message is not None:
+        resources.relay_soon(acceptance.message)
+    return _answer(response, task.id, task.kind, task.due_at)
+
+
+def key_reused() -> Problem:
+    """The answer to a key that was used for another content."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "key_reused",
+        "This Idempotency-Key was used for a call with other content. Use a new key for a new call.",
+    )
+
+
+def _answer(response: Response, task_id: str, kind: str, due_at: datetime | None) -> AcceptedTask:
+    links = links_of(task_id)
+    response.headers["Location"] = links.self
+    state = State.PENDING if due_at is None else State.SCHEDULED
+    return AcceptedTask(id=task_id, kind=kind, state=state, links=links)

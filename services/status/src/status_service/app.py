@@ -1,0 +1,102 @@
+"""The status service, put together. It owns the topology: declares it at start and after each reconnect."""
+
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from chassis import topology
+from chassis.connection import make_broker, until_connected
+from chassis.consumer import Consumer
+from chassis.delivery import Delivery
+from chassis.health import HealthServer
+from chassis.logs import get_logger
+from chassis.publisher import Publisher
+from chassis.republish import dead_letter
+from chassis.steps import DeliveryLostError, surely
+from contracts.catalog import STATUS_SERVICE
+from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
+from contracts.names import EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
+from database import Records
+from ledger import Failure, NewTask, require_current
+from status_service.alerts import alert_for
+from status_service.handlers import apply_lifecycle, batch_write
+from status_service.settings import StatusSettings
+from status_service.sweeper import Sweeper
+
+log = get_logger(__name__)
+
+
+class StatusService:
+    """Applies lifecycle events to the ledger and sweeps the outbox."""
+
+    def __init__(self, settings: StatusSettings) -> None:
+        self._settings = settings
+        self._records = Records(settings.ledger_url)
+        self._write = batch_write(self._alert)
+        self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
+        self._consuming = make_broker(
+            settings, STATUS_SERVICE, "consume", grace_seconds=settings.grace_seconds
+        )
+        self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
+        self._sweeper = Sweeper(self._records, self._publisher)
+        self._consumer = Consumer(
+            self._consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
+        )
+        self._health = HealthServer(
+            {"consuming": lambda: self._consumer.is_consuming},
+            host=settings.health_host,
+            port=settings.health_port,
+        )
+
+    async def start(self) -> None:
+        """Declares the topology, then begins to sweep and to consume; waits for a broker that is away."""
+        port = await self._health.start()
+        require_current(self._records.engine)
+        await until_connected(self._publishing)
+        # What is declared on a connection's own channel is declared again whenever it reconnects.
+        connection = await self._publishing.connect()
+        await topology.declare(await connection.channel())
+        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_DEAD_LETTERS)
+        self._sweeper.start()
+        await until_connected(self._consuming)
+        await self._consumer.start()
+        log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
+
+    async def broken(self) -> None:
+        """Returns when the consumer is gone for good."""
+        await self._consumer.watch()
+
+    async def stop(self) -> None:
+        """Takes no more messages, ends those under way, and closes."""
+        await self._consumer.cancel()
+        await self._sweeper.stop()
+        await self._consuming.stop()
+        await self._publishing.stop()
+        await self._records.close()
+        await self._health.stop()
+
+    async def consume(self, delivery: Delivery) -> None:
+        """Applies one message of lifecycle events, then acknowledges it."""
+        try:
+            try:
+                events = LIFECYCLE_BATCH.validate_json(delivery.body)
+            except ValidationError as error:
+                log.exception("lifecycle events cannot be read")
+                info = ErrorInfo.of(error)
+                letter = dead_letter(STATUS_SERVICE, delivery, info, DeadReason.UNREADABLE, datetime.now(UTC))
+                await surely(delivery, "dead-letter", lambda: self._publisher.publish(letter))
+            else:
+                await surely(delivery, "apply", lambda: apply_lifecycle(events, self._records, self._write))
+            await delivery.acknowledger.ack()
+        except DeliveryLostError:
+            log.info("the connection was lost; the message will be delivered again")
+
+    def _alert(self, failure: Failure, now: datetime) -> NewTask | None:
+        if self._settings.ops_address is None:
+            return None
+        return alert_for(
+            failure,
+            ops_address=self._settings.ops_address,
+            public_url=self._settings.public_url,
+            now=now,
+        )

@@ -1,0 +1,18 @@
+"""The settings of the status service."""
+
+from pydantic import Field
+
+from chassis.settings import ProcessSettings, Seconds
+from contracts.fields import MailAddress
+
+
+class StatusSettings(ProcessSettings):
+    """What the status service needs besides what every process does."""
+
+    ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
+    prefetch: int = Field(50, ge=1, le=1000, description="Batches of lifecycle events applied at once.")
+    grace_seconds: Seconds = Field(25, description="How long a stopping service waits for work under way.")
+    ops_address: MailAddress | None = Field(
+        None, description="Where a mail goes when a task fails for good; none: no mails."
+    )
+    public_url: str = Field("http://127.0.0.1:8000", description="The gateway, as links in mails name it.")
