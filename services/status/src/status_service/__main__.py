@@ -2,10 +2,10 @@
 
 from chassis.logs import configure_logging
 from chassis.process import run
-from status_service.app import StatusService
+from status_service.app import make_service
 from status_service.settings import StatusSettings
 
 if __name__ == "__main__":
     settings = StatusSettings()
     configure_logging("status", level=settings.log_level, format_=settings.log_format)
-    run(lambda: StatusService(settings))
+    run(lambda: make_service(settings))

@@ -100,3 +100,8 @@ class StatusService:
             public_url=self._settings.public_url,
             now=now,
         )
+
+
+def make_service(settings: StatusSettings) -> StatusService:
+    """The service, not yet started."""
+    return StatusService(settings)

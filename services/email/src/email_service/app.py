@@ -1,0 +1,39 @@
+"""The email service, put together."""
+
+from functools import partial
+
+from chassis.handling import handler
+from chassis.service import Service, retry_policy
+from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from email_service.handlers import send_email, send_password_reset, send_welcome
+from email_service.mailer import Mailer
+from email_service.rendering import Renderer
+from email_service.settings import EmailSettings
+
+
+def make_service(settings: EmailSettings) -> Service:
+    """The service with its adapters, not yet started."""
+    mailer = Mailer(
+        settings.smtp_host,
+        settings.smtp_port,
+        username=settings.smtp_username,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        tls=settings.smtp_tls,
+        sender=settings.sender,
+        connections=settings.smtp_connections,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
+    renderer = Renderer()
+    policy = retry_policy(settings)
+    return Service(
+        "email",
+        settings,
+        (
+            handler(EmailRequested, partial(send_email, mailer=mailer, renderer=renderer), policy),
+            handler(
+                PasswordResetRequested, partial(send_password_reset, mailer=mailer, renderer=renderer), policy
+            ),
+            handler(UserCreated, partial(send_welcome, mailer=mailer, renderer=renderer), policy),
+        ),
+        closers=(mailer.close,),
+    )

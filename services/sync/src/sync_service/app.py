@@ -1,0 +1,39 @@
+"""The sync service, put together."""
+
+from functools import partial
+
+from chassis.handling import handler
+from chassis.service import Service, retry_policy
+from contracts.events import SyncRequested, UserCreated
+from sync_service.client import SyncClient
+from sync_service.handlers import sync_record, sync_user
+from sync_service.settings import SyncSettings
+
+
+def make_service(settings: SyncSettings) -> Service:
+    """The service with its adapters, not yet started.
+
+    Raises:
+        ValueError: a target's URL is unusable, or the target that keeps users is none of the configured.
+    """
+    if settings.user_target not in settings.targets:
+        raise ValueError(f"user_target {settings.user_target} is none of {', '.join(settings.targets)}")
+    client = SyncClient(
+        settings.targets,
+        timeout_seconds=settings.target_timeout_seconds,
+        max_connections=settings.target_connections,
+        headers={
+            target: {name: value.get_secret_value() for name, value in headers.items()}
+            for target, headers in settings.target_headers.items()
+        },
+    )
+    policy = retry_policy(settings)
+    return Service(
+        "sync",
+        settings,
+        (
+            handler(SyncRequested, partial(sync_record, client=client), policy),
+            handler(UserCreated, partial(sync_user, client=client, target=settings.user_target), policy),
+        ),
+        closers=(client.close,),
+    )

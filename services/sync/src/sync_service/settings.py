@@ -1,0 +1,18 @@
+"""The settings of the sync service."""
+
+from pydantic import Field, SecretStr
+
+from chassis.settings import Seconds, ServiceSettings
+from contracts.fields import TargetName
+
+
+class SyncSettings(ServiceSettings):
+    """What the sync service needs besides what every service does."""
+
+    targets: dict[TargetName, str] = Field(description='Name to base URL, as JSON: {"crm": "https://…"}.')
+    target_headers: dict[TargetName, dict[str, SecretStr]] = Field(
+        default_factory=dict, description="Name to headers of each request to it, for Authorization; as JSON."
+    )
+    target_timeout_seconds: Seconds = Field(10, description="For one call as a whole.")
+    target_connections: int = Field(50, ge=1, le=1000, description="Over all targets.")
+    user_target: TargetName = Field("crm", description="The target that keeps users.")
