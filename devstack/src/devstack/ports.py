@@ -3,7 +3,8 @@
 No port is held open between the choice and the server's own bind, so another program may take it in between:
 a small race. It is kept small by choosing below the range from which the kernel gives ports to outgoing
 connections (Linux: 32768 and up; RFC 6335: 49152 and up). The same choice keeps a client that reconnects in a
-loop from being connected to itself, which TCP allows on loopback, and so from taking a restarting server's port.
+loop from being connected to itself, which TCP allows on loopback, and so from taking the port of a restarting
+server.
 """
 
 import secrets

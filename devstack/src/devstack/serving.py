@@ -1,6 +1,7 @@
 """Runs one of the stand-ins' HTTP applications in this process until it is told to stop."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -49,6 +50,13 @@ async def serve_until_stopped(app: FastAPI, listener: socket.socket) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    # Answers that are cut off here are cut off on purpose: no error, no traceback.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     server.should_exit = server.force_exit = True
     await serving
     stopped.cancel()
+
+
+def print_line(text: str) -> None:
+    """Print `text` on stdout at once, as one line whatever it holds: no input can forge lines or colours."""
+    print("".join(c if c.isprintable() else " " for c in text), flush=True)

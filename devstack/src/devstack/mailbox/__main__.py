@@ -8,27 +8,22 @@ from devstack.mailbox.http import create_app
 from devstack.mailbox.mails import Mails
 from devstack.mailbox.smtp import Handler, start_smtp
 from devstack.ports import LOOPBACK
-from devstack.serving import listen, serve_until_stopped
+from devstack.serving import listen, print_line, serve_until_stopped
 
 
 async def run(host: str, smtp_port: int, http_port: int) -> None:
     """Listen on both ports until told to stop."""
     mails, faults = Mails(), Faults()
     http_listener = listen(host, http_port)
-    smtp = await start_smtp(listen(host, smtp_port), Handler(mails, faults, report=_print_at_once))
+    smtp = await start_smtp(listen(host, smtp_port), Handler(mails, faults, report=print_line))
     smtp_address, http_address = smtp.sockets[0].getsockname(), http_listener.getsockname()
-    _print_at_once(
+    print_line(
         f"mailbox: smtp on {smtp_address[0]}:{smtp_address[1]}, http://{http_address[0]}:{http_address[1]}/"
     )
     try:
         await serve_until_stopped(create_app(mails, faults), http_listener)
     finally:
         smtp.close()
-
-
-def _print_at_once(line: str) -> None:
-    # One line whatever a header holds, so that a mail cannot forge lines of the log.
-    print("".join(c if c.isprintable() else " " for c in line), flush=True)
 
 
 def main() -> None:
