@@ -1,0 +1,1 @@
+"""A stand-in for an external system that records are synced to (`python -m devstack.crm`)."""

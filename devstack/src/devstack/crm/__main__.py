@@ -1,0 +1,28 @@
+"""`python -m devstack.crm --port P [--host H]`: runs until SIGTERM or SIGINT."""
+
+import argparse
+import asyncio
+
+from devstack.crm.faults import Faults
+from devstack.crm.http import create_app
+from devstack.crm.records import Records
+from devstack.ports import LOOPBACK
+from devstack.serving import listen, print_line, serve_until_stopped
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(
+        "python -m devstack.crm", description="A stand-in for an external system."
+    )
+    parser.add_argument("--port", type=int, required=True, help="0: any free port")
+    parser.add_argument("--host", default=LOOPBACK)
+    arguments = parser.parse_args()
+    listener = listen(arguments.host, arguments.port)
+    host, port = listener.getsockname()
+    print_line(f"crm: http://{host}:{port}/")
+    asyncio.run(serve_until_stopped(create_app(Records(), Faults(), report=print_line), listener))
+
+
+if __name__ == "__main__":
+    main()
