@@ -1,0 +1,231 @@
+"""Files by the hash of their content, in a folder or in an S3 bucket."""
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Self
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import BaseError as StoreError
+from obstore.store import LocalStore, from_url
+from obstore.store import ObjectStore as Backend
+
+#: Part of a streamed upload; S3 takes none smaller but the last. With the next it bounds an upload's memory.
+UPLOAD_CHUNK_BYTES = 5 * 1024 * 1024
+#: One is sent while the next is read.
+UPLOAD_CHUNKS_IN_FLIGHT = 2
+#: What a reader of `stream` holds at a time; small enough for many slow downloads at once.
+DOWNLOAD_CHUNK_BYTES = 256 * 1024
+#: A key is such parts with single slashes between: nothing that a file system or a URL reads otherwise.
+_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
+
+
+class ObjectMissing(LookupError):  # noqa: N818 - it is a state of the store, and `except ObjectMissing` reads as one
+    """There is nothing under this key."""
+
+
+class ObjectTooLarge(ValueError):  # noqa: N818 - named like its sibling
+    """There is something under this key, and more of it than the caller takes."""
+
+
+class ObjectStore:
+    """A content-addressed store: what is under a key never changes, so writing it again has no effect.
+
+    A reader sees all of a file or none: it is written aside and linked or renamed into place (folder) or
+    completed at the end (S3). When a write returns, the file outlives a power cut.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Opens a store; only a folder is touched, it is made if it is not there.
+
+        Args:
+            url: `file:///absolute/folder`, `s3://bucket/prefix` (credentials from AWS' environment variables,
+                read here) or `memory:///` (gone with the process).
+
+        Raises:
+            ValueError: no such kind of store, or no absolute path.
+            OSError: the folder cannot be made.
+        """
+        scheme = urlsplit(url).scheme
+        if scheme not in {"file", "s3", "memory"}:
+            raise ValueError(
+                f"no object store at {url!r}: give file:///folder, s3://bucket/prefix or memory:///"
+            )
+        try:
+            return cls(from_url(url, mkdir=True) if scheme == "file" else from_url(url))
+        except StoreError as error:
+            raise ValueError(f"no object store at {url!r}: {str(error).splitlines()[0]}") from error
+
+    async def put(self, data: bytes, *, prefix: str, suffix: str = "") -> str:
+        """Stores bytes unless they are there already.
+
+        Args:
+            data: what to store.
+            prefix: the first part of the key.
+            suffix: the end of the key, such as `.jpg`, for people and for web servers.
+
+        Returns:
+            The key, `<prefix>/<first two hex digits>/<sha256 in hex><suffix>`.
+
+        Raises:
+            ValueError: the prefix or suffix cannot be part of a key.
+        """
+        digest = await asyncio.to_thread(_sha256, data)
+        key = content_key(digest, prefix=prefix, suffix=suffix)
+        with suppress(AlreadyExistsError):
+            await obstore.put_async(self._backend, key, data, mode="create", use_multipart=False)
+        # Also when it was there: its writer may be between linking and syncing.
+        await self._make_durable(key)
+        return key
+
+    async def put_file(self, file: BinaryIO, sha256: str, *, prefix: str, suffix: str = "") -> str:
+        """Stores the rest of an open file unless it is there already, in bounded memory (about 15 MB).
+
+        Args:
+            file: open for reading, at the first byte to store.
+            sha256: the hash of what is to be read, 64 hex digits. It is believed: hash while receiving.
+            prefix: the first part of the key.
+            suffix: the end of the key.
+
+        Returns:
+            The key, as `put` would.
+
+        Raises:
+            ValueError: the hash, prefix or suffix cannot be part of a key.
+        """
+        key = content_key(sha256, prefix=prefix, suffix=suffix)
+        if not await self.exists(key):
+            # Parts cannot be "create": a race of two writers ends in a rename over the same content.
+            await obstore.put_async(
+                self._backend,
+                key,
+                file,
+                chunk_size=UPLOAD_CHUNK_BYTES,
+                max_concurrency=UPLOAD_CHUNKS_IN_FLIGHT,
+            )
+        await self._make_durable(key)
+        return key
+
+    async def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
+        """Reads a whole file into memory.
+
+        Args:
+            key: as returned by a put.
+            max_bytes: refuse a larger one before reading it.
+
+        Raises:
+            ObjectMissing: nothing is there.
+            ObjectTooLarge: it has more than `max_bytes`.
+            ValueError: not a key.
+        """
+        check_key(key)
+        try:
+            result = await obstore.get_async(self._backend, key)
+            size = result.meta["size"]
+            if max_bytes is not None and size > max_bytes:
+                raise ObjectTooLarge(f"{key} has {size} bytes, more than {max_bytes}")
+            return bytes(await result.bytes_async())
+        except FileNotFoundError as error:
+            raise ObjectMissing(key) from error
+
+    async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
+        """Opens a file for reading in chunks of about `DOWNLOAD_CHUNK_BYTES`.
+
+        Args:
+            key: as returned by a put.
+
+        Returns:
+            Its size in bytes and its chunks.
+
+        Raises:
+            ObjectMissing: nothing is there.
+            ValueError: not a key.
+        """
+        check_key(key)
+        try:
+            result = await obstore.get_async(self._backend, key)
+        except FileNotFoundError as error:
+            raise ObjectMissing(key) from error
+        chunks = result.stream(min_chunk_size=DOWNLOAD_CHUNK_BYTES)
+        return result.meta["size"], (bytes(chunk) async for chunk in chunks)
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is something under this key. Raises ValueError for what is no key."""
+        check_key(key)
+        try:
+            await obstore.head_async(self._backend, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def delete(self, key: str) -> None:
+        """Removes a file. Stores differ in whether they notice that there was none, so nobody is told.
+
+        Raises:
+            ValueError: not a key.
+        """
+        check_key(key)
+        try:
+            await obstore.delete_async(self._backend, key)
+        except FileNotFoundError:
+            return
+
+    async def _make_durable(self, key: str) -> None:
+        # obstore 0.12 never syncs a folder's files (seen with strace): after a power cut the name could stand
+        # for half a file, and being there already it would never be written again.
+        if isinstance(self._backend, LocalStore):
+            root = self._backend.prefix
+            if root is None:
+                raise ValueError("a folder's store needs a folder")
+            await asyncio.to_thread(_sync_file_and_folders, Path(root), key)
+
+
+def content_key(sha256: str, *, prefix: str, suffix: str = "") -> str:
+    """The key under which content with this hash lies.
+
+    Raises:
+        ValueError: a part of it would not make a key.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"not a SHA-256 in lower-case hex: {sha256!r}")
+    if not _SUFFIX.fullmatch(suffix):
+        raise ValueError(f"not a file name's suffix: {suffix!r}")
+    key = f"{prefix}/{sha256[:2]}/{sha256}{suffix}"
+    check_key(key)
+    return key
+
+
+def check_key(key: str) -> None:
+    """Raises ValueError unless it is a key: relative, no empty, `.` or `..` parts, nothing to be quoted."""
+    if not all(_PART.fullmatch(part) for part in key.split("/")):
+        raise ValueError(f"not an object's key: {key!r}")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync_file_and_folders(root: Path, key: str) -> None:
+    """The file's content, then each folder's entry for what is below it."""
+    path = root / key
+    while True:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if path == root:
+            return
+        path = path.parent

@@ -1,0 +1,146 @@
+"""Makes an image's variants. Pure and blocking: bytes in, bytes out; the render pool gives it a process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import pyvips
+
+from chassis.errors import PermanentError
+from contracts.images import (
+    ACCEPTED_FORMATS,
+    SNIFF_BYTES,
+    ImageFormat,
+    ImageLimits,
+    describe_damage,
+    foreign_format,
+    is_only_untidy,
+    sniff,
+)
+from images_service.presets import ENCODERS, LONGEST_EDGE, VariantFormat
+
+#: Where alpha cannot be kept the picture is put on paper.
+WHITE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedVariant:
+    """One file of one variant."""
+
+    preset: str
+    format: VariantFormat
+    content_type: str
+    #: Upright, in pixels.
+    width: int
+    height: int
+    data: bytes
+
+
+def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> list[RenderedVariant]:
+    """Makes each preset in each format from one original.
+
+    Upright by its EXIF orientation, in sRGB, without any metadata, never enlarged; of an animation the first
+    frame. The original is decoded once, to the largest preset; the smaller ones are made from that: they are
+    2 dB further from the ideal, at 50 dB, than if made from the file, and take 20 ms instead of 130.
+
+    Args:
+        data: the original file.
+        presets: names out of `contracts.images.PRESET_NAMES`; repeats are made once.
+        limits: what is refused before anything is decoded.
+
+    Returns:
+        For each preset, largest first, a WebP and a JPEG.
+
+    Raises:
+        PermanentError: not an accepted image, too large, damaged, unknown preset; in words for the caller.
+    """
+    unknown = sorted(set(presets) - LONGEST_EDGE.keys())
+    if unknown or not presets:
+        asked = ", ".join(unknown) or "no variant"
+        raise PermanentError(f"Cannot make {asked}: choose from {', '.join(LONGEST_EDGE)}.")
+    admit_only_accepted_loaders()
+    accepted = _recognise(data, limits)
+    try:
+        header = pyvips.Image.new_from_buffer(data, "")
+        objection = limits.objection_to(header.width, header.height)
+        if objection:
+            raise PermanentError(objection)
+        wanted = sorted(set(presets), key=LONGEST_EDGE.__getitem__, reverse=True)
+        picture = _decode_strictly(data, header, LONGEST_EDGE[wanted[0]])
+        return _render_all(picture, wanted)
+    except pyvips.Error as error:
+        text = describe_damage(accepted, data[:SNIFF_BYTES], len(data), str(error))
+        raise PermanentError(text) from error
+
+
+@cache
+def admit_only_accepted_loaders() -> None:
+    """Blocks every loader of this process but those of the accepted formats.
+
+    A file then reaches none of the loaders that run programs or fetch references (SVG, PDF, ImageMagick).
+    """
+    pyvips.block_untrusted_set(True)  # noqa: FBT003 - libvips' signature has no keyword
+    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - as above
+    for accepted in ACCEPTED_FORMATS.values():
+        pyvips.operation_block_set(accepted.libvips_loader, False)  # noqa: FBT003 - as above
+
+
+def _recognise(data: bytes, limits: ImageLimits) -> ImageFormat:
+    if len(data) > limits.max_bytes:
+        raise PermanentError(f"The file has {len(data)} bytes; at most {limits.max_bytes} are taken.")
+    accepted = sniff(data[:SNIFF_BYTES])
+    if accepted is None:
+        found = foreign_format(data[:SNIFF_BYTES])
+        what = f"a {found} file" if found else "not an image that we know"
+        raise PermanentError(f"The file is {what}; send one of {', '.join(ACCEPTED_FORMATS)}.")
+    return accepted
+
+
+def _render_all(picture: pyvips.Image, presets: Sequence[str]) -> list[RenderedVariant]:
+    variants = []
+    for preset in presets:
+        edge = LONGEST_EDGE[preset]
+        picture = picture.thumbnail_image(edge, height=edge, size="down").copy_memory()
+        variants += [_encode(picture, preset, name) for name in ENCODERS]
+    return variants
+
+
+def _decode_strictly(data: bytes, header: pyvips.Image, edge: int) -> pyvips.Image:
+    try:
+        return _decode(
+            data, header, edge, "warning" if header.get("vips-loader").startswith("jpeg") else "error"
+        )
+    except pyvips.Error as error:
+        # libjpeg only warns of damage, and then paints grey; but it also warns of what many cameras write.
+        if not is_only_untidy(str(error)):
+            raise
+        return _decode(data, header, edge, "error")
+
+
+def _decode(data: bytes, header: pyvips.Image, edge: int, fail_on: str) -> pyvips.Image:
+    """The original reduced to `edge`, upright, 8-bit sRGB with or without alpha, in memory."""
+    fit = {"height": edge, "size": "down", "fail_on": fail_on}
+    if header.interpretation == "cmyk":
+        # Inks only become colours through a profile: the file's own, else libvips' generic one.
+        picture = pyvips.Image.thumbnail_buffer(
+            data, edge, output_profile="srgb", input_profile="cmyk", **fit
+        )
+    else:
+        picture = pyvips.Image.thumbnail_buffer(data, edge, **fit).copy_memory()
+        picture = _to_srgb(picture)
+    return picture.colourspace("srgb").cast("uchar").copy_memory()
+
+
+def _to_srgb(picture: pyvips.Image) -> pyvips.Image:
+    # After the reduction: 3 megapixels through the profile instead of 12 (45 ms instead of 500).
+    if "icc-profile-data" not in picture.get_fields():
+        return picture
+    return picture.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
+
+
+def _encode(picture: pyvips.Image, preset: str, name: VariantFormat) -> RenderedVariant:
+    encoder = ENCODERS[name]
+    if picture.hasalpha() and not encoder.keeps_alpha:
+        picture = picture.flatten(background=WHITE)
+    data = getattr(picture, encoder.saver)(**encoder.options)
+    return RenderedVariant(preset, name, encoder.content_type, picture.width, picture.height, data)
