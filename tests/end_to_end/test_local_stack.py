@@ -1,4 +1,4 @@
-"""The stack of `make up`, used as an application would; its broker is started here, so that it can be restarted."""
+"""The stack of `make up`, used as an application would, on a broker that the tests can stop and start."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from devstack.broker import Broker, private_broker
 
 #: Seconds that anything may take on a busy machine; nothing here waits that long when all is well.

@@ -49,7 +49,7 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
             told = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, told.set)
-            async with running(broker, ports, state, folders.stackfile) as stack:
+            async with running(broker, ports, state, folders.stackfile, quiet=False) as stack:
                 _show(console, stack)
                 await told.wait()
                 console.print("\nstopping")
@@ -68,7 +68,7 @@ def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> 
         console.print(f"broker: {broker.how}")
 
         async def tour() -> int:
-            async with running(broker, ports, state, folders.stackfile) as stack:
+            async with running(broker, ports, state, folders.stackfile, quiet=True) as stack:
                 return await take_tour(stack, console)
 
         return asyncio.run(tour())

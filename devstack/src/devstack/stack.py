@@ -42,7 +42,9 @@ class Folders:
 
 
 @asynccontextmanager
-async def running(broker: Broker, ports: Ports, state: Path, stackfile: Path) -> AsyncIterator[StackFile]:
+async def running(
+    broker: Broker, ports: Ports, state: Path, stackfile: Path, *, quiet: bool
+) -> AsyncIterator[StackFile]:
     """Starts everything on a running broker, and stops it at the end of the block.
 
     Raises:
@@ -69,7 +71,9 @@ async def running(broker: Broker, ports: Ports, state: Path, stackfile: Path) ->
 
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
-            supervisor = Supervisor(_specs(plan, client), logs=state / "logs", on_change=write_down)
+            supervisor = Supervisor(
+                _specs(plan, client), logs=state / "logs", on_change=write_down, quiet=quiet
+            )
             try:
                 await supervisor.start(ready_seconds=READY_SECONDS)
                 yield stack
@@ -79,7 +83,7 @@ async def running(broker: Broker, ports: Ports, state: Path, stackfile: Path) ->
         stackfile.unlink(missing_ok=True)
 
 
-def _specs(plan: Plan, client: httpx.AsyncClient) -> list[list[ProcessSpec]]:
+def _specs(plan: Plan, client: httpx.AsyncClient) -> list[ProcessSpec]:
     def ready(planned: Planned) -> ProcessSpec:
         async def answers() -> bool:
             try:
@@ -89,4 +93,4 @@ def _specs(plan: Plan, client: httpx.AsyncClient) -> list[list[ProcessSpec]]:
 
         return ProcessSpec(planned.name, planned.argv, planned.env, answers)
 
-    return [[ready(planned) for planned in plan.processes]]
+    return [ready(planned) for planned in plan.processes]

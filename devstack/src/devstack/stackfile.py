@@ -50,8 +50,11 @@ def running_stack(path: Path) -> StackFile | None:
     """The stack that is up, if one is; a file left by a killed supervisor does not count."""
     try:
         stack = read_stackfile(path)
+    except FileNotFoundError:
+        return None
+    try:
         os.kill(stack.supervisor, 0)
-    except (FileNotFoundError, ProcessLookupError):
+    except ProcessLookupError:
         return None
     except PermissionError:
         pass  # it runs, as another user

@@ -36,13 +36,11 @@ class World:
     @classmethod
     def of(cls, stack: StackFile) -> Self:
         """Clients for a running stack."""
-        return cls(
-            stack,
-            *(
-                httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False)
-                for url in (stack.gateway, stack.mailbox, stack.crm)
-            ),
-        )
+
+        def client(url: str) -> httpx.AsyncClient:
+            return httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False)
+
+        return cls(stack, client(stack.gateway), client(stack.mailbox), client(stack.crm))
 
     async def close(self) -> None:
         """Closes the clients."""
