@@ -25,7 +25,14 @@ class HealthServer:
         self._checks = checks
         self._server = uvicorn.Server(
             uvicorn.Config(
-                self._app, host=host, port=port, lifespan="off", log_config=None, access_log=False, ws="none"
+                self._app,
+                host=host,
+                port=port,
+                interface="asgi3",
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
             )
         )
         self._serving: asyncio.Task[None] | None = None

@@ -16,6 +16,7 @@ _CHATTY = (
     "uvicorn.access",
     "uvicorn.error",
     "alembic",
+    "pyvips",
 )
 
 

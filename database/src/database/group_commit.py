@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine
 
 from database.unavailable import is_unavailable
 
+from database.write_turn import write_turn
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 #: Writes many items of one sort in the transaction it is given; answers one result for each, in order.
@@ -35,6 +37,7 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turn = write_turn(engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
@@ -93,7 +96,7 @@ class GroupCommit:
         by_write: dict[BatchWrite[Any, Any], list[int]] = {}
         for position, waiting in enumerate(batch):
             by_write.setdefault(waiting.write, []).append(position)
-        with self._engine.begin() as connection:
+        with self._turn(), self._engine.begin() as connection:
             for write, positions in by_write.items():
                 answers = write(connection, [batch[position].item for position in positions])
                 for position, answer in zip(positions, answers, strict=True):

@@ -1,5 +1,6 @@
 """Refuses a request body as soon as it is too large, before it fills memory or disk."""
 
+import asyncio
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,6 +9,8 @@ from gateway.problems import Problem
 
 #: What multipart framing and the other form fields may add to a file.
 FORM_OVERHEAD_BYTES = 64 * 1024
+#: How much of a refused body is still taken in, and for how long.
+DRAIN_BYTES, DRAIN_SECONDS = 256 * 1024 * 1024, 10.0
 
 
 class BodyLimit:
@@ -27,20 +30,37 @@ class BodyLimit:
         uploading = scope["path"] == self._upload_path
         stated = self._max_upload_bytes if uploading else self._max_body_bytes
         limit = stated + FORM_OVERHEAD_BYTES if uploading else stated
-        received = _declared_length(scope) if _declared_length(scope) > limit else 0
+        declared, received = _declared_length(scope), 0
 
         async def counted() -> Message:
             nonlocal received
-            if received > limit:
-                raise too_large(stated)
-            message = await receive()
-            if message["type"] == "http.request":
+            message = await receive() if declared <= limit else None
+            if message is not None and message["type"] == "http.request":
                 received += len(message.get("body", b""))
-                if received > limit:
-                    raise too_large(stated)
+            if message is None or received > limit:
+                await _drain(receive)
+                raise too_large(stated)
             return message
 
         await self._app(scope, counted, send)
+
+
+async def _drain(receive: Receive) -> None:
+    """Takes in the rest of a refused body, within bounds.
+
+    Most clients read the answer only when they have sent everything, and one whose connection is closed
+    before that sees a broken connection instead of the reason.
+    """
+    drained = 0
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while drained < DRAIN_BYTES:
+                message = await receive()
+                drained += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return
 
 
 def too_large(limit: int) -> Problem:
@@ -49,7 +69,7 @@ def too_large(limit: int) -> Problem:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_large",
         f"The limit is {limit:,} bytes. Send less, or have the limit raised.",
-        # What is left of the body stays unread, so this connection cannot be used again.
+        # The rest of the body may still be on its way, so this connection cannot be used again.
         headers={"Connection": "close"},
     )
 

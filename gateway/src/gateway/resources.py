@@ -4,15 +4,16 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Final
 
-from chassis.object_store import ObjectStore
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.connection import make_broker, until_connected, until_declared
 from chassis.logs import get_logger
+from chassis.object_store import ObjectStore
 from chassis.publisher import Publisher
 from chassis.relay import relay
 from contracts.catalog import WORK_SERVICES
+from contracts.images import ImageLimits
 from contracts.names import EXCHANGE_TASKS, work_queue
 from database import Records
 from gateway.idempotency_key import CallsUnderWay
@@ -33,6 +34,9 @@ class Resources:
         self.records = Records(settings.ledger_url)
         self.objects = ObjectStore.from_url(settings.object_store_url)
         self.calls = CallsUnderWay()
+        self.image_limits = ImageLimits(
+            settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes
+        )
         self.image_checkers = ThreadPoolExecutor(IMAGE_CHECKERS, thread_name_prefix="image-check")
         self._broker = make_broker(settings, "gateway", "publish")
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)

@@ -25,6 +25,8 @@ class GatewaySettings(ProcessSettings):
     reset_ttl_seconds: Seconds = Field(3600, description="How long a password reset link is good.")
     max_body_bytes: int = Field(MEBIBYTE, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(25 * MEBIBYTE, gt=0, description="Largest image.")
+    max_image_pixels: int = Field(100_000_000, gt=0, description="Largest image, in pixels.")
+    max_image_edge: int = Field(30_000, gt=0, description="Longest edge of an image, in pixels.")
     max_in_flight: int = Field(
         500, gt=0, description="Publishes under way at once; what comes on top is left to the sweep."
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Header, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
 from contracts.events import ImageUploaded
-from contracts.images import PRESET_NAMES, PresetName
+from contracts.images import PRESET_NAMES, ImageLimits, PresetName
 from contracts.states import State
 from gateway.body_limit import too_large
 from gateway.idempotency_key import IdempotencyKey, keyed_call
@@ -46,7 +46,9 @@ async def post_image(
     if file.size is not None and file.size > resources.settings.max_upload_bytes:
         raise too_large(resources.settings.max_upload_bytes)
     loop = asyncio.get_running_loop()
-    sha256, facts = await loop.run_in_executor(resources.image_checkers, _look_into, _opened(file))
+    sha256, facts = await loop.run_in_executor(
+        resources.image_checkers, _look_into, _opened(file), resources.image_limits
+    )
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
     call = keyed_call("POST /v1/images", idempotency_key, content.encode())
     with resources.calls.only(call):
@@ -146,7 +148,7 @@ def _opened(file: UploadFile) -> BinaryIO:
     return file.file
 
 
-def _look_into(file: BinaryIO) -> tuple[str, ImageFacts]:
+def _look_into(file: BinaryIO, limits: ImageLimits) -> tuple[str, ImageFacts]:
     """Checks an upload, on a thread: it reads the whole file.
 
     Raises:
@@ -158,7 +160,7 @@ def _look_into(file: BinaryIO) -> tuple[str, ImageFacts]:
     sha256 = digest.hexdigest()
     file.seek(0)
     try:
-        return sha256, probe(file)
+        return sha256, probe(file, limits)
     except RefusedImage as refused:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -1,0 +1,113 @@
+"""A broker from Docker, through testcontainers."""
+
+from contextlib import closing
+from typing import Any
+
+from docker.errors import DockerException  # type: ignore[import-untyped] # docker ships no types
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+from typing_extensions import override
+
+from devstack.broker.base import Broker, BrokerError
+from devstack.broker.server import ERL_ARGS, TAIL_LINES
+from devstack.broker.waiting import wait_until_open
+from devstack.ports import LOOPBACK, free_ports
+
+#: The newest 4.x with the management plugin enabled.
+IMAGE = "rabbitmq:4-management"
+#: testcontainers starts a second container that cleans up after a crash of ours.
+WITHOUT_RYUK = "(If only testcontainers/ryuk is missing: set TESTCONTAINERS_RYUK_DISABLED=true.)"
+#: Seconds until Docker kills it.
+STOP_SECONDS = 10
+#: Inside the container: RabbitMQ's defaults.
+AMQP_PORT, MANAGEMENT_PORT = 5672, 15672
+
+
+def why_no_docker() -> str | None:
+    """Ask the Docker engine; None if it answers, else what went wrong."""
+    try:
+        with closing(DockerClient().client) as client:
+            client.ping()
+    except DockerException as error:
+        return str(error)
+    return None
+
+
+class ContainerBroker(Broker):
+    """A container that lives as long as this object's use; its data goes with it.
+
+    The ports are fixed, not Docker's choice, because Docker would choose anew at a restart. testcontainers'
+    RabbitMQ class is not used: it needs a second AMQP client (pika) only to wait, and exposes no management
+    port.
+
+    Raises:
+        BrokerError: by `start`: the image cannot be had or the container does not come up.
+    """
+
+    def __init__(self) -> None:
+        amqp_port, management_port = free_ports(2)
+        super().__init__(
+            f"amqp://guest:guest@{LOOPBACK}:{amqp_port}/",
+            f"http://{LOOPBACK}:{management_port}",
+            f"Docker, {IMAGE}",
+        )
+        self._ports = {
+            str(AMQP_PORT): (LOOPBACK, amqp_port),
+            str(MANAGEMENT_PORT): (LOOPBACK, management_port),
+        }
+        self._container: DockerContainer | None = None
+
+    @override
+    def start(self) -> None:
+        try:
+            if self._container is None:
+                self._container = self._describe()
+                self._container.start()
+            else:
+                self._container.get_wrapped_container().start()
+            wait_until_open(self.amqp_url, self.management, self._ended, self._log_tail)
+        except DockerException as error:
+            self.close()
+            raise BrokerError(f"Docker cannot run {IMAGE}: {error}\n{WITHOUT_RYUK}") from error
+        except BaseException:  # an interrupt too must leave no container behind
+            self.close()
+            raise
+
+    @override
+    def stop(self) -> None:
+        self._hang_up()
+        if self._container is not None:
+            self._container.get_wrapped_container().stop(timeout=STOP_SECONDS)
+
+    @override
+    def kill(self) -> None:
+        if self._container is not None:
+            self._container.get_wrapped_container().kill()
+
+    @override
+    def close(self) -> None:
+        self._hang_up()
+        container, self._container = self._container, None
+        if container is not None:
+            container.stop()  # testcontainers' word for kill and remove: nothing of it is kept
+
+    def _describe(self) -> DockerContainer:
+        container = DockerContainer(IMAGE).with_env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERL_ARGS)
+        # Past with_bind_ports, which knows no addresses: the default user must not be reachable from outside.
+        ports: dict[str, Any] = container.ports
+        ports |= self._ports
+        # The host name is part of the node's name, by which it finds its data again.
+        return container.with_kwargs(hostname="waybill")
+
+    def _ended(self) -> str | None:
+        if self._container is None:
+            return "no container"
+        wrapped = self._container.get_wrapped_container()
+        wrapped.reload()
+        return None if wrapped.status == "running" else f"the container is {wrapped.status}"
+
+    def _log_tail(self) -> str:
+        if self._container is None:
+            return ""
+        log = self._container.get_wrapped_container().logs(tail=TAIL_LINES)
+        return log.decode(errors="replace") if isinstance(log, bytes) else ""

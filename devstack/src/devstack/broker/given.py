@@ -1,0 +1,41 @@
+"""A broker that someone else runs, named by its AMQP URL."""
+
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+from devstack.broker.base import Broker, BrokerError
+from devstack.broker.waiting import AMQP_PORT, why_not_open
+
+
+class GivenBroker(Broker):
+    """Used as it is: never started, stopped or killed by us."""
+
+    def __init__(self, amqp_url: str, management_url: str | None) -> None:
+        super().__init__(amqp_url, management_url, "the broker that AMQP_URL names")
+
+    @override
+    def start(self) -> None:
+        problem = why_not_open(self.amqp_url)
+        if problem is not None:
+            url = urlsplit(self.amqp_url)
+            raise BrokerError(
+                f"AMQP_URL names {url.hostname}:{url.port or AMQP_PORT}, which cannot be used ({problem}): "
+                "correct it, start that broker, or unset AMQP_URL to have a private one"
+            )
+
+    @override
+    def stop(self) -> None:
+        """Leaves it running: it is not ours."""
+
+    @override
+    def kill(self) -> None:
+        raise BrokerError(
+            "a broker given by AMQP_URL is not ours to kill: unset AMQP_URL to have a private one"
+        )
+
+    @override
+    def restart(self) -> None:
+        raise BrokerError(
+            "a broker given by AMQP_URL is not ours to restart: unset AMQP_URL to have a private one"
+        )

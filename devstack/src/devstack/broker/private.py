@@ -1,0 +1,99 @@
+"""Chooses the way to a broker."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack.broker.base import Broker, BrokerError
+from devstack.broker.given import GivenBroker
+from devstack.broker.installation import find_server, install_server, privilege
+from devstack.broker.server import ServerBroker
+from devstack.serving import print_line
+
+
+@contextmanager
+def private_broker(
+    folder: Path,
+    *,
+    amqp_url: str | None = None,
+    management_url: str | None = None,
+    may_install: bool = True,
+    say: Callable[[str], None] = print_line,
+) -> Iterator[Broker]:
+    """A RabbitMQ that runs for the time of the `with` block.
+
+    In this order: the one that `amqp_url` names; a `rabbitmq-server` that is installed; one from the
+    system's package manager, where it may be used without a question (apt-get as root or with passwordless
+    sudo); Docker.
+
+    It is synchronous, so that it serves as a session-wide fixture of tests as well as in a stack, where it
+    is entered in the main thread before the event loop runs. (On Linux a broker that was started in the
+    main thread dies with us even when we are killed.)
+
+    Args:
+        folder: for the data, logs and cookie of an installed server; made if missing.
+        amqp_url: the value of AMQP_URL, if the caller has one.
+        management_url: of the broker that `amqp_url` names.
+        may_install: whether the package manager may be used.
+        say: told in a line what takes long.
+
+    Raises:
+        BrokerError: no way leads to a broker, or it did not start; the message says what to do.
+    """
+    broker = _choose(folder, amqp_url, management_url, say, may_install=may_install)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+def _choose(
+    folder: Path,
+    amqp_url: str | None,
+    management_url: str | None,
+    say: Callable[[str], None],
+    *,
+    may_install: bool,
+) -> Broker:
+    if amqp_url:
+        return GivenBroker(amqp_url, management_url)
+    path = os.environ.get("PATH", os.defpath)
+    reasons = ["no rabbitmq-server is installed"]
+    program = find_server(path)
+    if program is None and may_install:
+        reasons.append(_install(say))
+        program = find_server(path)
+    if program is not None:
+        return ServerBroker(program, folder)
+    # Only here: importing it takes long and reads the environment.
+    from devstack.broker.container import ContainerBroker, why_no_docker  # noqa: PLC0415
+
+    no_docker = why_no_docker()
+    if no_docker is None:
+        return ContainerBroker()
+    reasons.append(f"Docker does not answer: {no_docker}")
+    raise BrokerError(
+        "Waybill needs a RabbitMQ and found no way to one:\n  - "
+        + "\n  - ".join(reasons)
+        + "\nDo one of these and try again:\n"
+        "  - install it: apt-get install rabbitmq-server, or brew install rabbitmq\n"
+        "  - start Docker\n"
+        "  - name a running one: AMQP_URL=amqp://user:password@host:5672/"
+    )
+
+
+def _install(say: Callable[[str], None]) -> str:
+    """Try the package manager; say why it did not help, if it did not."""
+    apt_get = shutil.which("apt-get")
+    prefix = privilege() if apt_get else None
+    if apt_get is None or prefix is None:
+        return "no package manager may be used without asking (apt-get, as root or with passwordless sudo)"
+    say("installing rabbitmq-server with apt-get (once, about a minute)")
+    try:
+        install_server(apt_get, prefix)
+    except BrokerError as error:
+        return str(error)
+    return "apt-get installed a rabbitmq-server that is in no known place"

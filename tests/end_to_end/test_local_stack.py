@@ -1,0 +1,207 @@
+"""The stack of `make up`, used as an application would, on a broker that the tests can stop and start."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import pytest
+
+from devstack.broker import Broker, private_broker
+
+#: Seconds that anything may take on a busy machine; nothing here waits that long when all is well.
+PATIENCE = 60.0
+LOOK = 0.1
+
+
+def eventually(look: Callable[[], Any], what: str) -> Any:
+    """What `look` gives, once it gives anything."""
+    deadline = monotonic() + PATIENCE
+    while monotonic() < deadline:
+        if seen := look():
+            return seen
+        sleep(LOOK)
+    pytest.fail(f"waited {PATIENCE:g} s in vain for {what}")
+
+
+class Stack:
+    """A running stack, from outside."""
+
+    def __init__(self, folder: Path, supervisor: subprocess.Popen[str]) -> None:
+        self.file = folder / ".waybill" / "stack.json"
+        self.supervisor = supervisor
+        places = self.places()
+        self.gateway = httpx.Client(base_url=places["gateway"], timeout=PATIENCE, trust_env=False)
+        self.mailbox = httpx.Client(base_url=places["mailbox"], timeout=PATIENCE, trust_env=False)
+
+    def places(self) -> dict[str, Any]:
+        places: dict[str, Any] = json.loads(self.file.read_text())
+        return places
+
+    def pids(self) -> dict[str, int]:
+        return {process["name"]: process["pid"] for process in self.places()["processes"]}
+
+    def post_mail(self, to: str, **more: object) -> str:
+        mail = {"to": to, "subject": "Hello", "text": "It works."} | more
+        answer = self.gateway.post("/v1/emails", json=mail)
+        assert answer.status_code == 202, answer.text
+        task_id: str = answer.json()["id"]
+        return task_id
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        task: dict[str, Any] = self.gateway.get(f"/v1/tasks/{task_id}").raise_for_status().json()
+        return task
+
+    def completed(self, task_id: str) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            task = self.task(task_id)
+            return task if task["state"] == "completed" else None
+
+        task: dict[str, Any] = eventually(look, f"task {task_id} to be completed")
+        return task
+
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        return [mail for mail in self.mailbox.get("/api/messages").json() if to in mail["to"]]
+
+    def close(self) -> None:
+        self.gateway.close()
+        self.mailbox.close()
+
+
+@contextmanager
+def up(folder: Path, broker: Broker, *options: str) -> Iterator[Stack]:
+    command = [sys.executable, "-m", "devstack", "up", *options]
+    environment = os.environ | {"AMQP_URL": broker.amqp_url, "NO_COLOR": "1"}
+    with (
+        (folder / "up.log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, text=True
+        ) as supervisor,
+    ):
+        stack = None
+        try:
+
+            def is_up() -> bool:
+                assert supervisor.poll() is None, (folder / "up.log").read_text()[-3000:]
+                return "Waybill is up." in (folder / "up.log").read_text()
+
+            eventually(is_up, "the stack to be up")
+            stack = Stack(folder, supervisor)
+            yield stack
+        finally:
+            if stack:
+                stack.close()
+            supervisor.send_signal(signal.SIGINT)
+            supervisor.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with private_broker(tmp_path_factory.mktemp("broker")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[Stack]:
+    with up(tmp_path_factory.mktemp("stack"), broker) as stack:
+        yield stack
+
+
+def test_a_mail_is_accepted_sent_and_on_record(stack: Stack) -> None:
+    task_id = stack.post_mail("one@example.com")
+    task = stack.completed(task_id)
+    (mail,) = stack.mails("one@example.com")
+    assert mail["message_id"] == task["subtasks"][0]["result"]["message_id"]
+    events = stack.gateway.get(f"/v1/tasks/{task_id}/timeline").json()["events"]
+    assert [event["type"] for event in events] == ["task.accepted", "task.started", "task.completed"]
+
+
+def test_a_repeated_post_sends_one_mail(stack: Stack) -> None:
+    mail = {"to": "twice@example.com", "subject": "Hello", "text": "Once."}
+    key = {"Idempotency-Key": "order-17"}
+    first = stack.gateway.post("/v1/emails", json=mail, headers=key)
+    stack.completed(first.json()["id"])
+    second = stack.gateway.post("/v1/emails", json=mail, headers=key)
+    assert (second.status_code, second.json()) == (202, first.json())
+    assert len(stack.mails("twice@example.com")) == 1
+
+
+def test_a_scheduled_mail_is_sent_when_it_is_due(stack: Stack) -> None:
+    due = datetime.now(UTC) + timedelta(seconds=3)
+    task_id = stack.post_mail("later@example.com", send_at=due.isoformat())
+    assert stack.task(task_id)["state"] == "scheduled"
+    stack.completed(task_id)
+    (mail,) = stack.mails("later@example.com")
+    assert datetime.fromisoformat(mail["received_at"]) >= due
+
+
+def test_posts_are_accepted_while_the_broker_is_away(stack: Stack, broker: Broker) -> None:
+    broker.stop()
+    accepted = [stack.post_mail(f"away-{number}@example.com") for number in range(10)]
+    assert {stack.task(task_id)["state"] for task_id in accepted} == {"pending"}
+    broker.start()
+    for number, task_id in enumerate(accepted):
+        stack.completed(task_id)
+        assert len(stack.mails(f"away-{number}@example.com")) == 1
+
+
+@pytest.mark.parametrize("name", ["gateway", "status", "sync", "images"])
+def test_a_killed_process_comes_back(stack: Stack, name: str) -> None:
+    pid = stack.pids()[name]
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: stack.pids().get(name) not in {pid, None}, f"{name} to be started again")
+    eventually(lambda: _is_ready(stack), "the gateway to answer")
+    stack.completed(stack.post_mail(f"after-{name}@example.com"))
+
+
+def test_every_service_can_be_stopped_and_is_started_again(stack: Stack) -> None:
+    before = stack.pids()
+    accepted = [stack.post_mail(f"stop-{number}@example.com") for number in range(20)]
+    os.kill(before["email"], signal.SIGTERM)
+    for number, task_id in enumerate(accepted):
+        stack.completed(task_id)
+        assert len(stack.mails(f"stop-{number}@example.com")) == 1
+
+
+def test_ctrl_c_stops_all_of_it_and_a_taken_port_is_named(tmp_path: Path, broker: Broker) -> None:
+    with broker.vhost() as vhost, up(tmp_path, _At(broker, vhost)) as stack:
+        pids = stack.pids()
+        taken = str(httpx.URL(stack.places()["gateway"]).port)
+        (tmp_path / "second").mkdir()
+        second = subprocess.run(
+            [sys.executable, "-m", "devstack", "up", "--gateway-port", taken],
+            cwd=tmp_path / "second",
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert taken in second.stdout
+        assert "--gateway-port" in second.stdout
+        stack.supervisor.send_signal(signal.SIGINT)
+        assert stack.supervisor.wait(PATIENCE) == 0
+        assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
+        assert not stack.file.exists()
+
+
+class _At:
+    """A broker's virtual host, as far as `up` looks at it."""
+
+    def __init__(self, broker: Broker, vhost: str) -> None:
+        self.amqp_url = broker.vhost_url(vhost)
+
+
+def _is_ready(stack: Stack) -> bool:
+    try:
+        return stack.gateway.get("/readyz").is_success
+    except httpx.TransportError:
+        return False
