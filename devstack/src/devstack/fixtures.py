@@ -18,6 +18,7 @@ import pytest
 from chassis import topology
 from devstack.broker import Broker, private_broker
 from devstack.postgres import Postgres, PostgresError, private_postgres
+from ledger import upgrade
 
 Seen = TypeVar("Seen")
 
@@ -113,6 +114,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server: Postgres = request.getfixturevalue("postgres")
     with server.database() as url:
         yield url
+
+
+@pytest.fixture
+def ledger_url(database_url: str) -> str:
+    """The URL of a fresh, empty ledger; the test runs once with SQLite and once with PostgreSQL."""
+    upgrade(database_url)
+    return database_url
 
 
 def pytest_configure(config: pytest.Config) -> None:

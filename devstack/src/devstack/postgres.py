@@ -16,7 +16,6 @@ from typing import Any
 
 import psycopg
 
-from devstack.broker.installation import privilege
 from devstack.lifeline import die_with_parent
 from devstack.ports import LOOPBACK, free_ports
 
@@ -218,20 +217,20 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 def _install() -> str:
     """Try the package manager; say why it did not help, if it did not."""
     apt_get = shutil.which("apt-get")
-    prefix = privilege() if apt_get else None
-    if apt_get is None or prefix is None:
-        return "no package manager may be used without asking (apt-get, as root or with passwordless sudo)"
-    if not CLUSTER_CONFIG.exists() and not prefix:
+    if apt_get is None or os.geteuid() != 0:
+        return "no package manager may be used (apt-get, as root)"
+    if not CLUSTER_CONFIG.exists():
         CLUSTER_CONFIG.parent.mkdir(parents=True, exist_ok=True)
         CLUSTER_CONFIG.write_text("create_main_cluster = false\n")
-    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", apt_get, "-q", "-y"]
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", apt_get, "-q", "-y"]
     # Our answer above is a configuration file of the package: keep it.
-    install = [*apt, "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends", "install"]
-    ended = _run([*install, "postgresql"])
-    if ended.returncode != 0:
-        # The lists of packages may be old or missing, as in fresh containers.
-        _run([*apt, "update"])
-        ended = _run([*install, "postgresql"])
+    keep = ["-o", "Dpkg::Options::=--force-confold"]
+    install = [*apt, *keep, "--no-install-recommends", "install", "postgresql"]
+    if _run(install).returncode == 0:
+        return "apt-get installed a PostgreSQL that is in no known place"
+    # The lists of packages may be old or missing, as in fresh containers.
+    _run([*apt, "update"])
+    ended = _run(install)
     if ended.returncode == 0:
         return "apt-get installed a PostgreSQL that is in no known place"
     return "apt-get could not install postgresql: " + " / ".join(ended.stdout.splitlines()[-3:])
