@@ -22,11 +22,11 @@ class DeliveryLostError(Exception):
     """The broker will deliver the message again: there is nothing more to do with this copy."""
 
 
-async def surely(delivery: Delivery, step: str, action: Callable[[], Awaitable[Result]]) -> Result:
+async def surely(delivery: Delivery | None, step: str, action: Callable[[], Awaitable[Result]]) -> Result:
     """Does `action` again until neither broker nor database refuses it.
 
     Args:
-        delivery: the message that it is done for.
+        delivery: the message that it is done for; None for what must be done whether or not it comes again.
         step: its name, for the log.
         action: what to do; it may happen more than once.
 
@@ -38,6 +38,6 @@ async def surely(delivery: Delivery, step: str, action: Callable[[], Awaitable[R
             return await action()
         except (PublishError, SQLAlchemyError) as error:
             log.warning("step failed, doing it again", step=step, error=str(error))
-        if delivery.acknowledger.is_lost:
+        if delivery is not None and delivery.acknowledger.is_lost:
             raise DeliveryLostError
         await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads load, guards nothing
