@@ -11,7 +11,9 @@ from devstack.eventually import eventually
 from devstack.proxy import Proxy
 from devstack.wire import Wire
 
-GOOD = OutgoingMessage("tasks", "email.requested", b"{}", {"x-attempt": 1}, correlation_id="order-7", priority=7)
+GOOD = OutgoingMessage(
+    "tasks", "email.requested", b"{}", {"x-attempt": 1}, correlation_id="order-7", priority=7
+)
 
 
 @pytest.fixture
@@ -81,7 +83,9 @@ async def test_a_lost_connection_raises_and_works_again_when_it_is_back(
     assert (await wire.take("email.work")).body == b"{}"
 
 
-async def test_publishes_under_way_when_the_connection_breaks_raise(publisher: Publisher, proxy: Proxy) -> None:
+async def test_publishes_under_way_raise_when_the_connection_breaks(
+    publisher: Publisher, proxy: Proxy
+) -> None:
     proxy.stall()
     under_way = [asyncio.create_task(publisher.publish(GOOD)) for _ in range(20)]
     await asyncio.sleep(0)
@@ -91,7 +95,9 @@ async def test_publishes_under_way_when_the_connection_breaks_raise(publisher: P
     assert {type(answer) for answer in answers} == {UnconfirmedError}
 
 
-async def test_a_connection_that_hangs_raises_in_time_and_works_again(publisher: Publisher, proxy: Proxy) -> None:
+async def test_a_connection_that_hangs_raises_in_time_and_works_again(
+    publisher: Publisher, proxy: Proxy
+) -> None:
     proxy.stall()
     with pytest.raises(UnconfirmedError, match="no confirm within 3 s"):
         await publisher.publish(GOOD)
@@ -110,7 +116,7 @@ async def test_a_real_cancellation_stays_one(publisher: Publisher, proxy: Proxy)
 
 
 async def test_the_broker_may_close_the_connection(
-    publisher: Publisher, proxy: Proxy, broker: Broker, vhost: str
+    publisher: Publisher, proxy: Proxy, broker: Broker
 ) -> None:
     before = proxy.connections
 

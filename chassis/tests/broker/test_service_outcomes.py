@@ -13,6 +13,7 @@ from chassis.service import Service, retry_policy
 from chassis.settings import ServiceSettings
 from contracts.envelope import Envelope
 from contracts.events import ImageUploaded
+from contracts.lifecycle import DeadReason
 from devstack.broker import Broker
 from devstack.eventually import eventually
 from devstack.samples import envelope_of, image_event
@@ -115,7 +116,9 @@ async def test_a_permanent_error_is_a_dead_letter_at_once(work: Work, wire: Wire
     assert letter.body == body
     assert letter.correlation_id == "order-7"
     assert Envelope.from_headers(letter.headers) == envelope
-    assert {name: letter.headers[name] for name in letter.headers if name.startswith("x-") and "deliv" not in name} == {
+    assert {
+        name: letter.headers[name] for name in letter.headers if name.startswith("x-") and "deliv" not in name
+    } == {
         "x-task-id": envelope.task_id,
         "x-attempt": 1,
         "x-redrive-no": 0,
@@ -169,7 +172,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_others_go_on(work: W
     assert {letter.headers["x-dead-reason"] for letter in letters} == {"unreadable"}
     assert work.runs == [(envelope.task_id, 1)]
     # Three told at least which task they were of.
-    assert [event.data.reason for event in events].count("unreadable") == 3
+    assert [event.data.reason for event in events].count(DeadReason.UNREADABLE) == 3
 
 
 async def test_a_message_that_comes_twice_has_one_effect(
@@ -201,7 +204,7 @@ async def test_a_deadline_that_has_passed_ends_the_task_unattempted(work: Work, 
 
 
 async def test_many_at_once_each_once(work: Work, wire: Wire, broker: Broker, vhost: str) -> None:
-    work.answer = lambda attempt: _every_third_fails_first(attempt)
+    work.answer = _every_third_fails_first
     envelopes = [await wire.request(image_event()) for _ in range(60)]
     done: set[str] = set()
     while len(done) < len(envelopes):

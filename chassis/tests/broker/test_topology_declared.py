@@ -49,9 +49,7 @@ async def test_every_queue_is_there_durable_and_with_the_designs_arguments(
     for level in range(17):
         following = f"delay.{level - 1:02}" if level else "delay.out"
         expected[f"delay.{level:02}"] = (
-            WAITING
-            | AT_LEAST_ONCE
-            | {"x-message-ttl": 2**level * 1000, "x-dead-letter-exchange": following}
+            WAITING | AT_LEAST_ONCE | {"x-message-ttl": 2**level * 1000, "x-dead-letter-exchange": following}
         )
     queues = {queue["name"]: queue for queue in listed(broker, "queues", vhost)}
 
