@@ -24,7 +24,7 @@ STATE_FOLDER = ".waybill"
 def main() -> int:
     """Runs the command line; the exit code tells whether all went well."""
     arguments = _parser().parse_args()
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     folders = Folders((Path.cwd() / STATE_FOLDER).resolve())
     command = _up if arguments.command == "up" else _demo
     try:
