@@ -14,7 +14,7 @@ from devstack.ports import PortTakenError
 from devstack.preferred_ports import USUAL, choose_ports
 from devstack.stack import Folders, running
 from devstack.stackfile import StackFile, running_stack
-from devstack.supervisor import NotReadyError
+from devstack.supervisor import StartError
 from devstack.tour.guide import take_tour
 
 #: Where state and logs are kept, in the folder that the command is run in.
@@ -29,7 +29,7 @@ def main() -> int:
     command = _up if arguments.command == "up" else _demo
     try:
         return command(arguments, console, folders)
-    except (BrokerError, PortTakenError, NotReadyError) as error:
+    except (BrokerError, PortTakenError, StartError) as error:
         console.print(f"\n[red]The stack did not come up.[/red] {error}")
         return 1
     except KeyboardInterrupt:
@@ -49,7 +49,7 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
             told = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, told.set)
-            async with running(broker, ports, state, folders.stackfile, quiet=False) as stack:
+            async with running(broker, ports, state, folders.stackfile, console) as stack:
                 _show(console, stack)
                 await told.wait()
                 console.print("\nstopping")
@@ -68,8 +68,11 @@ def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> 
         console.print(f"broker: {broker.how}")
 
         async def tour() -> int:
-            async with running(broker, ports, state, folders.stackfile, quiet=True) as stack:
-                return await take_tour(stack, console)
+            # The tour tells what happens; what the processes say is in their logs.
+            with Path(os.devnull).open("w") as silence:
+                output = Console(file=silence)
+                async with running(broker, ports, state, folders.stackfile, output) as stack:
+                    return await take_tour(stack, console)
 
         return asyncio.run(tour())
 
