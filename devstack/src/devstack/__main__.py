@@ -67,14 +67,13 @@ def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> 
     with private_broker(state / "broker", amqp_url=os.environ.get("AMQP_URL")) as broker:
         console.print(f"broker: {broker.how}")
 
-        async def tour() -> int:
-            # The tour tells what happens; what the processes say is in their logs.
-            with Path(os.devnull).open("w") as silence:
-                output = Console(file=silence)
-                async with running(broker, ports, state, folders.stackfile, output) as stack:
-                    return await take_tour(stack, console)
+        async def tour(output: Console) -> int:
+            async with running(broker, ports, state, folders.stackfile, output) as stack:
+                return await take_tour(stack, console)
 
-        return asyncio.run(tour())
+        # The tour tells what happens; what the processes say is in their logs.
+        with Path(os.devnull).open("w") as nowhere:
+            return asyncio.run(tour(Console(file=nowhere)))
 
 
 def _show(console: Console, stack: StackFile) -> None:

@@ -128,10 +128,10 @@ class World:
             declared = await (await connection.channel()).declare_queue(queue, passive=True)
             return declared.declaration_result.message_count or 0
 
-    def pid_of(self, process: str) -> int:
-        """The process id of one of the stack's processes just now."""
+    def pid_of(self, process: str) -> int | None:
+        """The process id of one of the stack's processes; None while it does not run."""
         self.stack = read_stackfile(self.stack.path)
-        return next(p.pid for p in self.stack.processes if p.name == process)
+        return next((p.pid for p in self.stack.processes if p.name == process), None)
 
 
 async def until(what: str, look: Callable[[], Awaitable[Seen | None]]) -> Seen:
