@@ -24,7 +24,7 @@ from chassis.claims import (
 from chassis.logs import get_logger
 from chassis.outcome import OUTCOME, Completed, Died, RetryLater
 from contracts.envelope import Envelope
-from database import Instant, Records, insert_new
+from database import Instant, Records, insert_new, one_at_a_time
 
 log = get_logger(__name__)
 
@@ -64,7 +64,9 @@ class Inbox:
 
     def open(self) -> None:
         """Creates the table if it is missing, and begins to renew leases."""
-        METADATA.create_all(self._records.engine)
+        with self._records.engine.begin() as connection:
+            one_at_a_time(connection)
+            METADATA.create_all(connection)
         self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
 
     async def close(self) -> None:
@@ -99,7 +101,8 @@ class Inbox:
         new = set(
             connection.scalars(
                 insert_new(connection, INBOX).returning(INBOX.c.owner),
-                [self._row(request) for request in requests],
+                # In one order for all: two replicas with the same tasks must not wait for each other.
+                [self._row(request) for request in sorted(requests, key=_order)],
             )
         )
         known = [request for request in requests if request.owner not in new]
@@ -196,6 +199,10 @@ def _renew_all(connection: Connection, renewals: Sequence[tuple[frozenset[str], 
             .values(lease_until=until)
         )
     return [None] * len(renewals)
+
+
+def _order(request: ClaimRequest) -> tuple[str, int]:
+    return request.task_id, request.redrive_no
 
 
 def _bound(row: dict[str, object]) -> dict[str, object]:

@@ -4,12 +4,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Table
+from sqlalchemy import BigInteger, Connection, Dialect, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+#: The advisory lock under which schemas are changed; the number is "waybill" as ASCII.
+_SCHEMA_LOCK = 0x77617962696C6C
 
 
 class Instant(TypeDecorator[datetime]):
@@ -32,3 +34,12 @@ def insert_new(connection: Connection, table: Table) -> postgresql.Insert | sqli
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Has processes that change the schema of one database wait for each other, until the transaction ends.
+
+    PostgreSQL lets two of them create the same table, and fails one; SQLite has one writer in any case.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))

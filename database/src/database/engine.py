@@ -8,6 +8,8 @@ from sqlalchemy.engine import URL
 
 #: Seconds that a SQLite writer waits for another process's transaction; commits take milliseconds.
 SQLITE_BUSY_TIMEOUT = 15
+#: Seconds that a connection to PostgreSQL may take to be made; the driver would wait for minutes.
+POSTGRES_CONNECT_TIMEOUT = 10
 #: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
 READ_ONLY = "waybill_read_only"
 
@@ -33,6 +35,8 @@ def open_engine(url: str, *, connections: int) -> Engine:
                 max_overflow=0,
                 # A connection that the server closed meanwhile is replaced instead of failing its user.
                 pool_pre_ping=True,
+                connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT},
+                hide_parameters=True,  # errors are logged, and a payload may hold secrets
             )
         case other:
             raise ValueError(f"a database URL begins with sqlite:/// or postgresql://, not {other}:")
@@ -47,6 +51,7 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         connect_args={"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False},
+        hide_parameters=True,  # as above
     )
 
     @event.listens_for(engine, "connect")

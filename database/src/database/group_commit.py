@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+
+from database.unavailable import is_unavailable
 
 from database.write_turn import write_turn
 
@@ -61,7 +62,8 @@ class GroupCommit:
         """Commits what still waits, then ends the thread."""
         self._closed = True
         if self._committing is not None:
-            await self._committing
+            # Whoever gives up waiting for this must not take the writes along.
+            await asyncio.shield(self._committing)
         self._thread.shutdown()
 
     async def _commit_all(self) -> None:
@@ -84,8 +86,7 @@ class GroupCommit:
         try:
             return [(result, None) for result in self._transact(batch)]
         except Exception as error:  # noqa: BLE001 - each waiting caller gets it, none is swallowed
-            database_gone = isinstance(error, DBAPIError) and error.connection_invalidated
-            if len(batch) == 1 or database_gone:
+            if len(batch) == 1 or is_unavailable(error):
                 return [(None, error)] * len(batch)
         # One bad item must not fail its neighbours: each tries again alone.
         return [outcome for waiting in batch for outcome in self._commit([waiting])]

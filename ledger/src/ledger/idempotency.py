@@ -6,6 +6,7 @@ Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select, tuple_
 
@@ -63,28 +64,36 @@ def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated
                     "reference": keyed.reference,
                     "created_at": keyed.at,
                 }
-                for keyed in calls
+                # In one order for all: two writers with the same keys must not wait for each other.
+                for keyed in sorted(calls, key=_order)
             ],
         )
     )
     lost = [keyed for keyed in calls if keyed.reference not in won]
     if not lost:
         return [None] * len(calls)
-    pairs = [(keyed.call.scope, keyed.call.key) for keyed in lost]
-    first = {
-        (row.scope, row.key): row
-        for row in connection.execute(
-            select(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).in_(pairs))
-        )
-    }
-    answers: list[Repeated | KeyReusedError | None] = []
-    for keyed in calls:
-        if keyed.reference in won:
-            answers.append(None)
-            continue
-        row = first[keyed.call.scope, keyed.call.key]
-        if row.fingerprint == keyed.call.fingerprint:
-            answers.append(Repeated(row.reference))
-        else:
-            answers.append(KeyReusedError(keyed.call.key))
-    return answers
+    first = _recorded(connection, [keyed.call for keyed in lost])
+    return [
+        None if keyed.reference in won else _verdict(first[keyed.call.scope, keyed.call.key], keyed.call)
+        for keyed in calls
+    ]
+
+
+def look_up(connection: Connection, call: IdempotentCall) -> Repeated | KeyReusedError | None:
+    """What `reserve` would answer, but the key is not taken: None if no call has used it."""
+    row = _recorded(connection, [call]).get((call.scope, call.key))
+    return None if row is None else _verdict(row, call)
+
+
+def _order(keyed: KeyedCall) -> tuple[str, str]:
+    return keyed.call.scope, keyed.call.key
+
+
+def _recorded(connection: Connection, calls: Sequence[IdempotentCall]) -> dict[tuple[str, str], Any]:
+    keys = [(call.scope, call.key) for call in calls]
+    query = select(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).in_(keys))
+    return {(row.scope, row.key): row for row in connection.execute(query)}
+
+
+def _verdict(row: Any, call: IdempotentCall) -> Repeated | KeyReusedError:
+    return Repeated(row.reference) if row.fingerprint == call.fingerprint else KeyReusedError(call.key)

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from contracts.catalog import CATALOG
 from contracts.lifecycle import LifecycleData, LifecycleEvent
 from contracts.states import State
 from database import insert_new
-from ledger.schema import SUBTASKS, TASKS, TIMELINE
+from ledger.schema import OUTBOX, SUBTASKS, TASKS, TIMELINE
 from ledger.states import Subtask, merge, position, task_state
 
 
@@ -94,6 +94,8 @@ def _write(connection: Connection, changes: _Changes) -> None:
         connection.execute(_UPDATE_TASK, changes.tasks)
     if changes.forgotten:
         connection.execute(update(TASKS).where(TASKS.c.id.in_(changes.forgotten)).values(payload=None))
+        # A publish whose confirm was lost has left its row; a sweep must not publish it without its payload.
+        connection.execute(delete(OUTBOX).where(OUTBOX.c.task_id.in_(changes.forgotten)))
 
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:

@@ -6,9 +6,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from database import open_engine
+from database import one_at_a_time, open_engine
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -22,12 +22,17 @@ def upgrade(url: str) -> str:
 
     Returns:
         The revision it is at now.
+
+    Raises:
+        SchemaError: it is newer than this release.
     """
     engine = open_engine(url, connections=1)
     try:
         config = _config()
         # The whole upgrade in one transaction: it happens, or it does not.
         with engine.begin() as connection:
+            one_at_a_time(connection)
+            _require_known(_revision(connection))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return _head()
@@ -42,11 +47,25 @@ def require_current(engine: Engine) -> None:
         SchemaError: it is older or newer; the message says what to do.
     """
     with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+        found = _revision(connection)
+    _require_known(found)
     if found != _head():
         raise SchemaError(
             f"the ledger's schema is at {found or 'nothing'}, this release needs {_head()}: "
             "run `python -m ledger upgrade`"
+        )
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _require_known(found: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaError(
+            f"the ledger's schema is at {found}, which this release does not know, it ends at {_head()}: "
+            "run a release that is as new as the one that upgraded it"
         )
 
 

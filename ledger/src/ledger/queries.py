@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, Select, exists, or_, select
+from sqlalchemy import Connection, Select, exists, false, or_, select
 
 from contracts.states import State
 from ledger.schema import SUBTASKS, TASKS, TIMELINE
@@ -111,7 +112,10 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
     if wanted.service is not None:
         same_task = SUBTASKS.c.task_id == TASKS.c.id
         conditions.append(exists().where(same_task, SUBTASKS.c.service == wanted.service))
-    if wanted.q is not None:
+    if wanted.q is not None and "\0" in wanted.q:
+        # PostgreSQL holds no such character in a text, and refuses to be asked for one.
+        conditions.append(false())
+    elif wanted.q is not None:
         conditions.append(
             or_(
                 TASKS.c.about.icontains(wanted.q, autoescape=True),
@@ -145,8 +149,8 @@ def _encoded(task_id: str) -> str:
 def _decoded(cursor: str) -> str:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError):
+        return str(UUID(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")))
+    except (binascii.Error, ValueError):
         raise BadCursorError("cursor is none that a listing gave out") from None
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select, update
 
-from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, look_up, reserve
 from ledger.schema import PASSWORD_RESETS
 
 
@@ -50,19 +50,27 @@ def _redeem(connection: Connection, redemption: Redemption) -> Redeemed | Refusa
     if row is None:
         return Refusal.UNKNOWN
     redeemed = Redeemed(row.email, row.task_id)
-    if row.redeemed_at is None and redemption.now > row.expires_at:
+    if row.redeemed_at is not None:
+        return _redeemed_before(connection, redemption.call, redeemed)
+    if redemption.now > row.expires_at:
         return Refusal.EXPIRED
     if redemption.call is not None:
+        # Only a call that redeems takes its key: a repeat of one that was refused is refused again.
         (verdict,) = reserve(connection, [KeyedCall(redemption.call, redemption.token_hash, redemption.now)])
-        if isinstance(verdict, Repeated):
-            return redeemed
-        if verdict is not None:
+        if isinstance(verdict, KeyReusedError):
             return verdict
-    if row.redeemed_at is not None:
-        return Refusal.REDEEMED
     connection.execute(
         update(PASSWORD_RESETS)
         .where(PASSWORD_RESETS.c.token_hash == redemption.token_hash)
         .values(redeemed_at=redemption.now)
     )
     return redeemed
+
+
+def _redeemed_before(
+    connection: Connection, call: IdempotentCall | None, redeemed: Redeemed
+) -> Redeemed | Refusal | KeyReusedError:
+    verdict = None if call is None else look_up(connection, call)
+    if isinstance(verdict, Repeated):
+        return redeemed
+    return Refusal.REDEEMED if verdict is None else verdict

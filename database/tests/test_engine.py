@@ -1,0 +1,111 @@
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from database import Records, open_engine
+from database.engine import READ_ONLY
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path}/made/here/records.db", connections=3)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)]
+)
+def test_sqlite_keeps_what_it_is_told_to_keep(sqlite: Engine, pragma: str, value: str | int) -> None:
+    with sqlite.connect() as connection:
+        assert connection.scalar(text(f"PRAGMA {pragma}")) == value
+
+
+def test_a_sqlite_write_is_rolled_back_whole_even_its_tables(sqlite: Engine) -> None:
+    def fail() -> None:
+        with sqlite.begin() as connection:
+            connection.execute(text("CREATE TABLE things (id INTEGER)"))
+            connection.execute(text("INSERT INTO things VALUES (1)"))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    with sqlite.connect() as connection:
+        assert list(connection.execute(text("SELECT name FROM sqlite_master"))) == []
+
+
+def test_a_sqlite_reader_does_not_queue_behind_a_writer(sqlite: Engine) -> None:
+    with sqlite.begin() as connection:
+        connection.execute(text("CREATE TABLE things (id INTEGER)"))
+    reading = sqlite.execution_options(**{READ_ONLY: True})
+    with sqlite.begin() as writer:
+        writer.execute(text("INSERT INTO things VALUES (1)"))
+        with reading.begin() as reader:
+            assert reader.scalar(text("SELECT count(*) FROM things")) == 0
+
+
+def test_a_sqlite_writer_waits_for_another_process(sqlite: Engine) -> None:
+    with sqlite.begin() as connection:
+        connection.execute(text("CREATE TABLE things (id INTEGER)"))
+    begun = threading.Event()
+    with closing(sqlite3.connect(str(sqlite.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO things VALUES (1)")
+
+        def write() -> None:
+            begun.set()
+            with sqlite.begin() as connection:
+                connection.execute(text("INSERT INTO things VALUES (2)"))
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        begun.wait()
+        other.execute("COMMIT")
+        writing.join()
+    with sqlite.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM things")) == 2
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/x"])
+def test_other_databases_are_refused_in_words(url: str) -> None:
+    with pytest.raises(ValueError, match="sqlite:///"):
+        open_engine(url, connections=1)
+
+
+def test_an_error_shows_no_values(database_url: str) -> None:
+    engine = open_engine(database_url, connections=1)
+    with engine.connect() as connection, pytest.raises(DBAPIError) as caught:
+        connection.execute(text("SELECT * FROM nowhere WHERE link = :link"), {"link": "https://secret"})
+    engine.dispose()
+
+    assert "secret" not in str(caught.value)
+
+
+def test_an_absent_postgresql_is_told_at_once() -> None:
+    engine = open_engine("postgresql://nobody@127.0.0.1:1/none", connections=1)
+    with pytest.raises(OperationalError):
+        engine.connect()
+    engine.dispose()
+
+
+async def test_records_write_read_and_close(database_url: str) -> None:
+    records = Records(database_url)
+    with records.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE things (id INTEGER)"))
+
+    def store(connection: Connection, items: Sequence[int]) -> Sequence[None]:
+        connection.execute(text("INSERT INTO things VALUES (:id)"), [{"id": item} for item in items])
+        return [None] * len(items)
+
+    await records.write(store, 7)
+
+    assert await records.read(lambda c: c.scalar(text("SELECT id FROM things"))) == 7
+    await records.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await records.write(store, 8)

@@ -1,0 +1,153 @@
+"""The real parts that tests share, as pytest fixtures: a broker, a PostgreSQL, what is fresh for each test.
+
+Each process of a test run (each worker of pytest-xdist) has a broker and a PostgreSQL of its own, started by
+the first test that wants it.
+"""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import aio_pika
+import pytest
+
+from chassis import topology
+from devstack.broker import Broker, private_broker
+from devstack.postgres import Postgres, PostgresError, private_postgres
+from ledger import upgrade
+
+Seen = TypeVar("Seen")
+
+#: Between two looks at a condition.
+POLL_SECONDS = 0.02
+#: For how long a condition is waited for: far above what it takes, for machines that are busy.
+EVENTUALLY_SECONDS = 30.0
+#: Which brokers and databases were used, told at the end of the run.
+_USED = pytest.StashKey[list[str]]()
+
+
+@overload
+async def eventually(condition: Callable[[], Awaitable[Seen]], seconds: float = ...) -> Seen: ...
+@overload
+async def eventually(condition: Callable[[], Seen], seconds: float = ...) -> Seen: ...
+async def eventually(condition: Callable[[], Any], seconds: float = EVENTUALLY_SECONDS) -> Any:
+    """Looks again and again until `condition`, a function or coroutine function, answers something true.
+
+    Args:
+        condition: what is waited for.
+        seconds: for how long.
+
+    Returns:
+        What it answered.
+
+    Raises:
+        AssertionError: the time ran out; the message has the last answer.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        answer = condition()
+        seen = await answer if inspect.isawaitable(answer) else answer
+        if seen:
+            return seen
+        if loop.time() > deadline:
+            raise AssertionError(f"not true within {seconds:g} s, the last answer was {seen!r}")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A private RabbitMQ, or the one that AMQP_URL (and AMQP_MANAGEMENT_URL) names."""
+    folder: Path = tmp_path_factory.mktemp("broker")
+    with private_broker(
+        folder,
+        amqp_url=os.environ.get("AMQP_URL"),
+        management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
+    ) as running:
+        _tell(request.config, f"RabbitMQ: {running.how}")
+        yield running
+
+
+@pytest.fixture
+def vhost(broker: Broker) -> Iterator[str]:
+    """The name of a fresh, empty virtual host, deleted after the test."""
+    with broker.vhost() as name:
+        yield name
+
+
+@pytest.fixture
+def vhost_url(broker: Broker, vhost: str) -> str:
+    """The AMQP URL of a fresh, empty virtual host."""
+    return broker.vhost_url(vhost)
+
+
+@pytest.fixture
+async def topology_url(vhost_url: str) -> str:
+    """The AMQP URL of a fresh virtual host in which the whole topology is declared."""
+    async with await aio_pika.connect(vhost_url) as connection, connection.channel() as channel:
+        await topology.declare(channel)
+    return vhost_url
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """A private PostgreSQL; tests that want it are skipped where there is none to be had."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(private_postgres())
+        except PostgresError as error:
+            pytest.skip(str(error))
+        _tell(request.config, f"PostgreSQL: {server.how}")
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh database; the test runs once with SQLite and once with PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'records.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def ledger_url(database_url: str) -> str:
+    """The URL of a fresh, empty ledger; the test runs once with SQLite and once with PostgreSQL."""
+    upgrade(database_url)
+    return database_url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes room for what was used."""
+    config.stash[_USED] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands over what it used."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["waybill"] = session.config.stash[_USED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The controller of pytest-xdist gathers what its workers used."""
+    for line in getattr(node, "workeroutput", {}).get("waybill", ()):
+        _tell(node.config, line)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Tells which broker and database the run was made with."""
+    for line in config.stash[_USED]:
+        terminalreporter.write_line(f"used {line}")
+
+
+def _tell(config: pytest.Config, line: str) -> None:
+    if line not in config.stash[_USED]:
+        config.stash[_USED].append(line)

@@ -1,0 +1,286 @@
+"""A private PostgreSQL for one test run: see `private_postgres`."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from devstack.lifeline import die_with_parent
+from devstack.ports import LOOPBACK, free_ports
+
+#: The superuser inside the private server; it is none of the system's users.
+USER = "waybill"
+#: Where Debian and its kin, Homebrew, and the RPM keep the server's programs, which are not in PATH.
+PLACES = (
+    "/usr/lib/postgresql/*/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/usr/pgsql-*/bin",
+)
+#: Users that initdb may run as in root's stead, which it refuses.
+UNPRIVILEGED = ("postgres", "nobody")
+#: Debian's tool reads this before it makes a cluster of the system's own, which nobody asked for here.
+CLUSTER_CONFIG = Path("/etc/postgresql-common/createcluster.conf")
+#: A server is up in about a second; this much on a machine that is busy with other things.
+START_SECONDS = 60.0
+#: It stops at once when told so by SIGINT; after this it is killed.
+STOP_SECONDS = 10.0
+#: Between two looks whether it is up.
+PAUSE_SECONDS = 0.05
+#: A download of some 20 MB and its set-up, on a slow line.
+INSTALL_SECONDS = 600
+#: What Docker is asked for where there is no PostgreSQL.
+IMAGE = "postgres:17"
+#: Nothing of a test run must outlive a power cut.
+_CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+class PostgresError(Exception):
+    """There is no PostgreSQL to be had, or it does not start; `str()` says why."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server."""
+
+    #: Of the database `postgres`, with user and password.
+    url: str
+    #: Where it comes from, in words for the user.
+    how: str
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A fresh database, for one test: yields its URL and drops it afterwards."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._command(f"CREATE DATABASE {name}")
+        try:
+            yield self.url.removesuffix("postgres") + name
+        finally:
+            # FORCE: connections that a failed test left open must not keep it.
+            self._command(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _command(self, text: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(text.encode())
+
+
+@contextmanager
+def private_postgres(*, may_install: bool = True) -> Iterator[Postgres]:
+    """A PostgreSQL that runs for the time of the `with` block, on loopback, careless of its data.
+
+    In this order: the server's programs that are installed; those from Debian's package, as root where
+    there is apt-get; Docker.
+
+    Args:
+        may_install: whether the package manager may be used.
+
+    Raises:
+        PostgresError: no way leads to a server; the message lists what was tried.
+    """
+    reasons = ["no PostgreSQL server is installed"]
+    programs = find_programs(os.environ.get("PATH", os.defpath))
+    if programs is None and may_install:
+        reasons.append(_install())
+        programs = find_programs(os.environ.get("PATH", os.defpath))
+    with ExitStack() as stack:
+        if programs is not None:
+            yield stack.enter_context(_installed(programs))
+            return
+        # Only here: importing it takes long and reads the environment.
+        from devstack.broker.container import why_no_docker  # noqa: PLC0415
+
+        no_docker = why_no_docker()
+        if no_docker is not None:
+            reasons.append(f"Docker does not answer: {no_docker}")
+            raise PostgresError("no PostgreSQL: " + "; ".join(reasons))
+        yield stack.enter_context(_container())
+
+
+def find_programs(path: str, places: Sequence[str] = PLACES) -> Path | None:
+    """Find the folder of `initdb` and `postgres`: what pg_config names, the known places, PATH."""
+    folders: list[Path] = []
+    pg_config = shutil.which("pg_config", path=path)
+    if pg_config:
+        named = subprocess.run(  # noqa: S603 - a program of PATH, no input
+            [pg_config, "--bindir"], capture_output=True, text=True, check=False
+        )
+        folders.append(Path(named.stdout.strip()))
+    for place in places:
+        folders.extend(sorted(Path("/").glob(place.lstrip("/")), reverse=True))  # the newest version first
+    folders.extend(Path(folder) for folder in path.split(os.pathsep) if folder)
+    for folder in folders:
+        if all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres")):
+            return folder
+    return None
+
+
+@contextmanager
+def _installed(programs: Path) -> Iterator[Postgres]:
+    user = _unprivileged_user()
+    (port,) = free_ports(1)
+    password = secrets.token_hex(16)
+    # Not below the caller's folder, which an unprivileged user could not reach.
+    with tempfile.TemporaryDirectory(prefix="waybill-postgres-") as name, ExitStack() as stack:
+        folder = Path(name)
+        secret = folder / "password"
+        secret.write_text(password)
+        if user is not None:
+            for path in (folder, secret):
+                os.chown(path, user.pw_uid, user.pw_gid)
+        log = stack.enter_context((folder / "log").open("wb"))
+        _initialise(programs, folder, secret, user)
+        arguments = ["-D", str(folder / "data"), "-h", LOOPBACK, "-p", str(port), "-k", ""]
+        for setting in _CARELESS:
+            arguments += ["-c", setting]
+        server = subprocess.Popen(  # noqa: S603 - the program was found among fixed places
+            [programs / "postgres", *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
+            **_as(user),
+        )
+        stack.callback(_stop, server)
+        url = f"postgresql://{USER}:{password}@{LOOPBACK}:{port}/postgres"
+        _wait_until_open(url, server, folder / "log")
+        yield Postgres(url, f"the installed {programs}")
+
+
+def _initialise(programs: Path, folder: Path, secret: Path, user: pwd.struct_passwd | None) -> None:
+    made = subprocess.run(  # noqa: S603 - the program was found among fixed places
+        [
+            *(programs / "initdb", "-D", folder / "data", "-U", USER, "--pwfile", secret),
+            *("-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"),
+        ],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **_as(user),
+    )
+    if made.returncode != 0:
+        raise PostgresError(f"initdb failed:\n{made.stdout}")
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    """Whom to run as: None stands for ourselves, where we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in UNPRIVILEGED:
+        with suppress(KeyError):  # there is no such user: try the next
+            return pwd.getpwnam(name)
+    raise PostgresError(f"PostgreSQL refuses to run as root, and there is none of {UNPRIVILEGED}")
+
+
+def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _wait_until_open(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise PostgresError(f"PostgreSQL did not start: {error}\n{log.read_text()}") from error
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.send_signal(signal.SIGINT)  # its "fast" shutdown: whoever is still connected is thrown out
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _install() -> str:
+    """Try the package manager; say why it did not help, if it did not."""
+    apt_get = shutil.which("apt-get")
+    if apt_get is None or os.geteuid() != 0:
+        return "no package manager may be used (apt-get, as root)"
+    if not CLUSTER_CONFIG.exists():
+        CLUSTER_CONFIG.parent.mkdir(parents=True, exist_ok=True)
+        CLUSTER_CONFIG.write_text("create_main_cluster = false\n")
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", apt_get, "-q", "-y"]
+    # Our answer above is a configuration file of the package: keep it.
+    keep = ["-o", "Dpkg::Options::=--force-confold"]
+    install = [*apt, *keep, "--no-install-recommends", "install", "postgresql"]
+    if _run(install).returncode == 0:
+        return "apt-get installed a PostgreSQL that is in no known place"
+    # The lists of packages may be old or missing, as in fresh containers.
+    _run([*apt, "update"])
+    ended = _run(install)
+    if ended.returncode == 0:
+        return "apt-get installed a PostgreSQL that is in no known place"
+    return "apt-get could not install postgresql: " + " / ".join(ended.stdout.splitlines()[-3:])
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - fixed commands, no untrusted input
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+    )
+
+
+@contextmanager
+def _container() -> Iterator[Postgres]:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
+
+    (port,) = free_ports(1)
+    password = secrets.token_hex(16)
+    container = (
+        DockerContainer(IMAGE)
+        .with_env("POSTGRES_USER", USER)
+        .with_env("POSTGRES_PASSWORD", password)
+        .with_env("POSTGRES_DB", "postgres")
+        .with_command(["postgres", *(part for setting in _CARELESS for part in ("-c", setting))])
+    )
+    # Past with_bind_ports, which knows no addresses: it must not be reachable from outside.
+    ports: dict[str, Any] = container.ports
+    ports["5432"] = (LOOPBACK, port)
+    container.start()
+    try:
+        url = f"postgresql://{USER}:{password}@{LOOPBACK}:{port}/postgres"
+        _wait_for_container(url)
+        yield Postgres(url, f"Docker, {IMAGE}")
+    finally:
+        container.stop()
+
+
+def _wait_for_container(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise PostgresError(f"{IMAGE} did not come up: {error}") from error
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return

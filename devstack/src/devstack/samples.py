@@ -1,0 +1,107 @@
+"""Tasks, events and messages as tests make them: valid in each field, so that a test names only its matter."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts.envelope import Envelope
+from contracts.events import EmailRequested, PasswordResetRequested, SyncRequested, TaskEvent, UserCreated
+from contracts.lifecycle import (
+    DeadReason,
+    ErrorInfo,
+    LifecycleData,
+    LifecycleEvent,
+    LifecycleType,
+    lifecycle_event,
+)
+from contracts.names import source_of
+from ledger import IdempotentCall, NewTask, new_task_id
+
+#: When the samples' tasks are accepted, unless a test says otherwise.
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+#: What the samples' attempts fail with.
+ERROR = ErrorInfo(type="TransientError", message="refused")
+
+
+def email_event(to: str = "ann@example.test") -> EmailRequested:
+    """A mail with words of its own."""
+    return EmailRequested(to=to, subject="Hello", text="How are you?")
+
+
+def user_event() -> UserCreated:
+    """A kind with two subtasks, email and sync."""
+    return UserCreated(user_id="u1", email="ann@example.test", name="Ann")
+
+
+def reset_event() -> PasswordResetRequested:
+    """A kind with a secret in it."""
+    link = "https://app.example.test/reset?token=secret"
+    return PasswordResetRequested(email="ann@example.test", link=link, expires_at=NOON + timedelta(hours=1))
+
+
+def sync_event(record_id: str = "7") -> SyncRequested:
+    """A record to be written."""
+    return SyncRequested(target="crm", resource="contacts", id=record_id, data={"name": "Ann"})
+
+
+def new_task(event: TaskEvent | None = None, **fields: Any) -> NewTask:
+    """A task about `event` (a mail unless given); `fields` are those of `NewTask`."""
+    task_id = new_task_id()
+    standard: dict[str, Any] = {
+        "id": task_id,
+        "created_at": NOON,
+        "correlation_id": task_id,
+        "about": "ann@example.test",
+    }
+    return NewTask(event=event or email_event(), **standard | fields)
+
+
+def keyed(key: str, content: str = "same", scope: str = "POST /v1/emails") -> IdempotentCall:
+    """A call that carries an idempotency key."""
+    return IdempotentCall(scope, key, hashlib.sha256(content.encode()).hexdigest())
+
+
+def envelope_of(event: TaskEvent, task_id: str | None = None, **fields: Any) -> Envelope:
+    """The envelope of `event`; `fields` are those of `Envelope`."""
+    task_id = task_id or new_task_id()
+    standard: dict[str, Any] = {
+        "id": task_id,
+        "kind": event.KIND,
+        "source": source_of("gateway"),
+        "time": NOON,
+        "dataschema": event.dataschema(),
+        "task_id": task_id,
+    }
+    return Envelope(**standard | fields)
+
+
+def told(
+    type_: LifecycleType,
+    task_id: str,
+    *,
+    service: str = "email",
+    kind: str = "email.requested",
+    attempt: int = 1,
+    redrive_no: int = 0,
+    seconds_after: float = 0,
+    result: Mapping[str, Any] | None = None,
+) -> LifecycleEvent:
+    """A lifecycle event with what its type needs, `seconds_after` after noon."""
+    at = NOON + timedelta(seconds=seconds_after)
+    failed = type_ in {LifecycleType.RETRYING, LifecycleType.DEAD}
+    completed = type_ is LifecycleType.COMPLETED
+    data = LifecycleData(
+        task_id=task_id,
+        service=service,
+        kind=kind,
+        redrive_no=redrive_no,
+        attempt=attempt,
+        max_attempts=4,
+        seconds=None if type_ is LifecycleType.STARTED else 0.5,
+        error=ERROR if failed else None,
+        reason=DeadReason.EXHAUSTED if type_ is LifecycleType.DEAD else None,
+        next_attempt_at=at + timedelta(seconds=2) if type_ is LifecycleType.RETRYING else None,
+        result=dict(result or {"done": True}) if completed else None,
+    )
+    return lifecycle_event(type_, at, data)
