@@ -23,12 +23,12 @@ from chassis.delivery import Delivery
 from chassis.handling import Handler
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Completed, Died, RetryLater, as_json
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.retry import GiveUp, after_failure
-from chassis.steps import DeliveryLostError, surely
+from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, started_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
@@ -92,16 +92,11 @@ class Pipeline:
             log.info("the connection was lost; the message will be delivered again")
 
     async def _work_through(self, delivery: Delivery, work: Work) -> None:
-        ticket = await surely(delivery, "claim", lambda: self._inbox.claim(work.envelope))
+        ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
             case Claimed(owner):
                 outcome = await self._attempt(delivery, work)
-                if not await surely(
-                    delivery, "record", lambda: self._inbox.record(owner, work.envelope, outcome)
-                ):
-                    log.warning(
-                        "the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_
-                    )
+                if not await self._record(owner, work, outcome):
                     return
             case AlreadyDone(outcome):
                 log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
@@ -109,12 +104,21 @@ class Pipeline:
                 log.info("another copy of this attempt is being run; looking again later", until=str(until))
                 wait = (until - datetime.now(UTC)).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
-                await surely(delivery, "look again later", lambda: self._publisher.publish(message))
+                await while_held(delivery, "look again later", lambda: self._publisher.publish(message))
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy")
                 return
         await self._settle(delivery, work, outcome)
+
+    async def _record(self, owner: str, work: Work, outcome: Completed | RetryLater | Died) -> bool:
+        """Record: the outcome becomes the subtask's, if the claim still holds."""
+        # However long it takes, and even if the message is lost meanwhile: nobody else knows what happened,
+        # and the next copy must not run the attempt again.
+        if await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome)):
+            return True
+        log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
+        return False
 
     async def _attempt(self, delivery: Delivery, work: Work) -> Completed | RetryLater | Died:
         """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
@@ -140,7 +144,7 @@ class Pipeline:
             )
         self._reporter.tell(started_event(attempt, now))
         try:
-            result = await work.handler.function(work.event, attempt)
+            result = as_json(await work.handler.function(work.event, attempt))
         except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
             return self._failed(work, attempt, error, monotonic() - started)
         seconds = monotonic() - started
@@ -195,7 +199,7 @@ class Pipeline:
             message = dead_letter(self._service, delivery, outcome.error, outcome.reason, outcome.at)
         else:
             return
-        await surely(delivery, "publish", lambda: self._publisher.publish(message))
+        await while_held(delivery, "publish", lambda: self._publisher.publish(message))
 
     async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
         now = datetime.now(UTC)
@@ -205,7 +209,7 @@ class Pipeline:
             if unreadable.envelope is not None:
                 await self._reporter.confirm(unreadable_event(self._service, unreadable.envelope, error, now))
             message = dead_letter(self._service, delivery, error, DeadReason.UNREADABLE, now)
-            await surely(delivery, "dead-letter", lambda: self._publisher.publish(message))
+            await while_held(delivery, "dead-letter", lambda: self._publisher.publish(message))
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again")

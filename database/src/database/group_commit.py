@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from database.unavailable import is_unavailable
-
 from database.write_turn import write_turn
 
 Item = TypeVar("Item")

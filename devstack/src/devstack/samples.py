@@ -1,4 +1,4 @@
-"""Tasks, events and messages as tests make them: valid in each field, so that a test names only its matter."""
+"""Tasks, events and messages as tests make them: valid, so that a test names only what it is about."""
 
 import hashlib
 from collections.abc import Mapping
