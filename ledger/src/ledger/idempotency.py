@@ -6,8 +6,9 @@ Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, Row, select, tuple_
 
 from database import insert_new
 from ledger.schema import IDEMPOTENCY
@@ -77,14 +78,19 @@ def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated
             select(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).in_(pairs))
         )
     }
-    answers: list[Repeated | KeyReusedError | None] = []
-    for keyed in calls:
-        if keyed.reference in won:
-            answers.append(None)
-            continue
-        row = first[keyed.call.scope, keyed.call.key]
-        if row.fingerprint == keyed.call.fingerprint:
-            answers.append(Repeated(row.reference))
-        else:
-            answers.append(KeyReusedError(keyed.call.key))
-    return answers
+    return [
+        None if keyed.reference in won else _verdict(keyed.call, first[keyed.call.scope, keyed.call.key])
+        for keyed in calls
+    ]
+
+
+def recall(connection: Connection, call: IdempotentCall) -> Repeated | KeyReusedError | None:
+    """What is known of a call's key, without taking it; None if it is new."""
+    row = connection.execute(
+        select(IDEMPOTENCY).where(IDEMPOTENCY.c.scope == call.scope, IDEMPOTENCY.c.key == call.key)
+    ).one_or_none()
+    return None if row is None else _verdict(call, row)
+
+
+def _verdict(call: IdempotentCall, first: Row[Any]) -> Repeated | KeyReusedError:
+    return Repeated(first.reference) if first.fingerprint == call.fingerprint else KeyReusedError(call.key)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select, update
 
-from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, recall, reserve
 from ledger.schema import PASSWORD_RESETS
 
 
@@ -50,16 +50,18 @@ def _redeem(connection: Connection, redemption: Redemption) -> Redeemed | Refusa
     if row is None:
         return Refusal.UNKNOWN
     redeemed = Redeemed(row.email, row.task_id)
-    if row.redeemed_at is None and redemption.now > row.expires_at:
+    # A key is only ever kept by the call that redeemed: one that was refused must not be told yes next time.
+    earlier = None if redemption.call is None else recall(connection, redemption.call)
+    if earlier is not None:
+        return redeemed if isinstance(earlier, Repeated) else earlier
+    if row.redeemed_at is not None:
+        return Refusal.REDEEMED
+    if redemption.now > row.expires_at:
         return Refusal.EXPIRED
     if redemption.call is not None:
         (verdict,) = reserve(connection, [KeyedCall(redemption.call, redemption.token_hash, redemption.now)])
-        if isinstance(verdict, Repeated):
-            return redeemed
-        if verdict is not None:
+        if isinstance(verdict, KeyReusedError):
             return verdict
-    if row.redeemed_at is not None:
-        return Refusal.REDEEMED
     connection.execute(
         update(PASSWORD_RESETS)
         .where(PASSWORD_RESETS.c.token_hash == redemption.token_hash)
