@@ -13,7 +13,7 @@ READ_ONLY = "waybill_read_only"
 
 
 def open_engine(url: str, *, connections: int) -> Engine:
-    """Opens a pool of up to `connections` connections.
+    """Opens a pool of up to `connections` connections; no error text of it tells the values of a statement.
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`.
@@ -31,6 +31,7 @@ def open_engine(url: str, *, connections: int) -> Engine:
                 parsed.set(drivername="postgresql+psycopg"),
                 pool_size=connections,
                 max_overflow=0,
+                hide_parameters=True,
                 # A connection that the server closed meanwhile is replaced instead of failing its user.
                 pool_pre_ping=True,
             )
@@ -46,6 +47,7 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         url,
         pool_size=connections,
         max_overflow=0,
+        hide_parameters=True,
         connect_args={"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False},
     )
 
