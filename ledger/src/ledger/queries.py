@@ -1,12 +1,12 @@
 """Reading the ledger: one task, many tasks, a task's timeline."""
 
 import base64
-import binascii
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Select, exists, or_, select
 
@@ -145,8 +145,8 @@ def _encoded(task_id: str) -> str:
 def _decoded(cursor: str) -> str:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError):
+        return str(UUID(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")))
+    except ValueError:
         raise BadCursorError("cursor is none that a listing gave out") from None
 
 
