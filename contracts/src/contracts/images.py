@@ -3,6 +3,7 @@
 Plain values and pure functions, so that either side can use them without libvips.
 """
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -139,11 +140,12 @@ def declared_size(head: bytes) -> int | None:
     return int.from_bytes(head[4:8], "little") + 8
 
 
-#: libjpeg's warnings about files that are whole all the same; cameras and editors in use write such files.
-_UNTIDY = (
-    "extraneous bytes before marker",
-    "unknown JFIF revision number",
-    "Unknown Adobe color transform code",
+#: libjpeg's warnings about files that are whole all the same; cameras and editors in use write such files. Up
+#: to 99 stray bytes before a header segment (frame, tables, application data, comment: ITU T.81, B.1) are
+#: padding; the same words about compressed data mean that some of it is missing.
+_UNTIDY = re.compile(
+    r"VipsJpeg: (Corrupt JPEG data: \d{1,2} extraneous bytes before marker 0x(c[0-4]|db|dd|e[0-9a-f]|fe)"
+    r"|Warning: unknown JFIF revision number .*|Unknown Adobe color transform code .*)"
 )
 
 
@@ -153,8 +155,9 @@ def is_only_untidy(complaint: str) -> bool:
     Args:
         complaint: what libvips said when it was told to fail on warnings; one warning a line.
     """
-    warnings = [line for line in complaint.splitlines() if line.startswith("VipsJpeg:")]
-    return bool(warnings) and all(any(known in line for known in _UNTIDY) for line in warnings)
+    lines = [line.strip() for line in complaint.splitlines()]
+    warnings = [line for line in lines if line.startswith("VipsJpeg:")]
+    return bool(warnings) and all(_UNTIDY.fullmatch(line) for line in warnings)
 
 
 def describe_damage(accepted: ImageFormat, head: bytes, size_bytes: int, complaint: str) -> str:

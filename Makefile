@@ -1,0 +1,58 @@
+# Everything a developer or an operator of a local stack types. `make` alone explains itself.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+# Two workers: the tests wait for brokers more than they compute.
+PARALLEL := -n 2
+TIERS := contracts database chassis ledger gateway services devstack tests
+
+.PHONY: help demo up test check test-unit test-broker test-e2e lint types format schemas lock clean
+
+help: ## show this
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Bring your own broker with AMQP_URL=amqp://user:password@host/vhost, another Python with PYTHON=…"
+
+demo: .venv/.installed ## install what is missing, start the whole stack, take the tour, stop
+	@$(BIN)/python -m devstack demo
+
+up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
+	@$(BIN)/python -m devstack up
+
+test: check test-unit test-broker test-e2e ## everything that CI runs
+
+check: lint types ## lint and types
+
+test-unit: .venv/.installed ## no I/O beyond files and loopback: seconds
+	$(PYTEST) -m "not broker and not end_to_end" $(PARALLEL) -q
+
+test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
+	$(PYTEST) -m broker $(PARALLEL) -q
+
+test-e2e: .venv/.installed ## the whole stack
+	$(PYTEST) -m end_to_end -q
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.installed
+	$(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files '*/tests/*.py' 'tests/*.py' conftest.py)
+
+format: .venv/.installed ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: .venv/.installed ## write the golden JSON Schemas of the contracts anew
+	$(BIN)/python -m contracts.schemas
+
+lock: .venv/.installed ## renew the pinned versions in requirements/ (ARGS=--upgrade for newer ones)
+	requirements/lock.sh $(ARGS)
+
+clean: ## remove the virtual environment and all local state
+	rm -rf .venv .waybill .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/.installed: bootstrap.sh pyproject.toml requirements/uv.txt requirements/dev.txt $(wildcard */pyproject.toml services/*/pyproject.toml)
+	@./bootstrap.sh
+	@touch $@

@@ -1,0 +1,111 @@
+"""`python -m devstack up` and `python -m devstack demo`: the local stack, and the tour on it."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from devstack.broker import BrokerError, private_broker
+from devstack.ports import PortTakenError
+from devstack.preferred_ports import USUAL, choose_ports
+from devstack.stack import Folders, running
+from devstack.stackfile import StackFile, running_stack
+from devstack.supervisor import NotReadyError
+from devstack.tour.guide import take_tour
+
+#: Where state and logs are kept, in the folder that the command is run in.
+STATE_FOLDER = ".waybill"
+
+
+def main() -> int:
+    """Runs the command line; the exit code tells whether all went well."""
+    arguments = _parser().parse_args()
+    console = Console(highlight=False)
+    folders = Folders((Path.cwd() / STATE_FOLDER).resolve())
+    command = _up if arguments.command == "up" else _demo
+    try:
+        return command(arguments, console, folders)
+    except (BrokerError, PortTakenError, NotReadyError) as error:
+        console.print(f"\n[red]The stack did not come up.[/red] {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> int:
+    if (stack := running_stack(folders.stackfile)) is not None:
+        console.print(f"A stack is up already (process {stack.supervisor}): {stack.gateway}")
+        return 1
+    ports = choose_ports(arguments)
+    state = folders.state("up")
+    with private_broker(state / "broker", amqp_url=os.environ.get("AMQP_URL")) as broker:
+        console.print(f"broker: {broker.how}")
+
+        async def stay_up() -> None:
+            told = asyncio.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, told.set)
+            async with running(broker, ports, state, folders.stackfile) as stack:
+                _show(console, stack)
+                await told.wait()
+                console.print("\nstopping")
+
+        asyncio.run(stay_up())
+    return 0
+
+
+def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> int:
+    if (stack := running_stack(folders.stackfile)) is not None:
+        console.print(f"Taking the tour on the stack that is up: {stack.gateway}")
+        return asyncio.run(take_tour(stack, console))
+    ports = choose_ports(arguments)
+    state = folders.fresh_state("demo")
+    with private_broker(state / "broker", amqp_url=os.environ.get("AMQP_URL")) as broker:
+        console.print(f"broker: {broker.how}")
+
+        async def tour() -> int:
+            async with running(broker, ports, state, folders.stackfile) as stack:
+                return await take_tour(stack, console)
+
+        return asyncio.run(tour())
+
+
+def _show(console: Console, stack: StackFile) -> None:
+    console.print(f"""
+[bold]Waybill is up.[/bold]
+  gateway     {stack.gateway}/docs
+  mailbox     {stack.mailbox}/
+  crm         {stack.crm}/records
+  management  {stack.management or "none"}
+  logs        {stack.state / "logs"}
+
+  curl -i {stack.gateway}/v1/emails -H 'Content-Type: application/json' \\
+       -d '{{"to": "you@example.com", "subject": "Hello", "text": "It works."}}'
+
+Ctrl-C stops all of it.
+""")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m devstack", description="All of Waybill on this machine, with a broker of its own."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, does in (("up", "start it and keep it up"), ("demo", "start it, take the tour, stop it")):
+        command = commands.add_parser(name, help=does, description=does)
+        for server in USUAL:
+            command.add_argument(
+                f"--{server}-port",
+                type=int,
+                metavar="PORT",
+                help=f"where the {server} listens (default: {USUAL[server]} if it is free, else any)",
+            )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Which processes the stack consists of, and with which settings: the same services as in production.
+
+Waits are short here by configuration, so that a retry is seen within seconds.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from devstack.ports import LOOPBACK
+
+#: Where alerts go in the local stack.
+OPS_ADDRESS = "ops@example.com"
+#: Settings that differ from a service's defaults, with the reason.
+SHORT_WAITS = {
+    "WAYBILL_RETRY_MAX_ATTEMPTS": "4",  # three retries
+    "WAYBILL_RETRY_BASE_SECONDS": "1",  # waits of 1, 2 and 4 seconds …
+    "WAYBILL_RETRY_JITTER": "0.2",  # … that are seen to grow, whatever the dice say
+    "WAYBILL_LEASE_SECONDS": "3",  # the work of a killed service is taken up again soon
+    "WAYBILL_GRACE_SECONDS": "5",  # Ctrl-C is obeyed soon
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where everything listens, on loopback."""
+
+    gateway: int
+    mailbox_smtp: int
+    mailbox: int
+    crm: int
+    status: int
+    email: int
+    images: int
+    sync: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One process to run."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    #: Answers 200 once the process does its work.
+    ready_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the stack is made of."""
+
+    ledger_url: str
+    objects: Path
+    processes: tuple[Planned, ...]
+
+
+def make_plan(state: Path, amqp_url: str, ports: Ports, *, log_level: str = "info") -> Plan:
+    """The processes of a stack that keeps its state in `state` (absolute)."""
+    gateway_url = url(ports.gateway)
+    ledger_url = _sqlite(state / "ledger.db")
+    objects = state / "objects"
+    every = {"WAYBILL_AMQP_URL": amqp_url, "WAYBILL_LOG_LEVEL": log_level} | SHORT_WAITS
+    ledger = {"WAYBILL_LEDGER_URL": ledger_url}
+    store = {"WAYBILL_OBJECT_STORE_URL": f"file://{quote(str(objects))}"}
+
+    def service(name: str, port: int, **settings: str) -> Planned:
+        inbox = {"WAYBILL_INBOX_URL": _sqlite(state / f"inbox-{name}.db")}
+        env = every | inbox | {"WAYBILL_HEALTH_PORT": str(port)} | settings
+        return Planned(name, _module(f"{name}_service"), env, url(port, "/readyz"))
+
+    return Plan(
+        ledger_url,
+        objects,
+        (
+            Planned(
+                "mailbox",
+                _module("devstack.mailbox", smtp_port=ports.mailbox_smtp, http_port=ports.mailbox),
+                {},
+                url(ports.mailbox, "/api/messages"),
+            ),
+            Planned("crm", _module("devstack.crm", port=ports.crm), {}, url(ports.crm, "/records")),
+            service(
+                "status",
+                ports.status,
+                WAYBILL_OPS_ADDRESS=OPS_ADDRESS,
+                WAYBILL_PUBLIC_URL=gateway_url,
+                **ledger,
+            ),
+            service(
+                "email",
+                ports.email,
+                WAYBILL_SMTP_HOST=LOOPBACK,
+                WAYBILL_SMTP_PORT=str(ports.mailbox_smtp),
+                WAYBILL_SMTP_TLS="none",
+                WAYBILL_SENDER="Waybill <no-reply@example.com>",
+            ),
+            service("images", ports.images, **store),
+            service("sync", ports.sync, WAYBILL_TARGETS=json.dumps({"crm": url(ports.crm)})),
+            Planned(
+                "gateway",
+                _module("gateway"),
+                every
+                | ledger
+                | store
+                | {
+                    "WAYBILL_HOST": LOOPBACK,
+                    "WAYBILL_PORT": str(ports.gateway),
+                    "WAYBILL_SYNC_TARGETS": json.dumps(["crm"]),
+                    "WAYBILL_RESET_LINK": f"{gateway_url}/reset?token={{token}}",
+                },
+                url(ports.gateway, "/readyz"),
+            ),
+        ),
+    )
+
+
+def url(port: int, path: str = "") -> str:
+    """The loopback URL of a port."""
+    return f"http://{LOOPBACK}:{port}{path}"
+
+
+def _sqlite(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def _module(name: str, **options: int) -> tuple[str, ...]:
+    flags = [f"--{option.replace('_', '-')}={value}" for option, value in options.items()]
+    return (sys.executable, "-m", name, *flags)

@@ -1,0 +1,58 @@
+"""`.waybill/stack.json`: where a running stack can be reached, for people and programs outside of it."""
+
+import json
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+
+class RunningProcess(BaseModel):
+    """One process of the stack."""
+
+    name: str
+    pid: int
+
+
+class StackFile(BaseModel):
+    """What the file holds."""
+
+    gateway: str
+    mailbox: str
+    crm: str
+    amqp: str
+    management: str | None = None
+    processes: list[RunningProcess]
+    #: The supervisor: while it lives, the stack is up.
+    supervisor: int
+    #: Where it keeps its data and logs.
+    state: Path
+    path: Path = Field(exclude=True)
+
+
+def write_stackfile(stack: StackFile) -> None:
+    """Writes the file at once and whole: a reader never sees half of it."""
+    unfinished = stack.path.with_suffix(".tmp")
+    unfinished.write_text(stack.model_dump_json(indent=2, exclude_none=True) + "\n")
+    unfinished.replace(stack.path)
+
+
+def read_stackfile(path: Path) -> StackFile:
+    """Reads the file.
+
+    Raises:
+        FileNotFoundError: no stack was started here, or it was stopped in order.
+    """
+    return StackFile(**json.loads(path.read_text()), path=path)
+
+
+def running_stack(path: Path) -> StackFile | None:
+    """The stack that is up, if one is; a file left by a killed supervisor does not count."""
+    try:
+        stack = read_stackfile(path)
+        os.kill(stack.supervisor, 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except PermissionError:
+        pass  # it runs, as another user
+    return stack

@@ -1,0 +1,55 @@
+"""Twenty mails, and the email service killed in the middle of them."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+
+from devstack.tour.narrator import Narrator
+from devstack.tour.world import World, until
+
+MAILS = 20
+#: Mails that are to be through before the mailbox stalls and the service is killed.
+BEFORE_THE_STALL = 5
+
+
+async def killed_service(world: World, narrator: Narrator) -> None:
+    """Kills the email service with mails in its hands, and counts what arrives."""
+    narrator.chapter(f"kill -9 of the email service in the middle of {MAILS} mails")
+    addresses = [f"guest-{number:02d}.{world.mark}@example.com" for number in range(1, MAILS + 1)]
+    first = await asyncio.gather(*(_post(world, address) for address in addresses[:BEFORE_THE_STALL]))
+    await asyncio.gather(*(world.outcome(task_id) for task_id in first))
+    narrator.did(f"{BEFORE_THE_STALL} of {MAILS} mails have arrived; now the mail server stalls")
+    await world.mail_faults(mode="hang")
+    rest = await asyncio.gather(*(_post(world, address) for address in addresses[BEFORE_THE_STALL:]))
+    narrator.did(f"the other {len(rest)} are accepted all the same")
+
+    async def in_hand() -> int | None:
+        states = Counter([(await world.task(task_id))["state"] for task_id in rest])
+        return states["running"] or None
+
+    running = await until("the service to have mails in its hands", in_hand)
+    pid = world.pid_of("email")
+    os.kill(pid, signal.SIGKILL)
+    narrator.did(f"kill -9 {pid}: the email service dies with {running} mails in its hands")
+    await world.mail_faults(mode="ok")
+
+    async def back() -> int | None:
+        again = world.pid_of("email")
+        return again if again != pid else None
+
+    narrator.saw(f"the supervisor started it again: process {await until('the email service', back)}")
+    outcomes = Counter([(await world.outcome(task_id))["state"] for task_id in [*first, *rest]])
+    narrator.expect(outcomes == {"completed": MAILS}, f"all {MAILS} tasks are completed", outcomes)
+    arrived = Counter({address: len(await world.mails_to(address)) for address in addresses})
+    narrator.expect(
+        set(arrived.values()) == {1}, f"all {MAILS} mails arrived, each once", arrived.most_common(3)
+    )
+    narrator.sum_up(f"the email service was killed at work; all {MAILS} mails arrived, each once")
+
+
+async def _post(world: World, address: str) -> str:
+    mail = {"to": address, "subject": "You are invited", "text": "Please come."}
+    accepted = await world.post("/v1/emails", mail)
+    task_id: str = accepted["id"]
+    return task_id

@@ -1,0 +1,68 @@
+"""A photograph: uploaded as a camera stored it, fetched as variants fit for the web."""
+
+from pathlib import Path
+from typing import Any
+
+import pyvips
+
+from devstack.photograph import make_photograph
+from devstack.tour.narrator import Narrator
+from devstack.tour.world import World
+
+#: Longest edge of each preset, in pixels.
+LONGEST_EDGE = {"thumb": 256, "medium": 1024, "large": 2048}
+MIN_PIXELS = 8_000_000
+#: What a file that was stripped may still tell about itself: how it is coded, nothing of where or by whom.
+METADATA_PREFIXES = ("exif", "xmp", "iptc", "icc", "orientation", "gainmap")
+
+
+async def photograph(world: World, narrator: Narrator, folder: Path) -> None:
+    """Makes a photograph, uploads it, and looks at what comes back."""
+    narrator.chapter("A photograph")
+    path = folder / "photograph.jpg"
+    make_photograph(path)
+    original = pyvips.Image.new_from_file(str(path))
+    orientation = original.get("orientation")
+    has_gps = any("GPSLatitude" in field for field in original.get_fields())
+    narrator.expect(
+        original.width * original.height >= MIN_PIXELS and orientation != 1 and has_gps,
+        f"a JPEG of {original.width}x{original.height} pixels ({path.stat().st_size / 1e6:.1f} MB), "
+        f"stored lying (orientation {orientation}) and with its GPS position",
+    )
+    with path.open("rb") as file:
+        answer = await world.gateway.post("/v1/images", files={"file": (path.name, file, "image/jpeg")})
+    narrator.expect(answer.status_code == 202, "POST /v1/images: 202", answer.text)  # noqa: PLR2004 - HTTP
+    task = await world.outcome(answer.json()["id"])
+    narrator.expect(task["state"] == "completed", "the task is completed", task)
+    upright = (original.height, original.width)
+    for preset, edge in LONGEST_EDGE.items():
+        for ending in ("webp", "jpeg"):
+            await _check_variant(world, narrator, f"{task['id']}/{preset}.{ending}", edge, upright)
+    narrator.sum_up("a photograph became three upright variants, each as WebP and JPEG, without metadata")
+
+
+async def _check_variant(
+    world: World, narrator: Narrator, path: str, edge: int, upright: tuple[int, int]
+) -> None:
+    answer = await world.gateway.get(f"/v1/images/{path}")
+    answer.raise_for_status()
+    image = pyvips.Image.new_from_buffer(answer.content, "")
+    scale = edge / max(upright)
+    expected = tuple(round(side * scale) for side in upright)
+    fits = abs(image.width - expected[0]) <= 1 and abs(image.height - expected[1]) <= 1
+    narrator.expect(
+        fits and _is_upright(image) and not _metadata(image),
+        f"{path.partition('/')[2]}: {image.width}x{image.height}, upright, no metadata, "
+        f"{len(answer.content):,} bytes",
+        f"{image.width}x{image.height}, metadata {_metadata(image)}",
+    )
+
+
+def _is_upright(image: Any) -> bool:
+    # The photograph bears a red mark in its upper left corner when it is held upright.
+    red, green, blue = image(image.width // 20, image.height // 20)[:3]
+    return bool(red > 2 * max(green, blue))
+
+
+def _metadata(image: Any) -> list[str]:
+    return [field for field in image.get_fields() if field.startswith(METADATA_PREFIXES)]

@@ -1,0 +1,110 @@
+"""Two users: one whose record gets through in the end, one whose record never does."""
+
+from datetime import datetime
+from typing import Any
+
+from devstack.plan import OPS_ADDRESS
+from devstack.tour.narrator import Narrator
+from devstack.tour.world import World, until
+
+#: Attempts that the stack's settings allow each handler.
+MAX_ATTEMPTS = 4
+#: What the timeline shows of an attempt that another one follows.
+FAILED_ATTEMPT = ("task.started", "task.retrying")
+
+
+async def user_through_an_outage(world: World, narrator: Narrator) -> None:
+    """One task with two subtasks, while the crm answers 503 twice."""
+    narrator.chapter("A user, while the crm is busy")
+    await world.crm_faults(status=503, count=2)
+    narrator.did("the crm answers the next two writes with 503")
+    user = {"id": f"dora-{world.mark}", "email": f"dora.{world.mark}@example.com", "name": "Dora"}
+    accepted = await world.post("/v1/users", user)
+    narrator.saw(f"POST /v1/users: 202, task {accepted['id']}")
+    mail = await world.mail_to(user["email"])
+    narrator.saw(f"the welcome mail arrived: “{mail['subject']}”")
+    task = await world.outcome(accepted["id"])
+    narrator.expect(
+        [(s["service"], s["state"]) for s in task["subtasks"]]
+        == [("email", "completed"), ("sync", "completed")],
+        "one task, two subtasks, both completed",
+        task,
+    )
+    record = await world.crm_record(user["id"])
+    narrator.expect(
+        record is not None and record["data"]["email"] == user["email"], "the record is in the crm", record
+    )
+    sync = [event for event in await world.timeline(accepted["id"]) if event["service"] == "sync"]
+    _tell_attempts(narrator, sync)
+    narrator.expect(
+        [event["type"] for event in sync]
+        == [
+            "task.started",
+            "task.retrying",
+            "task.started",
+            "task.retrying",
+            "task.started",
+            "task.completed",
+        ],
+        "the timeline shows both failed attempts, the waits and the success",
+        sync,
+    )
+    narrator.sum_up("a user got the welcome mail, and a record in the crm at the third attempt")
+
+
+async def user_that_fails(world: World, narrator: Narrator) -> None:
+    """A user whose record the crm never takes: retried, then given up, with everybody told."""
+    narrator.chapter("A user whose sync fails for good")
+    user = {"id": f"emil-{world.mark}", "email": f"emil.{world.mark}@example.com", "name": "Emil"}
+    dead_before = await world.waiting_in("sync.dlq")
+    await world.crm_faults(status=503, id=user["id"])
+    narrator.did(f"the crm answers every write of {user['id']} with 503")
+    accepted = await world.post("/v1/users", user)
+    narrator.saw(f"POST /v1/users: 202, task {accepted['id']}")
+    task = await world.outcome(accepted["id"])
+    sync = [event for event in await world.timeline(accepted["id"]) if event["service"] == "sync"]
+    waits = _tell_attempts(narrator, sync)
+    narrator.expect(
+        len(waits) == MAX_ATTEMPTS - 1 and waits == sorted(set(waits)),
+        f"three retries with growing waits: {', '.join(f'{wait:.0f} s' for wait in waits)}",
+        waits,
+    )
+    email, failed = task["subtasks"]
+    narrator.expect(
+        task["state"] == "failed" and failed["state"] == "failed" and email["state"] == "completed",
+        f"the task is failed ({failed['error'] and failed['error']['message'][:60]}…), its mail completed",
+        task,
+    )
+
+    async def one_more() -> int | None:
+        waiting = await world.waiting_in("sync.dlq")
+        return waiting if waiting > dead_before else None
+
+    narrator.saw(f"the message waits in sync.dlq ({await until('a message in sync.dlq', one_more)} there)")
+    narrator.saw(f"the operators got a mail: “{(await _alert(world, accepted['id']))['subject']}”")
+    await world.crm_faults()
+    narrator.sum_up("a user's record failed for good: three retries, sync.dlq, an alert; his mail arrived")
+
+
+async def _alert(world: World, task_id: str) -> dict[str, Any]:
+    async def arrived() -> dict[str, Any] | None:
+        mails = await world.mails_to(OPS_ADDRESS)
+        return next((mail for mail in mails if task_id in (mail["text"] or "")), None)
+
+    return await until("the alert in the ops mailbox", arrived)
+
+
+def _tell_attempts(narrator: Narrator, events: list[dict[str, Any]]) -> list[float]:
+    """Tells each failed attempt, and returns the waits in seconds."""
+    waits = []
+    for event in events:
+        if event["type"] == "task.retrying":
+            wait = _seconds_between(event["at"], event["details"]["next_attempt_at"])
+            waits.append(wait)
+            reason = event["details"]["error"]["message"].partition(":")[0]
+            narrator.did(f"attempt {event['attempt']} failed ({reason}), the next one {wait:.0f} s later")
+    return waits
+
+
+def _seconds_between(first: str, second: str) -> float:
+    return (datetime.fromisoformat(second) - datetime.fromisoformat(first)).total_seconds()

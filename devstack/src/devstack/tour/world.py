@@ -1,0 +1,135 @@
+"""What the tour talks to: the gateway as any application would, and the stand-ins of the outside world."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Self, TypeVar
+
+import aio_pika
+import httpx
+
+from devstack.stackfile import StackFile, read_stackfile
+from devstack.tour.narrator import TourError
+
+Seen = TypeVar("Seen")
+
+#: Seconds between two looks at something that is about to happen.
+LOOK_SECONDS = 0.1
+#: Seconds that anything of the tour may take before it counts as not happening.
+PATIENCE_SECONDS = 30.0
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(slots=True)
+class World:
+    """The running stack, seen from outside."""
+
+    stack: StackFile
+    gateway: httpx.AsyncClient
+    mailbox: httpx.AsyncClient
+    crm: httpx.AsyncClient
+    #: Marks what belongs to this tour, on a stack that has seen others.
+    mark: str = field(default_factory=lambda: secrets.token_hex(3))
+
+    @classmethod
+    def of(cls, stack: StackFile) -> Self:
+        """Clients for a running stack."""
+        return cls(
+            stack,
+            *(
+                httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False)
+                for url in (stack.gateway, stack.mailbox, stack.crm)
+            ),
+        )
+
+    async def close(self) -> None:
+        """Closes the clients."""
+        for client in (self.gateway, self.mailbox, self.crm):
+            await client.aclose()
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Posts to the gateway what is to be accepted.
+
+        Raises:
+            TourError: it was not answered with 202.
+        """
+        answer = await self.gateway.post(path, json=body)
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise TourError(f"POST {path} was answered {answer.status_code}: {answer.text}")
+        accepted: dict[str, Any] = answer.json()
+        return accepted
+
+    async def task(self, task_id: str) -> dict[str, Any]:
+        """The task as the API shows it."""
+        answer = await self.gateway.get(f"/v1/tasks/{task_id}")
+        task: dict[str, Any] = answer.raise_for_status().json()
+        return task
+
+    async def outcome(self, task_id: str) -> dict[str, Any]:
+        """The task once it has its outcome."""
+
+        async def ended() -> dict[str, Any] | None:
+            task = await self.task(task_id)
+            return task if task["state"] in TERMINAL else None
+
+        return await until(f"task {task_id} to end", ended)
+
+    async def timeline(self, task_id: str) -> list[dict[str, Any]]:
+        """All that happened to the task."""
+        answer = await self.gateway.get(f"/v1/tasks/{task_id}/timeline")
+        events: list[dict[str, Any]] = answer.raise_for_status().json()["events"]
+        return events
+
+    async def mails_to(self, address: str) -> list[dict[str, Any]]:
+        """The mails that arrived for an address."""
+        answer = await self.mailbox.get("/api/messages")
+        return [mail for mail in answer.raise_for_status().json() if address in mail["to"]]
+
+    async def mail_to(self, address: str) -> dict[str, Any]:
+        """The one mail for an address, once it has arrived."""
+
+        async def arrived() -> dict[str, Any] | None:
+            mails = await self.mails_to(address)
+            return mails[0] if mails else None
+
+        return await until(f"a mail to {address}", arrived)
+
+    async def mail_faults(self, **fault: Any) -> None:
+        """Has the mailbox misbehave."""
+        (await self.mailbox.post("/api/faults", json=fault)).raise_for_status()
+
+    async def crm_faults(self, **fault: Any) -> None:
+        """Has the crm misbehave; without arguments, behave again."""
+        (await self.crm.post("/faults", json=fault)).raise_for_status()
+
+    async def crm_record(self, record_id: str) -> dict[str, Any] | None:
+        """The crm's record of this id."""
+        records = (await self.crm.get("/records")).raise_for_status().json()
+        return next((record for record in records if record["id"] == record_id), None)
+
+    async def waiting_in(self, queue: str) -> int:
+        """How many messages wait in a queue."""
+        async with await aio_pika.connect(self.stack.amqp) as connection:
+            declared = await (await connection.channel()).declare_queue(queue, passive=True)
+            return declared.declaration_result.message_count or 0
+
+    def pid_of(self, process: str) -> int:
+        """The process id of one of the stack's processes just now."""
+        self.stack = read_stackfile(self.stack.path)
+        return next(p.pid for p in self.stack.processes if p.name == process)
+
+
+async def until(what: str, look: Callable[[], Awaitable[Seen | None]]) -> Seen:
+    """Looks until there is something to see.
+
+    Raises:
+        TourError: it did not come in time.
+    """
+    deadline = monotonic() + PATIENCE_SECONDS
+    while monotonic() < deadline:
+        if (seen := await look()) is not None:
+            return seen
+        await asyncio.sleep(LOOK_SECONDS)
+    raise TourError(f"waited {PATIENCE_SECONDS:g} s in vain for {what}")

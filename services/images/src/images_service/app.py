@@ -1,0 +1,32 @@
+"""The images service, put together."""
+
+from functools import partial
+
+from chassis.handling import handler
+from chassis.object_store import ObjectStore
+from chassis.service import Service, retry_policy
+from contracts.events import ImageUploaded
+from contracts.images import ImageLimits
+from images_service.handlers import make_variants
+from images_service.render_pool import RenderPool, RenderPoolOptions, usable_cores
+from images_service.settings import ImagesSettings
+
+
+def make_service(settings: ImagesSettings) -> Service:
+    """The service with its adapters, not yet started."""
+    store = ObjectStore.from_url(settings.object_store_url)
+    pool = RenderPool(
+        ImageLimits(settings.max_pixels, settings.max_edge, settings.max_bytes),
+        RenderPoolOptions(
+            workers=settings.render_workers or usable_cores(),
+            threads_per_worker=settings.render_threads_per_worker,
+            seconds_per_image=settings.render_seconds_per_image,
+            bytes_per_worker=settings.render_bytes_per_worker,
+        ),
+    )
+    return Service(
+        "images",
+        settings,
+        (handler(ImageUploaded, partial(make_variants, store=store, pool=pool), retry_policy(settings)),),
+        closers=(pool.close,),
+    )

@@ -1,0 +1,67 @@
+"""What this service does with its events."""
+
+from typing import Any
+
+from chassis.attempt import Attempt
+from chassis.errors import PermanentError
+from chassis.object_store import ObjectMissing, ObjectStore, ObjectTooLarge
+from contracts.events import ImageUploaded
+from images_service.presets import ENCODERS
+from images_service.render_pool import RenderPool
+from images_service.rendering import RenderedVariant
+
+#: First part of every variant's key in the object store.
+VARIANTS_PREFIX = "variants"
+
+
+async def make_variants(
+    event: ImageUploaded, attempt: Attempt, store: ObjectStore, pool: RenderPool
+) -> dict[str, Any]:
+    """Renders the wanted variants of an uploaded image and stores each by its content.
+
+    Doing it again writes the same files under the same keys: a repeat has no effect.
+
+    Args:
+        event: which original, and which variants of it.
+        attempt: of no consequence here; every handler gets it.
+        store: holds the original, and takes the variants.
+        pool: renders.
+
+    Returns:
+        `{"variants": {preset: {"width", "height", "files": {format: file}}}}`, sizes in pixels; each file is
+        `{"key", "content_type", "size_bytes"}`.
+
+    Raises:
+        PermanentError: the original is gone, is not the one that was uploaded, or cannot be rendered.
+        TransientError: the renderer took too long or died.
+    """
+    del attempt
+    original = await _original(event, store)
+    variants: dict[str, Any] = {}
+    for rendered in await pool.render(original, event.variants):
+        variant = variants.setdefault(
+            rendered.preset, {"width": rendered.width, "height": rendered.height, "files": {}}
+        )
+        variant["files"][rendered.format] = await _store(rendered, store)
+    return {"variants": variants}
+
+
+async def _original(event: ImageUploaded, store: ObjectStore) -> bytes:
+    try:
+        return await store.get(event.source_key, max_bytes=event.size_bytes)
+    except ObjectMissing as error:
+        raise PermanentError(
+            f"The original {event.source_key} is no longer in the object store; upload it again."
+        ) from error
+    except ObjectTooLarge as error:
+        raise PermanentError(
+            f"The original {event.source_key} is not the file that was uploaded: {error}."
+        ) from error
+    except ValueError as error:
+        raise PermanentError(f"The event names no original: {error}.") from error
+
+
+async def _store(rendered: RenderedVariant, store: ObjectStore) -> dict[str, Any]:
+    suffix = ENCODERS[rendered.format].suffix
+    key = await store.put(rendered.data, prefix=VARIANTS_PREFIX, suffix=suffix)
+    return {"key": key, "content_type": rendered.content_type, "size_bytes": len(rendered.data)}

@@ -1,0 +1,20 @@
+"""The settings of the images service."""
+
+from pydantic import Field
+
+from chassis.settings import Seconds, ServiceSettings
+
+
+class ImagesSettings(ServiceSettings):
+    """What the images service needs besides what every service does."""
+
+    object_store_url: str = Field(description="Where images are kept: file:///folder or s3://bucket/prefix.")
+    # Each message in work holds its original in memory, and only as many as there are workers are rendered.
+    prefetch: int = Field(4, ge=1, le=100, description="Images in work at once.")
+    render_workers: int | None = Field(None, ge=1, le=256, description="Default: one for each core.")
+    render_threads_per_worker: int = Field(1, ge=1, le=64)
+    render_seconds_per_image: Seconds = Field(30, description="A renderer that takes longer is ended.")
+    render_bytes_per_worker: int = Field(2 * 1024**3, gt=0)
+    max_pixels: int = Field(100_000_000, gt=0)
+    max_edge: int = Field(30_000, gt=0, description="Longest edge of an original, in pixels.")
+    max_bytes: int = Field(50 * 1024 * 1024, gt=0, description="Largest original.")

@@ -1,0 +1,97 @@
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pyvips
+
+from chassis.attempt import Attempt
+from chassis.errors import PermanentError
+from chassis.object_store import ObjectStore
+from contracts.events import ImageUploaded
+from contracts.images import ImageLimits
+from images_service.handlers import make_variants
+from images_service.render_pool import RenderPool, RenderPoolOptions
+
+HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
+ATTEMPT = Attempt(
+    task_id="0192f0c0-0000-7000-8000-000000000001",
+    service="images",
+    kind="image.uploaded",
+    correlation_id="c",
+    attempt=1,
+    max_attempts=5,
+    redrive_no=0,
+    deadline=None,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore.from_url(f"file://{tmp_path}/objects")
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[RenderPool]:
+    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1))
+    yield pool
+    await pool.close()
+
+
+def uploaded(key: str, size_bytes: int = len(HOPPER)) -> ImageUploaded:
+    return ImageUploaded(
+        source_key=key,
+        sha256=hashlib.sha256(HOPPER).hexdigest(),
+        content_type="image/jpeg",
+        width=512,
+        height=600,
+        size_bytes=size_bytes,
+        variants=("thumb", "medium"),
+    )
+
+
+async def test_variants_are_stored_and_told(store: ObjectStore, pool: RenderPool) -> None:
+    event = uploaded(await store.put(HOPPER, prefix="originals", suffix=".jpg"))
+    result = await make_variants(event, ATTEMPT, store, pool)
+    again = await make_variants(event, ATTEMPT, store, pool)
+
+    assert again == result
+    sizes = {name: (variant["width"], variant["height"]) for name, variant in result["variants"].items()}
+    assert sizes == {"thumb": (218, 256), "medium": (512, 600)}
+    for variant in result["variants"].values():
+        assert set(variant["files"]) == {"webp", "jpeg"}
+        for form, file in variant["files"].items():
+            data = await store.get(file["key"])
+            digest = hashlib.sha256(data).hexdigest()
+            suffix = {"webp": ".webp", "jpeg": ".jpg"}[form]
+            assert file == {
+                "key": f"variants/{digest[:2]}/{digest}{suffix}",
+                "content_type": f"image/{form}",
+                "size_bytes": len(data),
+            }
+            image = pyvips.Image.new_from_buffer(data, "")
+            assert (image.width, image.height) == (variant["width"], variant["height"])
+
+
+async def test_an_original_that_is_gone_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
+    with pytest.raises(
+        PermanentError, match=r"originals/x is no longer in the object store; upload it again"
+    ):
+        await make_variants(uploaded("originals/x"), ATTEMPT, store, pool)
+
+
+async def test_an_original_that_grew_is_not_read(store: ObjectStore, pool: RenderPool) -> None:
+    key = await store.put(HOPPER, prefix="originals")
+    with pytest.raises(PermanentError, match="is not the file that was uploaded"):
+        await make_variants(uploaded(key, size_bytes=100), ATTEMPT, store, pool)
+
+
+async def test_a_key_that_leads_elsewhere_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
+    with pytest.raises(PermanentError, match="names no original"):
+        await make_variants(uploaded("../../etc/passwd"), ATTEMPT, store, pool)
+
+
+async def test_a_damaged_original_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
+    key = await store.put(HOPPER[:20_000], prefix="originals")
+    with pytest.raises(PermanentError, match="ends after 20000 bytes"):
+        await make_variants(uploaded(key), ATTEMPT, store, pool)

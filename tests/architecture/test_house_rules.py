@@ -1,0 +1,37 @@
+"""Small rules that no linter knows."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted([*ROOT.glob("*/src/**/*.py"), *ROOT.glob("services/*/src/**/*.py")])
+#: Words that say nothing about what a module is for.
+EMPTY_NAMES = {"common", "utils", "util", "helpers", "misc"}
+
+
+def test_module_names_say_something() -> None:
+    assert [path for path in SOURCES if path.stem in EMPTY_NAMES] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_unfinished_work(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    raised = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "NotImplementedError"]
+    assert raised == []
+    assert "TODO" not in path.read_text()
+
+
+def test_importing_a_service_reads_no_environment_and_opens_nothing() -> None:
+    # An empty environment and an empty folder: whatever an import needed from either would be missing.
+    apps = [path.parent.name + ".app" for path in SOURCES if path.name == "app.py"]
+    code = "import " + ", ".join(apps)
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,81 @@
+"""The pins in requirements/ satisfy what each member declares; checked without a network."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ROOT / "requirements"
+DEPLOYABLES = {"gateway": "gateway", **{p.name: f"services/{p.name}" for p in (ROOT / "services").iterdir()}}
+
+
+def pins(name: str) -> dict[str, set[str]]:
+    """Package to its pinned versions: more than one where they differ by platform."""
+    found: dict[str, set[str]] = {}
+    for line in (REQUIREMENTS / f"{name}.txt").read_text().splitlines():
+        if match := re.match(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", line):
+            found.setdefault(canonicalize_name(match[1]), set()).add(match[2])
+    return found
+
+
+def declared(folder: Path) -> list[Requirement]:
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return [Requirement(text) for text in project["dependencies"] if not text.startswith("waybill-")]
+
+
+def unmet(requirements: list[Requirement], pinned: dict[str, set[str]]) -> list[str]:
+    return [
+        str(requirement)
+        for requirement in requirements
+        if not (versions := pinned.get(canonicalize_name(requirement.name)))
+        or not all(requirement.specifier.contains(version, prereleases=True) for version in versions)
+    ]
+
+
+def own_members(folder: Path) -> list[Path]:
+    """The member itself and those of ours that it needs, near and far."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    names = [text.removeprefix("waybill-") for text in project["dependencies"] if text.startswith("waybill-")]
+    found = [folder]
+    for name in names:
+        path = ROOT / name if (ROOT / name).exists() else ROOT / "services" / name.removesuffix("-service")
+        found.extend(own_members(path))
+    return found
+
+
+MEMBERS = [path.parent for path in [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]]
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda path: path.name)
+def test_development_pins_satisfy_each_member(member: Path) -> None:
+    assert unmet(declared(member), pins("dev")) == [], "run `make lock`"
+
+
+def test_development_pins_satisfy_the_checks() -> None:
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+    assert unmet([Requirement(text) for text in group], pins("dev")) == [], "run `make lock`"
+
+
+@pytest.mark.parametrize("deployable", DEPLOYABLES)
+def test_a_deployable_has_what_it_and_its_members_declare(deployable: str) -> None:
+    needed = [r for member in own_members(ROOT / DEPLOYABLES[deployable]) for r in declared(member)]
+    assert unmet(needed, pins(deployable)) == [], "run `make lock`"
+
+
+@pytest.mark.parametrize("deployable", DEPLOYABLES)
+def test_what_ships_is_what_was_tested(deployable: str) -> None:
+    development = pins("dev")
+    assert {name: v for name, v in pins(deployable).items() if v != development.get(name)} == {}
+
+
+@pytest.mark.parametrize("path", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda path: path.stem)
+def test_pins_have_hashes_and_no_addresses(path: Path) -> None:
+    text = path.read_text()
+    assert "://" not in text
+    for entry in re.split(r"\n(?=[A-Za-z0-9])", text):
+        if re.match(r"^[A-Za-z0-9]", entry):
+            assert "--hash=sha256:" in entry, entry.splitlines()[0]

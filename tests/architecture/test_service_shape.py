@@ -1,0 +1,40 @@
+"""Every service has the same files, so that who knows one finds his way in all."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = sorted(path for path in (ROOT / "services").iterdir() if (path / "pyproject.toml").exists())
+#: Longest source file; most are far shorter.
+MAX_LINES = 400
+#: `__main__` configures and runs, nothing else.
+MAX_MAIN_LINES = 15
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
+def test_a_service_has_its_files(service: Path) -> None:
+    package = service / "src" / f"{service.name}_service"
+    for name in ("__main__.py", "app.py", "handlers.py", "settings.py"):
+        assert (package / name).is_file(), f"{package / name} is missing"
+    assert (service / "README.md").is_file()
+    assert list((service / "tests").rglob("test_*.py"))
+    assert len((package / "__main__.py").read_text().splitlines()) <= MAX_MAIN_LINES
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
+def test_handlers_know_no_broker(service: Path) -> None:
+    text = (service / "src" / f"{service.name}_service" / "handlers.py").read_text()
+    for library in ("faststream", "aio_pika", "aiormq"):
+        assert library not in text
+
+
+def test_files_stay_short() -> None:
+    sources = [*ROOT.glob("*/src/**/*.py"), *ROOT.glob("services/*/src/**/*.py")]
+    tests = [path for path in ROOT.glob("**/tests/**/*.py") if ".venv" not in path.parts]
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in [*sources, *tests]
+        if (lines := len(path.read_text().splitlines())) > MAX_LINES
+    }
+    assert long == {}
