@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from fastapi import Depends, Header, Response
 from contracts.events import TaskEvent
 from contracts.states import State
 from gateway.models import AcceptedTask, Timing, links_of
-from gateway.problems import Problem
+from gateway.problems import FieldError, Problem
 from gateway.resources import Resources
 from ledger import (
     AcceptedBefore,
@@ -21,6 +22,7 @@ from ledger import (
     ResetToken,
     Submission,
     accept,
+    look_up,
     new_task_id,
 )
 
@@ -33,6 +35,7 @@ POST_PROBLEMS = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 
@@ -83,14 +86,22 @@ async def submit(
     resources: Resources,
     response: Response,
     task: NewTask,
+    timing: Timing,
     call: IdempotentCall | None,
     reset_token: ResetToken | None = None,
 ) -> AcceptedTask:
     """Accepts `task`: once this returns it is safe, whatever happens next.
 
     Raises:
-        Problem: 422, the idempotency key was used for another content.
+        Problem: 422, the idempotency key was used for another content, or `send_at` has passed.
     """
+    if timing.is_past and not await _is_repeated(resources, call):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "send_at_passed",
+            "send_at is in the past. Leave it out to begin at once.",
+            errors=[FieldError(field="send_at", message="is in the past")],
+        )
     acceptance = await resources.records.write(accept, Submission(task, call, reset_token))
     if isinstance(acceptance, KeyReusedError):
         raise key_reused()
@@ -100,6 +111,10 @@ async def submit(
     if acceptance.message is not None:
         resources.relay_soon(acceptance.message)
     return _answer(response, task.id, task.kind, task.due_at)
+
+
+async def _is_repeated(resources: Resources, call: IdempotentCall | None) -> bool:
+    return call is not None and await resources.records.read(partial(look_up, call=call)) is not None
 
 
 def key_reused() -> Problem:
