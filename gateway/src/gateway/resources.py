@@ -4,12 +4,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Final
 
-from chassis.object_store import ObjectStore
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.connection import make_broker, until_connected, until_declared
 from chassis.logs import get_logger
+from chassis.object_store import ObjectStore
 from chassis.publisher import Publisher
 from chassis.relay import relay
 from contracts.catalog import WORK_SERVICES
