@@ -32,8 +32,8 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 
 @each_post
 async def test_answers_202_without_a_broker_and_the_task_is_readable_at_once(
-    gateway, path, body, kind, services
-):
+    gateway: Gateway, path: str, body: dict[str, Any], kind: str, services: list[str]
+) -> None:
     answer = await gateway.post(path, body, X_Request_ID="req-7")
     assert answer.status_code == 202
     accepted = answer.json()
@@ -58,7 +58,9 @@ async def test_answers_202_without_a_broker_and_the_task_is_readable_at_once(
 
 
 @each_body
-async def test_unknown_fields_are_refused_and_nothing_is_kept(gateway, path, body):
+async def test_unknown_fields_are_refused_and_nothing_is_kept(
+    gateway: Gateway, path: str, body: dict[str, Any]
+) -> None:
     answer = await gateway.post(path, body | {"subjekt": "s3cret"})
     assert fields(answer) == {"subjekt"}
     assert "s3cret" not in answer.text
@@ -66,7 +68,9 @@ async def test_unknown_fields_are_refused_and_nothing_is_kept(gateway, path, bod
 
 
 @each_body
-async def test_a_task_for_later_is_scheduled_and_its_message_waits(gateway, path, body):
+async def test_a_task_for_later_is_scheduled_and_its_message_waits(
+    gateway: Gateway, path: str, body: dict[str, Any]
+) -> None:
     answer = await gateway.post(path, body | {"delay_seconds": 3600, "priority": "high"})
     assert answer.json()["state"] == "scheduled"
     [task] = await gateway.rows(TASKS)
@@ -93,18 +97,20 @@ async def test_a_task_for_later_is_scheduled_and_its_message_waits(gateway, path
         ({"priority": "urgent"}, "priority"),
     ],
 )
-async def test_a_wrong_time_or_priority_is_refused(gateway, timing, field):
+async def test_a_wrong_time_or_priority_is_refused(
+    gateway: Gateway, timing: dict[str, Any], field: str
+) -> None:
     assert fields(await gateway.post("/v1/emails", EMAIL | timing)) == {field}
 
 
 @pytest.mark.parametrize("past", ["2001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59"])
-async def test_a_time_that_has_passed_is_refused(gateway, past):
+async def test_a_time_that_has_passed_is_refused(gateway: Gateway, past: str) -> None:
     document = problem(await gateway.post("/v1/emails", EMAIL | {"send_at": past}), 422, "send_at_passed")
     assert [error["field"] for error in document["errors"]] == ["send_at"]
     assert await gateway.count(TASKS) == 0
 
 
-async def test_a_time_that_only_a_slow_clock_puts_into_the_past_means_at_once(gateway):
+async def test_a_time_that_only_a_slow_clock_puts_into_the_past_means_at_once(gateway: Gateway) -> None:
     now = datetime.now(UTC).isoformat()
     answer = await gateway.post("/v1/emails", EMAIL | {"send_at": now})
     assert answer.json()["state"] == "pending"
@@ -140,19 +146,21 @@ async def test_a_time_that_only_a_slow_clock_puts_into_the_past_means_at_once(ga
         ("/v1/password-resets/redeem", {"token": "x" * 201}, "token"),
     ],
 )
-async def test_each_limit_names_its_field_and_no_value(gateway, path, body, field):
+async def test_each_limit_names_its_field_and_no_value(
+    gateway: Gateway, path: str, body: dict[str, Any], field: str
+) -> None:
     answer = await gateway.post(path, body)
     assert fields(answer) == {field}
     assert "input_value" not in answer.text
     assert await gateway.count(TASKS) == 0
 
 
-async def test_a_sync_for_an_unknown_target_names_the_known_ones(gateway):
+async def test_a_sync_for_an_unknown_target_names_the_known_ones(gateway: Gateway) -> None:
     document = problem(await gateway.post("/v1/syncs", SYNC | {"target": "erp"}), 422, "unknown_target")
     assert document["errors"] == [{"field": "target", "message": "one of: crm"}]
 
 
-async def test_a_user_without_an_id_gets_the_tasks(gateway):
+async def test_a_user_without_an_id_gets_the_tasks(gateway: Gateway) -> None:
     task_id = (await gateway.post("/v1/users", USER)).json()["id"]
     await gateway.post("/v1/users", USER | {"id": "ada-1"})
     payloads = [row["payload"].decode() for row in await gateway.rows(TASKS)]
@@ -160,7 +168,7 @@ async def test_a_user_without_an_id_gets_the_tasks(gateway):
     assert '"user_id":"ada-1"' in payloads[1]
 
 
-async def test_an_answer_lists_the_first_of_very_many_wrong_fields(gateway):
+async def test_an_answer_lists_the_first_of_very_many_wrong_fields(gateway: Gateway) -> None:
     answer = await gateway.post("/v1/emails", EMAIL | {f"{'n' * 300}{n}": n for n in range(1000)})
     document = problem(answer, 422, "invalid_request")
     assert len(document["errors"]) == 50
@@ -168,7 +176,7 @@ async def test_an_answer_lists_the_first_of_very_many_wrong_fields(gateway):
     assert max(len(error["field"]) for error in document["errors"]) == 200
 
 
-async def test_many_at_once_share_commits(gateway):
+async def test_many_at_once_share_commits(gateway: Gateway) -> None:
     commits = 0
 
     def count(_connection: object) -> None:
@@ -184,7 +192,9 @@ async def test_many_at_once_share_commits(gateway):
     assert commits <= 100
 
 
-async def test_a_caller_that_goes_away_while_it_is_accepted_leaves_a_whole_task_or_none(gateway, monkeypatch):
+async def test_a_caller_that_goes_away_while_it_is_accepted_leaves_a_whole_task_or_none(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = asyncio.Event()
     write = gateway.resources.records.write
 

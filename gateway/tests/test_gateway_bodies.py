@@ -35,7 +35,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         b'{"a":"\xff\xfe"}',
     ],
 )
-async def test_what_is_no_json_is_refused_without_repeating_it(gateway, value):
+async def test_what_is_no_json_is_refused_without_repeating_it(gateway: Gateway, value: bytes) -> None:
     answer = await gateway.post_raw("/v1/syncs", SYNC % value)
     problem(answer, 400, "invalid_json")
     assert "s3cret" not in answer.text
@@ -53,7 +53,7 @@ async def test_what_is_no_json_is_refused_without_repeating_it(gateway, value):
         (b'{"a":%s%s}' % (b"[" * 150, b"]" * 150), b'{"a":%s%s}' % (b"[" * 150, b"]" * 150)),
     ],
 )
-async def test_odd_but_good_json_is_kept_as_it_is(gateway, value, kept):
+async def test_odd_but_good_json_is_kept_as_it_is(gateway: Gateway, value: bytes, kept: bytes) -> None:
     answer = await gateway.post_raw("/v1/syncs", SYNC % value)
     assert answer.status_code == 202
     [task] = await gateway.rows(TASKS)
@@ -61,30 +61,30 @@ async def test_odd_but_good_json_is_kept_as_it_is(gateway, value, kept):
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"7"])
-async def test_json_that_is_no_object_is_refused(gateway, body):
+async def test_json_that_is_no_object_is_refused(gateway: Gateway, body: bytes) -> None:
     assert fields(await gateway.post_raw("/v1/emails", body)) == {"body"}
 
 
-async def test_an_empty_body_is_refused(gateway):
+async def test_an_empty_body_is_refused(gateway: Gateway) -> None:
     assert fields(await gateway.post_raw("/v1/emails", b"")) == {"body"}
 
 
 @pytest.mark.parametrize(
     "headers", [{}, {"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"}]
 )
-async def test_another_content_type_is_refused(gateway, headers):
+async def test_another_content_type_is_refused(gateway: Gateway, headers: dict[str, str]) -> None:
     answer = await gateway.client.post("/v1/emails", content=SYNC % b"{}", headers=headers)
     problem(answer, 415, "not_json")
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "application/vnd.app+json"])
-async def test_json_by_its_other_names_is_taken(gateway, content_type):
+async def test_json_by_its_other_names_is_taken(gateway: Gateway, content_type: str) -> None:
     body = b'{"to":"a@b.test","subject":"s","text":"t"}'
     answer = await gateway.client.post("/v1/emails", content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 202
 
 
-async def test_a_body_that_is_too_large_is_refused_by_its_length(gateway):
+async def test_a_body_that_is_too_large_is_refused_by_its_length(gateway: Gateway) -> None:
     answer = await gateway.post_raw("/v1/emails", b"x" * 10_001)
     assert "10,000 bytes" in problem(answer, 413, "too_large")["detail"]
     assert answer.headers["Connection"] == "close"
@@ -98,8 +98,8 @@ async def test_a_body_that_is_too_large_is_refused_by_its_length(gateway):
     ],
 )
 async def test_an_endless_body_is_refused_and_its_rest_taken_in_within_bounds(
-    gateway, path, content_type, limit, monkeypatch
-):
+    gateway: Gateway, path: str, content_type: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateway.body_limit.DRAIN_BYTES", 50_000)
     sent = 0
 
@@ -115,7 +115,9 @@ async def test_an_endless_body_is_refused_and_its_rest_taken_in_within_bounds(
     assert sent <= limit + 50_000 + 2000
 
 
-async def test_a_refused_body_is_taken_in_to_its_end_so_that_its_sender_reads_the_answer(gateway):
+async def test_a_refused_body_is_taken_in_to_its_end_so_that_its_sender_reads_the_answer(
+    gateway: Gateway,
+) -> None:
     sent = 0
 
     async def upload() -> AsyncIterator[bytes]:
@@ -130,7 +132,7 @@ async def test_a_refused_body_is_taken_in_to_its_end_so_that_its_sender_reads_th
     assert sent == 100_000
 
 
-async def test_a_body_of_just_the_limit_is_taken(gateway):
+async def test_a_body_of_just_the_limit_is_taken(gateway: Gateway) -> None:
     padded = b'{"to":"a@b.test","subject":"s","text":"t"}'.ljust(10_000)
     assert (await gateway.post_raw("/v1/emails", padded)).status_code == 202
 
@@ -145,13 +147,15 @@ async def test_a_body_of_just_the_limit_is_taken(gateway):
         ("PUT", "/healthz", 405, "method_not_allowed"),
     ],
 )
-async def test_unknown_paths_and_methods_are_problems_too(gateway, method, path, status, code):
+async def test_unknown_paths_and_methods_are_problems_too(
+    gateway: Gateway, method: str, path: str, status: int, code: str
+) -> None:
     answer = await gateway.client.request(method, path)
     problem(answer, status, code)
     assert ("Allow" in answer.headers) == (status == 405)
 
 
-async def test_a_defect_is_told_without_its_cause(gateway, monkeypatch):
+async def test_a_defect_is_told_without_its_cause(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("s3cret")
 

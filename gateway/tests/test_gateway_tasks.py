@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,20 +41,22 @@ async def listed(gateway: Gateway, **query: object) -> list[str]:
 
 
 async def happened(gateway: Gateway, *events: LifecycleEvent) -> None:
-    def apply(connection: Connection, batches: list[tuple[LifecycleEvent, ...]]) -> list[None]:
+    def apply(connection: Connection, batches: Sequence[tuple[LifecycleEvent, ...]]) -> list[None]:
         apply_events(connection, [event for batch in batches for event in batch])
         return [None] * len(batches)
 
     await gateway.resources.records.write(apply, events)
 
 
-def told(task_id: str, type_: LifecycleType, seconds: int, service: str = "email", **data: Any):
+def told(
+    task_id: str, type_: LifecycleType, seconds: int, service: str = "email", **data: Any
+) -> LifecycleEvent:
     facts = {"attempt": 1, "max_attempts": 6, "redrive_no": 0} | data
     about = LifecycleData(task_id=task_id, service=service, kind="user.created", **facts)
     return lifecycle_event(type_, NOON + timedelta(seconds=seconds), about)
 
 
-async def test_newest_first_and_by_each_filter(gateway):
+async def test_newest_first_and_by_each_filter(gateway: Gateway) -> None:
     mail = await accepted(gateway, "/v1/emails", EMAIL, X_Request_ID="order-17")
     user = await accepted(gateway, "/v1/users", USER)
     later = await accepted(gateway, "/v1/emails", EMAIL | {"to": "50%@b.test", "delay_seconds": 60})
@@ -73,7 +75,7 @@ async def test_newest_first_and_by_each_filter(gateway):
     assert await listed(gateway, until=created) == [mail]
 
 
-async def test_pages_follow_each_other_without_gap_or_repeat(gateway):
+async def test_pages_follow_each_other_without_gap_or_repeat(gateway: Gateway) -> None:
     made = [await accepted(gateway, "/v1/emails", EMAIL) for _ in range(5)]
     seen: list[str] = []
     sizes = []
@@ -92,7 +94,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(gateway):
 
 
 @pytest.mark.parametrize("cursor", ["!", "A", "AAAA", "é", "AA==", "%00", "bm8gaWQ"])
-async def test_a_cursor_that_was_never_given_out_is_refused(gateway, cursor):
+async def test_a_cursor_that_was_never_given_out_is_refused(gateway: Gateway, cursor: str) -> None:
     document = problem(await gateway.client.get("/v1/tasks", params={"cursor": cursor}), 422, "bad_cursor")
     assert [error["field"] for error in document["errors"]] == ["cursor"]
 
@@ -112,23 +114,23 @@ async def test_a_cursor_that_was_never_given_out_is_refused(gateway, cursor):
         ("page=2", "page"),
     ],
 )
-async def test_a_wrong_filter_is_refused(gateway, query, field):
+async def test_a_wrong_filter_is_refused(gateway: Gateway, query: str, field: str) -> None:
     assert fields(await gateway.client.get(f"/v1/tasks?{query}")) == {field}
 
 
 @pytest.mark.parametrize("name", ["kind", "service"])
-async def test_an_unknown_kind_or_service_names_the_known(gateway, name):
+async def test_an_unknown_kind_or_service_names_the_known(gateway: Gateway, name: str) -> None:
     document = problem(await gateway.client.get(f"/v1/tasks?{name}=x"), 422, f"unknown_{name}")
     assert "email" in document["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("path", ["", "/timeline"])
-async def test_an_unknown_task_is_not_found(gateway, path):
+async def test_an_unknown_task_is_not_found(gateway: Gateway, path: str) -> None:
     problem(await gateway.client.get(f"/v1/tasks/{uuid4()}{path}"), 404, "no_such_task")
     assert fields(await gateway.client.get(f"/v1/tasks/seven{path}")) == {"task_id"}
 
 
-async def test_a_tasks_subtasks_and_timeline_tell_what_happened(gateway):
+async def test_a_tasks_subtasks_and_timeline_tell_what_happened(gateway: Gateway) -> None:
     task_id = await accepted(gateway, "/v1/users", USER)
     error = ErrorInfo(type="SMTPError", message="550 no such mailbox")
     await happened(
@@ -157,14 +159,14 @@ async def test_a_tasks_subtasks_and_timeline_tell_what_happened(gateway):
     assert timeline["events"][-1]["details"]["reason"] == "permanent"
 
 
-async def test_alive_and_ready_without_a_broker(gateway):
+async def test_alive_and_ready_without_a_broker(gateway: Gateway) -> None:
     assert (await gateway.client.get("/healthz")).json() == {"status": "alive"}
     ready = await gateway.client.get("/readyz")
     assert ready.status_code == 200
     assert ready.json() == {"status": "ready", "ledger": True, "broker": False}
 
 
-async def test_not_ready_without_the_ledger(gateway):
+async def test_not_ready_without_the_ledger(gateway: Gateway) -> None:
     gateway.resources.records.engine.dispose()
     (gateway.folder / "ledger.db").unlink()
     (gateway.folder / "ledger.db").mkdir()
@@ -174,7 +176,7 @@ async def test_not_ready_without_the_ledger(gateway):
     assert (await gateway.client.get("/healthz")).status_code == 200
 
 
-async def test_a_ledger_without_its_schema_stops_the_start(tmp_path):
+async def test_a_ledger_without_its_schema_stops_the_start(tmp_path: Path) -> None:
     app = create_app(settings_in(tmp_path))
     with pytest.raises(SchemaError, match="ledger upgrade"):
         async with app.router.lifespan_context(app):
