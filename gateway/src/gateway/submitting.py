@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Response
 
+from chassis.logs import get_logger
 from contracts.events import TaskEvent
 from contracts.states import State
 from gateway.models import AcceptedTask, Timing, links_of
@@ -25,6 +26,8 @@ from ledger import (
     look_up,
     new_task_id,
 )
+
+log = get_logger(__name__)
 
 #: What a caller may name a request by: it appears in logs and headers.
 _REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
@@ -108,6 +111,7 @@ async def submit(
     if isinstance(acceptance, AcceptedBefore):
         response.headers["Idempotent-Replayed"] = "true"
         return _answer(response, acceptance.task_id, acceptance.kind, acceptance.due_at)
+    log.info("task accepted", task_id=task.id, kind=task.kind, correlation_id=task.correlation_id)
     if acceptance.message is not None:
         resources.relay_soon(acceptance.message)
     return _answer(response, task.id, task.kind, task.due_at)
