@@ -35,7 +35,7 @@ def round_up(seconds: float) -> int:
     At least 1 s, at most `MAX_DELAY_SECONDS`; in between at most a quarter longer than asked, rounding of
     fractions of a second apart.
     """
-    whole = max(1, ceil(seconds))
+    whole = max(1, ceil(min(seconds, MAX_DELAY_SECONDS)))
     step = 1 << max(0, whole.bit_length() - SIGNIFICANT_DIGITS)
     return min(-(-whole // step) * step, MAX_DELAY_SECONDS)
 

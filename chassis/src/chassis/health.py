@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -46,14 +47,18 @@ class HealthServer:
         Raises:
             OSError: the port is taken.
         """
+        # Bound here: uvicorn answers a port that is taken by ending the process.
+        host, port = self._server.config.host, self._server.config.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
         # `serve` would take the signals too, which are the process's own.
-        self._serving = asyncio.create_task(self._server._serve(), name="health")  # noqa: SLF001 - see above
+        self._serving = asyncio.create_task(self._server._serve([listener]), name="health")  # noqa: SLF001 - see above
         while not self._server.started:
             if self._serving.done():
-                raise OSError(f"cannot serve health on {self._server.config.host}:{self._server.config.port}")
+                await self._serving
             await asyncio.sleep(_STARTED_POLL_SECONDS)
-        port: int = self._server.servers[0].sockets[0].getsockname()[1]
-        return port
+        bound: int = listener.getsockname()[1]
+        return bound
 
     async def stop(self) -> None:
         """Stops serving."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chassis.delay import MAX_DELAY_SECONDS
 from chassis.errors import PermanentError, TransientError
 from contracts.lifecycle import DeadReason
 
@@ -63,8 +64,8 @@ def after_failure(
 ) -> Retry | GiveUp:
     """Decides what follows the failure of one attempt.
 
-    A wait that the other side asked for is honoured even beyond the cap. An error that is not ours counts as
-    transient (see `chassis.errors`).
+    A wait that the other side asked for is honoured even beyond the cap, up to what the delay ladder can do.
+    An error that is not ours counts as transient (see `chassis.errors`).
     """
     if isinstance(error, PermanentError):
         return GiveUp(DeadReason.PERMANENT)
@@ -72,7 +73,7 @@ def after_failure(
         return GiveUp(DeadReason.EXHAUSTED)
     seconds = policy.backoff(attempt, draw)
     if isinstance(error, TransientError) and error.retry_after is not None:
-        seconds = max(seconds, error.retry_after)
+        seconds = max(seconds, min(error.retry_after, MAX_DELAY_SECONDS))
     if deadline is not None and now + timedelta(seconds=seconds) > deadline:
         return GiveUp(DeadReason.DEADLINE)
     return Retry(seconds)

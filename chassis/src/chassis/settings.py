@@ -2,10 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AmqpDsn, Field, UrlConstraints
+from pydantic import AfterValidator, AmqpDsn, Field, TypeAdapter
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-AmqpUrl = Annotated[AmqpDsn, UrlConstraints(host_required=True)]
+
+def _amqp_url(value: str) -> str:
+    TypeAdapter(AmqpDsn).validate_python(value)
+    return value
+
+
+#: Checked when a process starts, not when it first connects.
+AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -14,7 +21,7 @@ class ProcessSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WAYBILL_", extra="ignore", frozen=True)
 
-    amqp_url: str = Field(
+    amqp_url: AmqpUrl = Field(
         "amqp://guest:guest@127.0.0.1:5672/", description="The broker, with its virtual host."
     )
     amqp_heartbeat_seconds: int = Field(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from contracts import names
+from contracts.lifecycle import MAX_COUNT
 
 _ID = names.CLOUD_EVENTS_PREFIX + "id"
 _TYPE = names.CLOUD_EVENTS_PREFIX + "type"
@@ -16,6 +17,12 @@ _SOURCE = names.CLOUD_EVENTS_PREFIX + "source"
 _TIME = names.CLOUD_EVENTS_PREFIX + "time"
 _SPECVERSION = names.CLOUD_EVENTS_PREFIX + "specversion"
 _DATASCHEMA = names.CLOUD_EVENTS_PREFIX + "dataschema"
+
+
+#: Longer than any header of ours; it bounds what a damaged message can bring into records and logs.
+MAX_TEXT_LENGTH = 255
+#: As long as the records of the services keep it.
+MAX_TASK_ID_LENGTH = 64
 
 
 class EnvelopeError(ValueError):
@@ -83,7 +90,7 @@ class Envelope:
             source=_text(headers, _SOURCE),
             time=_instant(headers, _TIME),
             dataschema=_text(headers, _DATASCHEMA),
-            task_id=_text(headers, names.HEADER_TASK_ID),
+            task_id=_text(headers, names.HEADER_TASK_ID, at_most=MAX_TASK_ID_LENGTH),
             attempt=_count(headers, names.HEADER_ATTEMPT, at_least=1),
             max_attempts=None
             if max_attempts is None
@@ -94,17 +101,17 @@ class Envelope:
         )
 
 
-def _text(headers: Mapping[str, Any], name: str) -> str:
+def _text(headers: Mapping[str, Any], name: str, *, at_most: int = MAX_TEXT_LENGTH) -> str:
     value = headers.get(name)
-    if not isinstance(value, str) or not value:
-        raise EnvelopeError(f"header {name} is missing or no text")
+    if not isinstance(value, str) or not value or len(value) > at_most or not value.isprintable():
+        raise EnvelopeError(f"header {name} is missing or no printable text of up to {at_most} characters")
     return value
 
 
 def _count(headers: Mapping[str, Any], name: str, *, at_least: int) -> int:
     value = headers.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise EnvelopeError(f"header {name} is missing or no number of {at_least} or more")
+    if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= MAX_COUNT:
+        raise EnvelopeError(f"header {name} is missing or no number from {at_least} to {MAX_COUNT}")
     return value
 
 

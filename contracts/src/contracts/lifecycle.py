@@ -15,6 +15,13 @@ from contracts.names import source_of
 #: Error texts are for people; a longer one is a log file.
 MAX_ERROR_MESSAGE_LENGTH = 2000
 
+#: Attempts and redrives of one task: far above any policy, and small enough to be packed into a position.
+MAX_COUNT = 1_000_000
+#: As long as the ledger keeps names of services.
+MAX_SERVICE_LENGTH = 64
+#: As long as a header may be.
+MAX_KIND_LENGTH = 255
+
 
 class LifecycleType(StrEnum):
     """What happened to the subtask; also the routing key on the events exchange."""
@@ -55,12 +62,12 @@ class LifecycleData(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task_id: str
-    service: str
-    kind: str
-    redrive_no: Annotated[int, Field(ge=0)]
-    attempt: Annotated[int, Field(ge=1)]
-    max_attempts: Annotated[int, Field(ge=1)]
+    task_id: Annotated[str, Field(min_length=1, max_length=64)]
+    service: Annotated[str, Field(min_length=1, max_length=MAX_SERVICE_LENGTH)]
+    kind: Annotated[str, Field(min_length=1, max_length=MAX_KIND_LENGTH)]
+    redrive_no: Annotated[int, Field(ge=0, le=MAX_COUNT)]
+    attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)]
+    max_attempts: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     #: Seconds that the handler ran; absent where none ran.
     seconds: float | None = None
     result: dict[str, Any] | None = None

@@ -1,7 +1,9 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
+import asyncio
 from datetime import UTC, datetime
 
+from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
 from chassis import topology
@@ -38,6 +40,7 @@ class StatusService:
             settings, STATUS_SERVICE, "consume", grace_seconds=settings.grace_seconds
         )
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
+        self._topology: AbstractChannel | None = None
         self._sweeper = Sweeper(self._records, self._publisher)
         self._consumer = Consumer(
             self._consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
@@ -53,9 +56,11 @@ class StatusService:
         port = await self._health.start()
         require_current(self._records.engine)
         await until_connected(self._publishing)
-        # What is declared on a connection's own channel is declared again whenever it reconnects.
+        # What is declared on a channel is declared again whenever its connection is back. The connection
+        # keeps its channels by weak references only.
         connection = await self._publishing.connect()
-        await topology.declare(await connection.channel())
+        self._topology = await connection.channel()
+        await topology.declare(self._topology)
         await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_DEAD_LETTERS)
         self._sweeper.start()
         await until_connected(self._consuming)
@@ -63,8 +68,14 @@ class StatusService:
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
 
     async def broken(self) -> None:
-        """Returns when the consumer is gone for good."""
-        await self._consumer.watch()
+        """Returns when the consumer or the sweep is gone for good."""
+        both = [asyncio.create_task(gone) for gone in (self._consumer.watch(), self._sweeper.broken())]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for watching in both:
+                watching.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, and closes."""

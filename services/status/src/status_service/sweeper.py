@@ -36,6 +36,14 @@ class Sweeper:
         """Begins to sweep."""
         self._running = asyncio.create_task(self._sweep_for_ever(), name="sweep")
 
+    async def broken(self) -> None:
+        """Returns only when the sweep has ended by itself, which is a defect; the log says why."""
+        if self._running is None:
+            raise RuntimeError("the sweeper was not started")
+        await asyncio.wait((self._running,))
+        if not self._running.cancelled():
+            log.error("the sweep has ended, though it should not", exc_info=self._running.exception())
+
     async def stop(self) -> None:
         """Ends; rows just taken are free again after a while."""
         if self._running is not None:

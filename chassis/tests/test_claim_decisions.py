@@ -1,0 +1,66 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chassis.claims import (
+    AlreadyDone,
+    Busy,
+    Claimed,
+    ClaimRequest,
+    InboxRow,
+    RowState,
+    Superseded,
+    Ticket,
+    decide,
+)
+from chassis.outcome import Completed, Died, RetryLater
+from contracts.lifecycle import DeadReason, ErrorInfo
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SOON, JUST_NOW = NOW + timedelta(seconds=1), NOW
+ERROR = ErrorInfo(type="E", message="m")
+COMPLETED = Completed(at=NOW, seconds=1, max_attempts=4, result={})
+RETRY = RetryLater(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=SOON)
+DIED = Died(at=NOW, seconds=1, max_attempts=4, error=ERROR, reason=DeadReason.PERMANENT)
+MINE = Claimed("me")
+
+
+def row(
+    state: RowState, lease_until: datetime = SOON, outcome: Completed | RetryLater | Died | None = None
+) -> InboxRow:
+    return InboxRow(2, state, "other", lease_until, outcome)
+
+
+CLAIMED, DONE = RowState.CLAIMED, RowState.DONE
+
+
+@pytest.mark.parametrize(
+    ("remembered", "attempt", "ticket"),
+    [
+        # an older copy has no meaning, whatever became of the later one
+        (row(CLAIMED), 1, Superseded()),
+        (row(CLAIMED, JUST_NOW), 1, Superseded()),
+        (row(DONE, outcome=RETRY), 1, Superseded()),
+        # the same attempt: one runs it while the lease lasts
+        (row(CLAIMED), 2, Busy(SOON)),
+        (row(CLAIMED, JUST_NOW), 2, MINE),
+        (row(DONE, outcome=COMPLETED), 2, AlreadyDone(COMPLETED)),
+        (row(DONE, outcome=RETRY), 2, AlreadyDone(RETRY)),
+        (row(DONE, outcome=DIED), 2, AlreadyDone(DIED)),
+        # a later attempt follows a retry, and nothing else
+        (row(CLAIMED), 3, Busy(SOON)),
+        (row(CLAIMED, JUST_NOW), 3, MINE),
+        (row(DONE, outcome=RETRY), 3, MINE),
+        (row(DONE, outcome=COMPLETED), 3, Superseded()),
+        (row(DONE, outcome=DIED), 3, Superseded()),
+    ],
+)
+def test_what_a_copy_may_do(remembered: InboxRow, attempt: int, ticket: Ticket) -> None:
+    request = ClaimRequest("t", 0, attempt, "me", NOW, NOW + timedelta(seconds=30))
+
+    assert decide(remembered, request) == ticket
+
+
+def test_done_without_an_outcome_is_a_damaged_row() -> None:
+    with pytest.raises(ValueError, match="has an outcome"):
+        decide(row(DONE), ClaimRequest("t", 0, 2, "me", NOW, SOON))

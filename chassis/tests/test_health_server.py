@@ -1,0 +1,71 @@
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from chassis.health import HealthServer
+
+
+class Checks:
+    """Two checks that a test can turn."""
+
+    def __init__(self) -> None:
+        self.consuming = True
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[tuple[httpx.AsyncClient, Checks]]:
+    checks = Checks()
+    server = HealthServer(
+        {"consuming": lambda: checks.consuming, "always": lambda: True}, host="127.0.0.1", port=0
+    )
+    port = await server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        yield client, checks
+    await server.stop()
+
+
+async def test_a_process_is_alive_whatever_its_checks_say(served: tuple[httpx.AsyncClient, Checks]) -> None:
+    client, checks = served
+    checks.consuming = False
+    answer = await client.get("/healthz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(("consuming", "status", "word"), [(True, 200, "ready"), (False, 503, "not ready")])
+async def test_readiness_follows_the_checks(
+    served: tuple[httpx.AsyncClient, Checks],
+    consuming: bool,  # noqa: FBT001 - a test's parameter
+    status: int,
+    word: str,
+) -> None:
+    client, checks = served
+    checks.consuming = consuming
+    answer = await client.get("/readyz")
+
+    assert answer.status_code == status
+    assert answer.json() == {"status": word, "consuming": consuming, "always": True}
+
+
+async def test_other_paths_say_which_there_are(served: tuple[httpx.AsyncClient, Checks]) -> None:
+    answer = await served[0].get("/metrics2")
+
+    assert (answer.status_code, answer.json()["try"]) == (404, "/healthz or /readyz")
+
+
+async def test_a_port_that_is_taken_is_an_error_and_no_exit() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = HealthServer({}, host="127.0.0.1", port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            await server.start()
+        await server.stop()
+
+
+async def test_the_port_is_free_again_after_stop() -> None:
+    server = HealthServer({}, host="127.0.0.1", port=0)
+    port = await server.start()
+    await server.stop()
+    socket.create_server(("127.0.0.1", port)).close()

@@ -1,0 +1,58 @@
+import pytest
+from pydantic import ValidationError
+
+from chassis.retry import RetryPolicy
+from chassis.service import retry_policy
+from chassis.settings import ProcessSettings, ServiceSettings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*ProcessSettings.model_fields, *ServiceSettings.model_fields):
+        monkeypatch.delenv(f"WAYBILL_{name.upper()}", raising=False)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "WAYBILL_AMQP_URL": "amqp://user:pass@broker:5673/vhost",
+        "WAYBILL_INBOX_URL": "sqlite:///inbox.db",
+        "WAYBILL_PREFETCH": "7",
+        "WAYBILL_RETRY_MAX_ATTEMPTS": "3",
+        "WAYBILL_RETRY_BASE_SECONDS": "0.5",
+        "WAYBILL_LOG_FORMAT": "console",
+        "WAYBILL_SOMETHING_ELSE": "ignored",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = ServiceSettings()  # type: ignore[call-arg] # from the environment
+
+    assert settings.amqp_url == "amqp://user:pass@broker:5673/vhost"
+    assert (settings.prefetch, settings.log_format) == (7, "console")
+    assert retry_policy(settings) == RetryPolicy(3, 0.5, 900, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amqp_url", "broker:5672"),
+        ("amqp_url", "http://broker/"),
+        ("prefetch", 0),
+        ("lease_seconds", 0),
+        ("retry_jitter", 1.5),
+        ("log_level", "loud"),
+        ("health_port", 70_000),
+    ],
+)
+def test_a_wrong_setting_is_named_when_the_process_starts(name: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=name):
+        ServiceSettings.model_validate({"inbox_url": "sqlite:///x.db", name: value})
+
+
+def test_an_inbox_is_needed() -> None:
+    with pytest.raises(ValidationError, match="inbox_url"):
+        ServiceSettings()  # type: ignore[call-arg] # that is the point
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        ProcessSettings().log_level = "debug"

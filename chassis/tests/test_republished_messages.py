@@ -1,0 +1,62 @@
+from datetime import UTC, datetime
+
+from chassis.delivery import Delivery
+from chassis.republish import dead_letter, later
+from contracts.envelope import Envelope
+from contracts.lifecycle import DeadReason, ErrorInfo
+from devstack.samples import email_event, envelope_of
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+BROKERS_OWN = {
+    "x-death": [{"queue": "delay.01", "count": 1, "reason": "expired"}],
+    "x-first-death-queue": "delay.01",
+    "x-last-death-reason": "expired",
+    "x-delivery-count": 3,
+    "x-acquired-count": 4,
+    "CC": ["elsewhere"],
+    "BCC": ["elsewhere"],
+}
+
+
+class _Nowhere:
+    is_lost = False
+
+    async def ack(self) -> None:
+        raise AssertionError("nothing is acknowledged here")
+
+
+def delivery(headers: dict[str, object], body: bytes = b"{}") -> Delivery:
+    return Delivery(body, headers, "order-7", 7, _Nowhere())
+
+
+def test_a_later_attempt_carries_our_headers_alone() -> None:
+    envelope = envelope_of(email_event())
+    message = later(
+        "email", delivery(envelope.to_headers() | BROKERS_OWN | {"x-strange": 1}), envelope.next_attempt(6), 5
+    )
+
+    assert Envelope.from_headers(message.headers) == envelope.next_attempt(6)
+    assert message.headers.keys() == envelope.next_attempt(6).to_headers().keys()
+    assert (message.exchange, message.correlation_id, message.priority) == ("delay.02", "order-7", 7)
+    assert message.routing_key.endswith(".1.0.1.email.work")
+
+
+def test_a_dead_letter_keeps_what_came_but_the_brokers_own() -> None:
+    headers = envelope_of(email_event()).to_headers() | {"x-strange": 1}
+    info = ErrorInfo(type="PermanentError", message="x" * 2000)
+    message = dead_letter(
+        "email", delivery(headers | BROKERS_OWN, b"\xff\x00"), info, DeadReason.PERMANENT, AT
+    )
+
+    assert message.body == b"\xff\x00"
+    assert {name: message.headers[name] for name in headers} == headers
+    assert message.headers.keys() - headers.keys() == {
+        "x-dead-reason",
+        "x-error-type",
+        "x-error-message",
+        "x-died-at",
+        "x-died-in",
+    }
+    assert (message.headers["x-dead-reason"], message.headers["x-died-in"]) == ("permanent", "email")
+    assert len(message.headers["x-error-message"]) == 1000
+    assert (message.exchange, message.routing_key) == ("dlx", "email.dlq")

@@ -1,0 +1,81 @@
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.delay import MAX_DELAY_SECONDS
+from chassis.errors import PermanentError, TransientError
+from chassis.retry import GiveUp, Retry, RetryPolicy, after_failure
+from contracts.lifecycle import DeadReason
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EVEN = RetryPolicy(max_attempts=4, base_seconds=2, cap_seconds=900, jitter=0)
+
+
+def decided(
+    error: Exception,
+    *,
+    policy: RetryPolicy = EVEN,
+    attempt: int = 1,
+    max_attempts: int = 4,
+    deadline: datetime | None = None,
+) -> Retry | GiveUp:
+    return after_failure(
+        error,
+        policy=policy,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        deadline=deadline,
+        now=NOW,
+        draw=lambda: 0.5,
+    )
+
+
+def test_waits_double_up_to_the_cap() -> None:
+    assert [EVEN.backoff(attempt, lambda: 0.5) for attempt in (1, 2, 3, 9, 10, 10_000)] == [
+        *(2, 4, 8),
+        *(512, 900, 900),
+    ]
+
+
+@given(st.integers(1, 1000), st.floats(0, 1, exclude_max=True), st.floats(0, 1))
+def test_jitter_only_shortens_and_never_to_nothing(attempt: int, draw: float, jitter: float) -> None:
+    policy = RetryPolicy(max_attempts=9, base_seconds=2, cap_seconds=60, jitter=jitter)
+    longest = min(60, 2 * 2 ** min(attempt - 1, 30))
+
+    assert longest * (1 - jitter) <= policy.backoff(attempt, lambda: draw) <= longest
+    assert policy.backoff(attempt, lambda: draw) > 0
+
+
+@pytest.mark.parametrize("error", [TransientError("busy"), ValueError("a defect"), TimeoutError()])
+def test_whatever_is_not_permanent_is_tried_again(error: Exception) -> None:
+    assert decided(error) == Retry(2)
+
+
+def test_a_permanent_error_ends_it_at_once() -> None:
+    assert decided(PermanentError("no such address")) == GiveUp(DeadReason.PERMANENT)
+
+
+@pytest.mark.parametrize(("attempt", "ended"), [(3, False), (4, True), (5, True)])
+def test_attempts_run_out(attempt: int, ended: bool) -> None:  # noqa: FBT001 - a test's parameter
+    assert (decided(TransientError("busy"), attempt=attempt) == GiveUp(DeadReason.EXHAUSTED)) is ended
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [(0.5, 2), (60, 60), (5000, 5000), (math.inf, MAX_DELAY_SECONDS), (math.nan, 2), (-7, 2)],
+)
+def test_the_other_side_may_ask_for_a_longer_wait(asked: float, waited: float) -> None:
+    assert decided(TransientError("busy", retry_after=asked)) == Retry(waited)
+    in_a_year = NOW + timedelta(days=365)
+    assert decided(TransientError("busy", retry_after=asked), deadline=in_a_year) == Retry(waited)
+
+
+@pytest.mark.parametrize(
+    ("left", "answer"),
+    [(2.0, Retry(2)), (1.999, GiveUp(DeadReason.DEADLINE)), (-1, GiveUp(DeadReason.DEADLINE))],
+)
+def test_no_attempt_begins_after_the_deadline(left: float, answer: Retry | GiveUp) -> None:
+    assert decided(TransientError("busy"), deadline=NOW + timedelta(seconds=left)) == answer

@@ -1,0 +1,95 @@
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+# Each in a process of its own: logging is configured once for a whole process.
+PRELUDE = "import logging, structlog; from chassis.logs import configure_logging, get_logger\n"
+
+
+def logged(program: str, *, level: str = "info", format_: str = "json") -> list[str]:
+    configure = f"configure_logging('email', level={level!r}, format_={format_!r})\n"
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PRELUDE + configure + program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stderr == ""
+    return ran.stdout.splitlines()
+
+
+def test_each_line_is_one_object_with_the_tasks_words() -> None:
+    program = """
+structlog.contextvars.bind_contextvars(task_id="t1", attempt=2)
+get_logger("chassis.pipeline").info("attempt completed", seconds=0.5)
+logging.getLogger("library").warning("beware %s", "x", extra={"queue": "email.work"})
+"""
+    ours, theirs = map(json.loads, logged(program))
+
+    assert ours.pop("timestamp").endswith("Z")
+    assert ours == {
+        "process": "email",
+        "module": "chassis.pipeline",
+        "level": "info",
+        "event": "attempt completed",
+        "task_id": "t1",
+        "attempt": 2,
+        "seconds": 0.5,
+    }
+    assert theirs.pop("timestamp").endswith("Z")
+    assert theirs == {
+        "process": "email",
+        "logger": "library",
+        "level": "warning",
+        "event": "beware x",
+        "queue": "email.work",
+        "task_id": "t1",
+        "attempt": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "get_logger('m').exception('failed')",
+        "get_logger('m').error('failed', exc_info=error)",
+        "logging.getLogger('library').exception('failed')",
+    ],
+)
+def test_a_traceback_is_in_its_own_line(call: str) -> None:
+    program = f"""
+try:
+    {{}}['missing']
+except KeyError as caught:
+    error = caught
+    {call}
+"""
+    (line,) = logged(program)
+    entry: dict[str, Any] = json.loads(line)
+
+    assert entry["event"] == "failed"
+    assert entry["exception"].startswith("Traceback")
+    assert entry["exception"].endswith("KeyError: 'missing'")
+
+
+def test_the_level_holds_for_ours_and_theirs_and_chatter_is_kept_out() -> None:
+    program = """
+for name in ("m", "library", "faststream", "httpx"):
+    logging.getLogger(name).info(name)
+    logging.getLogger(name).warning(name)
+get_logger("m").debug("quiet")
+get_logger("m").info("heard")
+"""
+    events = [json.loads(line)["event"] for line in logged(program)]
+
+    assert events == ["m", "m", "library", "library", "faststream", "httpx", "heard"]
+
+
+def test_console_lines_are_for_people() -> None:
+    lines = logged("get_logger('m').info('hello', task_id='t1')", format_="console")
+
+    assert "hello" in lines[0]
+    assert not lines[0].startswith("{")
