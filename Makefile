@@ -38,7 +38,7 @@ lint: .venv/.installed
 	$(BIN)/ruff format --check .
 
 types: .venv/.installed
-	$(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files '*/tests/*.py' 'tests/*.py' conftest.py)
+	@$(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files '*/tests/*.py' 'tests/*.py' conftest.py)
 
 format: .venv/.installed ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 import pyvips
@@ -58,7 +59,7 @@ def test_whole_images_are_taken(form: str) -> None:
 def test_a_photograph_is_told_as_it_is_stored(tmp_path: Path) -> None:
     make_photograph(tmp_path / "p.jpg")
     with (tmp_path / "p.jpg").open("rb") as file:
-        assert probe(file, ImageLimits()) == ImageFacts("jpeg", "image/jpeg", 4000, 3000)
+        assert probe(file) == ImageFacts("jpeg", "image/jpeg", 4000, 3000)
 
 
 def test_the_files_position_is_left_alone() -> None:
@@ -69,6 +70,15 @@ def test_the_files_position_is_left_alone() -> None:
 
         assert file.tell() == 10
         assert file.read() == encoded("webp")[10:]
+
+
+def test_an_upload_still_in_memory_can_be_looked_into() -> None:
+    with tempfile.SpooledTemporaryFile(max_size=1_000_000) as file:  # what the web framework hands over
+        file.write(encoded("png"))
+        file.seek(0)
+
+        assert probe(cast("BinaryIO", file)).format == "png"
+        assert file.read() == encoded("png")
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95, 0.995])

@@ -77,9 +77,9 @@ class Stack:
 
 
 @contextmanager
-def up(folder: Path, broker: Broker, *options: str) -> Iterator[Stack]:
+def up(folder: Path, amqp_url: str, *options: str) -> Iterator[Stack]:
     command = [sys.executable, "-m", "devstack", "up", *options]
-    environment = os.environ | {"AMQP_URL": broker.amqp_url, "NO_COLOR": "1"}
+    environment = os.environ | {"AMQP_URL": amqp_url, "NO_COLOR": "1"}
     with (
         (folder / "up.log").open("w") as log,
         subprocess.Popen(
@@ -97,7 +97,7 @@ def up(folder: Path, broker: Broker, *options: str) -> Iterator[Stack]:
             stack = Stack(folder, supervisor)
             yield stack
         finally:
-            if stack:
+            if stack is not None:
                 stack.close()
             supervisor.send_signal(signal.SIGINT)
             supervisor.wait(PATIENCE)
@@ -111,7 +111,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[Stack]:
-    with up(tmp_path_factory.mktemp("stack"), broker) as stack:
+    with up(tmp_path_factory.mktemp("stack"), broker.amqp_url) as stack:
         yield stack
 
 
@@ -172,7 +172,7 @@ def test_every_service_can_be_stopped_and_is_started_again(stack: Stack) -> None
 
 
 def test_ctrl_c_stops_all_of_it_and_a_taken_port_is_named(tmp_path: Path, broker: Broker) -> None:
-    with broker.vhost() as vhost, up(tmp_path, _At(broker, vhost)) as stack:
+    with broker.vhost() as vhost, up(tmp_path, broker.vhost_url(vhost)) as stack:
         pids = stack.pids()
         taken = str(httpx.URL(stack.places()["gateway"]).port)
         (tmp_path / "second").mkdir()
@@ -191,13 +191,6 @@ def test_ctrl_c_stops_all_of_it_and_a_taken_port_is_named(tmp_path: Path, broker
         assert stack.supervisor.wait(PATIENCE) == 0
         assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
         assert not stack.file.exists()
-
-
-class _At:
-    """A broker's virtual host, as far as `up` looks at it."""
-
-    def __init__(self, broker: Broker, vhost: str) -> None:
-        self.amqp_url = broker.vhost_url(vhost)
 
 
 def _is_ready(stack: Stack) -> bool:

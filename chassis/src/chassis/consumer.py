@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
@@ -31,6 +32,7 @@ class Consumer:
     ) -> None:
         self._broker = broker
         self._consume = consume
+        self._connection: AbstractConnection | None = None
         self._subscriber = broker.subscriber(
             RabbitQueue(queue, declare=False),
             channel=Channel(prefetch_count=prefetch),
@@ -43,6 +45,7 @@ class Consumer:
 
     async def start(self) -> None:
         """Begins to consume on the connected broker."""
+        self._connection = await self._broker.connect()
         await self._broker.start()
 
     @property
@@ -74,7 +77,9 @@ class Consumer:
         seen = loop.time()
         while loop.time() - seen < MISSING_SECONDS:
             await asyncio.sleep(WATCH_SECONDS)
-            if self.is_consuming:
+            # While the broker is away there is nothing to consume; the connection comes back by itself.
+            away = self._connection is not None and not self._connection.connected.is_set()
+            if away or self.is_consuming:
                 seen = loop.time()
         log.error("not consuming, though it should", seconds=MISSING_SECONDS)
 

@@ -3,8 +3,22 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic_core import PydanticSerializationError, to_json
 
 from contracts.lifecycle import DeadReason, ErrorInfo
+
+
+def as_json(result: dict[str, Any]) -> dict[str, Any]:
+    """The result of a handler, which is stored and sent as JSON.
+
+    Raises:
+        TypeError: it holds something that JSON does not know; a defect of the handler.
+    """
+    try:
+        to_json(result)
+    except PydanticSerializationError as error:
+        raise TypeError(f"the handler's result is no JSON: {error}") from error
+    return result
 
 
 class _Outcome(BaseModel):

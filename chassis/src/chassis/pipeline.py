@@ -25,12 +25,12 @@ from chassis.errors import TransientError
 from chassis.handling import Handler
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
-from chassis.outcome import OUTCOME, Completed, Died, RetryLater
+from chassis.outcome import Completed, Died, RetryLater, as_json
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.retry import GiveUp, after_failure
-from chassis.steps import DeliveryLostError, surely
+from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, started_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
@@ -101,7 +101,7 @@ class Pipeline:
             log.info("the connection was lost; the message will be delivered again")
 
     async def _work_through(self, delivery: Delivery, work: Work) -> None:
-        ticket = await surely(delivery, "claim", lambda: self._inbox.claim(work.envelope))
+        ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
             case Claimed(owner):
                 outcome = await self._attempt_and_record(owner, delivery, work)
@@ -113,7 +113,7 @@ class Pipeline:
                 log.info("another copy of this attempt is being run; looking again later", until=str(until))
                 wait = (until - datetime.now(UTC)).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
-                await surely(delivery, "look again later", lambda: self._publisher.publish(message))
+                await while_held(delivery, "look again later", lambda: self._publisher.publish(message))
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy")
@@ -126,8 +126,9 @@ class Pipeline:
         """The outcome of a claimed attempt; None if another copy has taken the claim over meanwhile."""
         try:
             outcome = await self._attempt(delivery, work)
-            # Even if the delivery is lost: the effect has happened, and the next copy must find that.
-            recorded = await surely(None, "record", lambda: self._inbox.record(owner, work.envelope, outcome))
+            # However long it takes, and even if the message is lost meanwhile: nobody else knows what
+            # happened, and the next copy must not run the attempt again.
+            recorded = await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome))
         finally:
             self._inbox.let_go(owner)
         if not recorded:
@@ -175,15 +176,14 @@ class Pipeline:
 
     async def _completed(self, work: Work, attempt: Attempt) -> Completed:
         started = monotonic()
-        completed = Completed(
-            result=await work.handler.function(work.event, attempt),
+        # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
+        result = as_json(await work.handler.function(work.event, attempt))
+        return Completed(
             at=datetime.now(UTC),
             seconds=monotonic() - started,
             max_attempts=attempt.max_attempts,
+            result=result,
         )
-        # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
-        OUTCOME.dump_json(completed)
-        return completed
 
     def _failed(self, work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
         now = datetime.now(UTC)
@@ -231,7 +231,7 @@ class Pipeline:
             message = dead_letter(self._service, delivery, outcome.error, outcome.reason, outcome.at)
         else:
             return
-        await surely(delivery, "publish", lambda: self._publisher.publish(message))
+        await while_held(delivery, "publish", lambda: self._publisher.publish(message))
 
     async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
         now = datetime.now(UTC)
@@ -241,7 +241,7 @@ class Pipeline:
             if unreadable.envelope is not None:
                 await self._reporter.confirm(unreadable_event(self._service, unreadable.envelope, error, now))
             message = dead_letter(self._service, delivery, error, DeadReason.UNREADABLE, now)
-            await surely(delivery, "dead-letter", lambda: self._publisher.publish(message))
+            await while_held(delivery, "dead-letter", lambda: self._publisher.publish(message))
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again")

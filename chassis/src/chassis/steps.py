@@ -22,22 +22,33 @@ class DeliveryLostError(Exception):
     """The broker will deliver the message again: there is nothing more to do with this copy."""
 
 
-async def surely(delivery: Delivery | None, step: str, action: Callable[[], Awaitable[Result]]) -> Result:
+async def surely(step: str, action: Callable[[], Awaitable[Result]]) -> Result:
     """Does `action` again until neither broker nor database refuses it.
 
     Args:
-        delivery: the message that it is done for; None for what must be done whether or not it comes again.
         step: its name, for the log.
         action: what to do; it may happen more than once.
+    """
+    return await _repeat(step, action, lambda: False)
+
+
+async def while_held(delivery: Delivery, step: str, action: Callable[[], Awaitable[Result]]) -> Result:
+    """The same, as long as the message is ours: for steps that its next copy can do as well.
 
     Raises:
-        DeliveryLostError: meanwhile the broker has taken the message back; its next copy takes over.
+        DeliveryLostError: meanwhile the broker has taken the message back.
     """
+    return await _repeat(step, action, lambda: delivery.acknowledger.is_lost)
+
+
+async def _repeat(
+    step: str, action: Callable[[], Awaitable[Result]], is_pointless: Callable[[], bool]
+) -> Result:
     while True:
         try:
             return await action()
         except (PublishError, SQLAlchemyError) as error:
             log.warning("step failed, doing it again", step=step, error=str(error))
-        if delivery is not None and delivery.acknowledger.is_lost:
+        if is_pointless():
             raise DeliveryLostError
         await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads load, guards nothing

@@ -6,7 +6,8 @@ the routing key; `VERSION` rises with every change that an older reader could no
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from contracts.fields import (
     Body,
@@ -75,8 +76,27 @@ class EmailRequested(TaskEvent):
         else:
             if own_words:
                 raise ValueError("a template brings its own subject, text and html: leave them out")
-            TEMPLATE_PARAMS[self.template].model_validate(self.params)
+            _check_params(self.template, self.params)
         return self
+
+
+def _check_params(template: TemplateName, params: dict[str, Any]) -> None:
+    try:
+        TEMPLATE_PARAMS[template].model_validate(params)
+    except ValidationError as error:
+        # Its errors name fields of params; the sender's document has them one level down.
+        raise ValidationError.from_exception_data(
+            error.title,
+            [
+                InitErrorDetails(
+                    type=line["type"],
+                    loc=("params", *line["loc"]),
+                    input=line["input"],
+                    ctx=line.get("ctx", {}),
+                )
+                for line in error.errors()
+            ],
+        ) from None
 
 
 class PasswordResetRequested(TaskEvent):

@@ -15,7 +15,7 @@ READ_ONLY = "waybill_read_only"
 
 
 def open_engine(url: str, *, connections: int) -> Engine:
-    """Opens a pool of up to `connections` connections.
+    """Opens a pool of up to `connections` connections; no error text of it tells the values of a statement.
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`.

@@ -14,7 +14,7 @@ from devstack.ports import PortTakenError
 from devstack.preferred_ports import USUAL, choose_ports
 from devstack.stack import Folders, running
 from devstack.stackfile import StackFile, running_stack
-from devstack.supervisor import NotReadyError
+from devstack.supervisor import StartError
 from devstack.tour.guide import take_tour
 
 #: Where state and logs are kept, in the folder that the command is run in.
@@ -24,12 +24,12 @@ STATE_FOLDER = ".waybill"
 def main() -> int:
     """Runs the command line; the exit code tells whether all went well."""
     arguments = _parser().parse_args()
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     folders = Folders((Path.cwd() / STATE_FOLDER).resolve())
     command = _up if arguments.command == "up" else _demo
     try:
         return command(arguments, console, folders)
-    except (BrokerError, PortTakenError, NotReadyError) as error:
+    except (BrokerError, PortTakenError, StartError) as error:
         console.print(f"\n[red]The stack did not come up.[/red] {error}")
         return 1
     except KeyboardInterrupt:
@@ -49,7 +49,7 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
             told = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, told.set)
-            async with running(broker, ports, state, folders.stackfile, quiet=False) as stack:
+            async with running(broker, ports, state, folders.stackfile, console) as stack:
                 _show(console, stack)
                 await told.wait()
                 console.print("\nstopping")
@@ -67,11 +67,13 @@ def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> 
     with private_broker(state / "broker", amqp_url=os.environ.get("AMQP_URL")) as broker:
         console.print(f"broker: {broker.how}")
 
-        async def tour() -> int:
-            async with running(broker, ports, state, folders.stackfile, quiet=True) as stack:
+        async def tour(output: Console) -> int:
+            async with running(broker, ports, state, folders.stackfile, output) as stack:
                 return await take_tour(stack, console)
 
-        return asyncio.run(tour())
+        # The tour tells what happens; what the processes say is in their logs.
+        with Path(os.devnull).open("w") as nowhere:
+            return asyncio.run(tour(Console(file=nowhere)))
 
 
 def _show(console: Console, stack: StackFile) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-import signal
 import socket
 import sys
 
 import uvicorn
 from fastapi import FastAPI
+
+from devstack.lifeline import stop_requested
 
 #: The process ends with this when a port cannot be had; the message is on stderr.
 CANNOT_LISTEN = 1
@@ -37,12 +38,9 @@ async def serve_until_stopped(app: FastAPI, listener: socket.socket) -> None:
     A stand-in keeps nothing, so there is nothing to finish: requests that wait on purpose (faults) must not
     hold up the end of the stack.
     """
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
     # Set before uvicorn sets its own handlers: these are what it restores and raises into at its end, so that
     # the process ends with 0 and not by the signal.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = stop_requested()
     config = uvicorn.Config(
         app, lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS
     )

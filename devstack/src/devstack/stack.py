@@ -3,21 +3,20 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+from rich.console import Console
 
 import ledger
 from devstack.broker import Broker
-from devstack.plan import Plan, Planned, Ports, make_plan, url
+from devstack.child import ProcessSpec
+from devstack.plan import Planned, Ports, make_plan, url
+from devstack.readiness import http_ok
 from devstack.stackfile import RunningProcess, StackFile, write_stackfile
-from devstack.supervisor import ProcessSpec, Supervisor
-
-#: Seconds that all processes together may take to begin their work, on a busy machine.
-READY_SECONDS = 60.0
+from devstack.supervisor import Supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,19 @@ class Folders:
 
 @asynccontextmanager
 async def running(
-    broker: Broker, ports: Ports, state: Path, stackfile: Path, *, quiet: bool
+    broker: Broker, ports: Ports, state: Path, stackfile: Path, output: Console
 ) -> AsyncIterator[StackFile]:
     """Starts everything on a running broker, and stops it at the end of the block.
 
+    Args:
+        broker: which runs already.
+        ports: where everything is to listen.
+        state: folder of its data and logs.
+        stackfile: where to write down where it is.
+        output: takes the lines that the processes write.
+
     Raises:
-        NotReadyError: a process did not begin its work in time.
+        StartError: a process did not begin its work in time.
     """
     state.mkdir(parents=True, exist_ok=True)
     plan = make_plan(state, broker.amqp_url, ports)
@@ -65,32 +71,17 @@ async def running(
         path=stackfile,
     )
 
-    def write_down(pids: dict[str, int]) -> None:
+    def write_down(pids: Mapping[str, int]) -> None:
         processes = [RunningProcess(name=name, pid=pid) for name, pid in pids.items()]
         write_stackfile(stack.model_copy(update={"processes": processes}))
 
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
-            supervisor = Supervisor(
-                _specs(plan, client), logs=state / "logs", on_change=write_down, quiet=quiet
-            )
-            try:
-                await supervisor.start(ready_seconds=READY_SECONDS)
-                yield stack
-            finally:
-                await supervisor.stop()
+        async with Supervisor(state, output, on_pids=write_down) as supervisor:
+            await supervisor.start(*map(_spec, plan.processes))
+            yield stack
     finally:
         stackfile.unlink(missing_ok=True)
 
 
-def _specs(plan: Plan, client: httpx.AsyncClient) -> list[ProcessSpec]:
-    def ready(planned: Planned) -> ProcessSpec:
-        async def answers() -> bool:
-            try:
-                return (await client.get(planned.ready_url)).is_success
-            except httpx.TransportError:
-                return False
-
-        return ProcessSpec(planned.name, planned.argv, planned.env, answers)
-
-    return [ready(planned) for planned in plan.processes]
+def _spec(planned: Planned) -> ProcessSpec:
+    return ProcessSpec(planned.name, planned.argv, planned.env, http_ok(planned.ready_url))

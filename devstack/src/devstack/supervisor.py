@@ -1,172 +1,180 @@
-"""Runs the stack's processes: starts them, shows what they say, starts the dead again, stops all of them."""
+"""Runs named processes: starts them in order, starts again what dies, stops everything completely."""
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import Self
 
-from devstack.lifeline import die_with_parent
-from devstack.logview import LogView, wants_colour
+from rich.console import Console
 
-#: A process that dies again and again is started after ever longer waits, in seconds.
-FIRST_RESTART, LONGEST_RESTART = 0.5, 10.0
-#: Seconds that a process has to stop in order.
-GRACE_SECONDS = 10.0
-#: Seconds between looks whether a process has begun its work.
-LOOK_SECONDS = 0.1
-#: Longest line that is read as one; more is shown in pieces.
-MAX_LINE_BYTES = 1 << 20
+from devstack.child import Child, ProcessSpec
+from devstack.output import Terminal
 
-
-class NotReadyError(Exception):
-    """A process did not begin its work in time; `str()` names it and where its log is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessSpec:
-    """One process to run."""
-
-    name: str
-    argv: Sequence[str]
-    #: Added to our own environment.
-    env: Mapping[str, str]
-    #: Whether it does its work by now.
-    ready: Callable[[], Awaitable[bool]]
+#: A service imports for a second or two; this much on a machine that is busy with other things.
+READY_SECONDS = 60.0
+#: For finishing work in hand at the end; a service's own limits lie below.
+GRACE_SECONDS = 15.0
+#: Wait before a start after an unexpected end; doubled each time up to the longest.
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 10.0
+#: A process that ran this long before it died begins again with the shortest wait.
+STEADY_SECONDS = 30.0
+#: Between two questions whether a process is ready.
+POLL_SECONDS = 0.05
+#: The name of the supervisor's own lines.
+OWN_NAME = "stack"
 
 
-@dataclass(slots=True)
-class _Kept:
-    spec: ProcessSpec
-    log: BinaryIO
-    process: asyncio.subprocess.Process | None = None
-    keeper: asyncio.Task[None] | None = None
+class StartError(Exception):
+    """A process did not become ready; `str()` has the end of its output."""
 
 
 class Supervisor:
-    """Keeps processes running until it is told to stop."""
+    """An asynchronous context manager: on leaving it everything is stopped, whatever happened.
+
+    To be used in the main thread: on Linux the kernel then ends the processes even when this one is killed.
+
+    Args:
+        state: the output of each process goes to `logs/<name>.log` in it, anew with each supervisor.
+        console: where lines are shown.
+        on_pids: called with name -> pid whenever a process was started or has ended.
+        ready_seconds: the limit for each process to become ready.
+        grace_seconds: from SIGTERM to SIGKILL.
+    """
 
     def __init__(
         self,
-        specs: Sequence[ProcessSpec],
+        state: Path,
+        console: Console,
         *,
-        logs: Path,
-        on_change: Callable[[dict[str, int]], None],
-        quiet: bool = False,
+        on_pids: Callable[[Mapping[str, int]], None] = lambda pids: None,  # noqa: ARG005 (nobody listens)
+        ready_seconds: float = READY_SECONDS,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """Prepares to run `specs`.
+        self._logs = state / "logs"
+        self._terminal = Terminal(console)
+        self._terminal.reserve(OWN_NAME)
+        self._on_pids = on_pids
+        self._ready_seconds = ready_seconds
+        self._grace_seconds = grace_seconds
+        self._children: dict[str, Child] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._was_ready: set[str] = set()
+        self._endings: dict[str, str] = {}
+        self._stopping = asyncio.Event()
 
-        Args:
-            specs: the processes.
-            logs: folder of their raw output, one file each.
-            on_change: told name and process id of all that run, whenever that has changed.
-            quiet: shows no output of the processes, it is in their logs only.
-        """
-        self._logs = logs
-        self._on_change = on_change
-        self._quiet = quiet
-        self._view = LogView(
-            [spec.name for spec in specs], sys.stdout, colour=wants_colour(sys.stdout, dict(os.environ))
-        )
-        logs.mkdir(parents=True, exist_ok=True)
-        self._kept = [_Kept(spec, (logs / f"{spec.name}.log").open("ab")) for spec in specs]
-        self._stopping = False
+    async def __aenter__(self) -> Self:
+        return self
 
-    async def start(self, *, ready_seconds: float) -> None:
-        """Starts all processes and returns when all do their work.
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def pids(self) -> dict[str, int]:
+        """The pid of each process that runs now, in the order of their start."""
+        return {name: child.pid for name, child in self._children.items() if child.pid is not None}
+
+    def say(self, line: str) -> None:
+        """Print a line of the supervisor's own."""
+        self._terminal.show(OWN_NAME, line)
+
+    async def start(self, *specs: ProcessSpec) -> None:
+        """Start the processes of one step together and return when all of them are ready.
 
         Raises:
-            NotReadyError: one of them does not within `ready_seconds`.
+            StartError: one ended first or was not ready in time. The others go on until `stop`.
+            ValueError: a name is in use already.
         """
-        for kept in self._kept:
-            await self._launch(kept)
-            kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {kept.spec.name}")
-        waiting = [kept.spec for kept in self._kept]
-        deadline = asyncio.get_running_loop().time() + ready_seconds
-        while waiting:
-            waiting = [spec for spec in waiting if not await spec.ready()]
-            if waiting and asyncio.get_running_loop().time() > deadline:
-                names = ", ".join(spec.name for spec in waiting)
-                raise NotReadyError(
-                    f"{names} did not begin to work within {ready_seconds:g} s; logs: {self._logs}"
-                )
-            await asyncio.sleep(LOOK_SECONDS if waiting else 0)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for spec in specs:
+            if spec.name in self._children or spec.name == OWN_NAME:
+                raise ValueError(f"there are two processes named {spec.name}")
+            self._terminal.reserve(spec.name)
+            log = self._logs / f"{spec.name}.log"
+            log.write_bytes(b"")
+            self._children[spec.name] = Child(spec, log, self._terminal)
+            self._running[spec.name] = asyncio.create_task(self._keep_running(self._children[spec.name]))
+        waiting = [asyncio.create_task(self._until_ready(self._children[spec.name])) for spec in specs]
+        try:
+            await asyncio.gather(*waiting)
+        finally:
+            for task in waiting:
+                task.cancel()
 
     async def stop(self) -> None:
-        """Stops all processes at once: asks each to stop, and ends by force what does not in time."""
-        self._stopping = True
-        self._signal(signal.SIGTERM)
-        keepers = [kept.keeper for kept in self._kept if kept.keeper is not None]
-        if keepers:
-            _, late = await asyncio.wait(keepers, timeout=GRACE_SECONDS)
+        """Stop every process at once: SIGTERM, SIGKILL after the grace time. Returns when all are gone."""
+        self._stopping.set()
+        self._signal_all(signal.SIGTERM)
+        tasks = set(self._running.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._grace_seconds)
             if late:
-                self._signal(signal.SIGKILL)
-                await asyncio.wait(late)
-        for kept in self._kept:
-            kept.log.close()
+                names = ", ".join(name for name, task in self._running.items() if task in late)
+                self.say(f"{names} did not stop within {self._grace_seconds:g} s: killed")
+                self._signal_all(signal.SIGKILL)
+            # Also where this is cancelled no process is left: each task ends once its process has.
+            await asyncio.gather(*tasks)
 
-    def _signal(self, number: signal.Signals) -> None:
-        for kept in self._kept:
-            if kept.process is not None and kept.process.returncode is None:
-                # Each leads a process group of its own: its workers are reached with it.
-                os.killpg(kept.process.pid, number)
-
-    async def _launch(self, kept: _Kept) -> None:
-        kept.process = await asyncio.create_subprocess_exec(
-            *kept.spec.argv,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **kept.spec.env},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=MAX_LINE_BYTES,
-            # Ctrl-C on the terminal reaches the supervisor alone, which stops the others in order.
-            start_new_session=True,
-            preexec_fn=die_with_parent(),
-        )
-        self._on_change(
-            {k.spec.name: k.process.pid for k in self._kept if k.process and k.process.returncode is None}
-        )
-
-    async def _keep(self, kept: _Kept) -> None:
-        wait = FIRST_RESTART
+    async def _keep_running(self, child: Child) -> None:
+        name, backoff = child.spec.name, FIRST_BACKOFF_SECONDS
         while True:
-            began = asyncio.get_running_loop().time()
-            code = await self._follow(kept)
-            if self._stopping:
+            started = time.monotonic()
+            ending = await child.run_once(lambda: self._has_started(child))
+            self._on_pids(self.pids())
+            if self._stopping.is_set():
                 return
-            if asyncio.get_running_loop().time() - began > LONGEST_RESTART:
-                wait = FIRST_RESTART  # it worked for a while: this is a new trouble
-            self._view.show(kept.spec.name, f"ended ({_ended(code)}); starting it again in {wait:g} s")
-            await asyncio.sleep(wait)
-            if self._stopping:
+            if name not in self._was_ready:
+                self._endings[name] = ending
                 return
-            wait = min(wait * 2, LONGEST_RESTART)
-            await self._launch(kept)
+            if time.monotonic() - started > STEADY_SECONDS:
+                backoff = FIRST_BACKOFF_SECONDS
+            self.say(f"{name} ended ({ending}); it is started again in {backoff:g} s")
+            try:
+                await asyncio.wait_for(self._stopping.wait(), backoff)
+            except TimeoutError:
+                backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+            else:
+                return
 
-    async def _follow(self, kept: _Kept) -> int:
-        """Shows what the process says until it has ended."""
-        process = kept.process
-        if process is None or process.stdout is None:
-            raise RuntimeError(f"{kept.spec.name} was not launched")
-        while line := await _next_line(process.stdout):
-            kept.log.write(line)
-            kept.log.flush()
-            if not self._quiet:
-                self._view.show(kept.spec.name, line.decode(errors="replace").rstrip("\n"))
-        return await process.wait()
+    def _has_started(self, child: Child) -> None:
+        self._on_pids(self.pids())
+        if self._stopping.is_set():  # `stop` came while it was being started
+            child.signal(signal.SIGTERM)
+
+    async def _until_ready(self, child: Child) -> None:
+        name = child.spec.name
+        deadline = time.monotonic() + self._ready_seconds
+        while True:
+            ready = await self._is_ready(child, deadline)
+            if self._running[name].done():
+                self._running[name].result()
+                ending = self._endings.get(name, "stopped")
+                raise StartError(f"{name} ended before it was ready ({ending}). {_last_words(child)}")
+            if ready:
+                self._was_ready.add(name)
+                return
+            if time.monotonic() > deadline:
+                raise StartError(f"{name} is not ready after {self._ready_seconds:g} s. {_last_words(child)}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _is_ready(self, child: Child, deadline: float) -> bool:
+        if child.pid is None:
+            return False
+        if child.spec.ready is None:
+            return True
+        try:
+            return await asyncio.wait_for(child.spec.ready(), max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            return False
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for child in self._children.values():
+            child.signal(number)
 
 
-async def _next_line(stream: asyncio.StreamReader) -> bytes:
-    try:
-        return await stream.readuntil(b"\n")
-    except asyncio.IncompleteReadError as error:
-        return error.partial
-    except asyncio.LimitOverrunError as error:
-        return await stream.read(error.consumed)
-
-
-def _ended(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+def _last_words(child: Child) -> str:
+    tail = child.log_tail()
+    return f"The end of its output:\n{tail}" if tail else "It wrote nothing."

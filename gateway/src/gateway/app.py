@@ -2,19 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
 
 from gateway.body_limit import BodyLimit
-from gateway.problems import install_problems
+from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
+from gateway.problems import install_problems, problem_responses
 from gateway.resources import Resources
 from gateway.routes import emails, health, images, password_resets, syncs, tasks, users
 from gateway.settings import GatewaySettings
-
-DESCRIPTION = """\
-Background work for web applications. Post a task and get an answer at once; every task that was answered with
-202 ends in exactly one recorded outcome, and until then you can see where it is and why.
-"""
 
 
 def create_app(settings: GatewaySettings) -> FastAPI:
@@ -24,13 +22,28 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         resources = Resources(settings)
         app.state.resources = resources
-        resources.start()
         try:
+            resources.start()
             yield
         finally:
             await resources.stop()
 
-    app = FastAPI(title="Waybill", version="1", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Waybill",
+        version="1",
+        summary=SUMMARY,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
+        responses=problem_responses(HTTPStatus.INTERNAL_SERVER_ERROR),
+        lifespan=lifespan,
+        # FastAPI's own pages load their scripts from elsewhere: blank where there is no internet.
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    patch_fastapi(app, redirect_from_root_to_docs=False)
+    describe_problems(app)
     install_problems(app)
     app.add_middleware(
         BodyLimit,

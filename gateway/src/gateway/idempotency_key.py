@@ -16,13 +16,16 @@ from gateway.problems import Problem
 from ledger import IdempotentCall
 
 #: Visible ASCII, as generous as anyone's key; the draft writes it as a quoted string, many send it bare.
-_KEY = re.compile(r'^(?:"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$')
+_PATTERN = r'^(?:"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$'
+_KEY = re.compile(_PATTERN)
 
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
         description="Repeat a call with the same key and content, and it is answered as the first time.",
+        # Only described here: `parse_key` refuses with its own words.
+        json_schema_extra={"pattern": _PATTERN},
     ),
 ]
 

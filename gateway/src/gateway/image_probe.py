@@ -31,6 +31,9 @@ MAX_JPEG_SCANS = 64
 #: ITU T.81, B.1.1.3: start of scan. In compressed data 0xff is always followed by 0x00 or a restart marker.
 _START_OF_SCAN = b"\xff\xda"
 
+#: As the images service's own defaults.
+DEFAULT_LIMITS = ImageLimits()
+
 _admission = threading.Lock()
 
 
@@ -59,7 +62,7 @@ class RefusedImage(ValueError):  # noqa: N818 - the API's word for it
         self.detail = detail
 
 
-def probe(file: BinaryIO, limits: ImageLimits) -> ImageFacts:
+def probe(file: BinaryIO, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
     """Looks at an uploaded file and decodes all of it once, without keeping the pixels.
 
     Blocking, on one core (12 megapixels: JPEG 45 ms, PNG 120 ms, WebP 240 ms); call it on a thread. The file

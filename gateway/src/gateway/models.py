@@ -16,8 +16,15 @@ MAX_DELAY = timedelta(days=3660)
 CLOCK_SKEW = timedelta(minutes=1)
 #: A quorum queue of RabbitMQ 4 lets messages of priority 5 and more overtake the others.
 HIGH_PRIORITY = 9
+#: PostgreSQL's text holds no NUL, so no search for one can be asked of it.
+NO_NUL = r"^[^\x00]*$"
 #: Tasks on one page unless asked for otherwise, and at the most.
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 500
+
+
+def _shown(*examples: dict[str, Any]) -> ConfigDict:
+    """Examples for /docs; a body with unknown fields is refused."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
 
 
 class Timing(BaseModel):
@@ -37,18 +44,19 @@ class Timing(BaseModel):
     def _one_time(self) -> Self:
         if self.send_at is not None and self.delay_seconds is not None:
             raise ValueError("give send_at or delay_seconds, not both")
-        if self.send_at is not None:
-            ahead = self.send_at - datetime.now(UTC)
-            if ahead < -CLOCK_SKEW:
-                raise ValueError("send_at is in the past")
-            if ahead > MAX_DELAY:
-                raise ValueError("send_at is more than ten years ahead")
+        if self.send_at is not None and self.send_at - datetime.now(UTC) > MAX_DELAY:
+            raise ValueError("send_at is more than ten years ahead")
         return self
 
     def due_at(self, now: datetime) -> datetime | None:
         """When the task is to begin; None: at once."""
         due = now + timedelta(seconds=self.delay_seconds) if self.delay_seconds else self.send_at
         return due if due is not None and due > now else None
+
+    @property
+    def is_past(self) -> bool:
+        """Whether `send_at` has passed: wrong in a new call, natural in one that is repeated."""
+        return self.send_at is not None and datetime.now(UTC) - self.send_at > CLOCK_SKEW
 
     @property
     def amqp_priority(self) -> int | None:
@@ -59,13 +67,26 @@ class Timing(BaseModel):
 class PostEmail(EmailRequested, Timing):
     """A mail: `{to, subject, text?, html?, category?}` or `{to, template, params}`."""
 
+    model_config = _shown(
+        {"to": "ada@example.com", "subject": "Your order", "text": "It is on its way.", "category": "orders"},
+        {"to": "ada@example.com", "template": "welcome", "params": {"name": "Ada"}, "delay_seconds": 60},
+    )
+
 
 class PostSync(SyncRequested, Timing):
     """A record for a configured target."""
 
+    model_config = _shown(
+        {"target": "crm", "resource": "contacts", "id": "ada-1", "data": {"city": "London", "vip": True}}
+    )
+
 
 class PostUser(Timing):
     """A new user; `id` is yours, or the task's id if you give none."""
+
+    model_config = _shown(
+        {"id": "ada-1", "email": "ada@example.com", "name": "Ada Lovelace", "attributes": {"plan": "team"}}
+    )
 
     id: RecordId | None = None
     email: MailAddress
@@ -85,13 +106,15 @@ class PostImage(Timing):
 class PostPasswordReset(Timing):
     """Whose password is to be reset."""
 
+    model_config = _shown({"email": "ada@example.com"})
+
     email: MailAddress
 
 
 class RedeemPasswordReset(BaseModel):
     """The token of a mailed link."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _shown({"token": "k3QmW0Yb1rT8nJ5xA2uV7cF4hL9pS6dE-gZ_oRiMqXs"})
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -113,7 +136,7 @@ class TaskQuery(BaseModel):
     service: str | None = None
     since: AwareDatetime | None = Field(None, description="Created at or after this time.")
     until: AwareDatetime | None = Field(None, description="Created before this time.")
-    q: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+    q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
         None,
         description="Part of what the task is about (an address, a record), or the beginning of its id or "
         "correlation id.",

@@ -15,6 +15,8 @@ from chassis.logs import get_logger
 log = get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+#: Wrong fields that are listed, and how much of a name is: an answer must not grow with a hostile body.
+MAX_ERRORS, MAX_FIELD_NAME = 50, 200
 #: Parts of a field's location that say where it was, not which it is.
 _PLACES = frozenset({"body", "query", "path", "header"})
 
@@ -78,13 +80,18 @@ def install_problems(app: FastAPI) -> None:
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [FieldError(field=_field(e["loc"]), message=_message(e)) for e in error.errors()]
         detail = f"{len(errors)} field(s) are not as they should be; see errors."
-        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, errors, None)
+        if len(errors) > MAX_ERRORS:
+            detail += f" The first {MAX_ERRORS} are listed."
+        return _response(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, errors[:MAX_ERRORS], None
+        )
 
     @app.exception_handler(Exception)
     async def on_defect(_request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", exc_info=error)
         detail = (
-            "Nothing was accepted. Repeat the call with its Idempotency-Key; our log says what went wrong."
+            "Something broke here; our log says what. A POST may have been accepted: repeat it with its "
+            "Idempotency-Key, and it is accepted once."
         )
         return _response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, (), None)
 
@@ -113,7 +120,7 @@ def _response(
 
 def _field(location: Sequence[int | str]) -> str:
     parts = location[1:] if location and location[0] in _PLACES else location
-    return ".".join(map(str, parts)) or "body"
+    return ".".join(map(str, parts))[:MAX_FIELD_NAME] or "body"
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -3,15 +3,17 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Header, Response
 
+from chassis.logs import get_logger
 from contracts.events import TaskEvent
 from contracts.states import State
 from gateway.models import AcceptedTask, Timing, links_of
-from gateway.problems import Problem
+from gateway.problems import FieldError, Problem
 from gateway.resources import Resources
 from ledger import (
     AcceptedBefore,
@@ -21,8 +23,11 @@ from ledger import (
     ResetToken,
     Submission,
     accept,
+    look_up,
     new_task_id,
 )
+
+log = get_logger(__name__)
 
 #: What a caller may name a request by: it appears in logs and headers.
 _REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
@@ -33,6 +38,7 @@ POST_PROBLEMS = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 
@@ -83,23 +89,36 @@ async def submit(
     resources: Resources,
     response: Response,
     task: NewTask,
+    timing: Timing,
     call: IdempotentCall | None,
     reset_token: ResetToken | None = None,
 ) -> AcceptedTask:
     """Accepts `task`: once this returns it is safe, whatever happens next.
 
     Raises:
-        Problem: 422, the idempotency key was used for another content.
+        Problem: 422, the idempotency key was used for another content, or `send_at` has passed.
     """
+    if timing.is_past and not await _is_repeated(resources, call):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "send_at_passed",
+            "send_at is in the past. Leave it out to begin at once.",
+            errors=[FieldError(field="send_at", message="is in the past")],
+        )
     acceptance = await resources.records.write(accept, Submission(task, call, reset_token))
     if isinstance(acceptance, KeyReusedError):
         raise key_reused()
     if isinstance(acceptance, AcceptedBefore):
         response.headers["Idempotent-Replayed"] = "true"
         return _answer(response, acceptance.task_id, acceptance.kind, acceptance.due_at)
+    log.info("task accepted", task_id=task.id, kind=task.kind, correlation_id=task.correlation_id)
     if acceptance.message is not None:
         resources.relay_soon(acceptance.message)
     return _answer(response, task.id, task.kind, task.due_at)
+
+
+async def _is_repeated(resources: Resources, call: IdempotentCall | None) -> bool:
+    return call is not None and await resources.records.read(partial(look_up, call=call)) is not None
 
 
 def key_reused() -> Problem:

@@ -1,7 +1,7 @@
 """The durable record of every task, from accepted to outcome."""
 
 from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, accept, insert_tasks
-from ledger.idempotency import IdempotentCall, KeyReusedError
+from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
 from ledger.outbox import Sweep, forget_published, next_due, put_back, take_due
@@ -48,6 +48,7 @@ __all__ = [
     "get_timeline",
     "insert_tasks",
     "list_tasks",
+    "look_up",
     "new_task_id",
     "next_due",
     "put_back",

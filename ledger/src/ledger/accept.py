@@ -105,7 +105,7 @@ def _insert(
     outbox_ids = connection.scalars(
         insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True),
         [_outbox_row(s.task, relay_grace) for s in submissions],
-    )
+    ).all()  # a result left open on an error would spoil the connection for its next user on SQLite
     tokens = [(s.reset_token, s.task.id) for s in submissions if s.reset_token is not None]
     if tokens:
         connection.execute(

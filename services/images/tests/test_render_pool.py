@@ -119,9 +119,10 @@ async def test_cancelling_frees_the_worker(pool: RenderPool, slow_image: bytes) 
 
 
 async def test_memory_is_limited() -> None:
-    noise = pyvips.Image.gaussnoise(4000, 4000).cast("uchar")
-    data = noise.bandjoin([noise, noise]).copy(interpretation="srgb").jpegsave_buffer(interlace=True)
-    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1, bytes_per_worker=100 * 1024**2))
+    # A progressive JPEG is held whole, at 2 bytes for each of 3 x 64 million coefficients.
+    empty = pyvips.Image.black(8000, 8000, bands=3).copy(interpretation="srgb")
+    data = empty.jpegsave_buffer(interlace=True, subsample_mode="off")
+    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1, bytes_per_worker=200 * 1024**2))
     try:
         with pytest.raises(PermanentError, match="takes more memory than there is"):
             await pool.render(data, ["thumb"])

@@ -5,7 +5,7 @@ import os
 import signal
 from collections import Counter
 
-from devstack.tour.narrator import Narrator
+from devstack.tour.narrator import Narrator, TourError
 from devstack.tour.world import World, until
 
 MAILS = 20
@@ -30,6 +30,8 @@ async def killed_service(world: World, narrator: Narrator) -> None:
 
     running = await until("the service to have mails in its hands", in_hand)
     pid = world.pid_of("email")
+    if pid is None:
+        raise TourError("the email service does not run, so it cannot be killed")
     os.kill(pid, signal.SIGKILL)
     narrator.did(f"kill -9 {pid}: the email service dies with {running} mails in its hands")
     await world.mail_faults(mode="ok")

@@ -1,6 +1,7 @@
 """Two users: one whose record gets through in the end, one whose record never does."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from devstack.plan import OPS_ADDRESS
@@ -35,7 +36,6 @@ async def user_through_an_outage(world: World, narrator: Narrator) -> None:
         record is not None and record["data"]["email"] == user["email"], "the record is in the crm", record
     )
     sync = [event for event in await world.timeline(accepted["id"]) if event["service"] == "sync"]
-    _tell_attempts(narrator, sync)
     narrator.expect(
         [event["type"] for event in sync]
         == [
@@ -61,9 +61,10 @@ async def user_that_fails(world: World, narrator: Narrator) -> None:
     narrator.did(f"the crm answers every write of {user['id']} with 503")
     accepted = await world.post("/v1/users", user)
     narrator.saw(f"POST /v1/users: 202, task {accepted['id']}")
-    task = await world.outcome(accepted["id"])
-    sync = [event for event in await world.timeline(accepted["id"]) if event["service"] == "sync"]
-    waits = _tell_attempts(narrator, sync)
+    task = await world.follow(accepted["id"], partial(_tell_failed_attempt, narrator))
+    waits = [
+        _wait(event) for event in await world.timeline(accepted["id"]) if event["type"] == "task.retrying"
+    ]
     narrator.expect(
         len(waits) == MAX_ATTEMPTS - 1 and waits == sorted(set(waits)),
         f"three retries with growing waits: {', '.join(f'{wait:.0f} s' for wait in waits)}",
@@ -94,17 +95,13 @@ async def _alert(world: World, task_id: str) -> dict[str, Any]:
     return await until("the alert in the ops mailbox", arrived)
 
 
-def _tell_attempts(narrator: Narrator, events: list[dict[str, Any]]) -> list[float]:
-    """Tells each failed attempt, and returns the waits in seconds."""
-    waits = []
-    for event in events:
-        if event["type"] == "task.retrying":
-            wait = _seconds_between(event["at"], event["details"]["next_attempt_at"])
-            waits.append(wait)
-            reason = event["details"]["error"]["message"].partition(":")[0]
-            narrator.did(f"attempt {event['attempt']} failed ({reason}), the next one {wait:.0f} s later")
-    return waits
+def _tell_failed_attempt(narrator: Narrator, event: dict[str, Any]) -> None:
+    if event["type"] == "task.retrying":
+        reason = event["details"]["error"]["message"].partition(":")[0]
+        narrator.did(f"attempt {event['attempt']} failed ({reason}), the next one in {_wait(event):.0f} s")
 
 
-def _seconds_between(first: str, second: str) -> float:
-    return (datetime.fromisoformat(second) - datetime.fromisoformat(first)).total_seconds()
+def _wait(retrying: dict[str, Any]) -> float:
+    """Seconds between a failed attempt and the next one."""
+    due = datetime.fromisoformat(retrying["details"]["next_attempt_at"])
+    return (due - datetime.fromisoformat(retrying["at"])).total_seconds()

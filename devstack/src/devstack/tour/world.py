@@ -74,6 +74,21 @@ class World:
 
         return await until(f"task {task_id} to end", ended)
 
+    async def follow(self, task_id: str, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Tells each lifecycle event of a task as it happens; returns the task once it has its outcome."""
+        told = 0
+
+        async def ended() -> dict[str, Any] | None:
+            nonlocal told
+            task = await self.task(task_id)
+            events = await self.timeline(task_id)
+            for event in events[told:]:
+                tell(event)
+            told = len(events)
+            return task if task["state"] in TERMINAL else None
+
+        return await until(f"task {task_id} to end", ended)
+
     async def timeline(self, task_id: str) -> list[dict[str, Any]]:
         """All that happened to the task."""
         answer = await self.gateway.get(f"/v1/tasks/{task_id}/timeline")
@@ -113,10 +128,10 @@ class World:
             declared = await (await connection.channel()).declare_queue(queue, passive=True)
             return declared.declaration_result.message_count or 0
 
-    def pid_of(self, process: str) -> int:
-        """The process id of one of the stack's processes just now."""
+    def pid_of(self, process: str) -> int | None:
+        """The process id of one of the stack's processes; None while it does not run."""
         self.stack = read_stackfile(self.stack.path)
-        return next(p.pid for p in self.stack.processes if p.name == process)
+        return next((p.pid for p in self.stack.processes if p.name == process), None)
 
 
 async def until(what: str, look: Callable[[], Awaitable[Seen | None]]) -> Seen:

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Response
 
 from contracts.events import EmailRequested
 from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostEmail, event_of
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 
-router = APIRouter(tags=["emails"])
+router = APIRouter(tags=["emails"], route_class=JsonRoute)
 
 
 @router.post("/v1/emails", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
@@ -26,4 +27,4 @@ async def post_email(
     call = keyed_call("POST /v1/emails", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
         task = new_task(event_of(EmailRequested, posted), about=posted.to, timing=posted, origin=origin)
-        return await submit(resources, response, task, call)
+        return await submit(resources, response, task, posted, call)

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Header, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
+from chassis.object_store import ObjectMissing
 from contracts.events import ImageUploaded
 from contracts.images import PRESET_NAMES, ImageLimits, PresetName
 from contracts.states import State
@@ -28,13 +29,15 @@ router = APIRouter(tags=["images"])
 ORIGINALS = "originals"
 #: Read at once from an upload while it is hashed.
 CHUNK_BYTES = 256 * 1024
+#: Longer file names are cut where tasks are listed.
+MAX_SHOWN_NAME = 200
 #: A produced file never changes under its address.
 _CACHE_CONTROL = "private, max-age=31536000, immutable"
 
 
 @router.post("/v1/images", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
 async def post_image(
-    posted: Annotated[PostImage, Form()],
+    posted: Annotated[PostImage, Form(media_type="multipart/form-data")],
     response: Response,
     resources: Uses,
     origin: From,
@@ -62,15 +65,16 @@ async def post_image(
             size_bytes=file.size or 0,
             variants=presets,
         )
-        about = (file.filename or sha256)[:200]
-        task = new_task(event, about=about, timing=posted, origin=origin)
-        return await submit(resources, response, task, call)
+        task = new_task(event, about=_shown_name(file) or sha256, timing=posted, origin=origin)
+        return await submit(resources, response, task, posted, call)
 
 
 @router.get(
     "/v1/images/{task_id}/{variant}",
     response_class=StreamingResponse,
-    responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    responses=problem_responses(
+        HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY
+    )
     | {200: {"content": {"image/webp": {}, "image/jpeg": {}}, "description": "The produced file."}},
 )
 async def get_variant(
@@ -92,7 +96,12 @@ async def get_variant(
 
 
 async def _file_response(resources: Resources, file: dict[str, Any], *, varies: bool) -> StreamingResponse:
-    size, chunks = await resources.objects.stream(file["key"])
+    try:
+        size, chunks = await resources.objects.stream(file["key"])
+    except ObjectMissing as error:
+        raise Problem(
+            HTTPStatus.GONE, "no_longer_kept", "This file was made, and is not kept any more."
+        ) from error
     headers = {
         "Content-Length": str(size),
         "ETag": f'"{file["key"].rpartition("/")[2]}"',
@@ -141,6 +150,11 @@ def _presets(wanted: list[str]) -> tuple[PresetName, ...]:
         )
     # In the presets' own order and each once, so that the same wish is the same task content.
     return tuple(name for name in PRESET_NAMES if not names or name in names)
+
+
+def _shown_name(file: UploadFile) -> str:
+    # Control characters have no place in a list, and PostgreSQL takes no NUL.
+    return "".join(character for character in file.filename or "" if character.isprintable())[:MAX_SHOWN_NAME]
 
 
 def _opened(file: UploadFile) -> BinaryIO:

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Response
 
 from contracts.events import PasswordResetRequested
 from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordReset, RedeemPasswordReset
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, key_reused, new_task, submit
 from ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
 
-router = APIRouter(tags=["password resets"])
+router = APIRouter(tags=["password resets"], route_class=JsonRoute)
 
 #: 256 bits: nobody guesses one, so its plain SHA-256 is enough to keep.
 TOKEN_BYTES = 32
@@ -51,7 +52,7 @@ async def post_password_reset(
         # A link that has run out is not worth a mail.
         task = replace(new_task(event, about=posted.email, timing=posted, origin=origin), deadline=expires_at)
         reset_token = ResetToken(_hash(token), posted.email, expires_at)
-        return await submit(resources, response, task, call, reset_token)
+        return await submit(resources, response, task, posted, call, reset_token)
 
 
 @router.post(

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Response
 
 from contracts.events import SyncRequested
 from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostSync, event_of
 from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Resources, Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 
-router = APIRouter(tags=["syncs"])
+router = APIRouter(tags=["syncs"], route_class=JsonRoute)
 
 
 @router.post("/v1/syncs", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
@@ -28,7 +29,7 @@ async def post_sync(
     with resources.calls.only(call):
         about = f"{posted.target}/{posted.resource}/{posted.id}"
         task = new_task(event_of(SyncRequested, posted), about=about, timing=posted, origin=origin)
-        return await submit(resources, response, task, call)
+        return await submit(resources, response, task, posted, call)
 
 
 def _require_known_target(resources: Resources, target: str) -> None:

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Response
 
 from contracts.events import UserCreated
 from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostUser
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 from ledger import new_task_id
 
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=JsonRoute)
 
 
 @router.post("/v1/users", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
@@ -31,4 +32,4 @@ async def post_user(
             user_id=posted.id or task_id, email=posted.email, name=posted.name, attributes=posted.attributes
         )
         task = new_task(event, about=posted.email, timing=posted, origin=origin, task_id=task_id)
-        return await submit(resources, response, task, call)
+        return await submit(resources, response, task, posted, call)

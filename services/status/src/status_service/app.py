@@ -14,7 +14,7 @@ from chassis.health import HealthServer
 from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from chassis.republish import dead_letter
-from chassis.steps import DeliveryLostError, surely
+from chassis.steps import DeliveryLostError, while_held
 from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
@@ -95,9 +95,11 @@ class StatusService:
                 log.exception("lifecycle events cannot be read")
                 info = ErrorInfo.of(error)
                 letter = dead_letter(STATUS_SERVICE, delivery, info, DeadReason.UNREADABLE, datetime.now(UTC))
-                await surely(delivery, "dead-letter", lambda: self._publisher.publish(letter))
+                await while_held(delivery, "dead-letter", lambda: self._publisher.publish(letter))
             else:
-                await surely(delivery, "apply", lambda: apply_lifecycle(events, self._records, self._write))
+                await while_held(
+                    delivery, "apply", lambda: apply_lifecycle(events, self._records, self._write)
+                )
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again")

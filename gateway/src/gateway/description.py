@@ -1,0 +1,53 @@
+"""How the API describes itself: what /openapi.json and /docs show beside the routes."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+
+from gateway.problems import ProblemDocument
+
+SUMMARY = "Background work for web applications."
+DESCRIPTION = """\
+Post a task and get an answer at once; every task that was answered with 202 ends in exactly one recorded
+outcome, and until then you can see where it is and why.
+
+1. **Post** a mail, an image, a user, a record. The answer is `202` with a `Location`.
+2. **Look** at `GET /v1/tasks/{id}`: one subtask for each service that does a part of it.
+3. **Repeat** safely: send an `Idempotency-Key` with a POST, and it is accepted once however often you send
+   it. Other content under the same key is refused with 422, a call that is still being answered with 409.
+
+Any POST of a task may say when it is to begin (`send_at` or `delay_seconds`) and that it may overtake
+(`priority`). Errors are problem details (RFC 9457): `type` is for programs, `detail` for people, `errors`
+names each wrong field. Unknown fields are refused.
+"""
+TAGS = [
+    {"name": "emails", "description": "Mails, with their own words or from a template."},
+    {"name": "images", "description": "Uploads, and the variants made of them."},
+    {"name": "users", "description": "New users: a welcome mail and a record elsewhere, as one task."},
+    {"name": "syncs", "description": "Records for other systems."},
+    {"name": "password resets", "description": "Mailed links that are good once."},
+    {"name": "tasks", "description": "Where tasks are, and what happened to them."},
+    {"name": "health", "description": "For load balancers and supervisors."},
+]
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of a route's function: what generated clients call their method."""
+    return route.name
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Adds the schema of problem documents to the app's OpenAPI document; the routes only refer to it."""
+    without_problems = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = without_problems()
+        _, definitions = models_json_schema(
+            [(ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}"
+        )
+        document["components"]["schemas"] |= definitions["$defs"]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document

@@ -1,0 +1,100 @@
+"""The gateway in this process: a real ledger and object store in a folder, and no broker at all."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import Select, Table, func, select
+
+from gateway.app import create_app
+from gateway.resources import Resources
+from gateway.settings import GatewaySettings
+from ledger import upgrade
+
+#: Nobody listens on port 1 of the loopback: accepting must not need a broker.
+NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
+JSON = {"Content-Type": "application/json"}
+EMAIL = {"to": "ada@example.com", "subject": "Hello", "text": "Good morning."}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    app: FastAPI
+    client: httpx.AsyncClient
+    folder: Path
+
+    @property
+    def resources(self) -> Resources:
+        resources: Resources = self.app.state.resources
+        return resources
+
+    async def rows(self, query: Select[Any] | Table) -> list[dict[str, Any]]:
+        wanted = select(query) if isinstance(query, Table) else query
+        found = await self.resources.records.read(lambda connection: connection.execute(wanted).all())
+        return [row._asdict() for row in found]
+
+    async def count(self, table: Table) -> int:
+        counted = select(func.count().label("n")).select_from(table)
+        number: int = (await self.rows(counted))[0]["n"]
+        return number
+
+    async def post(self, path: str, body: object, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.post(path, json=body, headers=named)
+
+    async def post_raw(self, path: str, body: bytes) -> httpx.Response:
+        return await self.client.post(path, content=body, headers=JSON)
+
+
+@cache
+def migrated() -> bytes:
+    # The migrations take a tenth of a second: run once, the file is copied for each test.
+    with TemporaryDirectory() as folder:
+        upgrade(f"sqlite:///{folder}/ledger.db")
+        return (Path(folder) / "ledger.db").read_bytes()
+
+
+def settings_in(folder: Path, **changes: Any) -> GatewaySettings:
+    defaults = {
+        "ledger_url": f"sqlite:///{folder}/ledger.db",
+        "object_store_url": f"file://{folder}/objects",
+        "amqp_url": NO_BROKER,
+        "sync_targets": ("crm",),
+    }
+    return GatewaySettings(**(defaults | changes))
+
+
+@asynccontextmanager
+async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
+    if not (folder / "ledger.db").exists():
+        (folder / "ledger.db").write_bytes(migrated())
+    app = create_app(settings_in(folder, **changes))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        yield Gateway(app, client, folder)
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Checks that an answer is the problem document of this kind (RFC 9457), and gives it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert document["type"] == f"urn:waybill:problem:{code}"
+    assert document["status"] == status
+    assert document["title"]
+    assert document["detail"]
+    assert set(document) <= {"type", "title", "status", "detail", "errors"}
+    return document
+
+
+def fields(answer: httpx.Response) -> set[str]:
+    return {error["field"] for error in problem(answer, 422, "invalid_request")["errors"]}

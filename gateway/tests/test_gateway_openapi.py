@@ -1,0 +1,92 @@
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gateway_under_test import Gateway, running
+from openapi_spec_validator import validate
+
+METHODS = {"get", "post", "put", "delete", "patch"}
+#: Where each model with examples is posted.
+POSTED = {
+    "PostEmail": "/v1/emails",
+    "PostUser": "/v1/users",
+    "PostSync": "/v1/syncs",
+    "PostPasswordReset": "/v1/password-resets",
+}
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with running(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def document(gateway: Gateway) -> dict[str, Any]:
+    answer = await gateway.client.get("/openapi.json")
+    described: dict[str, Any] = answer.json()
+    return described
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item[method] for item in document["paths"].values() for method in METHODS & item.keys()]
+
+
+async def test_it_is_valid_openapi_whose_references_all_lead_somewhere(document: dict[str, Any]) -> None:
+    validate(document)
+    schemas = document["components"]["schemas"]
+    referred = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert {"ProblemDocument", "FieldError", "TaskView"} <= referred <= schemas.keys()
+
+
+async def test_each_operation_has_words_a_described_tag_and_its_problems(document: dict[str, Any]) -> None:
+    described = {tag["name"] for tag in document["tags"]}
+    names = set()
+    for operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"]
+        assert set(operation["tags"]) <= described
+        errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+        assert "500" in errors
+        if operation["tags"] != ["health"]:
+            assert {"application/problem+json"} == {kind for e in errors.values() for kind in e["content"]}
+            assert "422" in errors
+        names.add(operation["operationId"])
+    assert len(names) == len(operations(document))
+
+
+async def test_an_image_is_described_as_a_multipart_form(document: dict[str, Any]) -> None:
+    body = document["paths"]["/v1/images"]["post"]["requestBody"]
+    assert list(body["content"]) == ["multipart/form-data"]
+
+
+@pytest.mark.parametrize(("model", "path"), POSTED.items())
+async def test_each_example_is_accepted(
+    gateway: Gateway, document: dict[str, Any], model: str, path: str
+) -> None:
+    examples = document["components"]["schemas"][model]["examples"]
+    assert examples
+    for example in examples:
+        answer = await gateway.post(path, example)
+        assert answer.status_code == 202, answer.text
+
+
+async def test_the_example_of_a_token_could_be_one(gateway: Gateway, document: dict[str, Any]) -> None:
+    [example] = document["components"]["schemas"]["RedeemPasswordReset"]["examples"]
+    assert (await gateway.post("/v1/password-resets/redeem", example)).status_code == 404
+
+
+# What serves the page reads its files in a way that Python 3.11 and 3.12 call deprecated, and 3.13 does not.
+@pytest.mark.filterwarnings("ignore:open_binary is deprecated:DeprecationWarning")
+async def test_the_page_for_people_needs_no_internet(gateway: Gateway) -> None:
+    page = await gateway.client.get("/docs")
+    assert page.status_code == 200
+    assert "/openapi.json" in page.text
+    parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert {httpx.URL(part).host for part in parts} == {gateway.client.base_url.host}
+    for part in parts:
+        assert (await gateway.client.get(part)).status_code == 200
