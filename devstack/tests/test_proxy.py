@@ -37,11 +37,9 @@ async def test_it_passes_stalls_and_cuts(way: Proxy) -> None:
     way.resume()
     assert await answer == b"two"
     way.cut(refuse=True)
-    with pytest.raises(ConnectionError):
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.readexactly(1)
-    writer.close()
-    with pytest.raises(ConnectionError):
-        await writer.wait_closed()
+    writer.transport.abort()
     assert way.connections == 1
 
 
