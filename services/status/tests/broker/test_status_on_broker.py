@@ -1,6 +1,7 @@
 """The status service on the real broker and on both databases."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -224,6 +225,7 @@ async def test_what_was_deleted_is_declared_again_after_a_reconnect(
     topology_url: str, proxy: Proxy, wire: Wire, ledger: Ledger
 ) -> None:
     async with running(proxy.url(topology_url), ledger):
+        gc.collect()  # the client's connection holds its channels by weak references only
         proxy.cut(refuse=True)
         await wire.channel.queue_delete("email.work")
         proxy.resume()
