@@ -10,13 +10,14 @@ redelivered copy finds its claim or its outcome.
 import asyncio
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import structlog
 
 from chassis.attempt import Attempt
-from chassis.claims import AlreadyDone, Busy, Claimed
+from chassis.claims import AlreadyDone, Busy, Claimed, Superseded
 from chassis.decode import UnreadableError, Work, decode
 from chassis.delay import round_up
 from chassis.delivery import Delivery
@@ -107,9 +108,19 @@ class Pipeline:
                 await while_held(delivery, "look again later", lambda: self._publisher.publish(message))
                 return
             case _:
-                log.info("a later attempt or an outcome exists; dropping this copy")
+                log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
+                await self._tell_again(delivery, work, ticket)
                 return
         await self._settle(delivery, work, outcome)
+
+    async def _tell_again(self, delivery: Delivery, work: Work, known: Superseded) -> None:
+        """Reports what superseded `work`: if the broker has lost what was told of it, nobody else will."""
+        existing = replace(work, envelope=replace(work.envelope, attempt=known.attempt))
+        if known.outcome is None:
+            event = started_event(self._attempt_of(delivery, existing), datetime.now(UTC))
+        else:
+            event = outcome_event(self._service, existing.envelope, known.outcome)
+        await self._reporter.confirm(event)
 
     async def _record(self, owner: str, work: Work, outcome: Completed | RetryLater | Died) -> bool:
         """Record: the outcome becomes the subtask's, if the claim still holds."""
@@ -122,17 +133,7 @@ class Pipeline:
 
     async def _attempt(self, delivery: Delivery, work: Work) -> Completed | RetryLater | Died:
         """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
-        envelope, policy = work.envelope, work.handler.policy
-        attempt = Attempt(
-            task_id=envelope.task_id,
-            service=self._service,
-            kind=envelope.kind,
-            correlation_id=delivery.correlation_id or envelope.task_id,
-            attempt=envelope.attempt,
-            max_attempts=envelope.max_attempts or policy.max_attempts,
-            redrive_no=envelope.redrive_no,
-            deadline=envelope.deadline,
-        )
+        attempt = self._attempt_of(delivery, work)
         started = monotonic()
         now = datetime.now(UTC)
         if attempt.deadline is not None and now > attempt.deadline:
@@ -151,6 +152,19 @@ class Pipeline:
         log.info("attempt completed", seconds=round(seconds, 4))
         return Completed(
             at=datetime.now(UTC), seconds=seconds, max_attempts=attempt.max_attempts, result=result
+        )
+
+    def _attempt_of(self, delivery: Delivery, work: Work) -> Attempt:
+        envelope = work.envelope
+        return Attempt(
+            task_id=envelope.task_id,
+            service=self._service,
+            kind=envelope.kind,
+            correlation_id=delivery.correlation_id or envelope.task_id,
+            attempt=envelope.attempt,
+            max_attempts=envelope.max_attempts or work.handler.policy.max_attempts,
+            redrive_no=envelope.redrive_no,
+            deadline=envelope.deadline,
         )
 
     def _failed(self, work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
