@@ -10,7 +10,7 @@ from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from chassis.relay import relay_all
 from database import Records
-from ledger import Sweep, forget_published, next_due, put_back, take_due
+from ledger import Sweep, forget_swept, next_due, put_back, take_due
 
 log = get_logger(__name__)
 
@@ -63,7 +63,7 @@ class Sweeper:
         taken = await self._records.write(take_due, Sweep(now, now + TAKEN_FOR, MOST_AT_ONCE))
         confirmed, failed = await relay_all(self._publisher, taken)
         if confirmed:
-            await self._records.write(forget_published, confirmed)
+            await self._records.write(forget_swept, (confirmed, datetime.now(UTC)))
             log.info("swept the outbox", published=len(confirmed), failed=len(failed))
         if failed:
             await self._records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
