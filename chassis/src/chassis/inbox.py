@@ -64,10 +64,14 @@ class Inbox:
 
     def open(self) -> None:
         """Creates the table if it is missing, and begins to renew leases."""
+        self.make_table()
+        self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
+
+    def make_table(self) -> None:
+        """Creates the table if it is missing; other replicas may be at it too."""
         with self._records.engine.begin() as connection:
             one_at_a_time(connection)
             METADATA.create_all(connection)
-        self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
 
     async def close(self) -> None:
         """Stops renewing; what is still claimed is free once its lease has run out."""
@@ -93,8 +97,12 @@ class Inbox:
             Whether it was recorded: False if the claim has been taken over by another meanwhile.
         """
         recorded = await self._records.write(self._record_all, _Record(owner, envelope, outcome))
-        self._held.discard(owner)
+        self.let_go(owner)
         return recorded
+
+    def let_go(self, owner: str) -> None:
+        """Renews a claim no more: without an outcome, another copy takes it over when its lease runs out."""
+        self._held.discard(owner)
 
     def _claim_all(self, connection: Connection, requests: Sequence[ClaimRequest]) -> Sequence[Ticket]:
         # Nearly always the subtask is new, and this one statement is all there is to do.

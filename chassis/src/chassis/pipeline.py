@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Final
 
 import structlog
 
@@ -21,6 +22,7 @@ from chassis.claims import AlreadyDone, Busy, Claimed, Superseded
 from chassis.decode import UnreadableError, Work, decode
 from chassis.delay import round_up
 from chassis.delivery import Delivery
+from chassis.errors import TransientError
 from chassis.handling import Handler
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
@@ -34,6 +36,9 @@ from chassis.telling import outcome_event, started_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
+
+#: Seconds that a cancelled handler has to clean up.
+CANCEL_SECONDS: Final = 1.0
 
 
 class Pipeline:
@@ -63,14 +68,18 @@ class Pipeline:
         await asyncio.shield(running)
 
     async def drain(self, timeout_seconds: float) -> int:
-        """Waits for the deliveries under way.
+        """Waits for the deliveries under way, and cancels those that do not end in time.
 
         Returns:
-            How many did not end in time; their messages will be delivered again.
+            How many were cancelled; their messages will be delivered again.
         """
         if not self._running:
             return 0
         _, late = await asyncio.wait(self._running, timeout=timeout_seconds)
+        for running in late:
+            running.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CANCEL_SECONDS)
         return len(late)
 
     async def _run(self, delivery: Delivery) -> None:
@@ -96,8 +105,8 @@ class Pipeline:
         ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
             case Claimed(owner):
-                outcome = await self._attempt(delivery, work)
-                if not await self._record(owner, work, outcome):
+                outcome = await self._attempt_and_record(owner, delivery, work)
+                if outcome is None:
                     return
             case AlreadyDone(outcome):
                 log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
@@ -122,14 +131,21 @@ class Pipeline:
             event = outcome_event(self._service, existing.envelope, known.outcome)
         await self._reporter.confirm(event)
 
-    async def _record(self, owner: str, work: Work, outcome: Completed | RetryLater | Died) -> bool:
-        """Record: the outcome becomes the subtask's, if the claim still holds."""
-        # However long it takes, and even if the message is lost meanwhile: nobody else knows what happened,
-        # and the next copy must not run the attempt again.
-        if await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome)):
-            return True
-        log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
-        return False
+    async def _attempt_and_record(
+        self, owner: str, delivery: Delivery, work: Work
+    ) -> Completed | RetryLater | Died | None:
+        """The outcome of a claimed attempt; None if another copy has taken the claim over meanwhile."""
+        try:
+            outcome = await self._attempt(delivery, work)
+            # However long it takes, and even if the message is lost meanwhile: nobody else knows what
+            # happened, and the next copy must not run the attempt again.
+            recorded = await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome))
+        finally:
+            self._inbox.let_go(owner)
+        if not recorded:
+            log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
+            return None
+        return outcome
 
     async def _attempt(self, delivery: Delivery, work: Work) -> Completed | RetryLater | Died:
         """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
@@ -145,13 +161,29 @@ class Pipeline:
             )
         self._reporter.tell(started_event(attempt, now))
         try:
-            result = as_json(await work.handler.function(work.event, attempt))
+            completed = await self._completed(work, attempt)
         except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
             return self._failed(work, attempt, error, monotonic() - started)
-        seconds = monotonic() - started
-        log.info("attempt completed", seconds=round(seconds, 4))
+        except asyncio.CancelledError as error:
+            # A future that broke down under the handler looks like this; only a real cancellation is one.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling() > 0:
+                raise
+            inner = TransientError("the work was cancelled from within")
+            inner.__cause__ = error
+            return self._failed(work, attempt, inner, monotonic() - started)
+        log.info("attempt completed", seconds=round(completed.seconds, 4))
+        return completed
+
+    async def _completed(self, work: Work, attempt: Attempt) -> Completed:
+        started = monotonic()
+        # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
+        result = as_json(await work.handler.function(work.event, attempt))
         return Completed(
-            at=datetime.now(UTC), seconds=seconds, max_attempts=attempt.max_attempts, result=result
+            at=datetime.now(UTC),
+            seconds=monotonic() - started,
+            max_attempts=attempt.max_attempts,
+            result=result,
         )
 
     def _attempt_of(self, delivery: Delivery, work: Work) -> Attempt:

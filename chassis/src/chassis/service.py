@@ -1,6 +1,7 @@
 """A consuming service, put together: brokers, inbox, pipeline, health, and the order in which they live."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from chassis.connection import make_broker, until_connected, until_declared
 from chassis.consumer import Consumer
@@ -20,6 +21,8 @@ from database import Records
 
 log = get_logger(__name__)
 
+#: Seconds that the broker's client waits for its callbacks when the pipeline has been drained already.
+SETTLE_SECONDS: Final = 1.0
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
 
@@ -53,7 +56,7 @@ class Service:
         if tuple(sorted(table)) != kinds_of(name):
             raise ValueError(f"{name} handles {sorted(table)}, but the catalog gives it {kinds_of(name)}")
         self._publishing = make_broker(settings, name, "publish")
-        self._consuming = make_broker(settings, name, "consume", grace_seconds=settings.grace_seconds)
+        self._consuming = make_broker(settings, name, "consume", grace_seconds=SETTLE_SECONDS)
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
         self._records = Records(settings.inbox_url)
