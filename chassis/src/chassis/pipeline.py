@@ -10,7 +10,6 @@ redelivered copy finds its claim or its outcome.
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -18,7 +17,7 @@ from typing import Final
 import structlog
 
 from chassis.attempt import Attempt
-from chassis.claims import AlreadyDone, Busy, Claimed, Superseded
+from chassis.claims import AlreadyDone, Busy, Claimed
 from chassis.decode import UnreadableError, Work, decode
 from chassis.delay import round_up
 from chassis.delivery import Delivery
@@ -32,7 +31,7 @@ from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.retry import GiveUp, after_failure
 from chassis.steps import DeliveryLostError, surely, while_held
-from chassis.telling import outcome_event, started_event, unreadable_event
+from chassis.telling import outcome_event, started_event, superseding_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
@@ -118,18 +117,11 @@ class Pipeline:
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
-                await self._tell_again(delivery, work, ticket)
+                # If the broker has lost what was told of that, nobody else will ever tell it.
+                attempt = work.attempt(self._service, delivery.correlation_id)
+                await self._reporter.confirm(superseding_event(attempt, ticket, datetime.now(UTC)))
                 return
         await self._settle(delivery, work, outcome)
-
-    async def _tell_again(self, delivery: Delivery, work: Work, known: Superseded) -> None:
-        """Reports what superseded `work`: if the broker has lost what was told of it, nobody else will."""
-        existing = replace(work, envelope=replace(work.envelope, attempt=known.attempt))
-        if known.outcome is None:
-            event = started_event(self._attempt_of(delivery, existing), datetime.now(UTC))
-        else:
-            event = outcome_event(self._service, existing.envelope, known.outcome)
-        await self._reporter.confirm(event)
 
     async def _attempt_and_record(
         self, owner: str, delivery: Delivery, work: Work
@@ -149,7 +141,7 @@ class Pipeline:
 
     async def _attempt(self, delivery: Delivery, work: Work) -> Completed | RetryLater | Died:
         """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
-        attempt = self._attempt_of(delivery, work)
+        attempt = work.attempt(self._service, delivery.correlation_id)
         started = monotonic()
         now = datetime.now(UTC)
         if attempt.deadline is not None and now > attempt.deadline:
@@ -184,19 +176,6 @@ class Pipeline:
             seconds=monotonic() - started,
             max_attempts=attempt.max_attempts,
             result=result,
-        )
-
-    def _attempt_of(self, delivery: Delivery, work: Work) -> Attempt:
-        envelope = work.envelope
-        return Attempt(
-            task_id=envelope.task_id,
-            service=self._service,
-            kind=envelope.kind,
-            correlation_id=delivery.correlation_id or envelope.task_id,
-            attempt=envelope.attempt,
-            max_attempts=envelope.max_attempts or work.handler.policy.max_attempts,
-            redrive_no=envelope.redrive_no,
-            deadline=envelope.deadline,
         )
 
     def _failed(self, work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
