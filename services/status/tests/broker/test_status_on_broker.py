@@ -153,7 +153,7 @@ async def test_a_failure_makes_one_alert_and_the_alerts_own_failure_none(
         for _ in range(3):
             await report(wire, death, death)
         alert = await wire.take("email.work")
-        alert_id = alert.headers["x-task-id"]
+        alert_id = str(alert.headers["x-task-id"])
         await report(wire, told(LifecycleType.DEAD, alert_id))
         await eventually(lambda: ledger.is_in(alert_id, State.FAILED))
 
