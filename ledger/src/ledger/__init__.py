@@ -4,7 +4,7 @@ from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, acce
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
-from ledger.outbox import Sweep, forget_published, next_due, put_back, take_due
+from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
 from ledger.queries import (
     BadCursorError,
     Page,
@@ -15,6 +15,7 @@ from ledger.queries import (
     get_timeline,
     list_tasks,
 )
+from ledger.reconciling import Look, Overdue, Patience, is_any_overdue, reconcile
 from ledger.resets import Redeemed, Redemption, Refusal, redeem
 from ledger.states import Subtask
 from ledger.tasks import NewTask, PendingMessage, new_task_id
@@ -26,9 +27,12 @@ __all__ = [
     "Failure",
     "IdempotentCall",
     "KeyReusedError",
+    "Look",
     "Merged",
     "NewTask",
+    "Overdue",
     "Page",
+    "Patience",
     "PendingMessage",
     "Redeemed",
     "Redemption",
@@ -44,14 +48,17 @@ __all__ = [
     "accept",
     "apply_events",
     "forget_published",
+    "forget_swept",
     "get_task",
     "get_timeline",
     "insert_tasks",
+    "is_any_overdue",
     "list_tasks",
     "look_up",
     "new_task_id",
     "next_due",
     "put_back",
+    "reconcile",
     "redeem",
     "require_current",
     "take_due",

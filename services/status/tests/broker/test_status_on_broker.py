@@ -155,7 +155,7 @@ async def test_a_failure_makes_one_alert_and_the_alerts_own_failure_none(
             await report(wire, death, death)
         # The task itself is published there too.
         while (alert := await wire.take("email.work")).routing_key != EmailRequested.KIND:
-            pass
+            continue
         alert_id = task_id_of(alert)
         await report(wire, told(LifecycleType.DEAD, alert_id))
         await eventually(lambda: ledger.is_in(alert_id, State.FAILED))
