@@ -3,7 +3,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from devstack.postgres import Postgres, find_programs
+from devstack.postgres import Postgres
+from devstack.postgres_programs import find_programs
 
 
 def program(folder: Path, name: str) -> None:

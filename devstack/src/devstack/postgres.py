@@ -3,12 +3,11 @@
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,28 +17,18 @@ import psycopg
 
 from devstack.lifeline import die_with_parent
 from devstack.ports import LOOPBACK, free_ports
+from devstack.postgres_programs import find_programs, install_programs
 
 #: The superuser inside the private server; it is none of the system's users.
 USER = "waybill"
-#: Where Debian and its kin, Homebrew, and the RPM keep the server's programs, which are not in PATH.
-PLACES = (
-    "/usr/lib/postgresql/*/bin",
-    "/opt/homebrew/opt/postgresql*/bin",
-    "/usr/local/opt/postgresql*/bin",
-    "/usr/pgsql-*/bin",
-)
 #: Users that initdb may run as in root's stead, which it refuses.
 UNPRIVILEGED = ("postgres", "nobody")
-#: Debian's tool reads this before it makes a cluster of the system's own, which nobody asked for here.
-CLUSTER_CONFIG = Path("/etc/postgresql-common/createcluster.conf")
 #: A server is up in about a second; this much on a machine that is busy with other things.
 START_SECONDS = 60.0
 #: It stops at once when told so by SIGINT; after this it is killed.
 STOP_SECONDS = 10.0
 #: Between two looks whether it is up.
 PAUSE_SECONDS = 0.05
-#: A download of some 20 MB and its set-up, on a slow line.
-INSTALL_SECONDS = 600
 #: What Docker is asked for where there is no PostgreSQL.
 IMAGE = "postgres:17"
 #: Nothing of a test run must outlive a power cut.
@@ -91,7 +80,7 @@ def private_postgres(*, may_install: bool = True) -> Iterator[Postgres]:
     reasons = ["no PostgreSQL server is installed"]
     programs = find_programs(os.environ.get("PATH", os.defpath))
     if programs is None and may_install:
-        reasons.append(_install())
+        reasons.append(install_programs())
         programs = find_programs(os.environ.get("PATH", os.defpath))
     with ExitStack() as stack:
         if programs is not None:
@@ -105,24 +94,6 @@ def private_postgres(*, may_install: bool = True) -> Iterator[Postgres]:
             reasons.append(f"Docker does not answer: {no_docker}")
             raise PostgresError("no PostgreSQL: " + "; ".join(reasons))
         yield stack.enter_context(_container())
-
-
-def find_programs(path: str, places: Sequence[str] = PLACES) -> Path | None:
-    """Find the folder of `initdb` and `postgres`: what pg_config names, the known places, PATH."""
-    folders: list[Path] = []
-    pg_config = shutil.which("pg_config", path=path)
-    if pg_config:
-        named = subprocess.run(  # noqa: S603 - a program of PATH, no input
-            [pg_config, "--bindir"], capture_output=True, text=True, check=False
-        )
-        folders.append(Path(named.stdout.strip()))
-    for place in places:
-        folders.extend(sorted(Path("/").glob(place.lstrip("/")), reverse=True))  # the newest version first
-    folders.extend(Path(folder) for folder in path.split(os.pathsep) if folder)
-    for folder in folders:
-        if all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres")):
-            return folder
-    return None
 
 
 @contextmanager
@@ -212,40 +183,6 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
-
-
-def _install() -> str:
-    """Try the package manager; say why it did not help, if it did not."""
-    apt_get = shutil.which("apt-get")
-    if apt_get is None or os.geteuid() != 0:
-        return "no package manager may be used (apt-get, as root)"
-    if not CLUSTER_CONFIG.exists():
-        CLUSTER_CONFIG.parent.mkdir(parents=True, exist_ok=True)
-        CLUSTER_CONFIG.write_text("create_main_cluster = false\n")
-    apt = ["env", "DEBIAN_FRONTEND=noninteractive", apt_get, "-q", "-y"]
-    # Our answer above is a configuration file of the package: keep it.
-    keep = ["-o", "Dpkg::Options::=--force-confold"]
-    install = [*apt, *keep, "--no-install-recommends", "install", "postgresql"]
-    if _run(install).returncode == 0:
-        return "apt-get installed a PostgreSQL that is in no known place"
-    # The lists of packages may be old or missing, as in fresh containers.
-    _run([*apt, "update"])
-    ended = _run(install)
-    if ended.returncode == 0:
-        return "apt-get installed a PostgreSQL that is in no known place"
-    return "apt-get could not install postgresql: " + " / ".join(ended.stdout.splitlines()[-3:])
-
-
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - fixed commands, no untrusted input
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=INSTALL_SECONDS,
-        check=False,
-    )
 
 
 @contextmanager
