@@ -23,11 +23,12 @@ from chassis.delivery import Delivery
 from chassis.handling import Handler
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
-from chassis.outcome import Completed, Died, RetryLater, as_json
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, as_json
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.retry import GiveUp, after_failure
+from chassis.running import CalledOffError, RunningHandlers
 from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, started_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
@@ -53,6 +54,7 @@ class Pipeline:
         self._publisher = publisher
         self._reporter = reporter
         self._running: set[asyncio.Task[None]] = set()
+        self._handlers_running = RunningHandlers()
 
     async def consume(self, delivery: Delivery) -> None:
         """Takes one delivery through all steps; it is acknowledged when this returns normally."""
@@ -60,6 +62,10 @@ class Pipeline:
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         await asyncio.shield(running)
+
+    def stop_task(self, task_id: str) -> int:
+        """Asks the handlers of a task that was called off to stop; returns how many run here."""
+        return self._handlers_running.stop(task_id)
 
     async def drain(self, timeout_seconds: float) -> int:
         """Waits for the deliveries under way.
@@ -94,10 +100,12 @@ class Pipeline:
     async def _work_through(self, delivery: Delivery, work: Work) -> None:
         ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
-            case Claimed(owner):
-                outcome = await self._attempt(delivery, work)
-                if not await self._record(owner, work, outcome):
+            case Claimed() as claim:
+                came_of_it = await self._attempt(delivery, work, claim)
+                recorded = await self._record(claim.owner, work, came_of_it)
+                if recorded is None:
                     return
+                outcome = recorded
             case AlreadyDone(outcome):
                 log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
             case Busy(until):
@@ -111,16 +119,16 @@ class Pipeline:
                 return
         await self._settle(delivery, work, outcome)
 
-    async def _record(self, owner: str, work: Work, outcome: Completed | RetryLater | Died) -> bool:
+    async def _record(self, owner: str, work: Work, outcome: Outcome) -> Outcome | None:
         """Record: the outcome becomes the subtask's, if the claim still holds."""
         # However long it takes, and even if the message is lost meanwhile: nobody else knows what happened,
         # and the next copy must not run the attempt again.
-        if await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome)):
-            return True
-        log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
-        return False
+        recorded = await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome))
+        if recorded is None:
+            log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
+        return recorded
 
-    async def _attempt(self, delivery: Delivery, work: Work) -> Completed | RetryLater | Died:
+    async def _attempt(self, delivery: Delivery, work: Work, claim: Claimed) -> Outcome:
         """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
         envelope, policy = work.envelope, work.handler.policy
         attempt = Attempt(
@@ -142,15 +150,37 @@ class Pipeline:
             return Died(
                 at=now, seconds=0, max_attempts=attempt.max_attempts, error=late, reason=DeadReason.DEADLINE
             )
+        if claim.called_off:
+            return self._called_off(attempt, now, seconds=0, may_have_happened=claim.begun_before)
         self._reporter.tell(started_event(attempt, now))
         try:
-            result = as_json(await work.handler.function(work.event, attempt))
+            handler = work.handler.function(work.event, attempt)
+            result = as_json(await self._handlers_running.run(attempt.task_id, handler))
+        except CalledOffError:
+            return self._called_off(
+                attempt, datetime.now(UTC), seconds=monotonic() - started, may_have_happened=False
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
             return self._failed(work, attempt, error, monotonic() - started)
         seconds = monotonic() - started
         log.info("attempt completed", seconds=round(seconds, 4))
         return Completed(
             at=datetime.now(UTC), seconds=seconds, max_attempts=attempt.max_attempts, result=result
+        )
+
+    def _called_off(
+        self, attempt: Attempt, at: datetime, *, seconds: float, may_have_happened: bool
+    ) -> Cancelled:
+        log.info("called off", may_have_happened=may_have_happened)
+        doubt = ErrorInfo(
+            type="MayHaveHappened",
+            message="An earlier run of this attempt was cut off: whether it had its effect is not known.",
+        )
+        return Cancelled(
+            at=at,
+            seconds=seconds,
+            max_attempts=attempt.max_attempts,
+            error=doubt if may_have_happened else None,
         )
 
     def _failed(self, work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
@@ -185,7 +215,7 @@ class Pipeline:
             next_attempt_at=now + timedelta(seconds=wait),
         )
 
-    async def _settle(self, delivery: Delivery, work: Work, outcome: Completed | RetryLater | Died) -> None:
+    async def _settle(self, delivery: Delivery, work: Work, outcome: Outcome) -> None:
         """Report: what came of it to the status service, then the message to where it goes next.
 
         In this order, because the next attempt makes this one's message meaningless: told first, no crash

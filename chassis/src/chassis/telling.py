@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chassis.attempt import Attempt
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater
 from contracts.envelope import Envelope
 from contracts.lifecycle import (
     DeadReason,
@@ -28,7 +28,7 @@ def started_event(attempt: Attempt, at: datetime) -> LifecycleEvent:
     return lifecycle_event(LifecycleType.STARTED, at, data)
 
 
-def outcome_event(service: str, envelope: Envelope, outcome: Completed | RetryLater | Died) -> LifecycleEvent:
+def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> LifecycleEvent:
     """What came of an attempt."""
     data = LifecycleData(
         task_id=envelope.task_id,
@@ -65,4 +65,5 @@ _TYPES = {
     Completed: LifecycleType.COMPLETED,
     RetryLater: LifecycleType.RETRYING,
     Died: LifecycleType.DEAD,
+    Cancelled: LifecycleType.CANCELLED,
 }
