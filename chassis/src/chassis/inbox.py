@@ -83,11 +83,15 @@ class Inbox:
 
     def open(self) -> None:
         """Creates the table if it is missing, and begins to renew leases."""
+        self.make_table()
+        self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
+
+    def make_table(self) -> None:
+        """Creates the table if it is missing; other replicas may be at it too."""
         with self._records.engine.begin() as connection:
             one_at_a_time(connection)
             METADATA.create_all(connection)
             CANCELLED_METADATA.create_all(connection)
-        self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
 
     async def close(self) -> None:
         """Stops renewing; what is still claimed is free once its lease has run out."""
@@ -114,8 +118,12 @@ class Inbox:
             meanwhile; None if the claim has been taken over by another.
         """
         recorded = await self._records.write(self._record_all, _Record(owner, envelope, outcome))
-        self._held.pop(owner, None)
+        self.let_go(owner)
         return recorded
+
+    def let_go(self, owner: str) -> None:
+        """Renews a claim no more: without an outcome, another copy takes it over when its lease runs out."""
+        self._held.pop(owner, None)
 
     async def cancel(self, task_id: str) -> None:
         """Keeps it for good that a task was called off: no attempt of it begins from now on."""

@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Final
 
 import structlog
 
@@ -34,6 +35,9 @@ from chassis.telling import outcome_event, started_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
+
+#: Seconds that a cancelled handler has to clean up.
+CANCEL_SECONDS: Final = 1.0
 
 
 class Pipeline:
@@ -68,14 +72,18 @@ class Pipeline:
         return self._handlers_running.stop(task_id)
 
     async def drain(self, timeout_seconds: float) -> int:
-        """Waits for the deliveries under way.
+        """Waits for the deliveries under way, and cancels those that do not end in time.
 
         Returns:
-            How many did not end in time; their messages will be delivered again.
+            How many were cancelled; their messages will be delivered again.
         """
         if not self._running:
             return 0
         _, late = await asyncio.wait(self._running, timeout=timeout_seconds)
+        for running in late:
+            running.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CANCEL_SECONDS)
         return len(late)
 
     async def _run(self, delivery: Delivery) -> None:
@@ -101,8 +109,7 @@ class Pipeline:
         ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
             case Claimed() as claim:
-                came_of_it = await self._attempt(delivery, work, claim)
-                recorded = await self._record(claim.owner, work, came_of_it)
+                recorded = await self._attempt_and_record(claim, delivery, work)
                 if recorded is None:
                     return
                 outcome = recorded
@@ -119,11 +126,15 @@ class Pipeline:
                 return
         await self._settle(delivery, work, outcome)
 
-    async def _record(self, owner: str, work: Work, outcome: Outcome) -> Outcome | None:
-        """Record: the outcome becomes the subtask's, if the claim still holds."""
-        # However long it takes, and even if the message is lost meanwhile: nobody else knows what happened,
-        # and the next copy must not run the attempt again.
-        recorded = await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome))
+    async def _attempt_and_record(self, claim: Claimed, delivery: Delivery, work: Work) -> Outcome | None:
+        """What is recorded of a claimed attempt; None if another copy has taken the claim over meanwhile."""
+        try:
+            outcome = await self._attempt(delivery, work, claim)
+            # However long it takes, and even if the message is lost meanwhile: nobody else knows what
+            # happened, and the next copy must not run the attempt again.
+            recorded = await surely("record", lambda: self._inbox.record(claim.owner, work.envelope, outcome))
+        finally:
+            self._inbox.let_go(claim.owner)
         if recorded is None:
             log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
         return recorded
@@ -154,18 +165,26 @@ class Pipeline:
             return self._called_off(attempt, now, seconds=0, may_have_happened=claim.begun_before)
         self._reporter.tell(started_event(attempt, now))
         try:
-            handler = work.handler.function(work.event, attempt)
-            result = as_json(await self._handlers_running.run(attempt.task_id, handler))
+            completed = await self._completed(work, attempt)
         except CalledOffError:
             return self._called_off(
                 attempt, datetime.now(UTC), seconds=monotonic() - started, may_have_happened=False
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
             return self._failed(work, attempt, error, monotonic() - started)
-        seconds = monotonic() - started
-        log.info("attempt completed", seconds=round(seconds, 4))
+        log.info("attempt completed", seconds=round(completed.seconds, 4))
+        return completed
+
+    async def _completed(self, work: Work, attempt: Attempt) -> Completed:
+        started = monotonic()
+        # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
+        handler = work.handler.function(work.event, attempt)
+        result = as_json(await self._handlers_running.run(attempt.task_id, handler))
         return Completed(
-            at=datetime.now(UTC), seconds=seconds, max_attempts=attempt.max_attempts, result=result
+            at=datetime.now(UTC),
+            seconds=monotonic() - started,
+            max_attempts=attempt.max_attempts,
+            result=result,
         )
 
     def _called_off(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from chassis.connection import make_broker, until_connected, until_declared
 from chassis.consumer import Consumer, start_consuming
@@ -23,7 +24,9 @@ from database import Records
 log = get_logger(__name__)
 
 #: Control messages in work at once: each is one row.
-CONTROL_PREFETCH = 50
+CONTROL_PREFETCH: Final = 50
+#: Seconds that the broker's client waits for its callbacks when the pipeline has been drained already.
+SETTLE_SECONDS: Final = 1.0
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
 
@@ -57,7 +60,7 @@ class Service:
         if tuple(sorted(table)) != kinds_of(name):
             raise ValueError(f"{name} handles {sorted(table)}, but the catalog gives it {kinds_of(name)}")
         self._publishing = make_broker(settings, name, "publish")
-        self._consuming = make_broker(settings, name, "consume", grace_seconds=settings.grace_seconds)
+        self._consuming = make_broker(settings, name, "consume", grace_seconds=SETTLE_SECONDS)
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
         self._records = Records(settings.inbox_url)

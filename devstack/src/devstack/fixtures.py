@@ -4,59 +4,26 @@ Each process of a test run (each worker of pytest-xdist) has a broker and a Post
 the first test that wants it.
 """
 
-import asyncio
-import inspect
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any
+from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
 
 from chassis import topology
 from devstack.broker import Broker, private_broker
+from devstack.broker.waiting import AMQP_PORT
 from devstack.postgres import Postgres, PostgresError, private_postgres
+from devstack.proxy import Proxy, proxied
+from devstack.wire import Wire
 from ledger import upgrade
 
-Seen = TypeVar("Seen")
-
-#: Between two looks at a condition.
-POLL_SECONDS = 0.02
-#: For how long a condition is waited for: far above what it takes, for machines that are busy.
-EVENTUALLY_SECONDS = 30.0
 #: Which brokers and databases were used, told at the end of the run.
 _USED = pytest.StashKey[list[str]]()
-
-
-@overload
-async def eventually(condition: Callable[[], Awaitable[Seen]], seconds: float = ...) -> Seen: ...
-@overload
-async def eventually(condition: Callable[[], Seen], seconds: float = ...) -> Seen: ...
-async def eventually(condition: Callable[[], Any], seconds: float = EVENTUALLY_SECONDS) -> Any:
-    """Looks again and again until `condition`, a function or coroutine function, answers something true.
-
-    Args:
-        condition: what is waited for.
-        seconds: for how long.
-
-    Returns:
-        What it answered.
-
-    Raises:
-        AssertionError: the time ran out; the message has the last answer.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        answer = condition()
-        seen = await answer if inspect.isawaitable(answer) else answer
-        if seen:
-            return seen
-        if loop.time() > deadline:
-            raise AssertionError(f"not true within {seconds:g} s, the last answer was {seen!r}")
-        await asyncio.sleep(POLL_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +58,22 @@ async def topology_url(vhost_url: str) -> str:
     async with await aio_pika.connect(vhost_url) as connection, connection.channel() as channel:
         await topology.declare(channel)
     return vhost_url
+
+
+@pytest.fixture
+async def wire(topology_url: str) -> AsyncIterator[Wire]:
+    """The test's own connection to the virtual host of `topology_url`."""
+    async with await aio_pika.connect(topology_url) as connection:
+        # Every test puts and takes what it is about; messages that no queue wants fail it.
+        yield Wire(await connection.channel(on_return_raises=True))
+
+
+@pytest.fixture
+async def proxy(topology_url: str) -> AsyncIterator[Proxy]:
+    """A way to the virtual host of `topology_url` that the test can cut and stall."""
+    address = urlsplit(topology_url)
+    async with proxied(address.hostname or "", address.port or AMQP_PORT) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,225 @@
+"""A whole service when connections, consumers and processes end under it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis import consumer, topology
+from chassis.attempt import Attempt
+from chassis.handling import handler
+from chassis.service import Service, retry_policy
+from chassis.settings import ServiceSettings
+from contracts.events import ImageUploaded
+from devstack.broker import Broker
+from devstack.eventually import eventually
+from devstack.proxy import Proxy
+from devstack.samples import image_event
+from devstack.wire import Wire
+
+CHILD = Path(__file__).with_name("effectful_service.py")
+
+
+class SlowWork:
+    """The handler: notes each run, and goes on when the test says so."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[str, int]] = []
+        self.finish = asyncio.Event()
+
+    async def __call__(self, _event: ImageUploaded, attempt: Attempt) -> dict[str, Any]:
+        self.runs.append((attempt.task_id, attempt.attempt))
+        await self.finish.wait()
+        return {}
+
+
+def settings_for(url: str, folder: Path, **values: Any) -> ServiceSettings:
+    standard: dict[str, Any] = {"inbox_url": f"sqlite:///{folder}/inbox.db", "lease_seconds": 2}
+    return ServiceSettings(amqp_url=url, **standard | values)
+
+
+@asynccontextmanager
+async def running(settings: ServiceSettings, work: SlowWork) -> AsyncIterator[Service]:
+    service = Service("images", settings, (handler(ImageUploaded, work.__call__, retry_policy(settings)),))
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+async def all_but_events_are_gone(broker: Broker, vhost: str) -> None:
+    def settled() -> bool:
+        queues = [q for q in broker.management.queues(vhost) if q.name != "status.work"]
+        return all(q.ready == q.unacked == 0 for q in queues)
+
+    await eventually(settled, seconds=60)
+
+
+async def has_no_consumer(wire: Wire) -> bool:
+    declared = await wire.channel.declare_queue("images.work", passive=True)
+    return declared.declaration_result.consumer_count == 0
+
+
+async def delayed(wire: Wire) -> bool:
+    """Whether a copy was sent to look again later."""
+    return sum([await wire.ready(f"delay.{level:02}") for level in range(3)]) > 0
+
+
+async def test_a_connection_that_breaks_while_a_handler_runs_does_not_run_it_twice(
+    topology_url: str, proxy: Proxy, wire: Wire, tmp_path: Path, broker: Broker, vhost: str
+) -> None:
+    work = SlowWork()
+    async with running(settings_for(proxy.url(topology_url), tmp_path), work):
+        envelope = await wire.request(image_event())
+        await eventually(lambda: work.runs)
+        proxy.cut()
+        # The broker hands the message over again; the copy finds the claim held.
+        await eventually(lambda: delayed(wire))
+        work.finish.set()
+        await wire.told(until="task.completed")
+        await all_but_events_are_gone(broker, vhost)
+
+    assert work.runs == [(envelope.task_id, 1)]
+
+
+async def test_the_broker_closes_every_connection_while_a_handler_runs(
+    topology_url: str, proxy: Proxy, wire: Wire, tmp_path: Path, broker: Broker, vhost: str
+) -> None:
+    work = SlowWork()
+    async with running(settings_for(proxy.url(topology_url), tmp_path), work):
+        envelope = await wire.request(image_event())
+        await eventually(lambda: work.runs)
+        before = proxy.connections
+
+        async def both_are_back() -> bool:
+            await asyncio.to_thread(broker.management.close_connections)
+            return proxy.connections >= before + 2
+
+        await eventually(both_are_back)
+        work.finish.set()
+        await all_but_events_are_gone(broker, vhost)
+
+    assert work.runs == [(envelope.task_id, 1)]
+
+
+async def test_a_service_that_is_stopped_ends_its_work_first(
+    topology_url: str, wire: Wire, tmp_path: Path, broker: Broker, vhost: str
+) -> None:
+    work = SlowWork()
+    async with running(settings_for(topology_url, tmp_path), work) as service:
+        await wire.request(image_event())
+        await eventually(lambda: work.runs)
+        stopping = asyncio.create_task(service.stop())
+        await eventually(lambda: has_no_consumer(wire))
+        later = await wire.request(image_event())
+        work.finish.set()
+        await stopping
+        await wire.told(until="task.completed")
+
+    assert len(work.runs) == 1
+    waiting = await wire.take("images.work")
+    assert (waiting.headers["x-task-id"], waiting.redelivered) == (later.task_id, False)
+    await all_but_events_are_gone(broker, vhost)
+
+
+async def test_a_stop_waits_no_longer_than_its_grace(topology_url: str, wire: Wire, tmp_path: Path) -> None:
+    work = SlowWork()
+    settings = settings_for(topology_url, tmp_path, grace_seconds=0.2)
+    async with running(settings, work) as service:
+        envelope = await wire.request(image_event())
+        await eventually(lambda: work.runs)
+        await service.stop()
+    again = await wire.take("images.work")
+
+    assert (again.headers["x-task-id"], again.redelivered) == (envelope.task_id, True)
+
+
+async def test_a_consumer_whose_queue_was_deleted_is_back_with_the_queue(
+    topology_url: str, wire: Wire, tmp_path: Path
+) -> None:
+    work = SlowWork()
+    work.finish.set()
+    async with running(settings_for(topology_url, tmp_path), work):
+        await wire.channel.queue_delete("images.work")
+        await topology.declare(wire.channel)
+        await wire.request(image_event())
+        await wire.told(until="task.completed")
+
+
+async def test_a_consumer_that_stays_away_ends_the_process(
+    topology_url: str, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(consumer, "MISSING_SECONDS", 0.2)
+    async with running(settings_for(topology_url, tmp_path), SlowWork()) as service:
+        watching = asyncio.create_task(service.broken())
+        await wire.channel.queue_delete("images.work")
+        await eventually(watching.done)
+        await watching
+
+
+async def test_a_consumer_that_is_well_does_not(
+    topology_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(consumer, "MISSING_SECONDS", 0.3)
+    async with running(settings_for(topology_url, tmp_path), SlowWork()) as service:
+        watching = asyncio.create_task(service.broken())
+        done, _ = await asyncio.wait({watching}, timeout=1)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    assert not done
+
+
+@pytest.fixture
+def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Starts the service in a process of its own; what still runs at the end is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+    environment = os.environ | {
+        "WAYBILL_AMQP_URL": topology_url,
+        "WAYBILL_INBOX_URL": f"sqlite:///{tmp_path}/inbox.db",
+        "WAYBILL_LEASE_SECONDS": "2",
+    }
+
+    def start(way: str) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, CHILD, tmp_path / "effects", way], env=environment, stdout=subprocess.DEVNULL
+        )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.kill()
+        child.wait()
+
+
+async def test_a_process_that_is_killed_in_a_handler_leaves_it_to_the_next(
+    start: Callable[[str], subprocess.Popen[bytes]], wire: Wire, tmp_path: Path, broker: Broker, vhost: str
+) -> None:
+    effects = tmp_path / "effects"
+    first = start("hang")
+    envelope = await wire.request(image_event())
+    await eventually(lambda: effects.exists() and effects.read_text().endswith("\n"))
+    first.kill()
+    first.wait()
+    second = start("finish")
+    events = await wire.told(until="task.completed")
+    await all_but_events_are_gone(broker, vhost)
+    second.send_signal(signal.SIGTERM)
+
+    assert effects.read_text().splitlines() == [
+        f"{envelope.task_id} 1 {child.pid}" for child in (first, second)
+    ]
+    assert [event.type.value for event in events].count("task.completed") == 1
+    assert events[-1].data.result == {"by": second.pid}
+    assert await asyncio.to_thread(second.wait, 30) == 0

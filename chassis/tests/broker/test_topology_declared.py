@@ -1,0 +1,106 @@
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import aio_pika
+import httpx
+import pytest
+from aio_pika.exceptions import ChannelPreconditionFailed
+
+from chassis import topology
+from chassis.connection import until_declared
+from chassis.settings import ProcessSettings
+from devstack.broker import Broker
+from devstack.eventually import eventually
+from devstack.samples import email_event
+from devstack.wire import Wire
+
+SERVICES = ("email", "images", "status", "sync")
+QUORUM = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
+AT_LEAST_ONCE = {"x-dead-letter-strategy": "at-least-once"}
+WAITING = QUORUM | {"x-delivery-limit": 1_000_000}
+
+
+def listed(broker: Broker, what: str, vhost: str) -> list[dict[str, Any]]:
+    """What the broker itself says that it has."""
+    url = f"{broker.management_url}/api/{what}/{quote(vhost)}"
+    answer: list[dict[str, Any]] = httpx.get(url, auth=("guest", "guest")).raise_for_status().json()
+    return answer
+
+
+async def declare(url: str) -> None:
+    async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        await topology.declare(channel)
+
+
+async def test_declaring_again_is_no_error(topology_url: str) -> None:
+    await declare(topology_url)
+
+
+async def test_every_queue_is_there_durable_and_with_the_designs_arguments(
+    broker: Broker, vhost: str, topology_url: str
+) -> None:
+    assert topology_url.endswith(vhost)
+    expected: dict[str, dict[str, Any]] = {"unrouted": WAITING}
+    for service in SERVICES:
+        consumed = QUORUM | AT_LEAST_ONCE | {"x-delivery-limit": 10, "x-dead-letter-exchange": "dlx"}
+        consumed["x-dead-letter-routing-key"] = f"{service}.dlq"
+        expected |= {f"{service}.work": consumed, f"{service}.control": consumed, f"{service}.dlq": WAITING}
+    for level in range(17):
+        following = f"delay.{level - 1:02}" if level else "delay.out"
+        expected[f"delay.{level:02}"] = (
+            WAITING | AT_LEAST_ONCE | {"x-message-ttl": 2**level * 1000, "x-dead-letter-exchange": following}
+        )
+    queues = {queue["name"]: queue for queue in listed(broker, "queues", vhost)}
+
+    assert {name: queue["arguments"] for name, queue in queues.items()} == expected
+    assert all(queue["durable"] and not queue["auto_delete"] for queue in queues.values())
+
+
+async def test_every_exchange_is_durable_and_tasks_has_no_alternate(
+    broker: Broker, vhost: str, topology_url: str
+) -> None:
+    assert topology_url.endswith(vhost)
+    exchanges = {
+        exchange["name"]: exchange
+        for exchange in listed(broker, "exchanges", vhost)
+        if exchange["name"] and not exchange["name"].startswith("amq.")
+    }
+    alternates = {
+        name: exchange["arguments"]["alternate-exchange"]
+        for name, exchange in exchanges.items()
+        if exchange["arguments"]
+    }
+
+    assert all(exchange["durable"] for exchange in exchanges.values())
+    assert alternates == {"events": "unrouted", "dlx": "unrouted"}
+    assert {"tasks", "control", "delay.out", "delay.00", "delay.16"} <= exchanges.keys()
+
+
+async def test_other_arguments_on_what_is_there_are_told(vhost_url: str) -> None:
+    async with await aio_pika.connect(vhost_url) as connection:
+        await (await connection.channel()).declare_queue("email.work", durable=True)
+    with pytest.raises(ChannelPreconditionFailed):
+        await declare(vhost_url)
+
+
+async def test_a_user_reaches_both_services_and_a_mail_only_one(wire: Wire) -> None:
+    await wire.request(email_event())
+
+    assert (await wire.take("email.work")).routing_key == "email.requested"
+    assert [await wire.ready(f"{service}.work") for service in SERVICES] == [0] * 4
+
+
+async def test_a_lifecycle_event_and_a_dead_letter_that_nobody_wants_are_kept(wire: Wire) -> None:
+    await wire.put("events", "strange.event", b"1", {})
+    await wire.put("dlx", "gone.dlq", b"2", {})
+
+    assert [(await wire.take("unrouted")).body for _ in range(2)] == [b"1", b"2"]
+
+
+async def test_a_process_waits_until_the_owner_has_declared(vhost_url: str) -> None:
+    settings = ProcessSettings(amqp_url=vhost_url)
+    waiting = asyncio.create_task(until_declared(settings, ["email.work", "email.dlq"]))
+    await declare(vhost_url)
+    await eventually(waiting.done)
+    await waiting

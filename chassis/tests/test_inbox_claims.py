@@ -1,0 +1,176 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from chassis.claims import AlreadyDone, Busy, Claimed, Superseded
+from chassis.inbox import Inbox
+from chassis.outcome import Completed, Died, RetryLater
+from contracts.envelope import Envelope
+from contracts.lifecycle import DeadReason, ErrorInfo
+from database import Records
+from devstack.eventually import eventually
+from devstack.samples import email_event, envelope_of
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ERROR = ErrorInfo(type="E", message="m")
+COMPLETED = Completed(at=NOW, seconds=1, max_attempts=4, result={"at": "é", "n": [1, None]})
+RETRY = RetryLater(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=NOW)
+DIED = Died(at=NOW, seconds=1, max_attempts=4, error=ERROR, reason=DeadReason.PERMANENT)
+#: Long enough that no test outlives it, and short enough that one which must, does soon.
+LONG, SHORT = 300.0, 0.3
+
+OpenInbox = Callable[..., Awaitable[Inbox]]
+
+
+@pytest.fixture
+async def inbox_of(database_url: str) -> AsyncIterator[OpenInbox]:
+    """Opens inboxes on one database, as replicas of a service would; the test may close their renewal."""
+    opened: list[tuple[Records, Inbox]] = []
+
+    async def open_inbox(lease: float = LONG, service: str = "email") -> Inbox:
+        records = Records(database_url)
+        inbox = Inbox(records, service, lease_seconds=lease)
+        opened.append((records, inbox))
+        inbox.open()
+        return inbox
+
+    yield open_inbox
+    for records, inbox in opened:
+        await inbox.close()
+        await records.close()
+
+
+def a_message(attempt: int = 1, redrive_no: int = 0, task_id: str = "t1") -> Envelope:
+    return envelope_of(email_event(), task_id, attempt=attempt, redrive_no=redrive_no)
+
+
+async def claimed(inbox: Inbox, envelope: Envelope) -> str:
+    ticket = await inbox.claim(envelope)
+    assert isinstance(ticket, Claimed)
+    return ticket.owner
+
+
+async def test_one_of_many_copies_at_once_wins(inbox_of: OpenInbox) -> None:
+    one, other = await inbox_of(), await inbox_of()
+    tickets = await asyncio.gather(*(inbox.claim(a_message()) for inbox in (one, other) for _ in range(5)))
+
+    assert sorted(type(ticket).__name__ for ticket in tickets) == ["Busy"] * 9 + ["Claimed"]
+
+
+async def test_many_tasks_and_their_copies_in_one_batch(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of()
+    envelopes = [a_message(task_id=f"t{n % 50}") for n in range(100)]
+    tickets = await asyncio.gather(*(inbox.claim(envelope) for envelope in envelopes))
+
+    assert [type(ticket) for ticket in tickets] == [Claimed] * 50 + [Busy] * 50
+
+
+@pytest.mark.parametrize("outcome", [COMPLETED, RETRY, DIED])
+async def test_what_was_done_is_told_again_word_for_word(
+    inbox_of: OpenInbox, outcome: Completed | RetryLater | Died
+) -> None:
+    one, other = await inbox_of(), await inbox_of()
+    owner = await claimed(one, a_message())
+
+    assert await one.record(owner, a_message(), outcome)
+    assert await other.claim(a_message()) == AlreadyDone(outcome)
+
+
+async def test_the_next_attempt_follows_a_retry_and_outdates_the_one_before(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of()
+    owner = await claimed(inbox, a_message())
+    await inbox.record(owner, a_message(), RETRY)
+    await claimed(inbox, a_message(attempt=2))
+
+    assert await inbox.claim(a_message()) == Superseded()
+    assert isinstance(await inbox.claim(a_message(attempt=2)), Busy)
+
+
+@pytest.mark.parametrize("outcome", [COMPLETED, DIED])
+async def test_nothing_follows_an_outcome_but_a_redrive(
+    inbox_of: OpenInbox, outcome: Completed | Died
+) -> None:
+    inbox = await inbox_of()
+    owner = await claimed(inbox, a_message())
+    await inbox.record(owner, a_message(), outcome)
+
+    assert await inbox.claim(a_message(attempt=2)) == Superseded()
+    await claimed(inbox, a_message(redrive_no=1))
+
+
+async def test_services_that_share_a_database_do_not_share_claims(inbox_of: OpenInbox) -> None:
+    email, sync = await inbox_of(), await inbox_of(service="sync")
+
+    await claimed(email, a_message())
+    await claimed(sync, a_message())
+
+
+async def test_a_lease_that_has_run_out_is_taken_over_and_its_owner_cannot_speak(inbox_of: OpenInbox) -> None:
+    dead, alive = await inbox_of(SHORT), await inbox_of()
+    late = await claimed(dead, a_message())
+    await dead.close()  # nobody renews it any more, as after a crash
+    taken_over: Claimed = await eventually(lambda: _claimed_or_none(alive, a_message()))
+
+    assert not await dead.record(late, a_message(), DIED)
+    assert await alive.record(taken_over.owner, a_message(), COMPLETED)
+    assert await alive.claim(a_message()) == AlreadyDone(COMPLETED)
+
+
+async def test_an_outcome_is_recorded_once(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of()
+    owner = await claimed(inbox, a_message())
+
+    assert await inbox.record(owner, a_message(), COMPLETED)
+    assert not await inbox.record(owner, a_message(), DIED)
+    assert await inbox.claim(a_message()) == AlreadyDone(COMPLETED)
+
+
+async def test_an_owner_who_is_late_but_alone_may_still_speak(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of(SHORT)
+    owner = await claimed(inbox, a_message())
+    busy = await (await inbox_of()).claim(a_message())
+    assert isinstance(busy, Busy)
+    await inbox.close()
+    await eventually(lambda: datetime.now(UTC) > busy.until)
+
+    assert await inbox.record(owner, a_message(), COMPLETED)
+
+
+async def test_a_claim_is_renewed_while_it_is_held(inbox_of: OpenInbox) -> None:
+    holder, other = await inbox_of(6.0), await inbox_of()
+    owner = await claimed(holder, a_message())
+    first = await other.claim(a_message())
+    assert isinstance(first, Busy)
+
+    async def is_renewed() -> bool:
+        ticket = await other.claim(a_message())
+        assert isinstance(ticket, Busy)
+        return ticket.until > first.until
+
+    await eventually(is_renewed)
+    assert await holder.record(owner, a_message(), COMPLETED)
+
+
+async def test_a_claim_that_was_let_go_is_renewed_no_more(inbox_of: OpenInbox) -> None:
+    holder, other = await inbox_of(SHORT), await inbox_of()
+    holder.let_go(await claimed(holder, a_message()))
+
+    await eventually(lambda: _claimed_or_none(other, a_message()))
+
+
+async def test_replicas_that_start_at_once_make_one_table(database_url: str) -> None:
+    replicas = [Records(database_url) for _ in range(2)]
+    inboxes = [Inbox(records, "email", lease_seconds=LONG) for records in replicas]
+    await asyncio.gather(*(asyncio.to_thread(inbox.make_table) for inbox in inboxes))
+    tickets = await asyncio.gather(*(inbox.claim(a_message()) for inbox in inboxes))
+    for records in replicas:
+        await records.close()
+
+    assert sorted(type(ticket).__name__ for ticket in tickets) == ["Busy", "Claimed"]
+
+
+async def _claimed_or_none(inbox: Inbox, envelope: Envelope) -> Claimed | None:
+    ticket = await inbox.claim(envelope)
+    return ticket if isinstance(ticket, Claimed) else None

@@ -1,0 +1,205 @@
+"""What the pipeline does when a part under it fails; a list stands in for the broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faststream.rabbit import RabbitBroker
+from sqlalchemy.exc import OperationalError
+
+from chassis.attempt import Attempt
+from chassis.claims import AlreadyDone
+from chassis.delivery import Delivery
+from chassis.handling import HandlerFunction, by_kind, handler
+from chassis.inbox import Inbox
+from chassis.outcome import Completed, Died, RetryLater
+from chassis.pipeline import Pipeline
+from chassis.publisher import OutgoingMessage, Publisher
+from chassis.reporter import Reporter
+from chassis.retry import RetryPolicy
+from contracts.envelope import Envelope
+from contracts.events import SyncRequested
+from contracts.lifecycle import LIFECYCLE_BATCH
+from database import Records
+from devstack.samples import envelope_of, sync_event
+
+POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
+ENVELOPE = envelope_of(sync_event())
+
+
+class ListPublisher(Publisher):
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        super().__init__(RabbitBroker(logger=None), timeout_seconds=1)
+        self.published: list[OutgoingMessage] = []
+
+    async def publish(self, message: OutgoingMessage) -> None:
+        self.published.append(message)
+
+    def told(self) -> list[str]:
+        return [
+            event.type.value
+            for message in self.published
+            if message.exchange == "events"
+            for event in LIFECYCLE_BATCH.validate_json(message.body)
+        ]
+
+    def sent(self) -> list[str]:
+        return [message.exchange for message in self.published if message.exchange != "events"]
+
+
+class Acknowledger:
+    def __init__(self) -> None:
+        self.acks = 0
+        self.is_lost = False
+
+    async def ack(self) -> None:
+        self.acks += 1
+
+
+class FailingInbox(Inbox):
+    """Refuses to record as often as it is told."""
+
+    refusals = 0
+
+    async def record(self, owner: str, envelope: Envelope, outcome: Completed | RetryLater | Died) -> bool:
+        if self.refusals:
+            self.refusals -= 1
+            raise OperationalError("UPDATE", {}, OSError("the database is away"))
+        return await super().record(owner, envelope, outcome)
+
+
+class Bench:
+    """A pipeline with a handler that the test gives."""
+
+    def __init__(self, records: Records) -> None:
+        self.inbox = FailingInbox(records, "sync", lease_seconds=300)
+        self.inbox.open()
+        self.publisher = ListPublisher()
+        self.acknowledger = Acknowledger()
+        self.runs = 0
+        self._function: HandlerFunction[SyncRequested] | None = None
+        self.pipeline = Pipeline(
+            "sync",
+            by_kind((handler(SyncRequested, self._handle, POLICY),)),
+            inbox=self.inbox,
+            publisher=self.publisher,
+            reporter=Reporter(self.publisher),
+        )
+
+    def handles(self, function: Callable[[], Any]) -> None:
+        async def call(_event: SyncRequested, _attempt: Attempt) -> dict[str, Any]:
+            answer: dict[str, Any] = await function()
+            return answer
+
+        self._function = call
+
+    async def consume(self) -> None:
+        body = sync_event().model_dump_json().encode()
+        await self.pipeline.consume(Delivery(body, ENVELOPE.to_headers(), None, None, self.acknowledger))
+
+    async def _handle(self, event: SyncRequested, attempt: Attempt) -> dict[str, Any]:
+        self.runs += 1
+        assert self._function is not None
+        return await self._function(event, attempt)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    records = Records(f"sqlite:///{tmp_path}/inbox.db")
+    bench = Bench(records)
+    yield bench
+    await bench.inbox.close()
+    await records.close()
+
+
+async def done() -> dict[str, Any]:
+    return {"written": True}
+
+
+async def test_an_outcome_is_recorded_even_when_delivery_and_database_are_lost(
+    bench: Bench,
+) -> None:
+    bench.handles(done)
+    bench.inbox.refusals = 1
+    bench.acknowledger.is_lost = True
+    await bench.consume()
+    bench.acknowledger.is_lost = False
+    await bench.consume()
+
+    assert bench.runs == 1
+    assert bench.publisher.told() == ["task.started", "task.completed", "task.completed"]
+
+
+@pytest.mark.parametrize("result", [{"at": object()}, ["no object"], None])
+async def test_a_result_that_is_no_json_is_the_handlers_failure(bench: Bench, result: object) -> None:
+    async def answer() -> object:
+        return result
+
+    bench.handles(answer)
+    await bench.consume()
+    ticket = await bench.inbox.claim(ENVELOPE)
+
+    assert isinstance(ticket, AlreadyDone)
+    assert isinstance(ticket.outcome, RetryLater)
+    assert bench.publisher.told() == ["task.started", "task.retrying"]
+    assert (bench.publisher.sent(), bench.acknowledger.acks) == (["delay.00"], 1)
+
+
+async def test_a_handler_that_is_cancelled_from_within_is_tried_again(bench: Bench) -> None:
+    async def broken() -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    bench.handles(broken)
+    await bench.consume()
+    ticket = await bench.inbox.claim(ENVELOPE)
+
+    assert isinstance(ticket, AlreadyDone)
+    assert isinstance(ticket.outcome, RetryLater)
+    assert "cancelled from within" in ticket.outcome.error.message
+
+
+async def test_a_handler_outlives_the_callback_that_delivered_its_message(bench: Bench) -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> dict[str, Any]:
+        begun.set()
+        await finish.wait()
+        return {}
+
+    bench.handles(slow)
+    callback = asyncio.create_task(bench.consume())
+    await begun.wait()
+    callback.cancel()  # what a lost connection does
+    await asyncio.gather(callback, return_exceptions=True)
+    finish.set()
+
+    assert await bench.pipeline.drain(30) == 0
+    assert bench.publisher.told() == ["task.started", "task.completed"]
+
+
+async def test_draining_ends_what_does_not_end_itself(bench: Bench) -> None:
+    begun, cleaned = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> dict[str, Any]:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.set()
+        return {}
+
+    bench.handles(endless)
+    callback = asyncio.create_task(bench.consume())
+    await begun.wait()
+
+    assert await bench.pipeline.drain(0.01) == 1
+    assert cleaned.is_set()
+    assert bench.acknowledger.acks == 0
+    await asyncio.gather(callback, return_exceptions=True)
+    assert await bench.pipeline.drain(0.01) == 0
