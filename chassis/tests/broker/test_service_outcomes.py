@@ -203,7 +203,7 @@ async def test_a_deadline_that_has_passed_ends_the_task_unattempted(work: Work, 
 
 
 async def test_many_at_once_each_once(work: Work, wire: Wire, broker: Broker, vhost: str) -> None:
-    work.answer = lambda attempt: _every_third_fails_first(attempt)
+    work.answer = _every_third_fails_first
     envelopes = [await wire.request(image_event()) for _ in range(60)]
     done: set[str] = set()
     while len(done) < len(envelopes):

@@ -1,4 +1,4 @@
-"""Tasks, events and messages as tests make them: valid, so that a test names only what it is about."""
+"""Tasks, events and messages as tests make them: valid throughout, so that a test says only what matters."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.envelope import Envelope
-from contracts.events import EmailRequested, PasswordResetRequested, SyncRequested, TaskEvent, UserCreated
+from contracts.events import (
+    EmailRequested,
+    ImageUploaded,
+    PasswordResetRequested,
+    SyncRequested,
+    TaskEvent,
+    UserCreated,
+)
 from contracts.lifecycle import (
     DeadReason,
     ErrorInfo,
@@ -38,6 +45,19 @@ def reset_event() -> PasswordResetRequested:
     """A kind with a secret in it."""
     link = "https://app.example.test/reset?token=secret"
     return PasswordResetRequested(email="ann@example.test", link=link, expires_at=NOON + timedelta(hours=1))
+
+
+def image_event() -> ImageUploaded:
+    """A picture in the object store; the service `images` consumes this kind and no other."""
+    return ImageUploaded(
+        source_key="uploads/aa/photo.jpg",
+        sha256="a" * 64,
+        content_type="image/jpeg",
+        width=640,
+        height=480,
+        size_bytes=1000,
+        variants=("thumb",),
+    )
 
 
 def sync_event(record_id: str = "7") -> SyncRequested:
