@@ -37,10 +37,10 @@ CLAIMED, DONE = RowState.CLAIMED, RowState.DONE
 @pytest.mark.parametrize(
     ("remembered", "attempt", "ticket"),
     [
-        # an older copy has no meaning, whatever became of the later one
-        (row(CLAIMED), 1, Superseded()),
-        (row(CLAIMED, JUST_NOW), 1, Superseded()),
-        (row(DONE, outcome=RETRY), 1, Superseded()),
+        # an older copy has no meaning, whatever became of the later one; what did is told again
+        (row(CLAIMED), 1, Superseded(2, None)),
+        (row(CLAIMED, JUST_NOW), 1, Superseded(2, None)),
+        (row(DONE, outcome=RETRY), 1, Superseded(2, RETRY)),
         # the same attempt: one runs it while the lease lasts
         (row(CLAIMED), 2, Busy(SOON)),
         (row(CLAIMED, JUST_NOW), 2, Claimed("me", begun_before=True)),
@@ -51,8 +51,8 @@ CLAIMED, DONE = RowState.CLAIMED, RowState.DONE
         (row(CLAIMED), 3, Busy(SOON)),
         (row(CLAIMED, JUST_NOW), 3, MINE),
         (row(DONE, outcome=RETRY), 3, MINE),
-        (row(DONE, outcome=COMPLETED), 3, Superseded()),
-        (row(DONE, outcome=DIED), 3, Superseded()),
+        (row(DONE, outcome=COMPLETED), 3, Superseded(2, COMPLETED)),
+        (row(DONE, outcome=DIED), 3, Superseded(2, DIED)),
     ],
 )
 def test_what_a_copy_may_do(remembered: InboxRow, attempt: int, ticket: Ticket) -> None:

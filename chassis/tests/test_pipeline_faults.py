@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.exc import OperationalError
 
 from chassis.attempt import Attempt
-from chassis.claims import AlreadyDone
+from chassis.claims import AlreadyDone, Claimed
 from chassis.delivery import Delivery
 from chassis.handling import HandlerFunction, by_kind, handler
 from chassis.inbox import Inbox
@@ -21,9 +22,9 @@ from chassis.reporter import Reporter
 from chassis.retry import RetryPolicy
 from contracts.envelope import Envelope
 from contracts.events import SyncRequested
-from contracts.lifecycle import LIFECYCLE_BATCH
+from contracts.lifecycle import LIFECYCLE_BATCH, ErrorInfo
 from database import Records
-from devstack.samples import envelope_of, sync_event
+from devstack.samples import NOON, envelope_of, sync_event
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
 ENVELOPE = envelope_of(sync_event())
@@ -40,8 +41,11 @@ class ListPublisher(Publisher):
         self.published.append(message)
 
     def told(self) -> list[str]:
+        return [type_ for type_, _ in self.facts()]
+
+    def facts(self) -> list[tuple[str, int]]:
         return [
-            event.type.value
+            (event.type.value, event.data.attempt)
             for message in self.published
             if message.exchange == "events"
             for event in LIFECYCLE_BATCH.validate_json(message.body)
@@ -149,6 +153,28 @@ async def test_a_result_that_is_no_json_is_the_handlers_failure(bench: Bench, re
     assert (bench.publisher.sent(), bench.acknowledger.acks) == (["delay.00"], 1)
 
 
+async def test_a_copy_of_an_attempt_that_is_past_has_what_superseded_it_told(bench: Bench) -> None:
+    later = replace(ENVELOPE, attempt=2)
+    claimed = await bench.inbox.claim(later)
+    assert isinstance(claimed, Claimed)
+    await bench.consume()
+    assert bench.publisher.facts() == [("task.started", 2)]
+
+    retry = RetryLater(
+        at=NOON,
+        seconds=1,
+        max_attempts=3,
+        error=ErrorInfo(type="E", message="busy"),
+        wait_seconds=1,
+        next_attempt_at=NOON,
+    )
+    assert await bench.inbox.record(claimed.owner, later, retry)
+    await bench.consume()
+    assert bench.publisher.facts() == [("task.started", 2), ("task.retrying", 2)]
+    # Told, and nothing more: the copy neither runs nor makes another one.
+    assert (bench.runs, bench.publisher.sent(), bench.acknowledger.acks) == (0, [], 2)
+
+
 async def test_a_handler_that_is_cancelled_from_within_is_tried_again(bench: Bench) -> None:
     async def broken() -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -161,7 +187,7 @@ async def test_a_handler_that_is_cancelled_from_within_is_tried_again(bench: Ben
 
     assert isinstance(ticket, AlreadyDone)
     assert isinstance(ticket.outcome, RetryLater)
-    assert "cancelled from within" in ticket.outcome.error.message
+    assert "cut off from within" in ticket.outcome.error.message
 
 
 async def test_a_handler_outlives_the_callback_that_delivered_its_message(bench: Bench) -> None:

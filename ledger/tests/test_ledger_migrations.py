@@ -4,16 +4,22 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 
+import ledger
 from database import open_engine
 from devstack.samples import new_task
 from ledger import SchemaError, Submission, accept, get_task, require_current, upgrade
 from ledger.schema import METADATA
+
+MIGRATIONS = Path(ledger.__file__).parent / "migrations"
 
 
 @pytest.fixture
@@ -42,6 +48,45 @@ def test_upgrading_again_changes_nothing(database_url: str, engine: Engine) -> N
         assert get_task(connection, task.id) is not None
     assert first == second
     require_current(engine)
+
+
+def test_what_is_under_way_in_an_older_ledger_is_expected_from_its_last_change(
+    database_url: str, engine: Engine
+) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    states = ("scheduled", "pending", "running", "retrying", "completed", "failed", "cancelled")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO tasks (id, kind, state, created_at, correlation_id, about, dataschema) "
+                "VALUES ('t', 'k', 'running', 1, 'c', 'a', 'd')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO subtasks (task_id, service, state, position, redrive_no, attempt, "
+                "next_attempt_at, updated_at) VALUES ('t', :state, :state, 0, 0, 0, 7, 5)"
+            ),
+            [{"state": state} for state in states],
+        )
+    upgrade(database_url)
+    with engine.begin() as connection:
+        rows = connection.execute(text("SELECT state, expected_at, reconciled FROM subtasks"))
+        expected = {row.state: (row.expected_at, row.reconciled) for row in rows}
+
+    assert expected == {
+        "scheduled": (7, 0),
+        "pending": (5, 0),
+        "running": (5, 0),
+        "retrying": (7, 0),
+        "completed": (None, 0),
+        "failed": (None, 0),
+        "cancelled": (None, 0),
+    }
 
 
 def test_two_upgrades_at_once(database_url: str, engine: Engine) -> None:
@@ -81,7 +126,7 @@ def test_the_command_line_upgrades(database_url: str, engine: Engine) -> None:
         check=False,
     )
 
-    assert (ran.returncode, ran.stdout) == (0, "the ledger is at revision 0002\n")
+    assert (ran.returncode, ran.stdout) == (0, "the ledger is at revision 0003\n")
     require_current(engine)
 
 

@@ -16,7 +16,7 @@ from contracts.states import State
 from ledger.states import Subtask, merge, task_state
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-NEW = Subtask("t", "email", State.PENDING, 0, 0, 0, None, None, START, None, None)
+NEW = Subtask("t", "email", State.PENDING, 0, 0, 0, None, None, START, START, 0, None, None)
 ERROR = ErrorInfo(type="TransientError", message="refused")
 
 

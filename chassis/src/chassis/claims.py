@@ -62,7 +62,14 @@ class AlreadyDone:
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """A later attempt or an outcome exists: this copy has no meaning any more."""
+    """A later attempt or an outcome exists: this copy has no meaning any more.
+
+    Whoever sent it may not know what exists, so that is told again.
+    """
+
+    #: The attempt that exists, and what came of it; None: it has been claimed and is not done.
+    attempt: int
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ Ticket = Claimed | AlreadyDone | Superseded | Busy
 def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
     """Whether `request` may run where a row exists; `Claimed` means that the row is to be taken over."""
     if request.attempt < row.attempt:
-        return Superseded()
+        return Superseded(row.attempt, row.outcome)
     if row.state is RowState.CLAIMED:
         if row.lease_until > request.now:
             return Busy(row.lease_until)
@@ -88,4 +95,6 @@ def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
     if request.attempt == row.attempt:
         return AlreadyDone(row.outcome)
     # A later attempt: it follows a retry, but not an outcome that ended the subtask.
-    return Claimed(request.owner) if isinstance(row.outcome, RetryLater) else Superseded()
+    if isinstance(row.outcome, RetryLater):
+        return Claimed(request.owner)
+    return Superseded(row.attempt, row.outcome)

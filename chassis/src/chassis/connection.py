@@ -23,6 +23,8 @@ log = get_logger(__name__)
 RECONNECT_SECONDS = (0.5, 1.5)
 #: Seconds between looks whether a queue has been declared by its owner.
 DECLARED_POLL_SECONDS = 0.5
+#: Seconds for the broker to answer a question.
+ANSWER_SECONDS = 10
 #: What a broker that is away makes an attempt to connect raise.
 UNREACHABLE = (OSError, AMQPError, asyncio.TimeoutError)
 
@@ -85,6 +87,31 @@ async def until_declared(settings: ProcessSettings, queues: Sequence[str]) -> No
             log.warning("the broker cannot be reached, trying again", error=str(error))
         if waiting:
             await asyncio.sleep(DECLARED_POLL_SECONDS)
+
+
+async def messages_waiting(broker: RabbitBroker, queue: str) -> int | None:
+    """How many messages wait in `queue` for a consumer, not counting those that have been delivered.
+
+    Returns:
+        Their number, or None if the broker cannot tell now: it is away, or has no such queue.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            connection = await broker.connect()
+            # A channel of its own: asking for a queue that is missing closes it.
+            async with connection.channel() as channel:
+                asked = await channel.declare_queue(queue, passive=True, robust=False)
+                return asked.declaration_result.message_count
+    except (*UNREACHABLE, RuntimeError) as error:
+        # RuntimeError: what the client raises when the connection goes away meanwhile.
+        log.info("the broker does not tell how many messages wait", queue=queue, error=str(error))
+        return None
+    except asyncio.CancelledError:
+        # As in `Publisher.publish`: a stuck connection cancels what waits for it.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling() > 0:
+            raise
+        return None
 
 
 def _url(settings: ProcessSettings, name: str) -> URL:

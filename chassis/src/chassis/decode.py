@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from chassis.attempt import Attempt
 from chassis.delivery import Delivery
 from chassis.handling import Handler
 from contracts.envelope import Envelope, EnvelopeError
@@ -27,6 +28,20 @@ class Work:
     envelope: Envelope
     event: TaskEvent
     handler: Handler
+
+    def attempt(self, service: str, correlation_id: str | None) -> Attempt:
+        """The attempt that the message asks for, as its handler is told about it."""
+        envelope = self.envelope
+        return Attempt(
+            task_id=envelope.task_id,
+            service=service,
+            kind=envelope.kind,
+            correlation_id=correlation_id or envelope.task_id,
+            attempt=envelope.attempt,
+            max_attempts=envelope.max_attempts or self.handler.policy.max_attempts,
+            redrive_no=envelope.redrive_no,
+            deadline=envelope.deadline,
+        )
 
 
 def decode(delivery: Delivery, handlers: Mapping[str, Handler]) -> Work:

@@ -31,7 +31,7 @@ from chassis.republish import dead_letter, later
 from chassis.retry import GiveUp, after_failure
 from chassis.running import CalledOffError, RunningHandlers
 from chassis.steps import DeliveryLostError, surely, while_held
-from chassis.telling import outcome_event, started_event, unreadable_event
+from chassis.telling import outcome_event, started_event, superseding_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
@@ -122,7 +122,10 @@ class Pipeline:
                 await while_held(delivery, "look again later", lambda: self._publisher.publish(message))
                 return
             case _:
-                log.info("a later attempt or an outcome exists; dropping this copy")
+                log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
+                # If the broker has lost what was told of that, nobody else will ever tell it.
+                attempt = work.attempt(self._service, delivery.correlation_id)
+                await self._reporter.confirm(superseding_event(attempt, ticket, datetime.now(UTC)))
                 return
         await self._settle(delivery, work, outcome)
 
@@ -141,17 +144,7 @@ class Pipeline:
 
     async def _attempt(self, delivery: Delivery, work: Work, claim: Claimed) -> Outcome:
         """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
-        envelope, policy = work.envelope, work.handler.policy
-        attempt = Attempt(
-            task_id=envelope.task_id,
-            service=self._service,
-            kind=envelope.kind,
-            correlation_id=delivery.correlation_id or envelope.task_id,
-            attempt=envelope.attempt,
-            max_attempts=envelope.max_attempts or policy.max_attempts,
-            redrive_no=envelope.redrive_no,
-            deadline=envelope.deadline,
-        )
+        attempt = work.attempt(self._service, delivery.correlation_id)
         started = monotonic()
         now = datetime.now(UTC)
         if attempt.deadline is not None and now > attempt.deadline:

@@ -1,8 +1,10 @@
 """Outcomes as lifecycle events."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from chassis.attempt import Attempt
+from chassis.claims import Superseded
 from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater
 from contracts.envelope import Envelope
 from contracts.lifecycle import (
@@ -28,14 +30,14 @@ def started_event(attempt: Attempt, at: datetime) -> LifecycleEvent:
     return lifecycle_event(LifecycleType.STARTED, at, data)
 
 
-def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> LifecycleEvent:
+def outcome_event(service: str, of: Envelope | Attempt, outcome: Outcome) -> LifecycleEvent:
     """What came of an attempt."""
     data = LifecycleData(
-        task_id=envelope.task_id,
+        task_id=of.task_id,
         service=service,
-        kind=envelope.kind,
-        redrive_no=envelope.redrive_no,
-        attempt=envelope.attempt,
+        kind=of.kind,
+        redrive_no=of.redrive_no,
+        attempt=of.attempt,
         max_attempts=outcome.max_attempts,
         seconds=outcome.seconds,
         result=outcome.result if isinstance(outcome, Completed) else None,
@@ -44,6 +46,14 @@ def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> Lifecyc
         next_attempt_at=outcome.next_attempt_at if isinstance(outcome, RetryLater) else None,
     )
     return lifecycle_event(_TYPES[type(outcome)], outcome.at, data)
+
+
+def superseding_event(copy: Attempt, superseded: Superseded, at: datetime) -> LifecycleEvent:
+    """What a service knows already, for whoever sent `copy` without knowing it."""
+    existing = replace(copy, attempt=superseded.attempt)
+    if superseded.outcome is None:
+        return started_event(existing, at)
+    return outcome_event(existing.service, existing, superseded.outcome)
 
 
 def unreadable_event(service: str, envelope: Envelope, error: ErrorInfo, at: datetime) -> LifecycleEvent:

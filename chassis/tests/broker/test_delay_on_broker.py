@@ -1,10 +1,9 @@
-import asyncio
 from time import monotonic
 
 import pytest
 
 from chassis.delay import ladder_entry
-from devstack.eventually import EVENTUALLY_SECONDS
+from devstack.eventually import eventually
 from devstack.wire import Wire
 
 WAITS = (1, 2, 3, 5)
@@ -33,9 +32,7 @@ async def test_messages_wait_as_long_as_they_should_and_go_to_their_own_queue(
             body = f"{seconds}/{copy}".encode()
             sent[body] = monotonic()
             await wire.put(entry.exchange, entry.routing_key, body, {})
-    async with asyncio.timeout(EVENTUALLY_SECONDS):
-        while len(arrivals) < len(sent):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: arrivals.keys() == sent.keys())
     waited = {body: arrivals[body] - at for body, at in sent.items()}
 
     assert [body for body, seconds in waited.items() if seconds < int(body.split(b"/")[0])] == []

@@ -83,7 +83,7 @@ async def test_a_lost_connection_raises_and_works_again_when_it_is_back(
     assert (await wire.take("email.work")).body == b"{}"
 
 
-async def test_publishes_under_way_when_the_connection_breaks_raise(
+async def test_publishes_under_way_raise_when_the_connection_breaks(
     publisher: Publisher, proxy: Proxy
 ) -> None:
     proxy.stall()
@@ -116,7 +116,7 @@ async def test_a_real_cancellation_stays_one(publisher: Publisher, proxy: Proxy)
 
 
 async def test_the_broker_may_close_the_connection(
-    publisher: Publisher, proxy: Proxy, broker: Broker, vhost: str
+    publisher: Publisher, proxy: Proxy, broker: Broker
 ) -> None:
     before = proxy.connections
 

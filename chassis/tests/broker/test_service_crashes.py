@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from chassis import consumer, topology
@@ -20,6 +21,7 @@ from chassis.settings import ServiceSettings
 from contracts.events import ImageUploaded
 from devstack.broker import Broker
 from devstack.eventually import eventually
+from devstack.ports import free_ports
 from devstack.proxy import Proxy
 from devstack.samples import image_event
 from devstack.wire import Wire
@@ -63,9 +65,19 @@ async def all_but_events_are_gone(broker: Broker, vhost: str) -> None:
     await eventually(settled, seconds=60)
 
 
-async def has_no_consumer(wire: Wire) -> bool:
-    declared = await wire.channel.declare_queue("images.work", passive=True)
-    return declared.declaration_result.consumer_count == 0
+async def is_ready(port: int) -> bool:
+    """What the service's own health says."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{port}/readyz")
+    return answer.status_code == httpx.codes.OK
+
+
+async def is_not_ready(port: int) -> bool:
+    return not await is_ready(port)
+
+
+def consumers(broker: Broker, vhost: str) -> int:
+    return broker.management.queue("images.work", vhost).consumers
 
 
 async def delayed(wire: Wire) -> bool:
@@ -117,8 +129,10 @@ async def test_a_service_that_is_stopped_ends_its_work_first(
     async with running(settings_for(topology_url, tmp_path), work) as service:
         await wire.request(image_event())
         await eventually(lambda: work.runs)
+        # The broker's list is a while behind: the consumer must have been on it, to be gone from it.
+        await eventually(lambda: consumers(broker, vhost) == 1)
         stopping = asyncio.create_task(service.stop())
-        await eventually(lambda: has_no_consumer(wire))
+        await eventually(lambda: consumers(broker, vhost) == 0)
         later = await wire.request(image_event())
         work.finish.set()
         await stopping
@@ -147,9 +161,14 @@ async def test_a_consumer_whose_queue_was_deleted_is_back_with_the_queue(
 ) -> None:
     work = SlowWork()
     work.finish.set()
-    async with running(settings_for(topology_url, tmp_path), work):
+    (port,) = free_ports(1)
+    async with running(settings_for(topology_url, tmp_path, health_port=port), work):
+        assert await is_ready(port)
         await wire.channel.queue_delete("images.work")
+        # RabbitMQ 3.10 may not tell a consumer about a quorum queue that is made anew within milliseconds.
+        await eventually(lambda: is_not_ready(port))
         await topology.declare(wire.channel)
+        await eventually(lambda: is_ready(port))
         await wire.request(image_event())
         await wire.told(until="task.completed")
 

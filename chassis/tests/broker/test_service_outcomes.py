@@ -13,6 +13,7 @@ from chassis.service import Service, retry_policy
 from chassis.settings import ServiceSettings
 from contracts.envelope import Envelope
 from contracts.events import ImageUploaded
+from contracts.lifecycle import DeadReason
 from devstack.broker import Broker
 from devstack.eventually import eventually
 from devstack.samples import envelope_of, image_event
@@ -171,7 +172,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_others_go_on(work: W
     assert {letter.headers["x-dead-reason"] for letter in letters} == {"unreadable"}
     assert work.runs == [(envelope.task_id, 1)]
     # Three told at least which task they were of.
-    assert [event.data.reason for event in events].count("unreadable") == 3
+    assert [event.data.reason for event in events].count(DeadReason.UNREADABLE) == 3
 
 
 async def test_a_message_that_comes_twice_has_one_effect(

@@ -5,7 +5,7 @@ from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
-from ledger.outbox import Sweep, forget_published, next_due, put_back, take_due
+from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
 from ledger.queries import (
     BadCursorError,
     Page,
@@ -16,6 +16,7 @@ from ledger.queries import (
     get_timeline,
     list_tasks,
 )
+from ledger.reconciling import Look, Overdue, Patience, is_any_overdue, reconcile
 from ledger.resets import Redeemed, Redemption, Refusal, redeem
 from ledger.states import Subtask
 from ledger.tasks import NewTask, PendingMessage, new_task_id
@@ -28,9 +29,12 @@ __all__ = [
     "Failure",
     "IdempotentCall",
     "KeyReusedError",
+    "Look",
     "Merged",
     "NewTask",
+    "Overdue",
     "Page",
+    "Patience",
     "PendingMessage",
     "Prevented",
     "Redeemed",
@@ -50,14 +54,17 @@ __all__ = [
     "apply_events",
     "cancel",
     "forget_published",
+    "forget_swept",
     "get_task",
     "get_timeline",
     "insert_tasks",
+    "is_any_overdue",
     "list_tasks",
     "look_up",
     "new_task_id",
     "next_due",
     "put_back",
+    "reconcile",
     "redeem",
     "require_current",
     "take_due",

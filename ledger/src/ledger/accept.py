@@ -157,6 +157,7 @@ def _subtask_row(task: NewTask, service: str) -> dict[str, object]:
         "attempt": 0,
         "next_attempt_at": task.due_at,
         "updated_at": task.created_at,
+        "expected_at": task.due_at or task.created_at,
     }
 
 

@@ -41,6 +41,17 @@ def forget_published(connection: Connection, batches: Sequence[Sequence[int]]) -
     return [None] * len(batches)
 
 
+def forget_swept(connection: Connection, batches: Sequence[tuple[Sequence[int], datetime]]) -> Sequence[None]:
+    """The same for rows that a sweep has published; their subtasks' first sign of life is due from now on.
+
+    They may have waited long for a broker that was away, and must not count as silent the moment they are
+    there. The gateway publishes at once, and spares itself this write.
+    """
+    for outbox_ids, now in batches:
+        _expect_from(connection, outbox_ids, now)
+    return forget_published(connection, [outbox_ids for outbox_ids, _ in batches])
+
+
 def put_back(connection: Connection, batches: Sequence[tuple[Sequence[int], datetime]]) -> Sequence[None]:
     """Makes rows available again from a time on: their publish failed."""
     for outbox_ids, available_at in batches:
@@ -54,6 +65,25 @@ def next_due(connection: Connection) -> datetime | None:
     """When the next row becomes available; None if the outbox is empty."""
     due: datetime | None = connection.scalar(select(func.min(OUTBOX.c.available_at)))
     return due
+
+
+def _expect_from(connection: Connection, outbox_ids: Sequence[int], now: datetime) -> None:
+    # A task that is locked is being merged: it lives. Waiting for it here could be waiting for each other.
+    task_ids = connection.scalars(
+        select(TASKS.c.id)
+        .join(OUTBOX, OUTBOX.c.task_id == TASKS.c.id)
+        .where(OUTBOX.c.id.in_(outbox_ids))
+        .with_for_update(skip_locked=True, of=TASKS)
+    ).all()
+    connection.execute(
+        update(SUBTASKS)
+        .where(
+            SUBTASKS.c.task_id.in_(task_ids),
+            SUBTASKS.c.state == State.PENDING,
+            SUBTASKS.c.expected_at < now,
+        )
+        .values(expected_at=now)
+    )
 
 
 def _take_due(connection: Connection, sweep: Sweep) -> list[PendingMessage]:
@@ -76,7 +106,7 @@ def _show_as_pending(connection: Connection, task_ids: Sequence[str], now: datet
     connection.execute(
         update(SUBTASKS)
         .where(SUBTASKS.c.task_id.in_(task_ids), SUBTASKS.c.state == State.SCHEDULED)
-        .values(state=State.PENDING, next_attempt_at=None, updated_at=now)
+        .values(state=State.PENDING, next_attempt_at=None, updated_at=now, expected_at=now)
     )
     connection.execute(
         update(TASKS)

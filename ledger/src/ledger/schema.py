@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from database import Instant
@@ -21,6 +22,8 @@ METADATA = MetaData()
 #: SQLite numbers rows by itself only in a column of exactly this type.
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
+#: The condition of a partial index.
+_EXPECTED = text("expected_at IS NOT NULL")
 
 TASKS = Table(
     "tasks",
@@ -41,7 +44,7 @@ TASKS = Table(
     Column("payload", LargeBinary),  # gone once a kind with sensitive fields is completed
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_kind", "kind", "id"),
-    Index("tasks_by_creation", "created_at"),
+    Index("tasks_by_creation", "created_at", "state"),  # the state, so that counting reads nothing else
 )
 SUBTASKS = Table(
     "subtasks",
@@ -55,9 +58,19 @@ SUBTASKS = Table(
     Column("max_attempts", Integer),
     Column("next_attempt_at", Instant),
     Column("updated_at", Instant, nullable=False),
+    Column("expected_at", Instant),  # when its next sign of life is due; none once it has an outcome
+    # How often it was put back since its last sign of life.
+    Column("reconciled", Integer, nullable=False, server_default="0"),
     Column("result", JSON(none_as_null=True)),
     Column("error", JSON(none_as_null=True)),
     Index("subtasks_by_service", "service", "task_id"),
+    # Only what has no outcome: however many tasks have ended, the reconciler looks at the others.
+    Index(
+        "subtasks_by_expectation",
+        "expected_at",
+        sqlite_where=_EXPECTED,
+        postgresql_where=_EXPECTED,
+    ),
 )
 TIMELINE = Table(
     "timeline",

@@ -42,6 +42,10 @@ class Subtask:
     max_attempts: int | None
     next_attempt_at: datetime | None
     updated_at: datetime
+    #: When its next sign of life is due, patience apart; None once it has an outcome.
+    expected_at: datetime | None
+    #: How often it was put back since its last sign of life.
+    reconciled: int
     result: dict[str, Any] | None
     error: dict[str, Any] | None
 
@@ -72,9 +76,18 @@ def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
         max_attempts=data.max_attempts,
         next_attempt_at=data.next_attempt_at,
         updated_at=event.time,
+        expected_at=_expected_after(event),
+        reconciled=0,
         result=data.result,
         error=_error_after(subtask, event),
     )
+
+
+def _expected_after(event: LifecycleEvent) -> datetime | None:
+    if _STATE_AFTER[event.type].is_terminal:
+        return None
+    # The handler's patience counts from its start, a retry's from when it is due.
+    return event.data.next_attempt_at or event.time
 
 
 def _error_after(subtask: Subtask, event: LifecycleEvent) -> dict[str, Any] | None:

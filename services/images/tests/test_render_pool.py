@@ -47,7 +47,7 @@ async def render_after_trouble(pool: RenderPool) -> int:
 async def test_nothing_runs_before_the_first_image_and_after_the_end() -> None:
     pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=2))
     before = workers()
-    variants = await pool.render(HOPPER, ["thumb"])
+    variants, _ = await asyncio.gather(*[pool.render(HOPPER, ["thumb"]) for _ in range(2)])
     during = workers()
     await pool.close()
     await pool.close()
@@ -99,6 +99,20 @@ async def test_a_worker_that_dies_fails_its_image_and_is_replaced(
     assert await render_after_trouble(pool) == 2
 
 
+async def test_a_worker_that_dies_with_half_an_image_taken(pool: RenderPool) -> None:
+    await pool.render(HOPPER, ["thumb"])
+    (worker,) = workers()
+    os.kill(worker, signal.SIGSTOP)
+    # More than a pipe holds: it cannot have been taken as a whole.
+    rendering = asyncio.ensure_future(pool.render(HOPPER + bytes(5_000_000), ["thumb"]))
+    await asyncio.sleep(0)
+    os.kill(worker, signal.SIGKILL)
+
+    with pytest.raises(TransientError, match="died"):
+        await rendering
+    assert len(await pool.render(HOPPER, ["thumb"])) == 2
+
+
 async def test_a_worker_that_dies_idle_is_replaced(pool: RenderPool) -> None:
     await pool.render(HOPPER, ["thumb"])
     (worker,) = workers()
@@ -139,7 +153,8 @@ from images_service.render_pool import RenderPool, RenderPoolOptions
 
 async def main():
     pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=2))
-    await pool.render(Path(sys.argv[1]).read_bytes(), ["thumb"])
+    image = Path(sys.argv[1]).read_bytes()
+    await asyncio.gather(*[pool.render(image, ["thumb"]) for _ in range(2)])
     print(*[child.pid for child in multiprocessing.active_children()], flush=True)
     await asyncio.sleep(600)
 

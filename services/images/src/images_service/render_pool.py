@@ -1,23 +1,16 @@
 """Runs `render` in worker processes: a file that crashes or hangs a decoder takes only its worker along."""
 
 import asyncio
-import multiprocessing
 import os
-import resource
-import threading
-from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import pyvips
-from pebble import ProcessExpired, ProcessPool
-
-from chassis.errors import TransientError
+from chassis.errors import HandlerError, TransientError
 from contracts.images import ImageLimits
-from images_service.rendering import RenderedVariant, render
-
-#: Exit status of a worker whose service is gone; nobody is left to read it.
-_ORPHANED = 0
+from images_service.render_worker import RenderWorker, WorkerDied
+from images_service.rendering import RenderedVariant
 
 
 def usable_cores() -> int:
@@ -44,16 +37,20 @@ class RenderPoolOptions:
 
 
 class RenderPool:
-    """Renders on worker processes, started at the first image.
+    """Renders on worker processes, each started when an image finds all others busy.
 
-    Memory: of each worker at most `bytes_per_worker`, about 140 MB between images; of this process the files
+    Memory: of each worker at most `bytes_per_worker`, about 130 MB between images; of this process the files
     that were handed in and are not yet rendered, so bound those by the number of messages taken at once.
     """
 
     def __init__(self, limits: ImageLimits, options: RenderPoolOptions | None = None) -> None:
         self._limits = limits
         self._options = options or RenderPoolOptions()
-        self._pool: ProcessPool | None = None
+        self._turns = asyncio.Semaphore(self._options.workers)
+        self._idle: list[RenderWorker] = []
+        self._busy: set[RenderWorker] = set()
+        # One waits for each worker; a second, while the first still learns that its worker was ended.
+        self._threads = ThreadPoolExecutor(2 * self._options.workers, thread_name_prefix="render-pool")
         self._closed = False
 
     async def render(self, data: bytes, presets: Sequence[str]) -> list[RenderedVariant]:
@@ -72,66 +69,54 @@ class RenderPool:
             RuntimeError: the pool is closed.
         """
         seconds = self._options.seconds_per_image
-        pool = self._running_pool()
-        job = pool.schedule(render, args=(data, tuple(presets), self._limits), timeout=seconds)
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wrap_future(job)
+            async with self._turns, self._worker() as worker, asyncio.timeout(seconds):
+                return await loop.run_in_executor(self._threads, worker.render, data, presets)
         except TimeoutError as error:
             raise TransientError(f"The image was not rendered within {seconds:g} s.") from error
-        except ProcessExpired as error:
-            raise TransientError(
-                f"The renderer died of this image (exit status {error.exitcode})."
-            ) from error
-        except BrokenExecutor as error:  # a worker died between two images, and pebble gives up the pool
-            self._discard(pool)
-            raise TransientError("The renderers had to be started anew.") from error
+        except WorkerDied as error:
+            raise TransientError(f"The renderer died of this image ({error}).") from error
 
     async def close(self) -> None:
         """Ends all workers, busy ones too. Can be called twice; no image is taken afterwards."""
         self._closed = True
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await asyncio.to_thread(_end, pool)
+        for worker in [*self._idle, *self._busy]:
+            await asyncio.to_thread(worker.end)
+        self._idle.clear()
+        self._threads.shutdown(wait=False)
 
-    def _running_pool(self) -> ProcessPool:
+    @asynccontextmanager
+    async def _worker(self) -> AsyncIterator[RenderWorker]:
+        """An idle worker, or a new one. Kept if it answered, if only with a refusal; else ended."""
         if self._closed:
             raise RuntimeError("this render pool is closed")
-        if self._pool is not None and not self._pool.active:
-            self._discard(self._pool)
-        if self._pool is None:
-            options = self._options
-            self._pool = ProcessPool(
-                max_workers=options.workers,
-                max_tasks=options.images_per_worker,
-                initializer=_prepare_worker,
-                initargs=(options.threads_per_worker, options.bytes_per_worker),
-                # Not fork: it would copy this process's locks and sockets in whatever state they are.
-                context=multiprocessing.get_context("spawn"),
-            )
-        return self._pool
+        worker = self._idle_worker() or self._new_worker()
+        self._busy.add(worker)
+        answered = False
+        try:
+            yield worker
+            answered = True
+        except HandlerError:
+            answered = True
+            raise
+        finally:
+            self._busy.discard(worker)
+            if answered and worker.images < self._options.images_per_worker and not self._closed:
+                self._idle.append(worker)
+            else:
+                # Shielded: a second cancellation must not leave the process running.
+                await asyncio.shield(asyncio.to_thread(worker.end))
 
-    def _discard(self, pool: ProcessPool) -> None:
-        if self._pool is pool:
-            self._pool = None
-        threading.Thread(target=_end, args=(pool,), name="end-render-pool").start()
+    def _idle_worker(self) -> RenderWorker | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+        return None
 
-
-def _end(pool: ProcessPool) -> None:
-    pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it without annotations
-    pool.join()
-
-
-def _prepare_worker(threads: int, bytes_at_most: int) -> None:
-    """Runs first in each worker."""
-    pyvips.cache_set_max(0)  # no two images are alike
-    pyvips.concurrency_set(threads)
-    resource.setrlimit(resource.RLIMIT_DATA, (bytes_at_most, bytes_at_most))
-    threading.Thread(target=_end_with_service, name="end-with-service", daemon=True).start()
-
-
-def _end_with_service() -> None:
-    # A killed service cannot end its workers, and one that hangs in a decoder would not notice by itself.
-    service = multiprocessing.parent_process()
-    if service is not None:
-        service.join()
-        os._exit(_ORPHANED)
+    def _new_worker(self) -> RenderWorker:
+        options = self._options
+        return RenderWorker(
+            self._limits, threads=options.threads_per_worker, bytes_at_most=options.bytes_per_worker
+        )

@@ -1,13 +1,13 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
 from chassis import topology
-from chassis.connection import make_broker, until_connected
+from chassis.connection import make_broker, messages_waiting, until_connected
 from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
@@ -19,9 +19,10 @@ from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
 from database import Records
-from ledger import Failure, NewTask, require_current
+from ledger import Failure, NewTask, Patience, require_current
 from status_service.alerts import alert_for
 from status_service.handlers import apply_lifecycle, batch_write
+from status_service.reconciler import Reconciler
 from status_service.settings import StatusSettings
 from status_service.sweeper import Sweeper
 
@@ -29,7 +30,7 @@ log = get_logger(__name__)
 
 
 class StatusService:
-    """Applies lifecycle events to the ledger and sweeps the outbox."""
+    """Applies lifecycle events to the ledger, sweeps the outbox, and puts back what went silent."""
 
     def __init__(self, settings: StatusSettings) -> None:
         self._settings = settings
@@ -42,6 +43,12 @@ class StatusService:
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._topology: AbstractChannel | None = None
         self._sweeper = Sweeper(self._records, self._publisher)
+        self._reconciler = Reconciler(
+            self._records,
+            patience=patience(settings),
+            look_seconds=settings.reconcile_look_seconds,
+            waiting=lambda: messages_waiting(self._publishing, work_queue(STATUS_SERVICE)),
+        )
         self._consumer = Consumer(
             self._consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
         )
@@ -65,21 +72,26 @@ class StatusService:
         self._sweeper.start()
         await until_connected(self._consuming)
         await start_consuming(self._consuming, self._consumer)
+        self._reconciler.start()
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
 
     async def broken(self) -> None:
-        """Returns when the consumer or the sweep is gone for good."""
-        both = [asyncio.create_task(gone) for gone in (self._consumer.watch(), self._sweeper.broken())]
+        """Returns when the consumer, the sweep or the reconciler is gone for good."""
+        any_gone = [
+            asyncio.create_task(gone)
+            for gone in (self._consumer.watch(), self._sweeper.broken(), self._reconciler.broken())
+        ]
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(any_gone, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for watching in both:
+            for watching in any_gone:
                 watching.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
+            await asyncio.gather(*any_gone, return_exceptions=True)
 
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, and closes."""
         await self._consumer.cancel()
+        await self._reconciler.stop()
         await self._sweeper.stop()
         await self._consuming.stop()
         await self._publishing.stop()
@@ -113,6 +125,15 @@ class StatusService:
             public_url=self._settings.public_url,
             now=now,
         )
+
+
+def patience(settings: StatusSettings) -> Patience:
+    """The reconciler's patience, from the settings."""
+    return Patience(
+        pending=timedelta(seconds=settings.reconcile_pending_seconds),
+        running=timedelta(seconds=settings.reconcile_running_seconds),
+        retrying=timedelta(seconds=settings.reconcile_retrying_seconds),
+    )
 
 
 def make_service(settings: StatusSettings) -> StatusService:

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -10,7 +10,8 @@ from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from chassis.relay import relay_all
 from database import Records
-from ledger import Sweep, forget_published, next_due, put_back, take_due
+from ledger import Sweep, forget_swept, next_due, put_back, take_due
+from status_service.background import Background
 
 log = get_logger(__name__)
 
@@ -24,31 +25,15 @@ TAKEN_FOR: Final = timedelta(seconds=60)
 AFTER_FAILURE: Final = timedelta(seconds=1)
 
 
-class Sweeper:
+class Sweeper(Background):
     """Sweeps the outbox for as long as it runs; several may run at once."""
 
+    NAME: ClassVar = "sweep"
+
     def __init__(self, records: Records, publisher: Publisher) -> None:
+        super().__init__()
         self._records = records
         self._publisher = publisher
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begins to sweep."""
-        self._running = asyncio.create_task(self._sweep_for_ever(), name="sweep")
-
-    async def broken(self) -> None:
-        """Returns only when the sweep has ended by itself, which is a defect; the log says why."""
-        if self._running is None:
-            raise RuntimeError("the sweeper was not started")
-        await asyncio.wait((self._running,))
-        if not self._running.cancelled():
-            log.error("the sweep has ended, though it should not", exc_info=self._running.exception())
-
-    async def stop(self) -> None:
-        """Ends; rows just taken are free again after a while."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
 
     async def sweep(self) -> int:
         """Publishes what is due now.
@@ -63,13 +48,13 @@ class Sweeper:
         taken = await self._records.write(take_due, Sweep(now, now + TAKEN_FOR, MOST_AT_ONCE))
         confirmed, failed = await relay_all(self._publisher, taken)
         if confirmed:
-            await self._records.write(forget_published, confirmed)
+            await self._records.write(forget_swept, (confirmed, datetime.now(UTC)))
             log.info("swept the outbox", published=len(confirmed), failed=len(failed))
         if failed:
             await self._records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
         return len(confirmed)
 
-    async def _sweep_for_ever(self) -> None:
+    async def _run_for_ever(self) -> None:
         while True:
             try:
                 published = await self.sweep()

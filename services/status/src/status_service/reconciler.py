@@ -1,0 +1,94 @@
+"""The reconciler: puts the same attempt back for every subtask whose sign of life is overdue."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.logs import get_logger
+from database import Records
+from ledger import Look, Overdue, Patience, is_any_overdue, reconcile
+from status_service.background import Background
+
+log = get_logger(__name__)
+
+#: Subtasks put back in one look: bounds what a wrong guess adds to the queues.
+MOST_AT_ONCE: Final = 1000
+#: Messages of lifecycle events that may wait for us; with more of them the ledger is behind.
+MOST_WAITING: Final = 50
+
+
+class Reconciler(Background):
+    """Looks for what is overdue for as long as it runs; several may run at once.
+
+    It only believes in silence that it could have heard: no look while lifecycle events pile up unread, and
+    a full patience of those pending after the broker was away, as after the start.
+
+    Args:
+        records: the ledger.
+        patience: how long a sign of life may be overdue.
+        look_seconds: seconds between looks.
+        waiting: tells how many messages of lifecycle events the broker holds for us; None: it is away.
+    """
+
+    NAME: ClassVar = "reconciler"
+
+    def __init__(
+        self,
+        records: Records,
+        *,
+        patience: Patience,
+        look_seconds: float,
+        waiting: Callable[[], Awaitable[int | None]],
+    ) -> None:
+        super().__init__()
+        self._records = records
+        self._patience = patience
+        self._look_seconds = look_seconds
+        self._waiting = waiting
+
+    async def reconcile(self) -> list[Overdue]:
+        """Puts back what is overdue now.
+
+        Returns:
+            What was found; the sweep publishes it.
+        """
+        look = Look(datetime.now(UTC), self._patience, MOST_AT_ONCE)
+        # Nearly always there is nothing, and reading that needs no turn at writing.
+        if not await self._records.read(lambda connection: is_any_overdue(connection, look)):
+            return []
+        found = await self._records.write(reconcile, look)
+        for overdue in found:
+            log.warning(
+                "overdue: put back",
+                task_id=overdue.task_id,
+                service=overdue.service,
+                kind=overdue.kind,
+                state=overdue.state.value,
+                attempt=overdue.attempt,
+                redrive_no=overdue.redrive_no,
+                expected_at=overdue.expected_at.isoformat(),
+                times=overdue.times,
+            )
+        return found
+
+    async def _run_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        listening_since = loop.time()
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            waiting = await self._waiting()
+            if waiting is None:
+                listening_since = loop.time()
+                continue
+            if loop.time() - listening_since < self._patience.pending.total_seconds():
+                continue
+            if waiting > MOST_WAITING:
+                log.info("lifecycle events pile up: nothing counts as overdue", messages=waiting)
+                continue
+            try:
+                await self.reconcile()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused the reconciler, trying again", error=str(error))
