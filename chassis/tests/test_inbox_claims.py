@@ -84,7 +84,7 @@ async def test_the_next_attempt_follows_a_retry_and_outdates_the_one_before(inbo
     await inbox.record(owner, a_message(), RETRY)
     await claimed(inbox, a_message(attempt=2))
 
-    assert await inbox.claim(a_message()) == Superseded()
+    assert await inbox.claim(a_message()) == Superseded(2, None)
     assert isinstance(await inbox.claim(a_message(attempt=2)), Busy)
 
 
@@ -96,7 +96,7 @@ async def test_nothing_follows_an_outcome_but_a_redrive(
     owner = await claimed(inbox, a_message())
     await inbox.record(owner, a_message(), outcome)
 
-    assert await inbox.claim(a_message(attempt=2)) == Superseded()
+    assert await inbox.claim(a_message(attempt=2)) == Superseded(1, outcome)
     await claimed(inbox, a_message(redrive_no=1))
 
 

@@ -121,7 +121,7 @@ def test_any_order_and_any_repetition_end_in_the_same_rows(engine: Engine) -> No
 
 
 def test_every_order_of_one_subtask_in_one_message(engine: Engine) -> None:
-    orders = list(itertools.permutations(range(4)))
+    orders = list(itertools.permutations(range(4)))  # the steps of the mail
     tasks = [new_task() for _ in orders]
     accepted(engine, *tasks)
     events = [a_life(task.id)[step] for task, order in zip(tasks, orders, strict=True) for step in order]
