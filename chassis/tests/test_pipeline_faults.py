@@ -15,7 +15,7 @@ from chassis.claims import AlreadyDone, Claimed
 from chassis.delivery import Delivery
 from chassis.handling import HandlerFunction, by_kind, handler
 from chassis.inbox import Inbox
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Outcome, RetryLater
 from chassis.pipeline import Pipeline
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
@@ -69,7 +69,7 @@ class FailingInbox(Inbox):
 
     refusals = 0
 
-    async def record(self, owner: str, envelope: Envelope, outcome: Completed | RetryLater | Died) -> bool:
+    async def record(self, owner: str, envelope: Envelope, outcome: Outcome) -> Outcome | None:
         if self.refusals:
             self.refusals -= 1
             raise OperationalError("UPDATE", {}, OSError("the database is away"))

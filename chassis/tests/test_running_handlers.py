@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -6,8 +8,10 @@ from chassis.errors import TransientError
 from chassis.running import CalledOffError, RunningHandlers, irrevocably
 
 
-async def begun(running: RunningHandlers, handler: object, started: asyncio.Event) -> asyncio.Task[object]:
-    run = asyncio.create_task(running.run("t", handler))  # type: ignore[arg-type]  # coroutines of any result
+async def begun(
+    running: RunningHandlers, handler: Coroutine[Any, Any, Any], started: asyncio.Event
+) -> asyncio.Task[Any]:
+    run = asyncio.create_task(running.run("t", handler))
     await started.wait()
     return run
 
