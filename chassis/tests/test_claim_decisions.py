@@ -43,7 +43,7 @@ CLAIMED, DONE = RowState.CLAIMED, RowState.DONE
         (row(DONE, outcome=RETRY), 1, Superseded(2, RETRY)),
         # the same attempt: one runs it while the lease lasts
         (row(CLAIMED), 2, Busy(SOON)),
-        (row(CLAIMED, JUST_NOW), 2, MINE),
+        (row(CLAIMED, JUST_NOW), 2, Claimed("me", begun_before=True)),
         (row(DONE, outcome=COMPLETED), 2, AlreadyDone(COMPLETED)),
         (row(DONE, outcome=RETRY), 2, AlreadyDone(RETRY)),
         (row(DONE, outcome=DIED), 2, AlreadyDone(DIED)),

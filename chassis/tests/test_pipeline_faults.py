@@ -15,7 +15,7 @@ from chassis.claims import AlreadyDone, Claimed
 from chassis.delivery import Delivery
 from chassis.handling import HandlerFunction, by_kind, handler
 from chassis.inbox import Inbox
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Outcome, RetryLater
 from chassis.pipeline import Pipeline
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
@@ -69,7 +69,7 @@ class FailingInbox(Inbox):
 
     refusals = 0
 
-    async def record(self, owner: str, envelope: Envelope, outcome: Completed | RetryLater | Died) -> bool:
+    async def record(self, owner: str, envelope: Envelope, outcome: Outcome) -> Outcome | None:
         if self.refusals:
             self.refusals -= 1
             raise OperationalError("UPDATE", {}, OSError("the database is away"))
@@ -187,7 +187,7 @@ async def test_a_handler_that_is_cancelled_from_within_is_tried_again(bench: Ben
 
     assert isinstance(ticket, AlreadyDone)
     assert isinstance(ticket.outcome, RetryLater)
-    assert "cancelled from within" in ticket.outcome.error.message
+    assert "cut off from within" in ticket.outcome.error.message
 
 
 async def test_a_handler_outlives_the_callback_that_delivered_its_message(bench: Bench) -> None:

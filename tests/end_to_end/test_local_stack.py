@@ -153,6 +153,22 @@ def test_posts_are_accepted_while_the_broker_is_away(stack: Stack, broker: Broke
         assert len(stack.mails(f"away-{number}@example.com")) == 1
 
 
+def test_a_task_is_called_off_while_its_service_is_dead(stack: Stack) -> None:
+    crm = httpx.Client(base_url=stack.places()["crm"], trust_env=False)
+    crm.post("/faults", json={"status": 503, "id": "called-off"}).raise_for_status()
+    record = {"target": "crm", "resource": "contacts", "id": "called-off", "data": {}}
+    task_id = stack.gateway.post("/v1/syncs", json=record).raise_for_status().json()["id"]
+    eventually(lambda: stack.task(task_id)["state"] == "retrying", "a first attempt to fail")
+    os.kill(stack.pids()["sync"], signal.SIGKILL)
+    answer = stack.gateway.post(f"/v1/tasks/{task_id}/cancel")
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "stopping")
+    crm.post("/faults", json={}).raise_for_status()
+    eventually(lambda: stack.task(task_id)["state"] == "cancelled", "the task to be cancelled")
+    assert stack.gateway.post(f"/v1/tasks/{task_id}/cancel").json()["outcome"] == "prevented"
+    assert "called-off" not in {record["id"] for record in crm.get("/records").json()}
+    crm.close()
+
+
 @pytest.mark.parametrize("name", ["gateway", "status", "sync", "images"])
 def test_a_killed_process_comes_back(stack: Stack, name: str) -> None:
     pid = stack.pids()[name]

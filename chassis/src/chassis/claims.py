@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Outcome, RetryLater
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class InboxRow:
     state: RowState
     owner: str
     lease_until: datetime
-    outcome: Completed | RetryLater | Died | None
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,17 @@ class Claimed:
     """Run it; nobody else will while the lease is renewed."""
 
     owner: str
+    #: The task was called off: record that instead of running it.
+    called_off: bool = False
+    #: An earlier run of this attempt was cut off: its effect may have happened.
+    begun_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyDone:
     """This very attempt has been run: tell again what came of it, for the process may have died before."""
 
-    outcome: Completed | RetryLater | Died
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Superseded:
 
     #: The attempt that exists, and what came of it; None: it has been claimed and is not done.
     attempt: int
-    outcome: Completed | RetryLater | Died | None
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,9 @@ def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
     if request.attempt < row.attempt:
         return Superseded(row.attempt, row.outcome)
     if row.state is RowState.CLAIMED:
-        return Busy(row.lease_until) if row.lease_until > request.now else Claimed(request.owner)
+        if row.lease_until > request.now:
+            return Busy(row.lease_until)
+        return Claimed(request.owner, begun_before=row.attempt == request.attempt)
     if row.outcome is None:
         raise ValueError("an attempt that is done has an outcome")
     if request.attempt == row.attempt:

@@ -43,10 +43,9 @@ class Consumer:
         )
         self._subscriber(self._on_message)
 
-    async def start(self) -> None:
-        """Begins to consume on the connected broker."""
-        self._connection = await self._broker.connect()
-        await self._broker.start()
+    def attach(self, connection: AbstractConnection) -> None:
+        """Tells it the connection that it will consume on."""
+        self._connection = connection
 
     @property
     def is_consuming(self) -> bool:
@@ -89,6 +88,14 @@ class Consumer:
         await self._consume(
             Delivery(raw.body, raw.headers, raw.correlation_id, raw.priority, _Acknowledger(message))
         )
+
+
+async def start_consuming(broker: RabbitBroker, *consumers: Consumer) -> None:
+    """Begins to consume, with all consumers of a broker."""
+    connection = await broker.connect()
+    for consumer in consumers:
+        consumer.attach(connection)
+    await broker.start()
 
 
 class _Acknowledger:

@@ -1,6 +1,6 @@
 """Handlers as the pipeline sees them: one for each kind that a service consumes."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from contracts.events import TaskEvent
 
 Event = TypeVar("Event", bound=TaskEvent)
 #: Does the work of one attempt; what it returns is the subtask's result, plain JSON.
-HandlerFunction = Callable[[Event, Attempt], Awaitable[dict[str, Any]]]
+HandlerFunction = Callable[[Event, Attempt], Coroutine[Any, Any, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

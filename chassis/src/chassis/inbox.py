@@ -6,13 +6,15 @@ so that of two copies of an attempt only one can ever speak.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, bindparam, select, update
 
+from chassis.cancelled import METADATA as CANCELLED_METADATA
+from chassis.cancelled import cancelled_among, mark
 from chassis.claims import (
     Claimed,
     ClaimRequest,
@@ -22,7 +24,7 @@ from chassis.claims import (
     decide,
 )
 from chassis.logs import get_logger
-from chassis.outcome import OUTCOME, Completed, Died, RetryLater
+from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater
 from contracts.envelope import Envelope
 from database import Instant, Records, insert_new, one_at_a_time
 
@@ -49,17 +51,34 @@ RENEWALS_PER_LEASE = 3
 class _Record:
     owner: str
     envelope: Envelope
-    outcome: Completed | RetryLater | Died
+    outcome: Outcome
 
 
 class Inbox:
     """The inbox of one service; replicas of the service share it."""
 
-    def __init__(self, records: Records, service: str, *, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        records: Records,
+        service: str,
+        *,
+        lease_seconds: float,
+        on_called_off: Callable[[str], object] = lambda task_id: None,  # noqa: ARG005 - nobody to tell
+    ) -> None:
+        """An inbox in `records`.
+
+        Args:
+            records: the database.
+            service: whose inbox it is.
+            lease_seconds: for how long a claim holds unless it is renewed.
+            on_called_off: told the id of a task that runs here and was called off elsewhere.
+        """
+        self._on_called_off = on_called_off
         self._records = records
         self._service = service
         self._lease = timedelta(seconds=lease_seconds)
-        self._held: set[str] = set()
+        #: Owner of each claim that is held, and its task.
+        self._held: dict[str, str] = {}
         self._renewing: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -72,6 +91,7 @@ class Inbox:
         with self._records.engine.begin() as connection:
             one_at_a_time(connection)
             METADATA.create_all(connection)
+            CANCELLED_METADATA.create_all(connection)
 
     async def close(self) -> None:
         """Stops renewing; what is still claimed is free once its lease has run out."""
@@ -87,14 +107,15 @@ class Inbox:
         )
         ticket = await self._records.write(self._claim_all, request)
         if isinstance(ticket, Claimed):
-            self._held.add(ticket.owner)
+            self._held[ticket.owner] = envelope.task_id
         return ticket
 
-    async def record(self, owner: str, envelope: Envelope, outcome: Completed | RetryLater | Died) -> bool:
+    async def record(self, owner: str, envelope: Envelope, outcome: Outcome) -> Outcome | None:
         """Records what came of a claimed attempt, and gives the claim back.
 
         Returns:
-            Whether it was recorded: False if the claim has been taken over by another meanwhile.
+            What was recorded: `Cancelled` where another attempt would follow but the task was called off
+            meanwhile; None if the claim has been taken over by another.
         """
         recorded = await self._records.write(self._record_all, _Record(owner, envelope, outcome))
         self.let_go(owner)
@@ -102,7 +123,11 @@ class Inbox:
 
     def let_go(self, owner: str) -> None:
         """Renews a claim no more: without an outcome, another copy takes it over when its lease runs out."""
-        self._held.discard(owner)
+        self._held.pop(owner, None)
+
+    async def cancel(self, task_id: str) -> None:
+        """Keeps it for good that a task was called off: no attempt of it begins from now on."""
+        await self._records.write(mark, (self._service, task_id))
 
     def _claim_all(self, connection: Connection, requests: Sequence[ClaimRequest]) -> Sequence[Ticket]:
         # Nearly always the subtask is new, and this one statement is all there is to do.
@@ -115,6 +140,7 @@ class Inbox:
         )
         known = [request for request in requests if request.owner not in new]
         rows = self._locked_rows(connection, {request.task_id for request in known}) if known else {}
+        called_off = cancelled_among(connection, self._service, {request.task_id for request in requests})
         tickets: list[Ticket] = []
         taken_over: list[ClaimRequest] = []
         for request in requests:
@@ -132,26 +158,42 @@ class Inbox:
                 )
         if taken_over:
             connection.execute(_TAKE_OVER, [_bound(self._row(request)) for request in taken_over])
-        return tickets
+        return [
+            replace(ticket, called_off=True)
+            if isinstance(ticket, Claimed) and request.task_id in called_off
+            else ticket
+            for ticket, request in zip(tickets, requests, strict=True)
+        ]
 
-    def _record_all(self, connection: Connection, records: Sequence[_Record]) -> Sequence[bool]:
-        rows = self._locked_rows(connection, {record.envelope.task_id for record in records})
-        answers = [
-            (row := rows.get((record.envelope.task_id, record.envelope.redrive_no))) is not None
-            and row.owner == record.owner
-            and row.state is RowState.CLAIMED
-            for record in records
-        ]
-        done = [
-            {
-                "b_service": self._service,
-                "b_task_id": record.envelope.task_id,
-                "b_redrive_no": record.envelope.redrive_no,
-                "b_outcome": OUTCOME.dump_json(record.outcome).decode(),
-            }
-            for record, holds in zip(records, answers, strict=True)
-            if holds
-        ]
+    def _record_all(self, connection: Connection, records: Sequence[_Record]) -> Sequence[Outcome | None]:
+        task_ids = {record.envelope.task_id for record in records}
+        rows = self._locked_rows(connection, task_ids)
+        called_off = cancelled_among(connection, self._service, task_ids)
+        answers: list[Outcome | None] = []
+        done: list[dict[str, object]] = []
+        for record in records:
+            key = (record.envelope.task_id, record.envelope.redrive_no)
+            row = rows.get(key)
+            if row is None or row.owner != record.owner or row.state is not RowState.CLAIMED:
+                answers.append(None)
+                continue
+            outcome = record.outcome
+            if isinstance(outcome, RetryLater) and record.envelope.task_id in called_off:
+                outcome = Cancelled(
+                    at=outcome.at,
+                    seconds=outcome.seconds,
+                    max_attempts=outcome.max_attempts,
+                    error=outcome.error,
+                )
+            answers.append(outcome)
+            done.append(
+                {
+                    "b_service": self._service,
+                    "b_task_id": key[0],
+                    "b_redrive_no": key[1],
+                    "b_outcome": OUTCOME.dump_json(outcome).decode(),
+                }
+            )
         if done:
             connection.execute(_FINISH, done)
         return answers
@@ -192,21 +234,25 @@ class Inbox:
             if not self._held:
                 continue
             try:
-                await self._records.write(
-                    _renew_all, (frozenset(self._held), datetime.now(UTC) + self._lease)
-                )
+                renewal = (dict(self._held), datetime.now(UTC) + self._lease)
+                for task_id in await self._records.write(self._renew_all, renewal):
+                    self._on_called_off(task_id)
             except Exception:  # the next renewal may succeed, and until the lease is lost nothing is
                 log.exception("leases could not be renewed", held=len(self._held))
 
-
-def _renew_all(connection: Connection, renewals: Sequence[tuple[frozenset[str], datetime]]) -> Sequence[None]:
-    for owners, until in renewals:
-        connection.execute(
-            update(INBOX)
-            .where(INBOX.c.owner.in_(owners), INBOX.c.state == RowState.CLAIMED)
-            .values(lease_until=until)
-        )
-    return [None] * len(renewals)
+    def _renew_all(
+        self, connection: Connection, renewals: Sequence[tuple[dict[str, str], datetime]]
+    ) -> Sequence[set[str]]:
+        # The mark may have been made by another replica of this service: each looks for its own tasks.
+        answers = []
+        for held, until in renewals:
+            connection.execute(
+                update(INBOX)
+                .where(INBOX.c.owner.in_(held), INBOX.c.state == RowState.CLAIMED)
+                .values(lease_until=until)
+            )
+            answers.append(cancelled_among(connection, self._service, set(held.values())))
+        return answers
 
 
 def _order(request: ClaimRequest) -> tuple[str, int]:

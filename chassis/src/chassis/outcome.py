@@ -55,5 +55,13 @@ class Died(_Outcome):
     reason: DeadReason
 
 
-Outcome = Annotated[Completed | RetryLater | Died, Field(discriminator="is_")]
-OUTCOME: TypeAdapter[Completed | RetryLater | Died] = TypeAdapter(Outcome)
+class Cancelled(_Outcome):
+    """Called off: no attempt will begin any more."""
+
+    is_: Literal["cancelled"] = "cancelled"
+    #: What is to be known of an attempt that had begun: its effect may have happened.
+    error: ErrorInfo | None = None
+
+
+Outcome = Completed | RetryLater | Died | Cancelled
+OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Annotated[Outcome, Field(discriminator="is_")])

@@ -21,15 +21,15 @@ from chassis.claims import AlreadyDone, Busy, Claimed
 from chassis.decode import UnreadableError, Work, decode
 from chassis.delay import round_up
 from chassis.delivery import Delivery
-from chassis.errors import TransientError
 from chassis.handling import Handler
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
-from chassis.outcome import Completed, Died, RetryLater, as_json
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, as_json
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.retry import GiveUp, after_failure
+from chassis.running import CalledOffError, RunningHandlers
 from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, started_event, superseding_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
@@ -58,6 +58,7 @@ class Pipeline:
         self._publisher = publisher
         self._reporter = reporter
         self._running: set[asyncio.Task[None]] = set()
+        self._handlers_running = RunningHandlers()
 
     async def consume(self, delivery: Delivery) -> None:
         """Takes one delivery through all steps; it is acknowledged when this returns normally."""
@@ -65,6 +66,10 @@ class Pipeline:
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         await asyncio.shield(running)
+
+    def stop_task(self, task_id: str) -> int:
+        """Asks the handlers of a task that was called off to stop; returns how many run here."""
+        return self._handlers_running.stop(task_id)
 
     async def drain(self, timeout_seconds: float) -> int:
         """Waits for the deliveries under way, and cancels those that do not end in time.
@@ -103,10 +108,11 @@ class Pipeline:
     async def _work_through(self, delivery: Delivery, work: Work) -> None:
         ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
-            case Claimed(owner):
-                outcome = await self._attempt_and_record(owner, delivery, work)
-                if outcome is None:
+            case Claimed() as claim:
+                recorded = await self._attempt_and_record(claim, delivery, work)
+                if recorded is None:
                     return
+                outcome = recorded
             case AlreadyDone(outcome):
                 log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
             case Busy(until):
@@ -123,23 +129,20 @@ class Pipeline:
                 return
         await self._settle(delivery, work, outcome)
 
-    async def _attempt_and_record(
-        self, owner: str, delivery: Delivery, work: Work
-    ) -> Completed | RetryLater | Died | None:
-        """The outcome of a claimed attempt; None if another copy has taken the claim over meanwhile."""
+    async def _attempt_and_record(self, claim: Claimed, delivery: Delivery, work: Work) -> Outcome | None:
+        """What is recorded of a claimed attempt; None if another copy has taken the claim over meanwhile."""
         try:
-            outcome = await self._attempt(delivery, work)
+            outcome = await self._attempt(delivery, work, claim)
             # However long it takes, and even if the message is lost meanwhile: nobody else knows what
             # happened, and the next copy must not run the attempt again.
-            recorded = await surely("record", lambda: self._inbox.record(owner, work.envelope, outcome))
+            recorded = await surely("record", lambda: self._inbox.record(claim.owner, work.envelope, outcome))
         finally:
-            self._inbox.let_go(owner)
-        if not recorded:
+            self._inbox.let_go(claim.owner)
+        if recorded is None:
             log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
-            return None
-        return outcome
+        return recorded
 
-    async def _attempt(self, delivery: Delivery, work: Work) -> Completed | RetryLater | Died:
+    async def _attempt(self, delivery: Delivery, work: Work, claim: Claimed) -> Outcome:
         """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
         attempt = work.attempt(self._service, delivery.correlation_id)
         started = monotonic()
@@ -151,31 +154,45 @@ class Pipeline:
             return Died(
                 at=now, seconds=0, max_attempts=attempt.max_attempts, error=late, reason=DeadReason.DEADLINE
             )
+        if claim.called_off:
+            return self._called_off(attempt, now, seconds=0, may_have_happened=claim.begun_before)
         self._reporter.tell(started_event(attempt, now))
         try:
             completed = await self._completed(work, attempt)
+        except CalledOffError:
+            return self._called_off(
+                attempt, datetime.now(UTC), seconds=monotonic() - started, may_have_happened=False
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
             return self._failed(work, attempt, error, monotonic() - started)
-        except asyncio.CancelledError as error:
-            # A future that broke down under the handler looks like this; only a real cancellation is one.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling() > 0:
-                raise
-            inner = TransientError("the work was cancelled from within")
-            inner.__cause__ = error
-            return self._failed(work, attempt, inner, monotonic() - started)
         log.info("attempt completed", seconds=round(completed.seconds, 4))
         return completed
 
     async def _completed(self, work: Work, attempt: Attempt) -> Completed:
         started = monotonic()
         # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
-        result = as_json(await work.handler.function(work.event, attempt))
+        handler = work.handler.function(work.event, attempt)
+        result = as_json(await self._handlers_running.run(attempt.task_id, handler))
         return Completed(
             at=datetime.now(UTC),
             seconds=monotonic() - started,
             max_attempts=attempt.max_attempts,
             result=result,
+        )
+
+    def _called_off(
+        self, attempt: Attempt, at: datetime, *, seconds: float, may_have_happened: bool
+    ) -> Cancelled:
+        log.info("called off", may_have_happened=may_have_happened)
+        doubt = ErrorInfo(
+            type="MayHaveHappened",
+            message="An earlier run of this attempt was cut off: whether it had its effect is not known.",
+        )
+        return Cancelled(
+            at=at,
+            seconds=seconds,
+            max_attempts=attempt.max_attempts,
+            error=doubt if may_have_happened else None,
         )
 
     def _failed(self, work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
@@ -210,7 +227,7 @@ class Pipeline:
             next_attempt_at=now + timedelta(seconds=wait),
         )
 
-    async def _settle(self, delivery: Delivery, work: Work, outcome: Completed | RetryLater | Died) -> None:
+    async def _settle(self, delivery: Delivery, work: Work, outcome: Outcome) -> None:
         """Report: what came of it to the status service, then the message to where it goes next.
 
         In this order, because the next attempt makes this one's message meaningless: told first, no crash

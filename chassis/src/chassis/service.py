@@ -1,10 +1,12 @@
 """A consuming service, put together: brokers, inbox, pipeline, health, and the order in which they live."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from chassis.connection import make_broker, until_connected, until_declared
-from chassis.consumer import Consumer
+from chassis.consumer import Consumer, start_consuming
+from chassis.control import Control
 from chassis.delay import LEVELS
 from chassis.handling import Handler, by_kind
 from chassis.health import HealthServer
@@ -21,6 +23,8 @@ from database import Records
 
 log = get_logger(__name__)
 
+#: Control messages in work at once: each is one row.
+CONTROL_PREFETCH: Final = 50
 #: Seconds that the broker's client waits for its callbacks when the pipeline has been drained already.
 SETTLE_SECONDS: Final = 1.0
 #: Frees what a service's adapters hold: connections, worker processes.
@@ -60,15 +64,29 @@ class Service:
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
         self._records = Records(settings.inbox_url)
-        self._inbox = Inbox(self._records, name, lease_seconds=settings.lease_seconds)
+        self._inbox = Inbox(
+            self._records,
+            name,
+            lease_seconds=settings.lease_seconds,
+            on_called_off=self._stop_task,
+        )
         self._pipeline = Pipeline(
             name, table, inbox=self._inbox, publisher=self._publisher, reporter=self._reporter
         )
         self._consumer = Consumer(
             self._consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
         )
+        self._control = Consumer(
+            self._consuming,
+            names.control_queue(name),
+            Control(self._inbox, self._pipeline.stop_task).consume,
+            prefetch=CONTROL_PREFETCH,
+        )
         self._health = HealthServer(
-            {"consuming": lambda: self._consumer.is_consuming},
+            {
+                "consuming": lambda: self._consumer.is_consuming,
+                "control": lambda: self._control.is_consuming,
+            },
             host=settings.health_host,
             port=settings.health_port,
         )
@@ -78,21 +96,30 @@ class Service:
         port = await self._health.start()
         self._inbox.open()
         await until_connected(self._publishing)
-        await until_declared(self._settings, [self._queue, names.dead_letter_queue(self._name)])
+        await until_declared(
+            self._settings,
+            [self._queue, names.dead_letter_queue(self._name), names.control_queue(self._name)],
+        )
         await self._publisher.know(
             names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
         )
         await until_connected(self._consuming)
-        await self._consumer.start()
+        await start_consuming(self._consuming, self._consumer, self._control)
         log.info("consuming", queue=self._queue, health_port=port)
 
     async def broken(self) -> None:
-        """Returns when the consumer is gone for good."""
-        await self._consumer.watch()
+        """Returns when a consumer is gone for good."""
+        watches = [asyncio.create_task(consumer.watch()) for consumer in (self._consumer, self._control)]
+        try:
+            await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for watch in watches:
+                watch.cancel()
 
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, tells the rest, and closes."""
         await self._consumer.cancel()
+        await self._control.cancel()
         late = await self._pipeline.drain(self._settings.grace_seconds)
         if late:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
@@ -103,3 +130,6 @@ class Service:
         await self._inbox.close()
         await self._records.close()
         await self._health.stop()
+
+    def _stop_task(self, task_id: str) -> int:
+        return self._pipeline.stop_task(task_id)

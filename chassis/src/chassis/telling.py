@@ -5,7 +5,7 @@ from datetime import datetime
 
 from chassis.attempt import Attempt
 from chassis.claims import Superseded
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater
 from contracts.envelope import Envelope
 from contracts.lifecycle import (
     DeadReason,
@@ -30,9 +30,7 @@ def started_event(attempt: Attempt, at: datetime) -> LifecycleEvent:
     return lifecycle_event(LifecycleType.STARTED, at, data)
 
 
-def outcome_event(
-    service: str, of: Envelope | Attempt, outcome: Completed | RetryLater | Died
-) -> LifecycleEvent:
+def outcome_event(service: str, of: Envelope | Attempt, outcome: Outcome) -> LifecycleEvent:
     """What came of an attempt."""
     data = LifecycleData(
         task_id=of.task_id,
@@ -77,4 +75,5 @@ _TYPES = {
     Completed: LifecycleType.COMPLETED,
     RetryLater: LifecycleType.RETRYING,
     Died: LifecycleType.DEAD,
+    Cancelled: LifecycleType.CANCELLED,
 }

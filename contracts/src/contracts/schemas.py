@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.catalog import CATALOG
+from contracts.control import CancelRequested
 from contracts.lifecycle import LifecycleEvent
 
 #: Where the golden files are kept, beside the source, so that a change shows in review.
@@ -17,6 +18,7 @@ def current_schemas() -> Mapping[str, str]:
     models = {f"{kind}.v{entry.event.VERSION}": entry.event for kind, entry in CATALOG.items()}
     schemas = {name: model.model_json_schema() for name, model in models.items()}
     schemas["lifecycle.v1"] = LifecycleEvent.model_json_schema()
+    schemas["cancel_requested.v1"] = CancelRequested.model_json_schema()
     return {
         f"{name}.json": json.dumps(schema, indent=2, sort_keys=True) + "\n"
         for name, schema in schemas.items()

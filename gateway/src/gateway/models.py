@@ -163,6 +163,18 @@ class AcceptedTask(BaseModel):
     links: Links
 
 
+class CancelledTask(BaseModel):
+    """What a cancellation could still do.
+
+    `prevented`: no attempt will begin. `stopping`: the services are told, and the task ends `cancelled`, or
+    with what it was past stopping.
+    """
+
+    id: str
+    outcome: Literal["prevented", "stopping"]
+    links: Links
+
+
 class SubtaskView(BaseModel):
     """One service's part of a task."""
 

@@ -14,7 +14,7 @@ from chassis.publisher import Publisher
 from chassis.relay import relay
 from contracts.catalog import WORK_SERVICES
 from contracts.images import ImageLimits
-from contracts.names import EXCHANGE_TASKS, work_queue
+from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
 from database import Records
 from gateway.idempotency_key import CallsUnderWay
 from gateway.settings import GatewaySettings
@@ -80,7 +80,7 @@ class Resources:
     async def _connect(self) -> None:
         await until_connected(self._broker)
         await until_declared(self.settings, [work_queue(service) for service in WORK_SERVICES])
-        await self._publisher.know(EXCHANGE_TASKS)
+        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL)
         self._connected = True
         log.info("connected to the broker")
 

@@ -1,6 +1,7 @@
 """The durable record of every task, from accepted to outcome."""
 
 from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, accept, insert_tasks
+from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
@@ -24,6 +25,7 @@ __all__ = [
     "Accepted",
     "AcceptedBefore",
     "BadCursorError",
+    "Cancellation",
     "Failure",
     "IdempotentCall",
     "KeyReusedError",
@@ -34,19 +36,23 @@ __all__ = [
     "Page",
     "Patience",
     "PendingMessage",
+    "Prevented",
     "Redeemed",
     "Redemption",
     "Refusal",
     "ResetToken",
     "SchemaError",
+    "Stopping",
     "Submission",
     "Subtask",
     "Sweep",
     "Task",
     "TaskFilter",
     "TimelineEntry",
+    "TooLate",
     "accept",
     "apply_events",
+    "cancel",
     "forget_published",
     "forget_swept",
     "get_task",

@@ -8,10 +8,13 @@ meanwhile, and a sweep that dies leaves it to the next.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
+from contracts.control import CancelRequested
 from contracts.envelope import Envelope
+from contracts.names import EXCHANGE_CONTROL
 from contracts.states import State
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
 from ledger.tasks import GATEWAY_SOURCE, PendingMessage
@@ -85,9 +88,7 @@ def _expect_from(connection: Connection, outbox_ids: Sequence[int], now: datetim
 
 def _take_due(connection: Connection, sweep: Sweep) -> list[PendingMessage]:
     rows = connection.execute(
-        select(OUTBOX, TASKS)
-        .join(TASKS, TASKS.c.id == OUTBOX.c.task_id)
-        .where(OUTBOX.c.available_at <= sweep.now)
+        _ROWS.where(OUTBOX.c.available_at <= sweep.now)
         .order_by(OUTBOX.c.available_at)
         .limit(sweep.most)
         .with_for_update(skip_locked=True, of=OUTBOX)
@@ -114,7 +115,12 @@ def _show_as_pending(connection: Connection, task_ids: Sequence[str], now: datet
     )
 
 
-def _message(row: Row[tuple[object, ...]]) -> PendingMessage:
+def control_message(connection: Connection, outbox_id: int) -> PendingMessage:
+    """The message of one row, which is not taken by that."""
+    return _message(connection.execute(_ROWS.where(OUTBOX.c.id == outbox_id)).one())
+
+
+def _message(row: Row[Any]) -> PendingMessage:
     columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     envelope = Envelope(
         id=columns[TASKS.c.id],
@@ -133,7 +139,21 @@ def _message(row: Row[tuple[object, ...]]) -> PendingMessage:
         columns[OUTBOX.c.exchange],
         columns[OUTBOX.c.routing_key],
         envelope,
-        columns[TASKS.c.payload],
+        _body(row),
         columns[TASKS.c.correlation_id],
         columns[TASKS.c.priority],
     )
+
+
+def _body(row: Row[Any]) -> bytes:
+    columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    if columns[OUTBOX.c.exchange] == EXCHANGE_CONTROL:
+        request = CancelRequested(
+            task_id=columns[TASKS.c.id], requested_at=columns[TASKS.c.cancel_requested_at]
+        )
+        return request.model_dump_json().encode()
+    payload: bytes = columns[TASKS.c.payload]
+    return payload
+
+
+_ROWS = select(OUTBOX, TASKS).join(TASKS, TASKS.c.id == OUTBOX.c.task_id)

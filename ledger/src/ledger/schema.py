@@ -35,6 +35,7 @@ TASKS = Table(
     Column("due_at", Instant),  # when it was to begin, if not at once
     Column("completed_at", Instant),
     Column("deadline", Instant),
+    Column("cancel_requested_at", Instant),
     Column("correlation_id", String(128), nullable=False),
     Column("traceparent", String(64)),
     Column("priority", Integer),

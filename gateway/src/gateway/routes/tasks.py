@@ -78,8 +78,13 @@ async def find_task(resources: Resources, task_id: UUID) -> Task:
     """
     task = await resources.records.read(partial(get_task, task_id=str(task_id)))
     if task is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "no_such_task", "No task of this id was ever accepted here.")
+        raise no_such_task()
     return task
+
+
+def no_such_task() -> Problem:
+    """The answer to an id that is no task's."""
+    return Problem(HTTPStatus.NOT_FOUND, "no_such_task", "No task of this id was ever accepted here.")
 
 
 def view_of(task: Task) -> TaskView:

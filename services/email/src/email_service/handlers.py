@@ -2,6 +2,7 @@
 
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
+from chassis.running import irrevocably
 from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
 from email_service.mail import OutgoingMail
 from email_service.mailer import Mailer
@@ -74,5 +75,6 @@ async def _send_rendered(
 
 
 async def _send(mail: OutgoingMail, mailer: Mailer) -> Result:
-    sent = await mailer.send(mail)
+    # A mail on its way cannot be called back: a stop that comes now comes too late, and the record says so.
+    sent = await irrevocably(mailer.send(mail))
     return {"message_id": sent.message_id, "server_response": sent.server_response}

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from chassis import topology
 from chassis.connection import make_broker, messages_waiting, until_connected
-from chassis.consumer import Consumer
+from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
@@ -17,7 +17,7 @@ from chassis.republish import dead_letter
 from chassis.steps import DeliveryLostError, while_held
 from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
-from contracts.names import EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
+from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
 from database import Records
 from ledger import Failure, NewTask, Patience, require_current
 from status_service.alerts import alert_for
@@ -68,10 +68,10 @@ class StatusService:
         connection = await self._publishing.connect()
         self._topology = await connection.channel()
         await topology.declare(self._topology)
-        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_DEAD_LETTERS)
+        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
         self._sweeper.start()
         await until_connected(self._consuming)
-        await self._consumer.start()
+        await start_consuming(self._consuming, self._consumer)
         self._reconciler.start()
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
 

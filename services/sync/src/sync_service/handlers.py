@@ -1,6 +1,7 @@
 """What the sync service does with its events: one record written each."""
 
 from chassis.attempt import Attempt
+from chassis.running import irrevocably
 from contracts.events import SyncRequested, UserCreated
 from sync_service.client import SyncAnswer, SyncClient
 
@@ -20,7 +21,10 @@ async def sync_record(event: SyncRequested, attempt: Attempt, client: SyncClient
     Raises:
         PermanentError, TransientError: as `SyncClient.put` says.
     """
-    answer = await client.put(event.target, event.resource, event.id, event.data, attempt.effect_key)
+    # Once sent it may be written, whatever we do: it is seen through, and the record says what came of it.
+    answer = await irrevocably(
+        client.put(event.target, event.resource, event.id, event.data, attempt.effect_key)
+    )
     return _result(event.target, answer)
 
 
@@ -37,7 +41,7 @@ async def sync_user(event: UserCreated, attempt: Attempt, client: SyncClient, ta
         As `sync_record`.
     """
     data = {"email": event.email, "name": event.name, "attributes": event.attributes}
-    answer = await client.put(target, USERS_RESOURCE, event.user_id, data, attempt.effect_key)
+    answer = await irrevocably(client.put(target, USERS_RESOURCE, event.user_id, data, attempt.effect_key))
     return _result(target, answer)
 
 

@@ -1,0 +1,36 @@
+"""What a service remembers of tasks that were called off: one row each, kept through every restart."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, select
+
+from database import Instant, insert_new
+
+METADATA = MetaData()
+CANCELLED = Table(
+    "cancelled",
+    METADATA,
+    Column("service", String(64), primary_key=True),
+    Column("task_id", String(64), primary_key=True),
+    Column("at", Instant, nullable=False),
+)
+
+
+def mark(connection: Connection, marks: Sequence[tuple[str, str]]) -> Sequence[None]:
+    """Remembers (service, task) pairs; a batch write for `Records.write`."""
+    now = datetime.now(UTC)
+    rows = [{"service": service, "task_id": task_id, "at": now} for service, task_id in sorted(marks)]
+    connection.execute(insert_new(connection, CANCELLED), rows)
+    return [None] * len(marks)
+
+
+def cancelled_among(connection: Connection, service: str, task_ids: AbstractSet[str]) -> set[str]:
+    """Those of `task_ids` that were called off."""
+    if not task_ids:
+        return set()
+    query = select(CANCELLED.c.task_id).where(
+        CANCELLED.c.service == service, CANCELLED.c.task_id.in_(task_ids)
+    )
+    return set(connection.scalars(query))

@@ -1,0 +1,41 @@
+"""What a service does with control messages: it remembers what was called off, then stops what runs."""
+
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from chassis.delivery import Delivery
+from chassis.inbox import Inbox
+from chassis.logs import get_logger
+from chassis.steps import DeliveryLostError, while_held
+from contracts.control import CancelRequested
+
+log = get_logger(__name__)
+
+
+class Control:
+    """Takes the control messages of one service."""
+
+    def __init__(self, inbox: Inbox, stop_task: Callable[[str], int]) -> None:
+        self._inbox = inbox
+        self._stop_task = stop_task
+
+    async def consume(self, delivery: Delivery) -> None:
+        """Takes one message; it is acknowledged once what it says is kept for good.
+
+        Raises:
+            ValidationError: it cannot be read, and goes to the dead-letter queue.
+        """
+        try:
+            request = CancelRequested.model_validate_json(delivery.body)
+        except ValidationError:
+            log.exception("control message cannot be read")
+            raise
+        try:
+            # First the record, then the handlers: one that begins in between finds the record.
+            await while_held(delivery, "cancel", lambda: self._inbox.cancel(request.task_id))
+            stopped = self._stop_task(request.task_id)
+            log.info("a task is called off", task_id=request.task_id, handlers_stopped=stopped)
+            await delivery.acknowledger.ack()
+        except DeliveryLostError:
+            log.info("the connection was lost; the message will be delivered again")

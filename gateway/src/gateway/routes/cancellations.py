@@ -1,0 +1,45 @@
+"""Calling tasks off."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from gateway.idempotency_key import IdempotencyKey, parse_key
+from gateway.models import CancelledTask, links_of
+from gateway.problems import Problem, problem_responses
+from gateway.resources import Uses
+from gateway.routes.tasks import no_such_task
+from ledger import Cancellation, Stopping, TooLate, cancel
+
+router = APIRouter(tags=["tasks"])
+
+
+@router.post(
+    "/v1/tasks/{task_id}/cancel",
+    responses=problem_responses(
+        HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
+    ),
+)
+async def cancel_task(
+    task_id: UUID, resources: Uses, idempotency_key: IdempotencyKey = None
+) -> CancelledTask:
+    """Calls a task off, and says truthfully what that can still do.
+
+    `prevented`: no attempt will begin. `stopping`: the services are told; the task ends `cancelled`, or with
+    what it was past stopping. A task that has its outcome is answered with 409. Repeating the call is safe.
+    """
+    parse_key(idempotency_key)  # the call is the same however often it is made, so its key need not be kept
+    answer = await resources.records.write(cancel, Cancellation(str(task_id), datetime.now(UTC)))
+    if answer is None:
+        raise no_such_task()
+    if isinstance(answer, TooLate):
+        raise Problem(
+            HTTPStatus.CONFLICT, "too_late", f"The task has {answer.state} already; nothing was called off."
+        )
+    if isinstance(answer, Stopping):
+        if answer.message is not None:
+            resources.relay_soon(answer.message)
+        return CancelledTask(id=str(task_id), outcome="stopping", links=links_of(str(task_id)))
+    return CancelledTask(id=str(task_id), outcome="prevented", links=links_of(str(task_id)))

@@ -1,0 +1,36 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from gateway_under_test import Gateway, problem, running
+
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+MAIL = {"to": "ann@example.test", "subject": "Hello", "text": "Hi."}
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with running(tmp_path) as started:
+        yield started
+
+
+async def test_a_scheduled_task_is_prevented(gateway: Gateway) -> None:
+    accepted = await gateway.client.post("/v1/emails", json=MAIL | {"delay_seconds": 3600})
+    task = accepted.headers["Location"]
+    answer = await gateway.client.post(f"{task}/cancel")
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "prevented")
+    assert (await gateway.client.get(task)).json()["state"] == "cancelled"
+    again = await gateway.client.post(f"{task}/cancel")
+    assert (again.status_code, again.json()) == (200, answer.json())
+
+
+async def test_a_task_that_has_left_is_stopping(gateway: Gateway) -> None:
+    accepted = await gateway.client.post("/v1/emails", json=MAIL)
+    answer = await gateway.client.post(f"{accepted.headers['Location']}/cancel")
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "stopping")
+
+
+@pytest.mark.parametrize(("task_id", "status"), [(UNKNOWN, 404), ("not-an-id", 422)])
+async def test_no_such_task(gateway: Gateway, task_id: str, status: int) -> None:
+    answer = await gateway.client.post(f"/v1/tasks/{task_id}/cancel")
+    problem(answer, status, "no_such_task" if status == 404 else "invalid_request")

@@ -1,0 +1,120 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from contracts.control import CancelRequested
+from contracts.lifecycle import LifecycleType
+from contracts.names import EXCHANGE_CONTROL
+from contracts.states import State
+from database import open_engine
+from devstack.samples import NOON, new_task, told, user_event
+from ledger import (
+    Cancellation,
+    NewTask,
+    PendingMessage,
+    Prevented,
+    Stopping,
+    Submission,
+    Sweep,
+    TooLate,
+    accept,
+    apply_events,
+    cancel,
+    get_task,
+    get_timeline,
+    take_due,
+)
+
+SOON = NOON + timedelta(hours=1)
+
+
+@pytest.fixture
+def engine(ledger_url: str) -> Iterator[Engine]:
+    engine = open_engine(ledger_url, connections=3)
+    yield engine
+    engine.dispose()
+
+
+def accepted(engine: Engine, task: NewTask) -> str:
+    with engine.begin() as connection:
+        accept(connection, [Submission(task)])
+    return task.id
+
+
+def called_off(engine: Engine, task_id: str, now: datetime = NOON) -> Prevented | Stopping | TooLate | None:
+    with engine.begin() as connection:
+        (answer,) = cancel(connection, [Cancellation(task_id, now)])
+    return answer
+
+
+def swept(engine: Engine, now: datetime) -> list[PendingMessage]:
+    with engine.begin() as connection:
+        (messages,) = take_due(connection, [Sweep(now, now + timedelta(minutes=1), 100)])
+    return messages
+
+
+def state(engine: Engine, task_id: str) -> State:
+    with engine.connect() as connection:
+        task = get_task(connection, task_id)
+    assert task is not None
+    return task.state
+
+
+def test_a_scheduled_task_is_prevented_for_good(engine: Engine) -> None:
+    task_id = accepted(engine, new_task(user_event(), due_at=SOON))
+    assert called_off(engine, task_id) == Prevented()
+    assert state(engine, task_id) is State.CANCELLED
+    assert swept(engine, SOON + timedelta(days=1)) == []
+    with engine.connect() as connection:
+        facts = [(entry.type, entry.service) for entry in get_timeline(connection, task_id)]
+    assert facts == [("task.cancelled", "email"), ("task.cancelled", "sync")]
+    assert called_off(engine, task_id) == Prevented(), "asking again is answered alike"
+
+
+def test_the_services_are_told_of_a_task_that_has_left(engine: Engine) -> None:
+    task_id = accepted(engine, new_task())
+    answer = called_off(engine, task_id)
+    assert isinstance(answer, Stopping)
+    assert answer.message is not None
+    assert (answer.message.exchange, answer.message.routing_key) == (EXCHANGE_CONTROL, "")
+    request = CancelRequested.model_validate_json(answer.message.body)
+    assert request == CancelRequested(task_id=task_id, requested_at=NOON)
+    assert state(engine, task_id) is State.PENDING, "only the services know what becomes of it"
+    assert called_off(engine, task_id) == Stopping(None), "asking again tells nobody twice"
+
+
+def test_a_gateway_that_dies_after_the_commit_leaves_the_telling_to_the_sweep(engine: Engine) -> None:
+    task_id = accepted(engine, new_task())
+    answer = called_off(engine, task_id)
+    assert isinstance(answer, Stopping)
+    messages = swept(engine, NOON + timedelta(minutes=5))
+    assert answer.message in messages
+
+
+@pytest.mark.parametrize(
+    ("type_", "outcome"),
+    [(LifecycleType.COMPLETED, State.COMPLETED), (LifecycleType.DEAD, State.FAILED)],
+)
+def test_an_outcome_is_not_called_off(engine: Engine, type_: LifecycleType, outcome: State) -> None:
+    task_id = accepted(engine, new_task())
+    with engine.begin() as connection:
+        apply_events(connection, [told(type_, task_id)])
+    assert called_off(engine, task_id) == TooLate(outcome)
+
+
+def test_no_such_task(engine: Engine) -> None:
+    assert called_off(engine, "00000000-0000-7000-8000-000000000000") is None
+
+
+def test_a_task_that_is_just_being_released_is_either_prevented_or_told(engine: Engine) -> None:
+    """Whichever of the two is first, the other sees what it left: never both, never neither."""
+    for _ in range(10):
+        task_id = accepted(engine, new_task(due_at=SOON))
+        with ThreadPoolExecutor(1) as thread:
+            sweeping = thread.submit(swept, engine, SOON)
+            answer = called_off(engine, task_id, SOON)
+            released = task_id in [message.envelope.task_id for message in sweeping.result()]
+        assert isinstance(answer, Stopping if released else Prevented)
