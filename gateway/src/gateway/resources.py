@@ -7,7 +7,13 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.connection import make_broker, until_connected, until_declared
+from chassis.connection import (
+    RECONNECT_SECONDS,
+    UNREACHABLE,
+    make_broker,
+    until_connected,
+    until_declared,
+)
 from chassis.logs import get_logger
 from chassis.object_store import ObjectStore
 from chassis.publisher import Publisher
@@ -78,10 +84,17 @@ class Resources:
         task.add_done_callback(self._relaying.discard)
 
     async def _connect(self) -> None:
-        await until_connected(self._broker)
-        await until_declared(self.settings, [work_queue(service) for service in WORK_SERVICES])
-        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL)
-        self._connected = True
+        while not self._connected:
+            await until_connected(self._broker)
+            await until_declared(self.settings, [work_queue(service) for service in WORK_SERVICES])
+            try:
+                await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL)
+            except (*UNREACHABLE, RuntimeError) as error:
+                # Lost again just now; RuntimeError is what the client raises then.
+                log.warning("the broker went away, trying again", error=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS[0])
+            else:
+                self._connected = True
         log.info("connected to the broker")
 
     async def _relay(self, message: PendingMessage) -> None:

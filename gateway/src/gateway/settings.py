@@ -18,9 +18,11 @@ class GatewaySettings(ProcessSettings):
     ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     object_store_url: str = Field(description="Where images are kept: file:///folder or s3://bucket/prefix")
     sync_targets: tuple[TargetName, ...] = Field((), description="The targets that syncs may name.")
-    reset_link: Annotated[str, StringConstraints(pattern=r"^https?://\S*\{token\}\S*$")] = Field(
-        "http://127.0.0.1:8000/reset?token={token}",
-        description="The page of the application that sets a new password; {token} is put in.",
+    reset_link: Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]*\{token\}[^\s<>\"]*$")] = (
+        Field(
+            "http://127.0.0.1:8000/reset?token={token}",
+            description="The page of the application that sets a new password; {token} is put in.",
+        )
     )
     reset_ttl_seconds: Seconds = Field(3600, description="How long a password reset link is good.")
     max_body_bytes: int = Field(MEBIBYTE, gt=0, description="Largest JSON body.")
