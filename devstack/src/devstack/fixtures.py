@@ -4,9 +4,11 @@ Each process of a test run (each worker of pytest-xdist) has a broker and a Post
 the first test that wants it.
 """
 
+import fcntl
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,11 +32,15 @@ _USED = pytest.StashKey[list[str]]()
 def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A private RabbitMQ, or the one that AMQP_URL (and AMQP_MANAGEMENT_URL) names."""
     folder: Path = tmp_path_factory.mktemp("broker")
-    with private_broker(
-        folder,
-        amqp_url=os.environ.get("AMQP_URL"),
-        management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
-    ) as running:
+    with ExitStack() as stack:
+        with _one_worker_at_a_time():
+            running = stack.enter_context(
+                private_broker(
+                    folder,
+                    amqp_url=os.environ.get("AMQP_URL"),
+                    management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
+                )
+            )
         _tell(request.config, f"RabbitMQ: {running.how}")
         yield running
 
@@ -81,7 +87,8 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """A private PostgreSQL; tests that want it are skipped where there is none to be had."""
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(private_postgres())
+            with _one_worker_at_a_time():
+                server = stack.enter_context(private_postgres())
         except PostgresError as error:
             pytest.skip(str(error))
         _tell(request.config, f"PostgreSQL: {server.how}")
@@ -134,3 +141,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def _tell(config: pytest.Config, line: str) -> None:
     if line not in config.stash[_USED]:
         config.stash[_USED].append(line)
+
+
+@contextmanager
+def _one_worker_at_a_time() -> Iterator[None]:
+    """Lets one process of a test run install and start servers, while the others wait for it.
+
+    The package manager refuses a second one at the same time, and who comes later finds what was installed.
+    """
+    lock = Path(tempfile.gettempdir()) / f"waybill-tests-{os.getuid()}.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

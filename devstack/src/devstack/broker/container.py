@@ -1,5 +1,7 @@
 """A broker from Docker, through testcontainers."""
 
+import gc
+import warnings
 from contextlib import closing
 from typing import Any
 
@@ -25,6 +27,15 @@ AMQP_PORT, MANAGEMENT_PORT = 5672, 15672
 
 def why_no_docker() -> str | None:
     """Ask the Docker engine; None if it answers, else what went wrong."""
+    with warnings.catch_warnings():
+        # Its client leaves the socket of an attempt that failed to the garbage collector, which complains.
+        warnings.simplefilter("ignore", ResourceWarning)
+        reason = _docker_error()
+        gc.collect()
+    return reason
+
+
+def _docker_error() -> str | None:
     try:
         with closing(DockerClient().client) as client:
             client.ping()
