@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest
 PARALLEL := -n 2
 TIERS := contracts database chassis ledger gateway services devstack tests
 
-.PHONY: help demo up test check test-unit test-broker test-e2e lint types format schemas lock clean
+.PHONY: help demo up test check test-unit test-broker test-e2e test-crash crash lint types format schemas lock clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,18 +20,24 @@ demo: .venv/.installed ## install what is missing, start the whole stack, take t
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
 	@$(BIN)/python -m devstack up
 
-test: check test-unit test-broker test-e2e ## everything that CI runs
+test: check test-unit test-broker test-e2e test-crash ## everything that CI runs
 
 check: lint types ## lint and types
 
 test-unit: .venv/.installed ## no I/O beyond files and loopback: seconds
-	$(PYTEST) -m "not broker and not end_to_end" $(PARALLEL) -q
+	$(PYTEST) -m "not broker and not end_to_end and not crash" $(PARALLEL) -q
 
 test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
 	$(PYTEST) -m broker $(PARALLEL) -q
 
 test-e2e: .venv/.installed ## the whole stack
 	$(PYTEST) -m end_to_end -q
+
+test-crash: .venv/.installed ## the short crash matrix: each step, its process killed behind it
+	$(PYTEST) -m crash -q
+
+crash: .venv/.installed ## the whole crash matrix, minutes; writes docs/guarantees.md (ARGS="--row effect")
+	@$(BIN)/python tests/crash/crash_matrix.py $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -1,0 +1,59 @@
+"""Cells of the matrix: tasks are posted, a process stops at a boundary, and harm is done to it there.
+
+Cells of one column run side by side, each on a stack of its own: most of their time is spent on waiting for
+leases to run out and for retries to be due. A broker that is restarted is restarted under all of them.
+"""
+
+from collections.abc import Sequence
+
+from crash_callers import Callers, calls_of, prepare
+from crash_count import Count, count, number_of_tasks
+from crash_gate import Armed
+from crash_harms import do_harm
+from crash_rows import Harm, Row
+from crash_stack import PATIENCE, CrashStack, NotInTimeError
+
+
+def run_cells(stacks: Sequence[CrashStack], rows: Sequence[Row], harm: Harm) -> list[Count]:
+    """Runs a cell for each of `rows`, on one of `stacks` each.
+
+    Raises:
+        NotInTimeError: nobody came to a boundary, or a process did not come back.
+    """
+    cells = [_Cell(stack, row, harm) for stack, row in zip(stacks[: len(rows)], rows, strict=True)]
+    try:
+        for cell in cells:
+            cell.begin()
+        for cell in cells:
+            cell.wait_reached()
+        do_harm(harm, [(cell.stack, cell.process) for cell in cells])
+    finally:
+        # Also after a failure: the next cells must find their stacks at rest.
+        for cell in cells:
+            cell.process.gate.open()
+        counts = [cell.finish() for cell in cells]
+    return counts
+
+
+class _Cell:
+    def __init__(self, stack: CrashStack, row: Row, harm: Harm) -> None:
+        self.stack = stack
+        self.process = stack.processes[row.process]
+        self._row = row
+        self._name = f"{row.name}-{harm}"
+        self._calls = calls_of(row.flow, self._name)
+        self._tasks_before = number_of_tasks(stack)
+        self._callers: Callers | None = None
+
+    def begin(self) -> None:
+        prepare(self.stack, self._row.flow, self._calls)
+        self.process.gate.arm(Armed(self._row.point, self._row.passing, self._row.standing, self._name))
+        self._callers = Callers(self.stack.gateway, self._calls)
+
+    def wait_reached(self) -> None:
+        if not self.process.gate.wait_reached(PATIENCE):
+            raise NotInTimeError(f"{self._name}: {self.process.name} has not come to {self._row.point}")
+
+    def finish(self) -> Count:
+        accepted = self._callers.accepted() if self._callers is not None else []
+        return count(self.stack, self._row.flow, self._calls, accepted, self._tasks_before)

@@ -1,0 +1,105 @@
+"""Where a process stops: a gate in front of and behind each step, shut from outside by a file.
+
+The file `armed` in the gate's folder names the point, how many may pass, how many are waited for, and who
+shut it: `claim:after 3 4 claim-kill`. Whoever comes to that point after the third waits there, with the rest
+of the process alive; once four stand there the process writes its id to `reached`. Deleting `armed` lets all
+of them go on.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+#: Seconds between looks at the file, on both sides.
+LOOK_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """What the file says."""
+
+    #: `step:before` or `step:after`.
+    point: str
+    passing: int
+    standing: int
+    by: str
+
+
+class Gate:
+    """The gate as both sides see it: the process that stops, and the one that makes it stop."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._armed = folder / "armed"
+        self._reached = folder / "reached"
+        self._counting: Armed | None = None
+        self._passages = 0
+
+    def arm(self, armed: Armed) -> None:
+        """Shuts the gate."""
+        self._reached.unlink(missing_ok=True)
+        written = self._armed.with_suffix(".new")
+        written.write_text(f"{armed.point} {armed.passing} {armed.standing} {armed.by}")
+        written.rename(self._armed)
+
+    def open(self) -> None:
+        """Lets everyone go on."""
+        self._armed.unlink(missing_ok=True)
+
+    def wait_reached(self, seconds: float) -> bool:
+        """Whether those who are waited for have come to the gate within that time."""
+        deadline = monotonic() + seconds
+        while not self._reached.exists():
+            if monotonic() > deadline:
+                return False
+            sleep(LOOK_SECONDS)
+        return True
+
+    async def at(self, point: str) -> None:
+        """Called at each point by the process: waits there if that is where it is to stop."""
+        armed = self.armed()
+        if armed is None or armed.point != point:
+            return
+        if armed != self._counting:
+            self._counting, self._passages = armed, 0
+        self._passages += 1
+        if self._passages <= armed.passing:
+            return
+        if self._passages - armed.passing >= armed.standing:
+            self._mark_reached()
+        while self.armed() == armed:  # noqa: ASYNC110 - what it waits for is another process
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def armed(self) -> Armed | None:
+        """Where it is shut, if it is."""
+        try:
+            point, passing, standing, by = self._armed.read_text().split()
+        except FileNotFoundError:
+            return None
+        return Armed(point, int(passing), int(standing), by)
+
+    def _mark_reached(self) -> None:
+        self._reached.write_text(str(os.getpid()))
+
+
+def around(
+    gate: Gate, step_of: Callable[..., str | None], function: Callable[..., Awaitable[Any]]
+) -> Callable[..., Awaitable[Any]]:
+    """`function` with a gate before it and one behind it; `step_of` its arguments names the step, if any."""
+
+    @wraps(function)
+    async def stopped(*args: Any, **kwargs: Any) -> Any:
+        step = step_of(*args, **kwargs)
+        if step is None:
+            return await function(*args, **kwargs)
+        await gate.at(f"{step}:before")
+        result = await function(*args, **kwargs)
+        await gate.at(f"{step}:after")
+        return result
+
+    return stopped

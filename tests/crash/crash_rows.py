@@ -1,0 +1,119 @@
+"""The rows and columns of the crash matrix."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Harm(StrEnum):
+    """The columns: what is done while a process stands at a boundary."""
+
+    KILL = "kill"
+    CUT = "cut"
+    BROKER = "broker"
+    LOCK = "lock"
+
+
+#: The columns in words.
+HARMS = {
+    Harm.KILL: "process `kill -9`ed",
+    Harm.CUT: "its connections cut",
+    Harm.BROKER: "broker stopped and started",
+    Harm.LOCK: "its database locked",
+}
+
+
+class Flow(StrEnum):
+    """What the tasks of a row are, and what is to come of them."""
+
+    SYNC = "sync"
+    RETRY = "retry"
+    DEAD = "dead"
+    LATER = "later"
+    MAIL = "mail"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A boundary between two steps."""
+
+    name: str
+    boundary: str
+    process: str
+    point: str
+    flow: Flow = Flow.SYNC
+    #: How many go through first, and how many stand here when harm is done; the rest is anywhere else.
+    passing: int = 3
+    standing: int = 4
+    #: A repeat of the effect cannot be recognised by anybody: SMTP knows no keys.
+    in_smtp_window: bool = False
+
+    def may_double(self, harm: Harm) -> bool:
+        """Whether a doubled effect is what the product declares to be possible here."""
+        return self.in_smtp_window and harm is Harm.KILL
+
+
+ROWS = (
+    Row("accept-before", "asked → accept committed", "gateway", "accept:before"),
+    Row("accept", "accept committed → answered", "gateway", "accept:after"),
+    Row("publish-before", "answered → published", "gateway", "publish:before"),
+    Row("publish", "published → outbox row deleted", "gateway", "publish:after"),
+    Row("mark", "outbox row deleted →", "gateway", "mark:after"),
+    Row("claim-before", "delivered → claimed", "sync", "claim:before"),
+    Row("claim", "claimed → effect", "sync", "claim:after"),
+    Row("effect", "effect → outcome recorded", "sync", "effect:after"),
+    Row("record", "outcome recorded → reported", "sync", "record:after"),
+    Row("report", "reported → acknowledged", "sync", "report:after"),
+    Row("ack", "acknowledged →", "sync", "ack:after"),
+    Row("retry-before", "failure reported → retry published", "sync", "retry:before", Flow.RETRY),
+    Row("retry", "retry published → acknowledged", "sync", "retry:after", Flow.RETRY),
+    Row("dead-letter-before", "death reported → dead-lettered", "sync", "dead-letter:before", Flow.DEAD),
+    Row("dead-letter", "dead-lettered → acknowledged", "sync", "dead-letter:after", Flow.DEAD),
+    Row("apply-before", "report delivered → in the ledger", "status", "apply:before", passing=0, standing=1),
+    Row("apply", "report in the ledger → acknowledged", "status", "apply:after", passing=0, standing=1),
+    Row(
+        "release-before",
+        "due → taken by a sweep",
+        "status",
+        "release:before",
+        Flow.LATER,
+        passing=0,
+        standing=1,
+    ),
+    Row(
+        "release",
+        "taken by a sweep → published",
+        "status",
+        "release:after",
+        Flow.LATER,
+        passing=0,
+        standing=1,
+    ),
+    Row(
+        "sweep",
+        "published by a sweep → row deleted",
+        "status",
+        "sweep:after",
+        Flow.LATER,
+        passing=0,
+        standing=1,
+    ),
+    Row(
+        "image",
+        "files stored → outcome recorded",
+        "images",
+        "effect:after",
+        Flow.IMAGE,
+        passing=1,
+        standing=2,
+    ),
+    Row("mail-before", "mail's envelope sent → its content", "email", "effect:before", Flow.MAIL),
+    Row(
+        "mail",
+        "mail taken by the server → outcome recorded",
+        "email",
+        "effect:after",
+        Flow.MAIL,
+        in_smtp_window=True,
+    ),
+)

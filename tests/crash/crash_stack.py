@@ -1,0 +1,195 @@
+"""The processes that the matrix is run against: the local stack's, each behind a gate."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+from crash_gate import Gate
+from launcher import Order
+
+import ledger
+from devstack.broker import Broker
+from devstack.lifeline import die_with_parent
+from devstack.plan import Planned, Ports, make_plan, url
+from devstack.ports import free_ports
+
+#: Seconds that anything may take on a busy machine; nothing waits that long when all is well.
+PATIENCE = 60.0
+#: Seconds between looks.
+LOOK_SECONDS = 0.05
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+class NotInTimeError(Exception):
+    """Something did not happen within its time; `str()` says what."""
+
+
+def until(look: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """What `look` gives, once it gives anything.
+
+    Raises:
+        NotInTimeError: it did not within `seconds`.
+    """
+    deadline = monotonic() + seconds
+    while not (seen := look()):
+        if monotonic() > deadline:
+            raise NotInTimeError(f"waited {seconds:g} s in vain for {what}")
+        sleep(LOOK_SECONDS)
+    return seen
+
+
+class Launcher:
+    """The process that starts all others."""
+
+    def __init__(self, log: Path) -> None:
+        with log.open("ab") as errors:
+            self._running = subprocess.Popen(
+                [sys.executable, str(LAUNCHER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
+            )
+        self._log = log
+
+    def start(self, order: Order) -> int:
+        """Starts a process; its id, which is also its group's."""
+        orders, answers = self._running.stdin, self._running.stdout
+        if orders is None or answers is None:
+            raise ValueError("the launcher was started without pipes")
+        orders.write(json.dumps(asdict(order)) + "\n")
+        orders.flush()
+        if not (answer := answers.readline()):
+            raise NotInTimeError(f"the launcher has ended; its log is {self._log}")
+        return int(answer)
+
+    def close(self) -> None:
+        """Ends it; on Linux all that it has started ends too."""
+        self._running.kill()
+        self._running.communicate()
+
+
+class Process:
+    """One process of the stack, across its deaths."""
+
+    def __init__(self, planned: Planned, launcher: Launcher, folder: Path) -> None:
+        self.name = planned.name
+        self.gate = Gate(folder / f"gate-{planned.name}")
+        self.database = _file_of(planned.env)
+        self._log = folder / f"{planned.name}.log"
+        self._ready_url = planned.ready_url
+        _python, _dash_m, module, *arguments = planned.argv
+        # Alerts would be tasks that nobody posted.
+        environment = {name: value for name, value in planned.env.items() if name != "WAYBILL_OPS_ADDRESS"}
+        self._order = Order(
+            module, arguments, environment, str(self._log), str(folder / f"gate-{planned.name}")
+        )
+        self._launcher = launcher
+        self._pid: int | None = None
+
+    def start(self) -> None:
+        """Starts it; see `wait_ready`."""
+        self._pid = self._launcher.start(self._order)
+
+    def wait_ready(self) -> None:
+        """Returns when it does its work."""
+        until(self._is_ready, f"{self.name} to be ready; its log is {self._log}")
+
+    def kill(self) -> None:
+        """Ends it at once, with what it has started."""
+        if self._pid is not None:
+            with suppress(ProcessLookupError):  # it has ended by itself, and its log says why
+                os.killpg(self._pid, signal.SIGKILL)
+            until(lambda: not self._is_alive(), f"{self.name} to be gone")
+            self._pid = None
+
+    def _is_alive(self) -> bool:
+        if self._pid is None:
+            return False
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _is_ready(self) -> bool:
+        if not self._is_alive():
+            raise NotInTimeError(f"{self.name} has ended; its log is {self._log}")
+        try:
+            return httpx.get(self._ready_url, timeout=PATIENCE, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+class CrashStack:
+    """All of it, running."""
+
+    def __init__(self, folder: Path, broker: Broker, vhost: str, launcher: Launcher) -> None:
+        self.broker = broker
+        self.vhost = vhost
+        self.amqp_url = broker.vhost_url(vhost)
+        ports = Ports(*free_ports(8))
+        plan = make_plan(folder, self.amqp_url, ports)
+        self.ledger = Path(plan.ledger_url.removeprefix("sqlite:///"))
+        self.objects = plan.objects
+        ledger.upgrade(plan.ledger_url)
+        self.processes = {planned.name: Process(planned, launcher, folder) for planned in plan.processes}
+        self.gateway = _client(url(ports.gateway))
+        self.crm = _client(url(ports.crm))
+        self.mailbox = _client(url(ports.mailbox))
+
+    def start(self) -> None:
+        """Starts every process."""
+        for process in self.processes.values():
+            process.start()
+
+    def wait_ready(self) -> None:
+        """Returns when all of them do their work."""
+        for process in self.processes.values():
+            process.wait_ready()
+
+    def close(self) -> None:
+        """Ends every process."""
+        for process in self.processes.values():
+            process.kill()
+        for client in (self.gateway, self.crm, self.mailbox):
+            client.close()
+
+
+@contextmanager
+def running(folder: Path, broker: Broker, number: int) -> Iterator[list[CrashStack]]:
+    """So many stacks, on a virtual host each, for the time of the block."""
+    with ExitStack() as open_:
+        launcher = Launcher(folder / "launcher.log")
+        open_.callback(launcher.close)
+        stacks: list[CrashStack] = []
+        for index in range(number):
+            place = folder / f"stack-{index}"
+            place.mkdir()
+            stack = CrashStack(place, broker, open_.enter_context(broker.vhost()), launcher)
+            open_.callback(stack.close)
+            stack.start()
+            stacks.append(stack)
+        for stack in stacks:
+            stack.wait_ready()
+        yield stacks
+
+
+def _client(base_url: str) -> httpx.Client:
+    return httpx.Client(base_url=base_url, timeout=PATIENCE, trust_env=False)
+
+
+def _file_of(env: dict[str, str]) -> Path | None:
+    database = env.get("WAYBILL_INBOX_URL") or env.get("WAYBILL_LEDGER_URL")
+    return None if database is None else Path(database.removeprefix("sqlite:///"))

@@ -1,0 +1,95 @@
+"""The matrix as a table: printed, and written into the page that states the guarantees."""
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+from crash_count import Count
+from crash_rows import HARMS, ROWS, Harm, Row
+from crash_stack import NotInTimeError
+
+from devstack.broker import Broker
+
+#: The page, and the lines between which it is ours.
+PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
+BEGIN = "<!-- make crash: begin -->"
+END = "<!-- make crash: end -->"
+#: The versions that a result depends on.
+PACKAGES = ("faststream", "aio-pika", "SQLAlchemy")
+
+Cell = tuple[Row, Harm]
+
+
+def is_right(row: Row, harm: Harm, count: Count) -> bool:
+    """Whether the cell is as promised."""
+    everything = count.accepted == count.called and count.ended == count.accepted and not count.lost
+    return everything and count.at_rest and (not count.doubled or row.may_double(harm))
+
+
+def in_words(row: Row, harm: Harm, counted: Count | NotInTimeError) -> str:
+    """One cell's lines while the matrix runs."""
+    if isinstance(counted, NotInTimeError):
+        return f"WRONG  {row.name:18} {harm:6}  {counted}"
+    verdict = "ok" if is_right(row, harm, counted) else "WRONG"
+    declared = " (in the SMTP window)" if counted.doubled and row.may_double(harm) else ""
+    numbers = (
+        f"accepted {counted.accepted}/{counted.called}  ended {counted.ended}  lost {counted.lost}  "
+        f"doubled {counted.doubled}{declared}  repeats recognised {counted.recognised}"
+    )
+    return "; ".join((f"{verdict:5}  {row.name:18} {harm:6}  {numbers}", *counted.remarks))
+
+
+def table(counts: Mapping[Cell, Count]) -> str:
+    """The counts in Markdown: a row for each boundary, a column for each harm."""
+    lines = [
+        "| The process stands between | " + " | ".join(HARMS[harm] for harm in Harm) + " |",
+        "|---|" + "---|" * len(Harm),
+    ]
+    for row in ROWS:
+        cells = [_cell(row, harm, counts.get((row, harm))) for harm in Harm]
+        lines.append(f"| {row.process}: {row.boundary} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def totals(counts: Mapping[Cell, Count]) -> str:
+    """All cells in a sentence."""
+    accepted = sum(count.accepted for count in counts.values())
+    ended = sum(count.ended for count in counts.values())
+    lost = sum(count.lost for count in counts.values())
+    declared = sum(count.doubled for (row, harm), count in counts.items() if row.may_double(harm))
+    doubled = sum(count.doubled for count in counts.values()) - declared
+    recognised = sum(count.recognised for count in counts.values())
+    return (
+        f"{len(counts)} cells: {accepted} tasks accepted, {ended} with the outcome and effect that was due, "
+        f"{lost} lost, {doubled} effects doubled; {declared} mails doubled in the SMTP window; "
+        f"{recognised} repeats recognised."
+    )
+
+
+def write_page(counts: Mapping[Cell, Count], broker: Broker, seconds: float) -> None:
+    """Puts the counts into the page, with when and with what they were made."""
+    text = PAGE.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    made = (
+        f"Made by `make crash` on {datetime.now(UTC):%Y-%m-%d} in {seconds / 60:.0f} min with "
+        f"RabbitMQ {_broker_version(broker)}, Python {platform.python_version()}, {packages}, SQLite."
+    )
+    PAGE.write_text(f"{before}{BEGIN}\n{made}\n\n{totals(counts)}\n\n{table(counts)}\n{END}{after}")
+
+
+def _cell(row: Row, harm: Harm, count: Count | None) -> str:
+    if count is None:
+        return "not run"
+    declared = " in the window" if count.doubled and row.may_double(harm) else ""
+    return f"{count.ended}/{count.accepted} · {count.lost} · {count.doubled}{declared}"
+
+
+def _broker_version(broker: Broker) -> str:
+    user = httpx.BasicAuth("guest", "guest")
+    overview = httpx.get(f"{broker.management_url}/api/overview", auth=user, trust_env=False)
+    return str(overview.raise_for_status().json()["rabbitmq_version"])
