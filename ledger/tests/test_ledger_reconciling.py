@@ -6,27 +6,31 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select, text
 
+from contracts.control import CancelRequested
 from contracts.lifecycle import LifecycleEvent, LifecycleType
 from contracts.states import State
 from database import open_engine
 from devstack.samples import NOON, new_task, reset_event, told, user_event
 from ledger import (
+    Cancellation,
     Look,
     NewTask,
     Overdue,
     Patience,
     PendingMessage,
+    Stopping,
     Submission,
     Sweep,
     accept,
     apply_events,
+    cancel,
     forget_published,
     forget_swept,
     is_any_overdue,
     reconcile,
     take_due,
 )
-from ledger.reconciling import MOST_DOUBLINGS, overdue_query
+from ledger.reconciling import CONTROL_LEAD, MOST_DOUBLINGS, overdue_query
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 MINUTE = timedelta(minutes=1)
@@ -171,6 +175,23 @@ def test_a_sign_of_life_ends_the_doubling(engine: Engine) -> None:
     happened(engine, told(RETRYING, task.id))
 
     assert [found.times for found in reconciled(engine, NEXT + PATIENCE.retrying)] == [1]
+
+
+def test_what_was_called_off_is_told_again_before_the_attempt(engine: Engine) -> None:
+    task = new_task(user_event())
+    published(engine, task)
+    with engine.begin() as connection:
+        (stopping,) = cancel(connection, [Cancellation(task.id, NOON)])
+        assert isinstance(stopping, Stopping)
+        assert stopping.message is not None
+        forget_published(connection, [[stopping.message.outbox_id]])
+    assert [found.is_called_off for found in reconciled(engine, NOON + MINUTE)] == [True, True]
+
+    (control,) = swept(engine, NOON + MINUTE)
+    assert (control.exchange, control.routing_key) == ("control", "")
+    assert CancelRequested.model_validate_json(control.body).task_id == task.id
+    attempts = swept(engine, NOON + MINUTE + CONTROL_LEAD)
+    assert sorted(message.routing_key for message in attempts) == ["email.work", "sync.work"]
 
 
 def test_the_longest_overdue_come_first_and_no_more_than_asked_for(engine: Engine) -> None:

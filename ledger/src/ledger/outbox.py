@@ -47,9 +47,13 @@ def forget_swept(connection: Connection, batches: Sequence[tuple[Sequence[int], 
     They may have waited long for a broker that was away, and must not count as silent the moment they are
     there. The gateway publishes at once, and spares itself this write.
     """
-    for outbox_ids, now in batches:
-        _expect_from(connection, outbox_ids, now)
-    return forget_published(connection, [outbox_ids for outbox_ids, _ in batches])
+    outbox_ids = [i for batch, _ in batches for i in batch]
+    # Rows of the outbox before those of tasks, as everyone locks them, or two could wait for each other.
+    task_ids = connection.scalars(
+        delete(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids)).returning(OUTBOX.c.task_id)
+    ).all()
+    _expect_from(connection, task_ids, max(now for _, now in batches))
+    return [None] * len(batches)
 
 
 def put_back(connection: Connection, batches: Sequence[tuple[Sequence[int], datetime]]) -> Sequence[None]:
@@ -67,18 +71,15 @@ def next_due(connection: Connection) -> datetime | None:
     return due
 
 
-def _expect_from(connection: Connection, outbox_ids: Sequence[int], now: datetime) -> None:
-    # A task that is locked is being merged: it lives. Waiting for it here could be waiting for each other.
-    task_ids = connection.scalars(
-        select(TASKS.c.id)
-        .join(OUTBOX, OUTBOX.c.task_id == TASKS.c.id)
-        .where(OUTBOX.c.id.in_(outbox_ids))
-        .with_for_update(skip_locked=True, of=TASKS)
+def _expect_from(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:
+    # A task that is locked is being merged or called off: there is nothing to restart for it.
+    unlocked = connection.scalars(
+        select(TASKS.c.id).where(TASKS.c.id.in_(task_ids)).with_for_update(skip_locked=True)
     ).all()
     connection.execute(
         update(SUBTASKS)
         .where(
-            SUBTASKS.c.task_id.in_(task_ids),
+            SUBTASKS.c.task_id.in_(unlocked),
             SUBTASKS.c.state == State.PENDING,
             SUBTASKS.c.expected_at < now,
         )

@@ -25,13 +25,15 @@ from sqlalchemy import (
     update,
 )
 
-from contracts.names import EXCHANGE_DEFAULT, work_queue
+from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
 from contracts.states import State
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 #: Each time the same subtask is put back the patience doubles, so that a long queue is not filled with
 #: copies; after this many doublings it stays.
 MOST_DOUBLINGS: Final = 6
+#: What was called off is told to the services again, and that is to reach them before the attempt does.
+CONTROL_LEAD: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Overdue:
     attempt: int
     redrive_no: int
     expected_at: datetime
+    #: Whether the task was called off, so that this is told again as well.
+    is_called_off: bool
     #: How often it has been put back since its last sign of life, this time included.
     times: int
 
@@ -109,6 +113,7 @@ def overdue_query(look: Look) -> Select[Any]:
         select(
             SUBTASKS.c.task_id,
             TASKS.c.kind,
+            TASKS.c.cancel_requested_at,
             SUBTASKS.c.service,
             SUBTASKS.c.state,
             SUBTASKS.c.attempt,
@@ -142,7 +147,9 @@ def _reconcile(connection: Connection, look: Look) -> list[Overdue]:
     if not rows:
         return []
     found = [_found(row) for row in rows]
-    connection.execute(insert(OUTBOX), [_outbox_row(overdue, look.now) for overdue in found])
+    called_off = sorted({overdue.task_id for overdue in found if overdue.is_called_off})
+    rows_out = [_control_row(task_id, look.now) for task_id in called_off]
+    connection.execute(insert(OUTBOX), rows_out + [_outbox_row(overdue, look.now) for overdue in found])
     connection.execute(_MOVE_AHEAD, [_moved_ahead(overdue, look) for overdue in found])
     return found
 
@@ -157,6 +164,7 @@ def _found(row: Row[Any]) -> Overdue:
         attempt=row.attempt + 1 if state is State.RETRYING else max(row.attempt, 1),
         redrive_no=row.redrive_no,
         expected_at=row.expected_at,
+        is_called_off=row.cancel_requested_at is not None,
         times=row.reconciled + 1,
     )
 
@@ -169,6 +177,17 @@ def _outbox_row(overdue: Overdue, now: datetime) -> dict[str, object]:
         "routing_key": work_queue(overdue.service),
         "attempt": overdue.attempt,
         "redrive_no": overdue.redrive_no,
+        "available_at": now + CONTROL_LEAD if overdue.is_called_off else now,
+    }
+
+
+def _control_row(task_id: str, now: datetime) -> dict[str, object]:
+    return {
+        "task_id": task_id,
+        "exchange": EXCHANGE_CONTROL,
+        "routing_key": "",
+        "attempt": 1,
+        "redrive_no": 0,
         "available_at": now,
     }
 
