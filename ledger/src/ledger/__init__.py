@@ -2,6 +2,7 @@
 
 from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, accept, insert_tasks
 from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
+from ledger.fingerprint import fingerprint, normalised
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
@@ -53,6 +54,7 @@ __all__ = [
     "accept",
     "apply_events",
     "cancel",
+    "fingerprint",
     "forget_published",
     "forget_swept",
     "get_task",
@@ -63,6 +65,7 @@ __all__ = [
     "look_up",
     "new_task_id",
     "next_due",
+    "normalised",
     "put_back",
     "reconcile",
     "redeem",
