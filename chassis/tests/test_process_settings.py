@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
+from chassis.policies import retry_policy
 from chassis.retry import RetryPolicy
-from chassis.service import retry_policy
 from chassis.settings import ProcessSettings, ServiceSettings
 
 
@@ -28,7 +28,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert settings.amqp_url == "amqp://user:pass@broker:5673/vhost"
     assert (settings.prefetch, settings.log_format) == (7, "console")
-    assert retry_policy(settings) == RetryPolicy(3, 0.5, 900, 1.0)
+    assert retry_policy(settings, "image.uploaded") == RetryPolicy(3, 0.5, 900, 1.0)
 
 
 @pytest.mark.parametrize(

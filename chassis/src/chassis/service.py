@@ -15,7 +15,6 @@ from chassis.logs import get_logger
 from chassis.pipeline import Pipeline
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
-from chassis.retry import RetryPolicy
 from chassis.settings import ServiceSettings
 from contracts import names
 from contracts.catalog import kinds_of
@@ -29,16 +28,6 @@ CONTROL_PREFETCH: Final = 50
 SETTLE_SECONDS: Final = 1.0
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
-
-
-def retry_policy(settings: ServiceSettings) -> RetryPolicy:
-    """The service's retry policy, from its settings."""
-    return RetryPolicy(
-        max_attempts=settings.retry_max_attempts,
-        base_seconds=settings.retry_base_seconds,
-        cap_seconds=settings.retry_cap_seconds,
-        jitter=settings.retry_jitter,
-    )
 
 
 class Service:
@@ -59,6 +48,8 @@ class Service:
         table: Mapping[str, Handler] = by_kind(handlers)
         if tuple(sorted(table)) != kinds_of(name):
             raise ValueError(f"{name} handles {sorted(table)}, but the catalog gives it {kinds_of(name)}")
+        if strange := settings.policy_overrides.keys() - table:
+            raise ValueError(f"policy_overrides names {sorted(strange)}, but {name} handles {sorted(table)}")
         self._publishing = make_broker(settings, name, "publish")
         self._consuming = make_broker(settings, name, "consume", grace_seconds=SETTLE_SECONDS)
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AmqpDsn, Field, TypeAdapter
+from pydantic import AfterValidator, AmqpDsn, BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.delay import MAX_DELAY_SECONDS
 
 
 def _amqp_url(value: str) -> str:
@@ -14,6 +16,10 @@ def _amqp_url(value: str) -> str:
 #: Checked when a process starts, not when it first connects.
 AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
 Seconds = Annotated[float, Field(gt=0)]
+#: No longer than the delay ladder keeps a message.
+LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
+MaxAttempts = Annotated[int, Field(ge=1, le=1000)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ProcessSettings(BaseSettings):
@@ -36,6 +42,17 @@ class ProcessSettings(BaseSettings):
     health_port: int = Field(0, ge=0, le=65535, description="0: any free port; it is logged.")
 
 
+class PolicyOverride(BaseModel):
+    """What differs for one kind; what is left out is as for the service's other kinds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_attempts: MaxAttempts | None = None
+    base_seconds: Seconds | None = None
+    cap_seconds: LadderSeconds | None = None
+    jitter: Share | None = None
+
+
 class ServiceSettings(ProcessSettings):
     """What each consuming service needs besides."""
 
@@ -48,9 +65,13 @@ class ServiceSettings(ProcessSettings):
     grace_seconds: Seconds = Field(
         25, description="How long a stopping service waits for attempts under way."
     )
-    retry_max_attempts: int = Field(6, ge=1, le=1000)
+    retry_max_attempts: MaxAttempts = 6
     retry_base_seconds: Seconds = Field(2, description="The longest wait before the second attempt.")
-    retry_cap_seconds: Seconds = Field(900, description="The longest wait before any attempt.")
-    retry_jitter: float = Field(
-        1.0, ge=0, le=1, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
+    retry_cap_seconds: LadderSeconds = Field(900, description="The longest wait before any attempt.")
+    retry_jitter: Share = Field(
+        1.0, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
+    )
+    policy_overrides: dict[str, PolicyOverride] = Field(
+        default_factory=dict,
+        description='What differs for one kind, as JSON: {"email.requested": {"max_attempts": 3}}.',
     )

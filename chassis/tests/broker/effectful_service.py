@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from chassis.attempt import Attempt
-from chassis.handling import handler
 from chassis.logs import configure_logging
+from chassis.policies import configured
 from chassis.process import run
-from chassis.service import Service, retry_policy
+from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.events import ImageUploaded
 
@@ -29,7 +29,7 @@ def make(effects: Path, *, hang: bool) -> Service:
         return {"by": os.getpid()}
 
     settings = ServiceSettings()
-    return Service("images", settings, (handler(ImageUploaded, write, retry_policy(settings)),))
+    return Service("images", settings, (configured(settings, ImageUploaded, write),))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ import pytest
 
 from chassis.attempt import Attempt
 from chassis.errors import TransientError
-from chassis.handling import handler
+from chassis.policies import configured
 from chassis.running import irrevocably
-from chassis.service import Service, retry_policy
+from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.control import CancelRequested
 from contracts.events import ImageUploaded
@@ -54,7 +54,7 @@ async def work(topology_url: str, tmp_path: Path) -> AsyncIterator[Work]:
         retry_jitter=0,
     )
     work = Work()
-    service = Service("images", settings, (handler(ImageUploaded, work.__call__, retry_policy(settings)),))
+    service = Service("images", settings, (configured(settings, ImageUploaded, work.__call__),))
     await service.start()
     yield work
     work.prepared.set()

@@ -15,8 +15,8 @@ import pytest
 
 from chassis import consumer, topology
 from chassis.attempt import Attempt
-from chassis.handling import handler
-from chassis.service import Service, retry_policy
+from chassis.policies import configured
+from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.events import ImageUploaded
 from devstack.broker import Broker
@@ -49,7 +49,7 @@ def settings_for(url: str, folder: Path, **values: Any) -> ServiceSettings:
 
 @asynccontextmanager
 async def running(settings: ServiceSettings, work: SlowWork) -> AsyncIterator[Service]:
-    service = Service("images", settings, (handler(ImageUploaded, work.__call__, retry_policy(settings)),))
+    service = Service("images", settings, (configured(settings, ImageUploaded, work.__call__),))
     await service.start()
     try:
         yield service

@@ -8,8 +8,8 @@ import pytest
 
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError, TransientError
-from chassis.handling import handler
-from chassis.service import Service, retry_policy
+from chassis.policies import configured
+from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.envelope import Envelope
 from contracts.events import ImageUploaded
@@ -45,8 +45,7 @@ async def work(topology_url: str, tmp_path: Path) -> AsyncIterator[Work]:
         retry_cap_seconds=1,
     )
     work = Work()
-    policy = retry_policy(settings)
-    service = Service("images", settings, (handler(ImageUploaded, work.__call__, policy),))
+    service = Service("images", settings, (configured(settings, ImageUploaded, work.__call__),))
     await service.start()
     yield work
     await service.stop()
@@ -225,4 +224,4 @@ def _every_third_fails_first(attempt: Attempt) -> dict[str, Any]:
 def test_handlers_must_be_those_of_the_catalog(tmp_path: Path) -> None:
     settings = ServiceSettings(inbox_url=f"sqlite:///{tmp_path}/inbox.db")
     with pytest.raises(ValueError, match=r"email handles \['image.uploaded'\], but the catalog gives it"):
-        Service("email", settings, (handler(ImageUploaded, Work().__call__, retry_policy(settings)),))
+        Service("email", settings, (configured(settings, ImageUploaded, Work().__call__),))

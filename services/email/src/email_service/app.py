@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from chassis.handling import handler
-from chassis.service import Service, retry_policy
+from chassis.policies import configured
+from chassis.service import Service
 from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
 from email_service.handlers import send_email, send_password_reset, send_welcome
 from email_service.mailer import Mailer
@@ -24,16 +24,17 @@ def make_service(settings: EmailSettings) -> Service:
         timeout_seconds=settings.smtp_timeout_seconds,
     )
     renderer = Renderer()
-    policy = retry_policy(settings)
     return Service(
         "email",
         settings,
         (
-            handler(EmailRequested, partial(send_email, mailer=mailer, renderer=renderer), policy),
-            handler(
-                PasswordResetRequested, partial(send_password_reset, mailer=mailer, renderer=renderer), policy
+            configured(settings, EmailRequested, partial(send_email, mailer=mailer, renderer=renderer)),
+            configured(
+                settings,
+                PasswordResetRequested,
+                partial(send_password_reset, mailer=mailer, renderer=renderer),
             ),
-            handler(UserCreated, partial(send_welcome, mailer=mailer, renderer=renderer), policy),
+            configured(settings, UserCreated, partial(send_welcome, mailer=mailer, renderer=renderer)),
         ),
         closers=(mailer.close,),
     )

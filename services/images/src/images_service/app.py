@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from chassis.handling import handler
 from chassis.object_store import ObjectStore
-from chassis.service import Service, retry_policy
+from chassis.policies import configured
+from chassis.service import Service
 from contracts.events import ImageUploaded
 from contracts.images import ImageLimits
 from images_service.handlers import make_variants
@@ -27,6 +27,6 @@ def make_service(settings: ImagesSettings) -> Service:
     return Service(
         "images",
         settings,
-        (handler(ImageUploaded, partial(make_variants, store=store, pool=pool), retry_policy(settings)),),
+        (configured(settings, ImageUploaded, partial(make_variants, store=store, pool=pool)),),
         closers=(pool.close,),
     )

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from chassis.handling import handler
-from chassis.service import Service, retry_policy
+from chassis.policies import configured
+from chassis.service import Service
 from contracts.events import SyncRequested, UserCreated
 from sync_service.client import SyncClient
 from sync_service.handlers import sync_record, sync_user
@@ -27,13 +27,12 @@ def make_service(settings: SyncSettings) -> Service:
             for target, headers in settings.target_headers.items()
         },
     )
-    policy = retry_policy(settings)
     return Service(
         "sync",
         settings,
         (
-            handler(SyncRequested, partial(sync_record, client=client), policy),
-            handler(UserCreated, partial(sync_user, client=client, target=settings.user_target), policy),
+            configured(settings, SyncRequested, partial(sync_record, client=client)),
+            configured(settings, UserCreated, partial(sync_user, client=client, target=settings.user_target)),
         ),
         closers=(client.close,),
     )

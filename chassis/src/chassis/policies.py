@@ -1,0 +1,29 @@
+"""Each kind's policy: the service's settings, and what is set for one kind alone."""
+
+from typing import TypeVar
+
+from chassis.handling import Event, Handler, HandlerFunction, handler
+from chassis.retry import RetryPolicy
+from chassis.settings import PolicyOverride, ServiceSettings
+
+Value = TypeVar("Value")
+
+
+def configured(settings: ServiceSettings, event: type[Event], function: HandlerFunction[Event]) -> Handler:
+    """Binds `function` to the kind of `event`, with the policy that the settings give this kind."""
+    return handler(event, function, retry_policy(settings, event.KIND))
+
+
+def retry_policy(settings: ServiceSettings, kind: str) -> RetryPolicy:
+    """How often and how patiently `kind` is tried."""
+    own = settings.policy_overrides.get(kind, PolicyOverride())
+    return RetryPolicy(
+        max_attempts=_first(own.max_attempts, settings.retry_max_attempts),
+        base_seconds=_first(own.base_seconds, settings.retry_base_seconds),
+        cap_seconds=_first(own.cap_seconds, settings.retry_cap_seconds),
+        jitter=_first(own.jitter, settings.retry_jitter),
+    )
+
+
+def _first(own: Value | None, of_the_service: Value) -> Value:
+    return of_the_service if own is None else own

@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from chassis.delay import MAX_DELAY_SECONDS
+from chassis.policies import configured, retry_policy
+from chassis.retry import RetryPolicy
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from contracts.events import ImageUploaded
+
+
+async def nothing(_event: ImageUploaded, _attempt: object) -> dict[str, Any]:
+    return {}
+
+
+def settings_of(**values: Any) -> ServiceSettings:
+    return ServiceSettings(inbox_url="sqlite:///inbox.db", **values)
+
+
+def test_a_kind_differs_in_what_is_set_for_it_and_in_nothing_else() -> None:
+    settings = settings_of(retry_base_seconds=3, policy_overrides={"a": {"max_attempts": 2, "jitter": 0}})
+
+    assert retry_policy(settings, "a") == RetryPolicy(2, 3, 900, 0)
+    assert retry_policy(settings, "b") == RetryPolicy(6, 3, 900, 1)
+
+
+def test_overrides_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAYBILL_POLICY_OVERRIDES", '{"image.uploaded": {"cap_seconds": 60}}')
+    handler = configured(settings_of(), ImageUploaded, nothing)
+
+    assert handler.policy == RetryPolicy(6, 2, 60, 1)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"max_attempts": 0},
+        {"max_attempt": 3},
+        {"jitter": 1.5},
+        {"cap_seconds": MAX_DELAY_SECONDS + 1},
+        {"base_seconds": -1},
+    ],
+)
+def test_an_override_that_makes_no_sense_is_refused_by_name(override: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=f"`image.uploaded`.{next(iter(override))}"):
+        settings_of(policy_overrides={"image.uploaded": override})
+
+
+def test_an_override_for_a_kind_of_another_service_is_refused() -> None:
+    settings = settings_of(policy_overrides={"email.requested": {"max_attempts": 3}})
+
+    with pytest.raises(ValueError, match=r"\['email.requested'\], but images handles \['image.uploaded'\]"):
+        Service("images", settings, (configured(settings, ImageUploaded, nothing),))
