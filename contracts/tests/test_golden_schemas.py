@@ -1,6 +1,20 @@
-from contracts.schemas import GOLDEN_FOLDER, current_schemas
+import re
+
+from contracts.catalog import CATALOG
+from contracts.schemas import GOLDEN_FOLDER, contracts_version, current_schemas
 
 
 def test_golden_schemas_are_what_the_models_say() -> None:
-    golden = {path.name: path.read_text() for path in GOLDEN_FOLDER.glob("*.json")}
+    golden = {name: (GOLDEN_FOLDER / name).read_text() for name in current_schemas()}
     assert golden == dict(current_schemas()), "a contract changed: if that is meant, run `make schemas`"
+
+
+def test_the_other_golden_schemas_are_older_versions() -> None:
+    for name in {path.name for path in GOLDEN_FOLDER.glob("*.json")} - current_schemas().keys():
+        match = re.fullmatch(r"(.+)\.v(\d+)\.json", name)
+        assert match is not None
+        assert int(match[2]) < CATALOG[match[1]].event.VERSION
+
+
+def test_the_contracts_have_one_version() -> None:
+    assert re.fullmatch(r"[0-9a-f]{16}", contracts_version())

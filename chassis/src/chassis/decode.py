@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from chassis.attempt import Attempt
 from chassis.delivery import Delivery
 from chassis.handling import Handler
 from contracts.envelope import Envelope, EnvelopeError
 from contracts.events import TaskEvent
+from contracts.reading import UnfitError, read_event
 
 
 class UnreadableError(Exception):
@@ -41,11 +40,12 @@ class Work:
             max_attempts=envelope.max_attempts or self.handler.policy.max_attempts,
             redrive_no=envelope.redrive_no,
             deadline=envelope.deadline,
+            edit_no=envelope.edit_no,
         )
 
 
 def decode(delivery: Delivery, handlers: Mapping[str, Handler]) -> Work:
-    """Reads a delivery.
+    """Reads a delivery, of the current version or of an older one that can be brought up.
 
     Raises:
         UnreadableError: damaged headers, a kind or version that is not ours, or a body against the contract.
@@ -57,15 +57,8 @@ def decode(delivery: Delivery, handlers: Mapping[str, Handler]) -> Work:
     handler = handlers.get(envelope.kind)
     if handler is None:
         raise UnreadableError(f"kind {envelope.kind} is none of {', '.join(sorted(handlers))}", envelope)
-    if envelope.dataschema != handler.event.dataschema():
-        raise UnreadableError(
-            f"{envelope.dataschema} is not the version that is understood: {handler.event.dataschema()}",
-            envelope,
-        )
     try:
-        event = handler.event.model_validate_json(delivery.body)
-    except ValidationError as error:
-        # Field names and rules only: the values may be private.
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
-        raise UnreadableError(f"the body breaks its contract: {faults}", envelope) from None
-    return Work(envelope, event, handler)
+        reading = read_event(handler.event, envelope.dataschema, delivery.body)
+    except UnfitError as unfit:
+        raise UnreadableError(f"the message breaks its contract: {unfit}", envelope) from None
+    return Work(envelope, reading.event, handler)

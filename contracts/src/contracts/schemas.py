@@ -1,13 +1,16 @@
 """The golden JSON Schemas of everything that crosses the wire; `make schemas` writes them."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from contracts.catalog import CATALOG
 from contracts.control import CancelRequested
 from contracts.lifecycle import LifecycleEvent
+from contracts.upcasters import UPCASTERS
 
 #: Where the golden files are kept, beside the source, so that a change shows in review.
 GOLDEN_FOLDER = Path(__file__).resolve().parents[2] / "schemas"
@@ -25,8 +28,15 @@ def current_schemas() -> Mapping[str, str]:
     }
 
 
+@cache
+def contracts_version() -> str:
+    """The same for releases that state the same contracts and upcasters, in 16 hexadecimal digits."""
+    stated = [current_schemas(), sorted(UPCASTERS)]
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def main() -> None:
-    """Writes the golden files."""
+    """Writes the golden files; those of older versions stay as they were released."""
     GOLDEN_FOLDER.mkdir(exist_ok=True)
     for name, text in current_schemas().items():
         (GOLDEN_FOLDER / name).write_text(text)

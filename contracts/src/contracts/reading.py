@@ -1,0 +1,109 @@
+"""Reading a task event of any released version: what each consumer and the failure desk do with a payload."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from contracts.events import TaskEvent
+from contracts.upcasters import UPCASTERS, Upcasters
+
+_DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way in which a payload breaks its contract; tells no values, for they may be private."""
+
+    #: Dotted, from the payload's root; `dataschema` where its version is the trouble, `body` for the whole.
+    field: str
+    message: str
+
+
+class UnfitError(ValueError):
+    """The payload is none that this release can read."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A payload that was understood."""
+
+    event: TaskEvent
+    #: Whether it was of an older version.
+    is_upcast: bool
+
+
+def read_event(
+    event: type[TaskEvent], dataschema: str, body: bytes, upcasters: Upcasters = UPCASTERS
+) -> Reading:
+    """Reads a payload by the contract of `event` as it is now.
+
+    Args:
+        event: the contract.
+        dataschema: the contract and version that the sender followed.
+        body: JSON.
+        upcasters: how older versions are brought up.
+
+    Raises:
+        UnfitError: another kind, a version that this release does not read, or a body against the contract.
+    """
+    try:
+        if dataschema == event.dataschema():
+            return Reading(event.model_validate_json(body), is_upcast=False)
+        payload = _brought_up(event, _version(event, dataschema), _object(body), upcasters)
+        return Reading(event.model_validate(payload), is_upcast=True)
+    except ValidationError as error:
+        raise UnfitError([_fault(line["loc"], line["msg"]) for line in error.errors()]) from None
+
+
+def _version(event: type[TaskEvent], dataschema: str) -> int:
+    match = _DATASCHEMA.fullmatch(dataschema)
+    if match is None or match["kind"] != event.KIND:
+        raise UnfitError([Fault("dataschema", f"{dataschema} is none of {event.KIND}")])
+    version = int(match["version"])
+    if version > event.VERSION:
+        raise UnfitError(
+            [
+                Fault(
+                    "dataschema",
+                    f"{dataschema} is newer than what this release reads: {event.dataschema()}",
+                )
+            ]
+        )
+    return version
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = from_json(body)
+    except ValueError as error:
+        raise UnfitError([Fault("body", f"Invalid JSON: {error}")]) from None
+    if not isinstance(value, dict):
+        raise UnfitError([Fault("body", "Input should be an object")])
+    return value
+
+
+def _brought_up(
+    event: type[TaskEvent], version: int, payload: dict[str, Any], upcasters: Upcasters
+) -> dict[str, Any]:
+    for step in range(version, event.VERSION):
+        upcaster = upcasters.get((event.KIND, step))
+        if upcaster is None:
+            raise UnfitError([Fault("dataschema", f"version {step} is no longer read")])
+        try:
+            payload = upcaster(payload)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # The payload is not even what its own version says; an upcaster has no duty to check that.
+            what = f"version {step} cannot be brought up: {type(error).__name__}"
+            raise UnfitError([Fault("body", what)]) from error
+    return payload
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> Fault:
+    return Fault(".".join(map(str, location)) or "body", message)
