@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 from chassis.delivery import Delivery
 from chassis.republish import dead_letter, later
+from chassis.whereabouts import Whereabouts
 from contracts.envelope import Envelope
 from contracts.lifecycle import DeadReason, ErrorInfo
 from devstack.samples import email_event, envelope_of
@@ -56,7 +57,27 @@ def test_a_dead_letter_keeps_what_came_but_the_brokers_own() -> None:
         "x-error-message",
         "x-died-at",
         "x-died-in",
+        "x-service-version",
     }
     assert (message.headers["x-dead-reason"], message.headers["x-died-in"]) == ("permanent", "email")
     assert len(message.headers["x-error-message"]) == 1000
+    assert message.headers["x-service-version"] == "0.1.0"
     assert (message.exchange, message.routing_key) == ("dlx", "email.dlq")
+
+
+def test_a_dead_letter_tells_where_in_the_code_it_died() -> None:
+    where = Whereabouts(traceback="Traceback …", frame="email_service.mailer:send")
+    info = ErrorInfo(type="PermanentError", message="refused")
+    message = dead_letter("email", delivery({}), info, DeadReason.PERMANENT, AT, where)
+
+    assert message.headers["x-traceback"] == "Traceback …"
+    assert message.headers["x-error-frame"] == "email_service.mailer:send"
+
+
+def test_a_dead_letter_that_dies_again_tells_nothing_of_its_first_death() -> None:
+    first = {"x-traceback": "old", "x-error-frame": "old", "x-dead-reason": "old", "x-strange": 1}
+    info = ErrorInfo(type="PermanentError", message="refused")
+    message = dead_letter("email", delivery(first), info, DeadReason.DEADLINE, AT)
+
+    assert "old" not in message.headers.values()
+    assert message.headers["x-strange"] == 1

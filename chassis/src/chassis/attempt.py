@@ -19,11 +19,16 @@ class Attempt:
     redrive_no: int
     #: No attempt starts after this; None: no limit.
     deadline: datetime | None
+    #: How often an operator has edited the payload.
+    edit_no: int = 0
 
     @property
     def effect_key(self) -> str:
         """The key under which the outside world may recognise a repeat of this subtask's effect.
 
-        The same for all attempts and redrives: however often it runs, it is meant to happen once.
+        The same for all attempts and redrives: however often it runs, it is meant to happen once. A payload
+        that was edited is another effect: under the old key its receiver would refuse it, or answer with
+        what came of the old one.
         """
-        return f"{self.task_id}.{self.service}"
+        key = f"{self.task_id}.{self.service}"
+        return f"{key}.edit-{self.edit_no}" if self.edit_no else key

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_json
 
+from chassis.whereabouts import Whereabouts
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 
@@ -53,6 +54,8 @@ class Died(_Outcome):
     is_: Literal["died"] = "died"
     error: ErrorInfo
     reason: DeadReason
+    #: None where no handler ran.
+    where: Whereabouts | None = None
 
 
 class Cancelled(_Outcome):

@@ -32,6 +32,7 @@ from chassis.retry import GiveUp, after_failure
 from chassis.running import CalledOffError, RunningHandlers
 from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, started_event, superseding_event, unreadable_event
+from chassis.whereabouts import whereabouts
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
@@ -215,6 +216,7 @@ class Pipeline:
                 max_attempts=attempt.max_attempts,
                 error=info,
                 reason=decision.reason,
+                where=whereabouts(error),
             )
         wait = round_up(decision.seconds)
         log.warning("attempt failed, another one follows", error=info.message, wait_seconds=wait)
@@ -238,7 +240,9 @@ class Pipeline:
             following = work.envelope.next_attempt(outcome.max_attempts)
             message = later(self._service, delivery, following, outcome.wait_seconds)
         elif isinstance(outcome, Died):
-            message = dead_letter(self._service, delivery, outcome.error, outcome.reason, outcome.at)
+            message = dead_letter(
+                self._service, delivery, outcome.error, outcome.reason, outcome.at, outcome.where
+            )
         else:
             return
         await while_held(delivery, "publish", lambda: self._publisher.publish(message))

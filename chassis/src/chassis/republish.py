@@ -9,6 +9,7 @@ from datetime import datetime
 from chassis.delay import ladder_entry
 from chassis.delivery import Delivery
 from chassis.publisher import OutgoingMessage
+from chassis.whereabouts import Whereabouts, service_version
 from contracts import names
 from contracts.envelope import Envelope
 from contracts.lifecycle import DeadReason, ErrorInfo
@@ -34,14 +35,23 @@ def later(service: str, delivery: Delivery, envelope: Envelope, seconds: float) 
 
 
 def dead_letter(
-    service: str, delivery: Delivery, error: ErrorInfo, reason: DeadReason, at: datetime
+    service: str,
+    delivery: Delivery,
+    error: ErrorInfo,
+    reason: DeadReason,
+    at: datetime,
+    where: Whereabouts | None = None,
 ) -> OutgoingMessage:
     """The message as it came, byte for byte, its reason in headers, for the dead-letter queue."""
     own = {
         name: value
         for name, value in delivery.headers.items()
-        if name not in _BROKER_HEADERS and not name.startswith(_BROKER_PREFIXES)
+        if name not in (*_BROKER_HEADERS, *names.HEADERS_OF_DEATH) and not name.startswith(_BROKER_PREFIXES)
     }
+    if where is not None:
+        own[names.HEADER_TRACEBACK] = where.traceback
+        if where.frame is not None:
+            own[names.HEADER_ERROR_FRAME] = where.frame
     return OutgoingMessage(
         exchange=names.EXCHANGE_DEAD_LETTERS,
         routing_key=names.dead_letter_queue(service),
@@ -53,6 +63,7 @@ def dead_letter(
             names.HEADER_ERROR_MESSAGE: error.message[:_MAX_HEADER_LENGTH],
             names.HEADER_DIED_AT: at.isoformat(),
             names.HEADER_DIED_IN: service,
+            names.HEADER_SERVICE_VERSION: service_version(service),
         },
         correlation_id=delivery.correlation_id,
         priority=delivery.priority,

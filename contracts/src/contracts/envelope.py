@@ -45,6 +45,8 @@ class Envelope:
     #: Set by the service with the first retry, so that a change of policy does not reach back; None before.
     max_attempts: int | None = None
     redrive_no: int = 0
+    #: How often an operator has edited the payload of this subtask.
+    edit_no: int = 0
     #: No attempt starts after this.
     deadline: datetime | None = None
     traceparent: str | None = None
@@ -66,6 +68,8 @@ class Envelope:
             names.HEADER_ATTEMPT: self.attempt,
             names.HEADER_REDRIVE_NO: self.redrive_no,
         }
+        if self.edit_no:
+            headers[names.HEADER_EDIT_NO] = self.edit_no
         if self.max_attempts is not None:
             headers[names.HEADER_MAX_ATTEMPTS] = self.max_attempts
         if self.deadline is not None:
@@ -96,6 +100,7 @@ class Envelope:
             if max_attempts is None
             else _count(headers, names.HEADER_MAX_ATTEMPTS, at_least=1),
             redrive_no=_count(headers, names.HEADER_REDRIVE_NO, at_least=0),
+            edit_no=_count(headers, names.HEADER_EDIT_NO, at_least=0, absent=0),
             deadline=None if deadline is None else _instant(headers, names.HEADER_DEADLINE),
             traceparent=None if traceparent is None else _text(headers, names.HEADER_TRACEPARENT),
         )
@@ -108,8 +113,8 @@ def _text(headers: Mapping[str, Any], name: str, *, at_most: int = MAX_TEXT_LENG
     return value
 
 
-def _count(headers: Mapping[str, Any], name: str, *, at_least: int) -> int:
-    value = headers.get(name)
+def _count(headers: Mapping[str, Any], name: str, *, at_least: int, absent: int | None = None) -> int:
+    value = headers.get(name, absent)
     if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= MAX_COUNT:
         raise EnvelopeError(f"header {name} is missing or no number from {at_least} to {MAX_COUNT}")
     return value

@@ -18,6 +18,8 @@ HEADER_ATTEMPT: Final = "x-attempt"
 HEADER_MAX_ATTEMPTS: Final = "x-max-attempts"
 HEADER_REDRIVE_NO: Final = "x-redrive-no"
 HEADER_DEADLINE: Final = "x-deadline"
+#: How often an operator has edited the payload; absent where he never did.
+HEADER_EDIT_NO: Final = "x-edit-no"
 HEADER_TRACEPARENT: Final = "traceparent"
 #: On dead letters: why no further attempt will be made.
 HEADER_DEAD_REASON: Final = "x-dead-reason"
@@ -25,6 +27,20 @@ HEADER_ERROR_TYPE: Final = "x-error-type"
 HEADER_ERROR_MESSAGE: Final = "x-error-message"
 HEADER_DIED_AT: Final = "x-died-at"
 HEADER_DIED_IN: Final = "x-died-in"
+HEADER_SERVICE_VERSION: Final = "x-service-version"
+#: The end of the traceback, and the deepest place in a service's own code.
+HEADER_TRACEBACK: Final = "x-traceback"
+HEADER_ERROR_FRAME: Final = "x-error-frame"
+HEADERS_OF_DEATH: Final = (
+    HEADER_DEAD_REASON,
+    HEADER_ERROR_TYPE,
+    HEADER_ERROR_MESSAGE,
+    HEADER_DIED_AT,
+    HEADER_DIED_IN,
+    HEADER_SERVICE_VERSION,
+    HEADER_TRACEBACK,
+    HEADER_ERROR_FRAME,
+)
 
 #: Prefix of the CloudEvents attributes in binary mode (CloudEvents AMQP binding 1.0.2, section 3.1.3.1).
 CLOUD_EVENTS_PREFIX: Final = "cloudEvents_"

@@ -1,0 +1,53 @@
+"""Where in the code an attempt failed: what a dead letter tells whoever looks into it."""
+
+import traceback
+from functools import cache
+from importlib import metadata
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+#: UTF-8 bytes of a traceback that are kept: all headers of a message share one frame of at most 128 KiB.
+MAX_TRACEBACK_BYTES: Final = 8 * 1024
+#: The package of each of our services ends with this; what stands below it is a library's or the chassis's.
+_SERVICE_SUFFIX: Final = "_service"
+#: Of a frame's name: module and function.
+_MAX_FRAME_LENGTH: Final = 200
+
+
+class Whereabouts(BaseModel):
+    """Where an exception came from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    #: Its end, if it is long: what raised stands there.
+    traceback: str
+    #: The deepest place in a service's own code, as `module:function`; without a line, so that it is the same
+    #: in the next release.
+    frame: str | None
+
+
+def whereabouts(error: BaseException) -> Whereabouts:
+    """Where `error` came from."""
+    text = "".join(traceback.format_exception(error)).encode(errors="replace")
+    if len(text) > MAX_TRACEBACK_BYTES:
+        text = b"...\n" + text[-MAX_TRACEBACK_BYTES + 4 :]
+    return Whereabouts(traceback=text.decode(errors="ignore"), frame=_own_frame(error))
+
+
+@cache
+def service_version(service: str) -> str:
+    """The version of a service as it is installed here, or `unknown`."""
+    try:
+        return metadata.version(f"waybill-{service}-service")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _own_frame(error: BaseException) -> str | None:
+    own = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0].endswith(_SERVICE_SUFFIX):
+            own = f"{module}:{frame.f_code.co_name}"
+    return None if own is None else own[:_MAX_FRAME_LENGTH]

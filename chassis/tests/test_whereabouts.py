@@ -1,0 +1,50 @@
+from typing import Any
+
+import pytest
+
+from chassis.attempt import Attempt
+from chassis.whereabouts import MAX_TRACEBACK_BYTES, service_version, whereabouts
+
+
+def raised(code: str, module: str) -> Exception:
+    """What `fail()` of a module of this name raises."""
+    names: dict[str, Any] = {"__name__": module}
+    exec(code, names)
+    with pytest.raises((ValueError, ZeroDivisionError)) as caught:
+        names["fail"]()
+    return caught.value
+
+
+def test_the_deepest_frame_of_a_service_is_named_without_its_line() -> None:
+    error = raised("import json\n\ndef fail():\n    json.loads('{')", "email_service.mailer")
+    where = whereabouts(error)
+    assert where.frame == "email_service.mailer:fail"
+    assert "JSONDecodeError" in where.traceback.splitlines()[-1]
+
+
+def test_an_error_that_passed_no_service_has_no_frame() -> None:
+    assert whereabouts(raised("def fail():\n    1 / 0", "chassis.pipeline")).frame is None
+
+
+def test_a_long_traceback_keeps_its_end() -> None:
+    error = raised("def fail():\n    raise ValueError('\\U0001f4a5' * 5000 + 'the end')", "email_service.x")
+    text = whereabouts(error).traceback
+    assert len(text.encode()) <= MAX_TRACEBACK_BYTES
+    assert text.rstrip().endswith("the end")
+
+
+def test_text_that_is_no_unicode_does_no_harm() -> None:
+    error = raised("def fail():\n    raise ValueError('\\ud800')", "email_service.x")
+    whereabouts(error).model_dump_json()
+
+
+def test_the_version_of_a_service_that_is_not_installed_here() -> None:
+    assert service_version("nobody") == "unknown"
+
+
+def test_an_edited_payload_is_another_effect() -> None:
+    def key(edit_no: int, redrive_no: int) -> str:
+        return Attempt("t1", "sync", "sync.requested", "c", 1, 4, redrive_no, None, edit_no).effect_key
+
+    assert key(0, 0) == key(0, 3) == "t1.sync"
+    assert key(1, 1) == key(1, 2) == "t1.sync.edit-1"
