@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from chassis.policies import retry_policy
 from chassis.retry import RetryPolicy
-from chassis.settings import ProcessSettings, ServiceSettings
+from chassis.settings import SECRETS_FOLDER, ProcessSettings, ServiceSettings
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +31,27 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.amqp_url == "amqp://user:pass@broker:5673/vhost"
     assert (settings.prefetch, settings.log_format) == (7, "console")
     assert retry_policy(settings, "image.uploaded") == RetryPolicy(3, 0.5, 900, 1.0)
+
+
+def test_a_setting_may_be_a_file_that_the_environment_overrides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "waybill_amqp_url").write_text("amqp://from:file@broker/\n")
+    (tmp_path / "waybill_inbox_url").write_text("sqlite:///file.db\n")
+    monkeypatch.setenv(SECRETS_FOLDER, str(tmp_path))
+    monkeypatch.setenv("WAYBILL_INBOX_URL", "sqlite:///environment.db")
+    settings = ServiceSettings()
+
+    assert settings.amqp_url == "amqp://from:file@broker/"
+    assert settings.inbox_url == "sqlite:///environment.db"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRETS_FOLDER, str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"nowhere, which is no folder"):
+        ServiceSettings()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,21 @@
 """The settings that every process has. They are read when a process starts, never at import."""
 
-from typing import Annotated, Literal
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, AmqpDsn, BaseModel, ConfigDict, Field, TypeAdapter
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from chassis.delay import MAX_DELAY_SECONDS
+
+#: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
+SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
 
 
 def _amqp_url(value: str) -> str:
@@ -23,9 +33,33 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ProcessSettings(BaseSettings):
-    """What each process needs, whatever its work: from the environment, each name prefixed `WAYBILL_`."""
+    """What each process needs, whatever its work.
+
+    From the environment, each name prefixed `WAYBILL_`, or from a file in the folder of secrets.
+    """
 
     model_config = SettingsConfigDict(env_prefix="WAYBILL_", extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no file of the working folder is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - it knows no folder from outside
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Adds the folder of secrets, if there is one, after the environment.
+
+        Raises:
+            ValueError: it is named, and is no folder.
+        """
+        folder = os.environ.get(SECRETS_FOLDER)
+        if not folder:
+            return init_settings, env_settings
+        if not Path(folder).is_dir():
+            raise ValueError(f"{SECRETS_FOLDER} names {folder}, which is no folder")
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
 
     amqp_url: AmqpUrl = Field(
         "amqp://guest:guest@127.0.0.1:5672/", description="The broker, with its virtual host."
