@@ -9,13 +9,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from devstack.backstage import ContainersBackstage
 from devstack.broker import BrokerError, private_broker
+from devstack.compose import Compose, ComposeError
 from devstack.ports import PortTakenError
 from devstack.preferred_ports import USUAL, choose_ports
 from devstack.stack import Folders, running
 from devstack.stackfile import StackFile, running_stack
 from devstack.supervisor import StartError
 from devstack.tour.guide import take_tour
+from devstack.tour.world import Places
 
 #: Where state and logs are kept, in the folder that the command is run in.
 STATE_FOLDER = ".waybill"
@@ -26,10 +29,10 @@ def main() -> int:
     arguments = _parser().parse_args()
     console = Console(highlight=False, soft_wrap=True)
     folders = Folders((Path.cwd() / STATE_FOLDER).resolve())
-    command = _up if arguments.command == "up" else _demo
+    command = {"up": _up, "demo": _demo, "tour": _tour}[arguments.command]
     try:
         return command(arguments, console, folders)
-    except (BrokerError, PortTakenError, StartError) as error:
+    except (BrokerError, ComposeError, PortTakenError, StartError) as error:
         console.print(f"\n[red]The stack did not come up.[/red] {error}")
         return 1
     except KeyboardInterrupt:
@@ -61,7 +64,7 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
 def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> int:
     if (stack := running_stack(folders.stackfile)) is not None:
         console.print(f"Taking the tour on the stack that is up: {stack.gateway}")
-        return asyncio.run(take_tour(stack, console))
+        return asyncio.run(take_tour(Places.of(stack), console))
     ports = choose_ports(arguments)
     state = folders.fresh_state("demo")
     with private_broker(state / "broker", amqp_url=os.environ.get("AMQP_URL")) as broker:
@@ -69,11 +72,24 @@ def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> 
 
         async def tour(output: Console) -> int:
             async with running(broker, ports, state, folders.stackfile, output) as stack:
-                return await take_tour(stack, console)
+                return await take_tour(Places.of(stack), console)
 
         # The tour tells what happens; what the processes say is in their logs.
         with Path(os.devnull).open("w") as nowhere:
             return asyncio.run(tour(Console(file=nowhere)))
+
+
+def _tour(_arguments: argparse.Namespace, console: Console, folders: Folders) -> int:
+    compose = Compose(Path.cwd(), os.environ | {"COMPOSE_PROFILES": "demo"})
+    places = Places(
+        gateway=compose.address("gateway", 8000),
+        mailbox=compose.address("mailbox", 8000),
+        crm=compose.address("crm", 8000),
+        backstage=ContainersBackstage(compose),
+        folder=folders.fresh_state("tour"),
+    )
+    places.folder.mkdir(parents=True)
+    return asyncio.run(take_tour(places, console))
 
 
 def _show(console: Console, stack: StackFile) -> None:
@@ -106,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="PORT",
                 help=f"where the {server} listens (default: {USUAL[server]} if it is free, else any)",
             )
+    does = "take the tour on the containers of compose.yaml that are up, with the profile demo"
+    commands.add_parser("tour", help=does, description=does)
     return parser
 
 

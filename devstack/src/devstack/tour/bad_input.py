@@ -14,14 +14,13 @@ OVERSIZED_BYTES = 30 * 1024 * 1024
 TRUNCATED_AT = 0.6
 
 
-async def bad_input(world: World, narrator: Narrator, state: Path) -> None:
+async def bad_input(world: World, narrator: Narrator, folder: Path) -> None:
     """Sends what must be refused."""
     narrator.chapter("Bad input")
-    objects = state / "objects"
-    tasks_before, files_before = await _all_tasks(world), _files(objects)
+    tasks_before, files_before = await _all_tasks(world), await world.backstage.stored_files()
     mail = {"to": "not an address", "subject": "Hi", "text": "Hello"}
     await _refused(narrator, "a wrong address", await world.gateway.post("/v1/emails", json=mail))
-    photograph = (state / "photograph.jpg").read_bytes()
+    photograph = (folder / "photograph.jpg").read_bytes()
     uploads = {
         "a text file called .jpg": b"This is no photograph, whatever its name says.\n" * 100,
         "a truncated JPEG": photograph[: int(len(photograph) * TRUNCATED_AT)],
@@ -33,7 +32,9 @@ async def bad_input(world: World, narrator: Narrator, state: Path) -> None:
     record = {"target": "nowhere", "resource": "users", "id": "1", "data": {}}
     await _refused(narrator, "an unknown sync target", await world.gateway.post("/v1/syncs", json=record))
     narrator.expect(await _all_tasks(world) == tasks_before, "nothing was enqueued")
-    narrator.expect(_files(objects) == files_before, "nothing was left in the object store")
+    narrator.expect(
+        await world.backstage.stored_files() == files_before, "nothing was left in the object store"
+    )
     narrator.sum_up("bad input was refused with what to do about it, and left nothing behind")
 
 
@@ -54,7 +55,3 @@ def _advice(document: dict[str, Any]) -> str:
 async def _all_tasks(world: World) -> set[str]:
     answer = await world.gateway.get("/v1/tasks", params={"limit": 500})
     return {task["id"] for task in answer.raise_for_status().json()["items"]}
-
-
-def _files(folder: Path) -> set[Path]:
-    return {path for path in folder.rglob("*") if path.is_file()}

@@ -4,46 +4,47 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
-from devstack.stackfile import StackFile
+from devstack.backstage import NotRunningError
+from devstack.compose import ComposeError
 from devstack.tour.bad_input import bad_input
 from devstack.tour.killed_service import killed_service
 from devstack.tour.narrator import Narrator, TourError
 from devstack.tour.password_reset import password_reset
 from devstack.tour.photograph import photograph
 from devstack.tour.users import user_that_fails, user_through_an_outage
-from devstack.tour.world import World
+from devstack.tour.world import Places, World
 
 
-async def take_tour(stack: StackFile, console: Console) -> int:
+async def take_tour(places: Places, console: Console) -> int:
     """Takes the whole tour on a running stack.
 
     Returns:
         0 if all of it was right, 1 if anything was not.
     """
     narrator = Narrator(console)
-    world = World.of(stack)
+    world = World.of(places)
     try:
         await password_reset(world, narrator)
-        await photograph(world, narrator, stack.state)
+        await photograph(world, narrator, places.folder)
         await user_through_an_outage(world, narrator)
         await user_that_fails(world, narrator)
         await killed_service(world, narrator)
-        await bad_input(world, narrator, stack.state)
-    except (TourError, httpx.HTTPError) as error:
+        await bad_input(world, narrator, places.folder)
+    except (TourError, NotRunningError, ComposeError, httpx.HTTPError) as error:
         console.print(f"\n[red]✗ The tour stopped:[/red] {escape(str(error) or type(error).__name__)}")
-        console.print(f"  The logs of all processes are in {stack.state / 'logs'}")
+        console.print(f"  The logs of all processes are {places.backstage.logs}")
         return 1
     finally:
         await world.close()
-    _sum_up(narrator, stack)
+    _sum_up(narrator, places)
     return 0
 
 
-def _sum_up(narrator: Narrator, stack: StackFile) -> None:
+def _sum_up(narrator: Narrator, places: Places) -> None:
     say = narrator.console.print
     say("\n[bold green]All of it was right.[/bold green]")
     for line in narrator.seen:
         say(f"  [green]✓[/green] {escape(line)}")
-    say(f"\nIt ran at {stack.gateway} (API), {stack.mailbox} (mailbox) and {stack.crm} (crm);")
-    say(f"its logs are in {stack.state / 'logs'}")
+    say(f"\nIt ran at {places.gateway} (API), {places.mailbox} (mailbox) and {places.crm} (crm);")
+    say(f"its logs are {places.backstage.logs}")
     say("\nTo try it yourself: [bold]make up[/bold], then open the page /docs of the gateway that it names.")

@@ -1,11 +1,9 @@
 """Twenty mails, and the email service killed in the middle of them."""
 
 import asyncio
-import os
-import signal
 from collections import Counter
 
-from devstack.tour.narrator import Narrator, TourError
+from devstack.tour.narrator import Narrator
 from devstack.tour.world import World, until
 
 MAILS = 20
@@ -29,18 +27,14 @@ async def killed_service(world: World, narrator: Narrator) -> None:
         return states["running"] or None
 
     running = await until("the service to have mails in its hands", in_hand)
-    pid = world.pid_of("email")
-    if pid is None:
-        raise TourError("the email service does not run, so it cannot be killed")
-    os.kill(pid, signal.SIGKILL)
-    narrator.did(f"kill -9 {pid}: the email service dies with {running} mails in its hands")
+    killed = await world.backstage.kill("email")
+    narrator.did(f"{killed}: the email service dies with {running} mails in its hands")
     await world.mail_faults(mode="ok")
 
-    async def back() -> int | None:
-        again = world.pid_of("email")
-        return again if again != pid else None
+    async def back() -> str | None:
+        return await world.backstage.back_as("email")
 
-    narrator.saw(f"the supervisor started it again: process {await until('the email service', back)}")
+    narrator.saw(f"it was started again: {await until('the email service', back)}")
     outcomes = Counter([(await world.outcome(task_id))["state"] for task_id in [*first, *rest]])
     narrator.expect(outcomes == {"completed": MAILS}, f"all {MAILS} tasks are completed", outcomes)
     arrived = Counter({address: len(await world.mails_to(address)) for address in addresses})

@@ -56,7 +56,7 @@ async def user_that_fails(world: World, narrator: Narrator) -> None:
     """A user whose record the crm never takes: retried, then given up, with everybody told."""
     narrator.chapter("A user whose sync fails for good")
     user = {"id": f"emil-{world.mark}", "email": f"emil.{world.mark}@example.com", "name": "Emil"}
-    dead_before = await world.waiting_in("sync.dlq")
+    dead_before = await world.backstage.waiting_in("sync.dlq")
     await world.crm_faults(status=503, id=user["id"])
     narrator.did(f"the crm answers every write of {user['id']} with 503")
     accepted = await world.post("/v1/users", user)
@@ -78,7 +78,7 @@ async def user_that_fails(world: World, narrator: Narrator) -> None:
     )
 
     async def one_more() -> int | None:
-        waiting = await world.waiting_in("sync.dlq")
+        waiting = await world.backstage.waiting_in("sync.dlq")
         return waiting if waiting > dead_before else None
 
     narrator.saw(f"the message waits in sync.dlq ({await until('a message in sync.dlq', one_more)} there)")

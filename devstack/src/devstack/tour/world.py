@@ -4,13 +4,14 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-import aio_pika
 import httpx
 
-from devstack.stackfile import StackFile, read_stackfile
+from devstack.backstage import Backstage, ProcessesBackstage
+from devstack.stackfile import StackFile
 from devstack.tour.narrator import TourError
 
 Seen = TypeVar("Seen")
@@ -22,11 +23,28 @@ PATIENCE_SECONDS = 30.0
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the stack can be reached, and from where it can be seen from behind."""
+
+    gateway: str
+    mailbox: str
+    crm: str
+    backstage: Backstage
+    #: Where the tour keeps what it makes.
+    folder: Path
+
+    @classmethod
+    def of(cls, stack: StackFile) -> Self:
+        """Those of a stack on this machine."""
+        return cls(stack.gateway, stack.mailbox, stack.crm, ProcessesBackstage(stack), stack.state)
+
+
 @dataclass(slots=True)
 class World:
     """The running stack, seen from outside."""
 
-    stack: StackFile
+    backstage: Backstage
     gateway: httpx.AsyncClient
     mailbox: httpx.AsyncClient
     crm: httpx.AsyncClient
@@ -34,13 +52,13 @@ class World:
     mark: str = field(default_factory=lambda: secrets.token_hex(3))
 
     @classmethod
-    def of(cls, stack: StackFile) -> Self:
+    def of(cls, places: Places) -> Self:
         """Clients for a running stack."""
 
         def client(url: str) -> httpx.AsyncClient:
             return httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False)
 
-        return cls(stack, client(stack.gateway), client(stack.mailbox), client(stack.crm))
+        return cls(places.backstage, client(places.gateway), client(places.mailbox), client(places.crm))
 
     async def close(self) -> None:
         """Closes the clients."""
@@ -121,17 +139,6 @@ class World:
         """The crm's record of this id."""
         records = (await self.crm.get("/records")).raise_for_status().json()
         return next((record for record in records if record["id"] == record_id), None)
-
-    async def waiting_in(self, queue: str) -> int:
-        """How many messages wait in a queue."""
-        async with await aio_pika.connect(self.stack.amqp) as connection:
-            declared = await (await connection.channel()).declare_queue(queue, passive=True)
-            return declared.declaration_result.message_count or 0
-
-    def pid_of(self, process: str) -> int | None:
-        """The process id of one of the stack's processes; None while it does not run."""
-        self.stack = read_stackfile(self.stack.path)
-        return next((p.pid for p in self.stack.processes if p.name == process), None)
 
 
 async def until(what: str, look: Callable[[], Awaitable[Seen | None]]) -> Seen:
