@@ -36,5 +36,5 @@ echo "waybill: installing the pinned versions"
 export VIRTUAL_ENV=$PWD/.venv
 .venv/bin/uv pip sync --quiet --require-hashes requirements/uv.txt requirements/dev.txt
 members=()
-for member in contracts database chassis ledger gateway services/* devstack; do members+=(--editable "$member"); done
+for member in contracts database chassis ledger gateway services/* deploy devstack; do members+=(--editable "$member"); done
 .venv/bin/uv pip install --quiet --no-deps "${members[@]}"

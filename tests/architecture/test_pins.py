@@ -10,7 +10,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements"
-DEPLOYABLES = {"gateway": "gateway", **{p.name: f"services/{p.name}" for p in (ROOT / "services").iterdir()}}
+DEPLOYABLES = {name: name for name in ("gateway", "deploy", "devstack")} | {
+    path.parent.name: f"services/{path.parent.name}" for path in ROOT.glob("services/*/pyproject.toml")
+}
 
 
 def pins(name: str) -> dict[str, set[str]]:

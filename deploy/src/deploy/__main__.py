@@ -1,0 +1,46 @@
+"""`python -m deploy secrets` and `… databases`: what an installation needs before its first start."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import psycopg
+
+from deploy.databases import prepare
+from deploy.secret_files import Places, SecretFiles
+from ledger import SchemaError
+
+
+def main() -> int:
+    """Runs the command line; the exit code tells whether it was done."""
+    arguments = _parser().parse_args()
+    files = SecretFiles(arguments.folder)
+    try:
+        if arguments.command == "secrets":
+            files.make_missing(Places(arguments.broker, arguments.database))
+            sys.stdout.write(f"secrets are in {arguments.folder}\n")
+        else:
+            revision = prepare(files.superuser_url(), files.ledger_url(), files.database_urls())
+            sys.stdout.write(f"the databases are ready; the ledger is at revision {revision}\n")
+    except (OSError, ValueError, psycopg.Error, SchemaError) as error:
+        sys.stderr.write(f"{arguments.command}: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy", description="Prepares an installation.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("secrets", help="make the passwords, URLs and broker users that are missing")
+    making.add_argument("--broker", default="rabbitmq:5672", metavar="HOST:PORT", help="default: %(default)s")
+    making.add_argument(
+        "--database", default="postgres:5432", metavar="HOST:PORT", help="default: %(default)s"
+    )
+    preparing = commands.add_parser("databases", help="make roles and databases; upgrade the ledger's schema")
+    for command in (making, preparing):
+        command.add_argument("--folder", type=Path, required=True, help="where the secrets are kept")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

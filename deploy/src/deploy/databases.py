@@ -1,0 +1,91 @@
+"""Roles and databases in PostgreSQL: each service owns its inbox; the ledger is its own owner's.
+
+Whoever works on the ledger may read and write its rows, and change nothing about its tables. All of it is
+made where it is missing and brought up to date where it is there: also the passwords, so that they can be
+changed by writing other ones into the files.
+"""
+
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import sql
+from yarl import URL
+
+from deploy.processes import LEDGER
+from ledger import upgrade
+
+#: Seconds for the server to answer.
+CONNECT_SECONDS = 10
+
+
+def prepare(superuser: URL, ledger_url: str, processes: Iterable[tuple[str, URL]]) -> str:
+    """Makes roles and databases, and brings the ledger's schema up to this release.
+
+    Args:
+        superuser: the server, as its superuser.
+        ledger_url: the ledger, as its owner.
+        processes: of each the database that it works on, and its URL.
+
+    Returns:
+        The revision that the ledger is at.
+
+    Raises:
+        psycopg.Error: the server refused.
+        ledger.SchemaError: the ledger is newer than this release.
+    """
+    owner = URL(ledger_url)
+    users = []
+    with _connected(superuser) as connection:
+        _role_and_database(connection, owner)
+        for database, url in processes:
+            if database == LEDGER:
+                _role(connection, url)
+                users.append(url.user or "")
+            else:
+                _role_and_database(connection, url)
+    with _connected(superuser.with_path(owner.path)) as connection:
+        for user in users:
+            _may_work_on_rows(connection, owner.user or "", user)
+    return upgrade(ledger_url)
+
+
+def _connected(url: URL) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(str(url), autocommit=True, connect_timeout=CONNECT_SECONDS)
+
+
+def _role_and_database(connection: psycopg.Connection[tuple[object, ...]], url: URL) -> None:
+    _role(connection, url)
+    name = url.path.removeprefix("/")
+    known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    if known is None:
+        # Whatever the server's own defaults are, which differ between images.
+        created = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+        connection.execute(created.format(sql.Identifier(name), sql.Identifier(url.user or "")))
+    # By default every role may connect to every database.
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+
+
+def _role(connection: psycopg.Connection[tuple[object, ...]], url: URL) -> None:
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (url.user,)).fetchone()
+    verb = sql.SQL("CREATE" if known is None else "ALTER")
+    connection.execute(
+        sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+            verb, sql.Identifier(url.user or ""), sql.Literal(url.password or "")
+        )
+    )
+
+
+def _may_work_on_rows(connection: psycopg.Connection[tuple[object, ...]], owner: str, user: str) -> None:
+    names = {"owner": sql.Identifier(owner), "user": sql.Identifier(user), "ledger": sql.Identifier(LEDGER)}
+    for statement in (
+        "GRANT CONNECT ON DATABASE {ledger} TO {user}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}",
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user}",
+        # What later migrations make.
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public "
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {user}"
+        ),
+        "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {user}",
+    ):
+        connection.execute(sql.SQL(statement).format(**names))

@@ -1,0 +1,67 @@
+"""RabbitMQ's definitions file: one user for each process, who may do what the process must and no more.
+
+Format: https://www.rabbitmq.com/docs/definitions; password hashes: https://www.rabbitmq.com/docs/passwords.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from deploy.processes import PROCESSES
+
+#: Who looks after the broker by hand; no process uses it.
+ADMINISTRATOR: Final = "admin"
+_SALT_BYTES: Final = 4
+_EVERYTHING: Final = ".*"
+_NOTHING: Final = "^$"
+
+
+def definitions(passwords: Mapping[str, str], vhost: str = "/") -> dict[str, Any]:
+    """The whole file.
+
+    Args:
+        passwords: of every process and of `ADMINISTRATOR`, by name.
+        vhost: the virtual host that all of it is for.
+    """
+    return {
+        "vhosts": [{"name": vhost}],
+        "users": [
+            {
+                "name": name,
+                "password_hash": _hashed(password),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": ["administrator"] if name == ADMINISTRATOR else [],
+            }
+            for name, password in passwords.items()
+        ],
+        "permissions": list(permissions(vhost)),
+    }
+
+
+def permissions(vhost: str) -> Iterable[dict[str, str]]:
+    """Who may do what, as RabbitMQ writes it: expressions that the names of exchanges and queues match."""
+    everything = {"configure": _EVERYTHING, "write": _EVERYTHING, "read": _EVERYTHING}
+    yield {"user": ADMINISTRATOR, "vhost": vhost} | everything
+    for process in PROCESSES:
+        rights = process.rights
+        yield {
+            "user": process.name,
+            "vhost": vhost,
+            "configure": _expression(rights.configure),
+            "write": _expression(rights.write),
+            "read": _expression(rights.read),
+        }
+
+
+def _expression(allowed: frozenset[str]) -> str:
+    if not allowed:
+        return _NOTHING
+    return f"^({'|'.join(re.escape(name) for name in sorted(allowed))})$"
+
+
+def _hashed(password: str) -> str:
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

@@ -1,0 +1,70 @@
+"""Which processes an installation has, what each may do at the broker, and which database it works on.
+
+A new service of the catalog is here by itself; one of another kind is a line in `PROCESSES`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from chassis import topology
+from chassis.delay import LEVELS
+from contracts import names
+from contracts.catalog import STATUS_SERVICE, WORK_SERVICES
+
+#: What the broker calls the default exchange when it looks at permissions.
+DEFAULT_EXCHANGE: Final = "amq.default"
+#: The database that is no service's own.
+LEDGER: Final = "ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The exchanges and queues that a broker user may configure, write to and read from."""
+
+    configure: frozenset[str] = frozenset()
+    write: frozenset[str] = frozenset()
+    read: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process: its name is also that of its broker user and its database role."""
+
+    name: str
+    rights: Rights
+    #: `LEDGER`, or a database of its own.
+    database: str
+
+    @property
+    def database_setting(self) -> str:
+        """The setting that takes the URL of its database."""
+        return "waybill_ledger_url" if self.database == LEDGER else "waybill_inbox_url"
+
+
+def _gateway_rights() -> Rights:
+    return Rights(write=frozenset({names.EXCHANGE_TASKS, names.EXCHANGE_CONTROL}))
+
+
+def _work_rights(service: str) -> Rights:
+    ladder = map(names.delay_exchange, range(LEVELS))
+    return Rights(
+        write=frozenset({names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *ladder}),
+        read=frozenset({names.work_queue(service), names.control_queue(service)}),
+    )
+
+
+def _status_rights() -> Rights:
+    # It declares everything: binding needs writing to the target and reading from the source.
+    everything = frozenset(
+        {exchange.name for exchange in topology.exchanges()} | {queue.name for queue in topology.queues()}
+    )
+    # It puts subtasks back into one service's queue, which goes through the default exchange.
+    return Rights(everything, everything | {DEFAULT_EXCHANGE}, everything)
+
+
+PROCESSES: Final[Sequence[Process]] = (
+    Process("gateway", _gateway_rights(), LEDGER),
+    Process(STATUS_SERVICE, _status_rights(), LEDGER),
+    *(Process(service, _work_rights(service), f"inbox_{service}") for service in WORK_SERVICES),
+)

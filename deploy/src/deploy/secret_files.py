@@ -1,0 +1,102 @@
+"""The secrets of an installation: a folder for each process, in it a file for each setting.
+
+What is there stays as it is, so that a file can be put there beforehand and a second start changes nothing.
+The folder as a whole is its owner's alone; a container is given the one folder of its process.
+"""
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from yarl import URL
+
+from deploy.definitions import ADMINISTRATOR, definitions
+from deploy.processes import LEDGER, PROCESSES
+
+#: What the one-shot process is called that prepares the databases; it alone may change the ledger's schema.
+MIGRATE: Final = "migrate"
+#: Bytes of chance in a password: beyond any guessing, even from a quick hash.
+_PASSWORD_BYTES: Final = 24
+_OWNER_ONLY: Final = 0o700
+#: Who reads them in its container is not ours to know; see above for who gets there.
+_READABLE: Final = 0o444
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where broker and database are, as host:port."""
+
+    broker: str
+    database: str
+
+
+class SecretFiles:
+    """The folder of secrets."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def make_missing(self, places: Places) -> None:
+        """Writes what is not there yet, and the broker's definitions anew."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(_OWNER_ONLY)
+        self._keep("postgres", "password", secrets.token_hex(_PASSWORD_BYTES))
+        self._keep("rabbitmq", "admin_password", secrets.token_hex(_PASSWORD_BYTES))
+        self._keep(MIGRATE, "waybill_ledger_url", _database_url(LEDGER, LEDGER, places))
+        for process in PROCESSES:
+            self._keep(process.name, "waybill_amqp_url", _amqp_url(process.name, places))
+            url = _database_url(process.name, process.database, places)
+            self._keep(process.name, process.database_setting, url)
+        passwords = {process.name: self._broker_password(process.name) for process in PROCESSES}
+        passwords[ADMINISTRATOR] = self._read("rabbitmq", "admin_password")
+        self._write("rabbitmq", "definitions.json", json.dumps(definitions(passwords), indent=2))
+
+    def superuser_url(self) -> URL:
+        """The database server, as its superuser."""
+        server = URL(self.ledger_url()).with_path("/postgres")
+        return server.with_user("postgres").with_password(self._read("postgres", "password"))
+
+    def ledger_url(self) -> str:
+        """The ledger, as its owner."""
+        return self._read(MIGRATE, "waybill_ledger_url")
+
+    def database_urls(self) -> Iterable[tuple[str, URL]]:
+        """Of every process: which database it works on (`LEDGER`, or its own), and the URL with its role."""
+        for process in PROCESSES:
+            yield process.database, URL(self._read(process.name, process.database_setting))
+
+    def _broker_password(self, name: str) -> str:
+        password = URL(self._read(name, "waybill_amqp_url")).password
+        if not password:
+            raise ValueError(f"{self._path(name, 'waybill_amqp_url')} has no password")
+        return password
+
+    def _keep(self, process: str, name: str, text: str) -> None:
+        if not self._path(process, name).exists():
+            self._write(process, name, text)
+
+    def _write(self, process: str, name: str, text: str) -> None:
+        path = self._path(process, name)
+        path.parent.mkdir(exist_ok=True)
+        # Whole or not at all: a start that is cut off leaves no half of a password.
+        unfinished = path.with_name(f".{name}")
+        unfinished.write_text(text + "\n")
+        unfinished.chmod(_READABLE)
+        unfinished.replace(path)
+
+    def _read(self, process: str, name: str) -> str:
+        return self._path(process, name).read_text().strip()
+
+    def _path(self, process: str, name: str) -> Path:
+        return self._folder / process / name
+
+
+def _amqp_url(user: str, places: Places) -> str:
+    return f"amqp://{user}:{secrets.token_hex(_PASSWORD_BYTES)}@{places.broker}/"
+
+
+def _database_url(role: str, database: str, places: Places) -> str:
+    return f"postgresql://{role}:{secrets.token_hex(_PASSWORD_BYTES)}@{places.database}/{database}"

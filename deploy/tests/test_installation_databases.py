@@ -1,0 +1,69 @@
+"""Roles and databases on a real PostgreSQL: who may get where, and that a second time changes nothing."""
+
+import psycopg
+import pytest
+from yarl import URL
+
+from deploy.databases import prepare
+from deploy.secret_files import Places, SecretFiles
+from devstack.postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def files(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> SecretFiles:
+    url = URL(postgres.url)
+    made = SecretFiles(tmp_path_factory.mktemp("secrets"))
+    made.make_missing(Places("127.0.0.1:5672", f"{url.host}:{url.port}"))
+    prepare(url, made.ledger_url(), made.database_urls())
+    return made
+
+
+def urls(files: SecretFiles) -> dict[str, str]:
+    return {url.user or "": str(url) for _, url in files.database_urls()}
+
+
+def run(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def test_gateway_and_status_work_on_the_rows_of_the_ledger(files: SecretFiles) -> None:
+    for process in ("gateway", "status"):
+        run(urls(files)[process], "SELECT count(*) FROM tasks")
+        run(urls(files)[process], "DELETE FROM outbox")
+
+
+def test_they_change_nothing_about_its_tables(files: SecretFiles) -> None:
+    for statement in ("DROP TABLE outbox", "ALTER TABLE tasks ADD x int", "CREATE TABLE more (x int)"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            run(urls(files)["gateway"], statement)
+
+
+def test_a_service_owns_its_inbox_and_gets_nowhere_else(files: SecretFiles) -> None:
+    own = URL(urls(files)["email"])
+    run(str(own), "CREATE TABLE inbox_test (x int)")
+    run(str(own), "DROP TABLE inbox_test")
+    for database in ("ledger", "inbox_sync"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            run(str(own.with_path(f"/{database}")), "SELECT 1")
+
+
+def test_what_a_later_migration_makes_is_theirs_too(files: SecretFiles) -> None:
+    run(files.ledger_url(), "CREATE TABLE later (id serial PRIMARY KEY)")
+    run(urls(files)["status"], "INSERT INTO later DEFAULT VALUES")
+    run(files.ledger_url(), "DROP TABLE later")
+
+
+def test_a_second_time_changes_nothing_but_a_password_that_was_replaced(
+    files: SecretFiles, postgres: Postgres
+) -> None:
+    replaced = [
+        (database, url.with_password("another") if url.user == "sync" else url)
+        for database, url in files.database_urls()
+    ]
+    prepare(URL(postgres.url), files.ledger_url(), replaced)
+    run(urls(files)["gateway"], "SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        run(urls(files)["sync"], "SELECT 1")
+    prepare(URL(postgres.url), files.ledger_url(), files.database_urls())
+    run(urls(files)["sync"], "SELECT 1")

@@ -1,0 +1,83 @@
+import base64
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from contracts.catalog import WORK_SERVICES
+from deploy.definitions import ADMINISTRATOR
+from deploy.secret_files import Places, SecretFiles
+
+PLACES = Places("broker:5672", "database:5432")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    SecretFiles(tmp_path / "secrets").make_missing(PLACES)
+    return tmp_path / "secrets"
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_every_process_is_given_its_own_urls_and_no_other(folder: Path) -> None:
+    for service in WORK_SERVICES:
+        assert {path.name for path in (folder / service).iterdir()} == {
+            "waybill_amqp_url",
+            "waybill_inbox_url",
+        }
+        broker = URL((folder / service / "waybill_amqp_url").read_text().strip())
+        inbox = URL((folder / service / "waybill_inbox_url").read_text().strip())
+        assert (broker.user, broker.host, broker.port) == (service, "broker", 5672)
+        assert (inbox.user, inbox.host, inbox.path) == (service, "database", f"/inbox_{service}")
+    for process in ("gateway", "status"):
+        ledger = URL((folder / process / "waybill_ledger_url").read_text().strip())
+        assert (ledger.user, ledger.path) == (process, "/ledger")
+
+
+def test_no_two_passwords_are_the_same(folder: Path) -> None:
+    passwords = [
+        URL(text.strip()).password for name, text in contents(folder).items() if name.endswith("_url")
+    ]
+    passwords += [text.strip() for name, text in contents(folder).items() if name.endswith("password")]
+    assert len(set(passwords)) == len(passwords)
+    assert all(password and len(password) >= 32 for password in passwords)
+
+
+def test_only_its_owner_gets_into_the_folder(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_broker_is_given_hashes_of_the_same_passwords(folder: Path) -> None:
+    text = (folder / "rabbitmq" / "definitions.json").read_text()
+    users = {user["name"]: user for user in json.loads(text)["users"]}
+    assert users.keys() == {"gateway", "status", ADMINISTRATOR, *WORK_SERVICES}
+    password = URL((folder / "email" / "waybill_amqp_url").read_text().strip()).password or ""
+    assert password not in text
+    hashed = base64.b64decode(users["email"]["password_hash"])
+    assert hashed[4:] == hashlib.sha256(hashed[:4] + password.encode()).digest()
+    assert {name for name, user in users.items() if user["tags"]} == {ADMINISTRATOR}
+
+
+def test_a_second_start_changes_nothing_and_a_file_of_ones_own_stays(folder: Path) -> None:
+    own = folder / "email" / "waybill_amqp_url"
+    own.chmod(0o644)
+    own.write_text("amqp://email:my-own-choice@elsewhere/\n")
+    before = contents(folder)
+    SecretFiles(folder).make_missing(PLACES)
+    after = contents(folder)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"rabbitmq/definitions.json"}, "its hashes are salted anew"
+
+
+def test_a_url_without_a_password_is_refused_with_its_file(folder: Path) -> None:
+    own = folder / "sync" / "waybill_amqp_url"
+    own.chmod(0o644)
+    own.write_text("amqp://broker/\n")
+    with pytest.raises(ValueError, match=r"sync/waybill_amqp_url has no password"):
+        SecretFiles(folder).make_missing(PLACES)
