@@ -5,9 +5,9 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
-TIERS := contracts database chassis ledger gateway services devstack tests
+TIERS := contracts database chassis ledger gateway services deploy devstack tests
 
-.PHONY: help demo up test check test-unit test-broker test-e2e test-crash crash lint types format schemas lock clean
+.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash crash lint types format schemas lock clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ help: ## show this
 
 demo: .venv/.installed ## install what is missing, start the whole stack, take the tour, stop
 	@$(BIN)/python -m devstack demo
+
+tour: .venv/.installed ## take the tour on the containers of compose.yaml that are up (deploy/demo.env)
+	@$(BIN)/python -m devstack tour
 
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
 	@$(BIN)/python -m devstack up

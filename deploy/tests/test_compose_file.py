@@ -1,0 +1,77 @@
+"""compose.yaml held against the processes that there are and the settings that they have."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chassis.settings import ServiceSettings
+from deploy.processes import PROCESSES
+from devstack.plan import OPS_ADDRESS, SHORT_WAITS
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+OWN = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+#: What Docker takes as a path or an address before it is filled in.
+SECRETS = "${WAYBILL_SECRETS:-./deploy/secrets}"
+
+
+@pytest.mark.parametrize("name", [process.name for process in PROCESSES])
+def test_each_process_has_a_stanza_with_its_own_secrets_and_no_others(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["build"]["args"]["SERVICE"] == name
+    mounts = [mount for mount in service["volumes"] if mount.startswith(SECRETS)]
+    assert mounts == [f"{SECRETS}/{name}:/run/secrets:ro"]
+
+
+@pytest.mark.parametrize("name", [process.name for process in PROCESSES])
+def test_a_process_is_restarted_and_has_time_to_stop(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["restart"] == "unless-stopped"
+    seconds = int(service["stop_grace_period"].removesuffix("s"))
+    assert seconds > ServiceSettings.model_fields["grace_seconds"].default + 10
+    assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_our_containers_can_do_nothing_but_their_work(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+
+
+def test_every_deployable_has_its_pins() -> None:
+    for service in OWN.values():
+        assert (ROOT / "requirements" / f"{service['build']['args']['SERVICE']}.txt").is_file()
+
+
+def test_nothing_is_published_beyond_this_machine_unless_someone_says_so() -> None:
+    ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
+    assert ports
+    assert all(re.match(r"^\$\{WAYBILL_\w+_ADDRESS:-127\.0\.0\.1:\d+\}:\d+$", port) for port in ports)
+
+
+def test_there_is_no_secret_in_it() -> None:
+    assert not re.search(r"(password|secret|token|key)[\"']?\s*[:=]\s*[\"']?\w", TEXT, re.IGNORECASE)
+
+
+def test_every_variable_is_explained() -> None:
+    example = (ROOT / ".env.example").read_text()
+    named = set(re.findall(r"\$\{(\w+)", TEXT)) | set(re.findall(r"^ +(WAYBILL_\w+):$", TEXT, re.MULTILINE))
+    explained = set(re.findall(r"^#?(\w+)=", example, re.MULTILINE))
+    assert named - explained == set()
+    assert explained - named - {"COMPOSE_PROFILES", "PIP_INDEX_URL"} == set()
+
+
+def test_the_demo_waits_as_shortly_as_the_local_stack() -> None:
+    lines = (ROOT / "deploy" / "demo.env").read_text().splitlines()
+    demo = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert demo == {name: value for name, value in SHORT_WAITS.items() if "GRACE" not in name} | {
+        "COMPOSE_PROFILES": "demo",
+        "WAYBILL_OPS_ADDRESS": OPS_ADDRESS,
+    }
