@@ -11,7 +11,17 @@ from gateway.body_limit import BodyLimit
 from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
 from gateway.problems import install_problems, problem_responses
 from gateway.resources import Resources
-from gateway.routes import cancellations, emails, health, images, password_resets, syncs, tasks, users
+from gateway.routes import (
+    accounting,
+    cancellations,
+    emails,
+    health,
+    images,
+    password_resets,
+    syncs,
+    tasks,
+    users,
+)
 from gateway.settings import GatewaySettings
 
 
@@ -51,6 +61,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         upload_path="/v1/images",
         max_upload_bytes=settings.max_upload_bytes,
     )
-    for module in (emails, password_resets, images, users, syncs, tasks, cancellations, health):
+    for module in (emails, password_resets, images, users, syncs, tasks, cancellations, accounting, health):
         app.include_router(module.router)
     return app

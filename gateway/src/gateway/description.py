@@ -15,7 +15,8 @@ outcome, and until then you can see where it is and why.
 
 1. **Post** a mail, an image, a user, a record. The answer is `202` with a `Location`.
 2. **Look** at `GET /v1/tasks/{id}`: one subtask for each service that does a part of it.
-3. **Repeat** safely: send an `Idempotency-Key` with a POST, and it is accepted once however often you send
+3. **Account**: `GET /v1/accounting` adds up what became of all of them, and names what cannot be placed.
+4. **Repeat** safely: send an `Idempotency-Key` with a POST, and it is accepted once however often you send
    it. Other content under the same key is refused with 422, a call that is still being answered with 409.
 
 Any POST of a task may say when it is to begin (`send_at` or `delay_seconds`) and that it may overtake

@@ -147,6 +147,19 @@ class TaskQuery(BaseModel):
     )
 
 
+class AccountQuery(BaseModel):
+    """Of which tasks the account is wanted, and which page of those that cannot be placed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
+    until: AwareDatetime | None = Field(None, description="Accepted before this time.")
+    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
+    cursor: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="`next_cursor` of the page before."
+    )
+
+
 class Links(BaseModel):
     """Where to look next."""
 
@@ -209,6 +222,52 @@ class TaskPage(BaseModel):
 
     items: list[TaskView]
     next_cursor: str | None
+
+
+class Counts(BaseModel):
+    """How many tasks were accepted, and how many of them are in each state now."""
+
+    accepted: int
+    scheduled: int
+    pending: int
+    running: int
+    retrying: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class UnplacedTask(BaseModel):
+    """A task that cannot be placed, and why."""
+
+    id: str
+    kind: str
+    state: str
+    created_at: datetime
+    reasons: list[str]
+    links: Links
+
+
+class UnplacedPage(BaseModel):
+    """How many tasks cannot be placed, and a page of them; `next_cursor` is null on the last one."""
+
+    count: int
+    items: list[UnplacedTask]
+    next_cursor: str | None
+
+
+class AccountView(BaseModel):
+    """What became of every task that was accepted in a time range.
+
+    `balanced`: the states add up to what was accepted, in each kind, and no task is unplaced.
+    """
+
+    since: datetime | None
+    until: datetime | None
+    balanced: bool
+    total: Counts
+    kinds: dict[str, Counts]
+    unplaced: UnplacedPage
 
 
 class TimelineEventView(BaseModel):

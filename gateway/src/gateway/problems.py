@@ -55,6 +55,16 @@ class Problem(HTTPException):
         self.errors = errors
 
 
+def bad_cursor(error: ValueError) -> Problem:
+    """The answer to a cursor that no listing gave out."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "bad_cursor",
+        f"{error}. Begin again without a cursor.",
+        errors=[FieldError(field="cursor", message=str(error))],
+    )
+
+
 def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for its OpenAPI description."""
     return {

@@ -6,11 +6,12 @@ from pydantic import Field, StringConstraints
 
 from chassis.settings import ProcessSettings, Seconds
 from contracts.fields import TargetName
+from ledger import PatienceSettings
 
 MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(ProcessSettings):
+class GatewaySettings(PatienceSettings, ProcessSettings):
     """What the gateway needs besides what every process does."""
 
     host: str = "127.0.0.1"

@@ -1,14 +1,16 @@
 """The durable record of every task, from accepted to outcome."""
 
 from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, accept, insert_tasks
+from ledger.accounting import Account, take_account
 from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
+from ledger.cursors import BadCursorError
 from ledger.fingerprint import fingerprint, normalised
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
 from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
+from ledger.patience import Patience, PatienceSettings
 from ledger.queries import (
-    BadCursorError,
     Page,
     Task,
     TaskFilter,
@@ -17,14 +19,16 @@ from ledger.queries import (
     get_timeline,
     list_tasks,
 )
-from ledger.reconciling import Look, Overdue, Patience, is_any_overdue, reconcile
+from ledger.reconciling import Look, Overdue, is_any_overdue, reconcile
 from ledger.resets import Redeemed, Redemption, Refusal, redeem
 from ledger.states import Subtask
 from ledger.tasks import NewTask, PendingMessage, new_task_id
+from ledger.unplaced import Range, Unplaced
 
 __all__ = [
     "Accepted",
     "AcceptedBefore",
+    "Account",
     "BadCursorError",
     "Cancellation",
     "Failure",
@@ -36,8 +40,10 @@ __all__ = [
     "Overdue",
     "Page",
     "Patience",
+    "PatienceSettings",
     "PendingMessage",
     "Prevented",
+    "Range",
     "Redeemed",
     "Redemption",
     "Refusal",
@@ -51,6 +57,7 @@ __all__ = [
     "TaskFilter",
     "TimelineEntry",
     "TooLate",
+    "Unplaced",
     "accept",
     "apply_events",
     "cancel",
@@ -70,6 +77,7 @@ __all__ = [
     "reconcile",
     "redeem",
     "require_current",
+    "take_account",
     "take_due",
     "upgrade",
 ]

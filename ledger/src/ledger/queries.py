@@ -1,23 +1,17 @@
 """Reading the ledger: one task, many tasks, a task's timeline."""
 
-import base64
-import binascii
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, Select, exists, false, or_, select
 
 from contracts.states import State
+from ledger.cursors import decoded, encoded
 from ledger.schema import SUBTASKS, TASKS, TIMELINE
 from ledger.states import Subtask
-
-
-class BadCursorError(ValueError):
-    """The cursor is none that a listing gave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +76,11 @@ def list_tasks(connection: Connection, wanted: TaskFilter, *, limit: int, cursor
     """
     query = select(*_COLUMNS).where(*_conditions(wanted)).order_by(TASKS.c.id.desc()).limit(limit + 1)
     if cursor is not None:
-        query = query.where(TASKS.c.id < _decoded(cursor))
+        query = query.where(TASKS.c.id < decoded(cursor))
     tasks = _with_subtasks(connection, query)
     more = len(tasks) > limit
     page = tasks[:limit]
-    return Page(page, _encoded(page[-1].id) if more else None)
+    return Page(page, encoded(page[-1].id) if more else None)
 
 
 def get_timeline(connection: Connection, task_id: str) -> list[TimelineEntry]:
@@ -140,18 +134,6 @@ def _subtasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, list
     for row in connection.execute(query):
         found[row.task_id].append(Subtask(**row._asdict() | {"state": State(row.state)}))
     return found
-
-
-def _encoded(task_id: str) -> str:
-    return base64.urlsafe_b64encode(task_id.encode()).decode().rstrip("=")
-
-
-def _decoded(cursor: str) -> str:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        return str(UUID(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")))
-    except (binascii.Error, ValueError):
-        raise BadCursorError("cursor is none that a listing gave out") from None
 
 
 _COLUMNS = (

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
 from contracts.states import State
+from ledger.patience import Patience
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 #: Each time the same subtask is put back the patience doubles, so that a long queue is not filled with
@@ -34,25 +35,6 @@ from ledger.schema import OUTBOX, SUBTASKS, TASKS
 MOST_DOUBLINGS: Final = 6
 #: What was called off is told to the services again, and that is to reach them before the attempt does.
 CONTROL_LEAD: Final = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long after its due time a sign of life may be missing, for each state.
-
-    Attributes:
-        pending: from accept to the first start; also for scheduled ones after their time.
-        running: the longest time of any handler, and the lease of a claim.
-        retrying: beyond the time at which the next attempt is due.
-    """
-
-    pending: timedelta
-    running: timedelta
-    retrying: timedelta
-
-    def of(self, state: State) -> timedelta:
-        """That of a state without outcome."""
-        return {State.RUNNING: self.running, State.RETRYING: self.retrying}.get(state, self.pending)
 
 
 @dataclass(frozen=True, slots=True)

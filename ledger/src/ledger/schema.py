@@ -44,7 +44,7 @@ TASKS = Table(
     Column("payload", LargeBinary),  # gone once a kind with sensitive fields is completed
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_kind", "kind", "id"),
-    Index("tasks_by_creation", "created_at", "state"),  # the state, so that counting reads nothing else
+    Index("tasks_by_creation", "created_at", "state", "kind"),  # all that counting reads
 )
 SUBTASKS = Table(
     "subtasks",

@@ -19,7 +19,7 @@ from gateway.models import (
     TimelineView,
     links_of,
 )
-from gateway.problems import FieldError, Problem, problem_responses
+from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
 from gateway.resources import Resources, Uses
 from ledger import (
     BadCursorError,
@@ -46,12 +46,7 @@ async def get_tasks(resources: Uses, asked: Annotated[TaskQuery, Query()]) -> Ta
     try:
         page = await resources.records.read(query)
     except BadCursorError as error:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "bad_cursor",
-            f"{error}. Begin again without a cursor.",
-            errors=[FieldError(field="cursor", message=str(error))],
-        ) from error
+        raise bad_cursor(error) from error
     return TaskPage(items=[view_of(task) for task in page.tasks], next_cursor=page.next_cursor)
 
 

@@ -1,7 +1,7 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
 from database import Records
-from ledger import Failure, NewTask, Patience, require_current
+from ledger import Failure, NewTask, require_current
 from status_service.alerts import alert_for
 from status_service.handlers import apply_lifecycle, batch_write
 from status_service.reconciler import Reconciler
@@ -45,7 +45,7 @@ class StatusService:
         self._sweeper = Sweeper(self._records, self._publisher)
         self._reconciler = Reconciler(
             self._records,
-            patience=patience(settings),
+            patience=settings.patience,
             look_seconds=settings.reconcile_look_seconds,
             waiting=lambda: messages_waiting(self._publishing, work_queue(STATUS_SERVICE)),
         )
@@ -125,15 +125,6 @@ class StatusService:
             public_url=self._settings.public_url,
             now=now,
         )
-
-
-def patience(settings: StatusSettings) -> Patience:
-    """The reconciler's patience, from the settings."""
-    return Patience(
-        pending=timedelta(seconds=settings.reconcile_pending_seconds),
-        running=timedelta(seconds=settings.reconcile_running_seconds),
-        retrying=timedelta(seconds=settings.reconcile_retrying_seconds),
-    )
 
 
 def make_service(settings: StatusSettings) -> StatusService:

@@ -4,26 +4,16 @@ from pydantic import Field
 
 from chassis.settings import ProcessSettings, Seconds
 from contracts.fields import MailAddress
+from ledger import PatienceSettings
 
 
-class StatusSettings(ProcessSettings):
+class StatusSettings(PatienceSettings, ProcessSettings):
     """What the status service needs besides what every process does."""
 
     ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     prefetch: int = Field(50, ge=1, le=1000, description="Batches of lifecycle events applied at once.")
     grace_seconds: Seconds = Field(25, description="How long a stopping service waits for work under way.")
     reconcile_look_seconds: Seconds = Field(5, description="Between two looks for what is overdue.")
-    reconcile_pending_seconds: Seconds = Field(
-        60, description="How long a subtask may be pending before its message is put back."
-    )
-    reconcile_running_seconds: Seconds = Field(
-        900,
-        description="How long an attempt may run before it is put back; more than the longest handler and "
-        "the lease of its claim.",
-    )
-    reconcile_retrying_seconds: Seconds = Field(
-        60, description="How long after its time the next attempt may be missing."
-    )
     ops_address: MailAddress | None = Field(
         None, description="Where a mail goes when a task fails for good; none: no mails."
     )

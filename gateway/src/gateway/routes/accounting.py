@@ -1,0 +1,71 @@
+"""The account: what became of every task that was accepted."""
+
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from contracts.states import State
+from gateway.models import AccountQuery, AccountView, Counts, UnplacedPage, UnplacedTask, links_of
+from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
+from gateway.resources import Uses
+from ledger import Account, BadCursorError, Range, Unplaced, take_account
+
+router = APIRouter(tags=["tasks"])
+
+
+@router.get("/v1/accounting", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def get_account(resources: Uses, asked: Annotated[AccountQuery, Query()]) -> AccountView:
+    """Accounts for every task that was accepted in a time range.
+
+    Accepted = completed + failed + cancelled + scheduled + pending + running + retrying, in total and in
+    each kind. Beside them those that cannot be placed, with the reasons: tasks whose record is at odds with
+    itself, and tasks that have been silent for longer than the reconciler would let them. There must be none.
+    """
+    if asked.since is not None and asked.until is not None and asked.until <= asked.since:
+        message = "must be later than since"
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "empty_range",
+            "No time lies between since and until.",
+            errors=[FieldError(field="until", message=message)],
+        )
+    wanted = Range(datetime.now(UTC), resources.settings.patience, asked.since, asked.until)
+    try:
+        account = await resources.records.read(
+            partial(take_account, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
+        )
+    except BadCursorError as error:
+        raise bad_cursor(error) from error
+    return AccountView(
+        since=asked.since,
+        until=asked.until,
+        balanced=account.is_balanced,
+        total=_counts(account, *account.kinds),
+        kinds={kind: _counts(account, kind) for kind in sorted(account.accepted)},
+        unplaced=UnplacedPage(
+            count=account.unplaced_count,
+            items=list(map(_unplaced, account.unplaced)),
+            next_cursor=account.next_cursor,
+        ),
+    )
+
+
+def _counts(account: Account, *kinds: str) -> Counts:
+    return Counts(
+        accepted=sum(account.accepted[kind] for kind in kinds),
+        **{state.value: sum(account.kinds[kind][state] for kind in kinds) for state in State},
+    )
+
+
+def _unplaced(task: Unplaced) -> UnplacedTask:
+    return UnplacedTask(
+        id=task.task_id,
+        kind=task.kind,
+        state=task.state,
+        created_at=task.created_at,
+        reasons=list(task.reasons),
+        links=links_of(task.task_id),
+    )

@@ -1,0 +1,68 @@
+"""The account: every task that was accepted is in exactly one state, and can be placed there.
+
+A task that cannot be placed has a record that is at odds with itself, or has been silent for longer than the
+reconciler would let it. There must be none; each is told with its reasons (`unplaced`).
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Select, String, func, literal_column, select
+
+from contracts.states import State
+from ledger.cursors import decoded, encoded
+from ledger.schema import TASKS
+from ledger.unplaced import Range, Unplaced, is_in_range, tell, unplaced
+
+_NOTHING: Final[ColumnElement[str]] = literal_column("''", String)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The tasks of a time range, by kind and state, and those that cannot be placed."""
+
+    kinds: dict[str, dict[State, int]]
+    #: Of each kind: how many there are, whatever their state.
+    accepted: dict[str, int]
+    unplaced_count: int
+    #: A page of them, in the order of their ids.
+    unplaced: list[Unplaced]
+    next_cursor: str | None
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every accepted task is in one of the states, and can be placed."""
+        placed = {kind: sum(states.values()) for kind, states in self.kinds.items()}
+        return placed == self.accepted and self.unplaced_count == 0
+
+
+def take_account(connection: Connection, wanted: Range, *, limit: int, cursor: str | None) -> Account:
+    """The account of a time range, with a page of those tasks that cannot be placed.
+
+    Raises:
+        BadCursorError: `cursor` is none that an account gave out.
+    """
+    after = "" if cursor is None else decoded(cursor)
+    accepted: Counter[str] = Counter()
+    kinds: dict[str, dict[State, int]] = {}
+    for kind, state, count in connection.execute(counts_query(wanted)):
+        accepted[kind] += count
+        states = kinds.setdefault(kind, dict.fromkeys(State, 0))
+        if state in states:
+            states[State(state)] += count
+    wrong = unplaced(wanted)
+    wrong_count = connection.scalar(select(func.count()).select_from(wrong)) or 0
+    page: list[Unplaced] = []
+    if wrong_count:
+        query = select(wrong).where(wrong.c.id > after).order_by(wrong.c.id).limit(limit + 1)
+        page = tell(connection, connection.execute(query))
+    next_cursor = encoded(page[limit - 1].task_id) if len(page) > limit else None
+    return Account(kinds, dict(accepted), wrong_count, page[:limit], next_cursor)
+
+
+def counts_query(wanted: Range) -> Select[str, str, int]:
+    """Counts tasks by kind and state; a test holds that it reads an index and no row."""
+    # Not the bare columns: SQLite would go along the index of one of them, and fetch every row for the rest.
+    columns = (TASKS.c.kind.concat(_NOTHING), TASKS.c.state.concat(_NOTHING))
+    return select(*columns, func.count()).where(is_in_range(wanted)).group_by(*columns)

@@ -1,0 +1,175 @@
+"""Finds tasks that cannot be placed: at odds with themselves, or silent beyond the reconciler's patience."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, literal, or_, select, true
+
+from contracts.states import State
+from ledger.patience import Patience
+from ledger.reconciling import is_silent
+from ledger.schema import SUBTASKS, TASKS
+
+#: How many patiences may pass in silence: for one the reconciler listens before it looks for the first time,
+#: after another it puts back, and what it put back is in the outbox or has a new one.
+PATIENCES: Final = 3
+#: Before any task.
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_OPEN: Final = tuple(state for state in State if not state.is_terminal)
+_ENDED: Final = tuple(state for state in State if state.is_terminal)
+#: What may be wrong with a task, and the words for it; `state`, `subtasks` and `from_subtasks` are put in.
+_WORDS: Final = {
+    "no_subtasks": "it has no subtasks, so nobody will ever work on it",
+    "unknown_state": "its state {state!r} is none that there is",
+    "unknown_subtask_state": "a subtask is in a state that there is not: {subtasks}",
+    "other_state": "its state is {state}, but that of its subtasks ({subtasks}) makes it {from_subtasks}",
+    "no_completion": "it is {state}, but the time of that is missing",
+    "early_completion": "it is {state}, but has a time of completion",
+    "unexpected": "a subtask has no outcome, and no time at which the reconciler would look: {subtasks}",
+    "silent": "a sign of life is overdue, nothing is in the outbox, and the reconciler has not put it back: "
+    "{subtasks}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The tasks that were accepted at or after `since` and before `until`, as seen `now`."""
+
+    now: datetime
+    patience: Patience
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A task that cannot be placed."""
+
+    task_id: str
+    kind: str
+    #: As the ledger has it; perhaps none of ours.
+    state: str
+    created_at: datetime
+    #: What is wrong with it, in words.
+    reasons: tuple[str, ...]
+
+
+def is_in_range(wanted: Range) -> ColumnElement[bool]:
+    """Condition: the task was accepted in that time."""
+    # Always a lower bound: without one SQLite reads every row instead of the index by time.
+    not_before = TASKS.c.created_at >= (wanted.since or _BEGINNING)
+    return and_(not_before, true() if wanted.until is None else TASKS.c.created_at < wanted.until)
+
+
+def unplaced(wanted: Range) -> Subquery:
+    """The tasks that cannot be placed; beside `id kind state created_at` a column, 1 or 0, for each fault."""
+    faults = _faults(wanted)
+    suspects = (
+        select(TASKS.c.id)
+        .outerjoin(SUBTASKS, SUBTASKS.c.task_id == TASKS.c.id)
+        .where(is_in_range(wanted), _is_suspect())
+    )
+    return (
+        select(
+            TASKS.c.id,
+            TASKS.c.kind,
+            TASKS.c.state,
+            TASKS.c.created_at,
+            _state_from_subtasks().label("from_subtasks"),
+            *(case((fault, 1), else_=0).label(name) for name, fault in faults.items()),
+        )
+        .outerjoin(SUBTASKS, SUBTASKS.c.task_id == TASKS.c.id)
+        .where(TASKS.c.id.in_(suspects))
+        .group_by(TASKS.c.id)
+        .having(or_(*faults.values()))
+        .subquery()
+    )
+
+
+def tell(connection: Connection, rows: Iterable[Row[Any]]) -> list[Unplaced]:
+    """Puts rows of `unplaced` into words."""
+    found = [row._asdict() for row in rows]
+    subtasks: dict[str, list[str]] = defaultdict(list)
+    columns = (SUBTASKS.c.task_id, SUBTASKS.c.service, SUBTASKS.c.state, SUBTASKS.c.expected_at)
+    of_these = SUBTASKS.c.task_id.in_([row["id"] for row in found])
+    for row in connection.execute(select(*columns).where(of_these).order_by(SUBTASKS.c.service)):
+        due = f", due {row.expected_at:%Y-%m-%d %H:%M:%S} UTC" if row.expected_at else ""
+        subtasks[row.task_id].append(f"{row.service} {row.state}{due}")
+    return [
+        Unplaced(
+            row["id"],
+            row["kind"],
+            row["state"],
+            row["created_at"],
+            tuple(
+                words.format(**row, subtasks="; ".join(subtasks[row["id"]]))
+                for name, words in _WORDS.items()
+                if row[name]
+            ),
+        )
+        for row in found
+    ]
+
+
+def _is_suspect() -> ColumnElement[bool]:
+    # Nearly all tasks have ended like all their subtasks, and need no second look.
+    suspect: ColumnElement[bool] = or_(
+        SUBTASKS.c.task_id.is_(None),
+        SUBTASKS.c.state != TASKS.c.state,
+        TASKS.c.state.not_in(_ENDED),
+        TASKS.c.completed_at.is_(None),
+    )
+    return suspect
+
+
+def _faults(wanted: Range) -> dict[str, ColumnElement[bool]]:
+    """For each of `_WORDS` when it is so, of a task's row and all its subtasks'."""
+    subtasks = func.count(SUBTASKS.c.service)
+    no_time = TASKS.c.completed_at.is_(None)
+    is_open = SUBTASKS.c.state.in_(_OPEN)
+    return {
+        "no_subtasks": subtasks == 0,
+        "unknown_state": TASKS.c.state.not_in(State),
+        "unknown_subtask_state": _number_of(SUBTASKS.c.state.not_in(State)) > 0,
+        "other_state": and_(subtasks > 0, TASKS.c.state != _state_from_subtasks()),
+        "no_completion": and_(TASKS.c.state.in_(_ENDED), no_time),
+        "early_completion": and_(TASKS.c.state.in_(_OPEN), ~no_time),
+        "unexpected": _number_of(and_(is_open, SUBTASKS.c.expected_at.is_(None))) > 0,
+        "silent": _number_of(and_(is_open, is_silent(_cut(wanted)))) > 0,
+    }
+
+
+def _cut(wanted: Range) -> ColumnElement[datetime]:
+    beyond = wanted.patience.pending * (PATIENCES - 1)
+    instant = SUBTASKS.c.expected_at.type
+    cut: ColumnElement[datetime] = case(
+        *(
+            (SUBTASKS.c.state == state, literal(wanted.now - wanted.patience.of(state) - beyond, instant))
+            for state in _OPEN
+        )
+    )
+    return cut
+
+
+def _state_from_subtasks() -> ColumnElement[str]:
+    """`states.task_state` in SQL; a test holds the two together."""
+    number = {state: _number_of(SUBTASKS.c.state == state) for state in State}
+    ended = _number_of(SUBTASKS.c.state.in_(_ENDED))
+    all_ended = ended == func.count(SUBTASKS.c.service)
+    return case(
+        (and_(all_ended, number[State.FAILED] > 0), State.FAILED.value),
+        (and_(all_ended, number[State.CANCELLED] > 0), State.CANCELLED.value),
+        (all_ended, State.COMPLETED.value),
+        (number[State.RUNNING] > 0, State.RUNNING.value),
+        (number[State.RETRYING] > 0, State.RETRYING.value),
+        (ended > 0, State.RUNNING.value),
+        (number[State.PENDING] > 0, State.PENDING.value),
+        else_=State.SCHEDULED.value,
+    )
+
+
+def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
