@@ -4,5 +4,15 @@ from database.columns import Instant, insert_new, one_at_a_time
 from database.engine import open_engine
 from database.group_commit import BatchWrite, GroupCommit
 from database.records import Records
+from database.tables import make_tables
 
-__all__ = ["BatchWrite", "GroupCommit", "Instant", "Records", "insert_new", "one_at_a_time", "open_engine"]
+__all__ = [
+    "BatchWrite",
+    "GroupCommit",
+    "Instant",
+    "Records",
+    "insert_new",
+    "make_tables",
+    "one_at_a_time",
+    "open_engine",
+]
