@@ -61,6 +61,21 @@ def test_what_a_copy_may_do(remembered: InboxRow, attempt: int, ticket: Ticket) 
     assert decide(remembered, request) == ticket
 
 
+@pytest.mark.parametrize(
+    "remembered",
+    [
+        InboxRow(2, CLAIMED, "other", JUST_NOW, None, effect_begun=True),
+        InboxRow(2, CLAIMED, "other", JUST_NOW, None, in_doubt=True),
+        InboxRow(2, DONE, "other", JUST_NOW, RETRY, in_doubt=True),
+    ],
+)
+@pytest.mark.parametrize("attempt", [2, 3])
+def test_a_doubt_stays_with_whatever_runs_next(remembered: InboxRow, attempt: int) -> None:
+    ticket = decide(remembered, ClaimRequest("t", 0, attempt, "me", NOW, SOON))
+
+    assert isinstance(ticket, AlreadyDone) or (isinstance(ticket, Claimed) and ticket.in_doubt)
+
+
 def test_done_without_an_outcome_is_a_damaged_row() -> None:
     with pytest.raises(ValueError, match="has an outcome"):
         decide(row(DONE), ClaimRequest("t", 0, 2, "me", NOW, SOON))

@@ -3,9 +3,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import update
 
 from chassis.claims import AlreadyDone, Busy, Claimed, Superseded
-from chassis.inbox import Inbox
+from chassis.inbox import Inbox, LeaseLostError
+from chassis.inbox_table import INBOX
 from chassis.outcome import Completed, Died, RetryLater
 from contracts.envelope import Envelope
 from contracts.lifecycle import DeadReason, ErrorInfo
@@ -160,6 +162,71 @@ async def test_a_claim_that_was_let_go_is_renewed_no_more(inbox_of: OpenInbox) -
     await eventually(lambda: _claimed_or_none(other, a_message()))
 
 
+async def test_each_run_that_follows_one_cut_off_is_counted(inbox_of: OpenInbox) -> None:
+    alive = await inbox_of()
+    await cut_off(await inbox_of(SHORT))
+    for run in (2, 3):
+        ticket: Claimed = await eventually(lambda: _claimed_or_none(alive, a_message()))
+        assert ticket.begun_before
+        assert await alive.begin_again(ticket.owner) == run
+        await alive.give_back(ticket.owner)
+        # What our own stop cut off does not count.
+        again = await alive.claim(a_message())
+        assert isinstance(again, Claimed)
+        assert await alive.begin_again(again.owner) == run
+        await _let_it_run_out(alive, again.owner)
+
+
+async def test_the_next_attempt_counts_anew(inbox_of: OpenInbox) -> None:
+    alive = await inbox_of()
+    await cut_off(await inbox_of(SHORT))
+    ticket: Claimed = await eventually(lambda: _claimed_or_none(alive, a_message()))
+    await alive.begin_again(ticket.owner)
+    await alive.record(ticket.owner, a_message(), RETRY)
+    following = await claimed(alive, a_message(attempt=2))
+
+    assert await alive.begin_again(following) == 2
+
+
+async def test_who_has_lost_the_lease_may_neither_begin_again_nor_act(inbox_of: OpenInbox) -> None:
+    alive = await inbox_of()
+    late = await cut_off(await inbox_of(SHORT))
+    await eventually(lambda: _claimed_or_none(alive, a_message()))
+
+    with pytest.raises(LeaseLostError):
+        await alive.begin_effect(late)
+    with pytest.raises(LeaseLostError):
+        await alive.begin_again(late)
+
+
+async def test_a_run_that_was_cut_off_while_it_acted_leaves_a_doubt(inbox_of: OpenInbox) -> None:
+    alive, dead = await inbox_of(), await inbox_of(SHORT)
+    owner = await claimed(dead, a_message())
+    await dead.begin_effect(owner)
+    await dead.close()
+    ticket: Claimed = await eventually(lambda: _claimed_or_none(alive, a_message()))
+    assert ticket.in_doubt
+
+    # It stays with the attempts that follow.
+    await alive.record(ticket.owner, a_message(), RETRY)
+    following = await alive.claim(a_message(attempt=2))
+    assert isinstance(following, Claimed)
+    assert following.in_doubt
+
+
+@pytest.mark.parametrize("in_doubt", [True, False])
+async def test_an_effect_that_was_begun_is_in_doubt_only_if_its_outcome_says_so(
+    inbox_of: OpenInbox, *, in_doubt: bool
+) -> None:
+    inbox = await inbox_of()
+    owner = await claimed(inbox, a_message())
+    await inbox.begin_effect(owner)
+    await inbox.record(owner, a_message(), RETRY.model_copy(update={"in_doubt": in_doubt}))
+    following = await inbox.claim(a_message(attempt=2))
+
+    assert following == Claimed(getattr(following, "owner", ""), in_doubt=in_doubt)
+
+
 async def test_replicas_that_start_at_once_make_one_table(database_url: str) -> None:
     replicas = [Records(database_url) for _ in range(2)]
     inboxes = [Inbox(records, "email", lease_seconds=LONG) for records in replicas]
@@ -169,6 +236,20 @@ async def test_replicas_that_start_at_once_make_one_table(database_url: str) -> 
         await records.close()
 
     assert sorted(type(ticket).__name__ for ticket in tickets) == ["Busy", "Claimed"]
+
+
+async def cut_off(inbox: Inbox) -> str:
+    """Claims as a process that then dies; the owner of the claim that it leaves."""
+    owner = await claimed(inbox, a_message())
+    await inbox.close()
+    return owner
+
+
+async def _let_it_run_out(inbox: Inbox, owner: str) -> None:
+    """As if its process had died and its lease had run out."""
+    await inbox.give_back(owner)
+    with inbox._records.engine.begin() as connection:  # noqa: SLF001 - a death cannot be had from outside
+        connection.execute(update(INBOX).values(starts=INBOX.c.starts + 1))
 
 
 async def _claimed_or_none(inbox: Inbox, envelope: Envelope) -> Claimed | None:

@@ -101,9 +101,9 @@ class Bench:
 
         self._function = call
 
-    async def consume(self) -> None:
+    async def consume(self, envelope: Envelope = ENVELOPE) -> None:
         body = sync_event().model_dump_json().encode()
-        await self.pipeline.consume(Delivery(body, ENVELOPE.to_headers(), None, None, self.acknowledger))
+        await self.pipeline.consume(Delivery(body, envelope.to_headers(), None, None, self.acknowledger))
 
     async def _handle(self, event: SyncRequested, attempt: Attempt) -> dict[str, Any]:
         self.runs += 1

@@ -1,7 +1,12 @@
 """What a handler may know about the attempt it runs."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
+
+
+async def _unrecorded() -> None:
+    """What `begin_effect` does where nobody keeps records: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,11 @@ class Attempt:
     deadline: datetime | None
     #: How often an operator has edited the payload.
     edit_no: int = 0
+    #: An earlier run or attempt may have had its effect, which no repeat can be told apart from.
+    in_doubt: bool = False
+    #: To be awaited right before an effect that no repeat can be told apart from: from then on the record
+    #: says that it may have happened. Raises LeaseLostError if this run must not act any more.
+    begin_effect: Callable[[], Awaitable[None]] = field(default=_unrecorded, compare=False)
 
     @property
     def effect_key(self) -> str:

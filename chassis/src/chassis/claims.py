@@ -40,6 +40,12 @@ class InboxRow:
     owner: str
     lease_until: datetime
     outcome: Outcome | None
+    #: How many runs of the attempt have begun.
+    starts: int = 1
+    #: The run that holds the claim has begun an effect that no repeat can be told apart from.
+    effect_begun: bool = False
+    #: An earlier run or attempt may have had such an effect.
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,10 @@ class Claimed:
     owner: str
     #: The task was called off: record that instead of running it.
     called_off: bool = False
-    #: An earlier run of this attempt was cut off: its effect may have happened.
+    #: An earlier run of this attempt was cut off: its process died of it, or under it.
     begun_before: bool = False
+    #: An earlier run or attempt may have had an effect that no repeat can be told apart from.
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +92,18 @@ Ticket = Claimed | AlreadyDone | Superseded | Busy
 
 def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
     """Whether `request` may run where a row exists; `Claimed` means that the row is to be taken over."""
+    in_doubt = row.in_doubt or row.effect_begun
     if request.attempt < row.attempt:
         return Superseded(row.attempt, row.outcome)
     if row.state is RowState.CLAIMED:
         if row.lease_until > request.now:
             return Busy(row.lease_until)
-        return Claimed(request.owner, begun_before=row.attempt == request.attempt)
+        return Claimed(request.owner, begun_before=row.attempt == request.attempt, in_doubt=in_doubt)
     if row.outcome is None:
         raise ValueError("an attempt that is done has an outcome")
     if request.attempt == row.attempt:
         return AlreadyDone(row.outcome)
     # A later attempt: it follows a retry, but not an outcome that ended the subtask.
     if isinstance(row.outcome, RetryLater):
-        return Claimed(request.owner)
+        return Claimed(request.owner, in_doubt=in_doubt)
     return Superseded(row.attempt, row.outcome)

@@ -6,7 +6,7 @@ attempts run out, and a task that was given up too early is the worse loss.
 
 
 class HandlerError(Exception):
-    """The base of the two; `str()` of it is shown to the caller of the API, so it names no secrets."""
+    """The base of them; `str()` of it is shown to the caller of the API, so it names no secrets."""
 
 
 class TransientError(HandlerError):
@@ -24,3 +24,10 @@ class TransientError(HandlerError):
 
 class PermanentError(HandlerError):
     """No later attempt can succeed: the input is refused for good. It becomes a dead letter at once."""
+
+
+class UncertainError(HandlerError):
+    """The effect may have happened, and no repeat of it can be told apart.
+
+    The event says what is to follow: another attempt (`resend`), or a dead letter (`park`).
+    """

@@ -6,12 +6,12 @@ so that of two copies of an attempt only one can ever speak.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, bindparam, select, update
+from sqlalchemy import Connection, Update, select, update
 
 from chassis.cancelled import METADATA as CANCELLED_METADATA
 from chassis.cancelled import cancelled_among, mark
@@ -23,28 +23,20 @@ from chassis.claims import (
     Ticket,
     decide,
 )
+from chassis.inbox_table import FINISH, INBOX, METADATA, TAKE_OVER
 from chassis.logs import get_logger
 from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater
 from contracts.envelope import Envelope
-from database import Instant, Records, insert_new, one_at_a_time
+from database import Records, insert_new, make_tables
 
 log = get_logger(__name__)
 
-METADATA = MetaData()
-INBOX = Table(
-    "inbox",
-    METADATA,
-    Column("service", String(64), primary_key=True),
-    Column("task_id", String(64), primary_key=True),
-    Column("redrive_no", Integer, primary_key=True),
-    Column("attempt", Integer, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("owner", String(32), nullable=False),
-    Column("lease_until", Instant, nullable=False),
-    Column("outcome", Text),
-)
 #: Renewals in the span of one lease: two may fail before it is lost.
 RENEWALS_PER_LEASE = 3
+
+
+class LeaseLostError(Exception):
+    """The claim has been taken over by another run, which alone may act and speak now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +79,10 @@ class Inbox:
         self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
 
     def make_table(self) -> None:
-        """Creates the table if it is missing; other replicas may be at it too."""
+        """Creates the tables if they are missing; other replicas may be at it too."""
         with self._records.engine.begin() as connection:
-            one_at_a_time(connection)
-            METADATA.create_all(connection)
-            CANCELLED_METADATA.create_all(connection)
+            for metadata in (METADATA, CANCELLED_METADATA):
+                make_tables(connection, metadata)
 
     async def close(self) -> None:
         """Stops renewing; what is still claimed is free once its lease has run out."""
@@ -125,6 +116,36 @@ class Inbox:
         """Renews a claim no more: without an outcome, another copy takes it over when its lease runs out."""
         self._held.pop(owner, None)
 
+    async def begin_again(self, owner: str) -> int:
+        """Notes that another run of a claimed attempt begins, after one that was cut off.
+
+        Returns:
+            The number of runs that have begun, this one included.
+
+        Raises:
+            LeaseLostError: the claim has been taken over.
+        """
+        starts = await self._records.write(self._begin_all_again, owner)
+        if starts is None:
+            raise LeaseLostError
+        return starts
+
+    async def begin_effect(self, owner: str) -> None:
+        """Notes that the run is about to do what nobody can take back, nor recognise if it is repeated.
+
+        Should it end without an outcome, the next run knows that the effect may have happened.
+
+        Raises:
+            LeaseLostError: the claim has been taken over, so this run must not act.
+        """
+        if not await self._records.write(self._begin_effects, owner):
+            raise LeaseLostError
+
+    async def give_back(self, owner: str) -> None:
+        """Frees a claim whose run was cut off by our own stop, so that the next one need not wait."""
+        await self._records.write(self._give_all_back, owner)
+        self.let_go(owner)
+
     async def cancel(self, task_id: str) -> None:
         """Keeps it for good that a task was called off: no attempt of it begins from now on."""
         await self._records.write(mark, (self._service, task_id))
@@ -142,7 +163,7 @@ class Inbox:
         rows = self._locked_rows(connection, {request.task_id for request in known}) if known else {}
         called_off = cancelled_among(connection, self._service, {request.task_id for request in requests})
         tickets: list[Ticket] = []
-        taken_over: list[ClaimRequest] = []
+        taken_over: list[dict[str, object]] = []
         for request in requests:
             if request.owner in new:
                 tickets.append(Claimed(request.owner))
@@ -151,13 +172,11 @@ class Inbox:
             ticket = decide(rows[key], request)
             tickets.append(ticket)
             if isinstance(ticket, Claimed):
-                taken_over.append(request)
                 # Two copies may stand in one batch: the second must see what the first got.
-                rows[key] = InboxRow(
-                    request.attempt, RowState.CLAIMED, request.owner, request.lease_until, None
-                )
+                rows[key] = _taken_over(rows[key], request, ticket)
+                taken_over.append(_bound(self._row(request, rows[key])))
         if taken_over:
-            connection.execute(_TAKE_OVER, [_bound(self._row(request)) for request in taken_over])
+            connection.execute(TAKE_OVER, taken_over)
         return [
             replace(ticket, called_off=True)
             if isinstance(ticket, Claimed) and request.task_id in called_off
@@ -191,11 +210,13 @@ class Inbox:
                     "b_service": self._service,
                     "b_task_id": key[0],
                     "b_redrive_no": key[1],
+                    "b_state": RowState.DONE,
                     "b_outcome": OUTCOME.dump_json(outcome).decode(),
+                    "b_in_doubt": row.in_doubt or (isinstance(outcome, RetryLater) and outcome.in_doubt),
                 }
             )
         if done:
-            connection.execute(_FINISH, done)
+            connection.execute(FINISH, done)
         return answers
 
     def _locked_rows(self, connection: Connection, task_ids: set[str]) -> dict[tuple[str, int], InboxRow]:
@@ -212,11 +233,38 @@ class Inbox:
                 row.owner,
                 row.lease_until,
                 None if row.outcome is None else OUTCOME.validate_json(row.outcome),
+                row.starts,
+                row.effect_begun,
+                row.in_doubt,
             )
             for row in connection.execute(query)
         }
 
-    def _row(self, request: ClaimRequest) -> dict[str, object]:
+    def _begin_all_again(self, connection: Connection, owners: Sequence[str]) -> Sequence[int | None]:
+        begun = connection.execute(
+            self._update_held(owners)
+            .values(starts=INBOX.c.starts + 1)
+            .returning(INBOX.c.owner, INBOX.c.starts)
+        )
+        starts = {row.owner: row.starts for row in begun}
+        return [starts.get(owner) for owner in owners]
+
+    def _begin_effects(self, connection: Connection, owners: Sequence[str]) -> Sequence[bool]:
+        update_held = self._update_held(owners).values(effect_begun=True).returning(INBOX.c.owner)
+        begun = set(connection.scalars(update_held))
+        return [owner in begun for owner in owners]
+
+    def _give_all_back(self, connection: Connection, owners: Sequence[str]) -> Sequence[None]:
+        # Our own stop says nothing against the attempt: the run that it cut off is not counted.
+        connection.execute(
+            self._update_held(owners).values(lease_until=datetime.now(UTC), starts=INBOX.c.starts - 1)
+        )
+        return [None] * len(owners)
+
+    def _update_held(self, owners: Iterable[str]) -> Update:
+        return update(INBOX).where(INBOX.c.owner.in_(sorted(owners)), INBOX.c.state == RowState.CLAIMED)
+
+    def _row(self, request: ClaimRequest, row: InboxRow | None = None) -> dict[str, object]:
         return {
             "service": self._service,
             "task_id": request.task_id,
@@ -226,6 +274,8 @@ class Inbox:
             "owner": request.owner,
             "lease_until": request.lease_until,
             "outcome": None,
+            "starts": row.starts if row else 1,
+            "in_doubt": row is not None and row.in_doubt,
         }
 
     async def _renew_for_ever(self) -> None:
@@ -246,11 +296,7 @@ class Inbox:
         # The mark may have been made by another replica of this service: each looks for its own tasks.
         answers = []
         for held, until in renewals:
-            connection.execute(
-                update(INBOX)
-                .where(INBOX.c.owner.in_(held), INBOX.c.state == RowState.CLAIMED)
-                .values(lease_until=until)
-            )
+            connection.execute(self._update_held(held).values(lease_until=until))
             answers.append(cancelled_among(connection, self._service, set(held.values())))
         return answers
 
@@ -259,24 +305,18 @@ def _order(request: ClaimRequest) -> tuple[str, int]:
     return request.task_id, request.redrive_no
 
 
+def _taken_over(row: InboxRow, request: ClaimRequest, ticket: Claimed) -> InboxRow:
+    return InboxRow(
+        request.attempt,
+        RowState.CLAIMED,
+        request.owner,
+        request.lease_until,
+        None,
+        # Of a run that goes on where another was cut off, `begin_again` tells.
+        starts=row.starts if ticket.begun_before else 1,
+        in_doubt=ticket.in_doubt,
+    )
+
+
 def _bound(row: dict[str, object]) -> dict[str, object]:
     return {f"b_{name}": value for name, value in row.items()}
-
-
-_THIS_ROW = (
-    (INBOX.c.service == bindparam("b_service"))
-    & (INBOX.c.task_id == bindparam("b_task_id"))
-    & (INBOX.c.redrive_no == bindparam("b_redrive_no"))
-)
-_TAKE_OVER = (
-    update(INBOX)
-    .where(_THIS_ROW)
-    .values(
-        attempt=bindparam("b_attempt"),
-        state=bindparam("b_state"),
-        owner=bindparam("b_owner"),
-        lease_until=bindparam("b_lease_until"),
-        outcome=bindparam("b_outcome"),
-    )
-)
-_FINISH = update(INBOX).where(_THIS_ROW).values(state=RowState.DONE, outcome=bindparam("b_outcome"))

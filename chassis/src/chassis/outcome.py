@@ -46,6 +46,8 @@ class RetryLater(_Outcome):
     #: The wait in whole seconds, as the delay ladder keeps it.
     wait_seconds: int
     next_attempt_at: AwareDatetime
+    #: The effect may have happened all the same, and no repeat of it can be told apart.
+    in_doubt: bool = False
 
 
 class Died(_Outcome):

@@ -8,31 +8,25 @@ redelivered copy finds its claim or its outcome.
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
-from chassis.attempt import Attempt
+from chassis.attempting import Attempts
 from chassis.claims import AlreadyDone, Busy, Claimed
 from chassis.decode import UnreadableError, Work, decode
-from chassis.delay import round_up
 from chassis.delivery import Delivery
 from chassis.handling import Handler
-from chassis.inbox import Inbox
+from chassis.inbox import Inbox, LeaseLostError
 from chassis.logs import get_logger
-from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, as_json
+from chassis.outcome import Died, Outcome, RetryLater
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
-from chassis.retry import GiveUp, after_failure
-from chassis.running import CalledOffError, RunningHandlers
 from chassis.steps import DeliveryLostError, surely, while_held
-from chassis.telling import outcome_event, started_event, superseding_event, unreadable_event
-from chassis.whereabouts import whereabouts
+from chassis.telling import outcome_event, superseding_event, unreadable_event
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
@@ -59,7 +53,7 @@ class Pipeline:
         self._publisher = publisher
         self._reporter = reporter
         self._running: set[asyncio.Task[None]] = set()
-        self._handlers_running = RunningHandlers()
+        self._attempts = Attempts(inbox, reporter)
 
     async def consume(self, delivery: Delivery) -> None:
         """Takes one delivery through all steps; it is acknowledged when this returns normally."""
@@ -70,7 +64,7 @@ class Pipeline:
 
     def stop_task(self, task_id: str) -> int:
         """Asks the handlers of a task that was called off to stop; returns how many run here."""
-        return self._handlers_running.stop(task_id)
+        return self._attempts.stop_task(task_id)
 
     async def drain(self, timeout_seconds: float) -> int:
         """Waits for the deliveries under way, and cancels those that do not end in time.
@@ -132,102 +126,24 @@ class Pipeline:
 
     async def _attempt_and_record(self, claim: Claimed, delivery: Delivery, work: Work) -> Outcome | None:
         """What is recorded of a claimed attempt; None if another copy has taken the claim over meanwhile."""
+        attempt = work.attempt(self._service, delivery.correlation_id)
         try:
-            outcome = await self._attempt(delivery, work, claim)
+            outcome = await self._attempts.run(work, attempt, claim)
             # However long it takes, and even if the message is lost meanwhile: nobody else knows what
             # happened, and the next copy must not run the attempt again.
             recorded = await surely("record", lambda: self._inbox.record(claim.owner, work.envelope, outcome))
+        except LeaseLostError:
+            log.warning("the lease was lost: this attempt has not acted")
+            return None
+        except asyncio.CancelledError:
+            # We are being stopped: the message comes again, and its next run need not wait for the lease.
+            await self._inbox.give_back(claim.owner)
+            raise
         finally:
             self._inbox.let_go(claim.owner)
         if recorded is None:
             log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
         return recorded
-
-    async def _attempt(self, delivery: Delivery, work: Work, claim: Claimed) -> Outcome:
-        """Handle and decide: runs the handler once and makes an outcome of whatever comes of it."""
-        attempt = work.attempt(self._service, delivery.correlation_id)
-        started = monotonic()
-        now = datetime.now(UTC)
-        if attempt.deadline is not None and now > attempt.deadline:
-            late = ErrorInfo(
-                type="DeadlineExceeded", message=f"not started by {attempt.deadline.isoformat()}"
-            )
-            return Died(
-                at=now, seconds=0, max_attempts=attempt.max_attempts, error=late, reason=DeadReason.DEADLINE
-            )
-        if claim.called_off:
-            return self._called_off(attempt, now, seconds=0, may_have_happened=claim.begun_before)
-        self._reporter.tell(started_event(attempt, now))
-        try:
-            completed = await self._completed(work, attempt)
-        except CalledOffError:
-            return self._called_off(
-                attempt, datetime.now(UTC), seconds=monotonic() - started, may_have_happened=False
-            )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
-            return self._failed(work, attempt, error, monotonic() - started)
-        log.info("attempt completed", seconds=round(completed.seconds, 4))
-        return completed
-
-    async def _completed(self, work: Work, attempt: Attempt) -> Completed:
-        started = monotonic()
-        # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
-        handler = work.handler.function(work.event, attempt)
-        result = as_json(await self._handlers_running.run(attempt.task_id, handler))
-        return Completed(
-            at=datetime.now(UTC),
-            seconds=monotonic() - started,
-            max_attempts=attempt.max_attempts,
-            result=result,
-        )
-
-    def _called_off(
-        self, attempt: Attempt, at: datetime, *, seconds: float, may_have_happened: bool
-    ) -> Cancelled:
-        log.info("called off", may_have_happened=may_have_happened)
-        doubt = ErrorInfo(
-            type="MayHaveHappened",
-            message="An earlier run of this attempt was cut off: whether it had its effect is not known.",
-        )
-        return Cancelled(
-            at=at,
-            seconds=seconds,
-            max_attempts=attempt.max_attempts,
-            error=doubt if may_have_happened else None,
-        )
-
-    def _failed(self, work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
-        now = datetime.now(UTC)
-        decision = after_failure(
-            error,
-            policy=work.handler.policy,
-            attempt=attempt.attempt,
-            max_attempts=attempt.max_attempts,
-            deadline=attempt.deadline,
-            now=now,
-            draw=random.random,
-        )
-        info = ErrorInfo.of(error)
-        if isinstance(decision, GiveUp):
-            log.error("attempt failed for good", error=info.message, reason=decision.reason, exc_info=error)
-            return Died(
-                at=now,
-                seconds=seconds,
-                max_attempts=attempt.max_attempts,
-                error=info,
-                reason=decision.reason,
-                where=whereabouts(error),
-            )
-        wait = round_up(decision.seconds)
-        log.warning("attempt failed, another one follows", error=info.message, wait_seconds=wait)
-        return RetryLater(
-            at=now,
-            seconds=seconds,
-            max_attempts=attempt.max_attempts,
-            error=info,
-            wait_seconds=wait,
-            next_attempt_at=now + timedelta(seconds=wait),
-        )
 
     async def _settle(self, delivery: Delivery, work: Work, outcome: Outcome) -> None:
         """Report: what came of it to the status service, then the message to where it goes next.

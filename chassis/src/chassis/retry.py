@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chassis.delay import MAX_DELAY_SECONDS
-from chassis.errors import PermanentError, TransientError
+from chassis.errors import PermanentError, TransientError, UncertainError
+from contracts.events import WhenUncertain
 from contracts.lifecycle import DeadReason
 
 #: Beyond this power of two every cap is reached; it keeps the arithmetic small.
@@ -61,6 +62,7 @@ def after_failure(
     deadline: datetime | None,
     now: datetime,
     draw: Callable[[], float],
+    when_uncertain: WhenUncertain = WhenUncertain.RESEND,
 ) -> Retry | GiveUp:
     """Decides what follows the failure of one attempt.
 
@@ -69,6 +71,8 @@ def after_failure(
     """
     if isinstance(error, PermanentError):
         return GiveUp(DeadReason.PERMANENT)
+    if isinstance(error, UncertainError) and when_uncertain is WhenUncertain.PARK:
+        return GiveUp(DeadReason.UNCERTAIN)
     if attempt >= max_attempts:
         return GiveUp(DeadReason.EXHAUSTED)
     seconds = policy.backoff(attempt, draw)

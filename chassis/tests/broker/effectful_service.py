@@ -1,10 +1,12 @@
 """A service in a process of its own, for tests that kill it: its effect is a line in a file.
 
-Arguments: the file, and `hang` or `finish`. The rest comes from the environment, as for any service.
+Arguments: the file, and its way: `hang`, `finish`, or `poison` (the task of this name kills the process).
+The rest comes from the environment, as for any service.
 """
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,21 @@ from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.events import ImageUploaded
 
+#: Seconds of work: long enough that the poison finds others at work when it acts.
+WORK_SECONDS = 0.1
 
-def make(effects: Path, *, hang: bool) -> Service:
-    """Service `images`, whose one handler writes that it began, and then hangs or ends."""
+
+def make(effects: Path, way: str) -> Service:
+    """Service `images`, whose one handler writes that it began, and then goes its way."""
 
     async def write(_event: ImageUploaded, attempt: Attempt) -> dict[str, Any]:
         with effects.open("a") as file:
             file.write(f"{attempt.task_id} {attempt.attempt} {os.getpid()}\n")
-        if hang:
+        if way == "hang":
             await asyncio.Event().wait()
+        if attempt.task_id == way:
+            os.kill(os.getpid(), signal.SIGKILL)
+        await asyncio.sleep(WORK_SECONDS)
         return {"by": os.getpid()}
 
     settings = ServiceSettings()
@@ -34,4 +42,4 @@ def make(effects: Path, *, hang: bool) -> Service:
 
 if __name__ == "__main__":
     configure_logging("images", level="info", format_="json")
-    run(lambda: make(Path(sys.argv[1]), hang=sys.argv[2] == "hang"))
+    run(lambda: make(Path(sys.argv[1]), sys.argv[2]))

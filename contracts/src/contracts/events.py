@@ -4,6 +4,7 @@ An event is immutable, refuses unknown fields, and holds its own limits. `KIND` 
 the routing key; `VERSION` rises with every change that an older reader could not take.
 """
 
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,6 +31,15 @@ MAX_RECORD_FIELDS = 200
 SENSITIVE: dict[str, Any] = {"sensitive": True}
 
 
+class WhenUncertain(StrEnum):
+    """What is to be done when an effect may have happened, and no repeat of it can be told apart."""
+
+    #: Do it again: rather twice than not at all.
+    RESEND = "resend"
+    #: Leave it to a person: rather not at all than twice.
+    PARK = "park"
+
+
 class TaskEvent(BaseModel):
     """The base of all task events."""
 
@@ -42,6 +52,11 @@ class TaskEvent(BaseModel):
     def dataschema(cls) -> str:
         """The CloudEvents `dataschema`: names the contract and version that this event follows."""
         return f"urn:waybill:{cls.KIND}:v{cls.VERSION}"
+
+    @property
+    def when_uncertain(self) -> WhenUncertain:
+        """What this event asks for when its effect may have happened."""
+        return WhenUncertain.RESEND
 
     @classmethod
     def is_sensitive(cls) -> bool:
@@ -64,6 +79,16 @@ class EmailRequested(TaskEvent):
     category: Category | None = None
     template: TemplateName | None = None
     params: dict[str, Any] = Field(default_factory=dict, max_length=50)
+    if_uncertain: WhenUncertain = Field(
+        WhenUncertain.RESEND,
+        description="Should it stay unknown whether the mail server took the mail: `resend` it, which may "
+        "bring it twice, or `park` it as a dead letter for a person to decide.",
+    )
+
+    @property
+    def when_uncertain(self) -> WhenUncertain:
+        """The sender's choice."""
+        return self.if_uncertain
 
     @model_validator(mode="after")
     def _words_or_template(self) -> Self:

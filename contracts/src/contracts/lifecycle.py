@@ -40,6 +40,10 @@ class DeadReason(StrEnum):
     EXHAUSTED = "exhausted"
     DEADLINE = "deadline"
     UNREADABLE = "unreadable"
+    #: Its process died each time that it was run.
+    CRASHED = "crashed"
+    #: The effect may have happened, a repeat could double it, and the event asks not to.
+    UNCERTAIN = "uncertain"
 
 
 class ErrorInfo(BaseModel):

@@ -1,0 +1,55 @@
+"""The table of the inbox, and the statements that write to it."""
+
+from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, Text, bindparam, false, update
+
+from database import Instant
+
+METADATA = MetaData()
+INBOX = Table(
+    "inbox",
+    METADATA,
+    Column("service", String(64), primary_key=True),
+    Column("task_id", String(64), primary_key=True),
+    Column("redrive_no", Integer, primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("lease_until", Instant, nullable=False),
+    Column("outcome", Text),
+    # Runs of this attempt that have begun: more than one if processes died of it, or under it.
+    Column("starts", Integer, nullable=False, server_default="1"),
+    # The run that holds the claim has begun what nobody can take back or recognise.
+    Column("effect_begun", Boolean, nullable=False, server_default=false()),
+    # An earlier run or attempt may have had its effect, and nobody knows.
+    Column("in_doubt", Boolean, nullable=False, server_default=false()),
+)
+
+THIS_ROW = (
+    (INBOX.c.service == bindparam("b_service"))
+    & (INBOX.c.task_id == bindparam("b_task_id"))
+    & (INBOX.c.redrive_no == bindparam("b_redrive_no"))
+)
+TAKE_OVER = (
+    update(INBOX)
+    .where(THIS_ROW)
+    .values(
+        attempt=bindparam("b_attempt"),
+        state=bindparam("b_state"),
+        owner=bindparam("b_owner"),
+        lease_until=bindparam("b_lease_until"),
+        outcome=bindparam("b_outcome"),
+        starts=bindparam("b_starts"),
+        effect_begun=False,
+        in_doubt=bindparam("b_in_doubt"),
+    )
+)
+FINISH = (
+    update(INBOX)
+    .where(THIS_ROW)
+    .values(
+        state=bindparam("b_state"),
+        outcome=bindparam("b_outcome"),
+        effect_begun=False,
+        in_doubt=bindparam("b_in_doubt"),
+    )
+)

@@ -1,0 +1,90 @@
+"""Messages that kill their process: they end in the dead-letter queue, and the others go on."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from chassis.attempting import MAX_STARTS
+from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, LifecycleEvent, LifecycleType
+from contracts.names import HEADER_DEAD_REASON, HEADER_TASK_ID
+from devstack.samples import image_event
+from devstack.wire import Wire
+
+CHILD = Path(__file__).with_name("effectful_service.py")
+#: So many messages arrive around the deadly one.
+OTHERS = 10
+
+
+class KeptRunning:
+    """A service that is started again whenever it dies, as a supervisor does it."""
+
+    def __init__(self, environment: dict[str, str], effects: Path) -> None:
+        self._command = [sys.executable, str(CHILD), str(effects), "poison"]
+        self._environment = environment
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+        self.deaths = 0
+
+    def run(self) -> None:
+        while not self._stopping:
+            self._child = subprocess.Popen(self._command, env=self._environment, stdout=subprocess.DEVNULL)
+            self.deaths += self._child.wait() == -signal.SIGKILL and not self._stopping
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._child is not None:
+            self._child.kill()
+
+
+@asynccontextmanager
+async def kept_running(environment: dict[str, str], effects: Path) -> AsyncIterator[KeptRunning]:
+    kept = KeptRunning(environment, effects)
+    running = asyncio.create_task(asyncio.to_thread(kept.run))
+    try:
+        yield kept
+    finally:
+        while not running.done():
+            kept.stop()
+            await asyncio.wait((running,), timeout=0.1)
+
+
+async def outcomes(wire: Wire, number: int) -> list[LifecycleEvent]:
+    """Takes lifecycle events until so many subtasks have their outcome."""
+    found: list[LifecycleEvent] = []
+    while len(found) < number:
+        message = await wire.take("status.work")
+        events = LIFECYCLE_BATCH.validate_json(message.body)
+        found += [e for e in events if e.type in {LifecycleType.COMPLETED, LifecycleType.DEAD}]
+    return found
+
+
+async def test_a_message_that_kills_its_process_each_time_is_given_up_and_the_others_go_on(
+    topology_url: str, wire: Wire, tmp_path: Path
+) -> None:
+    effects = tmp_path / "effects"
+    environment = os.environ | {
+        "WAYBILL_AMQP_URL": topology_url,
+        "WAYBILL_INBOX_URL": f"sqlite:///{tmp_path}/inbox.db",
+        "WAYBILL_LEASE_SECONDS": "1",
+    }
+    async with kept_running(environment, effects) as kept:
+        before = [await wire.request(image_event()) for _ in range(OTHERS)]
+        deadly = await wire.request(image_event(), task_id="poison")
+        after = [await wire.request(image_event()) for _ in range(OTHERS)]
+        events = {event.data.task_id: event for event in await outcomes(wire, 2 * OTHERS + 1)}
+        letter = await wire.take("images.dlq")
+
+    died = events.pop(deadly.task_id)
+    assert {event.type for event in events.values()} == {LifecycleType.COMPLETED}
+    assert events.keys() == {envelope.task_id for envelope in before + after}
+    assert (died.type, died.data.reason) == (LifecycleType.DEAD, DeadReason.CRASHED)
+    assert letter.headers[HEADER_TASK_ID] == deadly.task_id
+    assert letter.headers[HEADER_DEAD_REASON] == "crashed"
+    runs = Counter(line.split()[0] for line in effects.read_text().splitlines())
+    assert runs[deadly.task_id] == kept.deaths == MAX_STARTS

@@ -1,0 +1,200 @@
+"""Attempts that were begun before, and cut off by the end of their process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.attempt import Attempt
+from chassis.attempting import MAX_STARTS, Attempts
+from chassis.claims import Claimed
+from chassis.decode import Work
+from chassis.errors import UncertainError
+from chassis.handling import handler
+from chassis.inbox import Inbox, LeaseLostError
+from chassis.outcome import Completed, Died, Outcome, RetryLater
+from chassis.publisher import OutgoingMessage, Publisher
+from chassis.reporter import Reporter
+from chassis.retry import RetryPolicy
+from contracts.events import EmailRequested, WhenUncertain
+from contracts.lifecycle import DeadReason
+from database import Records
+from devstack.samples import email_event, envelope_of
+
+POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
+Function = Callable[[Attempt], Coroutine[Any, Any, dict[str, Any]]]
+
+
+class NoPublisher(Publisher):
+    """Confirms what it throws away: nobody listens here."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def publish(self, message: OutgoingMessage) -> None:
+        del message
+
+
+class CutOff:
+    """A service's attempts, whose processes die as the test wants it."""
+
+    def __init__(self, records: Records) -> None:
+        # Leases that run out at once: every claim of an attempt that has no outcome is a take-over.
+        self.inbox = Inbox(records, "email", lease_seconds=0.000_001)
+        self.inbox.make_table()
+        self.attempts = Attempts(self.inbox, Reporter(NoPublisher()))
+
+    async def claim(self, task_id: str = "t1") -> Claimed:
+        ticket = await self.inbox.claim(envelope_of(email_event(), task_id))
+        assert isinstance(ticket, Claimed)
+        return ticket
+
+    async def run(
+        self,
+        function: Function,
+        claim: Claimed,
+        *,
+        task_id: str = "t1",
+        when_uncertain: WhenUncertain = WhenUncertain.RESEND,
+    ) -> Outcome:
+        async def handle(_event: EmailRequested, attempt: Attempt) -> dict[str, Any]:
+            return await function(attempt)
+
+        event = email_event().model_copy(update={"if_uncertain": when_uncertain})
+        work = Work(envelope_of(event, task_id), event, handler(EmailRequested, handle, POLICY))
+        return await self.attempts.run(work, work.attempt("email", None), claim)
+
+
+@pytest.fixture
+async def cut_off(tmp_path: Path) -> AsyncIterator[CutOff]:
+    records = Records(f"sqlite:///{tmp_path}/inbox.db")
+    yield CutOff(records)
+    await records.close()
+
+
+async def done(attempt: Attempt) -> dict[str, Any]:
+    return {"in_doubt": attempt.in_doubt}
+
+
+async def test_an_attempt_that_kills_its_process_each_time_is_given_up(cut_off: CutOff) -> None:
+    runs = 0
+
+    async def deadly(_attempt: Attempt) -> dict[str, Any]:
+        nonlocal runs
+        runs += 1
+        return {}
+
+    for _ in range(MAX_STARTS):
+        assert isinstance(await cut_off.run(deadly, await cut_off.claim()), Completed)
+    outcome = await cut_off.run(deadly, await cut_off.claim())
+
+    assert runs == MAX_STARTS
+    assert isinstance(outcome, Died)
+    assert (outcome.reason, outcome.error.type) == (DeadReason.CRASHED, "ProcessDied")
+
+
+async def test_attempts_that_were_cut_off_run_again_one_at_a_time_and_others_beside_them(
+    cut_off: CutOff,
+) -> None:
+    at_once, most, begun, go_on = 0, 0, asyncio.Event(), asyncio.Event()
+
+    async def watched(_attempt: Attempt) -> dict[str, Any]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        begun.set()
+        await go_on.wait()
+        at_once -= 1
+        return {}
+
+    suspects = [f"suspect-{number}" for number in range(5)]
+    for task_id in suspects:
+        await cut_off.claim(task_id)
+    claims = [await cut_off.claim(task_id) for task_id in suspects]
+    running = [
+        asyncio.create_task(cut_off.run(watched, claim, task_id=task_id))
+        for claim, task_id in zip(claims, suspects, strict=True)
+    ]
+    await begun.wait()
+    # A message that comes for the first time waits for none of them.
+    fresh = await cut_off.run(done, await cut_off.claim("fresh"), task_id="fresh")
+    go_on.set()
+    await asyncio.gather(*running)
+
+    assert isinstance(fresh, Completed)
+    assert most == 1
+
+
+async def test_a_run_that_was_cut_off_while_it_acted_is_repeated_and_knows(cut_off: CutOff) -> None:
+    await cut_off.inbox.begin_effect((await cut_off.claim()).owner)
+    outcome = await cut_off.run(done, await cut_off.claim())
+
+    assert isinstance(outcome, Completed)
+    assert outcome.result == {"in_doubt": True}
+
+
+async def test_or_is_parked_where_the_event_asks_for_that(cut_off: CutOff) -> None:
+    await cut_off.inbox.begin_effect((await cut_off.claim()).owner)
+    outcome = await cut_off.run(done, await cut_off.claim(), when_uncertain=WhenUncertain.PARK)
+
+    assert isinstance(outcome, Died)
+    assert (outcome.reason, outcome.error.type) == (DeadReason.UNCERTAIN, "MayHaveHappened")
+
+
+async def test_a_run_that_was_cut_off_before_it_acted_is_never_parked(cut_off: CutOff) -> None:
+    await cut_off.claim()
+    outcome = await cut_off.run(done, await cut_off.claim(), when_uncertain=WhenUncertain.PARK)
+
+    assert isinstance(outcome, Completed)
+    assert outcome.result == {"in_doubt": False}
+
+
+@pytest.mark.parametrize(
+    ("when_uncertain", "expected"), [(WhenUncertain.RESEND, RetryLater), (WhenUncertain.PARK, Died)]
+)
+async def test_an_effect_without_an_answer_is_repeated_or_parked(
+    cut_off: CutOff, when_uncertain: WhenUncertain, expected: type[Outcome]
+) -> None:
+    async def unanswered(_attempt: Attempt) -> dict[str, Any]:
+        raise UncertainError("no answer to the content")
+
+    outcome = await cut_off.run(unanswered, await cut_off.claim(), when_uncertain=when_uncertain)
+
+    assert isinstance(outcome, expected)
+    assert isinstance(outcome, RetryLater | Died)
+    assert outcome.error.message == "no answer to the content"
+    assert isinstance(outcome, Died) or outcome.in_doubt
+
+
+async def test_a_run_whose_lease_was_taken_over_does_not_act(cut_off: CutOff) -> None:
+    acted = False
+
+    async def acts(attempt: Attempt) -> dict[str, Any]:
+        nonlocal acted
+        await attempt.begin_effect()
+        acted = True
+        return {}
+
+    late = await cut_off.claim()
+    await cut_off.claim()
+    with pytest.raises(LeaseLostError):
+        await cut_off.run(acts, late)
+
+    assert not acted
+
+
+async def test_the_deadline_comes_before_all(cut_off: CutOff) -> None:
+    event = email_event()
+    envelope = envelope_of(event, "t1", deadline=datetime(2026, 1, 1, tzinfo=UTC))
+
+    async def handle(_event: EmailRequested, _attempt: Attempt) -> dict[str, Any]:
+        raise AssertionError("it is past its deadline")
+
+    work = Work(envelope, event, handler(EmailRequested, handle, POLICY))
+    outcome = await cut_off.attempts.run(work, work.attempt("email", None), await cut_off.claim())
+
+    assert isinstance(outcome, Died)
+    assert outcome.reason is DeadReason.DEADLINE
