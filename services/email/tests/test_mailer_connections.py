@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chassis.errors import TransientError
+from chassis.errors import HandlerError, TransientError
 from email_service.faults import DeliveryUnknownError
 from email_service.mail import OutgoingMail
 from email_service.mailer import Mailer
@@ -168,6 +168,34 @@ async def test_once_the_content_has_begun_nothing_is_sent_twice(command: str, an
     assert (peer.connections, peer.count("DATA")) == (1, 2)
 
 
+async def test_the_record_is_made_between_the_envelope_and_the_content() -> None:
+    peer = Peer()
+    said: list[str] = []
+
+    async def record() -> None:
+        said.extend(command for _, command in peer.commands)
+
+    async with mailer_for(peer) as mailer:
+        await mailer.send(MAIL, before_content=record)
+
+    assert "RCPT" in said
+    assert "DATA" not in said
+
+
+async def test_no_content_is_sent_without_the_record() -> None:
+    peer = Peer()
+
+    async def refuse() -> None:
+        raise RuntimeError("the lease is lost")
+
+    async with mailer_for(peer) as mailer:
+        with pytest.raises(RuntimeError, match="the lease is lost"):
+            await mailer.send(MAIL, before_content=refuse)
+        await mailer.send(MAIL)
+
+    assert peer.count("DATA") == 1
+
+
 async def hurry(waiting: asyncio.Task[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the event loop's clock leap ahead until the task is done: no time-out is really waited for."""
     loop = asyncio.get_running_loop()
@@ -184,7 +212,7 @@ async def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, 
         sending = asyncio.create_task(mailer.send(MAIL))
         await peer.asked.wait()
         await hurry(sending, monkeypatch)
-        with pytest.raises(TransientError, match=r"127\.0\.0\.1:\d+.*[Tt]imed out") as failed:
+        with pytest.raises(HandlerError, match=r"127\.0\.0\.1:\d+.*[Tt]imed out") as failed:
             await sending
         await mailer.send(MAIL)
 

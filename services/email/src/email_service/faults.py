@@ -4,7 +4,7 @@ import re
 
 from aiosmtplib import SMTPException, SMTPResponseException
 
-from chassis.errors import PermanentError, TransientError
+from chassis.errors import PermanentError, TransientError, UncertainError
 
 #: Enough for an enhanced status code and a sentence; a server may send 32 KiB.
 _MAX_WORDS = 300
@@ -14,7 +14,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _PERMANENT = range(500, 600)
 
 
-class DeliveryUnknownError(TransientError):
+class DeliveryUnknownError(UncertainError):
     """The server may or may not have taken the mail: the answer to its content never came.
 
     SMTP cannot tell (RFC 1047). A repeat has the same `Message-ID`, by which most mailboxes drop the double.
@@ -49,7 +49,9 @@ def envelope_failure(error: Exception, server: str, *secrets: str) -> TransientE
     return PermanentError(message) if is_permanent(error) else TransientError(message)
 
 
-def content_failure(error: Exception, server: str, *secrets: str) -> TransientError | PermanentError:
+def content_failure(
+    error: Exception, server: str, *secrets: str
+) -> TransientError | PermanentError | DeliveryUnknownError:
     """Describe a failure from DATA on: permanent for 5xx, transient for other answers, else unknown."""
     words = _describe(error, *secrets)
     if is_permanent(error):

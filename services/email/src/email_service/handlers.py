@@ -9,17 +9,18 @@ from email_service.mailer import Mailer
 from email_service.rendering import RenderedMail, Renderer
 
 #: What a handler leaves in the task's record; not the address, which is the event's to show or to hide.
-Result = dict[str, str]
+Result = dict[str, str | bool]
 
 
 async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, renderer: Renderer) -> Result:
     """Send a mail with the caller's own words, or from a template.
 
     Returns:
-        `message_id` (with brackets) and `server_response` (one line).
+        `message_id` (with brackets) and `server_response` (one line); `may_be_a_repeat` if an earlier run
+        may have delivered it already.
 
     Raises:
-        PermanentError, TransientError: as `Renderer.render` and `Mailer.send` say.
+        PermanentError, TransientError, DeliveryUnknownError: as `Renderer.render` and `Mailer.send` say.
     """
     if event.template is not None:
         return await _send_rendered(
@@ -35,7 +36,7 @@ async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, re
         message_id=attempt.effect_key,
         category=event.category,
     )
-    return await _send(mail, mailer)
+    return await _send(mail, attempt, mailer)
 
 
 async def send_password_reset(
@@ -71,10 +72,11 @@ async def _send_rendered(
         message_id=attempt.effect_key,
         category=category,
     )
-    return await _send(mail, mailer)
+    return await _send(mail, attempt, mailer)
 
 
-async def _send(mail: OutgoingMail, mailer: Mailer) -> Result:
+async def _send(mail: OutgoingMail, attempt: Attempt, mailer: Mailer) -> Result:
     # A mail on its way cannot be called back: a stop that comes now comes too late, and the record says so.
-    sent = await irrevocably(mailer.send(mail))
-    return {"message_id": sent.message_id, "server_response": sent.server_response}
+    sent = await irrevocably(mailer.send(mail, before_content=attempt.begin_effect))
+    result: Result = {"message_id": sent.message_id, "server_response": sent.server_response}
+    return result | {"may_be_a_repeat": True} if attempt.in_doubt else result

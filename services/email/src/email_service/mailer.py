@@ -2,6 +2,7 @@
 
 import base64
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +31,10 @@ class SentMail:
 
 class _StaleConnectionError(Exception):
     """A reused connection was found closed by the server before any content was sent."""
+
+
+async def _nothing() -> None:
+    """What is done before the content where nobody keeps records."""
 
 
 class Mailer:
@@ -79,8 +84,15 @@ class Mailer:
         self._server = f"{host}:{port}"
         self._pool = ConnectionPool(connections, self._connect)
 
-    async def send(self, mail: OutgoingMail) -> SentMail:
+    async def send(
+        self, mail: OutgoingMail, *, before_content: Callable[[], Awaitable[None]] = _nothing
+    ) -> SentMail:
         """Hand a mail over to the server.
+
+        Args:
+            mail: what is sent.
+            before_content: awaited when the server has agreed to take the mail and before it gets its
+                content, from which on nobody can tell a repeat apart; if it raises, no content is sent.
 
         Returns:
             Its Message-ID and the server's words, once the server has taken responsibility for it.
@@ -88,13 +100,13 @@ class Mailer:
         Raises:
             PermanentError: the mail is malformed, or the server refused it with 5xx.
             TransientError: 4xx, a time-out, no connection, a lost connection.
-            DeliveryUnknownError: (a TransientError) the connection failed after the content had begun.
+            DeliveryUnknownError: the connection failed after the content had begun.
         """
         composed = compose(mail, self._sender)
         try:
-            return await self._deliver(composed, fresh=False)
+            return await self._deliver(composed, before_content, fresh=False)
         except _StaleConnectionError:
-            return await self._deliver(composed, fresh=True)
+            return await self._deliver(composed, before_content, fresh=True)
 
     async def close(self) -> None:
         """Close the connections; a mail that is on the wire is finished first, by whoever sends it."""
@@ -126,7 +138,9 @@ class Mailer:
             raise
         return smtp
 
-    async def _deliver(self, mail: ComposedMail, *, fresh: bool) -> SentMail:
+    async def _deliver(
+        self, mail: ComposedMail, before_content: Callable[[], Awaitable[None]], *, fresh: bool
+    ) -> SentMail:
         async with self._pool.lease(fresh=fresh) as lease:
             try:
                 await self._send_envelope(lease.smtp, mail)
@@ -135,6 +149,7 @@ class Mailer:
                     raise _StaleConnectionError from error
                 await _reset(lease, error)
                 raise envelope_failure(error, self._server, *self._secrets) from error
+            await before_content()
             try:
                 answer = await lease.smtp.data(mail.content)
             except (SMTPException, OSError) as error:
