@@ -23,7 +23,7 @@ tour: .venv/.installed ## take the tour on the containers of compose.yaml that a
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
 	@$(BIN)/python -m devstack up
 
-test: check test-unit test-broker test-e2e ## everything that CI runs
+test: check test-unit test-broker test-e2e test-crash ## everything that CI runs
 
 check: lint types ## lint and types
 
@@ -36,7 +36,7 @@ test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
 test-e2e: .venv/.installed ## the whole stack
 	$(PYTEST) -m end_to_end -q
 
-test-crash: .venv/.installed ## the short crash matrix: each step, its process killed behind it (not yet part of test)
+test-crash: .venv/.installed ## the short crash matrix: each step, its process killed behind it
 	$(PYTEST) -m crash -q
 
 crash: .venv/.installed ## the whole crash matrix, minutes; writes docs/guarantees.md (ARGS="--row effect")

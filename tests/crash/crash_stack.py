@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -22,8 +22,9 @@ from devstack.lifeline import die_with_parent
 from devstack.plan import Planned, Ports, make_plan, url
 from devstack.ports import free_ports
 
-#: Seconds that anything may take on a busy machine; nothing waits that long when all is well.
-PATIENCE = 60.0
+#: Seconds that anything may take on a machine that does ten other things; nothing waits that long when all
+#: is well.
+PATIENCE = 300.0
 #: Seconds between looks.
 LOOK_SECONDS = 0.05
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -97,6 +98,8 @@ class Process:
         )
         self._launcher = launcher
         self._pid: int | None = None
+        # Kept: to make a client reads all certificates of the system, which takes longer than the question.
+        self._asking = httpx.Client(timeout=PATIENCE, trust_env=False)
 
     def start(self) -> None:
         """Starts it; see `wait_ready`."""
@@ -114,6 +117,11 @@ class Process:
             until(lambda: not self._is_alive(), f"{self.name} to be gone")
             self._pid = None
 
+    def close(self) -> None:
+        """Ends it for good."""
+        self.kill()
+        self._asking.close()
+
     def _is_alive(self) -> bool:
         if self._pid is None:
             return False
@@ -127,7 +135,7 @@ class Process:
         if not self._is_alive():
             raise NotInTimeError(f"{self.name} has ended; its log is {self._log}")
         try:
-            return httpx.get(self._ready_url, timeout=PATIENCE, trust_env=False).is_success
+            return self._asking.get(self._ready_url).is_success
         except httpx.TransportError:
             return False
 
@@ -135,11 +143,10 @@ class Process:
 class CrashStack:
     """All of it, running."""
 
-    def __init__(self, folder: Path, broker: Broker, vhost: str, launcher: Launcher) -> None:
+    def __init__(self, folder: Path, broker: Broker, vhost: str, launcher: Launcher, ports: Ports) -> None:
         self.broker = broker
         self.vhost = vhost
         self.amqp_url = broker.vhost_url(vhost)
-        ports = Ports(*free_ports(8))
         plan = make_plan(folder, self.amqp_url, ports)
         self.ledger = Path(plan.ledger_url.removeprefix("sqlite:///"))
         self.objects = plan.objects
@@ -162,7 +169,7 @@ class CrashStack:
     def close(self) -> None:
         """Ends every process."""
         for process in self.processes.values():
-            process.kill()
+            process.close()
         for client in (self.gateway, self.crm, self.mailbox):
             client.close()
 
@@ -174,16 +181,24 @@ def running(folder: Path, broker: Broker, number: int) -> Iterator[list[CrashSta
         launcher = Launcher(folder / "launcher.log")
         open_.callback(launcher.close)
         stacks: list[CrashStack] = []
-        for index in range(number):
+        # Drawn together: what is drawn later could meet what is not listened on yet.
+        for index, ports in enumerate(_ports(number)):
             place = folder / f"stack-{index}"
             place.mkdir()
-            stack = CrashStack(place, broker, open_.enter_context(broker.vhost()), launcher)
+            stack = CrashStack(place, broker, open_.enter_context(broker.vhost()), launcher, ports)
             open_.callback(stack.close)
             stack.start()
-            stacks.append(stack)
-        for stack in stacks:
+            # One after the other: side by side they would only make each other late.
             stack.wait_ready()
+            stacks.append(stack)
         yield stacks
+
+
+def _ports(number: int) -> Iterator[Ports]:
+    each = len(fields(Ports))
+    drawn = free_ports(number * each)
+    for first in range(0, len(drawn), each):
+        yield Ports(*drawn[first : first + each])
 
 
 def _client(base_url: str) -> httpx.Client:
