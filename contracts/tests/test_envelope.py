@@ -13,6 +13,7 @@ ENVELOPE = Envelope(
     task_id="t1",
     attempt=2,
     edit_no=1,
+    snooze_no=5,
     max_attempts=4,
     deadline=datetime(2026, 1, 3, tzinfo=UTC),
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -30,7 +31,18 @@ def test_headers_of_the_broker_are_left_behind() -> None:
 
 def test_next_attempt_is_the_same_event() -> None:
     following = ENVELOPE.next_attempt(max_attempts=4)
-    assert (following.attempt, following.id, following.task_id) == (3, "e1", "t1")
+    assert (following.attempt, following.snooze_no, following.id, following.task_id) == (3, 0, "e1", "t1")
+
+
+def test_a_snooze_is_the_same_attempt() -> None:
+    following = ENVELOPE.snoozed(max_attempts=4)
+    assert (following.attempt, following.snooze_no, following.id) == (2, 6, "e1")
+
+
+def test_a_message_that_was_never_put_off_need_not_say_so() -> None:
+    headers = ENVELOPE.to_headers()
+    del headers["x-snooze-no"]
+    assert Envelope.from_headers(headers).snooze_no == 0
 
 
 @pytest.mark.parametrize(
@@ -42,6 +54,8 @@ def test_next_attempt_is_the_same_event() -> None:
         ("x-attempt", True),
         ("x-redrive-no", -1),
         ("x-edit-no", -1),
+        ("x-snooze-no", -1),
+        ("x-snooze-no", 4096),
         ("x-deadline", "tomorrow"),
         ("cloudEvents_time", "2026-01-02T03:04:05"),
         ("cloudEvents_type", 7),

@@ -3,6 +3,7 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, select
@@ -24,9 +25,10 @@ from ledger import (
 )
 from ledger.schema import TASKS, TIMELINE
 
-STARTED, RETRYING, COMPLETED, DEAD = (
+STARTED, RETRYING, SNOOZED, COMPLETED, DEAD = (
     LifecycleType.STARTED,
     LifecycleType.RETRYING,
+    LifecycleType.SNOOZED,
     LifecycleType.COMPLETED,
     LifecycleType.DEAD,
 )
@@ -68,6 +70,17 @@ def a_life(task_id: str) -> list[LifecycleEvent]:
     ]
 
 
+def a_life_with_snoozes(task_id: str) -> list[LifecycleEvent]:
+    """The same, but the mail's second attempt is put off twice before it begins to act."""
+
+    def mail(type_: LifecycleType, snooze_no: int, second: int) -> LifecycleEvent:
+        return told(type_, task_id, kind="user.created", attempt=2, snooze_no=snooze_no, seconds_after=second)
+
+    *life, completed = a_life(task_id)[:4]
+    put_off = [mail(SNOOZED, 0, 5), mail(STARTED, 1, 7), mail(SNOOZED, 1, 8), mail(STARTED, 2, 10)]
+    return [*life, *put_off, completed, *a_life(task_id)[4:]]
+
+
 def test_a_task_follows_its_subtasks(engine: Engine) -> None:
     task = new_task(user_event())
     accepted(engine, task)
@@ -96,7 +109,7 @@ def test_any_order_and_any_repetition_end_in_the_same_rows(engine: Engine) -> No
     accepted(engine, *tasks)
     told_anyhow: list[LifecycleEvent] = []
     for task in tasks:
-        life = a_life(task.id)
+        life = a_life_with_snoozes(task.id)
         told_anyhow += life + dice.sample(life, 3)
     dice.shuffle(told_anyhow)
     # Cut into messages of any size, which fall together into commits of any size.
@@ -107,7 +120,7 @@ def test_any_order_and_any_repetition_end_in_the_same_rows(engine: Engine) -> No
 
     in_order = new_task(user_event())
     accepted(engine, in_order)
-    for event in a_life(in_order.id):
+    for event in a_life_with_snoozes(in_order.id):
         applied(engine, event)
 
     def facts(task_id: str) -> tuple[object, ...]:
@@ -128,6 +141,24 @@ def test_every_order_of_one_subtask_in_one_message(engine: Engine) -> None:
     applied(engine, *events)
 
     assert {found(engine, task.id).state for task in tasks} == {State.COMPLETED}
+
+
+def test_a_snooze_keeps_the_attempt_and_tells_why_and_until_when(engine: Engine) -> None:
+    task = new_task()
+    accepted(engine, task)
+    applied(engine, told(STARTED, task.id), told(SNOOZED, task.id), told(SNOOZED, task.id, snooze_no=1))
+    after = found(engine, task.id)
+    (subtask,) = after.subtasks
+    with engine.begin() as connection:
+        timeline = get_timeline(connection, task.id)
+
+    assert (after.state, subtask.attempt, subtask.error) == (State.RETRYING, 1, ERROR.model_dump())
+    assert subtask.next_attempt_at == NOON + timedelta(seconds=2)
+    assert [(entry.type, entry.details.get("snooze_no")) for entry in timeline] == [
+        ("task.started", None),
+        ("task.snoozed", None),
+        ("task.snoozed", 1),
+    ]
 
 
 def test_the_timeline_has_each_fact_once_and_in_order(engine: Engine) -> None:

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 import ledger
 from database import open_engine
@@ -50,16 +50,20 @@ def test_upgrading_again_changes_nothing(database_url: str, engine: Engine) -> N
     require_current(engine)
 
 
-def test_what_is_under_way_in_an_older_ledger_is_expected_from_its_last_change(
-    database_url: str, engine: Engine
-) -> None:
+def upgrade_to(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def test_what_is_under_way_in_an_older_ledger_is_expected_from_its_last_change(
+    database_url: str, engine: Engine
+) -> None:
     states = ("scheduled", "pending", "running", "retrying", "completed", "failed", "cancelled")
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        upgrade_to(connection, "0001")
         connection.execute(
             text(
                 "INSERT INTO tasks (id, kind, state, created_at, correlation_id, about, dataschema) "
@@ -87,6 +91,49 @@ def test_what_is_under_way_in_an_older_ledger_is_expected_from_its_last_change(
         "failed": (None, 0),
         "cancelled": (None, 0),
     }
+
+
+def test_how_far_a_subtask_of_an_older_ledger_has_come_stays_true(database_url: str, engine: Engine) -> None:
+    # As revision 0003 packed them: redrive, outcome, attempt, step.
+    reached = {
+        "new": (0, (0, 0, 0, 0)),
+        "running": (1 << 4 | 1, (0, 0, 1, 1)),
+        "retrying": (1_000_000 << 4 | 2, (0, 0, 1_000_000, 2)),
+        "completed": (3 << 36 | 7 << 4, (0, 3, 7, 0)),
+        "redriven": (1_000_000 << 40 | 1 << 36 | 6 << 4, (1_000_000, 1, 6, 0)),
+    }
+    with engine.begin() as connection:
+        upgrade_to(connection, "0003")
+        connection.execute(
+            text(
+                "INSERT INTO tasks (id, kind, state, created_at, correlation_id, about, dataschema) "
+                "VALUES ('t', 'k', 'running', 1, 'c', 'a', 'd')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO subtasks (task_id, service, state, position, redrive_no, attempt, updated_at) "
+                "VALUES ('t', :service, 'running', :position, 0, 0, 5)"
+            ),
+            [{"service": name, "position": old} for name, (old, _) in reached.items()],
+        )
+        connection.execute(
+            text(
+                "INSERT INTO timeline (task_id, service, redrive_no, attempt, type, at) "
+                "VALUES ('t', 'email', 0, 1, 'task.started', 5)"
+            )
+        )
+    upgrade(database_url)
+    with engine.begin() as connection:
+        rows = connection.execute(text("SELECT service, position FROM subtasks"))
+        positions = {row.service: row.position for row in rows}
+        told = connection.execute(text("SELECT attempt, snooze_no, type FROM timeline")).all()
+
+    assert positions == {
+        name: redrive << 40 | outcome << 36 | attempt << 16 | step
+        for name, (_, (redrive, outcome, attempt, step)) in reached.items()
+    }
+    assert told == [(1, 0, "task.started")]
 
 
 def test_two_upgrades_at_once(database_url: str, engine: Engine) -> None:

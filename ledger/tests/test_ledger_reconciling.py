@@ -96,11 +96,24 @@ def test_each_state_has_its_patience_and_its_attempt(
     assert reconciled(engine, due - JUST) == []
     (found,) = reconciled(engine, due)
     assert (found.task_id, found.service, found.attempt, found.times) == (task.id, "email", attempt, 1)
+    assert found.snooze_no == 0
     (message,) = swept(engine, due)
     assert (message.exchange, message.routing_key) == ("", "email.work")
     assert (message.envelope.task_id, message.envelope.attempt) == (task.id, attempt)
     assert (message.envelope.kind, message.envelope.max_attempts) == ("email.requested", None)
     assert message.body
+
+
+def test_one_that_was_put_off_is_put_back_as_the_same_attempt(engine: Engine) -> None:
+    task = new_task()
+    published(engine, task)
+    happened(engine, told(LifecycleType.SNOOZED, task.id, attempt=2, snooze_no=4))
+
+    assert reconciled(engine, NEXT + PATIENCE.retrying - JUST) == []
+    (found,) = reconciled(engine, NEXT + PATIENCE.retrying)
+    (message,) = swept(engine, NEXT + PATIENCE.retrying)
+    assert (found.attempt, found.snooze_no) == (2, 5)
+    assert (message.envelope.attempt, message.envelope.snooze_no) == (2, 5)
 
 
 def test_a_redriven_one_keeps_its_redrive(engine: Engine) -> None:

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.lifecycle import (
+    MAX_COUNT,
+    MAX_SNOOZES,
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -13,26 +15,30 @@ from contracts.lifecycle import (
     lifecycle_event,
 )
 from contracts.states import State
-from ledger.states import Subtask, merge, task_state
+from ledger.states import Subtask, due_next, merge, position, task_state
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = Subtask("t", "email", State.PENDING, 0, 0, 0, None, None, START, START, 0, None, None)
 ERROR = ErrorInfo(type="TransientError", message="refused")
 
 
-def event(type_: LifecycleType, attempt: int = 1, redrive_no: int = 0, minute: int = 0) -> LifecycleEvent:
+def event(
+    type_: LifecycleType, attempt: int = 1, redrive_no: int = 0, minute: int = 0, snooze_no: int = 0
+) -> LifecycleEvent:
     at = START + timedelta(minutes=minute)
-    failed = type_ in {LifecycleType.RETRYING, LifecycleType.DEAD}
+    waits = type_ in {LifecycleType.RETRYING, LifecycleType.SNOOZED}
+    failed = waits or type_ is LifecycleType.DEAD
     data = LifecycleData(
         task_id="t",
         service="email",
         kind="email.requested",
         redrive_no=redrive_no,
         attempt=attempt,
+        snooze_no=snooze_no,
         max_attempts=4,
         error=ERROR if failed else None,
         reason=DeadReason.EXHAUSTED if type_ is LifecycleType.DEAD else None,
-        next_attempt_at=at if type_ is LifecycleType.RETRYING else None,
+        next_attempt_at=at if waits else None,
         result={"attempt": attempt} if type_ is LifecycleType.COMPLETED else None,
     )
     return lifecycle_event(type_, at, data)
@@ -80,12 +86,63 @@ def test_a_redrive_reopens_what_failed() -> None:
     )
 
 
+def test_an_attempt_that_is_put_off_stays_the_same_attempt() -> None:
+    events = [
+        event(LifecycleType.STARTED),
+        event(LifecycleType.SNOOZED),
+        event(LifecycleType.STARTED, snooze_no=1),
+        event(LifecycleType.SNOOZED, snooze_no=1),
+        event(LifecycleType.STARTED, snooze_no=2),
+        event(LifecycleType.RETRYING, snooze_no=2),
+        event(LifecycleType.STARTED, attempt=2),
+    ]
+    steps = [after(*events[: length + 1]) for length in range(len(events))]
+
+    assert [(s.state, s.attempt) for s in steps] == [
+        (State.RUNNING, 1),
+        (State.RETRYING, 1),
+        (State.RUNNING, 1),
+        (State.RETRYING, 1),
+        (State.RUNNING, 1),
+        (State.RETRYING, 1),
+        (State.RUNNING, 2),
+    ]
+    assert [due_next(s.state, s.attempt, s.position) for s in steps] == [
+        *((1, 0), (1, 1), (1, 1), (1, 2), (1, 2)),
+        *((2, 0), (2, 0)),
+    ]
+    assert steps[1].next_attempt_at == START
+    assert after(*reversed(events)).position == steps[-1].position
+
+
+def test_what_has_not_begun_waits_for_its_first_attempt() -> None:
+    assert due_next(State.PENDING, 0, 0) == (1, 0)
+
+
+@given(st.integers(0, MAX_COUNT), st.integers(1, MAX_COUNT), st.integers(0, MAX_SNOOZES))
+def test_no_count_reaches_into_its_neighbours_bits(redrive_no: int, attempt: int, snooze_no: int) -> None:
+    here = position(event(LifecycleType.SNOOZED, attempt, redrive_no, snooze_no=snooze_no))
+    later = (
+        [
+            position(event(LifecycleType.STARTED, attempt + 1, redrive_no)),
+            position(event(LifecycleType.DEAD, 1, redrive_no)),
+            position(event(LifecycleType.STARTED, 1, redrive_no + 1)),
+        ]
+        if max(attempt, redrive_no) < MAX_COUNT
+        else []
+    )
+
+    assert here < 1 << 63
+    assert [here, *later] == sorted({here, *later})
+
+
 EVENTS = st.builds(
     event,
     st.sampled_from(LifecycleType),
     attempt=st.integers(1, 4),
     redrive_no=st.integers(0, 2),
     minute=st.integers(0, 3),
+    snooze_no=st.integers(0, 2),
 )
 
 
@@ -95,6 +152,9 @@ def test_order_and_repetition_make_no_difference(events: list[LifecycleEvent], d
     dice.shuffle(shuffled)
     first, second = after(*events), after(*shuffled)
     assert (first.state, first.position, first.attempt) == (second.state, second.position, second.attempt)
+    assert due_next(first.state, first.attempt, first.position) == due_next(
+        second.state, second.attempt, second.position
+    )
 
 
 def test_the_task_follows_its_subtasks() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from contracts import names
-from contracts.lifecycle import MAX_COUNT
+from contracts.lifecycle import MAX_COUNT, MAX_SNOOZES
 
 _ID = names.CLOUD_EVENTS_PREFIX + "id"
 _TYPE = names.CLOUD_EVENTS_PREFIX + "type"
@@ -42,6 +42,8 @@ class Envelope:
     task_id: str
     #: Counted from 1, by us.
     attempt: int = 1
+    #: How often this attempt was put off without being counted: a snooze.
+    snooze_no: int = 0
     #: Set by the service with the first retry, so that a change of policy does not reach back; None before.
     max_attempts: int | None = None
     redrive_no: int = 0
@@ -53,7 +55,11 @@ class Envelope:
 
     def next_attempt(self, max_attempts: int) -> Self:
         """The envelope of the attempt after this one."""
-        return replace(self, attempt=self.attempt + 1, max_attempts=max_attempts)
+        return replace(self, attempt=self.attempt + 1, snooze_no=0, max_attempts=max_attempts)
+
+    def snoozed(self, max_attempts: int) -> Self:
+        """The envelope of the same attempt once more: it was put off, which does not count."""
+        return replace(self, snooze_no=self.snooze_no + 1, max_attempts=max_attempts)
 
     def to_headers(self) -> dict[str, Any]:
         """The AMQP headers; only our own, so no header of the broker survives a republish."""
@@ -70,6 +76,8 @@ class Envelope:
         }
         if self.edit_no:
             headers[names.HEADER_EDIT_NO] = self.edit_no
+        if self.snooze_no:
+            headers[names.HEADER_SNOOZE_NO] = self.snooze_no
         if self.max_attempts is not None:
             headers[names.HEADER_MAX_ATTEMPTS] = self.max_attempts
         if self.deadline is not None:
@@ -96,6 +104,7 @@ class Envelope:
             dataschema=_text(headers, _DATASCHEMA),
             task_id=_text(headers, names.HEADER_TASK_ID, at_most=MAX_TASK_ID_LENGTH),
             attempt=_count(headers, names.HEADER_ATTEMPT, at_least=1),
+            snooze_no=_count(headers, names.HEADER_SNOOZE_NO, at_least=0, at_most=MAX_SNOOZES, absent=0),
             max_attempts=None
             if max_attempts is None
             else _count(headers, names.HEADER_MAX_ATTEMPTS, at_least=1),
@@ -113,10 +122,17 @@ def _text(headers: Mapping[str, Any], name: str, *, at_most: int = MAX_TEXT_LENG
     return value
 
 
-def _count(headers: Mapping[str, Any], name: str, *, at_least: int, absent: int | None = None) -> int:
+def _count(
+    headers: Mapping[str, Any],
+    name: str,
+    *,
+    at_least: int,
+    at_most: int = MAX_COUNT,
+    absent: int | None = None,
+) -> int:
     value = headers.get(name, absent)
-    if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= MAX_COUNT:
-        raise EnvelopeError(f"header {name} is missing or no number from {at_least} to {MAX_COUNT}")
+    if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= at_most:
+        raise EnvelopeError(f"header {name} is missing or no number from {at_least} to {at_most}")
     return value
 
 

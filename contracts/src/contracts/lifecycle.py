@@ -17,6 +17,8 @@ MAX_ERROR_MESSAGE_LENGTH = 2000
 
 #: Attempts and redrives of one task: far above any policy, and small enough to be packed into a position.
 MAX_COUNT = 1_000_000
+#: Snoozes of one attempt: as many as twelve bits of a position tell apart.
+MAX_SNOOZES = 4095
 #: As long as the ledger keeps names of services.
 MAX_SERVICE_LENGTH = 64
 #: As long as a header may be.
@@ -28,6 +30,8 @@ class LifecycleType(StrEnum):
 
     STARTED = "task.started"
     RETRYING = "task.retrying"
+    #: Put off without being counted: the same attempt follows.
+    SNOOZED = "task.snoozed"
     COMPLETED = "task.completed"
     DEAD = "task.dead"
     CANCELLED = "task.cancelled"
@@ -71,6 +75,8 @@ class LifecycleData(BaseModel):
     kind: Annotated[str, Field(min_length=1, max_length=MAX_KIND_LENGTH)]
     redrive_no: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)]
+    #: How often this attempt was put off before.
+    snooze_no: Annotated[int, Field(ge=0, le=MAX_SNOOZES)] = 0
     max_attempts: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     #: Seconds that the handler ran; absent where none ran.
     seconds: float | None = None
@@ -95,8 +101,9 @@ class LifecycleEvent(BaseModel):
 
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> Self:
-        if self.type is LifecycleType.RETRYING and (not self.data.error or not self.data.next_attempt_at):
-            raise ValueError("task.retrying tells its error and when the next attempt is due")
+        waits = self.type in {LifecycleType.RETRYING, LifecycleType.SNOOZED}
+        if waits and (not self.data.error or not self.data.next_attempt_at):
+            raise ValueError(f"{self.type} tells its error and when the next attempt is due")
         if self.type is LifecycleType.DEAD and (not self.data.error or not self.data.reason):
             raise ValueError("task.dead tells its error and reason")
         return self
@@ -104,7 +111,9 @@ class LifecycleEvent(BaseModel):
 
 def lifecycle_event(type_: LifecycleType, time: datetime, data: LifecycleData) -> LifecycleEvent:
     """Makes the event for `data`, with an id that is the same however often the fact is told."""
-    about = f"{data.task_id}/{data.service}/{data.redrive_no}/{data.attempt}/{type_.value}"
+    # An attempt that was never put off is named without its zero.
+    attempt = f"{data.attempt}.{data.snooze_no}" if data.snooze_no else f"{data.attempt}"
+    about = f"{data.task_id}/{data.service}/{data.redrive_no}/{attempt}/{type_.value}"
     return LifecycleEvent(id=about, source=source_of(data.service), type=type_, time=time, data=data)
 
 

@@ -15,6 +15,8 @@ QUEUE_UNROUTED: Final = "unrouted"
 
 HEADER_TASK_ID: Final = "x-task-id"
 HEADER_ATTEMPT: Final = "x-attempt"
+#: How often this attempt was put off; absent for none.
+HEADER_SNOOZE_NO: Final = "x-snooze-no"
 HEADER_MAX_ATTEMPTS: Final = "x-max-attempts"
 HEADER_REDRIVE_NO: Final = "x-redrive-no"
 HEADER_DEADLINE: Final = "x-deadline"

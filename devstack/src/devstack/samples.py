@@ -96,20 +96,21 @@ def envelope_of(event: TaskEvent, task_id: str | None = None, **fields: Any) -> 
     return Envelope(**standard | fields)
 
 
-def told(
+def told(  # noqa: PLR0913 - each is what some test is about
     type_: LifecycleType,
     task_id: str,
     *,
     service: str = "email",
     kind: str = "email.requested",
     attempt: int = 1,
+    snooze_no: int = 0,
     redrive_no: int = 0,
     seconds_after: float = 0,
     result: Mapping[str, Any] | None = None,
 ) -> LifecycleEvent:
     """A lifecycle event with what its type needs, `seconds_after` after noon."""
     at = NOON + timedelta(seconds=seconds_after)
-    failed = type_ in {LifecycleType.RETRYING, LifecycleType.DEAD}
+    waits = type_ in {LifecycleType.RETRYING, LifecycleType.SNOOZED}
     completed = type_ is LifecycleType.COMPLETED
     data = LifecycleData(
         task_id=task_id,
@@ -117,11 +118,12 @@ def told(
         kind=kind,
         redrive_no=redrive_no,
         attempt=attempt,
+        snooze_no=snooze_no,
         max_attempts=4,
         seconds=None if type_ is LifecycleType.STARTED else 0.5,
-        error=ERROR if failed else None,
+        error=ERROR if waits or type_ is LifecycleType.DEAD else None,
         reason=DeadReason.EXHAUSTED if type_ is LifecycleType.DEAD else None,
-        next_attempt_at=at + timedelta(seconds=2) if type_ is LifecycleType.RETRYING else None,
+        next_attempt_at=at + timedelta(seconds=2) if waits else None,
         result=dict(result or {"done": True}) if completed else None,
     )
     return lifecycle_event(type_, at, data)

@@ -119,11 +119,14 @@ def _fact(event: LifecycleEvent) -> dict[str, Any]:
         exclude_none=True,
         include={"seconds", "max_attempts", "result", "error", "reason", "next_attempt_at"},
     )
+    if data.snooze_no:
+        details["snooze_no"] = data.snooze_no
     return {
         "task_id": data.task_id,
         "service": data.service,
         "redrive_no": data.redrive_no,
         "attempt": data.attempt,
+        "snooze_no": data.snooze_no,
         "type": event.type,
         "at": event.time,
         "details": details,

@@ -131,6 +131,7 @@ def _message(row: Row[Any]) -> PendingMessage:
         dataschema=columns[TASKS.c.dataschema],
         task_id=columns[TASKS.c.id],
         attempt=columns[OUTBOX.c.attempt],
+        snooze_no=columns[OUTBOX.c.snooze_no],
         redrive_no=columns[OUTBOX.c.redrive_no],
         deadline=columns[TASKS.c.deadline],
         traceparent=columns[TASKS.c.traceparent],

@@ -29,6 +29,7 @@ from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
 from contracts.states import State
 from ledger.patience import Patience
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
+from ledger.states import due_next
 
 #: Each time the same subtask is put back the patience doubles, so that a long queue is not filled with
 #: copies; after this many doublings it stays.
@@ -56,6 +57,7 @@ class Overdue:
     state: State
     #: The attempt that was put back.
     attempt: int
+    snooze_no: int
     redrive_no: int
     expected_at: datetime
     #: Whether the task was called off, so that this is told again as well.
@@ -99,6 +101,7 @@ def overdue_query(look: Look) -> Select[Any]:
             SUBTASKS.c.service,
             SUBTASKS.c.state,
             SUBTASKS.c.attempt,
+            SUBTASKS.c.position,
             SUBTASKS.c.redrive_no,
             SUBTASKS.c.expected_at,
             SUBTASKS.c.reconciled,
@@ -138,12 +141,14 @@ def _reconcile(connection: Connection, look: Look) -> list[Overdue]:
 
 def _found(row: Row[Any]) -> Overdue:
     state = State(row.state)
+    attempt, snooze_no = due_next(state, row.attempt, row.position)
     return Overdue(
         task_id=row.task_id,
         kind=row.kind,
         service=row.service,
         state=state,
-        attempt=row.attempt + 1 if state is State.RETRYING else max(row.attempt, 1),
+        attempt=attempt,
+        snooze_no=snooze_no,
         redrive_no=row.redrive_no,
         expected_at=row.expected_at,
         is_called_off=row.cancel_requested_at is not None,
@@ -158,6 +163,7 @@ def _outbox_row(overdue: Overdue, now: datetime) -> dict[str, object]:
         "exchange": EXCHANGE_DEFAULT,
         "routing_key": work_queue(overdue.service),
         "attempt": overdue.attempt,
+        "snooze_no": overdue.snooze_no,
         "redrive_no": overdue.redrive_no,
         "available_at": now + CONTROL_LEAD if overdue.is_called_off else now,
     }
@@ -169,6 +175,7 @@ def _control_row(task_id: str, now: datetime) -> dict[str, object]:
         "exchange": EXCHANGE_CONTROL,
         "routing_key": "",
         "attempt": 1,
+        "snooze_no": 0,
         "redrive_no": 0,
         "available_at": now,
     }

@@ -80,11 +80,14 @@ TIMELINE = Table(
     Column("service", String(64), nullable=False),
     Column("redrive_no", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("snooze_no", Integer, nullable=False, server_default="0"),
     Column("type", String(32), nullable=False),
     Column("at", Instant, nullable=False),
     Column("details", JSON(none_as_null=True)),
     # One fact, one row, however often it is told.
-    UniqueConstraint("task_id", "service", "redrive_no", "attempt", "type", name="timeline_one_fact"),
+    UniqueConstraint(
+        "task_id", "service", "redrive_no", "attempt", "snooze_no", "type", name="timeline_one_fact"
+    ),
 )
 OUTBOX = Table(
     "outbox",
@@ -94,6 +97,7 @@ OUTBOX = Table(
     Column("exchange", String(64), nullable=False),
     Column("routing_key", String(255), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("snooze_no", Integer, nullable=False, server_default="0"),  # how often that attempt was put off
     Column("redrive_no", Integer, nullable=False),
     Column("available_at", Instant, nullable=False),  # when a sweep may publish it
     Index("outbox_by_availability", "available_at"),

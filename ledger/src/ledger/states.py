@@ -12,17 +12,21 @@ from typing import Any
 from contracts.lifecycle import LifecycleEvent, LifecycleType
 from contracts.states import State
 
-#: Bits of a position below the redrive number: the outcome, then the attempt, then the step in it.
+#: Bits of a position below the redrive number: the outcome, then the attempt, how often it was put off, and
+#: the step in it.
 _REDRIVE_SHIFT = 40
 _OUTCOME_SHIFT = 36
-_ATTEMPT_SHIFT = 4
+_ATTEMPT_SHIFT = 16
+_SNOOZE_SHIFT = 4
+_STEPS = (1 << _SNOOZE_SHIFT) - 1
 #: An outcome stands above every attempt of its redrive. Where two claim to be one, what happened wins over
 #: what did not: an effect that took place cannot be undone by a copy that failed.
 _OUTCOME_RANK = {LifecycleType.DEAD: 1, LifecycleType.CANCELLED: 2, LifecycleType.COMPLETED: 3}
-_STEP_RANK = {LifecycleType.STARTED: 1, LifecycleType.RETRYING: 2}
+_STEP_RANK = {LifecycleType.STARTED: 1, LifecycleType.RETRYING: 2, LifecycleType.SNOOZED: 3}
 _STATE_AFTER = {
     LifecycleType.STARTED: State.RUNNING,
     LifecycleType.RETRYING: State.RETRYING,
+    LifecycleType.SNOOZED: State.RETRYING,
     LifecycleType.COMPLETED: State.COMPLETED,
     LifecycleType.DEAD: State.FAILED,
     LifecycleType.CANCELLED: State.CANCELLED,
@@ -51,14 +55,33 @@ class Subtask:
 
 
 def position(event: LifecycleEvent) -> int:
-    """How far a subtask has come when `event` has happened: by redrive, outcome, attempt and step."""
+    """How far a subtask has come when `event` has happened: by redrive, outcome, attempt, snooze and step."""
     data = event.data
     return (
         data.redrive_no << _REDRIVE_SHIFT
         | _OUTCOME_RANK.get(event.type, 0) << _OUTCOME_SHIFT
         | data.attempt << _ATTEMPT_SHIFT
+        | data.snooze_no << _SNOOZE_SHIFT
         | _STEP_RANK.get(event.type, 0)
     )
+
+
+def due_next(state: State, attempt: int, position: int) -> tuple[int, int]:
+    """The attempt that a subtask without an outcome waits for or runs, and how often it was put off.
+
+    Args:
+        state: where the subtask is.
+        attempt: the latest that is known of; 0: none has begun.
+        position: how far it has come.
+    """
+    snooze_no = (position >> _SNOOZE_SHIFT) % (1 << _ATTEMPT_SHIFT - _SNOOZE_SHIFT)
+    if state is State.RUNNING:
+        return attempt, snooze_no
+    if state is not State.RETRYING:
+        return max(attempt, 1), 0
+    if position & _STEPS == _STEP_RANK[LifecycleType.SNOOZED]:
+        return attempt, snooze_no + 1
+    return attempt + 1, 0
 
 
 def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:

@@ -68,6 +68,7 @@ class Reconciler(Background):
                 kind=overdue.kind,
                 state=overdue.state.value,
                 attempt=overdue.attempt,
+                snooze_no=overdue.snooze_no,
                 redrive_no=overdue.redrive_no,
                 expected_at=overdue.expected_at.isoformat(),
                 times=overdue.times,
