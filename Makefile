@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest
 PARALLEL := -n 2
 TIERS := contracts database chassis ledger gateway services deploy devstack tests
 
-.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash crash lint types format schemas lock clean
+.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash crash lint types format schemas lock bench bench-images clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ lint: .venv/.installed
 	$(BIN)/ruff format --check .
 
 types: .venv/.installed
-	@$(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files '*/tests/*.py' 'tests/*.py' conftest.py)
+	@$(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files 'bench/*.py' '*/tests/*.py' 'tests/*.py' conftest.py)
 
 format: .venv/.installed ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
@@ -59,9 +59,19 @@ schemas: .venv/.installed ## write the golden JSON Schemas of the contracts anew
 lock: .venv/.installed ## renew the pinned versions in requirements/ (ARGS=--upgrade for newer ones)
 	requirements/lock.sh $(ARGS)
 
+bench: .venv-bench/.installed ## Waybill beside its peers on one broker, minutes; writes bench/results/ (ARGS=--quick)
+	@.venv-bench/bin/python -m bench $(ARGS)
+
+bench-images: .venv-bench/.installed ## the images service beside Pillow and bare libvips
+	@.venv-bench/bin/python -m bench images
+
 clean: ## remove the virtual environment and all local state
-	rm -rf .venv .waybill .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .waybill .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/.installed: bootstrap.sh pyproject.toml requirements/uv.txt requirements/dev.txt $(wildcard */pyproject.toml services/*/pyproject.toml)
 	@./bootstrap.sh
+	@touch $@
+
+.venv-bench/.installed: bootstrap.sh pyproject.toml requirements/uv.txt requirements/bench.txt $(wildcard */pyproject.toml services/*/pyproject.toml)
+	@./bootstrap.sh .venv-bench bench
 	@touch $@

@@ -19,6 +19,9 @@ compile() {
 
 echo "uv" | compile - --output-file requirements/uv.txt "$@"
 compile "${members[@]/%//pyproject.toml}" --group pyproject.toml:dev --output-file requirements/dev.txt "$@"
+# What is compared runs on the same versions as what ships, where it has a part in common with it.
+compile "${members[@]/%//pyproject.toml}" --group pyproject.toml:bench --constraint requirements/dev.txt \
+  --output-file requirements/bench.txt "$@"
 for deployable in "${deployables[@]}"; do
   compile "$deployable/pyproject.toml" --constraint requirements/dev.txt \
     --output-file "requirements/$(basename "$deployable").txt"

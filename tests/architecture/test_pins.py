@@ -62,6 +62,12 @@ def test_development_pins_satisfy_the_checks() -> None:
     assert unmet([Requirement(text) for text in group], pins("dev")) == [], "run `make lock`"
 
 
+def test_what_is_compared_has_its_pins_and_ours() -> None:
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["bench"]
+    needed = [Requirement(text) for text in group] + [r for member in MEMBERS for r in declared(member)]
+    assert unmet(needed, pins("bench")) == [], "run `make lock`"
+
+
 @pytest.mark.parametrize("deployable", DEPLOYABLES)
 def test_a_deployable_has_what_it_and_its_members_declare(deployable: str) -> None:
     needed = [r for member in own_members(ROOT / DEPLOYABLES[deployable]) for r in declared(member)]
@@ -72,6 +78,11 @@ def test_a_deployable_has_what_it_and_its_members_declare(deployable: str) -> No
 def test_what_ships_is_what_was_tested(deployable: str) -> None:
     development = pins("dev")
     assert {name: v for name, v in pins(deployable).items() if v != development.get(name)} == {}
+
+
+def test_what_is_measured_is_what_ships() -> None:
+    measured = pins("bench")
+    assert {name: v for name, v in pins("gateway").items() if v != measured.get(name)} == {}
 
 
 @pytest.mark.parametrize("path", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda path: path.stem)

@@ -50,19 +50,22 @@ def privilege() -> list[str] | None:
     return None
 
 
-def install_server(apt_get: str, prefix: Sequence[str], policy: Path = POLICY) -> None:
-    """Install the package rabbitmq-server without letting it start a service of the system.
+def install_server(
+    apt_get: str, prefix: Sequence[str], policy: Path = POLICY, *, package: str = "rabbitmq-server"
+) -> None:
+    """Install a server's package without letting it start a service of the system.
 
     Args:
         apt_get: the program.
         prefix: put before commands that need root; see `privilege`.
         policy: the file that keeps services from starting; one that is there already is left as it is.
+        package: its name.
 
     Raises:
         BrokerError: the package manager failed; the message has the end of its output.
     """
     apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", apt_get, "-q", "-y"]
-    install = [*apt, "--no-install-recommends", "install", "rabbitmq-server"]
+    install = [*apt, "--no-install-recommends", "install", package]
     with _no_service_starts(prefix, policy):
         if _run(install).returncode == 0:
             return
@@ -71,7 +74,7 @@ def install_server(apt_get: str, prefix: Sequence[str], policy: Path = POLICY) -
         ended = _run(install)
     if ended.returncode != 0:
         tail = "\n  ".join(ended.stdout.splitlines()[-TAIL_LINES:])
-        raise BrokerError(f"apt-get could not install rabbitmq-server:\n  {tail}")
+        raise BrokerError(f"apt-get could not install {package}:\n  {tail}")
 
 
 @contextmanager

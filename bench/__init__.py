@@ -1,0 +1,1 @@
+"""Measurements: Waybill beside its peers on one broker, and its images beside bare libraries."""

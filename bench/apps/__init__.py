@@ -1,0 +1,1 @@
+"""What the measured processes run: the same work and the same route for all."""

@@ -1,0 +1,44 @@
+"""`python -m bench.apps.waybill_service`: Waybill's sync service, its adapter replaced by the measured work.
+
+Pipeline, inbox, reporter and all else are those of every service.
+"""
+
+from functools import partial
+from typing import Any
+
+from bench.stamps import Stamps
+from chassis.attempt import Attempt
+from chassis.logs import configure_logging
+from chassis.policies import configured
+from chassis.process import run
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from contracts.events import SyncRequested, UserCreated
+
+
+async def sync_record(event: SyncRequested, attempt: Attempt, stamps: Stamps) -> dict[str, Any]:
+    """The work."""
+    del attempt
+    stamps.begin(int(event.id))
+    return {"done": True}
+
+
+async def sync_user(event: UserCreated, attempt: Attempt) -> dict[str, Any]:
+    """The service's other kind, which nobody posts here."""
+    raise ValueError(f"no user is created in a measurement: {event.user_id} {attempt.task_id}")
+
+
+def make_service(settings: ServiceSettings) -> Service:
+    """The service, not yet started."""
+    work = partial(sync_record, stamps=Stamps.from_environment())
+    return Service(
+        "sync",
+        settings,
+        (configured(settings, SyncRequested, work), configured(settings, UserCreated, sync_user)),
+    )
+
+
+if __name__ == "__main__":
+    service_settings = ServiceSettings()
+    configure_logging("sync", level=service_settings.log_level, format_=service_settings.log_format)
+    run(lambda: make_service(service_settings))

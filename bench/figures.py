@@ -1,0 +1,87 @@
+"""What is measured, and what one system's round came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One thing that is measured of each system."""
+
+    key: str
+    title: str
+    unit: str
+    #: Whether more of it is better.
+    more_is_better: bool
+    digits: int = 0
+
+
+ACCEPTED: Final = Figure("accepted", "accepted", "1/s", more_is_better=True)
+END_TO_END: Final = Figure("end_to_end", "end to end", "1/s", more_is_better=True)
+DRAIN: Final = Figure("drain", "drain", "1/s", more_is_better=True)
+RATE: Final = Figure("half_load", "half load", "1/s", more_is_better=True)
+PICKUP_50: Final = Figure("pickup_p50", "pickup p50", "ms", more_is_better=False, digits=1)
+PICKUP_95: Final = Figure("pickup_p95", "pickup p95", "ms", more_is_better=False, digits=1)
+PICKUP_99: Final = Figure("pickup_p99", "pickup p99", "ms", more_is_better=False, digits=1)
+FIGURES: Final = (ACCEPTED, END_TO_END, DRAIN, RATE, PICKUP_50, PICKUP_95, PICKUP_99)
+#: Those for which a ratio means something: half load is another load for each.
+COMPARED: Final = (ACCEPTED, END_TO_END, DRAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the processes of one role used."""
+
+    processes: int
+    #: For each task, while tasks were posted and run at once.
+    cpu_us_per_task: float
+    #: PSS before the first task, and after the last; 0 where it was not looked at.
+    idle_mb: float
+    loaded_mb: float
+
+
+@dataclass(slots=True)
+class Round:
+    """What one system did in one round."""
+
+    system: str
+    values: dict[str, float] = field(default_factory=dict)
+    usage: dict[str, Usage] = field(default_factory=dict)
+    posted: int = 0
+    run_twice: int = 0
+    #: Why its figures must not be compared: posts that failed, tasks that are missing.
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long, in seconds, each load is put on each system, and how often all is done."""
+
+    accepting: float
+    end_to_end: float
+    half_load: float
+    rounds: int
+    #: Messages of the raw pipeline.
+    raw_messages: int
+    warm_up: float = 1.0
+    #: So long nothing more is recorded, and what is missing counts as missing.
+    patience: float = 20.0
+
+
+QUICK: Final = Durations(accepting=1.5, end_to_end=1.5, half_load=2, rounds=1, raw_messages=3000)
+FULL: Final = Durations(accepting=4, end_to_end=5, half_load=6, rounds=3, raw_messages=10_000)
+
+
+def per_second(count: int, seconds: float) -> float:
+    """A rate; 0 where nothing was done."""
+    return count / seconds if count and seconds > 0 else 0.0
+
+
+def percentiles(milliseconds: list[float]) -> Mapping[str, float]:
+    """The pickup figures of a sample that is not empty: the nearest rank."""
+    ordered = sorted(milliseconds)
+    return {
+        figure.key: ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        for figure, share in ((PICKUP_50, 0.50), (PICKUP_95, 0.95), (PICKUP_99, 0.99))
+    }

@@ -1,0 +1,162 @@
+"""The load generator: posts over kept-alive connections, and counts what is accepted and what fails.
+
+Its own few lines of HTTP/1.1, because a general client costs more than the gateways that it measures.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import cast
+
+from bench.payload import ROUTE, body
+from bench.stamps import Stamps
+
+#: A gateway answers within milliseconds; one that is silent for so long has failed.
+ANSWER_SECONDS = 30.0
+#: At half load: requests under way at once, far more than a healthy gateway lets pile up.
+MOST_UNDER_WAY = 256
+
+
+@dataclass(slots=True)
+class Posted:
+    """What came of many posts."""
+
+    #: Number of each accepted task, and the answer's body.
+    accepted: dict[int, bytes] = field(default_factory=dict)
+    #: What was answered instead, or what went wrong.
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def ids(self) -> dict[str, int]:
+        """The id that each accepted task was given, and its number."""
+        return {json.loads(answer)["id"]: number for number, answer in self.accepted.items()}
+
+
+class _Connection(asyncio.Protocol):
+    """One kept-alive connection, one request at a time."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own kind
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, separator, content = self._received.partition(b"\r\n\r\n")
+        if not separator or len(content) < _content_length(head) or self._answer is None:
+            return
+        self._received = b""
+        self._answer.set_result((int(head[9:12]), content))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("closed"))
+
+    async def post(self, content: bytes) -> tuple[int, bytes]:
+        """Posts, and returns the status and body of the answer."""
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("closed")
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(b"%s%d\r\n\r\n%s" % (self._head, len(content), content))
+        return await asyncio.wait_for(self._answer, ANSWER_SECONDS)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Load:
+    """A client of one gateway."""
+
+    def __init__(self, port: int, stamps: Stamps, numbers: Iterator[int]) -> None:
+        """A client.
+
+        Args:
+            port: of the gateway, on loopback.
+            stamps: told when each task is sent.
+            numbers: gives each task its own.
+        """
+        self._port = port
+        self._stamps = stamps
+        self._numbers = numbers
+        self._head = (
+            f"POST {ROUTE} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            "Content-Type: application/json\r\nContent-Length: "
+        ).encode()
+
+    async def closed(self, connections: int, seconds: float) -> Posted:
+        """Posts as fast as the gateway answers, with `connections` requests under way, for `seconds`."""
+        posted = Posted()
+        open_ones = await self._open(connections)
+        started = time.monotonic()
+
+        async def post_on(connection: _Connection) -> None:
+            while time.monotonic() - started < seconds and not posted.failures:
+                await self._post(connection, posted)
+
+        await asyncio.gather(*map(post_on, open_ones))
+        posted.seconds = time.monotonic() - started
+        return _closed(open_ones, posted)
+
+    async def steady(self, rate: float, seconds: float) -> Posted:
+        """Posts `rate` tasks a second for `seconds`, each at its time, whether others are answered or not."""
+        posted = Posted()
+        open_ones = await self._open(MOST_UNDER_WAY)
+        idle = list(open_ones)
+        started = time.monotonic()
+
+        async def post_once(connection: _Connection) -> None:
+            await self._post(connection, posted)
+            idle.append(connection)
+
+        async with asyncio.TaskGroup() as posting:
+            for position in range(int(rate * seconds)):
+                await asyncio.sleep(max(0.0, started + position / rate - time.monotonic()))
+                if not idle:
+                    posted.failures.append(f"{MOST_UNDER_WAY} requests are under way: it does not keep up")
+                    break
+                posting.create_task(post_once(idle.pop()))
+        posted.seconds = time.monotonic() - started
+        return _closed(open_ones, posted)
+
+    async def _open(self, count: int) -> list[_Connection]:
+        loop = asyncio.get_running_loop()
+        return [
+            (await loop.create_connection(lambda: _Connection(self._head), "127.0.0.1", self._port))[1]
+            for _ in range(count)
+        ]
+
+    async def _post(self, connection: _Connection, posted: Posted) -> None:
+        number = next(self._numbers)
+        content = body(number)
+        self._stamps.send(number)
+        try:
+            status, answer = await connection.post(content)
+        except (OSError, TimeoutError) as error:
+            posted.failures.append(repr(error))
+            return
+        if status == HTTPStatus.ACCEPTED:
+            posted.accepted[number] = answer
+        else:
+            posted.failures.append(f"{status}: {answer[:200].decode(errors='replace')}")
+
+
+def _closed(connections: list[_Connection], posted: Posted) -> Posted:
+    for connection in connections:
+        connection.close()
+    return posted
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    raise ValueError("an answer without Content-Length")

@@ -1,0 +1,43 @@
+"""Where one system is measured: ports, a virtual host, a Redis, a folder, all its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.stamps import VARIABLE, Stamps
+from devstack.ports import LOOPBACK, free_ports
+
+#: The environment variables that tell a peer's processes where things are.
+AMQP_VARIABLE, REDIS_VARIABLE = "BENCH_AMQP_URL", "BENCH_REDIS_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One system's surroundings in one round."""
+
+    folder: Path
+    amqp_url: str
+    redis_url: str
+    stamps: Stamps
+    api_port: int
+
+    @classmethod
+    def fresh(cls, folder: Path, *, amqp_url: str, redis_url: str) -> "Place":
+        """A place in a folder that does not exist yet."""
+        folder.mkdir(parents=True)
+        (port,) = free_ports(1)
+        return cls(folder, amqp_url, redis_url, Stamps(folder / "stamps"), port)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What every process of the system is told."""
+        return {
+            VARIABLE: str(self.stamps.path),
+            AMQP_VARIABLE: self.amqp_url,
+            REDIS_VARIABLE: self.redis_url,
+        }
+
+    @property
+    def api_url(self) -> str:
+        """The gateway."""
+        return f"http://{LOOPBACK}:{self.api_port}"

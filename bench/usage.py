@@ -1,0 +1,47 @@
+"""What processes use, from /proc: processor time and memory, of a process and all its descendants."""
+
+import os
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+#: Fields of /proc/<pid>/stat behind the name (proc(5)): parent, user and system time in ticks.
+_PARENT, _USER, _SYSTEM = 1, 11, 12
+
+
+def family(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))):
+            children.setdefault(int(stat[_PARENT]), []).append(int(entry.name))
+    found = [pid]
+    for member in found:  # grows meanwhile
+        found += children.get(member, [])
+    return found
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Processor time that the processes have used so far."""
+    stats = [stat for pid in pids if (stat := _stat(pid))]
+    return sum(int(stat[_USER]) + int(stat[_SYSTEM]) for stat in stats) / _TICKS
+
+
+def memory_bytes(pids: list[int]) -> int:
+    """Memory of the processes: PSS, what several share is counted once."""
+    total = 0
+    for pid in pids:
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    return total * 1024
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it ended just now
+        return []
+    # The name stands in parentheses and may hold anything.
+    return text.rpartition(")")[2].split()
