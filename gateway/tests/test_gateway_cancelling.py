@@ -24,6 +24,13 @@ async def test_a_scheduled_task_is_prevented(gateway: Gateway) -> None:
     assert (again.status_code, again.json()) == (200, answer.json())
 
 
+async def test_low_work_that_is_still_held_is_prevented(gateway: Gateway) -> None:
+    accepted = await gateway.client.post("/v1/emails", json=MAIL | {"priority": "low"})
+    assert accepted.json()["state"] == "pending"
+    answer = await gateway.client.post(f"{accepted.headers['Location']}/cancel")
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "prevented")
+
+
 async def test_a_task_that_has_left_is_stopping(gateway: Gateway) -> None:
     accepted = await gateway.client.post("/v1/emails", json=MAIL)
     answer = await gateway.client.post(f"{accepted.headers['Location']}/cancel")

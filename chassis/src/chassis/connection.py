@@ -7,6 +7,7 @@ consumer must still be able to acknowledge then.
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import aio_pika
 from aio_pika.abc import AbstractRobustConnection
@@ -89,22 +90,28 @@ async def until_declared(settings: ProcessSettings, queues: Sequence[str]) -> No
             await asyncio.sleep(DECLARED_POLL_SECONDS)
 
 
-async def messages_waiting(broker: RabbitBroker, queue: str) -> int | None:
-    """How many messages wait in `queue` for a consumer, not counting those that have been delivered.
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """What the broker tells of a queue."""
 
-    Returns:
-        Their number, or None if the broker cannot tell now: it is away, or has no such queue.
-    """
+    #: Messages that wait for a consumer, not counting those that have been delivered.
+    waiting: int
+    consumers: int
+
+
+async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
+    """Asks the broker about `queue`; None if it cannot tell now: it is away, or has no such queue."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             connection = await broker.connect()
             # A channel of its own: asking for a queue that is missing closes it.
             async with connection.channel() as channel:
                 asked = await channel.declare_queue(queue, passive=True, robust=False)
-                return asked.declaration_result.message_count
+                answer = asked.declaration_result
+                return QueueLook(answer.message_count or 0, answer.consumer_count or 0)
     except (*UNREACHABLE, RuntimeError) as error:
         # RuntimeError: what the client raises when the connection goes away meanwhile.
-        log.info("the broker does not tell how many messages wait", queue=queue, error=str(error))
+        log.info("the broker does not tell of a queue", queue=queue, error=str(error))
         return None
     except asyncio.CancelledError:
         # As in `Publisher.publish`: a stuck connection cancels what waits for it.

@@ -19,9 +19,9 @@ outcome, and until then you can see where it is and why.
 4. **Repeat** safely: send an `Idempotency-Key` with a POST, and it is accepted once however often you send
    it. Other content under the same key is refused with 422, a call that is still being answered with 409.
 
-Any POST of a task may say when it is to begin (`send_at` or `delay_seconds`) and that it may overtake
-(`priority`). Errors are problem details (RFC 9457): `type` is for programs, `detail` for people, `errors`
-names each wrong field. Unknown fields are refused.
+Any POST of a task may say when it is to begin (`send_at` or `delay_seconds`), and that it may overtake or
+is bulk work that keeps out of the way (`priority`). Errors are problem details (RFC 9457): `type` is for
+programs, `detail` for people, `errors` names each wrong field. Unknown fields are refused.
 """
 TAGS = [
     {"name": "emails", "description": "Mails, with their own words or from a template."},

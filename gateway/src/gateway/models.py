@@ -1,7 +1,8 @@
 """What the API takes and gives, beside the events themselves."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -9,13 +10,19 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
 from contracts.fields import MailAddress, RecordId
 from contracts.states import State
+from ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Farther ahead than anyone plans.
 MAX_DELAY = timedelta(days=3660)
 #: How much a caller's clock may be behind ours.
 CLOCK_SKEW = timedelta(minutes=1)
-#: A quorum queue of RabbitMQ 4 lets messages of priority 5 and more overtake the others.
-HIGH_PRIORITY = 9
+#: How much a task is in a hurry, and what that is on the wire.
+Priority = Literal["low", "normal", "high"]
+AMQP_PRIORITIES: Final[Mapping[Priority, int | None]] = {
+    "low": LOW_PRIORITY,
+    "normal": None,
+    "high": HIGH_PRIORITY,
+}
 #: PostgreSQL's text holds no NUL, so no search for one can be asked of it.
 NO_NUL = r"^[^\x00]*$"
 #: Tasks on one page unless asked for otherwise, and at the most.
@@ -36,8 +43,10 @@ class Timing(BaseModel):
     delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY.total_seconds())] | None = Field(
         None, description="Not before so many seconds from now."
     )
-    priority: Literal["normal", "high"] = Field(
-        "normal", description="high overtakes normal work (on RabbitMQ 4 and later)."
+    priority: Priority = Field(
+        "normal",
+        description="low is for bulk work: it waits until nothing else is in its services' way. "
+        "high overtakes normal work (on RabbitMQ 4 and later).",
     )
 
     @model_validator(mode="after")
@@ -61,7 +70,7 @@ class Timing(BaseModel):
     @property
     def amqp_priority(self) -> int | None:
         """The message's priority on the wire."""
-        return HIGH_PRIORITY if self.priority == "high" else None
+        return AMQP_PRIORITIES[self.priority]
 
 
 class PostEmail(EmailRequested, Timing):

@@ -5,6 +5,7 @@ from ledger.accounting import Account, take_account
 from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
 from ledger.cursors import BadCursorError
 from ledger.fingerprint import fingerprint, normalised
+from ledger.holding import Feed, held_kinds, take_held
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
@@ -22,16 +23,19 @@ from ledger.queries import (
 from ledger.reconciling import Look, Overdue, is_any_overdue, reconcile
 from ledger.resets import Redeemed, Redemption, Refusal, redeem
 from ledger.states import Subtask
-from ledger.tasks import NewTask, PendingMessage, new_task_id
+from ledger.tasks import HIGH_PRIORITY, LOW_PRIORITY, NewTask, PendingMessage, new_task_id
 from ledger.unplaced import Range, Unplaced
 
 __all__ = [
+    "HIGH_PRIORITY",
+    "LOW_PRIORITY",
     "Accepted",
     "AcceptedBefore",
     "Account",
     "BadCursorError",
     "Cancellation",
     "Failure",
+    "Feed",
     "IdempotentCall",
     "KeyReusedError",
     "Look",
@@ -66,6 +70,7 @@ __all__ = [
     "forget_swept",
     "get_task",
     "get_timeline",
+    "held_kinds",
     "insert_tasks",
     "is_any_overdue",
     "list_tasks",
@@ -79,5 +84,6 @@ __all__ = [
     "require_current",
     "take_account",
     "take_due",
+    "take_held",
     "upgrade",
 ]

@@ -40,7 +40,7 @@ class Submission:
 class Accepted:
     """The task is safe."""
 
-    #: To be published at once; None if it is scheduled for later.
+    #: To be published at once; None if it is scheduled for later, or held.
     message: PendingMessage | None
 
 
@@ -121,7 +121,7 @@ def _insert(
             ],
         )
     return [
-        None if s.task.due_at is not None else _message(outbox_id, s.task, body)
+        None if s.task.due_at is not None or s.task.is_held else _message(outbox_id, s.task, body)
         for outbox_id, s, body in zip(outbox_ids, submissions, bodies, strict=True)
     ]
 
@@ -157,18 +157,20 @@ def _subtask_row(task: NewTask, service: str) -> dict[str, object]:
         "attempt": 0,
         "next_attempt_at": task.due_at,
         "updated_at": task.created_at,
-        "expected_at": task.due_at or task.created_at,
+        "expected_at": None if task.is_held else task.due_at or task.created_at,
     }
 
 
 def _outbox_row(task: NewTask, relay_grace: timedelta) -> dict[str, object]:
+    at_once = task.created_at if task.is_held else task.created_at + relay_grace
     return {
         "task_id": task.id,
         "exchange": EXCHANGE_TASKS,
         "routing_key": task.kind,
         "attempt": 1,
         "redrive_no": 0,
-        "available_at": task.due_at or task.created_at + relay_grace,
+        "available_at": task.due_at or at_once,
+        "held": task.is_held,
     }
 
 

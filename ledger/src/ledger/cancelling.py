@@ -56,8 +56,8 @@ def cancel(connection: Connection, cancellations: Sequence[Cancellation]) -> Seq
 def _cancel(connection: Connection, wish: Cancellation) -> Answer | None:
     # In the order in which a sweep locks them, or the two could wait for each other. One that is just
     # releasing the task holds its row: what is read after this is what it left behind.
-    in_outbox = select(OUTBOX.c.id).where(OUTBOX.c.task_id == wish.task_id).with_for_update()
-    rows = connection.scalars(in_outbox).all()
+    in_outbox = select(OUTBOX.c.id, OUTBOX.c.held).where(OUTBOX.c.task_id == wish.task_id).with_for_update()
+    rows = connection.execute(in_outbox).all()
     locked = connection.execute(
         select(TASKS.c.cancel_requested_at).where(TASKS.c.id == wish.task_id).with_for_update()
     ).one_or_none()
@@ -68,8 +68,8 @@ def _cancel(connection: Connection, wish: Cancellation) -> Answer | None:
         return None
     if task.state.is_terminal:
         return Prevented() if task.state is State.CANCELLED else TooLate(task.state)
-    if task.state is State.SCHEDULED:
-        connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(rows)))
+    if task.state is State.SCHEDULED or any(row.held for row in rows):
+        connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_([row.id for row in rows])))
         apply_events(connection, [_never_run(task, subtask.service, wish.now) for subtask in task.subtasks])
         return Prevented()
     if locked.cancel_requested_at is not None:

@@ -17,7 +17,7 @@ from contracts.envelope import Envelope
 from contracts.names import EXCHANGE_CONTROL
 from contracts.states import State
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
-from ledger.tasks import GATEWAY_SOURCE, PendingMessage
+from ledger.tasks import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class Sweep:
 
 
 def take_due(connection: Connection, sweeps: Sequence[Sweep]) -> Sequence[list[PendingMessage]]:
-    """Takes due rows for publishing, and shows scheduled tasks among them as pending."""
+    """Takes due rows for publishing, and shows scheduled tasks among them as pending.
+
+    Scheduled tasks of low priority are only due from now on: their rows are held, not taken.
+    """
     return [_take_due(connection, sweep) for sweep in sweeps]
 
 
@@ -66,8 +69,8 @@ def put_back(connection: Connection, batches: Sequence[tuple[Sequence[int], date
 
 
 def next_due(connection: Connection) -> datetime | None:
-    """When the next row becomes available; None if the outbox is empty."""
-    due: datetime | None = connection.scalar(select(func.min(OUTBOX.c.available_at)))
+    """When the next row becomes available; None if there is none but such as are held."""
+    due: datetime | None = connection.scalar(select(func.min(OUTBOX.c.available_at)).where(~OUTBOX.c.held))
     return due
 
 
@@ -88,26 +91,37 @@ def _expect_from(connection: Connection, task_ids: Sequence[str], now: datetime)
 
 
 def _take_due(connection: Connection, sweep: Sweep) -> list[PendingMessage]:
-    rows = connection.execute(
-        _ROWS.where(OUTBOX.c.available_at <= sweep.now)
+    due = connection.execute(
+        OUTBOX_ROWS.where(~OUTBOX.c.held, OUTBOX.c.available_at <= sweep.now)
         .order_by(OUTBOX.c.available_at)
         .limit(sweep.most)
         .with_for_update(skip_locked=True, of=OUTBOX)
     ).all()
-    if not rows:
+    if not due:
         return []
-    put_back(connection, [([row._mapping[OUTBOX.c.id] for row in rows], sweep.until)])  # noqa: SLF001 - public API
-    _show_as_pending(connection, [row.task_id for row in rows if row.due_at is not None], sweep.now)
-    return [_message(row) for row in rows]
+    low = [row for row in due if row.state == State.SCHEDULED and row.priority == LOW_PRIORITY]
+    rows = [row for row in due if row not in low] if low else due
+    _hold(connection, low, sweep.now)
+    put_back(connection, [(outbox_ids(rows), sweep.until)])
+    released = [row.task_id for row in rows if row.due_at is not None]
+    _show_as_pending(connection, released, sweep.now, expected_at=sweep.now)
+    return [message_of(row) for row in rows]
 
 
-def _show_as_pending(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:
+def _hold(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+    connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids(rows))).values(held=True))
+    _show_as_pending(connection, [row.task_id for row in rows], now, expected_at=None)
+
+
+def _show_as_pending(
+    connection: Connection, task_ids: Sequence[str], now: datetime, *, expected_at: datetime | None
+) -> None:
     if not task_ids:
         return
     connection.execute(
         update(SUBTASKS)
         .where(SUBTASKS.c.task_id.in_(task_ids), SUBTASKS.c.state == State.SCHEDULED)
-        .values(state=State.PENDING, next_attempt_at=None, updated_at=now, expected_at=now)
+        .values(state=State.PENDING, next_attempt_at=None, updated_at=now, expected_at=expected_at)
     )
     connection.execute(
         update(TASKS)
@@ -118,10 +132,16 @@ def _show_as_pending(connection: Connection, task_ids: Sequence[str], now: datet
 
 def control_message(connection: Connection, outbox_id: int) -> PendingMessage:
     """The message of one row, which is not taken by that."""
-    return _message(connection.execute(_ROWS.where(OUTBOX.c.id == outbox_id)).one())
+    return message_of(connection.execute(OUTBOX_ROWS.where(OUTBOX.c.id == outbox_id)).one())
 
 
-def _message(row: Row[Any]) -> PendingMessage:
+def outbox_ids(rows: Sequence[Row[Any]]) -> list[int]:
+    """The ids of rows that `OUTBOX_ROWS` selected."""
+    return [row._mapping[OUTBOX.c.id] for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def message_of(row: Row[Any]) -> PendingMessage:
+    """The message of a row that `OUTBOX_ROWS` selected."""
     columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     envelope = Envelope(
         id=columns[TASKS.c.id],
@@ -158,4 +178,5 @@ def _body(row: Row[Any]) -> bytes:
     return payload
 
 
-_ROWS = select(OUTBOX, TASKS).join(TASKS, TASKS.c.id == OUTBOX.c.task_id)
+#: Rows of the outbox with all that their messages need.
+OUTBOX_ROWS = select(OUTBOX, TASKS).join(TASKS, TASKS.c.id == OUTBOX.c.task_id)

@@ -1,8 +1,11 @@
 """The tables of the ledger. Migrations are in `migrations/`; a test holds the two together."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -12,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -22,8 +26,11 @@ METADATA = MetaData()
 #: SQLite numbers rows by itself only in a column of exactly this type.
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
-#: The condition of a partial index.
+#: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")
+#: SQLite uses such an index only if the query says the very same, and this is how SQLAlchemy says it there.
+_HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
+_NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
 
 TASKS = Table(
     "tasks",
@@ -58,7 +65,8 @@ SUBTASKS = Table(
     Column("max_attempts", Integer),
     Column("next_attempt_at", Instant),
     Column("updated_at", Instant, nullable=False),
-    Column("expected_at", Instant),  # when its next sign of life is due; none once it has an outcome
+    # When its next sign of life is due; none once it has an outcome, and while it is held in the outbox.
+    Column("expected_at", Instant),
     # How often it was put back since its last sign of life.
     Column("reconciled", Integer, nullable=False, server_default="0"),
     Column("result", JSON(none_as_null=True)),
@@ -100,7 +108,10 @@ OUTBOX = Table(
     Column("snooze_no", Integer, nullable=False, server_default="0"),  # how often that attempt was put off
     Column("redrive_no", Integer, nullable=False),
     Column("available_at", Instant, nullable=False),  # when a sweep may publish it
-    Index("outbox_by_availability", "available_at"),
+    # Low work that goes out only when the queues of its services are short: see holding.py.
+    Column("held", Boolean, nullable=False, server_default=false()),
+    Index("outbox_by_availability", "available_at", **_NOT_HELD),
+    Index("outbox_held", "routing_key", "available_at", **_HELD),
     Index("outbox_by_task", "task_id"),
 )
 IDEMPOTENCY = Table(

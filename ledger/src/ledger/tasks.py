@@ -12,6 +12,9 @@ from contracts.names import source_of
 
 #: The CloudEvents source of task events.
 GATEWAY_SOURCE = source_of("gateway")
+#: AMQP priorities. A quorum queue of RabbitMQ 4 lets messages of 5 and more overtake the others. Low work is
+#: held in the outbox while its services' queues are long (`ledger.holding`), which works on every version.
+HIGH_PRIORITY, LOW_PRIORITY = 9, 0
 
 
 def new_task_id() -> str:
@@ -38,6 +41,11 @@ class NewTask:
     def kind(self) -> str:
         """The event type that the task is made from."""
         return self.event.KIND
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is due, but goes to the broker only when the queues of its services are short."""
+        return self.due_at is None and self.priority == LOW_PRIORITY
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, literal, or_, select, true
 
 from contracts.states import State
+from ledger.holding import is_held
 from ledger.patience import Patience
 from ledger.reconciling import is_silent
 from ledger.schema import SUBTASKS, TASKS
@@ -137,7 +138,7 @@ def _faults(wanted: Range) -> dict[str, ColumnElement[bool]]:
         "other_state": and_(subtasks > 0, TASKS.c.state != _state_from_subtasks()),
         "no_completion": and_(TASKS.c.state.in_(_ENDED), no_time),
         "early_completion": and_(TASKS.c.state.in_(_OPEN), ~no_time),
-        "unexpected": _number_of(and_(is_open, SUBTASKS.c.expected_at.is_(None))) > 0,
+        "unexpected": _number_of(and_(is_open, SUBTASKS.c.expected_at.is_(None), ~is_held())) > 0,
         "silent": _number_of(and_(is_open, is_silent(_cut(wanted)))) > 0,
     }
 

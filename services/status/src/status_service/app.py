@@ -7,7 +7,7 @@ from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
 from chassis import topology
-from chassis.connection import make_broker, messages_waiting, until_connected
+from chassis.connection import QueueLook, look_at_queue, make_broker, until_connected
 from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
@@ -21,6 +21,7 @@ from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TA
 from database import Records
 from ledger import Failure, NewTask, require_current
 from status_service.alerts import alert_for
+from status_service.feeder import Feeder
 from status_service.handlers import apply_lifecycle, batch_write
 from status_service.reconciler import Reconciler
 from status_service.settings import StatusSettings
@@ -43,11 +44,12 @@ class StatusService:
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._topology: AbstractChannel | None = None
         self._sweeper = Sweeper(self._records, self._publisher)
+        self._feeder = Feeder(self._records, self._publisher, look=self._look_at_work_of)
         self._reconciler = Reconciler(
             self._records,
             patience=settings.patience,
             look_seconds=settings.reconcile_look_seconds,
-            waiting=lambda: messages_waiting(self._publishing, work_queue(STATUS_SERVICE)),
+            look=lambda: self._look_at_work_of(STATUS_SERVICE),
         )
         self._consumer = Consumer(
             self._consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
@@ -70,16 +72,22 @@ class StatusService:
         await topology.declare(self._topology)
         await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
         self._sweeper.start()
+        self._feeder.start()
         await until_connected(self._consuming)
         await start_consuming(self._consuming, self._consumer)
         self._reconciler.start()
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
 
     async def broken(self) -> None:
-        """Returns when the consumer, the sweep or the reconciler is gone for good."""
+        """Returns when the consumer, the sweep, the feeder or the reconciler is gone for good."""
         any_gone = [
             asyncio.create_task(gone)
-            for gone in (self._consumer.watch(), self._sweeper.broken(), self._reconciler.broken())
+            for gone in (
+                self._consumer.watch(),
+                self._sweeper.broken(),
+                self._feeder.broken(),
+                self._reconciler.broken(),
+            )
         ]
         try:
             await asyncio.wait(any_gone, return_when=asyncio.FIRST_COMPLETED)
@@ -92,6 +100,7 @@ class StatusService:
         """Takes no more messages, ends those under way, and closes."""
         await self._consumer.cancel()
         await self._reconciler.stop()
+        await self._feeder.stop()
         await self._sweeper.stop()
         await self._consuming.stop()
         await self._publishing.stop()
@@ -115,6 +124,9 @@ class StatusService:
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again")
+
+    async def _look_at_work_of(self, service: str) -> QueueLook | None:
+        return await look_at_queue(self._publishing, work_queue(service))
 
     def _alert(self, failure: Failure, now: datetime) -> NewTask | None:
         if self._settings.ops_address is None:

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.connection import QueueLook
 from chassis.logs import get_logger
 from database import Records
 from ledger import Look, Overdue, Patience, is_any_overdue, reconcile
@@ -30,7 +31,7 @@ class Reconciler(Background):
         records: the ledger.
         patience: how long a sign of life may be overdue.
         look_seconds: seconds between looks.
-        waiting: tells how many messages of lifecycle events the broker holds for us; None: it is away.
+        look: looks at the queue of lifecycle events that the broker holds for us; None: it is away.
     """
 
     NAME: ClassVar = "reconciler"
@@ -41,13 +42,13 @@ class Reconciler(Background):
         *,
         patience: Patience,
         look_seconds: float,
-        waiting: Callable[[], Awaitable[int | None]],
+        look: Callable[[], Awaitable[QueueLook | None]],
     ) -> None:
         super().__init__()
         self._records = records
         self._patience = patience
         self._look_seconds = look_seconds
-        self._waiting = waiting
+        self._look = look
 
     async def reconcile(self) -> list[Overdue]:
         """Puts back what is overdue now.
@@ -80,14 +81,14 @@ class Reconciler(Background):
         listening_since = loop.time()
         while True:
             await asyncio.sleep(self._look_seconds)
-            waiting = await self._waiting()
-            if waiting is None:
+            events = await self._look()
+            if events is None:
                 listening_since = loop.time()
                 continue
             if loop.time() - listening_since < self._patience.pending.total_seconds():
                 continue
-            if waiting > MOST_WAITING:
-                log.info("lifecycle events pile up: nothing counts as overdue", messages=waiting)
+            if events.waiting > MOST_WAITING:
+                log.info("lifecycle events pile up: nothing counts as overdue", messages=events.waiting)
                 continue
             try:
                 await self.reconcile()

@@ -26,7 +26,7 @@ from devstack.proxy import Proxy
 from devstack.samples import new_task, told, user_event
 from devstack.wire import Wire
 from ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, next_due
-from status_service import sweeper
+from status_service import publishing
 from status_service.app import StatusService
 from status_service.settings import StatusSettings
 
@@ -243,7 +243,7 @@ async def test_a_sweep_that_breaks_down_ends_the_process(
 
     async with running(topology_url, ledger) as service:
         watching = asyncio.create_task(service.broken())
-        monkeypatch.setattr(sweeper, "relay_all", defect)
+        monkeypatch.setattr(publishing, "relay_all", defect)
         await ledger.accepted(left_behind())
         await eventually(watching.done)
         await watching

@@ -1,0 +1,67 @@
+"""Holding low work back: it stays in the outbox until the queues of its services are short.
+
+So work of normal priority never stands behind it at the broker, on any version of RabbitMQ, and what is held
+can still be called off for certain. A subtask that is held owes no sign of life: it has no `expected_at`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+
+from contracts.catalog import CATALOG
+from contracts.states import State
+from ledger.outbox import OUTBOX_ROWS, message_of, outbox_ids
+from ledger.schema import OUTBOX, SUBTASKS
+from ledger.tasks import PendingMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A wish to publish some of a kind's held tasks, because the queues of its services are short."""
+
+    kind: str
+    now: datetime
+    #: Until when the rows taken are nobody else's.
+    until: datetime
+    most: int
+
+
+def held_kinds(connection: Connection) -> list[str]:
+    """The kinds of which tasks are held, that with the longest waiting one first."""
+    oldest = {kind: connection.scalar(_OLDEST.where(OUTBOX.c.routing_key == kind)) for kind in CATALOG}
+    return [kind for _, kind in sorted((since, kind) for kind, since in oldest.items() if since is not None)]
+
+
+def is_held() -> ColumnElement[bool]:
+    """Condition: the subtask's task is held, so that the feeder looks after it, and not the reconciler."""
+    return exists().where(OUTBOX.c.task_id == SUBTASKS.c.task_id, OUTBOX.c.held).correlate(SUBTASKS)
+
+
+def take_held(connection: Connection, feeds: Sequence[Feed]) -> Sequence[list[PendingMessage]]:
+    """Takes held rows for publishing, the oldest first; from now on they are rows like any other."""
+    return [_take_held(connection, feed) for feed in feeds]
+
+
+def _take_held(connection: Connection, feed: Feed) -> list[PendingMessage]:
+    rows = connection.execute(
+        OUTBOX_ROWS.where(OUTBOX.c.held, OUTBOX.c.routing_key == feed.kind)
+        .order_by(OUTBOX.c.available_at)
+        .limit(feed.most)
+        .with_for_update(skip_locked=True, of=OUTBOX)
+    ).all()
+    if not rows:
+        return []
+    connection.execute(
+        update(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids(rows))).values(held=False, available_at=feed.until)
+    )
+    connection.execute(
+        update(SUBTASKS)
+        .where(SUBTASKS.c.task_id.in_([row.task_id for row in rows]), SUBTASKS.c.state == State.PENDING)
+        .values(expected_at=feed.now)
+    )
+    return [message_of(row) for row in rows]
+
+
+_OLDEST = select(func.min(OUTBOX.c.available_at)).where(OUTBOX.c.held)

@@ -1,0 +1,92 @@
+"""The feeder: publishes low work that the outbox holds, only as fast as the services take it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.connection import QueueLook
+from chassis.logs import get_logger
+from chassis.publisher import Publisher
+from contracts.catalog import CATALOG
+from database import Records
+from ledger import Feed, held_kinds, take_held
+from status_service.background import Background
+from status_service.publishing import MOST_AT_ONCE, TAKEN_FOR, publish_taken
+from status_service.window import Window
+
+log = get_logger(__name__)
+
+#: Seconds between looks at the outbox while it holds nothing back, and while it does.
+IDLE_SECONDS, BUSY_SECONDS = 0.25, 0.1
+
+
+class Feeder(Background):
+    """Feeds for as long as it runs; several may run at once, each with a window of its own.
+
+    Args:
+        records: the ledger.
+        publisher: knows the exchange of tasks.
+        look: looks at the work queue of a service; None: the broker cannot tell now.
+    """
+
+    NAME: ClassVar = "feeder"
+
+    def __init__(
+        self,
+        records: Records,
+        publisher: Publisher,
+        *,
+        look: Callable[[str], Awaitable[QueueLook | None]],
+    ) -> None:
+        super().__init__()
+        self._records = records
+        self._publisher = publisher
+        self._look = look
+        self._windows: defaultdict[str, Window] = defaultdict(Window)
+
+    async def feed(self) -> bool:
+        """Publishes as much as there is room for.
+
+        Returns:
+            Whether anything was held.
+        """
+        kinds = await self._records.read(held_kinds)
+        rooms: dict[str, int] = {}
+        for kind in kinds:
+            services = CATALOG[kind].services
+            for service in services:
+                if service not in rooms:
+                    rooms[service] = await self._room(service)
+            # A kind of several services goes at the pace of the one that is furthest behind.
+            most = min(MOST_AT_ONCE, *(rooms[service] for service in services))
+            fed = await self._publish(kind, most) if most else 0
+            for service in services:
+                rooms[service] -= fed
+                self._windows[service].feed(fed, _now())
+        return bool(kinds)
+
+    async def _room(self, service: str) -> int:
+        look = await self._look(service)
+        return 0 if look is None else self._windows[service].room(look, _now())
+
+    async def _publish(self, kind: str, most: int) -> int:
+        now = datetime.now(UTC)
+        taken = await self._records.write(take_held, Feed(kind, now, now + TAKEN_FOR, most))
+        return await publish_taken(self._records, self._publisher, taken)
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            try:
+                holds = await self.feed()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused the feeder, trying again", error=str(error))
+                holds = False
+            await asyncio.sleep(BUSY_SECONDS if holds else IDLE_SECONDS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

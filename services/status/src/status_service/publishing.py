@@ -1,0 +1,35 @@
+"""Publishing rows that were taken out of the outbox, and telling the ledger what came of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from chassis.logs import get_logger
+from chassis.publisher import Publisher
+from chassis.relay import relay_all
+from database import Records
+from ledger import PendingMessage, forget_swept, put_back
+
+log = get_logger(__name__)
+
+#: Messages in flight to the broker at once.
+MOST_AT_ONCE: Final = 500
+#: For how long rows that were taken are nobody else's; well above the time that a publish may take.
+TAKEN_FOR: Final = timedelta(seconds=60)
+#: When rows whose publish failed are looked at again.
+AFTER_FAILURE: Final = timedelta(seconds=1)
+
+
+async def publish_taken(records: Records, publisher: Publisher, taken: Sequence[PendingMessage]) -> int:
+    """Publishes rows that were taken; those that the broker does not confirm are the sweep's a second later.
+
+    Returns:
+        How many the broker confirmed.
+    """
+    confirmed, failed = await relay_all(publisher, taken)
+    if confirmed:
+        await records.write(forget_swept, (confirmed, datetime.now(UTC)))
+        log.info("published out of the outbox", published=len(confirmed), failed=len(failed))
+    if failed:
+        await records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
+    return len(confirmed)
