@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest
 PARALLEL := -n 2
 TIERS := contracts database chassis ledger gateway services deploy devstack tests
 
-.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash crash lint types format schemas lock bench bench-images clean
+.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash test-compose crash lint types format schemas lock bench bench-images clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,13 +28,16 @@ test: check test-unit test-broker test-e2e test-crash ## everything that CI runs
 check: lint types ## lint and types
 
 test-unit: .venv/.installed ## no I/O beyond files and loopback: seconds
-	$(PYTEST) -m "not broker and not end_to_end and not crash" $(PARALLEL) -q
+	$(PYTEST) -m "not broker and not end_to_end and not crash and not compose" $(PARALLEL) -q
 
 test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
 	$(PYTEST) -m broker $(PARALLEL) -q
 
 test-e2e: .venv/.installed ## the whole stack
 	$(PYTEST) -m end_to_end -q
+
+test-compose: .venv/.installed ## the containers of compose.yaml, toured, hurt and upgraded (needs Docker; not part of test)
+	$(PYTEST) -m compose -q
 
 test-crash: .venv/.installed ## the short crash matrix: each step, its process killed behind it
 	$(PYTEST) -m crash -q

@@ -1,0 +1,46 @@
+"""An installation of compose.yaml for a test: its own project, ports, secrets and image tags."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack.compose import Compose
+from devstack.ports import free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Of the images that are tried.
+VERSION = "test"
+PUBLISHED = ("GATEWAY", "MANAGEMENT", "MAILBOX", "CRM")
+
+
+def environment(secret_files: Path) -> dict[str, str]:
+    """What `docker compose` is told: nothing that someone has set for an installation of his own."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "COMPOSE_"))}
+    addresses = {
+        f"WAYBILL_{name}_ADDRESS": f"127.0.0.1:{port}"
+        for name, port in zip(PUBLISHED, free_ports(len(PUBLISHED)), strict=True)
+    }
+    return (
+        own
+        | addresses
+        | {
+            "COMPOSE_PROJECT_NAME": f"waybill-test-{secrets.token_hex(3)}",
+            "COMPOSE_ENV_FILES": "deploy/demo.env",
+            "WAYBILL_VERSION": VERSION,
+            "WAYBILL_SECRETS": str(secret_files),
+        }
+    )
+
+
+@contextmanager
+def installed(settings: dict[str, str]) -> Iterator[Compose]:
+    """Builds the images and starts all of it; takes it down with its volumes, whatever happens."""
+    compose = Compose(ROOT, settings)
+    compose.run("build", "--quiet")
+    try:
+        compose.run("up", "--detach", "--wait")
+        yield compose
+    finally:
+        compose.run("down", "--volumes", "--timeout", "10")

@@ -1,0 +1,127 @@
+"""compose.yaml for real: built, brought up, toured, scaled, hurt and upgraded while work flows, taken down.
+
+The tests are one story and stand in its order. They need Docker: `make test-compose`.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from installation import ROOT, VERSION, environment, installed
+from posting import Caller
+
+from deploy.processes import PROCESSES
+from devstack.backstage import ContainersBackstage
+from devstack.compose import Compose
+
+REPLICAS = 3
+#: What the images are called that processes are upgraded to.
+NEXT_VERSION = f"{VERSION}-next"
+#: Tasks that are accepted before and after each blow.
+BETWEEN = 40
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return environment(tmp_path_factory.mktemp("secrets"))
+
+
+@pytest.fixture(scope="module")
+def compose(settings: dict[str, str]) -> Iterator[Compose]:
+    with installed(settings) as running:
+        yield running
+    for kind in ("container", "volume", "network"):
+        made = ("--filter", f"label=com.docker.compose.project={settings['COMPOSE_PROJECT_NAME']}")
+        assert docker(kind, "ls", "--quiet", *made).stdout == "", f"a {kind} was left behind"
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", [process.name for process in PROCESSES])
+def test_an_image_holds_all_that_its_process_imports_and_runs_as_nobody(compose: Compose, name: str) -> None:
+    del compose  # built by it
+    module = "gateway" if name == "gateway" else f"{name}_service"
+    code = f"import os, {module}.app, {module}.__main__; print(os.getuid())"
+    confined = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
+    ran = docker("run", *confined, f"waybill-{name}:{VERSION}", "python", "-c", code)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.strip() == "10001"
+    others = {f"{process.name}_service" for process in PROCESSES} | {"gateway", "devstack"}
+    listed = docker(
+        "run", *confined, f"waybill-{name}:{VERSION}", "sh", "-c", "ls /app/lib/python3*/site-packages"
+    )
+    assert set(listed.stdout.split()) & (others - {module}) == set()
+
+
+def test_everything_runs_and_is_well(compose: Compose) -> None:
+    states = {c["Service"]: c for c in map(json.loads, compose.run("ps", "--format", "json").splitlines())}
+    assert {process.name for process in PROCESSES} <= states.keys()
+    assert {name: c["Health"] for name, c in states.items() if c["Health"] != "healthy"} == {}
+    ready = httpx.get(f"{compose.address('gateway', 8000)}/readyz", trust_env=False)
+    assert (ready.status_code, ready.json()["broker"]) == (200, True)
+
+
+def test_the_tour_is_right(settings: dict[str, str], compose: Compose) -> None:
+    del compose
+    toured = subprocess.run(
+        [sys.executable, "-m", "devstack", "tour"],
+        cwd=ROOT,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert toured.returncode == 0, toured.stdout[-5000:] + toured.stderr[-2000:]
+    assert "All of it was right." in toured.stdout
+
+
+async def test_nothing_is_lost_by_scaling_a_crash_and_upgrades(
+    settings: dict[str, str], compose: Compose
+) -> None:
+    caller = Caller(compose.address("gateway", 8000))
+    with caller.at_work():
+        caller.until_accepted(BETWEEN)
+        compose.run(
+            "up", "--detach", "--wait", "--no-recreate", "--no-deps", "--scale", f"email={REPLICAS}", "email"
+        )
+        listed = compose.run(
+            "exec", "-T", "rabbitmq", "rabbitmqctl", "-q", "list_queues", "name", "consumers"
+        )
+        assert f"email.work\t{REPLICAS}" in listed
+        caller.until_accepted(BETWEEN)
+        await ContainersBackstage(compose).kill("email")
+        caller.until_accepted(BETWEEN)
+        for process in ("sync", "status", "gateway"):
+            upgraded = Compose(ROOT, settings | {"WAYBILL_VERSION": NEXT_VERSION})
+            assert (
+                docker("tag", f"waybill-{process}:{VERSION}", f"waybill-{process}:{NEXT_VERSION}").returncode
+                == 0
+            )
+            upgraded.run("up", "--detach", "--wait", "--no-deps", process)
+            assert _image_of(compose, process) == f"waybill-{process}:{NEXT_VERSION}"
+            caller.until_accepted(BETWEEN)
+    accepted = len(caller.mails) + len(caller.records)
+    assert caller.refused == []
+    assert caller.outcomes() == {"completed": accepted}
+    _assert_each_has_had_its_effect(compose, caller)
+
+
+def _image_of(compose: Compose, service: str) -> str:
+    return docker("inspect", "--format", "{{.Config.Image}}", compose.container(service)).stdout.strip()
+
+
+def _assert_each_has_had_its_effect(compose: Compose, caller: Caller) -> None:
+    mails = httpx.get(f"{compose.address('mailbox', 8000)}/api/messages", trust_env=False).json()
+    arrived = Counter(mail["to"][0] for mail in mails if caller.mark in mail["to"][0])
+    assert arrived.keys() == caller.mails.keys()
+    # A kill between a mail's DATA and its record is unknowable: the repeat bears the same Message-ID.
+    ids = {mail["to"][0]: mail["message_id"] for mail in mails if caller.mark in mail["to"][0]}
+    assert len(set(ids.values())) == len(caller.mails)
+    records = httpx.get(f"{compose.address('crm', 8000)}/records", trust_env=False).json()
+    assert {record["id"] for record in records if caller.mark in record["id"]} == caller.records.keys()
