@@ -1,5 +1,6 @@
 """The few calls of RabbitMQ's management HTTP API that the stack and the tests need."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -56,6 +57,14 @@ class Management:
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with its queues and connections."""
         self._call("DELETE", f"/api/vhosts/{_quote(name)}")
+
+    def import_definitions(self, document: Mapping[str, Any]) -> None:
+        """Make what a definitions file lists: users, permissions and more; what is there already stays."""
+        self._call("POST", "/api/definitions", json=document)
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user; its connections are closed."""
+        self._call("DELETE", f"/api/users/{_quote(name)}")
 
     def close_connections(self) -> None:
         """Close every client connection of this user, in all virtual hosts, from the broker's side."""

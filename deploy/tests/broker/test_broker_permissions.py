@@ -1,0 +1,193 @@
+"""Each process with its own broker user, on the real broker: it can do its work, and nothing beside it."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aio_pika
+import httpx
+import pytest
+from aio_pika.abc import AbstractChannel
+from aiormq.exceptions import ChannelAccessRefused
+
+from chassis.attempt import Attempt
+from chassis.errors import PermanentError, TransientError
+from chassis.policies import configured
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from contracts.catalog import CATALOG, WORK_SERVICES
+from deploy.definitions import ADMINISTRATOR, definitions
+from deploy.processes import PROCESSES
+from devstack.broker import Broker
+from devstack.eventually import eventually
+from gateway.app import create_app
+from gateway.settings import GatewaySettings
+from ledger import upgrade
+from status_service.app import StatusService
+from status_service.settings import StatusSettings
+
+#: A url for a user's name.
+UrlOf = Callable[[str], str]
+NAMES = [process.name for process in PROCESSES]
+
+
+@pytest.fixture
+def url_of(broker: Broker, vhost: str) -> Iterator[UrlOf]:
+    passwords = {name: secrets.token_hex(8) for name in (*NAMES, ADMINISTRATOR)}
+    broker.management.import_definitions(definitions(passwords, vhost))
+
+    def url(name: str) -> str:
+        parts = urlsplit(broker.vhost_url(vhost))
+        address = f"{name}:{passwords[name]}@{parts.hostname}:{parts.port}"
+        return parts._replace(netloc=address).geturl()
+
+    yield url
+    for name in passwords:
+        broker.management.delete_user(name)
+
+
+async def work(_event: Any, attempt: Attempt) -> dict[str, Any]:
+    """Fails once, so that the delay ladder is used; a task that says so fails for good."""
+    if attempt.correlation_id == "fails-for-good":
+        raise PermanentError("never")
+    if attempt.attempt == 1:
+        raise TransientError("not yet")
+    return {}
+
+
+@pytest.fixture
+async def gateway(url_of: UrlOf, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Everything runs, each as its own user: gateway, status, and each service with `work` as its handler."""
+    ledger_url = f"sqlite:///{tmp_path}/ledger.db"
+    upgrade(ledger_url)
+    async with AsyncExitStack() as stack:
+        status = StatusService(StatusSettings(amqp_url=url_of("status"), ledger_url=ledger_url))
+        stack.push_async_callback(status.stop)
+        await status.start()
+        for name in WORK_SERVICES:
+            settings = ServiceSettings(
+                amqp_url=url_of(name), inbox_url=f"sqlite:///{tmp_path}/{name}.db", retry_base_seconds=1
+            )
+            kinds = [kind.event for kind in CATALOG.values() if name in kind.services]
+            service = Service(name, settings, tuple(configured(settings, kind, work) for kind in kinds))
+            stack.push_async_callback(service.stop)
+            await service.start()
+        app = create_app(
+            GatewaySettings(
+                amqp_url=url_of("gateway"),
+                ledger_url=ledger_url,
+                object_store_url=f"file://{tmp_path}/objects",
+                sync_targets=("crm",),
+            )
+        )
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        await eventually(lambda: app.state.resources.broker_is_connected)
+        transport = httpx.ASGITransport(app)
+        yield await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://gateway")
+        )
+
+
+async def state_of(gateway: httpx.AsyncClient, task_id: str, wanted: str) -> bool:
+    answer = await gateway.get(f"/v1/tasks/{task_id}")
+    return bool(answer.json()["state"] == wanted)
+
+
+async def test_a_task_is_accepted_retried_and_completed(gateway: httpx.AsyncClient) -> None:
+    user = {"id": "u1", "email": "ann@example.com", "name": "Ann"}
+    task_id = (await gateway.post("/v1/users", json=user)).raise_for_status().json()["id"]
+    await eventually(lambda: state_of(gateway, task_id, "completed"))
+    task = (await gateway.get(f"/v1/tasks/{task_id}")).json()
+    assert [subtask["attempt"] for subtask in task["subtasks"]] == [2, 2]
+
+
+async def test_what_fails_for_good_is_dead_lettered(
+    gateway: httpx.AsyncClient, broker: Broker, vhost: str
+) -> None:
+    record = {"target": "crm", "resource": "contacts", "id": "7", "data": {}}
+    headers = {"X-Request-Id": "fails-for-good"}
+    posted = await gateway.post("/v1/syncs", json=record, headers=headers)
+    await eventually(lambda: state_of(gateway, posted.json()["id"], "failed"))
+    await eventually(lambda: broker.management.queue("sync.dlq", vhost).ready == 1)
+
+
+async def test_a_task_is_called_off_by_way_of_the_broker(gateway: httpx.AsyncClient) -> None:
+    mail = {"to": "ann@example.com", "subject": "Hello", "text": "Soon."}
+    posted = await gateway.post("/v1/emails", json=mail)
+    task_id = posted.json()["id"]
+    await eventually(lambda: state_of(gateway, task_id, "retrying"))
+    assert (await gateway.post(f"/v1/tasks/{task_id}/cancel")).json()["outcome"] == "stopping"
+    await eventually(lambda: state_of(gateway, task_id, "cancelled"))
+
+
+async def publish(channel: AbstractChannel, exchange: str, key: str) -> None:
+    target = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
+    await target.publish(aio_pika.Message(b"{}"), key)
+
+
+async def consume(channel: AbstractChannel, queue: str) -> None:
+    await (await channel.get_queue(queue, ensure=False)).get(fail=False)
+
+
+async def declare(channel: AbstractChannel, queue: str) -> None:
+    await channel.declare_queue(queue)
+
+
+async def delete(channel: AbstractChannel, queue: str) -> None:
+    await channel.queue_delete(queue)
+
+
+async def bind(channel: AbstractChannel, queue: str, exchange: str) -> None:
+    await (await channel.get_queue(queue, ensure=False)).bind(exchange, "#")
+
+
+FORBIDDEN: list[tuple[str, Callable[..., Any], tuple[str, ...]]] = [
+    ("gateway", publish, ("events", "task.completed")),
+    ("gateway", publish, ("", "email.work")),
+    ("gateway", publish, ("dlx", "email.dlq")),
+    ("gateway", consume, ("email.work",)),
+    ("gateway", consume, ("status.work",)),
+    ("gateway", declare, ("mine",)),
+    ("gateway", delete, ("unrouted",)),
+    ("status", declare, ("mine",)),
+    ("status", publish, ("amq.topic", "x")),
+]
+for service in WORK_SERVICES:
+    other = next(name for name in WORK_SERVICES if name != service)
+    FORBIDDEN += [
+        (service, publish, ("tasks", "email.requested")),
+        (service, publish, ("control", "")),
+        (service, publish, ("", f"{service}.work")),
+        (service, consume, (f"{other}.work",)),
+        (service, consume, (f"{other}.control",)),
+        (service, consume, ("status.work",)),
+        (service, consume, (f"{service}.dlq",)),
+        (service, declare, ("mine",)),
+        (service, delete, (f"{service}.work",)),
+        (service, bind, (f"{service}.work", "tasks")),
+    ]
+
+
+@pytest.mark.usefixtures("topology_url")
+async def test_no_user_can_do_more(url_of: UrlOf) -> None:
+    done = []
+    for name, action, arguments in FORBIDDEN:
+        async with await aio_pika.connect(url_of(name)) as connection:
+            channel = await connection.channel()
+            try:
+                await action(channel, *arguments)
+            except ChannelAccessRefused:
+                continue
+        done.append(f"{name} {action.__name__} {arguments}")
+    assert done == []
+
+
+async def test_no_user_gets_into_another_virtual_host(url_of: UrlOf, broker: Broker) -> None:
+    with broker.vhost() as elsewhere:
+        for name in (*NAMES, ADMINISTRATOR):
+            url = urlsplit(url_of(name))._replace(path=f"/{elsewhere}").geturl()
+            with pytest.raises(aio_pika.exceptions.AMQPError, match=r"Connection\.Close"):
+                await aio_pika.connect(url)
