@@ -24,6 +24,8 @@ from devstack.proxy import Proxy, proxied
 from devstack.wire import Wire
 from ledger import upgrade
 
+#: Set to 1, brokers and databases come from Docker (RabbitMQ 4, PostgreSQL 17), whatever is installed.
+IN_CONTAINERS = "WAYBILL_TEST_CONTAINERS"
 #: Which brokers and databases were used, told at the end of the run.
 _USED = pytest.StashKey[list[str]]()
 
@@ -39,6 +41,7 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                     folder,
                     amqp_url=os.environ.get("AMQP_URL"),
                     management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
+                    in_container=_in_containers(),
                 )
             )
         _tell(request.config, f"RabbitMQ: {running.how}")
@@ -88,8 +91,10 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with ExitStack() as stack:
         try:
             with _one_worker_at_a_time():
-                server = stack.enter_context(private_postgres())
+                server = stack.enter_context(private_postgres(in_container=_in_containers()))
         except PostgresError as error:
+            if _in_containers():
+                raise
             pytest.skip(str(error))
         _tell(request.config, f"PostgreSQL: {server.how}")
         yield server
@@ -136,6 +141,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Tells which broker and database the run was made with."""
     for line in config.stash[_USED]:
         terminalreporter.write_line(f"used {line}")
+
+
+def _in_containers() -> bool:
+    return os.environ.get(IN_CONTAINERS, "") == "1"
 
 
 def _tell(config: pytest.Config, line: str) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ class Postgres:
     def database(self) -> Iterator[str]:
         """A fresh database, for one test: yields its URL and drops it afterwards."""
         name = f"test_{secrets.token_hex(6)}"
-        self._command(f"CREATE DATABASE {name}")
+        # As UTF-8 by the order of bytes, whatever the server's own defaults are.
+        self._command(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
         try:
             yield self.url.removesuffix("postgres") + name
         finally:
@@ -65,7 +66,7 @@ class Postgres:
 
 
 @contextmanager
-def private_postgres(*, may_install: bool = True) -> Iterator[Postgres]:
+def private_postgres(*, may_install: bool = True, in_container: bool = False) -> Iterator[Postgres]:
     """A PostgreSQL that runs for the time of the `with` block, on loopback, careless of its data.
 
     In this order: the server's programs that are installed; those from Debian's package, as root where
@@ -73,27 +74,37 @@ def private_postgres(*, may_install: bool = True) -> Iterator[Postgres]:
 
     Args:
         may_install: whether the package manager may be used.
+        in_container: Docker and nothing else.
 
     Raises:
         PostgresError: no way leads to a server; the message lists what was tried.
     """
+    if in_container:
+        server = _from_docker(["nothing else was to be tried"])
+    else:
+        server = _choose(may_install=may_install)
+    with server as running:
+        yield running
+
+
+def _choose(*, may_install: bool) -> AbstractContextManager[Postgres]:
     reasons = ["no PostgreSQL server is installed"]
     programs = find_programs(os.environ.get("PATH", os.defpath))
     if programs is None and may_install:
         reasons.append(install_programs())
         programs = find_programs(os.environ.get("PATH", os.defpath))
-    with ExitStack() as stack:
-        if programs is not None:
-            yield stack.enter_context(_installed(programs))
-            return
-        # Only here: importing it takes long and reads the environment.
-        from devstack.broker.container import why_no_docker  # noqa: PLC0415
+    return _from_docker(reasons) if programs is None else _installed(programs)
 
-        no_docker = why_no_docker()
-        if no_docker is not None:
-            reasons.append(f"Docker does not answer: {no_docker}")
-            raise PostgresError("no PostgreSQL: " + "; ".join(reasons))
-        yield stack.enter_context(_container())
+
+def _from_docker(reasons: list[str]) -> AbstractContextManager[Postgres]:
+    # Only here: importing it takes long and reads the environment.
+    from devstack.broker.container import why_no_docker  # noqa: PLC0415
+
+    no_docker = why_no_docker()
+    if no_docker is not None:
+        reasons.append(f"Docker does not answer: {no_docker}")
+        raise PostgresError("no PostgreSQL: " + "; ".join(reasons))
+    return _container()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ def private_broker(
     amqp_url: str | None = None,
     management_url: str | None = None,
     may_install: bool = True,
+    in_container: bool = False,
     say: Callable[[str], None] = print_line,
 ) -> Iterator[Broker]:
     """A RabbitMQ that runs for the time of the `with` block.
@@ -37,12 +38,18 @@ def private_broker(
         amqp_url: the value of AMQP_URL, if the caller has one.
         management_url: of the broker that `amqp_url` names.
         may_install: whether the package manager may be used.
+        in_container: Docker and nothing else, unless `amqp_url` names one.
         say: told in a line what takes long.
 
     Raises:
         BrokerError: no way leads to a broker, or it did not start; the message says what to do.
     """
-    broker = _choose(folder, amqp_url, management_url, say, may_install=may_install)
+    if amqp_url:
+        broker: Broker = GivenBroker(amqp_url, management_url)
+    elif in_container:
+        broker = _from_docker(["nothing else was to be tried"])
+    else:
+        broker = _choose(folder, say, may_install=may_install)
     try:
         broker.start()
         yield broker
@@ -50,16 +57,7 @@ def private_broker(
         broker.close()
 
 
-def _choose(
-    folder: Path,
-    amqp_url: str | None,
-    management_url: str | None,
-    say: Callable[[str], None],
-    *,
-    may_install: bool,
-) -> Broker:
-    if amqp_url:
-        return GivenBroker(amqp_url, management_url)
+def _choose(folder: Path, say: Callable[[str], None], *, may_install: bool) -> Broker:
     path = os.environ.get("PATH", os.defpath)
     reasons = ["no rabbitmq-server is installed"]
     program = find_server(path)
@@ -68,6 +66,10 @@ def _choose(
         program = find_server(path)
     if program is not None:
         return ServerBroker(program, folder)
+    return _from_docker(reasons)
+
+
+def _from_docker(reasons: list[str]) -> Broker:
     # Only here: importing it takes long and reads the environment.
     from devstack.broker.container import ContainerBroker, why_no_docker  # noqa: PLC0415
 
