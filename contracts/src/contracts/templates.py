@@ -5,11 +5,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.fields import MAX_NAME_LENGTH, Link, PersonName
 
-TemplateName = Literal["welcome", "password_reset", "ops_alert"]
+TemplateName = Literal["welcome", "password_reset", "ops_alert", "ops_digest"]
 #: Text that a template shows as it is, bounded so that no mail grows beyond reason.
 ShownText = Annotated[str, Field(max_length=2000)]
 ShownName = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
@@ -45,6 +45,35 @@ class OpsAlertParams(_Params):
     task_url: Link
 
 
+class FailureGroup(_Params):
+    """Failures of one kind, and the latest of them."""
+
+    service: ShownName
+    kind: ShownName
+    error_type: ShownName
+    error_message: ShownText
+    count: int
+    last_at: AwareDatetime
+    is_new: bool
+    task_url: Link
+
+
+class OpsDigestParams(_Params):
+    """Tells the operators how many failed for good in a time, the largest groups of them first."""
+
+    since: datetime
+    until: datetime
+    failures: int
+    kinds: int
+    groups: Annotated[tuple[FailureGroup, ...], Field(max_length=50)]
+    tasks_url: Link
+
+
 TEMPLATE_PARAMS: Mapping[str, type[_Params]] = MappingProxyType(
-    {"welcome": WelcomeParams, "password_reset": PasswordResetParams, "ops_alert": OpsAlertParams}
+    {
+        "welcome": WelcomeParams,
+        "password_reset": PasswordResetParams,
+        "ops_alert": OpsAlertParams,
+        "ops_digest": OpsDigestParams,
+    }
 )

@@ -2,6 +2,7 @@
 
 from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, accept, insert_tasks
 from ledger.accounting import Account, take_account
+from ledger.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
 from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
 from ledger.cursors import BadCursorError
 from ledger.fingerprint import fingerprint, normalised
@@ -32,10 +33,13 @@ __all__ = [
     "Accepted",
     "AcceptedBefore",
     "Account",
+    "AlertPolicy",
     "BadCursorError",
     "Cancellation",
+    "Digest",
     "Failure",
     "Feed",
+    "Group",
     "IdempotentCall",
     "KeyReusedError",
     "Look",
@@ -65,6 +69,9 @@ __all__ = [
     "accept",
     "apply_events",
     "cancel",
+    "count_failures",
+    "digest_due",
+    "end_window",
     "fingerprint",
     "forget_published",
     "forget_swept",

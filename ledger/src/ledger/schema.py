@@ -133,3 +133,24 @@ PASSWORD_RESETS = Table(
     Column("expires_at", Instant, nullable=False),
     Column("redeemed_at", Instant),
 )
+#: One row for each kind of failure that operators were told of, or are to be told of.
+ALERT_GROUPS = Table(
+    "alert_groups",
+    METADATA,
+    Column("fingerprint", String(32), primary_key=True),
+    Column("sample", JSON, nullable=False),  # the latest failure, as a mail shows it
+    Column("last_at", Instant, nullable=False),
+    Column("untold", Integer, nullable=False),  # failures that the next digest tells
+    Column("told_at", Instant),
+    Index("alert_groups_by_last", "last_at"),
+)
+#: One row, always.
+ALERT_WINDOW = Table(
+    "alert_window",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("begins_at", Instant),  # none: no window is open
+    Column("ends_at", Instant),
+    Column("told_at_once", Integer, nullable=False),  # new kinds, in this window
+    Column("digests", Integer, nullable=False),  # how many came one after the other
+)

@@ -17,6 +17,25 @@ ALERT = {
     "task_url": "https://waybill.test/v1/tasks/1?a=1&b=2",
 }
 
+GROUP = {
+    "service": "sync",
+    "kind": "sync.requested",
+    "error_type": "PermanentError",
+    "error_message": "target 'crm' answered 422:\n<script>alert(1)</script>",
+    "count": 1995,
+    "last_at": "2026-03-05T15:04:00+01:00",
+    "is_new": False,
+    "task_url": "https://waybill.test/v1/tasks/1?a=1&b=2",
+}
+DIGEST = {
+    "since": "2026-03-05T14:50:00+01:00",
+    "until": "2026-03-05T15:05:00+01:00",
+    "failures": 1997,
+    "kinds": 3,
+    "groups": [GROUP, GROUP | {"service": "email", "count": 1, "is_new": True}],
+    "tasks_url": "https://waybill.test/v1/tasks?state=failed",
+}
+
 
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
@@ -52,6 +71,32 @@ def test_ops_alert_takes_its_time_as_text_and_keeps_the_error_harmless(renderer:
     assert "<script>alert(1)</script>" in mail.text
     assert "<script>" not in mail.html
     assert "&lt;script&gt;" in mail.html
+
+
+def test_an_ops_digest_lists_the_groups_with_counts_samples_and_links(renderer: Renderer) -> None:
+    mail = renderer.render("ops_digest", DIGEST)
+
+    assert mail.subject == "[ops] 1997 more failed for good, 3 kinds of failure"
+    for part in (mail.text, mail.html):
+        assert "5 March 2026, 13:50 UTC" in part
+        assert "5 March 2026, 14:04 UTC" in part
+        assert "And 1 kind more." in part
+    assert "1995 x sync: sync.requested, PermanentError\n" in mail.text
+    assert "1 x email: sync.requested, PermanentError (new)\n" in mail.text
+    assert mail.html.count(">new<") == 1
+    assert "  target 'crm' answered 422: <script>alert(1)</script>\n" in mail.text
+    assert "The latest, 5 March 2026, 14:04 UTC: https://waybill.test/v1/tasks/1?a=1&b=2\n" in mail.text
+    assert "<script>" not in mail.html
+    assert 'href="https://waybill.test/v1/tasks/1?a=1&amp;b=2"' in mail.html
+    assert "\n\n\n" not in mail.text
+
+
+def test_an_ops_digest_about_one_failure_speaks_of_one(renderer: Renderer) -> None:
+    mail = renderer.render("ops_digest", DIGEST | {"failures": 1, "kinds": 1, "groups": [GROUP]})
+
+    assert mail.subject == "[ops] 1 more failed for good, 1 kind of failure"
+    assert "1 more subtask has failed for good and waits as a dead letter.\n" in mail.text
+    assert "kind more" not in mail.text
 
 
 def test_a_name_is_data_and_never_a_template(renderer: Renderer) -> None:
@@ -110,7 +155,7 @@ def test_a_time_without_its_offset_is_refused(renderer: Renderer) -> None:
 
 
 def test_an_unknown_template_names_the_known_ones(renderer: Renderer) -> None:
-    with pytest.raises(PermanentError, match="choose one of ops_alert, password_reset, welcome"):
+    with pytest.raises(PermanentError, match="choose one of ops_alert, ops_digest, password_reset, welcome"):
         renderer.render("../../etc/passwd", {})
 
 
@@ -119,6 +164,7 @@ def test_html_mails_load_nothing_from_elsewhere(renderer: Renderer) -> None:
         renderer.render("welcome", {"name": "Ada"}),
         renderer.render("password_reset", {"link": "https://a.test/", "expires_at": datetime.now(UTC)}),
         renderer.render("ops_alert", ALERT),
+        renderer.render("ops_digest", DIGEST),
     ]
     for mail in mails:
         assert not re.search(r"<(img|link|script|style|iframe)\b|url\(|\bsrc=", mail.html)

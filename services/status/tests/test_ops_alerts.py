@@ -1,15 +1,37 @@
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection, select
 
 from contracts.catalog import CATALOG
 from contracts.events import EmailRequested, UserCreated
 from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH, DeadReason, ErrorInfo, LifecycleData, LifecycleType
-from devstack.samples import NOON, told
-from ledger import Failure, NewTask
-from status_service.alerts import alert_for
+from database import Records
+from devstack.eventually import eventually
+from devstack.samples import NOON, new_task, told
+from ledger import AlertPolicy, Failure, Submission, TaskFilter, accept, list_tasks
+from ledger.schema import OUTBOX, TASKS
+from status_service.alerts import Alerts
+from status_service.digests import Digests
+from status_service.handlers import apply_lifecycle, batch_write
 
 OPS = "ops@example.test"
+POLICY = AlertPolicy(window=timedelta(minutes=15), most_at_once=5, quiet=timedelta(days=1))
+#: Its windows have ended whenever one looks.
+HASTY = AlertPolicy(window=timedelta(0), most_at_once=5, quiet=timedelta(days=1))
+
+
+@pytest.fixture
+async def records(ledger_url: str) -> AsyncIterator[Records]:
+    records = Records(ledger_url)
+    yield records
+    await records.close()
+
+
+def alerts(policy: AlertPolicy = POLICY) -> Alerts:
+    return Alerts(OPS, "https://jobs.example.test/", policy)
 
 
 def failure_of(
@@ -18,17 +40,35 @@ def failure_of(
     return Failure("t1", kind, about, "order-7", data or told(LifecycleType.DEAD, "t1", attempt=4).data, NOON)
 
 
-def alert(failure: Failure) -> NewTask | None:
-    return alert_for(failure, ops_address=OPS, public_url="https://jobs.example.test/", now=NOON)
+async def mails(records: Records) -> list[EmailRequested]:
+    """The mails to the operators that are in the outbox."""
+
+    def read(connection: Connection) -> list[EmailRequested]:
+        payloads = connection.scalars(
+            select(TASKS.c.payload)
+            .join(OUTBOX, OUTBOX.c.task_id == TASKS.c.id)
+            .where(TASKS.c.about == OPS)
+            .order_by(TASKS.c.id)
+        )
+        return [EmailRequested.model_validate_json(payload) for payload in payloads]
+
+    return await records.read(read)
 
 
-def test_a_failure_is_told_to_the_operators_with_a_way_to_it() -> None:
-    task = alert(failure_of())
+async def mails_after(records: Records, *failures: Failure) -> list[EmailRequested]:
+    def tell(connection: Connection, batch: Sequence[Failure]) -> list[None]:
+        alerts().tell(connection, batch, NOON)
+        return [None] * len(batch)
 
-    assert task is not None
-    assert isinstance(task.event, EmailRequested)
-    assert (task.event.to, task.event.template, task.about) == (OPS, "ops_alert", OPS)
-    assert task.event.params == {
+    await asyncio.gather(*(records.write(tell, failure) for failure in failures))
+    return await mails(records)
+
+
+async def test_a_failure_is_told_to_the_operators_with_a_way_to_it(records: Records) -> None:
+    (mail,) = await mails_after(records, failure_of())
+
+    assert (mail.to, mail.template) == (OPS, "ops_alert")
+    assert mail.params == {
         "task_id": "t1",
         "kind": "user.created",
         "service": "email",
@@ -38,23 +78,33 @@ def test_a_failure_is_told_to_the_operators_with_a_way_to_it() -> None:
         "failed_at": "2026-03-01T12:00:00+00:00",
         "task_url": "https://jobs.example.test/v1/tasks/t1",
     }
-    assert (task.correlation_id, task.created_at, task.due_at) == ("order-7", NOON, None)
 
 
-def test_there_is_no_alert_about_the_alert_itself() -> None:
-    assert alert(failure_of(EmailRequested.KIND, OPS)) is None
+async def test_the_mail_has_the_correlation_id_of_what_failed(records: Records) -> None:
+    await mails_after(records, failure_of())
+    page = await records.read(lambda c: list_tasks(c, TaskFilter(), limit=9, cursor=None))
+
+    assert [(task.correlation_id, task.created_at, task.due_at) for task in page.tasks] == [
+        ("order-7", NOON, None)
+    ]
 
 
-def test_another_mail_that_fails_is_told() -> None:
-    assert alert(failure_of(EmailRequested.KIND)) is not None
+async def test_there_is_no_alert_about_the_alert_itself(records: Records) -> None:
+    assert await mails_after(records, failure_of(EmailRequested.KIND, OPS)) == []
+    # Nor is it counted.
+    assert await Digests(records, alerts(HASTY)).end_window() is None
+
+
+async def test_another_mail_that_fails_is_told(records: Records) -> None:
+    assert len(await mails_after(records, failure_of(EmailRequested.KIND))) == 1
 
 
 @pytest.mark.parametrize("kind", sorted(set(CATALOG) - {EmailRequested.KIND}))
-def test_what_concerns_the_operators_address_otherwise_is_told(kind: str) -> None:
-    assert alert(failure_of(kind, OPS)) is not None
+async def test_what_concerns_the_operators_address_otherwise_is_told(records: Records, kind: str) -> None:
+    assert len(await mails_after(records, failure_of(kind, OPS))) == 1
 
 
-def test_the_longest_error_that_the_wire_allows_makes_an_alert() -> None:
+async def test_the_longest_error_that_the_wire_allows_makes_an_alert_and_a_digest(records: Records) -> None:
     data = LifecycleData(
         task_id="t1",
         service="email",
@@ -66,5 +116,58 @@ def test_the_longest_error_that_the_wire_allows_makes_an_alert() -> None:
         reason=DeadReason.PERMANENT,
     )
     failure = Failure("t1", "user.created", "Ann", "order-7", data, NOON + timedelta(microseconds=1))
+    await mails_after(records, failure, failure)
+    await Digests(records, alerts()).end_window()
 
-    assert alert(failure) is not None
+    assert [mail.template for mail in await mails(records)] == ["ops_alert", "ops_digest"]
+
+
+async def test_two_thousand_failures_of_three_kinds_make_three_mails_and_one_digest(
+    records: Records, ledger_url: str
+) -> None:
+    """Never a mail storm, though each failure is told to two status services that also look for digests."""
+    tasks = [new_task() for _ in range(2000)]
+    await asyncio.gather(*(records.write(accept, Submission(task)) for task in tasks))
+    words = (
+        "550 5.1.1 user {} is unknown",
+        "target 'crm' answered 422: order-{}",
+        "no answer from smtp-{}.example.com:25",
+    )
+    deaths = []
+    for number, task in enumerate(tasks):
+        event = told(LifecycleType.DEAD, task.id)
+        error = ErrorInfo(type="PermanentError", message=words[number % 3].format(number))
+        deaths.append(event.model_copy(update={"data": event.data.model_copy(update={"error": error})}))
+    messages = [deaths[start : start + 20] for start in range(0, len(deaths), 20)]
+    other = Records(ledger_url)
+    services = [(each, batch_write(alerts(HASTY))) for each in (records, other)]
+    await asyncio.gather(
+        *(apply_lifecycle(message, *service) for message in messages for service in services)
+    )
+    digests = [Digests(each, alerts(HASTY)) for each, _ in services]
+    sent = await asyncio.gather(*(each.end_window() for each in digests))
+    again = await asyncio.gather(*(each.end_window() for each in digests))
+    told_in = await mails(records)
+    await other.close()
+
+    assert [mail.template for mail in told_in] == ["ops_alert"] * 3 + ["ops_digest"]
+    assert sum(digest is not None for digest in sent) == 1
+    assert again == [None, None]
+    digest = told_in[-1].params
+    assert (digest["failures"], digest["kinds"]) == (1997, 3)
+    assert sorted(group["count"] for group in digest["groups"]) == [665, 666, 666]
+    assert {group["task_url"][:37] for group in digest["groups"]} == {"https://jobs.example.test/v1/tasks/01"}
+
+
+async def test_digests_are_sent_without_being_asked_for(records: Records) -> None:
+    await mails_after(records, failure_of(), failure_of())
+    digests = Digests(records, alerts())
+    digests.start()
+    try:
+        await eventually(lambda: _has_digest(records))
+    finally:
+        await digests.stop()
+
+
+async def _has_digest(records: Records) -> bool:
+    return [mail.template for mail in await mails(records)] == ["ops_alert", "ops_digest"]

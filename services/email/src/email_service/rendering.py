@@ -61,7 +61,7 @@ class Renderer:
         """Render one mail.
 
         Args:
-            template: `welcome`, `password_reset` or `ops_alert`.
+            template: `welcome`, `password_reset`, `ops_alert` or `ops_digest`.
             params: what `contracts.templates` lists for it; times as aware `datetime` or ISO 8601 text.
 
         Raises:

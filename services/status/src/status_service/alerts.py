@@ -1,23 +1,61 @@
-"""Ops alerts: a mail to the operators when a subtask fails for good, accepted like any other task."""
+"""Ops alerts: mails to the operators about what failed for good, accepted like any other task."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from contracts.events import EmailRequested
-from ledger import Failure, NewTask, new_task_id
+from ledger import (
+    AlertPolicy,
+    Digest,
+    Failure,
+    Group,
+    NewTask,
+    count_failures,
+    end_window,
+    insert_tasks,
+    new_task_id,
+)
 
 #: Cut to what the template's parameters allow.
 _MAX_MESSAGE_LENGTH = 2000
 
 
-def alert_for(failure: Failure, *, ops_address: str, public_url: str, now: datetime) -> NewTask | None:
-    """The mail about one failure; None where the failure is that of such a mail, which nobody would get."""
-    if failure.kind == EmailRequested.KIND and failure.about == ops_address:
-        return None
-    error = failure.data.error
-    event = EmailRequested(
-        to=ops_address,
-        template="ops_alert",
-        params={
+class Alerts:
+    """Tells the operators of a new kind of failure at once, and of all else in digests.
+
+    Args:
+        ops_address: whom to tell.
+        public_url: the gateway, as links in mails name it.
+        policy: how much to tell.
+    """
+
+    def __init__(self, ops_address: str, public_url: str, policy: AlertPolicy) -> None:
+        self._ops_address = ops_address
+        self._public_url = public_url.rstrip("/")
+        self._policy = policy
+
+    def tell(self, connection: Connection, failures: Sequence[Failure], now: datetime) -> None:
+        """Counts failures, and accepts a mail about each that is to be told at once."""
+        counted = [failure for failure in failures if not self._is_of_alert(failure)]
+        at_once = count_failures(connection, counted, self._policy, now)
+        insert_tasks(connection, [self._first(failure, now) for failure in at_once])
+
+    def end_window(self, connection: Connection, now: datetime) -> Digest | None:
+        """Ends a window whose time has come, and accepts the mail about what was counted in it."""
+        digest = end_window(connection, self._policy, now)
+        if digest is not None:
+            insert_tasks(connection, [self._digest(digest, now)])
+        return digest
+
+    def _is_of_alert(self, failure: Failure) -> bool:
+        # A mail about it would go to the same address, fail as well, and so on.
+        return failure.kind == EmailRequested.KIND and failure.about == self._ops_address
+
+    def _first(self, failure: Failure, now: datetime) -> NewTask:
+        error = failure.data.error
+        params = {
             "task_id": failure.task_id,
             "kind": failure.kind,
             "service": failure.data.service,
@@ -25,13 +63,47 @@ def alert_for(failure: Failure, *, ops_address: str, public_url: str, now: datet
             "error_message": error.message[:_MAX_MESSAGE_LENGTH] if error else "",
             "attempts": failure.data.attempt,
             "failed_at": failure.at.isoformat(),
-            "task_url": f"{public_url.rstrip('/')}/v1/tasks/{failure.task_id}",
-        },
-    )
-    return NewTask(
-        id=new_task_id(),
-        event=event,
-        created_at=now,
-        correlation_id=failure.correlation_id,
-        about=ops_address,
-    )
+            "task_url": self._task_url(failure.task_id),
+        }
+        return self._mail("ops_alert", params, now, failure.correlation_id)
+
+    def _digest(self, digest: Digest, now: datetime) -> NewTask:
+        params = {
+            "since": digest.since.isoformat(),
+            "until": digest.until.isoformat(),
+            "failures": digest.failures,
+            "kinds": digest.kinds,
+            "groups": [self._group(group) for group in digest.groups],
+            "tasks_url": f"{self._public_url}/v1/tasks?state=failed",
+        }
+        return self._mail("ops_digest", params, now)
+
+    def _group(self, group: Group) -> dict[str, object]:
+        return {
+            "service": group.service,
+            "kind": group.kind,
+            "error_type": group.error_type,
+            "error_message": group.error_message,
+            "count": group.count,
+            "last_at": group.last_at.isoformat(),
+            "is_new": group.is_new,
+            "task_url": self._task_url(group.task_id),
+        }
+
+    def _task_url(self, task_id: str) -> str:
+        return f"{self._public_url}/v1/tasks/{task_id}"
+
+    def _mail(
+        self, template: str, params: dict[str, object], now: datetime, correlation_id: str | None = None
+    ) -> NewTask:
+        task_id = new_task_id()
+        event = EmailRequested.model_validate(
+            {"to": self._ops_address, "template": template, "params": params}
+        )
+        return NewTask(
+            id=task_id,
+            event=event,
+            created_at=now,
+            correlation_id=correlation_id or task_id,
+            about=self._ops_address,
+        )

@@ -1,7 +1,7 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
@@ -19,8 +19,10 @@ from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
 from database import Records
-from ledger import Failure, NewTask, require_current
-from status_service.alerts import alert_for
+from ledger import AlertPolicy, require_current
+from status_service.alerts import Alerts
+from status_service.background import Background
+from status_service.digests import Digests
 from status_service.feeder import Feeder
 from status_service.handlers import apply_lifecycle, batch_write
 from status_service.reconciler import Reconciler
@@ -31,26 +33,31 @@ log = get_logger(__name__)
 
 
 class StatusService:
-    """Applies lifecycle events to the ledger, sweeps the outbox, and puts back what went silent."""
+    """Applies lifecycle events to the ledger, sweeps the outbox, puts back what went silent, and alerts."""
 
     def __init__(self, settings: StatusSettings) -> None:
         self._settings = settings
         self._records = Records(settings.ledger_url)
-        self._write = batch_write(self._alert)
+        alerts = make_alerts(settings)
+        self._write = batch_write(alerts)
         self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
         self._consuming = make_broker(
             settings, STATUS_SERVICE, "consume", grace_seconds=settings.grace_seconds
         )
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._topology: AbstractChannel | None = None
-        self._sweeper = Sweeper(self._records, self._publisher)
-        self._feeder = Feeder(self._records, self._publisher, look=self._look_at_work_of)
-        self._reconciler = Reconciler(
-            self._records,
-            patience=settings.patience,
-            look_seconds=settings.reconcile_look_seconds,
-            look=lambda: self._look_at_work_of(STATUS_SERVICE),
-        )
+        self._background: list[Background] = [
+            Sweeper(self._records, self._publisher),
+            Feeder(self._records, self._publisher, look=self._look_at_work_of),
+            Reconciler(
+                self._records,
+                patience=settings.patience,
+                look_seconds=settings.reconcile_look_seconds,
+                look=lambda: self._look_at_work_of(STATUS_SERVICE),
+            ),
+        ]
+        if alerts is not None:
+            self._background.append(Digests(self._records, alerts))
         self._consumer = Consumer(
             self._consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
         )
@@ -71,23 +78,17 @@ class StatusService:
         self._topology = await connection.channel()
         await topology.declare(self._topology)
         await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
-        self._sweeper.start()
-        self._feeder.start()
         await until_connected(self._consuming)
         await start_consuming(self._consuming, self._consumer)
-        self._reconciler.start()
+        for work in self._background:
+            work.start()
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
 
     async def broken(self) -> None:
-        """Returns when the consumer, the sweep, the feeder or the reconciler is gone for good."""
+        """Returns when the consumer, or anything in the background, is gone for good."""
         any_gone = [
             asyncio.create_task(gone)
-            for gone in (
-                self._consumer.watch(),
-                self._sweeper.broken(),
-                self._feeder.broken(),
-                self._reconciler.broken(),
-            )
+            for gone in (self._consumer.watch(), *(work.broken() for work in self._background))
         ]
         try:
             await asyncio.wait(any_gone, return_when=asyncio.FIRST_COMPLETED)
@@ -99,9 +100,8 @@ class StatusService:
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, and closes."""
         await self._consumer.cancel()
-        await self._reconciler.stop()
-        await self._feeder.stop()
-        await self._sweeper.stop()
+        for work in reversed(self._background):
+            await work.stop()
         await self._consuming.stop()
         await self._publishing.stop()
         await self._records.close()
@@ -128,15 +128,17 @@ class StatusService:
     async def _look_at_work_of(self, service: str) -> QueueLook | None:
         return await look_at_queue(self._publishing, work_queue(service))
 
-    def _alert(self, failure: Failure, now: datetime) -> NewTask | None:
-        if self._settings.ops_address is None:
-            return None
-        return alert_for(
-            failure,
-            ops_address=self._settings.ops_address,
-            public_url=self._settings.public_url,
-            now=now,
-        )
+
+def make_alerts(settings: StatusSettings) -> Alerts | None:
+    """The alerts, if there is somebody to tell."""
+    if settings.ops_address is None:
+        return None
+    policy = AlertPolicy(
+        window=timedelta(seconds=settings.alert_window_seconds),
+        most_at_once=settings.alert_most_at_once,
+        quiet=timedelta(seconds=settings.alert_quiet_seconds),
+    )
+    return Alerts(settings.ops_address, settings.public_url, policy)
 
 
 def make_service(settings: StatusSettings) -> StatusService:

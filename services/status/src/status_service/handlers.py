@@ -1,6 +1,6 @@
 """What is done with lifecycle events: into the ledger, and alerts for what failed, in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -9,18 +9,17 @@ from sqlalchemy import Connection
 from chassis.logs import get_logger
 from contracts.lifecycle import LifecycleEvent
 from database import BatchWrite, Records
-from ledger import Failure, NewTask, apply_events, insert_tasks
+from ledger import apply_events
+from status_service.alerts import Alerts
 
 log = get_logger(__name__)
 
-#: Makes the alert for a failure, if there is to be one.
-Alert = Callable[[Failure, datetime], NewTask | None]
 ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
 
-def batch_write(alert: Alert) -> ApplyBatches:
+def batch_write(alerts: Alerts | None) -> ApplyBatches:
     """The write that applies many messages' events at once; made once, so that its calls share commits."""
-    return partial(_apply, alert)
+    return partial(_apply, alerts)
 
 
 async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
@@ -29,12 +28,11 @@ async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, wr
 
 
 def _apply(
-    alert: Alert, connection: Connection, batches: Sequence[Sequence[LifecycleEvent]]
+    alerts: Alerts | None, connection: Connection, batches: Sequence[Sequence[LifecycleEvent]]
 ) -> Sequence[None]:
     merged = apply_events(connection, (event for batch in batches for event in batch))
-    now = datetime.now(UTC)
-    alerts = [alert(failure, now) for failure in merged.failures]
-    insert_tasks(connection, [task for task in alerts if task is not None])
+    if alerts is not None:
+        alerts.tell(connection, merged.failures, datetime.now(UTC))
     for task_id in merged.unknown:
         log.warning("lifecycle events of a task that the ledger does not know", task_id=task_id)
     return [None] * len(batches)

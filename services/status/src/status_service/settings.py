@@ -17,4 +17,13 @@ class StatusSettings(PatienceSettings, ProcessSettings):
     ops_address: MailAddress | None = Field(
         None, description="Where a mail goes when a task fails for good; none: no mails."
     )
+    alert_window_seconds: Seconds = Field(
+        900, description="From the first failure to the digest about the others; longer while they go on."
+    )
+    alert_most_at_once: int = Field(
+        5, ge=1, le=1000, description="New kinds of failure that get a mail of their own in one window."
+    )
+    alert_quiet_seconds: Seconds = Field(
+        86_400, description="A kind of failure that was not seen for so long counts as new again."
+    )
     public_url: str = Field("http://127.0.0.1:8000", description="The gateway, as links in mails name it.")

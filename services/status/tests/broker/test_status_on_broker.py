@@ -23,7 +23,7 @@ from database import Records
 from devstack.broker import Broker
 from devstack.eventually import eventually
 from devstack.proxy import Proxy
-from devstack.samples import new_task, told, user_event
+from devstack.samples import new_task, sync_event, told, user_event
 from devstack.wire import Wire
 from ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, next_due
 from status_service import publishing
@@ -164,6 +164,26 @@ async def test_a_failure_makes_one_alert_and_the_alerts_own_failure_none(
     assert [mail.id for mail in await ledger.mails()] == [alert_id]
 
 
+async def test_a_burst_of_failures_is_told_once_by_two_services_and_the_rest_in_digests(
+    topology_url: str, wire: Wire, ledger: Ledger
+) -> None:
+    tasks = [new_task(sync_event(str(number))) for number in range(60)]
+    await ledger.accepted(*tasks)
+    deaths = [told(LifecycleType.DEAD, task.id, service="sync", kind=task.kind) for task in tasks]
+    alerts: dict[str, Any] = {"ops_address": "ops@example.test", "alert_window_seconds": 3}
+    async with running(topology_url, ledger, **alerts), running(topology_url, ledger, **alerts):
+        for start in range(0, len(deaths), 5):
+            await report(wire, *deaths[start : start + 5])
+        # How many digests it takes depends on how fast the burst is.
+        told_in = [await wire.take("email.work")]
+        while _failures_told(told_in) < len(deaths):
+            told_in.append(await wire.take("email.work"))
+
+    templates = [EmailRequested.model_validate_json(mail.body).template for mail in told_in]
+    assert _failures_told(told_in) == len(deaths)
+    assert (templates[0], set(templates[1:])) == ("ops_alert", {"ops_digest"})
+
+
 async def test_without_an_address_there_are_no_alerts(topology_url: str, wire: Wire, ledger: Ledger) -> None:
     task = new_task(user_event())
     await ledger.accepted(task)
@@ -275,6 +295,11 @@ async def test_without_a_schema_the_process_ends_and_says_what_to_do(
 
     assert ran.returncode != 0
     assert "run `python -m ledger upgrade`" in ran.stdout + ran.stderr
+
+
+def _failures_told(mails: list[AbstractIncomingMessage]) -> int:
+    events = [EmailRequested.model_validate_json(mail.body) for mail in mails]
+    return sum(event.params.get("failures", 1) for event in events)
 
 
 async def _has_been_tried(ledger: Ledger) -> bool:

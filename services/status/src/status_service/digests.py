@@ -1,0 +1,58 @@
+"""The digests: ends each window of alerts when its time has come."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import ClassVar, Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.logs import get_logger
+from database import Records
+from ledger import Digest, digest_due
+from status_service.alerts import Alerts
+from status_service.background import Background
+
+log = get_logger(__name__)
+
+#: Seconds between looks whether a window has ended; windows take minutes.
+LOOK_SECONDS: Final = 1.0
+
+
+class Digests(Background):
+    """Ends windows for as long as it runs; several may run at once, and one of them ends each."""
+
+    NAME: ClassVar = "digests"
+
+    def __init__(self, records: Records, alerts: Alerts) -> None:
+        super().__init__()
+        self._records = records
+        self._alerts = alerts
+
+    async def end_window(self) -> Digest | None:
+        """Ends the window if its time has come.
+
+        Returns:
+            What the mail tells that is in the outbox now, if there is one.
+        """
+        now = datetime.now(UTC)
+        # Nearly always it is too early, and reading that needs no turn at writing.
+        due = await self._records.read(digest_due)
+        if due is None or due > now:
+            return None
+        digest = await self._records.write(self._end, now)
+        if digest is not None:
+            log.warning("failures told in a digest", failures=digest.failures, kinds=digest.kinds)
+        return digest
+
+    def _end(self, connection: Connection, times: Sequence[datetime]) -> Sequence[Digest | None]:
+        return [self._alerts.end_window(connection, now) for now in times]
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            try:
+                await self.end_window()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused the digest, trying again", error=str(error))
+            await asyncio.sleep(LOOK_SECONDS)
