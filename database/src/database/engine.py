@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 
@@ -12,6 +13,14 @@ SQLITE_BUSY_TIMEOUT = 15
 POSTGRES_CONNECT_TIMEOUT = 10
 #: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
 READ_ONLY = "waybill_read_only"
+
+
+def _to_json(value: Any) -> str:
+    return to_json(value).decode()
+
+
+#: JSON columns through pydantic's codec: several times as fast as the standard library's.
+_JSON: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": from_json}
 
 
 def open_engine(url: str, *, connections: int) -> Engine:
@@ -37,6 +46,7 @@ def open_engine(url: str, *, connections: int) -> Engine:
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT},
                 hide_parameters=True,  # errors are logged, and a payload may hold secrets
+                **_JSON,
             )
         case other:
             raise ValueError(f"a database URL begins with sqlite:/// or postgresql://, not {other}:")
@@ -52,6 +62,7 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         max_overflow=0,
         connect_args={"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False},
         hide_parameters=True,  # as above
+        **_JSON,
     )
 
     @event.listens_for(engine, "connect")

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -77,7 +77,7 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
     changed = [after for service, after in task.subtasks.items() if after is not before[service]]
     if not changed:
         return ()
-    changes.subtasks.extend(_bound(asdict(subtask)) for subtask in changed)
+    changes.subtasks.extend(map(_bound, changed))
     change = _task_change(task)
     changes.tasks.append(change)
     if change["b_state"] is State.COMPLETED and CATALOG[task.row.kind].event.is_sensitive():
@@ -153,10 +153,12 @@ def _failures(
         yield Failure(row.id, row.kind, row.about, row.correlation_id, event.data, event.time)
 
 
-def _bound(values: dict[str, Any]) -> dict[str, Any]:
-    return {f"b_{name}": value for name, value in values.items()}
+def _bound(subtask: Subtask) -> dict[str, Any]:
+    return {parameter: getattr(subtask, name) for name, parameter in _SUBTASK_PARAMETERS}
 
 
+# Not `asdict`, which copies results and errors all the way down.
+_SUBTASK_PARAMETERS = [(each.name, f"b_{each.name}") for each in fields(Subtask)]
 _SUBTASK_VALUES = [column.name for column in SUBTASKS.c if not column.primary_key]
 _UPDATE_SUBTASK = (
     update(SUBTASKS)
