@@ -23,7 +23,7 @@ from contracts.lifecycle import (
     lifecycle_event,
 )
 from contracts.names import source_of
-from ledger import IdempotentCall, NewTask, new_task_id
+from ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -75,6 +75,25 @@ def new_task(event: TaskEvent | None = None, **fields: Any) -> NewTask:
         "about": "ann@example.test",
     }
     return NewTask(event=event or email_event(), **standard | fields)
+
+
+def plan(name: str = "nightly", **fields: Any) -> Plan:
+    """A mail every hour; `fields` are those of `Plan`."""
+    standard: dict[str, Any] = {
+        "kind": EmailRequested.KIND,
+        "body": {"to": "ann@example.test", "subject": "Hello", "text": "How are you?"},
+        "about": "ann@example.test",
+        "cron": "0 * * * *",
+        "every_seconds": None,
+        "timezone": "UTC",
+        "starts_at": None,
+        "ends_at": None,
+        "missed": Missed.RUN_ONCE,
+        "missed_limit": 10,
+        "priority": None,
+        "paused": False,
+    }
+    return Plan(name=name, **standard | fields)
 
 
 def keyed(key: str, content: str = "same", scope: str = "POST /v1/emails") -> IdempotentCall:

@@ -142,6 +142,8 @@ def _task_row(task: NewTask, body: bytes) -> dict[str, object]:
         "traceparent": task.traceparent,
         "priority": task.priority,
         "about": task.about,
+        "schedule_id": task.slot and task.slot.schedule_id,
+        "slot_at": task.slot and task.slot.at,
         "dataschema": task.event.dataschema(),
         "payload": body,
     }

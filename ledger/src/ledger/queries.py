@@ -26,6 +26,10 @@ class Task:
     completed_at: datetime | None
     correlation_id: str
     about: str
+    priority: int | None
+    #: Which schedule made it, and for which of its times.
+    schedule_id: str | None
+    slot_at: datetime | None
     subtasks: list[Subtask]
 
 
@@ -38,6 +42,8 @@ class TaskFilter:
     service: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    #: The id of the schedule that made it.
+    schedule: str | None = None
     #: Part of what the task is about, or the beginning of its id or correlation id.
     q: str | None = None
 
@@ -103,6 +109,8 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
         conditions.append(TASKS.c.created_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(TASKS.c.created_at < wanted.until)
+    if wanted.schedule is not None:
+        conditions.append(TASKS.c.schedule_id == wanted.schedule)
     if wanted.service is not None:
         same_task = SUBTASKS.c.task_id == TASKS.c.id
         conditions.append(exists().where(same_task, SUBTASKS.c.service == wanted.service))
@@ -145,4 +153,7 @@ _COLUMNS = (
     TASKS.c.completed_at,
     TASKS.c.correlation_id,
     TASKS.c.about,
+    TASKS.c.priority,
+    TASKS.c.schedule_id,
+    TASKS.c.slot_at,
 )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     false,
     text,
@@ -28,6 +29,7 @@ _SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")
+_BY_SCHEDULE = text("schedule_id IS NOT NULL")
 #: SQLite uses such an index only if the query says the very same, and this is how SQLAlchemy says it there.
 _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
 _NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
@@ -47,11 +49,24 @@ TASKS = Table(
     Column("traceparent", String(64)),
     Column("priority", Integer),
     Column("about", String(512), nullable=False),  # whom or what it concerns, for people who search
+    # Which schedule made it, and for which of its times; the schedule may be deleted.
+    Column("schedule_id", String(36)),
+    Column("slot_at", Instant),
     Column("dataschema", String(128), nullable=False),
     Column("payload", LargeBinary),  # gone once a kind with sensitive fields is completed
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_kind", "kind", "id"),
     Index("tasks_by_creation", "created_at", "state", "kind"),  # all that counting reads
+    # A slot is released once, whoever releases it.
+    Index(
+        "tasks_by_slot",
+        "schedule_id",
+        "slot_at",
+        unique=True,
+        sqlite_where=_BY_SCHEDULE,
+        postgresql_where=_BY_SCHEDULE,
+    ),
+    Index("tasks_by_schedule", "schedule_id", "id", sqlite_where=_BY_SCHEDULE, postgresql_where=_BY_SCHEDULE),
 )
 SUBTASKS = Table(
     "subtasks",
@@ -113,6 +128,33 @@ OUTBOX = Table(
     Index("outbox_by_availability", "available_at", **_NOT_HELD),
     Index("outbox_held", "routing_key", "available_at", **_HELD),
     Index("outbox_by_task", "task_id"),
+)
+SCHEDULES = Table(
+    "schedules",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("kind", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON, as it is posted to the kind's own route
+    Column("about", String(512), nullable=False),  # as its tasks have it
+    Column("cron", String(100)),
+    Column("every_seconds", Integer),  # one of the two
+    Column("timezone", String(64), nullable=False),
+    Column("starts_at", Instant),
+    Column("ends_at", Instant),
+    Column("missed", String(16), nullable=False),
+    Column("missed_limit", Integer, nullable=False),
+    Column("priority", Integer),
+    Column("paused", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column(
+        "next_at", Instant
+    ),  # the slot that is released next; none while it is paused, and when it is over
+    Column("last_slot_at", Instant),
+    Column("error", Text),  # why it was paused by us
+    Index("schedules_by_next_slot", "next_at"),
 )
 IDEMPOTENCY = Table(
     "idempotency",

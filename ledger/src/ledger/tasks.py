@@ -23,6 +23,14 @@ def new_task_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """Which schedule made a task, and for which of its times."""
+
+    schedule_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewTask:
     """A task as it is accepted."""
 
@@ -36,6 +44,7 @@ class NewTask:
     deadline: datetime | None = None
     traceparent: str | None = None
     priority: int | None = None
+    slot: Slot | None = None
 
     @property
     def kind(self) -> str:

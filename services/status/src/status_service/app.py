@@ -26,6 +26,7 @@ from status_service.digests import Digests
 from status_service.feeder import Feeder
 from status_service.handlers import apply_lifecycle, batch_write
 from status_service.reconciler import Reconciler
+from status_service.releaser import Releaser
 from status_service.settings import StatusSettings
 from status_service.sweeper import Sweeper
 
@@ -48,6 +49,7 @@ class StatusService:
         self._topology: AbstractChannel | None = None
         self._background: list[Background] = [
             Sweeper(self._records, self._publisher),
+            Releaser(self._records),
             Feeder(self._records, self._publisher, look=self._look_at_work_of),
             Reconciler(
                 self._records,

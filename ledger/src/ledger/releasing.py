@@ -1,0 +1,138 @@
+"""Releasing the slots of schedules that are due: each becomes an accepted task, once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, func, select, update
+
+from contracts.catalog import CATALOG
+from contracts.events import TaskEvent, UserCreated
+from ledger.accept import insert_tasks
+from ledger.schedules import Missed, Schedule
+from ledger.schema import SCHEDULES
+from ledger.tasks import NewTask, Slot, new_task_id
+
+#: A slot that is released later than this was missed.
+MISSED_AFTER: Final = timedelta(minutes=1)
+#: As much of an error as is kept.
+_MAX_ERROR_LENGTH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLook:
+    """A wish to release what is due."""
+
+    now: datetime
+    #: Schedules released in one transaction.
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What was done about one schedule that was due."""
+
+    schedule: Schedule
+    #: The tasks that were accepted, in the order of their slots.
+    tasks: tuple[NewTask, ...]
+    #: Whether earlier slots passed without a task.
+    has_skipped: bool
+    #: Why no task can be made of it any more; it is paused then.
+    error: str | None = None
+
+
+def next_slot(connection: Connection) -> datetime | None:
+    """When the next slot of any schedule is due; None if there is none."""
+    due: datetime | None = connection.scalar(select(func.min(SCHEDULES.c.next_at)))
+    return due
+
+
+def release_due(connection: Connection, looks: Sequence[ReleaseLook]) -> Sequence[list[Release]]:
+    """Releases what is due; a batch write for `Records.write`.
+
+    The tasks and the schedule's next slot are written together, so that a slot is released once or not yet,
+    whenever a process dies. Two callers at once take different schedules.
+    """
+    return [_release_due(connection, look) for look in looks]
+
+
+def _release_due(connection: Connection, look: ReleaseLook) -> list[Release]:
+    rows = connection.execute(
+        select(SCHEDULES)
+        .where(SCHEDULES.c.next_at <= look.now)
+        .order_by(SCHEDULES.c.next_at)
+        .limit(look.most)
+        .with_for_update(skip_locked=True)
+    ).all()
+    releases = [_release(Schedule.of(row), look.now) for row in rows]
+    insert_tasks(connection, [task for release in releases for task in release.tasks])
+    for release in releases:
+        connection.execute(
+            update(SCHEDULES).where(SCHEDULES.c.id == release.schedule.id).values(_after(release, look.now))
+        )
+    return releases
+
+
+def _release(schedule: Schedule, now: datetime) -> Release:
+    slots = _slots_to_run(schedule, now)
+    has_skipped = not slots or slots[0] != schedule.next_at
+    try:
+        tasks = tuple(_task(schedule, slot, now) for slot in slots)
+    except ValidationError as error:
+        return Release(schedule, (), has_skipped, _in_words(error))
+    return Release(schedule, tasks, has_skipped)
+
+
+def _slots_to_run(schedule: Schedule, now: datetime) -> list[datetime]:
+    plan = schedule.plan
+    most = plan.missed_limit if plan.missed is Missed.RUN_ALL else 1
+    slots = schedule.recurrence.latest(schedule.next_at or now, now, most)
+    if plan.missed is Missed.SKIP and slots and now - slots[-1] > MISSED_AFTER:
+        return []
+    return slots
+
+
+def _task(schedule: Schedule, slot: datetime, now: datetime) -> NewTask:
+    task_id = new_task_id()
+    return NewTask(
+        id=task_id,
+        event=event_of(schedule.plan.kind, schedule.plan.body, task_id),
+        created_at=now,
+        correlation_id=schedule.plan.name,
+        about=schedule.plan.about,
+        priority=schedule.plan.priority,
+        slot=Slot(schedule.id, slot),
+    )
+
+
+def event_of(kind: str, body: dict[str, Any], task_id: str) -> TaskEvent:
+    """The event of a body as it is posted to the kind's own route.
+
+    Raises:
+        ValidationError: the contract does not allow it.
+    """
+    event = CATALOG[kind].event
+    if event is UserCreated:
+        # Who gives no id of his own for the user gets the task's.
+        body = {name: value for name, value in body.items() if name != "id"} | {
+            "user_id": body.get("id") or task_id
+        }
+    return event.model_validate(body)
+
+
+def _in_words(error: ValidationError) -> str:
+    # Without the values: they may be private.
+    wrong = "; ".join(
+        f"{'.'.join(map(str, line['loc'])) or 'body'}: {line['msg']}" for line in error.errors()
+    )
+    return f"the contract does not allow its body any more: {wrong}"[:_MAX_ERROR_LENGTH]
+
+
+def _after(release: Release, now: datetime) -> dict[str, Any]:
+    if release.error is not None:
+        return {"paused": True, "next_at": None, "error": release.error}
+    schedule = release.schedule
+    last = release.tasks[-1].slot.at if release.tasks and release.tasks[-1].slot else schedule.last_slot_at
+    return {"next_at": schedule.recurrence.first(now), "last_slot_at": last}

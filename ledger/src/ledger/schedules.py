@@ -1,0 +1,248 @@
+"""Schedules: what is to be posted again and again, kept in the ledger."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from database import insert_new
+from ledger.cursors import decoded, encoded
+from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from ledger.recurrence import Recurrence
+from ledger.schema import IDEMPOTENCY, SCHEDULES
+
+
+class Missed(StrEnum):
+    """What becomes of slots that passed while nobody could release them."""
+
+    SKIP = "skip"
+    RUN_ONCE = "run_once"
+    RUN_ALL = "run_all"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a schedule posts, and when; all of it may be changed but the name and the kind."""
+
+    name: str
+    kind: str
+    #: As it is posted to the kind's own route.
+    body: dict[str, Any]
+    #: Whom or what its tasks concern, for people who search the list.
+    about: str
+    cron: str | None
+    every_seconds: int | None
+    timezone: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    missed: Missed
+    #: The most slots that `run_all` makes up for.
+    missed_limit: int
+    priority: int | None
+    paused: bool
+
+    def recurrence(self, created_at: datetime) -> Recurrence:
+        """When it is due; intervals without a start are counted from when it was made."""
+        every = None if self.every_seconds is None else timedelta(seconds=self.every_seconds)
+        anchor = self.starts_at or created_at
+        return Recurrence(self.cron, every, anchor, self.timezone, self.starts_at, self.ends_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A schedule as the ledger knows it."""
+
+    id: str
+    plan: Plan
+    created_at: datetime
+    updated_at: datetime
+    #: Rises with every change of the plan.
+    version: int
+    #: The slot that is released next; None while it is paused, and when it is over.
+    next_at: datetime | None
+    last_slot_at: datetime | None
+    #: Why it was paused by us.
+    error: str | None
+
+    @property
+    def recurrence(self) -> Recurrence:
+        """When it is due."""
+        return self.plan.recurrence(self.created_at)
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """The schedule of a row."""
+        columns = row._asdict()
+        own = {name: columns.pop(name) for name in _OWN}
+        plan = columns | {"body": json.loads(columns["body"]), "missed": Missed(columns["missed"])}
+        return cls(plan=Plan(**plan), **own)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSchedule:
+    """A wish to make a schedule."""
+
+    id: str
+    plan: Plan
+    now: datetime
+    #: How many schedules there may be.
+    most: int
+    call: IdempotentCall | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """It is made."""
+
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedBefore:
+    """The same call made one before: as it is now; None if it was deleted since."""
+
+    schedule: Schedule | None
+
+
+class NameTakenError(Exception):
+    """There is another of this name."""
+
+
+class TooManySchedulesError(Exception):
+    """There are as many as there may be."""
+
+
+Creation = Created | CreatedBefore | KeyReusedError | NameTakenError | TooManySchedulesError
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A wish to give a schedule another plan, if nobody has changed it since it was read."""
+
+    id: str
+    version: int
+    plan: Plan
+    now: datetime
+
+
+class ChangedMeanwhileError(Exception):
+    """It is no more what it was when it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePage:
+    """Some schedules, newest first, and the cursor of the next page if there is one."""
+
+    schedules: list[Schedule]
+    next_cursor: str | None
+
+
+def create_schedules(connection: Connection, wishes: Sequence[NewSchedule]) -> Sequence[Creation]:
+    """Makes schedules; a batch write for `Records.write`. A complaint concerns one wish, and is returned."""
+    return [_create(connection, wish) for wish in wishes]
+
+
+def change_schedules(
+    connection: Connection, changes: Sequence[Change]
+) -> Sequence[Schedule | ChangedMeanwhileError]:
+    """Gives schedules another plan; a batch write for `Records.write`."""
+    return [_change(connection, change) for change in changes]
+
+
+def delete_schedules(connection: Connection, ids: Sequence[str]) -> Sequence[bool]:
+    """Deletes schedules; a batch write for `Records.write`. Their tasks stay. False: there was none."""
+    return [
+        connection.execute(delete(SCHEDULES).where(SCHEDULES.c.id == schedule_id)).rowcount > 0
+        for schedule_id in ids
+    ]
+
+
+def get_schedule(connection: Connection, schedule_id: str) -> Schedule | None:
+    """The schedule, or None."""
+    row = connection.execute(select(SCHEDULES).where(SCHEDULES.c.id == schedule_id)).one_or_none()
+    return None if row is None else Schedule.of(row)
+
+
+def list_schedules(
+    connection: Connection, *, name: str | None, limit: int, cursor: str | None
+) -> SchedulePage:
+    """A page of schedules, newest first; with a name, that one alone.
+
+    Raises:
+        BadCursorError: `cursor` is none of ours.
+    """
+    query = select(SCHEDULES).order_by(SCHEDULES.c.id.desc()).limit(limit + 1)
+    if name is not None:
+        query = query.where(SCHEDULES.c.name == name)
+    if cursor is not None:
+        query = query.where(SCHEDULES.c.id < decoded(cursor))
+    found = [Schedule.of(row) for row in connection.execute(query)]
+    page = found[:limit]
+    return SchedulePage(page, encoded(page[-1].id) if len(found) > limit else None)
+
+
+def _create(connection: Connection, wish: NewSchedule) -> Creation:
+    if wish.call is not None:
+        (before,) = reserve(connection, [KeyedCall(wish.call, wish.id, wish.now)])
+        if isinstance(before, Repeated):
+            return CreatedBefore(get_schedule(connection, before.reference))
+        if before is not None:
+            return before
+    refusal = _insert(connection, wish)
+    if refusal is None:
+        return Created(_found(connection, wish.id))
+    if wish.call is not None:
+        # What was refused may be tried again with the same key.
+        connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.reference == wish.id))
+    return refusal
+
+
+def _insert(connection: Connection, wish: NewSchedule) -> NameTakenError | TooManySchedulesError | None:
+    if (connection.scalar(select(func.count()).select_from(SCHEDULES)) or 0) >= wish.most:
+        return TooManySchedulesError(wish.most)
+    next_at = None if wish.plan.paused else wish.plan.recurrence(wish.now).first(wish.now)
+    made = {"id": wish.id, "created_at": wish.now, "updated_at": wish.now, "version": 1, "next_at": next_at}
+    inserted = connection.scalars(
+        insert_new(connection, SCHEDULES).returning(SCHEDULES.c.id), [_columns(wish.plan) | made]
+    ).all()
+    return None if inserted else NameTakenError(wish.plan.name)
+
+
+def _change(connection: Connection, change: Change) -> Schedule | ChangedMeanwhileError:
+    row = connection.execute(
+        select(SCHEDULES).where(SCHEDULES.c.id == change.id).with_for_update()
+    ).one_or_none()
+    if row is None or row.version != change.version:
+        return ChangedMeanwhileError(change.id)
+    before = Schedule.of(row)
+    after = replace(before, plan=change.plan)
+    next_at = before.next_at
+    if change.plan.paused:
+        next_at = None
+    elif before.next_at is None or after.recurrence != before.recurrence:
+        # Never back before what was released; and what it missed while it was paused is not made up for.
+        next_at = after.recurrence.first(max(change.now, before.last_slot_at or change.now))
+    connection.execute(
+        update(SCHEDULES)
+        .where(SCHEDULES.c.id == change.id)
+        .values(
+            _columns(change.plan)
+            | {"version": change.version + 1, "updated_at": change.now, "next_at": next_at, "error": None}
+        )
+    )
+    return _found(connection, change.id)
+
+
+def _found(connection: Connection, schedule_id: str) -> Schedule:
+    return Schedule.of(connection.execute(select(SCHEDULES).where(SCHEDULES.c.id == schedule_id)).one())
+
+
+def _columns(plan: Plan) -> dict[str, Any]:
+    return asdict(plan) | {"body": json.dumps(plan.body).encode()}
+
+
+_OWN = ("id", "created_at", "updated_at", "version", "next_at", "last_slot_at", "error")

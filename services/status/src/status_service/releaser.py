@@ -1,0 +1,66 @@
+"""The releaser: makes the tasks of schedules when they are due; the sweep publishes them."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.logs import get_logger
+from database import Records
+from ledger import Release, ReleaseLook, next_slot, release_due
+from status_service.background import Background
+
+log = get_logger(__name__)
+
+#: Seconds between looks: with the sweep's own, a slot is at the broker well within a second of its time.
+LOOK_SECONDS: Final = 0.25
+#: Schedules released in one transaction: bounds how long others wait for it.
+MOST_AT_ONCE: Final = 50
+
+
+class Releaser(Background):
+    """Releases for as long as it runs; several may run at once."""
+
+    NAME: ClassVar = "releaser"
+
+    def __init__(self, records: Records) -> None:
+        super().__init__()
+        self._records = records
+
+    async def release(self) -> list[Release]:
+        """Releases what is due now, as far as one transaction goes."""
+        now = datetime.now(UTC)
+        due = await self._records.read(next_slot)
+        if due is None or due > now:
+            return []
+        releases = await self._records.write(release_due, ReleaseLook(now, MOST_AT_ONCE))
+        for release in releases:
+            _tell(release, now)
+        return releases
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            try:
+                releases = await self.release()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused the releaser, trying again", error=str(error))
+                releases = []
+            if len(releases) < MOST_AT_ONCE:
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+def _tell(release: Release, now: datetime) -> None:
+    schedule = release.schedule
+    about = {"schedule": schedule.plan.name, "schedule_id": schedule.id}
+    if release.error is not None:
+        log.error("a schedule was paused: no task can be made of it", error=release.error, **about)
+        return
+    if release.has_skipped and schedule.next_at is not None:
+        since = schedule.next_at.isoformat()
+        log.warning("slots were missed", since=since, missed=schedule.plan.missed.value, **about)
+    for task in release.tasks:
+        if task.slot is not None:
+            late = (now - task.slot.at).total_seconds()
+            slot = task.slot.at.isoformat()
+            log.info("slot released", slot=slot, late_seconds=late, task_id=task.id, **about)
