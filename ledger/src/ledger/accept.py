@@ -102,10 +102,7 @@ def _insert(
     connection.execute(
         insert(SUBTASKS), [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
     )
-    outbox_ids = connection.scalars(
-        insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True),
-        [_outbox_row(s.task, relay_grace) for s in submissions],
-    ).all()  # a result left open on an error would spoil the connection for its next user on SQLite
+    outbox_ids = _insert_outbox(connection, [_outbox_row(s.task, relay_grace) for s in submissions])
     tokens = [(s.reset_token, s.task.id) for s in submissions if s.reset_token is not None]
     if tokens:
         connection.execute(
@@ -121,9 +118,16 @@ def _insert(
             ],
         )
     return [
-        None if s.task.due_at is not None or s.task.is_held else _message(outbox_id, s.task, body)
-        for outbox_id, s, body in zip(outbox_ids, submissions, bodies, strict=True)
+        None if s.task.due_at is not None or s.task.is_held else _message(outbox_ids[s.task.id], s.task, body)
+        for s, body in zip(submissions, bodies, strict=True)
     ]
+
+
+def _insert_outbox(connection: Connection, rows: Sequence[dict[str, object]]) -> dict[str, int]:
+    """The row of each task; by task, for to keep their order SQLite would take a statement for each row."""
+    inserted = connection.execute(insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id), rows)
+    # All of it: a result left open on an error would spoil the connection for its next user on SQLite.
+    return {task_id: outbox_id for task_id, outbox_id in inserted.all()}  # noqa: C416 - rows are no pairs to mypy
 
 
 def _initial_state(task: NewTask) -> State:
