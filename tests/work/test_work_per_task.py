@@ -1,0 +1,159 @@
+"""What a task costs in work, not in time: a regression is seen on the busiest machine.
+
+Real ledger, real inbox, no broker: what is published is handed to whoever would consume it. A hundred tasks
+at once must share their transactions; if a number here rises, every task has become dearer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from faststream.rabbit import RabbitBroker
+from sqlalchemy import select
+from work_counted import Counter, Work
+
+from chassis.handling import by_kind, handler
+from chassis.inbox import Inbox
+from chassis.pipeline import Pipeline
+from chassis.publisher import OutgoingMessage, Publisher
+from chassis.reporter import Reporter
+from chassis.retry import RetryPolicy
+from contracts.events import SyncRequested
+from contracts.names import EXCHANGE_EVENTS
+from contracts.states import State
+from database import Records
+from gateway.app import create_app
+from gateway.resources import Resources
+from gateway.settings import GatewaySettings
+from ledger import upgrade
+from ledger.schema import TASKS
+from status_service.app import make_service
+from status_service.settings import StatusSettings
+
+#: Nobody listens there.
+NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
+POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
+BATCHES = pytest.mark.parametrize("tasks", [1, 100])
+
+
+@pytest.fixture
+def ledger_file(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    upgrade(url)
+    return url
+
+
+@asynccontextmanager
+async def gateway(ledger_url: str, folder: Path) -> AsyncIterator[tuple[Resources, httpx.AsyncClient]]:
+    app = create_app(
+        GatewaySettings(
+            ledger_url=ledger_url,
+            object_store_url=f"file://{folder}/objects",
+            amqp_url=NO_BROKER,
+            sync_targets=("crm",),
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+    ):
+        yield app.state.resources, client
+
+
+async def accepted(
+    tasks: int, ledger_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Work, list[OutgoingMessage]]:
+    """Posts that many tasks at once, and waits until all are published."""
+    async with gateway(ledger_url, folder) as (resources, client):
+        counter = Counter(resources.records.engine)
+        monkeypatch.setattr(Resources, "broker_is_connected", True)
+        monkeypatch.setattr(resources._publisher, "publish", counter.publish)  # noqa: SLF001 - in its place
+
+        async def post(number: int) -> None:
+            body = {"target": "crm", "resource": "contacts", "id": str(number), "data": {"name": "Ann"}}
+            answer = await client.post("/v1/syncs", json=body)
+            assert answer.status_code == 202
+
+        await asyncio.gather(*map(post, range(tasks)))
+        if relaying := resources._relaying:  # noqa: SLF001 - each ends when its row is gone
+            await asyncio.wait(relaying)
+        return counter.done(), counter.published
+
+
+async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list[OutgoingMessage]]:
+    """Runs the messages' attempts in a service, all at once."""
+    records = Records(f"sqlite:///{folder}/inbox.db")
+    publisher = Publisher(RabbitBroker(logger=None), timeout_seconds=1)
+    inbox = Inbox(records, "sync", lease_seconds=300)
+    inbox.open()
+    counter = Counter(records.engine)
+    publisher.publish = counter.publish  # type: ignore[method-assign] # in the broker's place
+
+    async def synced(event: SyncRequested, attempt: Any) -> dict[str, Any]:
+        return {"record": event.id, "key": attempt.effect_key}
+
+    pipeline = Pipeline(
+        "sync",
+        by_kind((handler(SyncRequested, synced, POLICY),)),
+        inbox=inbox,
+        publisher=publisher,
+        reporter=Reporter(publisher),
+    )
+    await asyncio.gather(*(pipeline.consume(counter.delivery(message)) for message in messages))
+    await inbox.close()
+    await records.close()
+    return counter.done(), counter.published
+
+
+async def told(messages: list[OutgoingMessage], ledger_url: str) -> Work:
+    """Has the status service apply the lifecycle events."""
+    service = make_service(StatusSettings(ledger_url=ledger_url, amqp_url=NO_BROKER))
+    counter = Counter(service._records.engine)  # noqa: SLF001 - it is asked for nowhere else
+    await asyncio.gather(*(service.consume(counter.delivery(message)) for message in messages))
+    await service._records.close()  # noqa: SLF001 - it was never started
+    return counter.done()
+
+
+@BATCHES
+async def test_accepting_costs_two_commits_however_many_come_at_once(
+    tasks: int, ledger_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, _ = await accepted(tasks, ledger_file, tmp_path, monkeypatch)
+
+    # Task, subtasks, outbox row; then, once it is confirmed, the outbox row again.
+    assert work == Work(statements=4, commits=2, publishes=tasks)
+
+
+@BATCHES
+async def test_an_attempt_costs_two_commits_and_two_messages_however_many_run_at_once(
+    tasks: int, ledger_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, messages = await accepted(tasks, ledger_file, tmp_path, monkeypatch)
+
+    work, _ = await run(messages, tmp_path)
+
+    # Claim and what was called off; then the rows, what was called off, the outcomes.
+    assert work == Work(statements=5, commits=2, publishes=2, acks=tasks)
+
+
+@BATCHES
+async def test_applying_what_happened_costs_one_commit_however_many_it_concerns(
+    tasks: int, ledger_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, messages = await accepted(tasks, ledger_file, tmp_path, monkeypatch)
+    _, events = await run(messages, tmp_path)
+    assert {message.exchange for message in events} == {EXCHANGE_EVENTS}
+
+    work = await told(events, ledger_file)
+
+    # Tasks and subtasks read; timeline, subtasks and tasks written.
+    assert work == Work(statements=5, commits=1, acks=len(events))
+    async with gateway(ledger_file, tmp_path) as (resources, _):
+        states = await resources.records.read(
+            lambda connection: connection.scalars(select(TASKS.c.state)).all()
+        )
+        assert states == [State.COMPLETED] * tasks

@@ -1,0 +1,64 @@
+"""Counts what a task costs: statements and commits of a database, messages published and acknowledged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, event
+
+from chassis.delivery import Delivery
+from chassis.publisher import OutgoingMessage
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was done. A statement that writes many rows at once is one statement."""
+
+    statements: int
+    commits: int
+    publishes: int = 0
+    acks: int = 0
+
+
+class Counter:
+    """Counts the work of one process from now on."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._statements = 0
+        self._commits = 0
+        self._acks = 0
+        self.published: list[OutgoingMessage] = []
+        event.listen(engine, "before_cursor_execute", self._on_statement)
+        event.listen(engine, "commit", self._on_commit)
+
+    async def publish(self, message: OutgoingMessage) -> None:
+        """Takes the place of the publisher's: what is published counts as confirmed."""
+        self.published.append(message)
+
+    def delivery(self, message: OutgoingMessage) -> Delivery:
+        """The message as its consumer gets it, whose acknowledgement is counted."""
+        return Delivery(
+            message.body, message.headers, message.correlation_id, message.priority, _Acknowledger(self._ack)
+        )
+
+    def done(self) -> Work:
+        """All that was counted."""
+        return Work(self._statements, self._commits, len(self.published), self._acks)
+
+    def _ack(self) -> None:
+        self._acks += 1
+
+    def _on_statement(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+        # On SQLite the engine says BEGIN itself.
+        self._statements += not statement.startswith("BEGIN")
+
+    def _on_commit(self, *_: object) -> None:
+        self._commits += 1
+
+
+class _Acknowledger:
+    def __init__(self, acknowledged: Callable[[], None]) -> None:
+        self._acknowledged = acknowledged
+        self.is_lost = False
+
+    async def ack(self) -> None:
+        self._acknowledged()
