@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
-TIERS := contracts database chassis ledger gateway services deploy devstack tests
+TIERS := contracts database chassis ledger gateway services cli deploy devstack tests
 
 .PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash test-compose crash lint types format schemas lock bench bench-images clean
 

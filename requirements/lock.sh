@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 
-members=(contracts database chassis ledger gateway services/* deploy devstack)
-deployables=(gateway services/* deploy devstack)
+members=(contracts database chassis ledger gateway services/* cli deploy devstack)
+deployables=(gateway services/* cli deploy devstack)
 own=() # our own members are installed from this tree, never from a registry
 for member in "${members[@]}"; do
   own+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$member/pyproject.toml" | head -n 1)")

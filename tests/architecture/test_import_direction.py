@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "gateway": {"contracts", "database", "chassis", "ledger"},
     "services": {"contracts", "chassis"},
     "services/status": {"contracts", "database", "chassis", "ledger"},
+    "cli": {"contracts"},
     "deploy": {"contracts", "chassis", "ledger"},
     "devstack": None,  # the local stack starts them all, so it may know them all
 }

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements"
-DEPLOYABLES = {name: name for name in ("gateway", "deploy", "devstack")} | {
+DEPLOYABLES = {name: name for name in ("gateway", "cli", "deploy", "devstack")} | {
     path.parent.name: f"services/{path.parent.name}" for path in ROOT.glob("services/*/pyproject.toml")
 }
 

@@ -1,0 +1,1 @@
+"""`waybill`, the operator's command."""

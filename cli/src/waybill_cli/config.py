@@ -1,0 +1,168 @@
+"""Where the gateway is and who asks: flag before environment before configuration file before local stack."""
+
+import getpass
+import json
+import os
+import socket
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from waybill_cli.exits import CommandError, Exit
+
+#: Environment variables of settings, by their names in the configuration file.
+VARIABLES: Final = {
+    "url": "WAYBILL_URL",
+    "api_key": "WAYBILL_API_KEY",
+    "actor": "WAYBILL_ACTOR",
+    "amqp_url": "WAYBILL_AMQP_URL",
+}
+CONFIG_VARIABLE: Final = "WAYBILL_CONFIG"
+DEFAULT_CONFIG: Final = "~/.config/waybill/config.toml"
+#: Written by a local stack (`make up`) into the folder that it was started in.
+STACK_FILE: Final = Path(".waybill/stack.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value, and where it is from: what is wrong with it must be mended there."""
+
+    value: str
+    source: str
+
+
+class Config:
+    """The settings of one run.
+
+    Args:
+        flags: what the command line gives, by setting.
+        environment: of the process.
+        folder: where the command runs; it and its parents are searched for a local stack.
+    """
+
+    def __init__(self, flags: Mapping[str, str], environment: Mapping[str, str], folder: Path) -> None:
+        self._flags = flags
+        self._environment = environment
+        self._folder = folder
+
+    def url(self) -> Setting:
+        """Where the gateway is, without a slash at the end.
+
+        Raises:
+            CommandError: nobody says, or it is no URL.
+        """
+        found = self._find("url", lambda: self._stack("gateway"))
+        if found is None:
+            raise CommandError(
+                Exit.USAGE,
+                "no gateway is configured",
+                f"Name it: --url http://HOST:8000, {VARIABLES['url']}, or `url` in {self._file_name()}.",
+                "In the folder of a local stack (make up) it is found by itself.",
+            )
+        _require_url(found, ("http", "https"))
+        return Setting(found.value.rstrip("/"), found.source)
+
+    def amqp_url(self) -> Setting:
+        """Where the broker is.
+
+        Raises:
+            CommandError: nobody says, or it is no URL.
+        """
+        found = self._find("amqp_url", lambda: self._stack("amqp"))
+        if found is None:
+            raise CommandError(
+                Exit.USAGE,
+                "no broker is configured",
+                f"Name it: --amqp amqp://USER@HOST/VHOST, {VARIABLES['amqp_url']}, or `amqp_url` in "
+                f"{self._file_name()}.",
+            )
+        _require_url(found, ("amqp", "amqps"))
+        return found
+
+    def api_key(self) -> str | None:
+        """What the gateway knows the caller by."""
+        found = self._find("api_key", lambda: None)
+        return found.value if found else None
+
+    def actor(self) -> str:
+        """Who acts, for the audit trail."""
+        found = self._find("actor", lambda: None)
+        return found.value if found else f"{_user()}@{socket.gethostname()}"
+
+    def _find(self, name: str, otherwise: Callable[[], Setting | None]) -> Setting | None:
+        if value := self._flags.get(name):
+            return Setting(value, "the command line")
+        if value := self._environment.get(VARIABLES[name]):
+            return Setting(value, VARIABLES[name])
+        if value := self._file().get(name):
+            return Setting(value, self._file_name())
+        return otherwise()
+
+    def _file_name(self) -> str:
+        return self._flags.get("config") or self._environment.get(CONFIG_VARIABLE) or DEFAULT_CONFIG
+
+    def _file(self) -> dict[str, str]:
+        """What the configuration file says; a default one that is missing says nothing."""
+        path = Path(self._file_name()).expanduser()
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if self._file_name() == DEFAULT_CONFIG:
+                return {}
+            raise CommandError(Exit.USAGE, f"there is no configuration file {path}") from None
+        except (OSError, ValueError) as error:
+            raise CommandError(
+                Exit.USAGE, f"the configuration file {path} cannot be read: {error}"
+            ) from error
+        wrong = sorted(k for k, v in content.items() if k not in VARIABLES or not isinstance(v, str))
+        if wrong:
+            raise CommandError(
+                Exit.USAGE,
+                f"the configuration file {path} has no use for {', '.join(wrong)}",
+                f"It may hold, each as a string: {', '.join(VARIABLES)}.",
+            )
+        return content
+
+    def _stack(self, name: str) -> Setting | None:
+        for folder in (self._folder, *self._folder.parents):
+            path = folder / STACK_FILE
+            try:
+                value: Any = json.loads(path.read_text(encoding="utf-8")).get(name)
+            except (OSError, ValueError, AttributeError):
+                continue  # none here, or it is being written: the search is a convenience
+            if isinstance(value, str):
+                return Setting(value, str(path))
+        return None
+
+
+def process_config(flags: Mapping[str, str]) -> Config:
+    """The configuration of this process."""
+    return Config(flags, os.environ, Path.cwd())
+
+
+def place(url: str) -> str:
+    """A URL as it may be shown: without user and password."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _require_url(setting: Setting, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(setting.value)
+        is_one = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
+        raise CommandError(Exit.USAGE, f"the address from {setting.source} is no URL like {wanted}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user need not have a name
+        return str(os.getuid())

@@ -1,0 +1,129 @@
+"""The gateway as the commands call it: JSON in and out, errors as what they mean for the exit code."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx
+
+from waybill_cli.config import Setting, place
+from waybill_cli.exits import CommandError, Refused, Unreachable
+
+#: To connect; and to wait for the next byte of an answer: the largest plan is made within it.
+CONNECT_SECONDS, ANSWER_SECONDS = 10, 120
+#: As many as the API gives on one page.
+MAX_PAGE_SIZE: Final = 500
+_PROBLEM_TYPE: Final = "urn:waybill:problem:"
+
+
+class Gateway:
+    """A client of `/v1`.
+
+    Every call raises `Unreachable` when the gateway is away or broken, `Refused` when it declines.
+
+    Args:
+        url: where it is, and who says so.
+        api_key: sent as a bearer token, if there is one.
+        actor: who acts, for the audit trail.
+    """
+
+    def __init__(self, url: Setting, *, api_key: str | None, actor: str) -> None:
+        self._place = f"{place(url.value)} (from {url.source})"
+        headers = {"Accept": "application/json", "X-Actor": actor}
+        if api_key is not None:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._http = httpx.Client(
+            base_url=url.value,
+            headers=headers,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        )
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+    def get(self, path: str, **params: Any) -> Any:
+        """What is at `path`; parameters that are None are left out."""
+        with self._errors(is_safe=True):
+            return self._document(self._http.get(path, params=_present(params)))
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The answer to a call that changes something."""
+        with self._errors(is_safe=False):
+            return self._document(self._http.post(path, json=body))
+
+    def items(self, path: str, *, most: int | None, **params: Any) -> Iterator[dict[str, Any]]:
+        """The items of a listing, page by page.
+
+        Args:
+            path: of the listing.
+            most: so many at the most; None: all.
+            params: its filters.
+        """
+        left = most
+        cursor: str | None = None
+        while left is None or left > 0:
+            limit = MAX_PAGE_SIZE if left is None else min(left, MAX_PAGE_SIZE)
+            page = self.get(path, **params, limit=limit, cursor=cursor)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+            left = None if left is None else left - len(page["items"])
+
+    def lines(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """The documents of a stream of JSON lines."""
+        with self._errors(is_safe=True), self._http.stream("GET", path, params=_present(params)) as answer:
+            if answer.is_error:
+                answer.read()
+                self._document(answer)
+            for line in answer.iter_lines():
+                if line:
+                    yield self._parsed(line)
+
+    @contextmanager
+    def _errors(self, *, is_safe: bool) -> Iterator[None]:
+        try:
+            yield
+        except httpx.ConnectError as error:
+            raise Unreachable(f"the gateway {self._place} cannot be reached: {error}") from error
+        except (httpx.TransportError, httpx.InvalidURL, httpx.TooManyRedirects) as error:
+            what = str(error) or type(error).__name__
+            hints = () if is_safe else ("It may have been done all the same: look before you repeat it.",)
+            raise Unreachable(f"the gateway {self._place} did not answer: {what}", *hints) from error
+
+    def _document(self, answer: httpx.Response) -> Any:
+        if answer.is_success:
+            return self._parsed(answer.text)
+        raise self._error(answer)
+
+    def _parsed(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise Unreachable(f"what answers at {self._place} is not Waybill's gateway") from None
+
+    def _error(self, answer: httpx.Response) -> CommandError:
+        try:
+            problem = answer.json()
+            detail = str(problem["detail"])
+        except (ValueError, KeyError, TypeError):
+            return Unreachable(f"what answers at {self._place} said {answer.status_code}, and not why")
+        hints = [f"{each['field']}: {each['message']}" for each in problem.get("errors") or ()]
+        if answer.is_server_error:
+            return Unreachable(f"the gateway cannot answer now ({answer.status_code}): {detail}", *hints)
+        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            hints.append(
+                "The key comes from --api-key, WAYBILL_API_KEY or `api_key` in the configuration file."
+            )
+        code = str(problem.get("type", "")).removeprefix(_PROBLEM_TYPE)
+        return Refused(answer.status_code, code, detail, *hints)
+
+
+def _present(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in params.items()
+        if value is not None
+    }

@@ -1,0 +1,59 @@
+"""The command line's root, and how a run ends."""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from waybill_cli.exits import Exit
+from waybill_cli.options import Group
+
+_COMMANDS: Final = "waybill_cli.commands"
+
+EPILOG: Final = """\
+waybill tasks ls --state failed --since 2h
+waybill tasks watch 01a20797-6d09-71fe-b759-803ec3a459ee
+waybill contracts check --against deadletters.jsonl
+
+Exit codes
+  0    done, or the answer is yes
+  1    the answer is no: the task failed, a contract does not fit, you declined
+  2    the command line or the configuration is wrong
+  3    gateway or broker cannot be reached, or cannot answer now
+  4    the gateway refused: no such thing, a conflict, a wrong field or key
+  130  Ctrl-C
+
+Where the gateway is: --url, else WAYBILL_URL, else `url` in ~/.config/waybill/config.toml,
+else the local stack (make up) of this folder or one above it.
+"""
+
+
+@click.group(
+    cls=Group,
+    lazy={
+        "tasks": (f"{_COMMANDS}.tasks:tasks", "Where tasks are, and what happened to them."),
+    },
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(package_name="waybill-cli", message="waybill %(version)s")
+def root() -> None:
+    """Operates Waybill: tasks, the failure desk, queues, contracts."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; the exit code tells how it went."""
+    try:
+        ended = root.main(list(arguments), prog_name="waybill", standalone_mode=False)
+    except click.exceptions.Abort:
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return ended if isinstance(ended, int) else Exit.OK
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))

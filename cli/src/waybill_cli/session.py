@@ -1,0 +1,65 @@
+"""What every command works with: the configuration, the gateway, the way to its reader."""
+
+import sys
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from waybill_cli.config import process_config
+from waybill_cli.exits import CommandError, Exit
+from waybill_cli.gateway import Gateway
+from waybill_cli.options import Given
+from waybill_cli.output import Output
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Session:
+    """One run of one command; what it does not use is never made."""
+
+    def __init__(self, given: Given) -> None:
+        self.config = process_config(given.settings)
+        self.out = Output(as_json=given.as_json)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """A client of the gateway that is configured."""
+        return Gateway(self.config.url(), api_key=self.config.api_key(), actor=self.config.actor())
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Asks before what cannot be undone.
+
+        Args:
+            question: says what will happen.
+            yes: the command line has answered already.
+
+        Raises:
+            CommandError: the answer is no, or there is nobody to ask.
+        """
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise CommandError(Exit.USAGE, f"{question} Nobody is there to ask: add --yes if so.")
+        if not click.confirm(question, err=True):
+            raise CommandError(Exit.NO, "nothing was changed")
+
+    def close(self) -> None:
+        """Closes what was opened."""
+        if "gateway" in self.__dict__:
+            self.gateway.close()
+
+
+def with_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+    """Gives a command its session as the first argument."""
+
+    @click.pass_context
+    @wraps(command)
+    def run(context: click.Context, *args: Any, **options: Any) -> R:
+        session = Session(context.ensure_object(Given))
+        context.call_on_close(session.close)
+        return context.invoke(command, session, *args, **options)
+
+    return run

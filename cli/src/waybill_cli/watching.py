@@ -1,0 +1,81 @@
+"""Following what goes on, by asking again and again; a gateway that is away for a moment is borne with."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from contracts.states import State
+from waybill_cli.exits import CommandError, Exit, Unreachable
+from waybill_cli.output import Output
+from waybill_cli.session import Session
+from waybill_cli.task_views import event_line
+
+T = TypeVar("T")
+
+#: Between two looks.
+LOOK_SECONDS: Final = 0.5
+#: For how long a gateway may be away before the watch is given up: longer than a restart takes.
+PATIENCE_SECONDS: Final = 60.0
+#: What tells an event of a timeline from all others: late ones may come in between.
+_FACT: Final = ("type", "service", "redrive_no", "attempt", "at")
+
+
+class Patience:
+    """Asks, and bears with a gateway that was there before and is away for a moment."""
+
+    def __init__(self, out: Output, seconds: float = PATIENCE_SECONDS) -> None:
+        self._out = out
+        self._seconds = seconds
+        self._away_since: float | None = None
+        self._was_there = False
+
+    def ask(self, question: Callable[[], T]) -> T | None:
+        """The answer, or None if there is none now.
+
+        Raises:
+            Unreachable: the gateway never answered, or has been away for too long.
+        """
+        try:
+            answer = question()
+        except Unreachable as away:
+            now = time.monotonic()
+            if self._away_since is None:
+                self._away_since = now
+                if self._was_there:
+                    self._out.remark(f"{away.message}; trying again")
+            if not self._was_there or now - self._away_since > self._seconds:
+                raise
+            return None
+        self._was_there, self._away_since = True, None
+        return answer
+
+
+def follow_task(session: Session, task_id: str, timeout: float | None) -> State:
+    """Prints what happens to a task, as it happens, until it has its outcome.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        CommandError: there was none within `timeout` seconds.
+    """
+    patience = Patience(session.out)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    told: set[tuple[Any, ...]] = set()
+    while True:
+        # The state is asked for first: every event of a state that is seen is then in the timeline.
+        task = patience.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}"))
+        timeline = patience.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}/timeline"))
+        if task is not None and timeline is not None:
+            for event in timeline["events"]:
+                fact = tuple(event[name] for name in _FACT)
+                if fact not in told:
+                    told.add(fact)
+                    session.out.result(event, event_line(event))
+            state = State(task["state"])
+            if state.is_terminal:
+                session.out.result(task, f"{task_id} is {state}")
+                return state
+        if deadline is not None and time.monotonic() >= deadline:
+            raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it goes on")
+        time.sleep(LOOK_SECONDS)

@@ -1,0 +1,138 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from uuid import uuid4
+
+import pytest
+from command_under_test import EMAIL, NOWHERE, Served, Waybill, listening, served
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+
+from contracts.lifecycle import LifecycleType
+from devstack.samples import told
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
+    return Waybill(capsys, gateway.url)
+
+
+def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Waybill) -> None:
+    mail = gateway.post("/v1/emails", EMAIL)
+    user = gateway.post("/v1/users", {"email": "bob@example.com", "name": "Bob"})
+
+    table = waybill("tasks", "ls").out.splitlines()
+    assert table[0].split() == ["ID", "KIND", "STATE", "AGE", "ABOUT", "SUBTASKS"]
+    assert [line.split()[0] for line in table[1:]] == [user, mail]
+    assert "email pending, sync pending" in table[1]
+    assert [task["id"] for task in waybill("tasks", "ls", "-q", "bob@", "--json").lines] == [user]
+    assert waybill("tasks", "ls", "--state", "failed", "--json").lines == []
+    assert waybill("tasks", "ls", "--until", "1h", "--json").lines == []
+
+
+def test_a_limit_says_that_there_are_more_and_all_pages_through(gateway: Served, waybill: Waybill) -> None:
+    made = [gateway.post("/v1/emails", EMAIL) for _ in range(3)]
+    some = waybill("tasks", "ls", "--limit", "2", "--json")
+    assert [task["id"] for task in some.lines] == made[:0:-1]
+    assert "first 2; --all" in some.err
+    every = waybill("tasks", "ls", "--limit", "2", "--all", "--json")
+    assert [task["id"] for task in every.lines] == made[::-1]
+    assert every.err == ""
+
+
+def test_show_tells_subtasks_and_timeline(gateway: Served, waybill: Waybill) -> None:
+    task = gateway.post("/v1/emails", EMAIL)
+    gateway.happened(told(LifecycleType.STARTED, task), told(LifecycleType.DEAD, task, seconds_after=1))
+    shown = waybill("tasks", "show", task)
+    assert shown.code == 0
+    assert "email    failed" in shown.out
+    assert "TransientError: refused" in shown.out
+    happened = [line.split()[3] for line in shown.out.splitlines() if " task." in line]
+    assert happened == ["task.accepted", "task.started", "task.dead"]
+    document = waybill("tasks", "show", task, "--json").document
+    assert document["state"] == "failed"
+    assert len(document["timeline"]) == 3
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(LifecycleType.COMPLETED, 0), (LifecycleType.DEAD, 1)])
+def test_watch_ends_with_the_outcome(
+    gateway: Served, waybill: Waybill, outcome: LifecycleType, code: int
+) -> None:
+    task = gateway.post("/v1/emails", EMAIL)
+    work = Thread(
+        target=gateway.happened,
+        args=(told(LifecycleType.STARTED, task), told(outcome, task, seconds_after=1)),
+    )
+    work.start()
+    watched = waybill("tasks", "watch", task, "--json")
+    work.join()
+    assert watched.code == code
+    told_types = {line["type"] for line in watched.lines[:-1]}
+    assert told_types == {"task.accepted", "task.started", outcome.value}
+    assert watched.lines[-1]["id"] == task
+
+
+def test_watch_gives_up_in_time(gateway: Served, waybill: Waybill) -> None:
+    task = gateway.post("/v1/emails", EMAIL)
+    watched = waybill("tasks", "watch", task, "--timeout", "0")
+    assert watched.code == 1
+    assert "no outcome after 0 s" in watched.err
+
+
+def test_cancel_says_what_it_could_do(gateway: Served, waybill: Waybill) -> None:
+    later = gateway.post("/v1/emails", EMAIL | {"delay_seconds": 600})
+    assert waybill("tasks", "cancel", later, "--yes").out == f"prevented  {later}\n"
+    done = gateway.post("/v1/emails", EMAIL)
+    gateway.happened(told(LifecycleType.COMPLETED, done))
+    refused = waybill("tasks", "cancel", done, "--yes")
+    assert refused.code == 4
+    assert "completed already" in refused.err
+
+
+def test_cancel_does_nothing_unasked(gateway: Served, waybill: Waybill) -> None:
+    task = gateway.post("/v1/emails", EMAIL | {"delay_seconds": 600})
+    asked = waybill("tasks", "cancel", task)
+    assert asked.code == 2
+    assert "add --yes" in asked.err
+    assert waybill("tasks", "show", task, "--json").document["state"] == "scheduled"
+
+
+def test_what_the_gateway_refuses_exits_4_with_its_words(waybill: Waybill) -> None:
+    unknown = waybill("tasks", "show", str(uuid4()))
+    assert (unknown.code, unknown.out) == (4, "")
+    assert "No task of this id" in unknown.err
+    wrong = waybill("tasks", "ls", "--kind", "email.sent")
+    assert wrong.code == 4
+    assert "kind: one of: email.requested" in wrong.err
+
+
+def test_a_gateway_that_is_away_exits_3_and_says_who_named_it(capsys: pytest.CaptureFixture[str]) -> None:
+    away = Waybill(capsys, NOWHERE)("tasks", "ls")
+    assert (away.code, away.out) == (3, "")
+    assert f"{NOWHERE} (from the command line) cannot be reached" in away.err
+
+
+def test_what_is_no_gateway_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    app = FastAPI()
+
+    @app.get("/v1/tasks")
+    async def page() -> PlainTextResponse:
+        return PlainTextResponse("Welcome to nginx!")
+
+    with listening(app) as url:
+        assert "is not Waybill's gateway" in Waybill(capsys, url)("tasks", "ls").err
+        missing = Waybill(capsys, url)("tasks", "show", str(uuid4()))
+        assert missing.code in {3, 4}
+
+
+def test_times_are_told_with_their_zone(gateway: Served, waybill: Waybill) -> None:
+    task = gateway.post("/v1/emails", EMAIL)
+    accepted = next(line for line in waybill("tasks", "show", task).out.splitlines() if "accepted" in line)
+    assert str(datetime.now(UTC).astimezone().tzname()) in accepted
