@@ -19,6 +19,7 @@ from chassis.outcome import Completed, Died, Outcome, RetryLater
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
 from chassis.retry import RetryPolicy
+from chassis.watchdog import Watchdog
 from contracts.events import EmailRequested, WhenUncertain
 from contracts.lifecycle import DeadReason
 from database import Records
@@ -45,7 +46,7 @@ class CutOff:
         # Leases that run out at once: every claim of an attempt that has no outcome is a take-over.
         self.inbox = Inbox(records, "email", lease_seconds=0.000_001)
         self.inbox.make_table()
-        self.attempts = Attempts(self.inbox, Reporter(NoPublisher()))
+        self.attempts = Attempts(self.inbox, Reporter(NoPublisher()), Watchdog())
 
     async def claim(self, task_id: str = "t1") -> Claimed:
         ticket = await self.inbox.claim(envelope_of(email_event(), task_id))

@@ -13,14 +13,16 @@ from chassis.claims import (
     Ticket,
     decide,
 )
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Completed, Died, RetryLater, Snoozed
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BEFORE = NOW - timedelta(hours=1)
 SOON, JUST_NOW = NOW + timedelta(seconds=1), NOW
 ERROR = ErrorInfo(type="E", message="m")
 COMPLETED = Completed(at=NOW, seconds=1, max_attempts=4, result={})
 RETRY = RetryLater(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=SOON)
+SNOOZED = Snoozed(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=SOON)
 DIED = Died(at=NOW, seconds=1, max_attempts=4, error=ERROR, reason=DeadReason.PERMANENT)
 MINE = Claimed("me")
 
@@ -74,6 +76,41 @@ def test_a_doubt_stays_with_whatever_runs_next(remembered: InboxRow, attempt: in
     ticket = decide(remembered, ClaimRequest("t", 0, attempt, "me", NOW, SOON))
 
     assert isinstance(ticket, AlreadyDone) or (isinstance(ticket, Claimed) and ticket.in_doubt)
+
+
+def put_off(state: RowState, lease_until: datetime = SOON) -> InboxRow:
+    """The second attempt, once put off before."""
+    outcome = SNOOZED if state is DONE else None
+    return InboxRow(
+        2, state, "other", lease_until, outcome, snooze_no=1, life_since=BEFORE, attempt_since=NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("remembered", "attempt", "snooze_no", "ticket"),
+    [
+        # of two copies the one that was put off less often has no meaning any more
+        (put_off(DONE), 2, 0, Superseded(2, SNOOZED, 1)),
+        (put_off(CLAIMED), 2, 0, Superseded(2, None, 1)),
+        (put_off(DONE), 1, 9, Superseded(2, SNOOZED, 1)),
+        (put_off(DONE), 2, 1, AlreadyDone(SNOOZED)),
+        (put_off(DONE), 2, 2, Claimed("me", life_since=BEFORE, attempt_since=NOW)),
+        (put_off(CLAIMED), 2, 1, Busy(SOON)),
+        (put_off(CLAIMED), 2, 2, Busy(SOON)),
+        (
+            put_off(CLAIMED, JUST_NOW),
+            2,
+            1,
+            Claimed("me", begun_before=True, life_since=BEFORE, attempt_since=NOW),
+        ),
+        # the next attempt's own time begins anew, the subtask's does not
+        (put_off(DONE), 3, 0, Claimed("me", life_since=BEFORE)),
+    ],
+)
+def test_what_a_copy_of_an_attempt_that_was_put_off_may_do(
+    remembered: InboxRow, attempt: int, snooze_no: int, ticket: Ticket
+) -> None:
+    assert decide(remembered, ClaimRequest("t", 0, attempt, "me", NOW, SOON, snooze_no)) == ticket
 
 
 def test_done_without_an_outcome_is_a_damaged_row() -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from chassis.claims import AlreadyDone, Busy, Claimed, Superseded
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.inbox_table import INBOX
-from chassis.outcome import Completed, Died, RetryLater
+from chassis.outcome import Cancelled, Completed, Died, RetryLater, Snoozed
 from contracts.envelope import Envelope
 from contracts.lifecycle import DeadReason, ErrorInfo
 from database import Records
@@ -19,6 +19,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = ErrorInfo(type="E", message="m")
 COMPLETED = Completed(at=NOW, seconds=1, max_attempts=4, result={"at": "é", "n": [1, None]})
 RETRY = RetryLater(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=NOW)
+SNOOZED = Snoozed(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=NOW)
 DIED = Died(at=NOW, seconds=1, max_attempts=4, error=ERROR, reason=DeadReason.PERMANENT)
 #: Long enough that no test outlives it, and short enough that one which must, does soon.
 LONG, SHORT = 300.0, 0.3
@@ -44,8 +45,8 @@ async def inbox_of(database_url: str) -> AsyncIterator[OpenInbox]:
         await records.close()
 
 
-def a_message(attempt: int = 1, redrive_no: int = 0, task_id: str = "t1") -> Envelope:
-    return envelope_of(email_event(), task_id, attempt=attempt, redrive_no=redrive_no)
+def a_message(attempt: int = 1, redrive_no: int = 0, task_id: str = "t1", snooze_no: int = 0) -> Envelope:
+    return envelope_of(email_event(), task_id, attempt=attempt, redrive_no=redrive_no, snooze_no=snooze_no)
 
 
 async def claimed(inbox: Inbox, envelope: Envelope) -> str:
@@ -223,7 +224,59 @@ async def test_an_effect_that_was_begun_is_in_doubt_only_if_its_outcome_says_so(
     await inbox.record(owner, a_message(), RETRY.model_copy(update={"in_doubt": in_doubt}))
     following = await inbox.claim(a_message(attempt=2))
 
-    assert following == Claimed(getattr(following, "owner", ""), in_doubt=in_doubt)
+    assert isinstance(following, Claimed)
+    assert following.in_doubt is in_doubt
+
+
+async def test_an_attempt_that_was_put_off_is_run_by_its_latest_copy_alone(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of()
+    first = await inbox.claim(a_message())
+    assert isinstance(first, Claimed)
+    await inbox.record(first.owner, a_message(), SNOOZED)
+    again, copy = await asyncio.gather(
+        inbox.claim(a_message(snooze_no=1)), inbox.claim(a_message(snooze_no=1))
+    )
+
+    assert isinstance(again, Claimed)
+    assert isinstance(copy, Busy)
+    assert await inbox.claim(a_message()) == Superseded(1, None, 1)
+    assert await inbox.record(first.owner, a_message(), SNOOZED) is None
+    assert await inbox.record(again.owner, a_message(snooze_no=1), COMPLETED) == COMPLETED
+    assert await inbox.claim(a_message(snooze_no=1)) == AlreadyDone(COMPLETED)
+
+
+async def test_it_is_remembered_since_when_an_attempt_and_its_subtask_wait(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of()
+    before = datetime.now(UTC)
+    await inbox.record(await claimed(inbox, a_message()), a_message(), RETRY)
+    second = await inbox.claim(a_message(attempt=2))
+    assert isinstance(second, Claimed)
+    await inbox.record(second.owner, a_message(attempt=2), SNOOZED)
+    put_off = await inbox.claim(a_message(attempt=2, snooze_no=1))
+
+    assert isinstance(put_off, Claimed)
+    assert second.attempt_since is None
+    assert second.life_since is not None
+    assert put_off.attempt_since is not None
+    assert put_off.life_since == second.life_since
+    assert before <= second.life_since < put_off.attempt_since
+
+
+async def test_a_task_that_was_called_off_is_not_put_off(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of()
+    owner = await claimed(inbox, a_message())
+    await inbox.cancel("t1")
+
+    assert isinstance(await inbox.record(owner, a_message(), SNOOZED), Cancelled)
+
+
+async def test_an_outcome_can_be_recorded_without_the_event_loop(inbox_of: OpenInbox) -> None:
+    inbox = await inbox_of()
+    owner = await claimed(inbox, a_message())
+
+    assert inbox.record_at_once(owner, a_message(), RETRY) == RETRY
+    assert await inbox.record(owner, a_message(), COMPLETED) is None
+    assert await inbox.claim(a_message()) == AlreadyDone(RETRY)
 
 
 async def test_replicas_that_start_at_once_make_one_table(database_url: str) -> None:

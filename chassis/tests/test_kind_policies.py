@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from chassis.delay import MAX_DELAY_SECONDS
+from chassis.limits import TimeLimits
 from chassis.policies import configured, retry_policy
 from chassis.retry import RetryPolicy
 from chassis.service import Service
@@ -31,6 +32,31 @@ def test_overrides_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyP
     handler = configured(settings_of(), ImageUploaded, nothing)
 
     assert handler.policy == RetryPolicy(6, 2, 60, 1)
+
+
+def test_a_kind_may_have_time_limits_of_its_own() -> None:
+    settings = settings_of(policy_overrides={"image.uploaded": {"soft_limit_seconds": 10}})
+
+    assert configured(settings, ImageUploaded, nothing).limits == TimeLimits(10, 300)
+    assert configured(settings_of(), ImageUploaded, nothing).limits == TimeLimits(240, 300)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"soft_limit_seconds": 300},
+        {"hard_limit_seconds": 30},
+        {"policy_overrides": {"image.uploaded": {"hard_limit_seconds": 240}}},
+    ],
+)
+def test_a_soft_limit_that_is_not_below_the_hard_one_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="must lie below the hard one"):
+        settings_of(**values)
+
+
+def test_no_limit_comes_near_the_time_after_which_the_broker_takes_a_message_back() -> None:
+    with pytest.raises(ValidationError, match="hard_limit_seconds"):
+        settings_of(hard_limit_seconds=30 * 60)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from chassis.pipeline import Pipeline
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
 from chassis.retry import RetryPolicy
+from chassis.watchdog import Watchdog
 from contracts.envelope import Envelope
 from contracts.events import SyncRequested
 from contracts.lifecycle import LIFECYCLE_BATCH, ErrorInfo
@@ -92,6 +93,7 @@ class Bench:
             inbox=self.inbox,
             publisher=self.publisher,
             reporter=Reporter(self.publisher),
+            watchdog=Watchdog(),
         )
 
     def handles(self, function: Callable[[], Any]) -> None:

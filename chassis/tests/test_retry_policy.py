@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.delay import MAX_DELAY_SECONDS
-from chassis.errors import PermanentError, TransientError
-from chassis.retry import GiveUp, Retry, RetryPolicy, after_failure
-from contracts.lifecycle import DeadReason
+from chassis.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
+from chassis.retry import GiveUp, Retry, RetryPolicy, Snooze, after_failure, after_snooze
+from contracts.lifecycle import MAX_SNOOZES, DeadReason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVEN = RetryPolicy(max_attempts=4, base_seconds=2, cap_seconds=900, jitter=0)
@@ -79,3 +79,83 @@ def test_the_other_side_may_ask_for_a_longer_wait(asked: float, waited: float) -
 )
 def test_no_attempt_begins_after_the_deadline(left: float, answer: Retry | GiveUp) -> None:
     assert decided(TransientError("busy"), deadline=NOW + timedelta(seconds=left)) == answer
+
+
+def put_off(
+    asked: float | None = None,
+    *,
+    snooze_no: int = 0,
+    since: float = 0,
+    deadline: datetime | None = None,
+    policy: RetryPolicy = EVEN,
+) -> Snooze | GiveUp:
+    """What follows a snooze of an attempt that was first claimed `since` seconds ago."""
+    return after_snooze(
+        RateLimitedError("too many", retry_after=asked),
+        policy=policy,
+        snooze_no=snooze_no,
+        attempt_since=NOW - timedelta(seconds=since),
+        deadline=deadline,
+        now=NOW,
+        draw=lambda: 0.5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [(None, 2), (0.5, 2), (60, 60), (5000, 5000), (math.nan, 2), (-7, 2)]
+)
+def test_a_snooze_waits_as_long_as_it_was_asked_to(asked: float | None, waited: float) -> None:
+    assert put_off(asked) == Snooze(waited)
+
+
+def test_snoozes_grow_like_retries_so_that_they_become_rare() -> None:
+    assert [put_off(1, snooze_no=number) for number in (0, 1, 2, 9)] == [
+        *(Snooze(2), Snooze(4), Snooze(8), Snooze(900)),
+    ]
+
+
+def test_however_often_it_is_put_off_an_attempt_is_not_used_up() -> None:
+    # `max_attempts` is no argument: a snooze is not counted against it.
+    assert put_off(snooze_no=MAX_SNOOZES - 1) == Snooze(900)
+
+
+@pytest.mark.parametrize(
+    ("since", "answer"),
+    [(86_400 - 60, Snooze(60)), (86_400 - 59, GiveUp(DeadReason.EXHAUSTED))],
+)
+def test_nothing_is_put_off_for_ever(since: float, answer: Snooze | GiveUp) -> None:
+    assert put_off(60, since=since) == answer
+    assert put_off(snooze_no=MAX_SNOOZES) == GiveUp(DeadReason.EXHAUSTED)
+
+
+def test_a_wait_beyond_the_deadline_ends_it() -> None:
+    assert put_off(60, deadline=NOW + timedelta(seconds=60)) == Snooze(60)
+    assert put_off(60, deadline=NOW + timedelta(seconds=59)) == GiveUp(DeadReason.DEADLINE)
+
+
+@given(
+    asked=st.none() | st.floats(allow_nan=True),
+    snooze_no=st.integers(0, MAX_SNOOZES),
+    since=st.floats(0, 2 * 86_400),
+    left=st.floats(-10, 200_000),
+    draw=st.floats(0, 1, exclude_max=True),
+)
+def test_a_snooze_never_outlasts_its_bounds(
+    asked: float | None, snooze_no: int, since: float, left: float, draw: float
+) -> None:
+    deadline = NOW + timedelta(seconds=left)
+    attempt_since = NOW - timedelta(seconds=since)
+    decision = after_snooze(
+        SnoozeError("later", retry_after=asked),
+        policy=EVEN,
+        snooze_no=snooze_no,
+        attempt_since=attempt_since,
+        deadline=deadline,
+        now=NOW,
+        draw=lambda: draw,
+    )
+
+    if isinstance(decision, Snooze):
+        due = NOW + timedelta(seconds=decision.seconds)
+        assert due <= min(deadline, attempt_since + timedelta(seconds=EVEN.snooze_seconds))
+        assert asked is None or math.isnan(asked) or decision.seconds >= min(asked, MAX_DELAY_SECONDS)

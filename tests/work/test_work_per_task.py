@@ -22,6 +22,7 @@ from chassis.pipeline import Pipeline
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
 from chassis.retry import RetryPolicy
+from chassis.watchdog import Watchdog
 from contracts.events import SyncRequested
 from contracts.names import EXCHANGE_EVENTS
 from contracts.states import State
@@ -102,6 +103,7 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
         inbox=inbox,
         publisher=publisher,
         reporter=Reporter(publisher),
+        watchdog=Watchdog(),
     )
     await asyncio.gather(*(pipeline.consume(counter.delivery(message)) for message in messages))
     await inbox.close()

@@ -26,6 +26,8 @@ class Attempt:
     deadline: datetime | None
     #: How often an operator has edited the payload.
     edit_no: int = 0
+    #: How often this attempt was put off before.
+    snooze_no: int = 0
     #: An earlier run or attempt may have had its effect, which no repeat can be told apart from.
     in_doubt: bool = False
     #: To be awaited right before an effect that no repeat can be told apart from: from then on the record

@@ -1,28 +1,25 @@
 """Handle and decide: runs a claimed attempt once, and makes an outcome of whatever comes of it."""
 
 import asyncio
-import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from time import monotonic
 from typing import Any, Final
 
 from chassis.attempt import Attempt
 from chassis.claims import Claimed
+from chassis.deciding import Failed, outcome_of
 from chassis.decode import Work
-from chassis.delay import round_up
-from chassis.errors import UncertainError
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.logs import get_logger
-from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, as_json
+from chassis.outcome import Cancelled, Completed, Died, Outcome, as_json
 from chassis.reporter import Reporter
-from chassis.retry import GiveUp, after_failure
-from chassis.running import CalledOffError, RunningHandlers
+from chassis.running import CalledOffError, RunningHandlers, hard_limit_error
 from chassis.steps import surely
 from chassis.telling import started_event
-from chassis.whereabouts import whereabouts
+from chassis.watchdog import Watchdog, Watched
 from contracts.events import WhenUncertain
 from contracts.lifecycle import DeadReason, ErrorInfo
 
@@ -35,12 +32,26 @@ _NOT_KNOWN: Final = "whether it had its effect is not known"
 
 
 class Attempts:
-    """Runs the attempts of one service."""
+    """Runs the attempts of one service.
 
-    def __init__(self, inbox: Inbox, reporter: Reporter) -> None:
+    Args:
+        inbox: what is remembered of them.
+        reporter: tells that they begin.
+        watchdog: ends the process where a time limit cannot.
+        on_stubborn: called when a handler does not end though it was cut off.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        reporter: Reporter,
+        watchdog: Watchdog,
+        on_stubborn: Callable[[], object] = lambda: None,
+    ) -> None:
         self._inbox = inbox
         self._reporter = reporter
-        self._handlers = RunningHandlers()
+        self._watchdog = watchdog
+        self._handlers = RunningHandlers(on_stubborn)
         # What was cut off before may be what kills the process: at most one such attempt runs here, so
         # that it takes no other suspect along, and is not taken for the culprit because of one.
         self._one_suspect = asyncio.Semaphore(1)
@@ -49,51 +60,107 @@ class Attempts:
         """Asks the handlers of a task that was called off to stop; returns how many run here."""
         return self._handlers.stop(task_id)
 
+    @property
+    def stubborn(self) -> AbstractSet[asyncio.Task[Any]]:
+        """Those who wait for handlers that do not end though they were cut off."""
+        return self._handlers.stubborn
+
     async def run(self, work: Work, attempt: Attempt, claim: Claimed) -> Outcome:
         """Runs the handler once, unless there is a reason not to.
 
         Raises:
             LeaseLostError: another copy of the attempt has taken the claim over; there is nothing to record.
         """
-        attempt = replace(
-            attempt, in_doubt=claim.in_doubt, begin_effect=partial(self._inbox.begin_effect, claim.owner)
-        )
-        if (refused := _refused(work, attempt, claim, datetime.now(UTC))) is not None:
+        now = datetime.now(UTC)
+        attempt = replace(attempt, in_doubt=claim.in_doubt, deadline=_deadline(work, attempt, claim, now))
+        if (refused := _refused(work, attempt, claim, now)) is not None:
             return refused
         if not claim.begun_before:
-            return await self._handle(work, attempt)
+            return await self._handle(_Run(self._inbox, work, attempt, claim))
         async with self._one_suspect:
             starts = await surely("begin again", lambda: self._inbox.begin_again(claim.owner))
             if starts > MAX_STARTS:
                 return _crashed(attempt, datetime.now(UTC))
             log.warning("an earlier run of this attempt was cut off; running it again", run=starts)
-            return await self._handle(work, attempt)
+            return await self._handle(_Run(self._inbox, work, attempt, claim))
 
-    async def _handle(self, work: Work, attempt: Attempt) -> Outcome:
-        started = monotonic()
+    async def _handle(self, run: "_Run") -> Outcome:
+        attempt, limits = run.attempt, run.work.handler.limits
         self._reporter.tell(started_event(attempt, datetime.now(UTC)))
         try:
-            completed = await self._completed(work.handler.function(work.event, attempt), attempt)
+            with self._watchdog.watching(run.watched()):
+                result = await self._handlers.run(attempt.task_id, run.handler(), limits)
+            # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
+            completed = run.completed(as_json(result))
         except CalledOffError:
             log.info("called off while it ran")
-            return _cancelled(attempt, datetime.now(UTC), seconds=monotonic() - started)
+            return _cancelled(attempt, datetime.now(UTC), seconds=run.seconds)
         except LeaseLostError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
-            return _failed(work, attempt, error, monotonic() - started)
+            return run.failed(error)
         log.info("attempt completed", seconds=round(completed.seconds, 4))
         return completed
 
-    async def _completed(self, handler: Coroutine[Any, Any, dict[str, Any]], attempt: Attempt) -> Completed:
-        started = monotonic()
-        # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
-        result = as_json(await self._handlers.run(attempt.task_id, handler))
+
+class _Run:
+    """One run of a handler, which begins now: what it was given, and what came of it."""
+
+    def __init__(self, inbox: Inbox, work: Work, attempt: Attempt, claim: Claimed) -> None:
+        self._inbox = inbox
+        self._claim = claim
+        self._started = monotonic()
+        self._started_at = datetime.now(UTC)
+        self._effect_begun = False
+        self.work = work
+        self.attempt = replace(attempt, begin_effect=self._begin_effect)
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self._started
+
+    def handler(self) -> Coroutine[Any, Any, dict[str, Any]]:
+        return self.work.handler.function(self.work.event, self.attempt)
+
+    def completed(self, result: dict[str, Any]) -> Completed:
         return Completed(
             at=datetime.now(UTC),
-            seconds=monotonic() - started,
-            max_attempts=attempt.max_attempts,
+            seconds=self.seconds,
+            max_attempts=self.attempt.max_attempts,
             result=result,
         )
+
+    def failed(self, error: Exception) -> Outcome:
+        since = self._claim.attempt_since or self._started_at
+        return outcome_of(Failed(error, self.seconds, since, self._effect_begun), self.work, self.attempt)
+
+    def watched(self) -> Watched:
+        limits = self.work.handler.limits
+        return Watched(
+            task_id=self.attempt.task_id,
+            kind=self.attempt.kind,
+            attempt=self.attempt.attempt,
+            hard_at=self._started + limits.hard_seconds,
+            record=self._record_hard_limit,
+        )
+
+    async def _begin_effect(self) -> None:
+        await self._inbox.begin_effect(self._claim.owner)
+        self._effect_begun = True
+
+    def _record_hard_limit(self) -> None:
+        # From any thread, while the handler still runs: the process ends right after.
+        outcome = self.failed(hard_limit_error(self.work.handler.limits))
+        self._inbox.record_at_once(self._claim.owner, self.work.envelope, outcome)
+
+
+def _deadline(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> datetime | None:
+    """The sooner of what the message says and of what the policy gives the subtask for its whole life."""
+    seconds = work.handler.policy.deadline_seconds
+    if seconds is None:
+        return attempt.deadline
+    end = (claim.life_since or now) + timedelta(seconds=seconds)
+    return end if attempt.deadline is None else min(attempt.deadline, end)
 
 
 def _refused(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> Outcome | None:
@@ -128,39 +195,3 @@ def _cancelled(
     attempt: Attempt, at: datetime, *, seconds: float = 0, error: ErrorInfo | None = None
 ) -> Cancelled:
     return Cancelled(at=at, seconds=seconds, max_attempts=attempt.max_attempts, error=error)
-
-
-def _failed(work: Work, attempt: Attempt, error: Exception, seconds: float) -> RetryLater | Died:
-    now = datetime.now(UTC)
-    decision = after_failure(
-        error,
-        policy=work.handler.policy,
-        attempt=attempt.attempt,
-        max_attempts=attempt.max_attempts,
-        deadline=attempt.deadline,
-        now=now,
-        draw=random.random,
-        when_uncertain=work.event.when_uncertain,
-    )
-    info = ErrorInfo.of(error)
-    if isinstance(decision, GiveUp):
-        log.error("attempt failed for good", error=info.message, reason=decision.reason, exc_info=error)
-        return Died(
-            at=now,
-            seconds=seconds,
-            max_attempts=attempt.max_attempts,
-            error=info,
-            reason=decision.reason,
-            where=whereabouts(error),
-        )
-    wait = round_up(decision.seconds)
-    log.warning("attempt failed, another one follows", error=info.message, wait_seconds=wait)
-    return RetryLater(
-        at=now,
-        seconds=seconds,
-        max_attempts=attempt.max_attempts,
-        error=info,
-        wait_seconds=wait,
-        next_attempt_at=now + timedelta(seconds=wait),
-        in_doubt=isinstance(error, UncertainError),
-    )

@@ -4,11 +4,11 @@ The inbox holds one row for each subtask and redrive: the latest attempt, and ei
 what came of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from chassis.outcome import Outcome, RetryLater
+from chassis.outcome import Outcome, RetryLater, Snoozed
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class ClaimRequest:
     owner: str
     now: datetime
     lease_until: datetime
+    #: How often this attempt was put off before.
+    snooze_no: int = 0
 
 
 class RowState(StrEnum):
@@ -46,6 +48,11 @@ class InboxRow:
     effect_begun: bool = False
     #: An earlier run or attempt may have had such an effect.
     in_doubt: bool = False
+    #: How often the attempt was put off before.
+    snooze_no: int = 0
+    #: When the first attempt was claimed, and when this one was first; None: by an older release.
+    life_since: datetime | None = None
+    attempt_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,9 @@ class Claimed:
     begun_before: bool = False
     #: An earlier run or attempt may have had an effect that no repeat can be told apart from.
     in_doubt: bool = False
+    #: When the first attempt was claimed, and when this one was first; None: just now.
+    life_since: datetime | None = None
+    attempt_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,7 @@ class Superseded:
     #: The attempt that exists, and what came of it; None: it has been claimed and is not done.
     attempt: int
     outcome: Outcome | None
+    snooze_no: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +103,26 @@ Ticket = Claimed | AlreadyDone | Superseded | Busy
 
 def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
     """Whether `request` may run where a row exists; `Claimed` means that the row is to be taken over."""
-    in_doubt = row.in_doubt or row.effect_begun
-    if request.attempt < row.attempt:
-        return Superseded(row.attempt, row.outcome)
+    known, asked = (row.attempt, row.snooze_no), (request.attempt, request.snooze_no)
+    same_attempt = row.attempt == request.attempt
+    claimed = Claimed(
+        request.owner,
+        in_doubt=row.in_doubt or row.effect_begun,
+        life_since=row.life_since,
+        attempt_since=row.attempt_since if same_attempt else None,
+    )
+    superseded = Superseded(row.attempt, row.outcome, row.snooze_no)
+    if asked < known:
+        return superseded
     if row.state is RowState.CLAIMED:
         if row.lease_until > request.now:
             return Busy(row.lease_until)
-        return Claimed(request.owner, begun_before=row.attempt == request.attempt, in_doubt=in_doubt)
+        return replace(claimed, begun_before=same_attempt)
     if row.outcome is None:
         raise ValueError("an attempt that is done has an outcome")
-    if request.attempt == row.attempt:
+    if asked == known:
         return AlreadyDone(row.outcome)
-    # A later attempt: it follows a retry, but not an outcome that ended the subtask.
-    if isinstance(row.outcome, RetryLater):
-        return Claimed(request.owner, in_doubt=in_doubt)
-    return Superseded(row.attempt, row.outcome)
+    # A later one: it follows a retry or a snooze, but not an outcome that ended the subtask.
+    if isinstance(row.outcome, RetryLater | Snoozed):
+        return claimed
+    return superseded

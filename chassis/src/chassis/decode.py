@@ -40,6 +40,7 @@ class Work:
             max_attempts=envelope.max_attempts or self.handler.policy.max_attempts,
             redrive_no=envelope.redrive_no,
             deadline=envelope.deadline,
+            snooze_no=envelope.snooze_no,
             edit_no=envelope.edit_no,
         )
 

@@ -31,3 +31,41 @@ class UncertainError(HandlerError):
 
     The event says what is to follow: another attempt (`resend`), or a dead letter (`park`).
     """
+
+
+class UnreachableError(TransientError):
+    """The other side as a whole is in trouble, not this one piece of work: no connection, no answer, 5xx.
+
+    Enough of them in a row open its circuit (`chassis.circuit`).
+    """
+
+
+class SnoozeError(HandlerError):
+    """The same attempt again later: nothing was done, and nothing is wrong with the work.
+
+    It does not count as an attempt.
+
+    Args:
+        message: what it waits for, in words for the task's record.
+        retry_after: seconds until trying again makes sense; None: as long as after a failure.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimitedError(SnoozeError):
+    """The other side takes no more just now, and says so."""
+
+
+class CircuitOpenError(SnoozeError):
+    """The other side is left alone because it did not answer lately."""
+
+
+class SoftTimeLimitExceeded(TransientError):  # noqa: N818 - the name that records and operators know it by
+    """The handler was asked to stop because it had run for too long, and it stopped."""
+
+
+class HardTimeLimitExceeded(TransientError):  # noqa: N818 - as its sibling
+    """The handler was cut off because it had run for too long: an effect under way may have happened."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chassis.attempt import Attempt
+from chassis.limits import DEFAULT_LIMITS, TimeLimits
 from chassis.retry import RetryPolicy
 from contracts.events import TaskEvent
 
@@ -15,16 +16,22 @@ HandlerFunction = Callable[[Event, Attempt], Coroutine[Any, Any, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A kind's event, what is done with it, and how often it is tried."""
+    """A kind's event, what is done with it, how often it is tried, and how long it may take."""
 
     event: type[TaskEvent]
     function: HandlerFunction[Any]
     policy: RetryPolicy
+    limits: TimeLimits
 
 
-def handler(event: type[Event], function: HandlerFunction[Event], policy: RetryPolicy) -> Handler:
+def handler(
+    event: type[Event],
+    function: HandlerFunction[Event],
+    policy: RetryPolicy,
+    limits: TimeLimits = DEFAULT_LIMITS,
+) -> Handler:
     """Binds `function` to the kind of `event`; the types of the two must agree."""
-    return Handler(event, function, policy)
+    return Handler(event, function, policy, limits)
 
 
 def by_kind(handlers: tuple[Handler, ...]) -> Mapping[str, Handler]:

@@ -25,7 +25,7 @@ from chassis.claims import (
 )
 from chassis.inbox_table import FINISH, INBOX, METADATA, TAKE_OVER
 from chassis.logs import get_logger
-from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater
+from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed
 from contracts.envelope import Envelope
 from database import Records, insert_new, make_tables
 
@@ -94,7 +94,13 @@ class Inbox:
         """Asks for the right to run the attempt that `envelope` names."""
         now = datetime.now(UTC)
         request = ClaimRequest(
-            envelope.task_id, envelope.redrive_no, envelope.attempt, uuid4().hex, now, now + self._lease
+            envelope.task_id,
+            envelope.redrive_no,
+            envelope.attempt,
+            uuid4().hex,
+            now,
+            now + self._lease,
+            envelope.snooze_no,
         )
         ticket = await self._records.write(self._claim_all, request)
         if isinstance(ticket, Claimed):
@@ -111,6 +117,10 @@ class Inbox:
         recorded = await self._records.write(self._record_all, _Record(owner, envelope, outcome))
         self.let_go(owner)
         return recorded
+
+    def record_at_once(self, owner: str, envelope: Envelope, outcome: Outcome) -> Outcome | None:
+        """The same from any thread, without the event loop: for a process that is about to end."""
+        return self._records.write_at_once(self._record_all, _Record(owner, envelope, outcome))
 
     def let_go(self, owner: str) -> None:
         """Renews a claim no more: without an outcome, another copy takes it over when its lease runs out."""
@@ -197,7 +207,7 @@ class Inbox:
                 answers.append(None)
                 continue
             outcome = record.outcome
-            if isinstance(outcome, RetryLater) and record.envelope.task_id in called_off:
+            if isinstance(outcome, RetryLater | Snoozed) and record.envelope.task_id in called_off:
                 outcome = Cancelled(
                     at=outcome.at,
                     seconds=outcome.seconds,
@@ -236,6 +246,9 @@ class Inbox:
                 row.starts,
                 row.effect_begun,
                 row.in_doubt,
+                row.snooze_no,
+                row.life_since,
+                row.attempt_since,
             )
             for row in connection.execute(query)
         }
@@ -276,6 +289,9 @@ class Inbox:
             "outcome": None,
             "starts": row.starts if row else 1,
             "in_doubt": row is not None and row.in_doubt,
+            "snooze_no": request.snooze_no,
+            "life_since": row.life_since if row else request.now,
+            "attempt_since": row.attempt_since if row else request.now,
         }
 
     async def _renew_for_ever(self) -> None:
@@ -315,6 +331,9 @@ def _taken_over(row: InboxRow, request: ClaimRequest, ticket: Claimed) -> InboxR
         # Of a run that goes on where another was cut off, `begin_again` tells.
         starts=row.starts if ticket.begun_before else 1,
         in_doubt=ticket.in_doubt,
+        snooze_no=request.snooze_no,
+        life_since=ticket.life_since or request.now,
+        attempt_since=ticket.attempt_since or request.now,
     )
 
 

@@ -22,6 +22,11 @@ INBOX = Table(
     Column("effect_begun", Boolean, nullable=False, server_default=false()),
     # An earlier run or attempt may have had its effect, and nobody knows.
     Column("in_doubt", Boolean, nullable=False, server_default=false()),
+    # How often this attempt was put off before.
+    Column("snooze_no", Integer, nullable=False, server_default="0"),
+    # When the first attempt was claimed, and when this one was first.
+    Column("life_since", Instant),
+    Column("attempt_since", Instant),
 )
 
 THIS_ROW = (
@@ -41,6 +46,9 @@ TAKE_OVER = (
         starts=bindparam("b_starts"),
         effect_begun=False,
         in_doubt=bindparam("b_in_doubt"),
+        snooze_no=bindparam("b_snooze_no"),
+        life_since=bindparam("b_life_since"),
+        attempt_since=bindparam("b_attempt_since"),
     )
 )
 FINISH = (

@@ -38,16 +38,25 @@ class Completed(_Outcome):
     result: dict[str, Any]
 
 
-class RetryLater(_Outcome):
-    """A later attempt is due."""
-
-    is_: Literal["retry"] = "retry"
+class _Waiting(_Outcome):
     error: ErrorInfo
     #: The wait in whole seconds, as the delay ladder keeps it.
     wait_seconds: int
     next_attempt_at: AwareDatetime
+
+
+class RetryLater(_Waiting):
+    """A later attempt is due."""
+
+    is_: Literal["retry"] = "retry"
     #: The effect may have happened all the same, and no repeat of it can be told apart.
     in_doubt: bool = False
+
+
+class Snoozed(_Waiting):
+    """Put off: the same attempt is due again, and this time does not count."""
+
+    is_: Literal["snoozed"] = "snoozed"
 
 
 class Died(_Outcome):
@@ -68,5 +77,5 @@ class Cancelled(_Outcome):
     error: ErrorInfo | None = None
 
 
-Outcome = Completed | RetryLater | Died | Cancelled
+Outcome = Completed | RetryLater | Snoozed | Died | Cancelled
 OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Annotated[Outcome, Field(discriminator="is_")])

@@ -21,12 +21,13 @@ from chassis.delivery import Delivery
 from chassis.handling import Handler
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.logs import get_logger
-from chassis.outcome import Died, Outcome, RetryLater
+from chassis.outcome import Died, Outcome, RetryLater, Snoozed
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, superseding_event, unreadable_event
+from chassis.watchdog import Watchdog
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 log = get_logger(__name__)
@@ -46,6 +47,7 @@ class Pipeline:
         inbox: Inbox,
         publisher: Publisher,
         reporter: Reporter,
+        watchdog: Watchdog,
     ) -> None:
         self._service = service
         self._handlers = handlers
@@ -53,7 +55,9 @@ class Pipeline:
         self._publisher = publisher
         self._reporter = reporter
         self._running: set[asyncio.Task[None]] = set()
-        self._attempts = Attempts(inbox, reporter)
+        self._watchdog = watchdog
+        self._stubborn = asyncio.Event()
+        self._attempts = Attempts(inbox, reporter, watchdog, self._stubborn.set)
 
     async def consume(self, delivery: Delivery) -> None:
         """Takes one delivery through all steps; it is acknowledged when this returns normally."""
@@ -66,6 +70,10 @@ class Pipeline:
         """Asks the handlers of a task that was called off to stop; returns how many run here."""
         return self._attempts.stop_task(task_id)
 
+    async def stubborn(self) -> None:
+        """Returns when a handler does not end though it was cut off: only the end of its process ends it."""
+        await self._stubborn.wait()
+
     async def drain(self, timeout_seconds: float) -> int:
         """Waits for the deliveries under way, and cancels those that do not end in time.
 
@@ -74,7 +82,13 @@ class Pipeline:
         """
         if not self._running:
             return 0
-        _, late = await asyncio.wait(self._running, timeout=timeout_seconds)
+        # For who does not end at all there is no waiting.
+        if patiently := self._running - self._attempts.stubborn:
+            await asyncio.wait(patiently, timeout=timeout_seconds)
+        late = set(self._running)
+        # Their outcome is recorded while they still run: from now on nothing but the end of the process is
+        # left, and only then does the next attempt's message exist.
+        await asyncio.to_thread(self._watchdog.record_late)
         for running in late:
             running.cancel()
         if late:
@@ -154,6 +168,9 @@ class Pipeline:
         await self._reporter.confirm(outcome_event(self._service, work.envelope, outcome))
         if isinstance(outcome, RetryLater):
             following = work.envelope.next_attempt(outcome.max_attempts)
+            message = later(self._service, delivery, following, outcome.wait_seconds)
+        elif isinstance(outcome, Snoozed):
+            following = work.envelope.snoozed(outcome.max_attempts)
             message = later(self._service, delivery, following, outcome.wait_seconds)
         elif isinstance(outcome, Died):
             message = dead_letter(

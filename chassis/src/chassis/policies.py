@@ -11,7 +11,9 @@ Value = TypeVar("Value")
 
 def configured(settings: ServiceSettings, event: type[Event], function: HandlerFunction[Event]) -> Handler:
     """Binds `function` to the kind of `event`, with the policy that the settings give this kind."""
-    return handler(event, function, retry_policy(settings, event.KIND))
+    override = settings.policy_overrides.get(event.KIND, PolicyOverride())
+    policy = retry_policy(settings, event.KIND)
+    return handler(event, function, policy, settings.time_limits(override))
 
 
 def retry_policy(settings: ServiceSettings, kind: str) -> RetryPolicy:
@@ -22,6 +24,8 @@ def retry_policy(settings: ServiceSettings, kind: str) -> RetryPolicy:
         base_seconds=_first(own.base_seconds, settings.retry_base_seconds),
         cap_seconds=_first(own.cap_seconds, settings.retry_cap_seconds),
         jitter=_first(own.jitter, settings.retry_jitter),
+        deadline_seconds=_first(own.deadline_seconds, settings.retry_deadline_seconds),
+        snooze_seconds=_first(own.snooze_seconds, settings.retry_snooze_seconds),
     )
 
 

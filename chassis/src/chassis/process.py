@@ -1,10 +1,11 @@
 """How a process lives: it starts, works until it is told to stop, and stops in good order."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import uvloop
 
@@ -15,6 +16,9 @@ log = get_logger(__name__)
 #: sysexits.h EX_SOFTWARE: a supervisor starts the process again.
 EXIT_BROKEN = 70
 
+#: Seconds that what still runs has to end when all else has been stopped.
+STRAGGLER_SECONDS: Final = 1.0
+
 
 class Lifecycle(Protocol):
     """What a process is made of."""
@@ -22,8 +26,8 @@ class Lifecycle(Protocol):
     async def start(self) -> None:
         """Returns when the work has begun."""
 
-    async def broken(self) -> None:
-        """Returns only when the process cannot do its work any more."""
+    async def broken(self) -> int | None:
+        """Returns only when the process cannot do its work any more: its exit code; None: `EXIT_BROKEN`."""
 
     async def stop(self) -> None:
         """Ends the work in good order; also called if `start` was cut short."""
@@ -31,7 +35,21 @@ class Lifecycle(Protocol):
 
 def run(make: Callable[[], Lifecycle]) -> None:
     """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down."""
-    sys.exit(uvloop.run(_run(make)))
+    sys.exit(uvloop.run(_to_the_end(make)))
+
+
+async def _to_the_end(make: Callable[[], Lifecycle]) -> int:
+    code = await _run(make)
+    stragglers = asyncio.all_tasks() - {asyncio.current_task()}
+    for straggler in stragglers:
+        straggler.cancel()
+    if stragglers:
+        _, stragglers = await asyncio.wait(stragglers, timeout=STRAGGLER_SECONDS)
+    if stragglers:
+        log.error("ending without those that do not end", tasks=sorted(map(repr, stragglers)))
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 async def _run(make: Callable[[], Lifecycle]) -> int:
@@ -45,8 +63,8 @@ async def _run(make: Callable[[], Lifecycle]) -> int:
     try:
         await asyncio.wait((stopping, working), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
-            working.result()
-            return EXIT_BROKEN
+            code = working.result()
+            return EXIT_BROKEN if code is None else code
         log.info("stopping")
         return 0
     finally:
@@ -57,6 +75,6 @@ async def _run(make: Callable[[], Lifecycle]) -> int:
         log.info("stopped")
 
 
-async def _work(process: Lifecycle) -> None:
+async def _work(process: Lifecycle) -> int | None:
     await process.start()
-    await process.broken()
+    return await process.broken()

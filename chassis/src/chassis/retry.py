@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chassis.delay import MAX_DELAY_SECONDS
-from chassis.errors import PermanentError, TransientError, UncertainError
+from chassis.errors import PermanentError, SnoozeError, TransientError, UncertainError
 from contracts.events import WhenUncertain
-from contracts.lifecycle import DeadReason
+from contracts.lifecycle import MAX_SNOOZES, DeadReason
 
 #: Beyond this power of two every cap is reached; it keeps the arithmetic small.
 _MAX_DOUBLINGS = 30
@@ -24,6 +24,10 @@ class RetryPolicy:
     cap_seconds: float
     #: The share of a wait that is drawn at random: 1 is full jitter, 0 none.
     jitter: float = 1.0
+    #: No attempt starts later than so long after the first one was claimed; None: no limit.
+    deadline_seconds: float | None = None
+    #: For so long in all one attempt may be put off without being counted.
+    snooze_seconds: float = 24 * 60 * 60.0
 
     def backoff(self, attempt: int, draw: Callable[[], float]) -> float:
         """Seconds from the failure of attempt number `attempt` to the next one.
@@ -42,6 +46,13 @@ class RetryPolicy:
 @dataclass(frozen=True, slots=True)
 class Retry:
     """A later attempt is due after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """The same attempt is due after so many seconds."""
 
     seconds: float
 
@@ -76,8 +87,43 @@ def after_failure(
     if attempt >= max_attempts:
         return GiveUp(DeadReason.EXHAUSTED)
     seconds = policy.backoff(attempt, draw)
-    if isinstance(error, TransientError) and error.retry_after is not None:
-        seconds = max(seconds, min(error.retry_after, MAX_DELAY_SECONDS))
+    if isinstance(error, TransientError):
+        seconds = _honoured(error.retry_after, seconds)
     if deadline is not None and now + timedelta(seconds=seconds) > deadline:
         return GiveUp(DeadReason.DEADLINE)
     return Retry(seconds)
+
+
+def after_snooze(
+    error: SnoozeError,
+    *,
+    policy: RetryPolicy,
+    snooze_no: int,
+    attempt_since: datetime,
+    deadline: datetime | None,
+    now: datetime,
+    draw: Callable[[], float],
+) -> Snooze | GiveUp:
+    """Decides for how long an attempt is put off: it does not count, but neither may that go on for ever.
+
+    Args:
+        error: why, and for how long the other side asks us to wait.
+        policy: the wait also grows with each snooze, as after failures.
+        snooze_no: how often the attempt was put off before.
+        attempt_since: when it was first claimed.
+        deadline: no attempt starts after this.
+        now: the current time.
+        draw: gives a number in [0, 1).
+    """
+    seconds = _honoured(error.retry_after, policy.backoff(snooze_no + 1, draw))
+    due = now + timedelta(seconds=seconds)
+    if deadline is not None and due > deadline:
+        return GiveUp(DeadReason.DEADLINE)
+    if snooze_no >= MAX_SNOOZES or due > attempt_since + timedelta(seconds=policy.snooze_seconds):
+        return GiveUp(DeadReason.EXHAUSTED)
+    return Snooze(seconds)
+
+
+def _honoured(asked: float | None, seconds: float) -> float:
+    """No shorter a wait than was asked for, as far as the delay ladder goes."""
+    return seconds if asked is None else max(seconds, min(asked, MAX_DELAY_SECONDS))

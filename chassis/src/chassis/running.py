@@ -2,13 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 
-from chassis.errors import TransientError
+from chassis.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
+from chassis.limits import DEFAULT_LIMITS, TimeLimits
 
 Result = TypeVar("Result")
 
+#: Seconds that a handler has to end once it was cut off.
+CLEAN_UP_SECONDS: Final = 2.0
 _CUT_OFF = "The work was cut off from within, by a library that cancels what waits for a lost connection."
 
 
@@ -16,35 +23,95 @@ class CalledOffError(Exception):
     """The handler was stopped because its task was called off."""
 
 
+class StopReason(StrEnum):
+    """Why a handler is stopped: the argument of the `CancelledError` that it gets."""
+
+    CALLED_OFF = "called off"
+    SOFT_LIMIT = "soft time limit"
+    HARD_LIMIT = "hard time limit"
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """One run of a handler."""
+
+    #: Who waits for its end.
+    waiter: asyncio.Task[Any] | None
+    limits: TimeLimits
+    handler: asyncio.Task[Any] | None = None
+    reason: StopReason | None = None
+    #: What it sees through.
+    effects: set[asyncio.Future[Any]] = field(default_factory=set)
+
+    def stop(self, reason: StopReason) -> None:
+        # Once only: what is seen through must not be broken by being asked again.
+        if self.reason is None and self.handler is not None:
+            self.reason = reason
+            self.handler.cancel(reason)
+
+    def cut_off(self) -> None:
+        self.reason = StopReason.HARD_LIMIT
+        for under_way in (*self.effects, self.handler):
+            if under_way is not None:
+                under_way.cancel(self.reason)
+
+    def stopped(self) -> Exception:
+        match self.reason:
+            case StopReason.CALLED_OFF:
+                return CalledOffError()
+            case StopReason.SOFT_LIMIT:
+                return SoftTimeLimitExceeded(f"It was stopped after {self.limits.soft_seconds:g} s.")
+            case StopReason.HARD_LIMIT:
+                return hard_limit_error(self.limits)
+        return TransientError(_CUT_OFF)
+
+
+_CURRENT: ContextVar[_Run | None] = ContextVar("run of a handler", default=None)
+
+
+def hard_limit_error(limits: TimeLimits) -> HardTimeLimitExceeded:
+    """What a handler failed with that was cut off."""
+    return HardTimeLimitExceeded(f"It was cut off after {limits.hard_seconds:g} s.")
+
+
 class RunningHandlers:
-    """Handlers by the task that they work for."""
+    """Handlers by the task that they work for.
 
-    def __init__(self) -> None:
-        self._running: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
-        self._stopped: set[asyncio.Task[Any]] = set()
+    Args:
+        on_stubborn: called when a handler does not end though it was cut off.
+    """
 
-    async def run(self, task_id: str, handler: Coroutine[Any, Any, Result]) -> Result:
+    def __init__(self, on_stubborn: Callable[[], object] = lambda: None) -> None:
+        self._on_stubborn = on_stubborn
+        self._running: dict[str, set[_Run]] = defaultdict(set)
+        #: Those who wait for handlers that do not end.
+        self.stubborn: set[asyncio.Task[Any]] = set()
+
+    async def run(
+        self, task_id: str, handler: Coroutine[Any, Any, Result], limits: TimeLimits = DEFAULT_LIMITS
+    ) -> Result:
         """Runs a handler to its end.
 
         Raises:
             CalledOffError: `stop` was called for its task, and it stopped.
+            SoftTimeLimitExceeded, HardTimeLimitExceeded: it ran for too long, and it stopped.
             TransientError: it was cancelled by something else, such as a library that lost its connection.
             Exception: whatever the handler raises.
         """
-        running = asyncio.create_task(handler)
-        self._running[task_id].add(running)
+        run = _Run(asyncio.current_task(), limits)
+        context = copy_context()
+        context.run(_CURRENT.set, run)
+        run.handler = running = asyncio.create_task(handler, context=context)
+        self._running[task_id].add(run)
         try:
-            return await running
+            with self._timed(run):
+                return await running
         except asyncio.CancelledError:
-            ours = asyncio.current_task()
-            if not running.cancelled() or (ours is not None and ours.cancelling()):
+            if not running.cancelled() or (run.waiter is not None and run.waiter.cancelling()):
                 raise  # it is the process that stops
-            if running in self._stopped:
-                raise CalledOffError from None
-            raise TransientError(_CUT_OFF) from None
+            raise run.stopped() from None
         finally:
-            self._stopped.discard(running)
-            self._running[task_id].discard(running)
+            self._running[task_id].discard(run)
             if not self._running[task_id]:
                 del self._running[task_id]
 
@@ -55,35 +122,58 @@ class RunningHandlers:
             How many were asked.
         """
         asked = self._running.get(task_id, set())
-        for running in asked:
-            self._stopped.add(running)
-            running.cancel()
+        for run in asked:
+            run.stop(StopReason.CALLED_OFF)
         return len(asked)
+
+    @contextmanager
+    def _timed(self, run: _Run) -> Iterator[None]:
+        later = asyncio.get_running_loop().call_later
+        hard_seconds = run.limits.hard_seconds
+        timers = (
+            later(run.limits.soft_seconds, run.stop, StopReason.SOFT_LIMIT),
+            later(hard_seconds, run.cut_off),
+            later(hard_seconds + CLEAN_UP_SECONDS, self._does_not_end, run),
+        )
+        try:
+            yield
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def _does_not_end(self, run: _Run) -> None:
+        if run.waiter is not None:
+            self.stubborn.add(run.waiter)
+        self._on_stubborn()
 
 
 async def irrevocably(effect: Awaitable[Result]) -> Result:
     """Sees an effect through once it has begun: a handler that is told to stop meanwhile finishes it first.
 
     For what cannot be taken back, like a mail on its way: the record must say what happened, so a stop that
-    comes too late is dropped, and the task is completed.
+    comes too late is dropped, and the task is completed. Only the hard time limit cuts the effect off.
 
     Raises:
         TransientError: the effect was cut off from within, so that nobody knows whether it happened.
         Exception: whatever the effect raises.
     """
     under_way = asyncio.ensure_future(effect)
-    try:
-        return await asyncio.shield(under_way)
-    except asyncio.CancelledError:
-        result = await _to_its_end(under_way)
-        task = asyncio.current_task()
-        if task is not None:
+    run = _CURRENT.get()
+    if run is not None:
+        run.effects.add(under_way)
+    dropped = 0
+    while not under_way.done():
+        try:
+            await asyncio.wait([under_way])
+        except asyncio.CancelledError:
+            dropped += 1
+    if run is not None:
+        run.effects.discard(under_way)
+        if under_way.cancelled() and run.reason is StopReason.HARD_LIMIT:
+            raise asyncio.CancelledError(run.reason)
+    if (task := asyncio.current_task()) is not None:
+        for _ in range(dropped):
             task.uncancel()
-        return result
-
-
-async def _to_its_end(under_way: asyncio.Future[Result]) -> Result:
-    await asyncio.wait([under_way])
     if under_way.cancelled():
         raise TransientError(_CUT_OFF)
     return under_way.result()

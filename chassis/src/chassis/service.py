@@ -13,9 +13,11 @@ from chassis.health import HealthServer
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
 from chassis.pipeline import Pipeline
+from chassis.process import EXIT_BROKEN
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.settings import ServiceSettings
+from chassis.watchdog import EXIT_HARD_LIMIT, Watchdog
 from contracts import names
 from contracts.catalog import kinds_of
 from database import Records
@@ -61,8 +63,14 @@ class Service:
             lease_seconds=settings.lease_seconds,
             on_called_off=self._stop_task,
         )
+        self._watchdog = Watchdog()
         self._pipeline = Pipeline(
-            name, table, inbox=self._inbox, publisher=self._publisher, reporter=self._reporter
+            name,
+            table,
+            inbox=self._inbox,
+            publisher=self._publisher,
+            reporter=self._reporter,
+            watchdog=self._watchdog,
         )
         self._consumer = Consumer(
             self._consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
@@ -86,6 +94,7 @@ class Service:
         """Starts everything, the consumer last; waits for a broker that is away."""
         port = await self._health.start()
         self._inbox.open()
+        self._watchdog.start()
         await until_connected(self._publishing)
         await until_declared(
             self._settings,
@@ -98,13 +107,15 @@ class Service:
         await start_consuming(self._consuming, self._consumer, self._control)
         log.info("consuming", queue=self._queue, health_port=port)
 
-    async def broken(self) -> None:
-        """Returns when a consumer is gone for good."""
+    async def broken(self) -> int:
+        """Returns when a consumer is gone for good, or a handler does not end."""
         watches = [asyncio.create_task(consumer.watch()) for consumer in (self._consumer, self._control)]
+        stubborn = asyncio.create_task(self._pipeline.stubborn())
         try:
-            await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((*watches, stubborn), return_when=asyncio.FIRST_COMPLETED)
+            return EXIT_HARD_LIMIT if stubborn.done() else EXIT_BROKEN
         finally:
-            for watch in watches:
+            for watch in (*watches, stubborn):
                 watch.cancel()
 
     async def stop(self) -> None:
@@ -121,6 +132,7 @@ class Service:
         await self._inbox.close()
         await self._records.close()
         await self._health.stop()
+        self._watchdog.stop()
 
     def _stop_task(self, task_id: str) -> int:
         return self._pipeline.stop_task(task_id)

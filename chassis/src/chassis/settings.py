@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, AmqpDsn, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AmqpDsn, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,6 +13,7 @@ from pydantic_settings import (
 )
 
 from chassis.delay import MAX_DELAY_SECONDS
+from chassis.limits import LONGEST_SECONDS, TimeLimits
 
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
@@ -28,6 +29,8 @@ AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
 Seconds = Annotated[float, Field(gt=0)]
 #: No longer than the delay ladder keeps a message.
 LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
+#: So far below the broker's own limit that an outcome can still be recorded and told.
+LimitSeconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
 MaxAttempts = Annotated[int, Field(ge=1, le=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -85,6 +88,10 @@ class PolicyOverride(BaseModel):
     base_seconds: Seconds | None = None
     cap_seconds: LadderSeconds | None = None
     jitter: Share | None = None
+    deadline_seconds: Seconds | None = None
+    snooze_seconds: Seconds | None = None
+    soft_limit_seconds: Seconds | None = None
+    hard_limit_seconds: LimitSeconds | None = None
 
 
 class ServiceSettings(ProcessSettings):
@@ -105,7 +112,37 @@ class ServiceSettings(ProcessSettings):
     retry_jitter: Share = Field(
         1.0, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
     )
+    retry_deadline_seconds: Seconds | None = Field(
+        None, description="No attempt starts later than so long after the first; none: no limit."
+    )
+    retry_snooze_seconds: Seconds = Field(
+        24 * 60 * 60, description="For so long in all one attempt may be put off without being counted."
+    )
+    soft_limit_seconds: Seconds = Field(240, description="After so long a handler is asked to stop.")
+    hard_limit_seconds: LimitSeconds = Field(
+        300, description="After so long it is cut off, if need be with its process."
+    )
     policy_overrides: dict[str, PolicyOverride] = Field(
         default_factory=dict,
         description='What differs for one kind, as JSON: {"email.requested": {"max_attempts": 3}}.',
     )
+
+    @model_validator(mode="after")
+    def _time_limits_fit(self) -> Self:
+        for kind, override in {"": PolicyOverride(), **self.policy_overrides}.items():
+            try:
+                self.time_limits(override)
+            except ValueError as error:
+                raise ValueError(f"{kind}: {error}" if kind else str(error)) from None
+        return self
+
+    def time_limits(self, override: PolicyOverride) -> TimeLimits:
+        """How long an attempt may take, of a kind with this override.
+
+        Raises:
+            ValueError: the limits make no sense together.
+        """
+        return TimeLimits(
+            override.soft_limit_seconds or self.soft_limit_seconds,
+            override.hard_limit_seconds or self.hard_limit_seconds,
+        )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from chassis.attempt import Attempt
 from chassis.claims import Superseded
-from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from contracts.envelope import Envelope
 from contracts.lifecycle import (
     DeadReason,
@@ -25,6 +25,7 @@ def started_event(attempt: Attempt, at: datetime) -> LifecycleEvent:
         kind=attempt.kind,
         redrive_no=attempt.redrive_no,
         attempt=attempt.attempt,
+        snooze_no=attempt.snooze_no,
         max_attempts=attempt.max_attempts,
     )
     return lifecycle_event(LifecycleType.STARTED, at, data)
@@ -38,19 +39,20 @@ def outcome_event(service: str, of: Envelope | Attempt, outcome: Outcome) -> Lif
         kind=of.kind,
         redrive_no=of.redrive_no,
         attempt=of.attempt,
+        snooze_no=of.snooze_no,
         max_attempts=outcome.max_attempts,
         seconds=outcome.seconds,
         result=outcome.result if isinstance(outcome, Completed) else None,
         error=None if isinstance(outcome, Completed) else outcome.error,
         reason=outcome.reason if isinstance(outcome, Died) else None,
-        next_attempt_at=outcome.next_attempt_at if isinstance(outcome, RetryLater) else None,
+        next_attempt_at=outcome.next_attempt_at if isinstance(outcome, RetryLater | Snoozed) else None,
     )
     return lifecycle_event(_TYPES[type(outcome)], outcome.at, data)
 
 
 def superseding_event(copy: Attempt, superseded: Superseded, at: datetime) -> LifecycleEvent:
     """What a service knows already, for whoever sent `copy` without knowing it."""
-    existing = replace(copy, attempt=superseded.attempt)
+    existing = replace(copy, attempt=superseded.attempt, snooze_no=superseded.snooze_no)
     if superseded.outcome is None:
         return started_event(existing, at)
     return outcome_event(existing.service, existing, superseded.outcome)
@@ -64,6 +66,7 @@ def unreadable_event(service: str, envelope: Envelope, error: ErrorInfo, at: dat
         kind=envelope.kind,
         redrive_no=envelope.redrive_no,
         attempt=envelope.attempt,
+        snooze_no=envelope.snooze_no,
         max_attempts=envelope.max_attempts or envelope.attempt,
         error=error,
         reason=DeadReason.UNREADABLE,
@@ -74,6 +77,7 @@ def unreadable_event(service: str, envelope: Envelope, error: ErrorInfo, at: dat
 _TYPES = {
     Completed: LifecycleType.COMPLETED,
     RetryLater: LifecycleType.RETRYING,
+    Snoozed: LifecycleType.SNOOZED,
     Died: LifecycleType.DEAD,
     Cancelled: LifecycleType.CANCELLED,
 }

@@ -57,6 +57,16 @@ class GroupCommit:
             self._committing = asyncio.create_task(self._commit_all())
         return await done
 
+    def commit(self, write: BatchWrite[Item, Result], item: Item) -> Result:
+        """The same in a transaction of its own, on the caller's thread.
+
+        Raises:
+            Exception: what `write` or the database raised; nothing of the item is stored then.
+        """
+        with self._turn(), self._engine.begin() as connection:
+            (result,) = write(connection, [item])
+        return result
+
     async def close(self) -> None:
         """Commits what still waits, then ends the thread."""
         self._closed = True

@@ -30,6 +30,10 @@ class Records:
         """Writes `item` in a shared transaction; see `GroupCommit.submit`."""
         return await self._writes.submit(write, item)
 
+    def write_at_once(self, write: BatchWrite[Item, Result], item: Item) -> Result:
+        """Writes `item` in a transaction of its own, on the caller's thread; needs no event loop."""
+        return self._writes.commit(write, item)
+
     async def read(self, query: Callable[[Connection], Result]) -> Result:
         """Runs `query` in a transaction of its own on a reader's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)

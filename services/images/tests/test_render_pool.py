@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from chassis.errors import PermanentError, TransientError
+from chassis.errors import HardTimeLimitExceeded, PermanentError, TransientError
 from contracts.images import ImageLimits
 from images_service.render_pool import RenderPool, RenderPoolOptions
 
@@ -77,9 +77,9 @@ async def test_the_loop_goes_on_while_images_are_rendered(pool: RenderPool) -> N
 async def test_an_image_that_takes_too_long_is_ended_and_the_next_goes_on(slow_image: bytes) -> None:
     pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1, seconds_per_image=0.001))
     try:
-        with pytest.raises(TransientError, match=r"not rendered within 0.001 s"):
+        with pytest.raises(HardTimeLimitExceeded, match=r"not rendered within 0.001 s"):
             await pool.render(slow_image, ["thumb", "medium", "large"])
-        with pytest.raises(TransientError, match=r"not rendered within 0.001 s"):
+        with pytest.raises(HardTimeLimitExceeded, match=r"not rendered within 0.001 s"):
             await pool.render(slow_image, ["thumb", "medium", "large"])
     finally:
         await pool.close()

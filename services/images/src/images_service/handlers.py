@@ -33,7 +33,7 @@ async def make_variants(
 
     Raises:
         PermanentError: the original is gone, is not the one that was uploaded, or cannot be rendered.
-        TransientError: the renderer took too long or died.
+        HardTimeLimitExceeded, TransientError: the renderer took too long, or died.
     """
     del attempt
     original = await _original(event, store)

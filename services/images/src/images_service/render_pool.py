@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from chassis.errors import HandlerError, TransientError
+from chassis.errors import HandlerError, HardTimeLimitExceeded, TransientError
 from contracts.images import ImageLimits
 from images_service.render_worker import RenderWorker, WorkerDied
 from images_service.rendering import RenderedVariant
@@ -64,8 +64,8 @@ class RenderPool:
 
         Raises:
             PermanentError: as `render`.
-            TransientError: it took too long, or its worker died. Either can be the machine's doing; another
-                attempt tells.
+            HardTimeLimitExceeded: it took too long; its worker was killed, and is replaced.
+            TransientError: its worker died. Either can be the machine's doing; another attempt tells.
             RuntimeError: the pool is closed.
         """
         seconds = self._options.seconds_per_image
@@ -74,7 +74,7 @@ class RenderPool:
             async with self._turns, self._worker() as worker, asyncio.timeout(seconds):
                 return await loop.run_in_executor(self._threads, worker.render, data, presets)
         except TimeoutError as error:
-            raise TransientError(f"The image was not rendered within {seconds:g} s.") from error
+            raise HardTimeLimitExceeded(f"The image was not rendered within {seconds:g} s.") from error
         except WorkerDied as error:
             raise TransientError(f"The renderer died of this image ({error}).") from error
 

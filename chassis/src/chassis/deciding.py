@@ -1,0 +1,105 @@
+"""Decide: what follows an attempt that did not complete."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from chassis.attempt import Attempt
+from chassis.decode import Work
+from chassis.delay import round_up
+from chassis.errors import HardTimeLimitExceeded, SnoozeError, SoftTimeLimitExceeded, UncertainError
+from chassis.logs import get_logger
+from chassis.outcome import Died, RetryLater, Snoozed
+from chassis.retry import GiveUp, Retry, Snooze, after_failure, after_snooze
+from chassis.whereabouts import whereabouts
+from contracts.lifecycle import ErrorInfo
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that did not complete."""
+
+    error: Exception
+    #: How long it ran.
+    seconds: float
+    #: When this attempt was first claimed: it may have been put off since.
+    attempt_since: datetime
+    #: It had said that its effect begins.
+    effect_begun: bool = False
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the effect may have happened. What the other side answered is no doubt."""
+        cut_off = isinstance(self.error, SoftTimeLimitExceeded | HardTimeLimitExceeded)
+        return isinstance(self.error, UncertainError) or (cut_off and self.effect_begun)
+
+
+def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Snoozed | Died:
+    """The outcome: the same attempt later, another one, or none."""
+    now = datetime.now(UTC)
+    info = ErrorInfo.of(failed.error)
+    decision = _decision(failed, work, attempt, now)
+    if isinstance(decision, GiveUp):
+        log.error(
+            "attempt failed for good", error=info.message, reason=decision.reason, exc_info=failed.error
+        )
+        return Died(
+            at=now,
+            seconds=failed.seconds,
+            max_attempts=attempt.max_attempts,
+            error=info,
+            reason=decision.reason,
+            where=whereabouts(failed.error),
+        )
+    wait = round_up(decision.seconds)
+    if isinstance(decision, Snooze):
+        log.info(
+            "attempt put off, which does not count",
+            error=info.message,
+            wait_seconds=wait,
+            snooze_no=attempt.snooze_no,
+        )
+        return Snoozed(
+            at=now,
+            seconds=failed.seconds,
+            max_attempts=attempt.max_attempts,
+            error=info,
+            wait_seconds=wait,
+            next_attempt_at=now + timedelta(seconds=wait),
+        )
+    log.warning("attempt failed, another one follows", error=info.message, wait_seconds=wait)
+    return RetryLater(
+        at=now,
+        seconds=failed.seconds,
+        max_attempts=attempt.max_attempts,
+        error=info,
+        wait_seconds=wait,
+        next_attempt_at=now + timedelta(seconds=wait),
+        in_doubt=failed.is_in_doubt,
+    )
+
+
+def _decision(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> Retry | Snooze | GiveUp:
+    policy = work.handler.policy
+    if isinstance(failed.error, SnoozeError):
+        return after_snooze(
+            failed.error,
+            policy=policy,
+            snooze_no=attempt.snooze_no,
+            attempt_since=failed.attempt_since,
+            deadline=attempt.deadline,
+            now=now,
+            draw=random.random,
+        )
+    return after_failure(
+        failed.error,
+        policy=policy,
+        attempt=attempt.attempt,
+        max_attempts=attempt.max_attempts,
+        deadline=attempt.deadline,
+        now=now,
+        draw=random.random,
+        when_uncertain=work.event.when_uncertain,
+    )

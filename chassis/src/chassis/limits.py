@@ -1,0 +1,33 @@
+"""How long one attempt may take."""
+
+from dataclasses import dataclass
+from typing import Final
+
+#: RabbitMQ takes a message back that is not acknowledged within 30 minutes (`consumer_timeout`), and the
+#: attempt is still to be told and recorded: no limit may come near that.
+LONGEST_SECONDS: Final = 25 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """The limits of one handler, in seconds from its start.
+
+    Raises:
+        ValueError: they make no sense.
+    """
+
+    #: The handler is asked to stop, at its next await; it may clean up, and see an effect through.
+    soft_seconds: float = 240
+    #: It is cut off, an effect under way too; if it will not end, its process does.
+    hard_seconds: float = 300
+
+    def __post_init__(self) -> None:
+        if not 0 < self.soft_seconds < self.hard_seconds <= LONGEST_SECONDS:
+            raise ValueError(
+                f"the soft time limit ({self.soft_seconds:g} s) must lie below the hard one "
+                f"({self.hard_seconds:g} s), and that at most at {LONGEST_SECONDS:g} s"
+            )
+
+
+#: Of handlers that were given none of their own.
+DEFAULT_LIMITS: Final = TimeLimits()

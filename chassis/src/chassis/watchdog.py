@@ -1,0 +1,160 @@
+"""The watchdog: a thread that ends the process when code blocks the event loop past its time limit.
+
+Time limits work by cancelling, and code that never awaits (an endless loop, a call into a C library) cannot
+be cancelled: then nothing in the process runs any more, no lease is renewed, no other attempt goes on. Only
+the end of the process helps; its supervisor starts it again.
+
+Before the end the attempt's outcome is recorded in the inbox, from this thread, so that the message's next
+delivery finds it and goes on from there: the attempt failed of its hard limit, and is retried by policy. If
+that is not possible (the code that blocks holds a lock that is needed for it), it counts as a run whose
+process died. Code that does not even let go of Python's own lock stops this thread too; the interpreter's
+`faulthandler`, which needs no lock, then ends the process and writes where it stood.
+"""
+
+import asyncio
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from chassis.logs import get_logger
+
+log = get_logger(__name__)
+
+#: Exit code of a process that ended for a hard time limit: sysexits.h EX_TEMPFAIL.
+EXIT_HARD_LIMIT: Final = 75
+#: Seconds between looks.
+TICK_SECONDS: Final = 1.0
+#: Looks in a row without an answer of the event loop. Looks, not seconds: a process that was suspended as a
+#: whole gets its chance to answer.
+SILENT_TICKS: Final = 5
+#: Seconds that recording may take; nobody else is served meanwhile.
+RECORD_SECONDS: Final = 5.0
+#: Seconds past a hard limit after which the interpreter itself ends the process.
+LAST_RESORT_SECONDS: Final = 30.0
+_STANDARD_ERROR: Final = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """An attempt that runs."""
+
+    task_id: str
+    kind: str
+    attempt: int
+    #: When its hard limit is, on the clock of `time.monotonic`.
+    hard_at: float
+    #: Records that it exceeded it; callable from any thread.
+    record: Callable[[], object]
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has outlived its hard limit."""
+        return monotonic() > self.hard_at
+
+
+class Watchdog:
+    """Watches the attempts of one process.
+
+    Args:
+        end_process: ends it at once, with an exit code.
+        tick_seconds: between looks.
+    """
+
+    def __init__(
+        self, *, end_process: Callable[[int], object] = os._exit, tick_seconds: float = TICK_SECONDS
+    ) -> None:
+        self._end_process = end_process
+        self._tick_seconds = tick_seconds
+        self._watched: set[Watched] = set()
+        self._answered = True
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins to watch the running event loop."""
+        loop = asyncio.get_running_loop()
+        # With the words that are bound to each log line of this process.
+        watch = partial(copy_context().run, self._watch, loop)
+        self._thread = threading.Thread(target=watch, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @contextmanager
+    def watching(self, watched: Watched) -> Iterator[None]:
+        """Watches one attempt for as long as the context is open."""
+        self._watched.add(watched)
+        try:
+            yield
+        finally:
+            self._watched.discard(watched)
+
+    def record_late(self) -> None:
+        """Records the outcome of every attempt that runs on past its hard limit; callable from any thread."""
+        for watched in self.late:
+            try:
+                watched.record()
+            except Exception:  # the process ends in any case; then it counts as a run whose process died
+                log.exception("the hard time limit could not be recorded", task_id=watched.task_id)
+
+    @property
+    def late(self) -> list[Watched]:
+        """Attempts that run on past their hard limit."""
+        return [watched for watched in tuple(self._watched) if watched.is_late]
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        silent = 0
+        try:
+            while not self._stop.wait(self._tick_seconds):
+                silent = 0 if self._answered else silent + 1
+                if silent >= SILENT_TICKS and (late := self.late):
+                    self._end(late)
+                    return
+                if self._answered:
+                    self._answered = False
+                    loop.call_soon_threadsafe(self._answer)
+                self._set_last_resort()
+        except RuntimeError:
+            # The loop was closed between two looks: there is nothing left to watch.
+            log.info("the event loop is gone; the watchdog ends")
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def _answer(self) -> None:
+        self._answered = True
+
+    def _set_last_resort(self) -> None:
+        limits = [watched.hard_at for watched in tuple(self._watched)]
+        if not limits:
+            faulthandler.cancel_dump_traceback_later()
+            return
+        seconds = max(min(limits) - monotonic(), 0) + LAST_RESORT_SECONDS
+        # To the file descriptor: what stands for it in Python may be replaced, or wait for a lock.
+        faulthandler.dump_traceback_later(seconds, exit=True, file=_STANDARD_ERROR)
+
+    def _end(self, late: list[Watched]) -> None:
+        recording = threading.Thread(target=self.record_late, name="record", daemon=True)
+        recording.start()
+        recording.join(RECORD_SECONDS)
+        for watched in late:
+            log.critical(
+                "the event loop is blocked past a hard time limit; ending the process",
+                task_id=watched.task_id,
+                kind=watched.kind,
+                attempt=watched.attempt,
+                exit_code=EXIT_HARD_LIMIT,
+            )
+        sys.stdout.flush()
+        self._end_process(EXIT_HARD_LIMIT)

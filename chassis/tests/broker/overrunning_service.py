@@ -1,0 +1,68 @@
+"""A service in a process of its own whose handler overruns its time limits, in the way that is asked for.
+
+Arguments: the file for its effects, and the way: `cooperative`, `deaf`, `stubborn` or `blocking`. Only the
+first attempt at an image whose key ends with `late` overruns; everything else is done at once.
+The rest comes from the environment, as for any service.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from chassis.attempt import Attempt
+from chassis.logs import configure_logging
+from chassis.policies import configured
+from chassis.process import run
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from contracts.events import ImageUploaded
+
+#: Longer than any test waits: whoever is still at it then is to be noticed.
+FOR_EVER = 3600.0
+
+
+async def overrun(way: str) -> None:
+    """Takes for ever: until it is asked to stop, is cut off, whatever happens, or without an await."""
+    if way == "blocking":
+        time.sleep(FOR_EVER)  # noqa: ASYNC251 - this is what is tested
+    try:
+        await asyncio.sleep(FOR_EVER)
+    except asyncio.CancelledError:
+        if way == "cooperative":
+            raise
+        while True:
+            try:
+                await asyncio.sleep(FOR_EVER)
+            except asyncio.CancelledError:
+                if way == "deaf":
+                    raise
+
+
+def make(effects: Path, way: str) -> Service:
+    """Service `images`."""
+
+    def note(what: str, attempt: Attempt) -> None:
+        with effects.open("a") as file:
+            file.write(f"{attempt.task_id} {attempt.attempt} {what}\n")
+
+    async def handle(event: ImageUploaded, attempt: Attempt) -> dict[str, Any]:
+        note("began", attempt)
+        try:
+            if event.source_key.endswith("late") and attempt.attempt == 1:
+                await overrun(way)
+        except asyncio.CancelledError as stopped:
+            note(f"cleaned up after {stopped.args[0]}", attempt)
+            raise
+        note("did it", attempt)
+        return {"by": os.getpid()}
+
+    settings = ServiceSettings()
+    return Service("images", settings, (configured(settings, ImageUploaded, handle),))
+
+
+if __name__ == "__main__":
+    configure_logging("images", level="info", format_="json")
+    run(lambda: make(Path(sys.argv[1]), sys.argv[2]))

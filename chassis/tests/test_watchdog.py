@@ -1,0 +1,94 @@
+import asyncio
+import time
+from collections.abc import Iterator
+from time import monotonic
+
+import pytest
+
+from chassis.watchdog import EXIT_HARD_LIMIT, SILENT_TICKS, Watchdog, Watched
+
+TICK = 0.02
+LONG = 50 * TICK * SILENT_TICKS
+
+
+class Process:
+    """What the watchdog would end, and what it recorded before."""
+
+    def __init__(self) -> None:
+        self.happened: list[object] = []
+        self.watchdog = Watchdog(end_process=self.happened.append, tick_seconds=TICK)
+
+    def attempt(self, hard_seconds: float, task_id: str = "t") -> Watched:
+        return Watched(
+            task_id, "k", 1, monotonic() + hard_seconds, lambda: self.happened.append(f"recorded {task_id}")
+        )
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    process = Process()
+    yield process
+    process.watchdog.stop()
+
+
+def block(seconds: float, process: Process) -> None:
+    """Holds the event loop, as code does that never awaits; until the process would be dead."""
+    until = monotonic() + seconds
+    while monotonic() < until and EXIT_HARD_LIMIT not in process.happened:
+        time.sleep(TICK)
+
+
+async def test_a_blocked_loop_ends_the_process_after_the_outcome_is_recorded(process: Process) -> None:
+    process.watchdog.start()
+    with process.watchdog.watching(process.attempt(0)):
+        block(LONG * 20, process)
+
+    assert process.happened == ["recorded t", EXIT_HARD_LIMIT]
+
+
+async def test_only_those_past_their_limit_are_recorded(process: Process) -> None:
+    process.watchdog.start()
+    with (
+        process.watchdog.watching(process.attempt(0)),
+        process.watchdog.watching(process.attempt(3600, "another")),
+    ):
+        block(LONG * 20, process)
+
+    assert process.happened == ["recorded t", EXIT_HARD_LIMIT]
+
+
+async def test_a_blocked_loop_within_the_limit_is_left_alone(process: Process) -> None:
+    process.watchdog.start()
+    with process.watchdog.watching(process.attempt(3600)):
+        block(LONG, process)
+
+    assert process.happened == []
+
+
+async def test_a_loop_that_answers_is_left_alone_however_late_the_attempt(process: Process) -> None:
+    process.watchdog.start()
+    with process.watchdog.watching(process.attempt(0)):
+        await asyncio.sleep(LONG)
+        assert [watched.task_id for watched in process.watchdog.late] == ["t"]
+
+    assert process.happened == []
+
+
+async def test_a_record_that_fails_does_not_keep_the_process(process: Process) -> None:
+    def fails() -> None:
+        raise RuntimeError("no database")
+
+    process.watchdog.start()
+    with process.watchdog.watching(Watched("t", "k", 1, monotonic(), fails)):
+        block(LONG * 20, process)
+
+    assert process.happened == [EXIT_HARD_LIMIT]
+
+
+async def test_what_has_ended_is_watched_no_more(process: Process) -> None:
+    process.watchdog.start()
+    with process.watchdog.watching(process.attempt(0)):
+        pass
+    block(LONG, process)
+
+    assert process.happened == []
