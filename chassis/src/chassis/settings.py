@@ -12,6 +12,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from chassis.circuit import CircuitPolicy
 from chassis.delay import MAX_DELAY_SECONDS
 from chassis.limits import LONGEST_SECONDS, TimeLimits
 
@@ -92,6 +93,18 @@ class PolicyOverride(BaseModel):
     snooze_seconds: Seconds | None = None
     soft_limit_seconds: Seconds | None = None
     hard_limit_seconds: LimitSeconds | None = None
+
+
+class CircuitSettings(BaseSettings):
+    """What a service needs besides that leaves another system alone when it does not answer."""
+
+    circuit_threshold: int = Field(8, ge=1, le=1000, description="Failures in a row that open a circuit.")
+    circuit_base_seconds: Seconds = Field(5, description="How long it stays open the first time; it doubles.")
+    circuit_cap_seconds: Seconds = Field(120, description="It never stays open for longer.")
+
+    def circuit_policy(self) -> CircuitPolicy:
+        """When a circuit opens, and for how long."""
+        return CircuitPolicy(self.circuit_threshold, self.circuit_base_seconds, self.circuit_cap_seconds)
 
 
 class ServiceSettings(ProcessSettings):

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from chassis.errors import HandlerError, TransientError
+from chassis.circuit import CircuitPolicy
+from chassis.errors import CircuitOpenError, HandlerError, TransientError, UnreachableError
+from devstack.eventually import eventually
 from email_service.faults import DeliveryUnknownError
 from email_service.mail import OutgoingMail
 from email_service.mailer import Mailer
@@ -90,7 +92,7 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def mailer_for(peer: Peer, **options: float) -> AsyncIterator[Mailer]:
+async def mailer_for(peer: Peer, **options: Any) -> AsyncIterator[Mailer]:
     server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     mailer = Mailer("127.0.0.1", port, **{**ACCOUNT, **options})
@@ -277,3 +279,32 @@ async def test_a_mail_on_the_wire_is_finished_after_close() -> None:
         await peer.gone.wait()
 
     assert (peer.count("."), peer.open) == (1, 0)
+
+
+async def test_a_server_that_cannot_be_reached_is_left_alone_until_its_time_is_over() -> None:
+    greetings = {(number, "", 1): "close" for number in range(1, 4)}
+    peer = Peer(greetings)
+    async with mailer_for(peer, circuit=CircuitPolicy(threshold=3, base_seconds=0.1)) as mailer:
+        for _ in range(3):
+            with pytest.raises(UnreachableError):
+                await mailer.send(MAIL)
+        with pytest.raises(CircuitOpenError, match="did not answer lately"):
+            await mailer.send(MAIL)
+
+        async def is_sent() -> bool:
+            try:
+                await mailer.send(MAIL)
+            except CircuitOpenError:
+                return False
+            return True
+
+        await eventually(is_sent)
+
+
+async def test_a_server_that_refuses_mail_after_mail_is_not_left_alone() -> None:
+    peer = Peer({(1, "RCPT", number): "450 mailbox busy" for number in range(1, 6)})
+    async with mailer_for(peer, circuit=CircuitPolicy(threshold=2)) as mailer:
+        for _ in range(5):
+            with pytest.raises(TransientError, match="mailbox busy"):
+                await mailer.send(MAIL)
+        await mailer.send(MAIL)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from chassis.errors import HandlerError, PermanentError, TransientError
+from chassis.errors import HandlerError, PermanentError, RateLimitedError, TransientError
 from email_service.faults import DeliveryUnknownError
 from email_service.mail import OutgoingMail
 from email_service.mailer import Mailer
@@ -116,6 +116,14 @@ async def test_a_refusal_says_who_refused_and_why(command: str, code: int, error
             await mailer.send(MAIL)
 
     assert not isinstance(refused.value, DeliveryUnknownError)
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("answer", ["450 4.7.1 greylisted", "451 4.7.28 too many mails"])
+async def test_a_server_that_takes_no_more_just_now_is_waited_for(command: str, answer: str) -> None:
+    async with mailer_for(smtp(Peer(**{command: answer}))) as (mailer, _):
+        with pytest.raises(RateLimitedError, match=answer):
+            await mailer.send(MAIL)
 
 
 async def test_a_refused_mail_leaves_its_connection_usable() -> None:

@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from chassis.errors import PermanentError, TransientError
+from chassis.circuit import CircuitPolicy
+from chassis.errors import (
+    CircuitOpenError,
+    PermanentError,
+    RateLimitedError,
+    TransientError,
+    UnreachableError,
+)
+from devstack.eventually import eventually
 from sync_service.client import MAX_BODY_BYTES, SyncAnswer, SyncClient
 
 SECRET = "s3cret-token"
@@ -109,14 +117,67 @@ async def test_a_refusal_is_permanent(status: int) -> None:
             await put(client)
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        *((status, TransientError) for status in (408, 409, 425)),
+        (429, RateLimitedError),
+        *((status, UnreachableError) for status in (500, 502, 503, 504)),
+    ],
+)
 @pytest.mark.parametrize(("header", "wait"), [("", None), ("17", 17), ("soon", None)])
-async def test_a_passing_trouble_is_transient(status: int, header: str, wait: float | None) -> None:
+async def test_a_passing_trouble_says_who_is_to_wait_for_what(
+    status: int, error: type[TransientError | RateLimitedError], header: str, wait: float | None
+) -> None:
     async with client_for(Peer(answer(status, Retry_After=header))) as client:
-        with pytest.raises(TransientError, match=rf"target 'crm' answered {status}$") as failed:
+        with pytest.raises(error, match=rf"target 'crm' answered {status}$") as failed:
             await put(client)
 
+    assert type(failed.value) is error
     assert failed.value.retry_after == wait
+
+
+async def test_a_target_that_only_fails_is_left_alone_and_the_others_are_not() -> None:
+    peer = Peer(*[answer(503)] * 3, answer(204))
+    async with client_for(peer, circuit=CircuitPolicy(threshold=3, base_seconds=60)) as client:
+        for _ in range(3):
+            with pytest.raises(UnreachableError):
+                await put(client)
+        with pytest.raises(CircuitOpenError, match="target 'crm' did not answer lately") as put_off:
+            await put(client)
+        assert len(peer.requests) == 3
+        assert await put(client, target="erp") == SyncAnswer(204, None)
+
+    assert put_off.value.retry_after is not None
+    assert 0 < put_off.value.retry_after <= 60
+
+
+async def test_a_target_is_tried_again_when_its_time_is_over_and_used_once_it_answers() -> None:
+    peer = Peer(*[answer(503)] * 2, answer(204))
+    async with client_for(peer, circuit=CircuitPolicy(threshold=2, base_seconds=0.05)) as client:
+        for _ in range(2):
+            with pytest.raises(UnreachableError):
+                await put(client)
+
+        async def answers() -> bool:
+            try:
+                return await put(client) == SyncAnswer(204, None)
+            except CircuitOpenError:
+                return False
+
+        await eventually(answers)
+        assert await put(client) == SyncAnswer(204, None)
+
+    assert len(peer.requests) == 4
+
+
+@pytest.mark.parametrize("status", [204, 400, 409, 429])
+async def test_single_records_that_fail_do_not_cut_the_others_off(status: int) -> None:
+    answers = [answer(500), answer(500), answer(status)] * 5
+    async with client_for(Peer(*answers), circuit=CircuitPolicy(threshold=3)) as client:
+        for _ in answers:
+            with contextlib.suppress(UnreachableError, PermanentError, TransientError, RateLimitedError):
+                await put(client)
 
 
 async def test_a_wait_until_a_date_is_passed_on() -> None:

@@ -22,6 +22,7 @@ def make_service(settings: EmailSettings) -> Service:
         sender=settings.sender,
         connections=settings.smtp_connections,
         timeout_seconds=settings.smtp_timeout_seconds,
+        circuit=settings.circuit_policy(),
     )
     renderer = Renderer()
     return Service(

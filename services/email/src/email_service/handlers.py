@@ -20,7 +20,7 @@ async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, re
         may have delivered it already.
 
     Raises:
-        PermanentError, TransientError, DeliveryUnknownError: as `Renderer.render` and `Mailer.send` say.
+        HandlerError: as `Renderer.render` and `Mailer.send` say.
     """
     if event.template is not None:
         return await _send_rendered(

@@ -4,10 +4,12 @@ import base64
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
 from email_service.faults import bounded_words, connection_failure, content_failure, envelope_failure
 from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
@@ -51,6 +53,7 @@ class Mailer:
         connections: how many mails may be on the wire at once; further ones wait for their turn.
         timeout_seconds: the longest wait for the connection, and for each answer of the server.
         tls_context: trust other than the system's, for a private certificate authority.
+        circuit: when the server is left alone because no connection can be had.
 
     Raises:
         ValueError: the arguments do not fit together.
@@ -68,6 +71,7 @@ class Mailer:
         connections: int = 4,
         timeout_seconds: float = 20,
         tls_context: ssl.SSLContext | None = None,
+        circuit: CircuitPolicy = DEFAULT_CIRCUIT,
     ) -> None:
         if (username is None) != (password is None):
             raise ValueError("give the mail server's username and password together, or neither")
@@ -82,7 +86,9 @@ class Mailer:
         # Made once: reading the system's certificates takes tens of milliseconds.
         self._tls_context = None if tls == "none" else tls_context or ssl.create_default_context()
         self._server = f"{host}:{port}"
-        self._pool = ConnectionPool(connections, self._connect)
+        # Around connecting alone: a server that talks to us at all is not left alone for what it says.
+        self._circuit = Circuit(f"the mail server {self._server}", circuit)
+        self._pool = ConnectionPool(connections, partial(self._circuit.call, self._connect))
 
     async def send(
         self, mail: OutgoingMail, *, before_content: Callable[[], Awaitable[None]] = _nothing
@@ -100,6 +106,8 @@ class Mailer:
         Raises:
             PermanentError: the mail is malformed, or the server refused it with 5xx.
             TransientError: 4xx, a time-out, no connection, a lost connection.
+            RateLimitedError: 4xx whose status says 4.7.x.
+            CircuitOpenError: no connection could be had lately, so none was tried.
             DeliveryUnknownError: the connection failed after the content had begun.
         """
         composed = compose(mail, self._sender)

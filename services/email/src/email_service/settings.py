@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from chassis.settings import Seconds, ServiceSettings
+from chassis.settings import CircuitSettings, Seconds, ServiceSettings
 
 
-class EmailSettings(ServiceSettings):
+class EmailSettings(CircuitSettings, ServiceSettings):
     """What the email service needs besides what every service does."""
 
     smtp_host: str = "127.0.0.1"

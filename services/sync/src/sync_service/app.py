@@ -26,6 +26,7 @@ def make_service(settings: SyncSettings) -> Service:
             target: {name: value.get_secret_value() for name, value in headers.items()}
             for target, headers in settings.target_headers.items()
         },
+        circuit=settings.circuit_policy(),
     )
     return Service(
         "sync",

@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from chassis.errors import PermanentError, TransientError
+from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
+from chassis.errors import HandlerError, PermanentError, RateLimitedError, TransientError, UnreachableError
 from sync_service.retry_after import parse_retry_after
 from sync_service.target import Target, configure_targets
 from sync_service.words import masked_words
@@ -29,7 +30,6 @@ _PASSING = frozenset(
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.CONFLICT,
         HTTPStatus.TOO_EARLY,
-        HTTPStatus.TOO_MANY_REQUESTS,
     }
 )
 #: No targets have headers of their own unless they are given.
@@ -52,6 +52,7 @@ class SyncClient:
         timeout_seconds: for one call as a whole, from the wait for a connection to the answer's last byte.
         max_connections: over all targets.
         headers: target name -> headers of each request to it, for authorization.
+        circuit: when a target is left alone because it does not answer, or only with 5xx.
 
     Raises:
         ValueError: a base URL is malformed, or headers belong to no target.
@@ -64,8 +65,10 @@ class SyncClient:
         timeout_seconds: float = 10,
         max_connections: int = 50,
         headers: Mapping[str, Mapping[str, str]] = _NO_HEADERS,
+        circuit: CircuitPolicy = DEFAULT_CIRCUIT,
     ) -> None:
         self._targets = configure_targets(targets, headers)
+        self._circuits = {name: Circuit(f"target {name!r}", circuit) for name in self._targets}
         self._timeout_seconds = timeout_seconds
         self._http = httpx.AsyncClient(
             # Not httpx's own: it starts anew with every read, and one byte a second would hold us for ever.
@@ -96,8 +99,10 @@ class SyncClient:
 
         Raises:
             PermanentError: unknown target, impossible path or data, 3xx, or 4xx that time does not mend.
-            TransientError: 408, 409, 425, 429, 5xx, a time-out, no or a lost connection; with `retry_after`
-                (seconds) if the target named a time.
+            TransientError: 408, 409, 425; with `retry_after` (seconds) if the target named a time.
+            UnreachableError: (a TransientError) 5xx, a time-out, no or a lost connection; likewise.
+            RateLimitedError: 429; likewise.
+            CircuitOpenError: the target was unreachable too often lately, so nothing was sent.
         """
         system = self._target(target)
         request = self._http.build_request(
@@ -110,17 +115,7 @@ class SyncClient:
                 "Idempotency-Key": idempotency_key,
             },
         )
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await self._exchange(request, system)
-        except TimeoutError as error:
-            raise TransientError(
-                f"target {target!r} gave no complete answer within {self._timeout_seconds:g} s"
-            ) from error
-        except httpx.TransportError as error:
-            raise TransientError(
-                f"no answer from target {target!r}: {type(error).__name__} {error!s:.200}".rstrip()
-            ) from error
+        return await self._circuits[target].call(lambda: self._send(request, system))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -132,6 +127,19 @@ class SyncClient:
         except KeyError:
             known = ", ".join(sorted(self._targets)) or "none"
             raise PermanentError(f"there is no target {name!r:.100}; configured: {known}") from None
+
+    async def _send(self, request: httpx.Request, system: Target) -> SyncAnswer:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._exchange(request, system)
+        except TimeoutError as error:
+            raise UnreachableError(
+                f"target {system.name!r} gave no complete answer within {self._timeout_seconds:g} s"
+            ) from error
+        except httpx.TransportError as error:
+            raise UnreachableError(
+                f"no answer from target {system.name!r}: {type(error).__name__} {error!s:.200}".rstrip()
+            ) from error
 
     async def _exchange(self, request: httpx.Request, system: Target) -> SyncAnswer:
         response = await self._http.send(request, stream=True)
@@ -161,13 +169,17 @@ async def _read_beginning(response: httpx.Response) -> bytes:
     return bytes(body[:MAX_BODY_BYTES])
 
 
-def _refusal(response: httpx.Response, body: bytes, system: Target) -> PermanentError | TransientError:
+def _refusal(response: httpx.Response, body: bytes, system: Target) -> HandlerError:
     # A compressed body, which we did not ask for, has no words to show.
     readable = b"" if "Content-Encoding" in response.headers else body
     words = masked_words(readable, system.headers.values())
     message = f"target {system.name!r} answered {response.status_code}" + (f": {words}" if words else "")
-    if response.is_server_error or response.status_code in _PASSING:
-        retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+    retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimitedError(message, retry_after=retry_after)
+    if response.is_server_error:
+        return UnreachableError(message, retry_after=retry_after)
+    if response.status_code in _PASSING:
         return TransientError(message, retry_after=retry_after)
     if response.is_redirect or response.status_code < HTTPStatus.BAD_REQUEST:
         message = f"{message} (redirects are not followed: configure the target's final address)"

@@ -19,7 +19,7 @@ async def sync_record(event: SyncRequested, attempt: Attempt, client: SyncClient
         `target`, `status` (2xx) and `location` (the record's address there, or None).
 
     Raises:
-        PermanentError, TransientError: as `SyncClient.put` says.
+        HandlerError: as `SyncClient.put` says.
     """
     # Once sent it may be written, whatever we do: it is seen through, and the record says what came of it.
     answer = await irrevocably(

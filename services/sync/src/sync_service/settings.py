@@ -2,11 +2,11 @@
 
 from pydantic import Field, SecretStr
 
-from chassis.settings import Seconds, ServiceSettings
+from chassis.settings import CircuitSettings, Seconds, ServiceSettings
 from contracts.fields import TargetName
 
 
-class SyncSettings(ServiceSettings):
+class SyncSettings(CircuitSettings, ServiceSettings):
     """What the sync service needs besides what every service does."""
 
     targets: dict[TargetName, str] = Field(description='Name to base URL, as JSON: {"crm": "https://…"}.')

@@ -1,0 +1,162 @@
+"""The circuit breaker: leaves another system alone for a while when nobody answers there any more.
+
+Closed, it lets everyone pass. After so many failures in a row it opens, and whoever comes is put off before
+anything was tried. When its time is over one caller passes as a probe: an answer closes the circuit, another
+failure opens it for longer. (Michael Nygard, "Release It!", 2nd edition, 5.2.)
+
+State is each process's own: every replica finds out by itself, and needs no store for it.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Final, TypeVar
+
+from chassis.errors import CircuitOpenError, UnreachableError
+from chassis.logs import get_logger
+
+log = get_logger(__name__)
+Result = TypeVar("Result")
+
+#: Beyond this power of two every cap is reached; it keeps the arithmetic small.
+_MAX_DOUBLINGS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitPolicy:
+    """When a circuit opens, and for how long."""
+
+    #: Failures in a row that open it.
+    threshold: int = 8
+    #: How long it stays open the first time; it doubles with each probe that fails.
+    base_seconds: float = 5
+    #: It never stays open for longer.
+    cap_seconds: float = 120
+
+    def open_seconds(self, openings: int, draw: Callable[[], float]) -> float:
+        """For how long it stays open the `openings`-th time in a row; up to a half of it is drawn at random.
+
+        Else the replicas of a service, which lost the same peer at the same time, would all probe together.
+        """
+        longest = min(self.cap_seconds, self.base_seconds * (1 << min(openings - 1, _MAX_DOUBLINGS)))
+        return longest * (1 - draw() / 2)
+
+
+#: Of a peer that was given no other.
+DEFAULT_CIRCUIT: Final = CircuitPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitState:
+    """Where a circuit is; each change makes a new one, and the clock is an argument."""
+
+    #: Failures in a row while closed.
+    failures: int = 0
+    #: How often it has opened since it was last closed; 0: it is closed.
+    openings: int = 0
+    #: On the clock: a probe may pass from then on.
+    open_until: float = 0
+    #: The probe that is under way, by its number; 0: none.
+    probe: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers are put off."""
+        return self.openings > 0
+
+    def wait(self, now: float, policy: CircuitPolicy) -> float:
+        """Seconds that a caller is to wait; 0: it may pass."""
+        if not self.is_open:
+            return 0
+        if self.probe:
+            # Its answer comes soon; if it is a failure, the circuit says anew how long.
+            return policy.base_seconds
+        return max(0.0, self.open_until - now)
+
+    def passed(self, number: int) -> "CircuitState":
+        """Caller `number` has passed: while open, it is the probe."""
+        return replace(self, probe=number) if self.is_open else self
+
+    def answered(self) -> "CircuitState":
+        """The other side has answered, whatever its answer was."""
+        return CircuitState()
+
+    def failed(
+        self, number: int, now: float, policy: CircuitPolicy, draw: Callable[[], float]
+    ) -> "CircuitState":
+        """Caller `number` got no answer. One that had passed before the circuit opened tells nothing new."""
+        if self.is_open and number != self.probe:
+            return self
+        failures = self.failures + 1
+        if not self.is_open and failures < policy.threshold:
+            return replace(self, failures=failures)
+        openings = self.openings + 1
+        return CircuitState(openings=openings, open_until=now + policy.open_seconds(openings, draw))
+
+    def gave_up(self, number: int) -> "CircuitState":
+        """Caller `number` was stopped before it knew: if it was the probe, the next caller is."""
+        return replace(self, probe=0) if number == self.probe else self
+
+
+class Circuit:
+    """The circuit to one other system.
+
+    Args:
+        name: the other system, as the log and the task's record name it.
+        policy: when it opens, and for how long.
+        clock: seconds that only go forward.
+        draw: gives a number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        policy: CircuitPolicy,
+        *,
+        clock: Callable[[], float] = monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._name = name
+        self._policy = policy
+        self._clock = clock
+        self._draw = draw
+        self._state = CircuitState()
+        self._callers = 0
+
+    async def call(self, action: Callable[[], Awaitable[Result]]) -> Result:
+        """Does `action` if the circuit lets it pass.
+
+        Raises:
+            CircuitOpenError: it does not; nothing was done.
+            UnreachableError: as `action`; this is what counts as a failure, anything else is an answer.
+        """
+        wait = self._state.wait(self._clock(), self._policy)
+        if wait > 0:
+            raise CircuitOpenError(
+                f"{self._name} did not answer lately and is left alone for now", retry_after=wait
+            )
+        self._callers += 1
+        number = self._callers
+        self._state = self._state.passed(number)
+        try:
+            result = await action()
+        except UnreachableError:
+            self._change(self._state.failed(number, self._clock(), self._policy, self._draw))
+            raise
+        except Exception:
+            self._change(self._state.answered())
+            raise
+        except BaseException:
+            self._change(self._state.gave_up(number))
+            raise
+        self._change(self._state.answered())
+        return result
+
+    def _change(self, after: CircuitState) -> None:
+        before, self._state = self._state, after
+        if after.openings > before.openings:
+            seconds = round(after.open_until - self._clock(), 1)
+            log.warning("circuit opened", target=self._name, seconds=seconds, openings=after.openings)
+        elif before.is_open and not after.is_open:
+            log.info("circuit closed", target=self._name)
