@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from time import monotonic
@@ -92,3 +94,33 @@ async def test_what_has_ended_is_watched_no_more(process: Process) -> None:
     block(LONG, process)
 
     assert process.happened == []
+
+
+#: A regular expression that runs for hours without letting go of Python's lock.
+HOLDS_THE_LOCK = """
+import asyncio, re
+from time import monotonic
+from chassis import watchdog
+from chassis.watchdog import Watchdog, Watched
+
+watchdog.LAST_RESORT_SECONDS = 0.5
+
+async def main():
+    dog = Watchdog(tick_seconds=0.05)
+    dog.start()
+    with dog.watching(Watched("t", "k", 1, monotonic() + 0.5, lambda: None)):
+        await asyncio.sleep(0.3)
+        re.match("(a|a)*$", "a" * 60 + "b")
+
+asyncio.run(main())
+"""
+
+
+def test_code_that_lets_no_other_thread_run_ends_with_the_process_too() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", HOLDS_THE_LOCK], capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert ran.returncode == 1
+    assert "Timeout (" in ran.stderr
+    assert "re.match" in ran.stderr or "/re/" in ran.stderr
