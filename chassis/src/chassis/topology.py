@@ -69,8 +69,10 @@ def queues() -> Iterator[Queue]:
     """Every queue."""
     for service in (*WORK_SERVICES, STATUS_SERVICE):
         yield Queue(names.work_queue(service), _consumed(service))
-        yield Queue(names.control_queue(service), _consumed(service))
         yield Queue(names.dead_letter_queue(service), _waiting())
+    # Only for those who consume it: with anybody else cancellations would pile up for ever.
+    for service in WORK_SERVICES:
+        yield Queue(names.control_queue(service), _consumed(service))
     yield Queue(names.QUEUE_UNROUTED, _waiting())
     for level in range(LEVELS):
         _, _, following = level_bindings(level)
@@ -87,11 +89,12 @@ def bindings() -> Iterator[Binding]:
     for service in (*WORK_SERVICES, STATUS_SERVICE):
         work = names.work_queue(service)
         yield Binding(names.EXCHANGE_DELAY_OUT, f"#.{work}", work)
-        yield Binding(names.EXCHANGE_CONTROL, "", names.control_queue(service))
         dead = names.dead_letter_queue(service)
         yield Binding(names.EXCHANGE_DEAD_LETTERS, dead, dead)
         for kind in kinds_of(service):
             yield Binding(names.EXCHANGE_TASKS, kind, work)
+    for service in WORK_SERVICES:
+        yield Binding(names.EXCHANGE_CONTROL, "", names.control_queue(service))
     yield Binding(names.EXCHANGE_EVENTS, "task.#", names.work_queue(STATUS_SERVICE))
     yield Binding(names.QUEUE_UNROUTED, "", names.QUEUE_UNROUTED)
     for level in range(LEVELS):
