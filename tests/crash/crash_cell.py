@@ -7,7 +7,7 @@ leases to run out and for retries to be due. A broker that is restarted is resta
 from collections.abc import Sequence
 
 from crash_callers import Callers, calls_of, prepare
-from crash_count import Count, count, number_of_tasks
+from crash_count import Count, count
 from crash_gate import Armed
 from crash_harms import do_harm
 from crash_rows import Harm, Row
@@ -42,7 +42,7 @@ class _Cell:
         self._row = row
         self._name = f"{row.name}-{harm}"
         self._calls = calls_of(row.flow, self._name)
-        self._tasks_before = number_of_tasks(stack)
+        self._tasks_before = stack.ledger.number_of_tasks()
         self._callers: Callers | None = None
 
     def begin(self) -> None:
@@ -55,5 +55,5 @@ class _Cell:
             raise NotInTimeError(f"{self._name}: {self.process.name} has not come to {self._row.point}")
 
     def finish(self) -> Count:
-        accepted = self._callers.accepted() if self._callers is not None else []
-        return count(self.stack, self._row.flow, self._calls, accepted, self._tasks_before)
+        told = self._callers.told() if self._callers is not None else []
+        return count(self.stack, self._row.flow, self._calls, told, self._tasks_before)

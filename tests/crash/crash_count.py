@@ -1,28 +1,21 @@
 """What came of a cell: waits until nothing moves any more, then compares what was accepted with the world."""
 
-import asyncio
-import json
-import sqlite3
-from collections import Counter
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import Any
 
-import aio_pika
 import httpx
-from crash_callers import Call
+from crash_callers import TERMINAL, Call, Told
+from crash_effects import effects_of
 from crash_rows import Flow
 from crash_stack import PATIENCE, CrashStack
 
-from contracts.names import HEADER_TASK_ID, dead_letter_queue
+from contracts.names import dead_letter_queue
 
 #: Seconds between two looks that must both see nothing: the broker's numbers are up to a second old.
 STILL_SECONDS = 1.2
 #: Seconds between looks while something moves.
 LOOK_SECONDS = 0.25
-TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +33,10 @@ class Count:
     doubled: int
     #: Repeats of an effect that the other side recognised, so that nothing happened.
     recognised: int
+    #: Tasks that were called off in time, and those of them whose record says that their effect may have
+    #: happened.
+    cancelled: int
+    in_doubt: int
     #: Whether all came to rest: nothing left in the outbox, nor in any queue that should be empty.
     at_rest: bool
     #: What is wrong, in words.
@@ -47,32 +44,56 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class _Effects:
-    #: How often each task's effect has happened.
-    times: Counter[str]
-    recognised: int = 0
-    #: Effects that belong to no task.
-    more: int = 0
+class Ending:
+    """What became of one task."""
+
+    state: str | None
+    #: How often its effect has happened.
+    times: int
+    #: Its record says that the effect may have happened, though the task was called off.
+    in_doubt: bool
+    #: What calling it off could still do, as its caller was told.
+    cancellation: str | None = None
 
 
-def count(stack: CrashStack, flow: Flow, calls: list[Call], accepted: list[str], before: int) -> Count:
+def is_as_it_should_be(flow: Flow, ending: Ending) -> bool:
+    """Whether the record tells the truth, and it is the truth that was promised."""
+    if flow is Flow.DEAD:
+        return ending.state == "failed" and bool(ending.times)
+    if flow.is_called_off and ending.state == "cancelled":
+        # Never a cancelled task whose effect has happened, and nothing says so.
+        return ending.cancellation != "too_late" and (not ending.times or ending.in_doubt)
+    return ending.state == "completed" and bool(ending.times) and ending.cancellation != "prevented"
+
+
+def count(stack: CrashStack, flow: Flow, calls: list[Call], told: Sequence[Told], before: int) -> Count:
     """Counts after all has come to rest.
 
     Args:
         stack: what ran.
         flow: what the tasks were.
         calls: what was asked for.
-        accepted: the ids that were answered with 202.
+        told: what was answered to those whose task was accepted.
         before: how many tasks the ledger held before.
     """
+    accepted = [each.task_id for each in told]
     unrest = _came_to_rest(stack, flow, accepted)
     remarks = [f"not at rest after {PATIENCE:g} s: {unrest}"] if unrest else []
-    tasks = _tasks(stack, accepted)
-    effects = _effects(stack, flow, accepted)
-    wanted = "failed" if flow is Flow.DEAD else "completed"
-    lost = [task_id for task_id in accepted if tasks.get(task_id) != wanted or not effects.times[task_id]]
-    remarks += [f"lost: {task_id} is {tasks.get(task_id)}" for task_id in lost]
-    untold = number_of_tasks(stack) - before - len(set(accepted))
+    effects = effects_of(stack, flow, accepted)
+    states = stack.ledger.states(accepted)
+    doubts = stack.ledger.in_doubt(accepted)
+    endings = {
+        each.task_id: Ending(
+            states.get(each.task_id),
+            effects.times[each.task_id],
+            each.task_id in doubts,
+            each.cancellation,
+        )
+        for each in told
+    }
+    lost = [task_id for task_id, ending in endings.items() if not is_as_it_should_be(flow, ending)]
+    remarks += [f"lost: {task_id} is {endings[task_id]}" for task_id in lost]
+    untold = stack.ledger.number_of_tasks() - before - len(set(accepted))
     if untold:
         remarks.append(f"{untold} tasks that nobody was told of")
     doubled = effects.more + sum(times - 1 for times in effects.times.values() if times > 1)
@@ -83,15 +104,11 @@ def count(stack: CrashStack, flow: Flow, calls: list[Call], accepted: list[str],
         lost=len(lost),
         doubled=doubled + untold,
         recognised=effects.recognised,
+        cancelled=sum(ending.state == "cancelled" for ending in endings.values()),
+        in_doubt=sum(ending.in_doubt for ending in endings.values()),
         at_rest=unrest is None,
         remarks=tuple(remarks),
     )
-
-
-def number_of_tasks(stack: CrashStack) -> int:
-    """How many tasks the ledger holds."""
-    ((number,),) = _query(stack, "SELECT count(*) FROM tasks")
-    return int(number)
 
 
 def _came_to_rest(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | None:
@@ -112,12 +129,11 @@ def _came_to_rest(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | N
 
 
 def _moving(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | None:
-    states = _tasks(stack, accepted)
+    states = stack.ledger.states(accepted)
     under_way = [task_id for task_id in accepted if states.get(task_id) not in TERMINAL]
     if under_way:
         return f"{len(under_way)} tasks, {under_way[0]} is {states.get(under_way[0])}"
-    ((outbox,),) = _query(stack, "SELECT count(*) FROM outbox")
-    if outbox:
+    if outbox := stack.ledger.rows_in_outbox():
         return f"{outbox} rows in the outbox"
     try:
         queues = stack.broker.management.queues(stack.vhost)
@@ -127,68 +143,3 @@ def _moving(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | None:
     waiting = {dead_letter_queue("sync")} if flow is Flow.DEAD else set()
     full = [queue for queue in queues if queue.ready + queue.unacked and queue.name not in waiting]
     return ", ".join(f"{queue.ready}+{queue.unacked} in {queue.name}" for queue in full) or None
-
-
-def _tasks(stack: CrashStack, task_ids: Iterable[str]) -> dict[str, str]:
-    ids = list(task_ids)
-    marks = ",".join("?" * len(ids))
-    return dict(_query(stack, f"SELECT id, state FROM tasks WHERE id IN ({marks})", *ids))
-
-
-def _query(stack: CrashStack, query: str, *values: str) -> list[Any]:
-    with closing(sqlite3.connect(f"file:{stack.ledger}?mode=ro", uri=True)) as connection:
-        return connection.execute(query, values).fetchall()
-
-
-def _effects(stack: CrashStack, flow: Flow, accepted: list[str]) -> _Effects:
-    match flow:
-        case Flow.MAIL:
-            return _mails(stack)
-        case Flow.IMAGE:
-            return _files(stack, accepted)
-        case Flow.DEAD:
-            return asyncio.run(_dead_letters(stack))
-        case _:
-            return _records(stack)
-
-
-def _records(stack: CrashStack) -> _Effects:
-    requests = stack.crm.get("/requests").raise_for_status().json()
-    # The key is `<task>.<service>`.
-    written = Counter(r["idempotency_key"].split(".")[0] for r in requests if r["outcome"] == "written")
-    return _Effects(written, recognised=sum(r["outcome"] == "replayed" for r in requests))
-
-
-def _mails(stack: CrashStack) -> _Effects:
-    mails = stack.mailbox.get("/api/messages").raise_for_status().json()
-    # A Message-ID is `<task.service@domain>`.
-    return _Effects(Counter(mail["message_id"].strip("<>").split(".")[0] for mail in mails))
-
-
-def _files(stack: CrashStack, accepted: list[str]) -> _Effects:
-    """A task's files are there, or not; those that no task's result names are there once too often."""
-    query = "SELECT task_id, result FROM subtasks WHERE service = 'images'"
-    named = {task_id: _keys(json.loads(result or "{}")) for task_id, result in _query(stack, query)}
-    kept = {
-        path.relative_to(stack.objects).as_posix()
-        for path in (stack.objects / "variants").rglob("*")
-        if path.is_file()
-    }
-    there = Counter(task_id for task_id in accepted if named[task_id] and named[task_id] <= kept)
-    return _Effects(there, more=len(kept - set().union(*named.values())))
-
-
-def _keys(result: dict[str, Any]) -> set[str]:
-    variants = result.get("variants", {}).values()
-    return {file["key"] for variant in variants for file in variant["files"].values()}
-
-
-async def _dead_letters(stack: CrashStack) -> _Effects:
-    """Takes the dead letters out. One that came twice is one: whoever takes it in knows it by its task."""
-    letters: Counter[str] = Counter()
-    async with await aio_pika.connect(stack.amqp_url) as connection, connection.channel() as channel:
-        queue = await channel.get_queue(dead_letter_queue("sync"))
-        while (letter := await queue.get(fail=False)) is not None:
-            await letter.ack()
-            letters[str(letter.headers[HEADER_TASK_ID])] += 1
-    return _Effects(Counter(letters.keys()), recognised=letters.total() - len(letters))

@@ -31,6 +31,15 @@ class Flow(StrEnum):
     LATER = "later"
     MAIL = "mail"
     IMAGE = "image"
+    #: Called off: while they wait for their second attempt, while they run, and around the time they are due.
+    CANCEL_RETRYING = "cancel-retrying"
+    CANCEL_RUNNING = "cancel-running"
+    CANCEL_LATER = "cancel-later"
+
+    @property
+    def is_called_off(self) -> bool:
+        """Whether its tasks are called off by those who asked for them."""
+        return self.name.startswith("CANCEL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,5 +124,62 @@ ROWS = (
         "effect:after",
         Flow.MAIL,
         in_smtp_window=True,
+    ),
+    Row(
+        "cancel-before",
+        "asked to cancel → cancellation committed",
+        "gateway",
+        "cancel:before",
+        Flow.CANCEL_RETRYING,
+    ),
+    Row("cancel", "cancellation committed → answered", "gateway", "cancel:after", Flow.CANCEL_RETRYING),
+    Row(
+        "announce-before",
+        "cancellation answered → published to `control`",
+        "gateway",
+        "announce:before",
+        Flow.CANCEL_RETRYING,
+    ),
+    Row(
+        "announce",
+        "published to `control` → outbox row deleted",
+        "gateway",
+        "announce:after",
+        Flow.CANCEL_RETRYING,
+    ),
+    Row(
+        "remember-before",
+        "cancellation delivered → kept in the inbox",
+        "sync",
+        "remember:before",
+        Flow.CANCEL_RUNNING,
+    ),
+    Row("remember", "kept in the inbox → handler stopped", "sync", "remember:after", Flow.CANCEL_RUNNING),
+    Row("stop", "handler stopped → acknowledged", "sync", "forget:before", Flow.CANCEL_RUNNING),
+    # The first attempts' claims and outcomes pass; those of the called-off second ones stand here.
+    Row(
+        "withdraw-before",
+        "claim finds the cancellation → outcome recorded",
+        "sync",
+        "claim:after",
+        Flow.CANCEL_RETRYING,
+        passing=20,
+    ),
+    Row(
+        "withdraw",
+        "outcome `cancelled` recorded → reported",
+        "sync",
+        "record:after",
+        Flow.CANCEL_RETRYING,
+        passing=20,
+    ),
+    Row(
+        "cancel-due",
+        "taken by a sweep and called off → published",
+        "status",
+        "release:after",
+        Flow.CANCEL_LATER,
+        passing=0,
+        standing=1,
     ),
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 from crash_gate import Gate
+from crash_ledger import LedgerFile
 from launcher import Order
 
 import ledger
@@ -148,7 +149,7 @@ class CrashStack:
         self.vhost = vhost
         self.amqp_url = broker.vhost_url(vhost)
         plan = make_plan(folder, self.amqp_url, ports)
-        self.ledger = Path(plan.ledger_url.removeprefix("sqlite:///"))
+        self.ledger = LedgerFile(Path(plan.ledger_url.removeprefix("sqlite:///")))
         self.objects = plan.objects
         ledger.upgrade(plan.ledger_url)
         self.processes = {planned.name: Process(planned, launcher, folder) for planned in plan.processes}

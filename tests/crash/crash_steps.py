@@ -2,77 +2,102 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
-from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any
 
 from crash_gate import Gate, around
 
-_PIPELINE = {
-    "claim": "chassis.inbox:Inbox.claim",
-    "record": "chassis.inbox:Inbox.record",
-    "report": "chassis.reporter:Reporter.confirm",
-    "ack": "chassis.consumer:_Acknowledger.ack",
-}
-#: For each module its steps, and the function of each as the code that calls it finds it.
-STEPS: dict[str, dict[str, str]] = {
-    "gateway": {"publish": "gateway.resources:relay"},
-    "status_service": {
-        "apply": "status_service.app:apply_lifecycle",
-        "sweep": "status_service.sweeper:relay_all",
-    },
-    "sync_service": _PIPELINE | {"effect": "sync_service.client:SyncClient.put"},
-    "email_service": _PIPELINE | {"effect": "aiosmtplib:SMTP.data"},
-    "images_service": _PIPELINE | {"effect": "images_service.app:make_variants"},
-}
-#: Steps that are writes to the ledger, by the name of the write.
-_WRITES = {"accept": "accept", "forget_published": "mark", "take_due": "release"}
-#: Instead of 60 s: for how long a sweep that died keeps its rows from the next one.
-TAKEN_FOR = timedelta(seconds=5)
-#: Instead of 15 s: how long a write waits for a locked SQLite file. Short enough that it really fails.
-BUSY_SECONDS = 1
+from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
+
+#: Tells of a call's arguments which step it is; None: one that nobody is to stop at.
+StepOf = Callable[..., str | None]
 
 
-def install(gate: Gate, module: str) -> None:
-    """Puts gates around the steps of `module`, in this process."""
-    for step, place in STEPS[module].items():
-        _wrap(gate, place, partial(_always, step))
-    if module in {"gateway", "status_service"}:
-        _wrap(gate, "database:Records.write", _step_of_write)
-    else:
-        _wrap(gate, "chassis.publisher:Publisher.publish", _step_of_publish)
-
-
-def shorten_waits() -> None:
-    """Makes short what a crash test would only sit through: constants, because nobody needs to tune them."""
-    _replace("database.engine", "SQLITE_BUSY_TIMEOUT", BUSY_SECONDS)
-    _replace("status_service.sweeper", "TAKEN_FOR", TAKEN_FOR)
-
-
-def _replace(module_name: str, name: str, value: object) -> None:
-    module = import_module(module_name)
-    if not hasattr(module, name):
-        raise AttributeError(f"{module_name} has no {name} any more: the crash matrix must follow")
-    setattr(module, name, value)
-
-
-def _wrap(gate: Gate, place: str, step_of: Callable[..., str | None]) -> None:
-    module_name, _, path = place.partition(":")
-    owner_path, _, name = path.rpartition(".")
-    owner = resolve_name(f"{module_name}:{owner_path}")
-    setattr(owner, name, around(gate, step_of, getattr(owner, name)))
-
-
-def _always(step: str, *_args: Any, **_kwargs: Any) -> str:
-    return step
+def _always(step: str) -> StepOf:
+    return lambda *_args, **_kwargs: step
 
 
 def _step_of_write(_records: Any, write: Any, _item: Any) -> str | None:
-    return _WRITES.get(getattr(write, "__name__", ""))
+    return WRITES.get(getattr(write, "__name__", ""))
+
+
+def _step_of_relay(_publisher: Any, message: Any) -> str:
+    return "announce" if message.exchange == EXCHANGE_CONTROL else "publish"
 
 
 def _step_of_publish(_publisher: Any, message: Any) -> str | None:
     if message.exchange.startswith("delay."):
         return "retry"
-    return "dead-letter" if message.exchange == "dlx" else None
+    return "dead-letter" if message.exchange == EXCHANGE_DEAD_LETTERS else None
+
+
+def _step_of_ack(acknowledger: Any) -> str:
+    return "forget" if acknowledger._message.raw_message.exchange == EXCHANGE_CONTROL else "ack"  # noqa: SLF001
+
+
+#: Steps that are writes to the ledger, by the name of the write.
+WRITES = {"accept": "accept", "cancel": "cancel", "forget_published": "mark", "take_due": "release"}
+_PIPELINE: dict[str, StepOf] = {
+    "chassis.inbox:Inbox.claim": _always("claim"),
+    "chassis.inbox:Inbox.record": _always("record"),
+    "chassis.inbox:Inbox.cancel": _always("remember"),
+    "chassis.reporter:Reporter.confirm": _always("report"),
+    "chassis.consumer:_Acknowledger.ack": _step_of_ack,
+    "chassis.publisher:Publisher.publish": _step_of_publish,
+}
+#: For each module the functions that are its steps, each as the code that calls it finds it.
+STEPS: dict[str, dict[str, StepOf]] = {
+    "gateway": {"gateway.resources:relay": _step_of_relay, "database:Records.write": _step_of_write},
+    "status_service": {
+        "status_service.app:apply_lifecycle": _always("apply"),
+        "status_service.publishing:relay_all": _always("sweep"),
+        "database:Records.write": _step_of_write,
+    },
+    "sync_service": _PIPELINE | {"sync_service.client:SyncClient.put": _always("effect")},
+    "email_service": _PIPELINE | {"aiosmtplib:SMTP.data": _always("effect")},
+    "images_service": _PIPELINE | {"images_service.app:make_variants": _always("effect")},
+}
+#: Constants that are made short, because nobody needs to tune them and a crash test would only sit through
+#: them: for how long a sweep that died keeps its rows from the next one (60 s), and how many seconds a write
+#: waits for a locked SQLite file (15), which must be short enough that it really fails.
+SHORTER: dict[str, object] = {
+    "status_service.sweeper:TAKEN_FOR": timedelta(seconds=5),
+    "database.engine:SQLITE_BUSY_TIMEOUT": 1,
+}
+
+
+def install(gate: Gate, module: str) -> None:
+    """Puts gates around the steps of `module`, in this process."""
+    for place, step_of in STEPS[module].items():
+        _wrap(gate, place, step_of)
+
+
+def shorten_waits() -> None:
+    """Makes the constants short, in this process."""
+    for place, value in SHORTER.items():
+        owner, name = _owner(place)
+        setattr(owner, name, value)
+
+
+def follow(place: str) -> Any:
+    """What is at a place.
+
+    Raises:
+        AttributeError: it is not there any more, and the crash matrix must follow.
+    """
+    owner, name = _owner(place)
+    return getattr(owner, name)
+
+
+def _wrap(gate: Gate, place: str, step_of: StepOf) -> None:
+    owner, name = _owner(place)
+    setattr(owner, name, around(gate, step_of, follow(place)))
+
+
+def _owner(place: str) -> tuple[Any, str]:
+    module_name, _, path = place.partition(":")
+    owner_path, _, name = path.rpartition(".")
+    owner = resolve_name(f"{module_name}:{owner_path}")
+    if not hasattr(owner, name):
+        raise AttributeError(f"{place} is not there any more: the crash matrix must follow")
+    return owner, name

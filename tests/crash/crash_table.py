@@ -35,9 +35,11 @@ def in_words(row: Row, harm: Harm, counted: Count | NotInTimeError) -> str:
         return f"WRONG  {row.name:18} {harm:6}  {counted}"
     verdict = "ok" if is_right(row, harm, counted) else "WRONG"
     declared = " (in the SMTP window)" if counted.doubled and row.may_double(harm) else ""
+    cancelled = f"  cancelled {counted.cancelled}" if row.flow.is_called_off else ""
+    doubt = f" ({counted.in_doubt} may have happened)" if counted.in_doubt else ""
     numbers = (
         f"accepted {counted.accepted}/{counted.called}  ended {counted.ended}  lost {counted.lost}  "
-        f"doubled {counted.doubled}{declared}  repeats recognised {counted.recognised}"
+        f"doubled {counted.doubled}{declared}  repeats recognised {counted.recognised}{cancelled}{doubt}"
     )
     return "; ".join((f"{verdict:5}  {row.name:18} {harm:6}  {numbers}", *counted.remarks))
 
@@ -49,6 +51,8 @@ def table(counts: Mapping[Cell, Count]) -> str:
         "|---|" + "---|" * len(Harm),
     ]
     for row in ROWS:
+        if not any((row, harm) in counts for harm in Harm):
+            continue
         cells = [_cell(row, harm, counts.get((row, harm))) for harm in Harm]
         lines.append(f"| {row.process}: {row.boundary} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -62,10 +66,13 @@ def totals(counts: Mapping[Cell, Count]) -> str:
     declared = sum(count.doubled for (row, harm), count in counts.items() if row.may_double(harm))
     doubled = sum(count.doubled for count in counts.values()) - declared
     recognised = sum(count.recognised for count in counts.values())
+    cancelled = sum(count.cancelled for count in counts.values())
+    in_doubt = sum(count.in_doubt for count in counts.values())
     return (
         f"{len(counts)} cells: {accepted} tasks accepted, {ended} with the outcome and effect that was due, "
         f"{lost} lost, {doubled} effects doubled; {declared} mails doubled in the SMTP window; "
-        f"{recognised} repeats recognised."
+        f"{recognised} repeats recognised; {cancelled} tasks cancelled, {in_doubt} of them with the remark "
+        f"that their effect may have happened."
     )
 
 
@@ -86,7 +93,8 @@ def _cell(row: Row, harm: Harm, count: Count | None) -> str:
     if count is None:
         return "not run"
     declared = " in the window" if count.doubled and row.may_double(harm) else ""
-    return f"{count.ended}/{count.accepted} · {count.lost} · {count.doubled}{declared}"
+    cancelled = f" ({count.cancelled} cancelled)" if row.flow.is_called_off else ""
+    return f"{count.ended}/{count.accepted}{cancelled} · {count.lost} · {count.doubled}{declared}"
 
 
 def _broker_version(broker: Broker) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from crash_count import Count
+from crash_count import Count, Ending, is_as_it_should_be
 from crash_matrix import STACKS, run_matrix
-from crash_rows import ROWS, Harm, Row
+from crash_rows import ROWS, Flow, Harm, Row
 from crash_stack import CrashStack, NotInTimeError, running
 from crash_table import in_words, is_right
 
@@ -28,6 +28,9 @@ SHORT = tuple(
         "retry",
         "dead-letter",
         "release",
+        "cancel",
+        "remember",
+        "withdraw",
     }
 )
 #: Where the product says that an effect may happen twice: there the matrix must see it.
@@ -72,3 +75,32 @@ def test_the_matrix_sees_a_mail_that_is_sent_twice_in_the_declared_window(
     assert counted.lost == 0
     assert is_right(WINDOW, Harm.KILL, counted)
     assert not is_right(WINDOW, Harm.CUT, counted), "only a killed process may double"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Ending("cancelled", times=0, in_doubt=False, cancellation="stopping"),
+        Ending("cancelled", times=1, in_doubt=True, cancellation="stopping"),
+        Ending("completed", times=1, in_doubt=False, cancellation="stopping"),
+        Ending("completed", times=1, in_doubt=False, cancellation="too_late"),
+        Ending("cancelled", times=0, in_doubt=False, cancellation="prevented"),
+    ],
+)
+def test_a_cancellation_may_come_in_time_or_too_late(ending: Ending) -> None:
+    assert is_as_it_should_be(Flow.CANCEL_RUNNING, ending)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Ending("cancelled", times=1, in_doubt=False, cancellation="stopping"),
+        Ending("cancelled", times=0, in_doubt=False, cancellation="too_late"),
+        Ending("completed", times=1, in_doubt=False, cancellation="prevented"),
+        Ending("completed", times=0, in_doubt=False, cancellation="stopping"),
+        Ending("running", times=0, in_doubt=False, cancellation="stopping"),
+        Ending(None, times=0, in_doubt=False),
+    ],
+)
+def test_the_matrix_sees_a_cancellation_that_is_not_what_it_was_said_to_be(ending: Ending) -> None:
+    assert not is_as_it_should_be(Flow.CANCEL_RUNNING, ending)

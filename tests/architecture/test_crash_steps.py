@@ -1,0 +1,18 @@
+"""The crash matrix stops processes at functions that it knows by name: it must follow when they move."""
+
+import pytest
+from crash_steps import SHORTER, STEPS, WRITES, follow
+
+import ledger
+
+
+@pytest.mark.parametrize(
+    "place", sorted({place for steps in STEPS.values() for place in steps} | set(SHORTER))
+)
+def test_what_the_crash_matrix_wraps_is_where_it_looks_for_it(place: str) -> None:
+    follow(place)
+
+
+@pytest.mark.parametrize("write", sorted(WRITES))
+def test_the_writes_that_the_crash_matrix_stops_at_are_writes_of_the_ledger(write: str) -> None:
+    assert callable(getattr(ledger, write))
