@@ -18,11 +18,26 @@ from gateway.routes import (
     health,
     images,
     password_resets,
+    schedules,
     syncs,
     tasks,
     users,
 )
 from gateway.settings import GatewaySettings
+
+#: In the order in which /docs shows them.
+_ROUTES = (
+    emails,
+    password_resets,
+    images,
+    users,
+    syncs,
+    schedules,
+    tasks,
+    cancellations,
+    accounting,
+    health,
+)
 
 
 def create_app(settings: GatewaySettings) -> FastAPI:
@@ -61,6 +76,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         upload_path="/v1/images",
         max_upload_bytes=settings.max_upload_bytes,
     )
-    for module in (emails, password_resets, images, users, syncs, tasks, cancellations, accounting, health):
+    for module in _ROUTES:
         app.include_router(module.router)
     return app

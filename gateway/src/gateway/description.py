@@ -20,8 +20,9 @@ outcome, and until then you can see where it is and why.
    it. Other content under the same key is refused with 422, a call that is still being answered with 409.
 
 Any POST of a task may say when it is to begin (`send_at` or `delay_seconds`), and that it may overtake or
-is bulk work that keeps out of the way (`priority`). Errors are problem details (RFC 9457): `type` is for
-programs, `detail` for people, `errors` names each wrong field. Unknown fields are refused.
+is bulk work that keeps out of the way (`priority`); a schedule makes tasks again and again. Errors are
+problem details (RFC 9457): `type` is for programs, `detail` for people, `errors` names each wrong field.
+Unknown fields are refused.
 """
 TAGS = [
     {"name": "emails", "description": "Mails, with their own words or from a template."},
@@ -29,6 +30,7 @@ TAGS = [
     {"name": "users", "description": "New users: a welcome mail and a record elsewhere, as one task."},
     {"name": "syncs", "description": "Records for other systems."},
     {"name": "password resets", "description": "Mailed links that are good once."},
+    {"name": "schedules", "description": "Tasks that are made again and again, by cron or interval."},
     {"name": "tasks", "description": "Where tasks are, and what happened to them."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]

@@ -12,6 +12,8 @@ from pydantic_core import from_json
 
 from gateway.problems import Problem
 
+_WITH_BODY = frozenset({"POST", "PATCH"})
+
 
 class JsonRequest(Request):
     """A request whose body is JSON as RFC 8259 has it."""
@@ -43,7 +45,7 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_json(request: Request) -> Response:
-            if request.method == "POST" and not _is_json(request.headers.get("content-type", "")):
+            if request.method in _WITH_BODY and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(
                     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                     "not_json",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
 
 from fastapi import UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -90,17 +91,23 @@ class PostSync(SyncRequested, Timing):
     )
 
 
-class PostUser(Timing):
-    """A new user; `id` is yours, or the task's id if you give none."""
+class UserFields(BaseModel):
+    """A user; `id` is yours, or the task's id if you give none."""
 
-    model_config = _shown(
-        {"id": "ada-1", "email": "ada@example.com", "name": "Ada Lovelace", "attributes": {"plan": "team"}}
-    )
+    model_config = ConfigDict(extra="forbid")
 
     id: RecordId | None = None
     email: MailAddress
     name: Annotated[str, UserCreated.model_fields["name"]]
     attributes: Annotated[dict[str, Any], UserCreated.model_fields["attributes"]]
+
+
+class PostUser(UserFields, Timing):
+    """A new user; `id` is yours, or the task's id if you give none."""
+
+    model_config = _shown(
+        {"id": "ada-1", "email": "ada@example.com", "name": "Ada Lovelace", "attributes": {"plan": "team"}}
+    )
 
 
 class PostImage(Timing):
@@ -143,6 +150,7 @@ class TaskQuery(BaseModel):
     state: State | None = None
     kind: str | None = None
     service: str | None = None
+    schedule: UUID | None = Field(None, description="The id of the schedule that made it.")
     since: AwareDatetime | None = Field(None, description="Created at or after this time.")
     until: AwareDatetime | None = Field(None, description="Created before this time.")
     q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
@@ -211,6 +219,13 @@ class SubtaskView(BaseModel):
     error: dict[str, Any] | None
 
 
+class SlotView(BaseModel):
+    """Which schedule made a task, and for which of its times."""
+
+    id: str
+    slot: datetime
+
+
 class TaskView(BaseModel):
     """A task, and where each of its subtasks is."""
 
@@ -222,6 +237,8 @@ class TaskView(BaseModel):
     completed_at: datetime | None
     correlation_id: str
     about: str
+    priority: Priority
+    schedule: SlotView | None
     subtasks: list[SubtaskView]
     links: Links
 
@@ -295,6 +312,11 @@ class TimelineView(BaseModel):
 
     task_id: str
     events: list[TimelineEventView]
+
+
+def priority_name(amqp_priority: int | None) -> Priority:
+    """What a priority on the wire is called here."""
+    return next((name for name, number in AMQP_PRIORITIES.items() if number == amqp_priority), "normal")
 
 
 def links_of(task_id: str) -> Links:

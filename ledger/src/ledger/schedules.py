@@ -73,6 +73,11 @@ class Schedule:
         """When it is due."""
         return self.plan.recurrence(self.created_at)
 
+    @property
+    def is_never_due(self) -> bool:
+        """Whether no slot of it lies ahead, though it is not paused."""
+        return self.next_at is None and not self.plan.paused
+
     @classmethod
     def of(cls, row: Row[Any]) -> Self:
         """The schedule of a row."""
@@ -93,6 +98,12 @@ class NewSchedule:
     most: int
     call: IdempotentCall | None = None
 
+    @property
+    def schedule(self) -> Schedule:
+        """What it comes to."""
+        next_at = None if self.plan.paused else self.plan.recurrence(self.now).first(self.now)
+        return Schedule(self.id, self.plan, self.now, self.now, 1, next_at, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Created:
@@ -108,6 +119,10 @@ class CreatedBefore:
     schedule: Schedule | None
 
 
+class NeverDueError(Exception):
+    """No slot of it lies ahead."""
+
+
 class NameTakenError(Exception):
     """There is another of this name."""
 
@@ -116,7 +131,8 @@ class TooManySchedulesError(Exception):
     """There are as many as there may be."""
 
 
-Creation = Created | CreatedBefore | KeyReusedError | NameTakenError | TooManySchedulesError
+Denial = NameTakenError | NeverDueError | TooManySchedulesError
+Creation = Created | CreatedBefore | KeyReusedError | Denial
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +143,19 @@ class Change:
     version: int
     plan: Plan
     now: datetime
+
+    def applied_to(self, before: Schedule) -> Schedule:
+        """What it comes to."""
+        after = replace(
+            before, plan=self.plan, version=self.version + 1, updated_at=self.now, next_at=None, error=None
+        )
+        if self.plan.paused:
+            return after
+        if before.next_at is not None and after.recurrence == before.recurrence:
+            return replace(after, next_at=before.next_at)
+        # Never back before what was released; and what it missed while it was paused is not made up for.
+        since = max(self.now, before.last_slot_at or self.now)
+        return replace(after, next_at=after.recurrence.first(since))
 
 
 class ChangedMeanwhileError(Exception):
@@ -148,7 +177,7 @@ def create_schedules(connection: Connection, wishes: Sequence[NewSchedule]) -> S
 
 def change_schedules(
     connection: Connection, changes: Sequence[Change]
-) -> Sequence[Schedule | ChangedMeanwhileError]:
+) -> Sequence[Schedule | ChangedMeanwhileError | NeverDueError]:
     """Gives schedules another plan; a batch write for `Records.write`."""
     return [_change(connection, change) for change in changes]
 
@@ -201,39 +230,27 @@ def _create(connection: Connection, wish: NewSchedule) -> Creation:
     return refusal
 
 
-def _insert(connection: Connection, wish: NewSchedule) -> NameTakenError | TooManySchedulesError | None:
+def _insert(connection: Connection, wish: NewSchedule) -> Denial | None:
     if (connection.scalar(select(func.count()).select_from(SCHEDULES)) or 0) >= wish.most:
         return TooManySchedulesError(wish.most)
-    next_at = None if wish.plan.paused else wish.plan.recurrence(wish.now).first(wish.now)
-    made = {"id": wish.id, "created_at": wish.now, "updated_at": wish.now, "version": 1, "next_at": next_at}
+    if wish.schedule.is_never_due:
+        return NeverDueError(wish.plan.name)
     inserted = connection.scalars(
-        insert_new(connection, SCHEDULES).returning(SCHEDULES.c.id), [_columns(wish.plan) | made]
+        insert_new(connection, SCHEDULES).returning(SCHEDULES.c.id), [_columns(wish.schedule)]
     ).all()
     return None if inserted else NameTakenError(wish.plan.name)
 
 
-def _change(connection: Connection, change: Change) -> Schedule | ChangedMeanwhileError:
+def _change(connection: Connection, change: Change) -> Schedule | ChangedMeanwhileError | NeverDueError:
     row = connection.execute(
         select(SCHEDULES).where(SCHEDULES.c.id == change.id).with_for_update()
     ).one_or_none()
     if row is None or row.version != change.version:
         return ChangedMeanwhileError(change.id)
-    before = Schedule.of(row)
-    after = replace(before, plan=change.plan)
-    next_at = before.next_at
-    if change.plan.paused:
-        next_at = None
-    elif before.next_at is None or after.recurrence != before.recurrence:
-        # Never back before what was released; and what it missed while it was paused is not made up for.
-        next_at = after.recurrence.first(max(change.now, before.last_slot_at or change.now))
-    connection.execute(
-        update(SCHEDULES)
-        .where(SCHEDULES.c.id == change.id)
-        .values(
-            _columns(change.plan)
-            | {"version": change.version + 1, "updated_at": change.now, "next_at": next_at, "error": None}
-        )
-    )
+    after = change.applied_to(Schedule.of(row))
+    if after.is_never_due:
+        return NeverDueError(change.plan.name)
+    connection.execute(update(SCHEDULES).where(SCHEDULES.c.id == change.id).values(_columns(after)))
     return _found(connection, change.id)
 
 
@@ -241,8 +258,9 @@ def _found(connection: Connection, schedule_id: str) -> Schedule:
     return Schedule.of(connection.execute(select(SCHEDULES).where(SCHEDULES.c.id == schedule_id)).one())
 
 
-def _columns(plan: Plan) -> dict[str, Any]:
-    return asdict(plan) | {"body": json.dumps(plan.body).encode()}
+def _columns(schedule: Schedule) -> dict[str, Any]:
+    own = {name: getattr(schedule, name) for name in _OWN}
+    return own | asdict(schedule.plan) | {"body": json.dumps(schedule.plan.body).encode()}
 
 
 _OWN = ("id", "created_at", "updated_at", "version", "next_at", "last_slot_at", "error")

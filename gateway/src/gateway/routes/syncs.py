@@ -8,9 +8,10 @@ from contracts.events import SyncRequested
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostSync, event_of
-from gateway.problems import FieldError, Problem, problem_responses
-from gateway.resources import Resources, Uses
+from gateway.problems import problem_responses
+from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
+from gateway.targets import require_known_target
 
 router = APIRouter(tags=["syncs"], route_class=JsonRoute)
 
@@ -24,21 +25,9 @@ async def post_sync(
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Writes a record to a configured target."""
-    _require_known_target(resources, posted.target)
+    require_known_target(resources, posted.target)
     call = keyed_call("POST /v1/syncs", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
         about = f"{posted.target}/{posted.resource}/{posted.id}"
         task = new_task(event_of(SyncRequested, posted), about=about, timing=posted, origin=origin)
         return await submit(resources, response, task, posted, call)
-
-
-def _require_known_target(resources: Resources, target: str) -> None:
-    known = resources.settings.sync_targets
-    if target not in known:
-        names = ", ".join(known) or "none is configured"
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "unknown_target",
-            f"No target of this name is configured. Known targets: {names}.",
-            errors=[FieldError(field="target", message=f"one of: {names}")],
-        )

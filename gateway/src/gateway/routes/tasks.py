@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 
 from contracts.catalog import CATALOG, WORK_SERVICES
 from gateway.models import (
+    SlotView,
     SubtaskView,
     TaskPage,
     TaskQuery,
@@ -18,6 +19,7 @@ from gateway.models import (
     TimelineEventView,
     TimelineView,
     links_of,
+    priority_name,
 )
 from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
 from gateway.resources import Resources, Uses
@@ -41,7 +43,15 @@ async def get_tasks(resources: Uses, asked: Annotated[TaskQuery, Query()]) -> Ta
     """Lists tasks, newest first."""
     _require_one_of("kind", asked.kind, tuple(CATALOG))
     _require_one_of("service", asked.service, WORK_SERVICES)
-    wanted = TaskFilter(asked.state, asked.kind, asked.service, asked.since, asked.until, asked.q)
+    wanted = TaskFilter(
+        state=asked.state,
+        kind=asked.kind,
+        service=asked.service,
+        schedule=None if asked.schedule is None else str(asked.schedule),
+        since=asked.since,
+        until=asked.until,
+        q=asked.q,
+    )
     query = partial(list_tasks, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
     try:
         page = await resources.records.read(query)
@@ -94,9 +104,17 @@ def view_of(task: Task) -> TaskView:
         completed_at=task.completed_at,
         correlation_id=task.correlation_id,
         about=task.about,
+        priority=priority_name(task.priority),
+        schedule=_slot(task),
         subtasks=subtasks,
         links=links_of(task.id),
     )
+
+
+def _slot(task: Task) -> SlotView | None:
+    if task.schedule_id is None or task.slot_at is None:
+        return None
+    return SlotView(id=task.schedule_id, slot=task.slot_at)
 
 
 def _accepted(created_at: datetime, due_at: datetime | None) -> TimelineEventView:

@@ -1,0 +1,157 @@
+"""Schedules: tasks that are made again and again."""
+
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.json_body import JsonRoute
+from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
+from gateway.resources import Uses
+from gateway.schedule_models import (
+    SHOWN_BEHIND,
+    ChangeSchedule,
+    PostSchedule,
+    ScheduleDetails,
+    SchedulePageView,
+    ScheduleQuery,
+    ScheduleView,
+)
+from gateway.scheduling import (
+    changed,
+    details_of,
+    find_schedule,
+    never_due,
+    no_such_schedule,
+    plan_of,
+    view_of,
+)
+from gateway.submitting import POST_PROBLEMS, key_reused
+from ledger import (
+    BadCursorError,
+    Change,
+    ChangedMeanwhileError,
+    Created,
+    KeyReusedError,
+    NameTakenError,
+    NeverDueError,
+    NewSchedule,
+    TaskFilter,
+    TooManySchedulesError,
+    change_schedules,
+    create_schedules,
+    delete_schedules,
+    list_schedules,
+    list_tasks,
+    new_task_id,
+)
+
+router = APIRouter(tags=["schedules"], route_class=JsonRoute)
+
+_BY_ID = (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@router.post(
+    "/v1/schedules",
+    status_code=HTTPStatus.CREATED,
+    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.GONE),
+)
+async def post_schedule(
+    posted: PostSchedule, response: Response, resources: Uses, idempotency_key: IdempotencyKey = None
+) -> ScheduleView:
+    """Makes a schedule: from its next slot on, a task is made for each.
+
+    Emails, syncs and users can be scheduled. The body is what you would post to their own route.
+    """
+    plan = plan_of(posted, resources)
+    call = keyed_call("POST /v1/schedules", idempotency_key, posted.model_dump_json().encode())
+    with resources.calls.only(call):
+        now = datetime.now(UTC)
+        wish = NewSchedule(new_task_id(), plan, now, resources.settings.max_schedules, call)
+        made = await resources.records.write(create_schedules, wish)
+    if isinstance(made, KeyReusedError):
+        raise key_reused()
+    if isinstance(made, NeverDueError):
+        raise never_due()
+    if isinstance(made, NameTakenError):
+        message = "another schedule has this name"
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "name_taken",
+            f"There is a schedule {plan.name} already. Change that one, or choose another name.",
+            errors=[FieldError(field="name", message=message)],
+        )
+    if isinstance(made, TooManySchedulesError):
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "too_many_schedules",
+            f"There are {wish.most:,} schedules, which is the limit. Delete one, or have the limit raised.",
+        )
+    if not isinstance(made, Created):
+        response.headers["Idempotent-Replayed"] = "true"
+    if made.schedule is None:
+        raise Problem(
+            HTTPStatus.GONE, "schedule_deleted", "This call made a schedule that was deleted since."
+        )
+    view = view_of(made.schedule)
+    response.headers["Location"] = view.links.self
+    return view
+
+
+@router.get("/v1/schedules", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def get_schedules(resources: Uses, asked: Annotated[ScheduleQuery, Query()]) -> SchedulePageView:
+    """Lists schedules, newest first."""
+    query = partial(list_schedules, name=asked.name, limit=asked.limit, cursor=asked.cursor)
+    try:
+        page = await resources.records.read(query)
+    except BadCursorError as error:
+        raise bad_cursor(error) from error
+    return SchedulePageView(items=list(map(view_of, page.schedules)), next_cursor=page.next_cursor)
+
+
+@router.get("/v1/schedules/{schedule_id}", responses=problem_responses(*_BY_ID))
+async def get_one_schedule(schedule_id: UUID, resources: Uses) -> ScheduleDetails:
+    """Tells when a schedule is due next, and what became of its last tasks."""
+    schedule = await find_schedule(resources, schedule_id)
+    made_by_it = TaskFilter(schedule=schedule.id)
+    page = await resources.records.read(
+        partial(list_tasks, wanted=made_by_it, limit=SHOWN_BEHIND, cursor=None)
+    )
+    return details_of(schedule, page.tasks)
+
+
+@router.patch(
+    "/v1/schedules/{schedule_id}",
+    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.NOT_FOUND),
+)
+async def change_schedule(schedule_id: UUID, posted: ChangeSchedule, resources: Uses) -> ScheduleView:
+    """Changes, pauses or resumes a schedule.
+
+    Tasks that it has made already stay as they are. What passes while it is paused is not made up for.
+    """
+    schedule = await find_schedule(resources, schedule_id)
+    plan = plan_of(changed(schedule, posted), resources)
+    change = Change(schedule.id, schedule.version, plan, datetime.now(UTC))
+    after = await resources.records.write(change_schedules, change)
+    if isinstance(after, NeverDueError):
+        raise never_due()
+    if isinstance(after, ChangedMeanwhileError):
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "changed_meanwhile",
+            "Somebody else changed or deleted this schedule just now. Look at it, and repeat your change.",
+        )
+    return view_of(after)
+
+
+@router.delete(
+    "/v1/schedules/{schedule_id}", status_code=HTTPStatus.NO_CONTENT, responses=problem_responses(*_BY_ID)
+)
+async def delete_schedule(schedule_id: UUID, resources: Uses) -> None:
+    """Deletes a schedule. Tasks that it has made stay, and are found by its id."""
+    if not await resources.records.write(delete_schedules, str(schedule_id)):
+        raise no_such_schedule()

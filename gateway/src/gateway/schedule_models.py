@@ -1,0 +1,260 @@
+"""What the API takes and gives about schedules."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from contracts.catalog import CATALOG
+from contracts.events import EmailRequested, SyncRequested, UserCreated
+from contracts.states import State
+from gateway.models import MAX_PAGE_SIZE, PAGE_SIZE, Links, Priority, UserFields
+from ledger import BadRecurrenceError, Missed, check_cron, zone_of
+
+#: Bytes of a body: it is stored once, and read for each task that is made of it.
+MAX_BODY_BYTES: Final = 64 * 1024
+#: Seconds between two slots: as often as cron, and no interval of more than a year.
+MIN_INTERVAL, MAX_INTERVAL = 60, 366 * 24 * 3600
+#: Slots that `run_all` may make up for at once.
+MAX_MISSED: Final = 100
+#: Slots ahead, and tasks behind, that are shown.
+SHOWN_AHEAD, SHOWN_BEHIND = 5, 5
+#: The contract of the body of each kind that can be scheduled: that of its own route, without the timing.
+BODIES: Final[dict[str, type[BaseModel]]] = {
+    EmailRequested.KIND: EmailRequested,
+    SyncRequested.KIND: SyncRequested,
+    UserCreated.KIND: UserFields,
+}
+
+
+def _schedulable(kind: object) -> object:
+    if kind in BODIES:
+        return kind
+    known = ", ".join(BODIES)
+    if kind in CATALOG:
+        raise ValueError(
+            "this kind cannot be scheduled, because each of its tasks needs something new (a file, a token). "
+            f"These can: {known}"
+        )
+    raise ValueError(f"one of: {known}")
+
+
+def _cron(value: str) -> str:
+    try:
+        check_cron(value)
+    except BadRecurrenceError as error:
+        raise ValueError(f"no cron expression: {error}") from None
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        zone_of(value)
+    except BadRecurrenceError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+Kind = Annotated[
+    Literal["email.requested", "sync.requested", "user.created"],
+    BeforeValidator(_schedulable),
+]
+ScheduleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Cron = Annotated[str, Field(max_length=100), AfterValidator(_cron)]
+
+
+class Recurring(BaseModel):
+    """When a schedule is due, and what is done about slots that were missed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cron: Cron | None = Field(
+        None,
+        description="Minute, hour, day of the month, month, day of the week; or @hourly, @daily, @weekly, "
+        "@monthly, @yearly. Either this or `every_seconds`.",
+    )
+    every_seconds: Annotated[int, Field(ge=MIN_INTERVAL, le=MAX_INTERVAL)] | None = Field(
+        None, description="Seconds from one slot to the next, counted from `starts_at` or from now."
+    )
+    timezone: Annotated[str, Field(max_length=64), AfterValidator(_zone)] = Field(
+        "UTC", description="IANA name of the time zone that `cron` speaks of."
+    )
+    starts_at: AwareDatetime | None = Field(None, description="No slot is earlier.")
+    ends_at: AwareDatetime | None = Field(None, description="No slot is later.")
+    missed: Missed = Field(
+        Missed.RUN_ONCE,
+        description="When slots passed while nothing could release them: `skip` leaves out what is more than "
+        "a minute late, `run_once` runs the newest, `run_all` the newest `missed_limit`.",
+    )
+    missed_limit: Annotated[int, Field(ge=1, le=MAX_MISSED)] = 10
+
+    @model_validator(mode="after")
+    def _one_recurrence(self) -> Self:
+        if (self.cron is None) == (self.every_seconds is None):
+            raise ValueError("give either cron or every_seconds")
+        if self.starts_at is not None and self.ends_at is not None and self.ends_at < self.starts_at:
+            raise ValueError("ends_at is before starts_at")
+        return self
+
+
+class PostSchedule(Recurring):
+    """A task to be made again and again."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "weekly-report",
+                    "kind": "email.requested",
+                    "body": {"to": "team@example.com", "subject": "The week", "text": "Here it is."},
+                    "cron": "0 8 * * MON",
+                    "timezone": "Europe/Berlin",
+                },
+                {
+                    "name": "heartbeat",
+                    "kind": "sync.requested",
+                    "body": {"target": "crm", "resource": "beats", "id": "waybill", "data": {"alive": True}},
+                    "every_seconds": 3600,
+                    "missed": "skip",
+                },
+            ]
+        },
+    )
+
+    name: ScheduleName = Field(description="Yours, and no other schedule's; the tasks' correlation_id.")
+    kind: Kind
+    body: dict[str, Any] = Field(
+        description="What you would post to the kind's own route, without its timing and priority."
+    )
+    priority: Priority = "normal"
+    paused: bool = Field(default=False, description="A paused schedule makes no tasks, and misses none.")
+
+    @model_validator(mode="after")
+    def _body_of_its_kind(self) -> Self:
+        contract = BODIES[self.kind]
+        try:
+            checked = contract.model_validate(self.body)
+        except ValidationError as error:
+            # Its errors name fields of the body; the sender's document has them one level down.
+            raise ValidationError.from_exception_data(
+                error.title,
+                [
+                    InitErrorDetails(
+                        type=line["type"],
+                        loc=("body", *line["loc"]),
+                        input=line["input"],
+                        ctx=line.get("ctx", {}),
+                    )
+                    for line in error.errors()
+                ],
+            ) from None
+        text = checked.model_dump_json(exclude_unset=True)
+        if len(text) > MAX_BODY_BYTES:
+            raise ValueError(f"the body has more than {MAX_BODY_BYTES:,} bytes")
+        self.body = checked.model_dump(mode="json", exclude_unset=True)
+        return self
+
+
+class ChangeSchedule(BaseModel):
+    """What is to be different.
+
+    What is left out stays, and null gives a field its default back. `cron` replaces `every_seconds`, and the
+    other way round; `body` is replaced as a whole. Name and kind stay.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"paused": True}, {"cron": "30 7 * * *", "timezone": "Europe/Paris"}]
+        },
+    )
+
+    body: dict[str, Any] | None = None
+    cron: str | None = None
+    every_seconds: int | None = None
+    timezone: str | None = None
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+    missed: Missed | None = None
+    missed_limit: int | None = None
+    priority: Priority | None = None
+    paused: bool | None = None
+
+
+class ScheduleQuery(BaseModel):
+    """Which schedules are wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=100)] | None = Field(None, description="The one of this name.")
+    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
+    cursor: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="`next_cursor` of the page before."
+    )
+
+
+class ScheduleLinks(BaseModel):
+    """Where to look next."""
+
+    self: str
+    tasks: str
+
+
+class ScheduleView(BaseModel):
+    """A schedule, and when it is due next."""
+
+    id: str
+    name: str
+    kind: str
+    body: dict[str, Any]
+    cron: str | None
+    every_seconds: int | None
+    timezone: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    missed: Missed
+    missed_limit: int
+    priority: Priority
+    paused: bool
+    created_at: datetime
+    updated_at: datetime
+    next: list[datetime] = Field(
+        description="The next slots, in the schedule's time zone; none while paused."
+    )
+    last_slot_at: datetime | None = Field(description="The last slot of which a task was made.")
+    error: str | None = Field(description="Why Waybill paused it: no task can be made of it any more.")
+    links: ScheduleLinks
+
+
+class SlotTaskView(BaseModel):
+    """A task that a schedule made."""
+
+    id: str
+    state: State
+    slot: datetime
+    links: Links
+
+
+class ScheduleDetails(ScheduleView):
+    """A schedule, with the last tasks that it made."""
+
+    last_tasks: list[SlotTaskView]
+
+
+class SchedulePageView(BaseModel):
+    """Some schedules, newest first; `next_cursor` is null on the last page."""
+
+    items: list[ScheduleView]
+    next_cursor: str | None

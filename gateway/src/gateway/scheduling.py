@@ -1,0 +1,169 @@
+"""From a posted schedule to a plan that the ledger keeps, and back to what the API shows."""
+
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
+from gateway.models import AMQP_PRIORITIES, links_of, priority_name
+from gateway.problems import FieldError, Problem
+from gateway.resources import Resources
+from gateway.schedule_models import (
+    SHOWN_AHEAD,
+    ChangeSchedule,
+    PostSchedule,
+    ScheduleDetails,
+    ScheduleLinks,
+    ScheduleView,
+    SlotTaskView,
+)
+from gateway.targets import require_known_target
+from ledger import Plan, Schedule, Task, event_of, get_schedule
+
+#: What a schedule is due by; a change of one replaces the other.
+_RECURRENCES: Final = ("cron", "every_seconds")
+
+
+def plan_of(posted: PostSchedule, resources: Resources) -> Plan:
+    """The plan of a checked schedule.
+
+    Raises:
+        Problem: 422, its body names a target that is not configured.
+    """
+    # Some id: only what the task is about is wanted of this event.
+    event = event_of(posted.kind, posted.body, posted.name)
+    if isinstance(event, SyncRequested):
+        require_known_target(resources, event.target, field="body.target")
+    return Plan(
+        name=posted.name,
+        kind=posted.kind,
+        body=posted.body,
+        about=_about(event),
+        cron=posted.cron,
+        every_seconds=posted.every_seconds,
+        timezone=posted.timezone,
+        starts_at=posted.starts_at,
+        ends_at=posted.ends_at,
+        missed=posted.missed,
+        missed_limit=posted.missed_limit,
+        priority=AMQP_PRIORITIES[posted.priority],
+        paused=posted.paused,
+    )
+
+
+def changed(schedule: Schedule, change: ChangeSchedule) -> PostSchedule:
+    """The schedule as it would be posted with the change in it.
+
+    Raises:
+        RequestValidationError: it would not be accepted.
+    """
+    wanted = change.model_dump(exclude_unset=True)
+    plan = schedule.plan
+    now: dict[str, Any] = {name: getattr(plan, name) for name in PostSchedule.model_fields}
+    now["priority"] = priority_name(plan.priority)
+    for one, other in (_RECURRENCES, _RECURRENCES[::-1]):
+        if wanted.get(one) is not None and other not in wanted:
+            now[other] = None
+    try:
+        return PostSchedule.model_validate(now | _without_defaults(wanted))
+    except ValidationError as error:
+        raise RequestValidationError(
+            [line | {"loc": ("body", *line["loc"])} for line in error.errors()]
+        ) from error
+
+
+def view_of(schedule: Schedule) -> ScheduleView:
+    """A schedule as the API shows it."""
+    return ScheduleView(**_shown(schedule))
+
+
+def details_of(schedule: Schedule, tasks: list[Task]) -> ScheduleDetails:
+    """A schedule with the last tasks that it made."""
+    return ScheduleDetails(
+        **_shown(schedule),
+        last_tasks=[
+            SlotTaskView(id=task.id, state=task.state, slot=task.slot_at, links=links_of(task.id))
+            for task in tasks
+            if task.slot_at is not None
+        ],
+    )
+
+
+async def find_schedule(resources: Resources, schedule_id: UUID) -> Schedule:
+    """The schedule.
+
+    Raises:
+        Problem: 404, there is none of this id.
+    """
+    schedule = await resources.records.read(partial(get_schedule, schedule_id=str(schedule_id)))
+    if schedule is None:
+        raise no_such_schedule()
+    return schedule
+
+
+def no_such_schedule() -> Problem:
+    """The answer to an id that is no schedule's."""
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        "no_such_schedule",
+        "There is no schedule of this id; it may have been deleted. GET /v1/schedules lists them.",
+    )
+
+
+def never_due() -> Problem:
+    """The answer to a plan of which no slot lies ahead."""
+    message = "no slot lies between now and then"
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "never_due",
+        "This schedule would never be due. Give it a later end, or none.",
+        errors=[FieldError(field="ends_at", message=message)],
+    )
+
+
+def _about(event: TaskEvent) -> str:
+    match event:
+        case EmailRequested():
+            return event.to
+        case UserCreated():
+            return event.email
+        case SyncRequested():
+            return f"{event.target}/{event.resource}/{event.id}"
+    raise TypeError(f"{event.KIND} cannot be scheduled")
+
+
+def _without_defaults(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    # Null takes away what is optional, and gives the rest its default back.
+    defaults = {name: field.get_default() for name, field in PostSchedule.model_fields.items()}
+    return {
+        name: defaults[name] if value is None and name != "body" else value for name, value in wanted.items()
+    }
+
+
+def _shown(schedule: Schedule) -> dict[str, Any]:
+    plan = schedule.plan
+    zone = ZoneInfo(plan.timezone)
+    ahead = []
+    if schedule.next_at is not None:
+        following = islice(schedule.recurrence.slots(schedule.next_at), SHOWN_AHEAD - 1)
+        ahead = [slot.astimezone(zone) for slot in (schedule.next_at, *following)]
+    return {
+        "id": schedule.id,
+        **{name: getattr(plan, name) for name in PostSchedule.model_fields},
+        "priority": priority_name(plan.priority),
+        "created_at": schedule.created_at,
+        "updated_at": schedule.updated_at,
+        "next": ahead,
+        "last_slot_at": schedule.last_slot_at,
+        "error": schedule.error,
+        "links": ScheduleLinks(
+            self=f"/v1/schedules/{schedule.id}", tasks=f"/v1/tasks?schedule={schedule.id}"
+        ),
+    }
