@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -37,6 +38,11 @@ def test_next_attempt_is_the_same_event() -> None:
 def test_a_snooze_is_the_same_attempt() -> None:
     following = ENVELOPE.snoozed(max_attempts=4)
     assert (following.attempt, following.snooze_no, following.id) == (2, 6, "e1")
+
+
+def test_a_redrive_begins_anew_with_the_same_event() -> None:
+    redriven = replace(ENVELOPE, attempt=1, snooze_no=0, max_attempts=None, redrive_no=1, deadline=None)
+    assert ENVELOPE.redriven() == redriven
 
 
 def test_a_message_that_was_never_put_off_need_not_say_so() -> None:

@@ -33,6 +33,7 @@ else the local stack (make up) of this folder or one above it.
     cls=Group,
     lazy={
         "tasks": (f"{_COMMANDS}.tasks:tasks", "Where tasks are, and what happened to them."),
+        "dlq": (f"{_COMMANDS}.dlq:dlq", "What failed for good: look, repair, redrive."),
     },
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

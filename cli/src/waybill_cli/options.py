@@ -83,8 +83,7 @@ class Group(click.Group):
         """The command of this name, loaded if it is not."""
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = self._lazy[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = load(self._lazy[cmd_name][0])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,6 +100,12 @@ class Group(click.Group):
         """Writes the examples as they are."""
         del ctx
         _examples(self.epilog, formatter)
+
+
+def load(target: str) -> Any:
+    """The command or group at `module:attribute`."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _examples(text: str | None, formatter: click.HelpFormatter) -> None:

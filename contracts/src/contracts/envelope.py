@@ -61,6 +61,15 @@ class Envelope:
         """The envelope of the same attempt once more: it was put off, which does not count."""
         return replace(self, snooze_no=self.snooze_no + 1, max_attempts=max_attempts)
 
+    def redriven(self) -> Self:
+        """The envelope of the same event sent again by an operator: from its first attempt on.
+
+        It has no deadline any more: whoever redrives wants it done, late as it is.
+        """
+        return replace(
+            self, attempt=1, snooze_no=0, max_attempts=None, redrive_no=self.redrive_no + 1, deadline=None
+        )
+
     def to_headers(self) -> dict[str, Any]:
         """The AMQP headers; only our own, so no header of the broker survives a republish."""
         headers: dict[str, Any] = {

@@ -1,0 +1,185 @@
+"""`waybill dlq --direct`: dead letters straight from the broker, when ledger or gateway are down."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from contracts.catalog import WORK_SERVICES
+from contracts.names import dead_letter_queue
+from waybill_cli import broker
+from waybill_cli.config import Setting
+from waybill_cli.direct.letters import Letter, Wanted, letters
+from waybill_cli.direct.redriving import Redriven, Redriver
+from waybill_cli.exits import Exit
+from waybill_cli.fitting import UNFIXABLE
+from waybill_cli.listing import DEFAULT_LIMIT
+from waybill_cli.options import Group
+from waybill_cli.progress import bar
+from waybill_cli.session import Session, with_session
+from waybill_cli.times import age
+
+_COLUMNS: Final = ("SERVICE", "TASK", "KIND", "REDRIVE", "DIED", "REASON", "VERDICT", "ERROR")
+#: Letters a second unless asked for otherwise: as the desk's plans.
+_RATE: Final = 10.0
+_UNCHECKED: Final = """\
+Straight from the broker, so this cannot be told or done: whether a task was completed, called off or redriven
+in the meantime (its service's inbox knows, and drops what would double), a canary, an audit trail, the
+outcome (the ledger hears of it from the service once it is back)."""
+
+
+@click.group(cls=Group)
+def direct() -> None:
+    """Dead letters straight from the broker: `ls` and `redrive`, without ledger or gateway."""
+
+
+def _selection(command: Any) -> Any:
+    for option in (
+        click.option("--reason", metavar="WORD", help="Only those that died of this: permanent, exhausted …"),
+        click.option("--kind", metavar="KIND", help="Only this kind."),
+        click.option("--task", "tasks", metavar="ID", multiple=True, help="Only this task; may be repeated."),
+        click.option(
+            "--service",
+            "services",
+            type=click.Choice(WORK_SERVICES),
+            multiple=True,
+            help="Only this service's queue; may be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@direct.command("ls", epilog="waybill dlq --direct amqp://admin@broker/ ls --service sync\n")
+@_selection
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="Of each queue."
+)
+@with_session
+def list_letters(session: Session, /, *, services: tuple[str, ...], limit: int, **selected: Any) -> None:
+    """Lists what waits in the dead-letter queues, oldest first.
+
+    Looking takes each letter and gives it back. The broker counts that: a dead-letter queue allows a million.
+    """
+    look = _look(session.config.amqp_url(), services or WORK_SERVICES, _wanted(**selected), limit)
+    found, more = broker.run(look)
+    if session.out.as_json:
+        for letter in found:
+            session.out.document(letter.facts())
+    else:
+        session.out.table(_COLUMNS, map(_row, found))
+    for name, count in more.items():
+        session.out.remark(f"{name} holds {count} letters; the first {limit} were looked at (--limit).")
+
+
+async def _look(
+    url: Setting, services: tuple[str, ...], wanted: Wanted, limit: int
+) -> tuple[list[Letter], dict[str, int]]:
+    found: list[Letter] = []
+    more: dict[str, int] = {}
+    async with broker.connected(url) as connection:
+        for service in services:
+            queue = await broker.find_queue(connection, dead_letter_queue(service))
+            if queue is None:
+                continue
+            found += [letter async for letter in letters(queue, service, limit) if wanted.takes(letter)]
+            await queue.channel.close()
+            if (count := queue.declaration_result.message_count or 0) > limit:
+                more[queue.name] = count
+    return found, more
+
+
+@direct.command(
+    "redrive",
+    epilog="waybill dlq --direct amqp://admin@broker/ redrive --service sync --limit 5\n"
+    "waybill dlq --direct configured redrive --kind sync.requested --rate 50 --yes",
+)
+@_selection
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1, max=2000),
+    default=_RATE,
+    show_default=True,
+    help="Letters a second.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="So many at the most; a few first is wise.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_session
+def redrive_letters(
+    session: Session,
+    /,
+    *,
+    services: tuple[str, ...],
+    rate: float,
+    limit: int | None,
+    yes: bool,
+    **selected: Any,
+) -> Exit:
+    """Sends dead letters back to their services' work queues.
+
+    Each is published, confirmed, then taken off its dead-letter queue; it may be stopped at any time, and
+    repeated. What no contract of this release fits is left where it is, and the exit code is 1.
+    """
+    wanted = _wanted(**selected)
+    services = services or WORK_SERVICES
+    url = session.config.amqp_url()
+    counts = broker.run(_counts(url, services))
+    session.out.remark(_UNCHECKED)
+    waiting = ", ".join(f"{count} of {name}" for name, count in counts.items() if count) or "none"
+    which = "those asked for" if wanted != Wanted() or limit else "all"
+    session.confirm(f"Redrive {which} of the letters that wait ({waiting})?", yes=yes)
+    done = Redriven()
+
+    async def redrive(tell: Callable[[int, str], None]) -> None:
+        async with broker.connected(url) as connection:
+            redriver = Redriver(
+                connection,
+                done,
+                wanted,
+                rate=rate,
+                most=limit,
+                on_letter=lambda: tell(done.sent + done.left.total(), f"sent {done.sent}"),
+            )
+            for service in counts:
+                await redriver.redrive(service)
+
+    try:
+        with bar("redriving", sum(counts.values())) as tell:
+            broker.run(redrive(tell))
+    finally:
+        if session.out.as_json:
+            session.out.document({"sent": done.sent, "left": dict(done.left)})
+        else:
+            session.out.line(f"sent {done.sent}")
+            for why, count in sorted(done.left.items()):
+                session.out.line(f"left {count}: {why}")
+    return Exit.NO if done.left[UNFIXABLE] else Exit.OK
+
+
+def _wanted(tasks: tuple[str, ...], kind: str | None, reason: str | None) -> Wanted:
+    return Wanted(frozenset(tasks), kind, reason)
+
+
+async def _counts(url: Setting, services: tuple[str, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    async with broker.connected(url) as connection:
+        for service in services:
+            queue = await broker.find_queue(connection, dead_letter_queue(service))
+            if queue is not None:
+                counts[service] = queue.declaration_result.message_count or 0
+    return counts
+
+
+def _row(letter: Letter) -> tuple[Any, ...]:
+    facts = letter.facts()
+    error = f"{facts['error_type']}: {facts['error_message']}" if facts["error_type"] else letter.fit.why
+    return (
+        facts["service"],
+        facts["task_id"],
+        facts["kind"],
+        facts["redrive_no"],
+        age(facts["died_at"]),
+        facts["reason"],
+        facts["verdict"],
+        error,
+    )

@@ -1,0 +1,111 @@
+"""Dead letters as they wait at the broker."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+
+from contracts import names
+from contracts.envelope import Envelope, EnvelopeError
+from waybill_cli.broker import ANSWER_SECONDS
+from waybill_cli.fitting import Fit, fit, unreadable
+
+#: Of a letter without our headers, which the broker dead-lettered by itself.
+_BY_BROKER: Final = "by the broker"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message in a dead-letter queue, taken but not acknowledged."""
+
+    service: str
+    message: AbstractIncomingMessage
+    #: None: the message does not tell what it is.
+    envelope: Envelope | None
+    fit: Fit
+
+    @property
+    def subtask(self) -> tuple[str, str, int] | None:
+        """What tells it from all others: service, task, redrive."""
+        return (self.service, self.envelope.task_id, self.envelope.redrive_no) if self.envelope else None
+
+    def header(self, name: str) -> str | None:
+        """A header that tells of its death."""
+        value = self.message.headers.get(name)
+        return str(value) if value is not None else None
+
+    @property
+    def died_at(self) -> str | None:
+        """When, in ISO 8601; None if it does not tell."""
+        try:
+            at = datetime.fromisoformat(self.header(names.HEADER_DIED_AT) or "")
+        except ValueError:
+            return None
+        return at.isoformat() if at.tzinfo is not None else None
+
+    @property
+    def reason(self) -> str:
+        """Why no further attempt was made."""
+        return self.header(names.HEADER_DEAD_REASON) or _BY_BROKER
+
+    def facts(self) -> dict[str, Any]:
+        """What can be told of it, for programs."""
+        envelope = self.envelope
+        return {
+            "service": self.service,
+            "task_id": envelope.task_id if envelope else None,
+            "kind": envelope.kind if envelope else None,
+            "attempt": envelope.attempt if envelope else None,
+            "redrive_no": envelope.redrive_no if envelope else None,
+            "died_at": self.died_at,
+            "reason": self.reason,
+            "error_type": self.header(names.HEADER_ERROR_TYPE),
+            "error_message": self.header(names.HEADER_ERROR_MESSAGE),
+            "frame": self.header(names.HEADER_ERROR_FRAME),
+            "service_version": self.header(names.HEADER_SERVICE_VERSION),
+            "verdict": self.fit.verdict,
+            "faults": [{"field": fault.field, "message": fault.message} for fault in self.fit.faults],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which letters are meant; what is empty or None does not matter."""
+
+    tasks: frozenset[str] = frozenset()
+    kind: str | None = None
+    reason: str | None = None
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether this is one of them."""
+        envelope = letter.envelope
+        return (
+            (not self.tasks or (envelope is not None and envelope.task_id in self.tasks))
+            and (self.kind is None or (envelope is not None and envelope.kind == self.kind))
+            and (self.reason is None or letter.reason == self.reason)
+        )
+
+
+async def letters(queue: AbstractQueue, service: str, most: int) -> AsyncIterator[Letter]:
+    """Takes up to `most` letters, oldest first; what is not acknowledged goes back when the channel closes.
+
+    The broker counts that as one return of each. Dead-letter queues allow a million.
+    """
+    for _ in range(most):
+        message = await queue.get(no_ack=False, fail=False, timeout=ANSWER_SECONDS)
+        if message is None:
+            return
+        yield letter_of(service, message)
+
+
+def letter_of(service: str, message: AbstractIncomingMessage) -> Letter:
+    """Reads what a message says of itself."""
+    headers: Mapping[str, Any] = message.headers
+    try:
+        envelope = Envelope.from_headers(headers)
+    except EnvelopeError as error:
+        return Letter(service, message, None, unreadable("headers", str(error)))
+    judged = fit(service, envelope.kind, envelope.dataschema, message.body)
+    return Letter(service, message, envelope, judged)

@@ -1,0 +1,115 @@
+"""Dead letters back to their services' work queues, straight at the broker.
+
+Each is published, confirmed, and then acknowledged. Whoever is killed in between leaves the letter where it
+was; sent again it has the same redrive number, so the service's inbox drops the second copy.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractConnection, AbstractExchange
+from aio_pika.exceptions import DeliveryError
+
+from contracts.envelope import Envelope
+from contracts.names import CONTENT_TYPE_EVENT, dead_letter_queue, work_queue
+from waybill_cli.broker import ANSWER_SECONDS, find_queue
+from waybill_cli.direct.letters import Letter, Wanted, letters
+from waybill_cli.exits import CommandError, Exit
+from waybill_cli.fitting import UNFIXABLE
+
+
+@dataclass(slots=True)
+class Redriven:
+    """What came of the letters that were looked at."""
+
+    sent: int = 0
+    #: Those that were left where they are, by the reason.
+    left: Counter[str] = field(default_factory=Counter)
+
+
+class Redriver:
+    """One run over some dead-letter queues.
+
+    Args:
+        connection: to the broker.
+        done: counts, also for a run that is cut off.
+        wanted: which letters.
+        rate: letters a second.
+        most: letters that are sent at the most; None: all.
+        on_letter: called after each letter that was looked at.
+    """
+
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        done: Redriven,
+        wanted: Wanted,
+        *,
+        rate: float,
+        most: int | None,
+        on_letter: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._done = done
+        self._wanted = wanted
+        self._pause = 1 / rate
+        self._most = most
+        self._on_letter = on_letter
+        self._sent: set[tuple[str, str, int]] = set()
+        self._next_at = 0.0
+
+    async def redrive(self, service: str) -> None:
+        """Redrives the letters that wait for `service` now; those that die again meanwhile are left."""
+        queue = await find_queue(self._connection, dead_letter_queue(service))
+        if queue is None:
+            raise CommandError(Exit.NO, f"there is no queue {dead_letter_queue(service)}")
+        exchange = (await self._connection.channel(on_return_raises=True)).default_exchange
+        async for letter in letters(queue, service, queue.declaration_result.message_count or 0):
+            if self._most is not None and self._done.sent >= self._most:
+                break
+            why_not = self._why_not(letter)
+            if letter.envelope is None or why_not is not None:
+                self._done.left[why_not or UNFIXABLE] += 1
+            else:
+                await self._send(exchange, letter, letter.envelope.redriven())
+                await letter.message.ack()
+                self._done.sent += 1
+            self._on_letter()
+        # Waits until the broker has taken the acknowledgements, and gives back what was left.
+        await queue.channel.close()
+
+    def _why_not(self, letter: Letter) -> str | None:
+        if not self._wanted.takes(letter):
+            return "not asked for"
+        if letter.envelope is None or not letter.fit.is_one:
+            return UNFIXABLE
+        if letter.subtask in self._sent:
+            return "redriven just now, and dead again"
+        return None
+
+    async def _send(self, exchange: AbstractExchange, letter: Letter, envelope: Envelope) -> None:
+        await self._keep_the_rate()
+        message = Message(
+            letter.message.body,
+            headers=envelope.to_headers(),
+            content_type=CONTENT_TYPE_EVENT,
+            correlation_id=letter.message.correlation_id,
+            priority=letter.message.priority,
+            message_id=uuid4().hex,
+            delivery_mode=DeliveryMode.PERSISTENT,
+        )
+        queue = work_queue(letter.service)
+        try:
+            await exchange.publish(message, queue, mandatory=True, timeout=ANSWER_SECONDS)
+        except DeliveryError as error:
+            raise CommandError(Exit.NO, f"the broker did not take it: is there no queue {queue}?") from error
+        self._sent.add((letter.service, envelope.task_id, envelope.redrive_no))
+
+    async def _keep_the_rate(self) -> None:
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, self._next_at - now))
+        self._next_at = max(self._next_at, now) + self._pause
