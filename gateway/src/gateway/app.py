@@ -62,6 +62,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         generate_unique_id_function=operation_id,
         responses=problem_responses(HTTPStatus.INTERNAL_SERVER_ERROR),
         lifespan=lifespan,
+        # Asked on each request whether anyone has configured OpenTelemetry, which nobody does here.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         # FastAPI's own pages load their scripts from elsewhere: blank where there is no internet.
         docs_url=None,
         redoc_url=None,

@@ -19,10 +19,12 @@ from ledger import IdempotentCall
 _PATTERN = r'^(?:"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$'
 _KEY = re.compile(_PATTERN)
 
+#: Its name.
+KEY_HEADER = "Idempotency-Key"
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=KEY_HEADER,
         description="Repeat a call with the same key and content, and it is answered as the first time.",
         # Only described here: `parse_key` refuses with its own words.
         json_schema_extra={"pattern": _PATTERN},

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
+from gateway.direct import direct_handler
 from gateway.problems import Problem
 
 _WITH_BODY = frozenset({"POST", "PATCH"})
@@ -42,7 +43,7 @@ class JsonRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler, given a `JsonRequest`."""
-        handle = super().get_route_handler()
+        handle = direct_handler(self) or super().get_route_handler()
 
         async def handle_json(request: Request) -> Response:
             if request.method in _WITH_BODY and not _is_json(request.headers.get("content-type", "")):
@@ -57,6 +58,8 @@ class JsonRoute(APIRoute):
 
 
 def _is_json(content_type: str) -> bool:
+    if content_type == "application/json":  # nearly always, and at once
+        return True
     header = Message()
     header["content-type"] = content_type
     return header.get_content_type() == "application/json" or (

@@ -107,10 +107,11 @@ class Resources:
             log.warning("a published task stays in the outbox", error=str(error))
 
 
-async def _resources(request: Request) -> Resources:
+async def current_resources(request: Request) -> Resources:
+    """The gateway's resources, as FastAPI asks for them."""
     resources: Resources = request.app.state.resources
     return resources
 
 
 #: The gateway's resources, for a route's signature.
-Uses = Annotated[Resources, Depends(_resources)]
+Uses = Annotated[Resources, Depends(current_resources)]

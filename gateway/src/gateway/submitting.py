@@ -51,20 +51,26 @@ class Origin:
     traceparent: str | None
 
 
-async def _origin(
+def origin_of(request_id: str | None, traceparent: str | None) -> Origin:
+    """The origin that a request's headers tell; what is malformed is left out."""
+    return Origin(
+        request_id if request_id and _REQUEST_ID.match(request_id) else None,
+        traceparent if traceparent and _TRACEPARENT.match(traceparent) else None,
+    )
+
+
+async def described_origin(
     x_request_id: Annotated[
         str | None, Header(description="Your name for this request; becomes the task's correlation_id.")
     ] = None,
     traceparent: Annotated[str | None, Header(description="W3C Trace Context.")] = None,
 ) -> Origin:
-    return Origin(
-        x_request_id if x_request_id and _REQUEST_ID.match(x_request_id) else None,
-        traceparent if traceparent and _TRACEPARENT.match(traceparent) else None,
-    )
+    """The same, with its headers as FastAPI is to describe them."""
+    return origin_of(x_request_id, traceparent)
 
 
 #: The request's origin, for a route's signature.
-From = Annotated[Origin, Depends(_origin)]
+From = Annotated[Origin, Depends(described_origin)]
 
 
 def new_task(
