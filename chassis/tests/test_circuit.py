@@ -89,7 +89,12 @@ async def test_each_probe_that_fails_opens_it_for_twice_as_long_up_to_the_cap() 
         assert isinstance(put_off, CircuitOpenError)
         waits.append(put_off.retry_after)
         peer.now += put_off.retry_after or 0
-        await peer.fail(1)
+        calls = peer.calls
+        probe = await peer.call()
+        assert peer.calls == calls + 1
+        # The probe is put off like the others: an outage uses up nobody's attempts.
+        assert isinstance(probe, CircuitOpenError)
+        assert str(probe) == "down (the circuit stays open)"
 
     assert waits == [10, 20, 40, 60, 60]
 

@@ -128,7 +128,8 @@ class Circuit:
         """Does `action` if the circuit lets it pass.
 
         Raises:
-            CircuitOpenError: it does not; nothing was done.
+            CircuitOpenError: it does not, and nothing was done; or this was the probe, and it failed. An
+                outage must not use up the attempts of whoever happens to find out that it lasts.
             UnreachableError: as `action`; this is what counts as a failure, anything else is an answer.
         """
         wait = self._state.wait(self._clock(), self._policy)
@@ -141,8 +142,12 @@ class Circuit:
         self._state = self._state.passed(number)
         try:
             result = await action()
-        except UnreachableError:
+        except UnreachableError as error:
+            was_probe = number == self._state.probe
             self._change(self._state.failed(number, self._clock(), self._policy, self._draw))
+            if was_probe:
+                wait = self._state.wait(self._clock(), self._policy)
+                raise CircuitOpenError(f"{error} (the circuit stays open)", retry_after=wait) from error
             raise
         except Exception:
             self._change(self._state.answered())

@@ -41,7 +41,7 @@ class UnreachableError(TransientError):
 
 
 class SnoozeError(HandlerError):
-    """The same attempt again later: nothing was done, and nothing is wrong with the work.
+    """The same attempt again later: the other side is not ready, and nothing is wrong with the work.
 
     It does not count as an attempt.
 
