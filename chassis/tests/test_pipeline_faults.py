@@ -192,25 +192,6 @@ async def test_a_handler_that_is_cancelled_from_within_is_tried_again(bench: Ben
     assert "cut off from within" in ticket.outcome.error.message
 
 
-async def test_a_handler_outlives_the_callback_that_delivered_its_message(bench: Bench) -> None:
-    begun, finish = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> dict[str, Any]:
-        begun.set()
-        await finish.wait()
-        return {}
-
-    bench.handles(slow)
-    callback = asyncio.create_task(bench.consume())
-    await begun.wait()
-    callback.cancel()  # what a lost connection does
-    await asyncio.gather(callback, return_exceptions=True)
-    finish.set()
-
-    assert await bench.pipeline.drain(30) == 0
-    assert bench.publisher.told() == ["task.started", "task.completed"]
-
-
 async def test_draining_ends_what_does_not_end_itself(bench: Bench) -> None:
     begun, cleaned = asyncio.Event(), asyncio.Event()
 

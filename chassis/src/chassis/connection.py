@@ -30,23 +30,19 @@ ANSWER_SECONDS = 10
 UNREACHABLE = (OSError, AMQPError, asyncio.TimeoutError)
 
 
-def make_broker(
-    settings: ProcessSettings, process: str, role: str, *, grace_seconds: float | None = None
-) -> RabbitBroker:
+def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBroker:
     """A FastStream broker, not yet connected.
 
     Args:
         settings: where the broker is.
         process: who connects, as the broker's list of connections shows it.
         role: `publish` or `consume`, shown there too.
-        grace_seconds: how long a stop waits for messages in work.
     """
     return RabbitBroker(
         str(_url(settings, f"{process} {role}")),
         # A message that no queue takes raises at its publisher instead of vanishing.
         default_channel=Channel(on_return_raises=True),
         reconnect_interval=random.uniform(*RECONNECT_SECONDS),  # noqa: S311 - spreads load, guards nothing
-        graceful_timeout=grace_seconds,
         # Handlers take bytes: FastStream's own parsing and injection would cost more than the work.
         apply_types=False,
         logger=None,

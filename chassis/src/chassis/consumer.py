@@ -1,14 +1,18 @@
-"""The consuming side of the connection: FastStream delivers raw messages, the pipeline does the rest."""
+"""The consuming side of a connection: each message becomes a task of its own, which outlives its channel."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
-from faststream import AckPolicy
-from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
+from aio_pika.abc import (
+    AbstractIncomingMessage,
+    AbstractQueue,
+    AbstractRobustChannel,
+    AbstractRobustConnection,
+)
+from faststream.rabbit import RabbitBroker
 
+from chassis.acknowledging import CHANNEL_GONE, ChannelAcks
 from chassis.delivery import Delivery
 from chassis.logs import get_logger
 
@@ -17,10 +21,21 @@ log = get_logger(__name__)
 #: Seconds between looks at the consumer, and for how long it may be missing before the process gives up.
 WATCH_SECONDS: Final = 2.0
 MISSING_SECONDS: Final = 60.0
+#: What a message may have beside headers and body, as its sender set it.
+_PROPERTIES: Final = (
+    "app_id",
+    "content_encoding",
+    "content_type",
+    "correlation_id",
+    "message_id",
+    "priority",
+    "timestamp",
+    "type",
+)
 
 
 class Consumer:
-    """Consumes one queue, which exists already."""
+    """Consumes one queue, which exists already, on a channel of its own."""
 
     def __init__(
         self,
@@ -29,46 +44,72 @@ class Consumer:
         consume: Callable[[Delivery], Awaitable[None]],
         *,
         prefetch: int,
+        reject_on_error: bool = True,
     ) -> None:
-        self._broker = broker
-        self._consume = consume
-        self._connection: AbstractConnection | None = None
-        self._subscriber = broker.subscriber(
-            RabbitQueue(queue, declare=False),
-            channel=Channel(prefetch_count=prefetch),
-            # The pipeline acknowledges. What it could not even begin with goes to the dead-letter queue.
-            ack_policy=AckPolicy.REJECT_ON_ERROR,
-            decoder=_undecoded,
-            no_reply=True,
-        )
-        self._subscriber(self._on_message)
+        """A consumer, not yet started.
 
-    def attach(self, connection: AbstractConnection) -> None:
-        """Tells it the connection that it will consume on."""
-        self._connection = connection
+        Args:
+            broker: whose connection it uses.
+            queue: what it takes messages from.
+            consume: what is done with each; it acknowledges by itself.
+            prefetch: messages in work at once.
+            reject_on_error: what `consume` raises over goes to the dead-letter queue. Where there is none
+                behind the queue, it must not: the message stays unacknowledged and is delivered again when
+                the connection is.
+        """
+        self._broker = broker
+        self._queue = queue
+        self._consume = consume
+        self._prefetch = prefetch
+        self._reject_on_error = reject_on_error
+        self._connection: AbstractRobustConnection | None = None
+        self._channel: AbstractRobustChannel | None = None
+        self._source: AbstractQueue | None = None
+        self._tag: str | None = None
+        self._acks: ChannelAcks | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begins to consume; whenever the connection is back, it does so again by itself."""
+        self._connection = await self._broker.connect()
+        # The connection keeps its channels by weak references only.
+        self._channel = await self._connection.channel(publisher_confirms=False)
+        await self._channel.set_qos(prefetch_count=self._prefetch)
+        self._source = await self._channel.declare_queue(self._queue, passive=True)
+        self._tag = await self._source.consume(self._on_message)
 
     @property
     def is_consuming(self) -> bool:
         """Whether the broker really sends us messages: a connection alone, or a channel, is not enough."""
-        queue = self._subscriber._queue_obj  # noqa: SLF001 - FastStream tells its tag nowhere else
-        tag = self._subscriber._consumer_tag  # noqa: SLF001 - as above
-        if queue is None or tag is None:
+        if self._channel is None or self._tag is None:
             return False
-        channel: Any = queue.channel
-        underlay = getattr(channel, "_channel", None)
-        return not channel.is_closed and underlay is not None and tag in underlay.channel.consumers
+        underlay: Any = getattr(self._channel, "_channel", None)  # what is told nowhere else, and at once
+        return (
+            not self._channel.is_closed and underlay is not None and self._tag in underlay.channel.consumers
+        )
 
     async def cancel(self) -> None:
         """Asks the broker for no more messages; those that came already are worked on."""
-        queue = self._subscriber._queue_obj  # noqa: SLF001 - `stop()` would drop what still arrives
-        tag = self._subscriber._consumer_tag  # noqa: SLF001 - as above
-        if queue is None or tag is None:
+        if self._source is None or self._tag is None:
             return
-        self._subscriber._consumer_tag = None  # noqa: SLF001 - or `stop()` cancels it a second time
+        tag, self._tag = self._tag, None
         try:
-            await queue.cancel(tag)
-        except (AMQPError, ChannelInvalidStateError, RuntimeError) as error:
+            await self._source.cancel(tag)
+        except CHANNEL_GONE as error:
             log.info("the consumer is gone already", error=str(error))
+
+    async def settle(self, timeout_seconds: float) -> int:
+        """Waits for the messages under way and for their acknowledgements.
+
+        Returns:
+            How many messages were still under way then; they will be delivered again.
+        """
+        late: set[asyncio.Task[None]] = set()
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=timeout_seconds)
+        if self._acks is not None:
+            await self._acks.sent()
+        return len(late)
 
     async def watch(self) -> None:
         """Returns when the consumer has been missing for too long: then only a new process helps."""
@@ -82,39 +123,53 @@ class Consumer:
                 seen = loop.time()
         log.error("not consuming, though it should", seconds=MISSING_SECONDS)
 
-    async def _on_message(self, _body: bytes) -> None:
-        message: RabbitMessage = self._broker.context.get_local("message")
-        raw = message.raw_message
-        await self._consume(
-            Delivery(raw.body, raw.headers, raw.correlation_id, raw.priority, _Acknowledger(message))
+    def _on_message(self, message: AbstractIncomingMessage) -> None:
+        if message.delivery_tag is None:
+            raise ValueError("a message that is consumed has a delivery tag")
+        # The client cancels its own callbacks when a channel closes, but what was begun must go on: it is
+        # done in a task that the client knows nothing of.
+        handling = asyncio.create_task(self._handle(message, message.delivery_tag, self._acks_of(message)))
+        self._under_way.add(handling)
+        handling.add_done_callback(self._under_way.discard)
+
+    async def _handle(self, message: AbstractIncomingMessage, tag: int, acks: ChannelAcks) -> None:
+        delivery = Delivery(
+            message.body,
+            message.headers,
+            message.correlation_id,
+            message.priority,
+            _Acknowledger(acks, tag),
+            {name: value for name in _PROPERTIES if (value := getattr(message, name)) is not None},
         )
+        try:
+            await self._consume(delivery)
+        except Exception:
+            log.exception("message cannot be dealt with", queue=self._queue, rejected=self._reject_on_error)
+            if self._reject_on_error:
+                await acks.reject(tag)
+
+    def _acks_of(self, message: AbstractIncomingMessage) -> ChannelAcks:
+        # Tags begin anew with each channel, and so do we.
+        if self._acks is None or self._acks.channel is not message.channel:
+            self._acks = ChannelAcks(message.channel)
+        self._acks.delivered(message.delivery_tag or 0)
+        return self._acks
 
 
-async def start_consuming(broker: RabbitBroker, *consumers: Consumer) -> None:
-    """Begins to consume, with all consumers of a broker."""
-    connection = await broker.connect()
+async def start_consuming(*consumers: Consumer) -> None:
+    """Begins to consume, with all consumers."""
     for consumer in consumers:
-        consumer.attach(connection)
-    await broker.start()
+        await consumer.start()
 
 
 class _Acknowledger:
-    def __init__(self, message: RabbitMessage) -> None:
-        self._message = message
+    def __init__(self, acks: ChannelAcks, tag: int) -> None:
+        self._acks = acks
+        self._tag = tag
 
     async def ack(self) -> None:
-        try:
-            await self._message.ack()
-        except (AMQPError, ChannelInvalidStateError, RuntimeError) as error:
-            log.info("acknowledgement lost; the message will be delivered again", error=str(error))
+        self._acks.ack(self._tag)
 
     @property
     def is_lost(self) -> bool:
-        try:
-            return self._message.raw_message.channel.is_closed
-        except ChannelInvalidStateError:
-            return True
-
-
-async def _undecoded(message: RabbitMessage) -> bytes:
-    return message.body
+        return self._acks.channel.is_closed

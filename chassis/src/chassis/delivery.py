@@ -1,7 +1,7 @@
 """A message as the broker delivered it, reduced to what the pipeline needs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -25,3 +25,5 @@ class Delivery:
     correlation_id: str | None
     priority: int | None
     acknowledger: Acknowledger
+    #: The AMQP properties that are set, by name.
+    properties: Mapping[str, Any] = field(default_factory=dict)

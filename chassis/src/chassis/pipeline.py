@@ -3,8 +3,8 @@
 Each step's result is safe before the next one begins, so that a process may die between any two of them:
 the message comes again, the claim tells what was done already, and the rest is done then.
 
-A lost connection cancels the callback that delivered the message, but not the attempt: that goes on, and the
-redelivered copy finds its claim or its outcome.
+A connection that is lost takes the message back, but the attempt goes on, and the redelivered copy finds its
+claim or its outcome.
 """
 
 import asyncio
@@ -60,11 +60,15 @@ class Pipeline:
         self._attempts = Attempts(inbox, reporter, watchdog, self._stubborn.set)
 
     async def consume(self, delivery: Delivery) -> None:
-        """Takes one delivery through all steps; it is acknowledged when this returns normally."""
-        running = asyncio.create_task(self._run(delivery))
+        """Takes one delivery through all steps, in a task of its own; `drain` may cancel it."""
+        running = asyncio.current_task()
+        if running is None:
+            raise RuntimeError("a delivery is consumed in a task")
         self._running.add(running)
-        running.add_done_callback(self._running.discard)
-        await asyncio.shield(running)
+        try:
+            await self._run(delivery)
+        finally:
+            self._running.discard(running)
 
     def stop_task(self, task_id: str) -> int:
         """Asks the handlers of a task that was called off to stop; returns how many run here."""

@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 #: Control messages in work at once: each is one row.
 CONTROL_PREFETCH: Final = 50
-#: Seconds that the broker's client waits for its callbacks when the pipeline has been drained already.
+#: Seconds for what is left when the pipeline has been drained: control messages, acknowledgements.
 SETTLE_SECONDS: Final = 1.0
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
@@ -53,7 +53,7 @@ class Service:
         if strange := settings.policy_overrides.keys() - table:
             raise ValueError(f"policy_overrides names {sorted(strange)}, but {name} handles {sorted(table)}")
         self._publishing = make_broker(settings, name, "publish")
-        self._consuming = make_broker(settings, name, "consume", grace_seconds=SETTLE_SECONDS)
+        self._consuming = make_broker(settings, name, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
         self._records = Records(settings.inbox_url)
@@ -104,7 +104,7 @@ class Service:
             names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
         )
         await until_connected(self._consuming)
-        await start_consuming(self._consuming, self._consumer, self._control)
+        await start_consuming(self._consumer, self._control)
         log.info("consuming", queue=self._queue, health_port=port)
 
     async def broken(self) -> int:
@@ -125,6 +125,8 @@ class Service:
         late = await self._pipeline.drain(self._settings.grace_seconds)
         if late:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
+        for consumer in (self._consumer, self._control):
+            await consumer.settle(SETTLE_SECONDS)
         await self._consuming.stop()
         await self._publishing.stop()
         for close in self._closers:

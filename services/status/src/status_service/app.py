@@ -42,9 +42,7 @@ class StatusService:
         alerts = make_alerts(settings)
         self._write = batch_write(alerts)
         self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
-        self._consuming = make_broker(
-            settings, STATUS_SERVICE, "consume", grace_seconds=settings.grace_seconds
-        )
+        self._consuming = make_broker(settings, STATUS_SERVICE, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._topology: AbstractChannel | None = None
         self._background: list[Background] = [
@@ -81,7 +79,7 @@ class StatusService:
         await topology.declare(self._topology)
         await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
         await until_connected(self._consuming)
-        await start_consuming(self._consuming, self._consumer)
+        await start_consuming(self._consumer)
         for work in self._background:
             work.start()
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
@@ -102,6 +100,7 @@ class StatusService:
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, and closes."""
         await self._consumer.cancel()
+        await self._consumer.settle(self._settings.grace_seconds)
         for work in reversed(self._background):
             await work.stop()
         await self._consuming.stop()
