@@ -71,7 +71,9 @@ _CURRENT: ContextVar[_Run | None] = ContextVar("run of a handler", default=None)
 
 def hard_limit_error(limits: TimeLimits) -> HardTimeLimitExceeded:
     """What a handler failed with that was cut off."""
-    return HardTimeLimitExceeded(f"It was cut off after {limits.hard_seconds:g} s.")
+    return HardTimeLimitExceeded(
+        f"It was cut off after {limits.hard_seconds:g} s; an effect under way may have happened."
+    )
 
 
 class RunningHandlers:
