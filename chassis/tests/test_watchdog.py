@@ -87,6 +87,18 @@ async def test_a_record_that_fails_does_not_keep_the_process(process: Process) -
     assert process.happened == [EXIT_HARD_LIMIT]
 
 
+async def test_at_the_end_of_its_process_an_attempt_that_is_late_is_recorded_and_left_behind(
+    process: Process,
+) -> None:
+    with process.watchdog.watching(process.attempt(3600)):
+        process.watchdog.end_with_the_late()
+        assert process.happened == []
+        with process.watchdog.watching(process.attempt(0, "late")):
+            process.watchdog.end_with_the_late()
+
+    assert process.happened == ["recorded late", EXIT_HARD_LIMIT]
+
+
 async def test_what_has_ended_is_watched_no_more(process: Process) -> None:
     process.watchdog.start()
     with process.watchdog.watching(process.attempt(0)):

@@ -55,7 +55,6 @@ class Pipeline:
         self._publisher = publisher
         self._reporter = reporter
         self._running: set[asyncio.Task[None]] = set()
-        self._watchdog = watchdog
         self._stubborn = asyncio.Event()
         self._attempts = Attempts(inbox, reporter, watchdog, self._stubborn.set)
 
@@ -90,9 +89,6 @@ class Pipeline:
         if patiently := self._running - self._attempts.stubborn:
             await asyncio.wait(patiently, timeout=timeout_seconds)
         late = set(self._running)
-        # Their outcome is recorded while they still run: from now on nothing but the end of the process is
-        # left, and only then does the next attempt's message exist.
-        await asyncio.to_thread(self._watchdog.record_late)
         for running in late:
             running.cancel()
         if late:

@@ -131,6 +131,8 @@ class Service:
         await self._publishing.stop()
         for close in self._closers:
             await close()
+        # Last, while their claims still hold: no other replica runs the next attempt before we are gone.
+        self._watchdog.end_with_the_late()
         await self._inbox.close()
         await self._records.close()
         await self._health.stop()

@@ -101,13 +101,13 @@ class Watchdog:
         finally:
             self._watched.discard(watched)
 
-    def record_late(self) -> None:
-        """Records the outcome of every attempt that runs on past its hard limit; callable from any thread."""
-        for watched in self.late:
-            try:
-                watched.record()
-            except Exception:  # the process ends in any case; then it counts as a run whose process died
-                log.exception("the hard time limit could not be recorded", task_id=watched.task_id)
+    def end_with_the_late(self) -> None:
+        """Records what runs on past its hard limit, and ends the process; if nothing does, does nothing.
+
+        For a process that has nothing else left to do: `stop` would wait for that attempt in vain.
+        """
+        if late := self.late:
+            self._end(late, "a handler does not end though it was cut off; ending the process")
 
     @property
     def late(self) -> list[Watched]:
@@ -120,7 +120,7 @@ class Watchdog:
             while not self._stop.wait(self._tick_seconds):
                 silent = 0 if self._answered else silent + 1
                 if silent >= SILENT_TICKS and (late := self.late):
-                    self._end(late)
+                    self._end(late, "the event loop is blocked past a hard time limit; ending the process")
                     return
                 if self._answered:
                     self._answered = False
@@ -144,13 +144,13 @@ class Watchdog:
         # To the file descriptor: what stands for it in Python may be replaced, or wait for a lock.
         faulthandler.dump_traceback_later(seconds, exit=True, file=_STANDARD_ERROR)
 
-    def _end(self, late: list[Watched]) -> None:
-        recording = threading.Thread(target=self.record_late, name="record", daemon=True)
+    def _end(self, late: list[Watched], why: str) -> None:
+        recording = threading.Thread(target=_record_all, args=(late,), name="record", daemon=True)
         recording.start()
         recording.join(RECORD_SECONDS)
         for watched in late:
             log.critical(
-                "the event loop is blocked past a hard time limit; ending the process",
+                why,
                 task_id=watched.task_id,
                 kind=watched.kind,
                 attempt=watched.attempt,
@@ -158,3 +158,11 @@ class Watchdog:
             )
         sys.stdout.flush()
         self._end_process(EXIT_HARD_LIMIT)
+
+
+def _record_all(late: list[Watched]) -> None:
+    for watched in late:
+        try:
+            watched.record()
+        except Exception:  # the process ends in any case; then it counts as a run whose process died
+            log.exception("the hard time limit could not be recorded", task_id=watched.task_id)

@@ -130,7 +130,10 @@ async def test_a_handler_that_will_not_end_ends_with_its_process_and_never_runs_
     service.start("stubborn")
     told = await told_of(wire, late, other)
 
+    (line,) = service.logged("a handler does not end though it was cut off; ending the process")
+
     assert first.returncode == EXIT_HARD_LIMIT
+    assert (line["task_id"], line["kind"]) == (late.task_id, "image.uploaded")
     assert story(told[late.task_id]) == story_of("HardTimeLimitExceeded")
     assert service.did(late) == ["1 began", "2 began", "2 did it"]
     assert service.did(other) == ["1 began", "1 did it"]
