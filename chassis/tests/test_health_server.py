@@ -1,3 +1,4 @@
+import os
 import socket
 from collections.abc import AsyncIterator
 
@@ -31,7 +32,7 @@ async def test_a_process_is_alive_whatever_its_checks_say(served: tuple[httpx.As
     checks.consuming = False
     answer = await client.get("/healthz")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive", "pid": os.getpid()})
     assert answer.headers["content-type"] == "application/json"
 
 

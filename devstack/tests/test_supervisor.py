@@ -40,7 +40,7 @@ class Stage:
         """A Python process that is ready when it has written its first line."""
         log = self.state / "logs" / f"{name}.log"
 
-        async def wrote() -> bool:
+        async def wrote(_pid: int) -> bool:
             return b"\n" in log.read_bytes()
 
         return ProcessSpec(name, [sys.executable, "-c", script, *arguments], env, wrote)
@@ -124,7 +124,7 @@ async def test_a_program_that_is_not_there_fails_the_start(stage: Stage) -> None
 
 
 async def test_one_that_is_never_ready_fails_the_start(tmp_path: Path) -> None:
-    async def never() -> bool:
+    async def never(_pid: int) -> bool:
         return False
 
     spec = ProcessSpec("one", [sys.executable, "-c", IDLE], ready=never)
@@ -195,11 +195,79 @@ async def test_colours_only_where_the_console_has_them(tmp_path: Path) -> None:
         assert ("\x1b[" in screen.getvalue()) is coloured
 
 
+def replaceable(stage: Stage, name: str, script: str = "") -> ProcessSpec:
+    """A Python process that is ready when it has left a file with its own pid."""
+    stage.state.mkdir(exist_ok=True)
+    sign = str(stage.state / "ready-")
+
+    async def has_signed(pid: int) -> bool:
+        return Path(f"{sign}{pid}").exists()
+
+    signs = f"import os; open({sign!r} + str(os.getpid()), 'w').close(); {IDLE}"
+    return ProcessSpec(name, [sys.executable, "-c", f"{script}\n{signs}"], ready=has_signed)
+
+
+async def test_a_restart_has_the_new_one_ready_before_the_old_one_stops(stage: Stage) -> None:
+    await stage.supervisor.start(replaceable(stage, "one"), stage.spec("two", IDLE))
+    first = stage.supervisor.pids()
+    restarting = asyncio.create_task(stage.supervisor.restart("one"))
+    await until(lambda: len(list(stage.state.glob("ready-*"))) == 2 or not alive(first["one"]))
+    assert alive(first["one"])
+    await restarting
+    second = stage.supervisor.pids()
+    assert not alive(first["one"])
+    assert (second["two"], alive(second["one"])) == (first["two"], True)
+    assert stage.told[-1] == second
+    # It is kept running like the first was.
+    os.kill(second["one"], signal.SIGKILL)
+    await until(lambda: stage.supervisor.pids().get("one") not in {None, second["one"]})
+
+
+async def test_a_restart_that_fails_leaves_the_old_one(stage: Stage) -> None:
+    once = f"import os; os.open({str(stage.state / 'once')!r}, os.O_CREAT | os.O_EXCL)"
+    await stage.supervisor.start(replaceable(stage, "one", once))
+    pids = stage.supervisor.pids()
+    with pytest.raises(StartError, match="FileExistsError"):
+        await stage.supervisor.restart("one")
+    assert stage.supervisor.pids() == pids
+    assert alive(pids["one"])
+
+
+async def test_a_restart_kills_what_does_not_stop(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    async with Supervisor(tmp_path, Console(file=stage.screen), grace_seconds=0.3) as supervisor:
+        await supervisor.start(stage.spec("one", STUBBORN))
+        first = supervisor.pids()["one"]
+        await supervisor.restart("one")
+        assert not alive(first)
+        assert alive(supervisor.pids()["one"])
+    assert "one did not stop within 0.3 s: killed" in stage.screen.getvalue()
+
+
+async def test_readiness_is_not_believed_of_another_process(stage: Stage) -> None:
+    (port,) = free_ports(1)
+    script = (
+        "import http.server, os, json\n"
+        "class H(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200)\n"
+        "        self.send_header('content-type', 'application/json')\n"
+        "        self.end_headers()\n"
+        "        self.wfile.write(json.dumps({'pid': os.getpid()}).encode())\n"
+        f"http.server.HTTPServer(('127.0.0.1', {port}), H).serve_forever()\n"
+    )
+    check = http_ok(f"http://127.0.0.1:{port}/")
+    await stage.supervisor.start(ProcessSpec("web", [sys.executable, "-c", script], ready=check))
+    pid = stage.supervisor.pids()["web"]
+    assert await check(pid)
+    assert not await check(pid + 1)
+
+
 async def test_checks_readiness_over_http_and_tcp(stage: Stage) -> None:
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/"
-    assert not await http_ok(url)()
-    assert not await tcp_open("127.0.0.1", port)()
+    assert not await http_ok(url)(0)
+    assert not await tcp_open("127.0.0.1", port)(0)
     argv = [
         sys.executable,
         "-m",
@@ -211,8 +279,8 @@ async def test_checks_readiness_over_http_and_tcp(stage: Stage) -> None:
         str(stage.state),
     ]
     await stage.supervisor.start(ProcessSpec("web", argv, ready=http_ok(url)))
-    assert await tcp_open("127.0.0.1", port)()
-    assert not await http_ok(f"{url}missing")()
+    assert await tcp_open("127.0.0.1", port)(0)
+    assert not await http_ok(f"{url}missing")(0)
 
 
 @pytest.mark.skipif(die_with_parent() is None, reason="the kernel kills orphans on Linux only")

@@ -88,6 +88,7 @@ class Service:
             },
             host=settings.health_host,
             port=settings.health_port,
+            listener_fd=settings.listener_fd,
         )
 
     async def start(self) -> None:

@@ -78,6 +78,12 @@ class ProcessSettings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     health_host: str = Field("127.0.0.1", description="Where /healthz and /readyz are served.")
     health_port: int = Field(0, ge=0, le=65535, description="0: any free port; it is logged.")
+    listener_fd: int | None = Field(
+        None,
+        ge=3,
+        description="A socket that listens already, inherited from what started this process, instead of "
+        "binding one: two processes may share it while one takes over from the other.",
+    )
 
 
 class PolicyOverride(BaseModel):

@@ -14,6 +14,7 @@ from devstack.broker import BrokerError, private_broker
 from devstack.compose import Compose, ComposeError
 from devstack.ports import PortTakenError
 from devstack.preferred_ports import USUAL, choose_ports
+from devstack.restarts import RestartError, restart
 from devstack.stack import Folders, running
 from devstack.stackfile import StackFile, running_stack
 from devstack.supervisor import StartError
@@ -29,9 +30,12 @@ def main() -> int:
     arguments = _parser().parse_args()
     console = Console(highlight=False, soft_wrap=True)
     folders = Folders((Path.cwd() / STATE_FOLDER).resolve())
-    command = {"up": _up, "demo": _demo, "tour": _tour}[arguments.command]
+    command = {"up": _up, "demo": _demo, "tour": _tour, "restart": _restart}[arguments.command]
     try:
         return command(arguments, console, folders)
+    except RestartError as error:
+        console.print(f"[red]Not restarted.[/red] {error}")
+        return 1
     except (BrokerError, ComposeError, PortTakenError, StartError) as error:
         console.print(f"\n[red]The stack did not come up.[/red] {error}")
         return 1
@@ -58,6 +62,16 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
                 console.print("\nstopping")
 
         asyncio.run(stay_up())
+    return 0
+
+
+def _restart(arguments: argparse.Namespace, console: Console, folders: Folders) -> int:
+    stack = running_stack(folders.stackfile)
+    if stack is None:
+        console.print("No stack is up in this folder: start one with `make up`.")
+        return 1
+    restart(stack, arguments.names)
+    console.print("restarted, each new process ready before the old one stopped")
     return 0
 
 
@@ -124,6 +138,14 @@ def _parser() -> argparse.ArgumentParser:
             )
     does = "take the tour on the containers of compose.yaml that are up, with the profile demo"
     commands.add_parser("tour", help=does, description=does)
+    command = commands.add_parser(
+        "restart",
+        help="restart processes of the stack that is up, without failing a request",
+        description="Restarts one process after the other: the new one is ready before the old one stops.",
+    )
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", help="gateway, email …; default: all but the stand-ins"
+    )
     return parser
 
 

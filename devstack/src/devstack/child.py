@@ -30,12 +30,14 @@ class ProcessSpec:
         argv: program and arguments.
         env: laid over this process' own environment.
         ready: asked again and again until it says True; None: ready once started.
+        inherits: file descriptors that it has from us, under the same numbers.
     """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Check | None = None
+    inherits: Sequence[int] = ()
 
 
 class Child:
@@ -43,7 +45,7 @@ class Child:
 
     def __init__(self, spec: ProcessSpec, log: Path, terminal: Terminal) -> None:
         self.spec = spec
-        self._log = log
+        self.log = log
         self._terminal = terminal
         self._process: Process | None = None
 
@@ -70,7 +72,7 @@ class Child:
         finally:
             os.close(their_end)
         started()
-        copying = asyncio.create_task(copy_output(reader, self.spec.name, self._terminal, self._log))
+        copying = asyncio.create_task(copy_output(reader, self.spec.name, self._terminal, self.log))
         code = await process.wait()
         # What it left behind would hold its ports, and its output open.
         self.signal(signal.SIGKILL)
@@ -91,10 +93,10 @@ class Child:
 
     def log_tail(self) -> str:
         """The last lines of its log file."""
-        if not self._log.exists():
+        if not self.log.exists():
             return ""
-        with self._log.open("rb") as file:
-            file.seek(max(0, self._log.stat().st_size - TAIL_BYTES))
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
 
@@ -108,6 +110,7 @@ class Child:
             # Ctrl-C in the terminal then reaches only us, and we can signal it with all its descendants.
             start_new_session=True,
             preexec_fn=die_with_parent(),
+            pass_fds=tuple(self.spec.inherits),
         )
 
 

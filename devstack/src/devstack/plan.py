@@ -19,7 +19,8 @@ SHORT_WAITS = {
     "WAYBILL_RETRY_BASE_SECONDS": "1",  # waits of 1, 2 and 4 seconds …
     "WAYBILL_RETRY_JITTER": "0.2",  # … that are seen to grow, whatever the dice say
     "WAYBILL_LEASE_SECONDS": "3",  # the work of a killed service is taken up again soon
-    "WAYBILL_GRACE_SECONDS": "5",  # Ctrl-C is obeyed soon
+    "WAYBILL_GRACE_SECONDS": "5",  # Ctrl-C is obeyed soon …
+    "WAYBILL_DRAIN_SECONDS": "1",  # … and nobody sends requests on who would have to notice
 }
 
 
@@ -46,6 +47,8 @@ class Planned:
     env: dict[str, str]
     #: Answers 200 once the process does its work.
     ready_url: str
+    #: Where it takes requests; such a process can be given the listener, and then be restarted without a gap.
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def make_plan(state: Path, amqp_url: str, ports: Ports, *, log_level: str = "inf
     def service(name: str, port: int, **settings: str) -> Planned:
         inbox = {"WAYBILL_INBOX_URL": _sqlite(state / f"inbox-{name}.db")}
         env = every | inbox | {"WAYBILL_HEALTH_PORT": str(port)} | settings
-        return Planned(name, _module(f"{name}_service"), env, url(port, "/readyz"))
+        return Planned(name, _module(f"{name}_service"), env, url(port, "/readyz"), port)
 
     return Plan(
         ledger_url,
@@ -112,6 +115,7 @@ def make_plan(state: Path, amqp_url: str, ports: Ports, *, log_level: str = "inf
                     "WAYBILL_RESET_LINK": f"{gateway_url}/reset?token={{token}}",
                 },
                 url(ports.gateway, "/readyz"),
+                ports.gateway,
             ),
         ),
     )

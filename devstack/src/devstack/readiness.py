@@ -8,16 +8,21 @@ import httpx
 #: One try; a process that is up answers within milliseconds.
 TRY_SECONDS = 5.0
 
-Check = Callable[[], Awaitable[bool]]
+#: Is given the pid of the process that is to be ready.
+Check = Callable[[int], Awaitable[bool]]
 
 
 def http_ok(url: str) -> Check:
-    """Ready when GET `url` is answered with a status below 300."""
+    """Ready when GET `url` is answered with a status below 300.
 
-    async def check() -> bool:
+    Not if the answer names the `pid` of another process, as one that shares the listener may give it.
+    """
+
+    async def check(pid: int) -> bool:
         try:
             async with httpx.AsyncClient(timeout=TRY_SECONDS) as client:
-                return (await client.get(url)).is_success
+                answer = await client.get(url)
+                return answer.is_success and _pid_in(answer) in {None, pid}
         except httpx.TransportError:  # not yet listening
             return False
 
@@ -27,7 +32,7 @@ def http_ok(url: str) -> Check:
 def tcp_open(host: str, port: int) -> Check:
     """Ready when `port` of `host` takes connections."""
 
-    async def check() -> bool:
+    async def check(_pid: int) -> bool:
         try:
             _, writer = await asyncio.open_connection(host, port)
         except OSError:  # not yet listening
@@ -37,3 +42,10 @@ def tcp_open(host: str, port: int) -> Check:
         return True
 
     return check
+
+
+def _pid_in(answer: httpx.Response) -> int | None:
+    if not answer.headers.get("content-type", "").startswith("application/json"):
+        return None
+    content = answer.json()
+    return content.get("pid") if isinstance(content, dict) else None

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,14 @@ import ledger
 from devstack.broker import Broker
 from devstack.child import ProcessSpec
 from devstack.plan import Planned, Ports, make_plan, url
+from devstack.ports import LOOPBACK
 from devstack.readiness import http_ok
+from devstack.restarts import obeying_restarts
 from devstack.stackfile import RunningProcess, StackFile, write_stackfile
 from devstack.supervisor import Supervisor
+
+#: Connections that may wait for a process to take them.
+BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,21 @@ async def running(
         write_stackfile(stack.model_copy(update={"processes": processes}))
 
     try:
-        async with Supervisor(state, output, on_pids=write_down) as supervisor:
-            await supervisor.start(*map(_spec, plan.processes))
-            yield stack
+        with ExitStack() as listeners:
+            specs = [_spec(planned, listeners) for planned in plan.processes]
+            async with Supervisor(state, output, on_pids=write_down) as supervisor:
+                await supervisor.start(*specs)
+                async with obeying_restarts(supervisor, stack):
+                    yield stack
     finally:
         stackfile.unlink(missing_ok=True)
 
 
-def _spec(planned: Planned) -> ProcessSpec:
-    return ProcessSpec(planned.name, planned.argv, planned.env, http_ok(planned.ready_url))
+def _spec(planned: Planned, listeners: ExitStack) -> ProcessSpec:
+    ready = http_ok(planned.ready_url)
+    if planned.port is None:
+        return ProcessSpec(planned.name, planned.argv, planned.env, ready)
+    # We keep the listener: what connects while one process takes over from another waits in it.
+    listener = listeners.enter_context(socket.create_server((LOOPBACK, planned.port), backlog=BACKLOG))
+    env = planned.env | {"WAYBILL_LISTENER_FD": str(listener.fileno())}
+    return ProcessSpec(planned.name, planned.argv, env, ready, inherits=(listener.fileno(),))

@@ -60,9 +60,11 @@ class Supervisor:
         self._ready_seconds = ready_seconds
         self._grace_seconds = grace_seconds
         self._children: dict[str, Child] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._was_ready: set[str] = set()
-        self._endings: dict[str, str] = {}
+        #: Every process that is kept running, also one that another of its name has taken over from.
+        self._running: dict[Child, asyncio.Task[None]] = {}
+        self._was_ready: set[Child] = set()
+        self._retired: set[Child] = set()
+        self._endings: dict[Child, str] = {}
         self._stopping = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -95,14 +97,31 @@ class Supervisor:
             self._terminal.reserve(spec.name)
             log = self._logs / f"{spec.name}.log"
             log.write_bytes(b"")
-            self._children[spec.name] = Child(spec, log, self._terminal)
-            self._running[spec.name] = asyncio.create_task(self._keep_running(self._children[spec.name]))
+            self._children[spec.name] = self._begin(Child(spec, log, self._terminal))
         waiting = [asyncio.create_task(self._until_ready(self._children[spec.name])) for spec in specs]
         try:
             await asyncio.gather(*waiting)
         finally:
             for task in waiting:
                 task.cancel()
+
+    async def restart(self, name: str) -> None:
+        """Start a second process of this name; once it is ready, stop the first, which has the grace time.
+
+        Raises:
+            KeyError: there is no process of this name.
+            StartError: the second one did not become ready; the first goes on.
+        """
+        first = self._children[name]
+        second = self._begin(Child(first.spec, first.log, self._terminal))
+        try:
+            await self._until_ready(second)
+        except StartError:
+            await self._retire(second)
+            raise
+        self._children[name] = second
+        self._on_pids(self.pids())
+        await self._retire(first)
 
     async def stop(self) -> None:
         """Stop every process at once: SIGTERM, SIGKILL after the grace time. Returns when all are gone."""
@@ -112,11 +131,26 @@ class Supervisor:
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._grace_seconds)
             if late:
-                names = ", ".join(name for name, task in self._running.items() if task in late)
+                names = ", ".join(child.spec.name for child, task in self._running.items() if task in late)
                 self.say(f"{names} did not stop within {self._grace_seconds:g} s: killed")
                 self._signal_all(signal.SIGKILL)
             # Also where this is cancelled no process is left: each task ends once its process has.
             await asyncio.gather(*tasks)
+
+    def _begin(self, child: Child) -> Child:
+        self._running[child] = asyncio.create_task(self._keep_running(child))
+        return child
+
+    async def _retire(self, child: Child) -> None:
+        self._retired.add(child)
+        task = self._running[child]
+        child.signal(signal.SIGTERM)
+        _, late = await asyncio.wait({task}, timeout=self._grace_seconds)
+        if late:
+            self.say(f"{child.spec.name} did not stop within {self._grace_seconds:g} s: killed")
+            child.signal(signal.SIGKILL)
+            await task
+        del self._running[child]
 
     async def _keep_running(self, child: Child) -> None:
         name, backoff = child.spec.name, FIRST_BACKOFF_SECONDS
@@ -124,10 +158,10 @@ class Supervisor:
             started = time.monotonic()
             ending = await child.run_once(lambda: self._has_started(child))
             self._on_pids(self.pids())
-            if self._stopping.is_set():
+            if self._stopping.is_set() or child in self._retired:
                 return
-            if name not in self._was_ready:
-                self._endings[name] = ending
+            if child not in self._was_ready:
+                self._endings[child] = ending
                 return
             if time.monotonic() - started > STEADY_SECONDS:
                 backoff = FIRST_BACKOFF_SECONDS
@@ -149,12 +183,12 @@ class Supervisor:
         deadline = time.monotonic() + self._ready_seconds
         while True:
             ready = await self._is_ready(child, deadline)
-            if self._running[name].done():
-                self._running[name].result()
-                ending = self._endings.get(name, "stopped")
+            if self._running[child].done():
+                self._running[child].result()
+                ending = self._endings.get(child, "stopped")
                 raise StartError(f"{name} ended before it was ready ({ending}). {_last_words(child)}")
             if ready:
-                self._was_ready.add(name)
+                self._was_ready.add(child)
                 return
             if time.monotonic() > deadline:
                 raise StartError(f"{name} is not ready after {self._ready_seconds:g} s. {_last_words(child)}")
@@ -166,12 +200,12 @@ class Supervisor:
         if child.spec.ready is None:
             return True
         try:
-            return await asyncio.wait_for(child.spec.ready(), max(0.0, deadline - time.monotonic()))
+            return await asyncio.wait_for(child.spec.ready(child.pid), max(0.0, deadline - time.monotonic()))
         except TimeoutError:
             return False
 
     def _signal_all(self, number: signal.Signals) -> None:
-        for child in self._children.values():
+        for child in self._running:
             child.signal(number)
 
 

@@ -49,6 +49,8 @@ class Resources:
         self._connecting: asyncio.Task[None] | None = None
         self._relaying: set[asyncio.Task[None]] = set()
         self._connected = False
+        #: Set once the process is to end: what would go on for ever ends, too.
+        self.stopping = asyncio.Event()
 
     def start(self) -> None:
         """Checks the ledger; reaches for the broker meanwhile, for accepting needs none.

@@ -34,4 +34,12 @@ class GatewaySettings(PatienceSettings, ProcessSettings):
     max_in_flight: int = Field(
         500, gt=0, description="Publishes under way at once; what comes on top is left to the sweep."
     )
-    grace_seconds: Seconds = Field(10, description="How long a stopping gateway waits for its requests.")
+    drain_seconds: float = Field(
+        5,
+        ge=0,
+        description="For how long a stopping gateway still takes requests, /readyz being 503: longer than it "
+        "takes a load balancer to notice that.",
+    )
+    grace_seconds: Seconds = Field(
+        10, description="How long a stopping gateway then waits for the requests under way."
+    )

@@ -1,5 +1,6 @@
 """Whether the gateway lives, and whether it can accept."""
 
+import os
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -12,19 +13,28 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
-async def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, Any]:
     """Tells that the process answers."""
-    return {"status": "alive"}
+    return {"status": "alive", "pid": os.getpid()}
 
 
-@router.get("/readyz", responses={503: {"description": "Tasks cannot be accepted."}})
+@router.get("/readyz", responses={503: {"description": "Send no tasks here."}})
 async def readyz(response: Response, resources: Uses) -> dict[str, Any]:
-    """Tells whether tasks can be accepted: the ledger is needed for it, the broker is not."""
+    """Tells whether tasks can be accepted: the ledger is needed for it, the broker is not.
+
+    A gateway that is stopping still accepts, but wants no more callers to be sent to it.
+    """
     try:
         await resources.records.read(lambda connection: connection.scalar(select(1)))
         ledger = True
     except SQLAlchemyError:
         ledger = False
+    stopping = resources.stopping.is_set()
+    if stopping or not ledger:
         response.status_code = 503
-    status = "ready" if ledger else "not ready"
-    return {"status": status, "ledger": ledger, "broker": resources.broker_is_connected}
+    return {
+        "status": "stopping" if stopping else "ready" if ledger else "not ready",
+        "pid": os.getpid(),
+        "ledger": ledger,
+        "broker": resources.broker_is_connected,
+    }

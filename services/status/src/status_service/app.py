@@ -65,6 +65,7 @@ class StatusService:
             {"consuming": lambda: self._consumer.is_consuming},
             host=settings.health_host,
             port=settings.health_port,
+            listener_fd=settings.listener_fd,
         )
 
     async def start(self) -> None:

@@ -1,0 +1,44 @@
+"""The gateway as a process: how it begins, and how it ends without failing a request."""
+
+import math
+
+from chassis.http_server import HttpServer
+from chassis.logs import get_logger
+from gateway.app import create_app
+from gateway.settings import GatewaySettings
+
+log = get_logger(__name__)
+
+
+class GatewayProcess:
+    """Serves the API until it is told to stop."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._app = create_app(settings)
+        self._server = HttpServer(
+            self._app,
+            host=settings.host,
+            port=settings.port,
+            listener_fd=settings.listener_fd,
+            http="httptools",
+            timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
+        )
+        self._is_serving = False
+
+    async def start(self) -> None:
+        """Begins to serve; needs the ledger, but no broker."""
+        port = await self._server.start()
+        self._is_serving = True
+        log.info("serving", host=self._settings.host, port=port)
+
+    async def broken(self) -> None:
+        """Returns only when the server has ended by itself."""
+        await self._server.ended()
+
+    async def stop(self) -> None:
+        """Says that it is not ready any more, goes on until that is noticed, then ends what is under way."""
+        if self._is_serving:
+            self._app.state.resources.stopping.set()
+            await self._server.drain(self._settings.drain_seconds)
+        await self._server.stop()
