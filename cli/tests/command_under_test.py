@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,14 @@ import pytest
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import Connection, delete
 
 from contracts.lifecycle import LifecycleEvent
 from database import open_engine
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
 from ledger import apply_events, upgrade
+from ledger.schema import SUBTASKS
 from waybill_cli.main import run
 
 #: Nobody listens on port 1 of the loopback.
@@ -45,10 +47,20 @@ class Served:
 
     def happened(self, *events: LifecycleEvent) -> None:
         """What the services would have told."""
+        self.write(lambda connection: apply_events(connection, list(events)))
+
+    def forget_subtasks(self, task_id: str) -> None:
+        """Damages a record: a task without subtasks can never have an outcome."""
+        self.write(
+            lambda connection: connection.execute(delete(SUBTASKS).where(SUBTASKS.c.task_id == task_id))
+        )
+
+    def write(self, change: Callable[[Connection], object]) -> None:
+        """Changes the ledger past everyone."""
         engine = open_engine(self.ledger_url, connections=1)
         try:
             with engine.begin() as connection:
-                apply_events(connection, list(events))
+                change(connection)
         finally:
             engine.dispose()
 

@@ -20,6 +20,7 @@ VARIABLES: Final = {
     "actor": "WAYBILL_ACTOR",
     "amqp_url": "WAYBILL_AMQP_URL",
 }
+_COMMAND_LINE: Final = "the command line"
 CONFIG_VARIABLE: Final = "WAYBILL_CONFIG"
 DEFAULT_CONFIG: Final = "~/.config/waybill/config.toml"
 #: Written by a local stack (`make up`) into the folder that it was started in.
@@ -65,13 +66,19 @@ class Config:
         _require_url(found, ("http", "https"))
         return Setting(found.value.rstrip("/"), found.source)
 
-    def amqp_url(self) -> Setting:
+    def amqp_url(self, flag: str | None = None) -> Setting:
         """Where the broker is.
+
+        Args:
+            flag: what the command line says, where it is an option of the command alone.
 
         Raises:
             CommandError: nobody says, or it is no URL.
         """
-        found = self._find("amqp_url", lambda: self._stack("amqp"))
+        if flag:
+            found: Setting | None = Setting(flag, _COMMAND_LINE)
+        else:
+            found = self._find("amqp_url", lambda: self._stack("amqp"))
         if found is None:
             raise CommandError(
                 Exit.USAGE,
@@ -94,7 +101,7 @@ class Config:
 
     def _find(self, name: str, otherwise: Callable[[], Setting | None]) -> Setting | None:
         if value := self._flags.get(name):
-            return Setting(value, "the command line")
+            return Setting(value, _COMMAND_LINE)
         if value := self._environment.get(VARIABLES[name]):
             return Setting(value, VARIABLES[name])
         if value := self._file().get(name):

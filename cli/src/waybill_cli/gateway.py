@@ -53,6 +53,18 @@ class Gateway:
         with self._errors(is_safe=False):
             return self._document(self._http.post(path, json=body))
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The thing at `path`, changed."""
+        with self._errors(is_safe=False):
+            return self._document(self._http.patch(path, json=body))
+
+    def delete(self, path: str) -> None:
+        """Removes what is at `path`."""
+        with self._errors(is_safe=False):
+            answer = self._http.delete(path)
+            if answer.is_error:
+                raise self._error(answer)
+
     def items(self, path: str, *, most: int | None, **params: Any) -> Iterator[dict[str, Any]]:
         """The items of a listing, page by page.
 

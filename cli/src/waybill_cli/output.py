@@ -16,7 +16,7 @@ from waybill_cli.printable import printable
 COLOURS: Final = {
     **dict.fromkeys(("completed", "succeeded", "recovered", "resolved", "valid", "yes"), "green"),
     **dict.fromkeys(("failed", "dead", "regressed", "halted", "unfixable", "no"), "red"),
-    **dict.fromkeys(("retrying", "returned", "upcastable", "paused", "unknown"), "yellow"),
+    **dict.fromkeys(("retrying", "returned", "upcastable", "paused", "unknown", "missing"), "yellow"),
     **dict.fromkeys(("running", "redriving"), "cyan"),
 }
 

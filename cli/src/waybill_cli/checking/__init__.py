@@ -1,0 +1,1 @@
+"""Whether the contracts of this release can read what waits, wherever it waits."""

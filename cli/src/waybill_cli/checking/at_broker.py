@@ -1,0 +1,78 @@
+"""What waits at the broker: dead-letter queues, the delay ladder, and what no queue wanted."""
+
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+from typing import Final
+
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+
+from contracts import names
+from contracts.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES
+from contracts.envelope import Envelope, EnvelopeError
+from waybill_cli.broker import ANSWER_SECONDS, connected, find_queue
+from waybill_cli.checking.waiting import Waiting
+from waybill_cli.config import Setting
+
+#: How the name of a work queue ends, as the last words of a routing key on the delay ladder.
+_QUEUE_END: Final = names.work_queue("")
+
+
+async def at_broker(url: Setting, most: int, on_partly: Callable[[str, int], None]) -> AsyncIterator[Waiting]:
+    """Looks at what waits, and gives it back.
+
+    Each message is taken and, when the queue's channel is closed, returned; the broker counts that, up to the
+    million that these queues allow. Work queues are not looked at: they allow ten.
+
+    Args:
+        url: the broker.
+        most: messages of one queue that are looked at.
+        on_partly: told of a queue that holds more, and how many.
+    """
+    async with connected(url) as connection:
+        for name in await _names(connection):
+            queue = await find_queue(connection, name)
+            if queue is None:
+                continue
+            for _ in range(min(most, queue.declaration_result.message_count or 0)):
+                message = await queue.get(no_ack=False, fail=False, timeout=ANSWER_SECONDS)
+                if message is None:
+                    break
+                for waiting in _waiting(name, message):
+                    yield waiting
+            await queue.channel.close()
+            if (held := queue.declaration_result.message_count or 0) > most:
+                on_partly(name, held)
+
+
+async def _names(connection: AbstractConnection) -> list[str]:
+    found = [names.dead_letter_queue(service) for service in (*WORK_SERVICES, STATUS_SERVICE)]
+    found.append(names.QUEUE_UNROUTED)
+    for level in count():
+        queue = await find_queue(connection, names.delay_exchange(level))
+        if queue is None:
+            return found
+        await queue.channel.close()
+        found.append(queue.name)
+    return found
+
+
+def _waiting(queue: str, message: AbstractIncomingMessage) -> list[Waiting]:
+    """The message, once for each service that is to read it."""
+    try:
+        envelope = Envelope.from_headers(message.headers)
+    except EnvelopeError:
+        # Lifecycle events, or what never told what it is: no task event, so no contract of one is broken.
+        return []
+    return [
+        Waiting(queue, envelope.task_id, service, envelope.kind, envelope.dataschema, message.body)
+        for service in _readers(queue, message, envelope.kind)
+    ]
+
+
+def _readers(queue: str, message: AbstractIncomingMessage, kind: str) -> tuple[str, ...]:
+    for service in WORK_SERVICES:
+        if queue == names.dead_letter_queue(service):
+            return (service,)
+        if (message.routing_key or "").endswith(f".{service}{_QUEUE_END}"):
+            return (service,)
+    return CATALOG[kind].services if kind in CATALOG else ("nobody",)

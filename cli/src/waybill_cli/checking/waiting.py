@@ -1,0 +1,116 @@
+"""What waits for a release that can read it, from the gateway or from a file."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import click
+
+from contracts import names
+from contracts.catalog import CATALOG
+from waybill_cli.exits import CommandError, Exit
+from waybill_cli.fitting import REDACTED
+
+#: States in which a dead letter may still be sent to a service.
+_MAY_BE_SENT: Final = (None, "dead", "redriving")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One payload that some service will have to read."""
+
+    where: str
+    id: str
+    service: str
+    kind: str
+    dataschema: str
+    body: bytes
+    #: Fields of it that hold no value but `REDACTED`.
+    hidden: frozenset[str] = field(default_factory=frozenset)
+
+
+def from_file(path: str) -> Iterator[Waiting]:
+    """What a file of JSON lines holds: an export of dead letters, or what `/v1/contracts/waiting` gave.
+
+    Raises:
+        CommandError: it cannot be read, or a line is none of either.
+    """
+    try:
+        # `-` is standard input.
+        with click.open_file(path, encoding="utf-8") as lines:
+            yield from _from_lines(path, lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(Exit.USAGE, f"{path} cannot be read: {error}") from error
+
+
+def _from_lines(path: str, lines: Iterable[str]) -> Iterator[Waiting]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+            waiting = _may_be_sent(document)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CommandError(
+                Exit.USAGE,
+                f"{path}, line {number}, is no dead letter and nothing that waits: {error!r}",
+                "Make such a file with `waybill dlq export`.",
+            ) from error
+        if waiting is not None:
+            yield waiting
+
+
+def _may_be_sent(document: Mapping[str, Any]) -> Waiting | None:
+    # A message that does not tell what it is can never be sent to a service.
+    if document["kind"] is None or document.get("state") not in _MAY_BE_SENT:
+        return None
+    return from_document(document)
+
+
+def from_document(document: Mapping[str, Any]) -> Waiting:
+    """A dead letter of an export, or a line of `/v1/contracts/waiting`.
+
+    Raises:
+        KeyError: it is neither.
+    """
+    kind = document["kind"]
+    body, hidden = _body(kind, document)
+    return Waiting(
+        where=document.get("where", "dead_letter"),
+        id=str(document["id"]),
+        service=document["service"],
+        kind=kind,
+        dataschema=document.get("dataschema") or _dataschema(document),
+        body=body,
+        hidden=hidden,
+    )
+
+
+def _body(kind: str, document: Mapping[str, Any]) -> tuple[bytes, frozenset[str]]:
+    if raw := document.get("body_base64"):
+        try:
+            return base64.b64decode(raw, validate=True), frozenset()
+        except binascii.Error as error:
+            raise ValueError("body_base64 is no base64") from error
+    payload = document["payload"]
+    if not isinstance(payload, dict):
+        return json.dumps(payload).encode(), frozenset()
+    hidden = frozenset(document.get("redacted") or ()) | {
+        name for name, value in payload.items() if value == REDACTED and _is_sensitive(kind, name)
+    }
+    # Something must stand there, or an upcaster would miss it.
+    return json.dumps(payload | dict.fromkeys(hidden, REDACTED)).encode(), hidden
+
+
+def _is_sensitive(kind: str, name: str) -> bool:
+    fields = CATALOG[kind].event.model_fields if kind in CATALOG else {}
+    extra = fields[name].json_schema_extra if name in fields else None
+    return isinstance(extra, dict) and extra.get("sensitive") is True
+
+
+def _dataschema(document: Mapping[str, Any]) -> str:
+    headers = document.get("headers") or {}
+    return str(headers.get(f"{names.CLOUD_EVENTS_PREFIX}dataschema", ""))

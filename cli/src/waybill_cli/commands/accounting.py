@@ -1,0 +1,60 @@
+"""`waybill accounting`: what became of every task that was accepted."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from contracts.states import State
+from waybill_cli.exits import Exit
+from waybill_cli.options import Command
+from waybill_cli.session import Session, with_session
+from waybill_cli.times import Moment, age
+
+_STATES: Final = tuple(state.value for state in State)
+#: Of those that cannot be placed; there must be none, so more than a screenful is a case for the API.
+_SHOWN: Final = 50
+
+
+@click.command(
+    "accounting",
+    cls=Command,
+    epilog="waybill accounting --since 24h\n"
+    "waybill accounting --json | jq .total\n"
+    "waybill accounting > /dev/null || echo 'a task cannot be placed'",
+)
+@click.option("--since", type=Moment(), help="Accepted at or after: 30m, 2h, 7d (ago), or ISO 8601.")
+@click.option("--until", type=Moment(), help="Accepted before.")
+@with_session
+def accounting(session: Session, /, *, since: datetime | None, until: datetime | None) -> Exit:
+    """Accounts for every task that was accepted: how many are in which state, and which cannot be placed.
+
+    Exits with 0 if the account balances, 1 if it does not.
+    """
+    account = session.gateway.get("/v1/accounting", since=since, until=until, limit=_SHOWN)
+    if session.out.as_json:
+        session.out.document(account)
+    else:
+        _show(session, account)
+    return Exit.OK if account["balanced"] else Exit.NO
+
+
+def _show(session: Session, account: dict[str, Any]) -> None:
+    counted = [*account["kinds"].items(), ("total", account["total"])]
+    session.out.table(
+        ("KIND", "ACCEPTED", *map(str.upper, _STATES)),
+        ((kind, counts["accepted"], *(counts[state] for state in _STATES)) for kind, counts in counted),
+    )
+    unplaced = account["unplaced"]
+    if unplaced["count"]:
+        session.out.line("")
+        session.out.table(
+            ("CANNOT BE PLACED", "KIND", "STATE", "AGE", "BECAUSE"),
+            (
+                (task["id"], task["kind"], task["state"], age(task["created_at"]), "; ".join(task["reasons"]))
+                for task in unplaced["items"]
+            ),
+        )
+    session.out.line("")
+    told = f"{unplaced['count']} cannot be placed"
+    session.out.line("balanced" if account["balanced"] else f"not balanced: {told}")

@@ -1,0 +1,90 @@
+"""`waybill queues`: what waits at the broker, and who takes it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Final
+
+import click
+
+from contracts import names
+from contracts.catalog import STATUS_SERVICE, WORK_SERVICES
+from waybill_cli import broker
+from waybill_cli.config import Setting
+from waybill_cli.exits import Exit
+from waybill_cli.options import Command
+from waybill_cli.session import Session, with_session
+
+_COLUMNS: Final = ("QUEUE", "READY", "CONSUMERS", "REMARK")
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    queue: str
+    exists: bool
+    #: Messages that wait for a consumer; those that one works on are not among them.
+    ready: int
+    consumers: int
+    #: Whether somebody ought to take from it, and nobody does, or it ought to be there, and is not.
+    in_trouble: bool
+    remark: str
+
+
+@click.command(
+    "queues",
+    cls=Command,
+    epilog="waybill queues --amqp amqp://admin@broker/\n"
+    "waybill queues --all\n"
+    "waybill queues > /dev/null || echo 'somebody does not consume'",
+)
+@click.option("--amqp", "amqp_url", metavar="URL", help="The broker [env: WAYBILL_AMQP_URL].")
+@click.option(
+    "--all", "every", is_flag=True, help="Also empty levels of the delay ladder, and control queues."
+)
+@with_session
+def queues(session: Session, /, *, amqp_url: str | None, every: bool) -> Exit:
+    """Tells what waits in each queue, and how many consume it.
+
+    It asks the broker itself; nothing is declared or taken. Exits with 1 if a queue is missing, or one of the
+    work queues has no consumer.
+    """
+    found = broker.run(_look(session.config.amqp_url(amqp_url), every=every))
+    if session.out.as_json:
+        for each in found:
+            session.out.document(asdict(each))
+    else:
+        session.out.table(_COLUMNS, ((each.queue, each.ready, each.consumers, each.remark) for each in found))
+    return Exit.NO if any(each.in_trouble for each in found) else Exit.OK
+
+
+async def _look(url: Setting, *, every: bool) -> list[_Queue]:
+    async with broker.connected(url) as connection:
+
+        async def ask(name: str, *, needs_consumer: bool = False) -> _Queue:
+            queue = await broker.find_queue(connection, name)
+            if queue is None:
+                return _Queue(name, exists=False, ready=0, consumers=0, in_trouble=True, remark="missing")
+            await queue.channel.close()
+            told = queue.declaration_result
+            ready, consumers = told.message_count or 0, told.consumer_count or 0
+            idle = needs_consumer and not consumers
+            remark = "nobody consumes it" if idle else ""
+            return _Queue(name, exists=True, ready=ready, consumers=consumers, in_trouble=idle, remark=remark)
+
+        async def levels() -> AsyncIterator[_Queue]:
+            for level in count():
+                queue = await ask(names.delay_exchange(level))
+                if not queue.exists:
+                    return
+                yield queue
+
+        services = (*WORK_SERVICES, STATUS_SERVICE)
+        found = [await ask(names.work_queue(service), needs_consumer=True) for service in services]
+        found += [await ask(names.dead_letter_queue(service)) for service in services]
+        found.append(await ask(names.QUEUE_UNROUTED))
+        found += [queue async for queue in levels() if every or queue.ready]
+        if every:
+            found += [
+                queue for service in services if (queue := await ask(names.control_queue(service))).exists
+            ]
+        return found

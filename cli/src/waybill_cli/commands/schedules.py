@@ -1,0 +1,128 @@
+"""`waybill schedules`: tasks that are made again and again."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import click
+
+from waybill_cli.exits import CommandError, Exit
+from waybill_cli.listing import list_options, show_listing
+from waybill_cli.options import Group
+from waybill_cli.session import Session, with_session
+from waybill_cli.times import age, span, when
+
+_COLUMNS: Final = ("NAME", "KIND", "WHEN", "STATE", "NEXT", "LAST", "ID")
+
+
+@click.group(cls=Group)
+def schedules() -> None:
+    """Tasks that are made again and again."""
+
+
+@schedules.command("ls", epilog="waybill schedules ls")
+@list_options
+@with_session
+def list_schedules(session: Session, /, *, limit: int, every: bool) -> None:
+    """Lists schedules, the newest first."""
+    show_listing(session, "/v1/schedules", _COLUMNS, _row, limit=limit, every=every)
+
+
+@schedules.command("show", epilog="waybill schedules show weekly-report")
+@click.argument("schedule", metavar="NAME_OR_ID")
+@with_session
+def show_schedule(session: Session, /, *, schedule: str) -> None:
+    """Shows a schedule, its next slots, and the last tasks that it made."""
+    found = session.gateway.get(f"/v1/schedules/{_id_of(session, schedule)}")
+    if session.out.as_json:
+        session.out.document(found)
+        return
+    session.out.fields(
+        (
+            ("name", found["name"]),
+            ("id", found["id"]),
+            ("kind", found["kind"]),
+            ("when", _when(found)),
+            ("time zone", found["timezone"]),
+            ("state", _state(found)),
+            ("error", found["error"]),
+            ("starts", when(found["starts_at"]) if found["starts_at"] else None),
+            ("ends", when(found["ends_at"]) if found["ends_at"] else None),
+            ("missed slots", f"{found['missed']}, up to {found['missed_limit']}"),
+            ("priority", found["priority"]),
+            ("body", found["body"]),
+            ("next", ", ".join(map(when, found["next"])) or None),
+        )
+    )
+    session.out.line("")
+    session.out.table(
+        ("SLOT", "TASK", "STATE"),
+        ((when(task["slot"]), task["id"], task["state"]) for task in found["last_tasks"]),
+    )
+
+
+@schedules.command("pause", epilog="waybill schedules pause weekly-report")
+@click.argument("schedule", metavar="NAME_OR_ID")
+@with_session
+def pause_schedule(session: Session, /, *, schedule: str) -> None:
+    """Makes no more tasks until it is resumed; what passes meanwhile is not made up for."""
+    _change(session, schedule, paused=True)
+
+
+@schedules.command("resume", epilog="waybill schedules resume weekly-report")
+@click.argument("schedule", metavar="NAME_OR_ID")
+@with_session
+def resume_schedule(session: Session, /, *, schedule: str) -> None:
+    """Makes tasks again, from the next slot on."""
+    _change(session, schedule, paused=False)
+
+
+@schedules.command("rm", epilog="waybill schedules rm weekly-report --yes")
+@click.argument("schedule", metavar="NAME_OR_ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_session
+def remove_schedule(session: Session, /, *, schedule: str, yes: bool) -> None:
+    """Deletes a schedule; the tasks that it made stay."""
+    schedule_id = _id_of(session, schedule)
+    session.confirm(f"Delete the schedule {schedule}? It cannot be taken back.", yes=yes)
+    session.gateway.delete(f"/v1/schedules/{schedule_id}")
+    session.out.result({"id": schedule_id, "deleted": True}, f"deleted  {schedule}")
+
+
+def _change(session: Session, schedule: str, **changes: Any) -> None:
+    changed = session.gateway.patch(f"/v1/schedules/{_id_of(session, schedule)}", changes)
+    following = f", next {when(changed['next'][0])}" if changed["next"] else ""
+    session.out.result(changed, f"{_state(changed)}  {changed['name']}{following}")
+
+
+def _id_of(session: Session, name_or_id: str) -> str:
+    try:
+        return str(UUID(name_or_id))
+    except ValueError:
+        found = session.gateway.get("/v1/schedules", name=name_or_id)["items"]
+    if not found:
+        raise CommandError(
+            Exit.REFUSED, f"there is no schedule {name_or_id}", "waybill schedules ls lists them."
+        )
+    return str(found[0]["id"])
+
+
+def _row(schedule: Mapping[str, Any]) -> tuple[Any, ...]:
+    following = age(schedule["next"][0]) if schedule["next"] else None
+    last = f"{age(schedule['last_slot_at'])} ago" if schedule["last_slot_at"] else None
+    state = _state(schedule)
+    return (schedule["name"], schedule["kind"], _when(schedule), state, following, last, schedule["id"])
+
+
+def _when(schedule: Mapping[str, Any]) -> str:
+    if schedule["cron"]:
+        return f"{schedule['cron']} {schedule['timezone']}"
+    return f"every {span(schedule['every_seconds'])}"
+
+
+def _state(schedule: Mapping[str, Any]) -> str:
+    if schedule["error"]:
+        return "failed"
+    if schedule["paused"]:
+        return "paused"
+    return "active" if schedule["next"] else "over"

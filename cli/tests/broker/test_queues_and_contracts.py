@@ -1,0 +1,100 @@
+"""Looking at a real broker: nothing that is looked at may get lost, doubled, or come early."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from chassis.delay import ladder_entry
+from contracts import names
+from contracts.envelope import Envelope
+from contracts.events import EmailRequested
+from devstack.eventually import eventually
+from devstack.samples import email_event, envelope_of
+from devstack.wire import Wire
+
+#: Longer than the command takes to start and look, so that it finds the message on its way.
+DELAY_SECONDS = 8
+
+
+async def ran(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "waybill_cli", *arguments, "--json"),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, [json.loads(line) for line in out.decode().splitlines()], err.decode()
+
+
+async def put(wire: Wire, exchange: str, key: str, payload: bytes, **fields: Any) -> Envelope:
+    envelope = envelope_of(email_event(), **fields)
+    await wire.put(exchange, key, payload, envelope.to_headers())
+    return envelope
+
+
+BODY = email_event().model_dump_json(exclude_defaults=True).encode()
+
+
+async def test_queues_tell_what_waits_and_who_does_not_consume(topology_url: str, wire: Wire) -> None:
+    await wire.put("", "email.dlq", b"x", {}, copies=3)
+    code, lines, _ = await ran("queues", "--amqp", topology_url)
+    found = {line["queue"]: line for line in lines}
+    assert code == 1
+    assert (found["email.dlq"]["ready"], found["email.dlq"]["in_trouble"]) == (3, False)
+    assert found["email.work"]["remark"] == "nobody consumes it"
+    assert "delay.00" not in found
+    _, everything, _ = await ran("queues", "--amqp", topology_url, "--all")
+    assert len(everything) > len(lines)
+
+
+async def test_a_queue_that_is_missing_is_told(topology_url: str, wire: Wire) -> None:
+    await wire.channel.queue_delete("unrouted")
+    _, lines, _ = await ran("queues", "--amqp", topology_url)
+    assert [line["queue"] for line in lines if line["remark"] == "missing"] == ["unrouted"]
+
+
+async def test_contracts_are_held_against_what_waits_and_all_of_it_stays(
+    topology_url: str, wire: Wire
+) -> None:
+    entry = ladder_entry(DELAY_SECONDS, "email.work")
+    published_at = time.monotonic()
+    waits = await put(wire, entry.exchange, entry.routing_key, BODY)
+    await put(wire, "", "email.dlq", BODY)
+    await put(wire, "", "email.dlq", b'{"to": "nobody"}')
+    await put(wire, "", "unrouted", BODY, dataschema="urn:waybill:email.requested:v9")
+    await wire.put("", "status.dlq", b"[]", {"content": "lifecycle"})
+
+    code, lines, err = await ran("contracts", "check", "--against", topology_url)
+
+    assert code == 1, err
+    found = {(line["where"], line["verdict"]): line["count"] for line in lines}
+    assert found == {
+        ("email.dlq", "valid"): 1,
+        ("email.dlq", "unfixable"): 1,
+        ("unrouted", "unfixable"): 1,
+        (entry.exchange, "valid"): 1,
+    }
+    message = await wire.take("email.work")
+    assert message.headers[names.HEADER_TASK_ID] == waits.task_id
+    assert time.monotonic() - published_at >= DELAY_SECONDS
+    assert EmailRequested.model_validate_json(message.body) == email_event()
+
+    async def all_are_back() -> bool:
+        return [await wire.ready(queue) for queue in ("email.dlq", "unrouted", "status.dlq")] == [2, 1, 1]
+
+    await eventually(all_are_back)
+
+
+async def test_a_queue_that_holds_more_is_looked_at_in_part(topology_url: str, wire: Wire) -> None:
+    for _ in range(3):
+        await put(wire, "", "email.dlq", BODY)
+    code, lines, err = await ran("contracts", "check", "--against", topology_url, "--limit", "2")
+    assert (code, lines[0]["count"]) == (0, 2)
+    assert "email.dlq holds 3; the first 2 were looked at" in err
