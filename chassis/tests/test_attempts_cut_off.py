@@ -15,10 +15,12 @@ from chassis.decode import Work
 from chassis.errors import UncertainError
 from chassis.handling import handler
 from chassis.inbox import Inbox, LeaseLostError
+from chassis.limits import DEFAULT_LIMITS, TimeLimits
 from chassis.outcome import Completed, Died, Outcome, RetryLater
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
 from chassis.retry import RetryPolicy
+from chassis.running import irrevocably
 from chassis.watchdog import Watchdog
 from contracts.events import EmailRequested, WhenUncertain
 from contracts.lifecycle import DeadReason
@@ -60,12 +62,13 @@ class CutOff:
         *,
         task_id: str = "t1",
         when_uncertain: WhenUncertain = WhenUncertain.RESEND,
+        limits: TimeLimits = DEFAULT_LIMITS,
     ) -> Outcome:
         async def handle(_event: EmailRequested, attempt: Attempt) -> dict[str, Any]:
             return await function(attempt)
 
         event = email_event().model_copy(update={"if_uncertain": when_uncertain})
-        work = Work(envelope_of(event, task_id), event, handler(EmailRequested, handle, POLICY))
+        work = Work(envelope_of(event, task_id), event, handler(EmailRequested, handle, POLICY, limits))
         return await self.attempts.run(work, work.attempt("email", None), claim)
 
 
@@ -168,6 +171,30 @@ async def test_an_effect_without_an_answer_is_repeated_or_parked(
     assert isinstance(outcome, RetryLater | Died)
     assert outcome.error.message == "no answer to the content"
     assert isinstance(outcome, Died) or outcome.in_doubt
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+async def test_an_effect_that_a_time_limit_cut_off_is_in_doubt_once_it_has_begun(
+    cut_off: CutOff, *, has_begun: bool
+) -> None:
+    async def hangs(attempt: Attempt) -> dict[str, Any]:
+        if has_begun:
+            await attempt.begin_effect()
+        await irrevocably(asyncio.Event().wait())
+        return {}
+
+    claim = await cut_off.claim()
+    outcome = await cut_off.run(hangs, claim, limits=TimeLimits(0.05, 0.1))
+    assert isinstance(outcome, RetryLater)
+    assert (outcome.error.type, outcome.in_doubt) == ("HardTimeLimitExceeded", has_begun)
+
+    # And so it is for the next attempt, which is parked if the event asks for that.
+    envelope = envelope_of(email_event(), "t1")
+    await cut_off.inbox.record(claim.owner, envelope, outcome)
+    following = await cut_off.inbox.claim(envelope.next_attempt(3))
+    assert isinstance(following, Claimed)
+    after = await cut_off.run(done, following, when_uncertain=WhenUncertain.PARK)
+    assert isinstance(after, Died if has_begun else Completed)
 
 
 async def test_a_run_whose_lease_was_taken_over_does_not_act(cut_off: CutOff) -> None:
