@@ -45,6 +45,9 @@ test-crash: .venv/.installed ## the short crash matrix: each step, its process k
 crash: .venv/.installed ## the whole crash matrix, minutes; writes docs/guarantees.md (ARGS="--row effect")
 	@$(BIN)/python tests/crash/crash_matrix.py $(ARGS)
 
+soak: .venv/.installed ## everything fails at random under a mixed load (ARGS="--minutes 10 --seed 42")
+	@PYTHONPATH=tests/crash $(BIN)/python tests/soak/soak.py $(ARGS)
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -84,23 +84,16 @@ def prepare(stack: CrashStack, flow: Flow, calls: list[Call]) -> None:
             stack.crm.post("/faults", json=fault).raise_for_status()
 
 
-class Callers:
-    """Posts all calls at once, beside what the test does."""
+class Caller:
+    """Asks until it is answered, however often that takes."""
 
-    def __init__(self, gateway: httpx.Client, calls: list[Call]) -> None:
+    def __init__(self, gateway: httpx.Client, deadline: float) -> None:
+        """Asks `gateway` until `deadline`, in the seconds of `monotonic`."""
         self._gateway = gateway
-        self._threads = ThreadPoolExecutor(len(calls), thread_name_prefix="caller")
-        self._deadline = monotonic() + PATIENCE
-        self._answers: list[Future[Told | None]] = [self._threads.submit(self._do, call) for call in calls]
+        self._deadline = deadline
 
-    def told(self) -> list[Told]:
-        """Waits until every caller has been answered; what those were told whose task was accepted."""
-        try:
-            return [told for answer in self._answers if (told := answer.result()) is not None]
-        finally:
-            self._threads.shutdown()
-
-    def _do(self, call: Call) -> Told | None:
+    def do(self, call: Call) -> Told | None:
+        """Makes a call, and calls the task off if that is part of it; None if it was not accepted in time."""
         # 409: the gateway is still busy with the call whose answer was lost.
         key = {"Idempotency-Key": call.name}
         accepted = self._until_answered(call.path, {HTTPStatus.ACCEPTED}, headers=key, **call.content)
@@ -142,13 +135,29 @@ class Callers:
             sleep(REPEAT_SECONDS)
 
 
+class Callers:
+    """Makes all calls at once, beside what the test does."""
+
+    def __init__(self, gateway: httpx.Client, calls: list[Call]) -> None:
+        caller = Caller(gateway, monotonic() + PATIENCE)
+        self._threads = ThreadPoolExecutor(len(calls), thread_name_prefix="caller")
+        self._answers: list[Future[Told | None]] = [self._threads.submit(caller.do, call) for call in calls]
+
+    def told(self) -> list[Told]:
+        """Waits until every caller has been answered; what those were told whose task was accepted."""
+        try:
+            return [told for answer in self._answers if (told := answer.result()) is not None]
+        finally:
+            self._threads.shutdown()
+
+
 def _call(flow: Flow, name: str, number: int) -> Call:
     match flow:
         case Flow.MAIL:
             mail = {"to": f"{name}@example.com", "subject": "Hello", "text": "Once."}
             return Call(name, "/v1/emails", {"json": mail})
         case Flow.IMAGE:
-            return Call(name, "/v1/images", {"files": {"file": (f"{name}.png", _picture(name))}})
+            return Call(name, "/v1/images", {"files": {"file": (f"{name}.png", picture(name))}})
         case _:
             sync = {"target": "crm", "resource": "crash", "id": name, "data": {"number": number}}
             later = {"delay_seconds": DELAY_SECONDS} if flow in {Flow.LATER, Flow.CANCEL_LATER} else {}
@@ -168,7 +177,8 @@ def _moment(flow: Flow, number: int) -> frozenset[str] | None:
             return None
 
 
-def _picture(name: str) -> bytes:
+def picture(name: str) -> bytes:
+    """A small PNG that has no equal."""
     # Noise of its own, so that no other picture has the same files.
     seed = int.from_bytes(sha256(name.encode()).digest()[:3])
     png: bytes = (

@@ -139,7 +139,8 @@ def _moving(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | None:
         queues = stack.broker.management.queues(stack.vhost)
     except httpx.HTTPError as error:  # the broker is just starting
         return f"the broker: {error}"
-    # Dead letters wait for a person; of those tasks that are to complete there must be none.
-    waiting = {dead_letter_queue("sync")} if flow is Flow.DEAD else set()
+    # Without a desk dead letters wait in their queue; of tasks that are to complete there must be none.
+    dies = flow is Flow.DEAD and "deadletters" not in stack.processes
+    waiting = {dead_letter_queue("sync")} if dies else set()
     full = [queue for queue in queues if queue.ready + queue.unacked and queue.name not in waiting]
     return ", ".join(f"{queue.ready}+{queue.unacked} in {queue.name}" for queue in full) or None

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aio_pika
@@ -52,14 +54,22 @@ def _mails(stack: CrashStack) -> Effects:
 
 def _files(stack: CrashStack, accepted: list[str]) -> Effects:
     """A task's files are there, or not; those that no task's result names are there once too often."""
-    named = {task_id: _keys(result) for task_id, result in stack.ledger.results("images").items()}
-    kept = {
-        path.relative_to(stack.objects).as_posix()
-        for path in (stack.objects / "variants").rglob("*")
-        if path.is_file()
+    results = stack.ledger.results("images")
+    there = files_of(stack.objects, results)
+    named = set[str]().union(*map(_keys, results.values()))
+    return Effects(Counter(there & set(accepted)), more=len(_kept(stack.objects) - named))
+
+
+def files_of(objects: Path, results: dict[str, dict[str, Any]]) -> set[str]:
+    """Those tasks all of whose files are in the object store."""
+    kept = _kept(objects)
+    return {task_id for task_id, result in results.items() if (keys := _keys(result)) and keys <= kept}
+
+
+def _kept(objects: Path) -> set[str]:
+    return {
+        path.relative_to(objects).as_posix() for path in (objects / "variants").rglob("*") if path.is_file()
     }
-    there = Counter(task_id for task_id in accepted if named[task_id] and named[task_id] <= kept)
-    return Effects(there, more=len(kept - set().union(*named.values())))
 
 
 def _keys(result: dict[str, Any]) -> set[str]:
@@ -68,11 +78,19 @@ def _keys(result: dict[str, Any]) -> set[str]:
 
 
 async def _dead_letters(stack: CrashStack) -> Effects:
-    """Takes the dead letters out. One that came twice is one: whoever takes it in knows it by its task."""
-    letters: Counter[str] = Counter()
-    async with await aio_pika.connect(stack.amqp_url) as connection, connection.channel() as channel:
-        queue = await channel.get_queue(dead_letter_queue("sync"))
-        while (letter := await queue.get(fail=False)) is not None:
-            await letter.ack()
-            letters[str(letter.headers[HEADER_TASK_ID])] += 1
-    return Effects(Counter(letters.keys()), recognised=letters.total() - len(letters))
+    """Takes the dead letters out. One that came twice is one: the desk knows it by its task."""
+    letters = Counter(task_id for task_id, _ in await taken_dead_letters(stack.amqp_url, ("sync",)))
+    kept = {task_id for task_id, service in stack.ledger.dead_letters() if service == "sync"}
+    return Effects(Counter(letters.keys() | kept), recognised=letters.total() - len(letters))
+
+
+async def taken_dead_letters(amqp_url: str, services: Iterable[str]) -> list[tuple[str, str]]:
+    """Takes what waits in the dead-letter queues of `services`: the task and service of each letter."""
+    letters = []
+    async with await aio_pika.connect(amqp_url) as connection, connection.channel() as channel:
+        for service in services:
+            queue = await channel.get_queue(dead_letter_queue(service))
+            while (letter := await queue.get(fail=False)) is not None:
+                await letter.ack()
+                letters.append((str(letter.headers[HEADER_TASK_ID]), service))
+    return letters
