@@ -72,8 +72,10 @@ ROWS = (
     Row("claim", "claimed → effect", "sync", "claim:after"),
     Row("effect", "effect → outcome recorded", "sync", "effect:after"),
     Row("record", "outcome recorded → reported", "sync", "record:after"),
-    Row("report", "reported → acknowledged", "sync", "report:after"),
-    Row("ack", "acknowledged →", "sync", "ack:after"),
+    Row("report", "reported → acknowledgement due", "sync", "report:after"),
+    # Acknowledgements go out many at a time: one of them stands for all that are due.
+    Row("ack-before", "acknowledgements due → sent", "sync", "ack:before", passing=0, standing=1),
+    Row("ack", "acknowledged →", "sync", "ack:after", passing=0, standing=1),
     Row("retry-before", "failure reported → retry published", "sync", "retry:before", Flow.RETRY),
     Row("retry", "retry published → acknowledged", "sync", "retry:after", Flow.RETRY),
     Row("dead-letter-before", "death reported → dead-lettered", "sync", "dead-letter:before", Flow.DEAD),
@@ -155,7 +157,7 @@ ROWS = (
         Flow.CANCEL_RUNNING,
     ),
     Row("remember", "kept in the inbox → handler stopped", "sync", "remember:after", Flow.CANCEL_RUNNING),
-    Row("stop", "handler stopped → acknowledged", "sync", "forget:before", Flow.CANCEL_RUNNING),
+    Row("stop", "handler stopped, acknowledged →", "sync", "stop:after", Flow.CANCEL_RUNNING),
     # The first attempts' claims and outcomes pass; those of the called-off second ones stand here.
     Row(
         "withdraw-before",

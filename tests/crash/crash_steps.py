@@ -31,10 +31,6 @@ def _step_of_publish(_publisher: Any, message: Any) -> str | None:
     return "dead-letter" if message.exchange == EXCHANGE_DEAD_LETTERS else None
 
 
-def _step_of_ack(acknowledger: Any) -> str:
-    return "forget" if acknowledger._message.raw_message.exchange == EXCHANGE_CONTROL else "ack"  # noqa: SLF001
-
-
 #: Steps that are writes to the ledger, by the name of the write.
 WRITES = {"accept": "accept", "cancel": "cancel", "forget_published": "mark", "take_due": "release"}
 _PIPELINE: dict[str, StepOf] = {
@@ -42,7 +38,8 @@ _PIPELINE: dict[str, StepOf] = {
     "chassis.inbox:Inbox.record": _always("record"),
     "chassis.inbox:Inbox.cancel": _always("remember"),
     "chassis.reporter:Reporter.confirm": _always("report"),
-    "chassis.consumer:_Acknowledger.ack": _step_of_ack,
+    "chassis.acknowledging:ChannelAcks._send": _always("ack"),
+    "chassis.control:Control.consume": _always("stop"),
     "chassis.publisher:Publisher.publish": _step_of_publish,
 }
 #: For each module the functions that are its steps, each as the code that calls it finds it.
