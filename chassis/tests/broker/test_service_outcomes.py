@@ -11,6 +11,7 @@ from chassis.errors import PermanentError, TransientError
 from chassis.policies import configured
 from chassis.service import Service
 from chassis.settings import ServiceSettings
+from chassis.whereabouts import service_version
 from contracts.envelope import Envelope
 from contracts.events import ImageUploaded
 from contracts.lifecycle import DeadReason
@@ -127,7 +128,10 @@ async def test_a_permanent_error_is_a_dead_letter_at_once(work: Work, wire: Wire
         "x-error-message": "no picture",
         "x-died-at": letter.headers["x-died-at"],
         "x-died-in": "images",
+        "x-service-version": service_version("images"),
+        "x-traceback": letter.headers["x-traceback"],
     }
+    assert "no picture" in str(letter.headers["x-traceback"])
     assert (events[-1].data.reason, len(work.runs)) == ("permanent", 1)
 
 
