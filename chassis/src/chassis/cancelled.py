@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, select
 
 from database import Instant, insert_new
 
@@ -30,7 +30,10 @@ def cancelled_among(connection: Connection, service: str, task_ids: AbstractSet[
     """Those of `task_ids` that were called off."""
     if not task_ids:
         return set()
-    query = select(CANCELLED.c.task_id).where(
-        CANCELLED.c.service == service, CANCELLED.c.task_id.in_(task_ids)
-    )
-    return set(connection.scalars(query))
+    return set(connection.scalars(_AMONG, {"service": service, "task_ids": list(task_ids)}))
+
+
+_AMONG = select(CANCELLED.c.task_id).where(
+    CANCELLED.c.service == bindparam("service"),
+    CANCELLED.c.task_id.in_(bindparam("task_ids", expanding=True)),
+)

@@ -6,12 +6,13 @@ so that of two copies of an attempt only one can ever speak.
 """
 
 import asyncio
+import itertools
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
-from sqlalchemy import Connection, Update, select, update
+from sqlalchemy import Connection, Update, update
 
 from chassis.cancelled import METADATA as CANCELLED_METADATA
 from chassis.cancelled import cancelled_among, mark
@@ -23,11 +24,11 @@ from chassis.claims import (
     Ticket,
     decide,
 )
-from chassis.inbox_table import FINISH, INBOX, METADATA, TAKE_OVER
+from chassis.inbox_table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER, new_claim
 from chassis.logs import get_logger
 from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed
 from contracts.envelope import Envelope
-from database import Records, insert_new, make_tables
+from database import Records, make_tables
 
 log = get_logger(__name__)
 
@@ -69,6 +70,8 @@ class Inbox:
         self._records = records
         self._service = service
         self._lease = timedelta(seconds=lease_seconds)
+        #: A name for each claim; unique is all that it must be.
+        self._owners = map(f"{secrets.token_hex(8)}.{{:x}}".format, itertools.count())
         #: Owner of each claim that is held, and its task.
         self._held: dict[str, str] = {}
         self._renewing: asyncio.Task[None] | None = None
@@ -97,7 +100,7 @@ class Inbox:
             envelope.task_id,
             envelope.redrive_no,
             envelope.attempt,
-            uuid4().hex,
+            next(self._owners),
             now,
             now + self._lease,
             envelope.snooze_no,
@@ -164,7 +167,7 @@ class Inbox:
         # Nearly always the subtask is new, and this one statement is all there is to do.
         new = set(
             connection.scalars(
-                insert_new(connection, INBOX).returning(INBOX.c.owner),
+                new_claim(connection),
                 # In one order for all: two replicas with the same tasks must not wait for each other.
                 [self._row(request) for request in sorted(requests, key=_order)],
             )
@@ -230,12 +233,7 @@ class Inbox:
         return answers
 
     def _locked_rows(self, connection: Connection, task_ids: set[str]) -> dict[tuple[str, int], InboxRow]:
-        query = (
-            select(INBOX)
-            .where(INBOX.c.service == self._service, INBOX.c.task_id.in_(task_ids))
-            .order_by(INBOX.c.task_id, INBOX.c.redrive_no)
-            .with_for_update()
-        )
+        found = connection.execute(ROWS_OF_TASKS, {"service": self._service, "task_ids": list(task_ids)})
         return {
             (row.task_id, row.redrive_no): InboxRow(
                 row.attempt,
@@ -250,7 +248,7 @@ class Inbox:
                 row.life_since,
                 row.attempt_since,
             )
-            for row in connection.execute(query)
+            for row in found
         }
 
     def _begin_all_again(self, connection: Connection, owners: Sequence[str]) -> Sequence[int | None]:

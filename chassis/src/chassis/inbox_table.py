@@ -1,8 +1,24 @@
 """The table of the inbox, and the statements that write to it."""
 
-from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, Text, bindparam, false, update
+from typing import Any
 
-from database import Instant
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    bindparam,
+    false,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningInsert
+
+from database import Instant, insert_new
 
 METADATA = MetaData()
 INBOX = Table(
@@ -29,6 +45,16 @@ INBOX = Table(
     Column("attempt_since", Instant),
 )
 
+#: Statements are made once: to make one, and the key under which its compiled form is found again, takes as
+#: long as to run it.
+ROWS_OF_TASKS = (
+    select(INBOX)
+    .where(
+        INBOX.c.service == bindparam("service"), INBOX.c.task_id.in_(bindparam("task_ids", expanding=True))
+    )
+    .order_by(INBOX.c.task_id, INBOX.c.redrive_no)
+    .with_for_update()
+)
 THIS_ROW = (
     (INBOX.c.service == bindparam("b_service"))
     & (INBOX.c.task_id == bindparam("b_task_id"))
@@ -61,3 +87,16 @@ FINISH = (
         in_doubt=bindparam("b_in_doubt"),
     )
 )
+
+
+def new_claim(connection: Connection) -> ReturningInsert[Any]:
+    """The INSERT that claims what is new; it returns the owners of the rows that were."""
+    statement = _NEW_CLAIM.get(connection.dialect.name)
+    if statement is None:
+        statement = insert_new(connection, INBOX).returning(INBOX.c.owner)
+        _NEW_CLAIM[connection.dialect.name] = statement
+    return statement
+
+
+#: By the name of the database's dialect.
+_NEW_CLAIM: dict[str, ReturningInsert[Any]] = {}
