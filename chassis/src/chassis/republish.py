@@ -14,9 +14,8 @@ from contracts import names
 from contracts.envelope import Envelope
 from contracts.lifecycle import DeadReason, ErrorInfo
 
-#: Headers that the broker writes on its own account.
-_BROKER_HEADERS = ("x-death", "x-delivery-count", "x-acquired-count", "CC", "BCC")
-_BROKER_PREFIXES = ("x-first-death-", "x-last-death-")
+#: What does not travel on: the broker's own headers, and what is told of an earlier death.
+_LEFT_BEHIND = (*names.HEADERS_OF_BROKER, *names.HEADERS_OF_DEATH)
 #: A header is for a glance; the whole error is in the task's record.
 _MAX_HEADER_LENGTH = 1000
 
@@ -46,7 +45,7 @@ def dead_letter(
     own = {
         name: value
         for name, value in delivery.headers.items()
-        if name not in (*_BROKER_HEADERS, *names.HEADERS_OF_DEATH) and not name.startswith(_BROKER_PREFIXES)
+        if name not in _LEFT_BEHIND and not name.startswith(names.HEADER_PREFIXES_OF_BROKER)
     }
     if where is not None:
         own[names.HEADER_TRACEBACK] = where.traceback

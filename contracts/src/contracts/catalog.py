@@ -39,6 +39,8 @@ CATALOG: Final[Mapping[str, Kind]] = MappingProxyType(
 WORK_SERVICES: Final = tuple(sorted({name for kind in CATALOG.values() for name in kind.services}))
 #: The service that applies lifecycle events to the ledger.
 STATUS_SERVICE: Final = "status"
+#: The service that takes dead letters into the ledger, and redrives them.
+DESK_SERVICE: Final = "deadletters"
 
 
 def kinds_of(service: str) -> tuple[str, ...]:

@@ -59,12 +59,18 @@ class TaskEvent(BaseModel):
         return WhenUncertain.RESEND
 
     @classmethod
-    def is_sensitive(cls) -> bool:
-        """Whether any field is marked `SENSITIVE`."""
-        return any(
-            isinstance(extra := field.json_schema_extra, dict) and extra.get("sensitive") is True
-            for field in cls.model_fields.values()
+    def sensitive_fields(cls) -> frozenset[str]:
+        """The fields that are marked `SENSITIVE`."""
+        return frozenset(
+            name
+            for name, field in cls.model_fields.items()
+            if isinstance(extra := field.json_schema_extra, dict) and extra.get("sensitive") is True
         )
+
+    @classmethod
+    def is_sensitive(cls) -> bool:
+        """Whether any field is."""
+        return bool(cls.sensitive_fields())
 
 
 class EmailRequested(TaskEvent):

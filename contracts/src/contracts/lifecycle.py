@@ -48,6 +48,9 @@ class DeadReason(StrEnum):
     CRASHED = "crashed"
     #: The effect may have happened, a repeat could double it, and the event asks not to.
     UNCERTAIN = "uncertain"
+    #: The broker gave it up: it was returned too often, or its consumer could not even begin with it.
+    DELIVERY_LIMIT = "delivery_limit"
+    REJECTED = "rejected"
 
 
 class ErrorInfo(BaseModel):

@@ -43,6 +43,9 @@ HEADERS_OF_DEATH: Final = (
     HEADER_TRACEBACK,
     HEADER_ERROR_FRAME,
 )
+#: Headers that the broker writes on its own account.
+HEADERS_OF_BROKER: Final = ("x-death", "x-delivery-count", "x-acquired-count", "CC", "BCC")
+HEADER_PREFIXES_OF_BROKER: Final = ("x-first-death-", "x-last-death-")
 
 #: Prefix of the CloudEvents attributes in binary mode (CloudEvents AMQP binding 1.0.2, section 3.1.3.1).
 CLOUD_EVENTS_PREFIX: Final = "cloudEvents_"

@@ -56,10 +56,36 @@ def read_event(
     try:
         if dataschema == event.dataschema():
             return Reading(event.model_validate_json(body), is_upcast=False)
-        payload = _brought_up(event, _version(event, dataschema), _object(body), upcasters)
+        payload = current_payload(event, dataschema, body, upcasters)
         return Reading(event.model_validate(payload), is_upcast=True)
     except ValidationError as error:
         raise UnfitError([_fault(line["loc"], line["msg"]) for line in error.errors()]) from None
+
+
+def current_payload(
+    event: type[TaskEvent], dataschema: str, body: bytes, upcasters: Upcasters = UPCASTERS
+) -> dict[str, Any]:
+    """A payload in the form of the contract's current version; whether it keeps the contract is not checked.
+
+    Raises:
+        UnfitError: it cannot be brought into that form.
+    """
+    return _brought_up(event, _version(event, dataschema), json_object(body), upcasters)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """A payload as it is.
+
+    Raises:
+        UnfitError: it is no JSON object.
+    """
+    try:
+        value = from_json(body)
+    except ValueError as error:
+        raise UnfitError([Fault("body", f"Invalid JSON: {error}")]) from None
+    if not isinstance(value, dict):
+        raise UnfitError([Fault("body", "Input should be an object")])
+    return value
 
 
 def _version(event: type[TaskEvent], dataschema: str) -> int:
@@ -77,16 +103,6 @@ def _version(event: type[TaskEvent], dataschema: str) -> int:
             ]
         )
     return version
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = from_json(body)
-    except ValueError as error:
-        raise UnfitError([Fault("body", f"Invalid JSON: {error}")]) from None
-    if not isinstance(value, dict):
-        raise UnfitError([Fault("body", "Input should be an object")])
-    return value
 
 
 def _brought_up(

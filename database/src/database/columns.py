@@ -14,6 +14,16 @@ _MICROSECOND = timedelta(microseconds=1)
 _SCHEMA_LOCK = 0x77617962696C6C
 
 
+def microseconds(at: datetime) -> int:
+    """A point in time as the databases hold it: whole microseconds since 1970 UTC."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """The point in time that `microseconds` made this of, in UTC."""
+    return _EPOCH + timedelta(microseconds=count)
+
+
 class Instant(TypeDecorator[datetime]):
     """A point in time as whole microseconds since 1970 UTC: exact, comparable and the same everywhere."""
 
@@ -22,11 +32,11 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """To the database: microseconds."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """From the database: a point in time in UTC."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else from_microseconds(value)
 
 
 def insert_new(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -7,6 +7,7 @@ from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
 from chassis import topology
+from chassis.background import Background
 from chassis.connection import QueueLook, look_at_queue, make_broker, until_connected
 from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
@@ -21,7 +22,6 @@ from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TA
 from database import Records
 from ledger import AlertPolicy, require_current
 from status_service.alerts import Alerts
-from status_service.background import Background
 from status_service.digests import Digests
 from status_service.feeder import Feeder
 from status_service.handlers import apply_lifecycle, batch_write

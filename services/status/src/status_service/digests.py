@@ -8,11 +8,11 @@ from typing import ClassVar, Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.background import Background
 from chassis.logs import get_logger
 from database import Records
 from ledger import Digest, digest_due
 from status_service.alerts import Alerts
-from status_service.background import Background
 
 log = get_logger(__name__)
 

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.background import Background
 from chassis.connection import QueueLook
 from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from contracts.catalog import CATALOG
 from database import Records
 from ledger import Feed, held_kinds, take_held
-from status_service.background import Background
 from status_service.publishing import MOST_AT_ONCE, TAKEN_FOR, publish_taken
 from status_service.window import Window
 

@@ -7,11 +7,11 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.background import Background
 from chassis.connection import QueueLook
 from chassis.logs import get_logger
 from database import Records
 from ledger import Look, Overdue, Patience, is_any_overdue, reconcile
-from status_service.background import Background
 
 log = get_logger(__name__)
 

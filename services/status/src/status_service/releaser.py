@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.background import Background
 from chassis.logs import get_logger
 from database import Records
 from ledger import Release, ReleaseLook, next_slot, release_due
-from status_service.background import Background
 
 log = get_logger(__name__)
 

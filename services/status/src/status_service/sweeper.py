@@ -6,11 +6,11 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.background import Background
 from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from database import Records
 from ledger import Sweep, next_due, take_due
-from status_service.background import Background
 from status_service.publishing import MOST_AT_ONCE, TAKEN_FOR, publish_taken
 
 log = get_logger(__name__)

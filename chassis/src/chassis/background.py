@@ -1,4 +1,4 @@
-"""What the status service does beside consuming, for as long as it runs."""
+"""What a process does beside consuming or serving, for as long as it runs."""
 
 import asyncio
 from abc import ABC, abstractmethod
