@@ -11,7 +11,7 @@ from contracts.names import EXCHANGE_CONTROL
 from contracts.states import State
 from ledger.accept import RELAY_GRACE
 from ledger.merging import apply_events
-from ledger.outbox import control_message
+from ledger.outbox import messages_of
 from ledger.queries import Task, get_task
 from ledger.schema import OUTBOX, TASKS
 from ledger.tasks import PendingMessage
@@ -97,4 +97,5 @@ def _tell_services(connection: Connection, task: Task, now: datetime) -> Pending
             "available_at": now + RELAY_GRACE,
         },
     ).one()
-    return control_message(connection, outbox_id)
+    (message,) = messages_of(connection, [outbox_id])
+    return message

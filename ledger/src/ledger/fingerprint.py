@@ -39,9 +39,17 @@ _PLACES: Final = re.compile(
 )
 
 
-def fingerprint(service: str, kind: str, error_type: str, message: str) -> str:
-    """The same for failures of one kind, in 32 hexadecimal digits."""
-    parts = (service, kind, error_type, normalised(message))
+def fingerprint(service: str, kind: str, error_type: str, message: str, frame: str | None = None) -> str:
+    """The same for failures of one kind, in 32 hexadecimal digits.
+
+    Args:
+        service: whose failure it is.
+        kind: of the task; empty if it is not known.
+        error_type: the exception's name.
+        message: the exception's words.
+        frame: the deepest place in the service's own code, where it is known.
+    """
+    parts = (service, kind, error_type, normalised(message), *([] if frame is None else [frame]))
     # Each with its length before it, so that no two sets of parts read alike.
     content = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:FINGERPRINT_LENGTH]

@@ -12,7 +12,8 @@ from contracts.catalog import CATALOG
 from contracts.lifecycle import LifecycleData, LifecycleEvent
 from contracts.states import State
 from database import insert_new
-from ledger.schema import OUTBOX, SUBTASKS, TASKS, TIMELINE
+from ledger.deadletters.forgetting import forget_bodies
+from ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 from ledger.states import Subtask, merge, position, task_state
 
 
@@ -96,6 +97,10 @@ def _write(connection: Connection, changes: _Changes) -> None:
         connection.execute(update(TASKS).where(TASKS.c.id.in_(changes.forgotten)).values(payload=None))
         # A publish whose confirm was lost has left its row; a sweep must not publish it without its payload.
         connection.execute(delete(OUTBOX).where(OUTBOX.c.task_id.in_(changes.forgotten)))
+        connection.execute(
+            delete(REDRIVEN_PAYLOADS).where(REDRIVEN_PAYLOADS.c.task_id.in_(changes.forgotten))
+        )
+        forget_bodies(connection, changes.forgotten)
 
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, select, update
 
 from contracts.control import CancelRequested
 from contracts.envelope import Envelope
 from contracts.names import EXCHANGE_CONTROL
 from contracts.states import State
-from ledger.schema import OUTBOX, SUBTASKS, TASKS
+from ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
 from ledger.tasks import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
 
 
@@ -130,9 +130,9 @@ def _show_as_pending(
     )
 
 
-def control_message(connection: Connection, outbox_id: int) -> PendingMessage:
-    """The message of one row, which is not taken by that."""
-    return message_of(connection.execute(OUTBOX_ROWS.where(OUTBOX.c.id == outbox_id)).one())
+def messages_of(connection: Connection, outbox_ids: Sequence[int]) -> list[PendingMessage]:
+    """The messages of rows, which are not taken by that."""
+    return [message_of(row) for row in connection.execute(OUTBOX_ROWS.where(OUTBOX.c.id.in_(outbox_ids)))]
 
 
 def outbox_ids(rows: Sequence[Row[Any]]) -> list[int]:
@@ -148,12 +148,14 @@ def message_of(row: Row[Any]) -> PendingMessage:
         kind=columns[TASKS.c.kind],
         source=GATEWAY_SOURCE,
         time=columns[TASKS.c.created_at],
-        dataschema=columns[TASKS.c.dataschema],
+        dataschema=columns[REDRIVEN_PAYLOADS.c.dataschema] or columns[TASKS.c.dataschema],
         task_id=columns[TASKS.c.id],
         attempt=columns[OUTBOX.c.attempt],
         snooze_no=columns[OUTBOX.c.snooze_no],
         redrive_no=columns[OUTBOX.c.redrive_no],
-        deadline=columns[TASKS.c.deadline],
+        edit_no=columns[REDRIVEN_PAYLOADS.c.edit_no] or 0,
+        # Whoever redrives wants it done, late as it is.
+        deadline=None if columns[OUTBOX.c.redrive_no] else columns[TASKS.c.deadline],
         traceparent=columns[TASKS.c.traceparent],
     )
     return PendingMessage(
@@ -174,9 +176,26 @@ def _body(row: Row[Any]) -> bytes:
             task_id=columns[TASKS.c.id], requested_at=columns[TASKS.c.cancel_requested_at]
         )
         return request.model_dump_json().encode()
-    payload: bytes = columns[TASKS.c.payload]
-    return payload
+    payload: bytes | None = columns[REDRIVEN_PAYLOADS.c.payload]
+    return columns[TASKS.c.payload] if payload is None else payload
 
 
 #: Rows of the outbox with all that their messages need.
-OUTBOX_ROWS = select(OUTBOX, TASKS).join(TASKS, TASKS.c.id == OUTBOX.c.task_id)
+OUTBOX_ROWS = (
+    select(
+        OUTBOX,
+        TASKS,
+        REDRIVEN_PAYLOADS.c.payload,
+        REDRIVEN_PAYLOADS.c.dataschema,
+        REDRIVEN_PAYLOADS.c.edit_no,
+    )
+    .join(TASKS, TASKS.c.id == OUTBOX.c.task_id)
+    .outerjoin(
+        REDRIVEN_PAYLOADS,
+        # Task events for all services of a kind are routed by the kind, which is no queue's name.
+        and_(
+            REDRIVEN_PAYLOADS.c.task_id == OUTBOX.c.task_id,
+            REDRIVEN_PAYLOADS.c.queue == OUTBOX.c.routing_key,
+        ),
+    )
+)

@@ -25,7 +25,7 @@ from database import Instant
 METADATA = MetaData()
 
 #: SQLite numbers rows by itself only in a column of exactly this type.
-_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")
@@ -98,7 +98,7 @@ SUBTASKS = Table(
 TIMELINE = Table(
     "timeline",
     METADATA,
-    Column("seq", _SERIAL, primary_key=True, autoincrement=True),
+    Column("seq", SERIAL, primary_key=True, autoincrement=True),
     Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
     Column("service", String(64), nullable=False),
     Column("redrive_no", Integer, nullable=False),
@@ -115,7 +115,7 @@ TIMELINE = Table(
 OUTBOX = Table(
     "outbox",
     METADATA,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
     Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
     Column("exchange", String(64), nullable=False),
     Column("routing_key", String(255), nullable=False),
@@ -155,6 +155,16 @@ SCHEDULES = Table(
     Column("last_slot_at", Instant),
     Column("error", Text),  # why it was paused by us
     Index("schedules_by_next_slot", "next_at"),
+)
+#: What redrives of one subtask send instead of the task's payload: it was edited, or is another's letter.
+REDRIVEN_PAYLOADS = Table(
+    "redriven_payloads",
+    METADATA,
+    Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("queue", String(80), primary_key=True),  # the work queue of its service
+    Column("edit_no", Integer, nullable=False),
+    Column("dataschema", String(255), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
 )
 IDEMPOTENCY = Table(
     "idempotency",

@@ -84,6 +84,11 @@ def due_next(state: State, attempt: int, position: int) -> tuple[int, int]:
     return attempt + 1, 0
 
 
+def redriven_position(redrive_no: int) -> int:
+    """Where a subtask is when it has been redriven and nothing of that is heard yet."""
+    return redrive_no << _REDRIVE_SHIFT
+
+
 def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
     """The subtask after `event`; the very same object if the event tells nothing newer."""
     reached = position(event)

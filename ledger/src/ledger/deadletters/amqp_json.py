@@ -1,0 +1,63 @@
+"""AMQP header tables as JSON and back: a letter's headers are kept with the types that they came with.
+
+What JSON does not know is an object with one key that begins with `$`.
+"""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+#: Headers nest no deeper than this: the broker writes two levels, and nobody needs more.
+MAX_DEPTH = 10
+
+
+def to_json(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line a type
+    """An AMQP value as JSON.
+
+    Raises:
+        TypeError: no AMQP client makes such a value.
+    """
+    if depth > MAX_DEPTH:
+        return {"$cut": "nested too deep"}
+    match value:
+        case None | bool() | str() | int():
+            return value
+        case float():
+            return value if isfinite(value) else {"$float": str(value)}
+        case bytes() | bytearray():
+            return {"$bytes": base64.b64encode(value).decode()}
+        case datetime():
+            return {"$time": value.isoformat()}
+        case Decimal():
+            return {"$decimal": str(value)}
+        case list() | tuple():
+            return [to_json(each, depth + 1) for each in value]
+        case Mapping():
+            table = {str(name): to_json(each, depth + 1) for name, each in value.items()}
+            return {"$table": table} if any(name.startswith("$") for name in table) else table
+        case _:
+            raise TypeError(f"{type(value).__name__} is no AMQP type")
+
+
+def from_json(value: Any) -> Any:  # noqa: PLR0911 - one line a type
+    """The value that `to_json` made this of."""
+    match value:
+        case {"$float": text}:
+            return float(text)
+        case {"$bytes": text}:
+            return base64.b64decode(text)
+        case {"$time": text}:
+            return datetime.fromisoformat(text)
+        case {"$decimal": text}:
+            return Decimal(text)
+        case {"$table": table}:
+            return {name: from_json(each) for name, each in table.items()}
+        case dict():
+            return {name: from_json(each) for name, each in value.items()}
+        case list():
+            return [from_json(each) for each in value]
+        case _:
+            return value

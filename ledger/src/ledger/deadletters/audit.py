@@ -1,0 +1,111 @@
+"""The audit trail: who did what at the desk, when and why. Rows are only ever added."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from ledger.deadletters.paging import decoded, encoded
+from ledger.deadletters.schema import DESK_AUDIT
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that was done, as it is written down."""
+
+    at: datetime
+    actor: str
+    action: str
+    redrive_id: int | None = None
+    group: str | None = None
+    #: How many letters it concerned.
+    letters: int | None = None
+    reason: str | None = None
+    details: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeedFilter:
+    """Which deeds are wanted; what is None does not matter."""
+
+    actor: str | None = None
+    action: str | None = None
+    redrive_id: int | None = None
+    group: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeedPage:
+    """Some deeds with their numbers, the latest first, and the cursor of the next page if there is one."""
+
+    deeds: list[tuple[int, Deed]]
+    next_cursor: str | None
+
+
+def write_down(connection: Connection, deeds: Sequence[Deed]) -> None:
+    """Writes deeds down, in the transaction that does them."""
+    if deeds:
+        connection.execute(
+            insert(DESK_AUDIT),
+            [
+                {
+                    "at": deed.at,
+                    "actor": deed.actor,
+                    "action": deed.action,
+                    "redrive_id": deed.redrive_id,
+                    "fingerprint": deed.group,
+                    "letters": deed.letters,
+                    "reason": deed.reason,
+                    "details": deed.details,
+                }
+                for deed in deeds
+            ],
+        )
+
+
+def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor: str | None) -> DeedPage:
+    """A page of deeds.
+
+    Raises:
+        BadCursorError: `cursor` is none of ours.
+    """
+    columns = DESK_AUDIT.c
+    query = select(DESK_AUDIT).order_by(columns.seq.desc()).limit(limit + 1)
+    for column, value in (
+        (columns.actor, wanted.actor),
+        (columns.action, wanted.action),
+        (columns.redrive_id, wanted.redrive_id),
+        (columns.fingerprint, wanted.group),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(columns.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(columns.at < wanted.until)
+    if cursor is not None:
+        (last,) = decoded(cursor, int)
+        query = query.where(columns.seq < last)
+    rows = connection.execute(query).all()
+    more = len(rows) > limit
+    page = [
+        (
+            row.seq,
+            Deed(
+                row.at,
+                row.actor,
+                row.action,
+                row.redrive_id,
+                row.fingerprint,
+                row.letters,
+                row.reason,
+                row.details,
+            ),
+        )
+        for row in rows[:limit]
+    ]
+    return DeedPage(page, encoded(page[-1][0]) if more else None)

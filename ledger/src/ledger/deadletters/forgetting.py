@@ -1,0 +1,77 @@
+"""What the desk forgets: bodies that hold secrets once they are used, and letters that are long settled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select, update
+
+from ledger.deadletters.schema import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVES
+from ledger.deadletters.states import RedriveState
+
+#: A plan that its maker has not finished by then never will be.
+MAKING_FOR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """A wish to forget what is due, in a small step."""
+
+    now: datetime
+    most: int
+    #: Plans that were never started, and redrives that ended, are kept for so long.
+    redrives_for: timedelta
+
+
+def forget_bodies(connection: Connection, task_ids: Sequence[str]) -> None:
+    """Forgets the payloads of these tasks' letters: a kind with sensitive fields is completed."""
+    letters = select(DEAD_LETTERS.c.id).where(DEAD_LETTERS.c.task_id.in_(task_ids))
+    connection.execute(
+        update(DEAD_LETTER_MESSAGES).where(DEAD_LETTER_MESSAGES.c.letter_id.in_(letters)).values(body=None)
+    )
+
+
+def prune(connection: Connection, prunings: Sequence[Pruning]) -> Sequence[int]:
+    """Forgets letters whose time is over, and old redrives; a batch write for `Records.write`.
+
+    Returns:
+        How many letters and redrives were forgotten; 0: nothing more is due.
+    """
+    return [_prune(connection, each) for each in prunings]
+
+
+def _prune(connection: Connection, pruning: Pruning) -> int:
+    letters = connection.scalars(
+        select(DEAD_LETTERS.c.id)
+        .where(DEAD_LETTERS.c.forget_at <= pruning.now)
+        .order_by(DEAD_LETTERS.c.id)
+        .limit(pruning.most)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if letters:
+        connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(letters)))
+        # A group is as long remembered as its latest letter.
+        connection.execute(
+            delete(DEAD_LETTER_GROUPS).where(DEAD_LETTER_GROUPS.c.sample.in_(letters), ~_has_letters())
+        )
+    old = pruning.now - pruning.redrives_for
+    redrives = connection.scalars(
+        select(REDRIVES.c.id)
+        .where(
+            or_(
+                REDRIVES.c.ended_at <= old,
+                (REDRIVES.c.state == RedriveState.PLANNED) & (REDRIVES.c.created_at <= old),
+                (REDRIVES.c.state == RedriveState.MAKING)
+                & (REDRIVES.c.created_at <= pruning.now - MAKING_FOR),
+            )
+        )
+        .limit(1)  # each may have very many letters
+    ).all()
+    if redrives:
+        connection.execute(delete(REDRIVES).where(REDRIVES.c.id.in_(redrives)))
+    return len(letters) + len(redrives)
+
+
+def _has_letters() -> ColumnElement[bool]:
+    return exists().where(DEAD_LETTERS.c.fingerprint == DEAD_LETTER_GROUPS.c.fingerprint)

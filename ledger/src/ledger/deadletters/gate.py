@@ -1,0 +1,50 @@
+"""The contract gate: what the contracts, as they are now, say to a letter. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
+from contracts.reading import Fault, UnfitError, read_event
+from contracts.upcasters import UPCASTERS, Upcasters
+from ledger.deadletters.states import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A verdict, and what is wrong where it is `unfixable`."""
+
+    verdict: Verdict
+    faults: tuple[Fault, ...] = ()
+
+    def errors(self) -> list[dict[str, Any]] | None:
+        """The faults as they are kept; None if there are none."""
+        return [{"field": f.field, "message": f.message} for f in self.faults] or None
+
+
+def check(
+    service: str, kind: str | None, dataschema: str | None, body: bytes, upcasters: Upcasters = UPCASTERS
+) -> Checked:
+    """Checks a payload that `service` is to be sent.
+
+    Args:
+        service: whose letter it is.
+        kind: None where no envelope can be read.
+        dataschema: the version that the sender followed.
+        body: JSON, if it is any.
+        upcasters: how older versions are brought up.
+    """
+    if service not in WORK_SERVICES:
+        return _unfixable("service", f"{service} does no tasks: its letters are looked at, not redriven")
+    if kind is None or dataschema is None:
+        return _unfixable("headers", "no envelope can be read, so no task would account for it")
+    if kind not in kinds_of(service):
+        return _unfixable("kind", f"{kind} is none of {', '.join(kinds_of(service))}")
+    try:
+        reading = read_event(CATALOG[kind].event, dataschema, body, upcasters)
+    except UnfitError as unfit:
+        return Checked(Verdict.UNFIXABLE, tuple(unfit.faults))
+    return Checked(Verdict.UPCASTABLE if reading.is_upcast else Verdict.VALID)
+
+
+def _unfixable(field: str, message: str) -> Checked:
+    return Checked(Verdict.UNFIXABLE, (Fault(field, message),))

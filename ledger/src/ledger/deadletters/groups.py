@@ -1,0 +1,238 @@
+"""Reading groups: their letters counted by state, how they go on, and what state they are in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Subquery,
+    case,
+    false,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+
+from database import from_microseconds, microseconds
+from ledger.deadletters.audit import Deed, write_down
+from ledger.deadletters.paging import decoded, encoded
+from ledger.deadletters.schema import DEAD_LETTER_GROUPS as GROUPS
+from ledger.deadletters.schema import DEAD_LETTERS
+from ledger.deadletters.states import GroupState, LetterState
+
+#: How far back the trend goes; one number an hour.
+TREND_HOURS: Final = 24
+_HOUR_US: Final = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFilter:
+    """Which groups are wanted; what is None does not matter."""
+
+    state: GroupState | None = None
+    service: str | None = None
+    kind: str | None = None
+    #: Part of the message or of the error's type.
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Letters that failed alike."""
+
+    id: str
+    state: GroupState
+    service: str
+    kind: str | None
+    error_type: str
+    #: Without the details that differ from one letter to the next.
+    message: str
+    frame: str | None
+    #: Letters by state, those that were pruned not counted.
+    letters: dict[LetterState, int]
+    #: Letters ever.
+    total: int
+    first_seen: datetime
+    last_seen: datetime
+    #: Deaths in each of the last 24 hours, the current one last.
+    trend: list[int]
+    #: Its latest letter.
+    sample: int
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPage:
+    """Some groups, the latest first, and the cursor of the next page if there is one."""
+
+    groups: list[Group]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewNote:
+    """What is to be remembered of a group."""
+
+    group: str
+    note: str
+    actor: str
+    at: datetime
+
+
+def list_groups(
+    connection: Connection, wanted: GroupFilter, *, now: datetime, limit: int, cursor: str | None
+) -> GroupPage:
+    """A page of groups.
+
+    Raises:
+        BadCursorError: `cursor` is none of ours.
+    """
+    query = _query(wanted).order_by(GROUPS.c.last_seen.desc(), GROUPS.c.fingerprint).limit(limit + 1)
+    if cursor is not None:
+        moment, fingerprint = decoded(cursor, int, str)
+        last_seen = from_microseconds(int(moment))
+        query = query.where(
+            or_(
+                GROUPS.c.last_seen < last_seen,
+                (GROUPS.c.last_seen == last_seen) & (GROUPS.c.fingerprint > fingerprint),
+            )
+        )
+    rows = connection.execute(query).all()
+    more = len(rows) > limit
+    page = rows[:limit]
+    next_cursor = encoded(microseconds(page[-1].last_seen), page[-1].fingerprint) if more else None
+    return GroupPage(_groups(connection, page, now), next_cursor)
+
+
+def get_group(connection: Connection, group: str, *, now: datetime) -> Group | None:
+    """One group, or None."""
+    rows = connection.execute(_query(GroupFilter()).where(GROUPS.c.fingerprint == group)).all()
+    return next(iter(_groups(connection, rows, now)), None)
+
+
+def note(connection: Connection, notes: Sequence[NewNote]) -> Sequence[bool]:
+    """Writes notes; a batch write for `Records.write`. False: there is no such group."""
+    found = []
+    for each in notes:
+        changed = connection.execute(
+            update(GROUPS).where(GROUPS.c.fingerprint == each.group).values(note=each.note)
+        )
+        found.append(changed.rowcount > 0)
+    write_down(
+        connection,
+        [
+            Deed(each.at, each.actor, "note", group=each.group, details={"note": each.note})
+            for each, is_there in zip(notes, found, strict=True)
+            if is_there
+        ],
+    )
+    return found
+
+
+def _query(wanted: GroupFilter) -> Select[Any]:
+    counted = _counted()
+    state = _state(counted)
+    query = select(GROUPS, state.label("state")).outerjoin(
+        counted, counted.c.fingerprint == GROUPS.c.fingerprint
+    )
+    if wanted.state is not None:
+        query = query.where(state == wanted.state.value)
+    if wanted.service is not None:
+        query = query.where(GROUPS.c.service == wanted.service)
+    if wanted.kind is not None:
+        query = query.where(GROUPS.c.kind == wanted.kind)
+    if wanted.q is not None:
+        query = query.where(
+            false()  # as in `letters`
+            if "\0" in wanted.q
+            else or_(
+                GROUPS.c.message.icontains(wanted.q, autoescape=True),
+                GROUPS.c.error_type.icontains(wanted.q, autoescape=True),
+            )
+        )
+    return query
+
+
+def _counted() -> Subquery:
+    """For each group its letters that are dead, and those on their way."""
+    return (
+        select(
+            DEAD_LETTERS.c.fingerprint,
+            func.count().filter(DEAD_LETTERS.c.state == LetterState.DEAD).label("dead"),
+            func.count().filter(DEAD_LETTERS.c.state == LetterState.REDRIVING).label("redriving"),
+        )
+        .where(DEAD_LETTERS.c.state.in_((LetterState.DEAD, LetterState.REDRIVING)))
+        .group_by(DEAD_LETTERS.c.fingerprint)
+        .subquery()
+    )
+
+
+def _state(counted: Subquery) -> Any:
+    return case(
+        (GROUPS.c.archived_at.is_not(None), GroupState.ARCHIVED.value),
+        (counted.c.redriving > 0, GroupState.REDRIVING.value),
+        (func.coalesce(counted.c.dead, 0) == 0, GroupState.RESOLVED.value),
+        (GROUPS.c.regressed_at.is_not(None), GroupState.REGRESSED.value),
+        else_=GroupState.OPEN.value,
+    )
+
+
+def _groups(connection: Connection, rows: Sequence[Any], now: datetime) -> list[Group]:
+    wanted = [row.fingerprint for row in rows]
+    letters = _letters(connection, wanted)
+    trends = _trends(connection, wanted, now)
+    return [
+        Group(
+            id=row.fingerprint,
+            state=GroupState(row.state),
+            service=row.service,
+            kind=row.kind,
+            error_type=row.error_type,
+            message=row.message,
+            frame=row.frame,
+            letters=letters.get(row.fingerprint, {}),
+            total=row.total,
+            first_seen=row.first_seen,
+            last_seen=row.last_seen,
+            trend=trends.get(row.fingerprint, [0] * TREND_HOURS),
+            sample=row.sample,
+            note=row.note,
+        )
+        for row in rows
+    ]
+
+
+def _letters(connection: Connection, wanted: Sequence[str]) -> dict[str, dict[LetterState, int]]:
+    query = (
+        select(DEAD_LETTERS.c.fingerprint, DEAD_LETTERS.c.state, func.count().label("n"))
+        .where(DEAD_LETTERS.c.fingerprint.in_(wanted))
+        .group_by(DEAD_LETTERS.c.fingerprint, DEAD_LETTERS.c.state)
+    )
+    found: dict[str, dict[LetterState, int]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.fingerprint, {})[LetterState(row.state)] = row.n
+    return found
+
+
+def _trends(connection: Connection, wanted: Sequence[str], now: datetime) -> dict[str, list[int]]:
+    # Whole hours of the clock, so that a number stays what it is until it leaves at the far end.
+    current = microseconds(now) // _HOUR_US
+    since = from_microseconds((current - TREND_HOURS + 1) * _HOUR_US)
+    hour = (type_coerce(DEAD_LETTERS.c.died_at, BigInteger) // _HOUR_US).label("hour")
+    query = (
+        select(DEAD_LETTERS.c.fingerprint, hour, func.count().label("n"))
+        .where(DEAD_LETTERS.c.died_at >= since, DEAD_LETTERS.c.fingerprint.in_(wanted))
+        .group_by(DEAD_LETTERS.c.fingerprint, hour)
+    )
+    found: dict[str, list[int]] = {}
+    for row in connection.execute(query):
+        place = TREND_HOURS - 1 - (current - row.hour)
+        if place < TREND_HOURS:  # a clock elsewhere may be ahead of ours
+            found.setdefault(row.fingerprint, [0] * TREND_HOURS)[place] = row.n
+    return found

@@ -1,0 +1,137 @@
+"""Intake: dead messages into the ledger, each letter one row, however often it is handed over."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, update
+
+from contracts.lifecycle import (
+    DeadReason,
+    ErrorInfo,
+    LifecycleData,
+    LifecycleEvent,
+    LifecycleType,
+    lifecycle_event,
+)
+from contracts.schemas import contracts_version
+from database import insert_new
+from ledger.deadletters import amqp_json
+from ledger.deadletters.gate import check
+from ledger.deadletters.grouping import count_in, quiet_groups
+from ledger.deadletters.letter import Letter
+from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from ledger.deadletters.states import LetterState
+from ledger.merging import apply_events
+
+
+def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]:
+    """Keeps letters; a batch write for `Records.write`.
+
+    Returns:
+        For each whether its row is new.
+    """
+    # The same letter may stand twice in one batch. In one order for all, or two desks wait for each other.
+    unique = {letter.key: letter for letter in letters}
+    in_order = [unique[key] for key in sorted(unique)]
+    quiet = quiet_groups(connection, in_order)
+    new = _insert(connection, in_order)
+    fresh = [letter for letter in in_order if letter.key in new]
+    if fresh:
+        connection.execute(insert(DEAD_LETTER_MESSAGES), [_message_row(letter, new) for letter in fresh])
+        apply_events(connection, [_dead_event(letter) for letter in fresh if letter.is_untold])
+        count_in(connection, fresh, ids=new, quiet=quiet)
+    _count_deliveries(connection, letters)
+    return [letter.key in new for letter in letters]
+
+
+def _insert(connection: Connection, letters: Sequence[Letter]) -> dict[str, int]:
+    """Ids of those that are new, by their keys."""
+    rows = connection.execute(
+        insert_new(connection, DEAD_LETTERS).returning(DEAD_LETTERS.c.letter_key, DEAD_LETTERS.c.id),
+        [_row(letter) for letter in letters],
+    ).all()
+    return {row.letter_key: row.id for row in rows}
+
+
+def _row(letter: Letter) -> dict[str, Any]:
+    envelope = letter.envelope
+    kind, dataschema = (envelope.kind, envelope.dataschema) if envelope else (None, None)
+    checked = check(letter.service, kind, dataschema, letter.message.body)
+    return {
+        "letter_key": letter.key,
+        "state": LetterState.DEAD,
+        "version": 1,
+        "queue": letter.message.queue,
+        "service": letter.service,
+        "task_id": envelope.task_id if envelope else None,
+        "redrive_no": envelope.redrive_no if envelope else 0,
+        "edit_no": envelope.edit_no if envelope else 0,
+        "kind": kind,
+        "dataschema": dataschema,
+        "correlation_id": letter.correlation_id,
+        "attempt": envelope.attempt if envelope else None,
+        "max_attempts": envelope.max_attempts if envelope else None,
+        "reason": letter.reason,
+        "error_type": letter.error_type,
+        "error_message": letter.error_message,
+        "frame": letter.frame,
+        "service_version": letter.service_version,
+        "fingerprint": letter.fingerprint,
+        "verdict": checked.verdict,
+        "errors": checked.errors(),
+        "checked_against": contracts_version(),
+        "died_at": letter.died_at,
+        "received_at": letter.message.received_at,
+        "last_received_at": letter.message.received_at,
+        "deliveries": 0,  # counted with all others
+    }
+
+
+def _message_row(letter: Letter, ids: dict[str, int]) -> dict[str, Any]:
+    message = letter.message
+    return {
+        "letter_id": ids[letter.key],
+        "body": message.body,
+        "headers": amqp_json.to_json(message.headers),
+        "properties": amqp_json.to_json(message.properties),
+        "traceback": letter.traceback,
+    }
+
+
+def _count_deliveries(connection: Connection, letters: Sequence[Letter]) -> None:
+    counts = Counter(letter.key for letter in letters)
+    latest = {letter.key: letter.message.received_at for letter in letters}
+    connection.execute(
+        _DELIVERED, [{"b_key": key, "b_more": counts[key], "b_at": latest[key]} for key in sorted(counts)]
+    )
+
+
+def _dead_event(letter: Letter) -> LifecycleEvent:
+    """What a service would have told, had it been the one to give up."""
+    envelope = letter.envelope
+    if envelope is None:
+        raise ValueError("without an envelope there is no subtask")
+    data = LifecycleData(
+        task_id=envelope.task_id,
+        service=letter.service,
+        kind=envelope.kind,
+        redrive_no=envelope.redrive_no,
+        attempt=envelope.attempt,
+        max_attempts=envelope.max_attempts or envelope.attempt,
+        error=ErrorInfo(type=letter.error_type, message=letter.error_message),
+        reason=_REASONS.get(letter.reason, DeadReason.REJECTED),
+    )
+    return lifecycle_event(LifecycleType.DEAD, letter.died_at, data)
+
+
+#: What the broker says, in the words of the contracts; whatever else it does counts as a refusal.
+_REASONS = {reason.value: reason for reason in DeadReason}
+_DELIVERED = (
+    update(DEAD_LETTERS)
+    .where(DEAD_LETTERS.c.letter_key == bindparam("b_key"))
+    .values(
+        deliveries=DEAD_LETTERS.c.deliveries + bindparam("b_more"),
+        last_received_at=bindparam("b_at"),
+    )
+)

@@ -1,0 +1,151 @@
+"""A message in a dead-letter queue as the desk understands it; whatever it is, it becomes a letter."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from contracts import names
+from contracts.catalog import WORK_SERVICES
+from contracts.envelope import Envelope, EnvelopeError
+from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH
+from ledger.deadletters import amqp_json
+from ledger.fingerprint import fingerprint
+
+#: What the broker says of messages that it dead-letters by itself, in words.
+_BROKER_WORDS: Final = {
+    "delivery_limit": "The broker gave it up: it was returned too often, as by consumers that die of it.",
+    "rejected": "Its consumer refused it before it could be read.",
+    "expired": "It waited longer than its queue lets messages wait.",
+    "maxlen": "Its queue was full.",
+    "unrouted": "No queue was bound to where it was sent.",
+}
+_UNKNOWN_WORDS: Final = "Nobody says why it is here."
+_SUFFIX: Final = ".dlq"
+_MAX_REASON, _MAX_NAME, _MAX_FRAME, _MAX_VERSION, _MAX_TRACEBACK = 32, 200, 200, 64, 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMessage:
+    """A message as it came out of a dead-letter queue."""
+
+    queue: str
+    body: bytes
+    headers: Mapping[str, Any]
+    #: AMQP properties that are set, by name.
+    properties: Mapping[str, Any]
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is kept of it."""
+
+    key: str
+    message: DeadMessage
+    service: str
+    envelope: Envelope | None
+    correlation_id: str | None
+    reason: str
+    error_type: str
+    error_message: str
+    frame: str | None
+    service_version: str | None
+    traceback: str | None
+    died_at: datetime
+    #: The broker dead-lettered it by itself, so that nobody has told the ledger.
+    is_untold: bool
+    #: The group that it belongs to.
+    fingerprint: str
+
+
+def letter_of(message: DeadMessage) -> Letter:
+    """Reads what can be read of a message."""
+    headers = message.headers
+    service = _service(message)
+    try:
+        envelope = Envelope.from_headers(headers)
+    except EnvelopeError:
+        envelope = None
+    told = _text(headers.get(names.HEADER_DEAD_REASON), _MAX_REASON)
+    death = _death(message, service)
+    unsaid = "unrouted" if message.queue == names.QUEUE_UNROUTED else "unknown"
+    by_broker = _text(death.get("reason"), _MAX_REASON) or unsaid
+    reason = told or by_broker
+    words = f"{_BROKER_WORDS.get(reason, _UNKNOWN_WORDS)} Last queue: {death.get('queue', message.queue)}."
+    error_type = _text(headers.get(names.HEADER_ERROR_TYPE), _MAX_NAME) or reason
+    error_message = _text(headers.get(names.HEADER_ERROR_MESSAGE), MAX_ERROR_MESSAGE_LENGTH) or words
+    frame = _text(headers.get(names.HEADER_ERROR_FRAME), _MAX_FRAME)
+    kind = envelope.kind if envelope is not None else ""
+    return Letter(
+        key=_key(message, service, envelope),
+        message=message,
+        service=service,
+        envelope=envelope,
+        correlation_id=_text(message.properties.get("correlation_id"), _MAX_NAME),
+        reason=reason,
+        error_type=error_type,
+        error_message=error_message,
+        frame=frame,
+        service_version=_text(headers.get(names.HEADER_SERVICE_VERSION), _MAX_VERSION),
+        traceback=_text(headers.get(names.HEADER_TRACEBACK), _MAX_TRACEBACK),
+        died_at=_died_at(headers, death, message.received_at),
+        is_untold=told is None and envelope is not None and service in WORK_SERVICES,
+        fingerprint=fingerprint(service, kind, error_type, error_message, frame),
+    )
+
+
+def _service(message: DeadMessage) -> str:
+    if message.queue.endswith(_SUFFIX):
+        return message.queue.removesuffix(_SUFFIX)
+    # Its own dead-letter queue was missing when it died.
+    died_in = message.headers.get(names.HEADER_DIED_IN)
+    return died_in if died_in in WORK_SERVICES else message.queue
+
+
+def key_of(service: str, task_id: str, redrive_no: int) -> str:
+    """What tells the letter of a subtask from all others."""
+    return f"{service}/{task_id}/{redrive_no}"
+
+
+def _key(message: DeadMessage, service: str, envelope: Envelope | None) -> str:
+    if envelope is not None and service in WORK_SERVICES:
+        return key_of(service, envelope.task_id, envelope.redrive_no)
+    # What the broker writes differs from one delivery to the next.
+    kept = {k: amqp_json.to_json(v) for k, v in message.headers.items() if not _is_brokers(k)}
+    content = hashlib.sha256(message.body)
+    content.update(json.dumps(kept, sort_keys=True).encode())
+    return f"{message.queue}#{content.hexdigest()}"
+
+
+def _is_brokers(name: str) -> bool:
+    return name in names.HEADERS_OF_BROKER or name.startswith(names.HEADER_PREFIXES_OF_BROKER)
+
+
+def _death(message: DeadMessage, service: str) -> Mapping[str, Any]:
+    """The broker's record of the last death; the newest comes first, waits on the delay ladder among them."""
+    deaths = message.headers.get("x-death")
+    found = [each for each in deaths if isinstance(each, Mapping)] if isinstance(deaths, list) else []
+    own = [each for each in found if str(each.get("queue", "")).startswith(f"{service}.")]
+    return next(iter(own or found), {})
+
+
+def _died_at(headers: Mapping[str, Any], death: Mapping[str, Any], received_at: datetime) -> datetime:
+    told = headers.get(names.HEADER_DIED_AT)
+    try:
+        at = datetime.fromisoformat(told) if isinstance(told, str) else death.get("time")
+    except ValueError:
+        at = None
+    if not isinstance(at, datetime):
+        return received_at
+    # A clock that is ahead must not put a letter before its receipt; the broker's times have no zone.
+    return min(at if at.tzinfo is not None else at.replace(tzinfo=UTC), received_at)
+
+
+def _text(value: Any, at_most: int) -> str | None:
+    """A header as text that both databases can hold; None if it is none."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value[:at_most].replace("\0", "\N{REPLACEMENT CHARACTER}")

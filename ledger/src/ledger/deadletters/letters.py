@@ -1,0 +1,139 @@
+"""Reading letters: which are wanted, a page of them, and what is known of each one's effect."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, or_, select
+
+from contracts.lifecycle import DeadReason
+from contracts.states import State
+from ledger.deadletters.paging import decoded, encoded
+from ledger.deadletters.schema import DEAD_LETTERS
+from ledger.deadletters.states import Effect, LetterState, Verdict
+from ledger.schema import SUBTASKS, TASKS
+
+#: How the first and only attempt ends without a chance that its effect has happened.
+_BEFORE_ANY_EFFECT: Final = (
+    DeadReason.PERMANENT,
+    DeadReason.DEADLINE,
+    DeadReason.UNREADABLE,
+    DeadReason.REJECTED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which letters are wanted; what is None does not matter."""
+
+    state: LetterState | None = None
+    ids: Sequence[int] | None = None
+    group: str | None = None
+    service: str | None = None
+    kind: str | None = None
+    task: str | None = None
+    error_type: str | None = None
+    reason: str | None = None
+    verdict: Verdict | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    #: Part of the error message, or the beginning of a task or correlation id.
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Some letters, newest first, and the cursor of the next page if there is one."""
+
+    letters: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def list_letters(
+    connection: Connection, wanted: LetterFilter, *, limit: int, cursor: str | None
+) -> LetterPage:
+    """A page of letters, as rows of `DEAD_LETTERS` with their `effect`.
+
+    Raises:
+        BadCursorError: `cursor` is none of ours.
+    """
+    # First their ids, which an index has: rows of all letters of a large group would be sorted otherwise.
+    ids = select(DEAD_LETTERS.c.id).where(*conditions(wanted)).order_by(DEAD_LETTERS.c.id.desc())
+    if cursor is not None:
+        (last,) = decoded(cursor, int)
+        ids = ids.where(DEAD_LETTERS.c.id < last)
+    found = connection.scalars(ids.limit(limit + 1)).all()
+    query = with_effect().where(DEAD_LETTERS.c.id.in_(found)).order_by(DEAD_LETTERS.c.id.desc())
+    rows = [row._asdict() for row in connection.execute(query)]
+    more = len(rows) > limit
+    page = rows[:limit]
+    return LetterPage(page, encoded(page[-1]["id"]) if more else None)
+
+
+def with_effect() -> Select[Any]:
+    """Selects letters with their effect."""
+    return select(DEAD_LETTERS, EFFECT.label("effect")).select_from(LETTERS_AND_TASKS)
+
+
+def conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
+    """The filter as conditions on `DEAD_LETTERS`."""
+    columns = DEAD_LETTERS.c
+    found: list[ColumnElement[bool]] = []
+    for column, value in (
+        (columns.state, wanted.state),
+        (columns.fingerprint, wanted.group),
+        (columns.service, wanted.service),
+        (columns.kind, wanted.kind),
+        (columns.task_id, wanted.task),
+        (columns.error_type, wanted.error_type),
+        (columns.reason, wanted.reason),
+        (columns.verdict, wanted.verdict),
+    ):
+        if value is not None:
+            # PostgreSQL holds no NUL in a text, and refuses to be asked for one.
+            found.append(false() if "\0" in value else column == value)
+    if wanted.ids is not None:
+        found.append(columns.id.in_(wanted.ids))
+    if wanted.since is not None:
+        found.append(columns.died_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(columns.died_at < wanted.until)
+    if wanted.q is not None:
+        found.append(_mentions(wanted.q))
+    return found
+
+
+def _mentions(words: str) -> ColumnElement[bool]:
+    if "\0" in words:
+        return false()
+    return or_(
+        DEAD_LETTERS.c.error_message.icontains(words, autoescape=True),
+        DEAD_LETTERS.c.task_id.startswith(words, autoescape=True),
+        DEAD_LETTERS.c.correlation_id.startswith(words, autoescape=True),
+    )
+
+
+#: Letters beside their tasks and subtasks, for those that have any.
+LETTERS_AND_TASKS: Final = DEAD_LETTERS.outerjoin(TASKS, TASKS.c.id == DEAD_LETTERS.c.task_id).outerjoin(
+    SUBTASKS,
+    and_(SUBTASKS.c.task_id == DEAD_LETTERS.c.task_id, SUBTASKS.c.service == DEAD_LETTERS.c.service),
+)
+#: What is known of a letter's effect, from what the ledger knows of its subtask.
+EFFECT: Final[ColumnElement[str]] = case(
+    (SUBTASKS.c.state.is_(None), Effect.NO_TASK.value),
+    (SUBTASKS.c.state == State.COMPLETED, Effect.DONE.value),
+    (
+        or_(SUBTASKS.c.state == State.CANCELLED, TASKS.c.cancel_requested_at.is_not(None)),
+        Effect.CALLED_OFF.value,
+    ),
+    (
+        or_(SUBTASKS.c.redrive_no != DEAD_LETTERS.c.redrive_no, SUBTASKS.c.state != State.FAILED),
+        Effect.UNDER_WAY.value,
+    ),
+    (
+        and_(DEAD_LETTERS.c.attempt == 1, DEAD_LETTERS.c.reason.in_(_BEFORE_ANY_EFFECT)),
+        Effect.NOT_DONE.value,
+    ),
+    else_=Effect.UNKNOWN.value,
+)

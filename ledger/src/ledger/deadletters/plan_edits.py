@@ -1,0 +1,77 @@
+"""The edits of a plan: each letter's payload is patched and checked when the plan is made, and kept in it."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from database import Records
+from ledger.deadletters.edits import Edit, edited
+from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+
+#: Payloads in memory at once.
+_CHUNK: Final = 500
+
+
+async def apply_edits(records: Records, redrive_id: int, edits: Sequence[Edit]) -> None:
+    """Writes into the plan what its edits make of its letters; of several that fit one the first counts."""
+    after: int | None = 0 if edits else None
+    while after is not None:
+        rows, after = await records.read(
+            partial(_edited_rows, redrive_id=redrive_id, edits=edits, after=after)
+        )
+        if rows:
+            await records.write(_keep, rows)
+
+
+def _edited_rows(
+    connection: Connection, redrive_id: int, edits: Sequence[Edit], after: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """What is to be kept of the next letters, and where to go on."""
+    query = (
+        select(
+            DEAD_LETTERS.c.id,
+            DEAD_LETTERS.c.service,
+            DEAD_LETTERS.c.kind,
+            DEAD_LETTERS.c.dataschema,
+            DEAD_LETTER_MESSAGES.c.body,
+        )
+        .join(REDRIVE_LETTERS, REDRIVE_LETTERS.c.letter_id == DEAD_LETTERS.c.id)
+        .join(DEAD_LETTER_MESSAGES, DEAD_LETTER_MESSAGES.c.letter_id == DEAD_LETTERS.c.id)
+        .where(REDRIVE_LETTERS.c.redrive_id == redrive_id, DEAD_LETTERS.c.id > after)
+        .order_by(DEAD_LETTERS.c.id)
+        .limit(_CHUNK)
+    )
+    letters = connection.execute(query).all()
+    rows = []
+    for letter in letters:
+        edit = next((each for each in edits if each.fits(letter.id)), None)
+        if edit is None:
+            continue
+        made = edited(letter.service, letter.kind, letter.dataschema, letter.body or b"", edit.patch)
+        rows.append(
+            {
+                "b_redrive_id": redrive_id,
+                "b_letter_id": letter.id,
+                "b_verdict": made.checked.verdict,
+                "b_errors": made.checked.errors(),
+                "b_edited": made.body(),
+            }
+        )
+    return rows, letters[-1].id if len(letters) == _CHUNK else None
+
+
+def _keep(connection: Connection, batches: Sequence[Sequence[dict[str, Any]]]) -> Sequence[None]:
+    connection.execute(_EDIT, [row for batch in batches for row in batch])
+    return [None] * len(batches)
+
+
+_EDIT = (
+    update(REDRIVE_LETTERS)
+    .where(
+        REDRIVE_LETTERS.c.redrive_id == bindparam("b_redrive_id"),
+        REDRIVE_LETTERS.c.letter_id == bindparam("b_letter_id"),
+    )
+    .values(verdict=bindparam("b_verdict"), errors=bindparam("b_errors"), edited=bindparam("b_edited"))
+)

@@ -1,0 +1,164 @@
+"""Reading redrives: one, a page of them, and the letters of one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from ledger.deadletters.paging import decoded, encoded
+from ledger.deadletters.progress import Progress, progress_of
+from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """A redrive as it stands."""
+
+    id: int
+    state: RedriveState
+    phase: Phase | None
+    hash: str
+    note: str | None
+    selection: dict[str, Any]
+    edits: list[dict[str, Any]]
+    rate: float
+    canary: int
+    letters: int
+    dry_run: dict[str, Any]
+    created_at: datetime
+    created_by: str
+    started_at: datetime | None
+    started_by: str | None
+    ended_at: datetime | None
+    halted_because: str | None
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class RedrivePage:
+    """Some redrives, the latest first, and the cursor of the next page if there is one."""
+
+    redrives: list[Redrive]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFilter:
+    """Which letters of a redrive are wanted; what is None does not matter."""
+
+    state: ItemState | None = None
+    verdict: Verdict | None = None
+    effect: Effect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Some letters of a redrive, in the order in which they are sent."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def get_redrive(connection: Connection, redrive_id: int) -> Redrive | None:
+    """One redrive; None if there is none, or it is still being made."""
+    row = connection.execute(
+        select(REDRIVES).where(REDRIVES.c.id == redrive_id, REDRIVES.c.state != RedriveState.MAKING)
+    ).one_or_none()
+    return None if row is None else _redrive(connection, row)
+
+
+def list_redrives(
+    connection: Connection, *, state: RedriveState | None, limit: int, cursor: str | None
+) -> RedrivePage:
+    """A page of redrives.
+
+    Raises:
+        BadCursorError: `cursor` is none of ours.
+    """
+    query = (
+        select(REDRIVES)
+        .where(REDRIVES.c.state != RedriveState.MAKING)
+        .order_by(REDRIVES.c.id.desc())
+        .limit(limit + 1)
+    )
+    if state is not None:
+        query = query.where(REDRIVES.c.state == state)
+    if cursor is not None:
+        (last,) = decoded(cursor, int)
+        query = query.where(REDRIVES.c.id < last)
+    rows = connection.execute(query).all()
+    page = [_redrive(connection, row) for row in rows[:limit]]
+    return RedrivePage(page, encoded(page[-1].id) if len(rows) > limit else None)
+
+
+def list_items(
+    connection: Connection, redrive_id: int, wanted: ItemFilter, *, limit: int, cursor: str | None
+) -> ItemPage:
+    """A page of a redrive's letters.
+
+    Raises:
+        BadCursorError: `cursor` is none of ours.
+    """
+    columns = REDRIVE_LETTERS.c
+    query = (
+        select(
+            columns.letter_id.label("letter"),
+            columns.task_id,
+            columns.service,
+            columns.verdict,
+            columns.effect,
+            func.coalesce(columns.errors, DEAD_LETTERS.c.errors).label("errors"),
+            columns.edited.is_not(None).label("edited"),
+            columns.state,
+            columns.skipped_because,
+            columns.redrive_no,
+            columns.sent_at,
+            columns.ended_at,
+            columns.returned_as,
+        )
+        .outerjoin(DEAD_LETTERS, DEAD_LETTERS.c.id == columns.letter_id)
+        .where(columns.redrive_id == redrive_id)
+        .order_by(columns.letter_id)
+        .limit(limit + 1)
+    )
+    for column, value in (
+        (columns.state, wanted.state),
+        (columns.verdict, wanted.verdict),
+        (columns.effect, wanted.effect),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if cursor is not None:
+        (last,) = decoded(cursor, int)
+        query = query.where(columns.letter_id > last)
+    rows = [row._asdict() for row in connection.execute(query)]
+    page = [
+        row | {"errors": row["errors"] if row["verdict"] == Verdict.UNFIXABLE else None}
+        for row in rows[:limit]
+    ]
+    return ItemPage(page, encoded(page[-1]["letter"]) if len(rows) > limit else None)
+
+
+def _redrive(connection: Connection, row: Any) -> Redrive:
+    return Redrive(
+        id=row.id,
+        state=RedriveState(row.state),
+        phase=None if row.phase is None else Phase(row.phase),
+        hash=row.hash,
+        note=row.note,
+        selection=row.selection,
+        edits=row.edits,
+        rate=row.rate,
+        canary=row.canary,
+        letters=row.letters,
+        dry_run=row.dry_run,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        started_at=row.started_at,
+        started_by=row.started_by,
+        ended_at=row.ended_at,
+        halted_because=row.halted_because,
+        progress=progress_of(connection, row.id),
+    )

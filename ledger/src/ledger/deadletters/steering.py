@@ -1,0 +1,209 @@
+"""Starting, pausing, resuming and cancelling redrives: who comes second is told why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, update
+
+from ledger.deadletters.audit import Deed, write_down
+from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A wish to start a redrive; the hash says which set of letters was seen."""
+
+    redrive_id: int
+    hash: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """A wish to pause, resume or cancel a redrive."""
+
+    redrive_id: int
+    action: str
+    actor: str
+    at: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a wish was not fulfilled; nothing has changed."""
+
+    code: str
+    why: str
+
+
+#: From which states each action leads, and where to.
+_STEPS: Final[dict[str, tuple[tuple[RedriveState, ...], RedriveState]]] = {
+    "pause": ((RedriveState.RUNNING,), RedriveState.PAUSED),
+    "resume": ((RedriveState.PAUSED, RedriveState.HALTED), RedriveState.RUNNING),
+    "cancel": (
+        (RedriveState.PLANNED, RedriveState.RUNNING, RedriveState.PAUSED, RedriveState.HALTED),
+        RedriveState.CANCELLED,
+    ),
+}
+#: Why the letters of a cancelled redrive were not sent.
+CANCELLED: Final = "cancelled"
+
+
+def start(connection: Connection, starts: Sequence[Start]) -> Sequence[Refused | None]:
+    """Starts redrives; a batch write for `Records.write`. None: it runs."""
+    return [_start(connection, each) for each in starts]
+
+
+def steer(connection: Connection, steers: Sequence[Steer]) -> Sequence[Refused | None]:
+    """Steers redrives; a batch write for `Records.write`. None: done."""
+    return [_steer(connection, each) for each in steers]
+
+
+def _start(connection: Connection, wish: Start) -> Refused | None:
+    row = _locked(connection, wish.redrive_id)
+    if row is None:
+        return _unknown()
+    if row.state != RedriveState.PLANNED:
+        return _not_planned(row)
+    if row.hash != wish.hash:
+        return Refused("hash_differs", "This is not the set of letters that you saw. Look at the plan again.")
+    # Locked in the order of their ids. Whoever started first is seen once we have them.
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            select(DEAD_LETTERS.c.id)
+            .where(DEAD_LETTERS.c.id.in_(_letters_of(wish.redrive_id)))
+            .order_by(DEAD_LETTERS.c.id)
+            .with_for_update()
+        )
+    overlaps = _overlaps(connection, wish.redrive_id)
+    if overlaps:
+        held = ", ".join(f"redrive {other} holds {count:,}" for other, count in overlaps)
+        return Refused("overlaps", f"Other redrives have begun with letters of this one: {held}.")
+    connection.execute(
+        update(DEAD_LETTERS)
+        .where(DEAD_LETTERS.c.id.in_(_letters_of(wish.redrive_id)), DEAD_LETTERS.c.state == LetterState.DEAD)
+        .values(redrive_id=wish.redrive_id)
+    )
+    connection.execute(
+        update(REDRIVES)
+        .where(REDRIVES.c.id == wish.redrive_id)
+        .values(
+            state=RedriveState.RUNNING,
+            phase=Phase.CANARY if row.canary else Phase.FULL,
+            started_at=wish.at,
+            started_by=wish.actor,
+            next_send_at=wish.at,
+        )
+    )
+    write_down(
+        connection,
+        [
+            Deed(
+                wish.at,
+                wish.actor,
+                "start",
+                wish.redrive_id,
+                letters=row.letters,
+                details={"hash": wish.hash},
+            )
+        ],
+    )
+    return None
+
+
+def _not_planned(row: Any) -> Refused:
+    if row.started_at is None:
+        return Refused("wrong_state", f"The redrive is {row.state}: it cannot be started.")
+    return Refused(
+        "already_started",
+        f"{row.started_by} started it at {row.started_at.isoformat(timespec='seconds')}; it is {row.state}.",
+    )
+
+
+def _overlaps(connection: Connection, redrive_id: int) -> list[tuple[int, int]]:
+    """Other redrives that hold letters of this one, and how many."""
+    query = (
+        select(DEAD_LETTERS.c.redrive_id, func.count())
+        .where(DEAD_LETTERS.c.id.in_(_letters_of(redrive_id)), DEAD_LETTERS.c.redrive_id.is_not(None))
+        .group_by(DEAD_LETTERS.c.redrive_id)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def _steer(connection: Connection, wish: Steer) -> Refused | None:
+    row = _locked(connection, wish.redrive_id)
+    if row is None:
+        return _unknown()
+    sources, target = _STEPS[wish.action]
+    if row.state not in sources:
+        wanted = ", ".join(sources)
+        return Refused(
+            "wrong_state", f"The redrive is {row.state}; {wish.action} needs one that is {wanted}."
+        )
+    values: dict[str, Any] = {"state": target}
+    if target is RedriveState.RUNNING:
+        values["next_send_at"] = wish.at
+    if row.state == RedriveState.HALTED and target is RedriveState.RUNNING:
+        # It lost its trust in itself: it begins with a canary again.
+        values |= {
+            "halted_because": None,
+            "phase": Phase.CANARY if row.canary else Phase.FULL,
+            "canary_from": _sent(connection, wish.redrive_id),
+        }
+    if target is RedriveState.CANCELLED:
+        _let_go(connection, wish)
+        values["ended_at"] = wish.at if not _on_their_way(connection, wish.redrive_id) else None
+    connection.execute(update(REDRIVES).where(REDRIVES.c.id == wish.redrive_id).values(values))
+    write_down(connection, [Deed(wish.at, wish.actor, wish.action, wish.redrive_id, reason=wish.reason)])
+    return None
+
+
+def _let_go(connection: Connection, wish: Steer) -> None:
+    """Gives back what was not sent yet."""
+    connection.execute(
+        update(DEAD_LETTERS)
+        .where(DEAD_LETTERS.c.redrive_id == wish.redrive_id, DEAD_LETTERS.c.state == LetterState.DEAD)
+        .values(redrive_id=None)
+    )
+    connection.execute(
+        update(REDRIVE_LETTERS)
+        .where(REDRIVE_LETTERS.c.redrive_id == wish.redrive_id, REDRIVE_LETTERS.c.state == ItemState.WAITING)
+        .values(state=ItemState.SKIPPED, skipped_because=CANCELLED, ended_at=wish.at)
+    )
+
+
+def _sent(connection: Connection, redrive_id: int) -> int:
+    """How many letters have left so far."""
+    query = select(func.count()).where(
+        REDRIVE_LETTERS.c.redrive_id == redrive_id,
+        REDRIVE_LETTERS.c.state.not_in((ItemState.WAITING, ItemState.SKIPPED)),
+    )
+    return connection.scalar(query) or 0
+
+
+def _on_their_way(connection: Connection, redrive_id: int) -> bool:
+    query = select(REDRIVE_LETTERS.c.letter_id).where(
+        REDRIVE_LETTERS.c.redrive_id == redrive_id, REDRIVE_LETTERS.c.state == ItemState.SENT
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _letters_of(redrive_id: int) -> Any:
+    return select(REDRIVE_LETTERS.c.letter_id).where(REDRIVE_LETTERS.c.redrive_id == redrive_id)
+
+
+def _locked(connection: Connection, redrive_id: int) -> Any:
+    """The redrive, locked; None if there is none, or it is still being made."""
+    row = connection.execute(
+        select(REDRIVES).where(REDRIVES.c.id == redrive_id).with_for_update()
+    ).one_or_none()
+    return None if row is None or row.state == RedriveState.MAKING else row
+
+
+def _unknown() -> Refused:
+    return Refused("no_such_redrive", "There is no redrive of this number.")

@@ -1,0 +1,130 @@
+"""Letters whole: payload, headers, traceback, and each redrive of the subtask with how it ended."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic_core import from_json
+from sqlalchemy import Connection, select
+
+from contracts.catalog import CATALOG
+from ledger.deadletters.letters import LetterFilter, conditions, with_effect
+from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+
+#: Shown in place of what is marked as sensitive.
+REDACTED: Final = "[redacted]"
+
+
+def whole_letter(connection: Connection, letter_id: int) -> dict[str, Any] | None:
+    """One letter, or None."""
+    found = _whole(connection, with_effect().where(DEAD_LETTERS.c.id == letter_id))
+    return found[0] if found else None
+
+
+def next_whole_letters(
+    connection: Connection, wanted: LetterFilter, *, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """The next letters behind the one with the id `after`, oldest first."""
+    query = (
+        with_effect()
+        .where(*conditions(wanted), DEAD_LETTERS.c.id > after)
+        .order_by(DEAD_LETTERS.c.id)
+        .limit(limit)
+    )
+    return _whole(connection, query)
+
+
+def shown_payload(kind: str | None, payload: Any) -> Any:
+    """A payload as it may be shown: without what its contract marks as sensitive."""
+    if kind is None or kind not in CATALOG or not isinstance(payload, dict):
+        return payload
+    hidden = CATALOG[kind].event.sensitive_fields()
+    return {name: REDACTED if name in hidden else value for name, value in payload.items()}
+
+
+def message_of(connection: Connection, letter_id: int) -> Any:
+    """What a check of a letter needs: `service`, `kind`, `dataschema` and `body`; None: no such letter."""
+    return connection.execute(
+        select(
+            DEAD_LETTERS.c.service,
+            DEAD_LETTERS.c.kind,
+            DEAD_LETTERS.c.dataschema,
+            DEAD_LETTER_MESSAGES.c.body,
+        )
+        .join(DEAD_LETTER_MESSAGES, DEAD_LETTER_MESSAGES.c.letter_id == DEAD_LETTERS.c.id)
+        .where(DEAD_LETTERS.c.id == letter_id)
+    ).one_or_none()
+
+
+def _whole(connection: Connection, query: Any) -> list[dict[str, Any]]:
+    letters = [row._asdict() for row in connection.execute(query)]
+    if not letters:
+        return []
+    messages = _messages(connection, [letter["id"] for letter in letters])
+    redrives = _redrives(connection, [letter["task_id"] for letter in letters if letter["task_id"]])
+    return [
+        letter
+        | _message(letter, messages[letter["id"]])
+        | {"redrives": redrives.get((letter["task_id"], letter["service"]), [])}
+        for letter in letters
+    ]
+
+
+def _messages(connection: Connection, ids: Sequence[int]) -> Mapping[int, Any]:
+    query = select(DEAD_LETTER_MESSAGES).where(DEAD_LETTER_MESSAGES.c.letter_id.in_(ids))
+    return {row.letter_id: row for row in connection.execute(query)}
+
+
+def _message(letter: Mapping[str, Any], row: Any) -> dict[str, Any]:
+    payload, raw = _payload(letter["kind"], row.body)
+    return {
+        "payload": payload,
+        "body_base64": raw,
+        "headers": row.headers,
+        "properties": row.properties,
+        "traceback": row.traceback,
+    }
+
+
+def _payload(kind: str | None, body: bytes | None) -> tuple[Any, str | None]:
+    """The body as JSON, or, where it is none, its bytes in base64; nothing of what may hold a secret."""
+    if body is None:
+        return None, None
+    is_sensitive = kind is not None and kind in CATALOG and CATALOG[kind].event.is_sensitive()
+    try:
+        payload = from_json(body)
+    except ValueError:
+        return None, None if is_sensitive else base64.b64encode(body).decode()
+    if is_sensitive and not isinstance(payload, dict):
+        return None, None
+    return shown_payload(kind, payload), None
+
+
+def _redrives(
+    connection: Connection, task_ids: Sequence[str]
+) -> Mapping[tuple[str, str], list[dict[str, Any]]]:
+    """Redrives of each subtask, the first one first."""
+    columns = REDRIVE_LETTERS.c
+    query = (
+        select(
+            columns.redrive_id,
+            columns.letter_id,
+            columns.task_id,
+            columns.service,
+            columns.redrive_no,
+            columns.edited.is_not(None).label("edited"),
+            columns.state,
+            columns.sent_at,
+            columns.ended_at,
+            columns.returned_as,
+        )
+        .join(DEAD_LETTERS, DEAD_LETTERS.c.id == columns.letter_id)
+        .where(DEAD_LETTERS.c.task_id.in_(task_ids), columns.sent_at.is_not(None))
+        .order_by(columns.redrive_no)
+    )
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in connection.execute(query):
+        about = row._asdict()
+        key = (about.pop("task_id"), about.pop("service"))
+        found.setdefault(key, []).append(about)
+    return found
