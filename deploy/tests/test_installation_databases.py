@@ -27,8 +27,8 @@ def run(url: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def test_gateway_and_status_work_on_the_rows_of_the_ledger(files: SecretFiles) -> None:
-    for process in ("gateway", "status"):
+def test_gateway_status_and_desk_work_on_the_rows_of_the_ledger(files: SecretFiles) -> None:
+    for process in ("gateway", "status", "deadletters"):
         run(urls(files)[process], "SELECT count(*) FROM tasks")
         run(urls(files)[process], "DELETE FROM outbox")
 

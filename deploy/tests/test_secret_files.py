@@ -35,7 +35,7 @@ def test_every_process_is_given_its_own_urls_and_no_other(folder: Path) -> None:
         inbox = URL((folder / service / "waybill_inbox_url").read_text().strip())
         assert (broker.user, broker.host, broker.port) == (service, "broker", 5672)
         assert (inbox.user, inbox.host, inbox.path) == (service, "database", f"/inbox_{service}")
-    for process in ("gateway", "status"):
+    for process in ("gateway", "status", "deadletters"):
         ledger = URL((folder / process / "waybill_ledger_url").read_text().strip())
         assert (ledger.user, ledger.path) == (process, "/ledger")
 
@@ -56,7 +56,7 @@ def test_only_its_owner_gets_into_the_folder(folder: Path) -> None:
 def test_the_broker_is_given_hashes_of_the_same_passwords(folder: Path) -> None:
     text = (folder / "rabbitmq" / "definitions.json").read_text()
     users = {user["name"]: user for user in json.loads(text)["users"]}
-    assert users.keys() == {"gateway", "status", ADMINISTRATOR, *WORK_SERVICES}
+    assert users.keys() == {"gateway", "status", "deadletters", ADMINISTRATOR, *WORK_SERVICES}
     password = URL((folder / "email" / "waybill_amqp_url").read_text().strip()).password or ""
     assert password not in text
     hashed = base64.b64decode(users["email"]["password_hash"])

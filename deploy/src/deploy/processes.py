@@ -10,7 +10,7 @@ from typing import Final
 from chassis import topology
 from chassis.delay import LEVELS
 from contracts import names
-from contracts.catalog import STATUS_SERVICE, WORK_SERVICES
+from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 
 #: What the broker calls the default exchange when it looks at permissions.
 DEFAULT_EXCHANGE: Final = "amq.default"
@@ -63,8 +63,15 @@ def _status_rights() -> Rights:
     return Rights(everything, everything | {DEFAULT_EXCHANGE}, everything)
 
 
+def _desk_rights() -> Rights:
+    # It redrives into one service's queue, which goes through the default exchange.
+    letters = frozenset(map(names.dead_letter_queue, (*WORK_SERVICES, STATUS_SERVICE)))
+    return Rights(write=frozenset({DEFAULT_EXCHANGE}), read=letters | {names.QUEUE_UNROUTED})
+
+
 PROCESSES: Final[Sequence[Process]] = (
     Process("gateway", _gateway_rights(), LEDGER),
     Process(STATUS_SERVICE, _status_rights(), LEDGER),
+    Process(DESK_SERVICE, _desk_rights(), LEDGER),
     *(Process(service, _work_rights(service), f"inbox_{service}") for service in WORK_SERVICES),
 )

@@ -152,6 +152,11 @@ FORBIDDEN: list[tuple[str, Callable[..., Any], tuple[str, ...]]] = [
     ("gateway", consume, ("status.work",)),
     ("gateway", declare, ("mine",)),
     ("gateway", delete, ("unrouted",)),
+    ("deadletters", consume, ("email.work",)),
+    ("deadletters", publish, ("tasks", "email.requested")),
+    ("deadletters", publish, ("events", "task.completed")),
+    ("deadletters", declare, ("mine",)),
+    ("deadletters", delete, ("email.dlq",)),
     ("status", declare, ("mine",)),
     ("status", publish, ("amq.topic", "x")),
 ]

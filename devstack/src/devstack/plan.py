@@ -33,6 +33,7 @@ class Ports:
     mailbox: int
     crm: int
     status: int
+    deadletters: int
     email: int
     images: int
     sync: int
@@ -92,6 +93,7 @@ def make_plan(state: Path, amqp_url: str, ports: Ports, *, log_level: str = "inf
                 WAYBILL_PUBLIC_URL=gateway_url,
                 **ledger,
             ),
+            service("deadletters", ports.deadletters, **ledger),
             service(
                 "email",
                 ports.email,

@@ -22,8 +22,20 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from contracts.names import source_of
+from contracts.names import (
+    HEADER_DEAD_REASON,
+    HEADER_DIED_AT,
+    HEADER_DIED_IN,
+    HEADER_ERROR_FRAME,
+    HEADER_ERROR_MESSAGE,
+    HEADER_ERROR_TYPE,
+    HEADER_SERVICE_VERSION,
+    HEADER_TRACEBACK,
+    dead_letter_queue,
+    source_of,
+)
 from ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
+from ledger.deadletters.letter import DeadMessage
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -113,6 +125,38 @@ def envelope_of(event: TaskEvent, task_id: str | None = None, **fields: Any) -> 
         "task_id": task_id,
     }
     return Envelope(**standard | fields)
+
+
+def dead_message(
+    event: TaskEvent,
+    task_id: str,
+    *,
+    service: str = "sync",
+    error: ErrorInfo = ERROR,
+    reason: DeadReason = DeadReason.EXHAUSTED,
+    died_at: datetime = NOON,
+    body: bytes | None = None,
+    **fields: Any,
+) -> DeadMessage:
+    """A message as a service dead-letters it; `fields` are those of its envelope."""
+    envelope = envelope_of(event, task_id, **{"attempt": 4, "max_attempts": 4} | fields)
+    headers = envelope.to_headers() | {
+        HEADER_DEAD_REASON: reason.value,
+        HEADER_ERROR_TYPE: error.type,
+        HEADER_ERROR_MESSAGE: error.message,
+        HEADER_DIED_AT: died_at.isoformat(),
+        HEADER_DIED_IN: service,
+        HEADER_SERVICE_VERSION: "0.1.0",
+        HEADER_TRACEBACK: "Traceback (most recent call last): …",
+        HEADER_ERROR_FRAME: f"{service}_service.client:put",
+    }
+    return DeadMessage(
+        queue=dead_letter_queue(service),
+        body=event.model_dump_json(exclude_defaults=True).encode() if body is None else body,
+        headers=headers,
+        properties={"content_type": "application/json", "correlation_id": "order-7"},
+        received_at=died_at + timedelta(seconds=1),
+    )
 
 
 def told(  # noqa: PLR0913 - each is what some test is about

@@ -56,7 +56,6 @@ async def user_that_fails(world: World, narrator: Narrator) -> None:
     """A user whose record the crm never takes: retried, then given up, with everybody told."""
     narrator.chapter("A user whose sync fails for good")
     user = {"id": f"emil-{world.mark}", "email": f"emil.{world.mark}@example.com", "name": "Emil"}
-    dead_before = await world.backstage.waiting_in("sync.dlq")
     await world.crm_faults(status=503, id=user["id"])
     narrator.did(f"the crm answers every write of {user['id']} with 503")
     accepted = await world.post("/v1/users", user)
@@ -77,14 +76,13 @@ async def user_that_fails(world: World, narrator: Narrator) -> None:
         task,
     )
 
-    async def one_more() -> int | None:
-        waiting = await world.backstage.waiting_in("sync.dlq")
-        return waiting if waiting > dead_before else None
-
-    narrator.saw(f"the message waits in sync.dlq ({await until('a message in sync.dlq', one_more)} there)")
+    letter = await world.letter_of(accepted["id"])
+    narrator.saw(f"the message waits at the failure desk, as letter {letter['id']}")
     narrator.saw(f"the operators got a mail: “{(await _alert(world, accepted['id']))['subject']}”")
     await world.crm_faults()
-    narrator.sum_up("a user's record failed for good: three retries, sync.dlq, an alert; his mail arrived")
+    narrator.sum_up(
+        "a user's record failed for good: three retries, the failure desk, an alert; his mail arrived"
+    )
 
 
 async def _alert(world: World, task_id: str) -> dict[str, Any]:

@@ -113,6 +113,15 @@ class World:
         events: list[dict[str, Any]] = answer.raise_for_status().json()["events"]
         return events
 
+    async def letter_of(self, task_id: str) -> dict[str, Any]:
+        """The dead letter of a task, once the failure desk has taken it in."""
+
+        async def taken_in() -> dict[str, Any] | None:
+            answer = await self.gateway.get("/v1/dead-letters", params={"task": task_id})
+            return next(iter(answer.raise_for_status().json()["items"]), None)
+
+        return await until(f"the letter of task {task_id} at the failure desk", taken_in)
+
     async def mails_to(self, address: str) -> list[dict[str, Any]]:
         """The mails that arrived for an address."""
         answer = await self.mailbox.get("/api/messages")

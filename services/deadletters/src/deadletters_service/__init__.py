@@ -1,0 +1,1 @@
+"""The failure desk: takes dead letters into the ledger, and redrives them as planned."""

@@ -1,0 +1,133 @@
+"""The failure desk, put together."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.connection import make_broker, until_connected, until_declared
+from chassis.consumer import Consumer, start_consuming
+from chassis.delivery import Delivery
+from chassis.health import HealthServer
+from chassis.logs import get_logger
+from chassis.publisher import Publisher
+from chassis.steps import RETRY_SECONDS
+from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from contracts.names import QUEUE_UNROUTED, dead_letter_queue
+from database import Records
+from deadletters_service.executor import Executor
+from deadletters_service.handlers import keep
+from deadletters_service.housekeeper import Housekeeper
+from deadletters_service.settings import DeskSettings
+from ledger import require_current
+from ledger.deadletters.letter import DeadMessage
+
+log = get_logger(__name__)
+
+#: Where messages wait for a person.
+QUEUES: Final = (*map(dead_letter_queue, (*WORK_SERVICES, STATUS_SERVICE)), QUEUE_UNROUTED)
+
+
+class Desk:
+    """Takes dead letters into the ledger, and redrives them."""
+
+    def __init__(self, settings: DeskSettings) -> None:
+        self._settings = settings
+        self._records = Records(settings.ledger_url)
+        self._publishing = make_broker(settings, DESK_SERVICE, "publish")
+        self._consuming = make_broker(settings, DESK_SERVICE, "consume")
+        self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
+        keep_for = timedelta(days=settings.settled_days)
+        self._executor = Executor(self._records, self._publisher, keep_for=keep_for)
+        self._housekeeper = Housekeeper(
+            self._records, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
+        )
+        self._consumers = [
+            Consumer(
+                self._consuming,
+                queue,
+                partial(self.consume, queue),
+                prefetch=settings.prefetch,
+                # Nothing is behind these queues: what were rejected would be gone.
+                reject_on_error=False,
+            )
+            for queue in QUEUES
+        ]
+        self._health = HealthServer(
+            {"consuming": lambda: all(consumer.is_consuming for consumer in self._consumers)},
+            host=settings.health_host,
+            port=settings.health_port,
+        )
+
+    async def start(self) -> None:
+        """Begins to take letters in and to redrive; waits for a broker that is away."""
+        port = await self._health.start()
+        require_current(self._records.engine)
+        await until_connected(self._publishing)
+        await until_declared(self._settings, QUEUES)
+        await self._publisher.know()
+        self._executor.start()
+        await until_connected(self._consuming)
+        await start_consuming(*self._consumers)
+        self._housekeeper.start()
+        log.info("consuming", queues=QUEUES, health_port=port)
+
+    async def broken(self) -> None:
+        """Returns when a consumer, the executor or the housekeeper is gone for good."""
+        any_gone = [
+            asyncio.create_task(gone)
+            for gone in (
+                *(consumer.watch() for consumer in self._consumers),
+                self._executor.broken(),
+                self._housekeeper.broken(),
+            )
+        ]
+        try:
+            await asyncio.wait(any_gone, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for watching in any_gone:
+                watching.cancel()
+            await asyncio.gather(*any_gone, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Takes no more letters, ends what is under way, and closes."""
+        for consumer in self._consumers:
+            await consumer.cancel()
+        grace = self._settings.grace_seconds
+        await asyncio.gather(*(consumer.settle(grace) for consumer in self._consumers))
+        await self._housekeeper.stop()
+        await self._executor.stop()
+        await self._consuming.stop()
+        await self._publishing.stop()
+        await self._records.close()
+        await self._health.stop()
+
+    async def consume(self, queue: str, delivery: Delivery) -> None:
+        """Keeps one letter, then acknowledges it; until it is kept the broker keeps it."""
+        message = DeadMessage(queue, delivery.body, delivery.headers, delivery.properties, datetime.now(UTC))
+        while not await self._kept(message):
+            if delivery.acknowledger.is_lost:
+                log.info("the connection was lost; the letter will be delivered again", queue=queue)
+                return
+            await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads load, guards nothing
+        await delivery.acknowledger.ack()
+
+    async def _kept(self, message: DeadMessage) -> bool:
+        try:
+            is_new = await keep(message, self._records)
+        except SQLAlchemyError as error:
+            log.warning("the ledger did not keep a dead letter, trying again", error=str(error))
+            return False
+        except Exception:  # whatever it is: this is the message's last copy
+            log.exception("a dead letter could not be kept, trying again", queue=message.queue)
+            return False
+        log.info("took in a dead letter", queue=message.queue, new=is_new)
+        return True
+
+
+def make_service(settings: DeskSettings) -> Desk:
+    """The desk, not yet started."""
+    return Desk(settings)

@@ -1,0 +1,111 @@
+"""The executor: sends the letters of started redrives at their rate, and writes down what came of them."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.logs import get_logger
+from chassis.publisher import Publisher
+from chassis.relay import relay_all
+from database import Records
+from ledger import PendingMessage, forget_published, put_back
+from ledger.deadletters.executing import Turn, may_send, send
+from ledger.deadletters.settling import Settlement, may_settle, redrives_under_way, settle
+
+log = get_logger(__name__)
+
+#: Seconds between looks for a redrive that was started, and for outcomes of one that runs.
+IDLE_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 0.1
+#: Batches at the broker at once: the next one is prepared while the last is being confirmed.
+MOST_BATCHES: Final = 4
+#: When a sweep may publish rows whose publish failed.
+AFTER_FAILURE: Final = timedelta(seconds=1)
+
+
+class Executor(Background):
+    """Runs redrives for as long as it runs; several may run at once, and share them.
+
+    Args:
+        records: the ledger.
+        publisher: knows the default exchange.
+        keep_for: how long settled letters are kept.
+    """
+
+    NAME: ClassVar = "redrive"
+
+    def __init__(self, records: Records, publisher: Publisher, *, keep_for: timedelta) -> None:
+        super().__init__()
+        self._records = records
+        self._publisher = publisher
+        self._keep_for = keep_for
+        self._batches = asyncio.Semaphore(MOST_BATCHES)
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    async def step(self) -> float:
+        """Does what can be done now for each redrive.
+
+        Returns:
+            Seconds until the next step is worth while.
+        """
+        under_way = await self._records.read(redrives_under_way)
+        waits = [await self._advance(redrive_id) for redrive_id in under_way]
+        return min(waits, default=IDLE_SECONDS)
+
+    async def _advance(self, redrive_id: int) -> float:
+        now = datetime.now(UTC)
+        settlement = Settlement(redrive_id, now, self._keep_for)
+        if await self._records.read(partial(may_settle, settlement=settlement)):
+            settled = await self._records.write(settle, settlement)
+            if settled.halted_because is not None:
+                log.warning("the redrive halts", redrive=redrive_id, because=settled.halted_because)
+        turn = Turn(redrive_id, now)
+        if not await self._records.read(partial(may_send, turn=turn)):
+            return LOOK_SECONDS
+        sent = await self._records.write(send, turn)
+        if sent.messages:
+            log.info("redriving", redrive=redrive_id, letters=len(sent.messages))
+            await self._publish_soon(sent.messages)
+        if sent.next_at is None:
+            return LOOK_SECONDS
+        return min(LOOK_SECONDS, max(0.0, (sent.next_at - datetime.now(UTC)).total_seconds()))
+
+    async def _publish_soon(self, messages: Sequence[PendingMessage]) -> None:
+        await self._batches.acquire()
+        task = asyncio.create_task(self._publish(messages))
+        self._publishing.add(task)
+        task.add_done_callback(self._published)
+
+    def _published(self, task: asyncio.Task[None]) -> None:
+        self._publishing.discard(task)
+        self._batches.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The sweep publishes what is left, and the inbox drops what comes twice.
+            log.warning("published letters stay in the outbox", error=str(error))
+
+    async def _publish(self, messages: Sequence[PendingMessage]) -> None:
+        confirmed, failed = await relay_all(self._publisher, messages)
+        if confirmed:
+            await self._records.write(forget_published, confirmed)
+        if failed:
+            await self._records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            try:
+                wait = await self.step()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused a step of a redrive, trying again", error=str(error))
+                wait = IDLE_SECONDS
+            await asyncio.sleep(wait)
+
+    async def stop(self) -> None:
+        """Ends; what is just being published is seen through."""
+        await super().stop()
+        if self._publishing:
+            await asyncio.wait(self._publishing)

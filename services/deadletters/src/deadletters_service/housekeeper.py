@@ -1,0 +1,51 @@
+"""The housekeeper: checks letters again after a release has changed the contracts, and forgets old ones."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.logs import get_logger
+from database import Records
+from ledger.deadletters.forgetting import Pruning, prune
+from ledger.deadletters.rechecking import is_any_stale, recheck
+
+log = get_logger(__name__)
+
+#: Letters in one transaction: other writers wait no longer than that takes.
+STEP: Final = 500
+
+
+class Housekeeper(Background):
+    """Keeps house for as long as it runs; several may."""
+
+    NAME: ClassVar = "housekeeping"
+
+    def __init__(self, records: Records, *, every_seconds: float, keep_for: timedelta) -> None:
+        super().__init__()
+        self._records = records
+        self._every_seconds = every_seconds
+        self._keep_for = keep_for
+
+    async def keep_house(self) -> None:
+        """Does all that is due now, in small steps."""
+        checked = 0
+        while await self._records.read(is_any_stale):
+            checked += await self._records.write(recheck, STEP)
+        if checked:
+            log.info("checked letters against the contracts of this release", letters=checked)
+        forgotten = 0
+        while step := await self._records.write(prune, Pruning(datetime.now(UTC), STEP, self._keep_for)):
+            forgotten += step
+        if forgotten:
+            log.info("forgot letters and redrives whose time is over", rows=forgotten)
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            try:
+                await self.keep_house()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused the housekeeping, trying again", error=str(error))
+            await asyncio.sleep(self._every_seconds)

@@ -1,0 +1,19 @@
+"""The settings of the failure desk."""
+
+from pydantic import Field
+
+from chassis.settings import ProcessSettings, Seconds
+
+
+class DeskSettings(ProcessSettings):
+    """What the failure desk needs besides what every process does."""
+
+    ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
+    prefetch: int = Field(100, ge=1, le=1000, description="Letters of each queue taken in at once.")
+    grace_seconds: Seconds = Field(25, description="How long a stopping desk waits for letters under way.")
+    settled_days: float = Field(
+        30, gt=0, description="How long letters are kept whose redrive has ended, and redrives that have."
+    )
+    housekeeping_seconds: Seconds = Field(
+        60, description="Between looks for letters to be checked again or forgotten."
+    )

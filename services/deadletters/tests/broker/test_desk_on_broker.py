@@ -1,0 +1,296 @@
+"""The failure desk on the real broker, with the status service and a service whose handler the test is."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from chassis.attempt import Attempt
+from chassis.errors import PermanentError
+from chassis.policies import configured
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from contracts.events import SyncRequested, TaskEvent, UserCreated
+from contracts.lifecycle import LifecycleType
+from contracts.states import State
+from contracts.upcasters import UPCASTERS
+from database import Records
+from deadletters_service import app
+from deadletters_service.app import Desk
+from deadletters_service.settings import DeskSettings
+from devstack.broker import Broker
+from devstack.eventually import eventually
+from devstack.samples import dead_message, envelope_of, image_event, new_task, sync_event, told
+from devstack.wire import Wire
+from ledger import NewTask, Submission, accept, apply_events, forget_published, get_task, upgrade
+from ledger.deadletters.intake import take_in
+from ledger.deadletters.letter import letter_of
+from ledger.deadletters.letters import LetterFilter, list_letters
+from ledger.deadletters.planning import NewRedrive, make_redrive
+from ledger.deadletters.redrives import Redrive, get_redrive
+from ledger.deadletters.states import LetterState, RedriveState, Verdict
+from ledger.deadletters.steering import Start, start
+from status_service.app import StatusService
+from status_service.settings import StatusSettings
+
+#: Letters of the redrive during which the desk is killed, and how often.
+LETTERS, KILLS = int(os.environ.get("WAYBILL_TEST_LETTERS", "300")), 10
+
+
+class Crm:
+    """The handler: counts each effect by its key, and refuses while it is broken."""
+
+    def __init__(self) -> None:
+        self.is_broken = True
+        self.runs: Counter[tuple[str, int]] = Counter()
+        self.effects: Counter[str] = Counter()
+        self.names: list[str] = []
+
+    async def __call__(self, event: TaskEvent, attempt: Attempt) -> dict[str, Any]:
+        self.runs[attempt.task_id, attempt.redrive_no] += 1
+        if self.is_broken:
+            raise PermanentError("crm answered 422")
+        self.effects[attempt.effect_key] += 1
+        if isinstance(event, SyncRequested):
+            self.names.append(str(event.data.get("name")))
+        return {}
+
+
+class Stack:
+    """Ledger, status service and sync service; the desk is the test's."""
+
+    def __init__(self, amqp_url: str, folder: Path) -> None:
+        self.amqp_url = amqp_url
+        self.ledger_url = f"sqlite:///{folder}/ledger.db"
+        upgrade(self.ledger_url)
+        self.records = Records(self.ledger_url)
+        self.crm = Crm()
+
+    def desk(self) -> Desk:
+        return Desk(DeskSettings(amqp_url=self.amqp_url, ledger_url=self.ledger_url, grace_seconds=2))
+
+    async def accepted(self, event: TaskEvent | None = None) -> NewTask:
+        task = new_task(event or sync_event(), created_at=datetime.now(UTC))
+        await self.records.write(accept, Submission(task))
+        return task
+
+    async def known(self, event: TaskEvent | None = None) -> NewTask:
+        """A task that the ledger knows, and that nobody publishes."""
+        task = new_task(event or sync_event(), created_at=datetime.now(UTC))
+        accepted = await self.records.write(accept, Submission(task))
+        await self.records.write(forget_published, [accepted.message.outbox_id])  # type: ignore[union-attr]
+        return task
+
+    async def letters(self, **wanted: Any) -> list[dict[str, Any]]:
+        query = partial(list_letters, wanted=LetterFilter(**wanted), limit=500, cursor=None)
+        return (await self.records.read(query)).letters
+
+    async def has_letters(self, count: int) -> bool:
+        return len(await self.letters()) == count
+
+    async def is_in(self, task: NewTask, state: State) -> bool:
+        found = await self.records.read(partial(get_task, task_id=task.id))
+        return found is not None and found.state is state
+
+    async def started(self, *, rate: float = 1000, canary: int = 1) -> int:
+        now = datetime.now(UTC)
+        wanted = LetterFilter(service="sync")
+        new = NewRedrive(wanted, [], rate, canary, None, "ann", now, {})
+        redrive_id = await make_redrive(self.records, new)
+        hash_ = (await self.redrive(redrive_id)).hash
+        assert await self.records.write(start, Start(redrive_id, hash_, "ann", now)) is None
+        return redrive_id
+
+    async def redrive(self, redrive_id: int) -> Redrive:
+        found = await self.records.read(partial(get_redrive, redrive_id=redrive_id))
+        assert found is not None
+        return found
+
+    async def redrive_is(self, redrive_id: int, state: RedriveState) -> bool:
+        return (await self.redrive(redrive_id)).state is state
+
+
+@asynccontextmanager
+async def running(process: Any) -> AsyncIterator[Any]:
+    await process.start()
+    try:
+        yield process
+    finally:
+        await process.stop()
+
+
+@pytest.fixture
+async def stack(topology_url: str, tmp_path: Path) -> AsyncIterator[Stack]:
+    stack = Stack(topology_url, tmp_path)
+    settings = ServiceSettings(
+        amqp_url=topology_url, inbox_url=f"sqlite:///{tmp_path}/inbox.db", prefetch=100
+    )
+    handlers = tuple(configured(settings, kind, stack.crm.__call__) for kind in (SyncRequested, UserCreated))
+    status = StatusService(StatusSettings(amqp_url=topology_url, ledger_url=stack.ledger_url))
+    async with AsyncExitStack() as exits:
+        await exits.enter_async_context(running(status))
+        await exits.enter_async_context(running(Service("sync", settings, handlers)))
+        yield stack
+    await stack.records.close()
+
+
+async def test_what_fails_for_good_comes_in_is_redriven_and_completes(
+    stack: Stack, broker: Broker, vhost: str
+) -> None:
+    tasks = [await stack.accepted() for _ in range(5)]
+    async with running(stack.desk()):
+        await eventually(lambda: stack.has_letters(5))
+        letter = (await stack.letters())[0]
+        assert (letter["reason"], letter["frame"]) == ("permanent", None)
+        assert letter["error_message"] == "crm answered 422"
+        stack.crm.is_broken = False
+        redrive_id = await stack.started(canary=2)
+        await eventually(lambda: stack.redrive_is(redrive_id, RedriveState.COMPLETED))
+
+    for task in tasks:
+        assert await stack.is_in(task, State.COMPLETED)
+    assert {letter["state"] for letter in await stack.letters()} == {LetterState.RECOVERED}
+    assert set(stack.crm.runs.values()) == {1}
+    await eventually(lambda: _held(broker, vhost) == 0)
+
+
+async def test_while_it_is_still_broken_a_redrive_halts_behind_its_canary(stack: Stack) -> None:
+    for _ in range(20):
+        await stack.accepted()
+    async with running(stack.desk()):
+        await eventually(lambda: stack.has_letters(20))
+        redrive_id = await stack.started(canary=3)
+        await eventually(lambda: stack.redrive_is(redrive_id, RedriveState.HALTED))
+
+    halted = await stack.redrive(redrive_id)
+    assert (halted.progress.waiting, halted.progress.sent + halted.progress.failed) == (17, 3)
+    assert sum(redrive_no for _, redrive_no in stack.crm.runs) == 3
+
+
+async def test_a_letter_of_an_older_version_is_brought_up_and_completes(
+    stack: Stack, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renamed(payload: dict[str, Any]) -> dict[str, Any]:
+        return {"id" if name == "record" else name: value for name, value in payload.items()}
+
+    monkeypatch.setattr(SyncRequested, "VERSION", 2)
+    monkeypatch.setitem(UPCASTERS, (SyncRequested.KIND, 1), renamed)
+    stack.crm.is_broken = False
+    old = b'{"target": "crm", "resource": "contacts", "record": "7", "data": {"name": "Ada"}}'
+    broken = b'{"target": "crm", "resource": "contacts", "data": {}}'
+    tasks = [await stack.known() for _ in range(2)]
+    for task, body in zip(tasks, (old, broken), strict=True):
+        message = dead_message(sync_event(), task.id, dataschema="urn:waybill:sync.requested:v1")
+        await wire.put("dlx", "sync.dlq", body, message.headers)
+    await stack.records.write(_die, tasks)
+    async with running(stack.desk()):
+        await eventually(lambda: stack.has_letters(2))
+        verdicts = {letter["task_id"]: letter["verdict"] for letter in await stack.letters()}
+        assert verdicts == {tasks[0].id: Verdict.UPCASTABLE, tasks[1].id: Verdict.UNFIXABLE}
+        redrive_id = await stack.started(canary=0)
+        assert [u["errors"] for u in (await stack.redrive(redrive_id)).dry_run["unfixable"]] == [
+            [{"field": "id", "message": "Field required"}]
+        ]
+        await eventually(lambda: stack.redrive_is(redrive_id, RedriveState.COMPLETED))
+
+    assert await stack.is_in(tasks[0], State.COMPLETED)
+    assert await stack.is_in(tasks[1], State.FAILED)
+    assert stack.crm.names.count("Ada") == 1
+
+
+async def test_while_the_ledger_is_away_nothing_is_acknowledged_and_nothing_lost(
+    stack: Stack, wire: Wire, broker: Broker, vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> bool:
+        raise OperationalError("the ledger is away", None, Exception())
+
+    messages = [dead_message(sync_event(), new_task().id) for _ in range(20)]
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "keep", away)
+        async with running(stack.desk()):
+            for message in messages:
+                await wire.put("dlx", "sync.dlq", message.body, message.headers)
+            await eventually(lambda: broker.management.queue("sync.dlq", vhost).unacked == 20)
+    assert await stack.letters() == []
+    async with running(stack.desk()):
+        await eventually(lambda: stack.has_letters(20))
+        await eventually(lambda: _held(broker, vhost) == 0)
+
+
+async def test_what_the_broker_gives_up_by_itself_ends_failed_in_the_ledger(stack: Stack, wire: Wire) -> None:
+    # Of a service that does not run here: the test is the consumer that refuses it.
+    event = image_event()
+    task = await stack.known(event)
+    await wire.put("tasks", event.KIND, b"{}", envelope_of(event, task.id).to_headers())
+    queue = await wire.channel.get_queue("images.work", ensure=False)
+    message = await eventually(lambda: queue.get(fail=False))
+    await message.reject(requeue=False)
+    async with running(stack.desk()):
+        await eventually(lambda: stack.is_in(task, State.FAILED))
+    [letter] = await stack.letters()
+    assert (letter["reason"], letter["service"], letter["effect"]) == ("rejected", "images", "not_done")
+
+
+async def test_killed_at_any_moment_it_redrives_each_letter_once(stack: Stack) -> None:
+    stack.crm.is_broken = False
+    tasks = await asyncio.gather(*(stack.known(sync_event(str(n))) for n in range(LETTERS)))
+    await stack.records.write(_die, tasks)
+    await asyncio.gather(
+        *(stack.records.write(take_in, letter_of(dead_message(t.event, t.id))) for t in tasks)
+    )
+    redrive_id = await stack.started(rate=LETTERS / 15, canary=5)
+    killed = 0
+    while not await stack.redrive_is(redrive_id, RedriveState.COMPLETED):
+        desk = _process(stack)
+        try:
+            if killed < KILLS:
+                # It needs about a second to begin; whatever it is doing then is interrupted.
+                await asyncio.sleep(random.uniform(1.0, 4.0))
+            else:
+                await eventually(lambda: stack.redrive_is(redrive_id, RedriveState.COMPLETED), seconds=120)
+        finally:
+            desk.send_signal(signal.SIGKILL)
+            desk.wait()
+            killed += 1
+
+    progress = (await stack.redrive(redrive_id)).progress
+    assert (progress.succeeded, progress.left, progress.skipped) == (LETTERS, LETTERS, 0)
+    assert set(stack.crm.runs) == {(task.id, 1) for task in tasks}
+    assert Counter(stack.crm.effects.values()) == {1: LETTERS}
+
+
+def _held(broker: Broker, vhost: str) -> int:
+    """How many letters the broker still holds."""
+    queue = broker.management.queue("sync.dlq", vhost)
+    return queue.ready + queue.unacked
+
+
+def _process(stack: Stack) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "WAYBILL_AMQP_URL": stack.amqp_url,
+        "WAYBILL_LEDGER_URL": stack.ledger_url,
+        "WAYBILL_LOG_LEVEL": "error",
+    }
+    return subprocess.Popen([sys.executable, "-m", "deadletters_service"], env=environment)
+
+
+def _die(connection: Any, batches: Any) -> list[None]:
+    deaths = [
+        told(LifecycleType.DEAD, task.id, service="sync", kind=task.kind, attempt=4)
+        for tasks in batches
+        for task in tasks
+    ]
+    apply_events(connection, deaths)
+    return [None] * len(batches)
