@@ -14,10 +14,14 @@ from gateway.resources import Resources
 from gateway.routes import (
     accounting,
     cancellations,
+    contracts_waiting,
+    dead_letter_groups,
+    dead_letters,
     emails,
     health,
     images,
     password_resets,
+    redrives,
     schedules,
     syncs,
     tasks,
@@ -36,6 +40,11 @@ _ROUTES = (
     tasks,
     cancellations,
     accounting,
+    # Groups first: their paths would be taken for a letter's id.
+    dead_letter_groups,
+    dead_letters,
+    redrives,
+    contracts_waiting,
     health,
 )
 

@@ -32,8 +32,18 @@ TAGS = [
     {"name": "password resets", "description": "Mailed links that are good once."},
     {"name": "schedules", "description": "Tasks that are made again and again, by cron or interval."},
     {"name": "tasks", "description": "Where tasks are, and what happened to them."},
+    {"name": "failure desk", "description": "What failed for good, and how it is redriven."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]
+
+
+def _describe_streams(document: dict[str, Any]) -> None:
+    """Describes event streams as text: `itemSchema`, which FastAPI writes, is a word of OpenAPI 3.2."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                if "text/event-stream" in answer.get("content", {}):
+                    answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -51,6 +61,7 @@ def describe_problems(app: FastAPI) -> None:
             [(ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}"
         )
         document["components"]["schemas"] |= definitions["$defs"]
+        _describe_streams(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document

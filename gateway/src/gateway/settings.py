@@ -43,3 +43,7 @@ class GatewaySettings(PatienceSettings, ProcessSettings):
     grace_seconds: Seconds = Field(
         10, description="How long a stopping gateway then waits for the requests under way."
     )
+    discarded_days: float = Field(
+        30, gt=0, description="How long letters that were discarded at the failure desk can be restored."
+    )
+    archived_days: float = Field(365, gt=0, description="The same for those that were archived.")

@@ -1,0 +1,96 @@
+"""What the failure desk's routes share."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Header
+
+from gateway.desk_models import Filter, Selection
+from gateway.problems import FieldError, Problem
+from ledger import BadCursorError
+from ledger.deadletters.letters import LetterFilter
+from ledger.deadletters.states import LetterState
+
+Result = TypeVar("Result")
+
+#: Whom nobody names.
+ANONYMOUS = "anonymous"
+#: It appears in logs and in the audit trail.
+_ACTOR = re.compile(r"^[\x20-\x7e]{1,128}$")
+JSON_LINES = "application/x-ndjson"
+
+
+async def _actor(
+    x_actor: Annotated[str | None, Header(description="Who acts, for the audit trail.")] = None,
+) -> str:
+    if x_actor is None:
+        return ANONYMOUS
+    if not _ACTOR.match(x_actor):
+        raise Problem(HTTPStatus.BAD_REQUEST, "bad_actor", "X-Actor is 1 to 128 printable ASCII characters.")
+    return x_actor
+
+
+#: Who acts, for a route's signature.
+Actor = Annotated[str, Depends(_actor)]
+
+
+def letter_filter(
+    asked: Filter | None,
+    ids: list[int] | None = None,
+    *,
+    state: LetterState | None = None,
+    task: str | None = None,
+) -> LetterFilter:
+    """The letters that a call means."""
+    fields = asked.model_dump(include=set(Filter.model_fields)) if asked is not None else {}
+    return LetterFilter(**fields, ids=ids, state=state, task=task)
+
+
+def selected(selection: Selection) -> LetterFilter:
+    """The letters that a body means."""
+    return letter_filter(selection.filter, selection.ids)
+
+
+def as_asked(body: Selection) -> dict[str, Any]:
+    """What the caller wrote, as the record keeps it."""
+    asked: dict[str, Any] = body.model_dump(
+        mode="json", exclude_none=True, include={"filter", "ids", "edits"}, exclude_defaults=True
+    )
+    return asked
+
+
+async def page_or_problem(page: Awaitable[Result]) -> Result:
+    """A page of a listing.
+
+    Raises:
+        Problem: 422, the cursor is none of ours.
+    """
+    try:
+        return await page
+    except BadCursorError as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "bad_cursor",
+            f"{error}. Begin again without a cursor.",
+            errors=[FieldError(field="cursor", message=str(error))],
+        ) from error
+
+
+async def json_lines(
+    next_rows: Callable[[Any], Awaitable[tuple[list[dict[str, Any]], Any]]], start: Any
+) -> AsyncIterator[bytes]:
+    """Rows as lines of JSON, a page in memory at a time.
+
+    Args:
+        next_rows: gives the rows behind a place, and the place of the last; no rows at the end.
+        start: where to begin.
+    """
+    place = start
+    while True:
+        rows, place = await next_rows(place)
+        if not rows:
+            return
+        yield b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)

@@ -1,0 +1,194 @@
+"""What the failure desk's part of the API takes."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
+from ledger.deadletters.edits import BadPatchError, require_patch
+from ledger.deadletters.states import (
+    Effect,
+    GroupState,
+    ItemState,
+    LetterState,
+    RedriveState,
+    Verdict,
+)
+
+#: Letters that a call names one by one.
+MAX_IDS = 10_000
+#: Different edits in one plan.
+MAX_EDITS = 1_000
+#: As large as the databases' ids.
+LetterId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Word = Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)]
+#: Why something is done: for whoever reads the audit trail in half a year.
+Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=NO_NUL)]
+Cursor = Annotated[str, Field(max_length=400)] | None
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Paged(_Strict):
+    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
+    cursor: Cursor = Field(None, description="`next_cursor` of the page before.")
+
+
+class Filter(_Strict):
+    """Which letters are meant: all that is given must hold."""
+
+    group: Word | None = None
+    service: Word | None = None
+    kind: Word | None = None
+    error_type: Word | None = None
+    reason: Word | None = Field(None, description="Why it died: `permanent`, `exhausted`, `delivery_limit` …")
+    verdict: Verdict | None = None
+    since: AwareDatetime | None = Field(None, description="Died at or after this time.")
+    until: AwareDatetime | None = Field(None, description="Died before this time.")
+    q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
+        None, description="Part of the error message, or the beginning of a task or correlation id."
+    )
+
+
+class LetterFilterQuery(Filter):
+    """The same, and what only listings ask for."""
+
+    state: LetterState | None = None
+    task: Word | None = Field(None, description="The whole id of a task.")
+
+
+class LetterQuery(LetterFilterQuery, _Paged):
+    """Which letters are listed."""
+
+
+class GroupQuery(_Paged):
+    """Which groups are listed."""
+
+    state: GroupState | None = None
+    service: Word | None = None
+    kind: Word | None = None
+    q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
+        None, description="Part of the message or of the error's type."
+    )
+
+
+class RedriveQuery(_Paged):
+    """Which redrives are listed."""
+
+    state: RedriveState | None = None
+
+
+class ItemQuery(_Paged):
+    """Which letters of a redrive are listed."""
+
+    state: ItemState | None = None
+    verdict: Verdict | None = None
+    effect: Effect | None = None
+
+
+class AuditQuery(_Paged):
+    """Which deeds are listed."""
+
+    actor: Word | None = None
+    action: Word | None = None
+    redrive: LetterId | None = None
+    group: Word | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class Selection(_Strict):
+    """Letters by filter or by ids, one of the two."""
+
+    filter: Filter | None = None
+    ids: Annotated[list[LetterId], Field(min_length=1, max_length=MAX_IDS)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.filter is None) == (self.ids is None):
+            raise ValueError("give filter or ids, one of the two")
+        if self.filter is not None and not self.filter.model_dump(exclude_none=True):
+            raise ValueError("the filter is empty: name what is meant, or it would be everything")
+        return self
+
+
+class PutAwayLetters(Selection):
+    """Letters to be discarded or archived."""
+
+    reason: Reason
+
+
+class RestoreLetters(Selection):
+    """Letters to be made dead again."""
+
+    reason: Reason | None = None
+
+
+class GroupNote(_Strict):
+    """What is to be remembered of a group."""
+
+    note: Annotated[str, Field(max_length=10_000, pattern=NO_NUL)]
+
+
+class GroupReason(_Strict):
+    """Why a group is archived or restored."""
+
+    reason: Reason
+
+
+class Preview(_Strict):
+    """A JSON Patch (RFC 6902) of a letter's payload."""
+
+    patch: list[dict[str, Any]]
+
+    @field_validator("patch")
+    @classmethod
+    def _is_patch(cls, patch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            require_patch(patch)
+        except BadPatchError as error:
+            raise ValueError(str(error)) from None
+        return patch
+
+
+class PlannedEdit(Preview):
+    """A patch, and the letters that it is for; all of the plan if none are named."""
+
+    ids: Annotated[list[LetterId], Field(min_length=1, max_length=MAX_IDS)] | None = None
+
+
+class PlanRedrive(Selection):
+    """A redrive as it is wanted. Nothing is sent before it is started."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"filter": {"service": "sync"}, "rate": 10, "canary": 5, "note": "crm is back"},
+                {
+                    "ids": [17],
+                    "edits": [{"patch": [{"op": "replace", "path": "/data/city", "value": "London"}]}],
+                },
+            ]
+        }
+    )
+
+    edits: list[PlannedEdit] = Field(default_factory=list, max_length=MAX_EDITS)
+    rate: float = Field(10, ge=0.1, le=2000, description="Letters a second.")
+    canary: int = Field(
+        5, ge=0, le=1000, description="So many are sent first, and their outcomes awaited; 0: none."
+    )
+    note: Reason | None = None
+
+
+class StartRedrive(_Strict):
+    """The hash of the plan as it was seen."""
+
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SteerRedrive(_Strict):
+    """Why a redrive is paused, resumed or cancelled."""
+
+    reason: Reason | None = None

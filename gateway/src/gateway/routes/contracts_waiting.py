@@ -1,0 +1,46 @@
+"""What waits for a release that can read it: for a check in CI before a new one is deployed."""
+
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from gateway.desk import JSON_LINES, json_lines
+from gateway.problems import problem_responses
+from gateway.resources import Uses
+from gateway.routes.dead_letters import EXPORT_PAGE
+from ledger.deadletters.waiting import waiting_letters, waiting_tasks
+
+router = APIRouter(tags=["failure desk"])
+
+#: Before the first task and service.
+_BEGINNING = ("", "")
+
+
+@router.get(
+    "/v1/contracts/waiting",
+    responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY),
+    response_class=StreamingResponse,
+)
+async def get_waiting_payloads(
+    resources: Uses,
+    where: Annotated[
+        Literal["task", "dead_letter"] | None, Query(description="Only those; both if absent.")
+    ] = None,
+) -> StreamingResponse:
+    """Streams, as JSON lines, each payload that some release will have to read, and its version."""
+
+    async def next_rows(place: tuple[str, Any]) -> tuple[list[dict[str, Any]], tuple[str, Any]]:
+        kind, after = place
+        if kind == "task":
+            rows = await resources.records.read(partial(waiting_tasks, after=after, limit=EXPORT_PAGE))
+            if rows or where == "task":
+                return rows, ("task", (rows[-1]["id"], rows[-1]["service"]) if rows else after)
+            after = 0
+        rows = await resources.records.read(partial(waiting_letters, after=after, limit=EXPORT_PAGE))
+        return rows, ("dead_letter", rows[-1]["id"] if rows else after)
+
+    start = ("dead_letter", 0) if where == "dead_letter" else ("task", _BEGINNING)
+    return StreamingResponse(json_lines(next_rows, start), media_type=JSON_LINES)

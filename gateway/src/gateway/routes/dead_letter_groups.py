@@ -1,0 +1,98 @@
+"""The failure desk: groups of letters that failed alike."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
+
+from gateway.desk import Actor, page_or_problem
+from gateway.desk_models import GroupNote, GroupQuery, GroupReason
+from gateway.desk_views import GroupPageView, GroupView
+from gateway.json_body import JsonRoute
+from gateway.problems import Problem, problem_responses
+from gateway.resources import Resources, Uses
+from gateway.routes.dead_letters import export
+from ledger.deadletters.groups import GroupFilter, NewNote, get_group, list_groups, note
+from ledger.deadletters.letters import LetterFilter
+from ledger.deadletters.putting_away import GroupMove, Move, mark_group, move
+from ledger.deadletters.states import LetterState
+
+router = APIRouter(tags=["failure desk"], route_class=JsonRoute)
+
+_ONE = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_ACTION = problem_responses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_GroupId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+
+@router.get("/v1/dead-letters/groups", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def get_dead_letter_groups(resources: Uses, asked: Annotated[GroupQuery, Query()]) -> GroupPageView:
+    """Lists groups, those with the latest death first."""
+    wanted = GroupFilter(asked.state, asked.service, asked.kind, asked.q)
+    query = partial(list_groups, wanted=wanted, now=datetime.now(UTC), limit=asked.limit, cursor=asked.cursor)
+    page = await page_or_problem(resources.records.read(query))
+    return GroupPageView(items=[GroupView.of(group) for group in page.groups], next_cursor=page.next_cursor)
+
+
+@router.get("/v1/dead-letters/groups/{group}", responses=_ONE)
+async def get_dead_letter_group(group: _GroupId, resources: Uses) -> GroupView:
+    """Shows one group."""
+    return await _view(resources, group)
+
+
+@router.get("/v1/dead-letters/groups/{group}/export", responses=_ONE, response_class=StreamingResponse)
+async def export_dead_letter_group(group: _GroupId, resources: Uses) -> StreamingResponse:
+    """Streams the letters of a group, whole, as JSON lines."""
+    await _view(resources, group)
+    return export(resources, LetterFilter(group=group))
+
+
+@router.post("/v1/dead-letters/groups/{group}/note", responses=_ACTION)
+async def note_dead_letter_group(
+    group: _GroupId, posted: GroupNote, resources: Uses, actor: Actor
+) -> GroupView:
+    """Writes down what is to be remembered of a group."""
+    await resources.records.write(note, NewNote(group, posted.note, actor, datetime.now(UTC)))
+    return await _view(resources, group)
+
+
+@router.post("/v1/dead-letters/groups/{group}/archive", responses=_ACTION)
+async def archive_dead_letter_group(
+    group: _GroupId, posted: GroupReason, resources: Uses, actor: Actor
+) -> GroupView:
+    """Archives a group with all its letters that are dead; a new one brings it back as `regressed`."""
+    await _view(resources, group)
+    now = datetime.now(UTC)
+    until = now + timedelta(days=resources.settings.archived_days)
+    wish = Move(LetterFilter(group=group), LetterState.ARCHIVED, actor, now, posted.reason, until)
+    await move(resources.records, wish)
+    await resources.records.write(mark_group, GroupMove(group, archived=True, at=now))
+    return await _view(resources, group)
+
+
+@router.post("/v1/dead-letters/groups/{group}/restore", responses=_ACTION)
+async def restore_dead_letter_group(
+    group: _GroupId, posted: GroupReason, resources: Uses, actor: Actor
+) -> GroupView:
+    """Takes a group out of the archive: its archived letters are dead again."""
+    await _view(resources, group)
+    now = datetime.now(UTC)
+    archived = LetterFilter(group=group, state=LetterState.ARCHIVED)
+    await move(resources.records, Move(archived, LetterState.DEAD, actor, now, posted.reason))
+    await resources.records.write(mark_group, GroupMove(group, archived=False, at=now))
+    return await _view(resources, group)
+
+
+async def _view(resources: Resources, group: str) -> GroupView:
+    found = await resources.records.read(partial(get_group, group=group, now=datetime.now(UTC)))
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "no_such_group", "There is no group of this id.")
+    return GroupView.of(found)

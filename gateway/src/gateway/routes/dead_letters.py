@@ -1,0 +1,164 @@
+"""The failure desk: dead letters, one by one and many at once."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
+
+from gateway.desk import JSON_LINES, Actor, json_lines, letter_filter, page_or_problem, selected
+from gateway.desk_models import (
+    AuditQuery,
+    LetterFilterQuery,
+    LetterId,
+    LetterQuery,
+    Preview,
+    PutAwayLetters,
+    RestoreLetters,
+)
+from gateway.desk_views import (
+    ChangedView,
+    DeedPageView,
+    DeedView,
+    LetterPageView,
+    LetterView,
+    PreviewView,
+    WholeLetterView,
+)
+from gateway.json_body import JsonRoute
+from gateway.problems import Problem, problem_responses
+from gateway.resources import Resources, Uses
+from ledger.deadletters.audit import DeedFilter, list_deeds
+from ledger.deadletters.edits import edited
+from ledger.deadletters.letters import LetterFilter, list_letters
+from ledger.deadletters.putting_away import Move, move
+from ledger.deadletters.states import LetterState
+from ledger.deadletters.whole_letters import (
+    message_of,
+    next_whole_letters,
+    shown_payload,
+    whole_letter,
+)
+
+router = APIRouter(tags=["failure desk"], route_class=JsonRoute)
+
+#: Letters in memory at once while they are exported: each may be a megabyte.
+EXPORT_PAGE = 50
+
+_LISTING = problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY)
+_ONE = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_ACTION = problem_responses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_LetterId = Annotated[LetterId, Path()]
+
+
+@router.get("/v1/dead-letters", responses=_LISTING)
+async def get_dead_letters(resources: Uses, asked: Annotated[LetterQuery, Query()]) -> LetterPageView:
+    """Lists letters, newest first."""
+    wanted = letter_filter(asked, state=asked.state, task=asked.task)
+    page = await page_or_problem(
+        resources.records.read(partial(list_letters, wanted=wanted, limit=asked.limit, cursor=asked.cursor))
+    )
+    return LetterPageView(items=[LetterView.of(row) for row in page.letters], next_cursor=page.next_cursor)
+
+
+@router.get("/v1/dead-letters/export", responses=_LISTING, response_class=StreamingResponse)
+async def export_dead_letters(
+    resources: Uses, asked: Annotated[LetterFilterQuery, Query()]
+) -> StreamingResponse:
+    """Streams whole letters as JSON lines, oldest first."""
+    return export(resources, letter_filter(asked, state=asked.state, task=asked.task))
+
+
+@router.get("/v1/dead-letters/audit", responses=_LISTING)
+async def get_desk_audit(resources: Uses, asked: Annotated[AuditQuery, Query()]) -> DeedPageView:
+    """Lists what was done at the desk, by whom and why, the latest first."""
+    wanted = DeedFilter(asked.actor, asked.action, asked.redrive, asked.group, asked.since, asked.until)
+    page = await page_or_problem(
+        resources.records.read(partial(list_deeds, wanted=wanted, limit=asked.limit, cursor=asked.cursor))
+    )
+    return DeedPageView(
+        items=[DeedView.of(seq, deed) for seq, deed in page.deeds], next_cursor=page.next_cursor
+    )
+
+
+@router.post("/v1/dead-letters/discard", responses=_ACTION)
+async def discard_dead_letters(posted: PutAwayLetters, resources: Uses, actor: Actor) -> ChangedView:
+    """Discards letters that are dead; they can be restored for a time, and are then forgotten."""
+    days = resources.settings.discarded_days
+    return await _put_away(resources, posted, actor, LetterState.DISCARDED, timedelta(days=days))
+
+
+@router.post("/v1/dead-letters/archive", responses=_ACTION)
+async def archive_dead_letters(posted: PutAwayLetters, resources: Uses, actor: Actor) -> ChangedView:
+    """Archives letters that are dead: they are kept for the record, and can be restored as long."""
+    days = resources.settings.archived_days
+    return await _put_away(resources, posted, actor, LetterState.ARCHIVED, timedelta(days=days))
+
+
+@router.post("/v1/dead-letters/restore", responses=_ACTION)
+async def restore_dead_letters(posted: RestoreLetters, resources: Uses, actor: Actor) -> ChangedView:
+    """Makes letters dead again that were discarded or archived."""
+    wish = Move(selected(posted), LetterState.DEAD, actor, datetime.now(UTC), posted.reason)
+    return ChangedView(changed=await move(resources.records, wish), restorable_until=None)
+
+
+@router.get("/v1/dead-letters/{letter_id}", responses=_ONE)
+async def get_dead_letter(letter_id: _LetterId, resources: Uses) -> WholeLetterView:
+    """Shows one letter whole, and what became of each of its redrives."""
+    row = await resources.records.read(partial(whole_letter, letter_id=letter_id))
+    if row is None:
+        raise no_such_letter()
+    return WholeLetterView.of(row)
+
+
+@router.post(
+    "/v1/dead-letters/{letter_id}/preview", responses=_ACTION | problem_responses(HTTPStatus.NOT_FOUND)
+)
+async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses) -> PreviewView:
+    """Shows what an edit would make of a letter's payload, and what the contract says to it."""
+    message = await resources.records.read(partial(message_of, letter_id=letter_id))
+    if message is None:
+        raise no_such_letter()
+    made = edited(message.service, message.kind, message.dataschema, message.body or b"", posted.patch)
+    return PreviewView.model_validate(
+        {
+            "verdict": made.checked.verdict,
+            "errors": made.checked.errors(),
+            "payload": shown_payload(message.kind, made.payload),
+        }
+    )
+
+
+def export(resources: Resources, wanted: LetterFilter) -> StreamingResponse:
+    """Letters as a stream of JSON lines."""
+
+    async def next_rows(after: int) -> tuple[list[dict[str, Any]], int]:
+        query = partial(next_whole_letters, wanted=wanted, after=after, limit=EXPORT_PAGE)
+        rows = await resources.records.read(query)
+        views = [WholeLetterView.of(row).model_dump(mode="json") for row in rows]
+        return views, rows[-1]["id"] if rows else after
+
+    return StreamingResponse(json_lines(next_rows, 0), media_type=JSON_LINES)
+
+
+def no_such_letter() -> Problem:
+    """The answer to an id that is no letter's."""
+    return Problem(
+        HTTPStatus.NOT_FOUND, "no_such_letter", "There is no dead letter of this id, or it was forgotten."
+    )
+
+
+async def _put_away(
+    resources: Resources, posted: PutAwayLetters, actor: str, target: LetterState, keep_for: timedelta
+) -> ChangedView:
+    now = datetime.now(UTC)
+    wish = Move(selected(posted), target, actor, now, posted.reason, now + keep_for)
+    changed = await move(resources.records, wish)
+    return ChangedView(changed=changed, restorable_until=wish.restorable_until)

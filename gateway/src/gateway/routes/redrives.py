@@ -1,0 +1,201 @@
+"""The failure desk: redrives, from the plan to their end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from gateway.desk import Actor, as_asked, page_or_problem, selected
+from gateway.desk_models import (
+    ItemQuery,
+    LetterId,
+    PlanRedrive,
+    RedriveQuery,
+    StartRedrive,
+    SteerRedrive,
+)
+from gateway.desk_views import ItemPageView, ItemView, RedrivePageView, RedriveView
+from gateway.json_body import JsonRoute
+from gateway.problems import FieldError, Problem, problem_responses
+from gateway.resources import Resources, Uses
+from ledger.deadletters.edits import Edit
+from ledger.deadletters.planning import (
+    NewRedrive,
+    NothingSelectedError,
+    TooManyLettersError,
+    make_redrive,
+)
+from ledger.deadletters.redrives import (
+    ItemFilter,
+    get_redrive,
+    list_items,
+    list_redrives,
+)
+from ledger.deadletters.steering import Refused, Start, Steer, start, steer
+
+router = APIRouter(tags=["failure desk"], route_class=JsonRoute)
+
+#: Seconds between looks at a redrive that somebody watches.
+WATCH_SECONDS = 0.5
+
+_ONE = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_ACTION = problem_responses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_RedriveId = Annotated[LetterId, Path()]
+
+
+@router.post("/v1/redrives", status_code=HTTPStatus.CREATED, responses=_ACTION)
+async def plan_redrive(posted: PlanRedrive, response: Response, resources: Uses, actor: Actor) -> RedriveView:
+    """Makes a plan: freezes its letters, and tells what a redrive would do. Nothing is sent."""
+    edits = [Edit(edit.patch, None if edit.ids is None else frozenset(edit.ids)) for edit in posted.edits]
+    new = NewRedrive(
+        wanted=selected(posted),
+        edits=edits,
+        rate=posted.rate,
+        canary=posted.canary,
+        note=posted.note,
+        actor=actor,
+        at=datetime.now(UTC),
+        asked=as_asked(posted),
+    )
+    try:
+        redrive_id = await make_redrive(resources.records, new)
+    except NothingSelectedError:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "nothing_selected",
+            "No letter that is dead, and in no redrive that has started, is meant by this.",
+        ) from None
+    except TooManyLettersError as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_letters", f"{error}: narrow the filter."
+        ) from None
+    view = await _view(resources, redrive_id)
+    response.headers["Location"] = view.links.self
+    return view
+
+
+@router.get("/v1/redrives", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def get_redrives(resources: Uses, asked: Annotated[RedriveQuery, Query()]) -> RedrivePageView:
+    """Lists redrives, the latest plan first."""
+    query = partial(list_redrives, state=asked.state, limit=asked.limit, cursor=asked.cursor)
+    page = await page_or_problem(resources.records.read(query))
+    return RedrivePageView(items=[RedriveView.of(r) for r in page.redrives], next_cursor=page.next_cursor)
+
+
+@router.get("/v1/redrives/{redrive_id}", responses=_ONE)
+async def get_one_redrive(redrive_id: _RedriveId, resources: Uses) -> RedriveView:
+    """Shows a redrive as it stands."""
+    return await _view(resources, redrive_id)
+
+
+@router.get("/v1/redrives/{redrive_id}/letters", responses=_ONE)
+async def get_redrive_letters(
+    redrive_id: _RedriveId, resources: Uses, asked: Annotated[ItemQuery, Query()]
+) -> ItemPageView:
+    """Lists the letters of a redrive, in the order in which they are sent."""
+    await _view(resources, redrive_id)
+    wanted = ItemFilter(asked.state, asked.verdict, asked.effect)
+    query = partial(list_items, redrive_id=redrive_id, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
+    page = await page_or_problem(resources.records.read(query))
+    items = [ItemView.model_validate(row) for row in page.items]
+    return ItemPageView(items=items, next_cursor=page.next_cursor)
+
+
+@router.post("/v1/redrives/{redrive_id}/start", responses=_ACTION)
+async def start_redrive(
+    redrive_id: _RedriveId, posted: StartRedrive, resources: Uses, actor: Actor
+) -> RedriveView:
+    """Starts a redrive: exactly the letters, versions and edits of which the hash was made."""
+    wish = Start(redrive_id, posted.hash, actor, datetime.now(UTC))
+    _require(await resources.records.write(start, wish))
+    return await _view(resources, redrive_id)
+
+
+@router.post("/v1/redrives/{redrive_id}/pause", responses=_ACTION)
+async def pause_redrive(
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, actor: Actor
+) -> RedriveView:
+    """Pauses a running redrive: nothing more is sent, what is on its way goes on."""
+    return await _steer(resources, redrive_id, "pause", posted, actor)
+
+
+@router.post("/v1/redrives/{redrive_id}/resume", responses=_ACTION)
+async def resume_redrive(
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, actor: Actor
+) -> RedriveView:
+    """Goes on with a redrive that is paused or halted; after a halt it begins with a canary again."""
+    return await _steer(resources, redrive_id, "resume", posted, actor)
+
+
+@router.post("/v1/redrives/{redrive_id}/cancel", responses=_ACTION)
+async def cancel_redrive(
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, actor: Actor
+) -> RedriveView:
+    """Ends a redrive: its letters that were not sent are free again, what is on its way goes on."""
+    return await _steer(resources, redrive_id, "cancel", posted, actor)
+
+
+async def _watched(redrive_id: _RedriveId, resources: Uses) -> RedriveView:
+    """What is watched; before the stream begins, so that an unknown one is answered with a problem."""
+    return await _view(resources, redrive_id)
+
+
+@router.get("/v1/redrives/{redrive_id}/events", responses=_ONE, response_class=EventSourceResponse)
+async def watch_redrive(
+    first: Annotated[RedriveView, Depends(_watched)], resources: Uses
+) -> AsyncIterator[ServerSentEvent]:
+    """Streams a redrive as Server-Sent Events: `progress` at each change, `ended` last."""
+    shown, view = None, first
+    while True:
+        if view != shown:
+            ended = view.ended_at is not None
+            yield ServerSentEvent(data=view, event="ended" if ended else "progress")
+            if ended:
+                return
+            shown = view
+        await asyncio.sleep(WATCH_SECONDS)
+        view = await _view(resources, first.id)
+
+
+async def _view(resources: Resources, redrive_id: int) -> RedriveView:
+    found = await resources.records.read(partial(get_redrive, redrive_id=redrive_id))
+    if found is None:
+        raise _no_such_redrive()
+    return RedriveView.of(found)
+
+
+async def _steer(
+    resources: Resources,
+    redrive_id: int,
+    action: Literal["pause", "resume", "cancel"],
+    posted: SteerRedrive,
+    actor: str,
+) -> RedriveView:
+    wish = Steer(redrive_id, action, actor, datetime.now(UTC), posted.reason)
+    _require(await resources.records.write(steer, wish))
+    return await _view(resources, redrive_id)
+
+
+def _require(refused: Refused | None) -> None:
+    if refused is None:
+        return
+    if refused.code == "no_such_redrive":
+        raise _no_such_redrive()
+    errors = [FieldError(field="hash", message="differs")] if refused.code == "hash_differs" else []
+    raise Problem(HTTPStatus.CONFLICT, refused.code, refused.why, errors=errors)
+
+
+def _no_such_redrive() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "no_such_redrive", "There is no redrive of this number.")
