@@ -48,6 +48,9 @@ crash: .venv/.installed ## the whole crash matrix, minutes; writes docs/guarante
 soak: .venv/.installed ## everything fails at random under a mixed load (ARGS="--minutes 10 --seed 42")
 	@PYTHONPATH=tests/crash $(BIN)/python tests/soak/soak.py $(ARGS)
 
+outage: .venv/.installed ## the broker is away for a minute under load (ARGS="--away 60 --rate 50")
+	@PYTHONPATH=tests/crash $(BIN)/python tests/soak/outage.py $(ARGS)
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

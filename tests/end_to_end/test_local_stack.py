@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+from outage import take_broker_away
+from soak_stack import SoakStack
 
 from devstack.broker import Broker, private_broker
 
@@ -151,6 +153,16 @@ def test_posts_are_accepted_while_the_broker_is_away(stack: Stack, broker: Broke
     for number, task_id in enumerate(accepted):
         stack.completed(task_id)
         assert len(stack.mails(f"away-{number}@example.com")) == 1
+
+
+def test_a_steady_load_is_answered_without_a_broker_and_done_when_it_is_back(
+    stack: Stack, broker: Broker
+) -> None:
+    with closing(SoakStack(stack.file.parents[1], broker)) as whole:
+        outage = take_broker_away(whole, seconds=5, rate=20)
+    assert outage.accepted == len(outage.answers)
+    assert outage.completed == len(outage.answers)
+    assert len(outage.answer_seconds(away=True)) > 50
 
 
 def test_a_task_is_called_off_while_its_service_is_dead(stack: Stack) -> None:
