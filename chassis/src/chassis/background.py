@@ -2,11 +2,14 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Coroutine
+from typing import Any, ClassVar, TypeVar
 
 from chassis.logs import get_logger
 
 log = get_logger(__name__)
+
+Result = TypeVar("Result")
 
 
 class Background(ABC):
@@ -30,8 +33,21 @@ class Background(ABC):
         if not self._running.cancelled():
             log.error("ended, though it should not", what=self.NAME, exc_info=self._running.exception())
 
+    async def whole(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Awaits `work`, and lets it come to its end even when `stop` is called meanwhile.
+
+        For what others would wait for if it were left halfway, like rows that are taken and not published.
+        """
+        doing = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            # Where it fails now, it is as if the process had died there.
+            await asyncio.gather(doing, return_exceptions=True)
+            raise
+
     async def stop(self) -> None:
-        """Ends; whatever was just begun is left for the next time."""
+        """Ends, at the latest when what it does as a whole is done."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)

@@ -81,7 +81,7 @@ class Feeder(Background):
     async def _run_for_ever(self) -> None:
         while True:
             try:
-                holds = await self.feed()
+                holds = await self.whole(self.feed())
             except SQLAlchemyError as error:
                 log.warning("the ledger refused the feeder, trying again", error=str(error))
                 holds = False

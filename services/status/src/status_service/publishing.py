@@ -26,10 +26,18 @@ async def publish_taken(records: Records, publisher: Publisher, taken: Sequence[
     Returns:
         How many the broker confirmed.
     """
-    confirmed, failed = await relay_all(publisher, taken)
-    if confirmed:
-        await records.write(forget_swept, (confirmed, datetime.now(UTC)))
-        log.info("published out of the outbox", published=len(confirmed), failed=len(failed))
-    if failed:
-        await records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
-    return len(confirmed)
+    published = 0
+    for begin in range(0, len(taken), MOST_AT_ONCE):
+        confirmed, failed = await relay_all(publisher, taken[begin : begin + MOST_AT_ONCE])
+        published += len(confirmed)
+        if confirmed:
+            await records.write(forget_swept, (confirmed, datetime.now(UTC)))
+            log.info("published out of the outbox", published=len(confirmed), failed=len(failed))
+        if not confirmed:
+            # The broker is away: the rest would only wait in vain.
+            failed = [message.outbox_id for message in taken[begin:]]
+        if failed:
+            await records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
+        if not confirmed:
+            break
+    return published

@@ -11,12 +11,14 @@ from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from database import Records
 from ledger import Sweep, next_due, take_due
-from status_service.publishing import MOST_AT_ONCE, TAKEN_FOR, publish_taken
+from status_service.publishing import TAKEN_FOR, publish_taken
 
 log = get_logger(__name__)
 
 #: Seconds between looks at the outbox: a scheduled task is released within this of its time.
 LOOK_SECONDS: Final = 0.25
+#: Rows taken at once, however few of them are in flight: what is due together is released together.
+MOST_TAKEN: Final = 2000
 
 
 class Sweeper(Background):
@@ -39,15 +41,15 @@ class Sweeper(Background):
         due = await self._records.read(next_due)
         if due is None or due > now:
             return 0
-        taken = await self._records.write(take_due, Sweep(now, now + TAKEN_FOR, MOST_AT_ONCE))
+        taken = await self._records.write(take_due, Sweep(now, now + TAKEN_FOR, MOST_TAKEN))
         return await publish_taken(self._records, self._publisher, taken)
 
     async def _run_for_ever(self) -> None:
         while True:
             try:
-                published = await self.sweep()
+                published = await self.whole(self.sweep())
             except SQLAlchemyError as error:
                 log.warning("the ledger refused the sweep, trying again", error=str(error))
                 published = 0
-            if published < MOST_AT_ONCE:
+            if published < MOST_TAKEN:
                 await asyncio.sleep(LOOK_SECONDS)
