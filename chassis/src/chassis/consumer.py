@@ -13,6 +13,7 @@ from aio_pika.abc import (
 from faststream.rabbit import RabbitBroker
 
 from chassis.acknowledging import CHANNEL_GONE, ChannelAcks
+from chassis.connection import look_at_queue
 from chassis.delivery import Delivery
 from chassis.logs import get_logger
 
@@ -21,6 +22,10 @@ log = get_logger(__name__)
 #: Seconds between looks at the consumer, and for how long it may be missing before the process gives up.
 WATCH_SECONDS: Final = 2.0
 MISSING_SECONDS: Final = 60.0
+#: Seconds between questions to the broker whether messages wait for a consumer that got none meanwhile, and
+#: after how many such answers, one after the other, the process gives up.
+LOOK_SECONDS: Final = 10.0
+MOST_PASSED_OVER: Final = 3
 #: What a message may have beside headers and body, as its sender set it.
 _PROPERTIES: Final = (
     "app_id",
@@ -68,6 +73,8 @@ class Consumer:
         self._tag: str | None = None
         self._acks: ChannelAcks | None = None
         self._under_way: set[asyncio.Task[None]] = set()
+        self._delivered = 0  # since the last look
+        self._passed_over = 0  # looks, one after the other
 
     async def start(self) -> None:
         """Begins to consume; whenever the connection is back, it does so again by itself."""
@@ -81,7 +88,7 @@ class Consumer:
     @property
     def is_consuming(self) -> bool:
         """Whether the broker really sends us messages: a connection alone, or a channel, is not enough."""
-        if self._channel is None or self._tag is None:
+        if self._channel is None or self._tag is None or self._passed_over >= MOST_PASSED_OVER:
             return False
         underlay: Any = getattr(self._channel, "_channel", None)  # what is told nowhere else, and at once
         return (
@@ -112,7 +119,32 @@ class Consumer:
         return len(late)
 
     async def watch(self) -> None:
-        """Returns when the consumer has been missing for too long: then only a new process helps."""
+        """Returns when the consumer is missing for too long, or deaf: then only a new process helps."""
+        watches = [asyncio.create_task(self._watch_missing()), asyncio.create_task(self._watch_deaf())]
+        try:
+            await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    async def _watch_deaf(self) -> None:
+        # The broker may count a consumer that it never sends anything to: RabbitMQ 3.10 does where a quorum
+        # queue is deleted and declared again within milliseconds, and the client is told nothing.
+        while self._passed_over < MOST_PASSED_OVER:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._passed_over = self._passed_over + 1 if await self._is_passed_over() else 0
+        log.error("messages wait, but the broker sends none", queue=self._queue, looks=MOST_PASSED_OVER)
+
+    async def _is_passed_over(self) -> bool:
+        """Whether messages wait though we could take some, and none came since the last look."""
+        delivered, self._delivered = self._delivered, 0
+        if delivered or len(self._under_way) >= self._prefetch or not self.is_consuming:
+            return False
+        look = await look_at_queue(self._broker, self._queue)
+        return look is not None and look.waiting > 0 and self._delivered == 0
+
+    async def _watch_missing(self) -> None:
         loop = asyncio.get_running_loop()
         seen = loop.time()
         while loop.time() - seen < MISSING_SECONDS:
@@ -123,9 +155,10 @@ class Consumer:
                 seen = loop.time()
         log.error("not consuming, though it should", seconds=MISSING_SECONDS)
 
-    def _on_message(self, message: AbstractIncomingMessage) -> None:
+    async def _on_message(self, message: AbstractIncomingMessage) -> None:
         if message.delivery_tag is None:
             raise ValueError("a message that is consumed has a delivery tag")
+        self._delivered += 1
         # The client cancels its own callbacks when a channel closes, but what was begun must go on: it is
         # done in a task that the client knows nothing of.
         handling = asyncio.create_task(self._handle(message, message.delivery_tag, self._acks_of(message)))

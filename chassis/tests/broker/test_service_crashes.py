@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pamqp import commands as spec
 
 from chassis import consumer, topology
 from chassis.attempt import Attempt
@@ -57,6 +58,14 @@ async def running(settings: ServiceSettings, work: SlowWork) -> AsyncIterator[Se
         await service.stop()
 
 
+async def make_deaf(consumer: consumer.Consumer) -> None:
+    """Has the broker forget a consumer that its client goes on to believe in."""
+    channel: Any = consumer._channel  # noqa: SLF001 - only below the client can it be kept from it
+    wire_level = channel._channel.channel  # noqa: SLF001 - as above
+    # Without waiting for the answer that would tell the client.
+    await wire_level.rpc(spec.Basic.Cancel(consumer._tag, nowait=True))  # noqa: SLF001 - as above
+
+
 async def all_but_events_are_gone(broker: Broker, vhost: str) -> None:
     def settled() -> bool:
         queues = [q for q in broker.management.queues(vhost) if q.name != "status.work"]
@@ -88,6 +97,7 @@ async def delayed(wire: Wire) -> bool:
 async def test_a_connection_that_breaks_while_a_handler_runs_does_not_run_it_twice(
     topology_url: str, proxy: Proxy, wire: Wire, tmp_path: Path, broker: Broker, vhost: str
 ) -> None:
+    """Pain: a broker blip makes long tasks run again (celery 6951, dramatiq 461)."""
     work = SlowWork()
     async with running(settings_for(proxy.url(topology_url), tmp_path), work):
         envelope = await wire.request(image_event())
@@ -105,6 +115,10 @@ async def test_a_connection_that_breaks_while_a_handler_runs_does_not_run_it_twi
 async def test_the_broker_closes_every_connection_while_a_handler_runs(
     topology_url: str, proxy: Proxy, wire: Wire, tmp_path: Path, broker: Broker, vhost: str
 ) -> None:
+    """Pain: see docs/pains.md.
+
+    acknowledgements in flight crash the worker after a reconnect (taskiq-aio-pika 46, taskiq 373).
+    """
     work = SlowWork()
     async with running(settings_for(proxy.url(topology_url), tmp_path), work):
         envelope = await wire.request(image_event())
@@ -125,6 +139,7 @@ async def test_the_broker_closes_every_connection_while_a_handler_runs(
 async def test_a_service_that_is_stopped_ends_its_work_first(
     topology_url: str, wire: Wire, tmp_path: Path, broker: Broker, vhost: str
 ) -> None:
+    """Pain: the autoscaler kills busy consumers (keda 6719)."""
     work = SlowWork()
     async with running(settings_for(topology_url, tmp_path), work) as service:
         await wire.request(image_event())
@@ -185,6 +200,42 @@ async def test_a_consumer_that_stays_away_ends_the_process(
         await watching
 
 
+async def test_a_deaf_consumer_ends_the_process(
+    topology_url: str, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pain: reconnects, then consumes nothing (faststream 2758, aio-pika 688, celery 9512)."""
+    monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.1)
+    (port,) = free_ports(1)
+    async with running(settings_for(topology_url, tmp_path, health_port=port), SlowWork()) as service:
+        watching = asyncio.create_task(service.broken())
+        await asyncio.sleep(1)
+        assert not watching.done()  # nothing waits
+        await make_deaf(service._consumer)  # noqa: SLF001 - as above
+        assert await is_ready(port)  # the client has not noticed
+        await wire.request(image_event())
+        await eventually(watching.done)
+        assert not await is_ready(port)
+
+
+async def test_a_consumer_whose_hands_are_full_is_not_deaf(
+    topology_url: str, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.05)
+    work = SlowWork()
+    async with running(settings_for(topology_url, tmp_path, prefetch=2), work) as service:
+        watching = asyncio.create_task(service.broken())
+        for _ in range(5):
+            await wire.request(image_event())
+        await eventually(lambda: len(work.runs) == 2)
+        done, _ = await asyncio.wait({watching}, timeout=1)
+        work.finish.set()
+        await eventually(lambda: len(work.runs) == 5)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    assert not done
+
+
 async def test_a_consumer_that_is_well_does_not(
     topology_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +276,7 @@ def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str], subproc
 async def test_a_process_that_is_killed_in_a_handler_leaves_it_to_the_next(
     start: Callable[[str], subprocess.Popen[bytes]], wire: Wire, tmp_path: Path, broker: Broker, vhost: str
 ) -> None:
+    """Pain: work that kills its process is acknowledged all the same (celery 1628, celery 5641)."""
     effects = tmp_path / "effects"
     first = start("hang")
     envelope = await wire.request(image_event())

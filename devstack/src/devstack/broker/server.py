@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from devstack.broker.base import Broker
+from devstack.broker.base import Broker, BrokerError
 from devstack.broker.waiting import wait_until_open
 from devstack.lifeline import die_with_parent
 from devstack.ports import LOOPBACK, free_ports
@@ -91,6 +91,23 @@ class ServerBroker(Broker):
     @override
     def kill(self) -> None:
         self._end(signal.SIGKILL)
+
+    def control(self, *arguments: str) -> None:
+        """Run `rabbitmqctl` on the server, for example with `set_vm_memory_high_watermark 0.4`.
+
+        Raises:
+            BrokerError: it failed; the message has its output.
+        """
+        ran = subprocess.run(  # noqa: S603 (as above)
+            [self._program.with_name("rabbitmqctl"), *arguments],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode:
+            raise BrokerError(f"rabbitmqctl {' '.join(arguments)} failed: {ran.stdout}{ran.stderr}")
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:

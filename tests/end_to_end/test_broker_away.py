@@ -1,0 +1,177 @@
+"""The broker goes away in three ways while callers post: the gateway answers as usual, and all completes."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from typing import Any
+
+import httpx
+import pytest
+
+from devstack.broker import private_broker
+from devstack.broker.server import ServerBroker
+from devstack.eventually import eventually
+
+PATIENCE = 240.0
+#: For how long the broker is away, and posts a second meanwhile: `WAYBILL_AWAY_SECONDS=60` for a long run.
+AWAY_SECONDS = float(os.environ.get("WAYBILL_AWAY_SECONDS", "8"))
+RATE = 50
+#: Below the time after which a publish counts as lost: who takes longer has waited for the broker.
+LONGEST_ANSWER = 9.0
+SERVICES = ("status", "email", "images", "sync")
+
+
+@contextmanager
+def down(broker: ServerBroker) -> Iterator[None]:
+    broker.stop()
+    try:
+        yield
+    finally:
+        broker.start()
+
+
+@contextmanager
+def frozen(broker: ServerBroker) -> Iterator[None]:
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+
+
+@contextmanager
+def blocked(broker: ServerBroker) -> Iterator[None]:
+    """By its memory alarm: whoever publishes is not read from any more."""
+    broker.control("set_vm_memory_high_watermark", "0.0000001")
+    try:
+        yield
+    finally:
+        broker.control("set_vm_memory_high_watermark", "0.4")
+
+
+Harm = Callable[[ServerBroker], Any]
+
+
+@dataclass
+class Stack:
+    folder: Path
+    broker: ServerBroker
+    gateway: str
+    mailbox: str
+
+    def is_ready(self, name: str) -> bool:
+        """What the process itself says."""
+        log = (self.folder / ".waybill" / "up" / "logs" / f"{name}.log").read_text().splitlines()
+        ports = [line["health_port"] for line in map(json.loads, log) if "health_port" in line]
+        return httpx.get(f"http://127.0.0.1:{ports[-1]}/readyz", timeout=60, trust_env=False).is_success
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("away")
+    with private_broker(folder / "broker") as broker:
+        if not isinstance(broker, ServerBroker):
+            pytest.skip("needs a broker that can be frozen and controlled: an installed rabbitmq-server")
+        environment = os.environ | {"AMQP_URL": broker.amqp_url, "NO_COLOR": "1"}
+        with (
+            (folder / "up.log").open("w") as log,
+            subprocess.Popen(
+                [sys.executable, "-m", "devstack", "up"],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            ) as supervisor,
+        ):
+            try:
+                asyncio.run(eventually(lambda: "Waybill is up." in (folder / "up.log").read_text(), PATIENCE))
+                places = json.loads((folder / ".waybill" / "stack.json").read_text())
+                yield Stack(folder, broker, places["gateway"], places["mailbox"])
+            finally:
+                supervisor.send_signal(signal.SIGINT)
+                supervisor.wait(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("harm", "is_noticed"),
+    [(down, True), (frozen, False), (blocked, False)],
+    ids=["down", "frozen", "blocked"],
+)
+def test_posts_are_answered_as_usual_and_all_complete_afterwards(
+    stack: Stack, harm: Harm, *, is_noticed: bool
+) -> None:
+    """Pains: the publisher hangs while the broker is down (faststream 1579); publishes lost (celery 5410)."""
+    asyncio.run(_post_while_away(stack, harm, is_noticed=is_noticed))
+
+
+async def _post_while_away(stack: Stack, harm: Harm, *, is_noticed: bool) -> None:
+    async with _client(stack.gateway) as client:
+        usual, before = await _post(client, seconds=2)
+        with harm(stack.broker):
+            if is_noticed:
+                await _until_all_are(stack, ready=False)
+                gateway = await client.get("/readyz")
+                assert (gateway.status_code, gateway.json()["broker"]) == (200, False)
+            took, during = await _post(client, seconds=AWAY_SECONDS)
+        accepted = before | during
+        assert len(during) >= AWAY_SECONDS * RATE * 0.9
+        assert max(took) < LONGEST_ANSWER, sorted(took)[-20:]
+        assert median(took) < 3 * median(usual) + 0.1, (median(took), median(usual))
+        await _until_all_are(stack, ready=True)
+        await eventually(lambda: _all_completed(client, accepted), PATIENCE)
+        account = (await client.get("/v1/accounting")).json()
+        assert (account["balanced"], account["total"]["accepted"]) == (True, account["total"]["completed"])
+    async with _client(stack.mailbox) as mailbox:
+        mails = [mail["to"][0] for mail in (await mailbox.get("/api/messages")).json()]
+        assert sorted(mail for mail in mails if mail in accepted.values()) == sorted(accepted.values())
+
+
+@asynccontextmanager
+async def _client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=limits) as client:
+        yield client
+
+
+async def _post(client: httpx.AsyncClient, *, seconds: float) -> tuple[list[float], dict[str, str]]:
+    """Posts at the rate; gives how long each answer took, and whom each accepted task mails."""
+    took: list[float] = []
+    accepted: dict[str, str] = {}
+
+    async def post(to: str) -> None:
+        began = monotonic()
+        answer = await client.post("/v1/emails", json={"to": to, "subject": "Hello", "text": "It works."})
+        took.append(monotonic() - began)
+        assert answer.status_code == 202, answer.text
+        accepted[answer.json()["id"]] = to
+
+    began = monotonic()
+    async with asyncio.TaskGroup() as posting:
+        for number in range(int(seconds * RATE)):
+            await asyncio.sleep(max(0.0, began + number / RATE - monotonic()))
+            posting.create_task(post(f"away-{began:.6f}-{number}@example.com"))
+    return took, accepted
+
+
+async def _until_all_are(stack: Stack, *, ready: bool) -> None:
+    async def are_so() -> bool:
+        states = await asyncio.gather(*(asyncio.to_thread(stack.is_ready, name) for name in SERVICES))
+        return set(states) == {ready}
+
+    await eventually(are_so, PATIENCE)
+
+
+async def _all_completed(client: httpx.AsyncClient, accepted: dict[str, str]) -> bool:
+    account = (await client.get("/v1/accounting")).json()
+    total = account["total"]
+    return bool(total["accepted"] == total["completed"] >= len(accepted))
