@@ -56,6 +56,7 @@ def test_a_soft_limit_that_is_not_below_the_hard_one_is_refused(values: dict[str
 
 def test_no_limit_comes_near_the_time_after_which_the_broker_takes_a_message_back() -> None:
     # Long work past the consumer timeout kills the channel, or loops: celery 6760, dramatiq 827.
+    """Pain: long work runs into the broker's own time limit (celery 6760, dramatiq 827)."""
     with pytest.raises(ValidationError, match="hard_limit_seconds"):
         settings_of(hard_limit_seconds=30 * 60)
 

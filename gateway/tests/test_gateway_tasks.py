@@ -126,6 +126,7 @@ async def test_an_unknown_kind_or_service_names_the_known(gateway: Gateway, name
 
 @pytest.mark.parametrize("path", ["", "/timeline"])
 async def test_an_unknown_task_is_not_found(gateway: Gateway, path: str) -> None:
+    """Pain: PENDING means "waiting or unknown" (celery 4450, arq 342)."""
     problem(await gateway.client.get(f"/v1/tasks/{uuid4()}{path}"), 404, "no_such_task")
     assert fields(await gateway.client.get(f"/v1/tasks/seven{path}")) == {"task_id"}
 

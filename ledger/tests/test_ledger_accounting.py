@@ -255,6 +255,7 @@ def test_a_subtask_that_the_reconciler_would_never_look_at_is_told(engine: Engin
 def test_a_silence_beyond_the_reconcilers_patience_is_told(
     engine: Engine, told_before: list[LifecycleType], due: datetime
 ) -> None:
+    """Pain: tasks vanish without a log line (celery 9811, celery 2380)."""
     task = new_task()
     published(engine, task)
     happened(engine, *(told(type_, task.id) for type_ in told_before))

@@ -59,7 +59,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_every_process_is_restarted_under_load_without_a_failed_request(folder: Path) -> None:
-    """Pain: warm shutdowns that forget or repeat work (celery 8417, 6951)."""
+    """Pains: see docs/pains.md.
+
+    monitoring loses its history on restart (flower 542); a warm shutdown forgets or repeats work
+    (celery 8417).
+    """
     seen = asyncio.run(_restart_all_under_load(folder))
 
     assert all(words in inspect.getsource(pipeline) for words in RUN_AGAIN)  # that is how it says so

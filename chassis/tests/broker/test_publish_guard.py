@@ -53,6 +53,7 @@ async def test_the_default_exchange_reaches_one_queue(publisher: Publisher, wire
 
 @pytest.mark.parametrize(("exchange", "key"), [("tasks", "nobody.wants.this"), ("", "no.such.queue")])
 async def test_a_message_that_no_queue_takes_raises(publisher: Publisher, exchange: str, key: str) -> None:
+    """Pain: publishes are silently lost (celery 5410, kombu 2336)."""
     with pytest.raises(UnroutableError, match=key):
         await publisher.publish(OutgoingMessage(exchange, key, b"{}"))
     assert await published(publisher)

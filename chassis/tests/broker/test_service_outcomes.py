@@ -106,6 +106,7 @@ async def test_a_transient_error_is_tried_again(work: Work, wire: Wire, broker: 
 
 
 async def test_a_permanent_error_is_a_dead_letter_at_once(work: Work, wire: Wire) -> None:
+    """Pain: a DLQ is declared, failures are acknowledged anyway (taskiq 322)."""
     work.answer = failing(PermanentError("no picture"))
     body = image_event().model_dump_json(indent=3).encode()
     envelope = envelope_of(image_event())
@@ -136,6 +137,11 @@ async def test_a_permanent_error_is_a_dead_letter_at_once(work: Work, wire: Wire
 
 
 async def test_when_attempts_run_out_it_is_a_dead_letter(work: Work, wire: Wire) -> None:
+    """Pain: see docs/pains.md.
+
+    "retry=3" requeues for ever; counters are per process (faststream 1488, faststream 1657, faststream
+    2216).
+    """
     work.answer = failing(ZeroDivisionError("a defect"))
     envelope = await wire.request(image_event())
     letter = await wire.take("images.dlq")

@@ -67,6 +67,7 @@ async def outcomes(wire: Wire, number: int) -> list[LifecycleEvent]:
 async def test_a_message_that_kills_its_process_each_time_is_given_up_and_the_others_go_on(
     topology_url: str, wire: Wire, tmp_path: Path
 ) -> None:
+    """Pain: one message is looped for ever after a lost acknowledgement (hatchet 4481)."""
     effects = tmp_path / "effects"
     environment = os.environ | {
         "WAYBILL_AMQP_URL": topology_url,

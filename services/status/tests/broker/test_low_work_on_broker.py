@@ -85,6 +85,7 @@ async def consumer(amqp_url: str, queue: str, *, seconds_each: float) -> AsyncIt
 async def test_a_few_mails_in_a_hurry_do_not_wait_for_thousands_in_bulk(
     topology_url: str, wire: Wire, records: Records
 ) -> None:
+    """Pain: short tasks are stuck behind long ones (celery 4819, celery 6500, dramatiq 850)."""
     bulk = [low() for _ in range(BULK)]
     hurried = [new_task() for _ in range(HURRIED)]
     await accepted(records, *bulk)
