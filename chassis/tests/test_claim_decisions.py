@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chassis.claims import (
     AlreadyDone,
@@ -13,7 +15,7 @@ from chassis.claims import (
     Ticket,
     decide,
 )
-from chassis.outcome import Completed, Died, RetryLater, Snoozed
+from chassis.outcome import Completed, Died, Outcome, RetryLater, Snoozed
 from contracts.lifecycle import DeadReason, ErrorInfo
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,6 +26,7 @@ COMPLETED = Completed(at=NOW, seconds=1, max_attempts=4, result={})
 RETRY = RetryLater(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=SOON)
 SNOOZED = Snoozed(at=NOW, seconds=1, max_attempts=4, error=ERROR, wait_seconds=2, next_attempt_at=SOON)
 DIED = Died(at=NOW, seconds=1, max_attempts=4, error=ERROR, reason=DeadReason.PERMANENT)
+OUTCOMES: list[Outcome] = [RETRY, SNOOZED, COMPLETED]
 MINE = Claimed("me")
 
 
@@ -116,3 +119,27 @@ def test_what_a_copy_of_an_attempt_that_was_put_off_may_do(
 def test_done_without_an_outcome_is_a_damaged_row() -> None:
     with pytest.raises(ValueError, match="has an outcome"):
         decide(row(DONE), ClaimRequest("t", 0, 2, "me", NOW, SOON))
+
+
+@given(st.data())
+def test_however_many_copies_come_in_whatever_order_each_attempt_and_each_snooze_runs_once(
+    data: st.DataObject,
+) -> None:
+    waiting = [(1, 0)]
+    seen: list[tuple[int, int]] = []
+    ran: list[tuple[int, int]] = []
+    remembered: InboxRow | None = None
+    for number in range(data.draw(st.integers(1, 40))):
+        # A copy that waits, or one that was seen before and comes again.
+        attempt, snooze_no = data.draw(st.sampled_from(waiting + seen))
+        seen.append((attempt, snooze_no))
+        request = ClaimRequest("t", 0, attempt, f"owner {number}", NOW, SOON, snooze_no)
+        if remembered is not None and not isinstance(decide(remembered, request), Claimed):
+            continue
+        ran.append((attempt, snooze_no))
+        outcome = data.draw(st.sampled_from(OUTCOMES))
+        following = {"retry": (attempt + 1, 0), "snoozed": (attempt, snooze_no + 1)}.get(outcome.is_)
+        remembered = InboxRow(attempt, DONE, request.owner, SOON, outcome, snooze_no=snooze_no)
+        waiting += [following] * data.draw(st.integers(1, 2)) if following else []
+
+    assert ran == sorted(set(ran))
