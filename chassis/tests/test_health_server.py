@@ -19,7 +19,10 @@ class Checks:
 async def served() -> AsyncIterator[tuple[httpx.AsyncClient, Checks]]:
     checks = Checks()
     server = HealthServer(
-        {"consuming": lambda: checks.consuming, "always": lambda: True}, host="127.0.0.1", port=0
+        {"consuming": lambda: checks.consuming, "always": lambda: True},
+        host="127.0.0.1",
+        port=0,
+        listener_fd=None,
     )
     port = await server.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
@@ -59,14 +62,14 @@ async def test_other_paths_say_which_there_are(served: tuple[httpx.AsyncClient, 
 
 async def test_a_port_that_is_taken_is_an_error_and_no_exit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = HealthServer({}, host="127.0.0.1", port=taken.getsockname()[1])
+        server = HealthServer({}, host="127.0.0.1", port=taken.getsockname()[1], listener_fd=None)
         with pytest.raises(OSError, match="in use"):
             await server.start()
         await server.stop()
 
 
 async def test_the_port_is_free_again_after_stop() -> None:
-    server = HealthServer({}, host="127.0.0.1", port=0)
+    server = HealthServer({}, host="127.0.0.1", port=0, listener_fd=None)
     port = await server.start()
     await server.stop()
     socket.create_server(("127.0.0.1", port)).close()

@@ -18,7 +18,7 @@ class HealthServer:
     Both say which process answers (`pid`): two may share one address while one takes over from the other.
     """
 
-    def __init__(self, checks: Checks, *, host: str, port: int, listener_fd: int | None = None) -> None:
+    def __init__(self, checks: Checks, *, host: str, port: int, listener_fd: int | None) -> None:
         self._checks = checks
         self._server = HttpServer(
             self._app,

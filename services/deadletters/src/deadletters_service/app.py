@@ -60,6 +60,7 @@ class Desk:
             {"consuming": lambda: all(consumer.is_consuming for consumer in self._consumers)},
             host=settings.health_host,
             port=settings.health_port,
+            listener_fd=settings.listener_fd,
         )
 
     async def start(self) -> None:
