@@ -60,7 +60,7 @@ def test_insert_new_tells_which_rows_were_new_even_among_thousands(engine: Engin
     rows = [{"name": f"n{n}", "owner": n} for n in range(3000)]
     with engine.begin() as connection:
         connection.execute(insert(NAMES), [{"name": f"n{n}", "owner": -1} for n in range(0, 3000, 2)])
-        new = set(connection.scalars(insert_new(connection, NAMES).returning(NAMES.c.owner), rows))
+        new = set(connection.scalars(insert_new(connection, NAMES, NAMES.c.owner), rows))
         old = connection.scalar(select(NAMES.c.owner).where(NAMES.c.name == "n2"))
 
     assert new == set(range(1, 3000, 2))

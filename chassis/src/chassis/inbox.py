@@ -24,11 +24,11 @@ from chassis.claims import (
     Ticket,
     decide,
 )
-from chassis.inbox_table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER, new_claim
+from chassis.inbox_table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
 from chassis.logs import get_logger
 from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed
 from contracts.envelope import Envelope
-from database import Records, make_tables
+from database import Records, insert_new, make_tables
 
 log = get_logger(__name__)
 
@@ -167,7 +167,7 @@ class Inbox:
         # Nearly always the subtask is new, and this one statement is all there is to do.
         new = set(
             connection.scalars(
-                new_claim(connection),
+                insert_new(connection, INBOX, INBOX.c.owner),
                 # In one order for all: two replicas with the same tasks must not wait for each other.
                 [self._row(request) for request in sorted(requests, key=_order)],
             )

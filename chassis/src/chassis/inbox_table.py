@@ -1,11 +1,8 @@
 """The table of the inbox, and the statements that write to it."""
 
-from typing import Any
-
 from sqlalchemy import (
     Boolean,
     Column,
-    Connection,
     Integer,
     MetaData,
     String,
@@ -16,9 +13,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.sql.dml import ReturningInsert
 
-from database import Instant, insert_new
+from database import Instant
 
 METADATA = MetaData()
 INBOX = Table(
@@ -87,16 +83,3 @@ FINISH = (
         in_doubt=bindparam("b_in_doubt"),
     )
 )
-
-
-def new_claim(connection: Connection) -> ReturningInsert[Any]:
-    """The INSERT that claims what is new; it returns the owners of the rows that were."""
-    statement = _NEW_CLAIM.get(connection.dialect.name)
-    if statement is None:
-        statement = insert_new(connection, INBOX).returning(INBOX.c.owner)
-        _NEW_CLAIM[connection.dialect.name] = statement
-    return statement
-
-
-#: By the name of the database's dialect.
-_NEW_CLAIM: dict[str, ReturningInsert[Any]] = {}

@@ -2,9 +2,10 @@
 """Column types and statements that mean the same on both databases."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Table, func, select
+from sqlalchemy import BigInteger, Column, Connection, Dialect, Executable, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
@@ -39,11 +40,16 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_microseconds(value)
 
 
-def insert_new(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that passes over rows whose key exists; add `.returning()` to learn which were new."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+def insert_new(connection: Connection, table: Table, *returning: Column[Any]) -> Executable:
+    """An INSERT that passes over rows whose key exists, and answers `returning` of those that were new."""
+    return _insert_new(connection.dialect.name, table, returning)
+
+
+@cache  # to build a statement takes longer than to run it
+def _insert_new(dialect: str, table: Table, returning: tuple[Column[Any], ...]) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(table).on_conflict_do_nothing()
+    return statement.returning(*returning) if returning else statement
 
 
 def one_at_a_time(connection: Connection) -> None:

@@ -97,10 +97,10 @@ def _insert(
         return []
     bodies = [s.task.event.model_dump_json(exclude_defaults=True).encode() for s in submissions]
     connection.execute(
-        insert(TASKS), [_task_row(s.task, body) for s, body in zip(submissions, bodies, strict=True)]
+        _INSERT_TASKS, [_task_row(s.task, body) for s, body in zip(submissions, bodies, strict=True)]
     )
     connection.execute(
-        insert(SUBTASKS), [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
+        _INSERT_SUBTASKS, [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
     )
     outbox_ids = _insert_outbox(connection, [_outbox_row(s.task, relay_grace) for s in submissions])
     tokens = [(s.reset_token, s.task.id) for s in submissions if s.reset_token is not None]
@@ -125,7 +125,7 @@ def _insert(
 
 def _insert_outbox(connection: Connection, rows: Sequence[dict[str, object]]) -> dict[str, int]:
     """The row of each task; by task, for to keep their order SQLite would take a statement for each row."""
-    inserted = connection.execute(insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id), rows)
+    inserted = connection.execute(_INSERT_OUTBOX, rows)
     # All of it: a result left open on an error would spoil the connection for its next user on SQLite.
     return {task_id: outbox_id for task_id, outbox_id in inserted.all()}  # noqa: C416 - rows are no pairs to mypy
 
@@ -202,3 +202,9 @@ def _accepted_before(connection: Connection, task_ids: Sequence[str]) -> dict[st
         return {}
     query = select(TASKS.c.id, TASKS.c.kind, TASKS.c.due_at).where(TASKS.c.id.in_(task_ids))
     return {row.id: AcceptedBefore(row.id, row.kind, row.due_at) for row in connection.execute(query)}
+
+
+# Made once: to build a statement takes longer than to run it.
+_INSERT_TASKS = insert(TASKS)
+_INSERT_SUBTASKS = insert(SUBTASKS)
+_INSERT_OUTBOX = insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id)

@@ -55,7 +55,7 @@ def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated
     # A reference is made for one call only, so it tells which of several calls came first.
     won = set(
         connection.scalars(
-            insert_new(connection, IDEMPOTENCY).returning(IDEMPOTENCY.c.reference),
+            insert_new(connection, IDEMPOTENCY, IDEMPOTENCY.c.reference),
             [
                 {
                     "scope": keyed.call.scope,

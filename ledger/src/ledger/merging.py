@@ -105,13 +105,9 @@ def _write(connection: Connection, changes: _Changes) -> None:
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:
     # Locked in the order of their ids, so that two writers cannot wait for each other.
-    ids = sorted(task_ids)
-    columns = (TASKS.c.id, TASKS.c.kind, TASKS.c.about, TASKS.c.correlation_id)
-    rows = connection.execute(
-        select(*columns).where(TASKS.c.id.in_(ids)).order_by(TASKS.c.id).with_for_update()
-    )
+    rows = connection.execute(_LOCKED, {"b_ids": sorted(task_ids)})
     tasks = {row.id: _Task(row, {}) for row in rows}
-    for row in connection.execute(select(SUBTASKS).where(SUBTASKS.c.task_id.in_(tasks))):
+    for row in connection.execute(_SUBTASKS_OF, {"b_ids": list(tasks)}):
         values = row._asdict() | {"state": State(row.state)}
         tasks[row.task_id].subtasks[row.service] = Subtask(**values)
     return tasks
@@ -162,6 +158,14 @@ def _bound(subtask: Subtask) -> dict[str, Any]:
     return {parameter: getattr(subtask, name) for name, parameter in _SUBTASK_PARAMETERS}
 
 
+# Statements are made once: to build one takes longer than to run it.
+_LOCKED = (
+    select(TASKS.c.id, TASKS.c.kind, TASKS.c.about, TASKS.c.correlation_id)
+    .where(TASKS.c.id.in_(bindparam("b_ids", expanding=True)))
+    .order_by(TASKS.c.id)
+    .with_for_update()
+)
+_SUBTASKS_OF = select(SUBTASKS).where(SUBTASKS.c.task_id.in_(bindparam("b_ids", expanding=True)))
 # Not `asdict`, which copies results and errors all the way down.
 _SUBTASK_PARAMETERS = [(each.name, f"b_{each.name}") for each in fields(Subtask)]
 _SUBTASK_VALUES = [column.name for column in SUBTASKS.c if not column.primary_key]

@@ -236,7 +236,7 @@ def _insert(connection: Connection, wish: NewSchedule) -> Denial | None:
     if wish.schedule.is_never_due:
         return NeverDueError(wish.plan.name)
     inserted = connection.scalars(
-        insert_new(connection, SCHEDULES).returning(SCHEDULES.c.id), [_columns(wish.schedule)]
+        insert_new(connection, SCHEDULES, SCHEDULES.c.id), [_columns(wish.schedule)]
     ).all()
     return None if inserted else NameTakenError(wish.plan.name)
 

@@ -48,7 +48,7 @@ def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]
 def _insert(connection: Connection, letters: Sequence[Letter]) -> dict[str, int]:
     """Ids of those that are new, by their keys."""
     rows = connection.execute(
-        insert_new(connection, DEAD_LETTERS).returning(DEAD_LETTERS.c.letter_key, DEAD_LETTERS.c.id),
+        insert_new(connection, DEAD_LETTERS, DEAD_LETTERS.c.letter_key, DEAD_LETTERS.c.id),
         [_row(letter) for letter in letters],
     ).all()
     return {row.letter_key: row.id for row in rows}
