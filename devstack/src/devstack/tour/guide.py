@@ -7,6 +7,7 @@ from rich.markup import escape
 from devstack.backstage import NotRunningError
 from devstack.compose import ComposeError
 from devstack.tour.bad_input import bad_input
+from devstack.tour.failure_desk import failure_desk
 from devstack.tour.killed_service import killed_service
 from devstack.tour.narrator import Narrator, TourError
 from devstack.tour.password_reset import password_reset
@@ -27,7 +28,8 @@ async def take_tour(places: Places, console: Console) -> int:
         await password_reset(world, narrator)
         await photograph(world, narrator, places.folder)
         await user_through_an_outage(world, narrator)
-        await user_that_fails(world, narrator)
+        failed = await user_that_fails(world, narrator)
+        await failure_desk(world, narrator, failed)
         await killed_service(world, narrator)
         await bad_input(world, narrator, places.folder)
     except (TourError, NotRunningError, ComposeError, httpx.HTTPError) as error:

@@ -52,8 +52,12 @@ async def user_through_an_outage(world: World, narrator: Narrator) -> None:
     narrator.sum_up("a user got the welcome mail, and a record in the crm at the third attempt")
 
 
-async def user_that_fails(world: World, narrator: Narrator) -> None:
-    """A user whose record the crm never takes: retried, then given up, with everybody told."""
+async def user_that_fails(world: World, narrator: Narrator) -> str:
+    """A user whose record the crm never takes: retried, then given up, with everybody told.
+
+    Returns:
+        The task's id.
+    """
     narrator.chapter("A user whose sync fails for good")
     user = {"id": f"emil-{world.mark}", "email": f"emil.{world.mark}@example.com", "name": "Emil"}
     await world.crm_faults(status=503, id=user["id"])
@@ -83,6 +87,7 @@ async def user_that_fails(world: World, narrator: Narrator) -> None:
     narrator.sum_up(
         "a user's record failed for good: three retries, the failure desk, an alert; his mail arrived"
     )
+    return str(accepted["id"])
 
 
 async def _alert(world: World, task_id: str) -> dict[str, Any]:
