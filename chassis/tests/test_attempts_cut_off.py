@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from chassis.errors import UncertainError
 from chassis.handling import handler
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.limits import DEFAULT_LIMITS, TimeLimits
-from chassis.outcome import Completed, Died, Outcome, RetryLater
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
 from chassis.retry import RetryPolicy
@@ -212,6 +213,22 @@ async def test_a_run_whose_lease_was_taken_over_does_not_act(cut_off: CutOff) ->
         await cut_off.run(acts, late)
 
     assert not acted
+
+
+async def test_a_task_that_is_called_off_after_an_attempt_without_an_answer_says_so(cut_off: CutOff) -> None:
+    claim = replace(await cut_off.claim(), called_off=True)
+    outcome = await cut_off.run(no_handler, claim)
+    in_doubt = await cut_off.run(no_handler, replace(claim, in_doubt=True))
+
+    assert isinstance(outcome, Cancelled)
+    assert outcome.error is None
+    assert isinstance(in_doubt, Cancelled)
+    assert in_doubt.error is not None
+    assert in_doubt.error.type == "MayHaveHappened"
+
+
+async def no_handler(_attempt: Attempt) -> dict[str, Any]:
+    pytest.fail("the task was called off")
 
 
 async def test_the_deadline_comes_before_all(cut_off: CutOff) -> None:

@@ -270,6 +270,20 @@ async def test_a_task_that_was_called_off_is_not_put_off(inbox_of: OpenInbox) ->
     assert isinstance(await inbox.record(owner, a_message(), SNOOZED), Cancelled)
 
 
+@pytest.mark.parametrize("in_doubt", [False, True])
+async def test_a_task_that_was_called_off_says_whether_its_last_attempt_got_an_answer(
+    inbox_of: OpenInbox, *, in_doubt: bool
+) -> None:
+    inbox = await inbox_of()
+    owner = await claimed(inbox, a_message())
+    await inbox.cancel("t1")
+    recorded = await inbox.record(owner, a_message(), RETRY.model_copy(update={"in_doubt": in_doubt}))
+
+    assert isinstance(recorded, Cancelled)
+    assert recorded.error is not None
+    assert (recorded.error.type == "MayHaveHappened") is in_doubt
+
+
 async def test_an_outcome_can_be_recorded_without_the_event_loop(inbox_of: OpenInbox) -> None:
     inbox = await inbox_of()
     owner = await claimed(inbox, a_message())

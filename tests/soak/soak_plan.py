@@ -8,7 +8,7 @@ from typing import Any
 from crash_callers import Call, picture
 
 #: Processes that are killed and cut off: all of ours. Mailbox and crm are the outside world, which remembers.
-VICTIMS = ("gateway", "status", "email", "images", "sync")
+VICTIMS = ("gateway", "status", "email", "images", "sync", "deadletters")
 #: Troubles in a minute, on average; restarts of the broker are spread evenly.
 KILLS, CUTS, LOCKS, CRM_FAULTS, MAILBOX_FAULTS, BROKER_RESTARTS = 3.0, 1.5, 1.0, 2.0, 2.0, 0.4
 #: Seconds at the begin without troubles.

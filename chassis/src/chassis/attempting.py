@@ -14,7 +14,7 @@ from chassis.deciding import Failed, outcome_of
 from chassis.decode import Work
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.logs import get_logger
-from chassis.outcome import Cancelled, Completed, Died, Outcome, as_json
+from chassis.outcome import Cancelled, Completed, Died, Outcome, as_json, may_have_happened
 from chassis.reporter import Reporter
 from chassis.running import CalledOffError, RunningHandlers, hard_limit_error
 from chassis.steps import surely
@@ -169,11 +169,10 @@ def _refused(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> Out
         late = f"not started by {attempt.deadline.isoformat()}"
         return _died(attempt, now, "DeadlineExceeded", late, DeadReason.DEADLINE)
     if claim.called_off:
-        log.info("called off", may_have_happened=claim.begun_before)
-        doubt = ErrorInfo(
-            type="MayHaveHappened", message=f"An earlier run of this attempt was cut off: {_NOT_KNOWN}."
-        )
-        return _cancelled(attempt, now, error=doubt if claim.begun_before else None)
+        is_in_doubt = claim.begun_before or claim.in_doubt
+        log.info("called off", may_have_happened=is_in_doubt)
+        doubt = may_have_happened("An earlier run was cut off, or got no answer")
+        return _cancelled(attempt, now, error=doubt if is_in_doubt else None)
     if claim.in_doubt and work.event.when_uncertain is WhenUncertain.PARK:
         message = f"An earlier run was cut off while it acted: {_NOT_KNOWN}, and it is not to happen twice."
         return _died(attempt, now, "MayHaveHappened", message, DeadReason.UNCERTAIN)

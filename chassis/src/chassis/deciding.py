@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 from chassis.attempt import Attempt
 from chassis.decode import Work
 from chassis.delay import round_up
-from chassis.errors import HardTimeLimitExceeded, SnoozeError, SoftTimeLimitExceeded, UncertainError
+from chassis.errors import (
+    HardTimeLimitExceeded,
+    SnoozeError,
+    SoftTimeLimitExceeded,
+    UnansweredError,
+    UncertainError,
+)
 from chassis.logs import get_logger
 from chassis.outcome import Died, RetryLater, Snoozed
 from chassis.retry import GiveUp, Retry, Snooze, after_failure, after_snooze
@@ -33,7 +39,7 @@ class Failed:
     def is_in_doubt(self) -> bool:
         """Whether the effect may have happened. What the other side answered is no doubt."""
         cut_off = isinstance(self.error, SoftTimeLimitExceeded | HardTimeLimitExceeded)
-        return isinstance(self.error, UncertainError) or (cut_off and self.effect_begun)
+        return isinstance(self.error, UncertainError | UnansweredError) or (cut_off and self.effect_begun)
 
 
 def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Snoozed | Died:

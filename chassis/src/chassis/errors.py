@@ -40,6 +40,14 @@ class UnreachableError(TransientError):
     """
 
 
+class UnansweredError(UnreachableError):
+    """No answer came to what was sent: the effect may have happened.
+
+    A repeat of it is recognised by the other side, so that another attempt is no risk. But where none
+    follows, because the task is called off, its record must say so.
+    """
+
+
 class SnoozeError(HandlerError):
     """The same attempt again later: the other side is not ready, and nothing is wrong with the work.
 

@@ -26,7 +26,7 @@ from chassis.claims import (
 )
 from chassis.inbox_table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
 from chassis.logs import get_logger
-from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed
+from chassis.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed, may_have_happened
 from contracts.envelope import Envelope
 from database import Records, insert_new, make_tables
 
@@ -211,12 +211,7 @@ class Inbox:
                 continue
             outcome = record.outcome
             if isinstance(outcome, RetryLater | Snoozed) and record.envelope.task_id in called_off:
-                outcome = Cancelled(
-                    at=outcome.at,
-                    seconds=outcome.seconds,
-                    max_attempts=outcome.max_attempts,
-                    error=outcome.error,
-                )
+                outcome = _instead_of(outcome, row)
             answers.append(outcome)
             done.append(
                 {
@@ -313,6 +308,20 @@ class Inbox:
             connection.execute(self._update_held(held).values(lease_until=until))
             answers.append(cancelled_among(connection, self._service, set(held.values())))
         return answers
+
+
+def _instead_of(outcome: RetryLater | Snoozed, row: InboxRow) -> Cancelled:
+    """The outcome of an attempt that another would have followed, had the task not been called off."""
+    is_in_doubt = row.in_doubt or (isinstance(outcome, RetryLater) and outcome.in_doubt)
+    doubt = may_have_happened(
+        f"It was called off after an attempt that got no answer ({outcome.error.message})"
+    )
+    return Cancelled(
+        at=outcome.at,
+        seconds=outcome.seconds,
+        max_attempts=outcome.max_attempts,
+        error=doubt if is_in_doubt else outcome.error,
+    )
 
 
 def _order(request: ClaimRequest) -> tuple[str, int]:

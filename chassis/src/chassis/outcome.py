@@ -49,7 +49,7 @@ class RetryLater(_Waiting):
     """A later attempt is due."""
 
     is_: Literal["retry"] = "retry"
-    #: The effect may have happened all the same, and no repeat of it can be told apart.
+    #: The effect may have happened all the same.
     in_doubt: bool = False
 
 
@@ -75,6 +75,15 @@ class Cancelled(_Outcome):
     is_: Literal["cancelled"] = "cancelled"
     #: What is to be known of an attempt that had begun: its effect may have happened.
     error: ErrorInfo | None = None
+
+
+def may_have_happened(how: str) -> ErrorInfo:
+    """What a record says of an effect that nobody can know of.
+
+    Args:
+        how: what left that open.
+    """
+    return ErrorInfo(type="MayHaveHappened", message=f"{how}: whether it had its effect is not known.")
 
 
 Outcome = Completed | RetryLater | Snoozed | Died | Cancelled

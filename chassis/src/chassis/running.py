@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from chassis.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
+from chassis.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError, UnansweredError
 from chassis.limits import DEFAULT_LIMITS, TimeLimits
 
 Result = TypeVar("Result")
@@ -156,7 +156,7 @@ async def irrevocably(effect: Awaitable[Result]) -> Result:
     comes too late is dropped, and the task is completed. Only the hard time limit cuts the effect off.
 
     Raises:
-        TransientError: the effect was cut off from within, so that nobody knows whether it happened.
+        UnansweredError: the effect was cut off from within, so that nobody knows whether it happened.
         Exception: whatever the effect raises.
     """
     under_way = asyncio.ensure_future(effect)
@@ -177,5 +177,5 @@ async def irrevocably(effect: Awaitable[Result]) -> Result:
         for _ in range(dropped):
             task.uncancel()
     if under_way.cancelled():
-        raise TransientError(_CUT_OFF)
+        raise UnansweredError(_CUT_OFF)
     return under_way.result()

@@ -12,7 +12,14 @@ from typing import Any
 import httpx
 
 from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
-from chassis.errors import HandlerError, PermanentError, RateLimitedError, TransientError, UnreachableError
+from chassis.errors import (
+    HandlerError,
+    PermanentError,
+    RateLimitedError,
+    TransientError,
+    UnansweredError,
+    UnreachableError,
+)
 from sync_service.retry_after import parse_retry_after
 from sync_service.target import Target, configure_targets
 from sync_service.words import masked_words
@@ -32,6 +39,8 @@ _PASSING = frozenset(
         HTTPStatus.TOO_EARLY,
     }
 )
+#: What fails before any of a request has been sent.
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 #: No targets have headers of their own unless they are given.
 _NO_HEADERS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
@@ -100,7 +109,8 @@ class SyncClient:
         Raises:
             PermanentError: unknown target, impossible path or data, 3xx, or 4xx that time does not mend.
             TransientError: 408, 409, 425; with `retry_after` (seconds) if the target named a time.
-            UnreachableError: (a TransientError) 5xx, a time-out, no or a lost connection; likewise.
+            UnreachableError: (a TransientError) 5xx or no connection; likewise.
+            UnansweredError: (an UnreachableError) a time-out or a lost connection: it may be written.
             RateLimitedError: 429; likewise.
             CircuitOpenError: the target was unreachable too often lately, so nothing was sent.
         """
@@ -133,13 +143,12 @@ class SyncClient:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._exchange(request, system)
         except TimeoutError as error:
-            raise UnreachableError(
+            raise UnansweredError(
                 f"target {system.name!r} gave no complete answer within {self._timeout_seconds:g} s"
             ) from error
         except httpx.TransportError as error:
-            raise UnreachableError(
-                f"no answer from target {system.name!r}: {type(error).__name__} {error!s:.200}".rstrip()
-            ) from error
+            message = f"no answer from target {system.name!r}: {type(error).__name__} {error!s:.200}".rstrip()
+            raise (UnreachableError if isinstance(error, _UNSENT) else UnansweredError)(message) from error
 
     async def _exchange(self, request: httpx.Request, system: Target) -> SyncAnswer:
         response = await self._http.send(request, stream=True)
