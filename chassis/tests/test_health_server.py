@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from chassis.health import HealthServer
+from chassis.metrics import make_registry
 
 
 class Checks:
@@ -20,6 +22,7 @@ async def served() -> AsyncIterator[tuple[httpx.AsyncClient, Checks]]:
     checks = Checks()
     server = HealthServer(
         {"consuming": lambda: checks.consuming, "always": lambda: True},
+        make_registry(),
         host="127.0.0.1",
         port=0,
         listener_fd=None,
@@ -57,19 +60,32 @@ async def test_readiness_follows_the_checks(
 async def test_other_paths_say_which_there_are(served: tuple[httpx.AsyncClient, Checks]) -> None:
     answer = await served[0].get("/metrics2")
 
-    assert (answer.status_code, answer.json()["try"]) == (404, "/healthz or /readyz")
+    assert (answer.status_code, answer.json()["try"]) == (404, "/healthz, /readyz or /metrics")
 
 
 async def test_a_port_that_is_taken_is_an_error_and_no_exit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = HealthServer({}, host="127.0.0.1", port=taken.getsockname()[1], listener_fd=None)
+        server = HealthServer(
+            {}, make_registry(), host="127.0.0.1", port=taken.getsockname()[1], listener_fd=None
+        )
         with pytest.raises(OSError, match="in use"):
             await server.start()
         await server.stop()
 
 
 async def test_the_port_is_free_again_after_stop() -> None:
-    server = HealthServer({}, host="127.0.0.1", port=0, listener_fd=None)
+    server = HealthServer({}, make_registry(), host="127.0.0.1", port=0, listener_fd=None)
     port = await server.start()
     await server.stop()
     socket.create_server(("127.0.0.1", port)).close()
+
+
+async def test_metrics_are_served_as_prometheus_reads_them(
+    served: tuple[httpx.AsyncClient, Checks],
+) -> None:
+    client, _ = served
+    answer = await client.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = {family.name for family in text_string_to_metric_families(answer.text)}
+    assert "process_resident_memory_bytes" in families

@@ -15,6 +15,7 @@ from chassis.claims import AlreadyDone, Claimed
 from chassis.delivery import Delivery
 from chassis.handling import HandlerFunction, by_kind, handler
 from chassis.inbox import Inbox
+from chassis.metrics import AttemptMetrics, make_registry
 from chassis.outcome import Outcome, RetryLater
 from chassis.pipeline import Pipeline
 from chassis.publisher import OutgoingMessage, Publisher
@@ -94,6 +95,7 @@ class Bench:
             publisher=self.publisher,
             reporter=Reporter(self.publisher),
             watchdog=Watchdog(),
+            metrics=AttemptMetrics("sync", make_registry()),
         )
 
     def handles(self, function: Callable[[], Any]) -> None:

@@ -18,6 +18,7 @@ from work_counted import Counter, Work
 
 from chassis.handling import by_kind, handler
 from chassis.inbox import Inbox
+from chassis.metrics import AttemptMetrics, make_registry
 from chassis.pipeline import Pipeline
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
@@ -104,6 +105,7 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
         publisher=publisher,
         reporter=Reporter(publisher),
         watchdog=Watchdog(),
+        metrics=AttemptMetrics("sync", make_registry()),
     )
     await asyncio.gather(*(pipeline.consume(counter.delivery(message)) for message in messages))
     await inbox.close()

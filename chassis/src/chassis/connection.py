@@ -97,6 +97,7 @@ class QueueLook:
 
 async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
     """Asks the broker about `queue`; None if it cannot tell now: it is away, or has no such queue."""
+    seen: QueueLook | None = None
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             connection = await broker.connect()
@@ -104,17 +105,18 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
             async with connection.channel() as channel:
                 asked = await channel.declare_queue(queue, passive=True, robust=False)
                 answer = asked.declaration_result
-                return QueueLook(answer.message_count or 0, answer.consumer_count or 0)
+                seen = QueueLook(answer.message_count or 0, answer.consumer_count or 0)
     except (*UNREACHABLE, RuntimeError) as error:
         # RuntimeError: what the client raises when the connection goes away meanwhile.
         log.info("the broker does not tell of a queue", queue=queue, error=str(error))
-        return None
     except asyncio.CancelledError:
-        # As in `Publisher.publish`: a stuck connection cancels what waits for it.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling() > 0:
-            raise
-        return None
+        # As in `Publisher.publish`: a stuck connection cancels what waits for it. Ours is raised below.
+        log.info("the broker does not tell of a queue", queue=queue, error="the connection is stuck")
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() > 0:
+        # Also where the client made something else of it: a caller that was told to end must end.
+        raise asyncio.CancelledError
+    return seen
 
 
 def _url(settings: ProcessSettings, name: str) -> URL:

@@ -1,25 +1,38 @@
-"""Liveness and readiness over HTTP, for processes that serve nothing else."""
+"""Liveness, readiness and metrics over HTTP, for processes that serve nothing else."""
 
 import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry
+
 from chassis.http_server import HttpServer
+from chassis.metrics import exposition
 
 #: Each check's name, and whether it is well just now.
 Checks = Mapping[str, Callable[[], bool]]
-_HEADERS: Final = [(b"content-type", b"application/json")]
+_JSON: Final = "application/json"
 
 
 class HealthServer:
-    """Serves `/healthz` (the process answers) and `/readyz` (503 unless every check is well).
+    """Serves `/healthz` (the process answers), `/readyz` (503 unless every check is well) and `/metrics`.
 
-    Both say which process answers (`pid`): two may share one address while one takes over from the other.
+    The first two say which process answers (`pid`): two may share one address while one takes over from the
+    other.
     """
 
-    def __init__(self, checks: Checks, *, host: str, port: int, listener_fd: int | None) -> None:
+    def __init__(
+        self,
+        checks: Checks,
+        registry: CollectorRegistry,
+        *,
+        host: str,
+        port: int,
+        listener_fd: int | None,
+    ) -> None:
         self._checks = checks
+        self._registry = registry
         self._server = HttpServer(
             self._app,
             host=host,
@@ -49,19 +62,26 @@ class HealthServer:
         """Each check's name and whether it is well."""
         return {name: check() for name, check in self._checks.items()}
 
-    def _answer(self, path: str) -> tuple[int, dict[str, str | int | bool]]:
+    def _answer(self, path: str) -> tuple[int, bytes, str]:
         match path:
             case "/healthz":
-                return 200, {"status": "alive", "pid": os.getpid()}
+                return 200, _json(status="alive", pid=os.getpid()), _JSON
+            case "/metrics":
+                return 200, *exposition(self._registry)
             case "/readyz":
                 checks = self.readiness()
                 ready = all(checks.values())
                 status = "ready" if ready else "not ready"
-                return 200 if ready else 503, {"status": status, "pid": os.getpid(), **checks}
+                return 200 if ready else 503, _json(status=status, pid=os.getpid(), **checks), _JSON
             case _:
-                return 404, {"status": "not found", "try": "/healthz or /readyz"}
+                return 404, _json(status="not found", **{"try": "/healthz, /readyz or /metrics"}), _JSON
 
     async def _app(self, scope: Mapping[str, Any], _receive: Any, send: Any) -> None:
-        status, answer = self._answer(scope["path"])
-        await send({"type": "http.response.start", "status": status, "headers": _HEADERS})
-        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+        status, body, content_type = self._answer(scope["path"])
+        headers = [(b"content-type", content_type.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _json(**answer: str | int) -> bytes:
+    return json.dumps(answer).encode()

@@ -21,6 +21,7 @@ from chassis.delivery import Delivery
 from chassis.handling import Handler
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.logs import get_logger
+from chassis.metrics import AttemptMetrics
 from chassis.outcome import Died, Outcome, RetryLater, Snoozed
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
@@ -48,15 +49,18 @@ class Pipeline:
         publisher: Publisher,
         reporter: Reporter,
         watchdog: Watchdog,
+        metrics: AttemptMetrics,
     ) -> None:
         self._service = service
         self._handlers = handlers
         self._inbox = inbox
         self._publisher = publisher
         self._reporter = reporter
+        self._metrics = metrics
         self._running: set[asyncio.Task[None]] = set()
         self._stubborn = asyncio.Event()
         self._attempts = Attempts(inbox, reporter, watchdog, self._stubborn.set)
+        metrics.watch_work(lambda: len(self._running))
 
     async def consume(self, delivery: Delivery) -> None:
         """Takes one delivery through all steps, in a task of its own; `drain` may cancel it."""
@@ -147,6 +151,7 @@ class Pipeline:
             # happened, and the next copy must not run the attempt again.
             recorded = await surely("record", lambda: self._inbox.record(claim.owner, work.envelope, outcome))
         except LeaseLostError:
+            self._metrics.lease_lost()
             log.warning("the lease was lost: this attempt has not acted")
             return None
         except asyncio.CancelledError:
@@ -156,7 +161,10 @@ class Pipeline:
         finally:
             self._inbox.let_go(claim.owner)
         if recorded is None:
+            self._metrics.lease_lost()
             log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
+        else:
+            self._metrics.recorded(work.envelope.kind, recorded)
         return recorded
 
     async def _settle(self, delivery: Delivery, work: Work, outcome: Outcome) -> None:
@@ -183,6 +191,7 @@ class Pipeline:
     async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
         now = datetime.now(UTC)
         error = ErrorInfo.of(unreadable)
+        self._metrics.unreadable()
         log.error("message cannot be read", error=error.message)
         try:
             if unreadable.envelope is not None:

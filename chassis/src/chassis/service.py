@@ -12,6 +12,7 @@ from chassis.handling import Handler, by_kind
 from chassis.health import HealthServer
 from chassis.inbox import Inbox
 from chassis.logs import get_logger
+from chassis.metrics import AttemptMetrics, make_registry
 from chassis.pipeline import Pipeline
 from chassis.process import EXIT_BROKEN
 from chassis.publisher import Publisher
@@ -64,6 +65,7 @@ class Service:
             on_called_off=self._stop_task,
         )
         self._watchdog = Watchdog()
+        registry = make_registry()
         self._pipeline = Pipeline(
             name,
             table,
@@ -71,6 +73,7 @@ class Service:
             publisher=self._publisher,
             reporter=self._reporter,
             watchdog=self._watchdog,
+            metrics=AttemptMetrics(name, registry),
         )
         self._consumer = Consumer(
             self._consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
@@ -86,6 +89,7 @@ class Service:
                 "consuming": lambda: self._consumer.is_consuming,
                 "control": lambda: self._control.is_consuming,
             },
+            registry,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,

@@ -7,8 +7,10 @@ from http import HTTPStatus
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
+from chassis.metrics import make_registry
 from gateway.body_limit import BodyLimit
 from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
+from gateway.metrics import GatewayMetrics, MeasureRequests
 from gateway.problems import install_problems, problem_responses
 from gateway.resources import Resources
 from gateway.routes import (
@@ -51,10 +53,12 @@ _ROUTES = (
 
 def create_app(settings: GatewaySettings) -> FastAPI:
     """The gateway as an ASGI application; its resources live from startup to shutdown."""
+    registry = make_registry()
+    metrics = GatewayMetrics(registry)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        resources = Resources(settings)
+        resources = Resources(settings, registry, metrics)
         app.state.resources = resources
         try:
             resources.start()
@@ -87,6 +91,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         upload_path="/v1/images",
         max_upload_bytes=settings.max_upload_bytes,
     )
+    app.add_middleware(MeasureRequests, metrics=metrics)
     for module in _ROUTES:
         app.include_router(module.router)
     return app

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.connection import (
@@ -23,6 +24,7 @@ from contracts.images import ImageLimits
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
 from database import Records
 from gateway.idempotency_key import CallsUnderWay
+from gateway.metrics import GatewayMetrics
 from gateway.settings import GatewaySettings
 from ledger import PendingMessage, forget_published, require_current
 
@@ -35,8 +37,12 @@ IMAGE_CHECKERS: Final = 2
 class Resources:
     """Everything that lives as long as the gateway does."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(
+        self, settings: GatewaySettings, registry: CollectorRegistry, metrics: GatewayMetrics
+    ) -> None:
         self.settings = settings
+        self.registry = registry
+        self.metrics = metrics
         self.records = Records(settings.ledger_url)
         self.objects = ObjectStore.from_url(settings.object_store_url)
         self.calls = CallsUnderWay()

@@ -117,6 +117,7 @@ async def submit(
     if isinstance(acceptance, AcceptedBefore):
         response.headers["Idempotent-Replayed"] = "true"
         return _answer(response, acceptance.task_id, acceptance.kind, acceptance.due_at)
+    resources.metrics.accepted(task.kind)
     log.info("task accepted", task_id=task.id, kind=task.kind, correlation_id=task.correlation_id)
     if acceptance.message is not None:
         resources.relay_soon(acceptance.message)

@@ -8,6 +8,7 @@ from ledger.cursors import BadCursorError
 from ledger.fingerprint import fingerprint, normalised
 from ledger.holding import Feed, held_kinds, take_held
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
+from ledger.measures import Measures, measure
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
 from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
@@ -69,6 +70,7 @@ __all__ = [
     "IdempotentCall",
     "KeyReusedError",
     "Look",
+    "Measures",
     "Merged",
     "Missed",
     "NameTakenError",
@@ -127,6 +129,7 @@ __all__ = [
     "list_schedules",
     "list_tasks",
     "look_up",
+    "measure",
     "new_task_id",
     "next_due",
     "next_slot",

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from contracts.catalog import CATALOG
-from contracts.lifecycle import LifecycleData, LifecycleEvent
+from contracts.lifecycle import LifecycleData, LifecycleEvent, LifecycleType
 from contracts.states import State
 from database import insert_new
 from ledger.deadletters.forgetting import forget_bodies
@@ -36,6 +36,8 @@ class Merged:
     failures: list[Failure]
     #: Ids of tasks that the ledger does not know; their events cannot be applied.
     unknown: set[str]
+    #: For each subtask whose first attempt has just begun: its service, and how long after it was due.
+    picked_up: list[tuple[str, timedelta]]
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class _Changes:
     tasks: list[dict[str, Any]] = field(default_factory=list)
     #: Completed tasks whose payload is not to be kept.
     forgotten: list[str] = field(default_factory=list)
+    #: As `Merged` tells it.
+    picked_up: list[tuple[str, timedelta]] = field(default_factory=list)
 
 
 def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Merged:
@@ -66,7 +70,7 @@ def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Me
     for task_id, task in tasks.items():
         failures.extend(_merge_into(task, by_task[task_id], changes))
     _write(connection, changes)
-    return Merged(failures, by_task.keys() - tasks.keys())
+    return Merged(failures, by_task.keys() - tasks.keys(), changes.picked_up)
 
 
 def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes) -> Iterable[Failure]:
@@ -78,6 +82,7 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
     changed = [after for service, after in task.subtasks.items() if after is not before[service]]
     if not changed:
         return ()
+    changes.picked_up.extend(_picked_up(task.row, changed, before, events))
     changes.subtasks.extend(map(_bound, changed))
     change = _task_change(task)
     changes.tasks.append(change)
@@ -140,6 +145,17 @@ def _task_change(task: _Task) -> dict[str, Any]:
     return {"b_id": task.row.id, "b_state": state, "b_completed_at": completed_at}
 
 
+def _picked_up(
+    row: Any, changed: Sequence[Subtask], before: dict[str, Subtask], events: Sequence[LifecycleEvent]
+) -> Iterable[tuple[str, timedelta]]:
+    begun = {subtask.service for subtask in changed if before[subtask.service].attempt == 0}
+    for event in events:
+        is_first = event.type is LifecycleType.STARTED and event.data.attempt == 1
+        if is_first and event.data.service in begun:
+            begun.discard(event.data.service)
+            yield event.data.service, event.time - (row.due_at or row.created_at)
+
+
 def _failures(
     row: Any, changed: Sequence[Subtask], before: dict[str, Subtask], events: Sequence[LifecycleEvent]
 ) -> Iterable[Failure]:
@@ -160,7 +176,9 @@ def _bound(subtask: Subtask) -> dict[str, Any]:
 
 # Statements are made once: to build one takes longer than to run it.
 _LOCKED = (
-    select(TASKS.c.id, TASKS.c.kind, TASKS.c.about, TASKS.c.correlation_id)
+    select(
+        TASKS.c.id, TASKS.c.kind, TASKS.c.about, TASKS.c.correlation_id, TASKS.c.created_at, TASKS.c.due_at
+    )
     .where(TASKS.c.id.in_(bindparam("b_ids", expanding=True)))
     .order_by(TASKS.c.id)
     .with_for_update()

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, select
 
 from contracts.catalog import CATALOG
@@ -16,6 +17,7 @@ from ledger.schema import OUTBOX, TASKS
 from status_service.alerts import Alerts
 from status_service.digests import Digests
 from status_service.handlers import apply_lifecycle, batch_write
+from status_service.metrics import StatusMetrics
 
 OPS = "ops@example.test"
 POLICY = AlertPolicy(window=timedelta(minutes=15), most_at_once=5, quiet=timedelta(days=1))
@@ -140,7 +142,9 @@ async def test_two_thousand_failures_of_three_kinds_make_three_mails_and_one_dig
         deaths.append(event.model_copy(update={"data": event.data.model_copy(update={"error": error})}))
     messages = [deaths[start : start + 20] for start in range(0, len(deaths), 20)]
     other = Records(ledger_url)
-    services = [(each, batch_write(alerts(HASTY))) for each in (records, other)]
+    services = [
+        (each, batch_write(alerts(HASTY), StatusMetrics(CollectorRegistry()))) for each in (records, other)
+    ]
     await asyncio.gather(
         *(apply_lifecycle(message, *service) for message in messages for service in services)
     )

@@ -4,9 +4,11 @@ import os
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.metrics import exposition
 from gateway.resources import Uses
 
 router = APIRouter(tags=["health"])
@@ -38,3 +40,10 @@ async def readyz(response: Response, resources: Uses) -> dict[str, Any]:
         "ledger": ledger,
         "broker": resources.broker_is_connected,
     }
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(resources: Uses) -> Response:
+    """Tells Prometheus what was accepted, how requests were answered, and how the process is."""
+    text, content_type = exposition(resources.registry)
+    return Response(text, media_type=content_type)

@@ -13,6 +13,7 @@ from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
+from chassis.metrics import make_registry
 from chassis.publisher import Publisher
 from chassis.steps import RETRY_SECONDS
 from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
@@ -58,6 +59,7 @@ class Desk:
         ]
         self._health = HealthServer(
             {"consuming": lambda: all(consumer.is_consuming for consumer in self._consumers)},
+            make_registry(),
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,

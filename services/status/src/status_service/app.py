@@ -13,6 +13,7 @@ from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
+from chassis.metrics import make_registry
 from chassis.publisher import Publisher
 from chassis.republish import dead_letter
 from chassis.steps import DeliveryLostError, while_held
@@ -25,6 +26,8 @@ from status_service.alerts import Alerts
 from status_service.digests import Digests
 from status_service.feeder import Feeder
 from status_service.handlers import apply_lifecycle, batch_write
+from status_service.measurer import Measurer
+from status_service.metrics import StatusMetrics
 from status_service.reconciler import Reconciler
 from status_service.releaser import Releaser
 from status_service.settings import StatusSettings
@@ -39,8 +42,10 @@ class StatusService:
     def __init__(self, settings: StatusSettings) -> None:
         self._settings = settings
         self._records = Records(settings.ledger_url)
+        registry = make_registry()
+        metrics = StatusMetrics(registry)
         alerts = make_alerts(settings)
-        self._write = batch_write(alerts)
+        self._write = batch_write(alerts, metrics)
         self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
         self._consuming = make_broker(settings, STATUS_SERVICE, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
@@ -54,6 +59,15 @@ class StatusService:
                 patience=settings.patience,
                 look_seconds=settings.reconcile_look_seconds,
                 look=lambda: self._look_at_work_of(STATUS_SERVICE),
+                metrics=metrics,
+            ),
+            Measurer(
+                self._records,
+                metrics,
+                patience=settings.patience,
+                look_seconds=settings.measure_seconds,
+                queues=[queue.name for queue in topology.queues()],
+                look=lambda queue: look_at_queue(self._publishing, queue),
             ),
         ]
         if alerts is not None:
@@ -63,6 +77,7 @@ class StatusService:
         )
         self._health = HealthServer(
             {"consuming": lambda: self._consumer.is_consuming},
+            registry,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,

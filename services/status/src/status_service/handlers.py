@@ -11,15 +11,16 @@ from contracts.lifecycle import LifecycleEvent
 from database import BatchWrite, Records
 from ledger import apply_events
 from status_service.alerts import Alerts
+from status_service.metrics import StatusMetrics
 
 log = get_logger(__name__)
 
 ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
 
-def batch_write(alerts: Alerts | None) -> ApplyBatches:
+def batch_write(alerts: Alerts | None, metrics: StatusMetrics) -> ApplyBatches:
     """The write that applies many messages' events at once; made once, so that its calls share commits."""
-    return partial(_apply, alerts)
+    return partial(_apply, alerts, metrics)
 
 
 async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
@@ -28,11 +29,17 @@ async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, wr
 
 
 def _apply(
-    alerts: Alerts | None, connection: Connection, batches: Sequence[Sequence[LifecycleEvent]]
+    alerts: Alerts | None,
+    metrics: StatusMetrics,
+    connection: Connection,
+    batches: Sequence[Sequence[LifecycleEvent]],
 ) -> Sequence[None]:
     merged = apply_events(connection, (event for batch in batches for event in batch))
     if alerts is not None:
         alerts.tell(connection, merged.failures, datetime.now(UTC))
+    # Before the commit; one that fails is rare, and then they are counted twice.
+    for service, wait in merged.picked_up:
+        metrics.picked_up(service, wait.total_seconds())
     for task_id in merged.unknown:
         log.warning("lifecycle events of a task that the ledger does not know", task_id=task_id)
     return [None] * len(batches)

@@ -12,6 +12,7 @@ from chassis.connection import QueueLook
 from chassis.logs import get_logger
 from database import Records
 from ledger import Look, Overdue, Patience, is_any_overdue, reconcile
+from status_service.metrics import StatusMetrics
 
 log = get_logger(__name__)
 
@@ -32,6 +33,7 @@ class Reconciler(Background):
         patience: how long a sign of life may be overdue.
         look_seconds: seconds between looks.
         look: looks at the queue of lifecycle events that the broker holds for us; None: it is away.
+        metrics: counts what is put back.
     """
 
     NAME: ClassVar = "reconciler"
@@ -43,12 +45,14 @@ class Reconciler(Background):
         patience: Patience,
         look_seconds: float,
         look: Callable[[], Awaitable[QueueLook | None]],
+        metrics: StatusMetrics,
     ) -> None:
         super().__init__()
         self._records = records
         self._patience = patience
         self._look_seconds = look_seconds
         self._look = look
+        self._metrics = metrics
 
     async def reconcile(self) -> list[Overdue]:
         """Puts back what is overdue now.
@@ -62,6 +66,7 @@ class Reconciler(Background):
             return []
         found = await self._records.write(reconcile, look)
         for overdue in found:
+            self._metrics.put_back(overdue.service)
             log.warning(
                 "overdue: put back",
                 task_id=overdue.task_id,

@@ -14,6 +14,7 @@ class StatusSettings(PatienceSettings, ProcessSettings):
     prefetch: int = Field(50, ge=1, le=1000, description="Batches of lifecycle events applied at once.")
     grace_seconds: Seconds = Field(25, description="How long a stopping service waits for work under way.")
     reconcile_look_seconds: Seconds = Field(5, description="Between two looks for what is overdue.")
+    measure_seconds: Seconds = Field(15, description="Between two measurements for /metrics.")
     ops_address: MailAddress | None = Field(
         None, description="Where a mail goes when a task fails for good; none: no mails."
     )

@@ -1,0 +1,67 @@
+"""What the gateway tells Prometheus: what it accepted, and how it answers."""
+
+from collections.abc import MutableMapping
+from time import perf_counter
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+#: From a read to an upload over a slow line.
+REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+#: Instead of a path that no route has: what strangers ask for must not become labels.
+NO_ROUTE: Final = "none"
+
+
+class GatewayMetrics:
+    """The gateway's metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._accepted = Counter(
+            "waybill_tasks_accepted_total", "Tasks accepted.", ("kind",), registry=registry
+        )
+        self._requests = Histogram(
+            "waybill_http_request_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ("method", "route", "status"),
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
+
+    def accepted(self, kind: str) -> None:
+        """A task was accepted."""
+        self._accepted.labels(kind).inc()
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered; `route` is its template."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+
+class MeasureRequests:
+    """ASGI middleware: measures each request under the template of its route."""
+
+    def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Measures a request; passes anything else on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        # A connection that is cut before the answer counts as the proxies' 499.
+        status = 499
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            method = scope["method"] if route != NO_ROUTE else NO_ROUTE
+            self._metrics.answered(method, route, status, perf_counter() - started)

@@ -1,0 +1,61 @@
+"""What the ledger shows of the whole: numbers for monitoring, most of them of what has not ended."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, case, func, or_, select
+
+from contracts.names import EXCHANGE_TASKS
+from contracts.states import State
+from ledger.schema import OUTBOX, SUBTASKS, TASKS
+from ledger.unplaced import Range, unplaced
+
+#: A sweep moves the rows that it takes ahead for a minute; what is available later than this is not due.
+_TAKEN: Final = timedelta(minutes=2)
+
+
+@dataclass(slots=True)
+class Measures:
+    """The ledger at a moment."""
+
+    #: Of each service, how many subtasks without an outcome are in each state.
+    open: dict[str, dict[State, int]] = field(default_factory=lambda: defaultdict(dict))
+    #: Of each service, since when its longest-waiting pending subtask has been pending.
+    oldest_pending: dict[str, datetime] = field(default_factory=dict)
+    #: Of each service, how many subtasks were put back by the reconciler and are silent still.
+    put_back: dict[str, int] = field(default_factory=dict)
+    #: Tasks that are due and not known to be at the broker, and since when the oldest of them has been due.
+    unpublished: int = 0
+    oldest_unpublished: datetime | None = None
+    #: Tasks of the range that cannot be placed: see `unplaced`.
+    unplaced: int = 0
+
+
+def measure(connection: Connection, wanted: Range) -> Measures:
+    """Takes the measures; `wanted` bounds how far back tasks are looked at for whether they can be placed."""
+    measures = Measures()
+    put_back = func.sum(case((SUBTASKS.c.reconciled > 0, 1), else_=0))
+    columns = (SUBTASKS.c.service, SUBTASKS.c.state, func.count(), func.min(SUBTASKS.c.updated_at), put_back)
+    # The index holds these alone, however many have ended.
+    is_open = SUBTASKS.c.expected_at.is_not(None)
+    grouped = select(*columns).where(is_open).group_by(SUBTASKS.c.service, SUBTASKS.c.state)
+    for service, state, count, oldest, silent in connection.execute(grouped):
+        measures.open[service][State(state)] = count
+        measures.put_back[service] = measures.put_back.get(service, 0) + silent
+        if state == State.PENDING:
+            measures.oldest_pending[service] = oldest
+    due = func.coalesce(TASKS.c.due_at, TASKS.c.created_at)
+    unpublished = (
+        select(func.count(), func.min(due))
+        .select_from(OUTBOX.join(TASKS, TASKS.c.id == OUTBOX.c.task_id))
+        .where(
+            OUTBOX.c.available_at <= wanted.now + _TAKEN,
+            OUTBOX.c.exchange == EXCHANGE_TASKS,
+            or_(TASKS.c.due_at.is_(None), TASKS.c.due_at <= wanted.now),
+        )
+    )
+    measures.unpublished, measures.oldest_unpublished = connection.execute(unpublished).one()
+    measures.unplaced = connection.scalar(select(func.count()).select_from(unplaced(wanted))) or 0
+    return measures

@@ -1,0 +1,120 @@
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, delete, select
+
+from contracts.lifecycle import LifecycleType
+from contracts.states import State
+from database import open_engine
+from devstack.samples import NOON, new_task, told, user_event
+from ledger import (
+    Look,
+    Measures,
+    NewTask,
+    Patience,
+    Range,
+    Submission,
+    Sweep,
+    accept,
+    apply_events,
+    forget_published,
+    measure,
+    put_back,
+    reconcile,
+    take_due,
+)
+from ledger.schema import OUTBOX, SUBTASKS
+
+MINUTE = timedelta(minutes=1)
+PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
+
+
+@pytest.fixture
+def engine(ledger_url: str) -> Iterator[Engine]:
+    engine = open_engine(ledger_url, connections=2)
+    yield engine
+    engine.dispose()
+
+
+def accepted(engine: Engine, *tasks: NewTask, is_published: bool = True) -> None:
+    with engine.begin() as connection:
+        accept(connection, [Submission(task) for task in tasks])
+        if is_published:
+            forget_published(connection, [list(connection.scalars(select(OUTBOX.c.id)))])
+
+
+def measured(engine: Engine, after: timedelta = MINUTE) -> Measures:
+    with engine.begin() as connection:
+        return measure(connection, Range(NOON + after, PATIENCE))
+
+
+def test_an_empty_ledger_is_well(engine: Engine) -> None:
+    assert measured(engine) == Measures()
+
+
+def test_open_subtasks_are_counted_by_service_and_state_and_ended_ones_are_not(engine: Engine) -> None:
+    ended, open_ = new_task(), new_task(user_event())
+    accepted(engine, ended, open_)
+    with engine.begin() as connection:
+        apply_events(
+            connection,
+            [
+                told(LifecycleType.COMPLETED, ended.id),
+                told(LifecycleType.STARTED, open_.id, service="sync", kind=open_.kind),
+            ],
+        )
+    measures = measured(engine)
+
+    assert dict(measures.open) == {"email": {State.PENDING: 1}, "sync": {State.RUNNING: 1}}
+    assert measures.oldest_pending == {"email": NOON}
+    assert measures.unplaced == 0
+
+
+def test_what_has_not_reached_the_broker_is_told_with_its_age(engine: Engine) -> None:
+    accepted(engine, new_task(), is_published=False)
+    assert measured(engine).oldest_unpublished == NOON
+    # A sweep that fails for ever, because the broker is away, makes it no younger.
+    with engine.begin() as connection:
+        taken = take_due(connection, [Sweep(NOON + MINUTE, NOON + 2 * MINUTE, 10)])[0]
+        put_back(connection, [([message.outbox_id for message in taken], NOON + 2 * MINUTE)])
+    measures = measured(engine, 2 * MINUTE)
+
+    assert (measures.unpublished, measures.oldest_unpublished) == (1, NOON)
+
+
+def test_a_task_that_is_not_due_is_not_late(engine: Engine) -> None:
+    accepted(engine, new_task(due_at=NOON + timedelta(seconds=90)), is_published=False)
+    assert measured(engine).unpublished == 0
+    assert measured(engine, 2 * MINUTE).oldest_unpublished == NOON + timedelta(seconds=90)
+
+
+def test_what_was_put_back_counts_until_there_is_a_sign_of_life(engine: Engine) -> None:
+    task = new_task()
+    accepted(engine, task)
+    with engine.begin() as connection:
+        reconcile(connection, [Look(NOON + 2 * MINUTE, PATIENCE, 10)])
+    assert measured(engine, 3 * MINUTE).put_back == {"email": 1}
+    with engine.begin() as connection:
+        apply_events(connection, [told(LifecycleType.STARTED, task.id)])
+    assert measured(engine, 3 * MINUTE).put_back == {"email": 0}
+
+
+def test_a_task_that_cannot_be_placed_is_a_gap(engine: Engine) -> None:
+    task = new_task()
+    accepted(engine, task)
+    with engine.begin() as connection:
+        connection.execute(delete(SUBTASKS).where(SUBTASKS.c.task_id == task.id))
+    assert measured(engine).unplaced == 1
+
+
+def test_the_first_start_of_a_subtask_tells_how_long_it_waited_and_no_other_does(engine: Engine) -> None:
+    task = new_task()
+    accepted(engine, task)
+    started = told(LifecycleType.STARTED, task.id, seconds_after=3)
+    with engine.begin() as connection:
+        first = apply_events(connection, [started, started])
+        second = apply_events(connection, [started, told(LifecycleType.COMPLETED, task.id, seconds_after=4)])
+
+    assert first.picked_up == [("email", timedelta(seconds=3))]
+    assert second.picked_up == []

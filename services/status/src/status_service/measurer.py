@@ -1,0 +1,73 @@
+"""The measurer: looks at ledger and queues from time to time, for Prometheus."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.connection import QueueLook
+from chassis.logs import get_logger
+from database import Records
+from ledger import Patience, Range, measure
+from status_service.metrics import StatusMetrics
+
+log = get_logger(__name__)
+
+#: How far back tasks are looked at for whether they can be placed; GET /v1/accounting looks further.
+ACCOUNTED: Final = timedelta(days=1)
+
+
+class Measurer(Background):
+    """Measures for as long as it runs.
+
+    Args:
+        records: the ledger.
+        metrics: takes what was seen.
+        patience: after which silence counts as a gap.
+        look_seconds: seconds between looks.
+        queues: the names of the queues to look at.
+        look: looks at one; None: the broker cannot tell now.
+    """
+
+    NAME: ClassVar = "measurer"
+
+    def __init__(
+        self,
+        records: Records,
+        metrics: StatusMetrics,
+        *,
+        patience: Patience,
+        look_seconds: float,
+        queues: Sequence[str],
+        look: Callable[[str], Awaitable[QueueLook | None]],
+    ) -> None:
+        super().__init__()
+        self._records = records
+        self._metrics = metrics
+        self._patience = patience
+        self._look_seconds = look_seconds
+        self._queues = queues
+        self._look = look
+
+    async def measure(self) -> None:
+        """Measures once."""
+        now = datetime.now(UTC)
+        wanted = Range(now, self._patience, since=now - ACCOUNTED)
+        self._metrics.measured(await self._records.read(partial(measure, wanted=wanted)), now)
+        for queue in self._queues:
+            seen = await self._look(queue)
+            if seen is None:
+                return  # the broker is away: asking for the others would only wait
+            self._metrics.queue(queue, seen.waiting, seen.consumers)
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            try:
+                await self.measure()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused to be measured, trying again", error=str(error))
+            await asyncio.sleep(self._look_seconds)

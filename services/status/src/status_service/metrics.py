@@ -1,0 +1,102 @@
+"""What the status service tells Prometheus of the whole: the ledger, the outbox, the queues."""
+
+from datetime import datetime
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from contracts.catalog import WORK_SERVICES
+from contracts.states import State
+from ledger import Measures
+
+#: From at once to a day behind.
+PICKUP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 86_400)
+_OPEN: Final = tuple(state for state in State if not state.is_terminal)
+
+
+class StatusMetrics:
+    """The metrics; several status services tell the same of the ledger, so take the largest."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._pickup = Histogram(
+            "waybill_pickup_seconds",
+            "From when a task was due to when its first attempt began.",
+            ("service",),
+            buckets=PICKUP_BUCKETS,
+            registry=registry,
+        )
+        self._put_back = Counter(
+            "waybill_put_back_total",
+            "Attempts that were put back because their sign of life was overdue.",
+            ("service",),
+            registry=registry,
+        )
+        self._subtasks = Gauge(
+            "waybill_subtasks",
+            "Subtasks without an outcome, by state.",
+            ("service", "state"),
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "waybill_oldest_pending_seconds",
+            "Age of the subtask that has been pending longest; 0: none is.",
+            ("service",),
+            registry=registry,
+        )
+        self._silent = Gauge(
+            "waybill_silent_subtasks",
+            "Subtasks that were put back and have given no sign of life since.",
+            ("service",),
+            registry=registry,
+        )
+        self._unpublished = Gauge(
+            "waybill_outbox_tasks", "Tasks that are due and not known to be at the broker.", registry=registry
+        )
+        self._lag = Gauge(
+            "waybill_outbox_lag_seconds", "Since when the oldest of them has been due.", registry=registry
+        )
+        self._gap = Gauge(
+            "waybill_accounting_gap",
+            "Tasks accepted in the last day that cannot be placed: see GET /v1/accounting.",
+            registry=registry,
+        )
+        self._waiting = Gauge(
+            "waybill_queue_messages", "Messages that wait for a consumer.", ("queue",), registry=registry
+        )
+        self._consumers = Gauge(
+            "waybill_queue_consumers", "Consumers of a queue.", ("queue",), registry=registry
+        )
+        self._measured = Gauge(
+            "waybill_measured_timestamp_seconds", "When these were last measured.", registry=registry
+        )
+        for service in WORK_SERVICES:
+            self._put_back.labels(service)
+
+    def picked_up(self, service: str, seconds: float) -> None:
+        """A subtask's first attempt began so long after it was due."""
+        self._pickup.labels(service).observe(max(0.0, seconds))
+
+    def put_back(self, service: str) -> None:
+        """An attempt was put back."""
+        self._put_back.labels(service).inc()
+
+    def queue(self, name: str, waiting: int, consumers: int) -> None:
+        """What the broker tells of a queue."""
+        self._waiting.labels(name).set(waiting)
+        self._consumers.labels(name).set(consumers)
+
+    def measured(self, measures: Measures, now: datetime) -> None:
+        """What the ledger shows."""
+        for service in WORK_SERVICES:
+            for state in _OPEN:
+                self._subtasks.labels(service, state.value).set(measures.open[service].get(state, 0))
+            self._oldest.labels(service).set(_age(measures.oldest_pending.get(service), now))
+            self._silent.labels(service).set(measures.put_back.get(service, 0))
+        self._unpublished.set(measures.unpublished)
+        self._lag.set(_age(measures.oldest_unpublished, now))
+        self._gap.set(measures.unplaced)
+        self._measured.set(now.timestamp())
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())

@@ -1,0 +1,68 @@
+"""What the status service tells Prometheus, on the real broker and on both databases."""
+
+from datetime import UTC, datetime
+
+import httpx
+from aio_pika import DeliveryMode, Message
+
+from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleType
+from contracts.names import EXCHANGE_EVENTS
+from database import Records
+from devstack.eventually import eventually
+from devstack.exposition import values
+from devstack.ports import free_ports
+from devstack.samples import new_task, told
+from devstack.wire import Wire
+from ledger import Submission, accept
+from status_service.app import StatusService
+from status_service.settings import StatusSettings
+
+
+async def test_ledger_outbox_and_queues_are_told(topology_url: str, ledger_url: str, wire: Wire) -> None:
+    (port,) = free_ports(1)
+    settings = StatusSettings(
+        amqp_url=topology_url,
+        ledger_url=ledger_url,
+        health_port=port,
+        measure_seconds=0.2,
+        ops_address="ops@example.com",
+    )
+    task = new_task(created_at=datetime.now(UTC))
+    records = Records(ledger_url)
+    await records.write(accept, Submission(task))
+    service = StatusService(settings)
+    await service.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+
+            async def sample(name: str, *labels: str) -> float | None:
+                return values((await client.get("/metrics")).text, name).get(labels)
+
+            async def waits_in_email_work() -> bool:
+                return await sample("waybill_queue_messages", "email.work") == 1
+
+            await eventually(waits_in_email_work)  # the sweep has published it
+            assert await sample("waybill_subtasks", "email", "pending") == 1
+            assert await sample("waybill_oldest_pending_seconds", "email") != 0
+            assert await sample("waybill_queue_consumers", "status.work") == 1
+
+            events = [told(LifecycleType.STARTED, task.id), told(LifecycleType.DEAD, task.id)]
+            exchange = await wire.channel.get_exchange(EXCHANGE_EVENTS, ensure=False)
+            body = LIFECYCLE_BATCH.dump_json(events, exclude_none=True)
+            message = Message(body, message_id="1", delivery_mode=DeliveryMode.PERSISTENT)
+            await exchange.publish(message, "task.started")
+
+            async def is_told() -> bool:
+                return await sample("waybill_pickup_seconds_count", "email") == 1
+
+            await eventually(is_told)
+
+            async def the_alert_is_published() -> bool:
+                return await sample("waybill_queue_messages", "email.work") == 2
+
+            await eventually(the_alert_is_published)
+            assert await sample("waybill_accounting_gap") == 0
+            assert await sample("waybill_outbox_tasks") == 0
+    finally:
+        await service.stop()
+        await records.close()
