@@ -45,6 +45,7 @@ class SecretFiles:
         self._folder.chmod(_OWNER_ONLY)
         self._keep("postgres", "password", secrets.token_hex(_PASSWORD_BYTES))
         self._keep("rabbitmq", "admin_password", secrets.token_hex(_PASSWORD_BYTES))
+        self._keep("grafana", "password", secrets.token_hex(_PASSWORD_BYTES))
         self._keep(MIGRATE, "waybill_ledger_url", _database_url(LEDGER, LEDGER, places))
         for process in PROCESSES:
             self._keep(process.name, "waybill_amqp_url", _amqp_url(process.name, places))

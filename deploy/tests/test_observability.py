@@ -1,0 +1,96 @@
+"""Alerts, their runbook and the dashboard, held against each other and against the metrics that there are."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from chassis.metrics import AttemptMetrics, make_registry
+from contracts.catalog import WORK_SERVICES
+from deploy.processes import PROCESSES
+from gateway.metrics import GatewayMetrics
+from status_service.metrics import StatusMetrics
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/dashboards/waybill.json").read_text())
+QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
+#: What Prometheus itself and the broker's plugin tell.
+OTHERS = {"up", "rabbitmq_alarms_memory_used_watermark", "rabbitmq_alarms_free_disk_space_watermark"}
+
+
+def metric_names() -> set[str]:
+    registries = [make_registry(), CollectorRegistry()]
+    AttemptMetrics(WORK_SERVICES[0], registries[0])
+    StatusMetrics(registries[0])
+    GatewayMetrics(registries[1])
+    names = set()
+    for family in (family for registry in registries for family in registry.collect()):
+        names |= {family.name}
+        names |= {f"{family.name}_{suffix}" for suffix in ("total", "bucket", "count", "sum")}
+    return names
+
+
+@pytest.mark.parametrize(
+    "query", [rule["expr"] for rule in RULES] + QUERIES, ids=lambda query: " ".join(query.split())[:60]
+)
+def test_a_query_asks_for_metrics_that_there_are(query: str) -> None:
+    asked = set(re.findall(r"\b(?:waybill|process|rabbitmq)_\w+", query)) | (
+        {"up"} if re.search(r"\bup\{", query) else set()
+    )
+    assert asked
+    assert asked - metric_names() - OTHERS == set()
+
+
+def test_each_alert_has_its_section_of_the_runbook_and_no_section_is_left_over() -> None:
+    sections = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert sections == [rule["alert"] for rule in RULES]
+
+
+def test_each_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on() -> None:
+    for rule in RULES:
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+def test_every_process_is_scraped() -> None:
+    (scraped,) = (
+        discovery["names"]
+        for job in yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+        for discovery in job.get("dns_sd_configs", [])
+    )
+    assert set(scraped) == {process.name for process in PROCESSES}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+    ],
+    ids=" ".join,
+)
+def test_prometheus_own_tool_agrees_and_the_alerts_fire(arguments: tuple[str, ...]) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("there is no promtool: apt-get install prometheus brings it")
+    ran = subprocess.run([promtool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_alert_is_tried() -> None:
+    tried = (PROMETHEUS / "alerts_test.yml").read_text()
+    assert [rule["alert"] for rule in RULES if rule["alert"] not in tried] == []
