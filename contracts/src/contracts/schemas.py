@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from contracts.catalog import CATALOG
+from contracts.compatibility import narrowings
 from contracts.control import CancelRequested
 from contracts.lifecycle import LifecycleEvent
 from contracts.upcasters import UPCASTERS
@@ -35,13 +36,27 @@ def contracts_version() -> str:
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def main() -> None:
-    """Writes the golden files; those of older versions stay as they were released."""
+def main() -> int:
+    """Writes the golden files; those of older versions stay as they were released.
+
+    Returns:
+        0; or 1, and nothing is written, if a contract would not read what its version has allowed so far.
+    """
     GOLDEN_FOLDER.mkdir(exist_ok=True)
+    refused = False
+    for name, text in current_schemas().items():
+        golden = GOLDEN_FOLDER / name
+        for line in narrowings(json.loads(golden.read_text()), json.loads(text)) if golden.exists() else ():
+            refused = True
+            sys.stderr.write(f"{name}: {line}\n")
+    if refused:
+        sys.stderr.write("That cannot read messages that are under way: raise the event's VERSION.\n")
+        return 1
     for name, text in current_schemas().items():
         (GOLDEN_FOLDER / name).write_text(text)
     sys.stdout.write(f"wrote {len(current_schemas())} schemas to {GOLDEN_FOLDER}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Whether a changed contract still reads what its earlier form allowed.
+
+A message lies in queues, in the outbox and in dead letters while processes are upgraded, so whoever reads a
+version of an event must take everything that was ever written as that version. Adding an optional field and
+widening a limit keep that; removing, renaming or narrowing a field, and requiring a new one, do not.
+
+JSON Schema as pydantic writes it (draft 2020-12, without conditionals).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+
+#: Limits that may only grow, and those that may only shrink.
+_UPPER: Final = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
+_LOWER: Final = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
+#: Whether one expression allows all that another does cannot be told, so any change counts.
+_FIXED: Final = ("pattern", "format")
+
+
+def narrowings(before: Schema, after: Schema) -> list[str]:
+    """What `before` allowed and `after` may refuse, one line each; empty: every message can still be read."""
+    return list(_narrowings("", before, after, before.get("$defs", {}), after.get("$defs", {})))
+
+
+def _narrowings(
+    path: str, before: Schema, after: Schema, old_defs: Schema, new_defs: Schema
+) -> Iterator[str]:
+    before, after = _resolved(before, old_defs), _resolved(after, new_defs)
+    olds, news = _alternatives(before), _alternatives(after)
+    if len(olds) > 1 or len(news) > 1:
+        for old in olds:
+            # One of the new alternatives must take all of it; of those that do not, the nearest is told.
+            found = [list(_narrowings(path, old, new, old_defs, new_defs)) for new in news]
+            yield from min(found, key=len)
+        return
+    where = path or "the message"
+    yield from _narrower_values(where, before, after)
+    yield from _narrower_fields(path, before, after, old_defs, new_defs)
+    if isinstance(old_items := before.get("items"), Mapping) and isinstance(after.get("items"), Mapping):
+        yield from _narrowings(f"{path}[]", old_items, after["items"], old_defs, new_defs)
+
+
+def _narrower_values(where: str, before: Schema, after: Schema) -> Iterator[str]:
+    if "type" in after and before.get("type") != after["type"]:
+        is_wider = (before.get("type"), after["type"]) == ("integer", "number")
+        if not is_wider:
+            yield f"{where}: its type was {before.get('type', 'any')}, and is {after['type']}"
+    if (allowed := _values(after)) is not None:
+        lost = None if (old := _values(before)) is None else [value for value in old if value not in allowed]
+        if lost is None or lost:
+            yield f"{where}: only {allowed} are allowed"
+    for limit, sign in [*((limit, 1) for limit in _UPPER), *((limit, -1) for limit in _LOWER)]:
+        if limit in after and (limit not in before or sign * after[limit] < sign * before[limit]):
+            yield f"{where}: {limit} was {before.get(limit, 'not set')}, and is {after[limit]}"
+    for rule in _FIXED:
+        if rule in after and before.get(rule) != after[rule]:
+            yield f"{where}: {rule} was {before.get(rule, 'not set')}, and is {after[rule]}"
+
+
+def _narrower_fields(
+    path: str, before: Schema, after: Schema, old_defs: Schema, new_defs: Schema
+) -> Iterator[str]:
+    old: Mapping[str, Schema] = before.get("properties", {})
+    new: Mapping[str, Schema] = after.get("properties", {})
+    others = after.get("additionalProperties", True)
+    for name in old.keys() - new.keys() if others is False else ():
+        yield f"{path}.{name}: the field is gone"
+    for name in set(after.get("required", ())) - set(before.get("required", ())):
+        yield f"{path}.{name}: the field is required now"
+    if others is False and before.get("additionalProperties", True) is not False:
+        yield f"{path or 'the message'}: unknown fields are refused now"
+    for name in old.keys() & new.keys():
+        yield from _narrowings(f"{path}.{name}", old[name], new[name], old_defs, new_defs)
+
+
+def _resolved(schema: Schema, defs: Schema) -> Schema:
+    while (reference := schema.get("$ref")) is not None:
+        schema = defs[reference.rpartition("/")[2]]
+    return schema
+
+
+def _alternatives(schema: Schema) -> list[Schema]:
+    return list(schema.get("anyOf") or schema.get("oneOf") or [schema])
+
+
+def _values(schema: Schema) -> list[Any] | None:
+    return [schema["const"]] if "const" in schema else schema.get("enum")
