@@ -54,7 +54,12 @@ async def test_readiness_follows_the_checks(
     answer = await client.get("/readyz")
 
     assert answer.status_code == status
-    assert answer.json() == {"status": word, "consuming": consuming, "always": True}
+    assert answer.json() == {
+        "status": word,
+        "pid": os.getpid(),
+        "consuming": consuming,
+        "always": True,
+    }
 
 
 async def test_other_paths_say_which_there_are(served: tuple[httpx.AsyncClient, Checks]) -> None:
