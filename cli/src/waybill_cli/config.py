@@ -20,6 +20,8 @@ VARIABLES: Final = {
     "actor": "WAYBILL_ACTOR",
     "amqp_url": "WAYBILL_AMQP_URL",
 }
+#: As long as the API takes it.
+MAX_ACTOR_LENGTH: Final = 128
 _COMMAND_LINE: Final = "the command line"
 CONFIG_VARIABLE: Final = "WAYBILL_CONFIG"
 DEFAULT_CONFIG: Final = "~/.config/waybill/config.toml"
@@ -95,9 +97,21 @@ class Config:
         return found.value if found else None
 
     def actor(self) -> str:
-        """Who acts, for the audit trail."""
+        """Who acts, for the audit trail.
+
+        Raises:
+            CommandError: the API would not take that name.
+        """
         found = self._find("actor", lambda: None)
-        return found.value if found else f"{_user()}@{socket.gethostname()}"
+        if found is None:
+            return f"{_user()}@{socket.gethostname()}".encode("ascii", "replace").decode()
+        if not (found.value.isascii() and found.value.isprintable() and len(found.value) <= MAX_ACTOR_LENGTH):
+            raise CommandError(
+                Exit.USAGE,
+                f"the name of who acts, from {found.source}, is not up to {MAX_ACTOR_LENGTH} printable ASCII "
+                "characters",
+            )
+        return found.value
 
     def _find(self, name: str, otherwise: Callable[[], Setting | None]) -> Setting | None:
         if value := self._flags.get(name):

@@ -44,6 +44,13 @@ class Output:
         else:
             self.line(text)
 
+    def progress(self, value: Any, text: str) -> None:
+        """A step of something that goes on: a document for programs, a remark for people."""
+        if self.as_json:
+            self.document(value)
+        else:
+            self.remark(text)
+
     def line(self, text: str) -> None:
         """A line for people."""
         click.echo(printable(text))

@@ -6,7 +6,8 @@ import click
 
 from waybill_cli.options import Given, Group, load
 
-_DIRECT: Final = "waybill_cli.commands.direct:direct"
+_HERE: Final = "waybill_cli.commands"
+_DIRECT: Final = f"{_HERE}.direct:direct"
 #: Instead of a URL: the broker that the configuration names.
 _CONFIGURED: Final = "configured"
 
@@ -30,7 +31,33 @@ def _keep_url(context: click.Context, _parameter: click.Parameter, value: str | 
 
 @click.group(
     cls=_Desk,
-    epilog="waybill dlq --direct amqp://admin@broker/ ls\n"
+    lazy={
+        "groups": (f"{_HERE}.dlq_letters:groups", "What failed alike, the latest first."),
+        "ls": (f"{_HERE}.dlq_letters:list_letters", "Dead letters, the newest first."),
+        "show": (f"{_HERE}.dlq_letters:show", "A letter whole, or a group."),
+        "note": (f"{_HERE}.dlq_letters:note", "Write down what is to be remembered of a group."),
+        "edit": (f"{_HERE}.dlq_edit:edit", "Mend a payload, and plan its redrive."),
+        "plan": (f"{_HERE}.dlq_redrives:make_plan", "Plan a redrive: what would happen? Nothing is sent."),
+        "start": (f"{_HERE}.dlq_redrives:start", "Start a plan, and follow it."),
+        "progress": (f"{_HERE}.dlq_redrives:progress", "How a redrive stands."),
+        "outcomes": (f"{_HERE}.dlq_redrives:outcomes", "The letters of a redrive, and how each went."),
+        "redrives": (f"{_HERE}.dlq_redrives:redrives", "Redrives, the latest plan first."),
+        "pause": (f"{_HERE}.dlq_redrives:pause", "Send nothing more for now."),
+        "resume": (f"{_HERE}.dlq_redrives:resume", "Go on after a pause or a halt."),
+        "cancel": (f"{_HERE}.dlq_redrives:cancel", "End a redrive."),
+        "discard": (f"{_HERE}.dlq_away:discard", "Put away what nobody wants."),
+        "archive": (f"{_HERE}.dlq_away:archive", "Put away what is to be kept."),
+        "restore": (f"{_HERE}.dlq_away:restore", "Make dead again what was put away."),
+        "export": (f"{_HERE}.dlq_letters:export", "Whole letters as JSON lines."),
+        "audit": (f"{_HERE}.dlq_letters:audit", "Who did what, when and why."),
+    },
+    epilog="waybill dlq groups --state open\n"
+    "waybill dlq show $GROUP\n"
+    "waybill dlq plan --group $GROUP --note 'crm is back'\n"
+    "waybill dlq start 3\n"
+    "\n"
+    "When ledger or gateway are down:\n"
+    "waybill dlq --direct amqp://admin@broker/ ls\n"
     "waybill dlq --direct configured redrive --service sync --limit 5",
 )
 @click.option(

@@ -1,0 +1,55 @@
+"""`waybill dlq discard|archive|restore`: what nobody wants any more."""
+
+from typing import Any
+
+import click
+
+from waybill_cli.commands.dlq_options import described, selection, selection_options
+from waybill_cli.options import Command
+from waybill_cli.session import Session, with_session
+from waybill_cli.times import when
+
+_because = click.option("--because", metavar="TEXT", required=True, help="Why; it goes into the audit trail.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command(
+    "discard", cls=Command, epilog="waybill dlq discard --group $GROUP --because 'the campaign is over'"
+)
+@selection_options
+@_because
+@_yes
+@with_session
+def discard(session: Session, /, *, ids: tuple[int, ...], because: str, yes: bool, **filters: Any) -> None:
+    """Puts letters away that nobody wants; for some time they can be restored, then they are forgotten."""
+    _put_away(session, "discard", selection(ids, filters), because, yes=yes)
+
+
+@click.command(
+    "archive", cls=Command, epilog="waybill dlq archive --service sync --until 30d --because 'kept for legal'"
+)
+@selection_options
+@_because
+@_yes
+@with_session
+def archive(session: Session, /, *, ids: tuple[int, ...], because: str, yes: bool, **filters: Any) -> None:
+    """Puts letters away that are to be kept: as discard, for longer."""
+    _put_away(session, "archive", selection(ids, filters), because, yes=yes)
+
+
+@click.command("restore", cls=Command, epilog="waybill dlq restore 17 18\nwaybill dlq restore --group $GROUP")
+@selection_options
+@click.option("--because", metavar="TEXT", help="Why; it goes into the audit trail.")
+@with_session
+def restore(session: Session, /, *, ids: tuple[int, ...], because: str | None, **filters: Any) -> None:
+    """Makes letters that were put away dead again, so that they can be planned."""
+    body = selection(ids, filters) | ({"reason": because} if because else {})
+    answer = session.gateway.post("/v1/dead-letters/restore", body)
+    session.out.result(answer, f"restored {answer['changed']}")
+
+
+def _put_away(session: Session, what: str, chosen: dict[str, Any], because: str, *, yes: bool) -> None:
+    session.confirm(f"{what.capitalize()} {described(chosen)}?", yes=yes)
+    answer = session.gateway.post(f"/v1/dead-letters/{what}", chosen | {"reason": because})
+    until = f", restorable until {when(answer['restorable_until'])}" if answer["restorable_until"] else ""
+    session.out.result(answer, f"{what}: {answer['changed']} letter(s){until}")

@@ -1,0 +1,173 @@
+"""`waybill dlq plan|start|…`: redrives, from the plan to their end."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from waybill_cli.commands.dlq_options import (
+    VERDICTS,
+    edit_options,
+    patch_of,
+    selection,
+    selection_options,
+)
+from waybill_cli.exits import Exit
+from waybill_cli.listing import list_options, show_listing
+from waybill_cli.options import Command
+from waybill_cli.redrive_views import (
+    ITEM_COLUMNS,
+    REDRIVE_COLUMNS,
+    item_row,
+    redrive_row,
+    show_plan,
+    show_redrive,
+)
+from waybill_cli.redriving import ended_well, follow_redrive, plan
+from waybill_cli.session import Session, with_session
+
+_REDRIVES: Final = "/v1/redrives"
+_STATES: Final = ("planned", "running", "paused", "halted", "completed", "cancelled")
+_ITEM_STATES: Final = ("waiting", "sent", "succeeded", "failed", "cancelled", "skipped")
+_EFFECTS: Final = ("not_done", "unknown", "done", "called_off", "under_way", "no_task")
+
+_redrive = click.argument("redrive", type=click.IntRange(min=1))
+_because = click.option("--because", metavar="TEXT", help="Why; it goes into the audit trail.")
+
+
+@click.command(
+    "plan",
+    cls=Command,
+    epilog="waybill dlq plan --group $GROUP --note 'crm is back'\n"
+    "waybill dlq plan 17 18 --set /data/city=London\n"
+    "waybill dlq plan --service sync --reason exhausted --rate 100 --canary 20",
+)
+@selection_options
+@edit_options
+@click.option("--rate", type=click.FloatRange(0.1, 2000), help="Letters a second.  [default: 10]")
+@click.option(
+    "--canary", type=click.IntRange(0, 1000), help="So many first, and their outcomes awaited.  [default: 5]"
+)
+@click.option("--note", metavar="TEXT", help="For the record.")
+@with_session
+def make_plan(
+    session: Session,
+    /,
+    *,
+    ids: tuple[int, ...],
+    patch_file: Path | None,
+    assigned: tuple[str, ...],
+    removed: tuple[str, ...],
+    rate: float | None,
+    canary: int | None,
+    note: str | None,
+    **filters: Any,
+) -> None:
+    """Plans a redrive: freezes its letters and edits, and tells what it would do. Nothing is sent.
+
+    Exactly what is shown is what `waybill dlq start` sends. An edit is for all letters of the plan.
+    """
+    patch = patch_of(patch_file, assigned, removed)
+    wishes = {"rate": rate, "canary": canary, "note": note}
+    plan(session, selection(ids, filters), patch, **wishes)
+
+
+@click.command(
+    "start", cls=Command, epilog="waybill dlq start 3\nwaybill dlq start 3 --hash $HASH --yes --no-wait"
+)
+@_redrive
+@click.option("--hash", "hash_", metavar="HASH", help="Of the plan as you saw it; else it is shown again.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--wait/--no-wait", default=True, help="Follow it to its end (the default), or not.")
+@with_session
+def start(session: Session, /, *, redrive: int, hash_: str | None, yes: bool, wait: bool) -> Exit:
+    """Starts a plan, and follows it; exits with 0 if all that was sent was completed, 1 if not.
+
+    Ctrl-C ends the watch, not the redrive: `waybill dlq pause` and `cancel` do that.
+    """
+    if hash_ is None:
+        planned = session.gateway.get(f"{_REDRIVES}/{redrive}")
+        hash_ = planned["hash"]
+        if not yes:
+            show_plan(session.out, planned)
+    session.confirm(f"Start redrive {redrive}?", yes=yes)
+    started = session.gateway.post(f"{_REDRIVES}/{redrive}/start", {"hash": hash_})
+    if not wait:
+        session.out.result(started, f"started  {redrive}")
+        return Exit.OK
+    return follow_redrive(session, redrive)
+
+
+@click.command("progress", cls=Command, epilog="waybill dlq progress 3\nwaybill dlq progress 3 --follow")
+@_redrive
+@click.option("--follow", is_flag=True, help="Until it ends.")
+@with_session
+def progress(session: Session, /, *, redrive: int, follow: bool) -> Exit:
+    """Tells how a redrive stands; exits with 1 if it halted, was cancelled, or letters of it failed."""
+    if follow:
+        return follow_redrive(session, redrive)
+    found = session.gateway.get(f"{_REDRIVES}/{redrive}")
+    if session.out.as_json:
+        session.out.document(found)
+    elif found["state"] == "planned":
+        show_plan(session.out, found)
+    else:
+        show_redrive(session.out, found)
+    return ended_well(found)
+
+
+@click.command("redrives", cls=Command, epilog="waybill dlq redrives --state running")
+@click.option("--state", type=click.Choice(_STATES), help="Only those in this state.")
+@list_options
+@with_session
+def redrives(session: Session, /, *, limit: int, every: bool, **filters: Any) -> None:
+    """Lists redrives, the latest plan first."""
+    show_listing(session, _REDRIVES, REDRIVE_COLUMNS, redrive_row, limit=limit, every=every, **filters)
+
+
+@click.command("outcomes", cls=Command, epilog="waybill dlq outcomes 3 --state failed")
+@_redrive
+@click.option("--state", type=click.Choice(_ITEM_STATES), help="Only those in this state.")
+@click.option("--verdict", type=click.Choice(VERDICTS), help="What the contracts say of it.")
+@click.option("--effect", type=click.Choice(_EFFECTS), help="What had happened before.")
+@list_options
+@with_session
+def outcomes(session: Session, /, *, redrive: int, limit: int, every: bool, **filters: Any) -> None:
+    """Lists the letters of a redrive, in the order in which they are sent, and how each went."""
+    path = f"{_REDRIVES}/{redrive}/letters"
+    show_listing(session, path, ITEM_COLUMNS, item_row, limit=limit, every=every, **filters)
+
+
+@click.command("pause", cls=Command, epilog="waybill dlq pause 3 --because 'crm is slow'")
+@_redrive
+@_because
+@with_session
+def pause(session: Session, /, *, redrive: int, because: str | None) -> None:
+    """Sends nothing more of a running redrive; what is on its way goes on."""
+    _steer(session, redrive, "pause", because)
+
+
+@click.command("resume", cls=Command, epilog="waybill dlq resume 3")
+@_redrive
+@_because
+@with_session
+def resume(session: Session, /, *, redrive: int, because: str | None) -> None:
+    """Goes on with a redrive that is paused or halted; after a halt it begins with a canary again."""
+    _steer(session, redrive, "resume", because)
+
+
+@click.command("cancel", cls=Command, epilog="waybill dlq cancel 3 --because 'the plan was wrong' --yes")
+@_redrive
+@_because
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_session
+def cancel(session: Session, /, *, redrive: int, because: str | None, yes: bool) -> None:
+    """Ends a redrive: its letters that were not sent are free for another plan."""
+    session.confirm(f"Cancel redrive {redrive}? It cannot be taken up again.", yes=yes)
+    _steer(session, redrive, "cancel", because)
+
+
+def _steer(session: Session, redrive: int, action: str, because: str | None) -> None:
+    body = {"reason": because} if because else {}
+    answer = session.gateway.post(f"{_REDRIVES}/{redrive}/{action}", body)
+    session.out.result(answer, f"{answer['state']}  {redrive}")

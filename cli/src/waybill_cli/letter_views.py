@@ -1,0 +1,143 @@
+"""Dead letters and their groups as people see them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from waybill_cli.output import Output
+from waybill_cli.times import age, when
+
+GROUP_COLUMNS: Final = ("GROUP", "STATE", "DEAD", "ALL", "LAST", "LAST 24 H", "SERVICE", "KIND", "ERROR")
+LETTER_COLUMNS: Final = ("LETTER", "STATE", "DIED", "SERVICE", "REASON", "VERDICT", "EFFECT", "TASK", "ERROR")
+DEED_COLUMNS: Final = ("WHEN", "WHO", "WHAT", "REDRIVE", "GROUP", "LETTERS", "WHY")
+#: Eight heights for the hours of a day, and a point for none.
+_HEIGHTS: Final = "▁▂▃▄▅▆▇█"
+
+
+def group_row(group: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A line of a list of groups, by `GROUP_COLUMNS`."""
+    return (
+        group["id"],
+        group["state"],
+        group["letters"].get("dead", 0),
+        group["total"],
+        f"{age(group['last_seen'])} ago",
+        sparkline(group["trend"]),
+        group["service"],
+        group["kind"],
+        f"{group['error_type']}: {group['message']}",
+    )
+
+
+def letter_row(letter: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A line of a list of letters, by `LETTER_COLUMNS`."""
+    return (
+        letter["id"],
+        letter["state"],
+        f"{age(letter['died_at'])} ago",
+        letter["service"],
+        letter["reason"],
+        letter["verdict"],
+        letter["effect"],
+        letter["task_id"],
+        _error(letter),
+    )
+
+
+def deed_row(deed: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A line of the audit trail, by `DEED_COLUMNS`."""
+    return (
+        when(deed["at"]),
+        deed["actor"],
+        deed["action"],
+        deed["redrive"],
+        deed["group"],
+        deed["letters"],
+        deed["reason"],
+    )
+
+
+def show_group(out: Output, group: Mapping[str, Any]) -> None:
+    """Everything about one group."""
+    out.fields(
+        (
+            ("group", group["id"]),
+            ("state", group["state"]),
+            ("service", group["service"]),
+            ("kind", group["kind"]),
+            ("error", f"{group['error_type']}: {group['message']}"),
+            ("where", group["frame"]),
+            ("letters", ", ".join(f"{count} {state}" for state, count in group["letters"].items() if count)),
+            ("first seen", when(group["first_seen"])),
+            ("last seen", when(group["last_seen"])),
+            ("last 24 h", sparkline(group["trend"])),
+            ("note", group["note"]),
+        )
+    )
+    out.remark(f"Its latest letter: waybill dlq show {group['sample']}")
+
+
+def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
+    """Everything about one letter."""
+    away = letter["put_away"]
+    out.fields(
+        (
+            ("letter", letter["id"]),
+            ("state", letter["state"]),
+            ("group", letter["group"]),
+            ("task", letter["task_id"]),
+            ("service", letter["service"]),
+            ("kind", letter["kind"]),
+            ("schema", letter["dataschema"]),
+            ("attempt", f"{letter['attempt']}/{letter['max_attempts'] or '?'}"),
+            ("redrive", letter["redrive_no"] or None),
+            ("died", when(letter["died_at"])),
+            ("reason", letter["reason"]),
+            ("error", _error(letter)),
+            ("where", letter["frame"]),
+            ("version", letter["service_version"]),
+            ("verdict", letter["verdict"]),
+            *(("", f"{each['field']}: {each['message']}") for each in letter["errors"] or ()),
+            ("effect", letter["effect"]),
+            ("put away", f"{when(away['at'])} by {away['by']}: {away['reason']}" if away else None),
+            ("restorable", f"until {when(letter['restorable_until'])}" if away else None),
+        )
+    )
+    if letter["redrives"]:
+        out.line("")
+        out.table(
+            ("REDRIVE", "SENT", "STATE", "EDITED", "DEAD AGAIN AS"), map(_redrive_row, letter["redrives"])
+        )
+    out.line("")
+    out.line("payload")
+    out.block(payload_text(letter))
+    if letter["traceback"]:
+        out.line("")
+        out.block(letter["traceback"])
+
+
+def payload_text(letter: Mapping[str, Any]) -> str:
+    """The payload, indented; its bytes in base64 where it is no JSON."""
+    if letter.get("body_base64"):
+        return f"no JSON, in base64: {letter['body_base64']}"
+    return json.dumps(letter["payload"], indent=2, ensure_ascii=False)
+
+
+def sparkline(counts: list[int]) -> str:
+    """Counts as a row of bars, the highest one as tall as there are."""
+    highest = max(counts, default=0)
+    return "".join(_HEIGHTS[(len(_HEIGHTS) - 1) * count // highest] if count else "." for count in counts)
+
+
+def _redrive_row(redrive: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        redrive["redrive_id"],
+        when(redrive["sent_at"]),
+        redrive["state"],
+        redrive["edited"],
+        redrive["returned_as"],
+    )
+
+
+def _error(letter: Mapping[str, Any]) -> str:
+    return f"{letter['error']['type']}: {letter['error']['message']}"
