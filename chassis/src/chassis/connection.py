@@ -26,6 +26,8 @@ RECONNECT_SECONDS = (0.5, 1.5)
 DECLARED_POLL_SECONDS = 0.5
 #: Seconds for the broker to answer a question.
 ANSWER_SECONDS = 10
+#: Seconds for it to answer a goodbye: it may hang, and a process that stops has only its grace time.
+GOODBYE_SECONDS = 3.0
 #: What a broker that is away makes an attempt to connect raise.
 UNREACHABLE = (OSError, AMQPError, asyncio.TimeoutError)
 
@@ -117,6 +119,15 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
         # Also where the client made something else of it: a caller that was told to end must end.
         raise asyncio.CancelledError
     return seen
+
+
+async def hang_up(broker: RabbitBroker) -> None:
+    """Closes the connection. A broker that does not answer is left without a goodbye."""
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await broker.stop()
+    except TimeoutError:
+        log.info("the broker does not answer a goodbye")
 
 
 def _url(settings: ProcessSettings, name: str) -> URL:

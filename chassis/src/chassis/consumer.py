@@ -13,7 +13,7 @@ from aio_pika.abc import (
 from faststream.rabbit import RabbitBroker
 
 from chassis.acknowledging import CHANNEL_GONE, ChannelAcks
-from chassis.connection import look_at_queue
+from chassis.connection import GOODBYE_SECONDS, look_at_queue
 from chassis.delivery import Delivery
 from chassis.logs import get_logger
 
@@ -101,7 +101,10 @@ class Consumer:
             return
         tag, self._tag = self._tag, None
         try:
-            await self._source.cancel(tag)
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._source.cancel(tag)
+        except TimeoutError:
+            log.info("the broker does not answer that it sends no more", queue=self._queue)
         except CHANNEL_GONE as error:
             log.info("the consumer is gone already", error=str(error))
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from chassis.connection import make_broker, until_connected, until_declared
+from chassis.connection import hang_up, make_broker, until_connected, until_declared
 from chassis.consumer import Consumer, start_consuming
 from chassis.control import Control
 from chassis.delay import LEVELS
@@ -132,8 +132,8 @@ class Service:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
         for consumer in (self._consumer, self._control):
             await consumer.settle(SETTLE_SECONDS)
-        await self._consuming.stop()
-        await self._publishing.stop()
+        await hang_up(self._consuming)
+        await hang_up(self._publishing)
         for close in self._closers:
             await close()
         # Last, while their claims still hold: no other replica runs the next attempt before we are gone.

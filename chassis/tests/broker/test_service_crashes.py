@@ -16,6 +16,7 @@ from pamqp import commands as spec
 
 from chassis import consumer, topology
 from chassis.attempt import Attempt
+from chassis.connection import GOODBYE_SECONDS
 from chassis.policies import configured
 from chassis.service import Service
 from chassis.settings import ServiceSettings
@@ -169,6 +170,18 @@ async def test_a_stop_waits_no_longer_than_its_grace(topology_url: str, wire: Wi
     again = await wire.take("images.work")
 
     assert (again.headers["x-task-id"], again.redelivered) == (envelope.task_id, True)
+
+
+async def test_a_stop_does_not_wait_for_a_broker_that_hangs(
+    topology_url: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with running(settings_for(proxy.url(topology_url), tmp_path), SlowWork()):
+        proxy.stall()
+        began = loop.time()
+
+    # A goodbye for each of two consumers and two connections.
+    assert loop.time() - began < 6 * GOODBYE_SECONDS
 
 
 async def test_a_consumer_whose_queue_was_deleted_is_back_with_the_queue(

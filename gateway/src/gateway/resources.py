@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chassis.connection import (
     RECONNECT_SECONDS,
     UNREACHABLE,
+    hang_up,
     make_broker,
     until_connected,
     until_declared,
@@ -74,7 +75,7 @@ class Resources:
             await asyncio.gather(self._connecting, return_exceptions=True)
         if self._relaying:
             await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
-        await self._broker.stop()
+        await hang_up(self._broker)
         self.image_checkers.shutdown()
         await self.records.close()
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.connection import make_broker, until_connected, until_declared
+from chassis.connection import hang_up, make_broker, until_connected, until_declared
 from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
@@ -103,8 +103,8 @@ class Desk:
         await asyncio.gather(*(consumer.settle(grace) for consumer in self._consumers))
         await self._housekeeper.stop()
         await self._executor.stop()
-        await self._consuming.stop()
-        await self._publishing.stop()
+        await hang_up(self._consuming)
+        await hang_up(self._publishing)
         await self._records.close()
         await self._health.stop()
 

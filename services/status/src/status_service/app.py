@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from chassis import topology
 from chassis.background import Background
-from chassis.connection import QueueLook, look_at_queue, make_broker, until_connected
+from chassis.connection import QueueLook, hang_up, look_at_queue, make_broker, until_connected
 from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
@@ -119,8 +119,8 @@ class StatusService:
         await self._consumer.settle(self._settings.grace_seconds)
         for work in reversed(self._background):
             await work.stop()
-        await self._consuming.stop()
-        await self._publishing.stop()
+        await hang_up(self._consuming)
+        await hang_up(self._publishing)
         await self._records.close()
         await self._health.stop()
 
