@@ -1,10 +1,15 @@
 """Schedules on the real clock and the real broker, with two status services at once."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
@@ -13,7 +18,7 @@ from database import Records
 from devstack.eventually import eventually
 from devstack.samples import plan
 from devstack.wire import Wire
-from ledger import NewSchedule, Plan, create_schedules, new_task_id, next_slot
+from ledger import Missed, NewSchedule, Plan, create_schedules, new_task_id, next_slot
 from ledger.schema import TASKS
 from status_service.app import StatusService
 from status_service.settings import StatusSettings
@@ -89,6 +94,47 @@ async def test_a_service_that_comes_back_makes_up_for_what_was_missed(
         message = await wire.take("email.work")
 
     assert message.correlation_id == "missed"
+
+
+async def test_services_that_are_killed_again_and_again_neither_lose_nor_double_a_slot(
+    topology_url: str, records: Records, ledger_url: str
+) -> None:
+    number, kills = 12, 0
+    environment = os.environ | {"WAYBILL_AMQP_URL": topology_url, "WAYBILL_LEDGER_URL": ledger_url}
+
+    @contextmanager
+    def process() -> Iterator[subprocess.Popen[bytes]]:
+        command = [sys.executable, "-m", "status_service"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as started:
+            try:
+                yield started
+            finally:
+                started.kill()
+
+    ends_at = datetime.now(UTC) + timedelta(seconds=number + 0.5)
+    make_up: dict[str, Any] = {"missed": Missed.RUN_ALL, "missed_limit": 100}
+    names = [f"s{n}" for n in range(5)]
+    await created(
+        records, *(plan(name, cron=None, every_seconds=1, ends_at=ends_at, **make_up) for name in names)
+    )
+
+    async def some_more(than: int) -> bool:
+        return sum(map(len, (await released(records)).values())) > than
+
+    with process():  # and beside it others, each killed as soon as anything more was released
+        while datetime.now(UTC) < ends_at or kills < 3:
+            so_far = sum(map(len, (await released(records)).values()))
+            if so_far == number * len(names):
+                break
+            with process():
+                await eventually(partial(some_more, so_far))
+            kills += 1
+        await eventually(partial(some_more, number * len(names) - 1))
+
+    slots = await released(records)
+    assert {name: len(set(slots[name])) for name in names} == dict.fromkeys(names, number)
+    assert all(len(slots[name]) == number for name in names)
+    assert kills > 0
 
 
 async def _is_due(records: Records) -> bool:
