@@ -62,8 +62,9 @@ format: .venv/.installed ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: .venv/.installed ## write the golden JSON Schemas of the contracts anew
+schemas: .venv/.installed ## write the golden JSON Schemas and the documents of both interfaces anew
 	$(BIN)/python -m contracts.schemas
+	$(BIN)/python -m gateway.documents
 
 lock: .venv/.installed ## renew the pinned versions in requirements/ (ARGS=--upgrade for newer ones)
 	requirements/lock.sh $(ARGS)

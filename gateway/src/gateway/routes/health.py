@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.metrics import exposition
+from gateway.asyncapi import asyncapi_document
 from gateway.resources import Uses
 
 router = APIRouter(tags=["health"])
@@ -47,3 +48,9 @@ async def metrics(resources: Uses) -> Response:
     """Tells Prometheus what was accepted, how requests were answered, and how the process is."""
     text, content_type = exposition(resources.registry)
     return Response(text, media_type=content_type)
+
+
+@router.get("/asyncapi.json")
+async def asyncapi() -> dict[str, Any]:
+    """Describes the messages behind the API, as an AsyncAPI 3 document."""
+    return asyncapi_document()
