@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Final
 
 from aio_pika.abc import (
@@ -26,6 +27,8 @@ MISSING_SECONDS: Final = 60.0
 #: after how many such answers, one after the other, the process gives up.
 LOOK_SECONDS: Final = 10.0
 MOST_PASSED_OVER: Final = 3
+#: Seconds between looks whether the messages that waited at the start are dealt with.
+CATCH_UP_SECONDS: Final = 0.05
 #: What a message may have beside headers and body, as its sender set it.
 _PROPERTIES: Final = (
     "app_id",
@@ -74,6 +77,7 @@ class Consumer:
         self._acks: ChannelAcks | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._delivered = 0  # since the last look
+        self._taken = 0  # in all
         self._passed_over = 0  # looks, one after the other
 
     async def start(self) -> None:
@@ -84,6 +88,20 @@ class Consumer:
         await self._channel.set_qos(prefetch_count=self._prefetch)
         self._source = await self._channel.declare_queue(self._queue, passive=True)
         self._tag = await self._source.consume(self._on_message)
+
+    async def caught_up(self, timeout_seconds: float) -> bool:
+        """Waits until the messages that were waiting when it started are dealt with, by us or by a replica.
+
+        Returns:
+            Whether they are.
+        """
+        waited = self._source.declaration_result.message_count or 0 if self._source else 0
+        until = monotonic() + timeout_seconds
+        while waited and (self._under_way or (self._taken < waited and await self._any_waits())):
+            if monotonic() > until:
+                return False
+            await asyncio.sleep(CATCH_UP_SECONDS)
+        return True
 
     @property
     def is_consuming(self) -> bool:
@@ -147,6 +165,10 @@ class Consumer:
         look = await look_at_queue(self._broker, self._queue)
         return look is not None and look.waiting > 0 and self._delivered == 0
 
+    async def _any_waits(self) -> bool:
+        look = await look_at_queue(self._broker, self._queue)
+        return look is None or look.waiting > 0
+
     async def _watch_missing(self) -> None:
         loop = asyncio.get_running_loop()
         seen = loop.time()
@@ -162,6 +184,7 @@ class Consumer:
         if message.delivery_tag is None:
             raise ValueError("a message that is consumed has a delivery tag")
         self._delivered += 1
+        self._taken += 1
         # The client cancels its own callbacks when a channel closes, but what was begun must go on: it is
         # done in a task that the client knows nothing of.
         handling = asyncio.create_task(self._handle(message, message.delivery_tag, self._acks_of(message)))

@@ -29,6 +29,8 @@ log = get_logger(__name__)
 CONTROL_PREFETCH: Final = 50
 #: Seconds for what is left when the pipeline has been drained: control messages, acknowledgements.
 SETTLE_SECONDS: Final = 1.0
+#: Seconds that the cancellations that came while the service was away may take to be kept.
+CATCH_UP_SECONDS: Final = 10.0
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
 
@@ -109,7 +111,11 @@ class Service:
             names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
         )
         await until_connected(self._consuming)
-        await start_consuming(self._consumer, self._control)
+        await start_consuming(self._control)
+        # What was called off while nobody was here comes before the attempts that wait.
+        if not await self._control.caught_up(CATCH_UP_SECONDS):
+            log.warning("there are cancellations still to be read; beginning all the same")
+        await start_consuming(self._consumer)
         log.info("consuming", queue=self._queue, health_port=port)
 
     async def broken(self) -> int:

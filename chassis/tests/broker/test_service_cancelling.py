@@ -77,6 +77,25 @@ async def test_no_attempt_follows_in_a_task_that_was_called_off(work: Work, wire
     assert (cancelled.data.task_id, cancelled.data.attempt, work.runs) == (envelope.task_id, 2, 1)
 
 
+async def test_what_was_called_off_while_its_service_was_away_does_not_begin(
+    topology_url: str, tmp_path: Path, wire: Wire
+) -> None:
+    envelopes = [await wire.request(image_event()) for _ in range(20)]
+    for envelope in envelopes:
+        await call_off(wire, envelope.task_id)
+    settings = ServiceSettings(amqp_url=topology_url, inbox_url=f"sqlite:///{tmp_path}/inbox.db")
+    work = Work()
+    service = Service("images", settings, (configured(settings, ImageUploaded, work.__call__),))
+    await service.start()
+    told: set[str] = set()
+    while len(told) < len(envelopes):
+        told |= {event.data.task_id for event in await wire.told(until="task.cancelled")}
+    await service.stop()
+
+    assert told == {envelope.task_id for envelope in envelopes}
+    assert work.runs == 0
+
+
 async def test_a_handler_stops_before_the_point_of_no_return(work: Work, wire: Wire) -> None:
     envelope = await wire.request(image_event())
     await eventually(lambda: work.runs)
