@@ -18,6 +18,7 @@ from crash_stack import CrashStack, NotInTimeError, running
 from crash_table import in_words, is_right, table, totals, write_page
 
 from devstack.broker import private_broker
+from devstack.fixtures import in_containers
 from devstack.serving import print_line
 
 #: Cells that run side by side: more would keep two cores busy instead of waiting.
@@ -49,7 +50,7 @@ def main() -> int:
     began = monotonic()
     counts: dict[tuple[Row, Harm], Count] = {}
     with (
-        private_broker(folder / "broker") as broker,
+        private_broker(folder / "broker", in_container=in_containers()) as broker,
         running(folder, broker, min(STACKS, len(rows))) as stacks,
     ):
         for row, harm, counted in run_matrix(stacks, rows, harms):

@@ -19,6 +19,7 @@ from crash_stack import until
 from soak_stack import CONNECTIONS, SoakStack, up
 
 from devstack.broker import private_broker
+from devstack.fixtures import in_containers
 from devstack.serving import print_line
 
 #: Seconds of load before the broker goes away.
@@ -155,7 +156,10 @@ def main() -> int:
     print_line(
         f"outage: {arguments.away:g} s without a broker, {arguments.rate:g} posts a second; logs in {folder}"
     )
-    with private_broker(folder / "broker") as broker, up(folder, broker) as stack:
+    with (
+        private_broker(folder / "broker", in_container=in_containers()) as broker,
+        up(folder, broker) as stack,
+    ):
         outage = take_broker_away(stack, seconds=arguments.away, rate=arguments.rate)
     _tell(outage)
     return 0 if outage.is_right else 1

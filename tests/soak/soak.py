@@ -23,6 +23,7 @@ from soak_stack import CONNECTIONS, SoakStack, up
 from soak_trouble import Troublemaker
 
 from devstack.broker import private_broker
+from devstack.fixtures import in_containers
 from devstack.serving import print_line
 
 #: Seconds between two lines that tell how far it is.
@@ -44,7 +45,10 @@ def main() -> int:
         f"soak: seed {arguments.seed}, {len(plan.posts)} tasks and {len(plan.blows)} blows in {seconds:g} s"
     )
     print_line(f"logs in {folder}")
-    with private_broker(folder / "broker") as broker, up(folder, broker) as stack:
+    with (
+        private_broker(folder / "broker", in_container=in_containers()) as broker,
+        up(folder, broker) as stack,
+    ):
         began = monotonic()
 
         def say(line: str) -> None:

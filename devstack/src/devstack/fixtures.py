@@ -41,7 +41,7 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                     folder,
                     amqp_url=os.environ.get("AMQP_URL"),
                     management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
-                    in_container=_in_containers(),
+                    in_container=in_containers(),
                 )
             )
         _tell(request.config, f"RabbitMQ: {running.how}")
@@ -91,9 +91,9 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with ExitStack() as stack:
         try:
             with _one_worker_at_a_time():
-                server = stack.enter_context(private_postgres(in_container=_in_containers()))
+                server = stack.enter_context(private_postgres(in_container=in_containers()))
         except PostgresError as error:
-            if _in_containers():
+            if in_containers():
                 raise
             pytest.skip(str(error))
         _tell(request.config, f"PostgreSQL: {server.how}")
@@ -143,7 +143,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(f"used {line}")
 
 
-def _in_containers() -> bool:
+def in_containers() -> bool:
+    """Whether the tests are to take their servers from Docker."""
     return os.environ.get(IN_CONTAINERS, "") == "1"
 
 
