@@ -45,6 +45,17 @@ Output(as_json=False).table(("ID", "STATE", "ABOUT"), [("1", "failed", "{LONG}")
     assert "\x1b[31m" not in plain
 
 
+def test_on_a_terminal_an_id_stays_whole_to_be_copied() -> None:
+    code = f"""
+from waybill_cli.output import Output
+Output(as_json=False).table(("ID", "ABOUT", "ERROR"), [("{"7" * 36}", "{LONG}", "{LONG}")])
+"""
+    shown = on_a_terminal(code, COLUMNS="80", TERM="xterm-256color")
+    assert "7" * 36 in shown
+    assert shown.count("x") == 2 * len(LONG)
+    assert on_a_terminal(code, COLUMNS="40", TERM="xterm-256color").count("7") == 36
+
+
 def on_a_terminal(code: str, **environment: str) -> str:
     ours, theirs = pty.openpty()
     with subprocess.Popen(

@@ -20,6 +20,10 @@ COLOURS: Final = {
     **dict.fromkeys(("running", "redriving"), "cyan"),
 }
 
+#: Columns that are copied from, so they are not folded on terminals that are wide enough for them.
+_IDS: Final = frozenset({"ID", "GROUP", "TASK", "CANNOT BE PLACED"})
+_WIDE: Final = 80
+
 
 class Output:
     """One run's way to its reader.
@@ -99,9 +103,11 @@ def _styled(text: str) -> str:
 
 
 def _folded_table(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
+    console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        is_whole = name in _IDS and console.width >= _WIDE
+        table.add_column(name, overflow="fold", no_wrap=is_whole)
     for row in cells:
         table.add_row(*(Text(text, style=COLOURS.get(text, "")) for text in row))
-    Console(highlight=False).print(table)
+    console.print(table)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from aio_pika.abc import AbstractIncomingMessage
+
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.policies import configured
@@ -232,6 +234,17 @@ async def test_a_broker_that_is_away_or_refuses_is_told_without_its_password(top
     refused = await ran(topology_url.replace("guest:guest@", "guest:wr0ng@"), "ls")
     assert refused.code == 4
     assert "refuses user, password or virtual host" in refused.err
+
+
+async def test_letters_that_the_desk_takes_are_said_to_be_elsewhere(topology_url: str, wire: Wire) -> None:
+    assert "failure desk consumes" not in (await ran(topology_url, "ls")).err
+    queue = await wire.channel.get_queue("images.dlq", ensure=False)
+
+    async def keep(_message: AbstractIncomingMessage) -> None:
+        """As the desk with a ledger that is away: taken, and not acknowledged."""
+
+    await queue.consume(keep)
+    assert "failure desk consumes" in (await ran(topology_url, "ls")).err
 
 
 async def test_the_desk_commands_are_not_offered_there(topology_url: str) -> None:

@@ -22,6 +22,9 @@ from waybill_cli.times import age
 _COLUMNS: Final = ("SERVICE", "TASK", "KIND", "REDRIVE", "DIED", "REASON", "VERDICT", "ERROR")
 #: Letters a second unless asked for otherwise: as the desk's plans.
 _RATE: Final = 10.0
+_DESK_RUNS: Final = """\
+The failure desk consumes these queues: it has taken, or takes, what comes into them. `waybill dlq` without
+--direct works on that; once the desk is stopped, what it had taken and not yet kept is back here."""
 _UNCHECKED: Final = """\
 Straight from the broker, so this cannot be told or done: whether a task was completed, called off or redriven
 in the meantime (its service's inbox knows, and drops what would double), a canary, an audit trail, the
@@ -62,21 +65,24 @@ def list_letters(session: Session, /, *, services: tuple[str, ...], limit: int, 
     Looking takes each letter and gives it back. The broker counts that: a dead-letter queue allows a million.
     """
     look = _look(session.config.amqp_url(), services or WORK_SERVICES, _wanted(**selected), limit)
-    found, more = broker.run(look)
+    found, more, taken_by_desk = broker.run(look)
     if session.out.as_json:
         for letter in found:
             session.out.document(letter.facts())
     else:
         session.out.table(_COLUMNS, map(_row, found))
+    if taken_by_desk:
+        session.out.remark(_DESK_RUNS)
     for name, count in more.items():
         session.out.remark(f"{name} holds {count} letters; the first {limit} were looked at (--limit).")
 
 
 async def _look(
     url: Setting, services: tuple[str, ...], wanted: Wanted, limit: int
-) -> tuple[list[Letter], dict[str, int]]:
+) -> tuple[list[Letter], dict[str, int], bool]:
     found: list[Letter] = []
     more: dict[str, int] = {}
+    taken_by_desk = False
     async with broker.connected(url) as connection:
         for service in services:
             queue = await broker.find_queue(connection, dead_letter_queue(service))
@@ -84,9 +90,10 @@ async def _look(
                 continue
             found += [letter async for letter in letters(queue, service, limit) if wanted.takes(letter)]
             await queue.channel.close()
+            taken_by_desk = taken_by_desk or bool(queue.declaration_result.consumer_count)
             if (count := queue.declaration_result.message_count or 0) > limit:
                 more[queue.name] = count
-    return found, more
+    return found, more, taken_by_desk
 
 
 @direct.command(
