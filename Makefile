@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest
 PARALLEL := -n 2
 TIERS := contracts database chassis ledger gateway services cli deploy devstack tests
 
-.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash test-compose crash lint types format schemas lock bench bench-images clean
+.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash test-compose crash lint types format schemas lock bench bench-images bench-profile clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench: .venv-bench/.installed ## Waybill beside its peers on one broker, minutes
 
 bench-images: .venv-bench/.installed ## the images service beside Pillow and bare libvips
 	@.venv-bench/bin/python -m bench images
+
+bench-profile: .venv-bench/.installed ## where a task's processor time goes, process by process
+	@.venv-bench/bin/python -m bench profile
 
 clean: ## remove the virtual environment and all local state
 	rm -rf .venv .venv-bench .waybill .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ from bench.images import compare_images
 from bench.machine import describe
 from bench.measure import Measurement
 from bench.place import Place
+from bench.profile import profile
 from bench.programs import Running
 from bench.redis_server import RedisError, private_redis
 from bench.summary import Summary
@@ -44,6 +45,8 @@ def main() -> int:
     RESULTS.mkdir(exist_ok=True)
     if arguments.command == "images":
         return compare_images(RESULTS)
+    if arguments.command == "profile":
+        return profile(RESULTS)
     durations = QUICK if arguments.quick else FULL
     chosen = arguments.only or [*SYSTEMS, RAW]
     try:
@@ -96,7 +99,11 @@ def _report(summary: Summary, machine: Mapping[str, str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "command", nargs="?", choices=["systems", "images"], default="systems", help="what to compare"
+        "command",
+        nargs="?",
+        choices=["systems", "images", "profile"],
+        default="systems",
+        help="what to compare",
     )
     parser.add_argument("--quick", action="store_true", help="one short round, to see it work")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"how many (default: {FULL.rounds})")
