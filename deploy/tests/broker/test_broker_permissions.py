@@ -19,6 +19,8 @@ from chassis.policies import configured
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.catalog import CATALOG, WORK_SERVICES
+from deadletters_service.app import Desk
+from deadletters_service.settings import DeskSettings
 from deploy.definitions import ADMINISTRATOR, definitions
 from deploy.processes import PROCESSES
 from devstack.broker import Broker
@@ -112,6 +114,30 @@ async def test_what_fails_for_good_is_dead_lettered(
     posted = await gateway.post("/v1/syncs", json=record, headers=headers)
     await eventually(lambda: state_of(gateway, posted.json()["id"], "failed"))
     await eventually(lambda: broker.management.queue("sync.dlq", vhost).ready == 1)
+
+
+async def test_the_desk_takes_letters_in_and_redrives_them(
+    gateway: httpx.AsyncClient, url_of: UrlOf, tmp_path: Path
+) -> None:
+    record = {"target": "crm", "resource": "contacts", "id": "7", "data": {}}
+    await gateway.post("/v1/syncs", json=record, headers={"X-Request-Id": "fails-for-good"})
+
+    async def letters() -> list[Any]:
+        return list((await gateway.get("/v1/dead-letters?state=dead")).json()["items"])
+
+    desk = Desk(DeskSettings(amqp_url=url_of("deadletters"), ledger_url=f"sqlite:///{tmp_path}/ledger.db"))
+    try:
+        await desk.start()
+        [letter] = await eventually(letters)
+        plan = (await gateway.post("/v1/redrives", json={"ids": [letter["id"]]})).json()
+        await gateway.post(f"{plan['links']['self']}/start", json={"hash": plan["hash"]})
+
+        async def came_back() -> bool:
+            return [found["redrive_no"] for found in await letters()] == [1]
+
+        await eventually(came_back)
+    finally:
+        await desk.stop()
 
 
 async def test_a_task_is_called_off_by_way_of_the_broker(gateway: httpx.AsyncClient) -> None:
