@@ -15,7 +15,7 @@ import ledger
 from devstack.broker import Broker
 from devstack.child import ProcessSpec
 from devstack.plan import Planned, Ports, make_plan, url
-from devstack.ports import LOOPBACK
+from devstack.ports import LOOPBACK, PortTakenError
 from devstack.readiness import http_ok
 from devstack.restarts import obeying_restarts
 from devstack.stackfile import RunningProcess, StackFile, write_stackfile
@@ -97,6 +97,11 @@ def _spec(planned: Planned, listeners: ExitStack) -> ProcessSpec:
     if planned.port is None:
         return ProcessSpec(planned.name, planned.argv, planned.env, ready)
     # We keep the listener: what connects while one process takes over from another waits in it.
-    listener = listeners.enter_context(socket.create_server((LOOPBACK, planned.port), backlog=BACKLOG))
+    try:
+        listener = listeners.enter_context(socket.create_server((LOOPBACK, planned.port), backlog=BACKLOG))
+    except OSError as error:
+        raise PortTakenError(
+            f"port {planned.port}, chosen for {planned.name}, was taken since ({error.strerror}): try again"
+        ) from error
     env = planned.env | {"WAYBILL_LISTENER_FD": str(listener.fileno())}
     return ProcessSpec(planned.name, planned.argv, env, ready, inherits=(listener.fileno(),))
