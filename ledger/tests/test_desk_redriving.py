@@ -14,6 +14,7 @@ from contracts.states import State
 from contracts.upcasters import UPCASTERS
 from devstack.samples import NOON, dead_message, new_task, reset_event, sync_event, told, user_event
 from ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
+from ledger.deadletters import planning
 from ledger.deadletters.edits import Edit
 from ledger.deadletters.planning import NothingSelectedError
 from ledger.deadletters.states import (
@@ -291,6 +292,17 @@ async def test_an_older_version_is_sent_for_its_service_to_bring_up(
 async def test_nothing_selected_is_no_plan(desk: Desk) -> None:
     with pytest.raises(NothingSelectedError):
         await desk.planned(service="email")
+
+
+@pytest.mark.parametrize("letters", [6, 7])
+async def test_a_plan_of_many_transactions_misses_no_letter(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, letters: int
+) -> None:
+    monkeypatch.setattr(planning, "CHUNK", 3)
+    await desk.failed(letters)
+    plan = await desk.planned(service="sync")
+
+    assert plan.letters == letters
 
 
 async def test_a_deadline_that_has_passed_does_not_kill_a_redrive(desk: Desk) -> None:

@@ -153,7 +153,9 @@ def _gather_one(connection: Connection, gathering: _Gathering) -> tuple[int, int
         .order_by(DEAD_LETTERS.c.id)
         .limit(CHUNK)
     )
-    more = connection.execute(insert(REDRIVE_LETTERS).from_select(_GATHERED, letters)).rowcount
+    gather = insert(REDRIVE_LETTERS).from_select(_GATHERED, letters)
+    # Not asked for, the number of rows that an INSERT made is unknown (-1) on PostgreSQL.
+    more = connection.execute(gather, execution_options={"preserve_rowcount": True}).rowcount
     of_plan = select(func.max(REDRIVE_LETTERS.c.letter_id)).where(
         REDRIVE_LETTERS.c.redrive_id == gathering.redrive_id
     )
