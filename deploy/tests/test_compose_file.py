@@ -71,7 +71,9 @@ def test_every_variable_is_explained() -> None:
 def test_the_demo_waits_as_shortly_as_the_local_stack() -> None:
     lines = (ROOT / "deploy" / "demo.env").read_text().splitlines()
     demo = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    assert demo == {name: value for name, value in SHORT_WAITS.items() if "GRACE" not in name} | {
+    # How long a stop may take is the installation's own: there it depends on proxies and on the engine.
+    of_stopping = {"WAYBILL_GRACE_SECONDS", "WAYBILL_DRAIN_SECONDS"}
+    assert demo == {name: value for name, value in SHORT_WAITS.items() if name not in of_stopping} | {
         "COMPOSE_PROFILES": "demo",
         "WAYBILL_OPS_ADDRESS": OPS_ADDRESS,
     }

@@ -1,3 +1,4 @@
+import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,10 +162,10 @@ async def test_a_tasks_subtasks_and_timeline_tell_what_happened(gateway: Gateway
 
 
 async def test_alive_and_ready_without_a_broker(gateway: Gateway) -> None:
-    assert (await gateway.client.get("/healthz")).json() == {"status": "alive"}
+    assert (await gateway.client.get("/healthz")).json() == {"status": "alive", "pid": os.getpid()}
     ready = await gateway.client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "ledger": True, "broker": False}
+    assert ready.json() == {"status": "ready", "ledger": True, "broker": False, "pid": os.getpid()}
 
 
 async def test_not_ready_without_the_ledger(gateway: Gateway) -> None:
@@ -173,7 +174,7 @@ async def test_not_ready_without_the_ledger(gateway: Gateway) -> None:
     (gateway.folder / "ledger.db").mkdir()
     ready = await gateway.client.get("/readyz")
     assert ready.status_code == 503
-    assert ready.json() == {"status": "not ready", "ledger": False, "broker": False}
+    assert ready.json() == {"status": "not ready", "ledger": False, "broker": False, "pid": os.getpid()}
     assert (await gateway.client.get("/healthz")).status_code == 200
 
 

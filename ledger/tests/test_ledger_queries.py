@@ -114,7 +114,14 @@ def test_each_filter_alone_and_all_together(engine: Engine) -> None:
         TaskFilter(q="rder-7"): [],
         TaskFilter(q="tacts/7"): [sync.id],
         TaskFilter(q=sync.id[:-1]): [sync.id],
-        TaskFilter(State.PENDING, "user.created", "email", NOON, NOON + timedelta(days=1), "ann"): [user.id],
+        TaskFilter(
+            state=State.PENDING,
+            kind="user.created",
+            service="email",
+            since=NOON,
+            until=NOON + timedelta(days=1),
+            q="ann",
+        ): [user.id],
     }
 
     assert {asked: ids(listed(engine, asked)) for asked in wanted} == wanted
