@@ -5,9 +5,10 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
-TIERS := contracts database chassis ledger gateway services cli deploy devstack tests
+# Tests of brokers and of stacks wait for different things most of the time: side by side they take half of it.
+IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help demo tour up test check test-unit test-broker test-e2e test-crash test-compose crash lint types format schemas lock bench bench-images bench-profile clean
+.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose crash soak outage lint types format schemas lock bench bench-images bench-profile clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +24,9 @@ tour: .venv/.installed ## take the tour on the containers of compose.yaml that a
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
 	@$(BIN)/python -m devstack up
 
-test: check test-unit test-broker test-e2e test-crash ## everything that CI runs
+test: check test-unit ## everything that CI runs
+	@echo "tests on brokers and on whole stacks, side by side; each is shown when it is done, in about five minutes"
+	@$(MAKE) --no-print-directory --jobs=2 $(IN_ONE_PIECE) test-broker test-stacks
 
 check: lint types ## lint and types
 
@@ -32,6 +35,10 @@ test-unit: .venv/.installed ## no I/O beyond files and loopback: seconds
 
 test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
 	$(PYTEST) -m broker $(PARALLEL) -q
+
+# One after the other: their stacks take as many processors as there are.
+test-stacks: .venv/.installed
+	$(PYTEST) -m "end_to_end or crash" -q
 
 test-e2e: .venv/.installed ## the whole stack
 	$(PYTEST) -m end_to_end -q
