@@ -4,15 +4,30 @@ import io
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chassis.object_store import DOWNLOAD_CHUNK_BYTES, ObjectMissing, ObjectStore, ObjectTooLarge
+from chassis.s3 import ObjectStoreSettings
+from devstack.bucket import Bucket
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return ObjectStore.from_url("memory:///" if request.param == "memory" else f"file://{tmp_path}/made/here")
+    match request.param:
+        case "s3":
+            bucket: Bucket = request.getfixturevalue("bucket")
+            return store_in(bucket)
+        case "memory":
+            return ObjectStore.from_url("memory:///")
+        case _:
+            return ObjectStore.from_url(f"file://{tmp_path}/made/here")
+
+
+def store_in(bucket: Bucket, **changes: Any) -> ObjectStore:
+    settings = ObjectStoreSettings(**(bucket.settings() | changes))
+    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
 
 
 async def test_a_key_is_made_of_the_content(store: ObjectStore) -> None:
@@ -118,7 +133,7 @@ async def test_a_false_hash_is_refused(store: ObjectStore) -> None:
         await store.put_file(io.BytesIO(b"x"), "../../etc", prefix="things")
 
 
-async def test_a_source_that_breaks_leaves_nothing_to_be_seen(tmp_path: Path) -> None:
+async def test_a_source_that_breaks_leaves_nothing_to_be_seen(store: ObjectStore) -> None:
     class Breaking(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             data = super().read(size)
@@ -126,7 +141,6 @@ async def test_a_source_that_breaks_leaves_nothing_to_be_seen(tmp_path: Path) ->
                 raise OSError("the disk went away")
             return data
 
-    store = ObjectStore.from_url(f"file://{tmp_path}/store")
     data = bytes(12_000_000)
     digest = hashlib.sha256(data).hexdigest()
     with pytest.raises(Exception, match="the disk went away"):

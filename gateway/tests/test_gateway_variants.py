@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import pyvips
-from gateway_under_test import EMAIL, Gateway, fields, problem, running
+from gateway_under_test import EMAIL, Gateway, fields, problem, running, settings_in
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from contracts.lifecycle import (
@@ -18,7 +20,9 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
+from devstack.bucket import Bucket
 from ledger import apply_events
+from ledger.schema import TASKS
 
 
 @pytest.fixture
@@ -62,7 +66,9 @@ async def produced(gateway: Gateway, **form: Any) -> tuple[str, dict[str, bytes]
     files = {}
     for format_, content in made.items():
         suffix = ".jpg" if format_ == "jpeg" else ".webp"
-        key = await gateway.resources.objects.put(content, prefix="variants", suffix=suffix)
+        key = await gateway.resources.objects.put(
+            content, prefix="variants", suffix=suffix, content_type=f"image/{format_}"
+        )
         files[format_] = {"key": key, "content_type": f"image/{format_}", "size_bytes": len(content)}
     result = {"variants": {"thumb": {"width": 30, "height": 20, "files": files}}}
     await happened(gateway, task_id, LifecycleType.COMPLETED, result=result)
@@ -129,3 +135,47 @@ async def test_a_produced_file_that_is_no_longer_kept_is_gone(gateway: Gateway) 
     for file in (gateway.folder / "objects" / "variants").rglob("*.webp"):
         file.unlink()
     problem(await gateway.client.get(f"/v1/images/{task_id}/thumb.webp"), 410, "no_longer_kept")
+
+
+async def test_files_in_a_bucket_pass_through_the_gateway_unless_it_is_set_otherwise(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    async with running(tmp_path, **bucket.settings()) as gateway:
+        task_id, made = await produced(gateway)
+        answer = await gateway.client.get(f"/v1/images/{task_id}/thumb.webp")
+        assert (answer.status_code, answer.content) == (200, made["webp"])
+
+
+async def test_a_caller_is_led_to_the_bucket_itself_for_a_while(tmp_path: Path, bucket: Bucket) -> None:
+    async with running(tmp_path, **bucket.settings(), signed_url_seconds=30) as gateway:
+        task_id, made = await produced(gateway)
+        answer = await gateway.client.get(f"/v1/images/{task_id}/thumb", headers={"Accept": "image/webp"})
+        assert answer.status_code == 307
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "X-Amz-Expires=30&" in answer.headers["Location"]
+        async with httpx.AsyncClient() as caller:
+            file = await caller.get(answer.headers["Location"])
+        assert (file.status_code, file.content) == (200, made["webp"])
+        assert file.headers["Content-Type"] == "image/webp"
+
+
+async def test_nobody_is_led_to_a_file_that_is_no_longer_kept(tmp_path: Path, bucket: Bucket) -> None:
+    async with running(tmp_path, **bucket.settings(), signed_url_seconds=30) as gateway:
+        task_id, made = await produced(gateway)
+        digest = hashlib.sha256(made["webp"]).hexdigest()
+        await gateway.resources.objects.delete(f"variants/{digest[:2]}/{digest}.webp")
+        problem(await gateway.client.get(f"/v1/images/{task_id}/thumb.webp"), 410, "no_longer_kept")
+
+
+async def test_an_upload_that_cannot_be_stored_is_not_accepted(tmp_path: Path, bucket: Bucket) -> None:
+    nowhere = bucket.settings() | {"object_store_url": "s3://no-such-bucket"}
+    async with running(tmp_path, **nowhere) as gateway:
+        answer = await gateway.client.post("/v1/images", files={"file": ("a.png", picture(".png"))})
+        problem(answer, 503, "store_unavailable")
+        assert answer.headers["Retry-After"] == "10"
+        assert await gateway.count(TASKS) == 0
+
+
+def test_only_a_bucket_can_sign(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="needs a bucket"):
+        settings_in(tmp_path, signed_url_seconds=30)

@@ -4,17 +4,24 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, PermissionDeniedError, UnauthenticatedError
 from obstore.exceptions import BaseError as StoreError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, S3Store, from_url
 from obstore.store import ObjectStore as Backend
+
+from chassis.errors import TransientError
+from chassis.s3 import S3Options, open_bucket
+
+if TYPE_CHECKING:
+    from obstore import Attributes  # it is there for type checkers alone
 
 #: Part of a streamed upload; S3 takes none smaller but the last. With the next it bounds an upload's memory.
 UPLOAD_CHUNK_BYTES = 5 * 1024 * 1024
@@ -22,6 +29,10 @@ UPLOAD_CHUNK_BYTES = 5 * 1024 * 1024
 UPLOAD_CHUNKS_IN_FLIGHT = 2
 #: What a reader of `stream` holds at a time; small enough for many slow downloads at once.
 DOWNLOAD_CHUNK_BYTES = 256 * 1024
+#: S3 keeps these with a file, for whoever gets it from there. What is under a key never changes.
+_CACHE_CONTROL: Final = "private, max-age=31536000, immutable"
+#: An address, as the client's errors tell it.
+_ADDRESS = re.compile(r"https?://\S+")
 #: A key is such parts with single slashes between: nothing that a file system or a URL reads otherwise.
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -30,6 +41,10 @@ _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
 
 class ObjectMissing(LookupError):  # noqa: N818 - it is a state of the store, and `except ObjectMissing` reads as one
     """There is nothing under this key."""
+
+
+class StoreUnavailable(TransientError):  # noqa: N818 - named like its siblings
+    """The store cannot be reached, or does not do what it is asked. Its text names no address."""
 
 
 class ObjectTooLarge(ValueError):  # noqa: N818 - named like its sibling
@@ -41,18 +56,22 @@ class ObjectStore:
 
     A reader sees all of a file or none: it is written aside and linked or renamed into place (folder) or
     completed at the end (S3). When a write returns, the file outlives a power cut.
+
+    Every call raises StoreUnavailable where the store is away, refuses us, or has no such bucket.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, public: S3Store | None = None) -> None:
         self._backend = backend
+        # What signs addresses for callers.
+        self._public = public or (backend if isinstance(backend, S3Store) else None)
 
     @classmethod
-    def from_url(cls, url: str) -> Self:
+    def from_url(cls, url: str, s3: S3Options | None = None) -> Self:
         """Opens a store; only a folder is touched, it is made if it is not there.
 
         Args:
-            url: `file:///absolute/folder`, `s3://bucket/prefix` (credentials from AWS' environment variables,
-                read here) or `memory:///` (gone with the process).
+            url: `file:///absolute/folder`, `s3://bucket/prefix` or `memory:///` (gone with the process).
+            s3: how a bucket is reached; what it leaves open comes from AWS' environment variables, read here.
 
         Raises:
             ValueError: no such kind of store, or no absolute path.
@@ -64,17 +83,24 @@ class ObjectStore:
                 f"no object store at {url!r}: give file:///folder, s3://bucket/prefix or memory:///"
             )
         try:
+            if scheme == "s3":
+                options = s3 or S3Options()
+                public = options.public()
+                return cls(open_bucket(url, options), None if public is None else open_bucket(url, public))
             return cls(from_url(url, mkdir=True) if scheme == "file" else from_url(url))
         except StoreError as error:
             raise ValueError(f"no object store at {url!r}: {str(error).splitlines()[0]}") from error
 
-    async def put(self, data: bytes, *, prefix: str, suffix: str = "") -> str:
+    async def put(
+        self, data: bytes, *, prefix: str, suffix: str = "", content_type: str | None = None
+    ) -> str:
         """Stores bytes unless they are there already.
 
         Args:
             data: what to store.
             prefix: the first part of the key.
             suffix: the end of the key, such as `.jpg`, for people and for web servers.
+            content_type: what it is for whoever gets it by a signed address; a folder keeps no such thing.
 
         Returns:
             The key, `<prefix>/<first two hex digits>/<sha256 in hex><suffix>`.
@@ -84,8 +110,17 @@ class ObjectStore:
         """
         digest = await asyncio.to_thread(_sha256, data)
         key = content_key(digest, prefix=prefix, suffix=suffix)
-        with suppress(AlreadyExistsError):
-            await obstore.put_async(self._backend, key, data, mode="create", use_multipart=False)
+        attributes: Attributes = {}
+        if content_type is not None and isinstance(self._backend, S3Store):
+            attributes = {
+                "Content-Type": content_type,
+                "Content-Disposition": "inline",
+                "Cache-Control": _CACHE_CONTROL,
+            }
+        with suppress(AlreadyExistsError), _telling_failures():
+            await obstore.put_async(
+                self._backend, key, data, mode="create", use_multipart=False, attributes=attributes
+            )
         # Also when it was there: its writer may be between linking and syncing.
         await self._make_durable(key)
         return key
@@ -108,13 +143,14 @@ class ObjectStore:
         key = content_key(sha256, prefix=prefix, suffix=suffix)
         if not await self.exists(key):
             # Parts cannot be "create": a race of two writers ends in a rename over the same content.
-            await obstore.put_async(
-                self._backend,
-                key,
-                file,
-                chunk_size=UPLOAD_CHUNK_BYTES,
-                max_concurrency=UPLOAD_CHUNKS_IN_FLIGHT,
-            )
+            with _telling_failures():
+                await obstore.put_async(
+                    self._backend,
+                    key,
+                    file,
+                    chunk_size=UPLOAD_CHUNK_BYTES,
+                    max_concurrency=UPLOAD_CHUNKS_IN_FLIGHT,
+                )
         await self._make_durable(key)
         return key
 
@@ -131,14 +167,12 @@ class ObjectStore:
             ValueError: not a key.
         """
         check_key(key)
-        try:
+        with _telling_failures(key):
             result = await obstore.get_async(self._backend, key)
             size = result.meta["size"]
             if max_bytes is not None and size > max_bytes:
                 raise ObjectTooLarge(f"{key} has {size} bytes, more than {max_bytes}")
             return bytes(await result.bytes_async())
-        except FileNotFoundError as error:
-            raise ObjectMissing(key) from error
 
     async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
         """Opens a file for reading in chunks of about `DOWNLOAD_CHUNK_BYTES`.
@@ -154,10 +188,8 @@ class ObjectStore:
             ValueError: not a key.
         """
         check_key(key)
-        try:
+        with _telling_failures(key):
             result = await obstore.get_async(self._backend, key)
-        except FileNotFoundError as error:
-            raise ObjectMissing(key) from error
         chunks = result.stream(min_chunk_size=DOWNLOAD_CHUNK_BYTES)
         return result.meta["size"], (bytes(chunk) async for chunk in chunks)
 
@@ -165,10 +197,28 @@ class ObjectStore:
         """Whether there is something under this key. Raises ValueError for what is no key."""
         check_key(key)
         try:
-            await obstore.head_async(self._backend, key)
-        except FileNotFoundError:
+            with _telling_failures(key):
+                await obstore.head_async(self._backend, key)
+        except ObjectMissing:
             return False
         return True
+
+    async def signed_url(self, key: str, expires_in: timedelta) -> str | None:
+        """An address at which whoever knows it can get the file for a while, straight from the store.
+
+        Content type and disposition are those that were stored; nothing in the address can change them.
+
+        Returns:
+            The address; None: this store has none to give.
+
+        Raises:
+            ValueError: not a key.
+        """
+        check_key(key)
+        if self._public is None:
+            return None
+        with _telling_failures(key):
+            return await obstore.sign_async(self._public, "GET", key, expires_in)
 
     async def delete(self, key: str) -> None:
         """Removes a file. Stores differ in whether they notice that there was none, so nobody is told.
@@ -177,10 +227,8 @@ class ObjectStore:
             ValueError: not a key.
         """
         check_key(key)
-        try:
+        with suppress(ObjectMissing), _telling_failures(key):
             await obstore.delete_async(self._backend, key)
-        except FileNotFoundError:
-            return
 
     async def _make_durable(self, key: str) -> None:
         # obstore 0.12 never syncs a folder's files (seen with strace): after a power cut the name could stand
@@ -211,6 +259,25 @@ def check_key(key: str) -> None:
     """Raises ValueError unless it is a key: relative, no empty, `.` or `..` parts, nothing to be quoted."""
     if not all(_PART.fullmatch(part) for part in key.split("/")):
         raise ValueError(f"not an object's key: {key!r}")
+
+
+@contextmanager
+def _telling_failures(key: str | None = None) -> Iterator[None]:
+    """Makes what the client raises into what our callers know. Without a key nothing may be missing."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        # A wrong bucket must not look as if every file were gone: that would be for good.
+        if key is None or "NoSuchBucket" in str(error):
+            raise StoreUnavailable("The object store has no such bucket or folder.") from error
+        raise ObjectMissing(key) from error
+    except AlreadyExistsError:
+        raise
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise StoreUnavailable("The object store refuses what we are, or what we ask for.") from error
+    except StoreError as error:
+        what = _ADDRESS.sub("…", str(error).splitlines()[0])
+        raise StoreUnavailable(f"The object store fails: {what}") from error
 
 
 def _sha256(data: bytes) -> str:

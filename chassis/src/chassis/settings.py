@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AmqpDsn, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_settings import (
@@ -25,8 +26,19 @@ def _amqp_url(value: str) -> str:
     return value
 
 
+def _http_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address begins with http:// or https:// and names a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("no credentials in an address: it is shown in logs")
+    return value.rstrip("/")
+
+
 #: Checked when a process starts, not when it first connects.
 AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
+#: Of a system that is reached over HTTP.
+HttpAddress = Annotated[str, AfterValidator(_http_address)]
 Seconds = Annotated[float, Field(gt=0)]
 #: No longer than the delay ladder keeps a message.
 LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]

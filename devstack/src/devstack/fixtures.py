@@ -5,6 +5,7 @@ the first test that wants it.
 """
 
 import fcntl
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ import pytest
 from chassis import topology
 from devstack.broker import Broker, private_broker
 from devstack.broker.waiting import AMQP_PORT
+from devstack.bucket import Bucket
 from devstack.postgres import Postgres, PostgresError, private_postgres
 from devstack.proxy import Proxy, proxied
 from devstack.wire import Wire
@@ -116,6 +118,26 @@ def ledger_url(database_url: str) -> str:
     """The URL of a fresh, empty ledger; the test runs once with SQLite and once with PostgreSQL."""
     upgrade(database_url)
     return database_url
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of a server that speaks S3, in this process; any credentials do."""
+    # Only whoever tests has it: the stack's own programs, which are shipped, need none of it.
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - as said
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str) -> Bucket:
+    """A fresh, empty bucket."""
+    return Bucket.made(s3_endpoint)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from chassis.logs import get_logger
+from chassis.object_store import StoreUnavailable
 
 log = get_logger(__name__)
 
@@ -94,6 +95,14 @@ def install_problems(app: FastAPI) -> None:
             detail += f" The first {MAX_ERRORS} are listed."
         return _response(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, errors[:MAX_ERRORS], None
+        )
+
+    @app.exception_handler(StoreUnavailable)
+    async def on_store_away(_request: Request, error: StoreUnavailable) -> JSONResponse:
+        log.error("the object store is not to be had", error=str(error))
+        detail = "Files cannot be stored or read just now. Nothing was accepted: repeat the call in a moment."
+        return _response(
+            HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable", detail, (), {"Retry-After": "10"}
         )
 
     @app.exception_handler(Exception)

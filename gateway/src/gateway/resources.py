@@ -45,7 +45,7 @@ class Resources:
         self.registry = registry
         self.metrics = metrics
         self.records = Records(settings.ledger_url)
-        self.objects = ObjectStore.from_url(settings.object_store_url)
+        self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self.calls = CallsUnderWay()
         self.image_limits = ImageLimits(
             settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes

@@ -1,9 +1,10 @@
 """The settings of the gateway."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from chassis.s3 import ObjectStoreSettings
 from chassis.settings import ProcessSettings, Seconds
 from contracts.fields import TargetName
 from ledger import PatienceSettings
@@ -11,13 +12,19 @@ from ledger import PatienceSettings
 MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(PatienceSettings, ProcessSettings):
+class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
     """What the gateway needs besides what every process does."""
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
-    object_store_url: str = Field(description="Where images are kept: file:///folder or s3://bucket/prefix")
+    signed_url_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=3600,
+        description="Callers get variants straight from the bucket, by an address that is good for so long; "
+        "none: the gateway passes them on.",
+    )
     sync_targets: tuple[TargetName, ...] = Field((), description="The targets that syncs may name.")
     reset_link: Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]*\{token\}[^\s<>\"]*$")] = (
         Field(
@@ -47,3 +54,9 @@ class GatewaySettings(PatienceSettings, ProcessSettings):
         30, gt=0, description="How long letters that were discarded at the failure desk can be restored."
     )
     archived_days: float = Field(365, gt=0, description="The same for those that were archived.")
+
+    @model_validator(mode="after")
+    def _store_can_sign(self) -> Self:
+        if self.signed_url_seconds is not None and not self.object_store_url.startswith("s3://"):
+            raise ValueError("signed_url_seconds needs a bucket: object_store_url=s3://bucket/prefix")
+        return self

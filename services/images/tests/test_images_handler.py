@@ -8,8 +8,10 @@ import pyvips
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.object_store import ObjectStore
+from chassis.s3 import ObjectStoreSettings
 from contracts.events import ImageUploaded
 from contracts.images import ImageLimits
+from devstack.bucket import Bucket
 from images_service.handlers import make_variants
 from images_service.render_pool import RenderPool, RenderPoolOptions
 
@@ -26,9 +28,13 @@ ATTEMPT = Attempt(
 )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> ObjectStore:
-    return ObjectStore.from_url(f"file://{tmp_path}/objects")
+@pytest.fixture(params=["file", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "file":
+        return ObjectStore.from_url(f"file://{tmp_path}/objects")
+    bucket: Bucket = request.getfixturevalue("bucket")
+    settings = ObjectStoreSettings(**bucket.settings())
+    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
 
 
 @pytest.fixture

@@ -2,14 +2,15 @@
 
 import asyncio
 import hashlib
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Header, Response, UploadFile
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
-from chassis.object_store import ObjectMissing
+from chassis.object_store import ObjectMissing, ObjectStore
 from contracts.events import ImageUploaded
 from contracts.images import PRESET_NAMES, ImageLimits, PresetName
 from contracts.states import State
@@ -18,7 +19,7 @@ from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.image_probe import ImageFacts, RefusedImage, probe
 from gateway.models import AcceptedTask, PostImage
 from gateway.problems import FieldError, Problem, problem_responses
-from gateway.resources import Resources, Uses
+from gateway.resources import Uses
 from gateway.routes.tasks import find_task
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 from ledger import Task
@@ -35,7 +36,11 @@ MAX_SHOWN_NAME = 200
 _CACHE_CONTROL = "private, max-age=31536000, immutable"
 
 
-@router.post("/v1/images", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
+@router.post(
+    "/v1/images",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.SERVICE_UNAVAILABLE),
+)
 async def post_image(
     posted: Annotated[PostImage, Form(media_type="multipart/form-data")],
     response: Response,
@@ -73,16 +78,26 @@ async def post_image(
     "/v1/images/{task_id}/{variant}",
     response_class=StreamingResponse,
     responses=problem_responses(
-        HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.GONE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
     )
-    | {200: {"content": {"image/webp": {}, "image/jpeg": {}}, "description": "The produced file."}},
+    | {
+        200: {"content": {"image/webp": {}, "image/jpeg": {}}, "description": "The produced file."},
+        307: {
+            "description": "Where the produced file is for a short while, if the installation is set so.",
+            "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+        },
+    },
 )
 async def get_variant(
     task_id: UUID,
     variant: str,
     resources: Uses,
     accept: Annotated[str, Header()] = "*/*",
-) -> StreamingResponse:
+) -> Response:
     """Gives a produced variant: `thumb`, or `thumb.webp`, `thumb.jpeg`; without an ending by `Accept`."""
     task = await find_task(resources, task_id)
     preset, _, ending = variant.partition(".")
@@ -92,16 +107,28 @@ async def get_variant(
         raise Problem(
             HTTPStatus.NOT_FOUND, "no_such_format", f"Formats of this variant: {', '.join(sorted(files))}."
         )
-    return await _file_response(resources, files[chosen], varies=not ending)
-
-
-async def _file_response(resources: Resources, file: dict[str, Any], *, varies: bool) -> StreamingResponse:
     try:
-        size, chunks = await resources.objects.stream(file["key"])
+        if resources.settings.signed_url_seconds is not None:
+            return await _redirection(
+                resources.objects, files[chosen]["key"], resources.settings.signed_url_seconds
+            )
+        return await _file_response(resources.objects, files[chosen], varies=not ending)
     except ObjectMissing as error:
         raise Problem(
             HTTPStatus.GONE, "no_longer_kept", "This file was made, and is not kept any more."
         ) from error
+
+
+async def _redirection(objects: ObjectStore, key: str, seconds: int) -> RedirectResponse:
+    address = await objects.signed_url(key, timedelta(seconds=seconds))
+    if address is None or not await objects.exists(key):
+        raise ObjectMissing(key)
+    # Kept by nobody: the address is good for a while only.
+    return RedirectResponse(address, HTTPStatus.TEMPORARY_REDIRECT, {"Cache-Control": "no-store"})
+
+
+async def _file_response(objects: ObjectStore, file: dict[str, Any], *, varies: bool) -> StreamingResponse:
+    size, chunks = await objects.stream(file["key"])
     headers = {
         "Content-Length": str(size),
         "ETag": f'"{file["key"].rpartition("/")[2]}"',

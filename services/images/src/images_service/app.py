@@ -14,7 +14,7 @@ from images_service.settings import ImagesSettings
 
 def make_service(settings: ImagesSettings) -> Service:
     """The service with its adapters, not yet started."""
-    store = ObjectStore.from_url(settings.object_store_url)
+    store = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
     pool = RenderPool(
         ImageLimits(settings.max_pixels, settings.max_edge, settings.max_bytes),
         RenderPoolOptions(

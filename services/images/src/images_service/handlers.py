@@ -34,6 +34,7 @@ async def make_variants(
     Raises:
         PermanentError: the original is gone, is not the one that was uploaded, or cannot be rendered.
         HardTimeLimitExceeded, TransientError: the renderer took too long, or died.
+        StoreUnavailable: the object store could not be reached, or refused.
     """
     del attempt
     original = await _original(event, store)
@@ -63,5 +64,7 @@ async def _original(event: ImageUploaded, store: ObjectStore) -> bytes:
 
 async def _store(rendered: RenderedVariant, store: ObjectStore) -> dict[str, Any]:
     suffix = ENCODERS[rendered.format].suffix
-    key = await store.put(rendered.data, prefix=VARIANTS_PREFIX, suffix=suffix)
+    key = await store.put(
+        rendered.data, prefix=VARIANTS_PREFIX, suffix=suffix, content_type=rendered.content_type
+    )
     return {"key": key, "content_type": rendered.content_type, "size_bytes": len(rendered.data)}

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
+from chassis.s3 import ObjectStoreSettings
 from chassis.settings import Seconds, ServiceSettings
 
 
-class ImagesSettings(ServiceSettings):
+class ImagesSettings(ObjectStoreSettings, ServiceSettings):
     """What the images service needs besides what every service does."""
 
-    object_store_url: str = Field(description="Where images are kept: file:///folder or s3://bucket/prefix.")
     # Each message in work holds its original in memory, and only as many as there are workers are rendered.
     prefetch: int = Field(4, ge=1, le=100, description="Images in work at once.")
     render_workers: int | None = Field(None, ge=1, le=256, description="Default: one for each core.")

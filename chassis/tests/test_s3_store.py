@@ -1,0 +1,155 @@
+import asyncio
+import hashlib
+import io
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from chassis.errors import TransientError
+from chassis.object_store import ObjectStore, StoreUnavailable
+from chassis.s3 import ObjectStoreSettings
+from devstack.bucket import Bucket
+
+
+def store_in(bucket: Bucket, **changes: Any) -> ObjectStore:
+    settings = ObjectStoreSettings(**(bucket.settings() | changes))
+    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
+
+
+async def got(address: str) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.get(address)
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    hold = asyncio.Event()
+
+    async def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hold.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    yield f"http://{host}:{port}"
+    hold.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_reader_of_a_bucket_never_sees_half_a_file(bucket: Bucket) -> None:
+    store = store_in(bucket)
+    data = os.urandom(1024) * (16 * 1024)
+    digest = hashlib.sha256(data).hexdigest()
+    key = f"things/{digest[:2]}/{digest}"
+    writing = asyncio.ensure_future(store.put_file(io.BytesIO(data), digest, prefix="things"))
+    seen = set()
+    while not writing.done():
+        if await store.exists(key):
+            seen.add(len(await store.get(key)))
+    seen.add(len(await store.get(key)))
+    assert await writing == key
+
+    assert seen == {len(data)}
+
+
+async def test_what_is_there_is_not_written_again(bucket: Bucket) -> None:
+    store = store_in(bucket)
+    key = await store.put(b"picture", prefix="v", suffix=".jpg", content_type="image/jpeg")
+    await store.put(b"picture", prefix="v", suffix=".jpg", content_type="text/html")
+
+    address = await store.signed_url(key, timedelta(seconds=60))
+
+    assert address is not None
+    assert (await got(address)).headers["content-type"] == "image/jpeg"
+
+
+async def test_a_signed_address_gives_the_file_as_what_it_was_stored_as(bucket: Bucket) -> None:
+    store = store_in(bucket)
+    key = await store.put(b"picture", prefix="v", suffix=".jpg", content_type="image/jpeg")
+
+    address = await store.signed_url(key, timedelta(seconds=60))
+
+    assert address is not None
+    assert address.startswith(f"{bucket.endpoint}/{bucket.name}/some/where/{key}?")
+    assert "X-Amz-Expires=60&" in address
+    assert "a-secret" not in address
+    answer = await got(address)
+    assert (answer.status_code, answer.content) == (200, b"picture")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["content-disposition"] == "inline"
+    assert "immutable" in answer.headers["cache-control"]
+
+
+async def test_a_signed_address_can_begin_with_how_callers_reach_the_store(bucket: Bucket) -> None:
+    store = store_in(bucket, s3_public_endpoint="https://files.example.com")
+    key = await store.put(b"picture", prefix="v")
+
+    address = await store.signed_url(key, timedelta(seconds=60))
+
+    assert address is not None
+    assert address.startswith(f"https://files.example.com/{bucket.name}/some/where/{key}?")
+
+
+async def test_a_folder_signs_nothing(tmp_path: Path) -> None:
+    store = ObjectStore.from_url(f"file://{tmp_path}")
+
+    assert await store.signed_url(await store.put(b"x", prefix="v"), timedelta(seconds=60)) is None
+
+
+async def test_a_wrong_bucket_does_not_look_like_missing_files(bucket: Bucket) -> None:
+    store = store_in(Bucket(bucket.endpoint, "no-such-bucket"))
+
+    with pytest.raises(StoreUnavailable, match="no such bucket"):
+        await store.get("things/aa")
+    with pytest.raises(StoreUnavailable, match="no such bucket"):
+        await store.put(b"x", prefix="things")
+
+
+async def test_a_store_that_is_away_is_told_soon_and_without_its_address() -> None:
+    store = store_in(Bucket("http://127.0.0.1:1", "bucket"), s3_retry_seconds=1)
+    begun = monotonic()
+    with pytest.raises(StoreUnavailable, match="fails") as failure:
+        await store.get("things/aa")
+
+    assert monotonic() - begun < 10
+    assert isinstance(failure.value, TransientError)
+    assert "127.0.0.1" not in str(failure.value)
+
+
+async def test_a_store_that_says_nothing_is_not_waited_for_for_ever() -> None:
+    async with silent_server() as address:
+        store = store_in(Bucket(address, "bucket"), s3_timeout_seconds=0.2, s3_retry_seconds=0.5)
+        begun = monotonic()
+        with pytest.raises(StoreUnavailable):
+            await store.get("things/aa")
+        with pytest.raises(StoreUnavailable):
+            await store.put(b"x", prefix="things")
+
+        assert monotonic() - begun < 15
+
+
+def test_half_of_the_credentials_is_refused(bucket: Bucket) -> None:
+    with pytest.raises(ValidationError, match="belong together"):
+        ObjectStoreSettings(object_store_url=bucket.url, s3_access_key_id="a-key")
+
+
+@pytest.mark.parametrize("address", ["minio:9000", "ftp://minio", "https://", "https://me:secret@minio"])
+def test_an_endpoint_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match="s3_endpoint"):
+        ObjectStoreSettings(object_store_url="s3://bucket", s3_endpoint=address)
+
+
+def test_a_certificate_that_is_none_is_refused_at_once(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate at all")
+
+    with pytest.raises(ValueError, match="No certificates found"):
+        store_in(bucket, s3_ca_file=tmp_path / "ca.pem")
