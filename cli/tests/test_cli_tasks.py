@@ -58,6 +58,7 @@ def test_show_tells_subtasks_and_timeline(gateway: Served, waybill: Waybill) -> 
     assert happened == ["task.accepted", "task.started", "task.dead"]
     document = waybill("tasks", "show", task, "--json").document
     assert document["state"] == "failed"
+    assert f"trace        {document['trace_id']}" in shown.out
     assert len(document["timeline"]) == 3
 
 

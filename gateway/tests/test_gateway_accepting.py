@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import UUID
 import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem, running
 from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
 
@@ -212,3 +214,24 @@ async def test_a_caller_that_goes_away_while_it_is_accepted_leaves_a_whole_task_
     assert answer.status_code == 202
     assert await gateway.count(TASKS) == await gateway.count(OUTBOX) == 1
     assert await gateway.count(SUBTASKS) == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "trace_id"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
+        ("nonsense", None),
+        (None, None),
+    ],
+)
+async def test_every_task_belongs_to_a_trace_the_callers_or_its_own(
+    gateway: Gateway, sent: str | None, trace_id: str | None
+) -> None:
+    with capture_logs() as lines:
+        answer = await gateway.post("/v1/emails", EMAIL, **({"traceparent": sent} if sent else {}))
+    task = (await gateway.client.get(answer.headers["Location"])).json()
+    assert re.fullmatch("[0-9a-f]{32}", task["trace_id"])
+    assert trace_id in {None, task["trace_id"]}
+    [accepted] = [line for line in lines if line["event"] == "task accepted"]
+    assert (accepted["task_id"], accepted["trace_id"]) == (task["id"], task["trace_id"])

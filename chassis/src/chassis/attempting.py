@@ -22,6 +22,7 @@ from chassis.telling import started_event
 from chassis.watchdog import Watchdog, Watched
 from contracts.events import WhenUncertain
 from contracts.lifecycle import DeadReason, ErrorInfo
+from contracts.trace import trace_id_of
 
 log = get_logger(__name__)
 
@@ -138,6 +139,7 @@ class _Run:
         limits = self.work.handler.limits
         return Watched(
             task_id=self.attempt.task_id,
+            trace_id=trace_id_of(self.work.envelope.traceparent),
             kind=self.attempt.kind,
             attempt=self.attempt.attempt,
             hard_at=self._started + limits.hard_seconds,

@@ -30,6 +30,7 @@ from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, superseding_event, unreadable_event
 from chassis.watchdog import Watchdog
 from contracts.lifecycle import DeadReason, ErrorInfo
+from contracts.trace import trace_id_of
 
 log = get_logger(__name__)
 
@@ -111,6 +112,7 @@ class Pipeline:
             service=self._service,
             attempt=envelope.attempt,
             correlation_id=delivery.correlation_id,
+            trace_id=trace_id_of(envelope.traceparent),
         )
         try:
             await self._work_through(delivery, work)

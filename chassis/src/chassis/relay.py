@@ -7,6 +7,7 @@ from typing import Protocol
 from chassis.logs import get_logger
 from chassis.publisher import OutgoingMessage, Publisher, PublishError
 from contracts.envelope import Envelope
+from contracts.trace import trace_id_of
 
 log = get_logger(__name__)
 
@@ -62,7 +63,10 @@ async def relay(publisher: Publisher, message: Relayed) -> bool:
         )
     except PublishError as error:
         log.warning(
-            "not published, it stays in the outbox", task_id=message.envelope.task_id, error=str(error)
+            "not published, it stays in the outbox",
+            task_id=message.envelope.task_id,
+            trace_id=trace_id_of(message.envelope.traceparent),
+            error=str(error),
         )
         return False
     return True

@@ -53,6 +53,8 @@ class Watched:
     hard_at: float
     #: Records that it exceeded it; callable from any thread.
     record: Callable[[], object]
+    #: For the log, as the id.
+    trace_id: str | None = None
 
     @property
     def is_late(self) -> bool:
@@ -152,6 +154,7 @@ class Watchdog:
             log.critical(
                 why,
                 task_id=watched.task_id,
+                trace_id=watched.trace_id,
                 kind=watched.kind,
                 attempt=watched.attempt,
                 exit_code=EXIT_HARD_LIMIT,
@@ -165,4 +168,8 @@ def _record_all(late: list[Watched]) -> None:
         try:
             watched.record()
         except Exception:  # the process ends in any case; then it counts as a run whose process died
-            log.exception("the hard time limit could not be recorded", task_id=watched.task_id)
+            log.exception(
+                "the hard time limit could not be recorded",
+                task_id=watched.task_id,
+                trace_id=watched.trace_id,
+            )

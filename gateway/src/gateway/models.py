@@ -236,6 +236,9 @@ class TaskView(BaseModel):
     due_at: datetime | None
     completed_at: datetime | None
     correlation_id: str
+    trace_id: Annotated[
+        str | None, Field(description="Of its trace, and on each line of log about it (W3C Trace Context).")
+    ]
     about: str
     priority: Priority
     schedule: SlotView | None

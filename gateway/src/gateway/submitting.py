@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Response
 from chassis.logs import get_logger
 from contracts.events import TaskEvent
 from contracts.states import State
+from contracts.trace import known_traceparent, new_traceparent, trace_id_of
 from gateway.models import AcceptedTask, Timing, links_of
 from gateway.problems import FieldError, Problem
 from gateway.resources import Resources
@@ -31,8 +32,6 @@ log = get_logger(__name__)
 
 #: What a caller may name a request by: it appears in logs and headers.
 _REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
-#: W3C Trace Context, version 00.
-_TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 #: Statuses that every posting route may answer with.
 POST_PROBLEMS = (
     HTTPStatus.BAD_REQUEST,
@@ -48,14 +47,15 @@ class Origin:
     """Where a request comes from, as its task will remember it."""
 
     request_id: str | None
-    traceparent: str | None
+    #: The caller's, or one of our own.
+    traceparent: str
 
 
 def origin_of(request_id: str | None, traceparent: str | None) -> Origin:
-    """The origin that a request's headers tell; what is malformed is left out."""
+    """The origin that a request's headers tell; what is malformed is left out, and a trace begun then."""
     return Origin(
         request_id if request_id and _REQUEST_ID.match(request_id) else None,
-        traceparent if traceparent and _TRACEPARENT.match(traceparent) else None,
+        known_traceparent(traceparent) or new_traceparent(),
     )
 
 
@@ -63,7 +63,9 @@ async def described_origin(
     x_request_id: Annotated[
         str | None, Header(description="Your name for this request; becomes the task's correlation_id.")
     ] = None,
-    traceparent: Annotated[str | None, Header(description="W3C Trace Context.")] = None,
+    traceparent: Annotated[
+        str | None, Header(description="W3C Trace Context: the trace that the task becomes part of.")
+    ] = None,
 ) -> Origin:
     """The same, with its headers as FastAPI is to describe them."""
     return origin_of(x_request_id, traceparent)
@@ -118,7 +120,13 @@ async def submit(
         response.headers["Idempotent-Replayed"] = "true"
         return _answer(response, acceptance.task_id, acceptance.kind, acceptance.due_at)
     resources.metrics.accepted(task.kind)
-    log.info("task accepted", task_id=task.id, kind=task.kind, correlation_id=task.correlation_id)
+    log.info(
+        "task accepted",
+        task_id=task.id,
+        kind=task.kind,
+        correlation_id=task.correlation_id,
+        trace_id=trace_id_of(task.traceparent),
+    )
     if acceptance.message is not None:
         resources.relay_soon(acceptance.message)
     return _answer(response, task.id, task.kind, task.due_at)

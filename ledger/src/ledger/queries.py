@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, false, or_, select
+from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 
 from contracts.states import State
+from contracts.trace import trace_id_of
 from ledger.cursors import decoded, encoded
 from ledger.schema import SUBTASKS, TASKS, TIMELINE
 from ledger.states import Subtask
@@ -25,6 +26,8 @@ class Task:
     due_at: datetime | None
     completed_at: datetime | None
     correlation_id: str
+    #: None: accepted by a release that knew of none.
+    trace_id: str | None
     about: str
     priority: int | None
     #: Which schedule made it, and for which of its times.
@@ -133,7 +136,13 @@ def _with_subtasks(connection: Connection, query: Select[*tuple[Any, ...]]) -> l
     if not rows:
         return []
     subtasks = _subtasks(connection, [row.id for row in rows])
-    return [Task(**row._asdict() | {"state": State(row.state)}, subtasks=subtasks[row.id]) for row in rows]
+    return [_task(row, subtasks[row.id]) for row in rows]
+
+
+def _task(row: Row[Any], subtasks: list[Subtask]) -> Task:
+    columns = row._asdict()
+    trace_id = trace_id_of(columns.pop("traceparent"))
+    return Task(**columns | {"state": State(row.state)}, trace_id=trace_id, subtasks=subtasks)
 
 
 def _subtasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Subtask]]:
@@ -152,6 +161,7 @@ _COLUMNS = (
     TASKS.c.due_at,
     TASKS.c.completed_at,
     TASKS.c.correlation_id,
+    TASKS.c.traceparent,
     TASKS.c.about,
     TASKS.c.priority,
     TASKS.c.schedule_id,

@@ -1,6 +1,6 @@
 """What goes into the ledger when a task is accepted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import uuid_utils
@@ -9,6 +9,7 @@ from contracts.catalog import CATALOG
 from contracts.envelope import Envelope
 from contracts.events import TaskEvent
 from contracts.names import source_of
+from contracts.trace import new_traceparent
 
 #: The CloudEvents source of task events.
 GATEWAY_SOURCE = source_of("gateway")
@@ -42,7 +43,8 @@ class NewTask:
     about: str
     due_at: datetime | None = None
     deadline: datetime | None = None
-    traceparent: str | None = None
+    #: Every task belongs to a trace, whether anybody records it or not.
+    traceparent: str = field(default_factory=new_traceparent)
     priority: int | None = None
     slot: Slot | None = None
 

@@ -103,6 +103,7 @@ def view_of(task: Task) -> TaskView:
         due_at=task.due_at,
         completed_at=task.completed_at,
         correlation_id=task.correlation_id,
+        trace_id=task.trace_id,
         about=task.about,
         priority=priority_name(task.priority),
         schedule=_slot(task),

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.connection import hang_up, make_broker, until_connected, until_declared
@@ -17,7 +19,9 @@ from chassis.metrics import make_registry
 from chassis.publisher import Publisher
 from chassis.steps import RETRY_SECONDS
 from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
-from contracts.names import QUEUE_UNROUTED, dead_letter_queue
+from contracts.envelope import MAX_TASK_ID_LENGTH
+from contracts.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
+from contracts.trace import trace_id_of
 from database import Records
 from deadletters_service.executor import Executor
 from deadletters_service.handlers import keep
@@ -110,6 +114,7 @@ class Desk:
 
     async def consume(self, queue: str, delivery: Delivery) -> None:
         """Keeps one letter, then acknowledges it; until it is kept the broker keeps it."""
+        structlog.contextvars.bind_contextvars(**_named(delivery.headers))
         message = DeadMessage(queue, delivery.body, delivery.headers, delivery.properties, datetime.now(UTC))
         while not await self._kept(message):
             if delivery.acknowledger.is_lost:
@@ -129,6 +134,15 @@ class Desk:
             return False
         log.info("took in a dead letter", queue=message.queue, new=is_new)
         return True
+
+
+def _named(headers: Mapping[str, Any]) -> dict[str, str | None]:
+    """What each line of log about a letter names: as far as its headers, which may be damaged, tell."""
+    task_id, traceparent = headers.get(HEADER_TASK_ID), headers.get(HEADER_TRACEPARENT)
+    return {
+        "task_id": task_id[:MAX_TASK_ID_LENGTH] if isinstance(task_id, str) else None,
+        "trace_id": trace_id_of(traceparent) if isinstance(traceparent, str) else None,
+    }
 
 
 def make_service(settings: DeskSettings) -> Desk:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
+from contracts.trace import trace_id_of
 from database import Records
 from ledger import Release, ReleaseLook, next_slot, release_due
 
@@ -63,4 +64,5 @@ def _tell(release: Release, now: datetime) -> None:
         if task.slot is not None:
             late = (now - task.slot.at).total_seconds()
             slot = task.slot.at.isoformat()
-            log.info("slot released", slot=slot, late_seconds=late, task_id=task.id, **about)
+            of_task = {"task_id": task.id, "trace_id": trace_id_of(task.traceparent)}
+            log.info("slot released", slot=slot, late_seconds=late, **of_task, **about)
