@@ -145,6 +145,8 @@ async def test_a_body_of_just_the_limit_is_taken(gateway: Gateway) -> None:
         ("GET", "/v1/emails", 405, "method_not_allowed"),
         ("DELETE", "/v1/tasks", 405, "method_not_allowed"),
         ("PUT", "/healthz", 405, "method_not_allowed"),
+        # No redirect to it either: that would name the host that the caller's Host header does.
+        ("GET", "/v1/tasks/", 404, "not_found"),
     ],
 )
 async def test_unknown_paths_and_methods_are_problems_too(
@@ -153,6 +155,12 @@ async def test_unknown_paths_and_methods_are_problems_too(
     answer = await gateway.client.request(method, path)
     problem(answer, status, code)
     assert ("Allow" in answer.headers) == (status == 405)
+
+
+async def test_all_methods_of_a_path_are_named(gateway: Gateway) -> None:
+    answer = await gateway.client.put("/v1/schedules/01a20797-6d09-71fe-b759-803ec3a459ee")
+    assert answer.headers["Allow"] == "GET, PATCH, DELETE"
+    assert "GET, PATCH, DELETE" in problem(answer, 405, "method_not_allowed")["detail"]
 
 
 async def test_a_defect_is_told_without_its_cause(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

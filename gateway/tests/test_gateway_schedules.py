@@ -86,6 +86,7 @@ async def test_the_next_slots_are_told_in_the_schedules_own_zone(gateway: Gatewa
         ({"name": "two words"}, "name"),
         ({"name": "x" * 101}, "name"),
         ({"kind": "coffee.requested"}, "kind"),
+        ({"kind": {}}, "kind"),
         ({"cron": "61 * * * *"}, "cron"),
         ({"cron": "* * * * * *"}, "cron"),
         ({"cron": "0 0 31 2 *"}, "cron"),
@@ -94,6 +95,9 @@ async def test_the_next_slots_are_told_in_the_schedules_own_zone(gateway: Gatewa
         ({"every_seconds": 59}, "every_seconds"),
         ({"timezone": "Berlin"}, "timezone"),
         ({"starts_at": "2036-01-01T00:00:00"}, "starts_at"),
+        # Its slots would end in the middle of being counted, with it in every list.
+        ({"starts_at": "9999-12-30T00:00:00Z", "cron": None, "every_seconds": 31_622_400}, "starts_at"),
+        ({"ends_at": "2200-01-01T00:00:00Z"}, "ends_at"),
         ({"starts_at": "2036-01-02T00:00:00Z", "ends_at": "2036-01-01T00:00:00Z"}, "body"),
         ({"missed": "never"}, "missed"),
         ({"missed_limit": 0}, "missed_limit"),

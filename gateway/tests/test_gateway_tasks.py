@@ -108,6 +108,7 @@ async def test_a_cursor_that_was_never_given_out_is_refused(gateway: Gateway, cu
         ("limit=two", "limit"),
         ("state=done", "state"),
         ("since=yesterday", "since"),
+        ("since=0.5", "since"),
         ("until=2026-01-01T00:00:00", "until"),
         ("q=", "q"),
         ("q=%00", "q"),

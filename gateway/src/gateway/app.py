@@ -81,6 +81,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # It would lead to whatever host the caller's own Host header names.
+        redirect_slashes=False,
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
     describe_problems(app)

@@ -19,12 +19,17 @@ Result = TypeVar("Result")
 #: Whom nobody names.
 ANONYMOUS = "anonymous"
 #: It appears in logs and in the audit trail.
-_ACTOR = re.compile(r"^[\x20-\x7e]{1,128}$")
+_ACTOR_PATTERN = r"^[\x20-\x7e]{1,128}$"
+_ACTOR = re.compile(_ACTOR_PATTERN)
 JSON_LINES = "application/x-ndjson"
 
 
 async def _actor(
-    x_actor: Annotated[str | None, Header(description="Who acts, for the audit trail.")] = None,
+    x_actor: Annotated[
+        str | None,
+        # Only described here: below it is refused with words of its own.
+        Header(description="Who acts, for the audit trail.", json_schema_extra={"pattern": _ACTOR_PATTERN}),
+    ] = None,
 ) -> str:
     if x_actor is None:
         return ANONYMOUS

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
+from gateway.moments import Moment
 from ledger.deadletters.edits import BadPatchError, require_patch
 from ledger.deadletters.states import (
     Effect,
@@ -45,8 +46,8 @@ class Filter(_Strict):
     error_type: Word | None = None
     reason: Word | None = Field(None, description="Why it died: `permanent`, `exhausted`, `delivery_limit` …")
     verdict: Verdict | None = None
-    since: AwareDatetime | None = Field(None, description="Died at or after this time.")
-    until: AwareDatetime | None = Field(None, description="Died before this time.")
+    since: Moment | None = Field(None, description="Died at or after this time.")
+    until: Moment | None = Field(None, description="Died before this time.")
     q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
         None, description="Part of the error message, or the beginning of a task or correlation id."
     )
@@ -95,8 +96,8 @@ class AuditQuery(_Paged):
     action: Word | None = None
     redrive: LetterId | None = None
     group: Word | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class Selection(_Strict):

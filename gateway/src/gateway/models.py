@@ -6,11 +6,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import UploadFile
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
 from contracts.fields import MailAddress, RecordId
 from contracts.states import State
+from gateway.moments import Moment
 from ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Farther ahead than anyone plans.
@@ -40,7 +41,7 @@ class Timing(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    send_at: AwareDatetime | None = Field(None, description="Not before this time (ISO 8601 with a zone).")
+    send_at: Moment | None = Field(None, description="Not before this time (ISO 8601 with a zone).")
     delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY.total_seconds())] | None = Field(
         None, description="Not before so many seconds from now."
     )
@@ -151,8 +152,8 @@ class TaskQuery(BaseModel):
     kind: str | None = None
     service: str | None = None
     schedule: UUID | None = Field(None, description="The id of the schedule that made it.")
-    since: AwareDatetime | None = Field(None, description="Created at or after this time.")
-    until: AwareDatetime | None = Field(None, description="Created before this time.")
+    since: Moment | None = Field(None, description="Created at or after this time.")
+    until: Moment | None = Field(None, description="Created before this time.")
     q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
         None,
         description="Part of what the task is about (an address, a record), or the beginning of its id or "
@@ -169,8 +170,8 @@ class AccountQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime | None = Field(None, description="Accepted at or after this time.")
-    until: AwareDatetime | None = Field(None, description="Accepted before this time.")
+    since: Moment | None = Field(None, description="Accepted at or after this time.")
+    until: Moment | None = Field(None, description="Accepted before this time.")
     limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
     cursor: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="`next_cursor` of the page before."

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from chassis.logs import get_logger
 from chassis.object_store import StoreUnavailable
@@ -18,6 +19,8 @@ log = get_logger(__name__)
 CONTENT_TYPE = "application/problem+json"
 #: Wrong fields that are listed, and how much of a name is: an answer must not grow with a hostile body.
 MAX_ERRORS, MAX_FIELD_NAME = 50, 200
+#: What a path may be asked with.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: Parts of a field's location that say where it was, not which it is.
 _PLACES = frozenset({"body", "query", "path", "header"})
 
@@ -81,8 +84,13 @@ def install_problems(app: FastAPI) -> None:
     """Makes `app` answer every error with a problem document."""
 
     @app.exception_handler(HTTPException)
-    async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework names those of the first route alone, and a path may have several.
+            allowed = ", ".join(_allowed_methods(app, request))
+            detail = f"This path takes {allowed}."
+            return _response(status, "method_not_allowed", detail, (), {"Allow": allowed})
         if isinstance(error, Problem):
             return _response(status, error.code, error.detail, error.errors, error.headers)
         return _response(status, status.name.lower(), str(error.detail), (), error.headers)
@@ -113,6 +121,14 @@ def install_problems(app: FastAPI) -> None:
             "Idempotency-Key, and it is accepted once."
         )
         return _response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, (), None)
+
+
+def _allowed_methods(app: FastAPI, request: Request) -> list[str]:
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] == Match.FULL for route in app.routes)
+    ]
 
 
 def _response(

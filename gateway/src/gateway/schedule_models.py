@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,6 +19,7 @@ from contracts.catalog import CATALOG
 from contracts.events import EmailRequested, SyncRequested, UserCreated
 from contracts.states import State
 from gateway.models import MAX_PAGE_SIZE, PAGE_SIZE, Links, Priority, UserFields
+from gateway.moments import Moment
 from ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
 #: Bytes of a body: it is stored once, and read for each task that is made of it.
@@ -39,10 +39,10 @@ BODIES: Final[dict[str, type[BaseModel]]] = {
 
 
 def _schedulable(kind: object) -> object:
-    if kind in BODIES:
+    if isinstance(kind, str) and kind in BODIES:
         return kind
     known = ", ".join(BODIES)
-    if kind in CATALOG:
+    if isinstance(kind, str) and kind in CATALOG:
         raise ValueError(
             "this kind cannot be scheduled, because each of its tasks needs something new (a file, a token). "
             f"These can: {known}"
@@ -90,8 +90,8 @@ class Recurring(BaseModel):
     timezone: Annotated[str, Field(max_length=64), AfterValidator(_zone)] = Field(
         "UTC", description="IANA name of the time zone that `cron` speaks of."
     )
-    starts_at: AwareDatetime | None = Field(None, description="No slot is earlier.")
-    ends_at: AwareDatetime | None = Field(None, description="No slot is later.")
+    starts_at: Moment | None = Field(None, description="No slot is earlier.")
+    ends_at: Moment | None = Field(None, description="No slot is later.")
     missed: Missed = Field(
         Missed.RUN_ONCE,
         description="When slots passed while nothing could release them: `skip` leaves out what is more than "
@@ -185,8 +185,8 @@ class ChangeSchedule(BaseModel):
     cron: str | None = None
     every_seconds: int | None = None
     timezone: str | None = None
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
     missed: Missed | None = None
     missed_limit: int | None = None
     priority: Priority | None = None
