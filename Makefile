@@ -8,7 +8,7 @@ PARALLEL := -n 2
 # Tests of brokers and of stacks wait for different things most of the time: side by side they take half of it.
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose crash soak outage lint types format schemas lock bench bench-images bench-profile clean
+.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ soak: .venv/.installed ## everything fails at random under a mixed load (ARGS="-
 
 outage: .venv/.installed ## the broker is away for a minute under load (ARGS="--away 60 --rate 50")
 	@PYTHONPATH=tests/crash $(BIN)/python tests/soak/outage.py $(ARGS)
+
+fuzz: .venv/.installed ## schemathesis asks the gateway all that its OpenAPI document allows (ARGS="--max-examples 500")
+	@$(BIN)/python tests/hostile/fuzz.py $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
