@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Delete, Update, delete, update
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 USER = {"email": "bob@example.com", "name": "Bob"}
-NONE = dict.fromkeys(("scheduled", "running", "retrying", "completed", "failed", "cancelled"), 0)
+NONE = dict.fromkeys(("scheduled", "running", "retrying", "completed", "failed", "cancelled", "pruned"), 0)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -50,7 +51,22 @@ def measured(engine: Engine, after: timedelta = MINUTE) -> Measures:
 
 
 def test_an_empty_ledger_is_well(engine: Engine) -> None:
-    assert measured(engine) == Measures()
+    measures = measured(engine)
+    assert measures.bytes > 0
+    assert replace(measures, bytes=0) == Measures()
+
+
+def test_the_oldest_finished_task_of_each_state_is_told(engine: Engine) -> None:
+    tasks = [new_task(created_at=NOON + timedelta(days=day)) for day in range(3)]
+    accepted(engine, *tasks, new_task(created_at=NOON - timedelta(days=1)))
+    with engine.begin() as connection:
+        apply_events(connection, [told(LifecycleType.COMPLETED, task.id) for task in tasks[:2]])
+        apply_events(connection, [told(LifecycleType.DEAD, tasks[2].id)])
+
+    assert measured(engine).oldest_finished == {
+        State.COMPLETED: NOON,
+        State.FAILED: NOON + timedelta(days=2),
+    }
 
 
 def test_open_subtasks_are_counted_by_service_and_state_and_ended_ones_are_not(engine: Engine) -> None:

@@ -58,6 +58,11 @@ class TaskEvent(BaseModel):
         """What this event asks for when its effect may have happened."""
         return WhenUncertain.RESEND
 
+    @property
+    def stored_files(self) -> tuple[str, ...]:
+        """Keys of the files in the object store that it needs, and that are kept as long as its task."""
+        return ()
+
     @classmethod
     def sensitive_fields(cls) -> frozenset[str]:
         """The fields that are marked `SENSITIVE`."""
@@ -152,6 +157,11 @@ class ImageUploaded(TaskEvent):
     height: Annotated[int, Field(gt=0)]
     size_bytes: Annotated[int, Field(gt=0)]
     variants: Annotated[tuple[PresetName, ...], Field(min_length=1, max_length=len(PRESET_NAMES))]
+
+    @property
+    def stored_files(self) -> tuple[str, ...]:
+        """The original."""
+        return (self.source_key,)
 
 
 class UserCreated(TaskEvent):

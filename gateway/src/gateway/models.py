@@ -255,7 +255,11 @@ class TaskPage(BaseModel):
 
 
 class Counts(BaseModel):
-    """How many tasks were accepted, and how many of them are in each state now."""
+    """How many tasks were accepted, and how many of them are in each state now.
+
+    `pruned`: how many of them are no longer kept; they count with the outcome that they had, by the day (UTC)
+    of their acceptance, and a day counts where it begins.
+    """
 
     accepted: int
     scheduled: int
@@ -265,6 +269,7 @@ class Counts(BaseModel):
     completed: int
     failed: int
     cancelled: int
+    pruned: int
 
 
 class UnplacedTask(BaseModel):

@@ -11,8 +11,19 @@ from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
 from ledger.measures import Measures, measure
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
+from ledger.originals import Removal, Touch, forget_removed, mark_unused, touch_originals
 from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
 from ledger.patience import Patience, PatienceSettings
+from ledger.pruning import (
+    FINISHED,
+    PrunedStep,
+    PruneKeys,
+    PruneStep,
+    oldest_finished,
+    prune_keys,
+    prune_tasks,
+    would_prune,
+)
 from ledger.queries import (
     Page,
     Task,
@@ -50,6 +61,7 @@ from ledger.tasks import HIGH_PRIORITY, LOW_PRIORITY, NewTask, PendingMessage, S
 from ledger.unplaced import Range, Unplaced
 
 __all__ = [
+    "FINISHED",
     "HIGH_PRIORITY",
     "LOW_PRIORITY",
     "Accepted",
@@ -84,6 +96,9 @@ __all__ = [
     "PendingMessage",
     "Plan",
     "Prevented",
+    "PruneKeys",
+    "PruneStep",
+    "PrunedStep",
     "Range",
     "Recurrence",
     "Redeemed",
@@ -91,6 +106,7 @@ __all__ = [
     "Refusal",
     "Release",
     "ReleaseLook",
+    "Removal",
     "ResetToken",
     "Schedule",
     "SchedulePage",
@@ -105,6 +121,7 @@ __all__ = [
     "TimelineEntry",
     "TooLate",
     "TooManySchedulesError",
+    "Touch",
     "Unplaced",
     "accept",
     "apply_events",
@@ -119,6 +136,7 @@ __all__ = [
     "event_of",
     "fingerprint",
     "forget_published",
+    "forget_removed",
     "forget_swept",
     "get_schedule",
     "get_task",
@@ -129,11 +147,15 @@ __all__ = [
     "list_schedules",
     "list_tasks",
     "look_up",
+    "mark_unused",
     "measure",
     "new_task_id",
     "next_due",
     "next_slot",
     "normalised",
+    "oldest_finished",
+    "prune_keys",
+    "prune_tasks",
     "put_back",
     "reconcile",
     "redeem",
@@ -142,6 +164,8 @@ __all__ = [
     "take_account",
     "take_due",
     "take_held",
+    "touch_originals",
     "upgrade",
+    "would_prune",
     "zone_of",
 ]

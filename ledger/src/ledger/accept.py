@@ -11,6 +11,7 @@ from contracts.envelope import Envelope
 from contracts.names import EXCHANGE_TASKS
 from contracts.states import State
 from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from ledger.originals import use_originals
 from ledger.schema import OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
 from ledger.tasks import GATEWAY_SOURCE, NewTask, PendingMessage
 
@@ -68,12 +69,13 @@ def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequenc
     messages = iter(_insert(connection, fresh))
     before = _accepted_before(connection, [v.reference for v in verdicts if isinstance(v, Repeated)])
     return [
-        before[verdict.reference]
+        # A task that is no longer kept was of the same kind: it is the same call.
+        before.get(verdict.reference, AcceptedBefore(verdict.reference, s.task.kind, s.task.due_at))
         if isinstance(verdict, Repeated)
         else verdict
         if isinstance(verdict, KeyReusedError)
         else Accepted(next(messages))
-        for verdict in verdicts
+        for s, verdict in zip(submissions, verdicts, strict=True)
     ]
 
 
@@ -103,6 +105,9 @@ def _insert(
         _INSERT_SUBTASKS, [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
     )
     outbox_ids = _insert_outbox(connection, [_outbox_row(s.task, relay_grace) for s in submissions])
+    files = [(s.task.id, key) for s in submissions for key in s.task.event.stored_files]
+    if files:
+        use_originals(connection, files, submissions[0].task.created_at)
     tokens = [(s.reset_token, s.task.id) for s in submissions if s.reset_token is not None]
     if tokens:
         connection.execute(

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, String, func, literal_
 
 from contracts.states import State
 from ledger.cursors import decoded, encoded
-from ledger.schema import TASKS
+from ledger.schema import PRUNED, TASKS
 from ledger.unplaced import Range, Unplaced, is_in_range, tell, unplaced
 
 _NOTHING: Final[ColumnElement[str]] = literal_column("''", String)
@@ -25,6 +25,8 @@ class Account:
     kinds: dict[str, dict[State, int]]
     #: Of each kind: how many there are, whatever their state.
     accepted: dict[str, int]
+    #: Of each kind: how many of them are no longer kept, and only counted.
+    pruned: dict[str, int]
     unplaced_count: int
     #: A page of them, in the order of their ids.
     unplaced: list[Unplaced]
@@ -51,6 +53,11 @@ def take_account(connection: Connection, wanted: Range, *, limit: int, cursor: s
         states = kinds.setdefault(kind, dict.fromkeys(State, 0))
         if state in states:
             states[State(state)] += count
+    pruned = Counter[str]()
+    for kind, state, count in connection.execute(_pruned_query(wanted)):
+        accepted[kind] += count
+        pruned[kind] += count
+        kinds.setdefault(kind, dict.fromkeys(State, 0))[State(state)] += count
     wrong = unplaced(wanted)
     wrong_count = connection.scalar(select(func.count()).select_from(wrong)) or 0
     page: list[Unplaced] = []
@@ -58,7 +65,7 @@ def take_account(connection: Connection, wanted: Range, *, limit: int, cursor: s
         query = select(wrong).where(wrong.c.id > after).order_by(wrong.c.id).limit(limit + 1)
         page = tell(connection, connection.execute(query))
     next_cursor = encoded(page[limit - 1].task_id) if len(page) > limit else None
-    return Account(kinds, dict(accepted), wrong_count, page[:limit], next_cursor)
+    return Account(kinds, dict(accepted), dict(pruned), wrong_count, page[:limit], next_cursor)
 
 
 def counts_query(wanted: Range) -> Select[str, str, int]:
@@ -66,3 +73,17 @@ def counts_query(wanted: Range) -> Select[str, str, int]:
     # Not the bare columns: SQLite would go along the index of one of them, and fetch every row for the rest.
     columns = (TASKS.c.kind.concat(_NOTHING), TASKS.c.state.concat(_NOTHING))
     return select(*columns, func.count()).where(is_in_range(wanted)).group_by(*columns)
+
+
+def _pruned_query(wanted: Range) -> Select[str, str, int]:
+    """Counts tasks that are no longer kept, by the day of their acceptance.
+
+    A day belongs to the range in which it begins, so that ranges side by side count each task once.
+    """
+    columns = (PRUNED.c.kind, PRUNED.c.state)
+    query = select(*columns, func.sum(PRUNED.c.tasks)).group_by(*columns)
+    if wanted.since is not None:
+        query = query.where(PRUNED.c.day >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(PRUNED.c.day < wanted.until)
+    return query

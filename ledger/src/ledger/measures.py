@@ -5,15 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, case, func, or_, select, text
 
 from contracts.names import EXCHANGE_TASKS
 from contracts.states import State
+from ledger.pruning import oldest_finished
 from ledger.schema import OUTBOX, SUBTASKS, TASKS
 from ledger.unplaced import Range, unplaced
 
 #: A sweep moves the rows that it takes ahead for a minute; what is available later than this is not due.
 _TAKEN: Final = timedelta(minutes=2)
+#: A file that has shrunk inside keeps its size on SQLite: new rows take the free pages.
+_SIZE: Final = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+    "postgresql": "SELECT pg_database_size(current_database())",
+}
 
 
 @dataclass(slots=True)
@@ -31,6 +37,10 @@ class Measures:
     oldest_unpublished: datetime | None = None
     #: Tasks of the range that cannot be placed: see `unplaced`.
     unplaced: int = 0
+    #: Of each final state, when its oldest task was accepted.
+    oldest_finished: dict[State, datetime] = field(default_factory=dict)
+    #: What the database takes on the disk.
+    bytes: int = 0
 
 
 def measure(connection: Connection, wanted: Range) -> Measures:
@@ -58,4 +68,6 @@ def measure(connection: Connection, wanted: Range) -> Measures:
     )
     measures.unpublished, measures.oldest_unpublished = connection.execute(unpublished).one()
     measures.unplaced = connection.scalar(select(func.count()).select_from(unplaced(wanted))) or 0
+    measures.oldest_finished = oldest_finished(connection)
+    measures.bytes = connection.scalar(text(_SIZE[connection.dialect.name])) or 0
     return measures

@@ -33,6 +33,7 @@ _BY_SCHEDULE = text("schedule_id IS NOT NULL")
 #: SQLite uses such an index only if the query says the very same, and this is how SQLAlchemy says it there.
 _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
 _NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
+_UNUSED = text("tasks = 0")
 
 TASKS = Table(
     "tasks",
@@ -184,6 +185,33 @@ PASSWORD_RESETS = Table(
     Column("email", String(254), nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("redeemed_at", Instant),
+    Index("password_resets_by_expiry", "expires_at"),
+)
+#: The uploaded files, so that one is removed only when no task refers to it: see originals.py.
+ORIGINALS = Table(
+    "originals",
+    METADATA,
+    Column("key", String(255), primary_key=True),  # in the object store
+    Column("tasks", Integer, nullable=False),  # how many refer to it
+    Column("touched_at", Instant, nullable=False),  # when it was last uploaded, used, or left by a task
+    Column("removing", Boolean, nullable=False, server_default=false()),  # nobody may begin to use it now
+    Index("originals_unused", "touched_at", sqlite_where=_UNUSED, postgresql_where=_UNUSED),
+)
+#: Which task refers to which of them.
+TASK_FILES = Table(
+    "task_files",
+    METADATA,
+    Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+)
+#: What became of tasks that are no longer kept, so that accounts still add up.
+PRUNED = Table(
+    "pruned",
+    METADATA,
+    Column("day", Instant, primary_key=True),  # the beginning of the day, UTC, on which they were accepted
+    Column("kind", String(64), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("tasks", Integer, nullable=False),
 )
 #: One row for each kind of failure that operators were told of, or are to be told of.
 ALERT_GROUPS = Table(

@@ -42,8 +42,11 @@ def accounting(session: Session, /, *, since: datetime | None, until: datetime |
 def _show(session: Session, account: dict[str, Any]) -> None:
     counted = [*account["kinds"].items(), ("total", account["total"])]
     session.out.table(
-        ("KIND", "ACCEPTED", *map(str.upper, _STATES)),
-        ((kind, counts["accepted"], *(counts[state] for state in _STATES)) for kind, counts in counted),
+        ("KIND", "ACCEPTED", *map(str.upper, _STATES), "PRUNED"),
+        (
+            (kind, counts["accepted"], *(counts[state] for state in _STATES), counts["pruned"])
+            for kind, counts in counted
+        ),
     )
     unplaced = account["unplaced"]
     if unplaced["count"]:

@@ -56,6 +56,7 @@ async def get_account(resources: Uses, asked: Annotated[AccountQuery, Query()]) 
 def _counts(account: Account, *kinds: str) -> Counts:
     return Counts(
         accepted=sum(account.accepted[kind] for kind in kinds),
+        pruned=sum(account.pruned.get(kind, 0) for kind in kinds),
         **{state.value: sum(account.kinds[kind][state] for kind in kinds) for state in State},
     )
 

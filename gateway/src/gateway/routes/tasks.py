@@ -89,7 +89,11 @@ async def find_task(resources: Resources, task_id: UUID) -> Task:
 
 def no_such_task() -> Problem:
     """The answer to an id that is no task's."""
-    return Problem(HTTPStatus.NOT_FOUND, "no_such_task", "No task of this id was ever accepted here.")
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        "no_such_task",
+        "No task of this id is here: none was ever accepted, or it is not kept any more.",
+    )
 
 
 def view_of(task: Task) -> TaskView:

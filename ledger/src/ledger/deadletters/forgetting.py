@@ -8,10 +8,13 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select, update
 
 from ledger.deadletters.schema import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVES
-from ledger.deadletters.states import RedriveState
+from ledger.deadletters.states import LetterState, RedriveState
+from ledger.schema import TASKS
 
 #: A plan that its maker has not finished by then never will be.
 MAKING_FOR: Final = timedelta(hours=1)
+#: What was put away can be restored until it is forgotten, and then needs its task.
+_WANTED: Final = (LetterState.DEAD, LetterState.REDRIVING, LetterState.DISCARDED, LetterState.ARCHIVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,23 @@ def forget_bodies(connection: Connection, task_ids: Sequence[str]) -> None:
     )
 
 
+def forget_settled(connection: Connection, task_ids: Sequence[str]) -> None:
+    """Forgets the letters of tasks that are about to be forgotten; none of them is wanted any more."""
+    _forget(
+        connection,
+        connection.scalars(select(DEAD_LETTERS.c.id).where(DEAD_LETTERS.c.task_id.in_(task_ids))).all(),
+    )
+
+
+def has_wanted_letter() -> ColumnElement[bool]:
+    """Condition: the task has a letter that waits for somebody, is redriven, or can be restored."""
+    return (
+        exists()
+        .where(DEAD_LETTERS.c.task_id == TASKS.c.id, DEAD_LETTERS.c.state.in_(_WANTED))
+        .correlate(TASKS)
+    )
+
+
 def prune(connection: Connection, prunings: Sequence[Pruning]) -> Sequence[int]:
     """Forgets letters whose time is over, and old redrives; a batch write for `Records.write`.
 
@@ -49,12 +69,7 @@ def _prune(connection: Connection, pruning: Pruning) -> int:
         .limit(pruning.most)
         .with_for_update(skip_locked=True)
     ).all()
-    if letters:
-        connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(letters)))
-        # A group is as long remembered as its latest letter.
-        connection.execute(
-            delete(DEAD_LETTER_GROUPS).where(DEAD_LETTER_GROUPS.c.sample.in_(letters), ~_has_letters())
-        )
+    _forget(connection, letters)
     old = pruning.now - pruning.redrives_for
     redrives = connection.scalars(
         select(REDRIVES.c.id)
@@ -71,6 +86,16 @@ def _prune(connection: Connection, pruning: Pruning) -> int:
     if redrives:
         connection.execute(delete(REDRIVES).where(REDRIVES.c.id.in_(redrives)))
     return len(letters) + len(redrives)
+
+
+def _forget(connection: Connection, letters: Sequence[int]) -> None:
+    if not letters:
+        return
+    connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(letters)))
+    # A group is as long remembered as its latest letter.
+    connection.execute(
+        delete(DEAD_LETTER_GROUPS).where(DEAD_LETTER_GROUPS.c.sample.in_(letters), ~_has_letters())
+    )
 
 
 def _has_letters() -> ColumnElement[bool]:

@@ -28,6 +28,7 @@ from status_service.feeder import Feeder
 from status_service.handlers import apply_lifecycle, batch_write
 from status_service.measurer import Measurer
 from status_service.metrics import StatusMetrics
+from status_service.pruner import Pruner
 from status_service.reconciler import Reconciler
 from status_service.releaser import Releaser
 from status_service.settings import StatusSettings
@@ -70,6 +71,14 @@ class StatusService:
                 look=lambda queue: look_at_queue(self._publishing, queue),
             ),
         ]
+        self._background.append(
+            Pruner(
+                self._records,
+                settings.retention,
+                look_seconds=settings.prune_look_seconds,
+                metrics=metrics,
+            )
+        )
         if alerts is not None:
             self._background.append(Digests(self._records, alerts))
         self._consumer = Consumer(

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from contracts.catalog import WORK_SERVICES
 from contracts.states import State
-from ledger import Measures
+from ledger import FINISHED, Measures
 
 #: From at once to a day behind.
 PICKUP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 86_400)
@@ -69,8 +69,25 @@ class StatusMetrics:
         self._measured = Gauge(
             "waybill_measured_timestamp_seconds", "When these were last measured.", registry=registry
         )
+        self._pruned = Counter(
+            "waybill_pruned_tasks_total",
+            "Finished tasks that were forgotten because their time was over.",
+            ("state",),
+            registry=registry,
+        )
+        self._oldest_kept = Gauge(
+            "waybill_oldest_task_seconds",
+            "Since when the oldest task in a final state was accepted; 0: there is none.",
+            ("state",),
+            registry=registry,
+        )
+        self._bytes = Gauge(
+            "waybill_ledger_bytes", "Size of the ledger's database on the disk.", registry=registry
+        )
         for service in WORK_SERVICES:
             self._put_back.labels(service)
+        for state in FINISHED:
+            self._pruned.labels(state.value)
 
     def picked_up(self, service: str, seconds: float) -> None:
         """A subtask's first attempt began so long after it was due."""
@@ -79,6 +96,10 @@ class StatusMetrics:
     def put_back(self, service: str) -> None:
         """An attempt was put back."""
         self._put_back.labels(service).inc()
+
+    def pruned(self, state: State, tasks: int) -> None:
+        """Finished tasks were forgotten."""
+        self._pruned.labels(state.value).inc(tasks)
 
     def queue(self, name: str, waiting: int, consumers: int) -> None:
         """What the broker tells of a queue."""
@@ -95,6 +116,9 @@ class StatusMetrics:
         self._unpublished.set(measures.unpublished)
         self._lag.set(_age(measures.oldest_unpublished, now))
         self._gap.set(measures.unplaced)
+        for state in FINISHED:
+            self._oldest_kept.labels(state.value).set(_age(measures.oldest_finished.get(state), now))
+        self._bytes.set(measures.bytes)
         self._measured.set(now.timestamp())
 
 

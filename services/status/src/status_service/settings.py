@@ -1,10 +1,13 @@
 """The settings of the status service."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from chassis.settings import ProcessSettings, Seconds
 from contracts.fields import MailAddress
 from ledger import PatienceSettings
+from status_service.pruner import Retention
 
 
 class StatusSettings(PatienceSettings, ProcessSettings):
@@ -15,6 +18,14 @@ class StatusSettings(PatienceSettings, ProcessSettings):
     grace_seconds: Seconds = Field(25, description="How long a stopping service waits for work under way.")
     reconcile_look_seconds: Seconds = Field(5, description="Between two looks for what is overdue.")
     measure_seconds: Seconds = Field(15, description="Between two measurements for /metrics.")
+    keep_days: float = Field(
+        30, ge=0, description="How long completed and cancelled tasks are kept after their end; 0: for good."
+    )
+    keep_failed_days: float = Field(90, ge=0, description="The same for failed tasks.")
+    keep_keys_days: float = Field(
+        30, ge=0, description="How long idempotency keys are known, and expired reset tokens; 0: for good."
+    )
+    prune_look_seconds: Seconds = Field(600, description="Between two looks for what is to be forgotten.")
     ops_address: MailAddress | None = Field(
         None, description="Where a mail goes when a task fails for good; none: no mails."
     )
@@ -28,3 +39,12 @@ class StatusSettings(PatienceSettings, ProcessSettings):
         86_400, description="A kind of failure that was not seen for so long counts as new again."
     )
     public_url: str = Field("http://127.0.0.1:8000", description="The gateway, as links in mails name it.")
+
+    @property
+    def retention(self) -> Retention:
+        """For how long things are kept."""
+        return Retention(_days(self.keep_days), _days(self.keep_failed_days), _days(self.keep_keys_days))
+
+
+def _days(number: float) -> timedelta | None:
+    return timedelta(days=number) if number else None

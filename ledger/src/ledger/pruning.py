@@ -1,0 +1,176 @@
+"""Forgetting finished tasks when their time is over, in small steps, and what goes with them.
+
+A step walks along the ids of one state's tasks, which are in the order of their creation. So a pass needs no
+index of its own, and a step is short whatever it finds. What is never forgotten: a task without outcome, one
+with something in the outbox, and one with a dead letter that somebody may still want.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Executable, delete, exists, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from contracts.states import State
+from ledger.deadletters.forgetting import forget_settled, has_wanted_letter
+from ledger.originals import leave_originals
+from ledger.schema import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, PRUNED, TASKS
+
+#: States of which tasks are forgotten.
+FINISHED: Final = tuple(state for state in State if state.is_terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class PruneStep:
+    """A wish to forget tasks of one state that ended before a time."""
+
+    state: State
+    ended_before: datetime
+    now: datetime
+    #: Tasks that are looked at, and so the most that are forgotten.
+    most: int
+    #: Where the last step ended; empty: begin with the oldest.
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedStep:
+    """What a step came to."""
+
+    #: Tasks that were forgotten, or would be.
+    tasks: int
+    #: Tasks that are old enough and are kept all the same.
+    kept: int
+    #: Where the next step begins; None: there is nothing more to look at.
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PruneKeys:
+    """A wish to forget idempotency keys that were taken, and reset tokens that ran out, before a time."""
+
+    before: datetime
+    most: int
+
+
+def prune_tasks(connection: Connection, steps: Sequence[PruneStep]) -> Sequence[PrunedStep]:
+    """Forgets tasks with all that belongs to them; a batch write for `Records.write`.
+
+    Subtasks, timeline and redriven payloads go with the task's row. What became of the task is counted in the
+    same transaction, and its files are left to whoever removes what is not in use.
+    """
+    return [_prune(connection, step) for step in steps]
+
+
+def would_prune(connection: Connection, step: PruneStep) -> PrunedStep:
+    """What `prune_tasks` would do; takes no lock and changes nothing."""
+    looked_at = _looked_at(connection, step)
+    old = _old(looked_at, step)
+    found = connection.scalar(select(func.count()).select_from(_prunable(old, step).subquery())) or 0
+    return PrunedStep(found, len(old) - found, _next(looked_at, step))
+
+
+def prune_keys(connection: Connection, wishes: Sequence[PruneKeys]) -> Sequence[int]:
+    """Forgets idempotency keys and reset tokens; a batch write for `Records.write`.
+
+    Returns:
+        For each wish how many rows went; fewer than it allows: nothing more is due.
+    """
+    return [_prune_keys(connection, wish) for wish in wishes]
+
+
+def oldest_finished(connection: Connection) -> dict[State, datetime]:
+    """When the oldest task of each final state was accepted, where there is one."""
+    found = {}
+    for state in FINISHED:
+        first = select(TASKS.c.created_at).where(TASKS.c.state == state).order_by(TASKS.c.id).limit(1)
+        if (created_at := connection.scalar(first)) is not None:
+            found[state] = created_at
+    return found
+
+
+def _prune(connection: Connection, step: PruneStep) -> PrunedStep:
+    looked_at = _looked_at(connection, step)
+    old = _old(looked_at, step)
+    # A task that is locked is being redriven or merged: the next pass looks at it again.
+    tasks = connection.execute(_prunable(old, step).with_for_update(skip_locked=True, of=TASKS)).all()
+    if tasks:
+        ids = [task.id for task in tasks]
+        leave_originals(connection, ids, step.now)
+        forget_settled(connection, ids)
+        connection.execute(_count(connection), _counts(tasks, step.state))
+        connection.execute(delete(TASKS).where(TASKS.c.id.in_(ids)))
+    return PrunedStep(len(tasks), len(old) - len(tasks), _next(looked_at, step))
+
+
+def _looked_at(connection: Connection, step: PruneStep) -> Sequence[Any]:
+    columns = (TASKS.c.id, TASKS.c.created_at, TASKS.c.completed_at)
+    along = select(*columns).where(TASKS.c.state == step.state, TASKS.c.id > step.after).order_by(TASKS.c.id)
+    return connection.execute(along.limit(step.most)).all()
+
+
+def _old(looked_at: Sequence[Any], step: PruneStep) -> list[str]:
+    return [
+        row.id for row in looked_at if row.completed_at is not None and row.completed_at < step.ended_before
+    ]
+
+
+def _next(looked_at: Sequence[Any], step: PruneStep) -> str | None:
+    # Whatever follows a task that was accepted later than that has ended later, too.
+    if len(looked_at) < step.most or looked_at[-1].created_at >= step.ended_before:
+        return None
+    return str(looked_at[-1].id)
+
+
+def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
+    waits = exists().where(OUTBOX.c.task_id == TASKS.c.id).correlate(TASKS)
+    return (
+        select(TASKS.c.id, TASKS.c.kind, TASKS.c.created_at)
+        .where(
+            TASKS.c.id.in_(ids),
+            # Once more: it may have been redriven since it was looked at.
+            TASKS.c.state == step.state,
+            TASKS.c.completed_at < step.ended_before,
+            ~waits,
+            ~has_wanted_letter(),
+        )
+        .order_by(TASKS.c.id)
+    )
+
+
+def _counts(tasks: Sequence[Any], state: State) -> list[dict[str, Any]]:
+    counted = Counter((_day(task.created_at), task.kind) for task in tasks)
+    return [
+        {"day": day, "kind": kind, "state": state, "tasks": number}
+        for (day, kind), number in sorted(counted.items())
+    ]
+
+
+def _day(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _count(connection: Connection) -> Executable:
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PRUNED)
+    statement: Executable = insert.on_conflict_do_update(
+        index_elements=list(PRUNED.primary_key), set_={"tasks": PRUNED.c.tasks + insert.excluded.tasks}
+    )
+    return statement
+
+
+def _prune_keys(connection: Connection, wish: PruneKeys) -> int:
+    key = tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key)
+    taken = select(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).where(IDEMPOTENCY.c.created_at < wish.before)
+    keys = connection.execute(
+        delete(IDEMPOTENCY).where(key.in_(taken.order_by(IDEMPOTENCY.c.created_at).limit(wish.most)))
+    )
+    expired = select(PASSWORD_RESETS.c.token_hash).where(PASSWORD_RESETS.c.expires_at < wish.before)
+    tokens = connection.execute(
+        delete(PASSWORD_RESETS).where(
+            PASSWORD_RESETS.c.token_hash.in_(expired.order_by(PASSWORD_RESETS.c.expires_at).limit(wish.most))
+        )
+    )
+    return keys.rowcount + tokens.rowcount

@@ -1,0 +1,91 @@
+"""The pruner: forgets finished tasks when their time is over, in small steps with pauses."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.logs import get_logger
+from chassis.pacing import gently
+from contracts.states import State
+from database import Records
+from ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
+from status_service.metrics import StatusMetrics
+
+log = get_logger(__name__)
+
+#: Tasks that one transaction looks at: others wait no longer than that takes, some ten milliseconds.
+STEP: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """For how long things are kept after their end; None: for good."""
+
+    tasks: timedelta | None
+    failed: timedelta | None
+    keys: timedelta | None
+
+    def of(self, state: State) -> timedelta | None:
+        """For how long tasks in this final state are kept."""
+        return self.failed if state is State.FAILED else self.tasks
+
+
+class Pruner(Background):
+    """Prunes for as long as it runs; several may.
+
+    Args:
+        records: the ledger.
+        retention: for how long things are kept.
+        look_seconds: seconds between passes.
+        metrics: takes what was done.
+    """
+
+    NAME: ClassVar = "pruner"
+
+    def __init__(
+        self, records: Records, retention: Retention, *, look_seconds: float, metrics: StatusMetrics
+    ) -> None:
+        super().__init__()
+        self._records = records
+        self._retention = retention
+        self._look_seconds = look_seconds
+        self._metrics = metrics
+
+    async def prune(self) -> int:
+        """Forgets all that is due now; the number of tasks that went."""
+        now = datetime.now(UTC)
+        tasks = 0
+        for state, oldest in (await self._records.read(oldest_finished)).items():
+            keep = self._retention.of(state)
+            if keep is not None and oldest < now - keep:
+                tasks += await self._prune_tasks(PruneStep(state, now - keep, now, STEP))
+        if tasks:
+            log.info("forgot finished tasks whose time is over", tasks=tasks)
+        if self._retention.keys is not None:
+            wish = PruneKeys(now - self._retention.keys, STEP)
+            while await gently(self._records.write(prune_keys, wish)) >= STEP:
+                pass
+        return tasks
+
+    async def _prune_tasks(self, step: PruneStep) -> int:
+        tasks = 0
+        while True:
+            done = await gently(self._records.write(prune_tasks, step))
+            self._metrics.pruned(step.state, done.tasks)
+            tasks += done.tasks
+            if done.after is None:
+                return tasks
+            step = replace(step, after=done.after)
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            # First of all: there is enough to do at a start.
+            await asyncio.sleep(self._look_seconds)
+            try:
+                await self.prune()
+            except SQLAlchemyError as error:
+                log.warning("the ledger refused the pruner, trying again", error=str(error))
