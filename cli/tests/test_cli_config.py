@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from devstack.certificates import Certificates
 from waybill_cli.config import Config, place
 from waybill_cli.exits import CommandError, Exit
 
@@ -96,3 +97,18 @@ def test_nothing_configured_says_how_to(tmp_path: Path) -> None:
 
 def test_no_password_is_ever_shown() -> None:
     assert place("amqp://ann:s3cret@broker:5672/prod?x=1") == "amqp://broker:5672/prod"
+
+
+def test_a_file_of_authorities_that_holds_none_is_the_configurations_fault(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nothing of the kind")
+    flags = {"url": "https://gateway", "ca_file": str(tmp_path / "ca.pem")}
+    with pytest.raises(CommandError, match=r"ca\.pem \(from the command line\)") as refused:
+        config(tmp_path, flags).url()
+    assert refused.value.exit_code == Exit.USAGE
+
+
+def test_only_the_named_authorities_are_trusted(tmp_path: Path, certificates: Certificates) -> None:
+    assert config(tmp_path, {"url": "https://gateway"}).url().tls is None
+    trusted = config(tmp_path, {"url": "https://gateway", "ca_file": str(certificates.ca)}).url().tls
+    assert trusted is not None
+    assert len(trusted.get_ca_certs()) == 1

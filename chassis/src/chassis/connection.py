@@ -8,15 +8,17 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ssl import SSLContext
 
 import aio_pika
-from aio_pika.abc import AbstractRobustConnection
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from faststream.rabbit import Channel, RabbitBroker
+from faststream.security import BaseSecurity
 from yarl import URL
 
 from chassis.logs import get_logger
 from chassis.settings import ProcessSettings
+from chassis.tls import distrust
 
 log = get_logger(__name__)
 
@@ -35,6 +37,9 @@ UNREACHABLE = (OSError, AMQPError, asyncio.TimeoutError)
 def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBroker:
     """A FastStream broker, not yet connected.
 
+    Raises:
+        ValueError: the files for TLS are not what they should be.
+
     Args:
         settings: where the broker is.
         process: who connects, as the broker's list of connections shows it.
@@ -42,6 +47,7 @@ def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBro
     """
     return RabbitBroker(
         str(_url(settings, f"{process} {role}")),
+        security=BaseSecurity(_tls(settings)),
         # A message that no queue takes raises at its publisher instead of vanishing.
         default_channel=Channel(on_return_raises=True),
         reconnect_interval=random.uniform(*RECONNECT_SECONDS),  # noqa: S311 - spreads load, guards nothing
@@ -52,29 +58,29 @@ def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBro
     )
 
 
-async def connect(settings: ProcessSettings, name: str) -> AbstractRobustConnection:
-    """A bare connection, for declaring things; see `until_connected` for a broker that may be away."""
-    return await aio_pika.connect_robust(_url(settings, name))
-
-
 async def until_connected(broker: RabbitBroker) -> None:
-    """Connects, however long the broker is away."""
+    """Connects, however long the broker is away.
+
+    Raises:
+        aio_pika.exceptions.AMQPError: it is there, and one of us does not trust the other (`chassis.tls`).
+    """
     while True:
         try:
             await broker.connect()
         except UNREACHABLE as error:
-            log.warning("the broker cannot be reached, trying again", error=str(error))
+            _only_away(error)
             await asyncio.sleep(random.uniform(*RECONNECT_SECONDS))  # noqa: S311 - as above
         else:
             return
 
 
 async def until_declared(settings: ProcessSettings, queues: Sequence[str]) -> None:
-    """Waits until the owner of the topology has declared `queues`."""
+    """Waits until the owner of the topology has declared `queues`; raises as `until_connected`."""
     waiting = list(queues)
+    name, tls = "waiting for the topology", _tls(settings)
     while waiting:
         try:
-            async with await aio_pika.connect(_url(settings, "waiting for the topology")) as connection:
+            async with await aio_pika.connect(_url(settings, name), ssl_context=tls) as connection:
                 while waiting:
                     # A missing queue closes the channel that asked for it.
                     async with connection.channel() as channel:
@@ -83,7 +89,7 @@ async def until_declared(settings: ProcessSettings, queues: Sequence[str]) -> No
         except ChannelNotFoundEntity:
             log.info("waiting for the topology", queue=waiting[0])
         except UNREACHABLE as error:
-            log.warning("the broker cannot be reached, trying again", error=str(error))
+            _only_away(error)
         if waiting:
             await asyncio.sleep(DECLARED_POLL_SECONDS)
 
@@ -128,6 +134,17 @@ async def hang_up(broker: RabbitBroker) -> None:
             await broker.stop()
     except TimeoutError:
         log.info("the broker does not answer a goodbye")
+
+
+def _only_away(error: BaseException) -> None:
+    """Tells of a broker that is away; raises the error if it is there, and one of us distrusts the other."""
+    if distrust(error) is not None:
+        raise error
+    log.warning("the broker cannot be reached, trying again", error=str(error))
+
+
+def _tls(settings: ProcessSettings) -> SSLContext | None:
+    return settings.amqp_files.context() if settings.uses_amqps else None
 
 
 def _url(settings: ProcessSettings, name: str) -> URL:

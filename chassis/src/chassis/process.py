@@ -10,11 +10,14 @@ from typing import Final, Protocol
 import uvloop
 
 from chassis.logs import get_logger
+from chassis.tls import distrust
 
 log = get_logger(__name__)
 
 #: sysexits.h EX_SOFTWARE: a supervisor starts the process again.
 EXIT_BROKEN = 70
+#: sysexits.h EX_CONFIG: starting again will not help before somebody has put it right.
+EXIT_MISCONFIGURED = 78
 
 #: Seconds that what still runs has to end when all else has been stopped.
 STRAGGLER_SECONDS: Final = 1.0
@@ -34,7 +37,7 @@ class Lifecycle(Protocol):
 
 
 def run(make: Callable[[], Lifecycle]) -> None:
-    """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down."""
+    """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down, 78 if it is not trusted."""
     sys.exit(uvloop.run(_to_the_end(make)))
 
 
@@ -63,8 +66,7 @@ async def _run(make: Callable[[], Lifecycle]) -> int:
     try:
         await asyncio.wait((stopping, working), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
-            code = working.result()
-            return EXIT_BROKEN if code is None else code
+            return _exit_code(working)
         log.info("stopping")
         return 0
     finally:
@@ -73,6 +75,18 @@ async def _run(make: Callable[[], Lifecycle]) -> int:
         await asyncio.gather(stopping, working, return_exceptions=True)
         await process.stop()
         log.info("stopped")
+
+
+def _exit_code(working: asyncio.Task[int | None]) -> int:
+    error = working.exception()
+    if error is None:
+        code = working.result()
+        return EXIT_BROKEN if code is None else code
+    reason = distrust(error)
+    if reason is None:
+        raise error
+    log.critical("a certificate is not trusted, the other side's or ours: not starting", reason=reason)
+    return EXIT_MISCONFIGURED
 
 
 async def _work(process: Lifecycle) -> int | None:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, AmqpDsn, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_settings import (
@@ -16,13 +16,20 @@ from pydantic_settings import (
 from chassis.circuit import CircuitPolicy
 from chassis.delay import MAX_DELAY_SECONDS
 from chassis.limits import LONGEST_SECONDS, TimeLimits
+from chassis.tls import TlsFiles
 
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
 
 
+#: The client would take these from the URL, one of them to trust anybody.
+_TLS_IN_URL: Final = frozenset({"cafile", "capath", "cadata", "certfile", "keyfile", "no_verify_ssl"})
+
+
 def _amqp_url(value: str) -> str:
     TypeAdapter(AmqpDsn).validate_python(value)
+    if named := sorted(_TLS_IN_URL & parse_qs(urlsplit(value).query).keys()):
+        raise ValueError(f"{', '.join(named)}: set amqp_ca_file, amqp_cert_file and amqp_key_file instead")
     return value
 
 
@@ -80,6 +87,15 @@ class ProcessSettings(BaseSettings):
     amqp_url: AmqpUrl = Field(
         "amqp://guest:guest@127.0.0.1:5672/", description="The broker, with its virtual host."
     )
+    amqp_ca_file: Path | None = Field(
+        None,
+        description="The authorities that the broker's certificate (amqps://) may come from, as PEM; "
+        "none: the system's.",
+    )
+    amqp_cert_file: Path | None = Field(None, description="Our certificate for the broker, if it wants one.")
+    amqp_key_file: Path | None = Field(
+        None, description="Its key, without a passphrase; none: it is in amqp_cert_file."
+    )
     amqp_heartbeat_seconds: int = Field(
         10, ge=1, description="A dead broker is noticed after about three of these."
     )
@@ -96,6 +112,22 @@ class ProcessSettings(BaseSettings):
         description="A socket that listens already, inherited from what started this process, instead of "
         "binding one: two processes may share it while one takes over from the other.",
     )
+
+    @model_validator(mode="after")
+    def _files_need_tls(self) -> Self:
+        if self.amqp_files != TlsFiles() and not self.uses_amqps:
+            raise ValueError("amqp_ca_file and amqp_cert_file need an amqp_url that begins with amqps://")
+        return self
+
+    @property
+    def uses_amqps(self) -> bool:
+        """Whether the broker is spoken to over TLS."""
+        return urlsplit(self.amqp_url).scheme == "amqps"
+
+    @property
+    def amqp_files(self) -> TlsFiles:
+        """Whom we trust as the broker, and who we are to it."""
+        return TlsFiles(ca_file=self.amqp_ca_file, cert_file=self.amqp_cert_file, key_file=self.amqp_key_file)
 
 
 class PolicyOverride(BaseModel):

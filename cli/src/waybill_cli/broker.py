@@ -37,7 +37,7 @@ async def connected(url: Setting) -> AsyncIterator[AbstractConnection]:
     properties: dict[str, Any] = {"connection_name": "waybill (command)"}
     try:
         async with await aio_pika.connect(
-            url.value, timeout=CONNECT_SECONDS, client_properties=properties
+            url.value, timeout=CONNECT_SECONDS, client_properties=properties, ssl_context=url.tls
         ) as connection:
             yield connection
     except (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed) as error:

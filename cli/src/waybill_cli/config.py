@@ -4,9 +4,10 @@ import getpass
 import json
 import os
 import socket
+import ssl
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ VARIABLES: Final = {
     "api_key": "WAYBILL_API_KEY",
     "actor": "WAYBILL_ACTOR",
     "amqp_url": "WAYBILL_AMQP_URL",
+    "ca_file": "WAYBILL_CA_FILE",
 }
 #: As long as the API takes it.
 MAX_ACTOR_LENGTH: Final = 128
@@ -35,6 +37,8 @@ class Setting:
 
     value: str
     source: str
+    #: Of an address: whom to trust there; None: the usual authorities.
+    tls: ssl.SSLContext | None = field(default=None, compare=False)
 
 
 class Config:
@@ -66,7 +70,7 @@ class Config:
                 "In the folder of a local stack (make up) it is found by itself.",
             )
         _require_url(found, ("http", "https"))
-        return Setting(found.value.rstrip("/"), found.source)
+        return Setting(found.value.rstrip("/"), found.source, self.tls())
 
     def amqp_url(self, flag: str | None = None) -> Setting:
         """Where the broker is.
@@ -89,7 +93,23 @@ class Config:
                 f"{self._file_name()}.",
             )
         _require_url(found, ("amqp", "amqps"))
-        return found
+        return replace(found, tls=self.tls())
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Whom to trust as gateway or broker; None: the usual authorities.
+
+        Raises:
+            CommandError: the file that names them holds none.
+        """
+        found = self._find("ca_file", lambda: None)
+        if found is None:
+            return None
+        try:
+            return ssl.create_default_context(cafile=Path(found.value).expanduser())
+        except OSError as error:  # ssl.SSLError is one
+            raise CommandError(
+                Exit.USAGE, f"no certificates can be read from {found.value} (from {found.source}): {error}"
+            ) from error
 
     def api_key(self) -> str | None:
         """What the gateway knows the caller by."""

@@ -36,6 +36,7 @@ class Gateway:
         self._http = httpx.Client(
             base_url=url.value,
             headers=headers,
+            verify=url.tls or True,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         )
 

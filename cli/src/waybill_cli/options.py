@@ -37,6 +37,12 @@ def _shared() -> list[click.Parameter]:
             help="Who you are to the gateway; others on this machine can see it here, so rather [env: "
             "WAYBILL_API_KEY].",
         ),
+        option(
+            "--ca-file",
+            metavar="FILE",
+            help="PEM with the authorities that https:// and amqps:// are trusted by, instead of the usual "
+            "[env: WAYBILL_CA_FILE].",
+        ),
         option("--actor", metavar="NAME", help="Who acts, for the audit trail [env: WAYBILL_ACTOR]."),
         option(
             "--config",

@@ -21,6 +21,8 @@ from chassis import topology
 from devstack.broker import Broker, private_broker
 from devstack.broker.waiting import AMQP_PORT
 from devstack.bucket import Bucket
+from devstack.certificates import Certificates
+from devstack.ports import LOOPBACK, free_ports
 from devstack.postgres import Postgres, PostgresError, private_postgres
 from devstack.proxy import Proxy, proxied
 from devstack.wire import Wire
@@ -33,7 +35,25 @@ _USED = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
-def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates of an authority that only this test run trusts."""
+    return Certificates.made(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def amqps_port() -> int:
+    """Where the private RabbitMQ speaks TLS, and wants its clients' certificates too."""
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def broker(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    certificates: Certificates,
+    amqps_port: int,
+) -> Iterator[Broker]:
     """A private RabbitMQ, or the one that AMQP_URL (and AMQP_MANAGEMENT_URL) names."""
     folder: Path = tmp_path_factory.mktemp("broker")
     with ExitStack() as stack:
@@ -44,10 +64,22 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                     amqp_url=os.environ.get("AMQP_URL"),
                     management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
                     in_container=in_containers(),
+                    settings=_tls_listener(certificates, amqps_port),
                 )
             )
         _tell(request.config, f"RabbitMQ: {running.how}")
         yield running
+
+
+def _tls_listener(certificates: Certificates, port: int) -> str:
+    return (
+        f"listeners.ssl.1 = {LOOPBACK}:{port}\n"
+        f"ssl_options.cacertfile = {certificates.ca}\n"
+        f"ssl_options.certfile = {certificates.server}\n"
+        f"ssl_options.keyfile = {certificates.server}\n"
+        "ssl_options.verify = verify_peer\n"
+        "ssl_options.fail_if_no_peer_cert = true\n"
+    )
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ class GatewayProcess:
             port=settings.port,
             listener_fd=settings.listener_fd,
             http="httptools",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
         )
         self._is_serving = False

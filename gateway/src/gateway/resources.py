@@ -20,6 +20,7 @@ from chassis.logs import get_logger
 from chassis.object_store import ObjectStore
 from chassis.publisher import Publisher
 from chassis.relay import relay
+from chassis.tls import distrust
 from contracts.catalog import WORK_SERVICES
 from contracts.images import ImageLimits
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
@@ -33,6 +34,8 @@ log = get_logger(__name__)
 
 #: Uploads that are looked into at once: it is work for a core each.
 IMAGE_CHECKERS: Final = 2
+#: Between looks whether a certificate has been put right, which takes people.
+DISTRUST_SECONDS: Final = 15.0
 
 
 class Resources:
@@ -94,11 +97,16 @@ class Resources:
 
     async def _connect(self) -> None:
         while not self._connected:
-            await until_connected(self._broker)
-            await until_declared(self.settings, [work_queue(service) for service in WORK_SERVICES])
             try:
+                await until_connected(self._broker)
+                await until_declared(self.settings, [work_queue(service) for service in WORK_SERVICES])
                 await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL)
             except (*UNREACHABLE, RuntimeError) as error:
+                if (reason := distrust(error)) is not None:
+                    # Accepting needs no broker, so this is no reason to end.
+                    log.critical("a certificate is not trusted, the broker's or ours", reason=reason)
+                    await asyncio.sleep(DISTRUST_SECONDS)
+                    continue
                 # Lost again just now; RuntimeError is what the client raises then.
                 log.warning("the broker went away, trying again", error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS[0])

@@ -17,6 +17,11 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of the proxies before it; only their X-Forwarded-For and "
+        "X-Forwarded-Proto are believed.",
+    )
     ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     signed_url_seconds: int | None = Field(
         None,

@@ -1,10 +1,13 @@
 """The gateway beside a real broker that hangs: it neither makes callers wait nor takes for ever to stop."""
 
 import asyncio
+import ssl
 from pathlib import Path
 
 from gateway_under_test import EMAIL, Gateway, running
+from structlog.testing import capture_logs
 
+from devstack.certificates import Certificates
 from devstack.eventually import eventually
 from devstack.proxy import Proxy
 
@@ -41,3 +44,21 @@ async def test_a_broker_that_hangs_holds_up_no_caller_and_no_stop(
     assert took < PUBLISH_SECONDS
     assert publishing <= MOST_IN_FLIGHT
     assert stopped < 4 * PUBLISH_SECONDS
+
+
+async def test_a_broker_that_is_not_trusted_is_told_of_and_stops_no_accepting(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.server)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    url = f"amqps://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    with capture_logs() as lines:
+        async with running(tmp_path, amqp_url=url, amqp_ca_file=certificates.strangers_ca) as gateway:
+            [told] = await eventually(lambda: [line for line in lines if line["log_level"] == "critical"])
+            accepted = await gateway.post("/v1/emails", EMAIL)
+    server.close()
+    await server.wait_closed()
+
+    assert "certificate verify failed" in told["reason"]
+    assert accepted.status_code == 202

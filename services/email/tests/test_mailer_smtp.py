@@ -4,20 +4,22 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from pydantic import ValidationError
 
 from chassis.errors import HandlerError, PermanentError, RateLimitedError, TransientError
+from chassis.tls import TlsFiles
+from devstack.certificates import Certificates
 from email_service.faults import DeliveryUnknownError
 from email_service.mail import OutgoingMail
 from email_service.mailer import Mailer
+from email_service.settings import EmailSettings
 
 MAIL = OutgoingMail("ada@example.com", "Hi", "Hello\n.\n..dots", "<p>Hello</p>", "task-1.email", "news")
 
@@ -197,21 +199,13 @@ async def test_a_server_without_starttls_is_refused() -> None:
     assert peer.sessions == set()
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("certificate")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=peer"
-    name = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run([*command.split(), *name, *files], check=True, capture_output=True, timeout=60)
-    return folder
-
-
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
-async def test_mails_go_over_tls(certificate: Path, tls: Literal["starttls", "tls"]) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    trust = ssl.create_default_context(cafile=certificate / "cert.pem")
+async def test_mails_go_over_tls(certificates: Certificates, tls: Literal["starttls", "tls"]) -> None:
+    # A server that wants to know its clients, too.
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificates.server)
+    trust = TlsFiles(ca_file=certificates.ca, cert_file=certificates.client).context()
     peer = Peer()
     loop = asyncio.get_running_loop()
     if tls == "tls":
@@ -253,3 +247,14 @@ async def test_no_server_at_all() -> None:
 def test_a_username_without_a_password_is_refused() -> None:
     with pytest.raises(ValueError, match="together"):
         Mailer("127.0.0.1", 25, username="a", password=None, tls="none", sender="a@b.test")
+
+
+def test_certificates_for_a_server_without_tls_are_a_mistake(certificates: Certificates) -> None:
+    settings: dict[str, Any] = {
+        "inbox_url": "sqlite:///inbox.db",
+        "sender": "a@b.test",
+        "smtp_ca_file": certificates.ca,
+    }
+    assert EmailSettings(**settings).smtp_files.context().get_ca_certs()
+    with pytest.raises(ValidationError, match="need smtp_tls to be starttls or tls"):
+        EmailSettings(**settings, smtp_tls="none")

@@ -90,7 +90,7 @@ def _add(session: Session, source: str, tally: Tally, limit: int, tell: Callable
     elif source == "":
         add_all(map(from_document, session.gateway.lines(_WAITING)))
     elif source.startswith(("http://", "https://")):
-        url = Setting(source.rstrip("/"), "--against")
+        url = Setting(source.rstrip("/"), "--against", session.config.tls())
         gateway = Gateway(url, api_key=session.config.api_key(), actor=session.config.actor())
         try:
             add_all(map(from_document, gateway.lines(_WAITING)))

@@ -21,6 +21,7 @@ def private_broker(
     management_url: str | None = None,
     may_install: bool = True,
     in_container: bool = False,
+    settings: str = "",
     say: Callable[[str], None] = print_line,
 ) -> Iterator[Broker]:
     """A RabbitMQ that runs for the time of the `with` block.
@@ -39,6 +40,7 @@ def private_broker(
         management_url: of the broker that `amqp_url` names.
         may_install: whether the package manager may be used.
         in_container: Docker and nothing else, unless `amqp_url` names one.
+        settings: further lines of the `rabbitmq.conf` of an installed server; others know nothing of them.
         say: told in a line what takes long.
 
     Raises:
@@ -49,7 +51,7 @@ def private_broker(
     elif in_container:
         broker = _from_docker(["nothing else was to be tried"])
     else:
-        broker = _choose(folder, say, may_install=may_install)
+        broker = _choose(folder, settings, say, may_install=may_install)
     try:
         broker.start()
         yield broker
@@ -57,7 +59,7 @@ def private_broker(
         broker.close()
 
 
-def _choose(folder: Path, say: Callable[[str], None], *, may_install: bool) -> Broker:
+def _choose(folder: Path, settings: str, say: Callable[[str], None], *, may_install: bool) -> Broker:
     path = os.environ.get("PATH", os.defpath)
     reasons = ["no rabbitmq-server is installed"]
     program = find_server(path)
@@ -65,7 +67,7 @@ def _choose(folder: Path, say: Callable[[str], None], *, may_install: bool) -> B
         reasons.append(_install(say))
         program = find_server(path)
     if program is not None:
-        return ServerBroker(program, folder)
+        return ServerBroker(program, folder, settings)
     return _from_docker(reasons)
 
 

@@ -44,9 +44,10 @@ class ServerBroker(Broker):
     Args:
         program: the server's own start script, not a distribution's wrapper, which insists on its own user.
         folder: for data, logs and cookie; the same folder again means the same data.
+        settings: further lines of its `rabbitmq.conf`.
     """
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, settings: str = "") -> None:
         self._amqp_port, self._management_port, self._distribution_port = free_ports(3)
         super().__init__(
             f"amqp://guest:guest@{LOOPBACK}:{self._amqp_port}/",
@@ -54,6 +55,7 @@ class ServerBroker(Broker):
             f"the installed {program}",
         )
         self._program = program
+        self._settings = settings
         self.folder = folder.resolve()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -129,6 +131,7 @@ class ServerBroker(Broker):
                 f"listeners.tcp.1 = {LOOPBACK}:{self._amqp_port}\n"
                 f"management.tcp.ip = {LOOPBACK}\n"
                 f"management.tcp.port = {self._management_port}\n"
+                f"{self._settings}"
             ),
             "advanced.config": "[].\n",
             # Without prometheus, which is enabled by default in places and would want a port.

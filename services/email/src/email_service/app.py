@@ -19,6 +19,7 @@ def make_service(settings: EmailSettings) -> Service:
         username=settings.smtp_username,
         password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
         tls=settings.smtp_tls,
+        tls_context=None if settings.smtp_tls == "none" else settings.smtp_files.context(),
         sender=settings.sender,
         connections=settings.smtp_connections,
         timeout_seconds=settings.smtp_timeout_seconds,

@@ -10,6 +10,7 @@ from typing import Literal
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
+from chassis.tls import TlsFiles
 from email_service.faults import bounded_words, connection_failure, content_failure, envelope_failure
 from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
@@ -84,7 +85,7 @@ class Mailer:
         self._sender = parse_sender(sender)
         self._timeout_seconds = timeout_seconds
         # Made once: reading the system's certificates takes tens of milliseconds.
-        self._tls_context = None if tls == "none" else tls_context or ssl.create_default_context()
+        self._tls_context = None if tls == "none" else tls_context or TlsFiles().context()
         self._server = f"{host}:{port}"
         # Around connecting alone: a server that talks to us at all is not left alone for what it says.
         self._circuit = Circuit(f"the mail server {self._server}", circuit)

@@ -1,10 +1,12 @@
 """The settings of the email service."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.settings import CircuitSettings, Seconds, ServiceSettings
+from chassis.tls import TlsFiles
 
 
 class EmailSettings(CircuitSettings, ServiceSettings):
@@ -15,6 +17,22 @@ class EmailSettings(CircuitSettings, ServiceSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
+    smtp_ca_file: Path | None = Field(
+        None, description="The authorities that the server's certificate may come from; none: the system's."
+    )
+    smtp_cert_file: Path | None = Field(None, description="Our certificate, if the server wants one.")
+    smtp_key_file: Path | None = Field(None, description="Its key; none: it is in smtp_cert_file.")
     smtp_connections: int = Field(4, ge=1, le=100, description="Mails on the wire at once.")
     smtp_timeout_seconds: Seconds = Field(20, description="For the connection and for each answer.")
     sender: str = Field(description="`no-reply@example.com` or `Example <no-reply@example.com>`.")
+
+    @model_validator(mode="after")
+    def _files_need_tls(self) -> Self:
+        if self.smtp_tls == "none" and self.smtp_files != TlsFiles():
+            raise ValueError("smtp_ca_file and smtp_cert_file need smtp_tls to be starttls or tls")
+        return self
+
+    @property
+    def smtp_files(self) -> TlsFiles:
+        """Whom we trust as the mail server, and who we are to it."""
+        return TlsFiles(ca_file=self.smtp_ca_file, cert_file=self.smtp_cert_file, key_file=self.smtp_key_file)

@@ -14,7 +14,8 @@ def make_service(settings: SyncSettings) -> Service:
     """The service with its adapters, not yet started.
 
     Raises:
-        ValueError: a target's URL is unusable, or the target that keeps users is none of the configured.
+        ValueError: a target's URL or a certificate is unusable, or the target that keeps users is none of the
+            configured.
     """
     if settings.user_target not in settings.targets:
         raise ValueError(f"user_target {settings.user_target} is none of {', '.join(settings.targets)}")
@@ -26,6 +27,7 @@ def make_service(settings: SyncSettings) -> Service:
             target: {name: value.get_secret_value() for name, value in headers.items()}
             for target, headers in settings.target_headers.items()
         },
+        tls=settings.target_tls,
         circuit=settings.circuit_policy(),
     )
     return Service(

@@ -20,8 +20,9 @@ from chassis.errors import (
     UnansweredError,
     UnreachableError,
 )
+from chassis.tls import TlsFiles
 from sync_service.retry_after import parse_retry_after
-from sync_service.target import Target, configure_targets
+from sync_service.target import Target, configure_targets, tls_by_origin
 from sync_service.words import masked_words
 
 #: Read of an answer's body at most: the words of an error, or a success to be drained so that its connection
@@ -43,6 +44,8 @@ _PASSING = frozenset(
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 #: No targets have headers of their own unless they are given.
 _NO_HEADERS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+#: Nor other certificates than the usual ones.
+_NO_TLS: Mapping[str, TlsFiles] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,11 @@ class SyncClient:
         timeout_seconds: for one call as a whole, from the wait for a connection to the answer's last byte.
         max_connections: over all targets.
         headers: target name -> headers of each request to it, for authorization.
+        tls: target name -> certificate files; each such place has as many connections for itself.
         circuit: when a target is left alone because it does not answer, or only with 5xx.
 
     Raises:
-        ValueError: a base URL is malformed, or headers belong to no target.
+        ValueError: a base URL is malformed, or headers belong to no target, or the TLS of one does not fit.
     """
 
     def __init__(
@@ -74,15 +78,21 @@ class SyncClient:
         timeout_seconds: float = 10,
         max_connections: int = 50,
         headers: Mapping[str, Mapping[str, str]] = _NO_HEADERS,
+        tls: Mapping[str, TlsFiles] = _NO_TLS,
         circuit: CircuitPolicy = DEFAULT_CIRCUIT,
     ) -> None:
         self._targets = configure_targets(targets, headers)
         self._circuits = {name: Circuit(f"target {name!r}", circuit) for name in self._targets}
         self._timeout_seconds = timeout_seconds
+        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
         self._http = httpx.AsyncClient(
             # Not httpx's own: it starts anew with every read, and one byte a second would hold us for ever.
             timeout=None,  # noqa: S113 - `put` sets one clock over the whole call
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            limits=limits,
+            mounts={
+                origin: httpx.AsyncHTTPTransport(verify=files.context(), limits=limits, trust_env=False)
+                for origin, files in tls_by_origin(self._targets, tls).items()
+            },
             follow_redirects=False,
             # No proxies, no .netrc, no certificates by environment: what is configured is what happens.
             trust_env=False,

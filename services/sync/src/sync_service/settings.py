@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr
 
 from chassis.settings import CircuitSettings, Seconds, ServiceSettings
+from chassis.tls import TlsFiles
 from contracts.fields import TargetName
 
 
@@ -12,6 +13,11 @@ class SyncSettings(CircuitSettings, ServiceSettings):
     targets: dict[TargetName, str] = Field(description='Name to base URL, as JSON: {"crm": "https://…"}.')
     target_headers: dict[TargetName, dict[str, SecretStr]] = Field(
         default_factory=dict, description="Name to headers of each request to it, for Authorization; as JSON."
+    )
+    target_tls: dict[TargetName, TlsFiles] = Field(
+        default_factory=dict,
+        description='Name to certificate files, as JSON: {"crm": {"ca_file": "/…/ca.pem", "cert_file": …, '
+        '"key_file": …}}; without a ca_file the usual public authorities are trusted.',
     )
     target_timeout_seconds: Seconds = Field(10, description="For one call as a whole.")
     target_connections: int = Field(50, ge=1, le=1000, description="Over all targets.")

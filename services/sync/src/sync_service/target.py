@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from chassis.errors import PermanentError
+from chassis.tls import TlsFiles
 
 #: What a server, or a proxy before it that decodes %2F, may take for a step up or sideways in the path.
 _SEPARATORS = re.compile(r"[/\\]")
@@ -63,6 +64,25 @@ def configure_targets(
     return {
         name: Target(name, _base_url(name, url), headers.get(name, {})) for name, url in base_urls.items()
     }
+
+
+def tls_by_origin(targets: Mapping[str, Target], tls: Mapping[str, TlsFiles]) -> dict[str, TlsFiles]:
+    """The certificate files of each origin (`https://host:port`) that has its own.
+
+    Raises:
+        ValueError: it is said for no target, for one without https, or twice for one origin.
+    """
+    found: dict[str, TlsFiles] = {}
+    for name, files in tls.items():
+        if name not in targets:
+            raise ValueError(f"certificates are configured for {name!r}, which is no target")
+        parts = urlsplit(targets[name].base_url)
+        if parts.scheme != "https":
+            raise ValueError(f"certificates are configured for target {name!r}, whose base URL is not https")
+        # Its targets share connections, and so they have their certificates in common.
+        if found.setdefault(f"https://{parts.netloc}", files) != files:
+            raise ValueError(f"target {name!r} has other certificates than another target at the same place")
+    return found
 
 
 def _base_url(name: str, url: str) -> str:

@@ -1,0 +1,58 @@
+"""Certificates for a test run, of an authority of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from devstack.ports import LOOPBACK
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """A folder with an authority, what it vouches for, and one that nobody should trust, as files in PEM."""
+
+    folder: Path
+
+    @classmethod
+    def made(cls, folder: Path) -> Self:
+        """Makes them; every user of the machine may read them, for servers run as users of their own."""
+        # Only whoever tests has it: the stack's own programs, which are shipped, need none of it.
+        import trustme  # noqa: PLC0415 - as said
+
+        made = cls(folder)
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(made.ca)
+        trustme.CA().cert_pem.write_to_path(made.strangers_ca)
+        for name, path in (
+            ("localhost", made.server),
+            ("waybill", made.client),
+            ("elsewhere", made.misnamed),
+        ):
+            names = ("localhost", LOOPBACK) if name == "localhost" else (f"{name}.test",)
+            authority.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(path)
+        return made
+
+    @property
+    def ca(self) -> Path:
+        """The authority."""
+        return self.folder / "ca.pem"
+
+    @property
+    def strangers_ca(self) -> Path:
+        """Another authority, which has vouched for nobody."""
+        return self.folder / "strangers-ca.pem"
+
+    @property
+    def server(self) -> Path:
+        """Key and certificate of a server on loopback."""
+        return self.folder / "server.pem"
+
+    @property
+    def client(self) -> Path:
+        """Key and certificate of a client."""
+        return self.folder / "client.pem"
+
+    @property
+    def misnamed(self) -> Path:
+        """Key and certificate of a server that is elsewhere."""
+        return self.folder / "misnamed.pem"

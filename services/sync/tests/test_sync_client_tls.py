@@ -1,0 +1,79 @@
+"""The client against a real HTTPS server that wants to know who it is."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chassis.errors import UnreachableError
+from chassis.tls import TlsFiles
+from devstack.certificates import Certificates
+from sync_service.client import SyncClient
+
+ANSWER = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture
+async def target(certificates: Certificates) -> AsyncIterator[str]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificates.server)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
+    server.close()
+    await server.wait_closed()
+
+
+async def status(target: str, files: TlsFiles | None) -> int:
+    client = SyncClient({"crm": target}, tls={} if files is None else {"crm": files})
+    try:
+        return (await client.put("crm", "users", "7", {}, "key")).status
+    finally:
+        await client.close()
+
+
+async def test_a_target_of_a_private_authority_is_told_who_we_are(
+    target: str, certificates: Certificates
+) -> None:
+    assert await status(target, TlsFiles(ca_file=certificates.ca, cert_file=certificates.client)) == 204
+
+
+async def test_a_target_that_nobody_we_trust_vouches_for_gets_nothing(
+    target: str, certificates: Certificates
+) -> None:
+    strange = TlsFiles(ca_file=certificates.strangers_ca, cert_file=certificates.client)
+    for files in (strange, None):
+        with pytest.raises(UnreachableError, match="certificate verify failed"):
+            await status(target, files)
+
+
+@pytest.mark.parametrize(
+    ("targets", "named", "fault"),
+    [
+        ({"crm": "https://a.test"}, {"erp": "ca"}, "is no target"),
+        ({"crm": "http://a.test"}, {"crm": "ca"}, "is not https"),
+        ({"crm": "https://a.test/x", "erp": "https://a.test/y"}, {"crm": "ca", "erp": "other"}, "other cert"),
+    ],
+)
+def test_certificates_that_fit_no_target_are_refused(
+    certificates: Certificates, targets: dict[str, str], named: dict[str, str], fault: str
+) -> None:
+    files = {"ca": certificates.ca, "other": certificates.strangers_ca}
+    with pytest.raises(ValueError, match=fault):
+        SyncClient(targets, tls={name: TlsFiles(ca_file=files[ca]) for name, ca in named.items()})
+
+
+async def test_targets_at_one_place_share_their_certificates(target: str, certificates: Certificates) -> None:
+    files = TlsFiles(ca_file=certificates.ca, cert_file=certificates.client)
+    client = SyncClient({"crm": target, "erp": f"{target}/v2"}, tls={"crm": files, "erp": files})
+    try:
+        assert (await client.put("erp", "users", "7", {}, "key")).status == 204
+    finally:
+        await client.close()
