@@ -1,6 +1,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +49,25 @@ def test_a_sqlite_reader_does_not_queue_behind_a_writer(sqlite: Engine) -> None:
         writer.execute(text("INSERT INTO things VALUES (1)"))
         with reading.begin() as reader:
             assert reader.scalar(text("SELECT count(*) FROM things")) == 0
+
+
+def test_a_new_sqlite_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def use(number: int) -> int | None:
+        engine = open_engine(f"sqlite:///{tmp_path}/{number}.db", connections=1)
+        together.wait()
+        try:
+            with engine.begin() as connection:
+                one: int | None = connection.scalar(text("SELECT 1"))
+                return one
+        finally:
+            engine.dispose()
+
+    # One file is refused once in about eight times, where nobody waits.
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(50):
+            assert list(pool.map(use, [number] * 4)) == [1] * 4
 
 
 def test_a_sqlite_writer_waits_for_another_process(sqlite: Engine) -> None:

@@ -1,5 +1,7 @@
 """Engines that keep what they were told to keep, on SQLite and on PostgreSQL."""
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from sqlalchemy.engine import URL
 
 #: Seconds that a SQLite writer waits for another process's transaction; commits take milliseconds.
 SQLITE_BUSY_TIMEOUT = 15
+#: Seconds between tries to switch a new SQLite file to its write-ahead log.
+_SWITCH_PAUSE = 0.01
 #: Seconds that a connection to PostgreSQL may take to be made; the driver would wait for minutes.
 POSTGRES_CONNECT_TIMEOUT = 10
 #: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
@@ -69,8 +73,8 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
     def configure(connection: Any, _record: Any) -> None:
         # The driver's own implicit BEGIN would come too late and unlocked; `begin` below says it.
         connection.isolation_level = None
+        _switch_to_wal(connection)
         for pragma in (
-            "journal_mode=WAL",  # readers and the one writer do not wait for each other
             "synchronous=FULL",  # a commit is on the disk before anyone is told so
             "foreign_keys=ON",
             "cache_size=-16000",  # 16 MB of pages for each connection
@@ -84,3 +88,21 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Has readers and the one writer not wait for each other.
+
+    It changes a new file, once. Of two processes that are at it at the same time SQLite refuses one at once,
+    whatever its timeout says, for none of them could go first: so we wait ourselves.
+    """
+    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_SWITCH_PAUSE)
+        else:
+            return
