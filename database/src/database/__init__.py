@@ -1,10 +1,12 @@
 """How a process keeps records: engines for SQLite and PostgreSQL, and the group commit."""
 
-from database.columns import Instant, from_microseconds, insert_new, microseconds, one_at_a_time
+from database.columns import Instant, from_microseconds, insert_new, microseconds
 from database.engine import open_engine
 from database.group_commit import BatchWrite, GroupCommit
 from database.records import Records
+from database.schema_turn import schema_turn
 from database.tables import make_tables
+from database.unavailable import is_conflict, is_held_up, is_unavailable
 
 __all__ = [
     "BatchWrite",
@@ -13,8 +15,11 @@ __all__ = [
     "Records",
     "from_microseconds",
     "insert_new",
+    "is_conflict",
+    "is_held_up",
+    "is_unavailable",
     "make_tables",
     "microseconds",
-    "one_at_a_time",
     "open_engine",
+    "schema_turn",
 ]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
-from database.unavailable import is_unavailable
+from database.unavailable import is_conflict, is_unavailable
 from database.write_turn import write_turn
 
 Item = TypeVar("Item")
@@ -28,6 +29,10 @@ MAX_BATCH = 500
 #: which costs each some milliseconds and spares most of the commits.
 CROWD = 4
 GATHER_SECONDS = 0.004
+
+#: Tries of a transaction that PostgreSQL ends in favour of another's; as it ends one of two, the next mostly
+#: goes through.
+MOST_TRIES = 5
 
 
 @dataclass(slots=True)
@@ -69,9 +74,13 @@ class GroupCommit:
         Raises:
             Exception: what `write` or the database raised; nothing of the item is stored then.
         """
-        with self._turn(), self._engine.begin() as connection:
-            (result,) = write(connection, [item])
-        return result
+
+        def transact() -> Result:
+            with self._turn(), self._engine.begin() as connection:
+                (result,) = write(connection, [item])
+            return result
+
+        return _though_others_are_in_the_way(transact)
 
     async def close(self) -> None:
         """Commits what still waits, then ends the thread."""
@@ -101,7 +110,8 @@ class GroupCommit:
 
     def _commit(self, batch: Sequence[_Waiting]) -> list[tuple[Any, Exception | None]]:
         try:
-            return [(result, None) for result in self._transact(batch)]
+            results = _though_others_are_in_the_way(lambda: self._transact(batch))
+            return [(result, None) for result in results]
         except Exception as error:  # noqa: BLE001 - each waiting caller gets it, none is swallowed
             if len(batch) == 1 or is_unavailable(error):
                 return [(None, error)] * len(batch)
@@ -119,3 +129,13 @@ class GroupCommit:
                 for position, answer in zip(positions, answers, strict=True):
                     results[position] = answer
         return results
+
+
+def _though_others_are_in_the_way(transact: Callable[[], Result]) -> Result:
+    for left in reversed(range(MOST_TRIES)):
+        try:
+            return transact()
+        except DBAPIError as error:
+            if not left or not is_conflict(error):
+                raise
+    raise AssertionError("the last try answers or raises")

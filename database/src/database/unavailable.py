@@ -1,4 +1,4 @@
-"""Tells a database that is away from a write that it refuses."""
+"""Tells a database that is away, and a write that was in another's way, from a write that it refuses."""
 
 import sqlite3
 
@@ -20,6 +20,11 @@ _SQLITE_CODES = frozenset(
 _PRIMARY = 0xFF
 #: PostgreSQL's classes of SQLSTATE (its manual, appendix A): connection, resources, operator, system.
 _POSTGRES_CLASSES = ("08", "53", "57", "58")
+#: Its states for a transaction that gave way to another, and may be tried again at once: serialization
+#: failure and deadlock.
+_POSTGRES_CONFLICTS = frozenset({"40001", "40P01"})
+#: Its state for a lock that was not to be had within `lock_timeout`.
+_POSTGRES_HELD_UP = "55P03"
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -38,3 +43,18 @@ def is_unavailable(error: BaseException) -> bool:
             return isinstance(error, OperationalError | InterfaceError)
         return cause.sqlstate.startswith(_POSTGRES_CLASSES)
     return False
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether it gave way to another transaction: nothing of it happened, and it may be done again."""
+    return _postgres_state(error) in _POSTGRES_CONFLICTS
+
+
+def is_held_up(error: BaseException) -> bool:
+    """Whether a lock was not to be had in time, so that the transaction should be done again later."""
+    return _postgres_state(error) == _POSTGRES_HELD_UP
+
+
+def _postgres_state(error: BaseException) -> str | None:
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return cause.sqlstate if isinstance(cause, PostgresError) else None
