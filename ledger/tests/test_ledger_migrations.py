@@ -4,22 +4,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
-import ledger
 from database import open_engine
 from devstack.samples import new_task
 from ledger import SchemaError, Submission, accept, get_task, require_current, upgrade
 from ledger.schema import METADATA
-
-MIGRATIONS = Path(ledger.__file__).parent / "migrations"
 
 
 @pytest.fixture
@@ -50,20 +44,12 @@ def test_upgrading_again_changes_nothing(database_url: str, engine: Engine) -> N
     require_current(engine)
 
 
-def upgrade_to(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
 def test_what_is_under_way_in_an_older_ledger_is_expected_from_its_last_change(
     database_url: str, engine: Engine
 ) -> None:
     states = ("scheduled", "pending", "running", "retrying", "completed", "failed", "cancelled")
+    upgrade(database_url, "0001")
     with engine.begin() as connection:
-        upgrade_to(connection, "0001")
         connection.execute(
             text(
                 "INSERT INTO tasks (id, kind, state, created_at, correlation_id, about, dataschema) "
@@ -102,8 +88,8 @@ def test_how_far_a_subtask_of_an_older_ledger_has_come_stays_true(database_url: 
         "completed": (3 << 36 | 7 << 4, (0, 3, 7, 0)),
         "redriven": (1_000_000 << 40 | 1 << 36 | 6 << 4, (1_000_000, 1, 6, 0)),
     }
+    upgrade(database_url, "0003")
     with engine.begin() as connection:
-        upgrade_to(connection, "0003")
         connection.execute(
             text(
                 "INSERT INTO tasks (id, kind, state, created_at, correlation_id, about, dataschema) "

@@ -1,43 +1,92 @@
 """Bringing a ledger's schema up to what this release needs."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
-from database import one_at_a_time, open_engine
+from database import is_held_up, open_engine, schema_turn
 
-_SCRIPTS = Path(__file__).parent / "migrations"
+#: The revision of the first release: whatever comes after it is done while others work (CONTRIBUTING.md).
+FIRST_RELEASE: Final = "0010"
+#: Seconds that a migration may hold up others while it waits for a lock itself.
+LOCK_SECONDS: Final = 2
+#: Seconds that the others then have for themselves, and after which an upgrade gives up.
+PAUSE_SECONDS: Final = 1
+PATIENCE_SECONDS: Final = 600
+#: The folder of the migrations.
+SCRIPTS = Path(__file__).parent / "migrations"
 
 
 class SchemaError(Exception):
     """The ledger's schema is not the one this release was made for."""
 
 
-def upgrade(url: str) -> str:
-    """Brings the ledger at `url` to the newest schema; one that is there already stays untouched.
+def upgrade(url: str, revision: str = "head") -> str:
+    """Brings the ledger at `url` to the newest schema, while others go on working with it.
+
+    Each migration happens or does not; where one is cut off, the next upgrade goes on from there. On
+    PostgreSQL a change that would wait long for a table lets everybody else go first, again and again.
+
+    Args:
+        url: the ledger's database.
+        revision: the one to stop at, for a test of what comes after it.
 
     Returns:
         The revision it is at now.
 
     Raises:
-        SchemaError: it is newer than this release.
+        SchemaError: it is newer than this release, or others did not let go of a table for minutes.
     """
-    engine = open_engine(url, connections=1)
+    # One that holds the turn, and one that works.
+    engine = open_engine(url, connections=2)
     try:
-        config = _config()
-        # The whole upgrade in one transaction: it happens, or it does not.
-        with engine.begin() as connection:
-            one_at_a_time(connection)
+        with schema_turn(engine), engine.connect() as connection:
             _require_known(_revision(connection))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        return _head()
+            connection.rollback()
+            _patiently(lambda: _migrate(connection, revision))
+            reached = _revision(connection)
     finally:
         engine.dispose()
+    if reached is None:
+        raise SchemaError("this installation has no migrations")
+    return reached
+
+
+def _migrate(connection: Connection, revision: str) -> None:
+    if connection.dialect.name == "postgresql":
+        # Whoever comes later for the same table waits behind us, readers too: so we do not wait for long.
+        connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
+        connection.commit()
+    config = configuration()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _patiently(migrate: Callable[[], None]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            migrate()
+        except OperationalError as error:
+            if not is_held_up(error):
+                raise
+            if time.monotonic() > deadline:
+                raise SchemaError(
+                    f"others have not let go of a table of the ledger for {PATIENCE_SECONDS} s: look for "
+                    "transactions that stay open (pg_stat_activity), end them, and upgrade again. "
+                    "What was done so far stays done"
+                ) from error
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def require_current(engine: Engine) -> None:
@@ -56,12 +105,20 @@ def require_current(engine: Engine) -> None:
         )
 
 
+def configuration() -> Config:
+    """Where Alembic finds the migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def _require_known(found: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
     if found is not None and found not in known:
         raise SchemaError(
             f"the ledger's schema is at {found}, which this release does not know, it ends at {_head()}: "
@@ -69,15 +126,8 @@ def _require_known(found: str | None) -> None:
         )
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
 def _head() -> str:
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(configuration()).get_current_head()
     if head is None:
         raise SchemaError("this installation has no migrations")
     return head
