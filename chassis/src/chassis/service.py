@@ -59,7 +59,7 @@ class Service:
         self._consuming = make_broker(settings, name, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
-        self._records = Records(settings.inbox_url)
+        self._records = Records(settings.inbox_url, readers=settings.database_readers)
         self._inbox = Inbox(
             self._records,
             name,

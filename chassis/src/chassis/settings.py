@@ -17,6 +17,7 @@ from chassis.circuit import CircuitPolicy
 from chassis.delay import MAX_DELAY_SECONDS
 from chassis.limits import LONGEST_SECONDS, TimeLimits
 from chassis.tls import TlsFiles
+from database.records import READERS
 
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
@@ -101,6 +102,12 @@ class ProcessSettings(BaseSettings):
     )
     publish_timeout_seconds: Seconds = Field(
         10, description="How long a publish may wait for its confirm before its fate counts as unknown."
+    )
+    database_readers: int = Field(
+        READERS,
+        ge=1,
+        le=100,
+        description="Reads of the database at once. A process opens one connection more than that.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

@@ -15,6 +15,14 @@ SQLITE_BUSY_TIMEOUT = 15
 _SWITCH_PAUSE = 0.01
 #: Seconds that a connection to PostgreSQL may take to be made; the driver would wait for minutes.
 POSTGRES_CONNECT_TIMEOUT = 10
+#: A server that is gone without a word is noticed after about half a minute, by what libpq has the kernel do:
+#: a statement would wait for its answer for hours.
+_POSTGRES_ALIVE: dict[str, int] = {
+    "keepalives_idle": 10,  # seconds of silence, then a question …
+    "keepalives_interval": 5,  # … every so many seconds …
+    "keepalives_count": 4,  # … and so many without an answer
+    "tcp_user_timeout": 30_000,  # milliseconds that what was sent may be left unacknowledged
+}
 #: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
 READ_ONLY = "waybill_read_only"
 
@@ -48,7 +56,7 @@ def open_engine(url: str, *, connections: int) -> Engine:
                 max_overflow=0,
                 # A connection that the server closed meanwhile is replaced instead of failing its user.
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT},
+                connect_args=_POSTGRES_ALIVE | {"connect_timeout": POSTGRES_CONNECT_TIMEOUT},
                 hide_parameters=True,  # errors are logged, and a payload may hold secrets
                 **_JSON,
             )

@@ -13,17 +13,17 @@ from database.group_commit import BatchWrite, GroupCommit
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Reads at once; each takes a thread and a connection.
+#: Reads at once where nobody says otherwise; each takes a thread and a connection.
 READERS = 4
 
 
 class Records:
-    """A database with one grouped writer and a few readers."""
+    """A database with one grouped writer and a few readers, each on a connection of its own."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = open_engine(url, connections=READERS + 1)
+    def __init__(self, url: str, *, readers: int = READERS) -> None:
+        self.engine = open_engine(url, connections=readers + 1)
         self._reading = self.engine.execution_options(**{READ_ONLY: True})
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="records-read")
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="records-read")
         self._writes = GroupCommit(self.engine)
 
     async def write(self, write: BatchWrite[Item, Result], item: Item) -> Result:

@@ -8,10 +8,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -31,8 +32,10 @@ STOP_SECONDS = 10.0
 PAUSE_SECONDS = 0.05
 #: What Docker is asked for where there is no PostgreSQL.
 IMAGE = "postgres:17"
-#: Nothing of a test run must outlive a power cut.
-_CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+#: Nothing of a test run must outlive a power cut …
+_CARELESS = ("fsync=off", "full_page_writes=off")
+#: … or, mostly, the end of the server: then it need not write before it answers.
+_MOST_CARELESS = (*_CARELESS, "synchronous_commit=off")
 
 
 class PostgresError(Exception):
@@ -65,6 +68,74 @@ class Postgres:
             connection.execute(text.encode())
 
 
+@dataclass(frozen=True)
+class InstalledPostgres(Postgres):
+    """A server that can be ended and started again, with what was committed."""
+
+    programs: Path
+    folder: Path
+    user: pwd.struct_passwd | None
+    settings: tuple[str, ...]
+    #: The process, while there is one.
+    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Starts it, and returns when it can be connected to.
+
+        Raises:
+            PostgresError: it does not start.
+        """
+        log = self.folder / "log"
+        arguments = [
+            "-D",
+            str(self.folder / "data"),
+            "-h",
+            LOOPBACK,
+            "-p",
+            str(urlsplit(self.url).port),
+            "-k",
+            "",
+        ]
+        for setting in self.settings:
+            arguments += ["-c", setting]
+        with log.open("ab") as output:
+            server = subprocess.Popen(  # noqa: S603 - the program was found among fixed places
+                [self.programs / "postgres", *arguments],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
+                **_as(self.user),
+            )
+        self._running.append(server)
+        _wait_until_open(self.url, server, log)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Ends it.
+
+        Args:
+            how: SIGINT, whoever is still connected is thrown out; SIGQUIT, as in a crash.
+        """
+        while self._running:
+            _stop(self._running.pop(), how)
+
+
+@contextmanager
+def restartable_postgres() -> Iterator[InstalledPostgres]:
+    """A PostgreSQL of one test's own, which it may end and start again; what it has confirmed is then there.
+
+    Raises:
+        PostgresError: none is installed.
+    """
+    programs = find_programs(os.environ.get("PATH", os.defpath))
+    if programs is None:
+        raise PostgresError("no PostgreSQL server is installed")
+    with _installed(programs, _CARELESS) as server:
+        yield server
+
+
 @contextmanager
 def private_postgres(*, may_install: bool = True, in_container: bool = False) -> Iterator[Postgres]:
     """A PostgreSQL that runs for the time of the `with` block, on loopback, careless of its data.
@@ -93,7 +164,7 @@ def _choose(*, may_install: bool) -> AbstractContextManager[Postgres]:
     if programs is None and may_install:
         reasons.append(install_programs())
         programs = find_programs(os.environ.get("PATH", os.defpath))
-    return _from_docker(reasons) if programs is None else _installed(programs)
+    return _from_docker(reasons) if programs is None else _installed(programs, _MOST_CARELESS)
 
 
 def _from_docker(reasons: list[str]) -> AbstractContextManager[Postgres]:
@@ -108,37 +179,26 @@ def _from_docker(reasons: list[str]) -> AbstractContextManager[Postgres]:
 
 
 @contextmanager
-def _installed(programs: Path) -> Iterator[Postgres]:
+def _installed(programs: Path, settings: tuple[str, ...]) -> Iterator[InstalledPostgres]:
     user = _unprivileged_user()
     (port,) = free_ports(1)
     password = secrets.token_hex(16)
     # Not below the caller's folder, which an unprivileged user could not reach.
-    with tempfile.TemporaryDirectory(prefix="waybill-postgres-") as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="waybill-postgres-") as name:
         folder = Path(name)
         secret = folder / "password"
         secret.write_text(password)
         if user is not None:
             for path in (folder, secret):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        log = stack.enter_context((folder / "log").open("wb"))
         _initialise(programs, folder, secret, user)
-        arguments = ["-D", str(folder / "data"), "-h", LOOPBACK, "-p", str(port), "-k", ""]
-        for setting in _CARELESS:
-            arguments += ["-c", setting]
-        server = subprocess.Popen(  # noqa: S603 - the program was found among fixed places
-            [programs / "postgres", *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
-            **_as(user),
-        )
-        stack.callback(_stop, server)
         url = f"postgresql://{USER}:{password}@{LOOPBACK}:{port}/postgres"
-        _wait_until_open(url, server, folder / "log")
-        yield Postgres(url, f"the installed {programs}")
+        server = InstalledPostgres(url, f"the installed {programs}", programs, folder, user, settings)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def _initialise(programs: Path, folder: Path, secret: Path, user: pwd.struct_passwd | None) -> None:
@@ -186,9 +246,9 @@ def _wait_until_open(url: str, server: subprocess.Popen[bytes], log: Path) -> No
             return
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
+def _stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
     if server.poll() is None:
-        server.send_signal(signal.SIGINT)  # its "fast" shutdown: whoever is still connected is thrown out
+        server.send_signal(how)
         try:
             server.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -207,7 +267,7 @@ def _container() -> Iterator[Postgres]:
         .with_env("POSTGRES_USER", USER)
         .with_env("POSTGRES_PASSWORD", password)
         .with_env("POSTGRES_DB", "postgres")
-        .with_command(["postgres", *(part for setting in _CARELESS for part in ("-c", setting))])
+        .with_command(["postgres", *(part for setting in _MOST_CARELESS for part in ("-c", setting))])
     )
     # Past with_bind_ports, which knows no addresses: it must not be reachable from outside.
     ports: dict[str, Any] = container.ports

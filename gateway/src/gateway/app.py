@@ -73,7 +73,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         description=DESCRIPTION,
         openapi_tags=TAGS,
         generate_unique_id_function=operation_id,
-        responses=problem_responses(HTTPStatus.INTERNAL_SERVER_ERROR),
+        responses=problem_responses(HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE),
         lifespan=lifespan,
         # Asked on each request whether anyone has configured OpenTelemetry, which nobody does here.
         telemetry={"tracing": False, "metrics": False, "logs": False},

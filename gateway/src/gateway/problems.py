@@ -8,11 +8,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from chassis.logs import get_logger
 from chassis.object_store import StoreUnavailable
+from database import is_conflict, is_unavailable
 
 log = get_logger(__name__)
 
@@ -111,6 +113,20 @@ def install_problems(app: FastAPI) -> None:
         detail = "Files cannot be stored or read just now. Nothing was accepted: repeat the call in a moment."
         return _response(
             HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable", detail, (), {"Retry-After": "10"}
+        )
+
+    @app.exception_handler(DBAPIError)
+    async def on_ledger_away(_request: Request, error: DBAPIError) -> JSONResponse:
+        if not (is_unavailable(error) or is_conflict(error)):
+            raise error
+        log.error("the ledger is not to be had", error=str(error))
+        # Where its answer to the commit was lost, nobody knows.
+        detail = (
+            "The ledger cannot be written or read just now. A POST may have been accepted all the same: "
+            "repeat it in a moment with its Idempotency-Key, and it is accepted once."
+        )
+        return _response(
+            HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", detail, (), {"Retry-After": "2"}
         )
 
     @app.exception_handler(Exception)

@@ -47,7 +47,7 @@ class Resources:
         self.settings = settings
         self.registry = registry
         self.metrics = metrics
-        self.records = Records(settings.ledger_url)
+        self.records = Records(settings.ledger_url, readers=settings.database_readers)
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self.calls = CallsUnderWay()
         self.image_limits = ImageLimits(

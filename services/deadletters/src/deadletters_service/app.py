@@ -41,7 +41,7 @@ class Desk:
 
     def __init__(self, settings: DeskSettings) -> None:
         self._settings = settings
-        self._records = Records(settings.ledger_url)
+        self._records = Records(settings.ledger_url, readers=settings.database_readers)
         self._publishing = make_broker(settings, DESK_SERVICE, "publish")
         self._consuming = make_broker(settings, DESK_SERVICE, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)

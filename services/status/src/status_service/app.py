@@ -42,7 +42,7 @@ class StatusService:
 
     def __init__(self, settings: StatusSettings) -> None:
         self._settings = settings
-        self._records = Records(settings.ledger_url)
+        self._records = Records(settings.ledger_url, readers=settings.database_readers)
         registry = make_registry()
         metrics = StatusMetrics(registry)
         alerts = make_alerts(settings)
