@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Final
 
-from chassis.connection import hang_up, make_broker, until_connected, until_declared
+from chassis.connection import hang_up, look_at_queue, make_broker, until_connected, until_declared
 from chassis.consumer import Consumer, start_consuming
 from chassis.control import Control
 from chassis.delay import LEVELS
 from chassis.handling import Handler, by_kind
 from chassis.health import HealthServer
 from chassis.inbox import Inbox
+from chassis.inbox_pruning import InboxPruner
 from chassis.logs import get_logger
 from chassis.metrics import AttemptMetrics, make_registry
 from chassis.pipeline import Pipeline
@@ -77,6 +79,16 @@ class Service:
             watchdog=self._watchdog,
             metrics=AttemptMetrics(name, registry),
         )
+        self._pruner = (
+            InboxPruner(
+                self._records,
+                name,
+                keep=timedelta(days=settings.inbox_keep_days),
+                look=lambda: look_at_queue(self._publishing, self._queue),
+            )
+            if settings.inbox_keep_days
+            else None
+        )
         self._consumer = Consumer(
             self._consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
         )
@@ -116,6 +128,8 @@ class Service:
         if not await self._control.caught_up(CATCH_UP_SECONDS):
             log.warning("there are cancellations still to be read; beginning all the same")
         await start_consuming(self._consumer)
+        if self._pruner is not None:
+            self._pruner.start()
         log.info("consuming", queue=self._queue, health_port=port)
 
     async def broken(self) -> int:
@@ -131,6 +145,8 @@ class Service:
 
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, tells the rest, and closes."""
+        if self._pruner is not None:
+            await self._pruner.stop()
         await self._consumer.cancel()
         await self._control.cancel()
         late = await self._pipeline.drain(self._settings.grace_seconds)

@@ -22,6 +22,8 @@ from database.records import READERS
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
 
+#: An attempt that is forgotten sooner might not be recognised when its message comes late.
+LEAST_INBOX_DAYS: Final = 3
 
 #: The client would take these from the URL, one of them to trust anybody.
 _TLS_IN_URL: Final = frozenset({"cafile", "capath", "cadata", "certfile", "keyfile", "no_verify_ssl"})
@@ -32,6 +34,13 @@ def _amqp_url(value: str) -> str:
     if named := sorted(_TLS_IN_URL & parse_qs(urlsplit(value).query).keys()):
         raise ValueError(f"{', '.join(named)}: set amqp_ca_file, amqp_cert_file and amqp_key_file instead")
     return value
+
+
+def _keeps_long_enough(days: float) -> float:
+    # A message may be on the delay ladder for a day and a half, and snoozed for another.
+    if days and days < LEAST_INBOX_DAYS:
+        raise ValueError(f"at least {LEAST_INBOX_DAYS} days, or 0 to keep them for good")
+    return days
 
 
 def _http_address(value: str) -> str:
@@ -172,6 +181,9 @@ class ServiceSettings(ProcessSettings):
     lease_seconds: Seconds = Field(
         30,
         description="A claim that is not renewed for so long is taken over; it is renewed three times in it.",
+    )
+    inbox_keep_days: Annotated[float, AfterValidator(_keeps_long_enough)] = Field(
+        45, description="How long attempts are recognised after their end, at least 3 days; 0: for good."
     )
     grace_seconds: Seconds = Field(
         25, description="How long a stopping service waits for attempts under way."

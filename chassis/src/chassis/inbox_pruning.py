@@ -1,0 +1,168 @@
+"""Forgetting what an inbox no longer needs to recognise.
+
+The rule: a row must outlive every message of its attempt. A message may wait on the delay ladder (36 hours at
+most), be snoozed (a day), and lie in the work queue for as long as the service is away. So rows are kept for
+many days after their lease, and none is forgotten before this process has seen the work queue empty: whatever
+waited while nobody was there has been recognised by then.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.cancelled import CANCELLED
+from chassis.claims import RowState
+from chassis.connection import QueueLook
+from chassis.inbox_table import INBOX
+from chassis.logs import get_logger
+from chassis.pacing import gently
+from database import Records
+
+log = get_logger(__name__)
+
+#: Rows that one transaction looks at.
+STEP: Final = 200
+#: Seconds between looks.
+LOOK_SECONDS: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class InboxStep:
+    """A wish to forget what was done, or called off, before a time."""
+
+    service: str
+    before: datetime
+    most: int
+    #: Where the last step ended; empty: begin with the oldest.
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedInbox:
+    """What a step came to."""
+
+    rows: int
+    #: Where the next step begins; None: there is nothing more to look at.
+    after: str | None
+
+
+def prune_inbox(connection: Connection, steps: Sequence[InboxStep]) -> Sequence[PrunedInbox]:
+    """Forgets attempts that are done; a batch write for `Records.write`.
+
+    It walks along the ids of tasks, which are in the order of time, and so needs no index of its own. A claim
+    without an outcome stays: somebody is still to take it over.
+    """
+    return [_prune(connection, step) for step in steps]
+
+
+def prune_cancelled(connection: Connection, steps: Sequence[InboxStep]) -> Sequence[PrunedInbox]:
+    """Forgets that tasks were called off; a batch write for `Records.write`."""
+    return [_prune_cancelled(connection, step) for step in steps]
+
+
+class InboxPruner(Background):
+    """Prunes the inbox of one service for as long as it runs; several may.
+
+    Args:
+        records: the inbox' database.
+        service: whose inbox it is.
+        keep: for how long rows are kept.
+        look: looks at the service's work queue; None: the broker cannot tell now.
+    """
+
+    NAME: ClassVar = "inbox pruner"
+
+    def __init__(
+        self,
+        records: Records,
+        service: str,
+        *,
+        keep: timedelta,
+        look: Callable[[], Awaitable[QueueLook | None]],
+    ) -> None:
+        super().__init__()
+        self._records = records
+        self._service = service
+        self._keep = keep
+        self._look = look
+        self._has_seen_all = False
+
+    async def prune(self) -> int:
+        """Forgets what is due, unless messages may wait that need to be recognised; the rows that went."""
+        if not self._has_seen_all:
+            seen = await self._look()
+            self._has_seen_all = seen is not None and seen.waiting == 0
+        if not self._has_seen_all:
+            return 0
+        step = InboxStep(self._service, datetime.now(UTC) - self._keep, STEP)
+        rows = await self._walk(prune_inbox, step) + await self._walk(prune_cancelled, step)
+        if rows:
+            log.info("forgot attempts that need not be recognised any more", rows=rows)
+        return rows
+
+    async def _walk(
+        self, write: Callable[[Connection, Sequence[InboxStep]], Sequence[PrunedInbox]], step: InboxStep
+    ) -> int:
+        rows = 0
+        while True:
+            done = await gently(self._records.write(write, step))
+            rows += done.rows
+            if done.after is None:
+                return rows
+            step = replace(step, after=done.after)
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.prune()
+            except SQLAlchemyError as error:
+                log.warning("the inbox refused to be pruned, trying again", error=str(error))
+
+
+def _prune(connection: Connection, step: InboxStep) -> PrunedInbox:
+    columns = (INBOX.c.task_id, INBOX.c.redrive_no, INBOX.c.state, INBOX.c.lease_until, INBOX.c.life_since)
+    along = select(*columns).where(INBOX.c.service == step.service, INBOX.c.task_id > step.after)
+    # A redrive of the last task that is cut off here is left to a later pass.
+    looked_at = connection.execute(along.order_by(INBOX.c.task_id, INBOX.c.redrive_no).limit(step.most)).all()
+    due = [
+        (row.task_id, row.redrive_no)
+        for row in looked_at
+        if row.state == RowState.DONE and row.lease_until < step.before
+    ]
+    if due:
+        # Once more: a later attempt may have taken the row over meanwhile.
+        connection.execute(
+            delete(INBOX).where(
+                INBOX.c.service == step.service,
+                tuple_(INBOX.c.task_id, INBOX.c.redrive_no).in_(due),
+                INBOX.c.state == RowState.DONE,
+                INBOX.c.lease_until < step.before,
+            )
+        )
+    return PrunedInbox(len(due), _next(looked_at, step))
+
+
+def _prune_cancelled(connection: Connection, step: InboxStep) -> PrunedInbox:
+    of_service = CANCELLED.c.service == step.service
+    along = select(CANCELLED.c.task_id, CANCELLED.c.at).where(of_service, CANCELLED.c.task_id > step.after)
+    looked_at = connection.execute(along.order_by(CANCELLED.c.task_id).limit(step.most)).all()
+    due = [row.task_id for row in looked_at if row.at < step.before]
+    if due:
+        connection.execute(delete(CANCELLED).where(of_service, CANCELLED.c.task_id.in_(due)))
+    return PrunedInbox(len(due), looked_at[-1].task_id if len(looked_at) == step.most else None)
+
+
+def _next(looked_at: Sequence[Any], step: InboxStep) -> str | None:
+    # Whatever follows a task that was claimed later than that is younger still.
+    if len(looked_at) < step.most:
+        return None
+    last = looked_at[-1]
+    is_young = last.life_since is not None and last.life_since >= step.before
+    return None if is_young else str(last.task_id)
