@@ -102,6 +102,17 @@ async def test_deleted_is_absent(store: ObjectStore) -> None:
         await store.get(key)
 
 
+async def test_what_is_under_a_prefix_goes_and_its_neighbours_stay(store: ObjectStore) -> None:
+    below = [await store.put(data, prefix="things/one") for data in (b"1", b"2")]
+    beside = await store.put(b"1", prefix="things/one-more")
+
+    await store.delete_under("things/one")
+    await store.delete_under("things/one")
+
+    assert [await store.exists(key) for key in below] == [False, False]
+    assert await store.exists(beside)
+
+
 async def test_a_limit_is_kept_before_reading(store: ObjectStore) -> None:
     key = await store.put(b"12345", prefix="things")
 
@@ -114,7 +125,13 @@ async def test_a_limit_is_kept_before_reading(store: ObjectStore) -> None:
     "key", ["", "/etc/passwd", "../secret", "a/../../b", "a//b", "a/./b", "a/", "a\\b", "a/b\n", "é", "a%2e"]
 )
 async def test_what_is_no_key_is_refused_by_every_call(store: ObjectStore, key: str) -> None:
-    calls: list[Callable[[str], Awaitable[object]]] = [store.get, store.stream, store.exists, store.delete]
+    calls: list[Callable[[str], Awaitable[object]]] = [
+        store.get,
+        store.stream,
+        store.exists,
+        store.delete,
+        store.delete_under,
+    ]
     for call in calls:
         with pytest.raises(ValueError, match="not an object's key"):
             await call(key)

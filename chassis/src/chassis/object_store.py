@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -230,14 +231,41 @@ class ObjectStore:
         with suppress(ObjectMissing), _telling_failures(key):
             await obstore.delete_async(self._backend, key)
 
+    async def delete_under(self, prefix: str) -> None:
+        """Removes all files whose keys begin with `prefix/`; nobody may be writing there.
+
+        Raises:
+            ValueError: not the beginning of a key.
+        """
+        check_key(prefix)
+        if isinstance(self._backend, LocalStore):
+            # The folders go, too: in a bucket there are none.
+            await asyncio.to_thread(_remove_folder, _root(self._backend) / prefix)
+            return
+        with _telling_failures():
+            async for found in obstore.list(self._backend, prefix):
+                await obstore.delete_async(self._backend, [each["path"] for each in found])
+
     async def _make_durable(self, key: str) -> None:
         # obstore 0.12 never syncs a folder's files (seen with strace): after a power cut the name could stand
         # for half a file, and being there already it would never be written again.
         if isinstance(self._backend, LocalStore):
-            root = self._backend.prefix
-            if root is None:
-                raise ValueError("a folder's store needs a folder")
-            await asyncio.to_thread(_sync_file_and_folders, Path(root), key)
+            await asyncio.to_thread(_sync_file_and_folders, _root(self._backend), key)
+
+
+def _root(backend: LocalStore) -> Path:
+    if backend.prefix is None:
+        raise ValueError("a folder's store needs a folder")
+    return Path(backend.prefix)
+
+
+def _remove_folder(folder: Path) -> None:
+    """With all that is in it; it may be gone, by somebody else's hand in this very moment."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        if folder.exists():
+            _remove_folder(folder)
 
 
 def content_key(sha256: str, *, prefix: str, suffix: str = "") -> str:

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+#: First part of each original's key in the object store.
+ORIGINALS: Final = "originals"
+
+
+def variants_of(sha256: str) -> str:
+    """Where all variants of the original with this hash lie in the object store, and no other's."""
+    return f"variants/{sha256}"
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:

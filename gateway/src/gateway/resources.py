@@ -27,6 +27,7 @@ from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
 from database import Records
 from gateway.idempotency_key import CallsUnderWay
 from gateway.metrics import GatewayMetrics
+from gateway.originals import Collector
 from gateway.settings import GatewaySettings
 from ledger import PendingMessage, forget_published, require_current
 
@@ -49,6 +50,7 @@ class Resources:
         self.metrics = metrics
         self.records = Records(settings.ledger_url, readers=settings.database_readers)
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
+        self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()
         self.image_limits = ImageLimits(
             settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes
@@ -70,12 +72,14 @@ class Resources:
         """
         require_current(self.records.engine)
         self._connecting = asyncio.create_task(self._connect(), name="connect")
+        self._collector.start()
 
     async def stop(self) -> None:
         """Ends the publishes under way; what is not confirmed stays in the outbox."""
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        await self._collector.stop()
         if self._relaying:
             await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
         await hang_up(self._broker)

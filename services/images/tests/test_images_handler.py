@@ -10,7 +10,7 @@ from chassis.errors import PermanentError
 from chassis.object_store import ObjectStore
 from chassis.s3 import ObjectStoreSettings
 from contracts.events import ImageUploaded
-from contracts.images import ImageLimits
+from contracts.images import ImageLimits, variants_of
 from devstack.bucket import Bucket
 from images_service.handlers import make_variants
 from images_service.render_pool import RenderPool, RenderPoolOptions
@@ -71,7 +71,7 @@ async def test_variants_are_stored_and_told(store: ObjectStore, pool: RenderPool
             digest = hashlib.sha256(data).hexdigest()
             suffix = {"webp": ".webp", "jpeg": ".jpg"}[form]
             assert file == {
-                "key": f"variants/{digest[:2]}/{digest}{suffix}",
+                "key": f"{variants_of(event.sha256)}/{digest[:2]}/{digest}{suffix}",
                 "content_type": f"image/{form}",
                 "size_bytes": len(data),
             }

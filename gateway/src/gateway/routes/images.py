@@ -10,14 +10,15 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Header, Response, UploadFile
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from chassis.object_store import ObjectMissing, ObjectStore
+from chassis.object_store import ObjectMissing, ObjectStore, content_key
 from contracts.events import ImageUploaded
-from contracts.images import PRESET_NAMES, ImageLimits, PresetName
+from contracts.images import ORIGINALS, PRESET_NAMES, ImageLimits, PresetName
 from contracts.states import State
 from gateway.body_limit import too_large
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.image_probe import ImageFacts, RefusedImage, probe
 from gateway.models import AcceptedTask, PostImage
+from gateway.originals import keep_original
 from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Uses
 from gateway.routes.tasks import find_task
@@ -26,8 +27,6 @@ from ledger import Task
 
 router = APIRouter(tags=["images"])
 
-#: Where the originals are in the object store.
-ORIGINALS = "originals"
 #: Read at once from an upload while it is hashed.
 CHUNK_BYTES = 256 * 1024
 #: Longer file names are cut where tasks are listed.
@@ -60,6 +59,7 @@ async def post_image(
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
     call = keyed_call("POST /v1/images", idempotency_key, content.encode())
     with resources.calls.only(call):
+        await keep_original(resources.records, content_key(sha256, prefix=ORIGINALS))
         key = await resources.objects.put_file(_opened(file), sha256, prefix=ORIGINALS)
         event = ImageUploaded(
             source_key=key,

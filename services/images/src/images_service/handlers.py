@@ -6,12 +6,10 @@ from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.object_store import ObjectMissing, ObjectStore, ObjectTooLarge
 from contracts.events import ImageUploaded
+from contracts.images import variants_of
 from images_service.presets import ENCODERS
 from images_service.render_pool import RenderPool
 from images_service.rendering import RenderedVariant
-
-#: First part of every variant's key in the object store.
-VARIANTS_PREFIX = "variants"
 
 
 async def make_variants(
@@ -43,7 +41,7 @@ async def make_variants(
         variant = variants.setdefault(
             rendered.preset, {"width": rendered.width, "height": rendered.height, "files": {}}
         )
-        variant["files"][rendered.format] = await _store(rendered, store)
+        variant["files"][rendered.format] = await _store(rendered, store, variants_of(event.sha256))
     return {"variants": variants}
 
 
@@ -62,9 +60,7 @@ async def _original(event: ImageUploaded, store: ObjectStore) -> bytes:
         raise PermanentError(f"The event names no original: {error}.") from error
 
 
-async def _store(rendered: RenderedVariant, store: ObjectStore) -> dict[str, Any]:
+async def _store(rendered: RenderedVariant, store: ObjectStore, prefix: str) -> dict[str, Any]:
     suffix = ENCODERS[rendered.format].suffix
-    key = await store.put(
-        rendered.data, prefix=VARIANTS_PREFIX, suffix=suffix, content_type=rendered.content_type
-    )
+    key = await store.put(rendered.data, prefix=prefix, suffix=suffix, content_type=rendered.content_type)
     return {"key": key, "content_type": rendered.content_type, "size_bytes": len(rendered.data)}

@@ -1,0 +1,83 @@
+"""Uploaded files: kept while a task refers to them, removed when none has for a while."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.logs import get_logger
+from chassis.object_store import ObjectStore, StoreUnavailable
+from chassis.pacing import gently
+from contracts.images import variants_of
+from database import Records
+from gateway.problems import Problem
+from ledger import Removal, Touch, forget_removed, mark_unused, touch_originals
+
+log = get_logger(__name__)
+
+#: A file that no task refers to stays for so long: an upload of the same is spared its transfer, and one that
+#: is on its way to its task has all the time that it needs.
+UNTOUCHED_FOR: Final = timedelta(days=1)
+#: Files that are marked in one transaction, and removed before the next.
+STEP: Final = 20
+#: Seconds between looks.
+LOOK_SECONDS: Final = 600.0
+#: A file that is being removed is gone in a moment: so often, and so many seconds apart, an upload asks.
+TRIES, PAUSE_SECONDS = 40, 0.05
+
+
+async def keep_original(records: Records, key: str) -> None:
+    """Makes sure that the file is not removed before its task is accepted, be it there already or not.
+
+    Raises:
+        Problem: 503, it is being removed just now, and whoever does so does not come to an end.
+    """
+    for _ in range(TRIES):
+        if await records.write(touch_originals, Touch(key, datetime.now(UTC))):
+            return
+        await asyncio.sleep(PAUSE_SECONDS)
+    raise Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "original_being_removed",
+        "An older copy of this very file is being removed. Upload it again in a moment.",
+        headers={"Retry-After": "10"},
+    )
+
+
+class Collector(Background):
+    """Removes originals that no task refers to, with their variants; several may run."""
+
+    NAME: ClassVar = "collector"
+
+    def __init__(self, records: Records, objects: ObjectStore) -> None:
+        super().__init__()
+        self._records = records
+        self._objects = objects
+
+    async def collect(self, now: datetime) -> int:
+        """Removes what has been unused for a while; the number of originals that went."""
+        removed = 0
+        while keys := await self._records.write(mark_unused, Removal(now - UNTOUCHED_FOR, STEP)):
+            await gently(self._remove(keys))
+            removed += len(keys)
+        if removed:
+            log.info("removed files that no task refers to", originals=removed)
+        return removed
+
+    async def _remove(self, keys: list[str]) -> None:
+        for key in keys:
+            # Its variants first: without the row nobody would know of them.
+            await self._objects.delete_under(variants_of(key.rpartition("/")[2]))
+            await self._objects.delete(key)
+        await self._records.write(forget_removed, keys)
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.collect(datetime.now(UTC))
+            except (SQLAlchemyError, StoreUnavailable) as error:
+                log.warning("files could not be removed, trying again later", error=str(error))

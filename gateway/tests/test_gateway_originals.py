@@ -1,0 +1,150 @@
+"""Files go when no task refers to them, and never from under an upload."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import pyvips
+from gateway_under_test import Gateway, problem, running
+from sqlalchemy import update
+
+from chassis.object_store import ObjectStore
+from contracts.images import variants_of
+from contracts.lifecycle import LifecycleType
+from contracts.states import State
+from devstack.samples import told
+from gateway.originals import UNTOUCHED_FOR, Collector
+from ledger import PruneStep, Removal, apply_events, forget_removed, mark_unused, prune_tasks
+from ledger.schema import ORIGINALS, TASKS
+
+LATER = timedelta(seconds=1) + UNTOUCHED_FOR
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with running(tmp_path) as started:
+        yield started
+
+
+def picture(width: int = 30) -> bytes:
+    made: bytes = pyvips.Image.black(width, 20, bands=3).write_to_buffer(".png")
+    return made
+
+
+async def upload(gateway: Gateway, content: bytes, key: str | None = None) -> httpx.Response:
+    headers = {"Idempotency-Key": key} if key else {}
+    files = {"file": ("photo.png", io.BytesIO(content))}
+    return await gateway.client.post("/v1/images", files=files, headers=headers)
+
+
+async def ended(gateway: Gateway) -> None:
+    """All tasks are completed, their variants stored, and they are forgotten."""
+    store = ObjectStore.from_url(f"file://{gateway.folder}/objects")
+    for row in await gateway.rows(ORIGINALS):
+        await store.put(b"variant", prefix=variants_of(row["key"].rpartition("/")[2]), suffix=".webp")
+    rows = await gateway.rows(TASKS)
+    with gateway.resources.records.engine.begin() as connection:
+        for row in rows:
+            apply_events(
+                connection,
+                [told(LifecycleType.COMPLETED, row["id"], service="images", kind="image.uploaded")],
+            )
+        # It is published; nobody here has a broker.
+        connection.exec_driver_sql("DELETE FROM outbox")
+        now = datetime.now(UTC)
+        connection.execute(update(TASKS).values(completed_at=now - timedelta(days=1), created_at=now))
+        prune_tasks(connection, [PruneStep(State.COMPLETED, now, now, 100)])
+
+
+def files(gateway: Gateway) -> list[Path]:
+    return [path for path in (gateway.folder / "objects").rglob("*") if path.is_file()]
+
+
+async def collected(gateway: Gateway, after: timedelta = LATER) -> int:
+    collector = Collector(gateway.resources.records, gateway.resources.objects)
+    return await collector.collect(datetime.now(UTC) + after)
+
+
+async def test_an_original_goes_with_its_variants_once_its_last_task_is_forgotten(gateway: Gateway) -> None:
+    await upload(gateway, picture())
+    await ended(gateway)
+    assert len(files(gateway)) == 2
+
+    assert await collected(gateway, after=timedelta(0)) == 0
+    assert await collected(gateway) == 1
+
+    assert files(gateway) == []
+    assert await gateway.rows(ORIGINALS) == []
+
+
+async def test_a_file_that_another_task_refers_to_stays(gateway: Gateway) -> None:
+    await upload(gateway, picture())
+    await ended(gateway)
+    await upload(gateway, picture())
+
+    assert await collected(gateway) == 0
+    assert len(files(gateway)) == 2
+
+
+async def test_the_file_of_a_refused_repeat_goes_and_that_of_the_first_call_stays(gateway: Gateway) -> None:
+    assert (await upload(gateway, picture(30), "k")).status_code == 202
+    assert (await upload(gateway, picture(40), "k")).status_code == 422
+    assert len(files(gateway)) == 2
+
+    assert await collected(gateway) == 1
+    assert len(files(gateway)) == 1
+
+
+async def test_an_upload_waits_for_a_removal_and_stores_the_file_anew(gateway: Gateway) -> None:
+    await upload(gateway, picture())
+    await ended(gateway)
+    removal = Removal(datetime.now(UTC) + LATER, 10)
+    [key] = await gateway.resources.records.write(mark_unused, removal)
+
+    uploading = asyncio.create_task(upload(gateway, picture()))
+    await asyncio.wait([uploading], timeout=0.3)
+    assert not uploading.done()
+    await gateway.resources.objects.delete(key)
+    await gateway.resources.records.write(forget_removed, [key])
+
+    assert (await uploading).status_code == 202
+    assert await gateway.resources.objects.exists(key)
+    assert await collected(gateway) == 0
+
+
+async def test_an_upload_is_told_to_come_again_where_a_removal_does_not_end(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.originals.PAUSE_SECONDS", 0.001)
+    await upload(gateway, picture())
+    await ended(gateway)
+    removal = Removal(datetime.now(UTC) + LATER, 10)
+    await gateway.resources.records.write(mark_unused, removal)
+
+    answer = await upload(gateway, picture())
+
+    problem(answer, 503, "original_being_removed")
+    assert answer.headers["Retry-After"] == "10"
+    # Another collector ends what the first one began.
+    assert await collected(gateway) == 1
+    assert (await upload(gateway, picture())).status_code == 202
+
+
+async def test_uploads_and_removals_at_once_never_leave_a_task_without_its_file(gateway: Gateway) -> None:
+    contents = [picture(30 + number) for number in range(3)]
+    for content in contents:
+        await upload(gateway, content)
+    await ended(gateway)
+    answers, _ = await asyncio.gather(
+        asyncio.gather(*(upload(gateway, content) for content in contents * 3)),
+        asyncio.gather(*(collected(gateway) for _ in range(3))),
+    )
+
+    assert {answer.status_code for answer in answers} == {202}
+    for row in await gateway.rows(ORIGINALS):
+        assert await gateway.resources.objects.exists(row["key"]), row
+    assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [3, 3, 3]
