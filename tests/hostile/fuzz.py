@@ -7,17 +7,13 @@ names another database than SQLite, which must be empty. Exits 0 only if every a
 
 import argparse
 import asyncio
-import os
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic, sleep
 
-import httpx
+from gateway_process import gateway
 
 from contracts.lifecycle import ErrorInfo
 from database import Records
@@ -27,12 +23,8 @@ from ledger.deadletters.intake import take_in
 from ledger.deadletters.letter import letter_of
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-#: Nobody listens on port 1 of the loopback.
-NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 #: Letters of two kinds of failure, so that lists, groups and plans have something in them.
 FAILURES = ("crm answered 503 to 7", "crm answered 404 to 7") * 3
-#: Seconds until a gateway answers.
-PATIENCE = 60.0
 
 
 def main() -> int:
@@ -57,42 +49,15 @@ def fuzz(
     """
     upgrade(ledger_url)
     asyncio.run(_fill(ledger_url))
-    with gateway(folder, ledger_url) as address:
+    with gateway(folder, ledger_url) as running:
         command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run"]
         return subprocess.run(
-            [*command, f"{address}/openapi.json", "--continue-on-failure", *arguments],
+            [*command, f"{running.address}/openapi.json", "--continue-on-failure", *arguments],
             cwd=folder,
             check=False,
             text=True,
             capture_output=capture_output,
         )
-
-
-@contextmanager
-def gateway(folder: Path, ledger_url: str) -> Iterator[str]:
-    """A gateway as a process that anyone may use; gives its address."""
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
-        environment = os.environ | {
-            "WAYBILL_LEDGER_URL": ledger_url,
-            "WAYBILL_OBJECT_STORE_URL": f"file://{folder}/objects",
-            "WAYBILL_AMQP_URL": NO_BROKER,
-            "WAYBILL_SYNC_TARGETS": '["crm"]',
-            "WAYBILL_LISTENER_FD": str(listener.fileno()),
-            "WAYBILL_DRAIN_SECONDS": "0",
-        }
-        command = [sys.executable, "-m", "gateway"]
-        with (
-            (folder / "gateway.log").open("wb") as log,
-            subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, pass_fds=(listener.fileno(),)
-            ) as process,
-        ):
-            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            try:
-                _until_alive(address, process)
-                yield address
-            finally:
-                process.terminate()
 
 
 async def _fill(ledger_url: str) -> None:
@@ -105,17 +70,6 @@ async def _fill(ledger_url: str) -> None:
             await records.write(take_in, letter_of(dead_message(sync_event(), task.id, error=error)))
     finally:
         await records.close()
-
-
-def _until_alive(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = monotonic() + PATIENCE
-    while process.poll() is None and monotonic() < deadline:
-        try:
-            if httpx.get(f"{address}/healthz", timeout=PATIENCE, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            sleep(0.05)
-    raise RuntimeError("the gateway did not come up; its log says why")
 
 
 if __name__ == "__main__":

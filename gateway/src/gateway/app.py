@@ -84,6 +84,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         # It would lead to whatever host the caller's own Host header names.
         redirect_slashes=False,
     )
+    app.state.metrics = metrics
     patch_fastapi(app, redirect_from_root_to_docs=False)
     describe_problems(app)
     install_problems(app)

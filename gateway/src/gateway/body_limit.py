@@ -1,6 +1,7 @@
-"""Refuses a request body as soon as it is too large, before it fills memory or disk."""
+"""Refuses a request body that is compressed, or too large: at once, before it fills memory or disk."""
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,14 +31,21 @@ class BodyLimit:
         uploading = scope["path"] == self._upload_path
         stated = self._max_upload_bytes if uploading else self._max_body_bytes
         limit = stated + FORM_OVERHEAD_BYTES if uploading else stated
-        declared, received = _declared_length(scope), 0
+        headers = dict(scope["headers"])
+        refusal = _objection(headers, limit, stated)
+        received = 0
 
         async def counted() -> Message:
             nonlocal received
-            message = await receive() if declared <= limit else None
-            if message is not None and message["type"] == "http.request":
+            if refusal is not None:
+                # Whoever asks first has sent nothing yet.
+                if headers.get(b"expect", b"").lower() != b"100-continue":
+                    await _drain(receive)
+                raise refusal
+            message = await receive()
+            if message["type"] == "http.request":
                 received += len(message.get("body", b""))
-            if message is None or received > limit:
+            if received > limit:
                 await _drain(receive)
                 raise too_large(stated)
             return message
@@ -74,8 +82,16 @@ def too_large(limit: int) -> Problem:
     )
 
 
-def _declared_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+def _objection(headers: Mapping[bytes, bytes], limit: int, stated: int) -> Problem | None:
+    """What there is to say to a body by its headers alone."""
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
+        return too_large(stated)
+    if b"content-encoding" in headers:
+        return Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "encoded_body",
+            "Send the body as it is, not compressed and without Content-Encoding.",
+            headers={"Accept-Encoding": "identity", "Connection": "close"},
+        )
+    return None

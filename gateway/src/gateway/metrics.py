@@ -28,6 +28,13 @@ class GatewayMetrics:
             registry=registry,
         )
 
+        self._refused = Counter(
+            "waybill_http_refused_total",
+            "Connections and requests that were refused for a limit before any route saw them.",
+            ("reason",),
+            registry=registry,
+        )
+
     def accepted(self, kind: str) -> None:
         """A task was accepted."""
         self._accepted.labels(kind).inc()
@@ -35,6 +42,10 @@ class GatewayMetrics:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered; `route` is its template."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """A connection or request was ended for a limit; `reason` is one of a few words."""
+        self._refused.labels(reason).inc()
 
 
 class MeasureRequests:

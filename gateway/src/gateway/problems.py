@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from chassis.logs import get_logger
@@ -21,6 +22,8 @@ log = get_logger(__name__)
 CONTENT_TYPE = "application/problem+json"
 #: Wrong fields that are listed, and how much of a name is: an answer must not grow with a hostile body.
 MAX_ERRORS, MAX_FIELD_NAME = 50, 200
+#: What proxies write down for a caller that has gone; nobody is sent it.
+CALLER_GONE = 499
 #: What a path may be asked with.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: Parts of a field's location that say where it was, not which it is.
@@ -82,8 +85,15 @@ def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def problem_answer(problem: Problem) -> JSONResponse:
+    """The answer that says `problem`; where no application runs, it can be sent as it is."""
+    status = HTTPStatus(problem.status_code)
+    return _response(status, problem.code, problem.detail, problem.errors, problem.headers)
+
+
 def install_problems(app: FastAPI) -> None:
     """Makes `app` answer every error with a problem document."""
+    app.add_exception_handler(ClientDisconnect, _on_gone)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
@@ -94,7 +104,7 @@ def install_problems(app: FastAPI) -> None:
             detail = f"This path takes {allowed}."
             return _response(status, "method_not_allowed", detail, (), {"Allow": allowed})
         if isinstance(error, Problem):
-            return _response(status, error.code, error.detail, error.errors, error.headers)
+            return problem_answer(error)
         return _response(status, status.name.lower(), str(error.detail), (), error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -137,6 +147,10 @@ def install_problems(app: FastAPI) -> None:
             "Idempotency-Key, and it is accepted once."
         )
         return _response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, (), None)
+
+
+async def _on_gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CALLER_GONE)
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> list[str]:

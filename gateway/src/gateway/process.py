@@ -1,10 +1,12 @@
 """The gateway as a process: how it begins, and how it ends without failing a request."""
 
 import math
+from functools import partial
 
 from chassis.http_server import HttpServer
 from chassis.logs import get_logger
 from gateway.app import create_app
+from gateway.http_protocol import HttpLimits, LimitedProtocol
 from gateway.settings import GatewaySettings
 
 log = get_logger(__name__)
@@ -21,7 +23,10 @@ class GatewayProcess:
             host=settings.host,
             port=settings.port,
             listener_fd=settings.listener_fd,
-            http="httptools",
+            http=partial(LimitedProtocol, limits=_limits(settings), metrics=self._app.state.metrics),
+            # Nothing here upgrades, or tells strangers what it is made of.
+            ws="none",
+            server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
@@ -44,3 +49,13 @@ class GatewayProcess:
             self._app.state.resources.stopping.set()
             await self._server.drain(self._settings.drain_seconds)
         await self._server.stop()
+
+
+def _limits(settings: GatewaySettings) -> HttpLimits:
+    return HttpLimits(
+        connections=settings.max_connections,
+        head_bytes=settings.max_head_bytes,
+        head_seconds=settings.head_seconds,
+        body_seconds=settings.body_seconds,
+        unread_seconds=settings.unread_seconds,
+    )

@@ -40,6 +40,18 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
     reset_ttl_seconds: Seconds = Field(3600, description="How long a password reset link is good.")
     max_body_bytes: int = Field(MEBIBYTE, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(25 * MEBIBYTE, gt=0, description="Largest image.")
+    max_connections: int = Field(
+        800,
+        gt=0,
+        description="Connections at once; who comes on top is answered 503. Keep it, with some room for "
+        "databases and files, below the limit of open files, which is often 1,024.",
+    )
+    max_head_bytes: int = Field(32 * 1024, ge=1024, description="Largest head of a request.")
+    head_seconds: Seconds = Field(10, description="How long a request's head may take to come.")
+    body_seconds: Seconds = Field(
+        30, description="The same for its body, and a second more for each 8 KiB that have come."
+    )
+    unread_seconds: Seconds = Field(60, description="How long a caller may leave an answer unread.")
     max_image_pixels: int = Field(100_000_000, gt=0, description="Largest image, in pixels.")
     max_image_edge: int = Field(30_000, gt=0, description="Longest edge of an image, in pixels.")
     max_schedules: int = Field(1000, gt=0, description="Schedules that there may be.")

@@ -1,0 +1,229 @@
+"""HTTP with limits on what a caller may do to a connection.
+
+uvicorn waits for ever for the rest of a head, of a body, and for somebody to read an answer; it takes heads
+of any size, and any number of connections. Here each of these has an end, and an answer that is a problem
+document like any other.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from gateway.metrics import GatewayMetrics
+from gateway.problems import Problem, problem_answer
+
+#: What supervisors ask; they are answered however many others are there.
+_PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+#: Connections beyond the limit that still get an answer; who comes after them is hung up on.
+SPARE_CONNECTIONS: Final = 100
+#: A large upload over a slow line takes its time; one byte now and then is no upload.
+BODY_BYTES_PER_SECOND: Final = 8 * 1024
+#: Headers of a request at most.
+MAX_HEADERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What a caller may do to a connection."""
+
+    connections: int
+    head_bytes: int
+    #: From a connection's beginning, or a head's first byte, to its last.
+    head_seconds: float
+    #: For a body, besides a second for each `BODY_BYTES_PER_SECOND` that have come.
+    body_seconds: float
+    #: For which nothing of an answer is taken.
+    unread_seconds: float
+
+
+class _Part(Enum):
+    """Which part of a request is awaited."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, limits: HttpLimits, metrics: GatewayMetrics, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._limits, self._metrics = limits, metrics
+        #: The request that is being answered; `cycle` is the last that came, and may wait for its turn.
+        self._answered: RequestResponseCycle | None = None
+        self._awaited = _Part.NOTHING
+        self._clock: asyncio.TimerHandle | None = None
+        self._unread_clock: asyncio.TimerHandle | None = None
+        #: Of the part that is awaited.
+        self._bytes, self._began = 0, 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Takes it, unless there are too many."""
+        super().connection_made(transport)
+        surplus = len(self.connections) - self._limits.connections
+        if surplus > SPARE_CONNECTIONS:
+            self._metrics.refused("connections")
+            transport.abort()
+            return
+        if surplus > 0:
+            self.app = self._unless_probed(self.app)
+        self._await(_Part.HEAD)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops all clocks."""
+        self._await(_Part.NOTHING)
+        self._leave_alone()
+        self.pipeline.clear()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on; what is complete by that, as most is, is looked at nowhere else."""
+        super().data_received(data)
+        if self._awaited is _Part.NOTHING or self.transport.is_closing():
+            return
+        self._bytes += len(data)
+        if self._clock is None:
+            self._start_clock()
+        if self._awaited is _Part.HEAD and self._bytes > self._limits.head_bytes:
+            self._refuse(self._head_too_large(), "head_size")
+
+    def on_message_begin(self) -> None:
+        """A head has begun."""
+        super().on_message_begin()
+        # A clock that runs since the connection was made runs on.
+        self._awaited, self._bytes = _Part.HEAD, 0
+
+    def on_headers_complete(self) -> None:
+        """A head is complete."""
+        self._await(_Part.BODY)
+        app = self.app
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self._limits.head_bytes or len(self.headers) > MAX_HEADERS:
+            self._metrics.refused("head_size")
+            self.app = problem_answer(self._head_too_large())
+        super().on_headers_complete()
+        self.app = app
+
+    def on_message_complete(self) -> None:
+        """A request is complete."""
+        self._await(_Part.NOTHING)
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """Answers what is no HTTP."""
+        detail = "This cannot be read as a request of HTTP/1.1."
+        self._refuse(_closing(HTTPStatus.BAD_REQUEST, "malformed_request", detail), "malformed")
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes a connection that is idle."""
+        if self.transport.get_write_buffer_size():
+            self._give_up_unread()  # a close would wait until somebody reads
+        super().timeout_keep_alive_handler()
+
+    def pause_writing(self) -> None:
+        """An answer is not read as fast as it is written."""
+        super().pause_writing()
+        self._unread_clock = self.loop.call_later(self._limits.unread_seconds, self._give_up_unread)
+
+    def resume_writing(self) -> None:
+        """It is read on."""
+        super().resume_writing()
+        if self._unread_clock is not None:
+            self._unread_clock.cancel()
+            self._unread_clock = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _await(self, part: _Part) -> None:
+        self._awaited, self._bytes = part, 0
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+        if part is _Part.HEAD:
+            self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._began = self.loop.time()
+        self._clock = self.loop.call_later(self._allowed(), self._look_at_clock)
+
+    def _allowed(self) -> float:
+        if self._awaited is _Part.BODY:
+            return self._limits.body_seconds + self._bytes / BODY_BYTES_PER_SECOND
+        return self._limits.head_seconds
+
+    def _look_at_clock(self) -> None:
+        left = self._began + self._allowed() - self.loop.time()
+        if self._awaited is _Part.HEAD and self._is_answering:
+            left = self._limits.head_seconds  # the caller may well read first, and then go on
+        if left > 0:
+            self._clock = self.loop.call_later(left, self._look_at_clock)
+            return
+        self._clock = None
+        if self._awaited is _Part.HEAD and not self._bytes:
+            self.transport.close()  # nothing has been asked, so nothing is answered
+            return
+        what = "head" if self._awaited is _Part.HEAD else "body"
+        detail = f"The request's {what} did not come within {self._allowed():.0f} s. Send it again, faster."
+        self._refuse(_closing(HTTPStatus.REQUEST_TIMEOUT, f"slow_{what}", detail), f"{what}_time")
+
+    @property
+    def _is_answering(self) -> bool:
+        return self._answered is not None and not self._answered.response_complete
+
+    def _refuse(self, problem: Problem, reason: str) -> None:
+        """Ends the connection: with an answer, if a request has begun that this can be the answer to."""
+        self._metrics.refused(reason)
+        if self._is_answering:
+            its_own = self._awaited is _Part.BODY and self._answered is self.cycle
+            if not its_own or self.cycle.response_started:
+                self.transport.abort()
+                return
+            self._leave_alone()
+        answer = problem_answer(problem)
+        headers = [*self.server_state.default_headers, *answer.raw_headers]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[answer.status_code] + lines + b"\r\n" + bytes(answer.body))
+        self.transport.close()
+
+    def _leave_alone(self) -> None:
+        """Lets the application, which may wait for the rest of a body, see that nobody is there any more."""
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+
+    def _head_too_large(self) -> Problem:
+        detail = f"A request's head may have {self._limits.head_bytes:,} bytes and {MAX_HEADERS} headers."
+        return _closing(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", detail)
+
+    def _give_up_unread(self) -> None:
+        self._metrics.refused("unread")
+        self.transport.abort()
+
+    def _unless_probed(self, app: Any) -> Any:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["path"] in _PROBES:
+                await app(scope, receive, send)
+                return
+            self._metrics.refused("connections")
+            await problem_answer(_overloaded())(scope, receive, send)
+
+        return answer
+
+
+def _closing(status: HTTPStatus, code: str, detail: str, **headers: str) -> Problem:
+    """A problem after which a connection cannot be used again."""
+    return Problem(status, code, detail, headers={"Connection": "close"} | headers)
+
+
+def _overloaded() -> Problem:
+    detail = "There are too many connections. Come again in a moment; nothing was accepted."
+    return _closing(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", detail, **{"Retry-After": "1"})

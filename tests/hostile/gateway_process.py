@@ -1,0 +1,77 @@
+"""A gateway as a process of its own, as strangers meet it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+
+#: Nobody listens on port 1 of the loopback.
+NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
+#: Seconds until a gateway answers.
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway that answers."""
+
+    pid: int
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """Its base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def gateway(folder: Path, ledger_url: str, **settings: str) -> Iterator[Running]:
+    """A gateway as a process that anyone may use.
+
+    Args:
+        folder: for its objects and its log.
+        ledger_url: a ledger with its schema.
+        settings: more of them, without their prefix.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        environment = os.environ | {
+            "WAYBILL_LEDGER_URL": ledger_url,
+            "WAYBILL_OBJECT_STORE_URL": f"file://{folder}/objects",
+            "WAYBILL_AMQP_URL": NO_BROKER,
+            "WAYBILL_SYNC_TARGETS": '["crm"]',
+            "WAYBILL_LISTENER_FD": str(listener.fileno()),
+            "WAYBILL_DRAIN_SECONDS": "0",
+            **{f"WAYBILL_{name.upper()}": value for name, value in settings.items()},
+        }
+        command = [sys.executable, "-m", "gateway"]
+        with (
+            (folder / "gateway.log").open("wb") as log,
+            subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, pass_fds=(listener.fileno(),)
+            ) as process,
+        ):
+            running = Running(process.pid, listener.getsockname()[1], folder / "gateway.log")
+            try:
+                _until_alive(running.address, process)
+                yield running
+            finally:
+                process.terminate()
+
+
+def _until_alive(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = monotonic() + PATIENCE
+    while process.poll() is None and monotonic() < deadline:
+        try:
+            if httpx.get(f"{address}/healthz", timeout=PATIENCE, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            sleep(0.05)
+    raise RuntimeError("the gateway did not come up; its log says why")
