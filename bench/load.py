@@ -59,6 +59,11 @@ class _Connection(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("closed"))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be posted: a server closes connections that rest for long."""
+        return self._transport is not None and not self._transport.is_closing()
+
     async def post(self, content: bytes) -> tuple[int, bytes]:
         """Posts, and returns the status and body of the answer."""
         if self._transport is None or self._transport.is_closing():
@@ -97,24 +102,23 @@ class Load:
         open_ones = await self._open(connections)
         started = time.monotonic()
 
-        async def post_on(connection: _Connection) -> None:
+        async def post_on(connection: _Connection) -> _Connection:
             while time.monotonic() - started < seconds and not posted.failures:
-                await self._post(connection, posted)
+                connection = await self._post(connection, posted)
+            return connection
 
-        await asyncio.gather(*map(post_on, open_ones))
+        still_open = await asyncio.gather(*map(post_on, open_ones))
         posted.seconds = time.monotonic() - started
-        return _closed(open_ones, posted)
+        return _closed(still_open, posted)
 
     async def steady(self, rate: float, seconds: float) -> Posted:
         """Posts `rate` tasks a second for `seconds`, each at its time, whether others are answered or not."""
         posted = Posted()
-        open_ones = await self._open(MOST_UNDER_WAY)
-        idle = list(open_ones)
+        idle = await self._open(MOST_UNDER_WAY)
         started = time.monotonic()
 
         async def post_once(connection: _Connection) -> None:
-            await self._post(connection, posted)
-            idle.append(connection)
+            idle.append(await self._post(connection, posted))
 
         async with asyncio.TaskGroup() as posting:
             for position in range(int(rate * seconds)):
@@ -124,28 +128,32 @@ class Load:
                     break
                 posting.create_task(post_once(idle.pop()))
         posted.seconds = time.monotonic() - started
-        return _closed(open_ones, posted)
+        return _closed(idle, posted)
 
     async def _open(self, count: int) -> list[_Connection]:
-        loop = asyncio.get_running_loop()
-        return [
-            (await loop.create_connection(lambda: _Connection(self._head), "127.0.0.1", self._port))[1]
-            for _ in range(count)
-        ]
+        return [await self._connect() for _ in range(count)]
 
-    async def _post(self, connection: _Connection, posted: Posted) -> None:
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(lambda: _Connection(self._head), "127.0.0.1", self._port))[1]
+
+    async def _post(self, connection: _Connection, posted: Posted) -> _Connection:
+        """Posts the next task on `connection`, or on a new one if it is closed; returns which it was."""
         number = next(self._numbers)
         content = body(number)
         self._stamps.send(number)
         try:
+            if not connection.is_open:
+                connection = await self._connect()
             status, answer = await connection.post(content)
         except (OSError, TimeoutError) as error:
             posted.failures.append(repr(error))
-            return
+            return connection
         if status == HTTPStatus.ACCEPTED:
             posted.accepted[number] = answer
         else:
             posted.failures.append(f"{status}: {answer[:200].decode(errors='replace')}")
+        return connection
 
 
 def _closed(connections: list[_Connection], posted: Posted) -> Posted:
