@@ -2,7 +2,6 @@
 
 import sqlite3
 
-from psycopg import Error as PostgresError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 #: SQLite's primary result codes for a file that cannot be used now: locked by another, no room, no disk.
@@ -37,12 +36,10 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(cause, sqlite3.Error):
         code: int | None = getattr(cause, "sqlite_errorcode", None)
         return code is not None and code & _PRIMARY in _SQLITE_CODES
-    if isinstance(cause, PostgresError):
-        # Without a state it never spoke to a server.
-        if cause.sqlstate is None:
-            return isinstance(error, OperationalError | InterfaceError)
-        return cause.sqlstate.startswith(_POSTGRES_CLASSES)
-    return False
+    state = _postgres_state(error)
+    if state is None:  # it never spoke to a server
+        return isinstance(error, OperationalError | InterfaceError)
+    return state.startswith(_POSTGRES_CLASSES)
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -56,5 +53,7 @@ def is_held_up(error: BaseException) -> bool:
 
 
 def _postgres_state(error: BaseException) -> str | None:
+    # Asked for by its attribute: importing the driver costs a process on SQLite ten megabytes.
     cause = error.orig if isinstance(error, DBAPIError) else None
-    return cause.sqlstate if isinstance(cause, PostgresError) else None
+    state: str | None = getattr(cause, "sqlstate", None)
+    return state
