@@ -262,3 +262,31 @@ async def test_it_works_again_when_postgresql_has_thrown_it_out(engine: Engine) 
 
     assert await group.submit(store, "b") == "B"
     await group.close()
+
+
+async def test_a_patient_write_shares_the_commit_of_the_next_that_is_in_a_hurry(engine: Engine) -> None:
+    commits = Commits(engine)
+    group = GroupCommit(engine)
+    patient = asyncio.create_task(group.submit(store, "patient", patience=3600))
+    await asyncio.sleep(0)
+    hurried = asyncio.create_task(group.submit(store, "hurried"))
+
+    assert (await patient, await hurried) == ("PATIENT", "HURRIED")
+    await group.close()
+    assert commits.count == 1
+
+
+async def test_a_patient_write_goes_alone_when_nobody_else_comes(engine: Engine) -> None:
+    group = GroupCommit(engine)
+
+    assert await group.submit(store, "a", patience=0.01) == "A"
+    await group.close()
+
+
+async def test_closing_has_no_patience(engine: Engine) -> None:
+    group = GroupCommit(engine)
+    patient = asyncio.create_task(group.submit(store, "a", patience=3600))
+    await asyncio.sleep(0)
+    await group.close()
+
+    assert await patient == "A"

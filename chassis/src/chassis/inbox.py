@@ -34,6 +34,8 @@ log = get_logger(__name__)
 
 #: Renewals in the span of one lease: two may fail before it is lost.
 RENEWALS_PER_LEASE = 3
+#: So long may an outcome wait for a claim to share its commit: nobody waits for it as for a pickup.
+RECORD_SECONDS = 0.005
 
 
 class LeaseLostError(Exception):
@@ -117,7 +119,9 @@ class Inbox:
             What was recorded: `Cancelled` where another attempt would follow but the task was called off
             meanwhile; None if the claim has been taken over by another.
         """
-        recorded = await self._records.write(self._record_all, _Record(owner, envelope, outcome))
+        recorded = await self._records.write(
+            self._record_all, _Record(owner, envelope, outcome), patience=RECORD_SECONDS
+        )
         self.let_go(owner)
         return recorded
 

@@ -1,14 +1,15 @@
 """Group commit: many small writes, few transactions.
 
 A commit costs a flush to the disk and about a millisecond of computing, whoever shares it. Writes that arrive
-while one commit is under way wait for the next and go into it together: a lone write waits for nobody, and
-under load the cost is shared.
+while one commit is under way wait for the next and go into it together, sharing the cost under load.
+A write that nobody waits for may have patience: it lets the others go first, and goes along with the next.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -27,7 +28,7 @@ MAX_BATCH = 500
 
 #: So many writes in one transaction show that others are about to come: the next one waits a little for them,
 #: which costs each some milliseconds and spares most of the commits.
-CROWD = 4
+CROWD = 16
 GATHER_SECONDS = 0.004
 
 #: Tries of a transaction that PostgreSQL ends in favour of another's; as it ends one of two, the next mostly
@@ -52,9 +53,17 @@ class GroupCommit:
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
         self._closed = False
+        #: When the next commit begins at the latest, by the loop's clock.
+        self._due = inf
+        self._hurried = asyncio.Event()
 
-    async def submit(self, write: BatchWrite[Item, Result], item: Item) -> Result:
+    async def submit(self, write: BatchWrite[Item, Result], item: Item, *, patience: float = 0.0) -> Result:
         """Has `write` called with `item` among others, and returns its result once that is committed.
+
+        Args:
+            write: writes many such items.
+            item: what is written.
+            patience: seconds that it may wait for a write that is in a hurry, to share its commit.
 
         Raises:
             Exception: what `write` or the database raised; nothing of the item is stored then.
@@ -62,8 +71,10 @@ class GroupCommit:
         """
         if self._closed:
             raise RuntimeError("the group commit is closed: nothing more can be written")
-        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Result] = loop.create_future()
         self._waiting.append(_Waiting(write, item, done))
+        self._hurry(loop.time() + patience)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
         return await done
@@ -85,6 +96,7 @@ class GroupCommit:
     async def close(self) -> None:
         """Commits what still waits, then ends the thread."""
         self._closed = True
+        self._hurry(0.0)
         if self._committing is not None:
             # Whoever gives up waiting for this must not take the writes along.
             await asyncio.shield(self._committing)
@@ -94,7 +106,10 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                await self._until_due()
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                # What is left over has waited already.
+                self._due = 0.0 if self._waiting or self._closed else inf
                 results = await loop.run_in_executor(self._thread, self._commit, batch)
                 for waiting, (result, error) in zip(batch, results, strict=True):
                     if waiting.done.cancelled():
@@ -107,6 +122,20 @@ class GroupCommit:
                     await asyncio.sleep(GATHER_SECONDS)
         finally:
             self._committing = None
+
+    def _hurry(self, due: float) -> None:
+        """Has the next commit begin at `due`, unless it begins earlier anyway."""
+        if due < self._due:
+            self._due = due
+            self._hurried.set()
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (wait := self._due - loop.time()) > 0:
+            self._hurried.clear()
+            alarm = loop.call_later(wait, self._hurried.set)
+            await self._hurried.wait()
+            alarm.cancel()
 
     def _commit(self, batch: Sequence[_Waiting]) -> list[tuple[Any, Exception | None]]:
         try:

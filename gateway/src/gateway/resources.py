@@ -37,6 +37,9 @@ log = get_logger(__name__)
 IMAGE_CHECKERS: Final = 2
 #: Between looks whether a certificate has been put right, which takes people.
 DISTRUST_SECONDS: Final = 15.0
+#: So long may the row of a published task wait for an accept to share its commit: it is only left to a sweep
+#: after seconds.
+FORGET_SECONDS: Final = 0.1
 
 
 class Resources:
@@ -122,7 +125,7 @@ class Resources:
         if not await relay(self._publisher, message):
             return
         try:
-            await self.records.write(forget_published, [message.outbox_id])
+            await self.records.write(forget_published, [message.outbox_id], patience=FORGET_SECONDS)
         except SQLAlchemyError as error:
             # The sweep publishes it again, and the inbox drops the second copy.
             log.warning("a published task stays in the outbox", error=str(error))

@@ -15,6 +15,9 @@ from status_service.metrics import StatusMetrics
 
 log = get_logger(__name__)
 
+#: So long may facts wait for more, to share a commit; a SQLite ledger is the gateway's meanwhile.
+MERGE_SECONDS = 0.01
+
 ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
 
@@ -25,7 +28,7 @@ def batch_write(alerts: Alerts | None, metrics: StatusMetrics) -> ApplyBatches:
 
 async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
     """Applies one message's events; they are committed when this returns."""
-    await records.write(write, events)
+    await records.write(write, events, patience=MERGE_SECONDS)
 
 
 def _apply(
