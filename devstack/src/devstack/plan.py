@@ -5,6 +5,7 @@ Waits are short here by configuration, so that a retry is seen within seconds.
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -61,17 +62,28 @@ class Plan:
     processes: tuple[Planned, ...]
 
 
-def make_plan(state: Path, amqp_url: str, ports: Ports, *, log_level: str = "info") -> Plan:
-    """The processes of a stack that keeps its state in `state` (absolute)."""
+def make_plan(
+    state: Path,
+    amqp_url: str,
+    ports: Ports,
+    *,
+    log_level: str = "info",
+    database: Callable[[str], str] | None = None,
+) -> Plan:
+    """The processes of a stack that keeps its state in `state` (absolute).
+
+    `database` gives the URL of the database `ledger`, `inbox-email` …: a file of `state` unless given.
+    """
+    database = database or (lambda name: f"sqlite:///{state / name}.db")
     gateway_url = url(ports.gateway)
-    ledger_url = _sqlite(state / "ledger.db")
+    ledger_url = database("ledger")
     objects = state / "objects"
     every = {"WAYBILL_AMQP_URL": amqp_url, "WAYBILL_LOG_LEVEL": log_level} | SHORT_WAITS
     ledger = {"WAYBILL_LEDGER_URL": ledger_url}
     store = {"WAYBILL_OBJECT_STORE_URL": f"file://{quote(str(objects))}"}
 
     def service(name: str, port: int, **settings: str) -> Planned:
-        inbox = {"WAYBILL_INBOX_URL": _sqlite(state / f"inbox-{name}.db")}
+        inbox = {"WAYBILL_INBOX_URL": database(f"inbox-{name}")}
         env = every | inbox | {"WAYBILL_HEALTH_PORT": str(port)} | settings
         return Planned(name, _module(f"{name}_service"), env, url(port, "/readyz"), port)
 
@@ -126,10 +138,6 @@ def make_plan(state: Path, amqp_url: str, ports: Ports, *, log_level: str = "inf
 def url(port: int, path: str = "") -> str:
     """The loopback URL of a port."""
     return f"http://{LOOPBACK}:{port}{path}"
-
-
-def _sqlite(path: Path) -> str:
-    return f"sqlite:///{path}"
 
 
 def _module(name: str, **options: int) -> tuple[str, ...]:
