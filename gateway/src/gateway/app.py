@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_swagger import patch_fastapi
 
 from chassis.metrics import make_registry
 from gateway.body_limit import BodyLimit
 from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
+from gateway.guarded_route import GuardedRoute
 from gateway.metrics import GatewayMetrics, MeasureRequests
 from gateway.problems import install_problems, problem_responses
 from gateway.resources import Resources
@@ -22,6 +23,7 @@ from gateway.routes import (
     emails,
     health,
     images,
+    keys,
     password_resets,
     redrives,
     schedules,
@@ -29,6 +31,7 @@ from gateway.routes import (
     tasks,
     users,
 )
+from gateway.scopes import UndeclaredRouteError
 from gateway.settings import GatewaySettings
 
 #: In the order in which /docs shows them.
@@ -47,6 +50,7 @@ _ROUTES = (
     dead_letters,
     redrives,
     contracts_waiting,
+    keys,
     health,
 )
 
@@ -96,5 +100,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     app.add_middleware(MeasureRequests, metrics=metrics)
     for module in _ROUTES:
+        _require_guarded(module.router)
         app.include_router(module.router)
     return app
+
+
+def _require_guarded(router: APIRouter) -> None:
+    for route in router.routes:
+        if not isinstance(route, GuardedRoute):
+            raise UndeclaredRouteError(f"{route} lets in everybody: make it a GuardedRoute")

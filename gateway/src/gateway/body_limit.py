@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.caller import caller_in
 from gateway.problems import Problem
 
 #: What multipart framing and the other form fields may add to a file.
@@ -15,7 +16,10 @@ DRAIN_BYTES, DRAIN_SECONDS = 256 * 1024 * 1024, 10.0
 
 
 class BodyLimit:
-    """ASGI middleware: at most `max_body_bytes`, and for the upload path a file of `max_upload_bytes`."""
+    """ASGI middleware: at most `max_body_bytes`, and for the upload path a file of `max_upload_bytes`.
+
+    A key may have a smaller limit for both.
+    """
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, upload_path: str, max_upload_bytes: int) -> None:
         self._app = app
@@ -29,15 +33,17 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         uploading = scope["path"] == self._upload_path
-        stated = self._max_upload_bytes if uploading else self._max_body_bytes
-        limit = stated + FORM_OVERHEAD_BYTES if uploading else stated
+        largest = self._max_upload_bytes if uploading else self._max_body_bytes
         headers = dict(scope["headers"])
-        refusal = _objection(headers, limit, stated)
         received = 0
 
         async def counted() -> Message:
             nonlocal received
-            if refusal is not None:
+            # Read by then is who calls, and what its key allows.
+            caller = caller_in(scope)
+            stated = min(largest, (caller and caller.max_body_bytes) or largest)
+            limit = stated + FORM_OVERHEAD_BYTES if uploading else stated
+            if received == 0 and (refusal := _objection(headers, limit, stated)) is not None:
                 # Whoever asks first has sent nothing yet.
                 if headers.get(b"expect", b"").lower() != b"100-continue":
                     await _drain(receive)

@@ -1,12 +1,14 @@
 """How the API describes itself: what /openapi.json and /docs show beside the routes."""
 
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from gateway.problems import ProblemDocument
+from gateway.problems import ProblemDocument, problem_responses
+from gateway.scopes import NEEDED
 
 SUMMARY = "Background work for web applications."
 DESCRIPTION = """\
@@ -23,6 +25,8 @@ Any POST of a task may say when it is to begin (`send_at` or `delay_seconds`), a
 is bulk work that keeps out of the way (`priority`); a schedule makes tasks again and again. Errors are
 problem details (RFC 9457): `type` is for programs, `detail` for people, `errors` names each wrong field.
 Unknown fields are refused.
+
+Send your key with each call: `Authorization: Bearer wb_…`. What it must allow is said at each operation.
 """
 TAGS = [
     {"name": "emails", "description": "Mails, with their own words or from a template."},
@@ -33,6 +37,7 @@ TAGS = [
     {"name": "schedules", "description": "Tasks that are made again and again, by cron or interval."},
     {"name": "tasks", "description": "Where tasks are, and what happened to them."},
     {"name": "failure desk", "description": "What failed for good, and how it is redriven."},
+    {"name": "keys", "description": "Who may do what, and for which tenant."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]
 
@@ -44,6 +49,28 @@ def _describe_streams(document: dict[str, Any]) -> None:
             for answer in operation["responses"].values():
                 if "text/event-stream" in answer.get("content", {}):
                     answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+
+
+#: What any route that needs a key may answer with.
+_AT_THE_DOOR: Final = problem_responses(
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
+
+
+def _describe_keys(document: dict[str, Any]) -> None:
+    """Adds who may call what; where a gateway asks nobody for a key, sending one does no harm."""
+    document["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key: wb_…"}
+    }
+    for path in document["paths"].values():
+        for operation in path.values():
+            needed = NEEDED.get(operation["operationId"])
+            if needed is not None:
+                operation["security"] = [{"key": [needed]}]
+                answers = {str(status): answer for status, answer in _AT_THE_DOOR.items()}
+                operation["responses"] = dict(sorted((answers | operation["responses"]).items()))
 
 
 def operation_id(route: APIRoute) -> str:
@@ -62,6 +89,7 @@ def describe_problems(app: FastAPI) -> None:
         )
         document["components"]["schemas"] |= definitions["$defs"]
         _describe_streams(document)
+        _describe_keys(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header
 
+from gateway.caller import By
 from gateway.desk_models import Filter, Selection
 from gateway.problems import FieldError, Problem
 from ledger import BadCursorError
@@ -19,12 +20,14 @@ Result = TypeVar("Result")
 #: Whom nobody names.
 ANONYMOUS = "anonymous"
 #: It appears in logs and in the audit trail.
-_ACTOR_PATTERN = r"^[\x20-\x7e]{1,128}$"
+MAX_ACTOR = 128
+_ACTOR_PATTERN = rf"^[\x20-\x7e]{{1,{MAX_ACTOR}}}$"
 _ACTOR = re.compile(_ACTOR_PATTERN)
 JSON_LINES = "application/x-ndjson"
 
 
 async def _actor(
+    caller: By,
     x_actor: Annotated[
         str | None,
         # Only described here: below it is refused with words of its own.
@@ -32,10 +35,14 @@ async def _actor(
     ] = None,
 ) -> str:
     if x_actor is None:
-        return ANONYMOUS
+        return caller.name or ANONYMOUS
     if not _ACTOR.match(x_actor):
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_actor", "X-Actor is 1 to 128 printable ASCII characters.")
-    return x_actor
+    if caller.name is None:
+        return x_actor
+    # What a caller says of himself is his word alone: whose key it was is not.
+    with_key = f" (key {caller.name})"
+    return x_actor[: MAX_ACTOR - len(with_key)] + with_key
 
 
 #: Who acts, for a route's signature.

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, _effective_route_context_var
 from pydantic import BaseModel, ValidationError
 
+from gateway.caller import caller_in, current_caller
 from gateway.idempotency_key import KEY_HEADER
 from gateway.resources import current_resources
 from gateway.submitting import described_origin, origin_of
@@ -25,6 +26,7 @@ Argument = Callable[[Request], Any]
 
 _KNOWN_DEPENDENCIES: Final[Mapping[object, Argument]] = {
     current_resources: lambda request: request.app.state.resources,
+    current_caller: lambda request: caller_in(request.scope),
     described_origin: lambda request: origin_of(
         request.headers.get("x-request-id"), request.headers.get("traceparent")
     ),

@@ -25,7 +25,9 @@ from contracts.catalog import WORK_SERVICES
 from contracts.images import ImageLimits
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
 from database import Records
+from gateway.doorkeeper import Doorkeeper
 from gateway.idempotency_key import CallsUnderWay
+from gateway.keyring import Keyring
 from gateway.metrics import GatewayMetrics
 from gateway.originals import Collector
 from gateway.settings import GatewaySettings
@@ -55,6 +57,8 @@ class Resources:
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()
+        self.keyring = Keyring(self.records, fresh_seconds=settings.key_fresh_seconds)
+        self.doorkeeper = Doorkeeper(None if settings.gateway_auth == "open" else self.keyring)
         self.image_limits = ImageLimits(
             settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes
         )
@@ -76,6 +80,7 @@ class Resources:
         require_current(self.records.engine)
         self._connecting = asyncio.create_task(self._connect(), name="connect")
         self._collector.start()
+        self.keyring.start()
 
     async def stop(self) -> None:
         """Ends the publishes under way; what is not confirmed stays in the outbox."""
@@ -87,6 +92,7 @@ class Resources:
             await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
         await hang_up(self._broker)
         self.image_checkers.shutdown()
+        await self.keyring.stop()
         await self.records.close()
 
     @property

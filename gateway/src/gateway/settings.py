@@ -1,6 +1,7 @@
 """The settings of the gateway."""
 
-from typing import Annotated, Self
+import ipaddress
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -16,6 +17,20 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
     """What the gateway needs besides what every process does."""
 
     host: str = "127.0.0.1"
+    gateway_auth: Literal["keys", "open"] = Field(
+        "open",
+        description="keys: a caller needs an API key. open: nobody is asked for one, everybody may do all.",
+    )
+    gateway_open_to_anyone: bool = Field(
+        False,  # noqa: FBT003 - pydantic's way to give a default
+        description="Needed beside gateway_auth=open where others than this machine can reach the gateway.",
+    )
+    key_fresh_seconds: float = Field(
+        5,
+        gt=0,
+        le=10,
+        description="How long a key counts without another look at the ledger: one that was revoked, too.",
+    )
     port: int = Field(8000, ge=0, le=65535)
     trusted_proxies: tuple[str, ...] = Field(
         (),
@@ -77,3 +92,21 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
         if self.signed_url_seconds is not None and not self.object_store_url.startswith("s3://"):
             raise ValueError("signed_url_seconds needs a bucket: object_store_url=s3://bucket/prefix")
         return self
+
+    @model_validator(mode="after")
+    def _is_open_on_purpose(self) -> Self:
+        if self.gateway_auth == "open" and not self.gateway_open_to_anyone and not _is_loopback(self.host):
+            raise ValueError(
+                f"WAYBILL_GATEWAY_AUTH=open lets everybody who reaches {self.host} do everything. Use keys, "
+                "or say WAYBILL_GATEWAY_OPEN_TO_ANYONE=true as well"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

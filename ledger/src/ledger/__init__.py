@@ -8,6 +8,22 @@ from ledger.cursors import BadCursorError
 from ledger.fingerprint import fingerprint, normalised
 from ledger.holding import Feed, held_kinds, take_held
 from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
+from ledger.keys import (
+    Key,
+    KeyPage,
+    NewKey,
+    Revocation,
+    Rotation,
+    Scope,
+    Secret,
+    create_keys,
+    get_key,
+    is_any_key,
+    list_keys,
+    note_use,
+    revoke_keys,
+    rotate_keys,
+)
 from ledger.measures import Measures, measure
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
@@ -58,12 +74,15 @@ from ledger.schedules import (
 )
 from ledger.states import Subtask
 from ledger.tasks import HIGH_PRIORITY, LOW_PRIORITY, NewTask, PendingMessage, Slot, new_task_id
+from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
 from ledger.unplaced import Range, Unplaced
 
 __all__ = [
+    "DEFAULT_TENANT",
     "FINISHED",
     "HIGH_PRIORITY",
     "LOW_PRIORITY",
+    "TENANT_PATTERN",
     "Accepted",
     "AcceptedBefore",
     "Account",
@@ -80,6 +99,8 @@ __all__ = [
     "Feed",
     "Group",
     "IdempotentCall",
+    "Key",
+    "KeyPage",
     "KeyReusedError",
     "Look",
     "Measures",
@@ -87,6 +108,7 @@ __all__ = [
     "Missed",
     "NameTakenError",
     "NeverDueError",
+    "NewKey",
     "NewSchedule",
     "NewTask",
     "Overdue",
@@ -108,9 +130,13 @@ __all__ = [
     "ReleaseLook",
     "Removal",
     "ResetToken",
+    "Revocation",
+    "Rotation",
     "Schedule",
     "SchedulePage",
     "SchemaError",
+    "Scope",
+    "Secret",
     "Slot",
     "Stopping",
     "Submission",
@@ -129,6 +155,7 @@ __all__ = [
     "change_schedules",
     "check_cron",
     "count_failures",
+    "create_keys",
     "create_schedules",
     "delete_schedules",
     "digest_due",
@@ -138,12 +165,15 @@ __all__ = [
     "forget_published",
     "forget_removed",
     "forget_swept",
+    "get_key",
     "get_schedule",
     "get_task",
     "get_timeline",
     "held_kinds",
     "insert_tasks",
+    "is_any_key",
     "is_any_overdue",
+    "list_keys",
     "list_schedules",
     "list_tasks",
     "look_up",
@@ -153,6 +183,7 @@ __all__ = [
     "next_due",
     "next_slot",
     "normalised",
+    "note_use",
     "oldest_finished",
     "prune_keys",
     "prune_tasks",
@@ -161,6 +192,8 @@ __all__ = [
     "redeem",
     "release_due",
     "require_current",
+    "revoke_keys",
+    "rotate_keys",
     "take_account",
     "take_due",
     "take_held",

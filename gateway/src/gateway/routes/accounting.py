@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from contracts.states import State
+from gateway.guarded_route import GuardedRoute
 from gateway.models import AccountQuery, AccountView, Counts, UnplacedPage, UnplacedTask, links_of
 from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
 from gateway.resources import Uses
 from ledger import Account, BadCursorError, Range, Unplaced, take_account
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 
 @router.get("/v1/accounting", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from gateway.guarded_route import GuardedRoute
 from gateway.idempotency_key import IdempotencyKey, parse_key
 from gateway.models import CancelledTask, links_of
 from gateway.problems import Problem, problem_responses
@@ -13,7 +14,7 @@ from gateway.resources import Uses
 from gateway.routes.tasks import no_such_task
 from ledger import Cancellation, Stopping, TooLate, cancel
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 
 @router.post(

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from gateway.desk import JSON_LINES, json_lines
+from gateway.guarded_route import GuardedRoute
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.routes.dead_letters import EXPORT_PAGE
 from ledger.deadletters.waiting import waiting_letters, waiting_tasks
 
-router = APIRouter(tags=["failure desk"])
+router = APIRouter(tags=["failure desk"], route_class=GuardedRoute)
 
 #: Before the first task and service.
 _BEGINNING = ("", "")

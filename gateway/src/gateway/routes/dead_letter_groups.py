@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from gateway.desk import Actor, page_or_problem
 from gateway.desk_models import GroupNote, GroupQuery, GroupReason
 from gateway.desk_views import GroupPageView, GroupView
-from gateway.json_body import JsonRoute
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Resources, Uses
 from gateway.routes.dead_letters import export
@@ -20,7 +20,7 @@ from ledger.deadletters.letters import LetterFilter
 from ledger.deadletters.putting_away import GroupMove, Move, mark_group, move
 from ledger.deadletters.states import LetterState
 
-router = APIRouter(tags=["failure desk"], route_class=JsonRoute)
+router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 
 _ONE = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 _ACTION = problem_responses(

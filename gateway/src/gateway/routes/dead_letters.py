@@ -27,7 +27,7 @@ from gateway.desk_views import (
     PreviewView,
     WholeLetterView,
 )
-from gateway.json_body import JsonRoute
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Resources, Uses
 from ledger.deadletters.audit import DeedFilter, list_deeds
@@ -42,7 +42,7 @@ from ledger.deadletters.whole_letters import (
     whole_letter,
 )
 
-router = APIRouter(tags=["failure desk"], route_class=JsonRoute)
+router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 
 #: Letters in memory at once while they are exported: each may be a megabyte.
 EXPORT_PAGE = 50

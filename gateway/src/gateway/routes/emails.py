@@ -5,14 +5,14 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import EmailRequested
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostEmail, event_of
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 
-router = APIRouter(tags=["emails"], route_class=JsonRoute)
+router = APIRouter(tags=["emails"], route_class=GuardedJsonRoute)
 
 
 @router.post("/v1/emails", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))

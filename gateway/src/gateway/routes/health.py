@@ -10,9 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.metrics import exposition
 from gateway.asyncapi import asyncapi_document
+from gateway.guarded_route import GuardedRoute
 from gateway.resources import Uses
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @router.get("/healthz")

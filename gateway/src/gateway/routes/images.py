@@ -15,6 +15,7 @@ from contracts.events import ImageUploaded
 from contracts.images import ORIGINALS, PRESET_NAMES, ImageLimits, PresetName
 from contracts.states import State
 from gateway.body_limit import too_large
+from gateway.guarded_route import GuardedRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.image_probe import ImageFacts, RefusedImage, probe
 from gateway.models import AcceptedTask, PostImage
@@ -25,7 +26,7 @@ from gateway.routes.tasks import find_task
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 from ledger import Task
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=GuardedRoute)
 
 #: Read at once from an upload while it is hashed.
 CHUNK_BYTES = 256 * 1024

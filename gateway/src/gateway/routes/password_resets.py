@@ -9,15 +9,15 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import PasswordResetRequested
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordReset, RedeemPasswordReset
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, key_reused, new_task, submit
 from ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
 
-router = APIRouter(tags=["password resets"], route_class=JsonRoute)
+router = APIRouter(tags=["password resets"], route_class=GuardedJsonRoute)
 
 #: 256 bits: nobody guesses one, so its plain SHA-256 is enough to keep.
 TOKEN_BYTES = 32

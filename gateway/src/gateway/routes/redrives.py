@@ -20,7 +20,7 @@ from gateway.desk_models import (
     SteerRedrive,
 )
 from gateway.desk_views import ItemPageView, ItemView, RedrivePageView, RedriveView
-from gateway.json_body import JsonRoute
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Resources, Uses
 from ledger.deadletters.edits import Edit
@@ -38,7 +38,7 @@ from ledger.deadletters.redrives import (
 )
 from ledger.deadletters.steering import Refused, Start, Steer, start, steer
 
-router = APIRouter(tags=["failure desk"], route_class=JsonRoute)
+router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 
 #: Seconds between looks at a redrive that somebody watches.
 WATCH_SECONDS = 0.5

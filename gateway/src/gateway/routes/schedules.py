@@ -8,8 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.json_body import JsonRoute
 from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
 from gateway.resources import Uses
 from gateway.schedule_models import (
@@ -50,7 +50,7 @@ from ledger import (
     new_task_id,
 )
 
-router = APIRouter(tags=["schedules"], route_class=JsonRoute)
+router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
 
 _BY_ID = (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 

@@ -5,15 +5,15 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import SyncRequested
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostSync, event_of
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 from gateway.targets import require_known_target
 
-router = APIRouter(tags=["syncs"], route_class=JsonRoute)
+router = APIRouter(tags=["syncs"], route_class=GuardedJsonRoute)
 
 
 @router.post("/v1/syncs", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from contracts.catalog import CATALOG, WORK_SERVICES
+from gateway.guarded_route import GuardedRoute
 from gateway.models import (
     SlotView,
     SubtaskView,
@@ -33,7 +34,7 @@ from ledger import (
     list_tasks,
 )
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 _NOT_FOUND = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 

@@ -5,15 +5,15 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import UserCreated
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.json_body import JsonRoute
 from gateway.models import AcceptedTask, PostUser
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 from ledger import new_task_id
 
-router = APIRouter(tags=["users"], route_class=JsonRoute)
+router = APIRouter(tags=["users"], route_class=GuardedJsonRoute)
 
 
 @router.post("/v1/users", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))

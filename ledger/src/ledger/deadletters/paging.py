@@ -31,6 +31,7 @@ def decoded(cursor: str, *types: type) -> list[int | str]:
         not isinstance(key, list)
         or [type(each) for each in key] != list(types)
         or any(isinstance(each, int) and abs(each) > _MAX_INTEGER for each in key)
+        or any(isinstance(each, str) and "\0" in each for each in key)  # nor does PostgreSQL hold that
     ):
         raise BadCursorError("cursor is none that a listing gave out")
     return key

@@ -1,0 +1,62 @@
+"""Who calls: what a request's key says of it, for the routes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+
+from ledger import DEFAULT_TENANT, Key, Scope
+
+#: Where the caller is kept in a request's scope.
+_PLACE: Final = "waybill.caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls."""
+
+    #: None: nobody was asked for a key.
+    key_id: str | None
+    #: What the key is called.
+    name: str | None
+    #: Whose tasks it makes.
+    tenant: str
+    #: Whether it sees and touches what every tenant has.
+    is_admin: bool
+    #: Largest body that it may send; None: the gateway's own limit alone.
+    max_body_bytes: int | None = None
+
+    @classmethod
+    def of(cls, key: Key) -> "Caller":
+        """Who calls with this key."""
+        return cls(key.id, key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes)
+
+    @property
+    def sees(self) -> str | None:
+        """The tenant whose rows it may see and touch; None: everybody's."""
+        return None if self.is_admin else self.tenant
+
+
+#: Who calls where no key is asked for.
+ANYBODY: Final = Caller(None, None, DEFAULT_TENANT, is_admin=True)
+
+
+def remember(scope: Any, caller: Caller) -> None:
+    """Keeps the caller with its request."""
+    scope[_PLACE] = caller
+
+
+def caller_in(scope: Mapping[str, Any]) -> Caller | None:
+    """Who calls; None before it was let in."""
+    return scope.get(_PLACE)
+
+
+async def current_caller(request: Request) -> Caller:
+    """Who calls, as FastAPI asks for it; a route that lets in everybody has no caller, and fails."""
+    caller: Caller = request.scope[_PLACE]
+    return caller
+
+
+#: Who calls, for a route's signature.
+By = Annotated[Caller, Depends(current_caller)]

@@ -1,0 +1,137 @@
+"""Lets requests in: who calls, whether the key allows it, and whether it asks too often."""
+
+import ipaddress
+import math
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiolimiter import AsyncLimiter
+from cachetools import LRUCache
+from fastapi import Request
+
+from chassis.logs import get_logger
+from gateway.caller import ANYBODY, Caller
+from gateway.keyring import Keyring, KnownKey
+from gateway.problems import Problem
+from ledger import Scope, Secret
+
+log = get_logger(__name__)
+
+#: Wrong keys that one address may send: so many at once, and so many a minute. Nobody guesses 256 bits; this
+#: keeps whoever tries from the ledger and the log.
+GUESSES_AT_ONCE, GUESSES_A_MINUTE = 20, 60
+#: Addresses that are remembered.
+_MOST_ADDRESSES: Final = 10_000
+#: Of an IPv6 address what one customer has to himself.
+_IPV6_NETWORK: Final = 64
+_SCHEME: Final = "bearer"
+
+
+class Doorkeeper:
+    """Lets requests in.
+
+    Args:
+        keyring: where keys are found; None: nobody is asked for one.
+    """
+
+    def __init__(self, keyring: Keyring | None) -> None:
+        self._keyring = keyring
+        self._guesses: LRUCache[str, AsyncLimiter] = LRUCache(_MOST_ADDRESSES)
+
+    async def admit(self, request: Request, needed: Scope) -> Caller:
+        """Who calls, if it may.
+
+        Raises:
+            Problem: 401 without a good key, 403 where it does not allow `needed`, 429 when it asks too often.
+            SQLAlchemyError: the key had to be looked up, and the ledger did not answer.
+        """
+        if self._keyring is None:
+            return ANYBODY
+        now = datetime.now(UTC)
+        known = await self._identified(self._keyring, request, now)
+        key = known.key
+        if not known.limiter.has_capacity():
+            raise _too_often(key.rate, key.burst)
+        await known.limiter.acquire()  # at once: there is capacity
+        self._keyring.used(known, now)
+        if not key.allows(needed):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "scope_missing",
+                f"This key does not allow {needed}. Use one that does, or have one made with that scope.",
+                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+            )
+        return Caller.of(key)
+
+    async def _identified(self, keyring: Keyring, request: Request, now: datetime) -> KnownKey:
+        """The key that opens.
+
+        Raises:
+            Problem: there is none.
+            SQLAlchemyError: as above.
+        """
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != _SCHEME:
+            raise _unauthorized("key_missing", "Send your key: Authorization: Bearer wb_…", "Bearer")
+        secret = Secret.of(token.strip())
+        # What was a key before is always looked at, so that nobody can lock out others by guessing from the
+        # address of their proxy.
+        if secret is None or not keyring.knows(secret.key_id):
+            self._require_patience(request)
+        known = None if secret is None else await keyring.find(secret.key_id)
+        if secret is None or known is None or not known.key.is_opened_by(secret, now):
+            await self._guessed(request)
+            raise _unauthorized("key_unknown", "This is no key that was given out here, or no more.")
+        if not known.key.is_good(now):
+            raise _unauthorized("key_ended", "This key was revoked, or has expired. Have another one made.")
+        return known
+
+    def _require_patience(self, request: Request) -> None:
+        guesses = self._guesses.get(_address(request))
+        if guesses is not None and not guesses.has_capacity():
+            raise _too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
+
+    async def _guessed(self, request: Request) -> None:
+        address = _address(request)
+        guesses = self._guesses.get(address)
+        if guesses is None:
+            guesses = self._guesses[address] = AsyncLimiter(
+                GUESSES_AT_ONCE, 60 * GUESSES_AT_ONCE / GUESSES_A_MINUTE
+            )
+        if not guesses.has_capacity():
+            raise _too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
+        await guesses.acquire()  # at once: there is capacity
+        log.warning("a request with a wrong key", address=address)
+
+
+def _unauthorized(code: str, detail: str, challenge: str = 'Bearer error="invalid_token"') -> Problem:
+    """The answer to whoever is not known. Source: RFC 6750, 3."""
+    return Problem(HTTPStatus.UNAUTHORIZED, code, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _too_often(rate: float, burst: int) -> Problem:
+    """The answer to whoever asks too often. Source: draft-ietf-httpapi-ratelimit-headers-10."""
+    # The bucket is full: one request fits again when one has leaked out.
+    wait = math.ceil(1 / rate)
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too_many_requests",
+        f"More than {rate:g} requests a second, {burst} at once. Nothing was done: repeat the call later.",
+        headers={
+            "Retry-After": str(wait),
+            "RateLimit-Policy": f'"key";q={burst};w={math.ceil(burst / rate)}',
+            "RateLimit": f'"key";r=0;t={wait}',
+        },
+    )
+
+
+def _address(request: Request) -> str:
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:  # noqa: PLR2004 - it is what it says
+        return host
+    return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))

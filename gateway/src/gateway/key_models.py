@@ -1,0 +1,114 @@
+"""What the API takes and gives about keys."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
+from ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
+
+#: How long the secret before a rotation stays good: unless asked for otherwise, and at the most.
+OVERLAP, MAX_OVERLAP = timedelta(days=1), timedelta(days=30)
+#: What one gateway process is let to do for one key unless asked for otherwise: well below what it can.
+RATE, BURST = 100.0, 200
+MAX_RATE, MAX_BURST = 100_000.0, 100_000
+
+Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
+KeyName = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,64}$")]
+
+
+class PostKey(BaseModel):
+    """A key that is to be made."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "shop", "tenant": "acme", "scopes": ["submit", "read"]}]},
+    )
+
+    name: KeyName = Field(description="Who uses it, for people; it appears in the audit trail.")
+    tenant: Tenant = Field(DEFAULT_TENANT, description="Whose tasks it makes and sees.")
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
+        description="What it allows. `admin` is all of it, for every tenant."
+    )
+    expires_at: AwareDatetime | None = Field(None, description="Until when it is good; never ends if absent.")
+    rate: float = Field(RATE, ge=0.1, le=MAX_RATE, description="Requests a second, in each gateway process …")
+    burst: int = Field(BURST, ge=1, le=MAX_BURST, description="… and how many at once.")
+    max_body_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(
+        None, description="Largest body; the gateway's own limit holds besides."
+    )
+
+    @field_validator("expires_at")
+    @classmethod
+    def _lies_ahead(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value <= datetime.now(UTC):
+            raise ValueError("is in the past")
+        return value
+
+
+class RotateKey(BaseModel):
+    """Another secret for a key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_seconds: float = Field(
+        OVERLAP.total_seconds(),
+        ge=0,
+        le=MAX_OVERLAP.total_seconds(),
+        description="How long the secret that it has now stays good. One from before an earlier rotation "
+        "ends at once.",
+    )
+
+
+class KeyQuery(BaseModel):
+    """Which keys are wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tenant: Annotated[str, Field(max_length=63, pattern=NO_NUL)] | None = None
+    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
+    cursor: Annotated[str, Field(max_length=400)] | None = Field(
+        None, description="`next_cursor` of the page before."
+    )
+
+
+class KeyView(BaseModel):
+    """A key, without its secret."""
+
+    id: str
+    name: str
+    tenant: str
+    scopes: list[Scope]
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+    former_until: datetime | None = Field(description="Until when the secret before the rotation is good.")
+    rate: float
+    burst: int
+    max_body_bytes: int | None
+
+    @classmethod
+    def of(cls, key: Key) -> Self:
+        """A key as the API shows it."""
+        shown = {name: getattr(key, name) for name in KeyView.model_fields}
+        return cls(**shown | {"scopes": sorted(key.scopes)})
+
+
+class MadeKey(KeyView):
+    """A key with its token, which is shown this once."""
+
+    token: str = Field(description="Send it as `Authorization: Bearer …`. It cannot be shown again.")
+
+    @classmethod
+    def with_token(cls, key: Key, token: str) -> Self:
+        """A key that was just made or rotated."""
+        return cls(**KeyView.of(key).model_dump(), token=token)
+
+
+class KeyPageView(BaseModel):
+    """Some keys."""
+
+    items: list[KeyView]
+    next_cursor: str | None

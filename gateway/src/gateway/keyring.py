@@ -1,0 +1,129 @@
+"""The keys that this process has seen: from the ledger now and then, from memory for each request."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from aiolimiter import AsyncLimiter
+from cachetools import LRUCache, TTLCache
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.logs import get_logger
+from database import Records
+from ledger import Key, get_key, note_use
+
+log = get_logger(__name__)
+
+#: Keys in memory, good ones and ids that are none: some megabytes at the most.
+MOST_KEYS: Final = 10_000
+#: Seconds between two times that the last use of keys is written down.
+NOTE_SECONDS: Final = 60.0
+
+
+@dataclass(slots=True)
+class KnownKey:
+    """A key, and how much it has asked for in this process."""
+
+    key: Key
+    #: On the monotonic clock, in seconds: from then on it is looked up again.
+    stale_at: float
+    limiter: AsyncLimiter
+    used_at: datetime | None = None
+
+
+class Keyring(Background):
+    """Finds keys by their ids.
+
+    Args:
+        records: the ledger.
+        fresh_seconds: how long what was found counts without another look, and so how long a key that was
+            revoked elsewhere may still be good here.
+    """
+
+    NAME = "keyring"
+
+    def __init__(self, records: Records, *, fresh_seconds: float) -> None:
+        super().__init__()
+        self._records = records
+        self._fresh_seconds = fresh_seconds
+        self._known: LRUCache[str, KnownKey] = LRUCache(MOST_KEYS)
+        self._unknown: TTLCache[str, bool] = TTLCache(MOST_KEYS, ttl=fresh_seconds)
+        self._looking: dict[str, asyncio.Task[KnownKey | None]] = {}
+        self._used: set[str] = set()
+
+    def knows(self, key_id: str) -> bool:
+        """Whether `find` can tell without the ledger, or the id was a key's before."""
+        return key_id in self._known or key_id in self._unknown
+
+    async def find(self, key_id: str) -> KnownKey | None:
+        """The key of this id, as the ledger had it at most `fresh_seconds` ago; None: there is none.
+
+        Raises:
+            SQLAlchemyError: the ledger had to be asked, and did not answer.
+        """
+        known = self._known.get(key_id)
+        if known is not None and monotonic() < known.stale_at:
+            return known
+        if key_id in self._unknown:
+            return None
+        # One look for all who wait for it.
+        looking = self._looking.get(key_id)
+        if looking is None:
+            looking = asyncio.create_task(self._look_up(key_id))
+            self._looking[key_id] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(key_id, None))
+        return await asyncio.shield(looking)
+
+    def forget(self, key_id: str) -> None:
+        """Has the next request look again: the key was changed here."""
+        self._unknown.pop(key_id, None)
+        if (known := self._known.get(key_id)) is not None:
+            known.stale_at = 0
+
+    def used(self, known: KnownKey, now: datetime) -> None:
+        """Remembers that a key was used, to be written down later."""
+        known.used_at = now
+        self._used.add(known.key.id)
+
+    async def stop(self) -> None:
+        """Writes down what is not written yet, and ends."""
+        await super().stop()
+        await self._note_use()
+
+    async def _look_up(self, key_id: str) -> KnownKey | None:
+        asked_at = monotonic()
+        key = await self._records.read(partial(get_key, key_id=key_id))
+        if key is None:
+            self._known.pop(key_id, None)
+            self._unknown[key_id] = True
+            return None
+        known = self._known.get(key_id)
+        if known is None or (known.key.rate, known.key.burst) != (key.rate, key.burst):
+            known = KnownKey(key, 0, AsyncLimiter(key.burst, key.burst / key.rate))
+            self._known[key_id] = known
+        known.key, known.stale_at = key, asked_at + self._fresh_seconds
+        return known
+
+    async def _run_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(NOTE_SECONDS)
+            await self._note_use()
+
+    async def _note_use(self) -> None:
+        used, self._used = self._used, set()
+        times = {
+            key_id: known.used_at.astimezone(UTC)
+            for key_id in used
+            if (known := self._known.get(key_id)) is not None and known.used_at is not None
+        }
+        if not times:
+            return
+        try:
+            await self._records.write(note_use, times)
+        except SQLAlchemyError as error:
+            # The next note tells it, if the key is used again; nothing depends on it.
+            log.warning("the last use of keys was not written down", error=str(error))

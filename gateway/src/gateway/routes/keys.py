@@ -1,0 +1,116 @@
+"""API keys: made, rotated and revoked by whoever looks after the installation."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from chassis.logs import get_logger
+from gateway.desk import Actor, page_or_problem
+from gateway.guarded_route import GuardedJsonRoute
+from gateway.key_models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
+from gateway.problems import Problem, problem_responses
+from gateway.resources import Uses
+from ledger import (
+    NewKey,
+    Revocation,
+    Rotation,
+    Secret,
+    create_keys,
+    get_key,
+    list_keys,
+    revoke_keys,
+    rotate_keys,
+)
+
+log = get_logger(__name__)
+
+router = APIRouter(tags=["keys"], route_class=GuardedJsonRoute)
+
+_ONE = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_POSTED = problem_responses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_KeyId = Annotated[str, Path(pattern=r"^[0-9a-z]{1,16}$")]
+#: Of answers that hold a token: no proxy and no browser may keep them.
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+@router.post("/v1/keys", status_code=HTTPStatus.CREATED, responses=_POSTED)
+async def post_key(posted: PostKey, response: Response, resources: Uses, actor: Actor) -> MadeKey:
+    """Makes a key. Its token is in this answer and nowhere else."""
+    secret = Secret.new()
+    wish = NewKey(
+        secret=secret,
+        tenant=posted.tenant,
+        name=posted.name,
+        scopes=frozenset(posted.scopes),
+        at=datetime.now(UTC),
+        actor=actor,
+        expires_at=posted.expires_at,
+        rate=posted.rate,
+        burst=posted.burst,
+        max_body_bytes=posted.max_body_bytes,
+    )
+    made = await resources.records.write(create_keys, wish)
+    log.info("a key was made", key_id=made.id, tenant=made.tenant, actor=actor)
+    response.headers.update(_NOT_KEPT | {"Location": f"/v1/keys/{made.id}"})
+    return MadeKey.with_token(made, secret.token)
+
+
+@router.get("/v1/keys", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def get_keys(resources: Uses, asked: Annotated[KeyQuery, Query()]) -> KeyPageView:
+    """Lists keys, those that have ended included."""
+    query = partial(list_keys, tenant=asked.tenant, limit=asked.limit, cursor=asked.cursor)
+    page = await page_or_problem(resources.records.read(query))
+    return KeyPageView(items=list(map(KeyView.of, page.keys)), next_cursor=page.next_cursor)
+
+
+@router.get("/v1/keys/{key_id}", responses=_ONE)
+async def get_one_key(key_id: _KeyId, resources: Uses) -> KeyView:
+    """Shows a key, without its secret."""
+    found = await resources.records.read(partial(get_key, key_id=key_id))
+    if found is None:
+        raise _no_such_key()
+    return KeyView.of(found)
+
+
+@router.post(
+    "/v1/keys/{key_id}/rotate",
+    responses=_POSTED | problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+async def rotate_key(
+    key_id: _KeyId, posted: RotateKey, response: Response, resources: Uses, actor: Actor
+) -> MadeKey:
+    """Gives a key another secret; the one that it has now stays good for a while."""
+    now = datetime.now(UTC)
+    secret = Secret.new(key_id)
+    wish = Rotation(secret, now, now + timedelta(seconds=posted.overlap_seconds))
+    rotated = await resources.records.write(rotate_keys, wish)
+    if rotated is None:
+        await get_one_key(key_id, resources)
+        raise Problem(HTTPStatus.CONFLICT, "key_ended", "This key was revoked, or has expired. Make another.")
+    resources.keyring.forget(key_id)
+    log.info("a key was rotated", key_id=key_id, actor=actor)
+    response.headers.update(_NOT_KEPT)
+    return MadeKey.with_token(rotated, secret.token)
+
+
+@router.delete("/v1/keys/{key_id}", responses=_ONE)
+async def revoke_key(key_id: _KeyId, resources: Uses, actor: Actor) -> KeyView:
+    """Revokes a key for good: here at once, in every other gateway within ten seconds. It stays listed."""
+    revoked = await resources.records.write(revoke_keys, Revocation(key_id, datetime.now(UTC)))
+    if revoked is None:
+        raise _no_such_key()
+    resources.keyring.forget(key_id)
+    log.info("a key was revoked", key_id=key_id, actor=actor)
+    return KeyView.of(revoked)
+
+
+def _no_such_key() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "no_such_key", "There is no key of this id.")

@@ -1,0 +1,82 @@
+"""What a key must allow for each route: the one place where that is said.
+
+A route that is missing here cannot be built, and so neither can the gateway.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ledger import Scope
+
+#: Routes that let in everybody: supervisors must reach the first two, and the third describes only our code.
+OPEN: Final = frozenset({"healthz", "readyz", "asyncapi"})
+#: What the others need, by the name of the route's function, which is its operation's id.
+NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
+    {
+        "post_email": Scope.SUBMIT,
+        "post_image": Scope.SUBMIT,
+        "post_password_reset": Scope.SUBMIT,
+        "redeem_password_reset": Scope.SUBMIT,
+        "post_sync": Scope.SUBMIT,
+        "post_user": Scope.SUBMIT,
+        "cancel_task": Scope.SUBMIT,
+        "post_schedule": Scope.SUBMIT,
+        "change_schedule": Scope.SUBMIT,
+        "delete_schedule": Scope.SUBMIT,
+        "get_schedules": Scope.READ,
+        "get_one_schedule": Scope.READ,
+        "get_tasks": Scope.READ,
+        "get_one_task": Scope.READ,
+        "get_task_timeline": Scope.READ,
+        "get_variant": Scope.READ,
+        "get_account": Scope.READ,
+        "get_dead_letters": Scope.READ,
+        "get_dead_letter": Scope.READ,
+        "export_dead_letters": Scope.READ,
+        "get_dead_letter_groups": Scope.READ,
+        "get_dead_letter_group": Scope.READ,
+        "export_dead_letter_group": Scope.READ,
+        "get_desk_audit": Scope.READ,
+        "get_redrives": Scope.READ,
+        "get_one_redrive": Scope.READ,
+        "get_redrive_letters": Scope.READ,
+        "watch_redrive": Scope.READ,
+        "get_waiting_payloads": Scope.READ,
+        "preview_edit": Scope.OPERATE,
+        "discard_dead_letters": Scope.OPERATE,
+        "archive_dead_letters": Scope.OPERATE,
+        "restore_dead_letters": Scope.OPERATE,
+        "note_dead_letter_group": Scope.OPERATE,
+        "archive_dead_letter_group": Scope.OPERATE,
+        "restore_dead_letter_group": Scope.OPERATE,
+        "plan_redrive": Scope.OPERATE,
+        "start_redrive": Scope.OPERATE,
+        "pause_redrive": Scope.OPERATE,
+        "resume_redrive": Scope.OPERATE,
+        "cancel_redrive": Scope.OPERATE,
+        "post_key": Scope.ADMIN,
+        "get_keys": Scope.ADMIN,
+        "get_one_key": Scope.ADMIN,
+        "rotate_key": Scope.ADMIN,
+        "revoke_key": Scope.ADMIN,
+        "metrics": Scope.METRICS,
+    }
+)
+
+
+class UndeclaredRouteError(Exception):
+    """A route that nobody has said of what it needs."""
+
+
+def needed_by(name: str) -> Scope | None:
+    """What a key must allow for a route; None: it lets in everybody.
+
+    Raises:
+        UndeclaredRouteError: it is neither in `NEEDED` nor in `OPEN`.
+    """
+    if name in OPEN:
+        return None
+    if name not in NEEDED:
+        raise UndeclaredRouteError(f"say in gateway/scopes.py what a key must allow for the route {name}")
+    return NEEDED[name]

@@ -1,0 +1,29 @@
+"""The table of API keys, beside the ledger's own and in the same database."""
+
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, String, Table
+
+from database import Instant
+from ledger.schema import METADATA
+
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("tenant", String(63), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    # SHA-256 in hexadecimal. A secret is 256 bits of chance: there is nothing to guess that a slow hash would
+    # make slower, and a quick one can be afforded with each request.
+    Column("secret_hash", String(64), nullable=False),
+    Column("former_hash", String(64)),  # of the secret before the last rotation …
+    Column("former_until", Instant),  # … and until when it is still good
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),  # to the minute
+    Column("rate", Float, nullable=False),  # requests a second, in each gateway process …
+    Column("burst", Integer, nullable=False),  # … and how many at once
+    Column("max_body_bytes", BigInteger),  # none: the gateway's own limit alone
+    Index("api_keys_by_tenant", "tenant", "id"),
+)
