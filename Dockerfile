@@ -1,6 +1,6 @@
 # One image for each deployable: docker build --build-arg SERVICE=email .
 #
-# SERVICE is gateway, deploy, devstack, or a folder of services/. Each image has its own pinned requirements and
+# SERVICE is gateway, cli, deploy, devstack, or a folder of services/. Each image has its own pinned requirements and
 # those members of the workspace that it declares, nothing else. It listens on 8000, where /healthz is, and writes
 # to /tmp and /data only, so that its root file system may be read-only.
 #
@@ -37,7 +37,7 @@ COPY --from=members /wheels /wheels
 RUN /tools/bin/uv pip install --quiet --compile-bytecode --offline --no-index --find-links /wheels \
       "$(ls "/wheels/waybill_$SERVICE"[-_]*.whl)" \
  && module=$(ls -d /app/lib/python3*/site-packages/"$SERVICE" /app/lib/python3*/site-packages/"$SERVICE"_service \
-      2>/dev/null | xargs -n 1 basename) \
+      /app/lib/python3*/site-packages/waybill_"$SERVICE" 2>/dev/null | xargs -n 1 basename) \
  && printf '#!/bin/sh\nexec /app/bin/python -m %s "$@"\n' "$module" >/app/bin/serve \
  && chmod 755 /app/bin/serve
 

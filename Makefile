@@ -8,7 +8,7 @@ PARALLEL := -n 2
 # Tests of brokers and of stacks wait for different things most of the time: side by side they take half of it.
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean
+.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ test-e2e: .venv/.installed ## the whole stack
 
 test-compose: .venv/.installed ## the containers of compose.yaml, toured, hurt and upgraded (needs Docker; not part of test)
 	$(PYTEST) -m compose -q
+
+test-asyncapi: ## docs/asyncapi.json held against AsyncAPI's own parser (needs node and npm; not part of test)
+	@mkdir -p .waybill/asyncapi && cp tests/asyncapi/check.mjs .waybill/asyncapi/
+	@cd .waybill/asyncapi && npm install --silent --no-audit --no-fund --no-save --ignore-scripts @asyncapi/parser@3.6.6
+	@node .waybill/asyncapi/check.mjs docs/asyncapi.json
 
 test-crash: .venv/.installed ## the short crash matrix: each step, its process killed behind it
 	$(PYTEST) -m crash -q
