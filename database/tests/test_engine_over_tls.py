@@ -17,7 +17,7 @@ from devstack.postgres import Postgres
 @pytest.fixture
 def tls_postgres(postgres: Postgres, certificates: Certificates) -> Iterator[str]:
     """The URL of a PostgreSQL that speaks TLS; afterwards it does not."""
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
+    with psycopg.connect(postgres.url, autocommit=True, client_encoding="utf8") as connection:
         [[folder]] = connection.execute("SHOW data_directory").fetchall()
         if not Path(folder).is_dir():
             pytest.skip(f"its files are out of reach: {postgres.how}")
