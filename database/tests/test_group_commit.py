@@ -290,3 +290,30 @@ async def test_closing_has_no_patience(engine: Engine) -> None:
     await group.close()
 
     assert await patient == "A"
+
+
+def flushed(connection: Connection) -> bool:
+    """Whether the transaction will be on the disk once it is committed."""
+    if connection.dialect.name == "sqlite":
+        return connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    ours = "SELECT source = 'session' FROM pg_settings WHERE name = 'synchronous_commit'"
+    return not bool(connection.exec_driver_sql(ours).scalar_one())
+
+
+def tell_flushed(connection: Connection, items: Sequence[object]) -> Sequence[bool]:
+    return [flushed(connection)] * len(items)
+
+
+async def test_only_a_commit_of_nothing_but_relaxed_writes_is_not_flushed(engine: Engine) -> None:
+    group = GroupCommit(engine)
+
+    assert await group.submit(tell_flushed, None)
+    assert not await group.submit(tell_flushed, None, relaxed=True)
+    mixed = await asyncio.gather(
+        group.submit(tell_flushed, None, relaxed=True), group.submit(tell_flushed, None)
+    )
+    assert all(mixed)
+    assert not await group.submit(tell_flushed, None, relaxed=True)
+    with engine.begin() as connection:  # the same connection, by another way
+        assert flushed(connection)
+    await group.close()

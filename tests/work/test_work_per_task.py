@@ -129,7 +129,7 @@ async def test_accepting_costs_two_commits_however_many_come_at_once(
     work, _ = await accepted(tasks, ledger_file, tmp_path, monkeypatch)
 
     # Task, subtasks, outbox row; then, once it is confirmed, the outbox row again.
-    assert work == Work(statements=4, commits=2, publishes=tasks)
+    assert work == Work(statements=4, commits=2, flushes=1, publishes=tasks)
 
 
 @BATCHES
@@ -141,7 +141,7 @@ async def test_an_attempt_costs_two_commits_and_two_messages_however_many_run_at
     work, _ = await run(messages, tmp_path)
 
     # Claim and what was called off; then the rows, what was called off, the outcomes.
-    assert work == Work(statements=5, commits=2, publishes=2, acks=tasks)
+    assert work == Work(statements=5, commits=2, flushes=1, publishes=2, acks=tasks)
 
 
 @BATCHES
@@ -155,7 +155,7 @@ async def test_applying_what_happened_costs_one_commit_however_many_it_concerns(
     work = await told(events, ledger_file)
 
     # Tasks and subtasks read; timeline, subtasks and tasks written.
-    assert work == Work(statements=5, commits=1, acks=len(events))
+    assert work == Work(statements=5, commits=1, flushes=1, acks=len(events))
     async with gateway(ledger_file, tmp_path) as (resources, _):
         states = await resources.records.read(
             lambda connection: connection.scalars(select(TASKS.c.state)).all()

@@ -1,12 +1,13 @@
-"""Counts what a task costs: statements and commits of a database, messages published and acknowledged."""
+"""Counts what a task costs: statements, commits, flushes to the disk, messages published and acknowledged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from chassis.delivery import Delivery
 from chassis.publisher import OutgoingMessage
+from database.engine import RELAXED
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Work:
 
     statements: int
     commits: int
+    #: Commits that wait for the disk.
+    flushes: int
     publishes: int = 0
     acks: int = 0
 
@@ -25,6 +28,7 @@ class Counter:
     def __init__(self, engine: Engine) -> None:
         self._statements = 0
         self._commits = 0
+        self._flushes = 0
         self._acks = 0
         self.published: list[OutgoingMessage] = []
         event.listen(engine, "before_cursor_execute", self._on_statement)
@@ -42,7 +46,7 @@ class Counter:
 
     def done(self) -> Work:
         """All that was counted."""
-        return Work(self._statements, self._commits, len(self.published), self._acks)
+        return Work(self._statements, self._commits, self._flushes, len(self.published), self._acks)
 
     def _ack(self) -> None:
         self._acks += 1
@@ -51,8 +55,9 @@ class Counter:
         # On SQLite the engine says BEGIN itself.
         self._statements += not statement.startswith("BEGIN")
 
-    def _on_commit(self, *_: object) -> None:
+    def _on_commit(self, connection: Connection) -> None:
         self._commits += 1
+        self._flushes += not connection.get_execution_options().get(RELAXED, False)
 
 
 class _Acknowledger:

@@ -107,7 +107,8 @@ class Inbox:
             now + self._lease,
             envelope.snooze_no,
         )
-        ticket = await self._records.write(self._claim_all, request)
+        # Should the machine go down and take the claim along, the message comes again and is claimed again.
+        ticket = await self._records.write(self._claim_all, request, relaxed=True)
         if isinstance(ticket, Claimed):
             self._held[ticket.owner] = envelope.task_id
         return ticket
@@ -298,7 +299,7 @@ class Inbox:
                 continue
             try:
                 renewal = (dict(self._held), datetime.now(UTC) + self._lease)
-                for task_id in await self._records.write(self._renew_all, renewal):
+                for task_id in await self._records.write(self._renew_all, renewal, relaxed=True):
                     self._on_called_off(task_id)
             except Exception:  # the next renewal may succeed, and until the lease is lost nothing is
                 log.exception("leases could not be renewed", held=len(self._held))

@@ -25,6 +25,12 @@ _POSTGRES_ALIVE: dict[str, int] = {
 }
 #: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
 READ_ONLY = "waybill_read_only"
+#: Execution option of a connection whose writes outlive the process, but perhaps not a power cut right after.
+RELAXED = "waybill_relaxed"
+#: SQLite's two ways to commit to its log: with a flush to the disk, and without (sqlite.org/pragma.html).
+_FLUSHED, _WRITTEN = "FULL", "NORMAL"
+#: Where it is noted on a SQLite connection which of them holds.
+_SYNCHRONOUS = "waybill_synchronous"
 
 
 def _to_json(value: Any) -> str:
@@ -50,18 +56,29 @@ def open_engine(url: str, *, connections: int) -> Engine:
         case "sqlite":
             return _open_sqlite(parsed, connections)
         case "postgresql":
-            return create_engine(
-                parsed.set(drivername="postgresql+psycopg"),
-                pool_size=connections,
-                max_overflow=0,
-                # A connection that the server closed meanwhile is replaced instead of failing its user.
-                pool_pre_ping=True,
-                connect_args=_POSTGRES_ALIVE | {"connect_timeout": POSTGRES_CONNECT_TIMEOUT},
-                hide_parameters=True,  # errors are logged, and a payload may hold secrets
-                **_JSON,
-            )
+            return _open_postgres(parsed, connections)
         case other:
             raise ValueError(f"a database URL begins with sqlite:/// or postgresql://, not {other}:")
+
+
+def _open_postgres(url: URL, connections: int) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=connections,
+        max_overflow=0,
+        # A connection that the server closed meanwhile is replaced instead of failing its user.
+        pool_pre_ping=True,
+        connect_args=_POSTGRES_ALIVE | {"connect_timeout": POSTGRES_CONNECT_TIMEOUT},
+        hide_parameters=True,  # errors are logged, and a payload may hold secrets
+        **_JSON,
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(RELAXED, False):
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+
+    return engine
 
 
 def _open_sqlite(url: URL, connections: int) -> Engine:
@@ -83,7 +100,7 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         connection.isolation_level = None
         _switch_to_wal(connection)
         for pragma in (
-            "synchronous=FULL",  # a commit is on the disk before anyone is told so
+            f"synchronous={_FLUSHED}",  # a commit is on the disk before anyone is told so
             "foreign_keys=ON",
             "cache_size=-16000",  # 16 MB of pages for each connection
         ):
@@ -92,8 +109,17 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A writer takes its lock at once: one that upgrades from reading may be refused unwaited.
-        read_only = connection.get_execution_options().get(READ_ONLY, False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get(READ_ONLY, False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        wanted = _WRITTEN if options.get(RELAXED, False) else _FLUSHED
+        # It can only be changed between transactions, and the next user of the pool may want the other.
+        if connection.info.get(_SYNCHRONOUS, _FLUSHED) != wanted:
+            sqlite: Any = connection.connection.dbapi_connection
+            sqlite.execute(f"PRAGMA synchronous={wanted}")
+            connection.info[_SYNCHRONOUS] = wanted
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from database.engine import RELAXED
 from database.unavailable import is_conflict, is_unavailable
 from database.write_turn import write_turn
 
@@ -41,6 +42,7 @@ class _Waiting:
     write: BatchWrite[Any, Any]
     item: Any
     done: asyncio.Future[Any]
+    relaxed: bool
 
 
 class GroupCommit:
@@ -48,6 +50,7 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._relaxed = engine.execution_options(**{RELAXED: True})
         self._turn = write_turn(engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
         self._waiting: list[_Waiting] = []
@@ -57,13 +60,22 @@ class GroupCommit:
         self._due = inf
         self._hurried = asyncio.Event()
 
-    async def submit(self, write: BatchWrite[Item, Result], item: Item, *, patience: float = 0.0) -> Result:
+    async def submit(
+        self,
+        write: BatchWrite[Item, Result],
+        item: Item,
+        *,
+        patience: float = 0.0,
+        relaxed: bool = False,
+    ) -> Result:
         """Has `write` called with `item` among others, and returns its result once that is committed.
 
         Args:
             write: writes many such items.
             item: what is written.
             patience: seconds that it may wait for a write that is in a hurry, to share its commit.
+            relaxed: it outlives this process, but may be lost if the machine goes down within the moment: for
+                what is only done again then. A commit of nothing else needs no flush to the disk.
 
         Raises:
             Exception: what `write` or the database raised; nothing of the item is stored then.
@@ -73,7 +85,7 @@ class GroupCommit:
             raise RuntimeError("the group commit is closed: nothing more can be written")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append(_Waiting(write, item, done))
+        self._waiting.append(_Waiting(write, item, done, relaxed))
         self._hurry(loop.time() + patience)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
@@ -152,7 +164,8 @@ class GroupCommit:
         by_write: dict[BatchWrite[Any, Any], list[int]] = {}
         for position, waiting in enumerate(batch):
             by_write.setdefault(waiting.write, []).append(position)
-        with self._turn(), self._engine.begin() as connection:
+        engine = self._relaxed if all(waiting.relaxed for waiting in batch) else self._engine
+        with self._turn(), engine.begin() as connection:
             for write, positions in by_write.items():
                 answers = write(connection, [batch[position].item for position in positions])
                 for position, answer in zip(positions, answers, strict=True):

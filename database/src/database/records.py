@@ -26,9 +26,16 @@ class Records:
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="records-read")
         self._writes = GroupCommit(self.engine)
 
-    async def write(self, write: BatchWrite[Item, Result], item: Item, *, patience: float = 0.0) -> Result:
+    async def write(
+        self,
+        write: BatchWrite[Item, Result],
+        item: Item,
+        *,
+        patience: float = 0.0,
+        relaxed: bool = False,
+    ) -> Result:
         """Writes `item` in a shared transaction; see `GroupCommit.submit`."""
-        return await self._writes.submit(write, item, patience=patience)
+        return await self._writes.submit(write, item, patience=patience, relaxed=relaxed)
 
     def write_at_once(self, write: BatchWrite[Item, Result], item: Item) -> Result:
         """Writes `item` in a transaction of its own, on the caller's thread; needs no event loop."""

@@ -131,7 +131,10 @@ class Resources:
         if not await relay(self._publisher, message):
             return
         try:
-            await self.records.write(forget_published, [message.outbox_id], patience=FORGET_SECONDS)
+            # Should it be lost, the sweep publishes once more, as below.
+            await self.records.write(
+                forget_published, [message.outbox_id], patience=FORGET_SECONDS, relaxed=True
+            )
         except SQLAlchemyError as error:
             # The sweep publishes it again, and the inbox drops the second copy.
             log.warning("a published task stays in the outbox", error=str(error))
