@@ -295,7 +295,7 @@ async def test_closing_has_no_patience(engine: Engine) -> None:
 def flushed(connection: Connection) -> bool:
     """Whether the transaction will be on the disk once it is committed."""
     if connection.dialect.name == "sqlite":
-        return connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+        return bool(connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2)
     ours = "SELECT source = 'session' FROM pg_settings WHERE name = 'synchronous_commit'"
     return not bool(connection.exec_driver_sql(ours).scalar_one())
 
