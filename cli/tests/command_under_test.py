@@ -22,7 +22,7 @@ from database import open_engine
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
 from ledger import apply_events, upgrade
-from ledger.schema import SUBTASKS
+from ledger.schema import OUTBOX, SUBTASKS
 from waybill_cli.main import run
 
 #: Nobody listens on port 1 of the loopback.
@@ -48,6 +48,10 @@ class Served:
     def happened(self, *events: LifecycleEvent) -> None:
         """What the services would have told."""
         self.write(lambda connection: apply_events(connection, list(events)))
+
+    def published(self) -> None:
+        """What a sweep would have done once the broker is there."""
+        self.write(lambda connection: connection.execute(delete(OUTBOX)))
 
     def forget_subtasks(self, task_id: str) -> None:
         """Damages a record: a task without subtasks can never have an outcome."""

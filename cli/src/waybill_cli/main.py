@@ -35,6 +35,7 @@ else the local stack (make up) of this folder or one above it.
         "tasks": (f"{_COMMANDS}.tasks:tasks", "Where tasks are, and what happened to them."),
         "schedules": (f"{_COMMANDS}.schedules:schedules", "Tasks that are made again and again."),
         "accounting": (f"{_COMMANDS}.accounting:accounting", "What became of every task that was accepted."),
+        "prune": (f"{_COMMANDS}.prune:prune", "Forget finished tasks by their age."),
         "queues": (f"{_COMMANDS}.queues:queues", "What waits at the broker, and who takes it."),
         "contracts": (f"{_COMMANDS}.contracts:contracts", "Whether this release can read what waits."),
         "dlq": (f"{_COMMANDS}.dlq:dlq", "What failed for good: look, repair, redrive."),

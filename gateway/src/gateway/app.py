@@ -25,6 +25,7 @@ from gateway.routes import (
     images,
     keys,
     password_resets,
+    prunings,
     redrives,
     schedules,
     syncs,
@@ -45,6 +46,7 @@ _ROUTES = (
     tasks,
     cancellations,
     accounting,
+    prunings,
     # Groups first: their paths would be taken for a letter's id.
     dead_letter_groups,
     dead_letters,

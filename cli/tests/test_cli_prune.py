@@ -1,0 +1,87 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_under_test import EMAIL, Served, Waybill, served
+
+from contracts.lifecycle import LifecycleType
+from devstack.samples import told
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
+    return Waybill(capsys, gateway.url)
+
+
+def ended(gateway: Served, count: int, type_: LifecycleType = LifecycleType.COMPLETED) -> list[str]:
+    """Tasks whose record is of the samples' noon, which is long ago."""
+    tasks = [gateway.post("/v1/emails", EMAIL) for _ in range(count)]
+    for task in tasks:
+        gateway.happened(told(LifecycleType.STARTED, task), told(type_, task))
+    gateway.published()
+    return tasks
+
+
+def test_a_dry_run_tells_and_changes_nothing(gateway: Served, waybill: Waybill) -> None:
+    ended(gateway, 2)
+
+    ran = waybill("prune", "--older-than", "30d", "--dry-run")
+
+    assert ran.code == 0
+    assert [line.split() for line in ran.out.splitlines()[1:4]] == [
+        ["completed", "2", "0"],
+        ["failed", "0", "0"],
+        ["cancelled", "0", "0"],
+    ]
+    assert ran.out.splitlines()[-1] == "nothing was forgotten"
+    assert len(waybill("tasks", "ls", "--json").lines) == 2
+
+
+def test_what_is_old_is_forgotten_and_the_account_adds_up(gateway: Served, waybill: Waybill) -> None:
+    ended(gateway, 2)
+    waiting = gateway.post("/v1/emails", EMAIL)
+
+    ran = waybill("prune", "--older-than", "30d", "--yes")
+
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "forgot 2 task(s)")
+    assert [task["id"] for task in waybill("tasks", "ls", "--json").lines] == [waiting]
+    account = waybill("accounting", "--json").document
+    assert account["balanced"]
+    assert (account["total"]["accepted"], account["total"]["completed"], account["total"]["pruned"]) == (
+        3,
+        2,
+        2,
+    )
+    assert waybill("prune", "--older-than", "30d", "--yes", "--json").document["pruned"] == 0
+
+
+def test_only_the_states_that_are_named_go(gateway: Served, waybill: Waybill) -> None:
+    ended(gateway, 1)
+    [failed] = ended(gateway, 1, LifecycleType.DEAD)
+
+    answer = waybill("prune", "--older-than", "30d", "--state", "completed", "--yes", "--json").document
+
+    assert answer["plan"] == {"completed": {"tasks": 1, "kept": 0}}
+    assert [task["id"] for task in waybill("tasks", "ls", "--json").lines] == [failed]
+
+
+def test_nobody_is_there_to_confirm(gateway: Served, waybill: Waybill) -> None:
+    ended(gateway, 1)
+
+    ran = waybill("prune", "--older-than", "30d")
+
+    assert ran.code == 2
+    assert "Forget 1 task(s)" in ran.err
+    assert len(waybill("tasks", "ls", "--json").lines) == 1
+
+
+def test_what_ended_just_now_is_refused(waybill: Waybill) -> None:
+    ran = waybill("prune", "--older-than", "5m", "--yes")
+    assert (ran.code, ran.out) == (2, "")
+    assert "at least an hour" in ran.err

@@ -1,0 +1,88 @@
+"""Forgetting finished tasks by hand, a step at a time."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from chassis.logs import get_logger
+from contracts.states import State
+from gateway.problems import FieldError, Problem, problem_responses
+from gateway.resources import Uses
+from ledger import PruneStep, prune_tasks, would_prune
+
+log = get_logger(__name__)
+
+router = APIRouter(tags=["tasks"])
+
+#: Tasks that one call looks at: others wait no longer than that takes. A look alone takes no lock.
+STEP, LOOK_STEP = 200, 2000
+#: What ended just now may still be told of.
+YOUNGEST: Final = timedelta(hours=1)
+
+
+class Finished(StrEnum):
+    """The states of tasks that can be forgotten."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Pruning(BaseModel):
+    """Which tasks are to be forgotten."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Finished
+    ended_before: AwareDatetime = Field(description="At least an hour ago.")
+    after: UUID | None = Field(None, description="`after` of the step before; none: begin with the oldest.")
+    dry_run: bool = Field(default=False, description="Only tells what would be forgotten.")
+
+
+class PruningStep(BaseModel):
+    """What one step came to."""
+
+    tasks: int = Field(description="How many were forgotten, or would be.")
+    kept: int = Field(
+        description="How many are old enough and stay: a dead letter may still be wanted, or something of "
+        "them is in the outbox."
+    )
+    after: str | None = Field(description="Where the next step begins; null: there is nothing more.")
+
+
+@router.post("/v1/prunings", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def prune(wanted: Pruning, resources: Uses) -> PruningStep:
+    """Forgets finished tasks of one state that ended before a time: one short step of it.
+
+    Repeat it with `after` until that is null. Each step is whole by itself, so a caller may stop anywhere.
+    Tasks without an outcome are never forgotten, nor those with a dead letter that is open, under redrive or
+    can be restored. The account counts forgotten tasks on.
+    """
+    now = datetime.now(UTC)
+    if wanted.ended_before > now - YOUNGEST:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "too_young",
+            "What ended within the last hour is kept: it may still be told of.",
+            errors=[FieldError(field="ended_before", message="is less than an hour ago")],
+        )
+    step = PruneStep(
+        State(wanted.state.value),
+        wanted.ended_before,
+        now,
+        LOOK_STEP if wanted.dry_run else STEP,
+        str(wanted.after or ""),
+    )
+    if wanted.dry_run:
+        done = await resources.records.read(partial(would_prune, step=step))
+    else:
+        done = await resources.records.write(prune_tasks, step)
+        if done.tasks:
+            log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value)
+    return PruningStep(tasks=done.tasks, kept=done.kept, after=done.after)
