@@ -8,7 +8,7 @@ PARALLEL := -n 2
 # Tests of brokers and of stacks wait for different things most of the time: side by side they take half of it.
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean
+.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean bench-growth
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench-images: .venv-bench/.installed ## the images service beside Pillow and bar
 
 bench-profile: .venv-bench/.installed ## where a task's processor time goes, process by process
 	@.venv-bench/bin/python -m bench profile
+
+bench-growth: .venv/.installed ## what a million tasks in the ledger cost those that come after (ARGS=--quick)
+	@$(BIN)/python -m bench.growth $(ARGS)
 
 clean: ## remove the virtual environment and all local state
 	rm -rf .venv .venv-bench .waybill .mypy_cache .pytest_cache .ruff_cache .hypothesis
