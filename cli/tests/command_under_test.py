@@ -102,7 +102,7 @@ class Waybill:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
+def served(folder: Path, **changes: Any) -> Iterator[Served]:
     """A gateway with an empty ledger."""
     ledger_url = f"sqlite:///{folder}/ledger.db"
     upgrade(ledger_url)
@@ -111,6 +111,7 @@ def served(folder: Path) -> Iterator[Served]:
         object_store_url=f"file://{folder}/objects",
         amqp_url=NO_BROKER,
         sync_targets=("crm",),
+        **changes,
     )
     # What a gateway logs goes to stdout, which is the command's here.
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())

@@ -38,6 +38,7 @@ else the local stack (make up) of this folder or one above it.
         "prune": (f"{_COMMANDS}.prune:prune", "Forget finished tasks by their age."),
         "queues": (f"{_COMMANDS}.queues:queues", "What waits at the broker, and who takes it."),
         "contracts": (f"{_COMMANDS}.contracts:contracts", "Whether this release can read what waits."),
+        "keys": (f"{_COMMANDS}.keys:keys", "Who may do what."),
         "dlq": (f"{_COMMANDS}.dlq:dlq", "What failed for good: look, repair, redrive."),
     },
     epilog=EPILOG,

@@ -7,11 +7,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
 from ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
+from ledger.keys import BURST, RATE
 
 #: How long the secret before a rotation stays good: unless asked for otherwise, and at the most.
 OVERLAP, MAX_OVERLAP = timedelta(days=1), timedelta(days=30)
-#: What one gateway process is let to do for one key unless asked for otherwise: well below what it can.
-RATE, BURST = 100.0, 200
 MAX_RATE, MAX_BURST = 100_000.0, 100_000
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]

@@ -18,6 +18,9 @@ from ledger.key_table import API_KEYS
 PREFIX: Final = "wb"
 #: Bytes of chance in an id, which is no secret, and in a secret: 256 bits, beyond any guessing.
 _ID_BYTES, _SECRET_BYTES = 8, 32
+#: What one gateway process is let to do for one key unless asked for otherwise: well below what it can.
+RATE: Final = 100.0
+BURST: Final = 200
 #: Longer is no token of ours: prefix, id, secret and two underscores.
 MAX_TOKEN_LENGTH: Final = 80
 
