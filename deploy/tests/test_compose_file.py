@@ -62,7 +62,9 @@ def test_there_is_no_secret_in_it() -> None:
 
 def test_every_variable_is_explained() -> None:
     example = (ROOT / ".env.example").read_text()
-    named = set(re.findall(r"\$\{(\w+)", TEXT)) | set(re.findall(r"^ +(WAYBILL_\w+):$", TEXT, re.MULTILINE))
+    named = set(re.findall(r"\$\{(\w+)", TEXT)) | set(
+        re.findall(r"^ +((?:WAYBILL|OTEL)_\w+):$", TEXT, re.MULTILINE)
+    )
     explained = set(re.findall(r"^#?(\w+)=", example, re.MULTILINE))
     assert named - explained == set()
     assert explained - named - {"COMPOSE_PROFILES", "PIP_INDEX_URL"} == set()

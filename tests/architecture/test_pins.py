@@ -74,6 +74,16 @@ def test_a_deployable_has_what_it_and_its_members_declare(deployable: str) -> No
     assert unmet(needed, pins(deployable)) == [], "run `make lock`"
 
 
+@pytest.mark.parametrize(
+    "deployable",
+    [name for name, path in DEPLOYABLES.items() if name == "gateway" or path.startswith("services/")],
+)
+def test_what_runs_can_be_traced(deployable: str) -> None:
+    project = tomllib.loads((ROOT / "chassis" / "pyproject.toml").read_text())["project"]
+    traces = [Requirement(text) for text in project["optional-dependencies"]["traces"]]
+    assert unmet(traces, pins(deployable)) == [], "run `make lock`"
+
+
 @pytest.mark.parametrize("deployable", DEPLOYABLES)
 def test_what_ships_is_what_was_tested(deployable: str) -> None:
     development = pins("dev")

@@ -20,6 +20,7 @@ from obstore.store import ObjectStore as Backend
 
 from chassis.errors import TransientError
 from chassis.s3 import S3Options, open_bucket
+from chassis.tracing import SpanKind, span
 
 if TYPE_CHECKING:
     from obstore import Attributes  # it is there for type checkers alone
@@ -118,7 +119,7 @@ class ObjectStore:
                 "Content-Disposition": "inline",
                 "Cache-Control": _CACHE_CONTROL,
             }
-        with suppress(AlreadyExistsError), _telling_failures():
+        with _asking("put"), suppress(AlreadyExistsError):
             await obstore.put_async(
                 self._backend, key, data, mode="create", use_multipart=False, attributes=attributes
             )
@@ -144,7 +145,7 @@ class ObjectStore:
         key = content_key(sha256, prefix=prefix, suffix=suffix)
         if not await self.exists(key):
             # Parts cannot be "create": a race of two writers ends in a rename over the same content.
-            with _telling_failures():
+            with _asking("put"):
                 await obstore.put_async(
                     self._backend,
                     key,
@@ -168,7 +169,7 @@ class ObjectStore:
             ValueError: not a key.
         """
         check_key(key)
-        with _telling_failures(key):
+        with _asking("get", key):
             result = await obstore.get_async(self._backend, key)
             size = result.meta["size"]
             if max_bytes is not None and size > max_bytes:
@@ -189,7 +190,7 @@ class ObjectStore:
             ValueError: not a key.
         """
         check_key(key)
-        with _telling_failures(key):
+        with _asking("get", key):
             result = await obstore.get_async(self._backend, key)
         chunks = result.stream(min_chunk_size=DOWNLOAD_CHUNK_BYTES)
         return result.meta["size"], (bytes(chunk) async for chunk in chunks)
@@ -197,11 +198,11 @@ class ObjectStore:
     async def exists(self, key: str) -> bool:
         """Whether there is something under this key. Raises ValueError for what is no key."""
         check_key(key)
-        try:
-            with _telling_failures(key):
+        with _asking("head"):
+            try:
                 await obstore.head_async(self._backend, key)
-        except ObjectMissing:
-            return False
+            except FileNotFoundError:
+                return False
         return True
 
     async def signed_url(self, key: str, expires_in: timedelta) -> str | None:
@@ -218,7 +219,7 @@ class ObjectStore:
         check_key(key)
         if self._public is None:
             return None
-        with _telling_failures(key):
+        with _asking("sign", key):
             return await obstore.sign_async(self._public, "GET", key, expires_in)
 
     async def delete(self, key: str) -> None:
@@ -228,7 +229,7 @@ class ObjectStore:
             ValueError: not a key.
         """
         check_key(key)
-        with suppress(ObjectMissing), _telling_failures(key):
+        with suppress(ObjectMissing), _asking("delete", key):
             await obstore.delete_async(self._backend, key)
 
     async def delete_under(self, prefix: str) -> None:
@@ -242,7 +243,7 @@ class ObjectStore:
             # The folders go, too: in a bucket there are none.
             await asyncio.to_thread(_remove_folder, _root(self._backend) / prefix)
             return
-        with _telling_failures():
+        with _asking("clear"):
             async for found in obstore.list(self._backend, prefix):
                 await obstore.delete_async(self._backend, [each["path"] for each in found])
 
@@ -290,17 +291,16 @@ def check_key(key: str) -> None:
 
 
 @contextmanager
-def _telling_failures(key: str | None = None) -> Iterator[None]:
+def _asking(what: str, key: str | None = None) -> Iterator[None]:
     """Makes what the client raises into what our callers know. Without a key nothing may be missing."""
     try:
-        yield
+        with span(f"{what} object", SpanKind.CLIENT):
+            yield
     except FileNotFoundError as error:
         # A wrong bucket must not look as if every file were gone: that would be for good.
         if key is None or "NoSuchBucket" in str(error):
             raise StoreUnavailable("The object store has no such bucket or folder.") from error
         raise ObjectMissing(key) from error
-    except AlreadyExistsError:
-        raise
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise StoreUnavailable("The object store refuses what we are, or what we ask for.") from error
     except StoreError as error:

@@ -22,14 +22,17 @@ from chassis.handling import Handler
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.logs import get_logger
 from chassis.metrics import AttemptMetrics
-from chassis.outcome import Died, Outcome, RetryLater, Snoozed
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
+from chassis.sending import processing, sending_on
 from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, superseding_event, unreadable_event
+from chassis.tracing import Span
 from chassis.watchdog import Watchdog
 from contracts.lifecycle import DeadReason, ErrorInfo
+from contracts.names import work_queue
 from contracts.trace import trace_id_of
 
 log = get_logger(__name__)
@@ -115,33 +118,41 @@ class Pipeline:
             trace_id=trace_id_of(envelope.traceparent),
         )
         try:
-            await self._work_through(delivery, work)
-            await delivery.acknowledger.ack()
+            with processing(work_queue(self._service), envelope) as span:
+                await self._work_through(delivery, work, span)
+                await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again")
 
-    async def _work_through(self, delivery: Delivery, work: Work) -> None:
+    async def _work_through(self, delivery: Delivery, work: Work, span: Span) -> None:
         ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
             case Claimed() as claim:
                 recorded = await self._attempt_and_record(claim, delivery, work)
                 if recorded is None:
+                    span.failed(LeaseLostError.__name__)
                     return
                 outcome = recorded
             case AlreadyDone(outcome):
                 log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
+                span.tell("waybill.run_before", value=True)
             case Busy(until):
                 log.info("another copy of this attempt is being run; looking again later", until=str(until))
+                span.tell("waybill.outcome", "busy")
                 wait = (until - datetime.now(UTC)).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
                 await while_held(delivery, "look again later", lambda: self._publisher.publish(message))
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
+                span.tell("waybill.outcome", "superseded")
                 # If the broker has lost what was told of that, nobody else will ever tell it.
                 attempt = work.attempt(self._service, delivery.correlation_id)
                 await self._reporter.confirm(superseding_event(attempt, ticket, datetime.now(UTC)))
                 return
+        span.tell("waybill.outcome", outcome.is_)
+        if not isinstance(outcome, Completed | Cancelled):
+            span.failed(outcome.error.type)
         await self._settle(delivery, work, outcome)
 
     async def _attempt_and_record(self, claim: Claimed, delivery: Delivery, work: Work) -> Outcome | None:
@@ -188,7 +199,8 @@ class Pipeline:
             )
         else:
             return
-        await while_held(delivery, "publish", lambda: self._publisher.publish(message))
+        with sending_on(message, work.envelope) as sent:
+            await while_held(delivery, "publish", lambda: self._publisher.publish(sent))
 
     async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
         now = datetime.now(UTC)

@@ -11,6 +11,7 @@ import uvloop
 
 from chassis.logs import get_logger
 from chassis.tls import distrust
+from chassis.tracing import shut_down_tracing
 
 log = get_logger(__name__)
 
@@ -38,7 +39,11 @@ class Lifecycle(Protocol):
 
 def run(make: Callable[[], Lifecycle]) -> None:
     """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down, 78 if it is not trusted."""
-    sys.exit(uvloop.run(_to_the_end(make)))
+    try:
+        code = uvloop.run(_to_the_end(make))
+    finally:
+        shut_down_tracing()
+    sys.exit(code)
 
 
 async def _to_the_end(make: Callable[[], Lifecycle]) -> int:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from chassis.logs import get_logger
 from chassis.publisher import OutgoingMessage, Publisher, PublishError
+from chassis.sending import sending
 from contracts.envelope import Envelope
 from contracts.trace import trace_id_of
 
@@ -51,16 +52,17 @@ async def relay(publisher: Publisher, message: Relayed) -> bool:
         Whether the broker confirmed it; if not, it may have arrived all the same.
     """
     try:
-        await publisher.publish(
-            OutgoingMessage(
-                exchange=message.exchange,
-                routing_key=message.routing_key,
-                body=message.body,
-                headers=message.envelope.to_headers(),
-                correlation_id=message.correlation_id,
-                priority=message.priority,
+        with sending(message.exchange, message.routing_key, message.envelope) as envelope:
+            await publisher.publish(
+                OutgoingMessage(
+                    exchange=message.exchange,
+                    routing_key=message.routing_key,
+                    body=message.body,
+                    headers=envelope.to_headers(),
+                    correlation_id=message.correlation_id,
+                    priority=message.priority,
+                )
             )
-        )
     except PublishError as error:
         log.warning(
             "not published, it stays in the outbox",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from chassis.logs import get_logger
 from chassis.publisher import OutgoingMessage, Publisher, PublishError
+from chassis.tracing import current_traceparent
 from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
 from contracts.names import CONTENT_TYPE_LIFECYCLE_BATCH, EXCHANGE_EVENTS
 
@@ -46,6 +47,9 @@ class Reporter:
         await self._queue(event)
 
     def _queue(self, event: LifecycleEvent) -> asyncio.Future[None]:
+        # Here, where the attempt runs: the batches that it is published in belong to no single trace.
+        if (traceparent := current_traceparent()) is not None:
+            event = event.model_copy(update={"traceparent": traceparent})
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(event, confirmed))
         if self._publishing is None:

@@ -21,6 +21,8 @@ MAX_COUNT = 1_000_000
 MAX_SNOOZES = 4095
 #: As long as the ledger keeps names of services.
 MAX_SERVICE_LENGTH = 64
+#: As long as W3C Trace Context has it.
+MAX_TRACEPARENT_LENGTH = 55
 #: As long as a header may be.
 MAX_KIND_LENGTH = 255
 
@@ -100,6 +102,8 @@ class LifecycleEvent(BaseModel):
     type: LifecycleType
     time: AwareDatetime
     datacontenttype: Literal["application/json"] = "application/json"
+    #: Of the attempt, where its trace is recorded (CloudEvents extension "Distributed Tracing").
+    traceparent: Annotated[str, Field(max_length=MAX_TRACEPARENT_LENGTH)] | None = None
     data: LifecycleData
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_swagger import patch_fastapi
 
 from chassis.metrics import make_registry
+from chassis.tracing import is_tracing
 from gateway.body_limit import BodyLimit
 from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
 from gateway.guarded_route import GuardedRoute
@@ -34,6 +35,7 @@ from gateway.routes import (
 )
 from gateway.scopes import UndeclaredRouteError
 from gateway.settings import GatewaySettings
+from gateway.tracing import TraceRequests
 
 #: In the order in which /docs shows them.
 _ROUTES = (
@@ -101,6 +103,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         max_upload_bytes=settings.max_upload_bytes,
     )
     app.add_middleware(MeasureRequests, metrics=metrics)
+    if is_tracing():
+        app.add_middleware(TraceRequests)
     for module in _ROUTES:
         _require_guarded(module.router)
         app.include_router(module.router)

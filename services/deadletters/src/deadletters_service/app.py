@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,10 +18,11 @@ from chassis.logs import get_logger
 from chassis.metrics import make_registry
 from chassis.publisher import Publisher
 from chassis.steps import RETRY_SECONDS
+from chassis.tracing import SpanKind, span
 from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from contracts.envelope import MAX_TASK_ID_LENGTH
 from contracts.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
-from contracts.trace import trace_id_of
+from contracts.trace import known_traceparent, trace_id_of
 from database import Records
 from deadletters_service.executor import Executor
 from deadletters_service.handlers import keep
@@ -114,7 +115,12 @@ class Desk:
 
     async def consume(self, queue: str, delivery: Delivery) -> None:
         """Keeps one letter, then acknowledges it; until it is kept the broker keeps it."""
-        structlog.contextvars.bind_contextvars(**_named(delivery.headers))
+        named = _named(delivery.headers)
+        structlog.contextvars.bind_contextvars(task_id=named.task_id, trace_id=trace_id_of(named.traceparent))
+        with span(f"process {queue}", SpanKind.CONSUMER, parent=named.traceparent):
+            await self._keep(queue, delivery)
+
+    async def _keep(self, queue: str, delivery: Delivery) -> None:
         message = DeadMessage(queue, delivery.body, delivery.headers, delivery.properties, datetime.now(UTC))
         while not await self._kept(message):
             if delivery.acknowledger.is_lost:
@@ -136,13 +142,20 @@ class Desk:
         return True
 
 
-def _named(headers: Mapping[str, Any]) -> dict[str, str | None]:
-    """What each line of log about a letter names: as far as its headers, which may be damaged, tell."""
+class _Named(NamedTuple):
+    """What log and trace name a letter by."""
+
+    task_id: str | None
+    traceparent: str | None
+
+
+def _named(headers: Mapping[str, Any]) -> _Named:
+    """As far as its headers, which may be damaged, tell."""
     task_id, traceparent = headers.get(HEADER_TASK_ID), headers.get(HEADER_TRACEPARENT)
-    return {
-        "task_id": task_id[:MAX_TASK_ID_LENGTH] if isinstance(task_id, str) else None,
-        "trace_id": trace_id_of(traceparent) if isinstance(traceparent, str) else None,
-    }
+    return _Named(
+        task_id[:MAX_TASK_ID_LENGTH] if isinstance(task_id, str) else None,
+        known_traceparent(traceparent) if isinstance(traceparent, str) else None,
+    )
 
 
 def make_service(settings: DeskSettings) -> Desk:

@@ -11,6 +11,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
 from chassis.tls import TlsFiles
+from chassis.tracing import Attributes, SpanKind, span
 from email_service.faults import bounded_words, connection_failure, content_failure, envelope_failure
 from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
@@ -87,6 +88,11 @@ class Mailer:
         # Made once: reading the system's certificates takes tens of milliseconds.
         self._tls_context = None if tls == "none" else tls_context or TlsFiles().context()
         self._server = f"{host}:{port}"
+        self._place: Attributes = {
+            "server.address": host,
+            "server.port": port,
+            "network.protocol.name": "smtp",
+        }
         # Around connecting alone: a server that talks to us at all is not left alone for what it says.
         self._circuit = Circuit(f"the mail server {self._server}", circuit)
         self._pool = ConnectionPool(connections, partial(self._circuit.call, self._connect))
@@ -112,10 +118,11 @@ class Mailer:
             DeliveryUnknownError: the connection failed after the content had begun.
         """
         composed = compose(mail, self._sender)
-        try:
-            return await self._deliver(composed, before_content, fresh=False)
-        except _StaleConnectionError:
-            return await self._deliver(composed, before_content, fresh=True)
+        with span("send mail", SpanKind.CLIENT, self._place):
+            try:
+                return await self._deliver(composed, before_content, fresh=False)
+            except _StaleConnectionError:
+                return await self._deliver(composed, before_content, fresh=True)
 
     async def close(self) -> None:
         """Close the connections; a mail that is on the wire is finished first, by whoever sends it."""

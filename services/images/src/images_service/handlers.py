@@ -5,6 +5,7 @@ from typing import Any
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.object_store import ObjectMissing, ObjectStore, ObjectTooLarge
+from chassis.tracing import SpanKind, span
 from contracts.events import ImageUploaded
 from contracts.images import variants_of
 from images_service.presets import ENCODERS
@@ -37,7 +38,9 @@ async def make_variants(
     del attempt
     original = await _original(event, store)
     variants: dict[str, Any] = {}
-    for rendered in await pool.render(original, event.variants):
+    with span("render", SpanKind.INTERNAL):
+        files = await pool.render(original, event.variants)
+    for rendered in files:
         variant = variants.setdefault(
             rendered.preset, {"width": rendered.width, "height": rendered.height, "files": {}}
         )

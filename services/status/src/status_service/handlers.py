@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from time import time_ns
 
 from sqlalchemy import Connection
 
 from chassis.logs import get_logger
+from chassis.tracing import Attributes, SpanKind, is_tracing, past_span
+from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LifecycleEvent
+from contracts.names import work_queue
 from database import BatchWrite, Records
 from ledger import apply_events
 from status_service.alerts import Alerts
@@ -28,7 +32,26 @@ def batch_write(alerts: Alerts | None, metrics: StatusMetrics) -> ApplyBatches:
 
 async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
     """Applies one message's events; they are committed when this returns."""
+    since = time_ns()
     await records.write(write, events, patience=MERGE_SECONDS)
+    if is_tracing():
+        _trace(events, since, time_ns())
+
+
+def _trace(events: Sequence[LifecycleEvent], since_ns: int, until_ns: int) -> None:
+    """One span for each event whose trace is recorded: they share message and commit, but no trace."""
+    for event in events:
+        if event.traceparent is not None:
+            told: Attributes = {
+                "messaging.system": "rabbitmq",
+                "messaging.operation.type": "process",
+                "messaging.operation.name": "process",
+                "messaging.destination.name": work_queue(STATUS_SERVICE),
+                "messaging.batch.message_count": len(events),
+                "waybill.task_id": event.data.task_id,
+            }
+            name = f"record {event.type.value}"
+            past_span(name, SpanKind.CONSUMER, event.traceparent, told, since_ns, until_ns)
 
 
 def _apply(

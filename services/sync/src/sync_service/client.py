@@ -21,6 +21,8 @@ from chassis.errors import (
     UnreachableError,
 )
 from chassis.tls import TlsFiles
+from chassis.tracing import SpanKind, span
+from contracts.names import HEADER_TRACEPARENT
 from sync_service.retry_after import parse_retry_after
 from sync_service.target import Target, configure_targets, tls_by_origin
 from sync_service.words import masked_words
@@ -161,15 +163,19 @@ class SyncClient:
             raise (UnreachableError if isinstance(error, _UNSENT) else UnansweredError)(message) from error
 
     async def _exchange(self, request: httpx.Request, system: Target) -> SyncAnswer:
-        response = await self._http.send(request, stream=True)
-        try:
-            body = await _read_beginning(response)
-        finally:
-            await response.aclose()
-        if response.is_success:
-            location = response.headers.get("Location")
-            return SyncAnswer(response.status_code, location and location[:_MAX_LOCATION_LENGTH])
-        raise _refusal(response, body, system)
+        with span("PUT", SpanKind.CLIENT, system.place) as call:
+            if call.traceparent is not None:
+                request.headers[HEADER_TRACEPARENT] = call.traceparent
+            response = await self._http.send(request, stream=True)
+            call.tell("http.response.status_code", response.status_code)
+            try:
+                body = await _read_beginning(response)
+            finally:
+                await response.aclose()
+            if response.is_success:
+                location = response.headers.get("Location")
+                return SyncAnswer(response.status_code, location and location[:_MAX_LOCATION_LENGTH])
+            raise _refusal(response, body, system)
 
 
 def _encode(data: Mapping[str, Any]) -> bytes:

@@ -35,6 +35,17 @@ class Target:
     base_url: str
     headers: Mapping[str, str] = field(repr=False)
 
+    @property
+    def place(self) -> dict[str, str | int]:
+        """What a span tells of a request to it: where it goes, but not to which record."""
+        parts = urlsplit(self.base_url)
+        return {
+            "http.request.method": "PUT",
+            "server.address": parts.hostname or "",
+            "server.port": parts.port or (443 if parts.scheme == "https" else 80),
+            "waybill.target": self.name,
+        }
+
     def record_url(self, resource: str, record_id: str) -> str:
         """Build `{base}/{resource}/{id}`; neither of the two can leave its place in the path.
 

@@ -1,0 +1,73 @@
+"""The spans of messages: what publishes one, and what consumes it.
+
+Source of names: https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+
+from chassis.publisher import OutgoingMessage
+from chassis.tracing import Span, SpanKind, current_traceparent, is_tracing, span
+from contracts.envelope import Envelope
+from contracts.names import HEADER_TRACEPARENT
+
+
+@contextmanager
+def sending(exchange: str, routing_key: str, envelope: Envelope) -> Iterator[Envelope]:
+    """A span around the publish of a message, as a child of what its envelope says.
+
+    Yields:
+        The envelope that makes whatever consumes the message a child of this span.
+    """
+    if not is_tracing():
+        yield envelope
+        return
+    told = {
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "publish",
+        "messaging.destination.name": exchange,
+        "messaging.rabbitmq.destination.routing_key": routing_key,
+    } | _of(envelope)
+    # On the delay ladder the key is different for each wait.
+    with span(f"send {exchange}", SpanKind.PRODUCER, told, parent=envelope.traceparent) as running:
+        yield replace(envelope, traceparent=running.traceparent or envelope.traceparent)
+
+
+@contextmanager
+def sending_on(message: OutgoingMessage, envelope: Envelope) -> Iterator[OutgoingMessage]:
+    """A span around the publish of what follows from the work on a message: another attempt, a dead letter.
+
+    Yields:
+        The message, as a consequence of this attempt.
+    """
+    if not is_tracing():
+        yield message
+        return
+    cause = replace(envelope, traceparent=current_traceparent() or envelope.traceparent)
+    with sending(message.exchange, message.routing_key, cause) as sent:
+        yield replace(message, headers=message.headers | {HEADER_TRACEPARENT: sent.traceparent})
+
+
+def processing(queue: str, envelope: Envelope) -> AbstractContextManager[Span]:
+    """A span around the work on a message."""
+    name = f"process {queue}"
+    if not is_tracing():
+        return span(name, SpanKind.CONSUMER)
+    told = {
+        "messaging.operation.type": "process",
+        "messaging.operation.name": "process",
+        "messaging.destination.name": queue,
+    } | _of(envelope)
+    return span(name, SpanKind.CONSUMER, told, parent=envelope.traceparent)
+
+
+def _of(envelope: Envelope) -> dict[str, str | int]:
+    return {
+        "messaging.system": "rabbitmq",
+        "waybill.task_id": envelope.task_id,
+        "waybill.kind": envelope.kind,
+        "waybill.attempt": envelope.attempt,
+        "waybill.snooze_no": envelope.snooze_no,
+        "waybill.redrive_no": envelope.redrive_no,
+    }

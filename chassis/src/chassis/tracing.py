@@ -1,0 +1,172 @@
+"""Spans of what a process does, for whoever records traces; where nobody does they cost next to nothing.
+
+OpenTelemetry is imported only if its own environment variables ask for it: it is large, and slow to import.
+No span tells what a task is about: payloads, addresses and error texts stay out, ids and types go in.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Protocol
+
+#: What a span may tell, by name (https://opentelemetry.io/docs/specs/semconv/ where they have one).
+Attributes = Mapping[str, str | int | float | bool]
+_NONE: Attributes = MappingProxyType({})
+_PROTOCOL: Final = "http/protobuf"
+
+
+class SpanKind(StrEnum):
+    """Who a span speaks with."""
+
+    SERVER = "server"
+    CLIENT = "client"
+    PRODUCER = "producer"
+    CONSUMER = "consumer"
+    INTERNAL = "internal"
+
+
+class Span(Protocol):
+    """Something that is being done."""
+
+    @property
+    def traceparent(self) -> str | None:
+        """What makes a later span its child; None where nobody records."""
+
+    def tell(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - any value is one
+        """Adds an attribute."""
+
+    def rename(self, name: str) -> None:
+        """Names it anew, when more is known of it."""
+
+    def failed(self, error_type: str) -> None:
+        """Marks it as failed; only the type of what went wrong is told."""
+
+
+class Tracer(Protocol):
+    """Records spans."""
+
+    def span(
+        self, name: str, kind: SpanKind, parent: str | None, attributes: Attributes
+    ) -> AbstractContextManager[Span]:
+        """A span for the length of the block; an exception that leaves the block marks it as failed."""
+
+    def past(
+        self, name: str, kind: SpanKind, parent: str, attributes: Attributes, since_ns: int, until_ns: int
+    ) -> None:
+        """A span that is over, between two times of `time.time_ns`."""
+
+    def current(self) -> str | None:
+        """The traceparent of the span that runs, if it is recorded."""
+
+    def shutdown(self) -> None:
+        """Sends what is left, within a few seconds."""
+
+
+class TracingError(Exception):
+    """Traces are asked for in a way that cannot be had; `str()` says what to do."""
+
+
+class _Unrecorded:
+    traceparent = None
+
+    def tell(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - as above
+        del name, value
+
+    def rename(self, name: str) -> None:
+        del name
+
+    def failed(self, error_type: str) -> None:
+        del error_type
+
+
+_UNRECORDED: AbstractContextManager[Span] = nullcontext(_Unrecorded())
+#: Of this process; None: nobody records.
+_tracer: Tracer | None = None
+
+
+def configure_tracing(process: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Begins to export spans if OpenTelemetry's variables ask for that (`OTEL_EXPORTER_OTLP_ENDPOINT` …).
+
+    Args:
+        process: the process's name; its service name is `waybill-` and this, unless `OTEL_SERVICE_NAME` says.
+        environment: of the process.
+
+    Raises:
+        TracingError: they ask for another exporter or protocol than there is, or OpenTelemetry is missing.
+    """
+    if not _is_asked_for(environment):
+        return
+    try:
+        from chassis.otel import OtelTracer  # noqa: PLC0415 - only here: see above
+    except ImportError as error:
+        raise TracingError(
+            f"traces are asked for (OTEL_…), and there is no OpenTelemetry ({error}): install "
+            "waybill-chassis[traces], or set OTEL_SDK_DISABLED=true"
+        ) from error
+    use_tracer(OtelTracer(process))
+
+
+def use_tracer(tracer: Tracer | None) -> None:
+    """Records with `tracer` from now on; None: no more."""
+    global _tracer  # noqa: PLW0603 - a process has one, as it has one log
+    _tracer = tracer
+
+
+def is_tracing() -> bool:
+    """Whether anybody records: attributes need not be made otherwise."""
+    return _tracer is not None
+
+
+def span(
+    name: str, kind: SpanKind, attributes: Attributes = _NONE, *, parent: str | None = None
+) -> AbstractContextManager[Span]:
+    """A span for the length of the block, to be used at once.
+
+    Args:
+        name: what is done, the same for all tasks.
+        kind: who it speaks with.
+        attributes: what is told of it.
+        parent: the traceparent of what caused it; None: the span that runs.
+    """
+    return _UNRECORDED if _tracer is None else _tracer.span(name, kind, parent, attributes)
+
+
+def past_span(
+    name: str, kind: SpanKind, parent: str, attributes: Attributes, since_ns: int, until_ns: int
+) -> None:
+    """A span that is over, between two times of `time.time_ns`."""
+    if _tracer is not None:
+        _tracer.past(name, kind, parent, attributes, since_ns, until_ns)
+
+
+def current_traceparent() -> str | None:
+    """The traceparent of the span that runs, if it is recorded."""
+    return None if _tracer is None else _tracer.current()
+
+
+def shut_down_tracing() -> None:
+    """Sends what is left."""
+    if _tracer is not None:
+        _tracer.shutdown()
+        use_tracer(None)
+
+
+def _is_asked_for(environment: Mapping[str, str]) -> bool:
+    def value(*names: str) -> str:
+        return next((found for name in names if (found := environment.get(name, "").strip())), "")
+
+    exporter = value("OTEL_TRACES_EXPORTER")
+    endpoint = value("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    disabled = value("OTEL_SDK_DISABLED").lower() == "true"
+    if disabled or exporter == "none" or not (exporter or endpoint):
+        return False
+    if exporter not in {"", "otlp"}:
+        raise TracingError(f"OTEL_TRACES_EXPORTER={exporter}: there is `otlp` and `none`")
+    protocol = value("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or _PROTOCOL
+    if protocol != _PROTOCOL:
+        raise TracingError(
+            f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol}: there is `{_PROTOCOL}`, mostly at port 4318"
+        )
+    return True

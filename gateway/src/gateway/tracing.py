@@ -1,0 +1,54 @@
+"""Spans of requests, where traces are recorded."""
+
+from collections.abc import MutableMapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.tracing import SpanKind, span
+from contracts.names import HEADER_TRACEPARENT
+from contracts.trace import known_traceparent
+
+#: Asked again and again by whoever watches over the gateway.
+_UNTRACED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class TraceRequests:
+    """ASGI middleware: a span for each request, under the template of its route.
+
+    The request goes on as if its caller had sent this span, so that its task becomes a part of it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Traces a request; passes anything else on."""
+        if scope["type"] != "http" or scope["path"] in _UNTRACED:
+            await self._app(scope, receive, send)
+            return
+        headers = MutableHeaders(scope=scope)
+        parent = known_traceparent(headers.get(HEADER_TRACEPARENT))
+        # No path and no query: they may tell of people.
+        told = {"http.request.method": scope["method"], "url.scheme": scope["scheme"]}
+        with span(scope["method"], SpanKind.SERVER, told, parent=parent) as request:
+
+            async def sending(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    request.tell("http.response.status_code", status)
+                    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                        request.failed(str(status))
+                await send(message)
+
+            if request.traceparent is not None:
+                headers[HEADER_TRACEPARENT] = request.traceparent
+            try:
+                await self._app(scope, receive, sending)
+            finally:
+                route = getattr(scope.get("route"), "path", None)
+                if route is not None:
+                    request.tell("http.route", route)
+                    request.rename(f"{scope['method']} {route}")
