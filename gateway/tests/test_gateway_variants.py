@@ -111,6 +111,8 @@ async def test_a_produced_file_by_its_ending_or_else_by_accept(
     assert answer.status_code == 200
     assert answer.content == made[format_]
     assert answer.headers["Content-Type"] == f"image/{format_}"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Content-Length"] == str(len(made[format_]))
     assert hashlib.sha256(made[format_]).hexdigest() in answer.headers["ETag"]
     assert answer.headers.get("Vary") == vary

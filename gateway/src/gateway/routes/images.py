@@ -34,6 +34,11 @@ CHUNK_BYTES = 256 * 1024
 MAX_SHOWN_NAME = 200
 #: A produced file never changes under its address.
 _CACHE_CONTROL = "private, max-age=31536000, immutable"
+#: What browsers may make of a produced file: a picture and nothing else, whatever its bytes look like.
+_ONLY_A_PICTURE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
 
 
 @router.post(
@@ -134,6 +139,7 @@ async def _file_response(objects: ObjectStore, file: dict[str, Any], *, varies: 
         "Content-Length": str(size),
         "ETag": f'"{file["key"].rpartition("/")[2]}"',
         "Cache-Control": _CACHE_CONTROL,
+        **_ONLY_A_PICTURE,
     }
     if varies:
         headers["Vary"] = "Accept"
