@@ -258,3 +258,24 @@ def test_certificates_for_a_server_without_tls_are_a_mistake(certificates: Certi
     assert EmailSettings(**settings).smtp_files.context().get_ca_certs()
     with pytest.raises(ValidationError, match="need smtp_tls to be starttls or tls"):
         EmailSettings(**settings, smtp_tls="none")
+
+
+@pytest.mark.parametrize(
+    "end", ["\r\n.\r\n", "\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\x85.\x85"]
+)
+@pytest.mark.parametrize("filler", ["", "x" * 2000, "ü"])
+async def test_no_second_mail_is_smuggled_in_a_body(end: str, filler: str) -> None:
+    second = f"MAIL FROM:<eve@evil.test>{end[0]}RCPT TO:<victim@example.com>{end[0]}DATA{end[0]}Hi{end}"
+    words = f"{filler}First{end}{second}"
+    peer = Peer()
+    async with mailer_for(smtp(peer)) as (mailer, _):
+        await mailer.send(OutgoingMail("ada@example.com", "Hi", words, f"<p>{words}", "task-1.email"))
+        await mailer.send(MAIL)
+
+    assert [envelope.rcpt_tos for envelope in peer.envelopes] == [["ada@example.com"]] * 2
+    content = peer.envelopes[0].content
+    assert isinstance(content, bytes)
+    # No line end that some server reads as one and another does not.
+    assert b"\n" not in content.replace(b"\r\n", b"")
+    assert b"\r" not in content.replace(b"\r\n", b"")
+    assert max(map(len, content.split(b"\r\n"))) <= 998

@@ -310,3 +310,46 @@ async def test_the_environments_proxy_is_not_asked(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NO_PROXY", "")
     async with client_for(Peer(answer(200))) as client:
         assert (await put(client)).status == 200
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nothing_reaches_the_address_that_a_target_names_instead(status: int) -> None:
+    elsewhere = Peer(answer(200))
+    listening = await asyncio.start_server(elsewhere.serve, "127.0.0.1", 0)
+    async with listening:
+        inside = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/latest/meta-data"
+        async with client_for(Peer(answer(status, Location=inside)), headers=HEADERS) as client:
+            with pytest.raises(PermanentError, match="redirects are not followed"):
+                await put(client)
+
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "http://169.254.169.254/",
+        "//169.254.169.254/",
+        "@169.254.169.254",
+        "1?admin=true",
+        "1#fragment",
+        "1;v=2",
+        "1%2e%2e%2f",
+        "%0d%0aX-Injected:1",
+        "1\r\nHost: elsewhere\r\n",
+        "1\x00",
+        "\u2028",
+    ],
+)
+async def test_an_id_changes_neither_host_nor_path_nor_headers(hostile: str) -> None:
+    peer = Peer(answer(200))
+    async with client_for(peer) as client:
+        await put(client, hostile)
+
+    [(line, headers, _)] = peer.requests
+    method, path, version = line.split(" ")
+    assert (method, version) == ("PUT", "HTTP/1.1")
+    assert path.startswith("/api/users/")
+    assert not set(path.removeprefix("/api/users/")) & set("/?#@;:")
+    assert headers["host"].startswith("127.0.0.1:")
+    assert "x-injected" not in headers
