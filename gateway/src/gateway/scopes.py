@@ -55,6 +55,7 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "pause_redrive": Scope.OPERATE,
         "resume_redrive": Scope.OPERATE,
         "cancel_redrive": Scope.OPERATE,
+        "prune": Scope.ADMIN,
         "post_key": Scope.ADMIN,
         "get_keys": Scope.ADMIN,
         "get_one_key": Scope.ADMIN,

@@ -12,13 +12,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from chassis.logs import get_logger
 from contracts.states import State
+from gateway.guarded_route import GuardedJsonRoute
 from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Uses
 from ledger import PruneStep, prune_tasks, would_prune
 
 log = get_logger(__name__)
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=GuardedJsonRoute)
 
 #: Tasks that one call looks at: others wait no longer than that takes. A look alone takes no lock.
 STEP, LOOK_STEP = 200, 2000
