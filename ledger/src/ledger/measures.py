@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, case, func, or_, select, text
+from sqlalchemy import Connection, String, case, func, literal_column, or_, select, text
 
 from contracts.names import EXCHANGE_TASKS
 from contracts.states import State
@@ -47,10 +47,12 @@ def measure(connection: Connection, wanted: Range) -> Measures:
     """Takes the measures; `wanted` bounds how far back tasks are looked at for whether they can be placed."""
     measures = Measures()
     put_back = func.sum(case((SUBTASKS.c.reconciled > 0, 1), else_=0))
-    columns = (SUBTASKS.c.service, SUBTASKS.c.state, func.count(), func.min(SUBTASKS.c.updated_at), put_back)
+    # Not the bare column: SQLite would go along its index, past every subtask that has ever ended.
+    service_name = SUBTASKS.c.service.concat(literal_column("''", String))
+    columns = (service_name, SUBTASKS.c.state, func.count(), func.min(SUBTASKS.c.updated_at), put_back)
     # The index holds these alone, however many have ended.
     is_open = SUBTASKS.c.expected_at.is_not(None)
-    grouped = select(*columns).where(is_open).group_by(SUBTASKS.c.service, SUBTASKS.c.state)
+    grouped = select(*columns).where(is_open).group_by(service_name, SUBTASKS.c.state)
     for service, state, count, oldest, silent in connection.execute(grouped):
         measures.open[service][State(state)] = count
         measures.put_back[service] = measures.put_back.get(service, 0) + silent
