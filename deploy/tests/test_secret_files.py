@@ -9,6 +9,7 @@ from yarl import URL
 from contracts.catalog import WORK_SERVICES
 from deploy.definitions import ADMINISTRATOR
 from deploy.secret_files import Places, SecretFiles
+from ledger.keys import Scope
 
 PLACES = Places("broker:5672", "database:5432")
 
@@ -23,6 +24,26 @@ def contents(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()
     }
+
+
+def test_the_first_keys_are_tokens_that_allow_what_they_are_for(folder: Path) -> None:
+    keys = {key.name: key for key in SecretFiles(folder).first_keys()}
+
+    assert {name: set(key.scopes) for name, key in keys.items()} == {
+        "operator": {Scope.ADMIN},
+        "prometheus": {Scope.METRICS},
+    }
+    for name, key in keys.items():
+        assert (folder / name / "waybill_api_key").read_text().strip() == key.secret.token
+
+
+def test_a_file_that_holds_no_token_is_named(folder: Path) -> None:
+    path = folder / "operator" / "waybill_api_key"
+    path.chmod(0o600)
+    path.write_text("secret\n")
+    with pytest.raises(ValueError, match="operator/waybill_api_key holds no token") as refused:
+        list(SecretFiles(folder).first_keys())
+    assert "secret" not in str(refused.value).replace(str(path), "")
 
 
 def test_every_process_is_given_its_own_urls_and_no_other(folder: Path) -> None:

@@ -30,6 +30,9 @@ def environment(secret_files: Path) -> dict[str, str]:
             "COMPOSE_ENV_FILES": "deploy/demo.env",
             "WAYBILL_VERSION": VERSION,
             "WAYBILL_SECRETS": str(secret_files),
+            # Though it is the demo: as an installation is.
+            "WAYBILL_GATEWAY_AUTH": "keys",
+            "WAYBILL_GATEWAY_OPEN_TO_ANYONE": "false",
         }
     )
 

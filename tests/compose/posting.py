@@ -22,6 +22,7 @@ class Caller:
     """Posts mails and records in turn."""
 
     gateway: str
+    key: str
     mark: str = field(default_factory=lambda: secrets.token_hex(3))
     #: Address or record id -> task id.
     mails: dict[str, str] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class Caller:
         waiting = {*self.mails.values(), *self.records.values()}
         ended: dict[str, int] = {}
         deadline = monotonic() + PATIENCE_SECONDS
-        with httpx.Client(base_url=self.gateway, timeout=30, trust_env=False) as client:
+        with self._client(30) as client:
             while waiting:
                 for task_id in sorted(waiting):
                     state = client.get(f"/v1/tasks/{task_id}").raise_for_status().json()["state"]
@@ -63,8 +64,12 @@ class Caller:
                 sleep(LOOK_SECONDS)
         return ended
 
+    def _client(self, seconds: float) -> httpx.Client:
+        as_whom = {"Authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=self.gateway, timeout=seconds, trust_env=False, headers=as_whom)
+
     def _post_until(self, enough: threading.Event) -> None:
-        with httpx.Client(base_url=self.gateway, timeout=10, trust_env=False) as client:
+        with self._client(10) as client:
             number = 0
             while not enough.is_set():
                 number += 1

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -39,6 +40,10 @@ def compose(settings: dict[str, str]) -> Iterator[Compose]:
         assert docker(kind, "ls", "--quiet", *made).stdout == "", f"a {kind} was left behind"
 
 
+def key_of(settings: dict[str, str], owner: str) -> str:
+    return (Path(settings["WAYBILL_SECRETS"]) / owner / "waybill_api_key").read_text().strip()
+
+
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
 
@@ -67,12 +72,38 @@ def test_everything_runs_and_is_well(compose: Compose) -> None:
     assert (ready.status_code, ready.json()["broker"]) == (200, True)
 
 
+def test_who_has_no_key_is_asked_for_one_and_prometheus_has_its_own(
+    settings: dict[str, str], compose: Compose
+) -> None:
+    gateway = compose.address("gateway", 8000)
+    tried: dict[str, dict[str, str]] = {"nobody": {}} | {
+        owner: {"Authorization": f"Bearer {key_of(settings, owner)}"} for owner in ("operator", "prometheus")
+    }
+    answers = {
+        (who, path): httpx.get(f"{gateway}{path}", headers=headers, trust_env=False).status_code
+        for who, headers in tried.items()
+        for path in ("/v1/tasks", "/metrics")
+    }
+    assert answers == {
+        ("nobody", "/v1/tasks"): 401,
+        ("nobody", "/metrics"): 401,
+        ("operator", "/v1/tasks"): 200,
+        ("operator", "/metrics"): 200,
+        ("prometheus", "/v1/tasks"): 403,
+        ("prometheus", "/metrics"): 200,
+    }
+
+
+def test_an_operator_needs_nothing_but_docker(compose: Compose) -> None:
+    assert "balanced" in compose.run("run", "--rm", "-T", "waybill", "accounting", "--json")
+
+
 def test_the_tour_is_right(settings: dict[str, str], compose: Compose) -> None:
     del compose
     toured = subprocess.run(
         [sys.executable, "-m", "devstack", "tour"],
         cwd=ROOT,
-        env=settings,
+        env=settings | {"WAYBILL_API_KEY": key_of(settings, "operator")},
         capture_output=True,
         text=True,
         check=False,
@@ -84,7 +115,7 @@ def test_the_tour_is_right(settings: dict[str, str], compose: Compose) -> None:
 async def test_nothing_is_lost_by_scaling_a_crash_and_upgrades(
     settings: dict[str, str], compose: Compose
 ) -> None:
-    caller = Caller(compose.address("gateway", 8000))
+    caller = Caller(compose.address("gateway", 8000), key_of(settings, "operator"))
     with caller.at_work():
         caller.until_accepted(BETWEEN)
         compose.run(

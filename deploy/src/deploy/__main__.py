@@ -9,6 +9,7 @@ import psycopg
 from deploy.databases import prepare
 from deploy.secret_files import Places, SecretFiles
 from ledger import SchemaError
+from ledger.first_keys import make_missing_keys
 
 
 def main() -> int:
@@ -20,7 +21,9 @@ def main() -> int:
             files.make_missing(Places(arguments.broker, arguments.database))
             sys.stdout.write(f"secrets are in {arguments.folder}\n")
         else:
+            keys = list(files.first_keys())
             revision = prepare(files.superuser_url(), files.ledger_url(), files.database_urls())
+            make_missing_keys(files.ledger_url(), keys)
             sys.stdout.write(f"the databases are ready; the ledger is at revision {revision}\n")
     except (OSError, ValueError, psycopg.Error, SchemaError) as error:
         sys.stderr.write(f"{arguments.command}: {error}\n")

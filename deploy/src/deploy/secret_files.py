@@ -15,9 +15,16 @@ from yarl import URL
 
 from deploy.definitions import ADMINISTRATOR, definitions
 from deploy.processes import LEDGER, PROCESSES
+from ledger.first_keys import wish_for
+from ledger.keys import NewKey, Scope, Secret
 
 #: What the one-shot process is called that prepares the databases; it alone may change the ledger's schema.
 MIGRATE: Final = "migrate"
+#: The keys that an installation begins with: whose folder and file they are in, and what they allow.
+FIRST_KEYS: Final = {
+    ("operator", "waybill_api_key"): Scope.ADMIN,
+    ("prometheus", "waybill_api_key"): Scope.METRICS,
+}
 #: Bytes of chance in a password: beyond any guessing, even from a quick hash.
 _PASSWORD_BYTES: Final = 24
 _OWNER_ONLY: Final = 0o700
@@ -47,6 +54,8 @@ class SecretFiles:
         self._keep("rabbitmq", "admin_password", secrets.token_hex(_PASSWORD_BYTES))
         self._keep("grafana", "password", secrets.token_hex(_PASSWORD_BYTES))
         self._keep(MIGRATE, "waybill_ledger_url", _database_url(LEDGER, LEDGER, places))
+        for owner, name in FIRST_KEYS:
+            self._keep(owner, name, Secret.new().token)
         for process in PROCESSES:
             self._keep(process.name, "waybill_amqp_url", _amqp_url(process.name, places))
             url = _database_url(process.name, process.database, places)
@@ -68,6 +77,18 @@ class SecretFiles:
         """Of every process: which database it works on (`LEDGER`, or its own), and the URL with its role."""
         for process in PROCESSES:
             yield process.database, URL(self._read(process.name, process.database_setting))
+
+    def first_keys(self) -> Iterable[NewKey]:
+        """The keys that the ledger is to know.
+
+        Raises:
+            ValueError: a file holds no token.
+        """
+        for (owner, name), scope in FIRST_KEYS.items():
+            secret = Secret.of(self._read(owner, name))
+            if secret is None:
+                raise ValueError(f"{self._path(owner, name)} holds no token of a key")
+            yield wish_for(secret, name=owner, scopes=[scope], actor="python -m deploy databases")
 
     def _broker_password(self, name: str) -> str:
         password = URL(self._read(name, "waybill_amqp_url")).password

@@ -3,11 +3,10 @@
 import argparse
 import os
 import sys
-from datetime import UTC, datetime
 
-from database import open_engine
-from ledger.keys import BURST, RATE, NewKey, Scope, Secret, create_keys
-from ledger.migrate import SchemaError, require_current, upgrade
+from ledger.first_keys import make_missing_keys, wish_for
+from ledger.keys import Scope, Secret
+from ledger.migrate import SchemaError, upgrade
 from ledger.tenants import DEFAULT_TENANT
 
 
@@ -31,25 +30,14 @@ def main() -> int:
 def _made(arguments: argparse.Namespace) -> str:
     """The token of a new key."""
     secret = Secret.new()
-    wish = NewKey(
-        secret=secret,
-        tenant=arguments.tenant,
+    wish = wish_for(
+        secret,
         name=arguments.name,
-        scopes=frozenset(arguments.scope),
-        at=datetime.now(UTC),
+        scopes=arguments.scope,
         actor="python -m ledger key",
-        expires_at=None,
-        rate=RATE,
-        burst=BURST,
-        max_body_bytes=None,
+        tenant=arguments.tenant,
     )
-    engine = open_engine(arguments.url, connections=1)
-    try:
-        require_current(engine)
-        with engine.begin() as connection:
-            create_keys(connection, [wish])
-    finally:
-        engine.dispose()
+    make_missing_keys(arguments.url, [wish])
     return secret.token
 
 

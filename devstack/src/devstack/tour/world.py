@@ -1,12 +1,13 @@
 """What the tour talks to: the gateway as any application would, and the stand-ins of the outside world."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 
@@ -21,6 +22,9 @@ LOOK_SECONDS = 0.1
 #: Seconds that anything of the tour may take before it counts as not happening.
 PATIENCE_SECONDS = 30.0
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+#: Names a key, for a stack that asks for one.
+API_KEY: Final = "WAYBILL_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,14 @@ class World:
     def of(cls, places: Places) -> Self:
         """Clients for a running stack."""
 
-        def client(url: str) -> httpx.AsyncClient:
-            return httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False)
+        def client(url: str, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+            return httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False, headers=headers)
 
-        return cls(places.backstage, client(places.gateway), client(places.mailbox), client(places.crm))
+        key = os.environ.get(API_KEY)
+        as_whom = {"Authorization": f"Bearer {key}"} if key else None
+        return cls(
+            places.backstage, client(places.gateway, as_whom), client(places.mailbox), client(places.crm)
+        )
 
     async def close(self) -> None:
         """Closes the clients."""
