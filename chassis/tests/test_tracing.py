@@ -1,5 +1,8 @@
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -69,3 +72,28 @@ def test_a_process_that_is_to_be_traced_without_opentelemetry_says_what_to_insta
 
     assert ran.returncode == 1
     assert "install waybill-chassis[traces]" in ran.stderr
+
+
+@pytest.fixture
+def silent_collector() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_collector_that_says_nothing_holds_up_no_stop(silent_collector: str) -> None:
+    # In a process of its own: what still waits for the collector then ends with it.
+    program = (
+        "import time; from chassis.tracing import *; configure_tracing('x')\n"
+        "with span('a', SpanKind.INTERNAL): pass\n"
+        "began = time.monotonic(); shut_down_tracing(); print(time.monotonic() - began)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": silent_collector},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert float(ran.stdout) < 6

@@ -6,6 +6,7 @@ Imported only where traces are asked for: see `chassis.tracing`.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from threading import Thread
 from typing import Final
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from chassis.tracing import Attributes, SpanKind
 from contracts.names import HEADER_TRACEPARENT
 
 #: For what is left when the process stops: a collector that is away must not use up its grace time.
-SHUTDOWN_MILLISECONDS: Final = 3000
+SHUTDOWN_SECONDS: Final = 3.0
 _ERROR_TYPE: Final = "error.type"
 _KINDS: Final = {
     SpanKind.SERVER: trace.SpanKind.SERVER,
@@ -52,8 +53,7 @@ class OtelTracer:
             resource = resource.merge(Resource({"service.name": f"waybill-{process}"}))
         # Its sampler, limits and batches are by OTEL_TRACES_SAMPLER, OTEL_SPAN_…, OTEL_BSP_….
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._processor = BatchSpanProcessor(OTLPSpanExporter())
-        self._provider.add_span_processor(self._processor)
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("waybill")
 
     @contextmanager
@@ -93,8 +93,10 @@ class OtelTracer:
 
     def shutdown(self) -> None:
         """Sends what is left; what cannot be sent in time is lost."""
-        self._processor.force_flush(SHUTDOWN_MILLISECONDS)
-        self._provider.shutdown()
+        # Aside: neither of its ways to end keeps to a time while the collector says nothing.
+        ending = Thread(target=self._provider.shutdown, daemon=True, name="last-spans")
+        ending.start()
+        ending.join(SHUTDOWN_SECONDS)
 
 
 class _Span:

@@ -29,8 +29,9 @@ def sending(exchange: str, routing_key: str, envelope: Envelope) -> Iterator[Env
         "messaging.destination.name": exchange,
         "messaging.rabbitmq.destination.routing_key": routing_key,
     } | _of(envelope)
-    # On the delay ladder the key is different for each wait.
-    with span(f"send {exchange}", SpanKind.PRODUCER, told, parent=envelope.traceparent) as running:
+    # The key is different for each wait on the ladder; of the default exchange it is the queue's name.
+    name = f"send {exchange or routing_key}"
+    with span(name, SpanKind.PRODUCER, told, parent=envelope.traceparent) as running:
         yield replace(envelope, traceparent=running.traceparent or envelope.traceparent)
 
 
