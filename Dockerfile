@@ -4,6 +4,9 @@
 # those members of the workspace that it declares, nothing else. It listens on 8000, where /healthz is, and writes
 # to /tmp and /data only, so that its root file system may be read-only.
 #
+# Two builds of one source make the same files, but for uv_cache.json of each member, where uv writes down when it saw the
+# wheel, and its line in RECORD; layers also hold the times of their files.
+#
 # PYTHON names another base, for a registry of your own or its certificates. PIP_INDEX_URL names another index
 # of packages; it stays in the build stages.
 ARG PYTHON=python:3.13-slim
