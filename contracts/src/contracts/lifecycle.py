@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from contracts.names import source_of
 
@@ -70,14 +70,24 @@ class ErrorInfo(BaseModel):
         return cls(type=type(error).__name__[:200], message=text[:MAX_ERROR_MESSAGE_LENGTH])
 
 
+def _without_nul(value: str) -> str:
+    # PostgreSQL's text holds none: a report with one could never be applied, and would be tried for ever.
+    if "\x00" in value:
+        raise ValueError("text must not hold a NUL")
+    return value
+
+
+_Name = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+
+
 class LifecycleData(BaseModel):
     """The subtask, the attempt, and what came of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task_id: Annotated[str, Field(min_length=1, max_length=64)]
-    service: Annotated[str, Field(min_length=1, max_length=MAX_SERVICE_LENGTH)]
-    kind: Annotated[str, Field(min_length=1, max_length=MAX_KIND_LENGTH)]
+    task_id: Annotated[_Name, Field(max_length=64)]
+    service: Annotated[_Name, Field(max_length=MAX_SERVICE_LENGTH)]
+    kind: Annotated[_Name, Field(max_length=MAX_KIND_LENGTH)]
     redrive_no: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     #: How often this attempt was put off before.

@@ -80,12 +80,16 @@ async def test_nonsense_among_the_reports_stops_nothing(
             await wire.put("events", "task.dead", body, {})
         await report(wire, told(LifecycleType.COMPLETED, good.id))
         await eventually(lambda: ledger.is_in(good.id, State.COMPLETED))
-        letters = [await wire.take("status.dlq") for _ in BODIES]
-        await eventually(lambda: _settled(wire))
+        unreadable: set[bytes] = set()
+        # All come in their turn; what PostgreSQL cannot keep must not be tried for ever.
+        while not _with_nul(target.id) <= unreadable:
+            letter = await wire.take("status.dlq")
+            assert letter.headers["x-dead-reason"] == "unreadable"
+            unreadable.add(letter.body)
 
-    assert {letter.body for letter in letters} >= {b"null", b"7"}
-    assert {letter.headers["x-dead-reason"] for letter in letters} == {"unreadable"}
+    assert unreadable >= {b"null", b"7"}
 
 
-async def _settled(wire: Wire) -> bool:
-    return await wire.ready("status.work") == 0
+def _with_nul(task_id: str) -> set[bytes]:
+    names = (b'"service": "\\u0000"', b'"kind": "\\u0000"', b'"task_id": "\\u0000"')
+    return {body for body in forged(task_id) if any(name in body for name in names)}
