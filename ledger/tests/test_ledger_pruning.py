@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from desk_under_test import KEEP, LATER, Desk
@@ -102,7 +103,7 @@ async def is_there(desk: Desk, task: NewTask) -> bool:
     return await desk.records.read(partial(get_task, task_id=task.id)) is not None
 
 
-async def account(desk: Desk, **wanted: datetime) -> Account:
+async def account(desk: Desk, **wanted: Any) -> Account:
     patience = Patience(*[timedelta(minutes=1)] * 3)
     query = partial(take_account, wanted=Range(OVER, patience, **wanted), limit=10, cursor=None)
     return await desk.records.read(query)

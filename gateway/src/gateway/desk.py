@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header
 
-from gateway.caller import By
+from gateway.caller import By, Caller
 from gateway.desk_models import Filter, Selection
 from gateway.problems import FieldError, Problem
 from ledger import BadCursorError
@@ -50,6 +50,7 @@ Actor = Annotated[str, Depends(_actor)]
 
 
 def letter_filter(
+    caller: Caller,
     asked: Filter | None,
     ids: list[int] | None = None,
     *,
@@ -58,12 +59,12 @@ def letter_filter(
 ) -> LetterFilter:
     """The letters that a call means."""
     fields = asked.model_dump(include=set(Filter.model_fields)) if asked is not None else {}
-    return LetterFilter(**fields, ids=ids, state=state, task=task)
+    return LetterFilter(**fields, ids=ids, state=state, task=task, tenant=caller.sees)
 
 
-def selected(selection: Selection) -> LetterFilter:
+def selected(caller: Caller, selection: Selection) -> LetterFilter:
     """The letters that a body means."""
-    return letter_filter(selection.filter, selection.ids)
+    return letter_filter(caller, selection.filter, selection.ids)
 
 
 def as_asked(body: Selection) -> dict[str, Any]:

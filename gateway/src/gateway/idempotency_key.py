@@ -12,8 +12,10 @@ from typing import Annotated
 
 from fastapi import Header
 
+from gateway.caller import Caller
 from gateway.problems import Problem
 from ledger import IdempotentCall
+from ledger.tenants import idempotency_scope
 
 #: Visible ASCII, as generous as anyone's key; the draft writes it as a quoted string, many send it bare.
 _PATTERN = r'^(?:"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$'
@@ -50,8 +52,8 @@ def parse_key(header: str | None) -> str | None:
     return match[1] or match[2]
 
 
-def keyed_call(scope: str, header: str | None, content: bytes) -> IdempotentCall | None:
-    """The call to be remembered; None without a key.
+def keyed_call(caller: Caller, call: str, header: str | None, content: bytes) -> IdempotentCall | None:
+    """The call to be remembered, with its caller's tenant; None without a key.
 
     Raises:
         Problem: 400, the header holds no key.
@@ -59,7 +61,7 @@ def keyed_call(scope: str, header: str | None, content: bytes) -> IdempotentCall
     key = parse_key(header)
     if key is None:
         return None
-    return IdempotentCall(scope, key, hashlib.sha256(content).hexdigest())
+    return IdempotentCall(idempotency_scope(caller.tenant, call), key, hashlib.sha256(content).hexdigest())
 
 
 class CallsUnderWay:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
+from gateway.caller import Caller
 from gateway.models import AMQP_PRIORITIES, links_of, priority_name
 from gateway.problems import FieldError, Problem
 from gateway.resources import Resources
@@ -96,13 +97,15 @@ def details_of(schedule: Schedule, tasks: list[Task]) -> ScheduleDetails:
     )
 
 
-async def find_schedule(resources: Resources, schedule_id: UUID) -> Schedule:
+async def find_schedule(resources: Resources, caller: Caller, schedule_id: UUID) -> Schedule:
     """The schedule.
 
     Raises:
-        Problem: 404, there is none of this id.
+        Problem: 404, there is none of this id that the caller may see.
     """
-    schedule = await resources.records.read(partial(get_schedule, schedule_id=str(schedule_id)))
+    schedule = await resources.records.read(
+        partial(get_schedule, schedule_id=str(schedule_id), tenant=caller.sees)
+    )
     if schedule is None:
         raise no_such_schedule()
     return schedule

@@ -69,7 +69,7 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
     unread_seconds: Seconds = Field(60, description="How long a caller may leave an answer unread.")
     max_image_pixels: int = Field(100_000_000, gt=0, description="Largest image, in pixels.")
     max_image_edge: int = Field(30_000, gt=0, description="Longest edge of an image, in pixels.")
-    max_schedules: int = Field(1000, gt=0, description="Schedules that there may be.")
+    max_schedules: int = Field(1000, gt=0, description="Schedules that each tenant may have.")
     max_in_flight: int = Field(
         500, gt=0, description="Publishes under way at once; what comes on top is left to the sweep."
     )

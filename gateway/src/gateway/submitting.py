@@ -76,7 +76,7 @@ From = Annotated[Origin, Depends(described_origin)]
 
 
 def new_task(
-    event: TaskEvent, *, about: str, timing: Timing, origin: Origin, task_id: str | None = None
+    event: TaskEvent, *, about: str, timing: Timing, origin: Origin, tenant: str, task_id: str | None = None
 ) -> NewTask:
     """A task for `event`, not accepted yet."""
     now = datetime.now(UTC)
@@ -90,6 +90,7 @@ def new_task(
         due_at=timing.due_at(now),
         traceparent=origin.traceparent,
         priority=timing.amqp_priority,
+        tenant=tenant,
     )
 
 

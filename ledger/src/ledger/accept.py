@@ -108,18 +108,19 @@ def _insert(
     files = [(s.task.id, key) for s in submissions for key in s.task.event.stored_files]
     if files:
         use_originals(connection, files, submissions[0].task.created_at)
-    tokens = [(s.reset_token, s.task.id) for s in submissions if s.reset_token is not None]
+    tokens = [(s.reset_token, s.task.id, s.task.tenant) for s in submissions if s.reset_token is not None]
     if tokens:
         connection.execute(
             insert(PASSWORD_RESETS),
             [
                 {
                     "token_hash": token.token_hash,
+                    "tenant": tenant,
                     "task_id": task_id,
                     "email": token.email,
                     "expires_at": token.expires_at,
                 }
-                for token, task_id in tokens
+                for token, task_id, tenant in tokens
             ],
         )
     return [
@@ -142,6 +143,7 @@ def _initial_state(task: NewTask) -> State:
 def _task_row(task: NewTask, body: bytes) -> dict[str, object]:
     return {
         "id": task.id,
+        "tenant": task.tenant,
         "kind": task.kind,
         "state": _initial_state(task),
         "created_at": task.created_at,

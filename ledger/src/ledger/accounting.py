@@ -5,14 +5,16 @@ reconciler would let it. There must be none; each is told with its reasons (`unp
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, String, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, String, Table, func, literal_column, select
 
 from contracts.states import State
 from ledger.cursors import decoded, encoded
-from ledger.schema import PRUNED, TASKS
+from ledger.schema import PRUNED, PRUNED_OF_TENANTS, TASKS
+from ledger.tenants import DEFAULT_TENANT
 from ledger.unplaced import Range, Unplaced, is_in_range, tell, unplaced
 
 _NOTHING: Final[ColumnElement[str]] = literal_column("''", String)
@@ -54,7 +56,7 @@ def take_account(connection: Connection, wanted: Range, *, limit: int, cursor: s
         if state in states:
             states[State(state)] += count
     pruned = Counter[str]()
-    for kind, state, count in connection.execute(_pruned_query(wanted)):
+    for kind, state, count in _pruned(connection, wanted):
         accepted[kind] += count
         pruned[kind] += count
         kinds.setdefault(kind, dict.fromkeys(State, 0))[State(state)] += count
@@ -75,15 +77,25 @@ def counts_query(wanted: Range) -> Select[str, str, int]:
     return select(*columns, func.count()).where(is_in_range(wanted)).group_by(*columns)
 
 
-def _pruned_query(wanted: Range) -> Select[str, str, int]:
-    """Counts tasks that are no longer kept, by the day of their acceptance.
+def _pruned(connection: Connection, wanted: Range) -> Iterator[tuple[str, str, int]]:
+    """Counts of tasks that are no longer kept, by the day of their acceptance.
 
     A day belongs to the range in which it begins, so that ranges side by side count each task once.
     """
-    columns = (PRUNED.c.kind, PRUNED.c.state)
-    query = select(*columns, func.sum(PRUNED.c.tasks)).group_by(*columns)
+    if wanted.tenant in {None, DEFAULT_TENANT}:
+        yield from _of_days(connection, PRUNED, wanted)
+    if wanted.tenant != DEFAULT_TENANT:
+        owned = [] if wanted.tenant is None else [PRUNED_OF_TENANTS.c.tenant == wanted.tenant]
+        yield from _of_days(connection, PRUNED_OF_TENANTS, wanted, *owned)
+
+
+def _of_days(
+    connection: Connection, counts: Table, wanted: Range, *conditions: ColumnElement[bool]
+) -> Iterable[Any]:
+    columns = (counts.c.kind, counts.c.state)
+    query = select(*columns, func.sum(counts.c.tasks)).where(*conditions).group_by(*columns)
     if wanted.since is not None:
-        query = query.where(PRUNED.c.day >= wanted.since)
+        query = query.where(counts.c.day >= wanted.since)
     if wanted.until is not None:
-        query = query.where(PRUNED.c.day < wanted.until)
-    return query
+        query = query.where(counts.c.day < wanted.until)
+    return connection.execute(query)

@@ -15,6 +15,7 @@ from ledger.outbox import messages_of
 from ledger.queries import Task, get_task
 from ledger.schema import OUTBOX, TASKS
 from ledger.tasks import PendingMessage
+from ledger.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Cancellation:
 
     task_id: str
     now: datetime
+    #: Whose it must be; None: anybody's.
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,9 @@ def _cancel(connection: Connection, wish: Cancellation) -> Answer | None:
     in_outbox = select(OUTBOX.c.id, OUTBOX.c.held).where(OUTBOX.c.task_id == wish.task_id).with_for_update()
     rows = connection.execute(in_outbox).all()
     locked = connection.execute(
-        select(TASKS.c.cancel_requested_at).where(TASKS.c.id == wish.task_id).with_for_update()
+        select(TASKS.c.cancel_requested_at)
+        .where(TASKS.c.id == wish.task_id, *owned_by(wish.tenant, TASKS.c.tenant))
+        .with_for_update()
     ).one_or_none()
     if locked is None:
         return None

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, delete, exists, func, select, tuple_
+from sqlalchemy import Connection, Executable, Table, delete, exists, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.states import State
 from ledger.deadletters.forgetting import forget_settled, has_wanted_letter
 from ledger.originals import leave_originals
-from ledger.schema import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, PRUNED, TASKS
+from ledger.schema import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, PRUNED, PRUNED_OF_TENANTS, TASKS
+from ledger.tenants import DEFAULT_TENANT
 
 #: States of which tasks are forgotten.
 FINISHED: Final = tuple(state for state in State if state.is_terminal)
@@ -101,7 +102,7 @@ def _prune(connection: Connection, step: PruneStep) -> PrunedStep:
         ids = [task.id for task in tasks]
         leave_originals(connection, ids, step.now)
         forget_settled(connection, ids)
-        connection.execute(_count(connection), _counts(tasks, step.state))
+        _count_in(connection, tasks, step.state)
         connection.execute(delete(TASKS).where(TASKS.c.id.in_(ids)))
     return PrunedStep(len(tasks), len(old) - len(tasks), _next(looked_at, step))
 
@@ -128,7 +129,7 @@ def _next(looked_at: Sequence[Any], step: PruneStep) -> str | None:
 def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
     waits = exists().where(OUTBOX.c.task_id == TASKS.c.id).correlate(TASKS)
     return (
-        select(TASKS.c.id, TASKS.c.kind, TASKS.c.created_at)
+        select(TASKS.c.id, TASKS.c.tenant, TASKS.c.kind, TASKS.c.created_at)
         .where(
             TASKS.c.id.in_(ids),
             # Once more: it may have been redriven since it was looked at.
@@ -141,22 +142,27 @@ def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
     )
 
 
-def _counts(tasks: Sequence[Any], state: State) -> list[dict[str, Any]]:
-    counted = Counter((_day(task.created_at), task.kind) for task in tasks)
-    return [
-        {"day": day, "kind": kind, "state": state, "tasks": number}
-        for (day, kind), number in sorted(counted.items())
+def _count_in(connection: Connection, tasks: Sequence[Any], state: State) -> None:
+    counted = Counter((_day(task.created_at), task.tenant, task.kind) for task in tasks)
+    rows = [
+        {"day": day, "tenant": tenant, "kind": kind, "state": state, "tasks": number}
+        for (day, tenant, kind), number in sorted(counted.items())
     ]
+    own = [{k: v for k, v in row.items() if k != "tenant"} for row in rows if row["tenant"] == DEFAULT_TENANT]
+    others = [row for row in rows if row["tenant"] != DEFAULT_TENANT]
+    for table, counts in ((PRUNED, own), (PRUNED_OF_TENANTS, others)):
+        if counts:
+            connection.execute(_count(connection, table), counts)
 
 
 def _day(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _count(connection: Connection) -> Executable:
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(PRUNED)
+def _count(connection: Connection, table: Table) -> Executable:
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
     statement: Executable = insert.on_conflict_do_update(
-        index_elements=list(PRUNED.primary_key), set_={"tasks": PRUNED.c.tasks + insert.excluded.tasks}
+        index_elements=list(table.primary_key), set_={"tasks": table.c.tasks + insert.excluded.tasks}
     )
     return statement
 

@@ -13,6 +13,7 @@ from contracts.trace import trace_id_of
 from ledger.cursors import decoded, encoded
 from ledger.schema import SUBTASKS, TASKS, TIMELINE
 from ledger.states import Subtask
+from ledger.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Task:
     """A task as the ledger knows it."""
 
     id: str
+    tenant: str
     kind: str
     state: State
     created_at: datetime
@@ -41,6 +43,8 @@ class TaskFilter:
     """Which tasks are wanted; what is None does not matter."""
 
     state: State | None = None
+    #: Whose they are; None: everybody's.
+    tenant: str | None = None
     kind: str | None = None
     service: str | None = None
     since: datetime | None = None
@@ -71,9 +75,10 @@ class TimelineEntry:
     details: dict[str, Any]
 
 
-def get_task(connection: Connection, task_id: str) -> Task | None:
-    """The task, or None."""
-    tasks = _with_subtasks(connection, select(*_COLUMNS).where(TASKS.c.id == task_id))
+def get_task(connection: Connection, task_id: str, *, tenant: str | None = None) -> Task | None:
+    """The task, or None; with a tenant, only if it is its."""
+    query = select(*_COLUMNS).where(TASKS.c.id == task_id, *owned_by(tenant, TASKS.c.tenant))
+    tasks = _with_subtasks(connection, query)
     return tasks[0] if tasks else None
 
 
@@ -103,7 +108,7 @@ def get_timeline(connection: Connection, task_id: str) -> list[TimelineEntry]:
 
 
 def _conditions(wanted: TaskFilter) -> list[Any]:
-    conditions: list[Any] = []
+    conditions: list[Any] = [*owned_by(wanted.tenant, TASKS.c.tenant)]
     if wanted.state is not None:
         conditions.append(TASKS.c.state == wanted.state)
     if wanted.kind is not None:
@@ -155,6 +160,7 @@ def _subtasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, list
 
 _COLUMNS = (
     TASKS.c.id,
+    TASKS.c.tenant,
     TASKS.c.kind,
     TASKS.c.state,
     TASKS.c.created_at,

@@ -104,6 +104,7 @@ def _task(schedule: Schedule, slot: datetime, now: datetime) -> NewTask:
         about=schedule.plan.about,
         priority=schedule.plan.priority,
         slot=Slot(schedule.id, slot),
+        tenant=schedule.tenant,
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, look_up, reserve
 from ledger.schema import PASSWORD_RESETS
+from ledger.tenants import owned_by
 
 
 class Refusal(StrEnum):
@@ -34,6 +35,8 @@ class Redemption:
     token_hash: str
     now: datetime
     call: IdempotentCall | None = None
+    #: Whose the token must be; None: anybody's.
+    tenant: str | None = None
 
 
 def redeem(
@@ -45,7 +48,12 @@ def redeem(
 
 def _redeem(connection: Connection, redemption: Redemption) -> Redeemed | Refusal | KeyReusedError:
     row = connection.execute(
-        select(PASSWORD_RESETS).where(PASSWORD_RESETS.c.token_hash == redemption.token_hash).with_for_update()
+        select(PASSWORD_RESETS)
+        .where(
+            PASSWORD_RESETS.c.token_hash == redemption.token_hash,
+            *owned_by(redemption.tenant, PASSWORD_RESETS.c.tenant),
+        )
+        .with_for_update()
     ).one_or_none()
     if row is None:
         return Refusal.UNKNOWN

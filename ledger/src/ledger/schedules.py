@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from database import insert_new
 from ledger.cursors import decoded, encoded
 from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
 from ledger.recurrence import Recurrence
 from ledger.schema import IDEMPOTENCY, SCHEDULES
+from ledger.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
 
 
 class Missed(StrEnum):
@@ -57,6 +58,7 @@ class Schedule:
     """A schedule as the ledger knows it."""
 
     id: str
+    tenant: str
     plan: Plan
     created_at: datetime
     updated_at: datetime
@@ -83,6 +85,7 @@ class Schedule:
         """The schedule of a row."""
         columns = row._asdict()
         own = {name: columns.pop(name) for name in _OWN}
+        columns["name"] = unqualified(columns["name"])
         plan = columns | {"body": json.loads(columns["body"]), "missed": Missed(columns["missed"])}
         return cls(plan=Plan(**plan), **own)
 
@@ -94,15 +97,16 @@ class NewSchedule:
     id: str
     plan: Plan
     now: datetime
-    #: How many schedules there may be.
+    #: How many schedules its tenant may have.
     most: int
     call: IdempotentCall | None = None
+    tenant: str = DEFAULT_TENANT
 
     @property
     def schedule(self) -> Schedule:
         """What it comes to."""
         next_at = None if self.plan.paused else self.plan.recurrence(self.now).first(self.now)
-        return Schedule(self.id, self.plan, self.now, self.now, 1, next_at, None, None)
+        return Schedule(self.id, self.tenant, self.plan, self.now, self.now, 1, next_at, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,23 +194,28 @@ def delete_schedules(connection: Connection, ids: Sequence[str]) -> Sequence[boo
     ]
 
 
-def get_schedule(connection: Connection, schedule_id: str) -> Schedule | None:
-    """The schedule, or None."""
-    row = connection.execute(select(SCHEDULES).where(SCHEDULES.c.id == schedule_id)).one_or_none()
+def get_schedule(connection: Connection, schedule_id: str, *, tenant: str | None = None) -> Schedule | None:
+    """The schedule, or None; with a tenant, only if it is its."""
+    query = select(SCHEDULES).where(SCHEDULES.c.id == schedule_id, *owned_by(tenant, SCHEDULES.c.tenant))
+    row = connection.execute(query).one_or_none()
     return None if row is None else Schedule.of(row)
 
 
 def list_schedules(
-    connection: Connection, *, name: str | None, limit: int, cursor: str | None
+    connection: Connection, *, name: str | None, limit: int, cursor: str | None, tenant: str | None = None
 ) -> SchedulePage:
-    """A page of schedules, newest first; with a name, that one alone.
+    """A page of schedules, newest first; with a name, that one alone; with a tenant, its own.
 
     Raises:
         BadCursorError: `cursor` is none of ours.
     """
-    query = select(SCHEDULES).order_by(SCHEDULES.c.id.desc()).limit(limit + 1)
-    if name is not None:
-        query = query.where(SCHEDULES.c.name == name)
+    query = select(SCHEDULES).where(*owned_by(tenant, SCHEDULES.c.tenant)).order_by(SCHEDULES.c.id.desc())
+    query = query.limit(limit + 1)
+    if name is not None and tenant is not None:
+        query = query.where(SCHEDULES.c.name == qualified(tenant, name))
+    elif name is not None:
+        of_others = SCHEDULES.c.name == SCHEDULES.c.tenant.concat(qualified("", name))
+        query = query.where(or_(SCHEDULES.c.name == name, of_others))
     if cursor is not None:
         query = query.where(SCHEDULES.c.id < decoded(cursor))
     found = [Schedule.of(row) for row in connection.execute(query)]
@@ -231,7 +240,8 @@ def _create(connection: Connection, wish: NewSchedule) -> Creation:
 
 
 def _insert(connection: Connection, wish: NewSchedule) -> Denial | None:
-    if (connection.scalar(select(func.count()).select_from(SCHEDULES)) or 0) >= wish.most:
+    of_tenant = select(func.count()).where(SCHEDULES.c.tenant == wish.tenant)
+    if (connection.scalar(of_tenant) or 0) >= wish.most:
         return TooManySchedulesError(wish.most)
     if wish.schedule.is_never_due:
         return NeverDueError(wish.plan.name)
@@ -260,7 +270,11 @@ def _found(connection: Connection, schedule_id: str) -> Schedule:
 
 def _columns(schedule: Schedule) -> dict[str, Any]:
     own = {name: getattr(schedule, name) for name in _OWN}
-    return own | asdict(schedule.plan) | {"body": json.dumps(schedule.plan.body).encode()}
+    changed = {
+        "name": qualified(schedule.tenant, schedule.plan.name),
+        "body": json.dumps(schedule.plan.body).encode(),
+    }
+    return own | asdict(schedule.plan) | changed
 
 
-_OWN = ("id", "created_at", "updated_at", "version", "next_at", "last_slot_at", "error")
+_OWN = ("id", "tenant", "created_at", "updated_at", "version", "next_at", "last_slot_at", "error")

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from database import Instant
+from ledger.tenants import DEFAULT_TENANT
 
 METADATA = MetaData()
 
@@ -35,10 +36,20 @@ _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text(
 _NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
 _UNUSED = text("tasks = 0")
 
+
+def tenant_column(*, nullable: bool = False) -> Column[str]:
+    """Whose a row is; nobody's where no task is known of what it tells, or all of them are meant."""
+    return Column("tenant", String(63), nullable=nullable, server_default=DEFAULT_TENANT)
+
+
+#: Lists of the default tenant, of which most installations have no other, use the indexes of everybody.
+OF_TENANTS = text(f"tenant <> '{DEFAULT_TENANT}'")
+
 TASKS = Table(
     "tasks",
     METADATA,
     Column("id", _TASK_ID, primary_key=True),
+    tenant_column(),
     Column("kind", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -68,6 +79,24 @@ TASKS = Table(
         postgresql_where=_BY_SCHEDULE,
     ),
     Index("tasks_by_schedule", "schedule_id", "id", sqlite_where=_BY_SCHEDULE, postgresql_where=_BY_SCHEDULE),
+    Index("tasks_of_tenant", "tenant", "id", sqlite_where=OF_TENANTS, postgresql_where=OF_TENANTS),
+    Index(
+        "tasks_of_tenant_by_state",
+        "tenant",
+        "state",
+        "id",
+        sqlite_where=OF_TENANTS,
+        postgresql_where=OF_TENANTS,
+    ),
+    Index(
+        "tasks_of_tenant_by_creation",
+        "tenant",
+        "created_at",
+        "state",
+        "kind",
+        sqlite_where=OF_TENANTS,
+        postgresql_where=OF_TENANTS,
+    ),
 )
 SUBTASKS = Table(
     "subtasks",
@@ -134,7 +163,8 @@ SCHEDULES = Table(
     "schedules",
     METADATA,
     Column("id", String(36), primary_key=True),
-    Column("name", String(100), nullable=False, unique=True),
+    tenant_column(),
+    Column("name", String(100), nullable=False, unique=True),  # see `tenants.qualified`
     Column("kind", String(64), nullable=False),
     Column("body", LargeBinary, nullable=False),  # JSON, as it is posted to the kind's own route
     Column("about", String(512), nullable=False),  # as its tasks have it
@@ -181,6 +211,7 @@ PASSWORD_RESETS = Table(
     "password_resets",
     METADATA,
     Column("token_hash", String(64), primary_key=True),
+    tenant_column(),
     Column("task_id", _TASK_ID, nullable=False),
     Column("email", String(254), nullable=False),
     Column("expires_at", Instant, nullable=False),
@@ -209,6 +240,16 @@ PRUNED = Table(
     "pruned",
     METADATA,
     Column("day", Instant, primary_key=True),  # the beginning of the day, UTC, on which they were accepted
+    Column("kind", String(64), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("tasks", Integer, nullable=False),
+)
+#: The same for every tenant but the default one.
+PRUNED_OF_TENANTS = Table(
+    "pruned_of_tenants",
+    METADATA,
+    Column("day", Instant, primary_key=True),
+    Column("tenant", String(63), primary_key=True),
     Column("kind", String(64), primary_key=True),
     Column("state", String(16), primary_key=True),
     Column("tasks", Integer, nullable=False),

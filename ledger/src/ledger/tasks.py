@@ -10,6 +10,7 @@ from contracts.envelope import Envelope
 from contracts.events import TaskEvent
 from contracts.names import source_of
 from contracts.trace import new_traceparent
+from ledger.tenants import DEFAULT_TENANT
 
 #: The CloudEvents source of task events.
 GATEWAY_SOURCE = source_of("gateway")
@@ -47,6 +48,7 @@ class NewTask:
     traceparent: str = field(default_factory=new_traceparent)
     priority: int | None = None
     slot: Slot | None = None
+    tenant: str = DEFAULT_TENANT
 
     @property
     def kind(self) -> str:

@@ -9,6 +9,9 @@ DEFAULT_TENANT: Final = "default"
 #: Of a tenant's name; it appears in logs and in the scope of idempotency keys.
 TENANT_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
+#: ASCII's own unit separator: in no name that anybody types.
+_BETWEEN: Final = "\x1f"
+
 
 def owned_by(tenant: str | None, column: ColumnElement[str]) -> list[ColumnElement[bool]]:
     """Conditions that keep a query to the rows of a tenant; None: to everybody's.
@@ -26,3 +29,13 @@ def owned_by(tenant: str | None, column: ColumnElement[str]) -> list[ColumnEleme
 def idempotency_scope(tenant: str, call: str) -> str:
     """The scope of a tenant's keys for a call; as it was before there were tenants for the default one."""
     return call if tenant == DEFAULT_TENANT else f"{tenant} {call}"
+
+
+def qualified(tenant: str, name: str) -> str:
+    """A name that is unique within a tenant as one that is unique among all, for a column of such names."""
+    return name if tenant == DEFAULT_TENANT else f"{tenant}{_BETWEEN}{name}"
+
+
+def unqualified(qualified_name: str) -> str:
+    """The name that `qualified` made this of."""
+    return qualified_name.rpartition(_BETWEEN)[2]

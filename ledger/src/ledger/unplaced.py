@@ -13,6 +13,7 @@ from ledger.holding import is_held
 from ledger.patience import Patience
 from ledger.reconciling import is_silent
 from ledger.schema import SUBTASKS, TASKS
+from ledger.tenants import owned_by
 
 #: How many patiences may pass in silence: for one the reconciler listens before it looks for the first time,
 #: after another it puts back, and what it put back is in the outbox or has a new one.
@@ -43,6 +44,8 @@ class Range:
     patience: Patience
     since: datetime | None = None
     until: datetime | None = None
+    #: Whose they are; None: everybody's.
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def is_in_range(wanted: Range) -> ColumnElement[bool]:
     """Condition: the task was accepted in that time."""
     # Always a lower bound: without one SQLite reads every row instead of the index by time.
     not_before = TASKS.c.created_at >= (wanted.since or _BEGINNING)
-    return and_(not_before, true() if wanted.until is None else TASKS.c.created_at < wanted.until)
+    not_after = true() if wanted.until is None else TASKS.c.created_at < wanted.until
+    return and_(not_before, not_after, *owned_by(wanted.tenant, TASKS.c.tenant))
 
 
 def unplaced(wanted: Range) -> Subquery:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from contracts.states import State
+from gateway.caller import By
 from gateway.guarded_route import GuardedRoute
 from gateway.models import AccountQuery, AccountView, Counts, UnplacedPage, UnplacedTask, links_of
 from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
@@ -18,7 +19,7 @@ router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 
 @router.get("/v1/accounting", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
-async def get_account(resources: Uses, asked: Annotated[AccountQuery, Query()]) -> AccountView:
+async def get_account(resources: Uses, caller: By, asked: Annotated[AccountQuery, Query()]) -> AccountView:
     """Accounts for every task that was accepted in a time range.
 
     Accepted = completed + failed + cancelled + scheduled + pending + running + retrying, in total and in
@@ -33,7 +34,7 @@ async def get_account(resources: Uses, asked: Annotated[AccountQuery, Query()]) 
             "No time lies between since and until.",
             errors=[FieldError(field="until", message=message)],
         )
-    wanted = Range(datetime.now(UTC), resources.settings.patience, asked.since, asked.until)
+    wanted = Range(datetime.now(UTC), resources.settings.patience, asked.since, asked.until, caller.sees)
     try:
         account = await resources.records.read(
             partial(take_account, wanted=wanted, limit=asked.limit, cursor=asked.cursor)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from gateway.caller import By
 from gateway.guarded_route import GuardedRoute
 from gateway.idempotency_key import IdempotencyKey, parse_key
 from gateway.models import CancelledTask, links_of
@@ -24,7 +25,7 @@ router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
     ),
 )
 async def cancel_task(
-    task_id: UUID, resources: Uses, idempotency_key: IdempotencyKey = None
+    task_id: UUID, resources: Uses, caller: By, idempotency_key: IdempotencyKey = None
 ) -> CancelledTask:
     """Calls a task off, and says truthfully what that can still do.
 
@@ -32,7 +33,7 @@ async def cancel_task(
     what it was past stopping. A task that has its outcome is answered with 409. Repeating the call is safe.
     """
     parse_key(idempotency_key)  # the call is the same however often it is made, so its key need not be kept
-    answer = await resources.records.write(cancel, Cancellation(str(task_id), datetime.now(UTC)))
+    answer = await resources.records.write(cancel, Cancellation(str(task_id), datetime.now(UTC), caller.sees))
     if answer is None:
         raise no_such_task()
     if isinstance(answer, TooLate):

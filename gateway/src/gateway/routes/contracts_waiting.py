@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from gateway.caller import By
 from gateway.desk import JSON_LINES, json_lines
 from gateway.guarded_route import GuardedRoute
 from gateway.problems import problem_responses
@@ -27,6 +28,7 @@ _BEGINNING = ("", "")
 )
 async def get_waiting_payloads(
     resources: Uses,
+    caller: By,
     where: Annotated[
         Literal["task", "dead_letter"] | None, Query(description="Only those; both if absent.")
     ] = None,
@@ -36,11 +38,15 @@ async def get_waiting_payloads(
     async def next_rows(place: tuple[str, Any]) -> tuple[list[dict[str, Any]], tuple[str, Any]]:
         kind, after = place
         if kind == "task":
-            rows = await resources.records.read(partial(waiting_tasks, after=after, limit=EXPORT_PAGE))
+            rows = await resources.records.read(
+                partial(waiting_tasks, after=after, limit=EXPORT_PAGE, tenant=caller.sees)
+            )
             if rows or where == "task":
                 return rows, ("task", (rows[-1]["id"], rows[-1]["service"]) if rows else after)
             after = 0
-        rows = await resources.records.read(partial(waiting_letters, after=after, limit=EXPORT_PAGE))
+        rows = await resources.records.read(
+            partial(waiting_letters, after=after, limit=EXPORT_PAGE, tenant=caller.sees)
+        )
         return rows, ("dead_letter", rows[-1]["id"] if rows else after)
 
     start = ("dead_letter", 0) if where == "dead_letter" else ("task", _BEGINNING)

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
+from gateway.caller import By, Caller
 from gateway.desk import Actor, page_or_problem
 from gateway.desk_models import GroupNote, GroupQuery, GroupReason
 from gateway.desk_views import GroupPageView, GroupView
@@ -34,65 +35,71 @@ _GroupId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
 @router.get("/v1/dead-letters/groups", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
-async def get_dead_letter_groups(resources: Uses, asked: Annotated[GroupQuery, Query()]) -> GroupPageView:
+async def get_dead_letter_groups(
+    resources: Uses, caller: By, asked: Annotated[GroupQuery, Query()]
+) -> GroupPageView:
     """Lists groups, those with the latest death first."""
-    wanted = GroupFilter(asked.state, asked.service, asked.kind, asked.q)
+    wanted = GroupFilter(asked.state, caller.sees, asked.service, asked.kind, asked.q)
     query = partial(list_groups, wanted=wanted, now=datetime.now(UTC), limit=asked.limit, cursor=asked.cursor)
     page = await page_or_problem(resources.records.read(query))
     return GroupPageView(items=[GroupView.of(group) for group in page.groups], next_cursor=page.next_cursor)
 
 
 @router.get("/v1/dead-letters/groups/{group}", responses=_ONE)
-async def get_dead_letter_group(group: _GroupId, resources: Uses) -> GroupView:
+async def get_dead_letter_group(group: _GroupId, resources: Uses, caller: By) -> GroupView:
     """Shows one group."""
-    return await _view(resources, group)
+    return await _view(resources, caller, group)
 
 
 @router.get("/v1/dead-letters/groups/{group}/export", responses=_ONE, response_class=StreamingResponse)
-async def export_dead_letter_group(group: _GroupId, resources: Uses) -> StreamingResponse:
+async def export_dead_letter_group(group: _GroupId, resources: Uses, caller: By) -> StreamingResponse:
     """Streams the letters of a group, whole, as JSON lines."""
-    await _view(resources, group)
-    return export(resources, LetterFilter(group=group))
+    await _view(resources, caller, group)
+    return export(resources, LetterFilter(tenant=caller.sees, group=group))
 
 
 @router.post("/v1/dead-letters/groups/{group}/note", responses=_ACTION)
 async def note_dead_letter_group(
-    group: _GroupId, posted: GroupNote, resources: Uses, actor: Actor
+    group: _GroupId, posted: GroupNote, resources: Uses, caller: By, actor: Actor
 ) -> GroupView:
     """Writes down what is to be remembered of a group."""
-    await resources.records.write(note, NewNote(group, posted.note, actor, datetime.now(UTC)))
-    return await _view(resources, group)
+    await resources.records.write(note, NewNote(group, posted.note, actor, datetime.now(UTC), caller.sees))
+    return await _view(resources, caller, group)
 
 
 @router.post("/v1/dead-letters/groups/{group}/archive", responses=_ACTION)
 async def archive_dead_letter_group(
-    group: _GroupId, posted: GroupReason, resources: Uses, actor: Actor
+    group: _GroupId, posted: GroupReason, resources: Uses, caller: By, actor: Actor
 ) -> GroupView:
     """Archives a group with all its letters that are dead; a new one brings it back as `regressed`."""
-    await _view(resources, group)
+    await _view(resources, caller, group)
     now = datetime.now(UTC)
     until = now + timedelta(days=resources.settings.archived_days)
-    wish = Move(LetterFilter(group=group), LetterState.ARCHIVED, actor, now, posted.reason, until)
+    wish = Move(
+        LetterFilter(tenant=caller.sees, group=group), LetterState.ARCHIVED, actor, now, posted.reason, until
+    )
     await move(resources.records, wish)
     await resources.records.write(mark_group, GroupMove(group, archived=True, at=now))
-    return await _view(resources, group)
+    return await _view(resources, caller, group)
 
 
 @router.post("/v1/dead-letters/groups/{group}/restore", responses=_ACTION)
 async def restore_dead_letter_group(
-    group: _GroupId, posted: GroupReason, resources: Uses, actor: Actor
+    group: _GroupId, posted: GroupReason, resources: Uses, caller: By, actor: Actor
 ) -> GroupView:
     """Takes a group out of the archive: its archived letters are dead again."""
-    await _view(resources, group)
+    await _view(resources, caller, group)
     now = datetime.now(UTC)
-    archived = LetterFilter(group=group, state=LetterState.ARCHIVED)
+    archived = LetterFilter(tenant=caller.sees, group=group, state=LetterState.ARCHIVED)
     await move(resources.records, Move(archived, LetterState.DEAD, actor, now, posted.reason))
     await resources.records.write(mark_group, GroupMove(group, archived=False, at=now))
-    return await _view(resources, group)
+    return await _view(resources, caller, group)
 
 
-async def _view(resources: Resources, group: str) -> GroupView:
-    found = await resources.records.read(partial(get_group, group=group, now=datetime.now(UTC)))
+async def _view(resources: Resources, caller: Caller, group: str) -> GroupView:
+    found = await resources.records.read(
+        partial(get_group, group=group, now=datetime.now(UTC), tenant=caller.sees)
+    )
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_group", "There is no group of this id.")
     return GroupView.of(found)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
+from gateway.caller import By, Caller
 from gateway.desk import JSON_LINES, Actor, json_lines, letter_filter, page_or_problem, selected
 from gateway.desk_models import (
     AuditQuery,
@@ -59,9 +60,11 @@ _LetterId = Annotated[LetterId, Path()]
 
 
 @router.get("/v1/dead-letters", responses=_LISTING)
-async def get_dead_letters(resources: Uses, asked: Annotated[LetterQuery, Query()]) -> LetterPageView:
+async def get_dead_letters(
+    resources: Uses, caller: By, asked: Annotated[LetterQuery, Query()]
+) -> LetterPageView:
     """Lists letters, newest first."""
-    wanted = letter_filter(asked, state=asked.state, task=asked.task)
+    wanted = letter_filter(caller, asked, state=asked.state, task=asked.task)
     page = await page_or_problem(
         resources.records.read(partial(list_letters, wanted=wanted, limit=asked.limit, cursor=asked.cursor))
     )
@@ -70,16 +73,18 @@ async def get_dead_letters(resources: Uses, asked: Annotated[LetterQuery, Query(
 
 @router.get("/v1/dead-letters/export", responses=_LISTING, response_class=StreamingResponse)
 async def export_dead_letters(
-    resources: Uses, asked: Annotated[LetterFilterQuery, Query()]
+    resources: Uses, caller: By, asked: Annotated[LetterFilterQuery, Query()]
 ) -> StreamingResponse:
     """Streams whole letters as JSON lines, oldest first."""
-    return export(resources, letter_filter(asked, state=asked.state, task=asked.task))
+    return export(resources, letter_filter(caller, asked, state=asked.state, task=asked.task))
 
 
 @router.get("/v1/dead-letters/audit", responses=_LISTING)
-async def get_desk_audit(resources: Uses, asked: Annotated[AuditQuery, Query()]) -> DeedPageView:
+async def get_desk_audit(resources: Uses, caller: By, asked: Annotated[AuditQuery, Query()]) -> DeedPageView:
     """Lists what was done at the desk, by whom and why, the latest first."""
-    wanted = DeedFilter(asked.actor, asked.action, asked.redrive, asked.group, asked.since, asked.until)
+    wanted = DeedFilter(
+        asked.actor, asked.action, caller.sees, asked.redrive, asked.group, asked.since, asked.until
+    )
     page = await page_or_problem(
         resources.records.read(partial(list_deeds, wanted=wanted, limit=asked.limit, cursor=asked.cursor))
     )
@@ -89,30 +94,36 @@ async def get_desk_audit(resources: Uses, asked: Annotated[AuditQuery, Query()])
 
 
 @router.post("/v1/dead-letters/discard", responses=_ACTION)
-async def discard_dead_letters(posted: PutAwayLetters, resources: Uses, actor: Actor) -> ChangedView:
+async def discard_dead_letters(
+    posted: PutAwayLetters, resources: Uses, caller: By, actor: Actor
+) -> ChangedView:
     """Discards letters that are dead; they can be restored for a time, and are then forgotten."""
     days = resources.settings.discarded_days
-    return await _put_away(resources, posted, actor, LetterState.DISCARDED, timedelta(days=days))
+    return await _put_away(resources, caller, posted, actor, LetterState.DISCARDED, timedelta(days=days))
 
 
 @router.post("/v1/dead-letters/archive", responses=_ACTION)
-async def archive_dead_letters(posted: PutAwayLetters, resources: Uses, actor: Actor) -> ChangedView:
+async def archive_dead_letters(
+    posted: PutAwayLetters, resources: Uses, caller: By, actor: Actor
+) -> ChangedView:
     """Archives letters that are dead: they are kept for the record, and can be restored as long."""
     days = resources.settings.archived_days
-    return await _put_away(resources, posted, actor, LetterState.ARCHIVED, timedelta(days=days))
+    return await _put_away(resources, caller, posted, actor, LetterState.ARCHIVED, timedelta(days=days))
 
 
 @router.post("/v1/dead-letters/restore", responses=_ACTION)
-async def restore_dead_letters(posted: RestoreLetters, resources: Uses, actor: Actor) -> ChangedView:
+async def restore_dead_letters(
+    posted: RestoreLetters, resources: Uses, caller: By, actor: Actor
+) -> ChangedView:
     """Makes letters dead again that were discarded or archived."""
-    wish = Move(selected(posted), LetterState.DEAD, actor, datetime.now(UTC), posted.reason)
+    wish = Move(selected(caller, posted), LetterState.DEAD, actor, datetime.now(UTC), posted.reason)
     return ChangedView(changed=await move(resources.records, wish), restorable_until=None)
 
 
 @router.get("/v1/dead-letters/{letter_id}", responses=_ONE)
-async def get_dead_letter(letter_id: _LetterId, resources: Uses) -> WholeLetterView:
+async def get_dead_letter(letter_id: _LetterId, resources: Uses, caller: By) -> WholeLetterView:
     """Shows one letter whole, and what became of each of its redrives."""
-    row = await resources.records.read(partial(whole_letter, letter_id=letter_id))
+    row = await resources.records.read(partial(whole_letter, letter_id=letter_id, tenant=caller.sees))
     if row is None:
         raise no_such_letter()
     return WholeLetterView.of(row)
@@ -121,9 +132,9 @@ async def get_dead_letter(letter_id: _LetterId, resources: Uses) -> WholeLetterV
 @router.post(
     "/v1/dead-letters/{letter_id}/preview", responses=_ACTION | problem_responses(HTTPStatus.NOT_FOUND)
 )
-async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses) -> PreviewView:
+async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses, caller: By) -> PreviewView:
     """Shows what an edit would make of a letter's payload, and what the contract says to it."""
-    message = await resources.records.read(partial(message_of, letter_id=letter_id))
+    message = await resources.records.read(partial(message_of, letter_id=letter_id, tenant=caller.sees))
     if message is None:
         raise no_such_letter()
     made = edited(message.service, message.kind, message.dataschema, message.body or b"", posted.patch)
@@ -156,9 +167,14 @@ def no_such_letter() -> Problem:
 
 
 async def _put_away(
-    resources: Resources, posted: PutAwayLetters, actor: str, target: LetterState, keep_for: timedelta
+    resources: Resources,
+    caller: Caller,
+    posted: PutAwayLetters,
+    actor: str,
+    target: LetterState,
+    keep_for: timedelta,
 ) -> ChangedView:
     now = datetime.now(UTC)
-    wish = Move(selected(posted), target, actor, now, posted.reason, now + keep_for)
+    wish = Move(selected(caller, posted), target, actor, now, posted.reason, now + keep_for)
     changed = await move(resources.records, wish)
     return ChangedView(changed=changed, restorable_until=wish.restorable_until)

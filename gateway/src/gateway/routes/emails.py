@@ -5,6 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import EmailRequested
+from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.models import AcceptedTask, PostEmail, event_of
@@ -20,11 +21,18 @@ async def post_email(
     posted: PostEmail,
     response: Response,
     resources: Uses,
+    caller: By,
     origin: From,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Sends a mail, with its own words or from a template."""
-    call = keyed_call("POST /v1/emails", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(caller, "POST /v1/emails", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
-        task = new_task(event_of(EmailRequested, posted), about=posted.to, timing=posted, origin=origin)
+        task = new_task(
+            event_of(EmailRequested, posted),
+            about=posted.to,
+            timing=posted,
+            origin=origin,
+            tenant=caller.tenant,
+        )
         return await submit(resources, response, task, posted, call)

@@ -15,6 +15,7 @@ from contracts.events import ImageUploaded
 from contracts.images import ORIGINALS, PRESET_NAMES, ImageLimits, PresetName
 from contracts.states import State
 from gateway.body_limit import too_large
+from gateway.caller import By
 from gateway.guarded_route import GuardedRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.image_probe import ImageFacts, RefusedImage, probe
@@ -50,6 +51,7 @@ async def post_image(
     posted: Annotated[PostImage, Form(media_type="multipart/form-data")],
     response: Response,
     resources: Uses,
+    caller: By,
     origin: From,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
@@ -63,7 +65,7 @@ async def post_image(
         resources.image_checkers, _look_into, _opened(file), resources.image_limits
     )
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
-    call = keyed_call("POST /v1/images", idempotency_key, content.encode())
+    call = keyed_call(caller, "POST /v1/images", idempotency_key, content.encode())
     with resources.calls.only(call):
         await keep_original(resources.records, content_key(sha256, prefix=ORIGINALS))
         key = await resources.objects.put_file(_opened(file), sha256, prefix=ORIGINALS)
@@ -76,7 +78,9 @@ async def post_image(
             size_bytes=file.size or 0,
             variants=presets,
         )
-        task = new_task(event, about=_shown_name(file) or sha256, timing=posted, origin=origin)
+        task = new_task(
+            event, about=_shown_name(file) or sha256, timing=posted, origin=origin, tenant=caller.tenant
+        )
         return await submit(resources, response, task, posted, call)
 
 
@@ -102,10 +106,11 @@ async def get_variant(
     task_id: UUID,
     variant: str,
     resources: Uses,
+    caller: By,
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
     """Gives a produced variant: `thumb`, or `thumb.webp`, `thumb.jpeg`; without an ending by `Accept`."""
-    task = await find_task(resources, task_id)
+    task = await find_task(resources, caller, task_id)
     preset, _, ending = variant.partition(".")
     files = _produced(task, preset)
     chosen = ending.replace("jpg", "jpeg") or ("webp" if "image/webp" in accept else "jpeg")

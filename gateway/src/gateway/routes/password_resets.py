@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import PasswordResetRequested
+from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordReset, RedeemPasswordReset
@@ -35,11 +36,12 @@ async def post_password_reset(
     posted: PostPasswordReset,
     response: Response,
     resources: Uses,
+    caller: By,
     origin: From,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Mails a link. The answer is the same whoever asks for whom: it tells nobody who has an account."""
-    call = keyed_call("POST /v1/password-resets", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(caller, "POST /v1/password-resets", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
         now = datetime.now(UTC)
         expires_at = (posted.due_at(now) or now) + timedelta(seconds=resources.settings.reset_ttl_seconds)
@@ -50,7 +52,10 @@ async def post_password_reset(
             expires_at=expires_at,
         )
         # A link that has run out is not worth a mail.
-        task = replace(new_task(event, about=posted.email, timing=posted, origin=origin), deadline=expires_at)
+        task = replace(
+            new_task(event, about=posted.email, timing=posted, origin=origin, tenant=caller.tenant),
+            deadline=expires_at,
+        )
         reset_token = ResetToken(_hash(token), posted.email, expires_at)
         return await submit(resources, response, task, posted, call, reset_token)
 
@@ -60,12 +65,12 @@ async def post_password_reset(
     responses=problem_responses(*POST_PROBLEMS, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
 async def redeem_password_reset(
-    posted: RedeemPasswordReset, resources: Uses, idempotency_key: IdempotencyKey = None
+    posted: RedeemPasswordReset, resources: Uses, caller: By, idempotency_key: IdempotencyKey = None
 ) -> RedeemedPasswordReset:
     """Redeems a token: 200 once, 410 from then on."""
-    call = keyed_call("POST /v1/password-resets/redeem", idempotency_key, posted.token.encode())
+    call = keyed_call(caller, "POST /v1/password-resets/redeem", idempotency_key, posted.token.encode())
     with resources.calls.only(call):
-        redemption = Redemption(_hash(posted.token), datetime.now(UTC), call)
+        redemption = Redemption(_hash(posted.token), datetime.now(UTC), call, caller.sees)
         answer = await resources.records.write(redeem, redemption)
     if isinstance(answer, KeyReusedError):
         raise key_reused()

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from gateway.caller import By, Caller
 from gateway.desk import Actor, as_asked, page_or_problem, selected
 from gateway.desk_models import (
     ItemQuery,
@@ -56,11 +57,13 @@ _RedriveId = Annotated[LetterId, Path()]
 
 
 @router.post("/v1/redrives", status_code=HTTPStatus.CREATED, responses=_ACTION)
-async def plan_redrive(posted: PlanRedrive, response: Response, resources: Uses, actor: Actor) -> RedriveView:
+async def plan_redrive(
+    posted: PlanRedrive, response: Response, resources: Uses, caller: By, actor: Actor
+) -> RedriveView:
     """Makes a plan: freezes its letters, and tells what a redrive would do. Nothing is sent."""
     edits = [Edit(edit.patch, None if edit.ids is None else frozenset(edit.ids)) for edit in posted.edits]
     new = NewRedrive(
-        wanted=selected(posted),
+        wanted=selected(caller, posted),
         edits=edits,
         rate=posted.rate,
         canary=posted.canary,
@@ -81,31 +84,35 @@ async def plan_redrive(posted: PlanRedrive, response: Response, resources: Uses,
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_letters", f"{error}: narrow the filter."
         ) from None
-    view = await _view(resources, redrive_id)
+    view = await _view(resources, caller, redrive_id)
     response.headers["Location"] = view.links.self
     return view
 
 
 @router.get("/v1/redrives", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
-async def get_redrives(resources: Uses, asked: Annotated[RedriveQuery, Query()]) -> RedrivePageView:
+async def get_redrives(
+    resources: Uses, caller: By, asked: Annotated[RedriveQuery, Query()]
+) -> RedrivePageView:
     """Lists redrives, the latest plan first."""
-    query = partial(list_redrives, state=asked.state, limit=asked.limit, cursor=asked.cursor)
+    query = partial(
+        list_redrives, state=asked.state, limit=asked.limit, cursor=asked.cursor, tenant=caller.sees
+    )
     page = await page_or_problem(resources.records.read(query))
     return RedrivePageView(items=[RedriveView.of(r) for r in page.redrives], next_cursor=page.next_cursor)
 
 
 @router.get("/v1/redrives/{redrive_id}", responses=_ONE)
-async def get_one_redrive(redrive_id: _RedriveId, resources: Uses) -> RedriveView:
+async def get_one_redrive(redrive_id: _RedriveId, resources: Uses, caller: By) -> RedriveView:
     """Shows a redrive as it stands."""
-    return await _view(resources, redrive_id)
+    return await _view(resources, caller, redrive_id)
 
 
 @router.get("/v1/redrives/{redrive_id}/letters", responses=_ONE)
 async def get_redrive_letters(
-    redrive_id: _RedriveId, resources: Uses, asked: Annotated[ItemQuery, Query()]
+    redrive_id: _RedriveId, resources: Uses, caller: By, asked: Annotated[ItemQuery, Query()]
 ) -> ItemPageView:
     """Lists the letters of a redrive, in the order in which they are sent."""
-    await _view(resources, redrive_id)
+    await _view(resources, caller, redrive_id)
     wanted = ItemFilter(asked.state, asked.verdict, asked.effect)
     query = partial(list_items, redrive_id=redrive_id, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
     page = await page_or_problem(resources.records.read(query))
@@ -115,46 +122,47 @@ async def get_redrive_letters(
 
 @router.post("/v1/redrives/{redrive_id}/start", responses=_ACTION)
 async def start_redrive(
-    redrive_id: _RedriveId, posted: StartRedrive, resources: Uses, actor: Actor
+    redrive_id: _RedriveId, posted: StartRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
     """Starts a redrive: exactly the letters, versions and edits of which the hash was made."""
+    await _view(resources, caller, redrive_id)
     wish = Start(redrive_id, posted.hash, actor, datetime.now(UTC))
     _require(await resources.records.write(start, wish))
-    return await _view(resources, redrive_id)
+    return await _view(resources, caller, redrive_id)
 
 
 @router.post("/v1/redrives/{redrive_id}/pause", responses=_ACTION)
 async def pause_redrive(
-    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, actor: Actor
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
     """Pauses a running redrive: nothing more is sent, what is on its way goes on."""
-    return await _steer(resources, redrive_id, "pause", posted, actor)
+    return await _steer(resources, caller, redrive_id, "pause", posted, actor)
 
 
 @router.post("/v1/redrives/{redrive_id}/resume", responses=_ACTION)
 async def resume_redrive(
-    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, actor: Actor
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
     """Goes on with a redrive that is paused or halted; after a halt it begins with a canary again."""
-    return await _steer(resources, redrive_id, "resume", posted, actor)
+    return await _steer(resources, caller, redrive_id, "resume", posted, actor)
 
 
 @router.post("/v1/redrives/{redrive_id}/cancel", responses=_ACTION)
 async def cancel_redrive(
-    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, actor: Actor
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
     """Ends a redrive: its letters that were not sent are free again, what is on its way goes on."""
-    return await _steer(resources, redrive_id, "cancel", posted, actor)
+    return await _steer(resources, caller, redrive_id, "cancel", posted, actor)
 
 
-async def _watched(redrive_id: _RedriveId, resources: Uses) -> RedriveView:
+async def _watched(redrive_id: _RedriveId, resources: Uses, caller: By) -> RedriveView:
     """What is watched; before the stream begins, so that an unknown one is answered with a problem."""
-    return await _view(resources, redrive_id)
+    return await _view(resources, caller, redrive_id)
 
 
 @router.get("/v1/redrives/{redrive_id}/events", responses=_ONE, response_class=EventSourceResponse)
 async def watch_redrive(
-    first: Annotated[RedriveView, Depends(_watched)], resources: Uses
+    first: Annotated[RedriveView, Depends(_watched)], resources: Uses, caller: By
 ) -> AsyncIterator[ServerSentEvent]:
     """Streams a redrive as Server-Sent Events: `progress` at each change, `ended` last."""
     shown, view = None, first
@@ -166,11 +174,11 @@ async def watch_redrive(
                 return
             shown = view
         await asyncio.sleep(WATCH_SECONDS)
-        view = await _view(resources, first.id)
+        view = await _view(resources, caller, first.id)
 
 
-async def _view(resources: Resources, redrive_id: int) -> RedriveView:
-    found = await resources.records.read(partial(get_redrive, redrive_id=redrive_id))
+async def _view(resources: Resources, caller: Caller, redrive_id: int) -> RedriveView:
+    found = await resources.records.read(partial(get_redrive, redrive_id=redrive_id, tenant=caller.sees))
     if found is None:
         raise _no_such_redrive()
     return RedriveView.of(found)
@@ -178,14 +186,16 @@ async def _view(resources: Resources, redrive_id: int) -> RedriveView:
 
 async def _steer(
     resources: Resources,
+    caller: Caller,
     redrive_id: int,
     action: Literal["pause", "resume", "cancel"],
     posted: SteerRedrive,
     actor: str,
 ) -> RedriveView:
+    await _view(resources, caller, redrive_id)
     wish = Steer(redrive_id, action, actor, datetime.now(UTC), posted.reason)
     _require(await resources.records.write(steer, wish))
-    return await _view(resources, redrive_id)
+    return await _view(resources, caller, redrive_id)
 
 
 def _require(refused: Refused | None) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from gateway.caller import By, Caller
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
@@ -49,6 +50,10 @@ from ledger import (
     list_tasks,
     new_task_id,
 )
+from ledger.tenants import qualified
+
+#: Of a schedule's name, with that of its tenant where it is not the default one.
+MAX_NAME = 100
 
 router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
 
@@ -61,17 +66,22 @@ _BY_ID = (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
     responses=problem_responses(*POST_PROBLEMS, HTTPStatus.GONE),
 )
 async def post_schedule(
-    posted: PostSchedule, response: Response, resources: Uses, idempotency_key: IdempotencyKey = None
+    posted: PostSchedule,
+    response: Response,
+    resources: Uses,
+    caller: By,
+    idempotency_key: IdempotencyKey = None,
 ) -> ScheduleView:
     """Makes a schedule: from its next slot on, a task is made for each.
 
     Emails, syncs and users can be scheduled. The body is what you would post to their own route.
     """
     plan = plan_of(posted, resources)
-    call = keyed_call("POST /v1/schedules", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(caller, "POST /v1/schedules", idempotency_key, posted.model_dump_json().encode())
+    _require_fitting(caller, plan.name)
     with resources.calls.only(call):
         now = datetime.now(UTC)
-        wish = NewSchedule(new_task_id(), plan, now, resources.settings.max_schedules, call)
+        wish = NewSchedule(new_task_id(), plan, now, resources.settings.max_schedules, call, caller.tenant)
         made = await resources.records.write(create_schedules, wish)
     if isinstance(made, KeyReusedError):
         raise key_reused()
@@ -103,9 +113,13 @@ async def post_schedule(
 
 
 @router.get("/v1/schedules", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
-async def get_schedules(resources: Uses, asked: Annotated[ScheduleQuery, Query()]) -> SchedulePageView:
+async def get_schedules(
+    resources: Uses, caller: By, asked: Annotated[ScheduleQuery, Query()]
+) -> SchedulePageView:
     """Lists schedules, newest first."""
-    query = partial(list_schedules, name=asked.name, limit=asked.limit, cursor=asked.cursor)
+    query = partial(
+        list_schedules, name=asked.name, limit=asked.limit, cursor=asked.cursor, tenant=caller.sees
+    )
     try:
         page = await resources.records.read(query)
     except BadCursorError as error:
@@ -114,10 +128,10 @@ async def get_schedules(resources: Uses, asked: Annotated[ScheduleQuery, Query()
 
 
 @router.get("/v1/schedules/{schedule_id}", responses=problem_responses(*_BY_ID))
-async def get_one_schedule(schedule_id: UUID, resources: Uses) -> ScheduleDetails:
+async def get_one_schedule(schedule_id: UUID, resources: Uses, caller: By) -> ScheduleDetails:
     """Tells when a schedule is due next, and what became of its last tasks."""
-    schedule = await find_schedule(resources, schedule_id)
-    made_by_it = TaskFilter(schedule=schedule.id)
+    schedule = await find_schedule(resources, caller, schedule_id)
+    made_by_it = TaskFilter(schedule=schedule.id, tenant=caller.sees)
     page = await resources.records.read(
         partial(list_tasks, wanted=made_by_it, limit=SHOWN_BEHIND, cursor=None)
     )
@@ -128,12 +142,14 @@ async def get_one_schedule(schedule_id: UUID, resources: Uses) -> ScheduleDetail
     "/v1/schedules/{schedule_id}",
     responses=problem_responses(*POST_PROBLEMS, HTTPStatus.NOT_FOUND),
 )
-async def change_schedule(schedule_id: UUID, posted: ChangeSchedule, resources: Uses) -> ScheduleView:
+async def change_schedule(
+    schedule_id: UUID, posted: ChangeSchedule, resources: Uses, caller: By
+) -> ScheduleView:
     """Changes, pauses or resumes a schedule.
 
     Tasks that it has made already stay as they are. What passes while it is paused is not made up for.
     """
-    schedule = await find_schedule(resources, schedule_id)
+    schedule = await find_schedule(resources, caller, schedule_id)
     plan = plan_of(changed(schedule, posted), resources)
     change = Change(schedule.id, schedule.version, plan, datetime.now(UTC))
     after = await resources.records.write(change_schedules, change)
@@ -151,7 +167,21 @@ async def change_schedule(schedule_id: UUID, posted: ChangeSchedule, resources: 
 @router.delete(
     "/v1/schedules/{schedule_id}", status_code=HTTPStatus.NO_CONTENT, responses=problem_responses(*_BY_ID)
 )
-async def delete_schedule(schedule_id: UUID, resources: Uses) -> None:
+async def delete_schedule(schedule_id: UUID, resources: Uses, caller: By) -> None:
     """Deletes a schedule. Tasks that it has made stay, and are found by its id."""
+    await find_schedule(resources, caller, schedule_id)
     if not await resources.records.write(delete_schedules, str(schedule_id)):
         raise no_such_schedule()
+
+
+def _require_fitting(caller: Caller, name: str) -> None:
+    """Refuses a name that is too long to be kept beside its tenant's."""
+    longest = MAX_NAME - len(qualified(caller.tenant, ""))
+    if len(name) > longest:
+        message = f"at most {longest} characters"
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "name_too_long",
+            f"Names of this tenant's schedules have {message}.",
+            errors=[FieldError(field="name", message=message)],
+        )

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import SyncRequested
+from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.models import AcceptedTask, PostSync, event_of
@@ -21,13 +22,16 @@ async def post_sync(
     posted: PostSync,
     response: Response,
     resources: Uses,
+    caller: By,
     origin: From,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Writes a record to a configured target."""
     require_known_target(resources, posted.target)
-    call = keyed_call("POST /v1/syncs", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(caller, "POST /v1/syncs", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
         about = f"{posted.target}/{posted.resource}/{posted.id}"
-        task = new_task(event_of(SyncRequested, posted), about=about, timing=posted, origin=origin)
+        task = new_task(
+            event_of(SyncRequested, posted), about=about, timing=posted, origin=origin, tenant=caller.tenant
+        )
         return await submit(resources, response, task, posted, call)

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from contracts.catalog import CATALOG, WORK_SERVICES
+from gateway.caller import By, Caller
 from gateway.guarded_route import GuardedRoute
 from gateway.models import (
     SlotView,
@@ -40,11 +41,12 @@ _NOT_FOUND = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_EN
 
 
 @router.get("/v1/tasks", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
-async def get_tasks(resources: Uses, asked: Annotated[TaskQuery, Query()]) -> TaskPage:
+async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Query()]) -> TaskPage:
     """Lists tasks, newest first."""
     _require_one_of("kind", asked.kind, tuple(CATALOG))
     _require_one_of("service", asked.service, WORK_SERVICES)
     wanted = TaskFilter(
+        tenant=caller.sees,
         state=asked.state,
         kind=asked.kind,
         service=asked.service,
@@ -62,27 +64,27 @@ async def get_tasks(resources: Uses, asked: Annotated[TaskQuery, Query()]) -> Ta
 
 
 @router.get("/v1/tasks/{task_id}", responses=_NOT_FOUND)
-async def get_one_task(task_id: UUID, resources: Uses) -> TaskView:
+async def get_one_task(task_id: UUID, resources: Uses, caller: By) -> TaskView:
     """Tells where a task is."""
-    return view_of(await find_task(resources, task_id))
+    return view_of(await find_task(resources, caller, task_id))
 
 
 @router.get("/v1/tasks/{task_id}/timeline", responses=_NOT_FOUND)
-async def get_task_timeline(task_id: UUID, resources: Uses) -> TimelineView:
+async def get_task_timeline(task_id: UUID, resources: Uses, caller: By) -> TimelineView:
     """Tells everything that happened to a task, in order."""
-    task = await find_task(resources, task_id)
+    task = await find_task(resources, caller, task_id)
     entries = await resources.records.read(partial(get_timeline, task_id=task.id))
     events = [_accepted(task.created_at, task.due_at), *map(_timeline_event, entries)]
     return TimelineView(task_id=task.id, events=events)
 
 
-async def find_task(resources: Resources, task_id: UUID) -> Task:
+async def find_task(resources: Resources, caller: Caller, task_id: UUID) -> Task:
     """The task.
 
     Raises:
-        Problem: 404, there is none of this id.
+        Problem: 404, there is none of this id that the caller may see.
     """
-    task = await resources.records.read(partial(get_task, task_id=str(task_id)))
+    task = await resources.records.read(partial(get_task, task_id=str(task_id), tenant=caller.sees))
     if task is None:
         raise no_such_task()
     return task

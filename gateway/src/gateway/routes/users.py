@@ -5,6 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import UserCreated
+from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.models import AcceptedTask, PostUser
@@ -21,15 +22,18 @@ async def post_user(
     posted: PostUser,
     response: Response,
     resources: Uses,
+    caller: By,
     origin: From,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Announces a new user: one task with two subtasks, the welcome mail and the record."""
-    call = keyed_call("POST /v1/users", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(caller, "POST /v1/users", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
         task_id = new_task_id()
         event = UserCreated(
             user_id=posted.id or task_id, email=posted.email, name=posted.name, attributes=posted.attributes
         )
-        task = new_task(event, about=posted.email, timing=posted, origin=origin, task_id=task_id)
+        task = new_task(
+            event, about=posted.email, timing=posted, origin=origin, tenant=caller.tenant, task_id=task_id
+        )
         return await submit(resources, response, task, posted, call)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from ledger.deadletters.paging import decoded, encoded
 from ledger.deadletters.schema import DESK_AUDIT
+from ledger.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Deed:
     letters: int | None = None
     reason: str | None = None
     details: dict[str, Any] | None = None
+    #: Who may see it beside those who see everything.
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class DeedFilter:
 
     actor: str | None = None
     action: str | None = None
+    #: Of whose letters they are; None: of everybody's.
+    tenant: str | None = None
     redrive_id: int | None = None
     group: str | None = None
     since: datetime | None = None
@@ -54,6 +59,7 @@ def write_down(connection: Connection, deeds: Sequence[Deed]) -> None:
             [
                 {
                     "at": deed.at,
+                    "tenant": deed.tenant,
                     "actor": deed.actor,
                     "action": deed.action,
                     "redrive_id": deed.redrive_id,
@@ -74,7 +80,8 @@ def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor
         BadCursorError: `cursor` is none of ours.
     """
     columns = DESK_AUDIT.c
-    query = select(DESK_AUDIT).order_by(columns.seq.desc()).limit(limit + 1)
+    query = select(DESK_AUDIT).where(*owned_by(wanted.tenant, columns.tenant))
+    query = query.order_by(columns.seq.desc()).limit(limit + 1)
     for column, value in (
         (columns.actor, wanted.actor),
         (columns.action, wanted.action),
@@ -104,6 +111,7 @@ def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor
                 row.letters,
                 row.reason,
                 row.details,
+                row.tenant,
             ),
         )
         for row in rows[:limit]

@@ -54,6 +54,7 @@ def _row(members: Sequence[Letter]) -> dict[str, Any]:
     first = members[0]
     return {
         "fingerprint": first.fingerprint,
+        "tenant": first.tenant,
         "service": first.service,
         "kind": first.envelope.kind if first.envelope else None,
         "error_type": first.error_type,

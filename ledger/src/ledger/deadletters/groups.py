@@ -25,6 +25,7 @@ from ledger.deadletters.paging import decoded, encoded
 from ledger.deadletters.schema import DEAD_LETTER_GROUPS as GROUPS
 from ledger.deadletters.schema import DEAD_LETTERS
 from ledger.deadletters.states import GroupState, LetterState
+from ledger.tenants import owned_by
 
 #: How far back the trend goes; one number an hour.
 TREND_HOURS: Final = 24
@@ -36,6 +37,8 @@ class GroupFilter:
     """Which groups are wanted; what is None does not matter."""
 
     state: GroupState | None = None
+    #: Whose they are; None: everybody's, and nobody's.
+    tenant: str | None = None
     service: str | None = None
     kind: str | None = None
     #: Part of the message or of the error's type.
@@ -83,6 +86,8 @@ class NewNote:
     note: str
     actor: str
     at: datetime
+    #: Whose it must be; None: anybody's.
+    tenant: str | None = None
 
 
 def list_groups(
@@ -110,9 +115,11 @@ def list_groups(
     return GroupPage(_groups(connection, page, now), next_cursor)
 
 
-def get_group(connection: Connection, group: str, *, now: datetime) -> Group | None:
-    """One group, or None."""
-    rows = connection.execute(_query(GroupFilter()).where(GROUPS.c.fingerprint == group)).all()
+def get_group(
+    connection: Connection, group: str, *, now: datetime, tenant: str | None = None
+) -> Group | None:
+    """One group, or None; with a tenant, only if it is its."""
+    rows = connection.execute(_query(GroupFilter(tenant=tenant)).where(GROUPS.c.fingerprint == group)).all()
     return next(iter(_groups(connection, rows, now)), None)
 
 
@@ -121,13 +128,17 @@ def note(connection: Connection, notes: Sequence[NewNote]) -> Sequence[bool]:
     found = []
     for each in notes:
         changed = connection.execute(
-            update(GROUPS).where(GROUPS.c.fingerprint == each.group).values(note=each.note)
+            update(GROUPS)
+            .where(GROUPS.c.fingerprint == each.group, *owned_by(each.tenant, GROUPS.c.tenant))
+            .values(note=each.note)
         )
         found.append(changed.rowcount > 0)
     write_down(
         connection,
         [
-            Deed(each.at, each.actor, "note", group=each.group, details={"note": each.note})
+            Deed(
+                each.at, each.actor, "note", group=each.group, details={"note": each.note}, tenant=each.tenant
+            )
             for each, is_there in zip(notes, found, strict=True)
             if is_there
         ],
@@ -141,6 +152,7 @@ def _query(wanted: GroupFilter) -> Select[Any]:
     query = select(GROUPS, state.label("state")).outerjoin(
         counted, counted.c.fingerprint == GROUPS.c.fingerprint
     )
+    query = query.where(*owned_by(wanted.tenant, GROUPS.c.tenant))
     if wanted.state is not None:
         query = query.where(state == wanted.state.value)
     if wanted.service is not None:

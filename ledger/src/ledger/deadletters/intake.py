@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from contracts.lifecycle import (
     DeadReason,
@@ -23,6 +23,7 @@ from ledger.deadletters.letter import Letter
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from ledger.deadletters.states import LetterState
 from ledger.merging import apply_events
+from ledger.schema import TASKS
 
 
 def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]:
@@ -32,7 +33,7 @@ def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]
         For each whether its row is new.
     """
     # The same letter may stand twice in one batch. In one order for all, or two desks wait for each other.
-    unique = {letter.key: letter for letter in letters}
+    unique = {letter.key: letter for letter in _owned(connection, letters)}
     in_order = [unique[key] for key in sorted(unique)]
     quiet = quiet_groups(connection, in_order)
     new = _insert(connection, in_order)
@@ -43,6 +44,16 @@ def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]
         count_in(connection, fresh, ids=new, quiet=quiet)
     _count_deliveries(connection, letters)
     return [letter.key in new for letter in letters]
+
+
+def _owned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
+    """The letters, each as its task's tenant's."""
+    ids = {letter.envelope.task_id for letter in letters if letter.envelope is not None}
+    query = select(TASKS.c.id, TASKS.c.tenant).where(TASKS.c.id.in_(ids))
+    tenants = {row.id: row.tenant for row in connection.execute(query)} if ids else {}
+    return [
+        letter.of(tenants.get(letter.envelope.task_id) if letter.envelope else None) for letter in letters
+    ]
 
 
 def _insert(connection: Connection, letters: Sequence[Letter]) -> dict[str, int]:
@@ -60,6 +71,7 @@ def _row(letter: Letter) -> dict[str, Any]:
     checked = check(letter.service, kind, dataschema, letter.message.body)
     return {
         "letter_key": letter.key,
+        "tenant": letter.tenant,
         "state": LetterState.DEAD,
         "version": 1,
         "queue": letter.message.queue,

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from contracts import names
 from contracts.catalog import WORK_SERVICES
@@ -13,6 +13,7 @@ from contracts.envelope import Envelope, EnvelopeError
 from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH
 from ledger.deadletters import amqp_json
 from ledger.fingerprint import fingerprint
+from ledger.tenants import DEFAULT_TENANT
 
 #: What the broker says of messages that it dead-letters by itself, in words.
 _BROKER_WORDS: Final = {
@@ -59,6 +60,16 @@ class Letter:
     is_untold: bool
     #: The group that it belongs to.
     fingerprint: str
+    #: Whose its task is; None: nobody knows.
+    tenant: str | None = DEFAULT_TENANT
+
+    def of(self, tenant: str | None) -> Self:
+        """The same letter of another tenant: no two of them share a group."""
+        if tenant == self.tenant:
+            return self
+        content = f"{tenant or ''}\n{self.fingerprint}".encode()
+        own = hashlib.sha256(content).hexdigest()[: len(self.fingerprint)]
+        return replace(self, tenant=tenant, fingerprint=own)
 
 
 def letter_of(message: DeadMessage) -> Letter:

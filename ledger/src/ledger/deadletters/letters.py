@@ -13,6 +13,7 @@ from ledger.deadletters.paging import decoded, encoded
 from ledger.deadletters.schema import DEAD_LETTERS
 from ledger.deadletters.states import Effect, LetterState, Verdict
 from ledger.schema import SUBTASKS, TASKS
+from ledger.tenants import owned_by
 
 #: How the first and only attempt ends without a chance that its effect has happened.
 _BEFORE_ANY_EFFECT: Final = (
@@ -28,6 +29,8 @@ class LetterFilter:
     """Which letters are wanted; what is None does not matter."""
 
     state: LetterState | None = None
+    #: Whose they are; None: everybody's, and nobody's.
+    tenant: str | None = None
     ids: Sequence[int] | None = None
     group: str | None = None
     service: str | None = None
@@ -79,7 +82,7 @@ def with_effect() -> Select[Any]:
 def conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
     """The filter as conditions on `DEAD_LETTERS`."""
     columns = DEAD_LETTERS.c
-    found: list[ColumnElement[bool]] = []
+    found: list[ColumnElement[bool]] = [*owned_by(wanted.tenant, columns.tenant)]
     for column, value in (
         (columns.state, wanted.state),
         (columns.fingerprint, wanted.group),

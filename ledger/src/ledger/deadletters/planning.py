@@ -110,6 +110,7 @@ def _begin(connection: Connection, plans: Sequence[NewRedrive]) -> Sequence[int]
         connection.scalars(
             insert(REDRIVES).returning(REDRIVES.c.id),
             {
+                "tenant": new.wanted.tenant,
                 "state": RedriveState.MAKING,
                 "note": new.note,
                 "selection": {k: v for k, v in new.asked.items() if k != "edits"},
@@ -172,7 +173,7 @@ def _look_over(connection: Connection, redrive_id: int, new: NewRedrive) -> _Fin
     ).all()
     details = {"hash": hash_, **new.asked, "rate": new.rate, "canary": new.canary}
     group = fingerprints[0] if len(fingerprints) == 1 else None
-    deed = Deed(new.at, new.actor, "plan", redrive_id, group, letters, new.note, details)
+    deed = Deed(new.at, new.actor, "plan", redrive_id, group, letters, new.note, details, new.wanted.tenant)
     dry_run = _dry_run(connection, redrive_id, new.rate)
     return _Finished(redrive_id, hash_, letters, list(fingerprints), dry_run, deed)
 

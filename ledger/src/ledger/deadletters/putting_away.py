@@ -115,6 +115,7 @@ def _deed(wish: Move, ids: Sequence[int]) -> Deed:
         group=wish.wanted.group,
         letters=len(ids),
         reason=wish.reason,
+        tenant=wish.wanted.tenant,
         # The span of the letters, where the wish itself does not name them.
         details=asked | {"first": ids[0], "last": ids[-1]},
     )

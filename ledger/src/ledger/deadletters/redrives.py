@@ -10,6 +10,7 @@ from ledger.deadletters.paging import decoded, encoded
 from ledger.deadletters.progress import Progress, progress_of
 from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
+from ledger.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +62,29 @@ class ItemPage:
     next_cursor: str | None
 
 
-def get_redrive(connection: Connection, redrive_id: int) -> Redrive | None:
-    """One redrive; None if there is none, or it is still being made."""
-    row = connection.execute(
-        select(REDRIVES).where(REDRIVES.c.id == redrive_id, REDRIVES.c.state != RedriveState.MAKING)
-    ).one_or_none()
+def get_redrive(connection: Connection, redrive_id: int, *, tenant: str | None = None) -> Redrive | None:
+    """One redrive; None if there is none, it is another tenant's, or it is still being made."""
+    query = select(REDRIVES).where(REDRIVES.c.id == redrive_id, REDRIVES.c.state != RedriveState.MAKING)
+    row = connection.execute(query.where(*owned_by(tenant, REDRIVES.c.tenant))).one_or_none()
     return None if row is None else _redrive(connection, row)
 
 
 def list_redrives(
-    connection: Connection, *, state: RedriveState | None, limit: int, cursor: str | None
+    connection: Connection,
+    *,
+    state: RedriveState | None,
+    limit: int,
+    cursor: str | None,
+    tenant: str | None = None,
 ) -> RedrivePage:
-    """A page of redrives.
+    """A page of redrives; with a tenant, of its own.
 
     Raises:
         BadCursorError: `cursor` is none of ours.
     """
     query = (
         select(REDRIVES)
-        .where(REDRIVES.c.state != RedriveState.MAKING)
+        .where(REDRIVES.c.state != RedriveState.MAKING, *owned_by(tenant, REDRIVES.c.tenant))
         .order_by(REDRIVES.c.id.desc())
         .limit(limit + 1)
     )

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from database import Instant
-from ledger.schema import METADATA, SERIAL
+from ledger.schema import METADATA, OF_TENANTS, SERIAL, tenant_column
 
 _FINGERPRINT = String(32)
 #: The conditions of partial indexes.
@@ -26,6 +26,7 @@ DEAD_LETTERS = Table(
     "dead_letters",
     METADATA,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
+    tenant_column(nullable=True),
     # (service, task, redrive_no), or queue and content where no envelope can be read: one letter, one row.
     Column("letter_key", String(255), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
@@ -59,6 +60,14 @@ DEAD_LETTERS = Table(
     Column("put_away_reason", Text),
     Column("forget_at", Instant),  # when what is settled or put away is pruned
     Index("dead_letters_by_state", "state", "id"),
+    Index(
+        "dead_letters_of_tenant",
+        "tenant",
+        "state",
+        "id",
+        sqlite_where=OF_TENANTS,
+        postgresql_where=OF_TENANTS,
+    ),
     Index("dead_letters_by_group", "fingerprint", "state", "id"),
     Index("dead_letters_by_death", "died_at", "fingerprint"),
     Index("dead_letters_by_task", "task_id", "service"),
@@ -83,6 +92,7 @@ DEAD_LETTER_GROUPS = Table(
     "dead_letter_groups",
     METADATA,
     Column("fingerprint", _FINGERPRINT, primary_key=True),
+    tenant_column(nullable=True),
     Column("service", String(64), nullable=False),
     Column("kind", String(255)),
     Column("error_type", String(200), nullable=False),
@@ -101,6 +111,7 @@ REDRIVES = Table(
     "redrives",
     METADATA,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
+    tenant_column(nullable=True),
     Column("state", String(16), nullable=False),
     Column("phase", String(16)),
     Column("hash", String(64)),  # SHA-256 of the exact set: letters, versions, edits
@@ -147,6 +158,7 @@ DESK_AUDIT = Table(
     "desk_audit",
     METADATA,
     Column("seq", SERIAL, primary_key=True, autoincrement=True),
+    tenant_column(nullable=True),
     Column("at", Instant, nullable=False),
     Column("actor", String(128), nullable=False),
     Column("action", String(32), nullable=False),

@@ -85,7 +85,10 @@ def _settle(connection: Connection, settlement: Settlement) -> Settled:
             .where(REDRIVES.c.id == redrive.id)
             .values(state=RedriveState.HALTED, halted_because=why)
         )
-        write_down(connection, [Deed(settlement.now, DESK_ITSELF, "halt", redrive.id, reason=why)])
+        write_down(
+            connection,
+            [Deed(settlement.now, DESK_ITSELF, "halt", redrive.id, reason=why, tenant=redrive.tenant)],
+        )
     if redrive.state == RedriveState.CANCELLED and progress_of(connection, redrive.id).is_over:
         connection.execute(
             update(REDRIVES).where(REDRIVES.c.id == redrive.id).values(ended_at=settlement.now)

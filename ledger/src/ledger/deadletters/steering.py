@@ -110,6 +110,7 @@ def _start(connection: Connection, wish: Start) -> Refused | None:
                 wish.redrive_id,
                 letters=row.letters,
                 details={"hash": wish.hash},
+                tenant=row.tenant,
             )
         ],
     )
@@ -159,7 +160,8 @@ def _steer(connection: Connection, wish: Steer) -> Refused | None:
         _let_go(connection, wish)
         values["ended_at"] = wish.at if not _on_their_way(connection, wish.redrive_id) else None
     connection.execute(update(REDRIVES).where(REDRIVES.c.id == wish.redrive_id).values(values))
-    write_down(connection, [Deed(wish.at, wish.actor, wish.action, wish.redrive_id, reason=wish.reason)])
+    deed = Deed(wish.at, wish.actor, wish.action, wish.redrive_id, reason=wish.reason, tenant=row.tenant)
+    write_down(connection, [deed])
     return None
 
 

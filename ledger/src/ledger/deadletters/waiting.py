@@ -14,12 +14,15 @@ from contracts.names import work_queue
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from ledger.deadletters.states import LetterState
 from ledger.schema import REDRIVEN_PAYLOADS, SUBTASKS, TASKS
+from ledger.tenants import owned_by
 
 #: How the name of each work queue ends.
 _QUEUE_END = work_queue("")
 
 
-def waiting_tasks(connection: Connection, *, after: tuple[str, str], limit: int) -> list[dict[str, Any]]:
+def waiting_tasks(
+    connection: Connection, *, after: tuple[str, str], limit: int, tenant: str | None = None
+) -> list[dict[str, Any]]:
     """The next subtasks without an outcome behind `after`, a task's id and a service."""
     task_id, service = after
     query = (
@@ -40,6 +43,7 @@ def waiting_tasks(connection: Connection, *, after: tuple[str, str], limit: int)
         )
         .where(
             SUBTASKS.c.expected_at.is_not(None),
+            *owned_by(tenant, TASKS.c.tenant),
             or_(
                 SUBTASKS.c.task_id > task_id,
                 and_(SUBTASKS.c.task_id == task_id, SUBTASKS.c.service > service),
@@ -51,7 +55,9 @@ def waiting_tasks(connection: Connection, *, after: tuple[str, str], limit: int)
     return [_waiting("task", row.task_id, row) for row in connection.execute(query)]
 
 
-def waiting_letters(connection: Connection, *, after: int, limit: int) -> list[dict[str, Any]]:
+def waiting_letters(
+    connection: Connection, *, after: int, limit: int, tenant: str | None = None
+) -> list[dict[str, Any]]:
     """The next letters behind `after` that wait for a person and could be redriven."""
     query = (
         select(
@@ -64,6 +70,7 @@ def waiting_letters(connection: Connection, *, after: int, limit: int) -> list[d
         .join(DEAD_LETTER_MESSAGES, DEAD_LETTER_MESSAGES.c.letter_id == DEAD_LETTERS.c.id)
         .where(
             DEAD_LETTERS.c.state == LetterState.DEAD,
+            *owned_by(tenant, DEAD_LETTERS.c.tenant),
             DEAD_LETTERS.c.kind.is_not(None),
             DEAD_LETTERS.c.id > after,
         )

@@ -10,14 +10,18 @@ from sqlalchemy import Connection, select
 from contracts.catalog import CATALOG
 from ledger.deadletters.letters import LetterFilter, conditions, with_effect
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from ledger.tenants import owned_by
 
 #: Shown in place of what is marked as sensitive.
 REDACTED: Final = "[redacted]"
 
 
-def whole_letter(connection: Connection, letter_id: int) -> dict[str, Any] | None:
-    """One letter, or None."""
-    found = _whole(connection, with_effect().where(DEAD_LETTERS.c.id == letter_id))
+def whole_letter(
+    connection: Connection, letter_id: int, *, tenant: str | None = None
+) -> dict[str, Any] | None:
+    """One letter, or None; with a tenant, only if it is its."""
+    query = with_effect().where(DEAD_LETTERS.c.id == letter_id, *owned_by(tenant, DEAD_LETTERS.c.tenant))
+    found = _whole(connection, query)
     return found[0] if found else None
 
 
@@ -42,7 +46,7 @@ def shown_payload(kind: str | None, payload: Any) -> Any:
     return {name: REDACTED if name in hidden else value for name, value in payload.items()}
 
 
-def message_of(connection: Connection, letter_id: int) -> Any:
+def message_of(connection: Connection, letter_id: int, *, tenant: str | None = None) -> Any:
     """What a check of a letter needs: `service`, `kind`, `dataschema` and `body`; None: no such letter."""
     return connection.execute(
         select(
@@ -52,7 +56,7 @@ def message_of(connection: Connection, letter_id: int) -> Any:
             DEAD_LETTER_MESSAGES.c.body,
         )
         .join(DEAD_LETTER_MESSAGES, DEAD_LETTER_MESSAGES.c.letter_id == DEAD_LETTERS.c.id)
-        .where(DEAD_LETTERS.c.id == letter_id)
+        .where(DEAD_LETTERS.c.id == letter_id, *owned_by(tenant, DEAD_LETTERS.c.tenant))
     ).one_or_none()
 
 
