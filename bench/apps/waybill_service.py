@@ -3,8 +3,10 @@
 Pipeline, inbox, reporter and all else are those of every service.
 """
 
+import asyncio
+import os
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from bench.stamps import Stamps
 from chassis.attempt import Attempt
@@ -15,11 +17,18 @@ from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.events import SyncRequested, UserCreated
 
+#: The environment variable with the seconds that the work waits, as one does that calls the outside; none.
+WAIT_VARIABLE: Final = "BENCH_WAIT_SECONDS"
 
-async def sync_record(event: SyncRequested, attempt: Attempt, stamps: Stamps) -> dict[str, Any]:
+
+async def sync_record(
+    event: SyncRequested, attempt: Attempt, stamps: Stamps, wait_seconds: float
+) -> dict[str, Any]:
     """The work."""
     del attempt
     stamps.begin(int(event.id))
+    if wait_seconds:
+        await asyncio.sleep(wait_seconds)
     return {"done": True}
 
 
@@ -30,7 +39,11 @@ async def sync_user(event: UserCreated, attempt: Attempt) -> dict[str, Any]:
 
 def make_service(settings: ServiceSettings) -> Service:
     """The service, not yet started."""
-    work = partial(sync_record, stamps=Stamps.from_environment())
+    work = partial(
+        sync_record,
+        stamps=Stamps.from_environment(),
+        wait_seconds=float(os.environ.get(WAIT_VARIABLE, "0")),
+    )
     return Service(
         "sync",
         settings,
