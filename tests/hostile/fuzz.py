@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gateway_process import gateway
@@ -21,10 +22,15 @@ from devstack.samples import dead_message, new_task, sync_event
 from ledger import Submission, accept, upgrade
 from ledger.deadletters.intake import take_in
 from ledger.deadletters.letter import letter_of
+from ledger.first_keys import wish_for
+from ledger.keys import Scope, Secret, create_keys
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: Letters of two kinds of failure, so that lists, groups and plans have something in them.
 FAILURES = ("crm answered 503 to 7", "crm answered 404 to 7") * 3
+
+#: Requests a second: more than are asked.
+UNLIMITED = 100_000
 
 
 def main() -> int:
@@ -48,11 +54,17 @@ def fuzz(
         capture_output: instead of showing what it says.
     """
     upgrade(ledger_url)
-    asyncio.run(_fill(ledger_url))
-    with gateway(folder, ledger_url) as running:
+    token = asyncio.run(_fill(ledger_url))
+    with gateway(folder, ledger_url, gateway_auth="keys") as running:
         command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run"]
         return subprocess.run(
-            [*command, f"{running.address}/openapi.json", "--continue-on-failure", *arguments],
+            [
+                *command,
+                f"{running.address}/openapi.json",
+                "--continue-on-failure",
+                *("--header", f"Authorization: Bearer {token}"),
+                *arguments,
+            ],
             cwd=folder,
             check=False,
             text=True,
@@ -60,9 +72,13 @@ def fuzz(
         )
 
 
-async def _fill(ledger_url: str) -> None:
+async def _fill(ledger_url: str) -> str:
+    """Puts tasks and letters into the ledger, and a key that may do all; gives its token."""
+    secret = Secret.new()
+    key = wish_for(secret, name="fuzz", scopes=Scope, actor="fuzz")
     records = Records(ledger_url)
     try:
+        await records.write(create_keys, replace(key, rate=UNLIMITED, burst=UNLIMITED))
         for message in FAILURES:
             task = new_task(sync_event())
             await records.write(accept, Submission(task, None, None))
@@ -70,6 +86,7 @@ async def _fill(ledger_url: str) -> None:
             await records.write(take_in, letter_of(dead_message(sync_event(), task.id, error=error)))
     finally:
         await records.close()
+    return secret.token
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
+from gateway.moments import Moment
 from ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
 from ledger.keys import BURST, RATE
 
@@ -30,7 +31,7 @@ class PostKey(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
         description="What it allows. `admin` is all of it, for every tenant."
     )
-    expires_at: AwareDatetime | None = Field(None, description="Until when it is good; never ends if absent.")
+    expires_at: Moment | None = Field(None, description="Until when it is good; never ends if absent.")
     rate: float = Field(RATE, ge=0.1, le=MAX_RATE, description="Requests a second, in each gateway process …")
     burst: int = Field(BURST, ge=1, le=MAX_BURST, description="… and how many at once.")
     max_body_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(
@@ -52,6 +53,7 @@ class RotateKey(BaseModel):
 
     overlap_seconds: float = Field(
         OVERLAP.total_seconds(),
+        strict=True,
         ge=0,
         le=MAX_OVERLAP.total_seconds(),
         description="How long the secret that it has now stays good. One from before an earlier rotation "

@@ -101,7 +101,7 @@ async def rotate_key(
     return MadeKey.with_token(rotated, secret.token)
 
 
-@router.delete("/v1/keys/{key_id}", responses=_ONE)
+@router.delete("/v1/keys/{key_id}", responses=_ONE | problem_responses(HTTPStatus.BAD_REQUEST))
 async def revoke_key(key_id: _KeyId, resources: Uses, actor: Actor) -> KeyView:
     """Revokes a key for good: here at once, in every other gateway within ten seconds. It stays listed."""
     revoked = await resources.records.write(revoke_keys, Revocation(key_id, datetime.now(UTC)))

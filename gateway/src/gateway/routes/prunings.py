@@ -8,11 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.logs import get_logger
 from contracts.states import State
 from gateway.guarded_route import GuardedJsonRoute
+from gateway.moments import Moment
 from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Uses
 from ledger import PruneStep, prune_tasks, would_prune
@@ -41,9 +42,9 @@ class Pruning(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: Finished
-    ended_before: AwareDatetime = Field(description="At least an hour ago.")
+    ended_before: Moment = Field(description="At least an hour ago.")
     after: UUID | None = Field(None, description="`after` of the step before; none: begin with the oldest.")
-    dry_run: bool = Field(default=False, description="Only tells what would be forgotten.")
+    dry_run: bool = Field(default=False, strict=True, description="Only tells what would be forgotten.")
 
 
 class PruningStep(BaseModel):
@@ -57,7 +58,15 @@ class PruningStep(BaseModel):
     after: str | None = Field(description="Where the next step begins; null: there is nothing more.")
 
 
-@router.post("/v1/prunings", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.post(
+    "/v1/prunings",
+    responses=problem_responses(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+)
 async def prune(wanted: Pruning, resources: Uses) -> PruningStep:
     """Forgets finished tasks of one state that ended before a time: one short step of it.
 
