@@ -58,7 +58,8 @@ async def test_of_two_writers_that_wait_for_each_other_both_write_once(engine: E
         await commit.close()
     with engine.connect() as connection:
         assert connection.execute(select(COUNTS.c.count)).scalars().all() == [2, 2]
-    assert crossing.tries == 3
+    # One of them at least was ended, and came again; a slow server may end both.
+    assert crossing.tries > 2
 
 
 async def test_a_writer_for_whom_there_is_never_room_is_told_so(engine: Engine) -> None:

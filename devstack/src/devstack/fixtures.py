@@ -7,6 +7,7 @@ the first test that wants it.
 import fcntl
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -145,10 +146,30 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
+@pytest.fixture(scope="session")
+def ledger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger in SQLite, to be copied: all migrations take longer than most tests."""
+    file: Path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def ledger_template(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty ledger in PostgreSQL, to be copied as well."""
+    with postgres.database() as url:
+        upgrade(url)
+        yield url
+
+
 @pytest.fixture
-def ledger_url(database_url: str) -> str:
+def ledger_url(database_url: str, request: pytest.FixtureRequest) -> str:
     """The URL of a fresh, empty ledger; the test runs once with SQLite and once with PostgreSQL."""
-    upgrade(database_url)
+    if database_url.startswith("sqlite:///"):
+        shutil.copy(request.getfixturevalue("ledger_file"), database_url.removeprefix("sqlite:///"))
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        postgres.copy(request.getfixturevalue("ledger_template"), database_url)
     return database_url
 
 

@@ -63,6 +63,12 @@ class Postgres:
             # FORCE: connections that a failed test left open must not keep it.
             self._command(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def copy(self, source: str, target: str) -> None:
+        """Makes the database `target` anew, as a copy of `source`, both as URLs; nobody may be connected."""
+        name = target.rpartition("/")[2]
+        self._command(f"DROP DATABASE {name}")
+        self._command(f"CREATE DATABASE {name} TEMPLATE {source.rpartition('/')[2]}")
+
     def _command(self, text: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(text.encode())
