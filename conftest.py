@@ -1,8 +1,18 @@
 """What holds for all tests: the shared fixtures, and marks that follow from folders."""
 
+import os
+
 import pytest
 
+from contracts.sealing import Keyring
+
 pytest_plugins = ["devstack.fixtures"]
+
+
+def pytest_configure() -> None:
+    """Gives every process of a test run the keys that an installation has, made anew for each run."""
+    for name in ("WAYBILL_SEALING_KEYS", "WAYBILL_PERSONS_KEY"):
+        os.environ.setdefault(name, Keyring.new_key())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

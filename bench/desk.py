@@ -26,7 +26,7 @@ from contracts.lifecycle import LifecycleType
 from database import Records
 from devstack.broker import private_broker
 from devstack.eventually import eventually
-from devstack.samples import ERROR, dead_message, new_task, sync_event, told
+from devstack.samples import ERROR, dead_message, event_in, new_task, sync_event, told
 from ledger import Submission, accept, apply_events, upgrade
 from ledger.deadletters.groups import GroupFilter, list_groups
 from ledger.deadletters.intake import take_in
@@ -94,7 +94,7 @@ def _fill(records: Records, count: int) -> None:
         connection.execute(OUTBOX.delete())
         deaths = [told(LifecycleType.DEAD, t.id, service="sync", kind=t.kind, attempt=4) for t in tasks]
         apply_events(connection, deaths)
-        messages = [dead_message(t.event, t.id, error=e) for t, e in zip(tasks, errors, strict=True)]
+        messages = [dead_message(event_in(t), t.id, error=e) for t, e in zip(tasks, errors, strict=True)]
         take_in(connection, [letter_of(message) for message in messages])
 
 

@@ -24,6 +24,7 @@ from devstack.samples import (
     dead_message,
     email_event,
     envelope_of,
+    event_in,
     image_event,
     keyed,
     new_task,
@@ -158,7 +159,7 @@ def _told(type_: LifecycleType, task: NewTask, at: datetime) -> list[LifecycleEv
 
 def _dead(task: NewTask, message: str, at: datetime) -> Any:
     error = ERROR.model_copy(update={"message": message})
-    return dead_message(task.event, task.id, service=task.services[0], error=error, died_at=at, attempt=1)
+    return dead_message(event_in(task), task.id, service=task.services[0], error=error, died_at=at, attempt=1)
 
 
 async def _make_inbox_model(inbox: Inbox, records: Records) -> str:

@@ -5,9 +5,11 @@ import pytest
 from chassis.attempt import Attempt
 from chassis.decode import UnreadableError, decode
 from chassis.delivery import Delivery
+from chassis.errors import SnoozeError
 from chassis.handling import by_kind, handler
 from chassis.retry import RetryPolicy
-from contracts.events import SyncRequested
+from contracts.events import SyncRequested, WhenUncertain
+from contracts.sealing import Keyring
 from devstack.samples import email_event, envelope_of, sync_event
 
 EVENT = sync_event()
@@ -112,3 +114,11 @@ def test_a_body_against_its_contract_is_told_without_its_values(body: bytes, tol
 def test_two_handlers_for_one_kind_are_refused() -> None:
     with pytest.raises(ValueError, match="one handler a kind"):
         by_kind((ONE, ONE))
+
+
+async def test_an_attempt_whose_key_is_missing_is_put_off_and_says_which() -> None:
+    sealed = Keyring([bytes(32)]).sealed_payload(EVENT, HEADERS["x-task-id"])
+    work = decode(delivery(HEADERS, sealed), HANDLERS, Keyring([b"1" * 32]))
+    assert work.when_uncertain is WhenUncertain.RESEND
+    with pytest.raises(SnoozeError, match=Keyring([bytes(32)]).names[0]):
+        await work.run(work.attempt("sync", None))

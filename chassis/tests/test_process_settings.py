@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from chassis.policies import retry_policy
 from chassis.retry import RetryPolicy
-from chassis.settings import SECRETS_FOLDER, ProcessSettings, ServiceSettings
+from chassis.settings import SECRETS_FOLDER, DatabaseUrl, ProcessSettings, SealingSettings, ServiceSettings
+from contracts.sealing import Keyring
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +80,27 @@ def test_an_inbox_is_needed() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         setattr(ProcessSettings(), "log_level", "debug")  # noqa: B010 - the type checker refuses it too
+
+
+class _WithDatabase(SealingSettings, ProcessSettings):
+    ledger_url: DatabaseUrl
+
+
+def test_no_password_shows_in_settings_or_in_what_is_wrong_with_them() -> None:
+    urls = {"amqp_url": "amqp://me:hush@broker/", "ledger_url": "postgresql://me:hush@db/ledger"}
+    key = Keyring.new_key()
+    settings = _WithDatabase.model_validate(urls | {"sealing_keys": SecretStr(key)})
+    assert "hush" not in f"{settings!r} {settings!s}"
+    assert key not in f"{settings!r} {settings!s}"
+    for wrong in ({"amqp_url": "http://me:hush@broker/"}, {"health_port": "hush"}, {"sealing_keys": "hush"}):
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - whichever it is
+            _WithDatabase.model_validate(urls | wrong)
+        assert next(iter(wrong)) in str(refused.value)
+        assert "hush" not in str(refused.value)
+
+
+def test_without_a_key_nothing_starts_unless_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAYBILL_SEALING_KEYS", raising=False)
+    with pytest.raises(ValueError, match="WAYBILL_SEALING_KEYS is not set"):
+        _WithDatabase(ledger_url="sqlite:///l.db").keyring()
+    assert _WithDatabase(ledger_url="sqlite:///l.db", sealing="off").keyring().names == ()

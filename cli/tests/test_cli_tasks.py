@@ -32,7 +32,7 @@ def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Wa
     assert table[0].split() == ["ID", "KIND", "STATE", "AGE", "ABOUT", "SUBTASKS"]
     assert [line.split()[0] for line in table[1:]] == [user, mail]
     assert "email pending, sync pending" in table[1]
-    assert [task["id"] for task in waybill("tasks", "ls", "-q", "bob@", "--json").lines] == [user]
+    assert [task["id"] for task in waybill("tasks", "ls", "-q", "bob@example.com", "--json").lines] == [user]
     assert waybill("tasks", "ls", "--state", "failed", "--json").lines == []
     assert waybill("tasks", "ls", "--until", "1h", "--json").lines == []
 

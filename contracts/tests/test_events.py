@@ -51,9 +51,28 @@ def test_record_ids_that_could_leave_their_path_segment_are_refused(record_id: s
         SyncRequested(target="crm", resource="users", id=record_id, data={})
 
 
-def test_only_the_reset_link_is_sensitive() -> None:
-    sensitive = {kind for kind, entry in CATALOG.items() if entry.event.is_sensitive()}
-    assert sensitive == {PasswordResetRequested.KIND}
+def test_what_is_sensitive_is_decided_field_by_field() -> None:
+    # A new field stands in one of the two columns: sealed wherever it is kept and sent, or for all to see.
+    decided = {
+        "email.requested": (
+            {"to", "subject", "text", "html", "params"},
+            {"category", "template", "if_uncertain"},
+        ),
+        "password_reset.requested": ({"email", "link"}, {"expires_at"}),
+        "image.uploaded": (
+            set(),
+            {"source_key", "sha256", "content_type", "width", "height", "size_bytes", "variants"},
+        ),
+        "user.created": ({"email", "name", "attributes"}, {"user_id"}),
+        "sync.requested": ({"data"}, {"target", "resource", "id"}),
+    }
+    events = {kind: entry.event for kind, entry in CATALOG.items()}
+    found = {
+        kind: (set(event.sensitive_fields()), event.model_fields.keys() - event.sensitive_fields())
+        for kind, event in events.items()
+    }
+    assert found == decided
+    assert {kind for kind, event in events.items() if event.holds_secrets()} == {PasswordResetRequested.KIND}
 
 
 def test_catalog_names_each_consumer() -> None:

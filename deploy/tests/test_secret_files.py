@@ -7,6 +7,7 @@ import pytest
 from yarl import URL
 
 from contracts.catalog import WORK_SERVICES
+from contracts.sealing import Keyring
 from deploy.definitions import ADMINISTRATOR
 from deploy.secret_files import Places, SecretFiles
 from ledger.keys import Scope
@@ -48,10 +49,11 @@ def test_a_file_that_holds_no_token_is_named(folder: Path) -> None:
 
 def test_every_process_is_given_its_own_urls_and_no_other(folder: Path) -> None:
     for service in WORK_SERVICES:
+        keys = {"waybill_sealing_keys"} if service != "images" else set()
         assert {path.name for path in (folder / service).iterdir()} == {
             "waybill_amqp_url",
             "waybill_inbox_url",
-        }
+        } | keys
         broker = URL((folder / service / "waybill_amqp_url").read_text().strip())
         inbox = URL((folder / service / "waybill_inbox_url").read_text().strip())
         assert (broker.user, broker.host, broker.port) == (service, "broker", 5672)
@@ -68,6 +70,15 @@ def test_no_two_passwords_are_the_same(folder: Path) -> None:
     passwords += [text.strip() for name, text in contents(folder).items() if name.endswith("password")]
     assert len(set(passwords)) == len(passwords)
     assert all(password and len(password) >= 32 for password in passwords)
+
+
+def test_all_who_seal_and_open_have_one_key_that_stays(folder: Path) -> None:
+    sealers = ("gateway", "status", "deadletters", "email", "sync")
+    (folder / "email" / "waybill_sealing_keys").unlink()
+    SecretFiles(folder).make_missing(PLACES)
+    keys = {(folder / name / "waybill_sealing_keys").read_text().strip() for name in sealers}
+    assert len(keys) == 1
+    assert len(Keyring.of(keys.pop()).names) == 1
 
 
 def test_only_its_owner_gets_into_the_folder(folder: Path) -> None:

@@ -28,7 +28,8 @@ async def token_for(gateway: Gateway, body: Mapping[str, object] = ADA) -> str:
     answer = await gateway.post("/v1/password-resets", body)
     assert answer.status_code == 202
     tasks = [row for row in await gateway.rows(TASKS) if row["id"] == answer.json()["id"]]
-    link: str = json.loads(tasks[0]["payload"])["link"]
+    sealed = json.loads(tasks[0]["payload"])
+    link: str = gateway.resources.seals.open_fields(sealed, tasks[0]["id"])["link"]
     token = link.removeprefix("https://app.example/reset/").removesuffix("?lang=en")
     assert token not in answer.text
     return token

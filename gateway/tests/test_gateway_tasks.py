@@ -60,16 +60,21 @@ def told(
 async def test_newest_first_and_by_each_filter(gateway: Gateway) -> None:
     mail = await accepted(gateway, "/v1/emails", EMAIL, X_Request_ID="order-17")
     user = await accepted(gateway, "/v1/users", USER)
-    later = await accepted(gateway, "/v1/emails", EMAIL | {"to": "50%@b.test", "delay_seconds": 60})
+    later = await accepted(gateway, "/v1/emails", EMAIL | {"delay_seconds": 60}, X_Request_ID="50%-off")
     assert await listed(gateway) == [later, user, mail]
     assert await listed(gateway, state="scheduled") == [later]
     assert await listed(gateway, kind="user.created") == [user]
     assert await listed(gateway, service="sync") == [user]
     assert await listed(gateway, service="email", state="pending") == [user, mail]
-    assert await listed(gateway, q="BOB@") == [user]
+    assert (
+        await listed(gateway, q=USER["email"])
+        == await listed(gateway, person=USER["email"].upper())
+        == [user]
+    )
     assert await listed(gateway, q="order-") == [mail]
     assert await listed(gateway, q=user) == [user]
-    assert await listed(gateway, q="%") == [later]
+    assert await listed(gateway, q="50%") == [later]
+    assert await listed(gateway, q="%") == []
     assert await listed(gateway, q="rder-17") == []
     created = (await gateway.client.get(f"/v1/tasks/{user}")).json()["created_at"]
     assert await listed(gateway, since=created) == [later, user]

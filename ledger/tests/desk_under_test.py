@@ -18,7 +18,7 @@ from contracts.lifecycle import (
     lifecycle_event,
 )
 from database import Records
-from devstack.samples import ERROR, NOON, dead_message, new_task, sync_event
+from devstack.samples import ERROR, NOON, dead_message, event_in, new_task, sync_event
 from ledger import NewTask, PendingMessage, Submission, Task, accept, apply_events, forget_published, get_task
 from ledger.deadletters.edits import Edit
 from ledger.deadletters.executing import Turn, may_send, send
@@ -74,7 +74,7 @@ class Desk:
             await self.records.write(forget_published, [accepted.message.outbox_id])  # type: ignore[union-attr]
         await self.apply(*(self.told(task, LifecycleType.DEAD, error=error, reason=reason) for task in tasks))
         for task in tasks:
-            await self.came(dead_message(task.event, task.id, error=error, reason=reason, **message))
+            await self.came(dead_message(event_in(task), task.id, error=error, reason=reason, **message))
         return tasks
 
     def told(

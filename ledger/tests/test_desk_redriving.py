@@ -12,7 +12,7 @@ from contracts.events import SyncRequested
 from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from contracts.states import State
 from contracts.upcasters import UPCASTERS
-from devstack.samples import NOON, dead_message, new_task, reset_event, sync_event, told, user_event
+from devstack.samples import NOON, dead_message, event_in, new_task, reset_event, sync_event, told, user_event
 from ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
 from ledger.deadletters import planning
 from ledger.deadletters.edits import Edit
@@ -46,7 +46,7 @@ async def test_a_redrive_sends_the_letter_as_it_came_and_completes_its_task(desk
     [message] = await desk.sent(plan)
 
     assert (message.exchange, message.routing_key) == ("", "sync.work")
-    assert message.body == task.event.model_dump_json(exclude_defaults=True).encode()
+    assert message.body == task.payload
     envelope = message.envelope
     assert (envelope.task_id, envelope.redrive_no, envelope.attempt) == (task.id, 1, 1)
     assert Envelope.from_headers(envelope.to_headers()) == envelope
@@ -279,7 +279,7 @@ async def test_an_older_version_is_sent_for_its_service_to_bring_up(
     await desk.failed()
     [letter] = await desk.letters()
     monkeypatch.setattr(SyncRequested, "VERSION", 2)
-    monkeypatch.setattr("ledger.deadletters.rechecking.contracts_version", lambda: "of-the-next-one")
+    monkeypatch.setattr("ledger.deadletters.gate.contracts_version", lambda: "of-the-next-one")
     monkeypatch.setitem(UPCASTERS, (SyncRequested.KIND, 1), lambda payload: payload)
     plan = await desk.planned(service="sync")
 
@@ -350,7 +350,7 @@ async def test_the_payload_of_a_letter_is_forgotten_with_the_secret_in_it(desk: 
     assert CATALOG[reset_event().KIND].event.is_sensitive()
     task = new_task(reset_event())
     await desk.records.write(accept, Submission(task))
-    await desk.came(dead_message(task.event, task.id, service="email"))
+    await desk.came(dead_message(event_in(task), task.id, service="email"))
     [letter] = await desk.letters()
     assert (await desk.letter(letter["id"]))["payload"]["link"] == "[redacted]"
 

@@ -103,7 +103,7 @@ def test_a_token_is_kept_with_its_task(engine: Engine) -> None:
         accept(connection, [Submission(new_task()), Submission(task, None, token)])
         (row,) = connection.execute(select(PASSWORD_RESETS)).all()
 
-    assert (row.token_hash, row.task_id, row.email, row.expires_at, row.redeemed_at) == (
+    assert (row.token_hash, row.task_id, row.sealed_email, row.expires_at, row.redeemed_at) == (
         "f" * 64,
         task.id,
         "ann@example.test",

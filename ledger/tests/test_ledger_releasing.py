@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from contracts.events import EmailRequested, TaskEvent, UserCreated
+from contracts.events import EmailRequested, UserCreated
 from contracts.states import State
 from database import open_engine
-from devstack.samples import NOON, plan
+from devstack.samples import NOON, event_in, plan
 from ledger import (
     LOW_PRIORITY,
     Cancellation,
@@ -173,7 +173,7 @@ def test_a_user_without_an_id_gets_that_of_the_task(engine: Engine, user_id: str
     body = {"email": "ann@example.test", "name": "Ann"} | ({"id": user_id} if user_id else {})
     created(engine, plan(kind=UserCreated.KIND, body=body))
     (release,) = released(engine, NOON + HOUR)
-    event: TaskEvent = release.tasks[0].event
+    event = event_in(release.tasks[0])
 
     assert isinstance(event, UserCreated)
     assert event.user_id == (user_id or release.tasks[0].id)

@@ -23,7 +23,7 @@ EXPIRY = NOON + timedelta(hours=1)
 TASK = new_task(reset_event())
 HASH = "a" * 64
 OTHER = "b" * 64
-GOOD = Redeemed("ann@example.test", TASK.id)
+GOOD = Redeemed("", "ann@example.test", TASK.id)
 
 
 @pytest.fixture

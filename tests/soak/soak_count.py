@@ -26,7 +26,7 @@ STILL_SECONDS = 2.0
 #: Seconds from a mail's content to its record, at the most: a kill in between has it sent again.
 WINDOW = timedelta(seconds=10)
 #: Mails that we do not ask for.
-ALERTS = "ops@example.com"
+ALERTS = "operators"
 
 #: A subtask: its task and its service.
 Key = tuple[str, str]

@@ -5,6 +5,7 @@ at once must share their transactions; if a number here rises, every task has be
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from chassis.retry import RetryPolicy
 from chassis.watchdog import Watchdog
 from contracts.events import SyncRequested
 from contracts.names import EXCHANGE_EVENTS
+from contracts.sealing import Keyring
 from contracts.states import State
 from database import Records
 from gateway.app import create_app
@@ -106,6 +108,7 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
         reporter=Reporter(publisher),
         watchdog=Watchdog(),
         metrics=AttemptMetrics("sync", make_registry()),
+        keyring=Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]),
     )
     await asyncio.gather(*(pipeline.consume(counter.delivery(message)) for message in messages))
     await inbox.close()

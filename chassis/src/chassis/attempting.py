@@ -86,13 +86,14 @@ class Attempts:
             return await self._handle(_Run(self._inbox, work, attempt, claim))
 
     async def _handle(self, run: "_Run") -> Outcome:
-        attempt, limits = run.attempt, run.work.handler.limits
+        attempt, work, limits = run.attempt, run.work, run.work.handler.limits
         self._reporter.tell(started_event(attempt, datetime.now(UTC)))
         try:
             with self._watchdog.watching(run.watched()):
                 result = await self._handlers.run(attempt.task_id, run.handler(), limits)
             # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
-            completed = run.completed(as_json(result))
+            # One that is may repeat what the other side has repeated of the event.
+            completed = run.completed(work.mask.json(as_json(result)))
         except CalledOffError:
             log.info("called off while it ran")
             return _cancelled(attempt, datetime.now(UTC), seconds=run.seconds)
@@ -121,7 +122,7 @@ class _Run:
         return monotonic() - self._started
 
     def handler(self) -> Coroutine[Any, Any, dict[str, Any]]:
-        return self.work.handler.function(self.work.event, self.attempt)
+        return self.work.run(self.attempt)
 
     def completed(self, result: dict[str, Any]) -> Completed:
         return Completed(
@@ -175,7 +176,7 @@ def _refused(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> Out
         log.info("called off", may_have_happened=is_in_doubt)
         doubt = may_have_happened("An earlier run was cut off, or got no answer")
         return _cancelled(attempt, now, error=doubt if is_in_doubt else None)
-    if claim.in_doubt and work.event.when_uncertain is WhenUncertain.PARK:
+    if claim.in_doubt and work.when_uncertain is WhenUncertain.PARK:
         message = f"An earlier run was cut off while it acted: {_NOT_KNOWN}, and it is not to happen twice."
         return _died(attempt, now, "MayHaveHappened", message, DeadReason.UNCERTAIN)
     return None

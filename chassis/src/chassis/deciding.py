@@ -45,7 +45,7 @@ class Failed:
 def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Snoozed | Died:
     """The outcome: the same attempt later, another one, or none."""
     now = datetime.now(UTC)
-    info = ErrorInfo.of(failed.error)
+    info = ErrorInfo.of(failed.error, work.mask)
     decision = _decision(failed, work, attempt, now)
     if isinstance(decision, GiveUp):
         log.error(
@@ -57,7 +57,7 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Sno
             max_attempts=attempt.max_attempts,
             error=info,
             reason=decision.reason,
-            where=whereabouts(failed.error),
+            where=whereabouts(failed.error, work.mask),
         )
     wait = round_up(decision.seconds)
     if isinstance(decision, Snooze):
@@ -107,5 +107,5 @@ def _decision(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> Re
         deadline=attempt.deadline,
         now=now,
         draw=random.random,
-        when_uncertain=work.event.when_uncertain,
+        when_uncertain=work.when_uncertain,
     )

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from chassis.attempt import Attempt
 from chassis.delivery import Delivery
+from chassis.errors import SnoozeError
 from chassis.handling import Handler
 from contracts.envelope import Envelope, EnvelopeError
-from contracts.events import TaskEvent
-from contracts.reading import UnfitError, read_event
+from contracts.events import TaskEvent, WhenUncertain
+from contracts.masking import NO_MASK, Mask
+from contracts.reading import UnfitError, opener, read_event
+from contracts.sealing import NO_KEYS, Keyring, UnknownKeyError
 
 
 class UnreadableError(Exception):
@@ -20,13 +25,36 @@ class UnreadableError(Exception):
         self.envelope = envelope
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Work:
-    """A message that was understood."""
+    """A message that was understood, or will be once its key is here."""
 
     envelope: Envelope
-    event: TaskEvent
+    #: What it says, its sealed fields opened; or why they cannot be opened here.
+    event: TaskEvent | UnknownKeyError
     handler: Handler
+
+    @property
+    def when_uncertain(self) -> WhenUncertain:
+        """What the event asks for when its effect may have happened."""
+        # One that cannot be opened has no effect here, so that trying it again is no risk.
+        return WhenUncertain.RESEND if isinstance(self.event, UnknownKeyError) else self.event.when_uncertain
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Hides what is sensitive in it, wherever somebody repeats it."""
+        return NO_MASK if isinstance(self.event, UnknownKeyError) else Mask.of(self.event)
+
+    async def run(self, attempt: Attempt) -> dict[str, Any]:
+        """Runs the handler.
+
+        Raises:
+            SnoozeError: the key is missing, which is a fault of our configuration, not of the work.
+            Exception: what the handler raises.
+        """
+        if isinstance(self.event, UnknownKeyError):
+            raise SnoozeError(str(self.event))
+        return await self.handler.function(self.event, attempt)
 
     def attempt(self, service: str, correlation_id: str | None) -> Attempt:
         """The attempt that the message asks for, as its handler is told about it."""
@@ -45,8 +73,13 @@ class Work:
         )
 
 
-def decode(delivery: Delivery, handlers: Mapping[str, Handler]) -> Work:
+def decode(delivery: Delivery, handlers: Mapping[str, Handler], keyring: Keyring = NO_KEYS) -> Work:
     """Reads a delivery, of the current version or of an older one that can be brought up.
+
+    Args:
+        delivery: the message.
+        handlers: by the kind that each consumes.
+        keyring: opens what is sealed in it.
 
     Raises:
         UnreadableError: damaged headers, a kind or version that is not ours, or a body against the contract.
@@ -59,7 +92,11 @@ def decode(delivery: Delivery, handlers: Mapping[str, Handler]) -> Work:
     if handler is None:
         raise UnreadableError(f"kind {envelope.kind} is none of {', '.join(sorted(handlers))}", envelope)
     try:
-        reading = read_event(handler.event, envelope.dataschema, delivery.body)
+        reading = read_event(
+            handler.event, envelope.dataschema, delivery.body, opened=opener(keyring, envelope.task_id)
+        )
     except UnfitError as unfit:
         raise UnreadableError(f"the message breaks its contract: {unfit}", envelope) from None
+    except UnknownKeyError as unknown:
+        return Work(envelope, unknown, handler)
     return Work(envelope, reading.event, handler)

@@ -1,10 +1,18 @@
-"""Structured logs: one JSON object a line on standard output, with the task's words bound to it."""
+"""Structured logs: one JSON object a line on standard output, with the task's words bound to it.
+
+No line shows what is sensitive: mail addresses are masked in all of them, libraries' lines and tracebacks
+included, and the values of a task's sensitive fields while it is worked on (`masking`).
+"""
 
 import logging
 import sys
-from typing import Any
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any, Final
 
 import structlog
+
+from contracts.masking import NO_MASK, Mask
 
 #: Libraries that log each message or request at INFO; their warnings are wanted, their chatter is not.
 _CHATTY = (
@@ -18,6 +26,25 @@ _CHATTY = (
     "alembic",
     "pyvips",
 )
+#: What the lines of the task that is worked on must not show.
+_MASK: ContextVar[Mask] = ContextVar("waybill_mask", default=NO_MASK)
+#: Fields of a line that are ours alone, so that nothing of a task's can stand in them.
+_OWN: Final = frozenset(
+    {"level", "timestamp", "process", "module", "task_id", "service", "attempt", "correlation_id"}
+)
+
+
+def mask_lines(mask: Mask) -> None:
+    """Hides what `mask` does in every line of the running asyncio task, and of those that it starts."""
+    _MASK.set(mask)
+
+
+def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    mask = _MASK.get()
+    for name, value in line.items():
+        if name not in _OWN and not name.startswith("_"):
+            line[name] = mask.error(value) if isinstance(value, str) else mask.json(value)
+    return line
 
 
 def configure_logging(process: str, *, level: str, format_: str) -> None:
@@ -33,6 +60,7 @@ def configure_logging(process: str, *, level: str, format_: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _masked,
     ]
     renderer: Any = (
         structlog.processors.JSONRenderer() if format_ == "json" else structlog.dev.ConsoleRenderer()
@@ -48,7 +76,12 @@ def configure_logging(process: str, *, level: str, format_: str) -> None:
     # `ExtraAdder` lifts what libraries pass as `extra` to the top level, where our own fields are.
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[
+                *shared[:-1],
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                _masked,
+            ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

@@ -20,7 +20,7 @@ from chassis.decode import UnreadableError, Work, decode
 from chassis.delivery import Delivery
 from chassis.handling import Handler
 from chassis.inbox import Inbox, LeaseLostError
-from chassis.logs import get_logger
+from chassis.logs import get_logger, mask_lines
 from chassis.metrics import AttemptMetrics
 from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from chassis.publisher import Publisher
@@ -33,6 +33,7 @@ from chassis.tracing import Span
 from chassis.watchdog import Watchdog
 from contracts.lifecycle import DeadReason, ErrorInfo
 from contracts.names import work_queue
+from contracts.sealing import NO_KEYS, Keyring
 from contracts.trace import trace_id_of
 
 log = get_logger(__name__)
@@ -54,6 +55,7 @@ class Pipeline:
         reporter: Reporter,
         watchdog: Watchdog,
         metrics: AttemptMetrics,
+        keyring: Keyring = NO_KEYS,
     ) -> None:
         self._service = service
         self._handlers = handlers
@@ -61,6 +63,7 @@ class Pipeline:
         self._publisher = publisher
         self._reporter = reporter
         self._metrics = metrics
+        self._keyring = keyring
         self._running: set[asyncio.Task[None]] = set()
         self._stubborn = asyncio.Event()
         self._attempts = Attempts(inbox, reporter, watchdog, self._stubborn.set)
@@ -105,11 +108,12 @@ class Pipeline:
 
     async def _run(self, delivery: Delivery) -> None:
         try:
-            work = decode(delivery, self._handlers)
+            work = decode(delivery, self._handlers, self._keyring)
         except UnreadableError as unreadable:
             await self._refuse(delivery, unreadable)
             return
         envelope = work.envelope
+        mask_lines(work.mask)
         structlog.contextvars.bind_contextvars(
             task_id=envelope.task_id,
             service=self._service,

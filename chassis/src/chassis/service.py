@@ -23,6 +23,7 @@ from chassis.settings import ServiceSettings
 from chassis.watchdog import EXIT_HARD_LIMIT, Watchdog
 from contracts import names
 from contracts.catalog import kinds_of
+from contracts.sealing import NO_KEYS
 from database import Records
 
 log = get_logger(__name__)
@@ -78,6 +79,8 @@ class Service:
             reporter=self._reporter,
             watchdog=self._watchdog,
             metrics=AttemptMetrics(name, registry),
+            # Who does nothing with personal data needs no key.
+            keyring=settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS,
         )
         self._pruner = (
             InboxPruner(

@@ -5,7 +5,18 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, AmqpDsn, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    AmqpDsn,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +28,7 @@ from chassis.circuit import CircuitPolicy
 from chassis.delay import MAX_DELAY_SECONDS
 from chassis.limits import LONGEST_SECONDS, TimeLimits
 from chassis.tls import TlsFiles
+from contracts.sealing import Keyring
 from database.records import READERS
 
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
@@ -30,7 +42,11 @@ _TLS_IN_URL: Final = frozenset({"cafile", "capath", "cadata", "certfile", "keyfi
 
 
 def _amqp_url(value: str) -> str:
-    TypeAdapter(AmqpDsn).validate_python(value)
+    try:
+        TypeAdapter(AmqpDsn).validate_python(value)
+    except ValidationError as error:
+        # Its own words would repeat the URL, with the password.
+        raise ValueError("; ".join(line["msg"] for line in error.errors())) from None
     if named := sorted(_TLS_IN_URL & parse_qs(urlsplit(value).query).keys()):
         raise ValueError(f"{', '.join(named)}: set amqp_ca_file, amqp_cert_file and amqp_key_file instead")
     return value
@@ -52,8 +68,10 @@ def _http_address(value: str) -> str:
     return value.rstrip("/")
 
 
-#: Checked when a process starts, not when it first connects.
-AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
+#: Checked when a process starts, not when it first connects; holds a password, so it does not show.
+AmqpUrl = Annotated[str, AfterValidator(_amqp_url), Field(repr=False)]
+#: `sqlite:///file` or `postgresql://user:password@host/name`; does not show either.
+DatabaseUrl = Annotated[str, Field(repr=False)]
 #: Of a system that is reached over HTTP.
 HttpAddress = Annotated[str, AfterValidator(_http_address)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -71,7 +89,10 @@ class ProcessSettings(BaseSettings):
     From the environment, each name prefixed `WAYBILL_`, or from a file in the folder of secrets.
     """
 
-    model_config = SettingsConfigDict(env_prefix="WAYBILL_", extra="ignore", frozen=True)
+    # Settings hold passwords: an error says which one is wrong, and not what it holds.
+    model_config = SettingsConfigDict(
+        env_prefix="WAYBILL_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -146,6 +167,41 @@ class ProcessSettings(BaseSettings):
         return TlsFiles(ca_file=self.amqp_ca_file, cert_file=self.amqp_cert_file, key_file=self.amqp_key_file)
 
 
+class SealingSettings(BaseSettings):
+    """What each process needs besides that seals or opens the sensitive fields of payloads."""
+
+    sealing: Literal["on", "off"] = Field(
+        "on", description="off: nothing is sealed from now on; what was sealed is still opened."
+    )
+    sealing_keys: SecretStr | None = Field(
+        None,
+        description="Keys of 32 bytes in base64, separated by commas: the first one seals, every one opens. "
+        "`python -m deploy key` makes one.",
+    )
+
+    @field_validator("sealing_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Keyring.of(value.get_secret_value())
+        return value
+
+    def keyring(self) -> Keyring:
+        """The keys.
+
+        Raises:
+            ValueError: there is none, and nobody has said that there need be none.
+        """
+        text = "" if self.sealing_keys is None else self.sealing_keys.get_secret_value()
+        keys = Keyring.of(text, seals=self.sealing == "on")
+        if self.sealing == "on" and not keys.names:
+            raise ValueError(
+                "WAYBILL_SEALING_KEYS is not set, so personal data would be kept and sent as it is. "
+                "`python -m deploy key` makes a key; WAYBILL_SEALING=off does without."
+            )
+        return keys
+
+
 class PolicyOverride(BaseModel):
     """What differs for one kind; what is left out is as for the service's other kinds."""
 
@@ -173,10 +229,10 @@ class CircuitSettings(BaseSettings):
         return CircuitPolicy(self.circuit_threshold, self.circuit_base_seconds, self.circuit_cap_seconds)
 
 
-class ServiceSettings(ProcessSettings):
+class ServiceSettings(SealingSettings, ProcessSettings):
     """What each consuming service needs besides."""
 
-    inbox_url: str = Field(description="Database of the inbox: sqlite:///file or postgresql://…")
+    inbox_url: DatabaseUrl = Field(description="Database of the inbox: sqlite:///file or postgresql://…")
     prefetch: int = Field(20, ge=1, le=1000, description="Messages in work at once: the concurrency.")
     lease_seconds: Seconds = Field(
         30,

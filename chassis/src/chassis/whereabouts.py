@@ -7,6 +7,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.masking import NO_MASK, Mask
+
 #: UTF-8 bytes of a traceback that are kept: all headers of a message share one frame of at most 128 KiB.
 MAX_TRACEBACK_BYTES: Final = 8 * 1024
 #: The package of each of our services ends with this; what stands below it is a library's or the chassis's.
@@ -27,9 +29,9 @@ class Whereabouts(BaseModel):
     frame: str | None
 
 
-def whereabouts(error: BaseException) -> Whereabouts:
-    """Where `error` came from."""
-    text = "".join(traceback.format_exception(error)).encode(errors="replace")
+def whereabouts(error: BaseException, mask: Mask = NO_MASK) -> Whereabouts:
+    """Where `error` came from, without what is masked and without mail addresses."""
+    text = mask.error("".join(traceback.format_exception(error))).encode(errors="replace")
     if len(text) > MAX_TRACEBACK_BYTES:
         text = b"...\n" + text[-MAX_TRACEBACK_BYTES + 4 :]
     return Whereabouts(traceback=text.decode(errors="ignore"), frame=_own_frame(error))

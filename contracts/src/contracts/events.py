@@ -5,6 +5,7 @@ the routing key; `VERSION` rises with every change that an older reader could no
 """
 
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -27,8 +28,12 @@ from contracts.templates import TEMPLATE_PARAMS, TemplateName
 
 #: Fields that callers add to a record; more than this is a document, not a record.
 MAX_RECORD_FIELDS = 200
-#: Marks a field that must not outlive its use: the ledger forgets the payload when the task is completed.
+#: Marks a field about a person, or with what a person wrote: it is sealed wherever it is kept and sent
+#: (`contracts.sealing`), and masked wherever it is told (`contracts.masking`).
 SENSITIVE: dict[str, Any] = {"sensitive": True}
+#: The same, and it must not outlive its use: the ledger forgets the payload when the task is completed.
+SECRET: dict[str, Any] = SENSITIVE | {"secret": True}
+Sensitive = Field(json_schema_extra=SENSITIVE)
 
 
 class WhenUncertain(StrEnum):
@@ -43,7 +48,8 @@ class WhenUncertain(StrEnum):
 class TaskEvent(BaseModel):
     """The base of all task events."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Errors that tell what was given would tell it to logs and records.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     KIND: ClassVar[str]
     VERSION: ClassVar[int] = 1
@@ -63,19 +69,35 @@ class TaskEvent(BaseModel):
         """Keys of the files in the object store that it needs, and that are kept as long as its task."""
         return ()
 
+    @property
+    def person(self) -> str | None:
+        """The mail address of the person whom the task is about; None where it is about none."""
+        return None
+
     @classmethod
+    @cache
     def sensitive_fields(cls) -> frozenset[str]:
-        """The fields that are marked `SENSITIVE`."""
-        return frozenset(
-            name
-            for name, field in cls.model_fields.items()
-            if isinstance(extra := field.json_schema_extra, dict) and extra.get("sensitive") is True
-        )
+        """The fields that are marked `SENSITIVE` or `SECRET`."""
+        return _marked(cls, "sensitive")
 
     @classmethod
     def is_sensitive(cls) -> bool:
         """Whether any field is."""
         return bool(cls.sensitive_fields())
+
+    @classmethod
+    @cache
+    def holds_secrets(cls) -> bool:
+        """Whether any field is marked `SECRET`."""
+        return bool(_marked(cls, "secret"))
+
+
+def _marked(event: type[TaskEvent], mark: str) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, field in event.model_fields.items()
+        if isinstance(extra := field.json_schema_extra, dict) and extra.get(mark) is True
+    )
 
 
 class EmailRequested(TaskEvent):
@@ -83,13 +105,13 @@ class EmailRequested(TaskEvent):
 
     KIND = "email.requested"
 
-    to: MailAddress
-    subject: Subject | None = None
-    text: Body | None = None
-    html: Body | None = None
+    to: Annotated[MailAddress, Sensitive]
+    subject: Annotated[Subject | None, Sensitive] = None
+    text: Annotated[Body | None, Sensitive] = None
+    html: Annotated[Body | None, Sensitive] = None
     category: Category | None = None
     template: TemplateName | None = None
-    params: dict[str, Any] = Field(default_factory=dict, max_length=50)
+    params: dict[str, Any] = Field(default_factory=dict, max_length=50, json_schema_extra=SENSITIVE)
     if_uncertain: WhenUncertain = Field(
         WhenUncertain.RESEND,
         description="Should it stay unknown whether the mail server took the mail: `resend` it, which may "
@@ -100,6 +122,11 @@ class EmailRequested(TaskEvent):
     def when_uncertain(self) -> WhenUncertain:
         """The sender's choice."""
         return self.if_uncertain
+
+    @property
+    def person(self) -> str:
+        """Whom it is sent to."""
+        return self.to
 
     @model_validator(mode="after")
     def _words_or_template(self) -> Self:
@@ -140,9 +167,14 @@ class PasswordResetRequested(TaskEvent):
 
     KIND = "password_reset.requested"
 
-    email: MailAddress
-    link: Annotated[Link, Field(json_schema_extra=SENSITIVE)]
+    email: Annotated[MailAddress, Sensitive]
+    link: Annotated[Link, Field(json_schema_extra=SECRET)]
     expires_at: AwareDatetime
+
+    @property
+    def person(self) -> str:
+        """Whose password it is."""
+        return self.email
 
 
 class ImageUploaded(TaskEvent):
@@ -170,9 +202,16 @@ class UserCreated(TaskEvent):
     KIND = "user.created"
 
     user_id: RecordId
-    email: MailAddress
-    name: PersonName
-    attributes: dict[str, Any] = Field(default_factory=dict, max_length=MAX_RECORD_FIELDS)
+    email: Annotated[MailAddress, Sensitive]
+    name: Annotated[PersonName, Sensitive]
+    attributes: dict[str, Any] = Field(
+        default_factory=dict, max_length=MAX_RECORD_FIELDS, json_schema_extra=SENSITIVE
+    )
+
+    @property
+    def person(self) -> str:
+        """The user."""
+        return self.email
 
 
 class SyncRequested(TaskEvent):
@@ -183,4 +222,4 @@ class SyncRequested(TaskEvent):
     target: TargetName
     resource: ResourceName
     id: RecordId
-    data: Annotated[dict[str, Any], Field(max_length=MAX_RECORD_FIELDS)]
+    data: Annotated[dict[str, Any], Field(max_length=MAX_RECORD_FIELDS, json_schema_extra=SENSITIVE)]

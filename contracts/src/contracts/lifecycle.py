@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from contracts.masking import NO_MASK, Mask
 from contracts.names import source_of
 
 #: Error texts are for people; a longer one is a log file.
@@ -64,9 +65,9 @@ class ErrorInfo(BaseModel):
     message: Annotated[str, Field(max_length=MAX_ERROR_MESSAGE_LENGTH)]
 
     @classmethod
-    def of(cls, error: BaseException) -> Self:
-        """Describes an exception, cut to the limits."""
-        text = str(error) or type(error).__name__
+    def of(cls, error: BaseException, mask: Mask = NO_MASK) -> Self:
+        """Describes an exception, without what is masked and without mail addresses, cut to the limits."""
+        text = mask.error(str(error)) or type(error).__name__
         return cls(type=type(error).__name__[:200], message=text[:MAX_ERROR_MESSAGE_LENGTH])
 
 
@@ -83,7 +84,7 @@ _Name = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 class LifecycleData(BaseModel):
     """The subtask, the attempt, and what came of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     task_id: Annotated[_Name, Field(max_length=64)]
     service: Annotated[_Name, Field(max_length=MAX_SERVICE_LENGTH)]
@@ -104,7 +105,7 @@ class LifecycleData(BaseModel):
 class LifecycleEvent(BaseModel):
     """One CloudEvent about one attempt of one subtask."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     specversion: Literal["1.0"] = "1.0"
     id: str
@@ -134,4 +135,5 @@ def lifecycle_event(type_: LifecycleType, time: datetime, data: LifecycleData) -
     return LifecycleEvent(id=about, source=source_of(data.service), type=type_, time=time, data=data)
 
 
-LIFECYCLE_BATCH = TypeAdapter(list[LifecycleEvent])
+#: Its errors are logged, and tell where something is wrong, not what stands there.
+LIFECYCLE_BATCH = TypeAdapter(list[LifecycleEvent], config=ConfigDict(hide_input_in_errors=True))

@@ -1,16 +1,23 @@
 """Reading a task event of any released version: what each consumer and the failure desk do with a payload."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from contracts.events import TaskEvent
+from contracts.sealing import NO_KEYS, Keyring, SealBrokenError, may_hold_seals
 from contracts.upcasters import UPCASTERS, Upcasters
 
 _DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")
+
+
+#: Opens the sealed fields of a payload, or leaves them as they are.
+Opener = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,26 @@ class Reading:
     is_upcast: bool
 
 
+def opener(keyring: Keyring, owner: str) -> Opener:
+    """Opens what was sealed for the task or schedule with the id `owner`."""
+    return partial(keyring.open_fields, owner=owner)
+
+
+def left_sealed(payload: dict[str, Any]) -> dict[str, Any]:
+    """Opens nothing: for who has no keys, and takes a sealed value for what the contract asks for."""
+    return payload
+
+
+#: For payloads of which nothing is sealed.
+NOTHING_OPENED: Final = opener(NO_KEYS, "")
+
+
 def read_event(
-    event: type[TaskEvent], dataschema: str, body: bytes, upcasters: Upcasters = UPCASTERS
+    event: type[TaskEvent],
+    dataschema: str,
+    body: bytes,
+    upcasters: Upcasters = UPCASTERS,
+    opened: Opener = NOTHING_OPENED,
 ) -> Reading:
     """Reads a payload by the contract of `event` as it is now.
 
@@ -49,35 +74,46 @@ def read_event(
         dataschema: the contract and version that the sender followed.
         body: JSON.
         upcasters: how older versions are brought up.
+        opened: opens its sealed fields.
 
     Raises:
-        UnfitError: another kind, a version that this release does not read, or a body against the contract.
+        UnfitError: another kind, a version that this release does not read, a body against the contract, or
+            a seal that was broken.
+        UnknownKeyError: it was sealed with a key that is not here; nothing is known to be wrong with it.
     """
+    is_current = dataschema == event.dataschema()
     try:
-        if dataschema == event.dataschema():
+        if is_current and not may_hold_seals(body):
             return Reading(event.model_validate_json(body), is_upcast=False)
-        payload = current_payload(event, dataschema, body, upcasters)
-        return Reading(event.model_validate(payload), is_upcast=True)
+        payload = current_payload(event, dataschema, body, upcasters, opened)
+        return Reading(event.model_validate(payload), is_upcast=not is_current)
     except ValidationError as error:
         raise UnfitError([_fault(line["loc"], line["msg"]) for line in error.errors()]) from None
 
 
 def current_payload(
-    event: type[TaskEvent], dataschema: str, body: bytes, upcasters: Upcasters = UPCASTERS
+    event: type[TaskEvent],
+    dataschema: str,
+    body: bytes,
+    upcasters: Upcasters = UPCASTERS,
+    opened: Opener = NOTHING_OPENED,
 ) -> dict[str, Any]:
     """A payload in the form of the contract's current version; whether it keeps the contract is not checked.
 
     Raises:
         UnfitError: it cannot be brought into that form.
+        UnknownKeyError: as `read_event`.
     """
-    return _brought_up(event, _version(event, dataschema), json_object(body), upcasters)
+    version = _version(event, dataschema)
+    return _brought_up(event, version, json_object(body, opened), upcasters)
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """A payload as it is.
+def json_object(body: bytes, opened: Opener = NOTHING_OPENED) -> dict[str, Any]:
+    """A payload as it is, its sealed fields opened.
 
     Raises:
-        UnfitError: it is no JSON object.
+        UnfitError: it is no JSON object, or a seal was broken.
+        UnknownKeyError: as `read_event`.
     """
     try:
         value = from_json(body)
@@ -85,7 +121,10 @@ def json_object(body: bytes) -> dict[str, Any]:
         raise UnfitError([Fault("body", f"Invalid JSON: {error}")]) from None
     if not isinstance(value, dict):
         raise UnfitError([Fault("body", "Input should be an object")])
-    return value
+    try:
+        return opened(value)
+    except SealBrokenError as error:
+        raise UnfitError([Fault("body", str(error))]) from None
 
 
 def _version(event: type[TaskEvent], dataschema: str) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 
+from contracts.sealing import Keyring
 from deploy.databases import prepare
 from deploy.secret_files import Places, SecretFiles
 from ledger import SchemaError
@@ -15,6 +16,9 @@ from ledger.first_keys import make_missing_keys
 def main() -> int:
     """Runs the command line; the exit code tells whether it was done."""
     arguments = _parser().parse_args()
+    if arguments.command == "key":
+        sys.stdout.write(f"{Keyring.new_key()}\n")
+        return 0
     files = SecretFiles(arguments.folder)
     try:
         if arguments.command == "secrets":
@@ -39,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument(
         "--database", default="postgres:5432", metavar="HOST:PORT", help="default: %(default)s"
     )
+    commands.add_parser("key", help="print a key, for WAYBILL_SEALING_KEYS or WAYBILL_PERSONS_KEY")
     preparing = commands.add_parser("databases", help="make roles and databases; upgrade the ledger's schema")
     for command in (making, preparing):
         command.add_argument("--folder", type=Path, required=True, help="where the secrets are kept")

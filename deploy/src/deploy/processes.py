@@ -10,10 +10,22 @@ from typing import Final
 from chassis import topology
 from chassis.delay import LEVELS
 from contracts import names
-from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from contracts.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 
 #: What the broker calls the default exchange when it looks at permissions.
 DEFAULT_EXCHANGE: Final = "amq.default"
+GATEWAY: Final = "gateway"
+#: Who seals and opens personal data: services that do nothing with it are given no key.
+SEALERS: Final[Sequence[str]] = (
+    GATEWAY,
+    STATUS_SERVICE,
+    DESK_SERVICE,
+    *(
+        service
+        for service in WORK_SERVICES
+        if any(kind.event.is_sensitive() for kind in CATALOG.values() if service in kind.services)
+    ),
+)
 #: The database that is no service's own.
 LEDGER: Final = "ledger"
 
@@ -70,7 +82,7 @@ def _desk_rights() -> Rights:
 
 
 PROCESSES: Final[Sequence[Process]] = (
-    Process("gateway", _gateway_rights(), LEDGER),
+    Process(GATEWAY, _gateway_rights(), LEDGER),
     Process(STATUS_SERVICE, _status_rights(), LEDGER),
     Process(DESK_SERVICE, _desk_rights(), LEDGER),
     *(Process(service, _work_rights(service), f"inbox_{service}") for service in WORK_SERVICES),

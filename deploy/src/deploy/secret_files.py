@@ -13,8 +13,9 @@ from typing import Final
 
 from yarl import URL
 
+from contracts.sealing import Keyring
 from deploy.definitions import ADMINISTRATOR, definitions
-from deploy.processes import LEDGER, PROCESSES
+from deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
 from ledger.first_keys import wish_for
 from ledger.keys import NewKey, Scope, Secret
 
@@ -25,6 +26,8 @@ FIRST_KEYS: Final = {
     ("operator", "waybill_api_key"): Scope.ADMIN,
     ("prometheus", "waybill_api_key"): Scope.METRICS,
 }
+#: The setting with the keys that seal personal data.
+_SEALING: Final = "waybill_sealing_keys"
 #: Bytes of chance in a password: beyond any guessing, even from a quick hash.
 _PASSWORD_BYTES: Final = 24
 _OWNER_ONLY: Final = 0o700
@@ -60,9 +63,19 @@ class SecretFiles:
             self._keep(process.name, "waybill_amqp_url", _amqp_url(process.name, places))
             url = _database_url(process.name, process.database, places)
             self._keep(process.name, process.database_setting, url)
+        self._keep_keys()
         passwords = {process.name: self._broker_password(process.name) for process in PROCESSES}
         passwords[ADMINISTRATOR] = self._read("rabbitmq", "admin_password")
         self._write("rabbitmq", "definitions.json", json.dumps(definitions(passwords), indent=2))
+
+    def _keep_keys(self) -> None:
+        # One key for all who seal and open; a folder that is new gets the one that the others have.
+        sealing = next(
+            (self._read(name, _SEALING) for name in SEALERS if self._path(name, _SEALING).exists()), ""
+        )
+        for name in SEALERS:
+            self._keep(name, _SEALING, sealing or (sealing := Keyring.new_key()))
+        self._keep(GATEWAY, "waybill_persons_key", Keyring.new_key())
 
     def superuser_url(self) -> URL:
         """The database server, as its superuser."""

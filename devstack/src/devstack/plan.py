@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from contracts.sealing import Keyring
 from devstack.ports import LOOPBACK
 
 #: Where alerts go in the local stack.
@@ -70,7 +71,7 @@ def make_plan(
     log_level: str = "info",
     database: Callable[[str], str] | None = None,
 ) -> Plan:
-    """The processes of a stack that keeps its state in `state` (absolute).
+    """The processes of a stack that keeps its state, its keys included, in `state` (absolute).
 
     `database` gives the URL of the database `ledger`, `inbox-email` …: a file of `state` unless given.
     """
@@ -78,7 +79,11 @@ def make_plan(
     gateway_url = url(ports.gateway)
     ledger_url = database("ledger")
     objects = state / "objects"
-    every = {"WAYBILL_AMQP_URL": amqp_url, "WAYBILL_LOG_LEVEL": log_level} | SHORT_WAITS
+    every = {
+        "WAYBILL_AMQP_URL": amqp_url,
+        "WAYBILL_LOG_LEVEL": log_level,
+        "WAYBILL_SEALING_KEYS": _kept_key(state / "sealing.key"),
+    } | SHORT_WAITS
     ledger = {"WAYBILL_LEDGER_URL": ledger_url}
     store = {"WAYBILL_OBJECT_STORE_URL": f"file://{quote(str(objects))}"}
 
@@ -124,6 +129,7 @@ def make_plan(
                 | store
                 | {
                     "WAYBILL_HOST": LOOPBACK,
+                    "WAYBILL_PERSONS_KEY": _kept_key(state / "persons.key"),
                     "WAYBILL_PORT": str(ports.gateway),
                     "WAYBILL_SYNC_TARGETS": json.dumps(["crm"]),
                     "WAYBILL_RESET_LINK": f"{gateway_url}/reset?token={{token}}",
@@ -133,6 +139,15 @@ def make_plan(
             ),
         ),
     )
+
+
+def _kept_key(path: Path) -> str:
+    """A key of this stack, made at its first start: what it has sealed must be opened by the next one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(Keyring.new_key())
+        path.chmod(0o600)
+    return path.read_text()
 
 
 def url(port: int, path: str = "") -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from contracts.catalog import CATALOG
 from contracts.envelope import Envelope
 from contracts.events import (
     EmailRequested,
@@ -34,6 +35,8 @@ from contracts.names import (
     dead_letter_queue,
     source_of,
 )
+from contracts.reading import opener, read_event
+from contracts.sealing import NO_KEYS, Keyring
 from ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
 from ledger.deadletters.letter import DeadMessage
 
@@ -77,8 +80,8 @@ def sync_event(record_id: str = "7") -> SyncRequested:
     return SyncRequested(target="crm", resource="contacts", id=record_id, data={"name": "Ann"})
 
 
-def new_task(event: TaskEvent | None = None, **fields: Any) -> NewTask:
-    """A task about `event` (a mail unless given); `fields` are those of `NewTask`."""
+def new_task(event: TaskEvent | None = None, keyring: Keyring = NO_KEYS, **fields: Any) -> NewTask:
+    """A task about `event` (a mail unless given), not sealed unless there is a key; `fields` are its own."""
     task_id = new_task_id()
     standard: dict[str, Any] = {
         "id": task_id,
@@ -86,7 +89,13 @@ def new_task(event: TaskEvent | None = None, **fields: Any) -> NewTask:
         "correlation_id": task_id,
         "about": "ann@example.test",
     }
-    return NewTask(event=event or email_event(), **standard | fields)
+    return NewTask.of(event or email_event(), keyring, **standard | fields)
+
+
+def event_in(task: NewTask, keyring: Keyring = NO_KEYS) -> TaskEvent:
+    """The event that a task was made from."""
+    event = CATALOG[task.kind].event
+    return read_event(event, task.dataschema, task.payload, opened=opener(keyring, task.id)).event
 
 
 def plan(name: str = "nightly", **fields: Any) -> Plan:
@@ -95,6 +104,7 @@ def plan(name: str = "nightly", **fields: Any) -> Plan:
         "kind": EmailRequested.KIND,
         "body": {"to": "ann@example.test", "subject": "Hello", "text": "How are you?"},
         "about": "ann@example.test",
+        "person": None,
         "cron": "0 * * * *",
         "every_seconds": None,
         "timezone": "UTC",

@@ -8,10 +8,12 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header
 
+from contracts.masking import mask_addresses
 from gateway.caller import By, Caller
 from gateway.desk_models import Filter, Selection
 from gateway.problems import FieldError, Problem
 from ledger import BadCursorError
+from ledger.deadletters.edits import shown_edits
 from ledger.deadletters.letters import LetterFilter
 from ledger.deadletters.states import LetterState
 
@@ -68,10 +70,14 @@ def selected(caller: Caller, selection: Selection) -> LetterFilter:
 
 
 def as_asked(body: Selection) -> dict[str, Any]:
-    """What the caller wrote, as the record keeps it."""
+    """What the caller wrote, as the record keeps it: nothing of what is sensitive."""
     asked: dict[str, Any] = body.model_dump(
         mode="json", exclude_none=True, include={"filter", "ids", "edits"}, exclude_defaults=True
     )
+    if "edits" in asked:
+        asked["edits"] = shown_edits(asked["edits"])
+    if "q" in asked.get("filter", {}):
+        asked["filter"]["q"] = mask_addresses(asked["filter"]["q"])
     return asked
 
 

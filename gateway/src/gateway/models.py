@@ -9,7 +9,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
-from contracts.fields import MailAddress, RecordId
+from contracts.fields import MAX_ADDRESS_LENGTH, MailAddress, RecordId
 from contracts.states import State
 from gateway.moments import Moment
 from ledger import HIGH_PRIORITY, LOW_PRIORITY
@@ -156,8 +156,11 @@ class TaskQuery(BaseModel):
     until: Moment | None = Field(None, description="Created before this time.")
     q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
         None,
-        description="Part of what the task is about (an address, a record), or the beginning of its id or "
-        "correlation id.",
+        description="Part of what the task is about (a record, a file's name), or the beginning of its id or "
+        "correlation id. A whole mail address finds the tasks of its person, too.",
+    )
+    person: Annotated[str, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] | None = Field(
+        None, description="The mail address of the person whom the task is about; capitals do not matter."
     )
     limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
     cursor: Annotated[str, Field(max_length=200)] | None = Field(

@@ -53,6 +53,8 @@ class Resources:
         self.settings = settings
         self.registry = registry
         self.metrics = metrics
+        self.seals = settings.keyring()
+        self.persons = settings.persons()
         self.records = Records(settings.ledger_url, readers=settings.database_readers)
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self._collector = Collector(self.records, self.objects)

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
+from contracts.masking import mask_addresses
 from gateway.caller import Caller
 from gateway.models import AMQP_PRIORITIES, links_of, priority_name
 from gateway.problems import FieldError, Problem
@@ -27,13 +28,14 @@ from gateway.schedule_models import (
 )
 from gateway.targets import require_known_target
 from ledger import Plan, Schedule, Task, event_of, get_schedule
+from ledger.deadletters.shown import REDACTED, shown_payload
 
 #: What a schedule is due by; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")
 
 
-def plan_of(posted: PostSchedule, resources: Resources) -> Plan:
-    """The plan of a checked schedule.
+def plan_of(posted: PostSchedule, resources: Resources, schedule_id: str) -> Plan:
+    """The plan of a checked schedule, what is sensitive in it sealed.
 
     Raises:
         Problem: 422, its body names a target that is not configured.
@@ -45,8 +47,9 @@ def plan_of(posted: PostSchedule, resources: Resources) -> Plan:
     return Plan(
         name=posted.name,
         kind=posted.kind,
-        body=posted.body,
-        about=_about(event),
+        body=resources.seals.seal_fields(posted.body, event.sensitive_fields(), schedule_id),
+        about=mask_addresses(_about(event)),
+        person=event.person and resources.persons.digest(event.person),
         cron=posted.cron,
         every_seconds=posted.every_seconds,
         timezone=posted.timezone,
@@ -59,7 +62,7 @@ def plan_of(posted: PostSchedule, resources: Resources) -> Plan:
     )
 
 
-def changed(schedule: Schedule, change: ChangeSchedule) -> PostSchedule:
+def changed(schedule: Schedule, change: ChangeSchedule, resources: Resources) -> PostSchedule:
     """The schedule as it would be posted with the change in it.
 
     Raises:
@@ -67,7 +70,9 @@ def changed(schedule: Schedule, change: ChangeSchedule) -> PostSchedule:
     """
     wanted = change.model_dump(exclude_unset=True)
     plan = schedule.plan
+    _require_no_redacted(wanted.get("body"))
     now: dict[str, Any] = {name: getattr(plan, name) for name in PostSchedule.model_fields}
+    now["body"] = resources.seals.open_fields(plan.body, schedule.id)
     now["priority"] = priority_name(plan.priority)
     for one, other in (_RECURRENCES, _RECURRENCES[::-1]):
         if wanted.get(one) is not None and other not in wanted:
@@ -131,6 +136,14 @@ def never_due() -> Problem:
     )
 
 
+def _require_no_redacted(body: dict[str, Any] | None) -> None:
+    # Whoever sends back what a GET has shown would have it mailed.
+    for name, value in (body or {}).items():
+        if value == REDACTED:
+            message = f"is {REDACTED}, which stands for what is not shown: give the value itself"
+            raise RequestValidationError([{"loc": ("body", "body", name), "msg": message}])
+
+
 def _about(event: TaskEvent) -> str:
     match event:
         case EmailRequested():
@@ -160,6 +173,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
     return {
         "id": schedule.id,
         **{name: getattr(plan, name) for name in PostSchedule.model_fields},
+        "body": shown_payload(plan.kind, plan.body),
         "priority": priority_name(plan.priority),
         "created_at": schedule.created_at,
         "updated_at": schedule.updated_at,

@@ -1,19 +1,24 @@
 """The settings of the gateway."""
 
 import ipaddress
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from chassis.s3 import ObjectStoreSettings
-from chassis.settings import ProcessSettings, Seconds
+from chassis.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 from contracts.fields import TargetName
+from gateway.persons import Persons
 from ledger import PatienceSettings
 
 MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
+#: What takes the place of the key where nothing is sealed: whoever reads the ledger reads the addresses, too.
+_NO_SECRET: Final = b"waybill"
+
+
+class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, ProcessSettings):
     """What the gateway needs besides what every process does."""
 
     host: str = "127.0.0.1"
@@ -37,7 +42,7 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
         description="Addresses or networks of the proxies before it; only their X-Forwarded-For and "
         "X-Forwarded-Proto are believed.",
     )
-    ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
+    ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     signed_url_seconds: int | None = Field(
         None,
         ge=1,
@@ -69,6 +74,11 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
     unread_seconds: Seconds = Field(60, description="How long a caller may leave an answer unread.")
     max_image_pixels: int = Field(100_000_000, gt=0, description="Largest image, in pixels.")
     max_image_edge: int = Field(30_000, gt=0, description="Longest edge of an image, in pixels.")
+    persons_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        None,
+        description="Persons are found by a digest of their address with this key: any long random text. "
+        "It never changes: tasks from before would not be found any more.",
+    )
     max_schedules: int = Field(1000, gt=0, description="Schedules that each tenant may have.")
     max_in_flight: int = Field(
         500, gt=0, description="Publishes under way at once; what comes on top is left to the sweep."
@@ -101,6 +111,21 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, ProcessSettings):
                 "or say WAYBILL_GATEWAY_OPEN_TO_ANYONE=true as well"
             )
         return self
+
+    def persons(self) -> Persons:
+        """Makes digests of persons.
+
+        Raises:
+            ValueError: there is no key, though payloads are sealed.
+        """
+        if self.persons_key is not None:
+            return Persons(self.persons_key.get_secret_value().encode())
+        if self.sealing == "on":
+            raise ValueError(
+                "WAYBILL_PERSONS_KEY is not set: anybody who has the ledger could try whom it is about. "
+                "`python -m deploy key` makes one; WAYBILL_SEALING=off does without."
+            )
+        return Persons(_NO_SECRET)
 
 
 def _is_loopback(host: str) -> bool:

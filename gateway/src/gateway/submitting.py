@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Response
 
 from chassis.logs import get_logger
 from contracts.events import TaskEvent
+from contracts.masking import mask_addresses
 from contracts.states import State
 from contracts.trace import known_traceparent, new_traceparent, trace_id_of
 from gateway.models import AcceptedTask, Timing, links_of
@@ -76,17 +77,36 @@ From = Annotated[Origin, Depends(described_origin)]
 
 
 def new_task(
-    event: TaskEvent, *, about: str, timing: Timing, origin: Origin, tenant: str, task_id: str | None = None
+    resources: Resources,
+    event: TaskEvent,
+    *,
+    timing: Timing,
+    origin: Origin,
+    tenant: str,
+    about: str | None = None,
+    task_id: str | None = None,
 ) -> NewTask:
-    """A task for `event`, not accepted yet."""
+    """A task for `event`, not accepted yet; what is sensitive in it is sealed.
+
+    Args:
+        resources: the keys.
+        event: what it is made from.
+        timing: when it is to begin.
+        origin: where the request comes from.
+        tenant: whose it is.
+        about: what it concerns, where that is no person.
+        task_id: its id, if it has one already.
+    """
     now = datetime.now(UTC)
     task_id = task_id or new_task_id()
-    return NewTask(
+    return NewTask.of(
+        event,
+        resources.seals,
         id=task_id,
-        event=event,
         created_at=now,
         correlation_id=origin.request_id or task_id,
-        about=about,
+        about=mask_addresses(about or event.person or ""),
+        person=event.person and resources.persons.digest(event.person),
         due_at=timing.due_at(now),
         traceparent=origin.traceparent,
         priority=timing.amqp_priority,

@@ -24,7 +24,8 @@ class ResetToken:
     """What is kept of a password reset token: not the token."""
 
     token_hash: str
-    email: str
+    #: Whose password it is, as JSON.
+    sealed_email: str
     expires_at: datetime
 
 
@@ -97,15 +98,12 @@ def _insert(
 ) -> list[PendingMessage | None]:
     if not submissions:
         return []
-    bodies = [s.task.event.model_dump_json(exclude_defaults=True).encode() for s in submissions]
-    connection.execute(
-        _INSERT_TASKS, [_task_row(s.task, body) for s, body in zip(submissions, bodies, strict=True)]
-    )
+    connection.execute(_INSERT_TASKS, [_task_row(s.task) for s in submissions])
     connection.execute(
         _INSERT_SUBTASKS, [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
     )
     outbox_ids = _insert_outbox(connection, [_outbox_row(s.task, relay_grace) for s in submissions])
-    files = [(s.task.id, key) for s in submissions for key in s.task.event.stored_files]
+    files = [(s.task.id, key) for s in submissions for key in s.task.files]
     if files:
         use_originals(connection, files, submissions[0].task.created_at)
     tokens = [(s.reset_token, s.task.id, s.task.tenant) for s in submissions if s.reset_token is not None]
@@ -117,15 +115,16 @@ def _insert(
                     "token_hash": token.token_hash,
                     "tenant": tenant,
                     "task_id": task_id,
-                    "email": token.email,
+                    "email": "",
+                    "sealed_email": token.sealed_email,
                     "expires_at": token.expires_at,
                 }
                 for token, task_id, tenant in tokens
             ],
         )
     return [
-        None if s.task.due_at is not None or s.task.is_held else _message(outbox_ids[s.task.id], s.task, body)
-        for s, body in zip(submissions, bodies, strict=True)
+        None if s.task.due_at is not None or s.task.is_held else _message(outbox_ids[s.task.id], s.task)
+        for s in submissions
     ]
 
 
@@ -140,7 +139,7 @@ def _initial_state(task: NewTask) -> State:
     return State.PENDING if task.due_at is None else State.SCHEDULED
 
 
-def _task_row(task: NewTask, body: bytes) -> dict[str, object]:
+def _task_row(task: NewTask) -> dict[str, object]:
     return {
         "id": task.id,
         "tenant": task.tenant,
@@ -153,10 +152,11 @@ def _task_row(task: NewTask, body: bytes) -> dict[str, object]:
         "traceparent": task.traceparent,
         "priority": task.priority,
         "about": task.about,
+        "person": task.person,
         "schedule_id": task.slot and task.slot.schedule_id,
         "slot_at": task.slot and task.slot.at,
-        "dataschema": task.event.dataschema(),
-        "payload": body,
+        "dataschema": task.dataschema,
+        "payload": task.payload,
     }
 
 
@@ -187,20 +187,20 @@ def _outbox_row(task: NewTask, relay_grace: timedelta) -> dict[str, object]:
     }
 
 
-def _message(outbox_id: int, task: NewTask, body: bytes) -> PendingMessage:
+def _message(outbox_id: int, task: NewTask) -> PendingMessage:
     envelope = Envelope(
         # One event a task: they share their id.
         id=task.id,
         kind=task.kind,
         source=GATEWAY_SOURCE,
         time=task.created_at,
-        dataschema=task.event.dataschema(),
+        dataschema=task.dataschema,
         task_id=task.id,
         deadline=task.deadline,
         traceparent=task.traceparent,
     )
     return PendingMessage(
-        outbox_id, EXCHANGE_TASKS, task.kind, envelope, body, task.correlation_id, task.priority
+        outbox_id, EXCHANGE_TASKS, task.kind, envelope, task.payload, task.correlation_id, task.priority
     )
 
 

@@ -86,7 +86,7 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
     changes.subtasks.extend(map(_bound, changed))
     change = _task_change(task)
     changes.tasks.append(change)
-    if change["b_state"] is State.COMPLETED and CATALOG[task.row.kind].event.is_sensitive():
+    if change["b_state"] is State.COMPLETED and CATALOG[task.row.kind].event.holds_secrets():
         changes.forgotten.append(task.row.id)
     return _failures(task.row, changed, before, events)
 

@@ -53,6 +53,10 @@ class TaskFilter:
     schedule: str | None = None
     #: Part of what the task is about, or the beginning of its id or correlation id.
     q: str | None = None
+    #: The digest of the person whom `q` names, if it names one: that person's tasks count, too.
+    q_person: str | None = None
+    #: The digest of the person whom it is about.
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
         conditions.append(TASKS.c.created_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(TASKS.c.created_at < wanted.until)
+    if wanted.person is not None:
+        conditions.append(TASKS.c.person == wanted.person)
     if wanted.schedule is not None:
         conditions.append(TASKS.c.schedule_id == wanted.schedule)
     if wanted.service is not None:
@@ -131,6 +137,7 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
                 TASKS.c.about.icontains(wanted.q, autoescape=True),
                 TASKS.c.id.startswith(wanted.q, autoescape=True),
                 TASKS.c.correlation_id.startswith(wanted.q, autoescape=True),
+                *([] if wanted.q_person is None else [TASKS.c.person == wanted.q_person]),
             )
         )
     return conditions

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select, update
 
 from contracts.catalog import CATALOG
 from contracts.events import TaskEvent, UserCreated
+from contracts.sealing import NO_KEYS, Keyring, SealBrokenError, UnknownKeyError
 from ledger.accept import insert_tasks
 from ledger.schedules import Missed, Schedule
 from ledger.schema import SCHEDULES
@@ -28,6 +29,10 @@ class ReleaseLook:
     now: datetime
     #: Schedules released in one transaction.
     most: int
+    #: Opens the bodies of schedules, and seals the payloads of their tasks.
+    keyring: Keyring = NO_KEYS
+    #: Ids of schedules that are left alone for now.
+    passed_over: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Release:
     has_skipped: bool
     #: Why no task can be made of it any more; it is paused then.
     error: str | None = None
+    #: Why no task can be made of it here and now; it stays due.
+    closed: UnknownKeyError | None = None
 
 
 def next_slot(connection: Connection) -> datetime | None:
@@ -61,25 +68,32 @@ def release_due(connection: Connection, looks: Sequence[ReleaseLook]) -> Sequenc
 def _release_due(connection: Connection, look: ReleaseLook) -> list[Release]:
     rows = connection.execute(
         select(SCHEDULES)
-        .where(SCHEDULES.c.next_at <= look.now)
+        .where(SCHEDULES.c.next_at <= look.now, SCHEDULES.c.id.not_in(look.passed_over))
         .order_by(SCHEDULES.c.next_at)
         .limit(look.most)
         .with_for_update(skip_locked=True)
     ).all()
-    releases = [_release(Schedule.of(row), look.now) for row in rows]
+    releases = [_release(Schedule.of(row), look) for row in rows]
     insert_tasks(connection, [task for release in releases for task in release.tasks])
     for release in releases:
+        if release.closed is not None:
+            continue
         connection.execute(
             update(SCHEDULES).where(SCHEDULES.c.id == release.schedule.id).values(_after(release, look.now))
         )
     return releases
 
 
-def _release(schedule: Schedule, now: datetime) -> Release:
-    slots = _slots_to_run(schedule, now)
+def _release(schedule: Schedule, look: ReleaseLook) -> Release:
+    slots = _slots_to_run(schedule, look.now)
     has_skipped = not slots or slots[0] != schedule.next_at
     try:
-        tasks = tuple(_task(schedule, slot, now) for slot in slots)
+        body = look.keyring.open_fields(schedule.plan.body, schedule.id)
+        tasks = tuple(_task(schedule, body, slot, look) for slot in slots)
+    except UnknownKeyError as unknown:
+        return Release(schedule, (), has_skipped=False, closed=unknown)
+    except SealBrokenError as broken:
+        return Release(schedule, (), has_skipped, f"its body cannot be opened: {broken}")
     except ValidationError as error:
         return Release(schedule, (), has_skipped, _in_words(error))
     return Release(schedule, tasks, has_skipped)
@@ -94,14 +108,16 @@ def _slots_to_run(schedule: Schedule, now: datetime) -> list[datetime]:
     return slots
 
 
-def _task(schedule: Schedule, slot: datetime, now: datetime) -> NewTask:
+def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, look: ReleaseLook) -> NewTask:
     task_id = new_task_id()
-    return NewTask(
+    return NewTask.of(
+        event_of(schedule.plan.kind, body, task_id),
+        look.keyring,
         id=task_id,
-        event=event_of(schedule.plan.kind, schedule.plan.body, task_id),
-        created_at=now,
+        created_at=look.now,
         correlation_id=schedule.plan.name,
         about=schedule.plan.about,
+        person=schedule.plan.person,
         priority=schedule.plan.priority,
         slot=Slot(schedule.id, slot),
         tenant=schedule.tenant,

@@ -25,6 +25,8 @@ class Redeemed:
     """Whose password may be set now."""
 
     email: str
+    #: The same as JSON, sealed; None: `email` tells it.
+    sealed_email: str | None
     task_id: str
 
 
@@ -57,7 +59,7 @@ def _redeem(connection: Connection, redemption: Redemption) -> Redeemed | Refusa
     ).one_or_none()
     if row is None:
         return Refusal.UNKNOWN
-    redeemed = Redeemed(row.email, row.task_id)
+    redeemed = Redeemed(row.email, row.sealed_email, row.task_id)
     if row.redeemed_at is not None:
         return _redeemed_before(connection, redemption.call, redeemed)
     if redemption.now > row.expires_at:

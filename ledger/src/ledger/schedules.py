@@ -31,10 +31,12 @@ class Plan:
 
     name: str
     kind: str
-    #: As it is posted to the kind's own route.
+    #: As it is posted to the kind's own route, its sensitive fields sealed for the schedule's id.
     body: dict[str, Any]
-    #: Whom or what its tasks concern, for people who search the list.
+    #: Whom or what its tasks concern, for people who read the list.
     about: str
+    #: A keyed digest of the person whom they concern.
+    person: str | None
     cron: str | None
     every_seconds: int | None
     timezone: str

@@ -28,8 +28,11 @@ METADATA = MetaData()
 #: SQLite numbers rows by itself only in a column of exactly this type.
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
+#: A keyed digest of a mail address (`gateway.persons`), by which a person's tasks are found.
+_PERSON = String(32)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")
+_OF_PERSON = text("person IS NOT NULL")
 _BY_SCHEDULE = text("schedule_id IS NOT NULL")
 #: SQLite uses such an index only if the query says the very same, and this is how SQLAlchemy says it there.
 _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
@@ -60,13 +63,15 @@ TASKS = Table(
     Column("correlation_id", String(128), nullable=False),
     Column("traceparent", String(64)),
     Column("priority", Integer),
-    Column("about", String(512), nullable=False),  # whom or what it concerns, for people who search
+    Column("about", String(512), nullable=False),  # whom or what it concerns, its mail address masked
+    Column("person", _PERSON),
     # Which schedule made it, and for which of its times; the schedule may be deleted.
     Column("schedule_id", String(36)),
     Column("slot_at", Instant),
     Column("dataschema", String(128), nullable=False),
     Column("payload", LargeBinary),  # gone once a kind with sensitive fields is completed
     Index("tasks_by_state", "state", "id"),
+    Index("tasks_by_person", "person", "id", sqlite_where=_OF_PERSON, postgresql_where=_OF_PERSON),
     Index("tasks_by_kind", "kind", "id"),
     Index("tasks_by_creation", "created_at", "state", "kind"),  # all that counting reads
     # A slot is released once, whoever releases it.
@@ -166,8 +171,9 @@ SCHEDULES = Table(
     tenant_column(),
     Column("name", String(100), nullable=False, unique=True),  # see `tenants.qualified`
     Column("kind", String(64), nullable=False),
-    Column("body", LargeBinary, nullable=False),  # JSON, as it is posted to the kind's own route
+    Column("body", LargeBinary, nullable=False),  # JSON, as it is posted to the kind's own route, sealed
     Column("about", String(512), nullable=False),  # as its tasks have it
+    Column("person", _PERSON),  # likewise
     Column("cron", String(100)),
     Column("every_seconds", Integer),  # one of the two
     Column("timezone", String(64), nullable=False),
@@ -213,7 +219,8 @@ PASSWORD_RESETS = Table(
     Column("token_hash", String(64), primary_key=True),
     tenant_column(),
     Column("task_id", _TASK_ID, nullable=False),
-    Column("email", String(254), nullable=False),
+    Column("email", String(254), nullable=False),  # empty where it is sealed
+    Column("sealed_email", Text),  # JSON, sealed for the token's hash; none: from before
     Column("expires_at", Instant, nullable=False),
     Column("redeemed_at", Instant),
     Index("password_resets_by_expiry", "expires_at"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Self
 
 import uuid_utils
 
@@ -9,6 +10,7 @@ from contracts.catalog import CATALOG
 from contracts.envelope import Envelope
 from contracts.events import TaskEvent
 from contracts.names import source_of
+from contracts.sealing import Keyring
 from contracts.trace import new_traceparent
 from ledger.tenants import DEFAULT_TENANT
 
@@ -34,14 +36,21 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as it is accepted."""
+    """A task as it is accepted; it holds nothing sensitive that is not sealed."""
 
     id: str
-    event: TaskEvent
+    #: The event type that the task is made from, and the contract and version that its payload follows.
+    kind: str
+    dataschema: str
+    payload: bytes
     created_at: datetime
     correlation_id: str
-    #: Whom or what it concerns, for people who search the list.
+    #: Whom or what it concerns, for people who read the list.
     about: str
+    #: A keyed digest of the person whom it concerns, by which it is found.
+    person: str | None = None
+    #: Keys of the files in the object store that it needs.
+    files: tuple[str, ...] = ()
     due_at: datetime | None = None
     deadline: datetime | None = None
     #: Every task belongs to a trace, whether anybody records it or not.
@@ -50,10 +59,18 @@ class NewTask:
     slot: Slot | None = None
     tenant: str = DEFAULT_TENANT
 
-    @property
-    def kind(self) -> str:
-        """The event type that the task is made from."""
-        return self.event.KIND
+    @classmethod
+    def of(cls, event: TaskEvent, keyring: Keyring, *, id: str, **fields: Any) -> Self:  # noqa: A002 - its name
+        """The task of an event, whose sensitive fields are sealed; `fields` are the others of a task."""
+        payload = keyring.sealed_payload(event, id)
+        return cls(
+            id=id,
+            kind=event.KIND,
+            dataschema=event.dataschema(),
+            payload=payload,
+            files=event.stored_files,
+            **fields,
+        )
 
     @property
     def is_held(self) -> bool:
@@ -63,7 +80,7 @@ class NewTask:
     @property
     def services(self) -> tuple[str, ...]:
         """The services that each do one subtask of it."""
-        return CATALOG[self.event.KIND].services
+        return CATALOG[self.kind].services
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from devstack.eventually import eventually
 from devstack.samples import NOON, new_task, told
 from ledger import AlertPolicy, Failure, Submission, TaskFilter, accept, list_tasks
 from ledger.schema import OUTBOX, TASKS
-from status_service.alerts import Alerts
+from status_service.alerts import ABOUT, Alerts
 from status_service.digests import Digests
 from status_service.handlers import apply_lifecycle, batch_write
 from status_service.metrics import StatusMetrics
@@ -49,7 +49,7 @@ async def mails(records: Records) -> list[EmailRequested]:
         payloads = connection.scalars(
             select(TASKS.c.payload)
             .join(OUTBOX, OUTBOX.c.task_id == TASKS.c.id)
-            .where(TASKS.c.about == OPS)
+            .where(TASKS.c.about == ABOUT)
             .order_by(TASKS.c.id)
         )
         return [EmailRequested.model_validate_json(payload) for payload in payloads]
@@ -92,7 +92,7 @@ async def test_the_mail_has_the_correlation_id_of_what_failed(records: Records) 
 
 
 async def test_there_is_no_alert_about_the_alert_itself(records: Records) -> None:
-    assert await mails_after(records, failure_of(EmailRequested.KIND, OPS)) == []
+    assert await mails_after(records, failure_of(EmailRequested.KIND, ABOUT)) == []
     # Nor is it counted.
     assert await Digests(records, alerts(HASTY)).end_window() is None
 
@@ -103,7 +103,7 @@ async def test_another_mail_that_fails_is_told(records: Records) -> None:
 
 @pytest.mark.parametrize("kind", sorted(set(CATALOG) - {EmailRequested.KIND}))
 async def test_what_concerns_the_operators_address_otherwise_is_told(records: Records, kind: str) -> None:
-    assert len(await mails_after(records, failure_of(kind, OPS))) == 1
+    assert len(await mails_after(records, failure_of(kind, ABOUT))) == 1
 
 
 async def test_the_longest_error_that_the_wire_allows_makes_an_alert_and_a_digest(records: Records) -> None:

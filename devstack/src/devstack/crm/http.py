@@ -19,6 +19,8 @@ MAX_BODY_BYTES = 64 * 1024
 #: Resource names and record ids: long enough for any id in use.
 _Name = Annotated[str, Path(min_length=1, max_length=200)]
 #: A string of the caller's (IETF draft-ietf-httpapi-idempotency-key-header).
+#: Of a body that is refused, bytes that are repeated.
+MAX_REPEATED = 300
 _Key = Annotated[str | None, Header(min_length=1, max_length=255)]
 
 
@@ -55,7 +57,7 @@ def create_app(records: Records, faults: Faults, report: Callable[[str], None]) 
         fault = faults.take(id)
         outcome: Outcome
         if fault is not None and fault.status is not None:
-            answer, outcome = _fault_answer(fault, fault.status), "fault"
+            answer, outcome = _fault_answer(fault, fault.status, body), "fault"
         else:
             answer, outcome = _write(records, (resource, id), body, idempotency_key)
         call = Call(
@@ -91,9 +93,11 @@ def _write(
     return JSONResponse(answer.record.model_dump(mode="json"), status_code=answer.status), outcome
 
 
-def _fault_answer(fault: Fault, status: int) -> JSONResponse:
+def _fault_answer(fault: Fault, status: int, body: bytes) -> JSONResponse:
+    # Like many systems it repeats what it refuses.
+    received = body[:MAX_REPEATED].decode(errors="replace")
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    return _problem(status, "a fault was asked for with POST /faults", headers)
+    return _problem(status, f"a fault was asked for with POST /faults; received {received}", headers)
 
 
 def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:

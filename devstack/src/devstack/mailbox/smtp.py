@@ -61,10 +61,10 @@ class Handler:
         mode = self.mode_of(envelope)
         if mode == "reject":
             self._report(f"reject: 550 to <{address}>")
-            return "550 5.1.1 Mailbox unavailable (fault: reject)"
+            return f"550 5.1.1 <{address}>: mailbox unavailable (fault: reject)"
         if mode == "tempfail":
             self._report(f"tempfail: 451 to <{address}>")
-            return "451 4.3.0 Try again later (fault: tempfail)"
+            return f"451 4.3.0 <{address}>: try again later (fault: tempfail)"
         if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)

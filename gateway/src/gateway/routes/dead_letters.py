@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
+from contracts.reading import opener
 from gateway.caller import By, Caller
 from gateway.desk import JSON_LINES, Actor, json_lines, letter_filter, page_or_problem, selected
 from gateway.desk_models import (
@@ -35,11 +36,11 @@ from ledger.deadletters.audit import DeedFilter, list_deeds
 from ledger.deadletters.edits import edited
 from ledger.deadletters.letters import LetterFilter, list_letters
 from ledger.deadletters.putting_away import Move, move
+from ledger.deadletters.shown import shown_payload
 from ledger.deadletters.states import LetterState
 from ledger.deadletters.whole_letters import (
     message_of,
     next_whole_letters,
-    shown_payload,
     whole_letter,
 )
 
@@ -137,12 +138,19 @@ async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses, c
     message = await resources.records.read(partial(message_of, letter_id=letter_id, tenant=caller.sees))
     if message is None:
         raise no_such_letter()
-    made = edited(message.service, message.kind, message.dataschema, message.body or b"", posted.patch)
+    made = edited(
+        message.service,
+        message.kind,
+        message.dataschema,
+        message.body or b"",
+        posted.patch,
+        opened=opener(resources.seals, message.task_id or ""),
+    )
     return PreviewView.model_validate(
         {
             "verdict": made.checked.verdict,
             "errors": made.checked.errors(),
-            "payload": shown_payload(message.kind, made.payload),
+            "payload": shown_payload(message.kind, made.payload, made.changed),
         }
     )
 

@@ -29,10 +29,6 @@ async def post_email(
     call = keyed_call(caller, "POST /v1/emails", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
         task = new_task(
-            event_of(EmailRequested, posted),
-            about=posted.to,
-            timing=posted,
-            origin=origin,
-            tenant=caller.tenant,
+            resources, event_of(EmailRequested, posted), timing=posted, origin=origin, tenant=caller.tenant
         )
         return await submit(resources, response, task, posted, call)

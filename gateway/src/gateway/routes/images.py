@@ -79,7 +79,12 @@ async def post_image(
             variants=presets,
         )
         task = new_task(
-            event, about=_shown_name(file) or sha256, timing=posted, origin=origin, tenant=caller.tenant
+            resources,
+            event,
+            about=_shown_name(file) or sha256,
+            timing=posted,
+            origin=origin,
+            tenant=caller.tenant,
         )
         return await submit(resources, response, task, posted, call)
 

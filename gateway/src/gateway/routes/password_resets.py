@@ -1,6 +1,7 @@
 """Password resets: a mailed link that is good once."""
 
 import hashlib
+import json
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from contracts.events import PasswordResetRequested
+from contracts.sealing import Keyring
 from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
@@ -16,7 +18,7 @@ from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordRese
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, key_reused, new_task, submit
-from ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
+from ledger import KeyReusedError, Redeemed, Redemption, Refusal, ResetToken, redeem
 
 router = APIRouter(tags=["password resets"], route_class=GuardedJsonRoute)
 
@@ -53,10 +55,12 @@ async def post_password_reset(
         )
         # A link that has run out is not worth a mail.
         task = replace(
-            new_task(event, about=posted.email, timing=posted, origin=origin, tenant=caller.tenant),
+            new_task(resources, event, timing=posted, origin=origin, tenant=caller.tenant),
             deadline=expires_at,
         )
-        reset_token = ResetToken(_hash(token), posted.email, expires_at)
+        token_hash = _hash(token)
+        sealed = json.dumps(resources.seals.seal(posted.email, token_hash))
+        reset_token = ResetToken(token_hash, sealed, expires_at)
         return await submit(resources, response, task, posted, call, reset_token)
 
 
@@ -77,7 +81,16 @@ async def redeem_password_reset(
     if isinstance(answer, Refusal):
         status, detail = _REFUSALS[answer]
         raise Problem(status, f"token_{answer}", detail)
-    return RedeemedPasswordReset(email=answer.email, task_id=answer.task_id)
+    return RedeemedPasswordReset(
+        email=_opened(resources.seals, answer, _hash(posted.token)), task_id=answer.task_id
+    )
+
+
+def _opened(keyring: Keyring, redeemed: Redeemed, token_hash: str) -> str:
+    if redeemed.sealed_email is None:
+        return redeemed.email
+    opened: str = keyring.open(json.loads(redeemed.sealed_email), token_hash)
+    return opened
 
 
 def _hash(token: str) -> str:

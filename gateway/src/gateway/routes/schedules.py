@@ -76,12 +76,13 @@ async def post_schedule(
 
     Emails, syncs and users can be scheduled. The body is what you would post to their own route.
     """
-    plan = plan_of(posted, resources)
+    schedule_id = new_task_id()
+    plan = plan_of(posted, resources, schedule_id)
     call = keyed_call(caller, "POST /v1/schedules", idempotency_key, posted.model_dump_json().encode())
     _require_fitting(caller, plan.name)
     with resources.calls.only(call):
         now = datetime.now(UTC)
-        wish = NewSchedule(new_task_id(), plan, now, resources.settings.max_schedules, call, caller.tenant)
+        wish = NewSchedule(schedule_id, plan, now, resources.settings.max_schedules, call, caller.tenant)
         made = await resources.records.write(create_schedules, wish)
     if isinstance(made, KeyReusedError):
         raise key_reused()
@@ -150,7 +151,7 @@ async def change_schedule(
     Tasks that it has made already stay as they are. What passes while it is paused is not made up for.
     """
     schedule = await find_schedule(resources, caller, schedule_id)
-    plan = plan_of(changed(schedule, posted), resources)
+    plan = plan_of(changed(schedule, posted, resources), resources, schedule.id)
     change = Change(schedule.id, schedule.version, plan, datetime.now(UTC))
     after = await resources.records.write(change_schedules, change)
     if isinstance(after, NeverDueError):

@@ -31,7 +31,6 @@ async def post_sync(
     call = keyed_call(caller, "POST /v1/syncs", idempotency_key, posted.model_dump_json().encode())
     with resources.calls.only(call):
         about = f"{posted.target}/{posted.resource}/{posted.id}"
-        task = new_task(
-            event_of(SyncRequested, posted), about=about, timing=posted, origin=origin, tenant=caller.tenant
-        )
+        event = event_of(SyncRequested, posted)
+        task = new_task(resources, event, about=about, timing=posted, origin=origin, tenant=caller.tenant)
         return await submit(resources, response, task, posted, call)

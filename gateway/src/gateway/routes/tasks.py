@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from contracts.catalog import CATALOG, WORK_SERVICES
+from contracts.masking import mask_addresses
 from gateway.caller import By, Caller
 from gateway.guarded_route import GuardedRoute
 from gateway.models import (
@@ -54,6 +55,8 @@ async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Que
         since=asked.since,
         until=asked.until,
         q=asked.q,
+        person=person_of(resources, asked.person),
+        q_person=None if asked.q is None else resources.persons.asked_for(asked.q),
     )
     query = partial(list_tasks, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
     try:
@@ -99,6 +102,25 @@ def no_such_task() -> Problem:
     )
 
 
+def person_of(resources: Resources, address: str | None) -> str | None:
+    """The digest of the person with this address.
+
+    Raises:
+        Problem: 422, it is no mail address.
+    """
+    if address is None:
+        return None
+    person: str | None = resources.persons.asked_for(address)
+    if person is None:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "no_address",
+            "Persons are found by their whole mail address.",
+            errors=[FieldError(field="person", message="is no mail address")],
+        )
+    return person
+
+
 def view_of(task: Task) -> TaskView:
     """A task as the API shows it."""
     subtasks = [SubtaskView.model_validate(asdict(subtask)) for subtask in task.subtasks]
@@ -111,7 +133,8 @@ def view_of(task: Task) -> TaskView:
         completed_at=task.completed_at,
         correlation_id=task.correlation_id,
         trace_id=task.trace_id,
-        about=task.about,
+        # Tasks from before addresses were masked when they are accepted.
+        about=mask_addresses(task.about),
         priority=priority_name(task.priority),
         schedule=_slot(task),
         subtasks=subtasks,

@@ -33,7 +33,5 @@ async def post_user(
         event = UserCreated(
             user_id=posted.id or task_id, email=posted.email, name=posted.name, attributes=posted.attributes
         )
-        task = new_task(
-            event, about=posted.email, timing=posted, origin=origin, tenant=caller.tenant, task_id=task_id
-        )
+        task = new_task(resources, event, timing=posted, origin=origin, tenant=caller.tenant, task_id=task_id)
         return await submit(resources, response, task, posted, call)

@@ -1,5 +1,10 @@
-"""Edits of a letter's payload: JSON Patch (RFC 6902), checked against the contract as it is now. Pure."""
+"""Edits of a letter's payload: JSON Patch (RFC 6902), checked against the contract as it is now. Pure.
 
+Sealed fields are opened for that, and sealed again; a patch can change them, and cannot bring to light what
+they hold.
+"""
+
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,9 +15,19 @@ from pydantic_core import to_json
 
 from contracts.catalog import CATALOG, kinds_of
 from contracts.events import TaskEvent
-from contracts.reading import Fault, UnfitError, current_payload, json_object, read_event
+from contracts.reading import (
+    NOTHING_OPENED,
+    Fault,
+    Opener,
+    UnfitError,
+    current_payload,
+    json_object,
+    read_event,
+)
+from contracts.sealing import Keyring, UnknownKeyError
 from contracts.upcasters import UPCASTERS, Upcasters
 from ledger.deadletters.gate import Checked, check
+from ledger.deadletters.shown import REDACTED
 from ledger.deadletters.states import Verdict
 
 Patch = Sequence[dict[str, Any]]
@@ -43,12 +58,17 @@ class Edited:
     """What a patch made of a payload."""
 
     checked: Checked
-    #: In the contract's current form; None where the patch could not be applied.
+    #: In the contract's current form, opened; None where the patch could not be applied.
     payload: dict[str, Any] | None
+    #: The fields that are not what they were.
+    changed: frozenset[str] = frozenset()
 
-    def body(self) -> bytes | None:
-        """What is to be sent; None unless the contract accepts it."""
-        return to_json(self.payload) if self.checked.verdict is Verdict.VALID else None
+    def body(self, keyring: Keyring, kind: str | None, task_id: str | None) -> bytes | None:
+        """What is to be sent, sealed; None unless the contract accepts it."""
+        if self.checked.verdict is not Verdict.VALID or self.payload is None or kind is None:
+            return None
+        sensitive = CATALOG[kind].event.sensitive_fields()
+        return to_json(keyring.seal_fields(self.payload, sensitive, task_id or ""))
 
 
 def require_patch(patch: Patch) -> None:
@@ -65,6 +85,22 @@ def require_patch(patch: Patch) -> None:
         raise BadPatchError(f"not a JSON Patch (RFC 6902): {error}") from None
 
 
+def shown_edits(edits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Edits as they may be kept and shown: without the values that they give to sensitive fields."""
+    return [edit | {"patch": [_shown(operation) for operation in edit["patch"]]} for edit in edits]
+
+
+def _shown(operation: dict[str, Any]) -> dict[str, Any]:
+    if "value" not in operation or _field(operation.get("path")) not in _SENSITIVE:
+        return operation
+    return operation | {"value": REDACTED}
+
+
+def _field(pointer: Any) -> str:
+    """The field of the payload that a JSON Pointer leads into; empty for the payload itself."""
+    return str(pointer).split("/", 2)[1].replace("~1", "/").replace("~0", "~") if pointer else ""
+
+
 def edited(
     service: str,
     kind: str | None,
@@ -72,39 +108,66 @@ def edited(
     body: bytes,
     patch: Patch,
     upcasters: Upcasters = UPCASTERS,
+    opened: Opener = NOTHING_OPENED,
 ) -> Edited:
     """Applies a patch to a payload, brought up to the current version first where that is possible."""
     if kind is None or dataschema is None or kind not in kinds_of(service):
-        return Edited(check(service, kind, dataschema, body, upcasters), None)
+        return Edited(check(service, kind, dataschema, body, upcasters, opened), None)
     event = CATALOG[kind].event
     try:
-        payload = _applied(_base(event, dataschema, body, upcasters), patch)
+        base = _base(event, dataschema, body, upcasters, opened)
+        payload = _applied(copy.deepcopy(base), patch, event.sensitive_fields())
     except UnfitError as unfit:
         return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), None)
+    except UnknownKeyError as unknown:
+        return Edited(Checked(Verdict.UNFIXABLE, (Fault("body", str(unknown)),)), None)
+    changed = frozenset(name for name in base.keys() | payload.keys() if base.get(name) != payload.get(name))
     try:
         read_event(event, event.dataschema(), to_json(payload))
     except UnfitError as unfit:
-        return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), payload)
-    return Edited(Checked(Verdict.VALID), payload)
+        return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), payload, changed)
+    return Edited(Checked(Verdict.VALID), payload, changed)
 
 
-def _base(event: type[TaskEvent], dataschema: str, body: bytes, upcasters: Upcasters) -> dict[str, Any]:
+def _base(
+    event: type[TaskEvent], dataschema: str, body: bytes, upcasters: Upcasters, opened: Opener
+) -> dict[str, Any]:
     try:
-        return current_payload(event, dataschema, body, upcasters)
+        return current_payload(event, dataschema, body, upcasters, opened)
     except UnfitError:
         # Perhaps the very thing that the patch mends.
-        return json_object(body)
+        return json_object(body, opened)
 
 
-def _applied(payload: dict[str, Any], patch: Patch) -> dict[str, Any]:
+def _applied(payload: dict[str, Any], patch: Patch, sensitive: frozenset[str]) -> dict[str, Any]:
     document = payload
     for number, operation in enumerate(patch):
+        if (why := _why_refused(operation, sensitive)) is not None:
+            raise UnfitError([Fault(f"patch.{number}", why)])
         try:
             changed: Any = JsonPatch([operation]).apply(document, in_place=True)
-        except (JsonPatchException, JsonPointerException, TypeError, KeyError) as error:
-            raise UnfitError([Fault(f"patch.{number}", str(error) or type(error).__name__)]) from None
+        except (JsonPatchException, JsonPointerException, TypeError, KeyError):
+            # Their own words repeat what stands there.
+            what = f"{operation['op']} is not possible at {operation['path']}: there is no such place"
+            raise UnfitError([Fault(f"patch.{number}", what)]) from None
         if not isinstance(changed, dict) or len(to_json(changed)) > MAX_PAYLOAD_BYTES:
             what = f"leaves no object of up to {MAX_PAYLOAD_BYTES} bytes"
             raise UnfitError([Fault(f"patch.{number}", what)])
         document = changed
     return document
+
+
+def _why_refused(operation: dict[str, Any], sensitive: frozenset[str]) -> str | None:
+    """Why an operation may not be done: it would show, or let somebody guess, what a field hides."""
+    if not sensitive:
+        return None
+    hidden = sensitive | {""}
+    if operation["op"] == "test" and _field(operation["path"]) in hidden:
+        return "test does not look into sensitive fields"
+    moves = operation["op"] in {"copy", "move"}
+    if moves and _field(operation["from"]) in hidden and _field(operation["path"]) not in sensitive:
+        return "what a sensitive field holds cannot be put where it would show"
+    return None
+
+
+_SENSITIVE: Final = frozenset({""}).union(*(kind.event.sensitive_fields() for kind in CATALOG.values()))

@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from contracts.reading import opener
+from contracts.sealing import NO_KEYS, Keyring
 from ledger.deadletters.gate import check
 from ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS
 from ledger.deadletters.progress import Progress, batch_size, canary_is_over, progress_of
@@ -33,6 +35,8 @@ class Turn:
 
     redrive_id: int
     now: datetime
+    #: For a last check of each letter.
+    keyring: Keyring = NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def _send_batch(connection: Connection, turn: Turn, size: int) -> list[PendingMe
         .limit(size)
     ).all()
     letters = _locked_letters(connection, turn.redrive_id, ids)
-    skipped = {letter.id: why for letter in letters if (why := _why_not(letter)) is not None}
+    skipped = {letter.id: why for letter in letters if (why := _why_not(letter, turn.keyring)) is not None}
     going = [letter for letter in letters if letter.id not in skipped]
     # What was pruned meanwhile has no row any more.
     skipped |= {letter_id: "gone" for letter_id in ids if letter_id not in {x.id for x in letters}}
@@ -164,7 +168,7 @@ def _locked_letters(connection: Connection, redrive_id: int, ids: Sequence[int])
     return connection.execute(query).all()
 
 
-def _why_not(letter: Any) -> str | None:
+def _why_not(letter: Any, keyring: Keyring) -> str | None:
     """Why a letter is passed over; None: it goes."""
     if letter.version != letter.letter_version or letter.state != LetterState.DEAD:
         return "changed"
@@ -174,7 +178,8 @@ def _why_not(letter: Any) -> str | None:
         return Verdict.UNFIXABLE.value
     if letter.edited is None:
         # The contracts may have changed since the plan was made; edited ones are of the current version.
-        checked = check(letter.service, letter.kind, letter.dataschema, letter.body or b"")
+        opened = opener(keyring, letter.task_id or "")
+        checked = check(letter.service, letter.kind, letter.dataschema, letter.body or b"", opened=opened)
         if checked.verdict is Verdict.UNFIXABLE:
             return Verdict.UNFIXABLE.value
     return None

@@ -14,10 +14,8 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from contracts.schemas import contracts_version
 from database import insert_new
 from ledger.deadletters import amqp_json
-from ledger.deadletters.gate import check
 from ledger.deadletters.grouping import count_in, quiet_groups
 from ledger.deadletters.letter import Letter
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
@@ -68,7 +66,6 @@ def _insert(connection: Connection, letters: Sequence[Letter]) -> dict[str, int]
 def _row(letter: Letter) -> dict[str, Any]:
     envelope = letter.envelope
     kind, dataschema = (envelope.kind, envelope.dataschema) if envelope else (None, None)
-    checked = check(letter.service, kind, dataschema, letter.message.body)
     return {
         "letter_key": letter.key,
         "tenant": letter.tenant,
@@ -90,9 +87,9 @@ def _row(letter: Letter) -> dict[str, Any]:
         "frame": letter.frame,
         "service_version": letter.service_version,
         "fingerprint": letter.fingerprint,
-        "verdict": checked.verdict,
-        "errors": checked.errors(),
-        "checked_against": contracts_version(),
+        "verdict": letter.checked.verdict,
+        "errors": letter.checked.errors(),
+        "checked_against": letter.checked_against,
         "died_at": letter.died_at,
         "received_at": letter.message.received_at,
         "last_received_at": letter.message.received_at,

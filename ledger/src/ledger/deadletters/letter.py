@@ -11,7 +11,10 @@ from contracts import names
 from contracts.catalog import WORK_SERVICES
 from contracts.envelope import Envelope, EnvelopeError
 from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH
+from contracts.reading import opener
+from contracts.sealing import NO_KEYS, Keyring
 from ledger.deadletters import amqp_json
+from ledger.deadletters.gate import Checked, check, gate_version
 from ledger.fingerprint import fingerprint
 from ledger.tenants import DEFAULT_TENANT
 
@@ -60,6 +63,9 @@ class Letter:
     is_untold: bool
     #: The group that it belongs to.
     fingerprint: str
+    #: What the contracts say to its payload, and by which of them.
+    checked: Checked
+    checked_against: str
     #: Whose its task is; None: nobody knows.
     tenant: str | None = DEFAULT_TENANT
 
@@ -72,8 +78,8 @@ class Letter:
         return replace(self, tenant=tenant, fingerprint=own)
 
 
-def letter_of(message: DeadMessage) -> Letter:
-    """Reads what can be read of a message."""
+def letter_of(message: DeadMessage, keyring: Keyring = NO_KEYS) -> Letter:
+    """Reads what can be read of a message, and checks its payload."""
     headers = message.headers
     service = _service(message)
     try:
@@ -90,6 +96,13 @@ def letter_of(message: DeadMessage) -> Letter:
     error_message = _text(headers.get(names.HEADER_ERROR_MESSAGE), MAX_ERROR_MESSAGE_LENGTH) or words
     frame = _text(headers.get(names.HEADER_ERROR_FRAME), _MAX_FRAME)
     kind = envelope.kind if envelope is not None else ""
+    checked = check(
+        service,
+        envelope.kind if envelope is not None else None,
+        envelope.dataschema if envelope is not None else None,
+        message.body,
+        opened=opener(keyring, envelope.task_id if envelope is not None else ""),
+    )
     return Letter(
         key=_key(message, service, envelope),
         message=message,
@@ -105,6 +118,8 @@ def letter_of(message: DeadMessage) -> Letter:
         died_at=_died_at(headers, death, message.received_at),
         is_untold=told is None and envelope is not None and service in WORK_SERVICES,
         fingerprint=fingerprint(service, kind, error_type, error_message, frame),
+        checked=checked,
+        checked_against=gate_version(keyring),
     )
 
 

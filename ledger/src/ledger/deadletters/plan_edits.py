@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from contracts.reading import opener
+from contracts.sealing import Keyring
 from database import Records
 from ledger.deadletters.edits import Edit, edited
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
@@ -14,24 +16,25 @@ from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIV
 _CHUNK: Final = 500
 
 
-async def apply_edits(records: Records, redrive_id: int, edits: Sequence[Edit]) -> None:
+async def apply_edits(records: Records, redrive_id: int, edits: Sequence[Edit], keyring: Keyring) -> None:
     """Writes into the plan what its edits make of its letters; of several that fit one the first counts."""
     after: int | None = 0 if edits else None
     while after is not None:
         rows, after = await records.read(
-            partial(_edited_rows, redrive_id=redrive_id, edits=edits, after=after)
+            partial(_edited_rows, redrive_id=redrive_id, edits=edits, keyring=keyring, after=after)
         )
         if rows:
             await records.write(_keep, rows)
 
 
 def _edited_rows(
-    connection: Connection, redrive_id: int, edits: Sequence[Edit], after: int
+    connection: Connection, redrive_id: int, edits: Sequence[Edit], keyring: Keyring, after: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """What is to be kept of the next letters, and where to go on."""
     query = (
         select(
             DEAD_LETTERS.c.id,
+            DEAD_LETTERS.c.task_id,
             DEAD_LETTERS.c.service,
             DEAD_LETTERS.c.kind,
             DEAD_LETTERS.c.dataschema,
@@ -49,14 +52,21 @@ def _edited_rows(
         edit = next((each for each in edits if each.fits(letter.id)), None)
         if edit is None:
             continue
-        made = edited(letter.service, letter.kind, letter.dataschema, letter.body or b"", edit.patch)
+        made = edited(
+            letter.service,
+            letter.kind,
+            letter.dataschema,
+            letter.body or b"",
+            edit.patch,
+            opened=opener(keyring, letter.task_id or ""),
+        )
         rows.append(
             {
                 "b_redrive_id": redrive_id,
                 "b_letter_id": letter.id,
                 "b_verdict": made.checked.verdict,
                 "b_errors": made.checked.errors(),
-                "b_edited": made.body(),
+                "b_edited": made.body(keyring, letter.kind, letter.task_id),
             }
         )
     return rows, letters[-1].id if len(letters) == _CHUNK else None

@@ -15,12 +15,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, insert, literal, select, update
 
 from contracts.names import work_queue
+from contracts.sealing import NO_KEYS, Keyring
 from database import Records
 from ledger.deadletters.audit import Deed, write_down
 from ledger.deadletters.edits import Edit
 from ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS, LetterFilter, conditions
 from ledger.deadletters.plan_edits import apply_edits
-from ledger.deadletters.rechecking import is_any_stale, recheck
+from ledger.deadletters.rechecking import Recheck, is_any_stale, recheck
 from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from ledger.deadletters.states import Effect, ItemState, LetterState, RedriveState, Verdict
 
@@ -60,6 +61,8 @@ class NewRedrive:
     at: datetime
     #: How the caller put `wanted` and `edits`, for the record.
     asked: dict[str, Any]
+    #: Opens what is checked and edited, and seals it again.
+    keyring: Keyring = NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,8 @@ async def make_redrive(records: Records, new: NewRedrive) -> int:
     Raises:
         NothingSelectedError, TooManyLettersError: nothing is planned.
     """
-    while await records.read(is_any_stale):
-        await records.write(recheck, CHUNK)
+    while await records.read(partial(is_any_stale, keyring=new.keyring)):
+        await records.write(recheck, Recheck(CHUNK, new.keyring))
     redrive_id = await records.write(_begin, new)
     most = MOST_EDITED if new.edits else MOST_LETTERS
     gathered, after = 0, 0
@@ -99,7 +102,7 @@ async def make_redrive(records: Records, new: NewRedrive) -> int:
             break
     if not gathered:
         raise NothingSelectedError
-    await apply_edits(records, redrive_id, new.edits)
+    await apply_edits(records, redrive_id, new.edits, new.keyring)
     finished = await records.read(partial(_look_over, redrive_id=redrive_id, new=new))
     await records.write(_finish, finished)
     return redrive_id

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
@@ -10,10 +10,8 @@ from sqlalchemy import Connection, select
 from contracts.catalog import CATALOG
 from ledger.deadletters.letters import LetterFilter, conditions, with_effect
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from ledger.deadletters.shown import shown_payload
 from ledger.tenants import owned_by
-
-#: Shown in place of what is marked as sensitive.
-REDACTED: Final = "[redacted]"
 
 
 def whole_letter(
@@ -38,18 +36,11 @@ def next_whole_letters(
     return _whole(connection, query)
 
 
-def shown_payload(kind: str | None, payload: Any) -> Any:
-    """A payload as it may be shown: without what its contract marks as sensitive."""
-    if kind is None or kind not in CATALOG or not isinstance(payload, dict):
-        return payload
-    hidden = CATALOG[kind].event.sensitive_fields()
-    return {name: REDACTED if name in hidden else value for name, value in payload.items()}
-
-
 def message_of(connection: Connection, letter_id: int, *, tenant: str | None = None) -> Any:
-    """What a check of a letter needs: `service`, `kind`, `dataschema` and `body`; None: no such letter."""
+    """What a check of a letter needs; None: no such letter."""
     return connection.execute(
         select(
+            DEAD_LETTERS.c.task_id,
             DEAD_LETTERS.c.service,
             DEAD_LETTERS.c.kind,
             DEAD_LETTERS.c.dataschema,

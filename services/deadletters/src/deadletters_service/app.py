@@ -47,9 +47,10 @@ class Desk:
         self._consuming = make_broker(settings, DESK_SERVICE, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         keep_for = timedelta(days=settings.settled_days)
-        self._executor = Executor(self._records, self._publisher, keep_for=keep_for)
+        self._keyring = settings.keyring()
+        self._executor = Executor(self._records, self._publisher, keep_for=keep_for, keyring=self._keyring)
         self._housekeeper = Housekeeper(
-            self._records, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
+            self._records, self._keyring, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
         )
         self._consumers = [
             Consumer(
@@ -131,7 +132,7 @@ class Desk:
 
     async def _kept(self, message: DeadMessage) -> bool:
         try:
-            is_new = await keep(message, self._records)
+            is_new = await keep(message, self._records, self._keyring)
         except SQLAlchemyError as error:
             log.warning("the ledger did not keep a dead letter, trying again", error=str(error))
             return False

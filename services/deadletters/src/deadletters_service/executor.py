@@ -12,6 +12,7 @@ from chassis.background import Background
 from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from chassis.relay import relay_all
+from contracts.sealing import NO_KEYS, Keyring
 from database import Records
 from ledger import PendingMessage, forget_published, put_back
 from ledger.deadletters.executing import Turn, may_send, send
@@ -35,15 +36,19 @@ class Executor(Background):
         records: the ledger.
         publisher: knows the default exchange.
         keep_for: how long settled letters are kept.
+        keyring: opens payloads for a last check before they go.
     """
 
     NAME: ClassVar = "redrive"
 
-    def __init__(self, records: Records, publisher: Publisher, *, keep_for: timedelta) -> None:
+    def __init__(
+        self, records: Records, publisher: Publisher, *, keep_for: timedelta, keyring: Keyring = NO_KEYS
+    ) -> None:
         super().__init__()
         self._records = records
         self._publisher = publisher
         self._keep_for = keep_for
+        self._keyring = keyring
         self._batches = asyncio.Semaphore(MOST_BATCHES)
         self._publishing: set[asyncio.Task[None]] = set()
 
@@ -64,7 +69,7 @@ class Executor(Background):
             settled = await self._records.write(settle, settlement)
             if settled.halted_because is not None:
                 log.warning("the redrive halts", redrive=redrive_id, because=settled.halted_because)
-        turn = Turn(redrive_id, now)
+        turn = Turn(redrive_id, now, self._keyring)
         if not await self._records.read(partial(may_send, turn=turn)):
             return LOOK_SECONDS
         sent = await self._records.write(send, turn)

@@ -2,15 +2,17 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
+from contracts.sealing import Keyring
 from database import Records
 from ledger.deadletters.forgetting import Pruning, prune
-from ledger.deadletters.rechecking import is_any_stale, recheck
+from ledger.deadletters.rechecking import Recheck, is_any_stale, recheck
 
 log = get_logger(__name__)
 
@@ -23,17 +25,20 @@ class Housekeeper(Background):
 
     NAME: ClassVar = "housekeeping"
 
-    def __init__(self, records: Records, *, every_seconds: float, keep_for: timedelta) -> None:
+    def __init__(
+        self, records: Records, keyring: Keyring, *, every_seconds: float, keep_for: timedelta
+    ) -> None:
         super().__init__()
         self._records = records
+        self._keyring = keyring
         self._every_seconds = every_seconds
         self._keep_for = keep_for
 
     async def keep_house(self) -> None:
         """Does all that is due now, in small steps."""
         checked = 0
-        while await self._records.read(is_any_stale):
-            checked += await self._records.write(recheck, STEP)
+        while await self._records.read(partial(is_any_stale, keyring=self._keyring)):
+            checked += await self._records.write(recheck, Recheck(STEP, self._keyring))
         if checked:
             log.info("checked letters against the contracts of this release", letters=checked)
         forgotten = 0

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from chassis.settings import ProcessSettings, Seconds
+from chassis.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 
 
-class DeskSettings(ProcessSettings):
+class DeskSettings(SealingSettings, ProcessSettings):
     """What the failure desk needs besides what every process does."""
 
-    ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
+    ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     prefetch: int = Field(100, ge=1, le=1000, description="Letters of each queue taken in at once.")
     grace_seconds: Seconds = Field(25, description="How long a stopping desk waits for letters under way.")
     settled_days: float = Field(

@@ -32,7 +32,7 @@ from deadletters_service.app import Desk
 from deadletters_service.settings import DeskSettings
 from devstack.broker import Broker
 from devstack.eventually import eventually
-from devstack.samples import dead_message, envelope_of, image_event, new_task, sync_event, told
+from devstack.samples import dead_message, envelope_of, event_in, image_event, new_task, sync_event, told
 from devstack.wire import Wire
 from ledger import NewTask, Submission, accept, apply_events, forget_published, get_task, upgrade
 from ledger.deadletters.intake import take_in
@@ -248,7 +248,7 @@ async def test_killed_at_any_moment_it_redrives_each_letter_once(stack: Stack) -
     tasks = await asyncio.gather(*(stack.known(sync_event(str(n))) for n in range(LETTERS)))
     await stack.records.write(_die, tasks)
     await asyncio.gather(
-        *(stack.records.write(take_in, letter_of(dead_message(t.event, t.id))) for t in tasks)
+        *(stack.records.write(take_in, letter_of(dead_message(event_in(t), t.id))) for t in tasks)
     )
     redrive_id = await stack.started(rate=LETTERS / 15, canary=5)
     killed = 0

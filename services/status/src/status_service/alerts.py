@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from contracts.events import EmailRequested
+from contracts.sealing import NO_KEYS, Keyring
 from ledger import (
     AlertPolicy,
     Digest,
@@ -20,6 +21,8 @@ from ledger import (
 
 #: Cut to what the template's parameters allow.
 _MAX_MESSAGE_LENGTH = 2000
+#: What our own mails are about; no caller's task can be, for theirs are about an address.
+ABOUT = "operators"
 
 
 class Alerts:
@@ -29,12 +32,16 @@ class Alerts:
         ops_address: whom to tell.
         public_url: the gateway, as links in mails name it.
         policy: how much to tell.
+        keyring: seals the mails.
     """
 
-    def __init__(self, ops_address: str, public_url: str, policy: AlertPolicy) -> None:
+    def __init__(
+        self, ops_address: str, public_url: str, policy: AlertPolicy, keyring: Keyring = NO_KEYS
+    ) -> None:
         self._ops_address = ops_address
         self._public_url = public_url.rstrip("/")
         self._policy = policy
+        self._keyring = keyring
 
     def tell(self, connection: Connection, failures: Sequence[Failure], now: datetime) -> None:
         """Counts failures, and accepts a mail about each that is to be told at once."""
@@ -51,7 +58,7 @@ class Alerts:
 
     def _is_of_alert(self, failure: Failure) -> bool:
         # A mail about it would go to the same address, fail as well, and so on.
-        return failure.kind == EmailRequested.KIND and failure.about == self._ops_address
+        return failure.kind == EmailRequested.KIND and failure.about == ABOUT
 
     def _first(self, failure: Failure, now: datetime) -> NewTask:
         error = failure.data.error
@@ -100,10 +107,11 @@ class Alerts:
         event = EmailRequested.model_validate(
             {"to": self._ops_address, "template": template, "params": params}
         )
-        return NewTask(
+        return NewTask.of(
+            event,
+            self._keyring,
             id=task_id,
-            event=event,
             created_at=now,
             correlation_id=correlation_id or task_id,
-            about=self._ops_address,
+            about=ABOUT,
         )

@@ -20,6 +20,7 @@ from chassis.steps import DeliveryLostError, while_held
 from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
+from contracts.sealing import NO_KEYS, Keyring
 from database import Records
 from ledger import AlertPolicy, require_current
 from status_service.alerts import Alerts
@@ -45,7 +46,8 @@ class StatusService:
         self._records = Records(settings.ledger_url, readers=settings.database_readers)
         registry = make_registry()
         metrics = StatusMetrics(registry)
-        alerts = make_alerts(settings)
+        keyring = settings.keyring()
+        alerts = make_alerts(settings, keyring)
         self._write = batch_write(alerts, metrics)
         self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
         self._consuming = make_broker(settings, STATUS_SERVICE, "consume")
@@ -53,7 +55,7 @@ class StatusService:
         self._topology: AbstractChannel | None = None
         self._background: list[Background] = [
             Sweeper(self._records, self._publisher),
-            Releaser(self._records),
+            Releaser(self._records, keyring),
             Feeder(self._records, self._publisher, look=self._look_at_work_of),
             Reconciler(
                 self._records,
@@ -155,7 +157,7 @@ class StatusService:
         return await look_at_queue(self._publishing, work_queue(service))
 
 
-def make_alerts(settings: StatusSettings) -> Alerts | None:
+def make_alerts(settings: StatusSettings, keyring: Keyring = NO_KEYS) -> Alerts | None:
     """The alerts, if there is somebody to tell."""
     if settings.ops_address is None:
         return None
@@ -164,7 +166,7 @@ def make_alerts(settings: StatusSettings) -> Alerts | None:
         most_at_once=settings.alert_most_at_once,
         quiet=timedelta(seconds=settings.alert_quiet_seconds),
     )
-    return Alerts(settings.ops_address, settings.public_url, policy)
+    return Alerts(settings.ops_address, settings.public_url, policy, keyring)
 
 
 def make_service(settings: StatusSettings) -> StatusService:

@@ -1,13 +1,14 @@
 """The releaser: makes the tasks of schedules when they are due; the sweep publishes them."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
+from contracts.sealing import NO_KEYS, Keyring
 from contracts.trace import trace_id_of
 from database import Records
 from ledger import Release, ReleaseLook, next_slot, release_due
@@ -18,6 +19,8 @@ log = get_logger(__name__)
 LOOK_SECONDS: Final = 0.25
 #: Schedules released in one transaction: bounds how long others wait for it.
 MOST_AT_ONCE: Final = 50
+#: Between two tries at a schedule whose key is missing.
+CLOSED_FOR: Final = timedelta(minutes=1)
 
 
 class Releaser(Background):
@@ -25,9 +28,12 @@ class Releaser(Background):
 
     NAME: ClassVar = "releaser"
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, keyring: Keyring = NO_KEYS) -> None:
         super().__init__()
         self._records = records
+        self._keyring = keyring
+        #: Schedules that cannot be opened here, and until when they are left alone.
+        self._closed: dict[str, datetime] = {}
 
     async def release(self) -> list[Release]:
         """Releases what is due now, as far as one transaction goes."""
@@ -35,8 +41,12 @@ class Releaser(Background):
         due = await self._records.read(next_slot)
         if due is None or due > now:
             return []
-        releases = await self._records.write(release_due, ReleaseLook(now, MOST_AT_ONCE))
+        self._closed = {each: until for each, until in self._closed.items() if until > now}
+        look = ReleaseLook(now, MOST_AT_ONCE, self._keyring, frozenset(self._closed))
+        releases = await self._records.write(release_due, look)
         for release in releases:
+            if release.closed is not None:
+                self._closed[release.schedule.id] = now + CLOSED_FOR
             _tell(release, now)
         return releases
 
@@ -54,6 +64,9 @@ class Releaser(Background):
 def _tell(release: Release, now: datetime) -> None:
     schedule = release.schedule
     about = {"schedule": schedule.plan.name, "schedule_id": schedule.id}
+    if release.closed is not None:
+        log.error("a schedule that is due cannot be opened; it waits", error=str(release.closed), **about)
+        return
     if release.error is not None:
         log.error("a schedule was paused: no task can be made of it", error=release.error, **about)
         return

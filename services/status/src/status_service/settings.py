@@ -4,16 +4,16 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from chassis.settings import ProcessSettings, Seconds
+from chassis.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 from contracts.fields import MailAddress
 from ledger import PatienceSettings
 from status_service.pruner import Retention
 
 
-class StatusSettings(PatienceSettings, ProcessSettings):
+class StatusSettings(PatienceSettings, SealingSettings, ProcessSettings):
     """What the status service needs besides what every process does."""
 
-    ledger_url: str = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
+    ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     prefetch: int = Field(50, ge=1, le=1000, description="Batches of lifecycle events applied at once.")
     grace_seconds: Seconds = Field(25, description="How long a stopping service waits for work under way.")
     reconcile_look_seconds: Seconds = Field(5, description="Between two looks for what is overdue.")

@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from database import Records
 from devstack.eventually import eventually
 from devstack.proxy import Proxy
-from devstack.samples import email_event, new_task, user_event
+from devstack.samples import email_event, event_in, new_task, user_event
 from devstack.wire import Wire
 from ledger import LOW_PRIORITY, Cancellation, NewTask, Prevented, Submission, accept, cancel, held_kinds
 from status_service.app import StatusService
@@ -97,7 +97,7 @@ async def test_a_few_mails_in_a_hurry_do_not_wait_for_thousands_in_bulk(
     ):
         await eventually(lambda: len(mail.ids) >= BULK // 10)
         for task in hurried:
-            await wire.request(task.event, task_id=task.id)
+            await wire.request(event_in(task), task_id=task.id)
         posted_at = len(mail.ids)
         await eventually(lambda: len(mail.ids) == BULK + HURRIED, seconds=120)
 

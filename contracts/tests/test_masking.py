@@ -1,0 +1,51 @@
+import json
+from urllib.parse import quote
+
+import pytest
+
+from contracts.events import EmailRequested, UserCreated
+from contracts.masking import NO_MASK, Mask, mask_addresses
+
+TEXT = 'Dear Ann,\nyour code is "7 §-x".\n'
+MAIL = Mask.of(EmailRequested(to="ann.lee@example.test", subject="Your code", text=TEXT))
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "ann.lee@example.test",
+        "ANN.LEE@example.test",
+        "user ann.lee is unknown",
+        quote("ann.lee@example.test", safe=""),
+        json.dumps(TEXT),
+        repr(TEXT),
+        'your code is "7 §-x".',
+    ],
+)
+def test_a_value_is_hidden_however_somebody_repeats_it(repeated: str) -> None:
+    masked = MAIL.text(f"550 <{repeated}> refused")
+    assert "***" in masked
+    assert masked.startswith("550 <")
+    for part in ("ann.lee", "7 §"):
+        assert part not in masked.lower()
+
+
+def test_every_text_and_number_within_a_field_is_hidden() -> None:
+    user = UserCreated(
+        user_id="u-1",
+        email="ann@example.test",
+        name="Ann Lee",
+        attributes={"phone": 4930123456, "tags": ["golden"], "vip": True, "no": 7},
+    )
+    told = Mask.of(user).json({"why": ["Ann Lee: 4930123456 golden"], "no": 7, "user": "u-1"})
+    assert told == {"why": ["***: *** ***"], "no": 7, "user": "u-1"}
+
+
+def test_addresses_keep_what_helps_an_operator() -> None:
+    assert mask_addresses("<ann@mail.example.test>: no") == "<a***@mail.example.test>: no"
+    assert NO_MASK.error("ann@example.test, bob@example.test") == "a***@example.test, b***@example.test"
+    assert mask_addresses("a @ b, x@y, @example.test") == "a @ b, x@y, @example.test"
+
+
+def test_a_long_text_without_an_address_costs_no_time() -> None:
+    assert mask_addresses("a" * 200_000 + "@") == "a" * 200_000 + "@"

@@ -1,0 +1,33 @@
+"""Payloads as they may be shown: nothing of what is sensitive."""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from contracts.catalog import CATALOG
+from contracts.masking import mask_addresses
+from contracts.sealing import is_sealed
+
+#: Shown in place of what is marked as sensitive; and where an edit has changed it.
+REDACTED: Final = "[redacted]"
+CHANGED: Final = "[redacted, changed]"
+
+
+def shown_payload(kind: str | None, payload: Any, changed: Collection[str] = ()) -> Any:
+    """A payload without what its contract marks as sensitive, what is sealed, and mail addresses.
+
+    Args:
+        kind: of its task; None where that is not known.
+        payload: JSON.
+        changed: fields of which is to be seen that an edit changed them.
+    """
+    if not isinstance(payload, dict):
+        return mask_addresses(payload) if isinstance(payload, str) else payload
+    hidden = CATALOG[kind].event.sensitive_fields() if kind and kind in CATALOG else frozenset()
+    return {
+        name: (CHANGED if name in changed else REDACTED)
+        if name in hidden or is_sealed(value)
+        else mask_addresses(value)
+        if isinstance(value, str)
+        else value
+        for name, value in payload.items()
+    }

@@ -1,0 +1,191 @@
+"""A canary is put through every path, failures included; only mailbox and crm may have it afterwards."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from canary import OUTSIDE, Canary
+from test_local_stack import PATIENCE, Stack, eventually, up
+
+from devstack.broker import private_broker
+
+SCHEDULE = {"name": "birthday", "kind": "email.requested", "cron": "* * * * *"}
+
+
+class Watched:
+    """A client that looks for the canary in all that it is answered."""
+
+    def __init__(self, http: httpx.Client, canary: Canary) -> None:
+        self._canary = canary
+        self._http = http
+
+    def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self._http.request(method, path, json=body, headers=headers)
+        self._canary.look(f"{method} {path.partition('?')[0]} {answer.status_code}", answer.content)
+        return answer
+
+    def accept(self, path: str, body: Any, key: str | None = None) -> str:
+        answer = self.call("POST", path, body, key)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def ends(self, task_id: str, state: str) -> None:
+        eventually(
+            lambda: self.call("GET", f"/v1/tasks/{task_id}").json()["state"] == state,
+            f"task {task_id} to be {state}",
+        )
+        self.call("GET", f"/v1/tasks/{task_id}/timeline")
+
+    def letter_of(self, task_id: str) -> int:
+        found = eventually(
+            lambda: self.call("GET", f"/v1/dead-letters?task={task_id}").json()["items"], "the letter"
+        )
+        return int(found[0]["id"])
+
+
+@pytest.fixture
+def canary() -> Canary:
+    return Canary()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    (tmp_path / "broker").mkdir()
+    with private_broker(tmp_path / "broker") as broker, up(tmp_path, broker.amqp_url) as stack:
+        yield stack
+
+
+def test_nothing_but_mailbox_and_crm_ever_shows_it(stack: Stack, canary: Canary, tmp_path: Path) -> None:
+    with (
+        httpx.Client(base_url=stack.places()["gateway"], timeout=PATIENCE, trust_env=False) as gateway,
+        httpx.Client(base_url=stack.places()["crm"], timeout=PATIENCE, trust_env=False) as crm,
+    ):
+        _put_it_everywhere(stack, Watched(gateway, canary), canary, crm)
+    for line in (tmp_path / "up.log").read_text().splitlines():
+        if not any(f" {outside} " in line[:30] for outside in OUTSIDE):
+            canary.look("up.log", line.encode())
+    # Databases, logs, and every queue's messages as the broker keeps them.
+    assert canary.look_into_files(tmp_path / ".waybill") > 10
+    assert canary.look_into_files(tmp_path / "broker") > 10
+    assert not canary.seen, "\n".join(canary.seen)
+
+
+def _put_it_everywhere(stack: Stack, watched: Watched, canary: Canary, crm: httpx.Client) -> None:
+    _successes_and_refusals(watched, canary)
+    _schedules_and_cancellations(watched, canary)
+    _failures_that_repeat_it(watched, canary, stack, crm)
+    _the_desk(watched, canary, crm)
+    for path in ("/v1/tasks", "/v1/accounting", "/v1/dead-letters", "/v1/dead-letters/export"):
+        watched.call("GET", path)
+    for path in ("/v1/dead-letters/groups", "/v1/dead-letters/audit", "/v1/contracts/waiting", "/metrics"):
+        watched.call("GET", path)
+    eventually(lambda: stack.mails("ops@example.com"), "an alert")
+    for mail in stack.mails("ops@example.com"):
+        canary.look("an alert", repr(mail).encode())
+    _the_command(stack, canary)
+
+    # It has arrived where it belongs, so that it was there to be seen all along.
+    assert any(canary.word in mail["text"] for mail in stack.mails(canary.address))
+    assert canary.word in crm.get("/records").text
+
+
+def _successes_and_refusals(watched: Watched, canary: Canary) -> None:
+    mail = {"to": canary.address, "subject": f"For {canary.word}", "text": canary.text}
+    task = watched.accept("/v1/emails", mail, key="first")
+    assert watched.accept("/v1/emails", mail, key="first") == task
+    assert watched.call("POST", "/v1/emails", mail | {"text": canary.word}, key="first").status_code == 422
+    welcome = {"to": canary.address, "template": "welcome", "params": {"name": canary.word}}
+    user = {"email": canary.address, "name": canary.word, "attributes": {"plan": canary.word}}
+    tasks = [
+        task,
+        watched.accept("/v1/emails", welcome),
+        watched.accept("/v1/users", user),
+        watched.accept("/v1/password-resets", {"email": canary.address}),
+    ]
+    for wrong in (
+        mail | {"to": f"{canary.word} at example.com"},
+        mail | {"subject": f"{canary.word}\nBcc: eve@example.com"},
+        mail | {"text": [canary.word]},
+        {"to": canary.address, "template": "welcome", "params": {"name": {canary.word: 1}}},
+        canary.word,
+    ):
+        assert watched.call("POST", "/v1/emails", wrong).status_code == 422
+    for task in tasks:
+        watched.ends(task, "completed")
+    found = watched.call("GET", f"/v1/tasks?person={canary.address.upper()}").json()["items"]
+    assert {task["id"] for task in found} == set(tasks)
+    assert found == watched.call("GET", f"/v1/tasks?q={canary.address}").json()["items"]
+
+
+def _schedules_and_cancellations(watched: Watched, canary: Canary) -> None:
+    body = {"to": canary.address, "subject": canary.word, "text": canary.text}
+    made = watched.call("POST", "/v1/schedules", SCHEDULE | {"body": body}).json()
+    here = f"/v1/schedules/{made['id']}"
+    assert watched.call("PATCH", here, {"body": made["body"]}).status_code == 422
+    assert watched.call("PATCH", here, {"cron": "0 0 1 1 *", "body": body}).status_code == 200
+    assert watched.call("PATCH", here, {"paused": True}).status_code == 200
+    watched.call("GET", "/v1/schedules")
+    watched.call("GET", here)
+    later = watched.accept("/v1/emails", body | {"delay_seconds": 3600})
+    assert watched.call("POST", f"/v1/tasks/{later}/cancel").json()["outcome"] == "prevented"
+
+
+def _failures_that_repeat_it(watched: Watched, canary: Canary, stack: Stack, crm: httpx.Client) -> None:
+    mail = {"to": canary.address, "subject": canary.word, "text": canary.text}
+    for mode in ("reject", "tempfail"):
+        # Both answers name the recipient, as those of real servers do.
+        stack.mailbox.post("/api/faults", json={"mode": mode, "count": 1}).raise_for_status()
+        watched.ends(watched.accept("/v1/emails", mail), "failed" if mode == "reject" else "completed")
+    # The crm repeats the record that it refuses.
+    crm.post("/faults", json={"status": 503, "id": "shy", "count": 1}).raise_for_status()
+    record = {"target": "crm", "resource": "contacts", "id": "shy", "data": {"name": canary.word}}
+    watched.ends(watched.accept("/v1/syncs", record), "completed")
+
+
+def _the_desk(watched: Watched, canary: Canary, crm: httpx.Client) -> None:
+    crm.post("/faults", json={"status": 422, "id": "bad", "count": 1}).raise_for_status()
+    record = {
+        "target": "crm",
+        "resource": "contacts",
+        "id": "bad",
+        "data": {"name": canary.word, "city": "?"},
+    }
+    task = watched.accept("/v1/syncs", record)
+    watched.ends(task, "failed")
+    letter = watched.letter_of(task)
+    shown = watched.call("GET", f"/v1/dead-letters/{letter}").json()
+    assert shown["payload"]["data"] == "[redacted]"
+    assert "***" in shown["error"]["message"]
+    patch = [{"op": "replace", "path": "/data/city", "value": canary.word}]
+    preview = watched.call("POST", f"/v1/dead-letters/{letter}/preview", {"patch": patch}).json()
+    assert (preview["verdict"], preview["payload"]["data"]) == ("valid", "[redacted, changed]")
+    for nosy in (
+        {"op": "test", "path": "/data/name", "value": "x"},
+        {"op": "copy", "from": "/data/name", "path": "/id"},
+        {"op": "remove", "path": "/data/nowhere"},
+    ):
+        answer = watched.call("POST", f"/v1/dead-letters/{letter}/preview", {"patch": [nosy]})
+        assert answer.json()["verdict"] == "unfixable"
+    wish = {"ids": [letter], "edits": [{"patch": patch}], "note": "a wrong city", "canary": 1}
+    plan = watched.call("POST", "/v1/redrives", wish).json()
+    assert plan["edits"][0]["patch"][0]["value"] == "[redacted]"
+    watched.call("POST", f"/v1/redrives/{plan['id']}/start", {"hash": plan["hash"]})
+    watched.ends(task, "completed")
+    watched.call("GET", f"/v1/redrives/{plan['id']}/letters")
+
+
+def _the_command(stack: Stack, canary: Canary) -> None:
+    for words in (["tasks", "ls"], ["dlq", "ls"], ["dlq", "groups"], ["dlq", "export"], ["schedules", "ls"]):
+        ran = subprocess.run(
+            [Path(sys.executable).with_name("waybill"), *words, "--url", stack.places()["gateway"]],
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        canary.look(f"waybill {' '.join(words)}", ran.stdout + ran.stderr)
