@@ -23,6 +23,7 @@ from bench.load import Load
 from bench.measure import CONNECTIONS, NANOSECONDS
 from bench.place import Place
 from bench.programs import Program, Running, answers, python, start, stop
+from contracts.sealing import Keyring
 from database import open_engine
 from devstack.broker import private_broker
 from devstack.ports import LOOPBACK, free_ports
@@ -45,6 +46,7 @@ class Installation:
 
     def __init__(self, place: Place, ledger_url: str, inbox_url: str) -> None:
         self._place = place
+        self._sealing_key = Keyring.new_key()
         self._ledger_url, self._inbox_url = ledger_url, inbox_url
         ledger.upgrade(ledger_url)
         self._engine = open_engine(ledger_url, connections=1)
@@ -97,6 +99,8 @@ class Installation:
         return {
             **self._place.environment,
             "WAYBILL_AMQP_URL": self._place.amqp_url,
+            "WAYBILL_SEALING_KEYS": self._sealing_key,
+            "WAYBILL_PERSONS_KEY": self._sealing_key,
             "WAYBILL_LOG_LEVEL": "warning",
         }
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import ledger
 from bench.place import Place
 from bench.programs import Program, answers, python
+from contracts.sealing import Keyring
 from devstack.ports import LOOPBACK, free_ports
 
 
@@ -20,6 +21,7 @@ class Waybill:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._sealing_key = Keyring.new_key()
         self._ledger = place.folder / "ledger.db"
         self._status_port, self._worker_port = free_ports(2)
         self._reading: sqlite3.Connection | None = None
@@ -92,6 +94,8 @@ class Waybill:
         return {
             **self._place.environment,
             "WAYBILL_AMQP_URL": self._place.amqp_url,
+            "WAYBILL_SEALING_KEYS": self._sealing_key,
+            "WAYBILL_PERSONS_KEY": self._sealing_key,
             "WAYBILL_LOG_LEVEL": "warning",  # as all systems here
         }
 

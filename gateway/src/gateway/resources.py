@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -32,6 +33,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.originals import Collector
 from gateway.settings import GatewaySettings
 from ledger import PendingMessage, forget_published, require_current
+from ledger.accept import RELAY_GRACE
 
 log = get_logger(__name__)
 
@@ -42,6 +44,9 @@ DISTRUST_SECONDS: Final = 15.0
 #: So long may the row of a published task wait for an accept to share its commit: it is only left to a sweep
 #: after seconds.
 FORGET_SECONDS: Final = 0.1
+#: Accepted tasks that wait for their publish in memory; what comes on top is left to the sweep. Without such
+#: a queue a burst of a second would leave half of itself to the sweep, and so for seconds.
+MOST_WAITING: Final = 10_000
 
 
 class Resources:
@@ -69,6 +74,7 @@ class Resources:
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
         self._connecting: asyncio.Task[None] | None = None
         self._relaying: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._connected = False
         #: Set once the process is to end: what would go on for ever ends, too.
         self.stopping = asyncio.Event()
@@ -91,7 +97,10 @@ class Resources:
             await asyncio.gather(self._connecting, return_exceptions=True)
         await self._collector.stop()
         if self._relaying:
-            await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
+            _, waiting = await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
+            for relaying in waiting:
+                relaying.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         await hang_up(self._broker)
         self.image_checkers.shutdown()
         await self.keyring.stop()
@@ -104,7 +113,7 @@ class Resources:
 
     def relay_soon(self, message: PendingMessage) -> None:
         """Publishes an accepted task beside the request; where that fails, the sweep will do it."""
-        if not self.broker_is_connected or len(self._relaying) >= self.settings.max_in_flight:
+        if not self.broker_is_connected or len(self._relaying) >= MOST_WAITING:
             return
         task = asyncio.create_task(self._relay(message))
         self._relaying.add(task)
@@ -130,7 +139,13 @@ class Resources:
         log.info("connected to the broker")
 
     async def _relay(self, message: PendingMessage) -> None:
-        if not await relay(self._publisher, message):
+        accepted_at = monotonic()
+        async with self._slots:
+            if monotonic() - accepted_at > RELAY_GRACE.total_seconds():
+                return  # a sweep has it by now
+            confirmed = await relay(self._publisher, message)
+        # The slot is free by now: what is only to be forgotten yet keeps nobody else from being published.
+        if not confirmed:
             return
         try:
             # Should it be lost, the sweep publishes once more, as below.

@@ -81,7 +81,7 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
     )
     max_schedules: int = Field(1000, gt=0, description="Schedules that each tenant may have.")
     max_in_flight: int = Field(
-        500, gt=0, description="Publishes under way at once; what comes on top is left to the sweep."
+        500, gt=0, description="Publishes under way at once; what comes on top waits for its turn."
     )
     drain_seconds: float = Field(
         5,
