@@ -132,8 +132,9 @@ import signal, threading, os
 from waybill_cli.main import main
 import socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
+kept = []  # closed, the connection would be an answer too
 def interrupt():
-    listener.accept()
+    kept.append(listener.accept())
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt, daemon=True).start()
 sys.argv = ["waybill", "tasks", "ls", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}"]
