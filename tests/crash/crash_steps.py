@@ -17,7 +17,7 @@ def _always(step: str) -> StepOf:
     return lambda *_args, **_kwargs: step
 
 
-def _step_of_write(_records: Any, write: Any, _item: Any) -> str | None:
+def _step_of_write(_records: Any, write: Any, _item: Any, **_how: Any) -> str | None:
     return WRITES.get(getattr(write, "__name__", ""))
 
 
