@@ -112,3 +112,10 @@ async def test_a_broker_that_is_away_is_waited_for() -> None:
         async with asyncio.timeout(2):
             await until_connected(broker)
     await broker.stop()
+
+
+def test_errors_that_cause_each_other_are_looked_at_once() -> None:
+    first, second = ConnectionError("away"), ConnectionError("still away")
+    first.__cause__, second.__cause__ = second, first
+
+    assert distrust(first) is None
