@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from contracts.envelope import Envelope
 from contracts.events import EmailRequested
 from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent, LifecycleType
+from contracts.sealing import Keyring
 from contracts.states import State
 from database import Records
 from devstack.broker import Broker
@@ -160,7 +162,7 @@ async def test_a_failure_makes_one_alert_and_the_alerts_own_failure_none(
         await report(wire, told(LifecycleType.DEAD, alert_id))
         await eventually(lambda: ledger.is_in(alert_id, State.FAILED))
 
-    assert EmailRequested.model_validate_json(alert.body).to == "ops@example.test"
+    assert mail_of(alert).to == "ops@example.test"
     assert [mail.id for mail in await ledger.mails()] == [alert_id]
 
 
@@ -179,7 +181,7 @@ async def test_a_burst_of_failures_is_told_once_by_two_services_and_the_rest_in_
         while _failures_told(told_in) < len(deaths):
             told_in.append(await wire.take("email.work"))
 
-    templates = [EmailRequested.model_validate_json(mail.body).template for mail in told_in]
+    templates = [mail_of(mail).template for mail in told_in]
     assert _failures_told(told_in) == len(deaths)
     assert (templates[0], set(templates[1:])) == ("ops_alert", {"ops_digest"})
 
@@ -297,8 +299,14 @@ async def test_without_a_schema_the_process_ends_and_says_what_to_do(
     assert "run `python -m ledger upgrade`" in ran.stdout + ran.stderr
 
 
+def mail_of(message: AbstractIncomingMessage) -> EmailRequested:
+    """The mail that a message asks for, opened with the keys of the run."""
+    keys = Keyring.of(os.environ["WAYBILL_SEALING_KEYS"])
+    return EmailRequested.model_validate(keys.open_fields(json.loads(message.body), task_id_of(message)))
+
+
 def _failures_told(mails: list[AbstractIncomingMessage]) -> int:
-    events = [EmailRequested.model_validate_json(mail.body) for mail in mails]
+    events = [mail_of(mail) for mail in mails]
     return sum(event.params.get("failures", 1) for event in events)
 
 
