@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -41,12 +41,15 @@ log = get_logger(__name__)
 IMAGE_CHECKERS: Final = 2
 #: Between looks whether a certificate has been put right, which takes people.
 DISTRUST_SECONDS: Final = 15.0
+#: What waits for its publish until so shortly before a sweep takes it is left to that: a publish takes time.
+SWEEP_MARGIN: Final = timedelta(seconds=1)
 #: So long may the row of a published task wait for an accept to share its commit: it is only left to a sweep
 #: after seconds.
 FORGET_SECONDS: Final = 0.1
-#: Accepted tasks that wait for their publish in memory; what comes on top is left to the sweep. Without such
-#: a queue a burst of a second would leave half of itself to the sweep, and so for seconds.
+#: Accepted tasks that wait for their publish in memory, and the bytes of their bodies; what comes on top is
+#: left to the sweep. Without such a queue a burst of a second would leave half of itself to it, for seconds.
 MOST_WAITING: Final = 10_000
+MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 
 
 class Resources:
@@ -74,6 +77,7 @@ class Resources:
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
         self._connecting: asyncio.Task[None] | None = None
         self._relaying: set[asyncio.Task[None]] = set()
+        self._relaying_bytes = 0
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._connected = False
         #: Set once the process is to end: what would go on for ever ends, too.
@@ -113,11 +117,19 @@ class Resources:
 
     def relay_soon(self, message: PendingMessage) -> None:
         """Publishes an accepted task beside the request; where that fails, the sweep will do it."""
-        if not self.broker_is_connected or len(self._relaying) >= MOST_WAITING:
+        size = len(message.body)
+        is_full = len(self._relaying) >= MOST_WAITING or self._relaying_bytes + size > MOST_WAITING_BYTES
+        if not self.broker_is_connected or is_full:
             return
         task = asyncio.create_task(self._relay(message))
         self._relaying.add(task)
-        task.add_done_callback(self._relaying.discard)
+        self._relaying_bytes += size
+
+        def done(relayed: asyncio.Task[None]) -> None:
+            self._relaying.discard(relayed)
+            self._relaying_bytes -= size
+
+        task.add_done_callback(done)
 
     async def _connect(self) -> None:
         while not self._connected:
@@ -139,10 +151,10 @@ class Resources:
         log.info("connected to the broker")
 
     async def _relay(self, message: PendingMessage) -> None:
-        accepted_at = monotonic()
         async with self._slots:
-            if monotonic() - accepted_at > RELAY_GRACE.total_seconds():
-                return  # a sweep has it by now
+            # A sweep is about to take it, by the time at which it was accepted.
+            if datetime.now(UTC) - message.envelope.time > RELAY_GRACE - SWEEP_MARGIN:
+                return
             confirmed = await relay(self._publisher, message)
         # The slot is free by now: what is only to be forgotten yet keeps nobody else from being published.
         if not confirmed:

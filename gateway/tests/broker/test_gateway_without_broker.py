@@ -4,12 +4,15 @@ import asyncio
 import ssl
 from pathlib import Path
 
+import pytest
 from gateway_under_test import EMAIL, Gateway, running
 from structlog.testing import capture_logs
 
 from devstack.certificates import Certificates
 from devstack.eventually import eventually
 from devstack.proxy import Proxy
+from gateway import resources
+from ledger.schema import OUTBOX
 
 #: A publish is given up after this, so whoever waits for one takes as long.
 PUBLISH_SECONDS = 3.0
@@ -18,6 +21,10 @@ MOST_IN_FLIGHT = 20
 
 async def is_connected(gateway: Gateway) -> bool:
     return bool((await gateway.client.get("/readyz")).json()["broker"])
+
+
+async def outbox_is_empty(gateway: Gateway) -> bool:
+    return await gateway.count(OUTBOX) == 0
 
 
 async def test_a_broker_that_hangs_holds_up_no_caller_and_no_stop(
@@ -47,6 +54,35 @@ async def test_a_broker_that_hangs_holds_up_no_caller_and_no_stop(
     assert full
     assert relaying == 100
     assert stopped < 4 * PUBLISH_SECONDS
+
+
+async def test_a_burst_is_published_by_the_gateway_itself_and_nothing_is_left_to_a_sweep(
+    topology_url: str, tmp_path: Path
+) -> None:
+    # Nobody sweeps here: what the gateway does not publish stays in the outbox for ever.
+    async with running(tmp_path, amqp_url=topology_url, max_in_flight=2) as gateway:
+        await eventually(lambda: is_connected(gateway))
+        answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(200)))
+
+        assert {answer.status_code for answer in answers} == {202}
+        await eventually(lambda: outbox_is_empty(gateway))
+        assert gateway.resources._relaying_bytes == 0  # noqa: SLF001 - else the next burst finds less room
+
+
+async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(
+    topology_url: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "MOST_WAITING_BYTES", 5000)
+    async with running(
+        tmp_path, amqp_url=proxy.url(topology_url), publish_timeout_seconds=PUBLISH_SECONDS
+    ) as gateway:
+        await eventually(lambda: is_connected(gateway))
+        proxy.stall()
+        answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(100)))
+
+        assert {answer.status_code for answer in answers} == {202}
+        assert 0 < gateway.resources._relaying_bytes <= 5000  # noqa: SLF001 - as above
+        assert await gateway.count(OUTBOX) == 100
 
 
 async def test_a_broker_that_is_not_trusted_is_told_of_and_stops_no_accepting(
