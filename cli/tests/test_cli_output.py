@@ -129,6 +129,8 @@ def test_a_wrong_command_line_exits_2(wrong: list[str], capsys: pytest.CaptureFi
 def test_ctrl_c_exits_130_quietly(tmp_path: Path) -> None:
     code = """
 import signal, threading, os
+# As in a terminal; whoever runs the tests in the background has it ignored, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from waybill_cli.main import main
 import socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
