@@ -3,19 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import Select, Table, func, select
 
+from devstack.empty_ledger import empty_ledger
 from gateway.app import create_app
 from gateway.resources import Resources
 from gateway.settings import GatewaySettings
-from ledger import upgrade
 
 #: Nobody listens on port 1 of the loopback: accepting must not need a broker.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
@@ -52,14 +50,6 @@ class Gateway:
         return await self.client.post(path, content=body, headers=JSON)
 
 
-@cache
-def migrated() -> bytes:
-    # The migrations take a tenth of a second: run once, the file is copied for each test.
-    with TemporaryDirectory() as folder:
-        upgrade(f"sqlite:///{folder}/ledger.db")
-        return (Path(folder) / "ledger.db").read_bytes()
-
-
 def settings_in(folder: Path, **changes: Any) -> GatewaySettings:
     defaults = {
         "ledger_url": f"sqlite:///{folder}/ledger.db",
@@ -73,7 +63,7 @@ def settings_in(folder: Path, **changes: Any) -> GatewaySettings:
 @asynccontextmanager
 async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
     if not (folder / "ledger.db").exists():
-        (folder / "ledger.db").write_bytes(migrated())
+        (folder / "ledger.db").write_bytes(empty_ledger())
     app = create_app(settings_in(folder, **changes))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (

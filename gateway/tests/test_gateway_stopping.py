@@ -11,7 +11,9 @@ from time import monotonic, sleep
 
 import httpx
 import pytest
-from gateway_under_test import EMAIL, NO_BROKER, migrated
+from gateway_under_test import EMAIL, NO_BROKER
+
+from devstack.empty_ledger import empty_ledger
 
 PATIENCE = 60.0
 
@@ -45,7 +47,7 @@ def gateway(folder: Path, listener: socket.socket, **settings: str) -> Iterator[
 
 @pytest.fixture
 def listener(tmp_path: Path) -> Iterator[socket.socket]:
-    (tmp_path / "ledger.db").write_bytes(migrated())
+    (tmp_path / "ledger.db").write_bytes(empty_ledger())
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
         yield listener
 

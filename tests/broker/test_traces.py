@@ -13,12 +13,13 @@ import pytest
 import structlog
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP
-from gateway_under_test import Gateway, migrated, running
+from gateway_under_test import Gateway, running
 from otlp_receiver import Received, Receiver, receiving
 from structlog.testing import LogCapture
 
 from chassis.process import Lifecycle
 from chassis.tracing import configure_tracing, shut_down_tracing
+from devstack.empty_ledger import empty_ledger
 from devstack.eventually import eventually
 from email_service.app import make_service as make_email
 from email_service.settings import EmailSettings
@@ -119,7 +120,7 @@ async def world(
     http = await asyncio.start_server(target.serve, "127.0.0.1", 0)
     target.url = f"http://127.0.0.1:{http.sockets[0].getsockname()[1]}"
     smtp = await loop.create_server(partial(SMTP, Sink(), loop=loop), "127.0.0.1", 0)
-    (tmp_path / "ledger.db").write_bytes(migrated())
+    (tmp_path / "ledger.db").write_bytes(empty_ledger())
     common: dict[str, Any] = {"amqp_url": topology_url, "retry_base_seconds": 1, "retry_cap_seconds": 1}
     services: list[Lifecycle] = [
         make_status(StatusSettings(**common, ledger_url=f"sqlite:///{tmp_path}/ledger.db")),

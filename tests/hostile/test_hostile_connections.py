@@ -11,7 +11,9 @@ from time import monotonic, sleep
 import httpx
 import pytest
 from gateway_process import PATIENCE, Running, gateway
-from gateway_under_test import EMAIL, JSON, migrated
+from gateway_under_test import EMAIL, JSON
+
+from devstack.empty_ledger import empty_ledger
 
 #: Seconds that heads, bodies and unread answers have here, and what a busy machine may add to them.
 LIMIT, SLACK = 1.0, 20.0
@@ -23,7 +25,7 @@ BODY = json.dumps(EMAIL).encode()
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("gateway")
-    (folder / "ledger.db").write_bytes(migrated())
+    (folder / "ledger.db").write_bytes(empty_ledger())
     seconds = dict.fromkeys(("head_seconds", "body_seconds", "unread_seconds"), f"{LIMIT:g}")
     sizes = {"max_connections": str(CONNECTIONS), "max_head_bytes": "8192", "max_body_bytes": "100000"}
     with gateway(folder, f"sqlite:///{folder}/ledger.db", **seconds, **sizes) as running:

@@ -7,7 +7,6 @@ the first test that wants it.
 import fcntl
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from devstack.broker import Broker, private_broker
 from devstack.broker.waiting import AMQP_PORT
 from devstack.bucket import Bucket
 from devstack.certificates import Certificates
+from devstack.empty_ledger import empty_ledger
 from devstack.ports import LOOPBACK, free_ports
 from devstack.postgres import Postgres, PostgresError, private_postgres
 from devstack.proxy import Proxy, proxied
@@ -147,16 +147,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture(scope="session")
-def ledger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty ledger in SQLite, to be copied: all migrations take longer than most tests."""
-    file: Path = tmp_path_factory.mktemp("ledger") / "empty.db"
-    upgrade(f"sqlite:///{file}")
-    return file
-
-
-@pytest.fixture(scope="session")
 def ledger_template(postgres: Postgres) -> Iterator[str]:
-    """The URL of an empty ledger in PostgreSQL, to be copied as well."""
+    """The URL of an empty ledger in PostgreSQL, to be copied too: see `empty_ledger`."""
     with postgres.database() as url:
         upgrade(url)
         yield url
@@ -166,7 +158,7 @@ def ledger_template(postgres: Postgres) -> Iterator[str]:
 def ledger_url(database_url: str, request: pytest.FixtureRequest) -> str:
     """The URL of a fresh, empty ledger; the test runs once with SQLite and once with PostgreSQL."""
     if database_url.startswith("sqlite:///"):
-        shutil.copy(request.getfixturevalue("ledger_file"), database_url.removeprefix("sqlite:///"))
+        Path(database_url.removeprefix("sqlite:///")).write_bytes(empty_ledger())
     else:
         postgres: Postgres = request.getfixturevalue("postgres")
         postgres.copy(request.getfixturevalue("ledger_template"), database_url)

@@ -1,0 +1,15 @@
+"""An empty ledger in SQLite, to be copied: all migrations take longer than most tests."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ledger import upgrade
+
+
+@cache
+def empty_ledger() -> bytes:
+    """The file of a ledger that holds nothing yet; migrated once in each process."""
+    with TemporaryDirectory(prefix="waybill-ledger-") as folder:
+        upgrade(f"sqlite:///{folder}/ledger.db")
+        return (Path(folder) / "ledger.db").read_bytes()
