@@ -11,7 +11,6 @@ from time import monotonic
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from database.write_turn import write_turn
 
@@ -91,8 +90,8 @@ class FirstRelease:
             try:
                 with self._turn(), self.engine.begin() as connection:
                     work(connection)
-            except SQLAlchemyError as error:
-                self.errors.append(str(error))
+            except Exception as error:  # noqa: BLE001 - a thread would end of it without a word
+                self.errors.append(repr(error))
             self.longest_wait = max(self.longest_wait, monotonic() - began)
 
     def _accept(self, connection: Connection) -> None:
