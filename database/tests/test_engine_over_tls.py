@@ -1,7 +1,8 @@
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,29 +12,51 @@ from sqlalchemy.exc import OperationalError
 from chassis.tls import distrust
 from database import open_engine
 from devstack.certificates import Certificates
+from devstack.eventually import eventually
 from devstack.postgres import Postgres
 
 
 @pytest.fixture
-def tls_postgres(postgres: Postgres, certificates: Certificates) -> Iterator[str]:
+async def tls_postgres(postgres: Postgres, certificates: Certificates) -> AsyncIterator[str]:
     """The URL of a PostgreSQL that speaks TLS; afterwards it does not."""
-    with psycopg.connect(postgres.url, autocommit=True, client_encoding="utf8") as connection:
-        [[folder]] = connection.execute("SHOW data_directory").fetchall()
-        if not Path(folder).is_dir():
-            pytest.skip(f"its files are out of reach: {postgres.how}")
-        key = Path(folder) / "server.pem"
-        shutil.copy(certificates.server, key)
-        key.chmod(0o600)  # it takes no key that others may read
-        owner = Path(folder).stat()
-        os.chown(key, owner.st_uid, owner.st_gid)
-        for name in ("ssl_cert_file", "ssl_key_file"):
-            connection.execute(f"ALTER SYSTEM SET {name} = '{key}'".encode())
-        connection.execute("ALTER SYSTEM SET ssl = on")
-        connection.execute("SELECT pg_reload_conf()")
+    [[folder]] = told(postgres, "SHOW data_directory")
+    key = placed_key(Path(folder), certificates)
+    if key is None:
+        pytest.skip(f"its files are out of reach: {postgres.how}")
+    try:
+        for name, value in (("ssl_cert_file", key), ("ssl_key_file", key), ("ssl", "on")):
+            told(postgres, f"ALTER SYSTEM SET {name} = '{value}'")
+        await reloaded(postgres, "on")
         yield postgres.url
+    finally:
         for name in ("ssl", "ssl_cert_file", "ssl_key_file"):
-            connection.execute(f"ALTER SYSTEM RESET {name}".encode())
-        connection.execute("SELECT pg_reload_conf()")
+            told(postgres, f"ALTER SYSTEM RESET {name}")
+        await reloaded(postgres, "off")
+
+
+def placed_key(folder: Path, certificates: Certificates) -> Path | None:
+    """The key and certificate, where the server may read them; None: nobody can put it there."""
+    if not folder.is_dir():
+        return None
+    key = folder / "server.pem"
+    shutil.copy(certificates.server, key)
+    key.chmod(0o600)  # it takes no key that others may read
+    owner = folder.stat()
+    os.chown(key, owner.st_uid, owner.st_gid)
+    return key
+
+
+def told(postgres: Postgres, statement: str) -> list[Any]:
+    """What a new connection is answered."""
+    with psycopg.connect(postgres.url, autocommit=True, client_encoding="utf8") as connection:
+        answer = connection.execute(statement.encode())
+        return answer.fetchall() if answer.description else []
+
+
+async def reloaded(postgres: Postgres, ssl: str) -> None:
+    """Waits until what is new holds: reloading is only a signal to the server."""
+    told(postgres, "SELECT pg_reload_conf()")
+    await eventually(lambda: told(postgres, "SHOW ssl") == [(ssl,)])
 
 
 def version(url: str) -> str:
