@@ -23,6 +23,10 @@ ROUNDS, RATE = 60, 6
 #: In which round what happens; letters come after the crash, so that each has had one attempt.
 CRASH, KILL_EMAIL, KILL_STATUS, KILL_GATEWAY = 15, 30, 35, 45
 LETTERS = 5
+#: Letters that a redrive sends in a second: so few that a desk can be killed in its middle.
+REDRIVE_RATE = 1
+#: Seconds from posting what waits for one second to calling it off: far before its release, and around it.
+CALL_OFF_AFTER = (0.0, 0.8, 0.9, 1.0, 1.1)
 #: Mails in work at once: as many may be sent again when their service dies between DATA and its record.
 IN_WORK = ServiceSettings.model_fields["prefetch"].default
 
@@ -108,7 +112,7 @@ async def _called_off(stack: Twins, posted: Posted, number: int) -> None:
     to = f"off-{number}@example.com"
     mail = {"to": to, "subject": "Hello", "text": "It works.", "delay_seconds": 1}
     task_id = (await stack.surely("/v1/emails", mail, to, number))["id"]
-    await asyncio.sleep(0.8 + number % 5 / 10)
+    await asyncio.sleep(CALL_OFF_AFTER[number % len(CALL_OFF_AFTER)])
     answers = await asyncio.gather(*(_cancelled(stack, task_id, first) for first in range(2)))
     for answer, told in (("prevented", posted.prevented), ("stopping", posted.stopping)):
         if answer in answers:
@@ -152,14 +156,23 @@ async def _refused_records(stack: Twins) -> dict[str, str]:
 
 
 async def _redriven_by_both(stack: Twins, refused: dict[str, str]) -> None:
-    """Started twice at once, and sent by two desks."""
+    """Started at both gateways at once, and sent by two desks, of which one is killed meanwhile."""
+    await stack.start_again("gateway", 1)
     ids = [letter["id"] for letter in (await stack.get("/v1/dead-letters"))["items"]]
-    made = await stack.gateways[0].post("/v1/redrives", json={"ids": ids, "canary": 1, "note": "it works"})
+    wish = {"ids": ids, "canary": 1, "rate": REDRIVE_RATE, "note": "it works"}
+    made = await stack.gateways[0].post("/v1/redrives", json=wish)
     plan = made.raise_for_status().json()
     path = plan["links"]["self"]
     start = {"hash": plan["hash"]}
-    answers = await asyncio.gather(*(stack.gateways[0].post(f"{path}/start", json=start) for _ in range(2)))
+    answers = await asyncio.gather(*(at.post(f"{path}/start", json=start) for at in stack.gateways))
     assert sorted(answer.status_code for answer in answers) == [HTTPStatus.OK, HTTPStatus.CONFLICT]
+
+    async def has_begun() -> bool:
+        return bool((await stack.get(path))["progress"]["succeeded"])
+
+    await eventually(has_begun, PATIENCE)
+    stack.kill("deadletters", 0)
+    assert (await stack.get(path))["ended_at"] is None
 
     async def is_over() -> bool:
         redrive = await stack.get(path)
@@ -184,6 +197,7 @@ async def _assert_counts(stack: Twins, posted: Posted, refused: dict[str, str]) 
     alerts = [mail for mail in mails if mail["to"] == [OPS_ADDRESS]]
     assert [mail["subject"] for mail in alerts if "failed (" in mail["subject"]] == [alerts[0]["subject"]]
     assert posted.mails.keys() <= arrived.keys()
+    assert posted.prevented
     assert not posted.prevented.keys() & arrived.keys()
     assert arrived.keys() <= posted.mails.keys() | posted.stopping.keys() | {OPS_ADDRESS}
     for to, task_id in posted.stopping.items():

@@ -40,9 +40,11 @@ class Twins:
     told_to_come_again: int = 0
     found_nobody: int = 0
     running: dict[tuple[str, int], subprocess.Popen[bytes]] = field(default_factory=dict)
+    planned: dict[tuple[str, int], Planned] = field(default_factory=dict)
 
     def start(self, number: int, planned: Planned) -> None:
         """Starts a process, the first or the second of its sort."""
+        self.planned[planned.name, number] = planned
         with (self.folder / f"{planned.name}-{number}.log").open("ab") as log:
             self.running[planned.name, number] = subprocess.Popen(
                 planned.argv,
@@ -53,8 +55,14 @@ class Twins:
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
             )
 
+    async def start_again(self, name: str, number: int) -> None:
+        """Starts one that was killed, and waits until it is ready."""
+        planned = self.planned[name, number]
+        self.start(number, planned)
+        await _ready(self, planned.ready_url)
+
     def kill(self, name: str, number: int) -> None:
-        """Ends a process at once, for good."""
+        """Ends a process at once."""
         process = self.running.pop((name, number))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
