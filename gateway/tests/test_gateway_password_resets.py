@@ -11,6 +11,7 @@ from gateway_under_test import Gateway, problem, running
 from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
 
+from contracts.sealing import KEY_BYTES, Keyring
 from ledger.schema import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, TASKS
 
 LINK = "https://app.example/reset/{token}?lang=en"
@@ -132,6 +133,37 @@ async def test_a_key_redeems_one_token_only(gateway: Gateway) -> None:
     assert (await redeem(gateway, first, Idempotency_Key="k1")).status_code == 200
     problem(await redeem(gateway, second, Idempotency_Key="k1"), 422, "key_reused")
     assert (await redeem(gateway, second)).status_code == 200
+
+
+async def test_a_token_whose_key_is_missing_is_not_used_up(gateway: Gateway) -> None:
+    token, key = await token_for(gateway), gateway.resources.seals.names[0]
+    having = gateway.resources.seals
+    gateway.resources.seals = Keyring([bytes(KEY_BYTES)])
+    with capture_logs() as said:
+        refused = await redeem(gateway, token, Idempotency_Key="k1")
+    problem(refused, 503, "sealing_key_missing")
+    assert int(refused.headers["retry-after"]) > 0
+    assert [line["key"] for line in said if line["event"] == "a sealing key is not configured here"] == [key]
+
+    gateway.resources.seals = having
+    assert (await redeem(gateway, token, Idempotency_Key="k1")).json()["email"] == ADA["email"]
+    gateway.resources.seals = Keyring([bytes(KEY_BYTES)])
+    problem(await redeem(gateway, token, Idempotency_Key="k1"), 503, "sealing_key_missing")
+
+
+async def test_a_token_whose_address_was_altered_is_gone(gateway: Gateway) -> None:
+    token, other = await token_for(gateway), await token_for(gateway)
+    seals = {row["token_hash"]: row["sealed_email"] for row in await gateway.rows(PASSWORD_RESETS)}
+
+    def swap(connection: Connection, hashes: Sequence[str]) -> list[None]:
+        mine = PASSWORD_RESETS.c.token_hash == hashes[0]
+        [foreign] = [sealed for name, sealed in seals.items() if name != hashes[0]]
+        connection.execute(update(PASSWORD_RESETS).where(mine).values(sealed_email=foreign))
+        return [None]
+
+    await gateway.resources.records.write(swap, hashlib.sha256(token.encode()).hexdigest())
+    problem(await redeem(gateway, token), 410, "token_broken")
+    assert (await redeem(gateway, other)).status_code == 200
 
 
 async def test_a_repeated_request_mails_no_second_token(gateway: Gateway) -> None:

@@ -1,12 +1,15 @@
 """Redeeming password reset tokens: each once, before it expires."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from contracts.sealing import Keyring, SealBrokenError, UnknownKeyError
 from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, look_up, reserve
 from ledger.schema import PASSWORD_RESETS
 from ledger.tenants import owned_by
@@ -25,9 +28,11 @@ class Redeemed:
     """Whose password may be set now."""
 
     email: str
-    #: The same as JSON, sealed; None: `email` tells it.
-    sealed_email: str | None
     task_id: str
+
+
+#: What comes of a wish to redeem. Whatever is not `Redeemed` has changed nothing.
+Answer: TypeAlias = Redeemed | Refusal | KeyReusedError | UnknownKeyError | SealBrokenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +41,19 @@ class Redemption:
 
     token_hash: str
     now: datetime
+    #: Opens the address.
+    keyring: Keyring
     call: IdempotentCall | None = None
     #: Whose the token must be; None: anybody's.
     tenant: str | None = None
 
 
-def redeem(
-    connection: Connection, redemptions: Sequence[Redemption]
-) -> Sequence[Redeemed | Refusal | KeyReusedError]:
+def redeem(connection: Connection, redemptions: Sequence[Redemption]) -> Sequence[Answer]:
     """Redeems tokens; a batch write for `Records.write`."""
     return [_redeem(connection, redemption) for redemption in redemptions]
 
 
-def _redeem(connection: Connection, redemption: Redemption) -> Redeemed | Refusal | KeyReusedError:
+def _redeem(connection: Connection, redemption: Redemption) -> Answer:
     row = connection.execute(
         select(PASSWORD_RESETS)
         .where(
@@ -59,11 +64,14 @@ def _redeem(connection: Connection, redemption: Redemption) -> Redeemed | Refusa
     ).one_or_none()
     if row is None:
         return Refusal.UNKNOWN
-    redeemed = Redeemed(row.email, row.sealed_email, row.task_id)
     if row.redeemed_at is not None:
-        return _redeemed_before(connection, redemption.call, redeemed)
+        return _redeemed_before(connection, redemption, row)
     if redemption.now > row.expires_at:
         return Refusal.EXPIRED
+    # Before anything is written: a token whose address cannot be told is not used up.
+    redeemed = _opened(row, redemption.keyring)
+    if not isinstance(redeemed, Redeemed):
+        return redeemed
     if redemption.call is not None:
         # Only a call that redeems takes its key: a repeat of one that was refused is refused again.
         (verdict,) = reserve(connection, [KeyedCall(redemption.call, redemption.token_hash, redemption.now)])
@@ -77,10 +85,17 @@ def _redeem(connection: Connection, redemption: Redemption) -> Redeemed | Refusa
     return redeemed
 
 
-def _redeemed_before(
-    connection: Connection, call: IdempotentCall | None, redeemed: Redeemed
-) -> Redeemed | Refusal | KeyReusedError:
-    verdict = None if call is None else look_up(connection, call)
+def _redeemed_before(connection: Connection, redemption: Redemption, row: Row[Any]) -> Answer:
+    verdict = None if redemption.call is None else look_up(connection, redemption.call)
     if isinstance(verdict, Repeated):
-        return redeemed
+        return _opened(row, redemption.keyring)
     return Refusal.REDEEMED if verdict is None else verdict
+
+
+def _opened(row: Row[Any], keyring: Keyring) -> Redeemed | UnknownKeyError | SealBrokenError:
+    if row.sealed_email is None:
+        return Redeemed(row.email, row.task_id)
+    try:
+        return Redeemed(keyring.open(json.loads(row.sealed_email), row.token_hash), row.task_id)
+    except (UnknownKeyError, SealBrokenError) as error:
+        return error

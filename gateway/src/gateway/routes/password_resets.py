@@ -9,16 +9,20 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
+from chassis.logs import get_logger
 from contracts.events import PasswordResetRequested
-from contracts.sealing import Keyring
+from contracts.sealing import SealBrokenError, UnknownKeyError
 from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordReset, RedeemPasswordReset
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Uses
+from gateway.sealed import key_missing
 from gateway.submitting import POST_PROBLEMS, From, key_reused, new_task, submit
-from ledger import KeyReusedError, Redeemed, Redemption, Refusal, ResetToken, redeem
+from ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
+
+log = get_logger(__name__)
 
 router = APIRouter(tags=["password resets"], route_class=GuardedJsonRoute)
 
@@ -74,23 +78,21 @@ async def redeem_password_reset(
     """Redeems a token: 200 once, 410 from then on."""
     call = keyed_call(caller, "POST /v1/password-resets/redeem", idempotency_key, posted.token.encode())
     with resources.calls.only(call):
-        redemption = Redemption(_hash(posted.token), datetime.now(UTC), call, caller.sees)
+        redemption = Redemption(_hash(posted.token), datetime.now(UTC), resources.seals, call, caller.sees)
         answer = await resources.records.write(redeem, redemption)
     if isinstance(answer, KeyReusedError):
         raise key_reused()
     if isinstance(answer, Refusal):
         status, detail = _REFUSALS[answer]
         raise Problem(status, f"token_{answer}", detail)
-    return RedeemedPasswordReset(
-        email=_opened(resources.seals, answer, _hash(posted.token)), task_id=answer.task_id
-    )
-
-
-def _opened(keyring: Keyring, redeemed: Redeemed, token_hash: str) -> str:
-    if redeemed.sealed_email is None:
-        return redeemed.email
-    opened: str = keyring.open(json.loads(redeemed.sealed_email), token_hash)
-    return opened
+    if isinstance(answer, UnknownKeyError):
+        detail = "The link was not used up: try it again in a while, or ask for a new one."
+        raise key_missing(answer, "a password reset", detail)
+    if isinstance(answer, SealBrokenError):
+        log.error("the address of a password reset was altered", token_hash=redemption.token_hash)
+        detail = "What this link belongs to was altered, and cannot be read any more. Ask for a new one."
+        raise Problem(HTTPStatus.GONE, "token_broken", detail)
+    return RedeemedPasswordReset(email=answer.email, task_id=answer.task_id)
 
 
 def _hash(token: str) -> str:
