@@ -1,4 +1,5 @@
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from uuid import uuid4
 import httpx
 import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem, running
+from sqlalchemy import Connection, select, update
 
 from contracts.catalog import CATALOG
+from contracts.sealing import KEY_BYTES, Keyring
 from ledger import ReleaseLook, release_due
 from ledger.schema import SCHEDULES
 
@@ -205,6 +208,46 @@ async def test_a_change_is_checked_like_a_new_schedule(gateway: Gateway) -> None
         assert fields(await patch(gateway, schedule, change)) == {field}
     problem(await patch(gateway, schedule, {"ends_at": "2001-01-01T00:00:00Z"}), 422, "never_due")
     assert (await gateway.client.get(schedule["links"]["self"])).json()["cron"] == "@weekly"
+
+
+async def test_a_schedule_whose_key_is_missing_is_paused_and_mended(gateway: Gateway) -> None:
+    schedule = await made(gateway, NIGHTLY)
+    having, other = gateway.resources.seals, Keyring([bytes(KEY_BYTES)])
+    gateway.resources.seals = other
+    paused = await patch(gateway, schedule, {"paused": True, "cron": "@weekly", "priority": "high"})
+    assert paused.status_code == 200, paused.text
+    assert (paused.json()["paused"], paused.json()["cron"]) == (True, "@weekly")
+    assert fields(await patch(gateway, schedule, {"cron": "x"})) == {"cron"}
+    refused = await patch(gateway, schedule, {"paused": False})
+    problem(refused, 503, "sealing_key_missing")
+    assert int(refused.headers["retry-after"]) > 0
+
+    gateway.resources.seals = having
+    assert (await patch(gateway, schedule, {"priority": None})).status_code == 200
+    gateway.resources.seals = other
+    mended = await patch(gateway, schedule, {"paused": False, "body": EMAIL})
+    assert (mended.status_code, mended.json()["paused"]) == (200, False)
+    [kept] = await gateway.rows(SCHEDULES)
+    opened = other.open_fields(json.loads(kept["body"]), kept["id"])
+    assert {name: opened[name] for name in EMAIL} == EMAIL
+
+
+async def test_a_schedule_whose_body_was_altered_is_paused_and_only_resumed_with_another(
+    gateway: Gateway,
+) -> None:
+    schedule, foreign = [await made(gateway, NIGHTLY | {"name": name}) for name in ("a", "b")]
+
+    def swap(connection: Connection, ids: Sequence[tuple[str, str]]) -> list[None]:
+        [(own, other)] = ids
+        body = connection.scalar(select(SCHEDULES.c.body).where(SCHEDULES.c.id == other))
+        connection.execute(update(SCHEDULES).where(SCHEDULES.c.id == own).values(body=body))
+        return [None]
+
+    await gateway.resources.records.write(swap, (schedule["id"], foreign["id"]))
+    assert (await patch(gateway, schedule, {"paused": True})).json()["paused"] is True
+    document = problem(await patch(gateway, schedule, {"paused": False}), 409, "body_broken")
+    assert [error["field"] for error in document["errors"]] == ["body"]
+    assert (await patch(gateway, schedule, {"paused": False, "body": EMAIL})).json()["paused"] is False
 
 
 async def test_a_change_that_is_not_json_is_refused(gateway: Gateway) -> None:

@@ -108,7 +108,14 @@ class Recurring(BaseModel):
         return self
 
 
-class PostSchedule(Recurring):
+class Steering(Recurring):
+    """All of a schedule but what its tasks are."""
+
+    priority: Priority = "normal"
+    paused: bool = Field(default=False, description="A paused schedule makes no tasks, and misses none.")
+
+
+class PostSchedule(Steering):
     """A task to be made again and again."""
 
     model_config = ConfigDict(
@@ -138,8 +145,6 @@ class PostSchedule(Recurring):
     body: dict[str, Any] = Field(
         description="What you would post to the kind's own route, without its timing and priority."
     )
-    priority: Priority = "normal"
-    paused: bool = Field(default=False, description="A paused schedule makes no tasks, and misses none.")
 
     @model_validator(mode="after")
     def _body_of_its_kind(self) -> Self:

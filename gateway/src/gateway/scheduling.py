@@ -1,10 +1,11 @@
 """From a posted schedule to a plan that the ledger keeps, and back to what the API shows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
 from contracts.masking import mask_addresses
+from contracts.sealing import SealBrokenError, UnknownKeyError
 from gateway.caller import Caller
 from gateway.models import AMQP_PRIORITIES, links_of, priority_name
 from gateway.problems import FieldError, Problem
@@ -25,13 +27,17 @@ from gateway.schedule_models import (
     ScheduleLinks,
     ScheduleView,
     SlotTaskView,
+    Steering,
 )
+from gateway.sealed import key_missing
 from gateway.targets import require_known_target
 from ledger import Plan, Schedule, Task, event_of, get_schedule
 from ledger.deadletters.shown import REDACTED, shown_payload
 
 #: What a schedule is due by; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")
+
+_Model = TypeVar("_Model", bound=Steering)
 
 
 def plan_of(posted: PostSchedule, resources: Resources, schedule_id: str) -> Plan:
@@ -50,39 +56,38 @@ def plan_of(posted: PostSchedule, resources: Resources, schedule_id: str) -> Pla
         body=resources.seals.seal_fields(posted.body, event.sensitive_fields(), schedule_id),
         about=mask_addresses(_about(event)),
         person=event.person and resources.persons.digest(event.person),
-        cron=posted.cron,
-        every_seconds=posted.every_seconds,
-        timezone=posted.timezone,
-        starts_at=posted.starts_at,
-        ends_at=posted.ends_at,
-        missed=posted.missed,
-        missed_limit=posted.missed_limit,
-        priority=AMQP_PRIORITIES[posted.priority],
-        paused=posted.paused,
+        **_steered(posted),
     )
 
 
-def changed(schedule: Schedule, change: ChangeSchedule, resources: Resources) -> PostSchedule:
-    """The schedule as it would be posted with the change in it.
+def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resources) -> Plan:
+    """The plan with the change in it.
+
+    A body that is not replaced is checked and sealed anew. Where it cannot be opened it stays as it is, so
+    that such a schedule can be paused, and only cannot be resumed.
 
     Raises:
         RequestValidationError: it would not be accepted.
+        Problem: it is to be resumed, and its body cannot be opened; or as `plan_of`.
     """
     wanted = change.model_dump(exclude_unset=True)
     plan = schedule.plan
     _require_no_redacted(wanted.get("body"))
     now: dict[str, Any] = {name: getattr(plan, name) for name in PostSchedule.model_fields}
-    now["body"] = resources.seals.open_fields(plan.body, schedule.id)
     now["priority"] = priority_name(plan.priority)
     for one, other in (_RECURRENCES, _RECURRENCES[::-1]):
         if wanted.get(one) is not None and other not in wanted:
             now[other] = None
-    try:
-        return PostSchedule.model_validate(now | _without_defaults(wanted))
-    except ValidationError as error:
-        raise RequestValidationError(
-            [line | {"loc": ("body", *line["loc"])} for line in error.errors()]
-        ) from error
+    then = now | _without_defaults(wanted)
+    if "body" not in wanted:
+        try:
+            then["body"] = resources.seals.open_fields(plan.body, schedule.id)
+        except (UnknownKeyError, SealBrokenError) as error:
+            if plan.paused and not then["paused"]:
+                raise _cannot_resume(schedule, error) from None
+            steering = _checked(Steering, {name: then[name] for name in Steering.model_fields})
+            return replace(plan, **_steered(steering))
+    return plan_of(_checked(PostSchedule, then), resources, schedule.id)
 
 
 def view_of(schedule: Schedule) -> ScheduleView:
@@ -142,6 +147,33 @@ def _require_no_redacted(body: dict[str, Any] | None) -> None:
         if value == REDACTED:
             message = f"is {REDACTED}, which stands for what is not shown: give the value itself"
             raise RequestValidationError([{"loc": ("body", "body", name), "msg": message}])
+
+
+def _checked(model: type[_Model], values: dict[str, Any]) -> _Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise RequestValidationError(
+            [line | {"loc": ("body", *line["loc"])} for line in error.errors()]
+        ) from error
+
+
+def _steered(posted: Steering) -> dict[str, Any]:
+    """What of a plan does not say what its tasks are."""
+    values = {name: getattr(posted, name) for name in Steering.model_fields}
+    return values | {"priority": AMQP_PRIORITIES[posted.priority]}
+
+
+def _cannot_resume(schedule: Schedule, error: UnknownKeyError | SealBrokenError) -> Problem:
+    if isinstance(error, UnknownKeyError):
+        detail = "The schedule stays paused: resume it in a while, or give it its body anew."
+        return key_missing(error, f"schedule {schedule.id}", detail)
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "body_broken",
+        "The body of this schedule was altered, and cannot be read any more. Give it its body anew.",
+        errors=[FieldError(field="body", message=str(error))],
+    )
 
 
 def _about(event: TaskEvent) -> str:

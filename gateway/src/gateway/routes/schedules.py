@@ -23,7 +23,7 @@ from gateway.schedule_models import (
     ScheduleView,
 )
 from gateway.scheduling import (
-    changed,
+    changed_plan,
     details_of,
     find_schedule,
     never_due,
@@ -151,7 +151,7 @@ async def change_schedule(
     Tasks that it has made already stay as they are. What passes while it is paused is not made up for.
     """
     schedule = await find_schedule(resources, caller, schedule_id)
-    plan = plan_of(changed(schedule, posted, resources), resources, schedule.id)
+    plan = changed_plan(schedule, posted, resources)
     change = Change(schedule.id, schedule.version, plan, datetime.now(UTC))
     after = await resources.records.write(change_schedules, change)
     if isinstance(after, NeverDueError):
