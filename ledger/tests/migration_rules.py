@@ -75,6 +75,17 @@ _REMOVAL: Final = (
     "takes away what the release that still runs works with: stop using it first, and take it away a release "
     "later; then say in the migration from which revision on nothing uses it: UNUSED_SINCE = '…'"
 )
+#: What is done outside of a transaction, and ends the one before it: whatever else stands there is committed
+#: while the revision is still the old one, so that an upgrade that is cut off there would do it again.
+_CONCURRENT: Final = re.compile(r"(?:CREATE (?:UNIQUE )?|DROP )INDEX CONCURRENTLY ", re.IGNORECASE)
+_BESIDE_CONCURRENT: Final = re.compile(
+    r"(?:(?:SET|RESET) lock_timeout\b|(?:INSERT INTO|UPDATE) alembic_version\b|(?:BEGIN|COMMIT)$)",
+    re.IGNORECASE,
+)
+_NOT_BESIDE: Final = (
+    "stands beside what cannot be part of a transaction, so that an upgrade that is cut off between them can "
+    "never be finished: give the indexes a migration of their own"
+)
 _CREATED: Final = re.compile(r"CREATE TABLE (?P<table>\w+)", re.IGNORECASE)
 _COMMENT: Final = re.compile(r"--[^\n]*")
 
@@ -89,11 +100,19 @@ def complaints(sql: str, *, may_remove: bool = False) -> list[str]:
     statements = [" ".join(part.split()) for part in _COMMENT.sub("", sql).split(";") if part.strip()]
     # What it makes itself is empty, and nobody works on it yet.
     harmless = SMALL | {made["table"] for made in map(_CREATED.match, statements) if made}
-    return [
+    found = [
         f"{statement!r} {wrong}"
         for statement in statements
         for wrong in _wrong(statement, harmless, may_remove=may_remove)
     ]
+    return found + [f"{statement!r} {_NOT_BESIDE}" for statement in _mixed_in(statements)]
+
+
+def _mixed_in(statements: list[str]) -> list[str]:
+    """What is no part of making or dropping indexes while others work, in a migration that does that."""
+    if not any(map(_CONCURRENT.match, statements)):
+        return []
+    return [each for each in statements if not (_CONCURRENT.match(each) or _BESIDE_CONCURRENT.match(each))]
 
 
 def _wrong(statement: str, harmless: Container[str], *, may_remove: bool) -> Iterator[str]:

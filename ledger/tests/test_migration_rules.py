@@ -81,9 +81,33 @@ def test_a_migration_that_would_is_refused_with_the_way_out(sql: str, why: str) 
 
 
 @pytest.mark.parametrize(
+    "beside",
+    [
+        "ALTER TABLE tasks ADD COLUMN x INTEGER",
+        "CREATE TABLE new (x INTEGER)",
+        "UPDATE schedules SET paused = true",
+    ],
+)
+@pytest.mark.parametrize(
+    "index",
+    ["CREATE UNIQUE INDEX CONCURRENTLY tasks_by_x ON tasks (x)", "DROP INDEX CONCURRENTLY tasks_by_x"],
+)
+def test_a_migration_that_could_be_cut_off_in_its_middle_is_refused(beside: str, index: str) -> None:
+    (found,) = complaints(
+        f"BEGIN;\n\n-- Running upgrade\n\n{beside};\n\nCOMMIT;\n\nSET lock_timeout = 0;\n\n{index};\n\n"
+        "RESET lock_timeout;\n\nBEGIN;\n\nUPDATE alembic_version SET version_num='0010';\n\nCOMMIT;"
+    )
+
+    assert "a migration of their own" in found
+    assert beside in found
+
+
+@pytest.mark.parametrize(
     "sql",
     [
         "CREATE INDEX CONCURRENTLY tasks_by_x ON tasks (x)",
+        "SET lock_timeout = 0; CREATE INDEX CONCURRENTLY tasks_by_x ON tasks (x); RESET lock_timeout",
+        "COMMIT; DROP INDEX CONCURRENTLY x; BEGIN; UPDATE alembic_version SET version_num='0010'",
         "DROP INDEX CONCURRENTLY IF EXISTS tasks_by_x",
         "ALTER TABLE tasks ADD COLUMN x INTEGER",
         "ALTER TABLE tasks ADD COLUMN x BOOLEAN DEFAULT false NOT NULL",
