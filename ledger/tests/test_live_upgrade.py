@@ -137,6 +137,28 @@ def test_a_migration_that_waits_for_a_lock_lets_others_pass(ledger_in_use: tuple
         assert upgrading.result(60) > "0008"
 
 
+@pytest.mark.usefixtures("next_release")
+def test_a_migration_that_comes_after_an_index_lets_others_pass_too(
+    ledger_in_use: tuple[str, Engine],
+) -> None:
+    url, engine = ledger_in_use
+    upgrade(url, "0014")
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as slow:
+            # The index of 0015 does not wait for that, but the column of the next release does.
+            slow.execute(text("SELECT count(*) FROM tasks"))
+            upgrading = pool.submit(upgrade, url)
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'")
+            with engine.connect() as connection:
+                while not connection.scalar(waits):
+                    connection.rollback()
+            with engine.begin() as reader:
+                reader.execute(text(f"SET LOCAL lock_timeout = '{10 * migrate.LOCK_SECONDS}s'"))
+                reader.execute(text("SELECT count(*) FROM tasks"))
+            assert not upgrading.done()
+        assert upgrading.result(60) == "9001"
+
+
 def test_an_upgrade_gives_up_on_a_table_that_is_never_free_and_says_why(
     ledger_in_use: tuple[str, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:

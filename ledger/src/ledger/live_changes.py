@@ -55,7 +55,10 @@ def _while_others_work() -> Iterator[None]:
         yield
         return
     with context.autocommit_block():
+        # Without a connection SQL is only written, and what it sets no script has set before.
+        before = None if context.as_sql else op.get_bind().scalar(sa.text("SHOW lock_timeout"))
         # It waits for the transactions under way, but nobody waits for it meanwhile: so it may take its time.
         op.execute("SET lock_timeout = 0")
         yield
-        op.execute("RESET lock_timeout")
+        # A RESET goes to the server's default, and whatever comes next would wait without limit.
+        op.execute("RESET lock_timeout" if before is None else f"SET lock_timeout = '{before}'")
