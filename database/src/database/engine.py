@@ -25,7 +25,8 @@ _POSTGRES_ALIVE: dict[str, int] = {
 }
 #: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
 READ_ONLY = "waybill_read_only"
-#: Execution option of a connection whose writes outlive the process, but perhaps not a power cut right after.
+#: Execution option of a connection whose writes outlive the process, but perhaps not a power cut right after,
+#: which takes the process along. A server that may go down alone flushes them like all others.
 RELAXED = "waybill_relaxed"
 #: SQLite's two ways to commit to its log: with a flush to the disk, and without (sqlite.org/pragma.html).
 _FLUSHED, _WRITTEN = "FULL", "NORMAL"
@@ -62,7 +63,7 @@ def open_engine(url: str, *, connections: int) -> Engine:
 
 
 def _open_postgres(url: URL, connections: int) -> Engine:
-    engine = create_engine(
+    return create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=connections,
         max_overflow=0,
@@ -72,13 +73,6 @@ def _open_postgres(url: URL, connections: int) -> Engine:
         hide_parameters=True,  # errors are logged, and a payload may hold secrets
         **_JSON,
     )
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(RELAXED, False):
-            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
-
-    return engine
 
 
 def _open_sqlite(url: URL, connections: int) -> Engine:

@@ -74,8 +74,9 @@ class GroupCommit:
             write: writes many such items.
             item: what is written.
             patience: seconds that it may wait for a write that is in a hurry, to share its commit.
-            relaxed: it outlives this process, but may be lost if the machine goes down within the moment: for
-                what is only done again then. A commit of nothing else needs no flush to the disk.
+            relaxed: it outlives this process, but may be lost if the machine goes down within the moment and
+                takes this process along: for what is only done again then. A commit of nothing else needs no
+                flush to the disk. Means nothing to PostgreSQL, which may go down while this process goes on.
 
         Raises:
             Exception: what `write` or the database raised; nothing of the item is stored then.
