@@ -49,3 +49,19 @@ def test_addresses_keep_what_helps_an_operator() -> None:
 
 def test_a_long_text_without_an_address_costs_no_time() -> None:
     assert mask_addresses("a" * 200_000 + "@") == "a" * 200_000 + "@"
+
+
+def test_a_long_text_of_escapes_without_an_address_costs_no_time() -> None:
+    assert mask_addresses("%D0" * 100_000 + "@") == "%D0" * 100_000 + "@"
+
+
+def test_the_lines_of_a_long_mail_are_hidden_the_longest_first() -> None:
+    lines = [f"line number {number} of a long mail" for number in range(3000)]
+    mask = Mask.of(EmailRequested(to="ann.lee@example.test", subject="Long", text="\n".join(lines)))
+
+    assert mask.text(f"refused: {lines[1]}, {lines[2999]} for ann.lee") == "refused: ***, *** for ***"
+
+
+def test_addresses_are_masked_within_values_too() -> None:
+    told = NO_MASK.errors({"to": ["ann@example.test"], "n": 3})
+    assert told == {"to": ["a***@example.test"], "n": 3}

@@ -28,9 +28,10 @@ _CHATTY = (
 )
 #: What the lines of the task that is worked on must not show.
 _MASK: ContextVar[Mask] = ContextVar("waybill_mask", default=NO_MASK)
-#: Fields of a line that are ours alone, so that nothing of a task's can stand in them.
+#: Fields of a line that are ours alone, so that nothing of a task's can stand in them; `correlation_id` is
+#: the caller's.
 _OWN: Final = frozenset(
-    {"level", "timestamp", "process", "module", "task_id", "service", "attempt", "correlation_id"}
+    {"level", "timestamp", "process", "module", "task_id", "service", "attempt", "trace_id"}
 )
 
 
@@ -43,7 +44,7 @@ def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mu
     mask = _MASK.get()
     for name, value in line.items():
         if name not in _OWN and not name.startswith("_"):
-            line[name] = mask.error(value) if isinstance(value, str) else mask.json(value)
+            line[name] = mask.errors(value)
     return line
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,7 +13,7 @@ MASK: Final = "***"
 #: Shorter values are not looked for: they stand in half of all words, and tell little.
 MIN_TEXT_LENGTH, MIN_NUMBER_LENGTH, MIN_LINE_LENGTH = 4, 5, 8
 #: It is tried only where a word begins: else a long text without any address costs time by its square.
-_ADDRESS: Final = re.compile(r"(?<![\w.+-])(?P<first>[\w.+-])[\w.+%-]*+@(?P<domain>[\w-]+(?:\.[\w-]+)+)")
+_ADDRESS: Final = re.compile(r"(?<![\w.+%-])(?P<first>[\w.+%-])[\w.+%-]*+@(?P<domain>[\w-]+(?:\.[\w-]+)+)")
 
 
 def mask_addresses(text: str) -> str:
@@ -39,40 +39,43 @@ class Mask:
     def text(self, text: str) -> str:
         """The text without the values."""
         lower = text.lower()
-        if any(form in lower for form in self._forms):
-            text = self._pattern.sub(MASK, text)
-        return text
+        # The longest first: of a value and a part of it the value is hidden. A pattern of what stands there,
+        # not of all: that of a long mail takes a second to compile.
+        there = sorted((form for form in self._forms if form in lower), key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, there)), MASK, text, flags=re.IGNORECASE) if there else text
 
     def error(self, text: str) -> str:
         """The same of what others have said, in which any mail address is masked as well."""
         return mask_addresses(self.text(text))
 
     def json(self, value: Any) -> Any:
-        """The same of every text in a value that is JSON."""
-        match value:
-            case str():
-                return self.text(value)
-            case dict():
-                return {name: self.json(each) for name, each in value.items()}
-            case list() | tuple():
-                return [self.json(each) for each in value]
-            case _:
-                return value
+        """A value that is JSON without the values, wherever they stand in it."""
+        return _each(value, self.text)
+
+    def errors(self, value: Any) -> Any:
+        """The same of what others have said, as `error`."""
+        return _each(value, self.error)
 
     @cached_property
     def _forms(self) -> frozenset[str]:
         leaves = (leaf for value in self._values for leaf in _leaves(value))
         return frozenset(form.lower() for leaf in leaves for form in _forms(leaf))
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        # The longest first: of a value and a part of it the value is hidden.
-        forms = sorted(self._forms, key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
-
 
 #: Hides nothing.
 NO_MASK: Final = Mask()
+
+
+def _each(value: Any, hide: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return hide(value)
+        case dict():
+            return {name: _each(each, hide) for name, each in value.items()}
+        case list() | tuple():
+            return [_each(each, hide) for each in value]
+        case _:
+            return value
 
 
 def _leaves(value: Any) -> Iterator[str]:
