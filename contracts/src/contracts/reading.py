@@ -51,11 +51,6 @@ def opener(keyring: Keyring, owner: str) -> Opener:
     return partial(keyring.open_fields, owner=owner)
 
 
-def left_sealed(payload: dict[str, Any]) -> dict[str, Any]:
-    """Opens nothing: for who has no keys, and takes a sealed value for what the contract asks for."""
-    return payload
-
-
 #: For payloads of which nothing is sealed.
 NOTHING_OPENED: Final = opener(NO_KEYS, "")
 
