@@ -136,8 +136,10 @@ class Service:
         log.info("consuming", queue=self._queue, health_port=port)
 
     async def broken(self) -> int:
-        """Returns when a consumer is gone for good, or a handler does not end."""
+        """Returns when a consumer or the pruner is gone for good, or a handler does not end."""
         watches = [asyncio.create_task(consumer.watch()) for consumer in (self._consumer, self._control)]
+        if self._pruner is not None:
+            watches.append(asyncio.create_task(self._pruner.broken()))
         stubborn = asyncio.create_task(self._pipeline.stubborn())
         try:
             await asyncio.wait((*watches, stubborn), return_when=asyncio.FIRST_COMPLETED)
