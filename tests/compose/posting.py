@@ -57,7 +57,7 @@ class Caller:
         with self._client(30) as client:
             while waiting:
                 for task_id in sorted(waiting):
-                    state = client.get(f"/v1/tasks/{task_id}").raise_for_status().json()["state"]
+                    state = _state(client, task_id)
                     if state in {"completed", "failed", "cancelled"} or monotonic() > deadline:
                         waiting.discard(task_id)
                         ended[state] = ended.get(state, 0) + 1
@@ -106,3 +106,10 @@ class Caller:
                 break
             sleep(PAUSE_SECONDS)
         self.refused.append(f"{path} {key}")
+
+
+def _state(client: httpx.Client, task_id: str) -> str:
+    """Where a task is; a key that asks too often waits as long as it is told."""
+    while (answer := client.get(f"/v1/tasks/{task_id}")).status_code == httpx.codes.TOO_MANY_REQUESTS:
+        sleep(float(answer.headers["Retry-After"]))
+    return str(answer.raise_for_status().json()["state"])
