@@ -18,7 +18,16 @@ from contracts.lifecycle import LifecycleType
 from contracts.states import State
 from devstack.samples import told
 from gateway.originals import UNTOUCHED_FOR, Collector
-from ledger import PruneStep, Removal, apply_events, forget_removed, mark_unused, prune_tasks
+from ledger import (
+    ABANDONED_AFTER,
+    Mark,
+    PruneStep,
+    Removal,
+    apply_events,
+    forget_removed,
+    mark_unused,
+    prune_tasks,
+)
 from ledger.schema import ORIGINALS, TASKS
 
 LATER = timedelta(seconds=1) + UNTOUCHED_FOR
@@ -66,7 +75,14 @@ def files(gateway: Gateway) -> list[Path]:
 
 async def collected(gateway: Gateway, after: timedelta = LATER) -> int:
     collector = Collector(gateway.resources.records, gateway.resources.objects)
-    return await collector.collect(datetime.now(UTC) + after)
+    return await collector.collect(datetime.now(UTC) + after - UNTOUCHED_FOR)
+
+
+async def marked(gateway: Gateway, ago: timedelta = timedelta(0)) -> Mark:
+    """The mark of the only file, made by a collector that goes no further."""
+    now = datetime.now(UTC)
+    [mark] = await gateway.resources.records.write(mark_unused, Removal(now, now - ago, 10))
+    return mark
 
 
 async def test_an_original_goes_with_its_variants_once_its_last_task_is_forgotten(gateway: Gateway) -> None:
@@ -102,17 +118,16 @@ async def test_the_file_of_a_refused_repeat_goes_and_that_of_the_first_call_stay
 async def test_an_upload_waits_for_a_removal_and_stores_the_file_anew(gateway: Gateway) -> None:
     await upload(gateway, picture())
     await ended(gateway)
-    removal = Removal(datetime.now(UTC) + LATER, 10)
-    [key] = await gateway.resources.records.write(mark_unused, removal)
+    mark = await marked(gateway)
 
     uploading = asyncio.create_task(upload(gateway, picture()))
     await asyncio.wait([uploading], timeout=0.3)
     assert not uploading.done()
-    await gateway.resources.objects.delete(key)
-    await gateway.resources.records.write(forget_removed, [key])
+    await gateway.resources.objects.delete(mark.key)
+    await gateway.resources.records.write(forget_removed, mark)
 
     assert (await uploading).status_code == 202
-    assert await gateway.resources.objects.exists(key)
+    assert await gateway.resources.objects.exists(mark.key)
     assert await collected(gateway) == 0
 
 
@@ -122,8 +137,7 @@ async def test_an_upload_is_told_to_come_again_where_a_removal_does_not_end(
     monkeypatch.setattr("gateway.originals.PAUSE_SECONDS", 0.001)
     await upload(gateway, picture())
     await ended(gateway)
-    removal = Removal(datetime.now(UTC) + LATER, 10)
-    await gateway.resources.records.write(mark_unused, removal)
+    await marked(gateway, ago=ABANDONED_AFTER)
 
     answer = await upload(gateway, picture())
 

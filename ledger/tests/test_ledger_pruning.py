@@ -11,9 +11,11 @@ from contracts.lifecycle import LifecycleType
 from contracts.states import State
 from devstack.samples import NOON, dead_message, email_event, image_event, keyed, new_task, told
 from ledger import (
+    ABANDONED_AFTER,
     Accepted,
     AcceptedBefore,
     Account,
+    Mark,
     NewTask,
     Patience,
     PrunedStep,
@@ -297,8 +299,12 @@ async def test_keys_and_reset_tokens_go_by_their_own_age(desk: Desk) -> None:
     assert (left[IDEMPOTENCY.name], left[PASSWORD_RESETS.name], left[TASKS.name]) == (1, 1, 3)
 
 
-async def unused(desk: Desk, since: datetime = OVER + DAY) -> list[str]:
-    return await desk.records.write(mark_unused, Removal(since, 10))
+async def marked(desk: Desk, since: datetime = OVER + DAY, now: datetime = OVER + 9 * DAY) -> list[Mark]:
+    return await desk.records.write(mark_unused, Removal(since, now, 10))
+
+
+async def unused(desk: Desk, since: datetime = OVER + DAY, now: datetime = OVER + 9 * DAY) -> list[str]:
+    return [mark.key for mark in await marked(desk, since, now)]
 
 
 async def test_a_file_is_in_use_until_the_last_task_that_refers_to_it_has_gone(desk: Desk) -> None:
@@ -312,8 +318,9 @@ async def test_a_file_is_in_use_until_the_last_task_that_refers_to_it_has_gone(d
     await pruned(desk)
 
     assert await unused(desk, since=OVER) == []
-    assert await unused(desk) == [key]
-    await desk.records.write(forget_removed, [key])
+    [mark] = await marked(desk)
+    assert mark.key == key
+    assert await desk.records.write(forget_removed, mark) is True
     assert await counts(desk) == {PRUNED.name: 1}
 
 
@@ -324,11 +331,14 @@ async def test_an_upload_keeps_a_file_and_waits_for_one_that_is_being_removed(de
 
     assert await desk.records.write(touch_originals, Touch(key, OVER + 2 * DAY)) is True
     assert await unused(desk) == []
-    assert await unused(desk, since=OVER + 3 * DAY) == [key]
-    assert await desk.records.write(touch_originals, Touch(key, OVER + 3 * DAY)) is False
+    now = OVER + 3 * DAY
+    assert await unused(desk, since=now, now=now) == [key]
+    assert await desk.records.write(touch_originals, Touch(key, now)) is False
     # Whoever marked it died: the mark is found again.
-    assert await unused(desk, since=OVER + 3 * DAY) == [key]
-    await desk.records.write(forget_removed, [key])
+    now += ABANDONED_AFTER + timedelta(seconds=1)
+    [mark] = await marked(desk, since=now, now=now)
+    assert await desk.records.write(touch_originals, Touch(key, now)) is False
+    assert await desk.records.write(forget_removed, mark) is True
     assert await desk.records.write(touch_originals, Touch(key, OVER + 4 * DAY)) is True
 
 

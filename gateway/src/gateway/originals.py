@@ -14,7 +14,7 @@ from chassis.pacing import gently
 from contracts.images import variants_of
 from database import Records
 from gateway.problems import Problem
-from ledger import Removal, Touch, forget_removed, mark_unused, touch_originals
+from ledger import Mark, Removal, Renewal, Touch, forget_removed, mark_unused, renew_marks, touch_originals
 
 log = get_logger(__name__)
 
@@ -57,27 +57,44 @@ class Collector(Background):
         self._records = records
         self._objects = objects
 
-    async def collect(self, now: datetime) -> int:
-        """Removes what has been unused for a while; the number of originals that went."""
+    async def collect(self, untouched_since: datetime) -> int:
+        """Removes what nobody has used or touched since then; the number of originals that went."""
         removed = 0
-        while keys := await self._records.write(mark_unused, Removal(now - UNTOUCHED_FOR, STEP)):
-            await gently(self._remove(keys))
-            removed += len(keys)
+        # As a whole, also when the process stops: uploads of what is marked and not removed are refused.
+        while went := await gently(self.whole(self._step(untouched_since))):
+            removed += sum(went)
         if removed:
             log.info("removed files that no task refers to", originals=removed)
         return removed
 
-    async def _remove(self, keys: list[str]) -> None:
-        for key in keys:
-            # Its variants first: without the row nobody would know of them.
-            await self._objects.delete_under(variants_of(key.rpartition("/")[2]))
-            await self._objects.delete(key)
-        await self._records.write(forget_removed, keys)
+    async def _step(self, untouched_since: datetime) -> list[bool]:
+        removal = Removal(untouched_since, datetime.now(UTC), STEP)
+        marks = await self._records.write(mark_unused, removal)
+        # At once, so that they share transactions, and one that fails keeps no other from its end.
+        went = await asyncio.gather(*map(self._remove, marks), return_exceptions=True)
+        for each in went:
+            if isinstance(each, BaseException):
+                raise each
+        return [each is True for each in went]
+
+    async def _remove(self, mark: Mark) -> bool:
+        """Whether it has gone, by this collector's hand."""
+        # Its variants first: without the row nobody would know of them.
+        await self._objects.delete_under(variants_of(mark.key.rpartition("/")[2]))
+        if not await self._records.write(renew_marks, Renewal(mark, datetime.now(UTC))):
+            log.warning("another collector has taken a file over, leaving it alone", key=mark.key)
+            return False
+        await self._objects.delete(mark.key)
+        if not await self._records.write(forget_removed, mark):
+            # Whether it was uploaded anew before or after this deletion is not known.
+            log.error("a file was removed so slowly that it may have been uploaded anew", key=mark.key)
+            return False
+        return True
 
     async def _run_for_ever(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                await self.collect(datetime.now(UTC))
+                await self.collect(datetime.now(UTC) - UNTOUCHED_FOR)
             except (SQLAlchemyError, StoreUnavailable) as error:
                 log.warning("files could not be removed, trying again later", error=str(error))

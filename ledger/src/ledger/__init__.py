@@ -27,7 +27,17 @@ from ledger.keys import (
 from ledger.measures import Measures, measure
 from ledger.merging import Failure, Merged, apply_events
 from ledger.migrate import SchemaError, require_current, upgrade
-from ledger.originals import Removal, Touch, forget_removed, mark_unused, touch_originals
+from ledger.originals import (
+    ABANDONED_AFTER,
+    Mark,
+    Removal,
+    Renewal,
+    Touch,
+    forget_removed,
+    mark_unused,
+    renew_marks,
+    touch_originals,
+)
 from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
 from ledger.patience import Patience, PatienceSettings
 from ledger.pruning import (
@@ -78,6 +88,7 @@ from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
 from ledger.unplaced import Range, Unplaced
 
 __all__ = [
+    "ABANDONED_AFTER",
     "DEFAULT_TENANT",
     "FINISHED",
     "HIGH_PRIORITY",
@@ -103,6 +114,7 @@ __all__ = [
     "KeyPage",
     "KeyReusedError",
     "Look",
+    "Mark",
     "Measures",
     "Merged",
     "Missed",
@@ -129,6 +141,7 @@ __all__ = [
     "Release",
     "ReleaseLook",
     "Removal",
+    "Renewal",
     "ResetToken",
     "Revocation",
     "Rotation",
@@ -191,6 +204,7 @@ __all__ = [
     "reconcile",
     "redeem",
     "release_due",
+    "renew_marks",
     "require_current",
     "revoke_keys",
     "rotate_keys",

@@ -4,18 +4,27 @@ Files are named by their content, so that several tasks may share one, and an up
 is removed in three steps: its row is marked (only while no task refers to it, and nobody has touched it for
 a while), the file goes, the row goes. An upload touches the row before it looks for the file, and waits
 while it is marked: it never relies on a file that is about to go.
+
+A mark is its collector's alone. It is renewed before each deletion, and the row goes only by the mark under
+which the file went. Who died leaves his marks behind: after `ABANDONED_AFTER` another takes them over. No
+store can be told to delete only while a mark stands, so this is a bound: a deletion that takes effect so
+long after its mark was renewed may meet a file that was uploaded anew. Clocks that differ count towards it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
 
-from sqlalchemy import Connection, Executable, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger.schema import ORIGINALS, TASK_FILES
+from ledger.schema import BEING_REMOVED, ORIGINALS, TASK_FILES
+
+#: Longer than a request to the store may last (ten minutes), and be tried again.
+ABANDONED_AFTER: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,24 @@ class Removal:
     """A wish to remove files that nobody has used or touched since `untouched_since`."""
 
     untouched_since: datetime
+    now: datetime
     most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The right to remove a file, for `ABANDONED_AFTER` from when it was given or renewed."""
+
+    key: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A deletion is about to happen under this mark."""
+
+    mark: Mark
+    now: datetime
 
 
 def touch_originals(connection: Connection, touches: Sequence[Touch]) -> Sequence[bool]:
@@ -74,30 +100,69 @@ def leave_originals(connection: Connection, task_ids: Sequence[str], now: dateti
         )
 
 
-def mark_unused(connection: Connection, removals: Sequence[Removal]) -> Sequence[list[str]]:
-    """Marks files for their removal, and finds those whose removal was begun and not ended.
+def mark_unused(connection: Connection, removals: Sequence[Removal]) -> Sequence[list[Mark]]:
+    """Marks files for their removal, and takes over marks that were abandoned; a batch write.
 
-    A batch write for `Records.write`; answers the keys. Two callers at once may be answered the same: to
-    remove a file twice does no harm.
+    No two callers are given the same file, unless the first is silent for `ABANDONED_AFTER`.
     """
-    answers = []
-    for removal in removals:
-        unused = select(ORIGINALS.c.key).where(
-            ORIGINALS.c.tasks == 0, ORIGINALS.c.touched_at < removal.untouched_since
-        )
-        keys = connection.scalars(
-            unused.order_by(ORIGINALS.c.touched_at).limit(removal.most).with_for_update(skip_locked=True)
+    return [_marked(connection, removal) for removal in removals]
+
+
+def renew_marks(connection: Connection, renewals: Sequence[Renewal]) -> Sequence[bool]:
+    """Makes marks young again; a batch write for `Records.write`.
+
+    Returns:
+        False: it is another's by now, or nobody's. The file must stay as it is.
+    """
+    times = {renewal.mark: renewal.now for renewal in renewals}
+    stands = {
+        mark: _is_one(connection, update(ORIGINALS).where(*_stands(mark)).values(touched_at=times[mark]))
+        for mark in _in_order(times)
+    }
+    return [stands[renewal.mark] for renewal in renewals]
+
+
+def forget_removed(connection: Connection, marks: Sequence[Mark]) -> Sequence[bool]:
+    """Forgets files that are gone; a batch write for `Records.write`.
+
+    Returns:
+        False: the mark did not stand any more, and so the row stays.
+    """
+    stood = {mark: _is_one(connection, delete(ORIGINALS).where(*_stands(mark))) for mark in _in_order(marks)}
+    return [stood[mark] for mark in marks]
+
+
+def _marked(connection: Connection, removal: Removal) -> list[Mark]:
+    abandoned = (BEING_REMOVED, ORIGINALS.c.touched_at < removal.now - ABANDONED_AFTER)
+    unused = (~ORIGINALS.c.removing, ORIGINALS.c.touched_at < removal.untouched_since)
+    found: list[Any] = []
+    for wanted in (abandoned, unused):
+        rows = select(ORIGINALS.c.key, ORIGINALS.c.removing, ORIGINALS.c.removing_by)
+        rows = rows.where(ORIGINALS.c.tasks == 0, *wanted).order_by(ORIGINALS.c.touched_at)
+        found += connection.execute(
+            rows.limit(removal.most - len(found)).with_for_update(skip_locked=True)
         ).all()
-        connection.execute(update(ORIGINALS).where(ORIGINALS.c.key.in_(keys)).values(removing=True))
-        answers.append(list(keys))
-    return answers
+    owner = uuid4().hex
+    connection.execute(
+        update(ORIGINALS)
+        .where(ORIGINALS.c.key.in_([row.key for row in found]))
+        # The last release, which may run beside this one, does not take what was touched just now.
+        .values(removing=True, removing_by=owner, touched_at=removal.now)
+    )
+    # Nobody knows how old a mark of the last release is: its time begins now.
+    return [Mark(row.key, owner) for row in found if not (row.removing and row.removing_by is None)]
 
 
-def forget_removed(connection: Connection, batches: Sequence[Sequence[str]]) -> Sequence[None]:
-    """Forgets files that are gone; a batch write for `Records.write`."""
-    keys = sorted(key for batch in batches for key in batch)
-    connection.execute(delete(ORIGINALS).where(ORIGINALS.c.key.in_(keys), ORIGINALS.c.removing))
-    return [None] * len(batches)
+def _in_order(marks: Iterable[Mark]) -> list[Mark]:
+    return sorted(set(marks), key=lambda mark: mark.key)
+
+
+def _is_one(connection: Connection, change: Executable) -> bool:
+    return connection.execute(change).rowcount == 1
+
+
+def _stands(mark: Mark) -> Sequence[ColumnElement[bool]]:
+    return (ORIGINALS.c.key == mark.key, ORIGINALS.c.removing, ORIGINALS.c.removing_by == mark.owner)
 
 
 def _touch(connection: Connection) -> Executable:
@@ -119,6 +184,7 @@ def _use(connection: Connection) -> Executable:
             "touched_at": insert.excluded.touched_at,
             # Who uploads has touched it: a mark can only be left from a file that is gone and stored anew.
             "removing": False,
+            "removing_by": None,
         },
     )
     return statement

@@ -38,6 +38,8 @@ _BY_SCHEDULE = text("schedule_id IS NOT NULL")
 _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
 _NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
 _UNUSED = text("tasks = 0")
+#: In words of its own, for SQLite finds an index by them.
+BEING_REMOVED = text("removing")
 
 
 def tenant_column(*, nullable: bool = False) -> Column[str]:
@@ -231,9 +233,11 @@ ORIGINALS = Table(
     METADATA,
     Column("key", String(255), primary_key=True),  # in the object store
     Column("tasks", Integer, nullable=False),  # how many refer to it
-    Column("touched_at", Instant, nullable=False),  # when it was last uploaded, used, or left by a task
+    Column("touched_at", Instant, nullable=False),  # when it was last uploaded, used, left, or marked
     Column("removing", Boolean, nullable=False, server_default=false()),  # nobody may begin to use it now
+    Column("removing_by", String(32)),  # whose mark that is, if it is one; NULL: the last release's
     Index("originals_unused", "touched_at", sqlite_where=_UNUSED, postgresql_where=_UNUSED),
+    Index("originals_marked", "touched_at", sqlite_where=BEING_REMOVED, postgresql_where=BEING_REMOVED),
 )
 #: Which task refers to which of them.
 TASK_FILES = Table(

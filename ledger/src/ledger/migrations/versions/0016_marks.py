@@ -1,0 +1,12 @@
+"""A file that is to be removed is marked by somebody, and removed by nobody else."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+
+
+def upgrade() -> None:
+    """Towards the newer schema."""
+    op.add_column("originals", sa.Column("removing_by", sa.String(32)))

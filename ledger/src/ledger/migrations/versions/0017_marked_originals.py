@@ -1,0 +1,11 @@
+"""Marks whose collector died are found without a look at all that is unused."""
+
+from ledger.live_changes import create_index
+
+revision = "0017"
+down_revision = "0016"
+
+
+def upgrade() -> None:
+    """Towards the newer schema."""
+    create_index("originals_marked", "originals", ["touched_at"], where="removing")
