@@ -251,3 +251,12 @@ async def test_completing_a_task_leaves_its_old_letter_to_a_person(desk: Desk) -
     await desk.apply(desk.told(task, LifecycleType.COMPLETED))
     [letter] = await desk.letters()
     assert (letter["state"], letter["effect"]) == (LetterState.DEAD, "done")
+
+
+async def test_the_audit_trail_shows_no_address_that_letters_were_looked_for_by(desk: Desk) -> None:
+    await desk.failed(error=ErrorInfo(type="PermanentError", message="crm knows no ann@example.com"))
+    assert await discard(desk, q="ann@example.com") == 1
+    assert await restore(desk, q="ann@example.com") == 1
+
+    page = await desk.records.read(lambda c: list_deeds(c, DeedFilter(), limit=100, cursor=None))
+    assert [deed.details and deed.details["q"] for _, deed in page.deeds] == ["a***@example.com"] * 2

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
+from contracts.masking import mask_addresses
 from database import Records
 from ledger.deadletters.audit import Deed, write_down
 from ledger.deadletters.letters import LetterFilter, conditions
@@ -107,7 +108,10 @@ def _values(wish: Move) -> dict[str, Any]:
 
 
 def _deed(wish: Move, ids: Sequence[int]) -> Deed:
-    asked = {name: str(value) for name, value in asdict(wish.wanted).items() if value is not None}
+    # Whoever reads the trail is not shown whom somebody looked for.
+    asked = {
+        name: mask_addresses(str(value)) for name, value in asdict(wish.wanted).items() if value is not None
+    }
     return Deed(
         wish.at,
         wish.actor,
