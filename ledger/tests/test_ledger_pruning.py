@@ -1,15 +1,15 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from desk_under_test import KEEP, LATER, Desk
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, event, func, select
 
 from contracts.lifecycle import LifecycleType
 from contracts.states import State
-from devstack.samples import NOON, dead_message, email_event, image_event, keyed, new_task, told
+from devstack.samples import NOON, dead_message, email_event, image_event, keyed, new_task, sync_event, told
 from ledger import (
     ABANDONED_AFTER,
     Accepted,
@@ -34,15 +34,19 @@ from ledger import (
     mark_unused,
     prune_keys,
     prune_tasks,
+    pruning,
     take_account,
     touch_originals,
     would_prune,
 )
 from ledger.deadletters.forgetting import Pruning, prune
+from ledger.deadletters.intake import take_in
+from ledger.deadletters.letter import letter_of
 from ledger.deadletters.letters import LetterFilter
 from ledger.deadletters.putting_away import Move, move
 from ledger.deadletters.schema import DEAD_LETTER_GROUPS, DEAD_LETTERS
 from ledger.deadletters.states import LetterState
+from ledger.originals import leave_originals
 from ledger.schema import (
     IDEMPOTENCY,
     METADATA,
@@ -250,6 +254,30 @@ async def test_a_task_under_redrive_stays_and_goes_with_its_letters_once_it_has_
     left = await counts(desk)
     assert DEAD_LETTERS.name not in left
     assert DEAD_LETTER_GROUPS.name not in left
+
+
+async def test_a_letter_that_comes_in_while_its_task_is_forgotten_is_not_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [task] = await desk.failed()
+    plan = await desk.planned()
+    await desk.start(plan)
+    messages = await desk.sent(plan)
+    await desk.records.write(forget_published, [message.outbox_id for message in messages])
+    await desk.completed(messages)
+    await desk.settled(plan)
+    late = letter_of(dead_message(sync_event(), task.id, redrive_no=1, died_at=LATER))
+
+    def leave_as_another_comes_in(connection: Connection, task_ids: Sequence[str], at: datetime) -> None:
+        take_in(connection, [late])
+        leave_originals(connection, task_ids, at)
+
+    # Once a step has chosen its tasks, this is the first that it does with them.
+    monkeypatch.setattr(pruning, "leave_originals", leave_as_another_comes_in)
+    assert (await pruned(desk, before=OVER)).tasks == 1
+
+    assert not await is_there(desk, task)
+    assert [(each["state"], each["redrive_no"]) for each in await desk.letters()] == [(LetterState.DEAD, 1)]
 
 
 async def test_a_letter_that_can_be_restored_keeps_its_task_until_it_is_forgotten(desk: Desk) -> None:

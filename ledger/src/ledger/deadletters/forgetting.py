@@ -36,11 +36,14 @@ def forget_bodies(connection: Connection, task_ids: Sequence[str]) -> None:
 
 
 def forget_settled(connection: Connection, task_ids: Sequence[str]) -> None:
-    """Forgets the letters of tasks that are about to be forgotten; none of them is wanted any more."""
-    _forget(
-        connection,
-        connection.scalars(select(DEAD_LETTERS.c.id).where(DEAD_LETTERS.c.task_id.in_(task_ids))).all(),
+    """Forgets the settled letters of tasks that are about to be forgotten.
+
+    One that came in after they were chosen (see `has_wanted_letter`) stays, as one does that comes later.
+    """
+    settled = select(DEAD_LETTERS.c.id).where(
+        DEAD_LETTERS.c.task_id.in_(task_ids), DEAD_LETTERS.c.state.not_in(_WANTED)
     )
+    _forget(connection, connection.scalars(settled).all())
 
 
 def has_wanted_letter() -> ColumnElement[bool]:
