@@ -150,7 +150,9 @@ async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses, c
         {
             "verdict": made.checked.verdict,
             "errors": made.checked.errors(),
-            "payload": shown_payload(message.kind, made.payload, made.changed),
+            "payload": shown_payload(
+                message.kind, made.payload, sensitive=made.sensitive, touched=made.touched
+            ),
         }
     )
 

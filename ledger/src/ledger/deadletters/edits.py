@@ -4,7 +4,6 @@ Sealed fields are opened for that, and sealed again; a patch can change them, an
 they hold.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +23,7 @@ from contracts.reading import (
     json_object,
     read_event,
 )
-from contracts.sealing import Keyring, UnknownKeyError
+from contracts.sealing import Keyring, UnknownKeyError, is_sealed
 from contracts.upcasters import UPCASTERS, Upcasters
 from ledger.deadletters.gate import Checked, check
 from ledger.deadletters.shown import REDACTED
@@ -60,15 +59,16 @@ class Edited:
     checked: Checked
     #: In the contract's current form, opened; None where the patch could not be applied.
     payload: dict[str, Any] | None
-    #: The fields that are not what they were.
-    changed: frozenset[str] = frozenset()
+    #: The fields that show nothing of what they hold: by their contract, or because they came sealed.
+    sensitive: frozenset[str] = frozenset()
+    #: The fields that the patch gives a value, be it the one that they had: else it could be guessed.
+    touched: frozenset[str] = frozenset()
 
-    def body(self, keyring: Keyring, kind: str | None, task_id: str | None) -> bytes | None:
+    def body(self, keyring: Keyring, task_id: str | None) -> bytes | None:
         """What is to be sent, sealed; None unless the contract accepts it."""
-        if self.checked.verdict is not Verdict.VALID or self.payload is None or kind is None:
+        if self.checked.verdict is not Verdict.VALID or self.payload is None:
             return None
-        sensitive = CATALOG[kind].event.sensitive_fields()
-        return to_json(keyring.seal_fields(self.payload, sensitive, task_id or ""))
+        return to_json(keyring.seal_fields(self.payload, self.sensitive, task_id or ""))
 
 
 def require_patch(patch: Patch) -> None:
@@ -115,18 +115,18 @@ def edited(
         return Edited(check(service, kind, dataschema, body, upcasters, opened), None)
     event = CATALOG[kind].event
     try:
-        base = _base(event, dataschema, body, upcasters, opened)
-        payload = _applied(copy.deepcopy(base), patch, event.sensitive_fields())
+        sensitive = event.sensitive_fields() | _sealed_names(body)
+        payload = _applied(_base(event, dataschema, body, upcasters, opened), patch, sensitive)
     except UnfitError as unfit:
         return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), None)
     except UnknownKeyError as unknown:
         return Edited(Checked(Verdict.UNFIXABLE, (Fault("body", str(unknown)),)), None)
-    changed = frozenset(name for name in base.keys() | payload.keys() if base.get(name) != payload.get(name))
+    touched = _touched(patch, payload)
     try:
         read_event(event, event.dataschema(), to_json(payload))
     except UnfitError as unfit:
-        return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), payload, changed)
-    return Edited(Checked(Verdict.VALID), payload, changed)
+        return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), payload, sensitive, touched)
+    return Edited(Checked(Verdict.VALID), payload, sensitive, touched)
 
 
 def _base(
@@ -137,6 +137,22 @@ def _base(
     except UnfitError:
         # Perhaps the very thing that the patch mends.
         return json_object(body, opened)
+
+
+def _sealed_names(body: bytes) -> frozenset[str]:
+    """The fields that came sealed, those that the contract does not know, or no longer, among them."""
+    as_it_came = json_object(body, opened=dict)
+    return frozenset(name for name, value in as_it_came.items() if is_sealed(value))
+
+
+def _touched(patch: Patch, payload: dict[str, Any]) -> frozenset[str]:
+    places = [
+        operation[end]
+        for operation in patch
+        if operation["op"] != "test"
+        for end in (("path", "from") if operation["op"] == "move" else ("path",))
+    ]
+    return frozenset(payload if "" in places else map(_field, places))
 
 
 def _applied(payload: dict[str, Any], patch: Patch, sensitive: frozenset[str]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _edited_rows(
                 "b_letter_id": letter.id,
                 "b_verdict": made.checked.verdict,
                 "b_errors": made.checked.errors(),
-                "b_edited": made.body(keyring, letter.kind, letter.task_id),
+                "b_edited": made.body(keyring, letter.task_id),
             }
         )
     return rows, letters[-1].id if len(letters) == _CHUNK else None

@@ -7,24 +7,28 @@ from contracts.catalog import CATALOG
 from contracts.masking import mask_addresses
 from contracts.sealing import is_sealed
 
-#: Shown in place of what is marked as sensitive; and where an edit has changed it.
+#: Shown in place of what is marked as sensitive; and where an edit has given it a value.
 REDACTED: Final = "[redacted]"
 CHANGED: Final = "[redacted, changed]"
 
 
-def shown_payload(kind: str | None, payload: Any, changed: Collection[str] = ()) -> Any:
+def shown_payload(
+    kind: str | None, payload: Any, *, sensitive: Collection[str] = (), touched: Collection[str] = ()
+) -> Any:
     """A payload without what its contract marks as sensitive, what is sealed, and mail addresses.
 
     Args:
         kind: of its task; None where that is not known.
         payload: JSON.
-        changed: fields of which is to be seen that an edit changed them.
+        sensitive: fields that are so whatever the contract says, for they came sealed.
+        touched: fields of which is to be seen that an edit gave them a value.
     """
     if not isinstance(payload, dict):
         return mask_addresses(payload) if isinstance(payload, str) else payload
-    hidden = CATALOG[kind].event.sensitive_fields() if kind and kind in CATALOG else frozenset()
+    of_kind = CATALOG[kind].event.sensitive_fields() if kind and kind in CATALOG else frozenset()
+    hidden = of_kind.union(sensitive)
     return {
-        name: (CHANGED if name in changed else REDACTED)
+        name: (CHANGED if name in touched else REDACTED)
         if name in hidden or is_sealed(value)
         else mask_addresses(value)
         if isinstance(value, str)
