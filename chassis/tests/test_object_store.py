@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import hashlib
 import io
 import os
@@ -8,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from chassis.object_store import DOWNLOAD_CHUNK_BYTES, ObjectMissing, ObjectStore, ObjectTooLarge
+from chassis.object_store import (
+    DOWNLOAD_CHUNK_BYTES,
+    ObjectMissing,
+    ObjectStore,
+    ObjectTooLarge,
+    StoreUnavailable,
+)
 from chassis.s3 import ObjectStoreSettings
 from devstack.bucket import Bucket
 
@@ -201,6 +208,28 @@ async def test_folders_files_and_their_names_are_synced(
 
     path = tmp_path / "store" / key
     assert synced == [path, path.parent, path.parent.parent, tmp_path / "store"]
+
+
+async def test_a_folder_that_refuses_is_a_store_that_is_away(tmp_path: Path) -> None:
+    store = ObjectStore.from_url(f"file://{tmp_path}/store")
+    (tmp_path / "store" / "things").write_bytes(b"where a folder should be")
+
+    with pytest.raises(StoreUnavailable, match="The object store fails: Not a directory") as refused:
+        await store.delete_under("things")
+    assert str(tmp_path) not in str(refused.value)
+
+
+async def test_a_file_that_cannot_be_made_durable_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store = ObjectStore.from_url(f"file://{tmp_path}/store")
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        await store.put(b"1", prefix="things")
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "/tmp/x", "", "file://elsewhere/x"])

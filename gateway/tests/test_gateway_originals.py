@@ -16,6 +16,7 @@ from chassis.object_store import ObjectStore
 from contracts.images import variants_of
 from contracts.lifecycle import LifecycleType
 from contracts.states import State
+from devstack.eventually import eventually
 from devstack.samples import told
 from gateway.originals import UNTOUCHED_FOR, Collector
 from ledger import (
@@ -146,6 +147,39 @@ async def test_an_upload_is_told_to_come_again_where_a_removal_does_not_end(
     # Another collector ends what the first one began.
     assert await collected(gateway) == 1
     assert (await upload(gateway, picture())).status_code == 202
+
+
+async def is_forgotten(gateway: Gateway) -> bool:
+    return not await gateway.rows(ORIGINALS)
+
+
+async def test_a_folder_that_refuses_a_removal_is_told_and_tried_again(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gateway.originals.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.originals.UNTOUCHED_FOR", timedelta(0))
+    await upload(gateway, picture())
+    await ended(gateway)
+    variants = gateway.folder / "objects" / "variants"
+    kept = variants.rename(gateway.folder / "kept")
+    [folder] = kept.iterdir()
+    variants.mkdir()
+    (variants / folder.name).write_bytes(b"where a folder should be")
+    collector = Collector(gateway.resources.records, gateway.resources.objects)
+
+    collector.start()
+    try:
+        await eventually(lambda: "files could not be removed" in capsys.readouterr().out)
+        (variants / folder.name).unlink()
+        kept.rename(variants)
+        long_ago = datetime.now(UTC) - 2 * ABANDONED_AFTER
+        with gateway.resources.records.engine.begin() as connection:
+            connection.execute(update(ORIGINALS).values(touched_at=long_ago))
+        await eventually(lambda: is_forgotten(gateway))
+    finally:
+        await collector.stop()
+
+    assert files(gateway) == []
 
 
 async def test_uploads_and_removals_at_once_never_leave_a_task_without_its_file(gateway: Gateway) -> None:

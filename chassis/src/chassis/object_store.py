@@ -241,7 +241,8 @@ class ObjectStore:
         check_key(prefix)
         if isinstance(self._backend, LocalStore):
             # The folders go, too: in a bucket there are none.
-            await asyncio.to_thread(_remove_folder, _root(self._backend) / prefix)
+            with _asking("clear"), _in_folder():
+                await asyncio.to_thread(_remove_folder, _root(self._backend) / prefix)
             return
         with _asking("clear"):
             async for found in obstore.list(self._backend, prefix):
@@ -251,7 +252,8 @@ class ObjectStore:
         # obstore 0.12 never syncs a folder's files (seen with strace): after a power cut the name could stand
         # for half a file, and being there already it would never be written again.
         if isinstance(self._backend, LocalStore):
-            await asyncio.to_thread(_sync_file_and_folders, _root(self._backend), key)
+            with _in_folder():
+                await asyncio.to_thread(_sync_file_and_folders, _root(self._backend), key)
 
 
 def _root(backend: LocalStore) -> Path:
@@ -306,6 +308,16 @@ def _asking(what: str, key: str | None = None) -> Iterator[None]:
     except StoreError as error:
         what = _ADDRESS.sub("…", str(error).splitlines()[0])
         raise StoreUnavailable(f"The object store fails: {what}") from error
+
+
+@contextmanager
+def _in_folder() -> Iterator[None]:
+    """The same for what is done to a folder beside the client."""
+    try:
+        yield
+    except OSError as error:
+        # All of its text would name the path.
+        raise StoreUnavailable(f"The object store fails: {error.strerror or type(error).__name__}") from error
 
 
 def _sha256(data: bytes) -> str:
