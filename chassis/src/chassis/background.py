@@ -12,6 +12,22 @@ log = get_logger(__name__)
 Result = TypeVar("Result")
 
 
+async def until_any_ends(*endings: Coroutine[Any, Any, object]) -> None:
+    """Returns when the first of these has returned, and leaves the others; raises what it raised.
+
+    For a process that is broken as soon as anything is gone that it cannot be without.
+    """
+    tasks = [asyncio.create_task(ending) for ending in endings]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Background(ABC):
     """Work in a loop of its own."""
 

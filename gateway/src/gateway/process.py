@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+from chassis.background import until_any_ends
 from chassis.http_server import HttpServer
 from chassis.logs import get_logger
 from gateway.app import create_app
@@ -40,8 +41,9 @@ class GatewayProcess:
         log.info("serving", host=self._settings.host, port=port)
 
     async def broken(self) -> None:
-        """Returns only when the server has ended by itself."""
-        await self._server.ended()
+        """Returns only when the server, or what is done beside it, has ended by itself."""
+        background = self._app.state.resources.background
+        await until_any_ends(self._server.ended(), *(work.broken() for work in background))
 
     async def stop(self) -> None:
         """Says that it is not ready any more, goes on until that is noticed, then ends what is under way."""

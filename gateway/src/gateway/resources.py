@@ -68,6 +68,8 @@ class Resources:
         self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()
         self.keyring = Keyring(self.records, fresh_seconds=settings.key_fresh_seconds)
+        #: What goes on for as long as the process does.
+        self.background = (self._collector, self.keyring)
         self.doorkeeper = Doorkeeper(None if settings.gateway_auth == "open" else self.keyring)
         self.image_limits = ImageLimits(
             settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.background import until_any_ends
 from chassis.connection import hang_up, make_broker, until_connected, until_declared
 from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
@@ -86,20 +87,11 @@ class Desk:
 
     async def broken(self) -> None:
         """Returns when a consumer, the executor or the housekeeper is gone for good."""
-        any_gone = [
-            asyncio.create_task(gone)
-            for gone in (
-                *(consumer.watch() for consumer in self._consumers),
-                self._executor.broken(),
-                self._housekeeper.broken(),
-            )
-        ]
-        try:
-            await asyncio.wait(any_gone, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for watching in any_gone:
-                watching.cancel()
-            await asyncio.gather(*any_gone, return_exceptions=True)
+        await until_any_ends(
+            *(consumer.watch() for consumer in self._consumers),
+            self._executor.broken(),
+            self._housekeeper.broken(),
+        )
 
     async def stop(self) -> None:
         """Takes no more letters, ends what is under way, and closes."""

@@ -1,13 +1,12 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
 from chassis import topology
-from chassis.background import Background
+from chassis.background import Background, until_any_ends
 from chassis.connection import QueueLook, hang_up, look_at_queue, make_broker, until_connected
 from chassis.consumer import Consumer, start_consuming
 from chassis.delivery import Delivery
@@ -113,16 +112,7 @@ class StatusService:
 
     async def broken(self) -> None:
         """Returns when the consumer, or anything in the background, is gone for good."""
-        any_gone = [
-            asyncio.create_task(gone)
-            for gone in (self._consumer.watch(), *(work.broken() for work in self._background))
-        ]
-        try:
-            await asyncio.wait(any_gone, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for watching in any_gone:
-                watching.cancel()
-            await asyncio.gather(*any_gone, return_exceptions=True)
+        await until_any_ends(self._consumer.watch(), *(work.broken() for work in self._background))
 
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, and closes."""

@@ -1,0 +1,54 @@
+"""What the gateway does beside serving: it does not end unnoticed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from gateway_under_test import settings_in
+
+from chassis.background import Background
+from devstack.empty_ledger import empty_ledger
+from devstack.eventually import eventually
+from gateway.keyring import Keyring
+from gateway.originals import Collector
+from gateway.process import GatewayProcess
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
+    (tmp_path / "ledger.db").write_bytes(empty_ledger())
+    process = GatewayProcess(settings_in(tmp_path, port=0, drain_seconds=0))
+    yield process
+    await process.stop()
+
+
+@pytest.mark.parametrize("work", [Collector, Keyring])
+async def test_a_defect_beside_the_requests_ends_the_process(
+    process: GatewayProcess,
+    work: type[Background],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def defect(_: Background) -> None:
+        raise LookupError("a defect")
+
+    monkeypatch.setattr(work, "_run_for_ever", defect)
+    await process.start()
+    watching = asyncio.create_task(process.broken())
+    await eventually(watching.done)
+    await watching
+
+    told = capsys.readouterr().out
+    assert "ended, though it should not" in told
+    assert work.NAME in told
+
+
+async def test_a_well_gateway_is_not_broken(process: GatewayProcess) -> None:
+    await process.start()
+    watching = asyncio.create_task(process.broken())
+    done, _ = await asyncio.wait({watching}, timeout=0.5)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+    assert not done
