@@ -1,5 +1,6 @@
 """A canary is put through every path, failures included; only mailbox and crm may have it afterwards."""
 
+import base64
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from canary import OUTSIDE, Canary
 from test_local_stack import PATIENCE, Stack, eventually, up
 
 from devstack.broker import private_broker
+from devstack.ports import LOOPBACK
 
 SCHEDULE = {"name": "birthday", "kind": "email.requested", "cron": "* * * * *"}
 
@@ -26,7 +28,9 @@ class Watched:
     def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
         headers = {"Idempotency-Key": key} if key else {}
         answer = self._http.request(method, path, json=body, headers=headers)
-        self._canary.look(f"{method} {path.partition('?')[0]} {answer.status_code}", answer.content)
+        where = f"{method} {path.partition('?')[0]} {answer.status_code}"
+        self._canary.look(where, answer.content)
+        self._canary.look(f"{where}, headers", repr(answer.headers.raw).encode())
         return answer
 
     def accept(self, path: str, body: Any, key: str | None = None) -> str:
@@ -60,12 +64,23 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def test_nothing_but_mailbox_and_crm_ever_shows_it(stack: Stack, canary: Canary, tmp_path: Path) -> None:
+@pytest.fixture
+def control() -> Canary:
+    """Another word, put where nothing is sealed: the id of a record."""
+    return Canary()
+
+
+def test_nothing_but_mailbox_and_crm_ever_shows_it(
+    stack: Stack, canary: Canary, control: Canary, tmp_path: Path
+) -> None:
     with (
         httpx.Client(base_url=stack.places()["gateway"], timeout=PATIENCE, trust_env=False) as gateway,
         httpx.Client(base_url=stack.places()["crm"], timeout=PATIENCE, trust_env=False) as crm,
     ):
-        _put_it_everywhere(stack, Watched(gateway, canary), canary, crm)
+        watched = Watched(gateway, canary)
+        _put_it_everywhere(stack, watched, canary, crm)
+        _put_the_control(watched, control)
+        _the_metrics(stack, canary)
     for line in (tmp_path / "up.log").read_text().splitlines():
         if not any(f" {outside} " in line[:30] for outside in OUTSIDE):
             canary.look("up.log", line.encode())
@@ -73,6 +88,41 @@ def test_nothing_but_mailbox_and_crm_ever_shows_it(stack: Stack, canary: Canary,
     assert canary.look_into_files(tmp_path / ".waybill") > 10
     assert canary.look_into_files(tmp_path / "broker") > 10
     assert not canary.seen, "\n".join(canary.seen)
+    # What is not sealed is found there: neither database nor broker would hide it from this search.
+    control.look_into_files(tmp_path / ".waybill")
+    control.look_into_files(tmp_path / "broker")
+    for kept in (".waybill/up/ledger.db", "broker/data/"):
+        assert any(found.startswith(f"{tmp_path}/{kept}") for found in control.seen), (kept, control.seen)
+
+
+@pytest.mark.parametrize("before", range(3))
+@pytest.mark.parametrize("after", range(3))
+def test_the_word_is_found_in_base64_wherever_it_lies(canary: Canary, before: int, after: int) -> None:
+    content = b"something else, " + base64.b64encode(before * b"?" + canary.word.encode() + after * b"?")
+    canary.look("in base64", content)
+    assert len(canary.seen) == 1
+    another = Canary()
+    another.look("in base64", content)
+    assert another.seen == []
+
+
+def _put_the_control(watched: Watched, control: Canary) -> None:
+    record = {"target": "crm", "resource": "contacts", "id": control.word, "data": {}}
+    watched.ends(watched.accept("/v1/syncs", record), "completed")
+
+
+def _the_metrics(stack: Stack, canary: Canary) -> None:
+    """Those of each service; the gateway's are asked for with all else."""
+    seen = set()
+    for name, pid in stack.pids().items():
+        environment = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        for port in (
+            each.partition("=")[2] for each in environment if each.startswith("WAYBILL_HEALTH_PORT=")
+        ):
+            answer = httpx.get(f"http://{LOOPBACK}:{port}/metrics", timeout=PATIENCE, trust_env=False)
+            canary.look(f"metrics of {name}", answer.raise_for_status().content)
+            seen.add(name)
+    assert seen == {"status", "deadletters", "email", "images", "sync"}
 
 
 def _put_it_everywhere(stack: Stack, watched: Watched, canary: Canary, crm: httpx.Client) -> None:
