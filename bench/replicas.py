@@ -143,17 +143,19 @@ def _measure(
     installation: Installation, place: Place, workers: Sequence[Running], first: int, posted: int
 ) -> None:
     completed = "SELECT count(*) FROM tasks WHERE state = 'completed'"
-    # They have begun while the last of them still started: counted from here, the start is left out.
-    before, started = [worker.cpu_seconds() for worker in workers], installation.count(completed)
+    # The first have begun while the last still started: from here on all are at work. By the stamps' clock.
+    before, since = [worker.cpu_seconds() for worker in workers], time.monotonic_ns()
     _until(lambda: installation.count(completed) == posted)
-    begun = place.stamps.begun(posted)[first:]
-    took = (max(begun) - min(begun)) / NANOSECONDS + WAIT_SECONDS
+    begun = [at for at in place.stamps.begun(posted)[first:] if at >= since]
+    if not begun:
+        raise SystemExit("all tasks had begun before all processes were there: post for longer")
+    took = (max(begun) - since) / NANOSECONDS + WAIT_SECONDS
     processor = [worker.cpu_seconds() - spent for worker, spent in zip(workers, before, strict=True)]
     twice = sum(times != 1 for times in place.stamps.runs(posted)[first:])
     print(
         f"{len(workers)} processes: {len(begun):,} tasks at {len(begun) / took:.0f}/s "
         f"(at most {len(workers) * PREFETCH / WAIT_SECONDS:.0f}/s); "
-        f"{sum(processor) / (posted - started) * 1e6:.0f} us of processor a task; "
+        f"{sum(processor) / len(begun) * 1e6:.0f} us of processor a task; "
         f"the busiest process did {max(processor) / sum(processor):.0%} of it; "
         f"{twice} not run exactly once",
         flush=True,
