@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -47,12 +49,14 @@ def test_addresses_keep_what_helps_an_operator() -> None:
     assert mask_addresses("a @ b, x@y, @example.test") == "a @ b, x@y, @example.test"
 
 
-def test_a_long_text_without_an_address_costs_no_time() -> None:
-    assert mask_addresses("a" * 200_000 + "@") == "a" * 200_000 + "@"
-
-
-def test_a_long_text_of_escapes_without_an_address_costs_no_time() -> None:
-    assert mask_addresses("%D0" * 100_000 + "@") == "%D0" * 100_000 + "@"
+@pytest.mark.parametrize("repeated", ["a", "%D0"])
+def test_a_long_text_without_an_address_costs_no_time(repeated: str) -> None:
+    # In a process of its own, which can be ended: by the square of its length it would take many minutes.
+    look = (
+        f"from contracts.masking import mask_addresses; text = {repeated!r} * 1_000_000 + '@'; "
+        "assert mask_addresses(text) == text"
+    )
+    subprocess.run([sys.executable, "-c", look], timeout=60, check=True)
 
 
 def test_the_lines_of_a_long_mail_are_hidden_the_longest_first() -> None:
