@@ -104,3 +104,20 @@ def test_without_a_key_nothing_starts_unless_that_is_meant(monkeypatch: pytest.M
     with pytest.raises(ValueError, match="WAYBILL_SEALING_KEYS is not set"):
         _WithDatabase(ledger_url="sqlite:///l.db").keyring()
     assert _WithDatabase(ledger_url="sqlite:///l.db", sealing="off").keyring().names == ()
+
+
+@pytest.mark.parametrize("days", [0, 3, 45])
+def test_an_inbox_keeps_what_it_knows_for_three_days_or_for_good(
+    monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    monkeypatch.setenv("WAYBILL_INBOX_URL", "sqlite:///inbox.db")
+    monkeypatch.setenv("WAYBILL_INBOX_KEEP_DAYS", str(days))
+    assert ServiceSettings().inbox_keep_days == days
+
+
+@pytest.mark.parametrize("days", [-1, 0.5, 2.9])
+def test_an_inbox_that_forgets_earlier_is_refused(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
+    monkeypatch.setenv("WAYBILL_INBOX_URL", "sqlite:///inbox.db")
+    monkeypatch.setenv("WAYBILL_INBOX_KEEP_DAYS", str(days))
+    with pytest.raises(ValidationError, match="at least 3 days, or 0 to keep them for good"):
+        ServiceSettings()

@@ -17,17 +17,22 @@ from gateway_under_test import EMAIL, Gateway, problem, running, settings_in
 from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
+from devstack.samples import dead_message, sync_event
 from gateway import app as composition
 from gateway import doorkeeper
+from gateway.desk import MAX_ACTOR
 from gateway.doorkeeper import GUESSES_AT_ONCE
 from gateway.guarded_route import GuardedRoute
 from gateway.keyring import Keyring
 from gateway.scopes import NEEDED, OPEN, UndeclaredRouteError
 from ledger import Scope, Secret
+from ledger.deadletters.intake import take_in
+from ledger.deadletters.letter import letter_of
 from ledger.key_table import API_KEYS
 
 #: Longer than any revocation may take to be heard of, which docs/keys.md states.
 STATED_SECONDS = 10.0
+SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {}}
 A_KEY = {"name": "shop", "scopes": ["submit"]}
 
 
@@ -136,6 +141,22 @@ async def test_a_key_is_made_used_rotated_and_revoked_over_the_api(stored: Gatew
     shown = (await stored.client.get(path, headers=admin)).json()
     assert "token" not in shown
     assert shown["revoked_at"] == revoked.json()["revoked_at"]
+
+
+async def test_the_audit_trail_names_the_key_beside_who_acts(stored: Gateway) -> None:
+    scopes = (Scope.SUBMIT, Scope.READ, Scope.OPERATE)
+    key = await key_in(stored, *scopes, name="desk")
+    for actor in ({"X-Actor": "ann"}, {"X-Actor": "x" * MAX_ACTOR}, {}):
+        task = (await stored.client.post("/v1/syncs", json=SYNC, headers=key)).json()["id"]
+        letter = letter_of(dead_message(sync_event(), task))
+        await stored.resources.records.write(take_in, letter)
+        [shown] = (await stored.client.get("/v1/dead-letters?state=dead", headers=key)).json()["items"]
+        wish = {"ids": [shown["id"]], "reason": "because"}
+        answer = await stored.client.post("/v1/dead-letters/discard", json=wish, headers=key | actor)
+        assert answer.status_code == 200, answer.text
+    trail = (await stored.client.get("/v1/dead-letters/audit", headers=key)).json()["items"]
+    cut = (MAX_ACTOR - len(" (key desk)")) * "x"
+    assert [deed["actor"] for deed in trail[::-1]] == ["ann (key desk)", f"{cut} (key desk)", "desk"]
 
 
 async def test_keys_are_listed_page_by_page_and_by_tenant(stored: Gateway) -> None:
