@@ -85,3 +85,16 @@ def test_what_ended_just_now_is_refused(waybill: Waybill) -> None:
     ran = waybill("prune", "--older-than", "5m", "--yes")
     assert (ran.code, ran.out) == (2, "")
     assert "at least an hour" in ran.err
+
+
+def test_what_failed_may_have_a_letter_on_its_way_and_stays_for_days(
+    gateway: Served, waybill: Waybill
+) -> None:
+    for chosen in ((), ("--state", "failed")):
+        ran = waybill("prune", "--older-than", "2d", "--yes", *chosen)
+        assert (ran.code, ran.out) == (2, "")
+        assert "at least 3 days for failed tasks" in ran.err
+    ended(gateway, 1)
+    others = ("--state", "completed", "--state", "cancelled")
+    assert waybill("prune", "--older-than", "2d", "--yes", *others).code == 0
+    assert waybill("tasks", "ls", "--json").lines == []

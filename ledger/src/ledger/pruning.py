@@ -20,6 +20,9 @@ from ledger.originals import leave_originals
 from ledger.schema import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, PRUNED, PRUNED_OF_TENANTS, TASKS
 from ledger.tenants import DEFAULT_TENANT
 
+#: Days that a failed task is kept at the least: so long its letter may wait for a desk that is away, and a
+#: letter without a task is never redriven.
+LEAST_DAYS_FAILED: Final = 3
 #: States of which tasks are forgotten.
 FINISHED: Final = tuple(state for state in State if state.is_terminal)
 

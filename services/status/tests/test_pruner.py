@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from contracts.lifecycle import LifecycleType
 from contracts.states import State
@@ -12,6 +13,7 @@ from ledger import Submission, TaskFilter, accept, apply_events, list_tasks
 from ledger.schema import IDEMPOTENCY, OUTBOX
 from status_service.metrics import StatusMetrics
 from status_service.pruner import STEP, Pruner, Retention
+from status_service.settings import StatusSettings
 
 MONTH, DAY = timedelta(days=30), timedelta(days=1)
 
@@ -74,3 +76,15 @@ async def test_all_is_kept_for_good_where_that_is_wanted(records: Records) -> No
     assert await works.prune() == 0
 
     assert await states(records) == [State.COMPLETED, State.FAILED, State.PENDING]
+
+
+def test_failed_tasks_are_kept_while_their_letters_may_be_on_their_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WAYBILL_LEDGER_URL", "sqlite:///ledger.db")
+    for days in ("0", "3"):
+        monkeypatch.setenv("WAYBILL_KEEP_FAILED_DAYS", days)
+        assert StatusSettings().keep_failed_days == float(days)
+    monkeypatch.setenv("WAYBILL_KEEP_FAILED_DAYS", "2.9")
+    with pytest.raises(ValidationError, match="at least 3 days"):
+        StatusSettings()

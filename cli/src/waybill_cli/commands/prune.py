@@ -13,8 +13,9 @@ from waybill_cli.session import Session, with_session
 from waybill_cli.times import Moment
 
 _STATES: Final = ("completed", "failed", "cancelled")
-#: As the gateway has it.
+#: As the gateway has them.
 _YOUNGEST: Final = timedelta(hours=1)
+_YOUNGEST_FAILED: Final = timedelta(days=3)
 
 
 @click.command(
@@ -28,7 +29,7 @@ _YOUNGEST: Final = timedelta(hours=1)
     "--older-than",
     type=Moment(),
     required=True,
-    help="Tasks that ended before: 30d, 12w (ago), or ISO 8601; at least an hour.",
+    help="Tasks that ended before: 30d, 12w (ago), or ISO 8601; at least an hour, for failed ones 3 days.",
 )
 @click.option(
     "--state",
@@ -50,6 +51,12 @@ def prune(
     """
     if older_than > datetime.now(UTC) - _YOUNGEST:
         raise CommandError(Exit.USAGE, "--older-than: at least an hour; what ended just now may be told of")
+    if "failed" in (states or _STATES) and older_than > datetime.now(UTC) - _YOUNGEST_FAILED:
+        raise CommandError(
+            Exit.USAGE,
+            "--older-than: at least 3 days for failed tasks, whose dead letters may still be on their way; "
+            "younger ones are pruned with --state completed --state cancelled",
+        )
     before = older_than.isoformat()
     plan = {state: _counted(session, state, before) for state in states or _STATES}
     total = sum(counts["tasks"] for counts in plan.values())

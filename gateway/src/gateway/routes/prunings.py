@@ -17,6 +17,7 @@ from gateway.moments import Moment
 from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Uses
 from ledger import PruneStep, prune_tasks, would_prune
+from ledger.pruning import LEAST_DAYS_FAILED
 
 log = get_logger(__name__)
 
@@ -24,8 +25,9 @@ router = APIRouter(tags=["tasks"], route_class=GuardedJsonRoute)
 
 #: Tasks that one call looks at: others wait no longer than that takes. A look alone takes no lock.
 STEP, LOOK_STEP = 200, 2000
-#: What ended just now may still be told of.
-YOUNGEST: Final = timedelta(hours=1)
+#: What ended just now may still be told of; and the letter of what failed may not have come in.
+_YOUNGEST: Final = timedelta(hours=1)
+_YOUNGEST_FAILED: Final = timedelta(days=LEAST_DAYS_FAILED)
 
 
 class Finished(StrEnum):
@@ -42,7 +44,10 @@ class Pruning(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: Finished
-    ended_before: Moment = Field(description="At least an hour ago.")
+    ended_before: Moment = Field(
+        description=f"At least an hour ago, for failed tasks {LEAST_DAYS_FAILED} days: so long a dead letter "
+        "may wait for a failure desk that is away."
+    )
     after: UUID | None = Field(None, description="`after` of the step before; none: begin with the oldest.")
     dry_run: bool = Field(default=False, strict=True, description="Only tells what would be forgotten.")
 
@@ -75,13 +80,7 @@ async def prune(wanted: Pruning, resources: Uses) -> PruningStep:
     can be restored. The account counts forgotten tasks on.
     """
     now = datetime.now(UTC)
-    if wanted.ended_before > now - YOUNGEST:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "too_young",
-            "What ended within the last hour is kept: it may still be told of.",
-            errors=[FieldError(field="ended_before", message="is less than an hour ago")],
-        )
+    _require_old_enough(wanted, now)
     step = PruneStep(
         State(wanted.state.value),
         wanted.ended_before,
@@ -96,3 +95,25 @@ async def prune(wanted: Pruning, resources: Uses) -> PruningStep:
         if done.tasks:
             log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value)
     return PruningStep(tasks=done.tasks, kept=done.kept, after=done.after)
+
+
+def _require_old_enough(wanted: Pruning, now: datetime) -> None:
+    if wanted.state is Finished.FAILED and wanted.ended_before > now - _YOUNGEST_FAILED:
+        raise _too_young(
+            f"What failed within the last {LEAST_DAYS_FAILED} days is kept: its dead letter may still be on "
+            "its way to the failure desk.",
+            f"is less than {LEAST_DAYS_FAILED} days ago",
+        )
+    if wanted.ended_before > now - _YOUNGEST:
+        raise _too_young(
+            "What ended within the last hour is kept: it may still be told of.", "is less than an hour ago"
+        )
+
+
+def _too_young(detail: str, message: str) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "too_young",
+        detail,
+        errors=[FieldError(field="ended_before", message=message)],
+    )

@@ -1,13 +1,24 @@
 """The settings of the status service."""
 
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from chassis.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 from contracts.fields import MailAddress
 from ledger import PatienceSettings
+from ledger.pruning import LEAST_DAYS_FAILED
 from status_service.pruner import Retention
+
+
+def _keeps_long_enough(days: float) -> float:
+    if days and days < LEAST_DAYS_FAILED:
+        raise ValueError(
+            f"at least {LEAST_DAYS_FAILED} days, for a dead letter may wait for its desk; or 0 to keep them "
+            "for good"
+        )
+    return days
 
 
 class StatusSettings(PatienceSettings, SealingSettings, ProcessSettings):
@@ -21,7 +32,9 @@ class StatusSettings(PatienceSettings, SealingSettings, ProcessSettings):
     keep_days: float = Field(
         30, ge=0, description="How long completed and cancelled tasks are kept after their end; 0: for good."
     )
-    keep_failed_days: float = Field(90, ge=0, description="The same for failed tasks.")
+    keep_failed_days: Annotated[float, AfterValidator(_keeps_long_enough)] = Field(
+        90, ge=0, description=f"The same for failed tasks, at least {LEAST_DAYS_FAILED} days."
+    )
     keep_keys_days: float = Field(
         30, ge=0, description="How long idempotency keys are known, and expired reset tokens; 0: for good."
     )

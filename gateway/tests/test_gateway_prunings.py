@@ -1,0 +1,33 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from gateway_under_test import Gateway, problem, running
+from httpx import Response
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with running(tmp_path) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("state", "least"),
+    [
+        ("completed", timedelta(hours=1)),
+        ("cancelled", timedelta(hours=1)),
+        # Its letter may wait in the queue of a desk that is away.
+        ("failed", timedelta(days=3)),
+    ],
+)
+async def test_what_ended_too_lately_is_kept(gateway: Gateway, state: str, least: timedelta) -> None:
+    async def answer(age: timedelta) -> Response:
+        wanted = {"state": state, "ended_before": (datetime.now(UTC) - age).isoformat()}
+        return await gateway.client.post("/v1/prunings", json=wanted)
+
+    minute = timedelta(minutes=1)
+    refused = problem(await answer(least - minute), 422, "too_young")
+    assert [error["field"] for error in refused["errors"]] == ["ended_before"]
+    assert (await answer(least + minute)).status_code == 200
