@@ -5,18 +5,22 @@ from typing import Any
 
 import pytest
 from desk_under_test import Desk
+from sqlalchemy import Connection, event, select, update
 
 from contracts.catalog import CATALOG
 from contracts.envelope import Envelope
 from contracts.events import SyncRequested
 from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
+from contracts.sealing import NO_KEYS
 from contracts.states import State
 from contracts.upcasters import UPCASTERS
 from devstack.samples import NOON, dead_message, event_in, new_task, reset_event, sync_event, told, user_event
 from ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
 from ledger.deadletters import planning
 from ledger.deadletters.edits import Edit
+from ledger.deadletters.gate import gate_version
 from ledger.deadletters.planning import NothingSelectedError
+from ledger.deadletters.schema import DEAD_LETTERS
 from ledger.deadletters.states import (
     Effect,
     GroupState,
@@ -356,3 +360,23 @@ async def test_the_payload_of_a_letter_is_forgotten_with_the_secret_in_it(desk: 
 
     await desk.apply(told(LifecycleType.COMPLETED, task.id, kind=task.kind, attempt=4))
     assert (await desk.letter(letter["id"]))["payload"] is None
+
+
+async def test_a_plan_comes_to_an_end_while_another_process_checks_with_other_keys(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.failed(5)
+    monkeypatch.setattr(planning, "CHUNK", 2)
+    others = update(DEAD_LETTERS).values(checked_against="other keys")
+    with desk.records.engine.begin() as connection:
+        connection.execute(others)
+    checked: list[int] = []
+
+    @event.listens_for(desk.records.engine, "commit")
+    def undo(connection: Connection) -> None:
+        ours = DEAD_LETTERS.c.checked_against == gate_version(NO_KEYS)
+        checked.extend(connection.scalars(select(DEAD_LETTERS.c.id).where(ours)))
+        connection.execute(others)
+
+    assert (await asyncio.wait_for(desk.planned(), timeout=30)).letters == 5
+    assert len(checked) == len(set(checked)) == 5

@@ -21,7 +21,7 @@ from ledger.deadletters.audit import Deed, write_down
 from ledger.deadletters.edits import Edit
 from ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS, LetterFilter, conditions
 from ledger.deadletters.plan_edits import apply_edits
-from ledger.deadletters.rechecking import Recheck, is_any_stale, recheck
+from ledger.deadletters.rechecking import recheck_all
 from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from ledger.deadletters.states import Effect, ItemState, LetterState, RedriveState, Verdict
 
@@ -88,8 +88,7 @@ async def make_redrive(records: Records, new: NewRedrive) -> int:
     Raises:
         NothingSelectedError, TooManyLettersError: nothing is planned.
     """
-    while await records.read(partial(is_any_stale, keyring=new.keyring)):
-        await records.write(recheck, Recheck(CHUNK, new.keyring))
+    await recheck_all(records, new.keyring, step=CHUNK)
     redrive_id = await records.write(_begin, new)
     most = MOST_EDITED if new.edits else MOST_LETTERS
     gathered, after = 0, 0

@@ -2,40 +2,62 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from contracts.reading import opener
 from contracts.sealing import Keyring
+from database import Records
 from ledger.deadletters.gate import check, gate_version
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from ledger.deadletters.states import LetterState
 
 
 @dataclass(frozen=True, slots=True)
-class Recheck:
-    """A wish to check letters again."""
+class _Recheck:
+    """A wish to check again those of some letters that need it."""
 
-    most: int
+    first: int
+    last: int
     keyring: Keyring
 
 
-def is_any_stale(connection: Connection, keyring: Keyring) -> bool:
-    """Whether any letter that waits was checked against other contracts, or with other keys."""
-    return bool(connection.scalar(select(exists().where(_is_stale(keyring)))))
+async def recheck_all(records: Records, keyring: Keyring, *, step: int) -> int:
+    """Checks again all letters that wait and were checked against other contracts, or with other keys.
 
+    Each is looked at once: while keys are rotated another process may do the same with other keys, and undo
+    what is done here as often as it is done.
 
-def recheck(connection: Connection, wishes: Sequence[Recheck]) -> Sequence[int]:
-    """Checks up to so many letters; a batch write for `Records.write`.
+    Args:
+        records: of the ledger.
+        keyring: opens what is sealed.
+        step: letters in one transaction.
 
     Returns:
-        How many were checked; 0: all are up to date.
+        How many were checked.
     """
-    return [_recheck(connection, wish) for wish in wishes]
+    checked, after = 0, 0
+    while (span := await records.read(partial(_next, keyring=keyring, after=after, most=step))) is not None:
+        first, after = span
+        checked += await records.write(_recheck, _Recheck(first, after, keyring))
+    return checked
 
 
-def _recheck(connection: Connection, wish: Recheck) -> int:
+def _next(connection: Connection, keyring: Keyring, after: int, most: int) -> tuple[int, int] | None:
+    """The first and the last of the next letters that need it."""
+    stale = select(DEAD_LETTERS.c.id).where(_is_stale(keyring), DEAD_LETTERS.c.id > after)
+    found = stale.order_by(DEAD_LETTERS.c.id).limit(most).subquery()
+    first, last = connection.execute(select(func.min(found.c.id), func.max(found.c.id))).one()
+    return None if first is None else (first, last)
+
+
+def _recheck(connection: Connection, wishes: Sequence[_Recheck]) -> Sequence[int]:
+    return [_recheck_some(connection, wish) for wish in wishes]
+
+
+def _recheck_some(connection: Connection, wish: _Recheck) -> int:
     rows = connection.execute(
         select(
             DEAD_LETTERS.c.id,
@@ -46,10 +68,10 @@ def _recheck(connection: Connection, wish: Recheck) -> int:
             DEAD_LETTER_MESSAGES.c.body,
         )
         .join(DEAD_LETTER_MESSAGES, DEAD_LETTER_MESSAGES.c.letter_id == DEAD_LETTERS.c.id)
-        .where(_is_stale(wish.keyring))
+        .where(_is_stale(wish.keyring), DEAD_LETTERS.c.id.between(wish.first, wish.last))
         .order_by(DEAD_LETTERS.c.id)
-        .limit(wish.most)
-        .with_for_update(skip_locked=True, of=DEAD_LETTERS)
+        # None is passed over because others are at it, for nobody would come back to it.
+        .with_for_update(of=DEAD_LETTERS)
     ).all()
     if rows:
         connection.execute(_VERDICT, [_verdict(row, wish.keyring) for row in rows])

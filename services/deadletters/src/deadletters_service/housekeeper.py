@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,7 +11,7 @@ from chassis.logs import get_logger
 from contracts.sealing import Keyring
 from database import Records
 from ledger.deadletters.forgetting import Pruning, prune
-from ledger.deadletters.rechecking import Recheck, is_any_stale, recheck
+from ledger.deadletters.rechecking import recheck_all
 
 log = get_logger(__name__)
 
@@ -36,10 +35,7 @@ class Housekeeper(Background):
 
     async def keep_house(self) -> None:
         """Does all that is due now, in small steps."""
-        checked = 0
-        while await self._records.read(partial(is_any_stale, keyring=self._keyring)):
-            checked += await self._records.write(recheck, Recheck(STEP, self._keyring))
-        if checked:
+        if checked := await recheck_all(self._records, self._keyring, step=STEP):
             log.info("checked letters against the contracts of this release", letters=checked)
         forgotten = 0
         while step := await self._records.write(prune, Pruning(datetime.now(UTC), STEP, self._keep_for)):
