@@ -1,6 +1,8 @@
 """The gateway as a process: how it begins, and how it ends without failing a request."""
 
 import math
+import os
+import socket
 from functools import partial
 
 from chassis.background import until_any_ends
@@ -35,10 +37,18 @@ class GatewayProcess:
         self._is_serving = False
 
     async def start(self) -> None:
-        """Begins to serve; needs the ledger, but no broker."""
+        """Begins to serve; needs the ledger, but no broker.
+
+        Raises:
+            ValueError: the socket that was inherited is open to more than this machine, by mistake.
+        """
+        host, fd = self._settings.host, self._settings.listener_fd
+        if fd is not None:
+            host = _host_of(fd)
+            self._settings.require_open_on_purpose(host)
         port = await self._server.start()
         self._is_serving = True
-        log.info("serving", host=self._settings.host, port=port)
+        log.info("serving", host=host, port=port)
 
     async def broken(self) -> None:
         """Returns only when the server, or what is done beside it, has ended by itself."""
@@ -51,6 +61,13 @@ class GatewayProcess:
             self._app.state.resources.stopping.set()
             await self._server.drain(self._settings.drain_seconds)
         await self._server.stop()
+
+
+def _host_of(fd: int) -> str:
+    """Where an inherited socket listens."""
+    with socket.socket(fileno=os.dup(fd)) as listener:
+        address = listener.getsockname()
+    return str(address[0] if isinstance(address, tuple) else address)
 
 
 def _limits(settings: GatewaySettings) -> HttpLimits:

@@ -105,12 +105,25 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
 
     @model_validator(mode="after")
     def _is_open_on_purpose(self) -> Self:
-        if self.gateway_auth == "open" and not self.gateway_open_to_anyone and not _is_loopback(self.host):
+        # An inherited socket listens where it does, whatever the host: it is judged when the gateway starts.
+        if self.listener_fd is None:
+            self.require_open_on_purpose(self.host)
+        return self
+
+    def require_open_on_purpose(self, host: str) -> None:
+        """Refuses to be open by mistake.
+
+        Args:
+            host: where the gateway listens.
+
+        Raises:
+            ValueError: others than this machine reach it, and everybody may do everything.
+        """
+        if self.gateway_auth == "open" and not self.gateway_open_to_anyone and not _is_loopback(host):
             raise ValueError(
-                f"WAYBILL_GATEWAY_AUTH=open lets everybody who reaches {self.host} do everything. Use keys, "
+                f"WAYBILL_GATEWAY_AUTH=open lets everybody who reaches {host} do everything. Use keys, "
                 "or say WAYBILL_GATEWAY_OPEN_TO_ANYONE=true as well"
             )
-        return self
 
     def persons(self) -> Persons:
         """Makes digests of persons.
