@@ -163,6 +163,43 @@ def test_the_command_line_upgrades(database_url: str, engine: Engine) -> None:
     require_current(engine)
 
 
+def test_the_command_line_says_why_it_cannot_upgrade(database_url: str, engine: Engine) -> None:
+    upgrade(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    ran = ledger("upgrade", "--url", database_url)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("upgrade: the ledger's schema is at 9999, which this release does not know")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--tenant", "Acme", "small letters"),
+        ("--tenant", "acme\n", "small letters"),
+        ("--tenant", "a\x1fb", "small letters"),
+        ("--name", "", "printable ASCII"),
+        ("--name", "x" * 65, "printable ASCII"),
+        ("--name", "shop\n", "printable ASCII"),
+    ],
+)
+def test_the_command_line_makes_no_key_that_the_api_would_not(
+    option: str, value: str, words: str, ledger_url: str
+) -> None:
+    ran = ledger("key", "--url", ledger_url, "--name", "shop", "--scope", "read", option, value)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"argument {option}" in ran.stderr
+    assert words in ran.stderr
+
+
+def ledger(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ledger", *arguments], capture_output=True, text=True, check=False
+    )
+
+
 def test_the_command_line_asks_for_the_ledger() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "WAYBILL_LEDGER_URL"}
     ran = subprocess.run(

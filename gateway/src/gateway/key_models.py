@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
 from gateway.moments import Moment
 from ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
-from ledger.keys import BURST, RATE
+from ledger.keys import BURST, KEY_NAME_PATTERN, RATE
 
 #: How long the secret before a rotation stays good: unless asked for otherwise, and at the most.
 OVERLAP, MAX_OVERLAP = timedelta(days=1), timedelta(days=30)
 MAX_RATE, MAX_BURST = 100_000.0, 100_000
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
-KeyName = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,64}$")]
+KeyName = Annotated[str, StringConstraints(pattern=KEY_NAME_PATTERN)]
 
 
 class PostKey(BaseModel):

@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import re
 import sys
+from collections.abc import Callable
 
 from ledger.first_keys import make_missing_keys, wish_for
-from ledger.keys import Scope, Secret
+from ledger.keys import KEY_NAME_PATTERN, Scope, Secret
 from ledger.migrate import SchemaError, upgrade
-from ledger.tenants import DEFAULT_TENANT
+from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
 
 
 def main() -> int:
@@ -16,13 +18,13 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.url:
         parser.error("say where the ledger is: --url or WAYBILL_LEDGER_URL")
-    if arguments.command == "upgrade":
-        sys.stdout.write(f"the ledger is at revision {upgrade(arguments.url)}\n")
-        return 0
     try:
-        sys.stdout.write(f"{_made(arguments)}\n")
+        if arguments.command == "upgrade":
+            sys.stdout.write(f"the ledger is at revision {upgrade(arguments.url)}\n")
+        else:
+            sys.stdout.write(f"{_made(arguments)}\n")
     except SchemaError as error:
-        sys.stderr.write(f"key: {error}\n")
+        sys.stderr.write(f"{arguments.command}: {error}\n")
         return 1
     return 0
 
@@ -50,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
         help="make an API key, such as the first one",
         description="Makes an API key and writes its token, and nothing else, to standard output.",
     )
-    making.add_argument("--name", required=True, help="who uses it, for people")
+    making.add_argument(
+        "--name",
+        required=True,
+        type=_fits(KEY_NAME_PATTERN, "1 to 64 printable ASCII characters"),
+        help="who uses it, for people",
+    )
     making.add_argument(
         "--scope",
         required=True,
@@ -61,7 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"what it allows, again for another: {', '.join(Scope)}",
     )
     making.add_argument(
-        "--tenant", default=DEFAULT_TENANT, help="whose tasks it makes and sees (default: %(default)s)"
+        "--tenant",
+        default=DEFAULT_TENANT,
+        type=_fits(TENANT_PATTERN, "1 to 63 small letters, digits and hyphens, no hyphen first"),
+        help="whose tasks it makes and sees (default: %(default)s)",
     )
     for command in (upgrading, making):
         command.add_argument(
@@ -70,6 +80,17 @@ def _parser() -> argparse.ArgumentParser:
             help="the ledger's database (default: WAYBILL_LEDGER_URL)",
         )
     return parser
+
+
+def _fits(pattern: str, words: str) -> Callable[[str], str]:
+    """What an argument is to be, as the API has it; `words` tell a person."""
+
+    def checked(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise argparse.ArgumentTypeError(f"{value!r} is not {words}")
+        return value
+
+    return checked
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from ledger.key_table import API_KEYS
 
 #: How every token begins, so that one is recognised wherever it turns up.
 PREFIX: Final = "wb"
+#: Of a key's name; it appears in logs and in the audit trail.
+KEY_NAME_PATTERN: Final = r"^[\x20-\x7e]{1,64}$"
 #: Bytes of chance in an id, which is no secret, and in a secret: 256 bits, beyond any guessing.
 _ID_BYTES, _SECRET_BYTES = 8, 32
 #: What one gateway process is let to do for one key unless asked for otherwise: well below what it can.
