@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, or_, select, update
 
 from ledger.deadletters.paging import decoded, encoded
 from ledger.key_table import API_KEYS
@@ -156,7 +156,7 @@ class KeyPage:
 def create_keys(connection: Connection, wishes: Sequence[NewKey]) -> Sequence[Key]:
     """Makes keys; a batch write for `Records.write`."""
     connection.execute(insert(API_KEYS), [_row(wish) for wish in wishes])
-    return [_found(connection, wish.secret.key_id) for wish in wishes]
+    return [_key(connection.execute(_one(wish.secret.key_id)).one()) for wish in wishes]
 
 
 def revoke_keys(connection: Connection, wishes: Sequence[Revocation]) -> Sequence[Key | None]:
@@ -190,7 +190,7 @@ def rotate_keys(connection: Connection, wishes: Sequence[Rotation]) -> Sequence[
                 secret_hash=wish.secret.hash,
             )
         )
-        rotated.append(_found(connection, wish.secret.key_id) if changed.rowcount else None)
+        rotated.append(get_key(connection, wish.secret.key_id) if changed.rowcount else None)
     return rotated
 
 
@@ -204,7 +204,7 @@ def note_use(connection: Connection, uses: Sequence[Mapping[str, datetime]]) -> 
 
 def get_key(connection: Connection, key_id: str) -> Key | None:
     """The key, or None."""
-    row = connection.execute(select(API_KEYS).where(API_KEYS.c.id == key_id)).one_or_none()
+    row = connection.execute(_one(key_id)).one_or_none()
     return None if row is None else _key(row)
 
 
@@ -225,13 +225,8 @@ def list_keys(connection: Connection, *, tenant: str | None, limit: int, cursor:
     return KeyPage(page, encoded(page[-1].id) if len(found) > limit else None)
 
 
-def is_any_key(connection: Connection) -> bool:
-    """Whether a key was ever made."""
-    return bool(connection.scalar(select(func.count()).select_from(API_KEYS)))
-
-
-def _found(connection: Connection, key_id: str) -> Key:
-    return _key(connection.execute(select(API_KEYS).where(API_KEYS.c.id == key_id)).one())
+def _one(key_id: str) -> Select[Any]:
+    return select(API_KEYS).where(API_KEYS.c.id == key_id)
 
 
 def _key(row: Row[Any]) -> Key:

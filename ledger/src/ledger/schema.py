@@ -71,7 +71,7 @@ TASKS = Table(
     Column("schedule_id", String(36)),
     Column("slot_at", Instant),
     Column("dataschema", String(128), nullable=False),
-    Column("payload", LargeBinary),  # gone once a kind with sensitive fields is completed
+    Column("payload", LargeBinary),  # gone once a task of a kind with secrets is completed
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_person", "person", "id", sqlite_where=_OF_PERSON, postgresql_where=_OF_PERSON),
     Index("tasks_by_kind", "kind", "id"),

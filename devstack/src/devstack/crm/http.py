@@ -18,9 +18,9 @@ MAX_BODY_BYTES = 64 * 1024
 
 #: Resource names and record ids: long enough for any id in use.
 _Name = Annotated[str, Path(min_length=1, max_length=200)]
-#: A string of the caller's (IETF draft-ietf-httpapi-idempotency-key-header).
 #: Of a body that is refused, bytes that are repeated.
 MAX_REPEATED = 300
+#: A string of the caller's (IETF draft-ietf-httpapi-idempotency-key-header).
 _Key = Annotated[str | None, Header(min_length=1, max_length=255)]
 
 
