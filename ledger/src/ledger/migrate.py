@@ -18,7 +18,8 @@ from database import is_held_up, open_engine, schema_turn
 FIRST_RELEASE: Final = "0010"
 #: Seconds that a migration may hold up others while it waits for a lock itself.
 LOCK_SECONDS: Final = 2
-#: Seconds that the others then have for themselves, and after which an upgrade gives up.
+#: Seconds that the others then have for themselves, and after which an upgrade no longer tries again; the
+#: building of indexes counts.
 PAUSE_SECONDS: Final = 1
 PATIENCE_SECONDS: Final = 600
 #: The folder of the migrations.
@@ -80,8 +81,8 @@ def _patiently(migrate: Callable[[], None]) -> None:
                 raise
             if time.monotonic() > deadline:
                 raise SchemaError(
-                    f"others have not let go of a table of the ledger for {PATIENCE_SECONDS} s: look for "
-                    "transactions that stay open (pg_stat_activity), end them, and upgrade again. "
+                    f"others hold a table of the ledger, {PATIENCE_SECONDS} s after the upgrade began: look "
+                    "for transactions that stay open (pg_stat_activity), end them, and upgrade again. "
                     "What was done so far stays done"
                 ) from error
             time.sleep(PAUSE_SECONDS)
