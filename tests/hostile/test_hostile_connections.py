@@ -120,6 +120,23 @@ def test_what_comes_too_slowly_has_an_end_however_lively_it_is(
     assert LIMIT / 2 < seconds < SLACK
 
 
+@pytest.mark.parametrize("length", [b"Content-Length: 5000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_a_body_that_comes_slowly_behind_its_answer_gets_no_second_one(
+    served: Running, length: bytes
+) -> None:
+    with connect(served) as connection:
+        connection.sendall(b"POST /v1/nothing HTTP/1.1\r\nHost: x\r\n" + length)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65_536)
+        drop = b" " if b"Length" in length else b"1\r\n \r\n"
+        seconds = drip(connection, drop)
+        answer += all_of(connection)
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert LIMIT / 2 < seconds < SLACK
+
+
 @pytest.mark.parametrize(
     "head",
     [

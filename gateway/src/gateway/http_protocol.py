@@ -182,8 +182,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem, reason: str) -> None:
         """Ends the connection: with an answer, if a request has begun that this can be the answer to."""
         self._metrics.refused(reason)
+        if self._is_body_of(self.cycle) and self.cycle.response_complete:
+            self.transport.close()  # it has its answer, and a second would be taken for another request's
+            return
         if self._is_answering:
-            its_own = self._awaited is _Part.BODY and self._answered is self.cycle
+            its_own = self._is_body_of(self._answered)
             if not its_own or self.cycle.response_started:
                 self.transport.abort()
                 return
@@ -193,6 +196,10 @@ class LimitedProtocol(HttpToolsProtocol):
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[answer.status_code] + lines + b"\r\n" + bytes(answer.body))
         self.transport.close()
+
+    def _is_body_of(self, cycle: RequestResponseCycle | None) -> bool:
+        """Whether this request's body is awaited; a head that cannot be read after all has no cycle."""
+        return self._awaited is _Part.BODY and cycle is not None and cycle.scope is self.scope
 
     def _leave_alone(self) -> None:
         """Lets the application, which may wait for the rest of a body, see that nobody is there any more."""
