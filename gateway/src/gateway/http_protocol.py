@@ -14,6 +14,7 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.closing import WatchedClose
 from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem, problem_answer
 
@@ -65,7 +66,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Takes it, unless there are too many."""
-        super().connection_made(transport)
+        super().connection_made(WatchedClose(transport, self._start_unread_clock))  # type: ignore[arg-type] # acts as one
         surplus = len(self.connections) - self._limits.connections
         if surplus > SPARE_CONNECTIONS:
             self._metrics.refused("connections")
@@ -80,8 +81,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._await(_Part.NOTHING)
         self._leave_alone()
         self.pipeline.clear()
-        self.resume_writing()
         super().connection_lost(exc)
+        self._stop_unread_clock()
 
     def data_received(self, data: bytes) -> None:
         """Reads on; what is complete by that, as most is, is looked at nowhere else."""
@@ -130,11 +131,24 @@ class LimitedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """An answer is not read as fast as it is written."""
         super().pause_writing()
-        self._unread_clock = self.loop.call_later(self._limits.unread_seconds, self._give_up_unread)
+        self._start_unread_clock()
 
     def resume_writing(self) -> None:
         """It is read on."""
         super().resume_writing()
+        # Not of one that is closing: nothing more comes, so that all of it has had its time.
+        if not self.transport.is_closing():
+            self._stop_unread_clock()
+
+    def eof_received(self) -> None:
+        """Nothing more will be asked; said here, for the event loop would close it unwatched."""
+        self.transport.close()
+
+    def _start_unread_clock(self) -> None:
+        if self._unread_clock is None:
+            self._unread_clock = self.loop.call_later(self._limits.unread_seconds, self._give_up_unread)
+
+    def _stop_unread_clock(self) -> None:
         if self._unread_clock is not None:
             self._unread_clock.cancel()
             self._unread_clock = None
