@@ -17,10 +17,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gateway.closing import WatchedClose
 from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem, problem_answer
+from gateway.routes.health import PROBES
 
-#: What supervisors ask; they are answered however many others are there.
-_PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-#: Connections beyond the limit that still get an answer; who comes after them is hung up on.
+#: Connections beyond the limit that still get an answer, probes their own; who comes later is hung up on.
 SPARE_CONNECTIONS: Final = 100
 #: A large upload over a slow line takes its time; one byte now and then is no upload.
 BODY_BYTES_PER_SECOND: Final = 8 * 1024
@@ -231,7 +230,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _unless_probed(self, app: Any) -> Any:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["path"] in _PROBES:
+            if scope["path"] in PROBES:
                 await app(scope, receive, send)
                 return
             self._metrics.refused("connections")

@@ -2,7 +2,7 @@
 
 from collections.abc import MutableMapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,9 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.tracing import SpanKind, span
 from contracts.names import HEADER_TRACEPARENT
 from contracts.trace import known_traceparent
-
-#: Asked again and again by whoever watches over the gateway.
-_UNTRACED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+from gateway.routes.health import PROBES
 
 
 class TraceRequests:
@@ -26,7 +24,7 @@ class TraceRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Traces a request; passes anything else on."""
-        if scope["type"] != "http" or scope["path"] in _UNTRACED:
+        if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         headers = MutableHeaders(scope=scope)

@@ -1,7 +1,7 @@
 """Whether the gateway lives, and whether it can accept."""
 
 import os
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
@@ -12,6 +12,9 @@ from chassis.metrics import exposition
 from gateway.asyncapi import asyncapi_document
 from gateway.guarded_route import GuardedRoute
 from gateway.resources import Uses
+
+#: What supervisors ask, again and again.
+PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
