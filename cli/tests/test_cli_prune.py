@@ -61,6 +61,17 @@ def test_what_is_old_is_forgotten_and_the_account_adds_up(gateway: Served, waybi
     assert waybill("prune", "--older-than", "30d", "--yes", "--json").document["pruned"] == 0
 
 
+def test_the_audit_trail_tells_who_had_tasks_forgotten(gateway: Served, waybill: Waybill) -> None:
+    ended(gateway, 2)
+
+    waybill("prune", "--older-than", "30d", "--dry-run", "--actor", "ann")
+    waybill("prune", "--older-than", "30d", "--yes", "--actor", "ann")
+
+    [deed] = waybill("dlq", "audit", "--json").lines
+    assert (deed["actor"], deed["action"]) == ("ann", "prune")
+    assert (deed["details"]["tasks"], deed["details"]["state"]) == (2, "completed")
+
+
 def test_only_the_states_that_are_named_go(gateway: Served, waybill: Waybill) -> None:
     ended(gateway, 1)
     [failed] = ended(gateway, 1, LifecycleType.DEAD)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Executable, Table, delete, exists, func, sele
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.states import State
+from ledger.deadletters.audit import Deed, write_down
 from ledger.deadletters.forgetting import forget_settled, has_wanted_letter
 from ledger.originals import leave_originals
 from ledger.schema import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, PRUNED, PRUNED_OF_TENANTS, TASKS
@@ -38,6 +39,8 @@ class PruneStep:
     most: int
     #: Where the last step ended; empty: begin with the oldest.
     after: str = ""
+    #: Who asked for it; None: nobody, their time is over.
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def prune_tasks(connection: Connection, steps: Sequence[PruneStep]) -> Sequence[
     """Forgets tasks with all that belongs to them; a batch write for `Records.write`.
 
     Subtasks, timeline and redriven payloads go with the task's row. What became of the task is counted in the
-    same transaction, and its files are left to whoever removes what is not in use.
+    same transaction, and its files are left to whoever removes what is not in use. What somebody asked for is
+    written down in the audit trail.
     """
     return [_prune(connection, step) for step in steps]
 
@@ -107,6 +111,8 @@ def _prune(connection: Connection, step: PruneStep) -> PrunedStep:
         forget_settled(connection, ids)
         _count_in(connection, tasks, step.state)
         connection.execute(delete(TASKS).where(TASKS.c.id.in_(ids)))
+        if step.actor is not None:
+            write_down(connection, [_deed(step, step.actor, len(ids))])
     return PrunedStep(len(tasks), len(old) - len(tasks), _next(looked_at, step))
 
 
@@ -143,6 +149,11 @@ def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
         )
         .order_by(TASKS.c.id)
     )
+
+
+def _deed(step: PruneStep, actor: str, tasks: int) -> Deed:
+    details = {"tasks": tasks, "state": step.state.value, "ended_before": step.ended_before.isoformat()}
+    return Deed(step.now, actor, "prune", details=details)
 
 
 def _count_in(connection: Connection, tasks: Sequence[Any], state: State) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.logs import get_logger
 from contracts.states import State
+from gateway.desk import Actor
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.moments import Moment
 from gateway.problems import FieldError, Problem, problem_responses
@@ -72,12 +73,12 @@ class PruningStep(BaseModel):
         HTTPStatus.UNPROCESSABLE_ENTITY,
     ),
 )
-async def prune(wanted: Pruning, resources: Uses) -> PruningStep:
+async def prune(wanted: Pruning, resources: Uses, actor: Actor) -> PruningStep:
     """Forgets finished tasks of one state that ended before a time: one short step of it.
 
     Repeat it with `after` until that is null. Each step is whole by itself, so a caller may stop anywhere.
     Tasks without an outcome are never forgotten, nor those with a dead letter that is open, under redrive or
-    can be restored. The account counts forgotten tasks on.
+    can be restored. The account counts forgotten tasks on, and the audit trail tells who asked for it.
     """
     now = datetime.now(UTC)
     _require_old_enough(wanted, now)
@@ -87,13 +88,14 @@ async def prune(wanted: Pruning, resources: Uses) -> PruningStep:
         now,
         LOOK_STEP if wanted.dry_run else STEP,
         str(wanted.after or ""),
+        actor,
     )
     if wanted.dry_run:
         done = await resources.records.read(partial(would_prune, step=step))
     else:
         done = await resources.records.write(prune_tasks, step)
         if done.tasks:
-            log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value)
+            log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value, actor=actor)
     return PruningStep(tasks=done.tasks, kept=done.kept, after=done.after)
 
 
