@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -75,11 +75,12 @@ class Keyring(Background):
         if looking is None:
             looking = asyncio.create_task(self._look_up(key_id))
             self._looking[key_id] = looking
-            looking.add_done_callback(lambda _: self._looking.pop(key_id, None))
+            looking.add_done_callback(partial(self._looked, key_id))
         return await asyncio.shield(looking)
 
     def forget(self, key_id: str) -> None:
-        """Has the next request look again: the key was changed here."""
+        """Has the next request look again, and whoever waits for a look: the key was changed here."""
+        self._looking.pop(key_id, None)
         self._unknown.pop(key_id, None)
         if (known := self._known.get(key_id)) is not None:
             known.stale_at = 0
@@ -97,6 +98,9 @@ class Keyring(Background):
     async def _look_up(self, key_id: str) -> KnownKey | None:
         asked_at = monotonic()
         key = await self._records.read(partial(get_key, key_id=key_id))
+        if self._looking.get(key_id) is not asyncio.current_task():
+            # Forgotten meanwhile: what was read may be from before the change.
+            return await self.find(key_id)
         if key is None:
             self._known.pop(key_id, None)
             self._unknown[key_id] = True
@@ -108,6 +112,10 @@ class Keyring(Background):
         known.key, known.stale_at = key, asked_at + self._fresh_seconds
         return known
 
+    def _looked(self, key_id: str, looking: asyncio.Task[KnownKey | None]) -> None:
+        if self._looking.get(key_id) is looking:
+            del self._looking[key_id]
+
     async def _run_for_ever(self) -> None:
         while True:
             await asyncio.sleep(NOTE_SECONDS)
@@ -116,7 +124,7 @@ class Keyring(Background):
     async def _note_use(self) -> None:
         used, self._used = self._used, set()
         times = {
-            key_id: known.used_at.astimezone(UTC)
+            key_id: known.used_at
             for key_id in used
             if (known := self._known.get(key_id)) is not None and known.used_at is not None
         }
