@@ -9,6 +9,8 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 
+from database.unavailable import PRIMARY
+
 #: Seconds that a SQLite writer waits for another process's transaction; commits take milliseconds.
 SQLITE_BUSY_TIMEOUT = 15
 #: Seconds between tries to switch a new SQLite file to its write-ahead log.
@@ -129,7 +131,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if error.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(_SWITCH_PAUSE)
         else:

@@ -16,7 +16,7 @@ _SQLITE_CODES = frozenset(
     }
 )
 #: An extended result code holds the primary one in its low byte (sqlite.org/rescode.html).
-_PRIMARY = 0xFF
+PRIMARY = 0xFF
 #: PostgreSQL's classes of SQLSTATE (its manual, appendix A): connection, resources, operator, system.
 _POSTGRES_CLASSES = ("08", "53", "57", "58")
 #: Its states for a transaction that gave way to another, and may be tried again at once: serialization
@@ -35,7 +35,7 @@ def is_unavailable(error: BaseException) -> bool:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         code: int | None = getattr(cause, "sqlite_errorcode", None)
-        return code is not None and code & _PRIMARY in _SQLITE_CODES
+        return code is not None and code & PRIMARY in _SQLITE_CODES
     state = _postgres_state(error)
     if state is None:  # it never spoke to a server
         return isinstance(error, OperationalError | InterfaceError)
