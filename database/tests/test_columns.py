@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert, select, text
 
-from database import Instant, insert_new, open_engine
+from database import Instant, insert_adding, insert_new, open_engine
 
 METADATA = MetaData()
 MOMENTS = Table("moments", METADATA, Column("id", Integer, primary_key=True), Column("at", Instant))
@@ -65,3 +65,13 @@ def test_insert_new_tells_which_rows_were_new_even_among_thousands(engine: Engin
 
     assert new == set(range(1, 3000, 2))
     assert old == -1
+
+
+def test_counts_are_added_to_those_that_are_there(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for counts in ([("ann", 1), ("bob", 2)], [("bob", 3)]):
+            rows = [{"name": name, "owner": number} for name, number in counts]
+            connection.execute(insert_adding(connection, NAMES.c.owner), rows)
+        found = connection.execute(select(NAMES))
+        assert {row.name: row.owner for row in found} == {"ann": 1, "bob": 5}
+        assert insert_adding(connection, NAMES.c.owner) is insert_adding(connection, NAMES.c.owner)

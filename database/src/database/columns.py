@@ -45,11 +45,29 @@ def insert_new(connection: Connection, table: Table, *returning: Column[Any]) ->
     return _insert_new(connection.dialect.name, table, returning)
 
 
+def insert_adding(connection: Connection, column: Column[int]) -> Executable:
+    """An INSERT that adds to the number in `column` where a row's key exists."""
+    return _insert_adding(connection.dialect.name, column)
+
+
 @cache  # to build a statement takes longer than to run it
 def _insert_new(dialect: str, table: Table, returning: tuple[Column[Any], ...]) -> Executable:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(table).on_conflict_do_nothing()
+    statement = _insert(dialect, table).on_conflict_do_nothing()
     return statement.returning(*returning) if returning else statement
+
+
+@cache
+def _insert_adding(dialect: str, column: Column[int]) -> Executable:
+    table = column.table
+    insert = _insert(dialect, table)
+    statement: Executable = insert.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_={column.name: column + insert.excluded[column.name]}
+    )
+    return statement
+
+
+def _insert(dialect: str, table: Any) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def one_at_a_time(connection: Connection) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, Table, delete, exists, func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, exists, func, select, tuple_
 
 from contracts.states import State
+from database import insert_adding
 from ledger.deadletters.audit import Deed, write_down
 from ledger.deadletters.forgetting import forget_settled, has_wanted_letter
 from ledger.originals import leave_originals
@@ -166,19 +166,11 @@ def _count_in(connection: Connection, tasks: Sequence[Any], state: State) -> Non
     others = [row for row in rows if row["tenant"] != DEFAULT_TENANT]
     for table, counts in ((PRUNED, own), (PRUNED_OF_TENANTS, others)):
         if counts:
-            connection.execute(_count(connection, table), counts)
+            connection.execute(insert_adding(connection, table.c.tasks), counts)
 
 
 def _day(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _count(connection: Connection, table: Table) -> Executable:
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    statement: Executable = insert.on_conflict_do_update(
-        index_elements=list(table.primary_key), set_={"tasks": table.c.tasks + insert.excluded.tasks}
-    )
-    return statement
 
 
 def _prune_keys(connection: Connection, wish: PruneKeys) -> int:
