@@ -26,6 +26,7 @@ from gateway.routes import (
     images,
     keys,
     password_resets,
+    persons,
     prunings,
     redrives,
     schedules,
@@ -49,6 +50,7 @@ _ROUTES = (
     cancellations,
     accounting,
     prunings,
+    persons,
     # Groups first: their paths would be taken for a letter's id.
     dead_letter_groups,
     dead_letters,

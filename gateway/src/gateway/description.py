@@ -36,6 +36,7 @@ TAGS = [
     {"name": "password resets", "description": "Mailed links that are good once."},
     {"name": "schedules", "description": "Tasks that are made again and again, by cron or interval."},
     {"name": "tasks", "description": "Where tasks are, and what happened to them."},
+    {"name": "persons", "description": "What is held of one person, by the mail address."},
     {"name": "failure desk", "description": "What failed for good, and how it is redriven."},
     {"name": "keys", "description": "Who may do what, and for which tenant."},
     {"name": "health", "description": "For load balancers and supervisors."},

@@ -56,6 +56,7 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "resume_redrive": Scope.OPERATE,
         "cancel_redrive": Scope.OPERATE,
         "prune": Scope.ADMIN,
+        "look_up_person": Scope.ADMIN,
         "post_key": Scope.ADMIN,
         "get_keys": Scope.ADMIN,
         "get_one_key": Scope.ADMIN,

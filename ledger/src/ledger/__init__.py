@@ -39,6 +39,7 @@ from ledger.originals import (
 )
 from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
 from ledger.patience import Patience, PatienceSettings
+from ledger.persons import Holdings, Person, holdings_of
 from ledger.pruning import (
     FINISHED,
     PrunedStep,
@@ -108,6 +109,7 @@ __all__ = [
     "Failure",
     "Feed",
     "Group",
+    "Holdings",
     "IdempotentCall",
     "Key",
     "KeyPage",
@@ -127,6 +129,7 @@ __all__ = [
     "Patience",
     "PatienceSettings",
     "PendingMessage",
+    "Person",
     "Plan",
     "Prevented",
     "PruneKeys",
@@ -182,6 +185,7 @@ __all__ = [
     "get_task",
     "get_timeline",
     "held_kinds",
+    "holdings_of",
     "insert_tasks",
     "is_any_overdue",
     "list_keys",

@@ -226,6 +226,7 @@ PASSWORD_RESETS = Table(
     Column("expires_at", Instant, nullable=False),
     Column("redeemed_at", Instant),
     Index("password_resets_by_expiry", "expires_at"),
+    Index("password_resets_by_task", "task_id"),
 )
 #: The uploaded files, so that one is removed only when no task refers to it: see originals.py.
 ORIGINALS = Table(

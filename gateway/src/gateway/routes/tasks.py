@@ -55,7 +55,7 @@ async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Que
         since=asked.since,
         until=asked.until,
         q=asked.q,
-        person=person_of(resources, asked.person),
+        person=None if asked.person is None else person_of(resources, asked.person, field="person"),
         q_person=None if asked.q is None else resources.persons.asked_for(asked.q),
     )
     query = partial(list_tasks, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
@@ -102,21 +102,19 @@ def no_such_task() -> Problem:
     )
 
 
-def person_of(resources: Resources, address: str | None) -> str | None:
-    """The digest of the person with this address.
+def person_of(resources: Resources, address: str, *, field: str) -> str:
+    """The digest of the person with this address, which stands in `field`.
 
     Raises:
         Problem: 422, it is no mail address.
     """
-    if address is None:
-        return None
-    person: str | None = resources.persons.asked_for(address)
+    person = resources.persons.asked_for(address)
     if person is None:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "no_address",
             "Persons are found by their whole mail address.",
-            errors=[FieldError(field="person", message="is no mail address")],
+            errors=[FieldError(field=field, message="is no mail address")],
         )
     return person
 

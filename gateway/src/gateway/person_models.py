@@ -1,0 +1,37 @@
+"""What the API takes and gives about persons: addresses go in, and nothing about a person comes out."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.fields import MAX_ADDRESS_LENGTH
+from contracts.states import State
+from gateway.key_models import Tenant
+
+
+class PersonQuery(BaseModel):
+    """A person."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"examples": [{"address": "ann@example.com"}]},
+    )
+
+    address: Annotated[str, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] = Field(
+        description="The whole mail address; capitals do not matter. It is in the body, for addresses of "
+        "requests are logged on their way."
+    )
+    tenant: Tenant | None = Field(None, description="Only what this tenant has; everybody's if absent.")
+
+
+class PersonView(BaseModel):
+    """How much is held of a person; nothing of it is shown."""
+
+    tasks: dict[State, int] = Field(description="How many tasks are in each state.")
+    open: int = Field(description="Those of them that have no outcome yet, and cannot be erased before.")
+    letters: int = Field(description="Dead letters of these tasks, open and settled ones.")
+    schedules: int
+    password_resets: int = Field(description="Reset links, used ones and those that ran out included.")
+    idempotency_keys: int = Field(description="Idempotency keys that these tasks were posted with.")
+    originals: int = Field(description="Uploaded files that these tasks refer to.")

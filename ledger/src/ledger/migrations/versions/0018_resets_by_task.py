@@ -1,0 +1,11 @@
+"""The reset links of a person's tasks are found without reading all of them."""
+
+from ledger.live_changes import create_index
+
+revision = "0018"
+down_revision = "0017"
+
+
+def upgrade() -> None:
+    """Towards the newer schema."""
+    create_index("password_resets_by_task", "password_resets", ["task_id"])

@@ -1,0 +1,104 @@
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from desk_under_test import Desk
+from sqlalchemy import text
+
+from contracts.events import TaskEvent
+from contracts.lifecycle import LifecycleType
+from contracts.states import State
+from devstack.samples import (
+    NOON,
+    dead_message,
+    email_event,
+    event_in,
+    image_event,
+    keyed,
+    new_task,
+    plan,
+    reset_event,
+    told,
+    user_event,
+)
+from ledger import (
+    Holdings,
+    NewSchedule,
+    NewTask,
+    Person,
+    ResetToken,
+    Submission,
+    accept,
+    create_schedules,
+    forget_published,
+    holdings_of,
+    new_task_id,
+)
+
+ANN, BOB = 32 * "a", 32 * "b"
+
+
+@pytest.fixture
+async def desk(ledger_url: str) -> AsyncIterator[Desk]:
+    desk = Desk(ledger_url)
+    yield desk
+    await desk.records.close()
+
+
+async def accepted(
+    desk: Desk, event: TaskEvent | None = None, person: str = ANN, tenant: str = "default", **more: object
+) -> NewTask:
+    """A task that has left the outbox."""
+    task = new_task(event or email_event(), person=person, tenant=tenant)
+    answer = await desk.records.write(accept, Submission(task, **more))  # type: ignore[arg-type]
+    await desk.records.write(forget_published, [answer.message.outbox_id])  # type: ignore[union-attr]
+    return task
+
+
+async def furnished(desk: Desk, person: str, tenant: str = "default") -> dict[str, NewTask]:
+    """Has one of everything for a person."""
+    token = ResetToken(f"hash of {person} {tenant}", "sealed", NOON)
+    tasks = {
+        "completed": await accepted(desk, None, person, tenant, call=keyed(f"{person} {tenant}")),
+        "failed": await accepted(desk, user_event(), person, tenant),
+        "reset": await accepted(desk, reset_event(), person, tenant, reset_token=token),
+        "file": await accepted(desk, image_event(), person, tenant),
+    }
+    failed = tasks["failed"]
+    await desk.apply(
+        told(LifecycleType.COMPLETED, tasks["completed"].id),
+        told(LifecycleType.COMPLETED, failed.id, service="email", kind=failed.kind),
+        desk.told(failed, LifecycleType.DEAD),
+    )
+    await desk.came(dead_message(event_in(failed), failed.id))
+    wish = NewSchedule(new_task_id(), replace(plan(f"for {person}"), person=person), NOON, 10, None, tenant)
+    await desk.records.write(create_schedules, wish)
+    return tasks
+
+
+async def held(desk: Desk, person: str, tenant: str | None = None) -> Holdings:
+    return await desk.records.read(partial(holdings_of, person=Person(person, tenant)))
+
+
+async def test_what_is_held_of_a_person_is_counted_and_nobody_elses(desk: Desk) -> None:
+    assert await held(desk, ANN) == Holdings({}, 0, 0, 0, 0, 0)
+    await furnished(desk, BOB)
+    assert await held(desk, ANN) == Holdings({}, 0, 0, 0, 0, 0)
+    await furnished(desk, ANN)
+    await furnished(desk, ANN, "acme")
+    one = Holdings({State.COMPLETED: 1, State.FAILED: 1, State.PENDING: 2}, 1, 1, 1, 1, 1)
+    assert await held(desk, ANN, "acme") == one
+    assert await held(desk, ANN, "default") == one
+    assert await held(desk, ANN, "beta") == Holdings({}, 0, 0, 0, 0, 0)
+    # The same file for both: it is one.
+    both = Holdings({State.COMPLETED: 2, State.FAILED: 2, State.PENDING: 4}, 2, 2, 2, 2, 1)
+    assert await held(desk, ANN) == both
+
+
+async def test_reset_links_of_a_task_are_found_by_an_index(desk: Desk) -> None:
+    explain = "EXPLAIN QUERY PLAN" if desk.records.engine.dialect.name == "sqlite" else "EXPLAIN"
+    query = text(f"{explain} SELECT 1 FROM password_resets WHERE task_id = 'x'")
+    rows = await desk.records.read(lambda connection: connection.execute(query).all())
+    # A table with nothing in it is read whole by PostgreSQL, whatever there is.
+    assert "password_resets_by_task" in str(rows) or desk.records.engine.dialect.name == "postgresql"
