@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from gateway_under_test import settings_in
 
+from chassis.process import MisconfiguredError
 from devstack.empty_ledger import empty_ledger
 from gateway.process import GatewayProcess
 
@@ -22,7 +23,9 @@ async def test_an_open_gateway_is_refused_where_the_socket_that_it_inherits_is_r
         mistaken = settings_in(tmp_path, listener_fd=os.dup(listener.fileno()), **inherited)
         refused = GatewayProcess(mistaken)
         try:
-            with pytest.raises(ValueError, match=r"reaches 0\.0\.0\.0 .*WAYBILL_GATEWAY_OPEN_TO_ANYONE"):
+            with pytest.raises(
+                MisconfiguredError, match=r"reaches 0\.0\.0\.0 .*WAYBILL_GATEWAY_OPEN_TO_ANYONE"
+            ):
                 await refused.start()
         finally:
             await refused.stop()
@@ -48,4 +51,13 @@ async def test_an_open_gateway_may_inherit_a_socket_of_this_machine_whatever_its
         )
         process = GatewayProcess(settings)
         await process.start()
+        await process.stop()
+
+
+async def test_what_is_no_socket_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(empty_ledger())
+    with (tmp_path / "file").open("wb") as file:
+        process = GatewayProcess(settings_in(tmp_path, listener_fd=os.dup(file.fileno())))
+        with pytest.raises(MisconfiguredError, match=r"WAYBILL_LISTENER_FD=\d+ is no socket"):
+            await process.start()
         await process.stop()

@@ -9,6 +9,7 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem, running, settings_in
 from sqlalchemy import Connection
 
+from chassis.process import MisconfiguredError
 from contracts.lifecycle import (
     DeadReason,
     ErrorInfo,
@@ -18,7 +19,7 @@ from contracts.lifecycle import (
     lifecycle_event,
 )
 from gateway.app import create_app
-from ledger import SchemaError, apply_events
+from ledger import apply_events
 
 USER = {"email": "bob@example.com", "name": "Bob"}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -186,6 +187,6 @@ async def test_not_ready_without_the_ledger(gateway: Gateway) -> None:
 
 async def test_a_ledger_without_its_schema_stops_the_start(tmp_path: Path) -> None:
     app = create_app(settings_in(tmp_path))
-    with pytest.raises(SchemaError, match="ledger upgrade"):
+    with pytest.raises(MisconfiguredError, match="ledger upgrade"):
         async with app.router.lifespan_context(app):
             pass

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from chassis.process import MisconfiguredError
+
 #: Seconds between looks whether the server has come up, or whether it is idle.
 _POLL_SECONDS: Final = 0.01
 #: Seconds for the first request of a connection that was made just before the listener closed.
@@ -39,6 +41,7 @@ class HttpServer:
 
         Raises:
             OSError: the port is taken.
+            MisconfiguredError: what was to be inherited is no socket.
         """
         # Bound here: uvicorn answers a port that is taken by ending the process.
         listener = self._listener()
@@ -91,6 +94,20 @@ class HttpServer:
 
     def _listener(self) -> socket.socket:
         if self._listener_fd is not None:
-            return socket.socket(fileno=self._listener_fd)
+            return inherited_socket(self._listener_fd)
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         return socket.create_server(self._address, family=family)
+
+
+def inherited_socket(fd: int) -> socket.socket:
+    """A socket that whoever started this process has passed on; whoever closes it here closes it.
+
+    Raises:
+        MisconfiguredError: there is none of this number.
+    """
+    try:
+        return socket.socket(fileno=fd)
+    except OSError as error:
+        raise MisconfiguredError(
+            f"WAYBILL_LISTENER_FD={fd} is no socket that was inherited: {error.strerror}"
+        ) from error

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn, Protocol
 
 import uvloop
 
@@ -20,15 +21,26 @@ EXIT_BROKEN = 70
 #: sysexits.h EX_CONFIG: starting again will not help before somebody has put it right.
 EXIT_MISCONFIGURED = 78
 
+#: What a setting raises where it is first made use of, if it makes no sense or names what is not there.
+WRONG_SETTING: Final = (ValueError, OSError)
+
 #: Seconds that what still runs has to end when all else has been stopped.
 STRAGGLER_SECONDS: Final = 1.0
+
+
+class MisconfiguredError(Exception):
+    """The process cannot work with its settings, or with what they name; `str()` tells people why."""
 
 
 class Lifecycle(Protocol):
     """What a process is made of."""
 
     async def start(self) -> None:
-        """Returns when the work has begun."""
+        """Returns when the work has begun.
+
+        Raises:
+            MisconfiguredError: only people can mend what keeps it from beginning.
+        """
 
     async def broken(self) -> int | None:
         """Returns only when the process cannot do its work any more: its exit code; None: `EXIT_BROKEN`."""
@@ -37,13 +49,31 @@ class Lifecycle(Protocol):
         """Ends the work in good order; also called if `start` was cut short."""
 
 
-def run(make: Callable[[], Lifecycle]) -> None:
-    """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down, 78 if it is not trusted."""
+@contextmanager
+def configuring(*faults: type[Exception]) -> Iterator[None]:
+    """Takes these errors for something that only people can mend.
+
+    Raises:
+        MisconfiguredError: instead of one of `faults`.
+    """
+    try:
+        yield
+    except faults as error:
+        raise MisconfiguredError(str(error)) from error
+
+
+def run(make: Callable[[], Lifecycle]) -> NoReturn:
+    """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down, 78 if only people can mend it."""
     try:
         code = uvloop.run(_to_the_end(make))
     finally:
         shut_down_tracing()
     sys.exit(code)
+
+
+def refuse_to_start(why: str) -> None:
+    """Says in one line what people have to mend."""
+    log.critical("misconfigured: not starting", reason=why)
 
 
 async def _to_the_end(make: Callable[[], Lifecycle]) -> int:
@@ -65,7 +95,11 @@ async def _run(make: Callable[[], Lifecycle]) -> int:
     told_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop.set)
-    process = make()
+    try:
+        process = make()
+    except MisconfiguredError as error:
+        refuse_to_start(str(error))
+        return EXIT_MISCONFIGURED
     stopping = asyncio.create_task(told_to_stop.wait())
     working = asyncio.create_task(_work(process))
     try:
@@ -87,11 +121,15 @@ def _exit_code(working: asyncio.Task[int | None]) -> int:
     if error is None:
         code = working.result()
         return EXIT_BROKEN if code is None else code
-    reason = distrust(error)
-    if reason is None:
-        raise error
-    log.critical("a certificate is not trusted, the other side's or ours: not starting", reason=reason)
-    return EXIT_MISCONFIGURED
+    if (reason := distrust(error)) is not None:
+        log.critical("a certificate is not trusted, the other side's or ours: not starting", reason=reason)
+        return EXIT_MISCONFIGURED
+    if isinstance(error, MisconfiguredError):
+        refuse_to_start(str(error))
+        return EXIT_MISCONFIGURED
+    # Not raised: the interpreter would print it past our log, and what that masks.
+    log.critical("ending, by an error that nobody expected", exc_info=error)
+    return EXIT_BROKEN
 
 
 async def _work(process: Lifecycle) -> int | None:

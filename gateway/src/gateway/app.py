@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_swagger import patch_fastapi
 
 from chassis.metrics import make_registry
+from chassis.process import WRONG_SETTING, configuring
 from chassis.tracing import is_tracing
 from gateway.body_limit import BodyLimit
 from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
@@ -37,6 +38,7 @@ from gateway.routes import (
 from gateway.scopes import UndeclaredRouteError
 from gateway.settings import GatewaySettings
 from gateway.tracing import TraceRequests
+from ledger import SchemaError
 
 #: In the order in which /docs shows them.
 _ROUTES = (
@@ -68,10 +70,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        resources = Resources(settings, registry, metrics)
+        with configuring(*WRONG_SETTING):
+            resources = Resources(settings, registry, metrics)
         app.state.resources = resources
         try:
-            resources.start()
+            with configuring(SchemaError):
+                resources.start()
             yield
         finally:
             await resources.stop()

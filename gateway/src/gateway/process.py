@@ -1,13 +1,13 @@
 """The gateway as a process: how it begins, and how it ends without failing a request."""
 
 import math
-import os
-import socket
+from contextlib import AsyncExitStack
 from functools import partial
 
 from chassis.background import until_any_ends
-from chassis.http_server import HttpServer
+from chassis.http_server import HttpServer, inherited_socket
 from chassis.logs import get_logger
+from chassis.process import configuring
 from gateway.app import create_app
 from gateway.http_protocol import HttpLimits, LimitedProtocol
 from gateway.settings import GatewaySettings
@@ -26,6 +26,8 @@ class GatewayProcess:
             host=settings.host,
             port=settings.port,
             listener_fd=settings.listener_fd,
+            # Begun and ended here: the server would make a traceback of what is wrong with a setting.
+            lifespan="off",
             http=partial(LimitedProtocol, limits=_limits(settings), metrics=self._app.state.metrics),
             # Nothing here upgrades, or tells strangers what it is made of.
             ws="none",
@@ -34,18 +36,22 @@ class GatewayProcess:
             forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
         )
+        self._lifespan = AsyncExitStack()
         self._is_serving = False
 
     async def start(self) -> None:
         """Begins to serve; needs the ledger, but no broker.
 
         Raises:
-            ValueError: the socket that was inherited is open to more than this machine, by mistake.
+            MisconfiguredError: the socket that was inherited is none, or is open to more than this machine by
+                mistake; a setting names what is not there; the ledger's schema is not this release's.
         """
         host, fd = self._settings.host, self._settings.listener_fd
         if fd is not None:
             host = _host_of(fd)
-            self._settings.require_open_on_purpose(host)
+            with configuring(ValueError):
+                self._settings.require_open_on_purpose(host)
+        await self._lifespan.enter_async_context(self._app.router.lifespan_context(self._app))
         port = await self._server.start()
         self._is_serving = True
         log.info("serving", host=host, port=port)
@@ -61,12 +67,15 @@ class GatewayProcess:
             self._app.state.resources.stopping.set()
             await self._server.drain(self._settings.drain_seconds)
         await self._server.stop()
+        await self._lifespan.aclose()
 
 
 def _host_of(fd: int) -> str:
     """Where an inherited socket listens."""
-    with socket.socket(fileno=os.dup(fd)) as listener:
-        address = listener.getsockname()
+    listener = inherited_socket(fd)
+    address = listener.getsockname()
+    # The server opens it for itself.
+    listener.detach()
     return str(address[0] if isinstance(address, tuple) else address)
 
 

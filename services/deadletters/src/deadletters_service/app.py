@@ -17,6 +17,7 @@ from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
 from chassis.metrics import make_registry
+from chassis.process import configuring
 from chassis.publisher import Publisher
 from chassis.steps import RETRY_SECONDS
 from chassis.tracing import SpanKind, span
@@ -29,7 +30,7 @@ from deadletters_service.executor import Executor
 from deadletters_service.handlers import keep
 from deadletters_service.housekeeper import Housekeeper
 from deadletters_service.settings import DeskSettings
-from ledger import require_current
+from ledger import SchemaError, require_current
 from ledger.deadletters.letter import DeadMessage
 
 log = get_logger(__name__)
@@ -75,7 +76,8 @@ class Desk:
     async def start(self) -> None:
         """Begins to take letters in and to redrive; waits for a broker that is away."""
         port = await self._health.start()
-        require_current(self._records.engine)
+        with configuring(SchemaError):
+            require_current(self._records.engine)
         await until_connected(self._publishing)
         await until_declared(self._settings, QUEUES)
         await self._publisher.know()

@@ -13,6 +13,7 @@ from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
 from chassis.metrics import make_registry
+from chassis.process import configuring
 from chassis.publisher import Publisher
 from chassis.republish import dead_letter
 from chassis.steps import DeliveryLostError, while_held
@@ -21,7 +22,7 @@ from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
 from contracts.sealing import NO_KEYS, Keyring
 from database import Records
-from ledger import AlertPolicy, require_current
+from ledger import AlertPolicy, SchemaError, require_current
 from status_service.alerts import Alerts
 from status_service.digests import Digests
 from status_service.feeder import Feeder
@@ -96,7 +97,8 @@ class StatusService:
     async def start(self) -> None:
         """Declares the topology, then begins to sweep and to consume; waits for a broker that is away."""
         port = await self._health.start()
-        require_current(self._records.engine)
+        with configuring(SchemaError):
+            require_current(self._records.engine)
         await until_connected(self._publishing)
         # What is declared on a channel is declared again whenever its connection is back. The connection
         # keeps its channels by weak references only.

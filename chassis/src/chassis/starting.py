@@ -1,0 +1,72 @@
+"""How a process begins: settings, logs, traces, then its work; what is wrong with them is one clear line."""
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from pydantic import ValidationError
+
+from chassis.logs import configure_logging, get_logger
+from chassis.process import EXIT_MISCONFIGURED, WRONG_SETTING, Lifecycle, configuring, refuse_to_start, run
+from chassis.settings import ProcessSettings
+from chassis.tracing import configure_tracing
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+log = get_logger(__name__)
+
+Settings = TypeVar("Settings", bound=ProcessSettings)
+
+
+def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Lifecycle]) -> NoReturn:
+    """Runs a process to its end; exits 78 where only people can mend what keeps it from starting.
+
+    Args:
+        name: the process's, in its logs and traces.
+        settings_of: reads its settings.
+        make: makes it of them; what it raises as ValueError or OSError is taken for a wrong setting.
+    """
+    # Those of the process are not known yet.
+    configure_logging(name, level="info", format_="json")
+    try:
+        settings = settings_of()
+    except ValueError as error:  # pydantic's are such
+        refuse_to_start(_in_one_line(error))
+        sys.exit(EXIT_MISCONFIGURED)
+    configure_logging(name, level=settings.log_level, format_=settings.log_format)
+    _log_what_nobody_expected()
+    configure_tracing(name)
+
+    def made() -> Lifecycle:
+        with configuring(*WRONG_SETTING):
+            return make(settings)
+
+    run(made)
+
+
+def _in_one_line(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(_line(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors())
+
+
+def _line(field: str, message: str) -> str:
+    # A check of several settings together has no field; its text names them.
+    text = message.removeprefix("Value error, ")
+    return f"WAYBILL_{field.upper()}: {text}" if field else text
+
+
+def _log_what_nobody_expected() -> None:
+    """Has errors that end the process, or a thread, be lines like any other, masked as they are."""
+
+    def told(type_: type[BaseException], error: BaseException, trace: "TracebackType | None") -> None:
+        log.critical("an error that nobody expected", exc_info=(type_, error, trace))
+
+    def told_in_thread(thrown: threading.ExceptHookArgs) -> None:
+        if thrown.exc_value is not None:
+            told(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
+
+    sys.excepthook = told
+    threading.excepthook = told_in_thread

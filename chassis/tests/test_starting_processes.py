@@ -1,0 +1,88 @@
+"""A process that is misconfigured says so in one line; one that breaks down does so in the log."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+#: What the processes below are made of.
+PARTS = """
+import threading
+from chassis.process import Lifecycle, MisconfiguredError
+from chassis.settings import ServiceSettings
+from chassis.starting import start
+
+class Process:
+    def __init__(self, settings): pass
+    async def start(self): pass
+    async def broken(self): pass
+    async def stop(self): pass
+"""
+
+
+def ended(program: str, **environment: str) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the log of a process; nothing may be told past the log."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PARTS + program],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stderr == ""
+    return ran.returncode, [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def test_a_setting_that_is_missing_or_wrong_is_named_in_one_line() -> None:
+    code, lines = ended("start('email', ServiceSettings, Process)", WAYBILL_PREFETCH="0")
+    assert code == 78
+    (line,) = lines
+    assert (line["level"], line["process"]) == ("critical", "email")
+    assert "WAYBILL_INBOX_URL: Field required" in line["reason"]
+    assert "WAYBILL_PREFETCH: Input should be greater" in line["reason"]
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        "def make(settings): raise ValueError('no such thing')",
+        "def make(settings): raise OSError('no such thing')",
+        """
+class make(Process):
+    async def start(self): raise MisconfiguredError('no such thing')
+""",
+    ],
+)
+def test_what_only_people_can_mend_ends_a_process_in_one_line(process: str) -> None:
+    code, lines = ended(f"{process}\nstart('email', ServiceSettings, make)", WAYBILL_INBOX_URL="sqlite:///x")
+    assert code == 78
+    (told,) = [line for line in lines if line["level"] == "critical"]
+    assert told["reason"] == "no such thing"
+    assert "exception" not in told
+
+
+@pytest.mark.parametrize(
+    ("process", "expected"),
+    [
+        ("async def start(self): raise LookupError(who)", 70),
+        ("async def stop(self): raise LookupError(who)", 1),
+        (
+            """def fail(self): raise LookupError(who)
+    async def broken(self): thread = threading.Thread(target=self.fail); thread.start(); thread.join()""",
+            70,
+        ),
+    ],
+)
+def test_an_error_that_nobody_expected_is_told_in_the_log_and_masked_like_all_else(
+    process: str, expected: int
+) -> None:
+    program = f"who = 'ann' + '@example.com'\nclass Broken(Process):\n    {process}\n"
+    code, lines = ended(
+        f"{program}\nstart('email', ServiceSettings, Broken)", WAYBILL_INBOX_URL="sqlite:///x"
+    )
+    assert code == expected
+    (told,) = [line for line in lines if line["level"] == "critical"]
+    assert told["exception"].endswith("LookupError: a***@example.com")
