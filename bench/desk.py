@@ -23,6 +23,7 @@ import aio_pika
 
 from chassis import topology
 from contracts.lifecycle import LifecycleType
+from contracts.sealing import NO_KEYS
 from database import Records
 from devstack.broker import private_broker
 from devstack.eventually import eventually
@@ -95,11 +96,11 @@ def _fill(records: Records, count: int) -> None:
         deaths = [told(LifecycleType.DEAD, t.id, service="sync", kind=t.kind, attempt=4) for t in tasks]
         apply_events(connection, deaths)
         messages = [dead_message(event_in(t), t.id, error=e) for t, e in zip(tasks, errors, strict=True)]
-        take_in(connection, [letter_of(message) for message in messages])
+        take_in(connection, [letter_of(message, keyring=NO_KEYS) for message in messages])
 
 
 async def _planned(records: Records, wanted: LetterFilter, rate: float) -> Redrive:
-    new = NewRedrive(wanted, (), rate, 0, None, "bench", datetime.now(UTC), {})
+    new = NewRedrive(wanted, (), rate, 0, None, "bench", datetime.now(UTC), {}, keyring=NO_KEYS)
     return await _redrive(records, await make_redrive(records, new))
 
 

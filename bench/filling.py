@@ -18,6 +18,7 @@ from chassis.inbox_table import INBOX
 from chassis.outcome import Completed
 from contracts.events import TaskEvent
 from contracts.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
+from contracts.sealing import NO_KEYS
 from database import Instant, Records
 from devstack.samples import (
     ERROR,
@@ -124,7 +125,7 @@ def _make_model(connection: Connection, at: datetime) -> str:
     take_in(
         connection,
         [
-            letter_of(_dead(task, f"order-{number} {FAULTS[number % len(FAULTS)]}", at))
+            letter_of(_dead(task, f"order-{number} {FAULTS[number % len(FAULTS)]}", at), keyring=NO_KEYS)
             for number, task in enumerate(failed)
         ],
     )

@@ -13,6 +13,7 @@ from chassis.claims import Claimed
 from chassis.inbox import Inbox
 from chassis.outcome import Completed
 from contracts.lifecycle import LifecycleData, LifecycleType, lifecycle_event
+from contracts.sealing import NO_KEYS
 from contracts.states import State
 from database import Records
 from devstack.samples import email_event, envelope_of, keyed, new_task, sync_event
@@ -134,7 +135,7 @@ def _sweep(connection: Connection, _: Subject) -> None:
 
 def _release(connection: Connection, _: Subject) -> None:
     next_slot(connection)
-    release_due(connection, [ReleaseLook(datetime.now(UTC), 50)])
+    release_due(connection, [ReleaseLook(datetime.now(UTC), 50, keyring=NO_KEYS)])
 
 
 def _reconcile(connection: Connection, _: Subject) -> None:

@@ -9,7 +9,7 @@ from chassis.errors import SnoozeError
 from chassis.handling import by_kind, handler
 from chassis.retry import RetryPolicy
 from contracts.events import SyncRequested, WhenUncertain
-from contracts.sealing import Keyring
+from contracts.sealing import NO_KEYS, Keyring
 from devstack.samples import email_event, envelope_of, sync_event
 
 EVENT = sync_event()
@@ -37,7 +37,7 @@ def delivery(headers: dict[str, Any], body: bytes = BODY) -> Delivery:
 
 
 def test_a_good_message_becomes_work() -> None:
-    work = decode(delivery(HEADERS), HANDLERS)
+    work = decode(delivery(HEADERS), HANDLERS, keyring=NO_KEYS)
 
     assert (work.event, work.handler, work.envelope.kind) == (EVENT, ONE, "sync.requested")
 
@@ -46,7 +46,7 @@ def test_a_good_message_becomes_work() -> None:
 def test_each_header_is_needed(name: str) -> None:
     headers = {key: value for key, value in HEADERS.items() if key != name}
     with pytest.raises(UnreadableError, match=f"header {name} is missing") as caught:
-        decode(delivery(headers), HANDLERS)
+        decode(delivery(headers), HANDLERS, keyring=NO_KEYS)
 
     assert caught.value.envelope is None
 
@@ -74,13 +74,13 @@ def test_each_header_is_needed(name: str) -> None:
 )
 def test_damaged_headers_are_named(name: str, value: object) -> None:
     with pytest.raises(UnreadableError, match=f"header {name} "):
-        decode(delivery(HEADERS | {name: value}), HANDLERS)
+        decode(delivery(HEADERS | {name: value}), HANDLERS, keyring=NO_KEYS)
 
 
 def test_a_kind_that_is_not_ours_is_told_with_the_envelope() -> None:
     headers = envelope_of(email_event(), "task-1").to_headers()
     with pytest.raises(UnreadableError, match=r"kind email.requested is none of sync.requested") as caught:
-        decode(delivery(headers), HANDLERS)
+        decode(delivery(headers), HANDLERS, keyring=NO_KEYS)
 
     assert caught.value.envelope is not None
     assert caught.value.envelope.task_id == "task-1"
@@ -89,7 +89,7 @@ def test_a_kind_that_is_not_ours_is_told_with_the_envelope() -> None:
 def test_a_version_that_is_not_ours() -> None:
     headers = HEADERS | {"cloudEvents_dataschema": "urn:waybill:sync.requested:v2"}
     with pytest.raises(UnreadableError, match=r"v2 is newer than what this release reads: .*v1"):
-        decode(delivery(headers), HANDLERS)
+        decode(delivery(headers), HANDLERS, keyring=NO_KEYS)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_version_that_is_not_ours() -> None:
 )
 def test_a_body_against_its_contract_is_told_without_its_values(body: bytes, told: str) -> None:
     with pytest.raises(UnreadableError, match=told) as caught:
-        decode(delivery(HEADERS, body), HANDLERS)
+        decode(delivery(HEADERS, body), HANDLERS, keyring=NO_KEYS)
 
     assert caught.value.envelope is not None
     assert "secret" not in str(caught.value)

@@ -25,6 +25,7 @@ from chassis.watchdog import Watchdog
 from contracts.envelope import Envelope
 from contracts.events import SyncRequested
 from contracts.lifecycle import LIFECYCLE_BATCH, ErrorInfo
+from contracts.sealing import NO_KEYS
 from database import Records
 from devstack.samples import NOON, envelope_of, sync_event
 
@@ -96,6 +97,7 @@ class Bench:
             reporter=Reporter(self.publisher),
             watchdog=Watchdog(),
             metrics=AttemptMetrics("sync", make_registry()),
+            keyring=NO_KEYS,
         )
 
     def handles(self, function: Callable[[], Any]) -> None:

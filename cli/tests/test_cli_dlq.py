@@ -11,6 +11,7 @@ import pytest
 from command_under_test import EMAIL, Ran, Served, Waybill, served
 
 from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
+from contracts.sealing import NO_KEYS
 from devstack.eventually import POLL_SECONDS
 from devstack.samples import dead_message, sync_event, told
 from ledger.deadletters.intake import take_in
@@ -36,7 +37,10 @@ def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
 def dead(gateway: Served, count: int = 1, **message: Any) -> list[str]:
     """Tasks that have failed for good, and whose letters are in the desk."""
     tasks = [gateway.post("/v1/syncs", SYNC) for _ in range(count)]
-    letters = [letter_of(dead_message(sync_event(), task, **{"error": ERROR} | message)) for task in tasks]
+    letters = [
+        letter_of(dead_message(sync_event(), task, **{"error": ERROR} | message), keyring=NO_KEYS)
+        for task in tasks
+    ]
     gateway.write(lambda connection: take_in(connection, letters))
     gateway.happened(
         *(told(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4) for task in tasks)

@@ -8,6 +8,7 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem, running
 
 from contracts.lifecycle import DeadReason, ErrorInfo
+from contracts.sealing import NO_KEYS
 from devstack.samples import dead_message, sync_event
 from ledger import new_task_id
 from ledger.deadletters.intake import take_in
@@ -29,7 +30,7 @@ async def dead(gateway: Gateway, count: int = 1, **message: Any) -> list[str]:
     ids = []
     for _ in range(count):
         task_id = (await gateway.post("/v1/syncs", SYNC)).json()["id"]
-        letter = letter_of(dead_message(sync_event(), task_id, **{"error": ERROR} | message))
+        letter = letter_of(dead_message(sync_event(), task_id, **{"error": ERROR} | message), keyring=NO_KEYS)
         await gateway.resources.records.write(take_in, letter)
         ids.append(task_id)
     return ids
@@ -217,6 +218,8 @@ async def test_an_actor_is_one_line(gateway: Gateway) -> None:
 
 
 async def test_the_desk_knows_no_task_that_the_ledger_does_not(gateway: Gateway) -> None:
-    await gateway.resources.records.write(take_in, letter_of(dead_message(sync_event(), new_task_id())))
+    await gateway.resources.records.write(
+        take_in, letter_of(dead_message(sync_event(), new_task_id()), keyring=NO_KEYS)
+    )
     [letter] = (await get(gateway, "/v1/dead-letters"))["items"]
     assert letter["effect"] == "no_task"

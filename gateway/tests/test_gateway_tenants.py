@@ -11,6 +11,7 @@ from keys_under_test import key_in
 from sqlalchemy import select
 
 from contracts.lifecycle import ErrorInfo
+from contracts.sealing import NO_KEYS
 from devstack.samples import dead_message, sync_event
 from gateway.scopes import NEEDED, OPEN
 from ledger import Scope
@@ -56,7 +57,7 @@ async def furnished(gateway: Gateway, key: dict[str, str]) -> dict[str, str]:
     task = (await client.post("/v1/syncs", json=SYNC, headers=key)).json()["id"]
     schedule = (await client.post("/v1/schedules", json=SCHEDULE, headers=key)).json()["id"]
     error = ErrorInfo(type="PermanentError", message=f"refused {MARK}")
-    letter = letter_of(dead_message(sync_event(MARK), task, error=error))
+    letter = letter_of(dead_message(sync_event(MARK), task, error=error), keyring=NO_KEYS)
     await gateway.resources.records.write(take_in, letter)
     [shown] = (await client.get("/v1/dead-letters", headers=key)).json()["items"]
     [group] = (await client.get("/v1/dead-letters/groups", headers=key)).json()["items"]
@@ -156,7 +157,9 @@ async def test_letters_that_failed_alike_are_in_a_group_for_each_tenant(gateway:
 
 async def test_a_letter_that_no_task_is_known_of_is_for_administrators_alone(gateway: Gateway) -> None:
     error = ErrorInfo(type="PermanentError", message="whose is this")
-    letter = letter_of(dead_message(sync_event(), "01a20797-6d09-71fe-b759-803ec3a459ee", error=error))
+    letter = letter_of(
+        dead_message(sync_event(), "01a20797-6d09-71fe-b759-803ec3a459ee", error=error), keyring=NO_KEYS
+    )
     await gateway.resources.records.write(take_in, letter)
     for tenant in ("default", "acme"):
         key = await key_in(gateway, *TENANT_SCOPES, tenant=tenant)

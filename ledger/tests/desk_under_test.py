@@ -17,6 +17,7 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
+from contracts.sealing import NO_KEYS
 from database import Records
 from devstack.samples import ERROR, NOON, dead_message, event_in, new_task, sync_event
 from ledger import NewTask, PendingMessage, Submission, Task, accept, apply_events, forget_published, get_task
@@ -95,7 +96,9 @@ class Desk:
         return lifecycle_event(type_, self.clock.now, about)
 
     async def came(self, *messages: DeadMessage) -> list[bool]:
-        return [await self.records.write(take_in, letter_of(message)) for message in messages]
+        return [
+            await self.records.write(take_in, letter_of(message, keyring=NO_KEYS)) for message in messages
+        ]
 
     async def letters(self, **wanted: Any) -> list[dict[str, Any]]:
         query = partial(list_letters, wanted=LetterFilter(**wanted), limit=500, cursor=None)
@@ -118,7 +121,9 @@ class Desk:
     async def planned(
         self, *, edits: Sequence[Edit] = (), rate: float = 1000, canary: int = 0, **wanted: Any
     ) -> Redrive:
-        new = NewRedrive(LetterFilter(**wanted), edits, rate, canary, "why", "ann", self.clock.now, {})
+        new = NewRedrive(
+            LetterFilter(**wanted), edits, rate, canary, "why", "ann", self.clock.now, {}, keyring=NO_KEYS
+        )
         return await self.redrive(await make_redrive(self.records, new))
 
     async def redrive(self, redrive_id: int) -> Redrive:
@@ -143,7 +148,7 @@ class Desk:
         messages: list[PendingMessage] = []
         while True:
             self.clock.tick(60)
-            turn = Turn(plan.id, self.clock.now)
+            turn = Turn(plan.id, self.clock.now, keyring=NO_KEYS)
             if not await self.records.read(partial(may_send, turn=turn)):
                 return messages
             messages += (await self.records.write(send, turn)).messages

@@ -8,6 +8,7 @@ from desk_under_test import KEEP, LATER, Desk
 from sqlalchemy import Connection, event, func, select
 
 from contracts.lifecycle import LifecycleType
+from contracts.sealing import NO_KEYS
 from contracts.states import State
 from devstack.samples import NOON, dead_message, email_event, image_event, keyed, new_task, sync_event, told
 from ledger import (
@@ -266,7 +267,7 @@ async def test_a_letter_that_comes_in_while_its_task_is_forgotten_is_not_lost(
     await desk.records.write(forget_published, [message.outbox_id for message in messages])
     await desk.completed(messages)
     await desk.settled(plan)
-    late = letter_of(dead_message(sync_event(), task.id, redrive_no=1, died_at=LATER))
+    late = letter_of(dead_message(sync_event(), task.id, redrive_no=1, died_at=LATER), keyring=NO_KEYS)
 
     def leave_as_another_comes_in(connection: Connection, task_ids: Sequence[str], at: datetime) -> None:
         take_in(connection, [late])

@@ -17,6 +17,7 @@ from pathlib import Path
 from gateway_process import gateway
 
 from contracts.lifecycle import ErrorInfo
+from contracts.sealing import NO_KEYS
 from database import Records
 from devstack.samples import dead_message, new_task, sync_event
 from ledger import Submission, accept, upgrade
@@ -83,7 +84,9 @@ async def _fill(ledger_url: str) -> str:
             task = new_task(sync_event())
             await records.write(accept, Submission(task, None, None))
             error = ErrorInfo(type="TransientError", message=message)
-            await records.write(take_in, letter_of(dead_message(sync_event(), task.id, error=error)))
+            await records.write(
+                take_in, letter_of(dead_message(sync_event(), task.id, error=error), keyring=NO_KEYS)
+            )
     finally:
         await records.close()
     return secret.token

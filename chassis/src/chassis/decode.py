@@ -13,7 +13,7 @@ from contracts.envelope import Envelope, EnvelopeError
 from contracts.events import TaskEvent, WhenUncertain
 from contracts.masking import NO_MASK, Mask
 from contracts.reading import UnfitError, opener, read_event
-from contracts.sealing import NO_KEYS, Keyring, UnknownKeyError
+from contracts.sealing import Keyring, UnknownKeyError
 
 
 class UnreadableError(Exception):
@@ -73,7 +73,7 @@ class Work:
         )
 
 
-def decode(delivery: Delivery, handlers: Mapping[str, Handler], keyring: Keyring = NO_KEYS) -> Work:
+def decode(delivery: Delivery, handlers: Mapping[str, Handler], keyring: Keyring) -> Work:
     """Reads a delivery, of the current version or of an older one that can be brought up.
 
     Args:

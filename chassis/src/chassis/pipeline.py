@@ -33,7 +33,7 @@ from chassis.tracing import Span
 from chassis.watchdog import Watchdog
 from contracts.lifecycle import DeadReason, ErrorInfo
 from contracts.names import work_queue
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from contracts.trace import trace_id_of
 
 log = get_logger(__name__)
@@ -55,7 +55,7 @@ class Pipeline:
         reporter: Reporter,
         watchdog: Watchdog,
         metrics: AttemptMetrics,
-        keyring: Keyring = NO_KEYS,
+        keyring: Keyring,
     ) -> None:
         self._service = service
         self._handlers = handlers

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 
 from contracts.catalog import CATALOG
 from contracts.events import TaskEvent, UserCreated
-from contracts.sealing import NO_KEYS, Keyring, SealBrokenError, UnknownKeyError
+from contracts.sealing import Keyring, SealBrokenError, UnknownKeyError
 from ledger.accept import insert_tasks
 from ledger.schedules import Missed, Schedule
 from ledger.schema import SCHEDULES
@@ -30,7 +30,7 @@ class ReleaseLook:
     #: Schedules released in one transaction.
     most: int
     #: Opens the bodies of schedules, and seals the payloads of their tasks.
-    keyring: Keyring = NO_KEYS
+    keyring: Keyring
     #: Ids of schedules that are left alone for now.
     passed_over: frozenset[str] = frozenset()
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from contracts.catalog import CATALOG
 from contracts.events import EmailRequested, UserCreated
 from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH, DeadReason, ErrorInfo, LifecycleData, LifecycleType
+from contracts.sealing import NO_KEYS
 from database import Records
 from devstack.eventually import eventually
 from devstack.samples import NOON, new_task, told
@@ -33,7 +34,7 @@ async def records(ledger_url: str) -> AsyncIterator[Records]:
 
 
 def alerts(policy: AlertPolicy = POLICY) -> Alerts:
-    return Alerts(OPS, "https://jobs.example.test/", policy)
+    return Alerts(OPS, "https://jobs.example.test/", policy, keyring=NO_KEYS)
 
 
 def failure_of(

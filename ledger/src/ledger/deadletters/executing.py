@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from contracts.reading import opener
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from ledger.deadletters.gate import check
 from ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS
 from ledger.deadletters.progress import Progress, batch_size, canary_is_over, progress_of
@@ -36,7 +36,7 @@ class Turn:
     redrive_id: int
     now: datetime
     #: For a last check of each letter.
-    keyring: Keyring = NO_KEYS
+    keyring: Keyring
 
 
 @dataclass(frozen=True, slots=True)

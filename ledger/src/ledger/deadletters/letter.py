@@ -12,7 +12,7 @@ from contracts.catalog import WORK_SERVICES
 from contracts.envelope import Envelope, EnvelopeError
 from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH
 from contracts.reading import opener
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from ledger.deadletters import amqp_json
 from ledger.deadletters.gate import Checked, check, gate_version
 from ledger.fingerprint import fingerprint
@@ -78,7 +78,7 @@ class Letter:
         return replace(self, tenant=tenant, fingerprint=own)
 
 
-def letter_of(message: DeadMessage, keyring: Keyring = NO_KEYS) -> Letter:
+def letter_of(message: DeadMessage, keyring: Keyring) -> Letter:
     """Reads what can be read of a message, and checks its payload."""
     headers = message.headers
     service = _service(message)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, insert, literal, select, update
 
 from contracts.names import work_queue
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from database import Records
 from ledger.deadletters.audit import Deed, write_down
 from ledger.deadletters.edits import Edit
@@ -62,7 +62,7 @@ class NewRedrive:
     #: How the caller put `wanted` and `edits`, for the record.
     asked: dict[str, Any]
     #: Opens what is checked and edited, and seals it again.
-    keyring: Keyring = NO_KEYS
+    keyring: Keyring
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from chassis.background import Background
 from chassis.logs import get_logger
 from chassis.publisher import Publisher
 from chassis.relay import relay_all
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from database import Records
 from ledger import PendingMessage, forget_published, put_back
 from ledger.deadletters.executing import Turn, may_send, send
@@ -42,7 +42,7 @@ class Executor(Background):
     NAME: ClassVar = "redrive"
 
     def __init__(
-        self, records: Records, publisher: Publisher, *, keep_for: timedelta, keyring: Keyring = NO_KEYS
+        self, records: Records, publisher: Publisher, *, keep_for: timedelta, keyring: Keyring
     ) -> None:
         super().__init__()
         self._records = records

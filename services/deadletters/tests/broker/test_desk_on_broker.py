@@ -24,6 +24,7 @@ from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.events import SyncRequested, TaskEvent, UserCreated
 from contracts.lifecycle import LifecycleType
+from contracts.sealing import NO_KEYS
 from contracts.states import State
 from contracts.upcasters import UPCASTERS
 from database import Records
@@ -107,7 +108,7 @@ class Stack:
     async def started(self, *, rate: float = 1000, canary: int = 1) -> int:
         now = datetime.now(UTC)
         wanted = LetterFilter(service="sync")
-        new = NewRedrive(wanted, [], rate, canary, None, "ann", now, {})
+        new = NewRedrive(wanted, [], rate, canary, None, "ann", now, {}, keyring=NO_KEYS)
         redrive_id = await make_redrive(self.records, new)
         hash_ = (await self.redrive(redrive_id)).hash
         assert await self.records.write(start, Start(redrive_id, hash_, "ann", now)) is None
@@ -248,7 +249,10 @@ async def test_killed_at_any_moment_it_redrives_each_letter_once(stack: Stack) -
     tasks = await asyncio.gather(*(stack.known(sync_event(str(n))) for n in range(LETTERS)))
     await stack.records.write(_die, tasks)
     await asyncio.gather(
-        *(stack.records.write(take_in, letter_of(dead_message(event_in(t), t.id))) for t in tasks)
+        *(
+            stack.records.write(take_in, letter_of(dead_message(event_in(t), t.id), keyring=NO_KEYS))
+            for t in tasks
+        )
     )
     redrive_id = await stack.started(rate=LETTERS / 15, canary=5)
     killed = 0

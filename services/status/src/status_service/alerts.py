@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from contracts.events import EmailRequested
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from ledger import (
     AlertPolicy,
     Digest,
@@ -35,9 +35,7 @@ class Alerts:
         keyring: seals the mails.
     """
 
-    def __init__(
-        self, ops_address: str, public_url: str, policy: AlertPolicy, keyring: Keyring = NO_KEYS
-    ) -> None:
+    def __init__(self, ops_address: str, public_url: str, policy: AlertPolicy, keyring: Keyring) -> None:
         self._ops_address = ops_address
         self._public_url = public_url.rstrip("/")
         self._policy = policy

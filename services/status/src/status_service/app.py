@@ -20,7 +20,7 @@ from chassis.steps import DeliveryLostError, while_held
 from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from database import Records
 from ledger import AlertPolicy, SchemaError, require_current
 from status_service.alerts import Alerts
@@ -149,7 +149,7 @@ class StatusService:
         return await look_at_queue(self._publishing, work_queue(service))
 
 
-def make_alerts(settings: StatusSettings, keyring: Keyring = NO_KEYS) -> Alerts | None:
+def make_alerts(settings: StatusSettings, keyring: Keyring) -> Alerts | None:
     """The alerts, if there is somebody to tell."""
     if settings.ops_address is None:
         return None

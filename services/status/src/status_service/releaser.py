@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
-from contracts.sealing import NO_KEYS, Keyring
+from contracts.sealing import Keyring
 from contracts.trace import trace_id_of
 from database import Records
 from ledger import Release, ReleaseLook, next_slot, release_due
@@ -28,7 +28,7 @@ class Releaser(Background):
 
     NAME: ClassVar = "releaser"
 
-    def __init__(self, records: Records, keyring: Keyring = NO_KEYS) -> None:
+    def __init__(self, records: Records, keyring: Keyring) -> None:
         super().__init__()
         self._records = records
         self._keyring = keyring
