@@ -8,8 +8,9 @@ from command_under_test import NOWHERE, Waybill, listening
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from contracts.events import EmailRequested, PasswordResetRequested
-from devstack.samples import email_event, reset_event
+from contracts.events import EmailRequested, PasswordResetRequested, SyncRequested
+from contracts.sealing import Keyring, is_sealed
+from devstack.samples import email_event, reset_event, sync_event
 from waybill_cli.checking.waiting import from_document
 from waybill_cli.fitting import fit
 
@@ -80,6 +81,18 @@ def test_a_redacted_field_counts_neither_for_nor_against(waybill: Waybill, tmp_p
         "dataschema"
     )
     assert from_document(letter(MAIL | {"category": "[redacted]"})).hidden == frozenset()
+
+
+def test_what_is_sealed_counts_neither_for_nor_against() -> None:
+    payload = json.loads(Keyring([b"1" * 32]).sealed_payload(sync_event(), "t1"))
+    assert is_sealed(payload["data"])
+
+    def why(**changes: Any) -> str:
+        body = json.dumps(payload | changes).encode()
+        return fit("sync", "sync.requested", SyncRequested.dataschema(), body).why
+
+    assert why() == ""
+    assert why(target="").startswith("target: ")
 
 
 def test_a_body_that_is_no_json_is_read_byte_for_byte(waybill: Waybill, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from contracts.catalog import CATALOG
 from contracts.reading import Fault, UnfitError, read_event
+from contracts.sealing import is_sealed
 
 VALID: Final = "valid"
 UPCASTABLE: Final = "upcastable"
@@ -40,7 +41,7 @@ def fit(service: str, kind: str, dataschema: str, body: bytes, hidden: Collectio
         service: which is to take it.
         kind: of its task.
         dataschema: the contract and version that it was written by.
-        body: JSON.
+        body: JSON. No keys are here: what is sealed in it is taken for hidden.
         hidden: fields of it that hold no value but `REDACTED`; what is wrong with these is not told.
     """
     entry = CATALOG.get(kind)
@@ -48,10 +49,17 @@ def fit(service: str, kind: str, dataschema: str, body: bytes, hidden: Collectio
         return unreadable("kind", f"this release knows no {kind}")
     if service not in entry.services:
         return unreadable("kind", f"in this release {service} does no {kind}")
+    unseen = set(hidden)
+
+    def redacted(payload: dict[str, Any]) -> dict[str, Any]:
+        sealed = {name for name, value in payload.items() if is_sealed(value)}
+        unseen.update(sealed)
+        return payload | dict.fromkeys(sealed, REDACTED)
+
     try:
-        reading = read_event(entry.event, dataschema, body)
+        reading = read_event(entry.event, dataschema, body, opened=redacted)
     except UnfitError as unfit:
-        told = tuple(fault for fault in unfit.faults if fault.field.split(".")[0] not in hidden)
+        told = tuple(fault for fault in unfit.faults if fault.field.split(".")[0] not in unseen)
         return Fit(UNFIXABLE, told) if told else Fit(VALID)
     return Fit(UPCASTABLE if reading.is_upcast else VALID)
 

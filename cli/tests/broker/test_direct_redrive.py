@@ -22,10 +22,13 @@ from chassis.settings import ServiceSettings
 from contracts import names
 from contracts.envelope import Envelope
 from contracts.events import ImageUploaded
+from contracts.sealing import Keyring
 from devstack.eventually import eventually
 from devstack.samples import email_event, envelope_of, image_event
 from devstack.wire import Wire
 
+#: Of the installation; the command has none of them.
+KEYS = Keyring([b"k" * 32])
 WAYBILL = (sys.executable, "-m", "waybill_cli")
 #: Kills the command once the broker has confirmed its third letter, before that is acknowledged.
 KILLED_AFTER_CONFIRM = """
@@ -84,7 +87,7 @@ async def ran(url: str, *arguments: str, program: tuple[str, ...] = WAYBILL) -> 
 async def letter(wire: Wire, service: str = "images", **fields: Any) -> Envelope:
     event = image_event() if service == "images" else email_event()
     envelope = envelope_of(event, attempt=4, max_attempts=4, **fields)
-    body = event.model_dump_json(exclude_defaults=True).encode()
+    body = KEYS.sealed_payload(event, envelope.task_id)
     queue = names.dead_letter_queue(service)
     await wire.put(names.EXCHANGE_DEAD_LETTERS, queue, body, envelope.to_headers() | DEATH)
     return envelope
