@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from contracts.events import EmailRequested, SyncRequested
-from contracts.reading import UnfitError, opener, read_event
+from contracts.reading import NOTHING_OPENED, UnfitError, opener, read_event
 from contracts.sealing import KEY_BYTES, NO_KEYS, SEALED, Keyring, SealBrokenError, UnknownKeyError
 
 OLD, NEW = os.urandom(KEY_BYTES), os.urandom(KEY_BYTES)
@@ -81,7 +81,7 @@ def test_a_value_that_looks_sealed_is_a_value_inside_of_a_sealed_field() -> None
 def test_a_sealed_value_left_as_it_is_breaks_the_contract_at_its_field() -> None:
     body = Keyring([OLD]).sealed_payload(MAIL, "t1")
     with pytest.raises(UnfitError) as unfit:
-        read_event(EmailRequested, MAIL.dataschema(), body, opened=dict)
+        read_event(EmailRequested, MAIL.dataschema(), body, opened=NOTHING_OPENED)
     assert {fault.field.partition(".")[0] for fault in unfit.value.faults} == {"to", "subject", "text"}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.catalog import CATALOG
 from contracts.events import EmailRequested, TaskEvent
-from contracts.reading import Fault, UnfitError, read_event
+from contracts.reading import NOTHING_OPENED, Fault, UnfitError, read_event
 from contracts.schemas import GOLDEN_FOLDER
 from contracts.upcasters import UPCASTERS, Upcasters
 
@@ -45,7 +45,7 @@ MOVED: Upcasters = {
 
 def faults(dataschema: str, body: bytes, upcasters: Upcasters = MOVED) -> list[Fault]:
     with pytest.raises(UnfitError) as caught:
-        read_event(Moved, dataschema, body, upcasters)
+        read_event(Moved, dataschema, body, opened=NOTHING_OPENED, upcasters=upcasters)
     return caught.value.faults
 
 
@@ -58,7 +58,7 @@ def test_an_example_of_each_released_version_is_still_read(kind: str, version: i
     example: Path = EXAMPLES / f"{kind}.v{version}.json"
     event = CATALOG[kind].event
 
-    reading = read_event(event, f"urn:waybill:{kind}:v{version}", example.read_bytes())
+    reading = read_event(event, f"urn:waybill:{kind}:v{version}", example.read_bytes(), opened=NOTHING_OPENED)
 
     assert reading.is_upcast == (version < event.VERSION)
 
@@ -78,14 +78,16 @@ def test_every_upcaster_has_its_place_in_an_unbroken_row() -> None:
 
 
 def test_an_old_version_climbs_every_step() -> None:
-    reading = read_event(Moved, "urn:waybill:person.moved:v1", b'{"name": "Ada Byron"}', MOVED)
+    reading = read_event(
+        Moved, "urn:waybill:person.moved:v1", b'{"name": "Ada Byron"}', opened=NOTHING_OPENED, upcasters=MOVED
+    )
     assert reading.event == Moved(first="Ada", last="Byron", country="?")
     assert reading.is_upcast
 
 
 def test_the_current_version_is_read_as_it_is() -> None:
     body = b'{"first": "Ada", "last": "Byron", "country": "GB"}'
-    assert not read_event(Moved, Moved.dataschema(), body, MOVED).is_upcast
+    assert not read_event(Moved, Moved.dataschema(), body, opened=NOTHING_OPENED, upcasters=MOVED).is_upcast
 
 
 @pytest.mark.parametrize(

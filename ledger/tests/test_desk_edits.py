@@ -8,7 +8,7 @@ import pytest
 
 from contracts.events import EmailRequested
 from contracts.reading import opener
-from contracts.sealing import KEY_BYTES, Keyring, is_sealed
+from contracts.sealing import KEY_BYTES, SEALED, Keyring, is_sealed
 from ledger.deadletters.edits import Edited, edited
 from ledger.deadletters.shown import shown_payload
 from ledger.deadletters.states import Verdict
@@ -44,6 +44,13 @@ def test_a_preview_tells_no_right_guess_from_a_wrong_one(place: str) -> None:
     assert right.checked.verdict is wrong.checked.verdict is Verdict.VALID
     assert shown(right) == shown(wrong)
     assert shown(right)["to"] == "[redacted, changed]"
+
+
+def test_a_value_that_looks_sealed_is_what_somebody_wrote() -> None:
+    written = {"op": "replace", "path": "/to", "value": {SEALED: "x.y"}}
+    made = edit(KEYS.sealed_payload(MAIL, "t1"), written)
+    assert made.checked.verdict is Verdict.UNFIXABLE
+    assert [fault.field for fault in made.checked.faults] == ["to"]
 
 
 def test_what_a_patch_does_not_touch_is_not_said_to_be_changed() -> None:

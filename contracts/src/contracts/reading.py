@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from contracts.events import TaskEvent
-from contracts.sealing import NO_KEYS, Keyring, SealBrokenError, may_hold_seals
+from contracts.sealing import Keyring, SealBrokenError, may_hold_seals
 from contracts.upcasters import UPCASTERS, Upcasters
 
 _DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")
@@ -51,16 +51,17 @@ def opener(keyring: Keyring, owner: str) -> Opener:
     return partial(keyring.open_fields, owner=owner)
 
 
-#: For payloads of which nothing is sealed.
-NOTHING_OPENED: Final = opener(NO_KEYS, "")
+#: For payloads of which nothing is sealed: what looks like it is then what somebody wrote.
+NOTHING_OPENED: Final[Opener] = dict
 
 
 def read_event(
     event: type[TaskEvent],
     dataschema: str,
     body: bytes,
+    *,
+    opened: Opener,
     upcasters: Upcasters = UPCASTERS,
-    opened: Opener = NOTHING_OPENED,
 ) -> Reading:
     """Reads a payload by the contract of `event` as it is now.
 
@@ -68,8 +69,8 @@ def read_event(
         event: the contract.
         dataschema: the contract and version that the sender followed.
         body: JSON.
-        upcasters: how older versions are brought up.
         opened: opens its sealed fields.
+        upcasters: how older versions are brought up.
 
     Raises:
         UnfitError: another kind, a version that this release does not read, a body against the contract, or
@@ -80,7 +81,7 @@ def read_event(
     try:
         if is_current and not may_hold_seals(body):
             return Reading(event.model_validate_json(body), is_upcast=False)
-        payload = current_payload(event, dataschema, body, upcasters, opened)
+        payload = current_payload(event, dataschema, body, opened=opened, upcasters=upcasters)
         return Reading(event.model_validate(payload), is_upcast=not is_current)
     except ValidationError as error:
         raise UnfitError([_fault(line["loc"], line["msg"]) for line in error.errors()]) from None
@@ -90,8 +91,9 @@ def current_payload(
     event: type[TaskEvent],
     dataschema: str,
     body: bytes,
+    *,
+    opened: Opener,
     upcasters: Upcasters = UPCASTERS,
-    opened: Opener = NOTHING_OPENED,
 ) -> dict[str, Any]:
     """A payload in the form of the contract's current version; whether it keeps the contract is not checked.
 
@@ -103,7 +105,7 @@ def current_payload(
     return _brought_up(event, version, json_object(body, opened), upcasters)
 
 
-def json_object(body: bytes, opened: Opener = NOTHING_OPENED) -> dict[str, Any]:
+def json_object(body: bytes, opened: Opener) -> dict[str, Any]:
     """A payload as it is, its sealed fields opened.
 
     Raises:

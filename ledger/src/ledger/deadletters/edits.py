@@ -24,7 +24,6 @@ from contracts.reading import (
     read_event,
 )
 from contracts.sealing import Keyring, UnknownKeyError, is_sealed
-from contracts.upcasters import UPCASTERS, Upcasters
 from ledger.deadletters.gate import Checked, check
 from ledger.deadletters.shown import REDACTED
 from ledger.deadletters.states import Verdict
@@ -107,33 +106,31 @@ def edited(
     dataschema: str | None,
     body: bytes,
     patch: Patch,
-    upcasters: Upcasters = UPCASTERS,
-    opened: Opener = NOTHING_OPENED,
+    *,
+    opened: Opener,
 ) -> Edited:
     """Applies a patch to a payload, brought up to the current version first where that is possible."""
     if kind is None or dataschema is None or kind not in kinds_of(service):
-        return Edited(check(service, kind, dataschema, body, upcasters, opened), None)
+        return Edited(check(service, kind, dataschema, body, opened=opened), None)
     event = CATALOG[kind].event
     try:
         sensitive = event.sensitive_fields() | _sealed_names(body)
-        payload = _applied(_base(event, dataschema, body, upcasters, opened), patch, sensitive)
+        payload = _applied(_base(event, dataschema, body, opened), patch, sensitive)
     except UnfitError as unfit:
         return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), None)
     except UnknownKeyError as unknown:
         return Edited(Checked(Verdict.UNFIXABLE, (Fault("body", str(unknown)),)), None)
     touched = _touched(patch, payload)
     try:
-        read_event(event, event.dataschema(), to_json(payload))
+        read_event(event, event.dataschema(), to_json(payload), opened=NOTHING_OPENED)
     except UnfitError as unfit:
         return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), payload, sensitive, touched)
     return Edited(Checked(Verdict.VALID), payload, sensitive, touched)
 
 
-def _base(
-    event: type[TaskEvent], dataschema: str, body: bytes, upcasters: Upcasters, opened: Opener
-) -> dict[str, Any]:
+def _base(event: type[TaskEvent], dataschema: str, body: bytes, opened: Opener) -> dict[str, Any]:
     try:
-        return current_payload(event, dataschema, body, upcasters, opened)
+        return current_payload(event, dataschema, body, opened=opened)
     except UnfitError:
         # Perhaps the very thing that the patch mends.
         return json_object(body, opened)
@@ -141,7 +138,7 @@ def _base(
 
 def _sealed_names(body: bytes) -> frozenset[str]:
     """The fields that came sealed, those that the contract does not know, or no longer, among them."""
-    as_it_came = json_object(body, opened=dict)
+    as_it_came = json_object(body, NOTHING_OPENED)
     return frozenset(name for name, value in as_it_came.items() if is_sealed(value))
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
-from contracts.reading import NOTHING_OPENED, Fault, Opener, UnfitError, read_event
+from contracts.reading import Fault, Opener, UnfitError, read_event
 from contracts.schemas import contracts_version
 from contracts.sealing import Keyring, UnknownKeyError
-from contracts.upcasters import UPCASTERS, Upcasters
 from ledger.deadletters.states import Verdict
 
 
@@ -29,8 +28,8 @@ def check(
     kind: str | None,
     dataschema: str | None,
     body: bytes,
-    upcasters: Upcasters = UPCASTERS,
-    opened: Opener = NOTHING_OPENED,
+    *,
+    opened: Opener,
 ) -> Checked:
     """Checks a payload that `service` is to be sent.
 
@@ -39,7 +38,6 @@ def check(
         kind: None where no envelope can be read.
         dataschema: the version that the sender followed.
         body: JSON, if it is any.
-        upcasters: how older versions are brought up.
         opened: opens its sealed fields.
     """
     if service not in WORK_SERVICES:
@@ -49,7 +47,7 @@ def check(
     if kind not in kinds_of(service):
         return _unfixable("kind", f"{kind} is none of {', '.join(kinds_of(service))}")
     try:
-        reading = read_event(CATALOG[kind].event, dataschema, body, upcasters, opened)
+        reading = read_event(CATALOG[kind].event, dataschema, body, opened=opened)
     except UnfitError as unfit:
         return Checked(Verdict.UNFIXABLE, tuple(unfit.faults))
     except UnknownKeyError as unknown:
