@@ -10,7 +10,7 @@ from gateway_under_test import settings_in
 from chassis.background import Background
 from devstack.empty_ledger import empty_ledger
 from devstack.eventually import eventually
-from gateway.keyring import Keyring
+from gateway.known_keys import KnownKeys
 from gateway.originals import Collector
 from gateway.process import GatewayProcess
 
@@ -23,7 +23,7 @@ async def process(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
     await process.stop()
 
 
-@pytest.mark.parametrize("work", [Collector, Keyring])
+@pytest.mark.parametrize("work", [Collector, KnownKeys])
 async def test_a_defect_beside_the_requests_ends_the_process(
     process: GatewayProcess,
     work: type[Background],

@@ -24,7 +24,7 @@ from gateway import doorkeeper
 from gateway.desk import MAX_ACTOR
 from gateway.doorkeeper import GUESSES_AT_ONCE
 from gateway.guarded_route import GuardedRoute
-from gateway.keyring import Keyring
+from gateway.known_keys import KnownKeys
 from gateway.scopes import NEEDED, OPEN, UndeclaredRouteError
 from ledger import Scope, Secret
 from ledger.deadletters.intake import take_in
@@ -235,13 +235,13 @@ async def test_a_key_is_looked_up_once_however_many_requests_come_with_it(
 ) -> None:
     key = await key_in(gateway, Scope.SUBMIT)
     looked: list[str] = []
-    look_up = Keyring._look_up  # noqa: SLF001 - counted
+    look_up = KnownKeys._look_up  # noqa: SLF001 - counted
 
-    async def counted(self: Keyring, key_id: str) -> Any:
+    async def counted(self: KnownKeys, key_id: str) -> Any:
         looked.append(key_id)
         return await look_up(self, key_id)
 
-    monkeypatch.setattr(Keyring, "_look_up", counted)
+    monkeypatch.setattr(KnownKeys, "_look_up", counted)
 
     async def post() -> int:
         return (await gateway.client.post("/v1/emails", json=EMAIL, headers=key)).status_code
@@ -289,12 +289,12 @@ async def test_whoever_guesses_is_slowed_down_and_keys_in_use_are_not(
         raise AssertionError("the ledger is asked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Keyring, "_look_up", no_look)
+        patched.setattr(KnownKeys, "_look_up", no_look)
         answer = await guess()
     problem(answer, 429, "too_many_requests")
     assert answer.headers["retry-after"] == "1000"
     # Also once the key is due to be looked up again.
-    gateway.resources.keyring.forget(id_of(key))
+    gateway.resources.known_keys.forget(id_of(key))
     assert (await gateway.client.get("/v1/tasks", headers=key)).status_code == 200
 
 
@@ -336,7 +336,7 @@ async def test_nothing_of_a_secret_is_in_any_log_metric_or_answer(
         for header in (admin, key, {"Authorization": f"Bearer {made['token']}x"}):
             answer = await gateway.client.request(method, path, headers=header)
             bodies.append(answer.text + str(answer.headers))
-    bodies.append(repr(gateway.resources.keyring._known))  # noqa: SLF001 - as a traceback would show it
+    bodies.append(repr(gateway.resources.known_keys._known))  # noqa: SLF001 - as a traceback would show it
     rows = await gateway.rows(select(API_KEYS))
     hidden = [row["secret_hash"] for row in rows] + [
         header["Authorization"].split("_", 2)[2] for header in (admin, key)
@@ -390,5 +390,5 @@ async def test_a_key_changed_in_the_ledger_counts_as_it_is_there(stored: Gateway
     assert (await stored.client.get("/v1/tasks", headers=key)).status_code == 200
     changed = update(API_KEYS).values(scopes=["submit", "of a newer release"])
     await stored.resources.records.write(lambda c, _: [c.execute(changed)], None)
-    stored.resources.keyring.forget(id_of(key))
+    stored.resources.known_keys.forget(id_of(key))
     problem(await stored.client.get("/v1/tasks", headers=key), 403, "scope_missing")

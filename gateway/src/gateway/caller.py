@@ -16,9 +16,7 @@ _PLACE: Final = "waybill.caller"
 class Caller:
     """Who calls."""
 
-    #: None: nobody was asked for a key.
-    key_id: str | None
-    #: What the key is called.
+    #: What the key is called; None: nobody was asked for one.
     name: str | None
     #: Whose tasks it makes.
     tenant: str
@@ -30,7 +28,7 @@ class Caller:
     @classmethod
     def of(cls, key: Key) -> "Caller":
         """Who calls with this key."""
-        return cls(key.id, key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes)
+        return cls(key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes)
 
     @property
     def sees(self) -> str | None:
@@ -39,7 +37,7 @@ class Caller:
 
 
 #: Who calls where no key is asked for.
-ANYBODY: Final = Caller(None, None, DEFAULT_TENANT, is_admin=True)
+ANYBODY: Final = Caller(None, DEFAULT_TENANT, is_admin=True)
 
 
 def remember(scope: Any, caller: Caller) -> None:

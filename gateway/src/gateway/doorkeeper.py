@@ -12,7 +12,7 @@ from fastapi import Request
 
 from chassis.logs import get_logger
 from gateway.caller import ANYBODY, Caller
-from gateway.keyring import Keyring, KnownKey
+from gateway.known_keys import KnownKey, KnownKeys
 from gateway.problems import Problem
 from ledger import Scope, Secret
 
@@ -32,11 +32,11 @@ class Doorkeeper:
     """Lets requests in.
 
     Args:
-        keyring: where keys are found; None: nobody is asked for one.
+        known_keys: where keys are found; None: nobody is asked for one.
     """
 
-    def __init__(self, keyring: Keyring | None) -> None:
-        self._keyring = keyring
+    def __init__(self, known_keys: KnownKeys | None) -> None:
+        self._known_keys = known_keys
         self._guesses: LRUCache[str, AsyncLimiter] = LRUCache(_MOST_ADDRESSES)
 
     async def admit(self, request: Request, needed: Scope) -> Caller:
@@ -46,15 +46,15 @@ class Doorkeeper:
             Problem: 401 without a good key, 403 where it does not allow `needed`, 429 when it asks too often.
             SQLAlchemyError: the key had to be looked up, and the ledger did not answer.
         """
-        if self._keyring is None:
+        if self._known_keys is None:
             return ANYBODY
         now = datetime.now(UTC)
-        known = await self._identified(self._keyring, request, now)
+        known = await self._identified(self._known_keys, request, now)
         key = known.key
         if not known.limiter.has_capacity():
             raise _too_often(key.rate, key.burst)
         await known.limiter.acquire()  # at once: there is capacity
-        self._keyring.used(known, now)
+        self._known_keys.used(known, now)
         if not key.allows(needed):
             raise Problem(
                 HTTPStatus.FORBIDDEN,
@@ -64,7 +64,7 @@ class Doorkeeper:
             )
         return Caller.of(key)
 
-    async def _identified(self, keyring: Keyring, request: Request, now: datetime) -> KnownKey:
+    async def _identified(self, known_keys: KnownKeys, request: Request, now: datetime) -> KnownKey:
         """The key that opens.
 
         Raises:
@@ -77,9 +77,9 @@ class Doorkeeper:
         secret = Secret.of(token.strip())
         # What was a key before is always looked at, so that nobody can lock out others by guessing from the
         # address of their proxy.
-        if secret is None or not keyring.knows(secret.key_id):
+        if secret is None or not known_keys.knows(secret.key_id):
             self._require_patience(request)
-        known = None if secret is None else await keyring.find(secret.key_id)
+        known = None if secret is None else await known_keys.find(secret.key_id)
         if secret is None or known is None or not known.key.is_opened_by(secret, now):
             await self._guessed(request)
             raise _unauthorized("key_unknown", "This is no key that was given out here, or no more.")

@@ -28,7 +28,7 @@ from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
 from database import Records
 from gateway.doorkeeper import Doorkeeper
 from gateway.idempotency_key import CallsUnderWay
-from gateway.keyring import Keyring
+from gateway.known_keys import KnownKeys
 from gateway.metrics import GatewayMetrics
 from gateway.originals import Collector
 from gateway.settings import GatewaySettings
@@ -67,10 +67,10 @@ class Resources:
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()
-        self.keyring = Keyring(self.records, fresh_seconds=settings.key_fresh_seconds)
+        self.known_keys = KnownKeys(self.records, fresh_seconds=settings.key_fresh_seconds)
         #: What goes on for as long as the process does.
-        self.background = (self._collector, self.keyring)
-        self.doorkeeper = Doorkeeper(None if settings.gateway_auth == "open" else self.keyring)
+        self.background = (self._collector, self.known_keys)
+        self.doorkeeper = Doorkeeper(None if settings.gateway_auth == "open" else self.known_keys)
         self.image_limits = ImageLimits(
             settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes
         )
@@ -94,7 +94,7 @@ class Resources:
         require_current(self.records.engine)
         self._connecting = asyncio.create_task(self._connect(), name="connect")
         self._collector.start()
-        self.keyring.start()
+        self.known_keys.start()
 
     async def stop(self) -> None:
         """Ends the publishes under way; what is not confirmed stays in the outbox."""
@@ -109,7 +109,7 @@ class Resources:
             await asyncio.gather(*waiting, return_exceptions=True)
         await hang_up(self._broker)
         self.image_checkers.shutdown()
-        await self.keyring.stop()
+        await self.known_keys.stop()
         await self.records.close()
 
     @property

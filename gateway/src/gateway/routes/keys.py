@@ -95,7 +95,7 @@ async def rotate_key(
     if rotated is None:
         await get_one_key(key_id, resources)
         raise Problem(HTTPStatus.CONFLICT, "key_ended", "This key was revoked, or has expired. Make another.")
-    resources.keyring.forget(key_id)
+    resources.known_keys.forget(key_id)
     log.info("a key was rotated", key_id=key_id, actor=actor)
     response.headers.update(_NOT_KEPT)
     return MadeKey.with_token(rotated, secret.token)
@@ -107,7 +107,7 @@ async def revoke_key(key_id: _KeyId, resources: Uses, actor: Actor) -> KeyView:
     revoked = await resources.records.write(revoke_keys, Revocation(key_id, datetime.now(UTC)))
     if revoked is None:
         raise _no_such_key()
-    resources.keyring.forget(key_id)
+    resources.known_keys.forget(key_id)
     log.info("a key was revoked", key_id=key_id, actor=actor)
     return KeyView.of(revoked)
 

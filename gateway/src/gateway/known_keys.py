@@ -35,7 +35,7 @@ class KnownKey:
     used_at: datetime | None = None
 
 
-class Keyring(Background):
+class KnownKeys(Background):
     """Finds keys by their ids.
 
     Args:
@@ -44,7 +44,7 @@ class Keyring(Background):
             revoked elsewhere may still be good here.
     """
 
-    NAME = "keyring"
+    NAME = "known keys"
 
     def __init__(self, records: Records, *, fresh_seconds: float) -> None:
         super().__init__()
