@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from chassis.errors import TransientError
-from chassis.object_store import ObjectStore, StoreUnavailable
+from chassis.object_store import ObjectMissing, ObjectStore, StoreMisconfigured, StoreUnavailable
 from chassis.s3 import ObjectStoreSettings
 from devstack.bucket import Bucket
 
@@ -41,6 +41,25 @@ async def silent_server() -> AsyncIterator[str]:
     host, port = server.sockets[0].getsockname()
     yield f"http://{host}:{port}"
     hold.set()
+    server.close()
+    await server.wait_closed()
+
+
+@asynccontextmanager
+async def breaking_server(*, size: int, sent: int) -> AsyncIterator[str]:
+    """A store that hangs up amid each file."""
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f'HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nETag: "a"\r\n'
+        writer.write(f"{head}Last-Modified: Tue, 24 Nov 2026 12:00:00 GMT\r\n\r\n".encode())
+        writer.write(bytes(sent))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    yield f"http://{host}:{port}"
     server.close()
     await server.wait_closed()
 
@@ -123,6 +142,31 @@ async def test_a_store_that_is_away_is_told_soon_and_without_its_address() -> No
     assert monotonic() - begun < 10
     assert isinstance(failure.value, TransientError)
     assert "127.0.0.1" not in str(failure.value)
+
+
+async def test_a_file_that_the_store_breaks_off_is_told_as_a_store_that_fails() -> None:
+    async with breaking_server(size=3_000_000, sent=1_000_000) as address:
+        store = store_in(Bucket(address, "bucket"), s3_timeout_seconds=1, s3_retry_seconds=1)
+        size, chunks = await store.stream("things/aa")
+
+        async def received() -> list[bytes]:
+            return [chunk async for chunk in chunks]
+
+        with pytest.raises(StoreUnavailable, match="fails") as failure:
+            await received()
+
+        assert size == 3_000_000
+        assert address not in str(failure.value)
+
+
+async def test_a_file_that_is_missing_is_told_from_a_bucket_that_is(bucket: Bucket) -> None:
+    store = store_in(bucket)
+    await store.require(await store.put(b"x", prefix="things"))
+
+    with pytest.raises(ObjectMissing):
+        await store.require("things/aa")
+    with pytest.raises(StoreMisconfigured, match="no such bucket"):
+        await store_in(Bucket(bucket.endpoint, "no-such-bucket")).require("things/aa")
 
 
 async def test_a_store_that_says_nothing_is_not_waited_for_for_ever() -> None:

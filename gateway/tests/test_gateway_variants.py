@@ -173,8 +173,8 @@ async def test_an_upload_that_cannot_be_stored_is_not_accepted(tmp_path: Path, b
     nowhere = bucket.settings() | {"object_store_url": "s3://no-such-bucket"}
     async with running(tmp_path, **nowhere) as gateway:
         answer = await gateway.client.post("/v1/images", files={"file": ("a.png", picture(".png"))})
-        problem(answer, 503, "store_unavailable")
-        assert answer.headers["Retry-After"] == "10"
+        problem(answer, 503, "store_misconfigured")
+        assert answer.headers["Retry-After"] == "60"
         assert await gateway.count(TASKS) == 0
 
 

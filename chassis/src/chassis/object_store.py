@@ -23,7 +23,8 @@ from chassis.s3 import S3Options, open_bucket
 from chassis.tracing import SpanKind, span
 
 if TYPE_CHECKING:
-    from obstore import Attributes  # it is there for type checkers alone
+    # They are there for type checkers alone.
+    from obstore import Attributes, BytesStream
 
 #: Part of a streamed upload; S3 takes none smaller but the last. With the next it bounds an upload's memory.
 UPLOAD_CHUNK_BYTES = 5 * 1024 * 1024
@@ -47,6 +48,10 @@ class ObjectMissing(LookupError):  # noqa: N818 - it is a state of the store, an
 
 class StoreUnavailable(TransientError):  # noqa: N818 - named like its siblings
     """The store cannot be reached, or does not do what it is asked. Its text names no address."""
+
+
+class StoreMisconfigured(StoreUnavailable):
+    """It is there, but refuses what we are, or has no such bucket: people have to put that right."""
 
 
 class ObjectTooLarge(ValueError):  # noqa: N818 - named like its sibling
@@ -183,7 +188,7 @@ class ObjectStore:
             key: as returned by a put.
 
         Returns:
-            Its size in bytes and its chunks.
+            Its size in bytes and its chunks, each of which may raise ObjectMissing or StoreUnavailable.
 
         Raises:
             ObjectMissing: nothing is there.
@@ -192,8 +197,7 @@ class ObjectStore:
         check_key(key)
         with _asking("get", key):
             result = await obstore.get_async(self._backend, key)
-        chunks = result.stream(min_chunk_size=DOWNLOAD_CHUNK_BYTES)
-        return result.meta["size"], (bytes(chunk) async for chunk in chunks)
+        return result.meta["size"], _parts(result.stream(min_chunk_size=DOWNLOAD_CHUNK_BYTES), key)
 
     async def exists(self, key: str) -> bool:
         """Whether there is something under this key. Raises ValueError for what is no key."""
@@ -204,6 +208,18 @@ class ObjectStore:
             except FileNotFoundError:
                 return False
         return True
+
+    async def require(self, key: str) -> None:
+        """Makes sure that there is something under this key.
+
+        Raises:
+            ObjectMissing: nothing is there, and the bucket is.
+            ValueError: not a key.
+        """
+        if not await self.exists(key):
+            # A HEAD's answer has no body: only a GET's tells a file that is missing from a bucket that is.
+            with _asking("get", key):
+                await obstore.get_async(self._backend, key)
 
     async def signed_url(self, key: str, expires_in: timedelta) -> str | None:
         """An address at which whoever knows it can get the file for a while, straight from the store.
@@ -292,19 +308,31 @@ def check_key(key: str) -> None:
         raise ValueError(f"not an object's key: {key!r}")
 
 
+async def _parts(chunks: "BytesStream", key: str) -> AsyncIterator[bytes]:
+    with _in_our_words(key):
+        async for chunk in chunks:
+            yield bytes(chunk)
+
+
 @contextmanager
 def _asking(what: str, key: str | None = None) -> Iterator[None]:
+    """A request to the store, as `_in_our_words`."""
+    with _in_our_words(key), span(f"{what} object", SpanKind.CLIENT):
+        yield
+
+
+@contextmanager
+def _in_our_words(key: str | None) -> Iterator[None]:
     """Makes what the client raises into what our callers know. Without a key nothing may be missing."""
     try:
-        with span(f"{what} object", SpanKind.CLIENT):
-            yield
+        yield
     except FileNotFoundError as error:
         # A wrong bucket must not look as if every file were gone: that would be for good.
         if key is None or "NoSuchBucket" in str(error):
-            raise StoreUnavailable("The object store has no such bucket or folder.") from error
+            raise StoreMisconfigured("The object store has no such bucket or folder.") from error
         raise ObjectMissing(key) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise StoreUnavailable("The object store refuses what we are, or what we ask for.") from error
+        raise StoreMisconfigured("The object store refuses what we are, or what we ask for.") from error
     except StoreError as error:
         what = _ADDRESS.sub("…", str(error).splitlines()[0])
         raise StoreUnavailable(f"The object store fails: {what}") from error

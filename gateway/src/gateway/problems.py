@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from chassis.logs import get_logger
-from chassis.object_store import StoreUnavailable
+from chassis.object_store import StoreMisconfigured, StoreUnavailable
 from database import is_conflict, is_unavailable
 
 log = get_logger(__name__)
@@ -94,6 +94,7 @@ def problem_answer(problem: Problem) -> JSONResponse:
 def install_problems(app: FastAPI) -> None:
     """Makes `app` answer every error with a problem document."""
     app.add_exception_handler(ClientDisconnect, _on_gone)
+    app.add_exception_handler(StoreUnavailable, _on_store_away)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
@@ -115,14 +116,6 @@ def install_problems(app: FastAPI) -> None:
             detail += f" The first {MAX_ERRORS} are listed."
         return _response(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, errors[:MAX_ERRORS], None
-        )
-
-    @app.exception_handler(StoreUnavailable)
-    async def on_store_away(_request: Request, error: StoreUnavailable) -> JSONResponse:
-        log.error("the object store is not to be had", error=str(error))
-        detail = "Files cannot be stored or read just now. Nothing was accepted: repeat the call in a moment."
-        return _response(
-            HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable", detail, (), {"Retry-After": "10"}
         )
 
     @app.exception_handler(DBAPIError)
@@ -151,6 +144,20 @@ def install_problems(app: FastAPI) -> None:
 
 async def _on_gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CALLER_GONE)
+
+
+async def _on_store_away(_request: Request, error: Exception) -> Response:
+    if isinstance(error, StoreMisconfigured):
+        log.critical("the object store refuses us, which only people can mend", error=str(error))
+        code, wait = "store_misconfigured", 60
+        detail = (
+            "The store of files refuses this gateway. Nothing was accepted: whoever runs it must mend that."
+        )
+    else:
+        log.error("the object store is not to be had", error=str(error))
+        code, wait = "store_unavailable", 10
+        detail = "Files cannot be stored or read just now. Nothing was accepted: repeat the call in a moment."
+    return _response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, (), {"Retry-After": str(wait)})
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> list[str]:

@@ -16,6 +16,7 @@ from contracts.images import ORIGINALS, PRESET_NAMES, ImageLimits, PresetName
 from contracts.states import State
 from gateway.body_limit import too_large
 from gateway.caller import By
+from gateway.download import Download
 from gateway.guarded_route import GuardedRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.image_probe import ImageFacts, RefusedImage, probe
@@ -137,13 +138,14 @@ async def get_variant(
 
 async def _redirection(objects: ObjectStore, key: str, seconds: int) -> RedirectResponse:
     address = await objects.signed_url(key, timedelta(seconds=seconds))
-    if address is None or not await objects.exists(key):
+    if address is None:
         raise ObjectMissing(key)
+    await objects.require(key)
     # Kept by nobody: the address is good for a while only.
     return RedirectResponse(address, HTTPStatus.TEMPORARY_REDIRECT, {"Cache-Control": "no-store"})
 
 
-async def _file_response(objects: ObjectStore, file: dict[str, Any], *, varies: bool) -> StreamingResponse:
+async def _file_response(objects: ObjectStore, file: dict[str, Any], *, varies: bool) -> Download:
     size, chunks = await objects.stream(file["key"])
     headers = {
         "Content-Length": str(size),
@@ -153,7 +155,7 @@ async def _file_response(objects: ObjectStore, file: dict[str, Any], *, varies: 
     }
     if varies:
         headers["Vary"] = "Accept"
-    return StreamingResponse(chunks, media_type=file["content_type"], headers=headers)
+    return Download(chunks, media_type=file["content_type"], headers=headers)
 
 
 def _produced(task: Task, preset: str) -> dict[str, Any]:
