@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
@@ -50,6 +51,8 @@ FORGET_SECONDS: Final = 0.1
 #: left to the sweep. Without such a queue a burst of a second would leave half of itself to it, for seconds.
 MOST_WAITING: Final = 10_000
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
+#: Between looks whether a broker that was away is back.
+RETURN_LOOK_SECONDS: Final = 0.05
 
 
 class Resources:
@@ -82,6 +85,7 @@ class Resources:
         self._relaying_bytes = 0
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._connected = False
+        self._returning: asyncio.Task[None] | None = None
         #: Set once the process is to end: what would go on for ever ends, too.
         self.stopping = asyncio.Event()
 
@@ -102,6 +106,9 @@ class Resources:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         await self._collector.stop()
+        if self._returning is not None:
+            # Who waits for the broker goes along.
+            self._returning.cancel()
         if self._relaying:
             _, waiting = await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
             for relaying in waiting:
@@ -117,13 +124,15 @@ class Resources:
         """Whether new tasks are published at once; if not, they wait in the outbox."""
         return self._connected and self._publisher.is_open
 
-    def relay_soon(self, message: PendingMessage) -> None:
-        """Publishes an accepted task beside the request; where that fails, the sweep will do it."""
+    def relay_soon(self, message: PendingMessage, written_at: datetime) -> None:
+        """Publishes beside the request what it put into the outbox; where that fails, the sweep will do it.
+
+        While the broker is away it waits for that, for as long as no sweep is about to take it.
+        """
         size = len(message.body)
-        is_full = len(self._relaying) >= MOST_WAITING or self._relaying_bytes + size > MOST_WAITING_BYTES
-        if not self.broker_is_connected or is_full:
+        if len(self._relaying) >= MOST_WAITING or self._relaying_bytes + size > MOST_WAITING_BYTES:
             return
-        task = asyncio.create_task(self._relay(message))
+        task = asyncio.create_task(self._relay(message, written_at + RELAY_GRACE - SWEEP_MARGIN))
         self._relaying.add(task)
         self._relaying_bytes += size
 
@@ -152,10 +161,24 @@ class Resources:
                 self._connected = True
         log.info("connected to the broker")
 
-    async def _relay(self, message: PendingMessage) -> None:
+    async def _until_connected(self, until: datetime) -> None:
+        if self._returning is None or self._returning.done():
+            self._returning = asyncio.create_task(self._return())
+        with suppress(TimeoutError):
+            async with asyncio.timeout((until - datetime.now(UTC)).total_seconds()):
+                await asyncio.shield(self._returning)
+
+    async def _return(self) -> None:
+        # Polled, by one for all who wait: the client tells nobody that a channel is back.
+        while not self.broker_is_connected:  # noqa: ASYNC110 - as said
+            await asyncio.sleep(RETURN_LOOK_SECONDS)
+
+    async def _relay(self, message: PendingMessage, until: datetime) -> None:
+        if not self.broker_is_connected:
+            await self._until_connected(until)
         async with self._slots:
-            # A sweep is about to take it, by the time at which it was accepted.
-            if datetime.now(UTC) - message.envelope.time > RELAY_GRACE - SWEEP_MARGIN:
+            # A sweep is about to take it.
+            if datetime.now(UTC) > until:
                 return
             confirmed = await relay(self._publisher, message)
         # The slot is free by now: what is only to be forgotten yet keeps nobody else from being published.

@@ -149,7 +149,7 @@ async def submit(
         trace_id=trace_id_of(task.traceparent),
     )
     if acceptance.message is not None:
-        resources.relay_soon(acceptance.message)
+        resources.relay_soon(acceptance.message, task.created_at)
     return _answer(response, task.id, task.kind, task.due_at)
 
 

@@ -2,17 +2,19 @@
 
 import asyncio
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from gateway_under_test import EMAIL, Gateway, running
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from devstack.certificates import Certificates
 from devstack.eventually import eventually
 from devstack.proxy import Proxy
 from gateway import resources
-from ledger.schema import OUTBOX
+from ledger.schema import OUTBOX, TASKS
 
 #: A publish is given up after this, so whoever waits for one takes as long.
 PUBLISH_SECONDS = 3.0
@@ -67,6 +69,49 @@ async def test_a_burst_is_published_by_the_gateway_itself_and_nothing_is_left_to
         assert {answer.status_code for answer in answers} == {202}
         await eventually(lambda: outbox_is_empty(gateway))
         assert gateway.resources._relaying_bytes == 0  # noqa: SLF001 - else the next burst finds less room
+
+
+async def test_what_was_accepted_before_the_broker_came_or_while_it_was_away_goes_out_when_it_is_there(
+    topology_url: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "RELAY_GRACE", timedelta(minutes=5))  # a connection may take its time
+    # Nobody sweeps here, as above. The first posts are made before the gateway has its connection.
+    async with running(tmp_path, amqp_url=proxy.url(topology_url)) as gateway:
+        for _ in range(2):
+            assert not gateway.resources.broker_is_connected
+            answers = [await gateway.post("/v1/emails", EMAIL) for _ in range(3)]
+            assert {answer.status_code for answer in answers} == {202}
+            proxy.resume()
+            await eventually(lambda: outbox_is_empty(gateway))
+            proxy.cut(refuse=True)
+            await eventually(lambda: not gateway.resources.broker_is_connected)
+
+
+async def test_a_task_that_is_called_off_long_after_it_was_accepted_is_told_of_at_once(
+    topology_url: str, tmp_path: Path
+) -> None:
+    async with running(tmp_path, amqp_url=topology_url) as gateway:
+        await eventually(lambda: is_connected(gateway))
+        task = (await gateway.post("/v1/emails", EMAIL)).headers["Location"]
+        await eventually(lambda: outbox_is_empty(gateway))
+        # Later than any sweep would have taken the task itself.
+        with gateway.resources.records.engine.begin() as connection:
+            connection.execute(update(TASKS).values(created_at=datetime.now(UTC) - timedelta(hours=1)))
+        answer = await gateway.client.post(f"{task}/cancel")
+
+        assert answer.json()["outcome"] == "stopping"
+        await eventually(lambda: outbox_is_empty(gateway))
+
+
+async def test_what_waits_for_the_broker_holds_up_no_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "RELAY_GRACE", timedelta(minutes=5))
+    loop = asyncio.get_running_loop()
+    async with running(tmp_path) as gateway:
+        assert (await gateway.post("/v1/emails", EMAIL)).status_code == 202
+        began = loop.time()
+    assert loop.time() - began < gateway.resources.settings.publish_timeout_seconds
 
 
 async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(

@@ -33,7 +33,8 @@ async def cancel_task(
     what it was past stopping. A task that has its outcome is answered with 409. Repeating the call is safe.
     """
     parse_key(idempotency_key)  # the call is the same however often it is made, so its key need not be kept
-    answer = await resources.records.write(cancel, Cancellation(str(task_id), datetime.now(UTC), caller.sees))
+    now = datetime.now(UTC)
+    answer = await resources.records.write(cancel, Cancellation(str(task_id), now, caller.sees))
     if answer is None:
         raise no_such_task()
     if isinstance(answer, TooLate):
@@ -42,6 +43,6 @@ async def cancel_task(
         )
     if isinstance(answer, Stopping):
         if answer.message is not None:
-            resources.relay_soon(answer.message)
+            resources.relay_soon(answer.message, now)
         return CancelledTask(id=str(task_id), outcome="stopping", links=links_of(str(task_id)))
     return CancelledTask(id=str(task_id), outcome="prevented", links=links_of(str(task_id)))
