@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any, ClassVar, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from chassis.logs import get_logger
 
 log = get_logger(__name__)
@@ -29,12 +31,21 @@ async def until_any_ends(*endings: Coroutine[Any, Any, object]) -> None:
 
 
 class Background(ABC):
-    """Work in a loop of its own."""
+    """Work in a loop of its own: turn by turn, with a wait between two.
+
+    Args:
+        every_seconds: how long it waits between two turns, unless a turn says otherwise.
+        waits_first: waits so long before the first turn, too.
+    """
 
     #: What it does, for the log.
     NAME: ClassVar[str]
+    #: What may befall a turn: it is told, and the next turn tries again. Anything else is a defect.
+    MISHAPS: ClassVar[tuple[type[Exception], ...]] = (SQLAlchemyError,)
 
-    def __init__(self) -> None:
+    def __init__(self, *, every_seconds: float, waits_first: bool = False) -> None:
+        self._every_seconds = every_seconds
+        self._waits_first = waits_first
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -68,6 +79,21 @@ class Background(ABC):
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
-    @abstractmethod
     async def _run_for_ever(self) -> None:
-        """The loop."""
+        if self._waits_first:
+            await asyncio.sleep(self._every_seconds)
+        while True:
+            wait = None
+            try:
+                wait = await self._turn()
+            except self.MISHAPS as error:
+                log.warning("failed for now, trying again", what=self.NAME, error=str(error))
+            await asyncio.sleep(self._every_seconds if wait is None else wait)
+
+    @abstractmethod
+    async def _turn(self) -> float | None:
+        """Does what there is to do now.
+
+        Returns:
+            Seconds until the next turn; None: as long as between any two.
+        """

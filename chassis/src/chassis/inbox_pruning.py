@@ -6,14 +6,12 @@ many days after their lease, and none is forgotten before this process has seen 
 waited while nobody was there has been recognised by then.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection, delete, select, tuple_
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.cancelled import CANCELLED
@@ -86,7 +84,7 @@ class InboxPruner(Background):
         keep: timedelta,
         look: Callable[[], Awaitable[QueueLook | None]],
     ) -> None:
-        super().__init__()
+        super().__init__(every_seconds=LOOK_SECONDS, waits_first=True)
         self._records = records
         self._service = service
         self._keep = keep
@@ -117,13 +115,8 @@ class InboxPruner(Background):
                 return rows
             step = replace(step, after=done.after)
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.prune()
-            except SQLAlchemyError as error:
-                log.warning("the inbox refused to be pruned, trying again", error=str(error))
+    async def _turn(self) -> None:
+        await self.prune()
 
 
 def _prune(connection: Connection, step: InboxStep) -> PrunedInbox:

@@ -47,7 +47,7 @@ class KnownKeys(Background):
     NAME = "known keys"
 
     def __init__(self, records: Records, *, fresh_seconds: float) -> None:
-        super().__init__()
+        super().__init__(every_seconds=NOTE_SECONDS, waits_first=True)
         self._records = records
         self._fresh_seconds = fresh_seconds
         self._known: LRUCache[str, KnownKey] = LRUCache(MOST_KEYS)
@@ -116,10 +116,8 @@ class KnownKeys(Background):
         if self._looking.get(key_id) is looking:
             del self._looking[key_id]
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(NOTE_SECONDS)
-            await self._note_use()
+    async def _turn(self) -> None:
+        await self._note_use()
 
     async def _note_use(self) -> None:
         used, self._used = self._used, set()

@@ -51,9 +51,10 @@ class Collector(Background):
     """Removes originals that no task refers to, with their variants; several may run."""
 
     NAME: ClassVar = "collector"
+    MISHAPS: ClassVar = (SQLAlchemyError, StoreUnavailable)
 
     def __init__(self, records: Records, objects: ObjectStore) -> None:
-        super().__init__()
+        super().__init__(every_seconds=LOOK_SECONDS, waits_first=True)
         self._records = records
         self._objects = objects
 
@@ -91,10 +92,5 @@ class Collector(Background):
             return False
         return True
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.collect(datetime.now(UTC) - UNTOUCHED_FOR)
-            except (SQLAlchemyError, StoreUnavailable) as error:
-                log.warning("files could not be removed, trying again later", error=str(error))
+    async def _turn(self) -> None:
+        await self.collect(datetime.now(UTC) - UNTOUCHED_FOR)

@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import ClassVar, Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from chassis.background import Background
 from chassis.logs import get_logger
 from chassis.publisher import Publisher
@@ -44,7 +42,7 @@ class Executor(Background):
     def __init__(
         self, records: Records, publisher: Publisher, *, keep_for: timedelta, keyring: Keyring
     ) -> None:
-        super().__init__()
+        super().__init__(every_seconds=IDLE_SECONDS)
         self._records = records
         self._publisher = publisher
         self._keep_for = keep_for
@@ -100,14 +98,8 @@ class Executor(Background):
         if failed:
             await self._records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            try:
-                wait = await self.step()
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused a step of a redrive, trying again", error=str(error))
-                wait = IDLE_SECONDS
-            await asyncio.sleep(wait)
+    async def _turn(self) -> float:
+        return await self.step()
 
     async def stop(self) -> None:
         """Ends; what is just being published is seen through."""

@@ -1,10 +1,7 @@
 """The housekeeper: checks letters again after a release has changed the contracts, and forgets old ones."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
@@ -27,10 +24,9 @@ class Housekeeper(Background):
     def __init__(
         self, records: Records, keyring: Keyring, *, every_seconds: float, keep_for: timedelta
     ) -> None:
-        super().__init__()
+        super().__init__(every_seconds=every_seconds)
         self._records = records
         self._keyring = keyring
-        self._every_seconds = every_seconds
         self._keep_for = keep_for
 
     async def keep_house(self) -> None:
@@ -43,10 +39,5 @@ class Housekeeper(Background):
         if forgotten:
             log.info("forgot letters and redrives whose time is over", rows=forgotten)
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            try:
-                await self.keep_house()
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused the housekeeping, trying again", error=str(error))
-            await asyncio.sleep(self._every_seconds)
+    async def _turn(self) -> None:
+        await self.keep_house()

@@ -1,12 +1,10 @@
 """The digests: ends each window of alerts when its time has come."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
@@ -26,7 +24,7 @@ class Digests(Background):
     NAME: ClassVar = "digests"
 
     def __init__(self, records: Records, alerts: Alerts) -> None:
-        super().__init__()
+        super().__init__(every_seconds=LOOK_SECONDS)
         self._records = records
         self._alerts = alerts
 
@@ -49,10 +47,5 @@ class Digests(Background):
     def _end(self, connection: Connection, times: Sequence[datetime]) -> Sequence[Digest | None]:
         return [self._alerts.end_window(connection, now) for now in times]
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            try:
-                await self.end_window()
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused the digest, trying again", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+    async def _turn(self) -> None:
+        await self.end_window()

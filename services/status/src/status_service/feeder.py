@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from chassis.background import Background
 from chassis.connection import QueueLook
 from chassis.logs import get_logger
@@ -42,7 +40,7 @@ class Feeder(Background):
         *,
         look: Callable[[str], Awaitable[QueueLook | None]],
     ) -> None:
-        super().__init__()
+        super().__init__(every_seconds=IDLE_SECONDS)
         self._records = records
         self._publisher = publisher
         self._look = look
@@ -78,14 +76,8 @@ class Feeder(Background):
         taken = await self._records.write(take_held, Feed(kind, now, now + TAKEN_FOR, most))
         return await publish_taken(self._records, self._publisher, taken)
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            try:
-                holds = await self.whole(self.feed())
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused the feeder, trying again", error=str(error))
-                holds = False
-            await asyncio.sleep(BUSY_SECONDS if holds else IDLE_SECONDS)
+    async def _turn(self) -> float | None:
+        return BUSY_SECONDS if await self.whole(self.feed()) else None
 
 
 def _now() -> float:

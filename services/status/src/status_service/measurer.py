@@ -1,12 +1,9 @@
 """The measurer: looks at ledger and queues from time to time, for Prometheus."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import ClassVar, Final
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.connection import QueueLook
@@ -45,11 +42,10 @@ class Measurer(Background):
         queues: Sequence[str],
         look: Callable[[str], Awaitable[QueueLook | None]],
     ) -> None:
-        super().__init__()
+        super().__init__(every_seconds=look_seconds)
         self._records = records
         self._metrics = metrics
         self._patience = patience
-        self._look_seconds = look_seconds
         self._queues = queues
         self._look = look
 
@@ -64,10 +60,5 @@ class Measurer(Background):
                 return  # the broker is away: asking for the others would only wait
             self._metrics.queue(queue, seen.waiting, seen.consumers)
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            try:
-                await self.measure()
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused to be measured, trying again", error=str(error))
-            await asyncio.sleep(self._look_seconds)
+    async def _turn(self) -> None:
+        await self.measure()

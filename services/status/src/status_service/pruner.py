@@ -1,11 +1,8 @@
 """The pruner: forgets finished tasks when their time is over, in small steps with pauses."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
@@ -49,10 +46,10 @@ class Pruner(Background):
     def __init__(
         self, records: Records, retention: Retention, *, look_seconds: float, metrics: StatusMetrics
     ) -> None:
-        super().__init__()
+        # There is enough to do at a start.
+        super().__init__(every_seconds=look_seconds, waits_first=True)
         self._records = records
         self._retention = retention
-        self._look_seconds = look_seconds
         self._metrics = metrics
 
     async def prune(self) -> int:
@@ -81,11 +78,5 @@ class Pruner(Background):
                 return tasks
             step = replace(step, after=done.after)
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            # First of all: there is enough to do at a start.
-            await asyncio.sleep(self._look_seconds)
-            try:
-                await self.prune()
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused the pruner, trying again", error=str(error))
+    async def _turn(self) -> None:
+        await self.prune()

@@ -1,11 +1,9 @@
 """The reconciler: puts the same attempt back for every subtask whose sign of life is overdue."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from time import monotonic
 from typing import ClassVar, Final
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.connection import QueueLook
@@ -47,12 +45,18 @@ class Reconciler(Background):
         look: Callable[[], Awaitable[QueueLook | None]],
         metrics: StatusMetrics,
     ) -> None:
-        super().__init__()
+        super().__init__(every_seconds=look_seconds, waits_first=True)
         self._records = records
         self._patience = patience
-        self._look_seconds = look_seconds
         self._look = look
         self._metrics = metrics
+        #: On the monotonic clock, in seconds.
+        self._listening_since = monotonic()
+
+    def start(self) -> None:
+        """Begins, and listens from now on."""
+        self._listening_since = monotonic()
+        super().start()
 
     async def reconcile(self) -> list[Overdue]:
         """Puts back what is overdue now.
@@ -81,21 +85,15 @@ class Reconciler(Background):
             )
         return found
 
-    async def _run_for_ever(self) -> None:
-        loop = asyncio.get_running_loop()
-        listening_since = loop.time()
-        while True:
-            await asyncio.sleep(self._look_seconds)
-            events = await self._look()
-            if events is None:
-                listening_since = loop.time()
-                continue
-            if loop.time() - listening_since < self._patience.pending.total_seconds():
-                continue
-            if events.waiting > MOST_WAITING:
-                log.info("lifecycle events pile up: nothing counts as overdue", messages=events.waiting)
-                continue
-            try:
-                await self.reconcile()
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused the reconciler, trying again", error=str(error))
+    async def _turn(self) -> None:
+        events = await self._look()
+        now = monotonic()
+        if events is None:
+            self._listening_since = now
+            return
+        if now - self._listening_since < self._patience.pending.total_seconds():
+            return
+        if events.waiting > MOST_WAITING:
+            log.info("lifecycle events pile up: nothing counts as overdue", messages=events.waiting)
+            return
+        await self.reconcile()

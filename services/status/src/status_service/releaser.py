@@ -1,10 +1,7 @@
 """The releaser: makes the tasks of schedules when they are due; the sweep publishes them."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
@@ -29,7 +26,7 @@ class Releaser(Background):
     NAME: ClassVar = "releaser"
 
     def __init__(self, records: Records, keyring: Keyring) -> None:
-        super().__init__()
+        super().__init__(every_seconds=LOOK_SECONDS)
         self._records = records
         self._keyring = keyring
         #: Schedules that cannot be opened here, and until when they are left alone.
@@ -50,15 +47,8 @@ class Releaser(Background):
             _tell(release, now)
         return releases
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            try:
-                releases = await self.release()
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused the releaser, trying again", error=str(error))
-                releases = []
-            if len(releases) < MOST_AT_ONCE:
-                await asyncio.sleep(LOOK_SECONDS)
+    async def _turn(self) -> float | None:
+        return None if len(await self.release()) < MOST_AT_ONCE else 0
 
 
 def _tell(release: Release, now: datetime) -> None:

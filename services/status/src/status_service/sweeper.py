@@ -1,10 +1,7 @@
 """The sweep: publishes what the outbox still holds, and scheduled tasks when they are due."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import ClassVar, Final
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import Background
 from chassis.logs import get_logger
@@ -27,7 +24,7 @@ class Sweeper(Background):
     NAME: ClassVar = "sweep"
 
     def __init__(self, records: Records, publisher: Publisher) -> None:
-        super().__init__()
+        super().__init__(every_seconds=LOOK_SECONDS)
         self._records = records
         self._publisher = publisher
 
@@ -44,12 +41,5 @@ class Sweeper(Background):
         taken = await self._records.write(take_due, Sweep(now, now + TAKEN_FOR, MOST_TAKEN))
         return await publish_taken(self._records, self._publisher, taken)
 
-    async def _run_for_ever(self) -> None:
-        while True:
-            try:
-                published = await self.whole(self.sweep())
-            except SQLAlchemyError as error:
-                log.warning("the ledger refused the sweep, trying again", error=str(error))
-                published = 0
-            if published < MOST_TAKEN:
-                await asyncio.sleep(LOOK_SECONDS)
+    async def _turn(self) -> float | None:
+        return None if await self.whole(self.sweep()) < MOST_TAKEN else 0
