@@ -54,13 +54,18 @@ async def kept_running(environment: dict[str, str], effects: Path) -> AsyncItera
             await asyncio.wait((running,), timeout=0.1)
 
 
-async def outcomes(wire: Wire, number: int) -> list[LifecycleEvent]:
-    """Takes lifecycle events until so many subtasks have their outcome."""
-    found: list[LifecycleEvent] = []
+async def outcomes(wire: Wire, number: int) -> dict[str, LifecycleEvent]:
+    """Takes lifecycle events until so many tasks have their outcome.
+
+    A process that is killed between a report and its mark tells the same outcome again.
+    """
+    found: dict[str, LifecycleEvent] = {}
     while len(found) < number:
         message = await wire.take("status.work")
         events = LIFECYCLE_BATCH.validate_json(message.body)
-        found += [e for e in events if e.type in {LifecycleType.COMPLETED, LifecycleType.DEAD}]
+        found |= {
+            e.data.task_id: e for e in events if e.type in {LifecycleType.COMPLETED, LifecycleType.DEAD}
+        }
     return found
 
 
@@ -78,7 +83,7 @@ async def test_a_message_that_kills_its_process_each_time_is_given_up_and_the_ot
         before = [await wire.request(image_event()) for _ in range(OTHERS)]
         deadly = await wire.request(image_event(), task_id="poison")
         after = [await wire.request(image_event()) for _ in range(OTHERS)]
-        events = {event.data.task_id: event for event in await outcomes(wire, 2 * OTHERS + 1)}
+        events = await outcomes(wire, 2 * OTHERS + 1)
         letter = await wire.take("images.dlq")
 
     died = events.pop(deadly.task_id)
