@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ssl import SSLContext
 
 import aio_pika
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from faststream.rabbit import Channel, RabbitBroker
 from faststream.security import BaseSecurity
@@ -129,8 +130,13 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
 
 async def hang_up(broker: RabbitBroker) -> None:
     """Closes the connection. A broker that does not answer is left without a goodbye."""
+    # Told nowhere else without connecting, if it never was.
+    connection: AbstractConnection | None = getattr(broker, "_connection", None)
     try:
         async with asyncio.timeout(GOODBYE_SECONDS):
+            # Before its channels: whatever hangs then, it will not connect again.
+            if connection is not None:
+                await connection.close()
             await broker.stop()
     except TimeoutError:
         log.info("the broker does not answer a goodbye")

@@ -4,6 +4,7 @@ Each process of a test run (each worker of pytest-xdist) has a broker and a Post
 the first test that wants it.
 """
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -31,6 +32,8 @@ from ledger import upgrade
 
 #: Set to 1, brokers and databases come from Docker (RabbitMQ 4, PostgreSQL 17), whatever is installed.
 IN_CONTAINERS = "WAYBILL_TEST_CONTAINERS"
+#: For what a test's closed connections leave running: moments, unless the machine is busy.
+LEFT_SECONDS = 20
 #: Which brokers and databases were used, told at the end of the run.
 _USED = pytest.StashKey[list[str]]()
 
@@ -97,11 +100,25 @@ def vhost_url(broker: Broker, vhost: str) -> str:
 
 
 @pytest.fixture
-async def topology_url(vhost_url: str) -> str:
+async def topology_url(vhost_url: str) -> AsyncIterator[str]:
     """The AMQP URL of a fresh virtual host in which the whole topology is declared."""
     async with await aio_pika.connect(vhost_url) as connection, connection.channel() as channel:
         await topology.declare(channel)
-    return vhost_url
+    yield vhost_url
+    await _nothing_runs_on()
+
+
+async def _nothing_runs_on() -> None:
+    """Waits for tasks of the loop that nobody else waits for.
+
+    A connection that is closed leaves some (aio-pika's close callbacks, aiormq's end of its writer). One that
+    the loop's end overtakes is found by the garbage collector, in another test, which fails for it.
+    """
+    running = asyncio.all_tasks() - {asyncio.current_task()}
+    if running:
+        _, late = await asyncio.wait(running, timeout=LEFT_SECONDS)
+        if late:
+            pytest.fail(f"tasks that run on after their test: {late}")
 
 
 @pytest.fixture
