@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 from command_under_test import EMAIL, Served, Waybill, served
 
+from contracts.lifecycle import LifecycleType
+from devstack.samples import told
+
 ADDRESS = EMAIL["to"]
 
 
@@ -47,3 +50,66 @@ def test_what_is_no_address_is_refused(waybill: Waybill) -> None:
     assert (ran.code, ran.out) == (4, "")
     assert "whole mail address" in ran.err
     assert "ada" not in ran.err
+
+
+def test_a_dry_run_changes_nothing(gateway: Served, waybill: Waybill) -> None:
+    done(gateway)
+    ran = waybill("persons", "erase", ADDRESS, "--dry-run")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "nothing was erased")
+    assert waybill("persons", "show", ADDRESS, "--json").document["tasks"]["completed"] == 1
+
+
+def test_nobody_is_there_to_confirm(gateway: Served, waybill: Waybill) -> None:
+    done(gateway)
+    ran = waybill("persons", "erase", ADDRESS)
+    assert ran.code == 2
+    assert "Erase it for good?" in ran.err
+    assert waybill("persons", "show", ADDRESS, "--json").document["tasks"]["completed"] == 1
+
+
+def test_what_has_ended_is_erased_in_steps_and_the_trail_does_not_tell_of_whom(
+    gateway: Served, waybill: Waybill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.routes.persons.STEP", 2)
+    tasks = [done(gateway) for _ in range(5)]
+    before = waybill("accounting", "--json").document
+
+    ran = waybill("persons", "erase", ADDRESS, "--yes", "--json", "--actor", "eve")
+
+    assert ran.code == 0
+    assert (ran.document["erased"]["tasks"], ran.document["open"]) == (5, 0)
+    shown = waybill("tasks", "show", tasks[0], "--json")
+    assert (shown.document["about"], shown.document["state"]) == ("[erased]", "completed")
+    assert shown.document["erased_at"] is not None
+    assert "erased" in waybill("tasks", "show", tasks[0]).out
+    assert waybill("accounting", "--json").document == before
+    deeds = waybill("dlq", "audit", "--action", "erase", "--json")
+    assert [deed["details"]["tasks"] for deed in deeds.lines] == [1, 2, 2]
+    assert {deed["details"]["erasure"] for deed in deeds.lines} == {ran.document["erasure"]}
+    assert {deed["actor"] for deed in deeds.lines} == {"eve"}
+    assert "example.com" not in deeds.out
+    again = waybill("persons", "erase", ADDRESS, "--yes", "--json")
+    assert (again.code, again.document["erased"]["tasks"]) == (0, 0)
+
+
+def test_what_is_open_is_told_and_called_off_if_asked_for(gateway: Served, waybill: Waybill) -> None:
+    later = gateway.post("/v1/emails", EMAIL | {"delay_seconds": 3600})
+    on_its_way = gateway.post("/v1/emails", EMAIL)
+
+    ran = waybill("persons", "erase", ADDRESS, "--yes")
+
+    assert ran.code == 1
+    assert "2 task(s) have no outcome yet and stay as they are" in ran.err
+    ran = waybill("persons", "erase", ADDRESS, "--yes", "--cancel", "--json")
+    # One had not begun; the services are told of the other.
+    assert (ran.code, ran.document["erased"]["tasks"], ran.document["open"]) == (1, 1, 1)
+    assert waybill("tasks", "show", later, "--json").document["about"] == "[erased]"
+    gateway.happened(told(LifecycleType.CANCELLED, on_its_way))
+    ran = waybill("persons", "erase", ADDRESS, "--yes", "--json")
+    assert (ran.code, ran.document["erased"]["tasks"], ran.document["open"]) == (0, 1, 0)
+
+
+def done(gateway: Served) -> str:
+    task = gateway.post("/v1/emails", EMAIL)
+    gateway.happened(told(LifecycleType.STARTED, task), told(LifecycleType.COMPLETED, task))
+    return task

@@ -142,6 +142,7 @@ def _put_it_everywhere(stack: Stack, watched: Watched, canary: Canary, crm: http
     # It has arrived where it belongs, so that it was there to be seen all along.
     assert any(canary.word in mail["text"] for mail in stack.mails(canary.address))
     assert canary.word in crm.get("/records").text
+    _the_erasure(stack, watched, canary)
 
 
 def _successes_and_refusals(watched: Watched, canary: Canary) -> None:
@@ -231,11 +232,25 @@ def _the_desk(watched: Watched, canary: Canary, crm: httpx.Client) -> None:
 
 def _the_command(stack: Stack, canary: Canary) -> None:
     for words in (["tasks", "ls"], ["dlq", "ls"], ["dlq", "groups"], ["dlq", "export"], ["schedules", "ls"]):
-        ran = subprocess.run(
-            [Path(sys.executable).with_name("waybill"), *words, "--url", stack.places()["gateway"]],
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        canary.look(f"waybill {' '.join(words)}", ran.stdout + ran.stderr)
+        assert _waybill(stack, canary, *words) == 0
+
+
+def _waybill(stack: Stack, canary: Canary, *words: str) -> int:
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("waybill"), *words, "--url", stack.places()["gateway"]],
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    canary.look(f"waybill {' '.join(words[:2])}", ran.stdout + ran.stderr)
+    return ran.returncode
+
+
+def _the_erasure(stack: Stack, watched: Watched, canary: Canary) -> None:
+    person = {"address": canary.address}
+    assert watched.call("POST", "/v1/persons/lookups", person).json()["tasks"]["completed"] > 0
+    erase = ("persons", "erase", canary.address, "--cancel", "--yes")
+    eventually(lambda: _waybill(stack, canary, *erase) == 0, "nothing to be open")
+    held = watched.call("POST", "/v1/persons/lookups", person).json()
+    assert not any((*held.pop("tasks").values(), *held.values())), held
+    assert watched.call("GET", f"/v1/tasks?person={canary.address}").json()["items"] == []

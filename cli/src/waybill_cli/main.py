@@ -36,7 +36,7 @@ else the local stack (make up) of this folder or one above it.
         "schedules": (f"{_COMMANDS}.schedules:schedules", "Tasks that are made again and again."),
         "accounting": (f"{_COMMANDS}.accounting:accounting", "What became of every task that was accepted."),
         "prune": (f"{_COMMANDS}.prune:prune", "Forget finished tasks by their age."),
-        "persons": (f"{_COMMANDS}.persons:persons", "What is held of one person."),
+        "persons": (f"{_COMMANDS}.persons:persons", "What is held of one person, and erasing it."),
         "queues": (f"{_COMMANDS}.queues:queues", "What waits at the broker, and who takes it."),
         "contracts": (f"{_COMMANDS}.contracts:contracts", "Whether this release can read what waits."),
         "keys": (f"{_COMMANDS}.keys:keys", "Who may do what."),

@@ -30,6 +30,7 @@ def show_whole_task(out: Output, task: Mapping[str, Any], events: list[dict[str,
             ("accepted", when(task["created_at"])),
             ("due", when(task["due_at"])),
             ("ended", when(task["completed_at"])),
+            ("erased", when(task.get("erased_at"))),  # gateways from before tell none
         )
     )
     out.line("")

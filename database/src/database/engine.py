@@ -98,6 +98,7 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         for pragma in (
             f"synchronous={_FLUSHED}",  # a commit is on the disk before anyone is told so
             "foreign_keys=ON",
+            "secure_delete=ON",  # what is deleted is overwritten; many builds of SQLite do so anyway
             "cache_size=-16000",  # 16 MB of pages for each connection
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -246,6 +246,9 @@ class TaskView(BaseModel):
     about: str
     priority: Priority
     schedule: SlotView | None
+    erased_at: Annotated[
+        datetime | None, Field(description="When what it says of its person was erased; null: it was not.")
+    ]
     subtasks: list[SubtaskView]
     links: Links
 

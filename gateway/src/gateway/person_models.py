@@ -1,6 +1,7 @@
 """What the API takes and gives about persons: addresses go in, and nothing about a person comes out."""
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +24,34 @@ class PersonQuery(BaseModel):
         "requests are logged on their way."
     )
     tenant: Tenant | None = Field(None, description="Only what this tenant has; everybody's if absent.")
+
+
+class ErasePerson(PersonQuery):
+    """A person who is to be erased: one short step of it."""
+
+    cancel_open: bool = Field(
+        default=False,
+        strict=True,
+        description="Also calls off the tasks that have no outcome yet. What has not begun is erased at "
+        "once, the rest once it has ended.",
+    )
+    after: UUID | None = Field(None, description="`after` of the step before; none: begin.")
+    erasure: UUID | None = Field(None, description="`erasure` of the step before, so that they are one.")
+
+
+class ErasureStep(BaseModel):
+    """What one step of an erasure came to."""
+
+    erasure: UUID = Field(description="Its name in the audit trail; it tells nobody whose it was.")
+    tasks: int = Field(description="How many tasks were erased.")
+    letters: int
+    schedules: int
+    password_resets: int
+    idempotency_keys: int
+    open: dict[State, int] = Field(
+        description="Tasks that were left as they are, for they have no outcome yet, by state."
+    )
+    after: UUID | None = Field(description="Where the next step begins; null: there is nothing more.")
 
 
 class PersonView(BaseModel):

@@ -57,6 +57,7 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "cancel_redrive": Scope.OPERATE,
         "prune": Scope.ADMIN,
         "look_up_person": Scope.ADMIN,
+        "erase_person": Scope.ADMIN,
         "post_key": Scope.ADMIN,
         "get_keys": Scope.ADMIN,
         "get_one_key": Scope.ADMIN,

@@ -19,6 +19,7 @@ from gateway.problems import FieldError, Problem
 from gateway.resources import Resources
 from ledger import (
     AcceptedBefore,
+    CallErasedError,
     IdempotentCall,
     KeyReusedError,
     NewTask,
@@ -136,7 +137,7 @@ async def submit(
         )
     acceptance = await resources.records.write(accept, Submission(task, call, reset_token))
     if isinstance(acceptance, KeyReusedError):
-        raise key_reused()
+        raise key_reused(acceptance)
     if isinstance(acceptance, AcceptedBefore):
         response.headers["Idempotent-Replayed"] = "true"
         return _answer(response, acceptance.task_id, acceptance.kind, acceptance.due_at)
@@ -157,8 +158,15 @@ async def _is_repeated(resources: Resources, call: IdempotentCall | None) -> boo
     return call is not None and await resources.records.read(partial(look_up, call=call)) is not None
 
 
-def key_reused() -> Problem:
-    """The answer to a key that was used for another content."""
+def key_reused(error: KeyReusedError) -> Problem:
+    """The answer to a key that was used for another content, or for one that nobody knows any more."""
+    if isinstance(error, CallErasedError):
+        return Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "call_erased",
+            "The call that this Idempotency-Key was first used for was answered, and what it held was erased "
+            "since. Nothing was done now. Use a new key for a new call.",
+        )
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key_reused",

@@ -5,9 +5,10 @@ from ledger.accounting import Account, take_account
 from ledger.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
 from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
 from ledger.cursors import BadCursorError
+from ledger.erasing import Erased, ErasedStep, EraseStep, erase_persons, open_tasks
 from ledger.fingerprint import fingerprint, normalised
 from ledger.holding import Feed, held_kinds, take_held
-from ledger.idempotency import IdempotentCall, KeyReusedError, look_up
+from ledger.idempotency import CallErasedError, IdempotentCall, KeyReusedError, look_up
 from ledger.keys import (
     Key,
     KeyPage,
@@ -100,12 +101,16 @@ __all__ = [
     "AlertPolicy",
     "BadCursorError",
     "BadRecurrenceError",
+    "CallErasedError",
     "Cancellation",
     "Change",
     "ChangedMeanwhileError",
     "Created",
     "CreatedBefore",
     "Digest",
+    "EraseStep",
+    "Erased",
+    "ErasedStep",
     "Failure",
     "Feed",
     "Group",
@@ -175,6 +180,7 @@ __all__ = [
     "delete_schedules",
     "digest_due",
     "end_window",
+    "erase_persons",
     "event_of",
     "fingerprint",
     "forget_published",
@@ -200,6 +206,7 @@ __all__ = [
     "normalised",
     "note_use",
     "oldest_finished",
+    "open_tasks",
     "prune_keys",
     "prune_tasks",
     "put_back",

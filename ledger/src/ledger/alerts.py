@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
+from ledger.erased import ERASED
 from ledger.fingerprint import MAX_LENGTH, fingerprint
 from ledger.merging import Failure
 from ledger.schema import ALERT_GROUPS, ALERT_WINDOW
@@ -107,6 +108,18 @@ def count_failures(
         )
     )
     return [by_kind[kind][0] for kind in at_once]
+
+
+def erase_samples(connection: Connection, task_ids: Sequence[str]) -> None:
+    """Forgets the words of these tasks' failures; that there were so many stays."""
+    of_them = ALERT_GROUPS.c.sample["task_id"].as_string().in_(task_ids)
+    query = select(ALERT_GROUPS.c.fingerprint, ALERT_GROUPS.c.sample).where(of_them)
+    for row in connection.execute(query).all():
+        connection.execute(
+            update(ALERT_GROUPS)
+            .where(ALERT_GROUPS.c.fingerprint == row.fingerprint)
+            .values(sample=row.sample | {"error_message": ERASED})
+        )
 
 
 def digest_due(connection: Connection) -> datetime | None:

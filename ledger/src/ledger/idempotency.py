@@ -3,15 +3,18 @@
 Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select, tuple_, update
 
 from database import insert_new
 from ledger.schema import IDEMPOTENCY
+
+#: In the place of a call's fingerprint: like none of any content.
+_FORGOTTEN: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class Repeated:
 
 class KeyReusedError(Exception):
     """The key was given to a call with other content."""
+
+
+class CallErasedError(KeyReusedError):
+    """The key was given to a call whose content was erased: nobody can tell whether this is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,23 @@ def look_up(connection: Connection, call: IdempotentCall) -> Repeated | KeyReuse
     return None if row is None else _verdict(row, call)
 
 
+def forget_content(connection: Connection, made: Mapping[str, datetime]) -> int:
+    """Forgets what calls were about; their keys stay taken.
+
+    Args:
+        connection: the transaction in which what they made is erased.
+        made: what each of them made, and when.
+
+    Returns:
+        How many calls had a key.
+    """
+    if not made:
+        return 0
+    # A key is taken in the very moment; so an index finds it.
+    of_them = IDEMPOTENCY.c.created_at.in_(set(made.values())), IDEMPOTENCY.c.reference.in_(made)
+    return connection.execute(update(IDEMPOTENCY).where(*of_them).values(fingerprint=_FORGOTTEN)).rowcount
+
+
 def _order(keyed: KeyedCall) -> tuple[str, str]:
     return keyed.call.scope, keyed.call.key
 
@@ -96,4 +120,6 @@ def _recorded(connection: Connection, calls: Sequence[IdempotentCall]) -> dict[t
 
 
 def _verdict(row: Any, call: IdempotentCall) -> Repeated | KeyReusedError:
+    if row.fingerprint == _FORGOTTEN:
+        return CallErasedError(call.key)
     return Repeated(row.reference) if row.fingerprint == call.fingerprint else KeyReusedError(call.key)

@@ -13,6 +13,7 @@ from contracts.lifecycle import LifecycleData, LifecycleEvent, LifecycleType
 from contracts.states import State
 from database import insert_new
 from ledger.deadletters.forgetting import forget_bodies
+from ledger.erased import erased_event
 from ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 from ledger.states import Subtask, merge, position, task_state
 
@@ -75,6 +76,8 @@ def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Me
 
 def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes) -> Iterable[Failure]:
     before = dict(task.subtasks)
+    if task.row.erased_at is not None:
+        events = [erased_event(event) for event in events]
     for event in events:
         changes.facts.append(_fact(event))
         if (subtask := task.subtasks.get(event.data.service)) is not None:
@@ -177,7 +180,13 @@ def _bound(subtask: Subtask) -> dict[str, Any]:
 # Statements are made once: to build one takes longer than to run it.
 _LOCKED = (
     select(
-        TASKS.c.id, TASKS.c.kind, TASKS.c.about, TASKS.c.correlation_id, TASKS.c.created_at, TASKS.c.due_at
+        TASKS.c.id,
+        TASKS.c.kind,
+        TASKS.c.about,
+        TASKS.c.correlation_id,
+        TASKS.c.created_at,
+        TASKS.c.due_at,
+        TASKS.c.erased_at,
     )
     .where(TASKS.c.id.in_(bindparam("b_ids", expanding=True)))
     .order_by(TASKS.c.id)

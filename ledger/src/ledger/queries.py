@@ -35,6 +35,8 @@ class Task:
     #: Which schedule made it, and for which of its times.
     schedule_id: str | None
     slot_at: datetime | None
+    #: When what it says of its person was erased.
+    erased_at: datetime | None
     subtasks: list[Subtask]
 
 
@@ -179,4 +181,5 @@ _COLUMNS = (
     TASKS.c.priority,
     TASKS.c.schedule_id,
     TASKS.c.slot_at,
+    TASKS.c.erased_at,
 )

@@ -71,7 +71,8 @@ TASKS = Table(
     Column("schedule_id", String(36)),
     Column("slot_at", Instant),
     Column("dataschema", String(128), nullable=False),
-    Column("payload", LargeBinary),  # gone once a task of a kind with secrets is completed
+    Column("payload", LargeBinary),  # gone once a task of a kind with secrets is completed, or it is erased
+    Column("erased_at", Instant),  # when what it says of its person was: see erasing.py
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_person", "person", "id", sqlite_where=_OF_PERSON, postgresql_where=_OF_PERSON),
     Index("tasks_by_kind", "kind", "id"),

@@ -29,7 +29,7 @@ from waybill_cli.session import Session, with_session
 _REDRIVES: Final = "/v1/redrives"
 _STATES: Final = ("planned", "running", "paused", "halted", "completed", "cancelled")
 _ITEM_STATES: Final = ("waiting", "sent", "succeeded", "failed", "cancelled", "skipped")
-_EFFECTS: Final = ("not_done", "unknown", "done", "called_off", "under_way", "no_task")
+_EFFECTS: Final = ("not_done", "unknown", "done", "called_off", "under_way", "no_task", "erased")
 
 _redrive = click.argument("redrive", type=click.IntRange(min=1))
 _because = click.option("--because", metavar="TEXT", help="Why; it goes into the audit trail.")

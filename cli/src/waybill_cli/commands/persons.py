@@ -1,13 +1,18 @@
-"""`waybill persons`: what is held of one person."""
+"""`waybill persons`: what is held of one person, and erasing it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import click
 
+from waybill_cli.exits import Exit
 from waybill_cli.options import Group
+from waybill_cli.progress import bar
 from waybill_cli.session import Session, with_session
 
+#: What of a step is counted.
+_COUNTED: Final = ("tasks", "letters", "schedules", "password_resets", "idempotency_keys")
 _tenant = click.option("--tenant", metavar="NAME", help="Only what this tenant has.  [default: everybody's]")
 
 
@@ -32,6 +37,55 @@ def show_person(session: Session, /, *, address: str, tenant: str | None) -> Non
         _show(session, held)
 
 
+@persons.command(
+    "erase",
+    epilog="waybill persons erase ann@example.com --dry-run\n"
+    "waybill persons erase ann@example.com --cancel\n"
+    "waybill persons erase ann@example.com --tenant acme --yes",
+)
+@click.argument("address")
+@_tenant
+@click.option("--cancel", "cancel_open", is_flag=True, help="Also call off the tasks without an outcome.")
+@click.option("--dry-run", is_flag=True, help="Only say how much is held.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_session
+def erase_person(
+    session: Session, /, *, address: str, tenant: str | None, cancel_open: bool, dry_run: bool, yes: bool
+) -> Exit:
+    """Erases what is held of a person, for good; the account stays as it is.
+
+    Schedules and reset links go. Tasks that have ended keep their ids, kinds, states and times, and nothing
+    else. Tasks without an outcome stay whole: the exit code is 1 then, and it is to be run again once they
+    have ended. It goes in small steps, and may be stopped and begun again at any time.
+    """
+    held = _held(session, address, tenant)
+    if not session.out.as_json:
+        _show(session, held)
+    if dry_run:
+        return _tell(session, held, None, Counter(), held["open"])
+    session.confirm("Erase it for good?", yes=yes)
+    done: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    erasure = None
+    with bar("erasing", sum(held["tasks"].values())) as tell:
+        for step in _steps(session, _named(address, tenant) | {"cancel_open": cancel_open}):
+            erasure = step["erasure"]
+            done.update({name: step[name] for name in _COUNTED})
+            left.update(step["open"])
+            tell(done["tasks"] + left.total(), "")
+    return _tell(session, held, erasure, done, left.total())
+
+
+def _steps(session: Session, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    further: dict[str, Any] = {}
+    while True:
+        step = session.gateway.post("/v1/persons/erasures", wanted | further)
+        yield step
+        if step["after"] is None:
+            return
+        further = {"after": step["after"], "erasure": step["erasure"]}
+
+
 def _held(session: Session, address: str, tenant: str | None) -> dict[str, Any]:
     held: dict[str, Any] = session.gateway.post("/v1/persons/lookups", _named(address, tenant))
     return held
@@ -53,3 +107,22 @@ def _show(session: Session, held: Mapping[str, Any]) -> None:
             ("uploaded files", held["originals"]),
         )
     )
+
+
+def _tell(
+    session: Session, held: Mapping[str, Any], erasure: str | None, done: Counter[str], left: int
+) -> Exit:
+    erased = {name: done[name] for name in _COUNTED}
+    text = (
+        "nothing was erased"
+        if erasure is None
+        else f"erased {done['tasks']} task(s), {done['letters']} letter(s), {done['schedules']} schedule(s), "
+        f"{done['password_resets']} reset link(s); erasure {erasure}"
+    )
+    session.out.result({"held": held, "erasure": erasure, "erased": erased, "open": left}, text)
+    if left:
+        session.out.remark(
+            f"{left} task(s) have no outcome yet and stay as they are: run it again when they have ended; "
+            "--cancel calls them off."
+        )
+    return Exit.NO if left and erasure is not None else Exit.OK

@@ -142,7 +142,7 @@ async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses, c
         message.service,
         message.kind,
         message.dataschema,
-        message.body or b"",
+        message.body,
         posted.patch,
         opened=opener(resources.seals, message.task_id or ""),
     )

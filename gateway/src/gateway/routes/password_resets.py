@@ -81,7 +81,7 @@ async def redeem_password_reset(
         redemption = Redemption(_hash(posted.token), datetime.now(UTC), resources.seals, call, caller.sees)
         answer = await resources.records.write(redeem, redemption)
     if isinstance(answer, KeyReusedError):
-        raise key_reused()
+        raise key_reused(answer)
     if isinstance(answer, Refusal):
         status, detail = _REFUSALS[answer]
         raise Problem(status, f"token_{answer}", detail)

@@ -1,20 +1,31 @@
-"""What is held of one person."""
+"""What is held of one person: how much, and erasing it, a step at a time."""
 
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from typing import Final
+from uuid import uuid4
 
 from fastapi import APIRouter
 
+from chassis.logs import get_logger
 from contracts.states import State
+from gateway.desk import Actor
 from gateway.guarded_route import GuardedJsonRoute
-from gateway.person_models import PersonQuery, PersonView
+from gateway.person_models import ErasePerson, ErasureStep, PersonQuery, PersonView
 from gateway.problems import problem_responses
 from gateway.resources import Resources, Uses
 from gateway.routes.tasks import person_of
-from ledger import Person, holdings_of
+from ledger import Cancellation, EraseStep, Person, Stopping, cancel, erase_persons, holdings_of, open_tasks
+
+log = get_logger(__name__)
 
 router = APIRouter(tags=["persons"], route_class=GuardedJsonRoute)
 
+#: Tasks that one call looks at: others wait no longer than erasing so many takes, some ten milliseconds.
+STEP: Final = 50
 _PROBLEMS = problem_responses(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -40,6 +51,45 @@ async def look_up_person(wanted: PersonQuery, resources: Uses) -> PersonView:
         idempotency_keys=held.idempotency_keys,
         originals=held.originals,
     )
+
+
+@router.post("/v1/persons/erasures", responses=_PROBLEMS)
+async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> ErasureStep:
+    """Erases what is held of a person: one short step of it.
+
+    Repeat it with `after` and `erasure` until `after` is null. Each step is whole by itself, so a caller may
+    stop anywhere, and begin anew. Schedules go whole, reset links too. Of tasks that have ended go payload,
+    results, words of errors, letters' bodies and what they are about; ids, kinds, states and times stay, so
+    that the account adds up. Tasks without an outcome stay as they are: `open` counts them, and a later
+    erasure takes them. The audit trail tells who erased how much, and not of whom.
+    """
+    erasure = wanted.erasure or uuid4()
+    step = EraseStep(
+        person=_person(resources, wanted),
+        now=datetime.now(UTC),
+        most=STEP,
+        erasure=str(erasure),
+        actor=actor,
+        after=str(wanted.after or ""),
+    )
+    if wanted.cancel_open:
+        await _cancel_open(resources, step)
+    done = await resources.records.write(erase_persons, step)
+    counts = asdict(done.erased)
+    if any(counts.values()):
+        log.info("erased what was held of a person", erasure=str(erasure), actor=actor, **counts)
+    return ErasureStep.model_validate({"erasure": erasure, "open": done.open, "after": done.after, **counts})
+
+
+async def _cancel_open(resources: Resources, step: EraseStep) -> None:
+    wishes = [
+        Cancellation(task_id, step.now, step.person.tenant)
+        for task_id in await resources.records.read(partial(open_tasks, step=step))
+    ]
+    answers = await asyncio.gather(*(resources.records.write(cancel, wish) for wish in wishes))
+    for answer in answers:
+        if isinstance(answer, Stopping) and answer.message is not None:
+            resources.relay_soon(answer.message, step.now)
 
 
 def _person(resources: Resources, wanted: PersonQuery) -> Person:

@@ -85,7 +85,7 @@ async def post_schedule(
         wish = NewSchedule(schedule_id, plan, now, resources.settings.max_schedules, call, caller.tenant)
         made = await resources.records.write(create_schedules, wish)
     if isinstance(made, KeyReusedError):
-        raise key_reused()
+        raise key_reused(made)
     if isinstance(made, NeverDueError):
         raise never_due()
     if isinstance(made, NameTakenError):

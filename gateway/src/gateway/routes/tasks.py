@@ -135,6 +135,7 @@ def view_of(task: Task) -> TaskView:
         about=mask_addresses(task.about),
         priority=priority_name(task.priority),
         schedule=_slot(task),
+        erased_at=task.erased_at,
         subtasks=subtasks,
         links=links_of(task.id),
     )

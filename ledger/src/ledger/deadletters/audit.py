@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
 from ledger.deadletters.paging import decoded, encoded
 from ledger.deadletters.schema import DESK_AUDIT
 from ledger.tenants import owned_by
+
+#: Who does what nobody has asked for.
+DESK_ITSELF: Final = "the desk"
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,13 +104,13 @@ def edited(
     service: str,
     kind: str | None,
     dataschema: str | None,
-    body: bytes,
+    body: bytes | None,
     patch: Patch,
     *,
     opened: Opener,
 ) -> Edited:
     """Applies a patch to a payload, brought up to the current version first where that is possible."""
-    if kind is None or dataschema is None or kind not in kinds_of(service):
+    if body is None or kind is None or dataschema is None or kind not in kinds_of(service):
         return Edited(check(service, kind, dataschema, body, opened=opened), None)
     event = CATALOG[kind].event
     try:

@@ -170,6 +170,8 @@ def _locked_letters(connection: Connection, redrive_id: int, ids: Sequence[int])
 
 def _why_not(letter: Any, keyring: Keyring) -> str | None:
     """Why a letter is passed over; None: it goes."""
+    if letter.effect == Effect.ERASED:
+        return Effect.ERASED.value
     if letter.version != letter.letter_version or letter.state != LetterState.DEAD:
         return "changed"
     if Effect(letter.effect).is_skipped:
@@ -179,7 +181,7 @@ def _why_not(letter: Any, keyring: Keyring) -> str | None:
     if letter.edited is None:
         # The contracts may have changed since the plan was made; edited ones are of the current version.
         opened = opener(keyring, letter.task_id or "")
-        checked = check(letter.service, letter.kind, letter.dataschema, letter.body or b"", opened=opened)
+        checked = check(letter.service, letter.kind, letter.dataschema, letter.body, opened=opened)
         if checked.verdict is Verdict.UNFIXABLE:
             return Verdict.UNFIXABLE.value
     return None

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
 from contracts.reading import Fault, Opener, UnfitError, read_event
@@ -23,11 +23,18 @@ class Checked:
         return [{"field": f.field, "message": f.message} for f in self.faults] or None
 
 
+#: A payload with secrets that was used, or one of a person who was erased.
+NOT_KEPT: Final = Checked(
+    Verdict.UNFIXABLE,
+    (Fault("body", "what it held is not kept any more: it cannot be redriven, nor edited"),),
+)
+
+
 def check(
     service: str,
     kind: str | None,
     dataschema: str | None,
-    body: bytes,
+    body: bytes | None,
     *,
     opened: Opener,
 ) -> Checked:
@@ -37,7 +44,7 @@ def check(
         service: whose letter it is.
         kind: None where no envelope can be read.
         dataschema: the version that the sender followed.
-        body: JSON, if it is any.
+        body: JSON, if it is any; None: it is not kept any more.
         opened: opens its sealed fields.
     """
     if service not in WORK_SERVICES:
@@ -46,14 +53,9 @@ def check(
         return _unfixable("headers", "no envelope can be read, so no task would account for it")
     if kind not in kinds_of(service):
         return _unfixable("kind", f"{kind} is none of {', '.join(kinds_of(service))}")
-    try:
-        reading = read_event(CATALOG[kind].event, dataschema, body, opened=opened)
-    except UnfitError as unfit:
-        return Checked(Verdict.UNFIXABLE, tuple(unfit.faults))
-    except UnknownKeyError as unknown:
-        # It is checked again once there is another set of keys: see `gate_version`.
-        return _unfixable("body", str(unknown))
-    return Checked(Verdict.UPCASTABLE if reading.is_upcast else Verdict.VALID)
+    if body is None:
+        return NOT_KEPT
+    return _read(kind, dataschema, body, opened)
 
 
 def gate_version(keyring: Keyring) -> str:
@@ -62,6 +64,17 @@ def gate_version(keyring: Keyring) -> str:
         return contracts_version()
     stated = "/".join((contracts_version(), *sorted(keyring.names)))
     return hashlib.sha256(stated.encode()).hexdigest()[: len(contracts_version())]
+
+
+def _read(kind: str, dataschema: str, body: bytes, opened: Opener) -> Checked:
+    try:
+        reading = read_event(CATALOG[kind].event, dataschema, body, opened=opened)
+    except UnfitError as unfit:
+        return Checked(Verdict.UNFIXABLE, tuple(unfit.faults))
+    except UnknownKeyError as unknown:
+        # It is checked again once there is another set of keys: see `gate_version`.
+        return _unfixable("body", str(unknown))
+    return Checked(Verdict.UPCASTABLE if reading.is_upcast else Verdict.VALID)
 
 
 def _unfixable(field: str, message: str) -> Checked:

@@ -16,6 +16,8 @@ from contracts.lifecycle import (
 )
 from database import insert_new
 from ledger.deadletters import amqp_json
+from ledger.deadletters.audit import DESK_ITSELF
+from ledger.deadletters.erasing import put_away
 from ledger.deadletters.grouping import count_in, quiet_groups
 from ledger.deadletters.letter import Letter
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
@@ -45,13 +47,18 @@ def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]
 
 
 def _owned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
-    """The letters, each as its task's tenant's."""
+    """The letters, each as its task's tenant's; of what an erased task's held, nothing."""
     ids = {letter.envelope.task_id for letter in letters if letter.envelope is not None}
-    query = select(TASKS.c.id, TASKS.c.tenant).where(TASKS.c.id.in_(ids))
-    tenants = {row.id: row.tenant for row in connection.execute(query)} if ids else {}
-    return [
-        letter.of(tenants.get(letter.envelope.task_id) if letter.envelope else None) for letter in letters
-    ]
+    query = select(TASKS.c.id, TASKS.c.tenant, TASKS.c.erased_at).where(TASKS.c.id.in_(ids))
+    # An erasure under way has its end first, or waits until it sees the letter.
+    query = query.order_by(TASKS.c.id).with_for_update(read=True, key_share=True)
+    tasks = {row.id: row for row in connection.execute(query)} if ids else {}
+    owned = []
+    for letter in letters:
+        task = tasks.get(letter.envelope.task_id) if letter.envelope else None
+        own = letter.of(None if task is None else task.tenant)
+        owned.append(own if task is None or task.erased_at is None else own.erased())
+    return owned
 
 
 def _insert(connection: Connection, letters: Sequence[Letter]) -> dict[str, int]:
@@ -94,14 +101,21 @@ def _row(letter: Letter) -> dict[str, Any]:
         "received_at": letter.message.received_at,
         "last_received_at": letter.message.received_at,
         "deliveries": 0,  # counted with all others
+        **_put_away(letter),
     }
+
+
+def _put_away(letter: Letter) -> dict[str, Any]:
+    if letter.is_erased:
+        return put_away(DESK_ITSELF, letter.message.received_at)
+    return dict.fromkeys(("put_away_at", "put_away_by", "put_away_reason", "forget_at"))
 
 
 def _message_row(letter: Letter, ids: dict[str, int]) -> dict[str, Any]:
     message = letter.message
     return {
         "letter_id": ids[letter.key],
-        "body": message.body,
+        "body": None if letter.is_erased else message.body,
         "headers": amqp_json.to_json(message.headers),
         "properties": amqp_json.to_json(message.properties),
         "traceback": letter.traceback,

@@ -14,7 +14,8 @@ from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH
 from contracts.reading import opener
 from contracts.sealing import Keyring
 from ledger.deadletters import amqp_json
-from ledger.deadletters.gate import Checked, check, gate_version
+from ledger.deadletters.gate import NOT_KEPT, Checked, check, gate_version
+from ledger.erased import ERASED
 from ledger.fingerprint import fingerprint
 from ledger.tenants import DEFAULT_TENANT
 
@@ -68,6 +69,21 @@ class Letter:
     checked_against: str
     #: Whose its task is; None: nobody knows.
     tenant: str | None = DEFAULT_TENANT
+    #: Its task's person was erased, and so is what it held.
+    is_erased: bool = False
+
+    def erased(self) -> Self:
+        """The same letter without what it held."""
+        message = replace(self.message, body=b"", headers={}, properties={})
+        return replace(
+            self,
+            message=message,
+            correlation_id=None,
+            error_message=ERASED,
+            traceback=None,
+            checked=NOT_KEPT,
+            is_erased=True,
+        )
 
     def of(self, tenant: str | None) -> Self:
         """The same letter of another tenant: no two of them share a group."""

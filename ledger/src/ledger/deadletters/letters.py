@@ -125,6 +125,7 @@ LETTERS_AND_TASKS: Final = DEAD_LETTERS.outerjoin(TASKS, TASKS.c.id == DEAD_LETT
 #: What is known of a letter's effect, from what the ledger knows of its subtask.
 EFFECT: Final[ColumnElement[str]] = case(
     (SUBTASKS.c.state.is_(None), Effect.NO_TASK.value),
+    (TASKS.c.erased_at.is_not(None), Effect.ERASED.value),
     (SUBTASKS.c.state == State.COMPLETED, Effect.DONE.value),
     (
         or_(SUBTASKS.c.state == State.CANCELLED, TASKS.c.cancel_requested_at.is_not(None)),

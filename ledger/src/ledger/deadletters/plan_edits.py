@@ -11,6 +11,7 @@ from contracts.sealing import Keyring
 from database import Records
 from ledger.deadletters.edits import Edit, edited
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from ledger.deadletters.states import LetterState
 
 #: Payloads in memory at once.
 _CHUNK: Final = 500
@@ -56,7 +57,7 @@ def _edited_rows(
             letter.service,
             letter.kind,
             letter.dataschema,
-            letter.body or b"",
+            letter.body,
             edit.patch,
             opened=opener(keyring, letter.task_id or ""),
         )
@@ -73,7 +74,19 @@ def _edited_rows(
 
 
 def _keep(connection: Connection, batches: Sequence[Sequence[dict[str, Any]]]) -> Sequence[None]:
-    connection.execute(_EDIT, [row for batch in batches for row in batch])
+    rows = [row for batch in batches for row in batch]
+    # One that was erased since its payload was read is no longer dead, and nothing of it may be kept.
+    dead = connection.scalars(
+        select(DEAD_LETTERS.c.id)
+        .where(
+            DEAD_LETTERS.c.id.in_({row["b_letter_id"] for row in rows}),
+            DEAD_LETTERS.c.state == LetterState.DEAD,
+        )
+        .order_by(DEAD_LETTERS.c.id)
+        .with_for_update(read=True)
+    ).all()
+    if kept := [row for row in rows if row["b_letter_id"] in set(dead)]:
+        connection.execute(_EDIT, kept)
     return [None] * len(batches)
 
 

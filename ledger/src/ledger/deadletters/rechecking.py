@@ -86,7 +86,7 @@ def _is_stale(keyring: Keyring) -> ColumnElement[bool]:
 
 def _verdict(row: Any, keyring: Keyring) -> dict[str, Any]:
     opened = opener(keyring, row.task_id or "")
-    checked = check(row.service, row.kind, row.dataschema, row.body or b"", opened=opened)
+    checked = check(row.service, row.kind, row.dataschema, row.body, opened=opened)
     return {
         "b_id": row.id,
         "b_verdict": checked.verdict,

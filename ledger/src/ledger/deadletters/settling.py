@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
 from contracts.states import State
-from ledger.deadletters.audit import Deed, write_down
+from ledger.deadletters.audit import DESK_ITSELF, Deed, write_down
 from ledger.deadletters.progress import progress_of
 from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
@@ -19,8 +19,6 @@ from ledger.schema import SUBTASKS
 MOST_AT_ONCE: Final = 500
 #: How long after a failure its letter may take to come in, before the failure counts without it.
 LETTER_PATIENCE: Final = timedelta(seconds=30)
-#: Who halts a redrive, in the audit trail.
-DESK_ITSELF: Final = "the desk"
 
 _OUTCOMES: Final = {
     State.COMPLETED: (ItemState.SUCCEEDED, LetterState.RECOVERED),

@@ -43,6 +43,8 @@ class Effect(StrEnum):
     UNDER_WAY = "under_way"
     #: The ledger has no such task, so nobody would account for it.
     NO_TASK = "no_task"
+    #: Its person was erased: there is nothing that could be sent.
+    ERASED = "erased"
 
     @property
     def is_skipped(self) -> bool:

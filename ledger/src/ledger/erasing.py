@@ -1,0 +1,185 @@
+"""Erasing what is held of a person, in small steps, each whole by itself.
+
+What a task says of its person goes: payload, results, words of errors, what it is about, its letters' bodies,
+its reset link, what its idempotency key stands for. What makes the account stays: ids, kinds, states, times.
+A schedule goes whole. A task without an outcome is left as it is, for its payload is still needed.
+
+A task that is erased is nobody's any more, so that the next step, or another run after a crash, passes on.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from contracts.states import State
+from ledger.alerts import erase_samples
+from ledger.deadletters.audit import Deed, write_down
+from ledger.deadletters.erasing import erase_letters, lock_letters
+from ledger.erased import ERASED, erased_error, without_words
+from ledger.idempotency import forget_content
+from ledger.originals import leave_originals
+from ledger.persons import Person, schedules_of, tasks_of
+from ledger.schema import (
+    OUTBOX,
+    PASSWORD_RESETS,
+    REDRIVEN_PAYLOADS,
+    SCHEDULES,
+    SUBTASKS,
+    TASK_FILES,
+    TASKS,
+    TIMELINE,
+)
+
+_FINISHED: Final = tuple(state for state in State if state.is_terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class EraseStep:
+    """A wish to erase what is held of a person: the next tasks of it."""
+
+    person: Person
+    now: datetime
+    #: Tasks that are looked at, and so the most that are erased.
+    most: int
+    #: Names the erasure in the audit trail, and tells nobody whose it was.
+    erasure: str
+    actor: str
+    #: Where the last step ended; empty: begin with the schedules, and the oldest task.
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much a step has erased."""
+
+    tasks: int
+    letters: int = 0
+    schedules: int = 0
+    password_resets: int = 0
+    idempotency_keys: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedStep:
+    """What a step came to."""
+
+    erased: Erased
+    #: Tasks that were left as they are, by the state that they were in.
+    open: dict[State, int]
+    #: Where the next step begins; None: there is nothing more to look at.
+    after: str | None
+
+
+def erase_persons(connection: Connection, steps: Sequence[EraseStep]) -> Sequence[ErasedStep]:
+    """Erases; a batch write for `Records.write`. What was erased is written down in the audit trail."""
+    return [_erase(connection, step) for step in steps]
+
+
+def open_tasks(connection: Connection, step: EraseStep) -> Sequence[str]:
+    """The tasks that the step would leave as they are."""
+    return [row.id for row in _looked_at(connection, step) if row.state not in _FINISHED]
+
+
+def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
+    schedules, keys = (0, 0) if step.after else _erase_schedules(connection, step.person)
+    looked_at = _looked_at(connection, step)
+    ids = [row.id for row in looked_at]
+    # Letters, outbox, tasks: in the order in which everyone locks them.
+    letters = lock_letters(connection, ids)
+    connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.task_id.in_(ids)).with_for_update())
+    tasks = connection.execute(
+        select(TASKS.c.id, TASKS.c.created_at)
+        .where(TASKS.c.id.in_(ids), TASKS.c.state.in_(_FINISHED), *tasks_of(step.person))
+        .order_by(TASKS.c.id)
+        .with_for_update()
+    ).all()
+    finished = {row.id: row.created_at for row in tasks}
+    own = [letter.id for letter in letters if letter.task_id in finished]
+    erased = Erased(
+        tasks=len(finished),
+        letters=len(own),
+        schedules=schedules,
+        password_resets=_erase_tasks(connection, list(finished), step.now),
+        idempotency_keys=keys + forget_content(connection, finished),
+    )
+    erase_letters(connection, own, actor=step.actor, now=step.now)
+    _write_down(connection, step, erased)
+    left = Counter(State(row.state) for row in looked_at if row.id not in finished)
+    return ErasedStep(erased, dict(left), ids[-1] if len(ids) == step.most else None)
+
+
+def _looked_at(connection: Connection, step: EraseStep) -> Sequence[Any]:
+    along = select(TASKS.c.id, TASKS.c.state).where(*tasks_of(step.person), TASKS.c.id > step.after)
+    return connection.execute(along.order_by(TASKS.c.id).limit(step.most)).all()
+
+
+def _erase_schedules(connection: Connection, person: Person) -> tuple[int, int]:
+    """Deletes the person's schedules, as many as a tenant may have; how many, and how many keys they had."""
+    gone = connection.execute(
+        delete(SCHEDULES).where(*schedules_of(person)).returning(SCHEDULES.c.id, SCHEDULES.c.created_at)
+    ).all()
+    return len(gone), forget_content(connection, {row.id: row.created_at for row in gone})
+
+
+def _erase_tasks(connection: Connection, ids: Sequence[str], now: datetime) -> int:
+    """Erases what tasks say themselves; how many reset links went."""
+    if not ids:
+        return 0
+    leave_originals(connection, ids, now)
+    # A row whose publish was not confirmed in time may be left, and its payload is gone.
+    for table in (TASK_FILES, OUTBOX, REDRIVEN_PAYLOADS):
+        connection.execute(delete(table).where(table.c.task_id.in_(ids)))
+    _erase_words(connection, ids)
+    erase_samples(connection, ids)
+    connection.execute(
+        update(TASKS)
+        .where(TASKS.c.id.in_(ids))
+        .values(payload=None, about=ERASED, correlation_id=TASKS.c.id, person=None, erased_at=now)
+    )
+    return connection.execute(delete(PASSWORD_RESETS).where(PASSWORD_RESETS.c.task_id.in_(ids))).rowcount
+
+
+def _erase_words(connection: Connection, ids: Sequence[str]) -> None:
+    said = select(TIMELINE.c.seq, TIMELINE.c.details).where(
+        TIMELINE.c.task_id.in_(ids), TIMELINE.c.details.is_not(None)
+    )
+    facts = [
+        {"b_seq": row.seq, "b_details": without_words(row.details)}
+        for row in connection.execute(said)
+        if row.details.keys() & {"result", "error"}
+    ]
+    if facts:
+        connection.execute(_FACT, facts)
+    failed = select(SUBTASKS.c.task_id, SUBTASKS.c.service, SUBTASKS.c.error).where(
+        SUBTASKS.c.task_id.in_(ids), SUBTASKS.c.error.is_not(None)
+    )
+    errors = [
+        {"b_task_id": row.task_id, "b_service": row.service, "b_error": erased_error(row.error)}
+        for row in connection.execute(failed)
+    ]
+    if errors:
+        connection.execute(_ERROR, errors)
+    connection.execute(update(SUBTASKS).where(SUBTASKS.c.task_id.in_(ids)).values(result=None))
+
+
+def _write_down(connection: Connection, step: EraseStep, erased: Erased) -> None:
+    counts = asdict(erased)
+    if not any(counts.values()):
+        return
+    details = {"erasure": step.erasure} | counts
+    deed = Deed(
+        step.now, step.actor, "erase", letters=erased.letters, details=details, tenant=step.person.tenant
+    )
+    write_down(connection, [deed])
+
+
+_FACT = update(TIMELINE).where(TIMELINE.c.seq == bindparam("b_seq")).values(details=bindparam("b_details"))
+_ERROR = (
+    update(SUBTASKS)
+    .where(SUBTASKS.c.task_id == bindparam("b_task_id"), SUBTASKS.c.service == bindparam("b_service"))
+    .values(error=bindparam("b_error"))
+)

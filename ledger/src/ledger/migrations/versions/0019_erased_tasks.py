@@ -1,0 +1,14 @@
+"""A task knows when what it says of its person was erased."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from database import Instant
+
+revision = "0019"
+down_revision = "0018"
+
+
+def upgrade() -> None:
+    """Towards the newer schema."""
+    op.add_column("tasks", sa.Column("erased_at", Instant()))
