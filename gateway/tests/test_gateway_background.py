@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from faststream.rabbit import RabbitBroker
 from gateway_under_test import settings_in
 
 from chassis.background import Background
@@ -42,6 +43,26 @@ async def test_a_defect_beside_the_requests_ends_the_process(
     told = capsys.readouterr().out
     assert "ended, though it should not" in told
     assert work.NAME in told
+
+
+@pytest.mark.parametrize("defect", [LookupError("a defect"), asyncio.CancelledError()])
+async def test_a_gateway_that_no_longer_reaches_for_the_broker_ends(
+    process: GatewayProcess,
+    defect: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def reach(_: RabbitBroker) -> None:
+        raise defect
+
+    monkeypatch.setattr("gateway.resources.until_connected", reach)
+    await process.start()
+    async with asyncio.timeout(60):
+        await process.broken()
+
+    told = capsys.readouterr().out
+    assert "ended, though it should not" in told
+    assert "connect" in told
 
 
 async def test_a_well_gateway_is_not_broken(process: GatewayProcess) -> None:

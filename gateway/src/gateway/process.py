@@ -58,8 +58,7 @@ class GatewayProcess:
 
     async def broken(self) -> None:
         """Returns only when the server, or what is done beside it, has ended by itself."""
-        background = self._app.state.resources.background
-        await until_any_ends(self._server.ended(), *(work.broken() for work in background))
+        await until_any_ends(self._server.ended(), self._app.state.resources.broken())
 
     async def stop(self) -> None:
         """Says that it is not ready any more, goes on until that is noticed, then ends what is under way."""

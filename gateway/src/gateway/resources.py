@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.background import until_any_ends
 from chassis.connection import (
     RECONNECT_SECONDS,
     UNREACHABLE,
@@ -71,8 +72,7 @@ class Resources:
         self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()
         self.known_keys = KnownKeys(self.records, fresh_seconds=settings.key_fresh_seconds)
-        #: What goes on for as long as the process does.
-        self.background = (self._collector, self.known_keys)
+        self._background = (self._collector, self.known_keys)
         self.doorkeeper = Doorkeeper(None if settings.gateway_auth == "open" else self.known_keys)
         self.image_limits = ImageLimits(
             settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes
@@ -97,8 +97,12 @@ class Resources:
         """
         require_current(self.records.engine)
         self._connecting = asyncio.create_task(self._connect(), name="connect")
-        self._collector.start()
-        self.known_keys.start()
+        for work in self._background:
+            work.start()
+
+    async def broken(self) -> None:
+        """Returns only when something done beside the requests has ended by itself; the log says why."""
+        await until_any_ends(self._given_up(), *(work.broken() for work in self._background))
 
     async def stop(self) -> None:
         """Ends the publishes under way; what is not confirmed stays in the outbox."""
@@ -160,6 +164,17 @@ class Resources:
             else:
                 self._connected = True
         log.info("connected to the broker")
+
+    async def _given_up(self) -> None:
+        """Returns only when the broker is not reached for any more, though it never was."""
+        if self._connecting is None:
+            raise RuntimeError("nothing was started")
+        await asyncio.wait((self._connecting,))
+        if self._connected:
+            await asyncio.Event().wait()
+        # The client may have cancelled it, as it does with what waits for a connection that is stuck.
+        error = None if self._connecting.cancelled() else self._connecting.exception()
+        log.error("ended, though it should not", what=self._connecting.get_name(), exc_info=error)
 
     async def _until_connected(self, until: datetime) -> None:
         if self._returning is None or self._returning.done():
