@@ -1,22 +1,33 @@
 """What an inbox forgets, and what it must go on recognising."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from chassis.cancelled import CANCELLED
 from chassis.claims import AlreadyDone, Claimed, Superseded
 from chassis.connection import QueueLook
 from chassis.inbox import Inbox
-from chassis.inbox_pruning import STEP, InboxPruner
+from chassis.inbox_pruning import (
+    LOOKS_UNTIL_TOLD,
+    STEP,
+    InboxPruner,
+    InboxStep,
+    PrunedInbox,
+    prune_cancelled,
+    prune_inbox,
+)
 from chassis.inbox_table import INBOX
 from chassis.outcome import Completed, RetryLater
 from contracts.envelope import Envelope
 from contracts.lifecycle import ErrorInfo
 from database import Records
 from devstack.samples import email_event, envelope_of
+from ledger import new_task_id
 
 NOW = datetime.now(UTC)
 KEEP, DAY = timedelta(days=45), timedelta(days=1)
@@ -29,7 +40,15 @@ RETRY = RetryLater(
     wait_seconds=2,
     next_attempt_at=NOW,
 )
+Write = Callable[[Connection, Sequence[InboxStep]], Sequence[PrunedInbox]]
 EMPTY, FULL = QueueLook(waiting=0, consumers=1), QueueLook(waiting=1, consumers=1)
+
+
+def made(ago: timedelta) -> str:
+    """The id of a task of so long ago."""
+    now = UUID(new_task_id()).int
+    then = now - (int(ago.total_seconds() * 1000) << 80)
+    return str(UUID(int=then))
 
 
 class Service:
@@ -48,16 +67,14 @@ class Service:
 
     async def did(self, *, ago: timedelta, outcome: Completed | RetryLater | None = COMPLETED) -> Envelope:
         """A claim of so long ago, and what came of it."""
-        message = envelope_of(email_event())
+        message = envelope_of(email_event(), made(ago))
         ticket = await self.inbox.claim(message)
         assert isinstance(ticket, Claimed)
         if outcome is not None:
             await self.inbox.record(ticket.owner, message, outcome)
         with self.records.engine.begin() as connection:
             connection.execute(
-                update(INBOX)
-                .where(INBOX.c.task_id == message.task_id)
-                .values(lease_until=NOW - ago, life_since=NOW - ago)
+                update(INBOX).where(INBOX.c.task_id == message.task_id).values(lease_until=NOW - ago)
             )
         return message
 
@@ -139,13 +156,48 @@ async def test_a_later_attempt_takes_over_what_is_looked_at(service: Service) ->
 
 
 async def test_cancellations_go_by_their_age(service: Service) -> None:
-    for task_id in ("old", "young"):
+    # Those of one page were called off just now, though their tasks are as old as the rest.
+    late = [made(KEEP + 3 * DAY) for _ in range(STEP)]
+    old = [made(KEEP + 2 * DAY) for _ in range(5)]
+    for task_id in (*late, *old, young := made(DAY)):
         await service.inbox.cancel(task_id)
     with service.records.engine.begin() as connection:
-        connection.execute(update(CANCELLED).where(CANCELLED.c.task_id == "old").values(at=NOW - KEEP - DAY))
+        connection.execute(update(CANCELLED).where(CANCELLED.c.task_id.in_(old)).values(at=NOW - KEEP - DAY))
 
-    assert await service.pruner.prune() == 1
+    assert await service.pruner.prune() == len(old)
 
-    ticket = await service.inbox.claim(envelope_of(email_event(), "young"))
-    assert isinstance(ticket, Claimed)
-    assert ticket.called_off
+    for task_id in (late[0], young):
+        ticket = await service.inbox.claim(envelope_of(email_event(), task_id))
+        assert isinstance(ticket, Claimed)
+        assert ticket.called_off
+
+
+@pytest.mark.parametrize("write", [prune_inbox, prune_cancelled])
+async def test_a_walk_ends_where_tasks_are_young(service: Service, write: Write) -> None:
+    for _ in range(3):
+        await service.inbox.cancel((await service.did(ago=DAY)).task_id)
+    step = InboxStep("email", NOW - KEEP, most=2)
+
+    assert await service.records.write(write, step) == PrunedInbox(0, after=None)
+    older = replace(step, before=NOW)
+    assert (await service.records.write(write, older)).after is not None
+
+
+async def test_ids_of_another_make_are_walked_past(service: Service) -> None:
+    for number in range(STEP + 1):
+        await service.inbox.cancel(f"task-{number:04}")
+    with service.records.engine.begin() as connection:
+        connection.execute(update(CANCELLED).values(at=NOW - KEEP - DAY))
+
+    assert await service.pruner.prune() == STEP + 1
+
+
+async def test_a_queue_that_is_never_empty_is_told_of_once_in_a_while(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.queue = FULL
+    for _ in range(2 * LOOKS_UNTIL_TOLD):
+        assert await service.pruner.prune() == 0
+
+    told = [line for line in capsys.readouterr().out.splitlines() if "the inbox grows" in line]
+    assert len(told) == 2

@@ -7,9 +7,10 @@ waited while nobody was there has been recognised by then.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 from sqlalchemy import Connection, delete, select, tuple_
 
@@ -19,7 +20,7 @@ from chassis.claims import RowState
 from chassis.connection import QueueLook
 from chassis.inbox_table import INBOX
 from chassis.logs import get_logger
-from chassis.pacing import gently
+from chassis.pacing import walk
 from database import Records
 
 log = get_logger(__name__)
@@ -28,6 +29,8 @@ log = get_logger(__name__)
 STEP: Final = 200
 #: Seconds between looks.
 LOOK_SECONDS: Final = 600.0
+#: An operator is told whenever so many looks have not found the work queue empty: every six hours.
+LOOKS_UNTIL_TOLD: Final = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,37 +93,41 @@ class InboxPruner(Background):
         self._keep = keep
         self._look = look
         self._has_seen_all = False
+        #: Looks at the work queue that did not find it empty.
+        self._looks = 0
 
     async def prune(self) -> int:
         """Forgets what is due, unless messages may wait that need to be recognised; the rows that went."""
-        if not self._has_seen_all:
-            seen = await self._look()
-            self._has_seen_all = seen is not None and seen.waiting == 0
-        if not self._has_seen_all:
+        if not self._has_seen_all and not await self._sees_all():
             return 0
         step = InboxStep(self._service, datetime.now(UTC) - self._keep, STEP)
-        rows = await self._walk(prune_inbox, step) + await self._walk(prune_cancelled, step)
+        rows = 0
+        for write in (prune_inbox, prune_cancelled):
+            async for done in walk(self._records, write, step):
+                rows += done.rows
         if rows:
             log.info("forgot attempts that need not be recognised any more", rows=rows)
         return rows
 
-    async def _walk(
-        self, write: Callable[[Connection, Sequence[InboxStep]], Sequence[PrunedInbox]], step: InboxStep
-    ) -> int:
-        rows = 0
-        while True:
-            done = await gently(self._records.write(write, step))
-            rows += done.rows
-            if done.after is None:
-                return rows
-            step = replace(step, after=done.after)
+    async def _sees_all(self) -> bool:
+        seen = await self._look()
+        self._has_seen_all = seen is not None and seen.waiting == 0
+        if not self._has_seen_all:
+            self._looks += 1
+            if self._looks % LOOKS_UNTIL_TOLD == 0:
+                log.warning(
+                    "the inbox grows: nothing is forgotten before the work queue was seen empty once",
+                    looks=self._looks,
+                    waiting=None if seen is None else seen.waiting,
+                )
+        return self._has_seen_all
 
     async def _turn(self) -> None:
         await self.prune()
 
 
 def _prune(connection: Connection, step: InboxStep) -> PrunedInbox:
-    columns = (INBOX.c.task_id, INBOX.c.redrive_no, INBOX.c.state, INBOX.c.lease_until, INBOX.c.life_since)
+    columns = (INBOX.c.task_id, INBOX.c.redrive_no, INBOX.c.state, INBOX.c.lease_until)
     along = select(*columns).where(INBOX.c.service == step.service, INBOX.c.task_id > step.after)
     # A redrive of the last task that is cut off here is left to a later pass.
     looked_at = connection.execute(along.order_by(INBOX.c.task_id, INBOX.c.redrive_no).limit(step.most)).all()
@@ -149,13 +156,22 @@ def _prune_cancelled(connection: Connection, step: InboxStep) -> PrunedInbox:
     due = [row.task_id for row in looked_at if row.at < step.before]
     if due:
         connection.execute(delete(CANCELLED).where(of_service, CANCELLED.c.task_id.in_(due)))
-    return PrunedInbox(len(due), looked_at[-1].task_id if len(looked_at) == step.most else None)
+    return PrunedInbox(len(due), _next(looked_at, step))
 
 
 def _next(looked_at: Sequence[Any], step: InboxStep) -> str | None:
-    # Whatever follows a task that was claimed later than that is younger still.
     if len(looked_at) < step.most:
         return None
-    last = looked_at[-1]
-    is_young = last.life_since is not None and last.life_since >= step.before
-    return None if is_young else str(last.task_id)
+    last: str = looked_at[-1].task_id
+    made_at = _made_at(last)
+    # Whatever follows a task that was made later than that was claimed, or called off, later still.
+    return None if made_at is not None and made_at >= step.before else last
+
+
+def _made_at(task_id: str) -> datetime | None:
+    """The time in a UUIDv7 (RFC 9562, 5.7): its first 48 bits, in milliseconds. None: it is none."""
+    try:
+        uuid = UUID(task_id)
+    except ValueError:
+        return None
+    return datetime.fromtimestamp((uuid.int >> 80) / 1000, UTC) if uuid.version == 7 else None  # noqa: PLR2004 - see above

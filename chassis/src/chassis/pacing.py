@@ -2,8 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from database import Records
 
 Result = TypeVar("Result")
 #: The pause in lengths of the step: nine tenths of the time belong to others, however slow the machine is.
@@ -12,9 +17,54 @@ PAUSE: Final = 9
 LEAST_PAUSE: Final = 0.02
 
 
+class Step(Protocol):
+    """A wish to do something about the next few rows; a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def after(self) -> str:
+        """Where the last step ended; empty: begin with the first row."""
+
+
+class Stepped(Protocol):
+    """What a step came to."""
+
+    @property
+    def after(self) -> str | None:
+        """Where the next step begins; None: there is nothing more to look at."""
+
+
+AnyStep = TypeVar("AnyStep", bound=Step)
+AnyStepped = TypeVar("AnyStepped", bound=Stepped)
+
+
 async def gently(step: Awaitable[Result]) -> Result:
     """Takes a step, then pauses."""
     started = time.monotonic()
     result = await step
     await asyncio.sleep(max(LEAST_PAUSE, PAUSE * (time.monotonic() - started)))
     return result
+
+
+async def walk(
+    records: Records,
+    write: Callable[[Connection, Sequence[AnyStep]], Sequence[AnyStepped]],
+    step: AnyStep,
+) -> AsyncIterator[AnyStepped]:
+    """Takes one step after another, each in a transaction of its own, until there is nothing more to look at.
+
+    Args:
+        records: where the rows are.
+        write: takes steps; a batch write for `Records.write`.
+        step: the first one.
+
+    Yields:
+        What each step came to, once it is committed.
+    """
+    while True:
+        stepped = await gently(records.write(write, step))
+        yield stepped
+        if stepped.after is None:
+            return
+        step = replace(step, after=stepped.after)

@@ -1,12 +1,12 @@
 """The pruner: forgets finished tasks when their time is over, in small steps with pauses."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
 
 from chassis.background import Background
 from chassis.logs import get_logger
-from chassis.pacing import gently
+from chassis.pacing import gently, walk
 from contracts.states import State
 from database import Records
 from ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
@@ -70,13 +70,10 @@ class Pruner(Background):
 
     async def _prune_tasks(self, step: PruneStep) -> int:
         tasks = 0
-        while True:
-            done = await gently(self._records.write(prune_tasks, step))
+        async for done in walk(self._records, prune_tasks, step):
             self._metrics.pruned(step.state, done.tasks)
             tasks += done.tasks
-            if done.after is None:
-                return tasks
-            step = replace(step, after=done.after)
+        return tasks
 
     async def _turn(self) -> None:
         await self.prune()
