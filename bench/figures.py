@@ -1,6 +1,6 @@
 """What is measured, and what one system's round came to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -80,8 +80,13 @@ def per_second(count: int, seconds: float) -> float:
 
 def percentiles(milliseconds: list[float]) -> Mapping[str, float]:
     """The pickup figures of a sample that is not empty: the nearest rank."""
-    ordered = sorted(milliseconds)
     return {
-        figure.key: ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        figure.key: nearest_rank(milliseconds, share)
         for figure, share in ((PICKUP_50, 0.50), (PICKUP_95, 0.95), (PICKUP_99, 0.99))
     }
+
+
+def nearest_rank(values: Sequence[float], share: float) -> float:
+    """The value that `share` of a sample does not exceed: 0.99 for p99, 1 for the most; it is not empty."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

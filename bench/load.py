@@ -26,6 +26,8 @@ class Posted:
 
     #: Number of each accepted task, and the answer's body.
     accepted: dict[int, bytes] = field(default_factory=dict)
+    #: Seconds that the answers of the accepted ones took.
+    waits: list[float] = field(default_factory=list)
     #: What was answered instead, or what went wrong.
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -111,10 +113,10 @@ class Load:
         posted.seconds = time.monotonic() - started
         return _closed(still_open, posted)
 
-    async def steady(self, rate: float, seconds: float) -> Posted:
+    async def steady(self, rate: float, seconds: float, *, most_under_way: int = MOST_UNDER_WAY) -> Posted:
         """Posts `rate` tasks a second for `seconds`, each at its time, whether others are answered or not."""
         posted = Posted()
-        idle = await self._open(MOST_UNDER_WAY)
+        idle = await self._open(most_under_way)
         started = time.monotonic()
 
         async def post_once(connection: _Connection) -> None:
@@ -124,7 +126,7 @@ class Load:
             for position in range(int(rate * seconds)):
                 await asyncio.sleep(max(0.0, started + position / rate - time.monotonic()))
                 if not idle:
-                    posted.failures.append(f"{MOST_UNDER_WAY} requests are under way: it does not keep up")
+                    posted.failures.append(f"{most_under_way} requests are under way: it does not keep up")
                     break
                 posting.create_task(post_once(idle.pop()))
         posted.seconds = time.monotonic() - started
@@ -145,12 +147,15 @@ class Load:
         try:
             if not connection.is_open:
                 connection = await self._connect()
+            posted_at = time.perf_counter()
             status, answer = await connection.post(content)
+            took = time.perf_counter() - posted_at
         except (OSError, TimeoutError) as error:
             posted.failures.append(repr(error))
             return connection
         if status == HTTPStatus.ACCEPTED:
             posted.accepted[number] = answer
+            posted.waits.append(took)
         else:
             posted.failures.append(f"{status}: {answer[:200].decode(errors='replace')}")
         return connection
