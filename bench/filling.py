@@ -38,9 +38,8 @@ from ledger.deadletters.letter import letter_of
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from ledger.schema import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
 
-#: Tasks that take the real path; of them so many are scheduled far ahead, failed, and called off.
+#: Tasks that take the real path.
 MODEL: Final = 1000
-SCHEDULED, FAILED, CANCELLED = 20, 20, 10
 #: Between two copies.
 APART: Final = timedelta(hours=1)
 #: When what is scheduled is due: after everything that is measured.
@@ -55,6 +54,27 @@ _IDS: Final = frozenset({"task_id", "reference", "correlation_id", "key"})
 
 
 @dataclass(frozen=True, slots=True)
+class Mix:
+    """What has become of the tasks: so many of each thousand; the others are completed."""
+
+    #: Far ahead.
+    scheduled: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    #: Accepted, and still in the outbox.
+    unpublished: int = 0
+    #: At the broker, where nobody has taken them yet.
+    pending: int = 0
+
+
+#: A ledger that has been there for long.
+PAST: Final = Mix(scheduled=20, failed=20, cancelled=10)
+#: One whose work has all to be done yet: half of it after the broker has been away.
+BACKLOG: Final = Mix(unpublished=500, pending=500)
+SCHEDULED_ONLY: Final = Mix(scheduled=MODEL)
+
+
+@dataclass(frozen=True, slots=True)
 class _Copy:
     #: All ids of the model begin here, and all of its copies' before.
     first_id: str
@@ -64,13 +84,13 @@ class _Copy:
     older: int
 
 
-def fill_ledger(url: str, tasks: int) -> None:
-    """Makes a ledger at `url` with so many tasks, a multiple of `MODEL`."""
+def fill_ledger(url: str, tasks: int, mix: Mix = PAST) -> None:
+    """Makes a ledger at `url` with so many tasks, a multiple of `MODEL`, of which `mix` tells."""
     upgrade(url)
     records = Records(url)
     at = datetime.now(UTC) - APART
     with records.engine.begin() as connection:
-        first_id = _make_model(connection, at)
+        first_id = _make_model(connection, at, mix)
     # The oldest first, as they would have come.
     for number in range(tasks // MODEL - 1, 0, -1):
         with records.engine.begin() as connection:
@@ -99,22 +119,23 @@ def _copy(first_id: str, at: datetime, number: int) -> _Copy:
     return _Copy(first_id, f"{digits[:8]}-{digits[8:]}", older // timedelta(microseconds=1))
 
 
-def _make_model(connection: Connection, at: datetime) -> str:
+def _make_model(connection: Connection, at: datetime, mix: Mix) -> str:
     events: Sequence[TaskEvent] = [email_event(), sync_event(), email_event(), sync_event(), user_event()]
     tasks = [
         new_task(
             image_event() if number % 20 == 0 else events[number % len(events)],
             created_at=at,
             about=f"person-{number}@example.test",
-            due_at=at + FAR_AHEAD if number < SCHEDULED else None,
+            due_at=at + FAR_AHEAD if number < mix.scheduled else None,
         )
         for number in range(MODEL)
     ]
     accept(connection, [Submission(task, keyed(task.id)) for task in tasks])
-    begun = tasks[SCHEDULED:]
-    connection.execute(OUTBOX.delete().where(OUTBOX.c.task_id.in_([task.id for task in begun])))
-    failed, called_off = begun[:FAILED], begun[FAILED : FAILED + CANCELLED]
-    completed = begun[FAILED + CANCELLED :]
+    published = tasks[mix.scheduled + mix.unpublished :]
+    connection.execute(OUTBOX.delete().where(OUTBOX.c.task_id.in_([task.id for task in published])))
+    begun = published[mix.pending :]
+    failed, called_off = begun[: mix.failed], begun[mix.failed : mix.failed + mix.cancelled]
+    completed = begun[mix.failed + mix.cancelled :]
     for type_, some in (
         (LifecycleType.STARTED, begun),
         (LifecycleType.COMPLETED, completed),
@@ -122,13 +143,12 @@ def _make_model(connection: Connection, at: datetime) -> str:
         (LifecycleType.DEAD, failed),
     ):
         apply_events(connection, [told for task in some for told in _told(type_, task, at)])
-    take_in(
-        connection,
-        [
-            letter_of(_dead(task, f"order-{number} {FAULTS[number % len(FAULTS)]}", at), keyring=NO_KEYS)
-            for number, task in enumerate(failed)
-        ],
-    )
+    letters = [
+        letter_of(_dead(task, f"order-{number} {FAULTS[number % len(FAULTS)]}", at), keyring=NO_KEYS)
+        for number, task in enumerate(failed)
+    ]
+    if letters:
+        take_in(connection, letters)
     return min(task.id for task in tasks)
 
 

@@ -1,5 +1,6 @@
 """What the past costs: each operation on a ledger of 10,000, 100,000 and 1,000,000 tasks, on both databases.
 
+With `--backlog` it is what the future costs: no task has been begun, and half of them are in the outbox.
 The ledgers stand side by side and are asked in turn, so that what slows the machine down slows all of them.
 Told is processor time, the database server's included: the clock says little where others are at work.
 """
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, text
 
-from bench.filling import fill_inbox, fill_ledger
+from bench.filling import BACKLOG, PAST, Mix, fill_inbox, fill_ledger
 from bench.growth_steps import LOOK_STEPS, TASK_STEPS, WHOLE_STEPS, InboxUnderTest, Step, Subject
 from database import open_engine
 from devstack.postgres import private_postgres
@@ -62,20 +63,27 @@ def main() -> int:
     """Runs the command line; 1 if the target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small ledgers, to see it work")
+    parser.add_argument("--backlog", action="store_true", help="ledgers whose tasks all wait")
     parser.add_argument("--folder", type=Path, help="where SQLite's files are (default: the system's)")
     arguments = parser.parse_args()
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
-    return measure_growth(results, folder=arguments.folder, sizes=QUICK_SIZES if arguments.quick else SIZES)
+    return measure_growth(
+        results / ("growth-backlog" if arguments.backlog else "growth"),
+        folder=arguments.folder,
+        sizes=QUICK_SIZES if arguments.quick else SIZES,
+        mix=BACKLOG if arguments.backlog else PAST,
+    )
 
 
-def measure_growth(results: Path, *, folder: Path | None, sizes: Sequence[int] = SIZES) -> int:
+def measure_growth(written: Path, *, folder: Path | None, sizes: Sequence[int], mix: Mix) -> int:
     """Measures, prints and writes what came of it; 1 if the target is missed.
 
     Args:
-        results: the folder for what is written.
+        written: the files for what comes of it, without their suffixes.
         folder: where SQLite's files are; None: the system's folder for such.
         sizes: numbers of tasks, the smallest first.
+        mix: what has become of the tasks.
     """
     with (
         tempfile.TemporaryDirectory(prefix="waybill-growth-", dir=folder) as place,
@@ -88,11 +96,11 @@ def measure_growth(results: Path, *, folder: Path | None, sizes: Sequence[int] =
         }
         measured: dict[str, Costs] = {}
         for database, urls in (("SQLite", files), ("PostgreSQL", served)):
-            measured[database] = _measured(urls)
+            measured[database] = _measured(urls, mix)
             print(f"\n{_table(database, measured[database])}\n", flush=True)
     text = "\n\n".join(_table(database, costs) for database, costs in measured.items())
-    (results / "growth.md").write_text(text + "\n")
-    (results / "growth.json").write_text(json.dumps(_figures(measured), indent=1) + "\n")
+    written.with_suffix(".md").write_text(text + "\n")
+    written.with_suffix(".json").write_text(json.dumps(_figures(measured), indent=1) + "\n")
     missed = [
         f"{name} on {database}"
         for database, costs in measured.items()
@@ -104,12 +112,12 @@ def measure_growth(results: Path, *, folder: Path | None, sizes: Sequence[int] =
     return 1 if missed else 0
 
 
-def _measured(urls: Mapping[int, tuple[str, str]]) -> Costs:
+def _measured(urls: Mapping[int, tuple[str, str]], mix: Mix) -> Costs:
     ledgers: dict[int, Subject] = {}
     inboxes: dict[int, InboxUnderTest] = {}
     for size, (ledger, inbox) in urls.items():
         started = time.monotonic()
-        fill_ledger(ledger, size)
+        fill_ledger(ledger, size, mix)
         fill_inbox(inbox, size)
         print(f"{size:,} tasks made in {time.monotonic() - started:.0f} s", flush=True)
         ledgers[size] = Subject(open_engine(ledger, connections=1))
