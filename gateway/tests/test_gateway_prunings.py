@@ -1,10 +1,13 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from gateway_under_test import Gateway, problem, running
 from httpx import Response
+
+from chassis.pacing import LEAST_PAUSE
 
 
 @pytest.fixture
@@ -31,3 +34,11 @@ async def test_what_ended_too_lately_is_kept(gateway: Gateway, state: str, least
     refused = problem(await answer(least - minute), 422, "too_young")
     assert [error["field"] for error in refused["errors"]] == ["ended_before"]
     assert (await answer(least + minute)).status_code == 200
+
+
+async def test_a_step_is_answered_after_a_pause_so_that_accepts_come_in_between(gateway: Gateway) -> None:
+    wanted = {"state": "completed", "ended_before": (datetime.now(UTC) - timedelta(days=30)).isoformat()}
+    asked = monotonic()
+
+    assert (await gateway.client.post("/v1/prunings", json=wanted)).status_code == 200
+    assert monotonic() - asked >= LEAST_PAUSE

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.logs import get_logger
+from chassis.pacing import gently
 from contracts.states import State
 from gateway.desk import Actor
 from gateway.guarded_route import GuardedJsonRoute
@@ -25,7 +26,7 @@ log = get_logger(__name__)
 router = APIRouter(tags=["tasks"], route_class=GuardedJsonRoute)
 
 #: Tasks that one call looks at: others wait no longer than that takes. A look alone takes no lock.
-STEP, LOOK_STEP = 200, 2000
+STEP, LOOK_STEP = 100, 2000
 #: What ended just now may still be told of; and the letter of what failed may not have come in.
 _YOUNGEST: Final = timedelta(hours=1)
 _YOUNGEST_FAILED: Final = timedelta(days=LEAST_DAYS_FAILED)
@@ -93,7 +94,8 @@ async def prune(wanted: Pruning, resources: Uses, actor: Actor) -> PruningStep:
     if wanted.dry_run:
         done = await resources.records.read(partial(would_prune, step=step))
     else:
-        done = await resources.records.write(prune_tasks, step)
+        # The answer comes after the pause: whoever asks for one step after the other leaves time for accepts.
+        done = await gently(resources.records.write(prune_tasks, step))
         if done.tasks:
             log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value, actor=actor)
     return PruningStep(tasks=done.tasks, kept=done.kept, after=done.after)
