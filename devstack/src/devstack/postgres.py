@@ -143,8 +143,10 @@ def restartable_postgres() -> Iterator[InstalledPostgres]:
 
 
 @contextmanager
-def private_postgres(*, may_install: bool = True, in_container: bool = False) -> Iterator[Postgres]:
-    """A PostgreSQL that runs for the time of the `with` block, on loopback, careless of its data.
+def private_postgres(
+    *, may_install: bool = True, in_container: bool = False, careless: bool = True
+) -> Iterator[Postgres]:
+    """A PostgreSQL that runs for the time of the `with` block, on loopback.
 
     In this order: the server's programs that are installed; those from Debian's package, as root where
     there is apt-get; Docker.
@@ -152,28 +154,30 @@ def private_postgres(*, may_install: bool = True, in_container: bool = False) ->
     Args:
         may_install: whether the package manager may be used.
         in_container: Docker and nothing else.
+        careless: whether it may answer before anything is on the disk, which is many times as fast.
 
     Raises:
         PostgresError: no way leads to a server; the message lists what was tried.
     """
+    settings = _MOST_CARELESS if careless else ()
     if in_container:
-        server = _from_docker(["nothing else was to be tried"])
+        server = _from_docker(["nothing else was to be tried"], settings)
     else:
-        server = _choose(may_install=may_install)
+        server = _choose(settings, may_install=may_install)
     with server as running:
         yield running
 
 
-def _choose(*, may_install: bool) -> AbstractContextManager[Postgres]:
+def _choose(settings: tuple[str, ...], *, may_install: bool) -> AbstractContextManager[Postgres]:
     reasons = ["no PostgreSQL server is installed"]
     programs = find_programs(os.environ.get("PATH", os.defpath))
     if programs is None and may_install:
         reasons.append(install_programs())
         programs = find_programs(os.environ.get("PATH", os.defpath))
-    return _from_docker(reasons) if programs is None else _installed(programs, _MOST_CARELESS)
+    return _from_docker(reasons, settings) if programs is None else _installed(programs, settings)
 
 
-def _from_docker(reasons: list[str]) -> AbstractContextManager[Postgres]:
+def _from_docker(reasons: list[str], settings: tuple[str, ...]) -> AbstractContextManager[Postgres]:
     # Only here: importing it takes long and reads the environment.
     from devstack.broker.container import why_no_docker  # noqa: PLC0415
 
@@ -181,7 +185,7 @@ def _from_docker(reasons: list[str]) -> AbstractContextManager[Postgres]:
     if no_docker is not None:
         reasons.append(f"Docker does not answer: {no_docker}")
         raise PostgresError("no PostgreSQL: " + "; ".join(reasons))
-    return _container()
+    return _container(settings)
 
 
 @contextmanager
@@ -263,7 +267,7 @@ def _stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
 
 
 @contextmanager
-def _container() -> Iterator[Postgres]:
+def _container(settings: tuple[str, ...]) -> Iterator[Postgres]:
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
 
     (port,) = free_ports(1)
@@ -273,7 +277,7 @@ def _container() -> Iterator[Postgres]:
         .with_env("POSTGRES_USER", USER)
         .with_env("POSTGRES_PASSWORD", password)
         .with_env("POSTGRES_DB", "postgres")
-        .with_command(["postgres", *(part for setting in _MOST_CARELESS for part in ("-c", setting))])
+        .with_command(["postgres", *(part for setting in settings for part in ("-c", setting))])
     )
     # Past with_bind_ports, which knows no addresses: it must not be reachable from outside.
     ports: dict[str, Any] = container.ports

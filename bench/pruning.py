@@ -1,0 +1,202 @@
+"""What it does to accepting that old tasks are forgotten meanwhile: `python -m bench.pruning`.
+
+Posts come at a steady rate while, in turn, nothing is forgotten, the status service forgets in the
+background, and an operator does it by hand (`waybill prune`). Told is how long a 202 takes in each, and how
+much was forgotten; on SQLite and on PostgreSQL, both flushed at each commit.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import uvloop
+
+from bench.figures import nearest_rank
+from bench.filling import APART, fill_ledger
+from bench.installation import Installation
+from bench.load import Load
+from bench.place import Place
+from bench.programs import Program, python, start, stop
+from devstack.broker import Broker, private_broker
+from devstack.postgres import private_postgres
+
+#: Tasks in the ledger, all but the newest of them old enough to go.
+TASKS: Final = 400_000
+ROUNDS: Final = 4
+#: How long posts come in each turn, and how many a second.
+SECONDS: Final = 15.0
+RATE: Final = 60.0
+#: What p99 may be of that without any forgetting.
+TARGET: Final = 1.5
+FINISHED: Final = "SELECT count(*) FROM tasks WHERE state IN ('completed', 'failed', 'cancelled')"
+
+
+@dataclass
+class Turn:
+    """One way of forgetting, over all its turns."""
+
+    name: str
+    doing: Callable[[], AbstractContextManager[None]]
+    #: Seconds, of each turn.
+    waits: list[list[float]] = field(default_factory=list)
+    forgotten: int = 0
+
+    def middle(self, share: float) -> float:
+        """The median of the turns' own percentiles, in milliseconds."""
+        return 1000 * median(nearest_rank(each, share) for each in self.waits)
+
+
+class Pruning:
+    """An installation whose ledger is full of old tasks."""
+
+    def __init__(self, installation: Installation, place: Place) -> None:
+        self._installation = installation
+        self._place = place
+        self._load = Load(place.api_port, place.stamps, count())
+
+    def turns(self) -> list[Turn]:
+        """The ways to forget that are compared."""
+        return [
+            Turn("nothing is forgotten", self._not_at_all),
+            Turn("the status service forgets", self._in_the_background),
+            Turn("`waybill prune` forgets", self._by_hand),
+        ]
+
+    def take(self, turn: Turn, seconds: float, rate: float) -> None:
+        """Posts for one turn.
+
+        Raises:
+            SystemExit: a post failed, or nothing was forgotten where something should have been.
+        """
+        with turn.doing():
+            before = self._installation.count(FINISHED)
+            posted = uvloop.run(self._load.steady(rate, seconds))
+            forgotten = before - self._installation.count(FINISHED)
+        if posted.failures:
+            raise SystemExit(f"{len(posted.failures)} posts failed: {posted.failures[0]}")
+        if (forgotten == 0) is not (turn.doing == self._not_at_all):
+            raise SystemExit(f"{turn.name}: {forgotten} tasks went")
+        turn.waits.append(posted.waits)
+        turn.forgotten += forgotten
+
+    @contextmanager
+    def _not_at_all(self) -> Iterator[None]:
+        with self._status(keep_days=0, keep_failed_days=0, keep_keys_days=0):
+            yield
+
+    @contextmanager
+    def _in_the_background(self) -> Iterator[None]:
+        # An hour, which is the age of the newest.
+        with self._status(keep_days=APART.total_seconds() / 86_400, prune_look_seconds=0.1):
+            yield
+
+    @contextmanager
+    def _by_hand(self) -> Iterator[None]:
+        arguments = ("prune", "--older-than", "2h", "--state", "completed", "--yes")
+        with self._not_at_all():
+            before = self._installation.count(FINISHED)
+            command = Program(
+                "by hand",
+                python("waybill_cli", *arguments),
+                {"WAYBILL_URL": self._place.api_url},
+                lambda: self._installation.count(FINISHED) < before,
+            )
+            (running,) = start([command], self._place.folder)
+            try:
+                yield
+                # If there had been too few tasks it would have ended, and the rest of the turn had been calm.
+                running.require_alive()
+            finally:
+                stop([running])
+
+    @contextmanager
+    def _status(self, **settings: object) -> Iterator[None]:
+        running = start([self._installation.status(**settings)], self._place.folder)
+        try:
+            yield
+        finally:
+            stop(running)
+
+
+def main() -> None:
+    """Runs the command line; ends with 1 if the target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.pruning", description=__doc__)
+    parser.add_argument("--tasks", type=int, default=TASKS, help="in each ledger (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of all turns (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=RATE, help="posts a second (default: %(default)s)")
+    arguments = parser.parse_args()
+    missed = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="waybill-pruning-")))
+        broker = stack.enter_context(private_broker(folder / "broker"))
+        server = stack.enter_context(private_postgres(careless=False))
+        for name, ledger in (
+            ("SQLite", f"sqlite:///{folder}/ledger.db"),
+            ("PostgreSQL", stack.enter_context(server.database())),
+        ):
+            fill_ledger(ledger, arguments.tasks)
+            turns = measure_pruning(
+                broker, folder / name, ledger, rounds=arguments.rounds, seconds=SECONDS, rate=arguments.rate
+            )
+            print(f"{_table(name, turns)}\nload {os.getloadavg()[0]:.1f}\n", flush=True)
+            missed += [turn for turn in turns if ratio(turn, turns[0]) > TARGET]
+    sys.exit(1 if missed else 0)
+
+
+def measure_pruning(
+    broker: Broker, folder: Path, ledger: str, *, rounds: int, seconds: float, rate: float
+) -> list[Turn]:
+    """Measures on one ledger: all turns, one after the other, so many times.
+
+    Args:
+        broker: where the accepted tasks go, which nobody takes.
+        folder: for logs and files, new.
+        ledger: the database's URL, full of old tasks.
+        rounds: how often.
+        seconds: of posts in each turn.
+        rate: posts a second.
+    """
+    with broker.vhost() as vhost, ExitStack() as stack:
+        place = Place.fresh(folder, amqp_url=broker.vhost_url(vhost), redis_url="")
+        installation = Installation(place, ledger, f"sqlite:///{folder}/inbox.db")
+        stack.callback(installation.close)
+        # The topology is declared by the status service, which comes and goes with the turns.
+        stop(start([installation.status()], folder))
+        stack.callback(stop, start([installation.gateway()], folder))
+        pruning = Pruning(installation, place)
+        turns = pruning.turns()
+        for _ in range(rounds):
+            for turn in turns:
+                pruning.take(turn, seconds, rate)
+    return turns
+
+
+def ratio(turn: Turn, without: Turn) -> float:
+    """Its p99 to that without forgetting: the median of each round's own."""
+    pairs = zip(turn.waits, without.waits, strict=True)
+    return median(nearest_rank(each, 0.99) / nearest_rank(other, 0.99) for each, other in pairs)
+
+
+def _table(name: str, turns: list[Turn]) -> str:
+    lines = [
+        f"| {name}: a 202 while | p50 | p99 | most | p99 ratio | forgotten |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {turn.name} | {turn.middle(0.5):.1f} ms | {turn.middle(0.99):.1f} ms "
+        f"| {turn.middle(1):.1f} ms | {ratio(turn, turns[0]):.2f} | {turn.forgotten:,} |"
+        for turn in turns
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
