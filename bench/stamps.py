@@ -14,8 +14,8 @@ from typing import Final, Self
 #: and its runs.
 _SENT, _BEGUN, _RUNS, _FIELDS = 0, 1, 2, 3
 _BYTES = 8
-#: Tasks in one file: more than any run posts. A page that is not touched takes no room.
-CAPACITY: Final = 400_000
+#: Tasks in one file: more than any run has. A page that is not touched takes no room.
+CAPACITY: Final = 2_000_000
 #: The environment variable that tells the processes where the file is.
 VARIABLE: Final = "BENCH_STAMPS"
 
