@@ -1,11 +1,14 @@
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
+from sqlalchemy import Connection, update
 
+from gateway.models import PostEmail
 from ledger.schema import IDEMPOTENCY, TASKS
 
 USER = {"email": "ada@example.com", "name": "Ada"}
@@ -103,3 +106,41 @@ async def test_a_scheduled_call_may_be_repeated_when_its_time_has_passed(
     assert again.headers["Idempotent-Replayed"] == "true"
     problem(await gateway.post("/v1/emails", later, Idempotency_Key="k2"), 422, "send_at_passed")
     problem(await gateway.post("/v1/emails", later), 422, "send_at_passed")
+
+
+def sha256_of(mail: dict[str, str]) -> str:
+    """What whoever has the ledger can make of a guess."""
+    return hashlib.sha256(PostEmail.model_validate(mail).model_dump_json().encode()).hexdigest()
+
+
+async def test_what_is_kept_of_a_call_does_not_confirm_a_guess(gateway: Gateway) -> None:
+    await gateway.post("/v1/emails", EMAIL, Idempotency_Key="k1")
+    [row] = await gateway.rows(IDEMPOTENCY)
+    assert len(row["fingerprint"]) == 64
+    assert row["fingerprint"] != sha256_of(EMAIL)
+
+
+async def test_a_call_that_the_last_release_kept_is_recognised(gateway: Gateway) -> None:
+    first = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="k1")
+
+    def as_before(connection: Connection, _: object) -> list[None]:
+        connection.execute(update(IDEMPOTENCY).values(fingerprint=sha256_of(EMAIL)))
+        return [None]
+
+    await gateway.resources.records.write(as_before, None)
+    again = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="k1")
+    assert again.json() == first.json()
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = await gateway.post("/v1/emails", EMAIL | {"subject": "Bye"}, Idempotency_Key="k1")
+    problem(other, 422, "key_reused")
+    assert await gateway.count(TASKS) == 1
+
+
+async def test_where_there_is_no_key_to_digest_with_calls_are_known_by_their_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WAYBILL_PERSONS_KEY")
+    async with running(tmp_path, sealing="off") as gateway:
+        first = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="k1")
+        assert (await gateway.post("/v1/emails", EMAIL, Idempotency_Key="k1")).json() == first.json()
+        assert [row["fingerprint"] for row in await gateway.rows(IDEMPOTENCY)] == [sha256_of(EMAIL)]

@@ -13,6 +13,7 @@ from typing import Annotated
 from fastapi import Header
 
 from gateway.caller import Caller
+from gateway.persons import Persons
 from gateway.problems import Problem
 from ledger import IdempotentCall
 from ledger.tenants import idempotency_scope
@@ -52,8 +53,17 @@ def parse_key(header: str | None) -> str | None:
     return match[1] or match[2]
 
 
-def keyed_call(caller: Caller, call: str, header: str | None, content: bytes) -> IdempotentCall | None:
+def keyed_call(
+    persons: Persons, caller: Caller, call: str, header: str | None, content: bytes
+) -> IdempotentCall | None:
     """The call to be remembered, with its caller's tenant; None without a key.
+
+    Args:
+        persons: makes digests of what may be about one.
+        caller: who calls.
+        call: what the key is unique for.
+        header: holds the key.
+        content: what a repeat has the same of.
 
     Raises:
         Problem: 400, the header holds no key.
@@ -61,7 +71,13 @@ def keyed_call(caller: Caller, call: str, header: str | None, content: bytes) ->
     key = parse_key(header)
     if key is None:
         return None
-    return IdempotentCall(idempotency_scope(caller.tenant, call), key, hashlib.sha256(content).hexdigest())
+    return IdempotentCall(
+        idempotency_scope(caller.tenant, call),
+        key,
+        persons.fingerprint(content),
+        # Its rows are there for as long as idempotency keys are kept.
+        former_fingerprint=hashlib.sha256(content).hexdigest(),
+    )
 
 
 class CallsUnderWay:

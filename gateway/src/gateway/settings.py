@@ -1,7 +1,7 @@
 """The settings of the gateway."""
 
 import ipaddress
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
@@ -12,10 +12,6 @@ from gateway.persons import Persons
 from ledger import PatienceSettings
 
 MEBIBYTE = 1024 * 1024
-
-
-#: What takes the place of the key where nothing is sealed: whoever reads the ledger reads the addresses, too.
-_NO_SECRET: Final = b"waybill"
 
 
 class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, ProcessSettings):
@@ -76,8 +72,9 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
     max_image_edge: int = Field(30_000, gt=0, description="Longest edge of an image, in pixels.")
     persons_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         None,
-        description="Persons are found by a digest of their address with this key: any long random text. "
-        "It never changes: tasks from before would not be found any more.",
+        description="Persons are found by a digest of their address with this key, and repeats of calls by "
+        "one of their content: any long random text. It never changes: tasks from before would not be found "
+        "any more, and repeats be refused.",
     )
     max_schedules: int = Field(1000, gt=0, description="Schedules that each tenant may have.")
     max_in_flight: int = Field(
@@ -138,7 +135,8 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
                 "WAYBILL_PERSONS_KEY is not set: anybody who has the ledger could try whom it is about. "
                 "`python -m deploy key` makes one; WAYBILL_SEALING=off does without."
             )
-        return Persons(_NO_SECRET)
+        # Whoever reads the ledger reads the addresses, too.
+        return Persons(None)
 
 
 def _is_loopback(host: str) -> bool:

@@ -23,8 +23,10 @@ class IdempotentCall:
 
     scope: str
     key: str
-    #: SHA-256 of the call's content, in hexadecimal.
+    #: The same for calls of the same content, and tells nobody what it is: 64 hexadecimal digits.
     fingerprint: str
+    #: As the last release made it, while its rows are kept; None: alike.
+    former_fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +124,5 @@ def _recorded(connection: Connection, calls: Sequence[IdempotentCall]) -> dict[t
 def _verdict(row: Any, call: IdempotentCall) -> Repeated | KeyReusedError:
     if row.fingerprint == _FORGOTTEN:
         return CallErasedError(call.key)
-    return Repeated(row.reference) if row.fingerprint == call.fingerprint else KeyReusedError(call.key)
+    is_same = row.fingerprint in (call.fingerprint, call.former_fingerprint)
+    return Repeated(row.reference) if is_same else KeyReusedError(call.key)

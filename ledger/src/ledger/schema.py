@@ -211,7 +211,7 @@ IDEMPOTENCY = Table(
     METADATA,
     Column("scope", String(128), primary_key=True),  # the call that the key was given to
     Column("key", String(255), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),  # SHA-256 of the request's content
+    Column("fingerprint", String(64), nullable=False),  # a keyed digest of the request's content
     Column("reference", String(64), nullable=False),  # what the first call made: a task id, a token's hash
     Column("created_at", Instant, nullable=False),
     Index("idempotency_by_creation", "created_at"),

@@ -26,7 +26,9 @@ async def post_email(
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Sends a mail, with its own words or from a template."""
-    call = keyed_call(caller, "POST /v1/emails", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(
+        resources.persons, caller, "POST /v1/emails", idempotency_key, posted.model_dump_json().encode()
+    )
     with resources.calls.only(call):
         task = new_task(
             resources, event_of(EmailRequested, posted), timing=posted, origin=origin, tenant=caller.tenant

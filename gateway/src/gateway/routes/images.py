@@ -66,7 +66,7 @@ async def post_image(
         resources.image_checkers, _look_into, _opened(file), resources.image_limits
     )
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
-    call = keyed_call(caller, "POST /v1/images", idempotency_key, content.encode())
+    call = keyed_call(resources.persons, caller, "POST /v1/images", idempotency_key, content.encode())
     with resources.calls.only(call):
         await keep_original(resources.records, content_key(sha256, prefix=ORIGINALS))
         key = await resources.objects.put_file(_opened(file), sha256, prefix=ORIGINALS)

@@ -47,7 +47,13 @@ async def post_password_reset(
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Mails a link. The answer is the same whoever asks for whom: it tells nobody who has an account."""
-    call = keyed_call(caller, "POST /v1/password-resets", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(
+        resources.persons,
+        caller,
+        "POST /v1/password-resets",
+        idempotency_key,
+        posted.model_dump_json().encode(),
+    )
     with resources.calls.only(call):
         now = datetime.now(UTC)
         expires_at = (posted.due_at(now) or now) + timedelta(seconds=resources.settings.reset_ttl_seconds)
@@ -76,7 +82,9 @@ async def redeem_password_reset(
     posted: RedeemPasswordReset, resources: Uses, caller: By, idempotency_key: IdempotencyKey = None
 ) -> RedeemedPasswordReset:
     """Redeems a token: 200 once, 410 from then on."""
-    call = keyed_call(caller, "POST /v1/password-resets/redeem", idempotency_key, posted.token.encode())
+    call = keyed_call(
+        resources.persons, caller, "POST /v1/password-resets/redeem", idempotency_key, posted.token.encode()
+    )
     with resources.calls.only(call):
         redemption = Redemption(_hash(posted.token), datetime.now(UTC), resources.seals, call, caller.sees)
         answer = await resources.records.write(redeem, redemption)

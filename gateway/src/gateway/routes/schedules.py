@@ -78,7 +78,9 @@ async def post_schedule(
     """
     schedule_id = new_task_id()
     plan = plan_of(posted, resources, schedule_id)
-    call = keyed_call(caller, "POST /v1/schedules", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(
+        resources.persons, caller, "POST /v1/schedules", idempotency_key, posted.model_dump_json().encode()
+    )
     _require_fitting(caller, plan.name)
     with resources.calls.only(call):
         now = datetime.now(UTC)

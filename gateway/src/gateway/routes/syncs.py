@@ -28,7 +28,9 @@ async def post_sync(
 ) -> AcceptedTask:
     """Writes a record to a configured target."""
     require_known_target(resources, posted.target)
-    call = keyed_call(caller, "POST /v1/syncs", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(
+        resources.persons, caller, "POST /v1/syncs", idempotency_key, posted.model_dump_json().encode()
+    )
     with resources.calls.only(call):
         about = f"{posted.target}/{posted.resource}/{posted.id}"
         event = event_of(SyncRequested, posted)

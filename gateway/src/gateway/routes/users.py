@@ -27,7 +27,9 @@ async def post_user(
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Announces a new user: one task with two subtasks, the welcome mail and the record."""
-    call = keyed_call(caller, "POST /v1/users", idempotency_key, posted.model_dump_json().encode())
+    call = keyed_call(
+        resources.persons, caller, "POST /v1/users", idempotency_key, posted.model_dump_json().encode()
+    )
     with resources.calls.only(call):
         task_id = new_task_id()
         event = UserCreated(
