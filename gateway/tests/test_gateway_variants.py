@@ -22,7 +22,7 @@ from contracts.lifecycle import (
 )
 from devstack.bucket import Bucket
 from ledger import apply_events
-from ledger.schema import TASKS
+from ledger.schema import ORIGINALS, TASKS
 
 
 @pytest.fixture
@@ -181,3 +181,15 @@ async def test_an_upload_that_cannot_be_stored_is_not_accepted(tmp_path: Path, b
 def test_only_a_bucket_can_sign(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="needs a bucket"):
         settings_in(tmp_path, signed_url_seconds=30)
+
+
+async def test_an_erased_picture_is_gone_and_its_original_is_not_in_use_any_more(gateway: Gateway) -> None:
+    task_id, _ = await produced(gateway)
+    assert (await gateway.client.get(f"/v1/images/{task_id}/thumb")).status_code == 200
+    assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [1]
+    body = {"tasks": [task_id, str(uuid4())]}
+    assert (await gateway.post("/v1/tasks/erasures", body)).json()["tasks"] == 1
+    problem(await gateway.client.get(f"/v1/images/{task_id}/thumb"), 410, "no_longer_kept")
+    # From now on it is removed like any other that nobody uses.
+    assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [0]
+    assert (await gateway.post("/v1/tasks/erasures", body)).json()["tasks"] == 0

@@ -24,6 +24,7 @@ from ledger import (
     Erased,
     ErasedStep,
     EraseStep,
+    NamedTasks,
     Patience,
     Person,
     Range,
@@ -208,6 +209,22 @@ async def test_only_one_tenants_data_goes_where_one_is_named(desk: Desk) -> None
     kept = await others.completed(desk)
     assert (await erased(desk, tenant="acme")).erased.tasks == 1
     assert (await desk.task(kept.id)).erased_at is None
+
+
+async def test_tasks_that_are_named_go_whoever_they_are_about_and_nothing_else(desk: Desk) -> None:
+    named = await replace(ANN, tenant="acme").completed(desk)
+    other = await ANN.completed(desk)
+    open_one = await ANN.accepted(desk)
+    ids = (named.id, open_one.id, "01a20797-6d09-71fe-b759-803ec3a459ee")
+
+    async def run(tenant: str | None) -> ErasedStep:
+        whose = NamedTasks(ids, tenant)
+        return await desk.records.write(erase_persons, EraseStep(whose, LATER, 100, "erasure-2", "eve"))
+
+    assert await run("beta") == ErasedStep(Erased(0), {}, None)
+    assert await run(None) == ErasedStep(Erased(1), {State.PENDING: 1}, None)
+    assert await run(None) == ErasedStep(Erased(0), {State.PENDING: 1}, None)
+    assert (await desk.task(other.id)).erased_at is None
 
 
 async def test_a_repeat_of_an_erased_call_is_refused_and_makes_nothing(desk: Desk) -> None:

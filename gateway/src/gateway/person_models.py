@@ -1,6 +1,6 @@
 """What the API takes and gives about persons: addresses go in, and nothing about a person comes out."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.fields import MAX_ADDRESS_LENGTH
 from contracts.states import State
 from gateway.key_models import Tenant
+
+#: Tasks that one step looks at: others wait no longer than erasing so many takes, some ten milliseconds.
+ERASE_STEP: Final = 50
 
 
 class PersonQuery(BaseModel):
@@ -26,17 +29,35 @@ class PersonQuery(BaseModel):
     tenant: Tenant | None = Field(None, description="Only what this tenant has; everybody's if absent.")
 
 
-class ErasePerson(PersonQuery):
-    """A person who is to be erased: one short step of it."""
-
-    cancel_open: bool = Field(
-        default=False,
+_CancelOpen = Annotated[
+    bool,
+    Field(
         strict=True,
         description="Also calls off the tasks that have no outcome yet. What has not begun is erased at "
         "once, the rest once it has ended.",
-    )
+    ),
+]
+_Erasure = Annotated[UUID | None, Field(description="`erasure` of the step before, so that they are one.")]
+
+
+class ErasePerson(PersonQuery):
+    """A person who is to be erased: one short step of it."""
+
+    cancel_open: _CancelOpen = False
     after: UUID | None = Field(None, description="`after` of the step before; none: begin.")
-    erasure: UUID | None = Field(None, description="`erasure` of the step before, so that they are one.")
+    erasure: _Erasure = None
+
+
+class EraseTasks(BaseModel):
+    """Tasks that are about a person, though nobody knows it by the address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tasks: Annotated[list[UUID], Field(min_length=1, max_length=ERASE_STEP)] = Field(
+        description="Ids. Those that are not here, or were erased before, are passed over."
+    )
+    cancel_open: _CancelOpen = False
+    erasure: _Erasure = None
 
 
 class ErasureStep(BaseModel):

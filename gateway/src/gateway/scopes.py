@@ -58,6 +58,7 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "prune": Scope.ADMIN,
         "look_up_person": Scope.ADMIN,
         "erase_person": Scope.ADMIN,
+        "erase_tasks": Scope.ADMIN,
         "post_key": Scope.ADMIN,
         "get_keys": Scope.ADMIN,
         "get_one_key": Scope.ADMIN,

@@ -40,7 +40,7 @@ from ledger.originals import (
 )
 from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
 from ledger.patience import Patience, PatienceSettings
-from ledger.persons import Holdings, Person, holdings_of
+from ledger.persons import Holdings, NamedTasks, Person, holdings_of
 from ledger.pruning import (
     FINISHED,
     PrunedStep,
@@ -125,6 +125,7 @@ __all__ = [
     "Merged",
     "Missed",
     "NameTakenError",
+    "NamedTasks",
     "NeverDueError",
     "NewKey",
     "NewSchedule",

@@ -1,4 +1,4 @@
-"""Erasing what is held of a person, in small steps, each whole by itself.
+"""Erasing what is held of a person, or what named tasks say, in small steps, each whole by itself.
 
 What a task says of its person goes: payload, results, words of errors, what it is about, its letters' bodies,
 its reset link, what its idempotency key stands for. What makes the account stays: ids, kinds, states, times.
@@ -22,7 +22,7 @@ from ledger.deadletters.erasing import erase_letters, lock_letters
 from ledger.erased import ERASED, erased_error, without_words
 from ledger.idempotency import forget_content
 from ledger.originals import leave_originals
-from ledger.persons import Person, schedules_of, tasks_of
+from ledger.persons import NamedTasks, Person, schedules_of, tasks_of
 from ledger.schema import (
     OUTBOX,
     PASSWORD_RESETS,
@@ -39,9 +39,9 @@ _FINISHED: Final = tuple(state for state in State if state.is_terminal)
 
 @dataclass(frozen=True, slots=True)
 class EraseStep:
-    """A wish to erase what is held of a person: the next tasks of it."""
+    """A wish to erase what is held of a person, or what some tasks say: the next tasks of it."""
 
-    person: Person
+    whose: Person | NamedTasks
     now: datetime
     #: Tasks that are looked at, and so the most that are erased.
     most: int
@@ -85,7 +85,9 @@ def open_tasks(connection: Connection, step: EraseStep) -> Sequence[str]:
 
 
 def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
-    schedules, keys = (0, 0) if step.after else _erase_schedules(connection, step.person)
+    schedules, keys = 0, 0
+    if isinstance(step.whose, Person) and not step.after:
+        schedules, keys = _erase_schedules(connection, step.whose)
     looked_at = _looked_at(connection, step)
     ids = [row.id for row in looked_at]
     # Letters, outbox, tasks: in the order in which everyone locks them.
@@ -93,7 +95,7 @@ def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
     connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.task_id.in_(ids)).with_for_update())
     tasks = connection.execute(
         select(TASKS.c.id, TASKS.c.created_at)
-        .where(TASKS.c.id.in_(ids), TASKS.c.state.in_(_FINISHED), *tasks_of(step.person))
+        .where(TASKS.c.id.in_(ids), TASKS.c.state.in_(_FINISHED), *tasks_of(step.whose))
         .order_by(TASKS.c.id)
         .with_for_update()
     ).all()
@@ -113,7 +115,7 @@ def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
 
 
 def _looked_at(connection: Connection, step: EraseStep) -> Sequence[Any]:
-    along = select(TASKS.c.id, TASKS.c.state).where(*tasks_of(step.person), TASKS.c.id > step.after)
+    along = select(TASKS.c.id, TASKS.c.state).where(*tasks_of(step.whose), TASKS.c.id > step.after)
     return connection.execute(along.order_by(TASKS.c.id).limit(step.most)).all()
 
 
@@ -170,9 +172,14 @@ def _write_down(connection: Connection, step: EraseStep, erased: Erased) -> None
     counts = asdict(erased)
     if not any(counts.values()):
         return
-    details = {"erasure": step.erasure} | counts
     deed = Deed(
-        step.now, step.actor, "erase", letters=erased.letters, details=details, tenant=step.person.tenant
+        step.now,
+        step.actor,
+        "erase",
+        letters=erased.letters,
+        reason=f"erasure {step.erasure}: {erased.tasks} task(s), {erased.schedules} schedule(s)",
+        details={"erasure": step.erasure} | counts,
+        tenant=step.whose.tenant,
     )
     write_down(connection, [deed])
 

@@ -22,6 +22,15 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTasks:
+    """Tasks that somebody names: nobody knows whom they are about, but somebody does."""
+
+    ids: tuple[str, ...]
+    #: Whose they must be; None: anybody's.
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Holdings:
     """How much is held of a person."""
 
@@ -61,9 +70,15 @@ def holdings_of(connection: Connection, person: Person) -> Holdings:
     )
 
 
-def tasks_of(person: Person) -> list[ColumnElement[bool]]:
-    """Conditions on `TASKS`."""
-    return [TASKS.c.person == person.digest, *owned_by(person.tenant, TASKS.c.tenant)]
+def tasks_of(whose: Person | NamedTasks) -> list[ColumnElement[bool]]:
+    """Conditions on `TASKS`, which none fits any more that was erased."""
+    if isinstance(whose, Person):
+        return [TASKS.c.person == whose.digest, *owned_by(whose.tenant, TASKS.c.tenant)]
+    return [
+        TASKS.c.id.in_(whose.ids),
+        TASKS.c.erased_at.is_(None),
+        *owned_by(whose.tenant, TASKS.c.tenant),
+    ]
 
 
 def schedules_of(person: Person) -> list[ColumnElement[bool]]:

@@ -1,18 +1,15 @@
 """`waybill persons`: what is held of one person, and erasing it."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from waybill_cli import erasing
 from waybill_cli.exits import Exit
 from waybill_cli.options import Group
-from waybill_cli.progress import bar
 from waybill_cli.session import Session, with_session
 
-#: What of a step is counted.
-_COUNTED: Final = ("tasks", "letters", "schedules", "password_resets", "idempotency_keys")
 _tenant = click.option("--tenant", metavar="NAME", help="Only what this tenant has.  [default: everybody's]")
 
 
@@ -28,7 +25,7 @@ def persons() -> None:
 def show_person(session: Session, /, *, address: str, tenant: str | None) -> None:
     """Shows how much is held of a person, and nothing of what it says.
 
-    Of records and images nobody knows whom they are about.
+    Of records and images nobody knows whom they are about: `waybill tasks erase` erases those that you name.
     """
     held = _held(session, address, tenant)
     if session.out.as_json:
@@ -61,29 +58,13 @@ def erase_person(
     held = _held(session, address, tenant)
     if not session.out.as_json:
         _show(session, held)
-    if dry_run:
-        return _tell(session, held, None, Counter(), held["open"])
+    if dry_run or not any((*held["tasks"].values(), held["schedules"])):
+        session.out.result({"held": held}, "nothing was erased")
+        return Exit.OK
     session.confirm("Erase it for good?", yes=yes)
-    done: Counter[str] = Counter()
-    left: Counter[str] = Counter()
-    erasure = None
-    with bar("erasing", sum(held["tasks"].values())) as tell:
-        for step in _steps(session, _named(address, tenant) | {"cancel_open": cancel_open}):
-            erasure = step["erasure"]
-            done.update({name: step[name] for name in _COUNTED})
-            left.update(step["open"])
-            tell(done["tasks"] + left.total(), "")
-    return _tell(session, held, erasure, done, left.total())
-
-
-def _steps(session: Session, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    further: dict[str, Any] = {}
-    while True:
-        step = session.gateway.post("/v1/persons/erasures", wanted | further)
-        yield step
-        if step["after"] is None:
-            return
-        further = {"after": step["after"], "erasure": step["erasure"]}
+    wanted = _named(address, tenant) | {"cancel_open": cancel_open}
+    erasure = erasing.erase_person(session, wanted, sum(held["tasks"].values()))
+    return erasing.tell(session, erasure, cancelled=cancel_open)
 
 
 def _held(session: Session, address: str, tenant: str | None) -> dict[str, Any]:
@@ -107,22 +88,3 @@ def _show(session: Session, held: Mapping[str, Any]) -> None:
             ("uploaded files", held["originals"]),
         )
     )
-
-
-def _tell(
-    session: Session, held: Mapping[str, Any], erasure: str | None, done: Counter[str], left: int
-) -> Exit:
-    erased = {name: done[name] for name in _COUNTED}
-    text = (
-        "nothing was erased"
-        if erasure is None
-        else f"erased {done['tasks']} task(s), {done['letters']} letter(s), {done['schedules']} schedule(s), "
-        f"{done['password_resets']} reset link(s); erasure {erasure}"
-    )
-    session.out.result({"held": held, "erasure": erasure, "erased": erased, "open": left}, text)
-    if left:
-        session.out.remark(
-            f"{left} task(s) have no outcome yet and stay as they are: run it again when they have ended; "
-            "--cancel calls them off."
-        )
-    return Exit.NO if left and erasure is not None else Exit.OK

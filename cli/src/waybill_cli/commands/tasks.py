@@ -1,4 +1,4 @@
-"""`waybill tasks`: where tasks are, what happened to them, calling them off."""
+"""`waybill tasks`: where tasks are, what happened to them, calling them off, erasing what they say."""
 
 from typing import Any
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 import click
 
 from contracts.states import State
+from waybill_cli import erasing
 from waybill_cli.exits import Exit
 from waybill_cli.listing import list_options, show_listing
 from waybill_cli.options import Group
@@ -89,3 +90,27 @@ def cancel_task(session: Session, /, task_id: UUID, *, yes: bool) -> None:
         session.confirm(f"Call off {task_id} ({about})? It cannot be taken back.", yes=yes)
     answer = session.gateway.post(f"/v1/tasks/{task_id}/cancel")
     session.out.result(answer, f"{answer['outcome']}  {task_id}")
+
+
+@tasks.command(
+    "erase",
+    epilog="waybill tasks erase 01a20797-6d09-71fe-b759-803ec3a459ee\n"
+    "waybill tasks erase $(waybill tasks ls -q crm/contacts/17 --json | jq -r .id) --yes",
+)
+@click.argument("task_ids", metavar="ID...", type=UUID, nargs=-1, required=True)
+@click.option("--cancel", "cancel_open", is_flag=True, help="Also call off those without an outcome.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_session
+def erase_tasks(session: Session, /, task_ids: tuple[UUID, ...], *, cancel_open: bool, yes: bool) -> Exit:
+    """Erases what tasks say, for good: records and images, of which nobody knows whom they are about.
+
+    They keep their ids, kinds, states and times, and nothing else. Those without an outcome stay whole, and
+    the exit code is 1. It needs a key with the scope admin.
+    """
+    ids = list(dict.fromkeys(map(str, task_ids)))
+    named = [session.gateway.get(f"/v1/tasks/{task_id}") for task_id in ids]
+    if not session.out.as_json:
+        session.out.table(TASK_COLUMNS, map(task_row, named))
+    session.confirm(f"Erase what {len(ids)} task(s) say, for good?", yes=yes)
+    erasure = erasing.erase_tasks(session, ids, cancel_open=cancel_open)
+    return erasing.tell(session, erasure, cancelled=cancel_open)

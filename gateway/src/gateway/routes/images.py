@@ -131,9 +131,11 @@ async def get_variant(
             )
         return await _file_response(resources.objects, files[chosen], varies=not ending)
     except ObjectMissing as error:
-        raise Problem(
-            HTTPStatus.GONE, "no_longer_kept", "This file was made, and is not kept any more."
-        ) from error
+        raise _no_longer_kept() from error
+
+
+def _no_longer_kept() -> Problem:
+    return Problem(HTTPStatus.GONE, "no_longer_kept", "This file was made, and is not kept any more.")
 
 
 async def _redirection(objects: ObjectStore, key: str, seconds: int) -> RedirectResponse:
@@ -168,6 +170,8 @@ def _produced(task: Task, preset: str) -> dict[str, Any]:
             "never_produced",
             f"The task has {subtask.state}: no variant was made. GET /v1/tasks/{task.id} tells why.",
         )
+    if task.erased_at is not None:
+        raise _no_longer_kept()
     if subtask.result is None:
         raise Problem(
             HTTPStatus.CONFLICT,

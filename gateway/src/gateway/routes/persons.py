@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Final
 from uuid import uuid4
 
 from fastapi import APIRouter
@@ -14,18 +13,33 @@ from chassis.logs import get_logger
 from contracts.states import State
 from gateway.desk import Actor
 from gateway.guarded_route import GuardedJsonRoute
-from gateway.person_models import ErasePerson, ErasureStep, PersonQuery, PersonView
+from gateway.person_models import (
+    ERASE_STEP,
+    ErasePerson,
+    EraseTasks,
+    ErasureStep,
+    PersonQuery,
+    PersonView,
+)
 from gateway.problems import problem_responses
 from gateway.resources import Resources, Uses
 from gateway.routes.tasks import person_of
-from ledger import Cancellation, EraseStep, Person, Stopping, cancel, erase_persons, holdings_of, open_tasks
+from ledger import (
+    Cancellation,
+    EraseStep,
+    NamedTasks,
+    Person,
+    Stopping,
+    cancel,
+    erase_persons,
+    holdings_of,
+    open_tasks,
+)
 
 log = get_logger(__name__)
 
 router = APIRouter(tags=["persons"], route_class=GuardedJsonRoute)
 
-#: Tasks that one call looks at: others wait no longer than erasing so many takes, some ten milliseconds.
-STEP: Final = 50
 _PROBLEMS = problem_responses(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -63,27 +77,41 @@ async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> Er
     that the account adds up. Tasks without an outcome stay as they are: `open` counts them, and a later
     erasure takes them. The audit trail tells who erased how much, and not of whom.
     """
-    erasure = wanted.erasure or uuid4()
-    step = EraseStep(
-        person=_person(resources, wanted),
-        now=datetime.now(UTC),
-        most=STEP,
-        erasure=str(erasure),
-        actor=actor,
-        after=str(wanted.after or ""),
-    )
-    if wanted.cancel_open:
+    step = _step(_person(resources, wanted), wanted, actor, after=str(wanted.after or ""))
+    return await _erase(resources, step, cancel_open=wanted.cancel_open)
+
+
+@router.post("/v1/tasks/erasures", responses=_PROBLEMS)
+async def erase_tasks(wanted: EraseTasks, resources: Uses, actor: Actor) -> ErasureStep:
+    """Erases what tasks say that are about a person, though nobody knows it by the address.
+
+    Records and images are such, and tasks from before persons were known. It is done as for a person's; with
+    an image go its file and variants, unless another task was given the same file.
+    """
+    step = _step(NamedTasks(tuple(map(str, wanted.tasks))), wanted, actor)
+    return await _erase(resources, step, cancel_open=wanted.cancel_open)
+
+
+def _step(
+    whose: Person | NamedTasks, wanted: ErasePerson | EraseTasks, actor: str, after: str = ""
+) -> EraseStep:
+    return EraseStep(whose, datetime.now(UTC), ERASE_STEP, str(wanted.erasure or uuid4()), actor, after)
+
+
+async def _erase(resources: Resources, step: EraseStep, *, cancel_open: bool) -> ErasureStep:
+    if cancel_open:
         await _cancel_open(resources, step)
     done = await resources.records.write(erase_persons, step)
     counts = asdict(done.erased)
     if any(counts.values()):
-        log.info("erased what was held of a person", erasure=str(erasure), actor=actor, **counts)
-    return ErasureStep.model_validate({"erasure": erasure, "open": done.open, "after": done.after, **counts})
+        log.info("erased what was held of a person", erasure=step.erasure, actor=step.actor, **counts)
+    about = {"erasure": step.erasure, "open": done.open, "after": done.after}
+    return ErasureStep.model_validate(about | counts)
 
 
 async def _cancel_open(resources: Resources, step: EraseStep) -> None:
     wishes = [
-        Cancellation(task_id, step.now, step.person.tenant)
+        Cancellation(task_id, step.now, step.whose.tenant)
         for task_id in await resources.records.read(partial(open_tasks, step=step))
     ]
     answers = await asyncio.gather(*(resources.records.write(cancel, wish) for wish in wishes))
