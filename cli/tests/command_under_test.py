@@ -137,3 +137,14 @@ def listening(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
+    return Waybill(capsys, gateway.url)

@@ -1,14 +1,13 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
-from command_under_test import EMAIL, Ran, Served, Waybill, served
+from command_under_test import EMAIL, Ran, Served, Waybill
 
 from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from contracts.sealing import NO_KEYS
@@ -21,17 +20,6 @@ from waybill_cli.letter_views import sparkline
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 ERROR = ErrorInfo(type="TransientError", message="crm answered 503")
 UNFIT: dict[str, Any] = {"body": b'{"target": "crm"}', "reason": DeadReason.UNREADABLE}
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
-    return Waybill(capsys, gateway.url)
 
 
 def dead(gateway: Served, count: int = 1, **message: Any) -> list[str]:

@@ -1,24 +1,10 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from command_under_test import EMAIL, Served, Waybill, served
+from command_under_test import EMAIL, Served, Waybill
 
 from contracts.lifecycle import LifecycleType
 from devstack.samples import told
 
 ADDRESS = EMAIL["to"]
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
-    return Waybill(capsys, gateway.url)
 
 
 def test_it_shows_how_much_is_held_and_not_what(gateway: Served, waybill: Waybill) -> None:

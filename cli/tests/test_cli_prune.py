@@ -1,22 +1,7 @@
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from command_under_test import EMAIL, Served, Waybill, served
+from command_under_test import EMAIL, Served, Waybill
 
 from contracts.lifecycle import LifecycleType
 from devstack.samples import told
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
-    return Waybill(capsys, gateway.url)
 
 
 def ended(gateway: Served, count: int, type_: LifecycleType = LifecycleType.COMPLETED) -> list[str]:

@@ -1,22 +1,8 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
-from command_under_test import EMAIL, Served, Waybill, served
+from command_under_test import EMAIL, Served, Waybill
 
 SCHEDULE = {"name": "weekly", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
-    return Waybill(capsys, gateway.url)
 
 
 @pytest.fixture

@@ -1,27 +1,14 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
 import pytest
-from command_under_test import EMAIL, NOWHERE, Served, Waybill, listening, served
+from command_under_test import EMAIL, NOWHERE, Served, Waybill, listening
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from contracts.lifecycle import LifecycleType
 from devstack.samples import told
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def waybill(gateway: Served, capsys: pytest.CaptureFixture[str]) -> Waybill:
-    return Waybill(capsys, gateway.url)
 
 
 def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Waybill) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import Select, Table, func, select
 
@@ -88,3 +89,9 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 def fields(answer: httpx.Response) -> set[str]:
     return {error["field"] for error in problem(answer, 422, "invalid_request")["errors"]}
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with running(tmp_path) as started:
+        yield started

@@ -1,13 +1,11 @@
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem, running
+from gateway_under_test import EMAIL, Gateway, fields, problem
 from sqlalchemy import event
 from structlog.testing import capture_logs
 
@@ -24,12 +22,6 @@ POSTS = [
 ]
 each_body = pytest.mark.parametrize(("path", "body"), [post[:2] for post in POSTS])
 each_post = pytest.mark.parametrize(("path", "body", "kind", "services"), POSTS)
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 @each_post

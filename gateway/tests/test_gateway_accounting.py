@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,6 @@ from ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 USER = {"email": "bob@example.com", "name": "Bob"}
 NONE = dict.fromkeys(("scheduled", "running", "retrying", "completed", "failed", "cancelled", "pruned"), 0)
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def account(gateway: Gateway, **query: object) -> dict[str, Any]:

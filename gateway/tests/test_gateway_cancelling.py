@@ -1,17 +1,8 @@
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from gateway_under_test import Gateway, problem, running
+from gateway_under_test import Gateway, problem
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 MAIL = {"to": "ann@example.test", "subject": "Hello", "text": "Hi."}
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def test_a_scheduled_task_is_prevented(gateway: Gateway) -> None:

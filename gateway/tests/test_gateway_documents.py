@@ -1,23 +1,15 @@
 import json
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
-from gateway_under_test import Gateway, running
+from gateway_under_test import Gateway
 
 from chassis import topology
 from contracts.catalog import CATALOG, WORK_SERVICES
 from gateway.asyncapi import asyncapi_document
 from gateway.documents import FOLDER, current_documents
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 @pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json"])

@@ -1,11 +1,9 @@
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem, running
+from gateway_under_test import EMAIL, Gateway, fields, problem
 
 from contracts.lifecycle import DeadReason, ErrorInfo
 from contracts.sealing import NO_KEYS
@@ -17,12 +15,6 @@ from ledger.deadletters.letter import letter_of
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 ERROR = ErrorInfo(type="TransientError", message="crm answered 503 to order-7")
 ANN = {"X-Actor": "ann"}
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def dead(gateway: Gateway, count: int = 1, **message: Any) -> list[str]:

@@ -1,6 +1,5 @@
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +11,6 @@ from gateway.models import PostEmail
 from ledger.schema import IDEMPOTENCY, TASKS
 
 USER = {"email": "ada@example.com", "name": "Ada"}
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def test_the_same_call_again_is_answered_as_the_first_time(gateway: Gateway) -> None:

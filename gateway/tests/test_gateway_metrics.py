@@ -1,16 +1,6 @@
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-from gateway_under_test import EMAIL, Gateway, running
+from gateway_under_test import EMAIL, Gateway
 
 from devstack.exposition import values
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def text(gateway: Gateway) -> str:

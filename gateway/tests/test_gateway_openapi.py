@@ -1,12 +1,10 @@
 import json
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from gateway_under_test import Gateway, running
+from gateway_under_test import Gateway
 from openapi_spec_validator import validate
 
 METHODS = {"get", "post", "put", "delete", "patch"}
@@ -18,12 +16,6 @@ POSTED = {
     "PostPasswordReset": "/v1/password-resets",
     "PostSchedule": "/v1/schedules",
 }
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 import pyvips
-from gateway_under_test import Gateway, problem, running
+from gateway_under_test import Gateway, problem
 from sqlalchemy import update
 
 from chassis.object_store import ObjectStore
@@ -32,12 +31,6 @@ from ledger import (
 from ledger.schema import ORIGINALS, TASKS
 
 LATER = timedelta(seconds=1) + UNTOUCHED_FOR
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 def picture(width: int = 30) -> bytes:

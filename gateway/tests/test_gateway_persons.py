@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ from ledger.schema import TASKS
 
 ADDRESS = {"address": EMAIL["to"].upper()}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def test_a_repeat_of_what_was_erased_is_refused_and_says_so(gateway: Gateway) -> None:

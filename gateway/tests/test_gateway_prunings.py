@@ -1,19 +1,11 @@
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 
 import pytest
-from gateway_under_test import Gateway, problem, running
+from gateway_under_test import Gateway, problem
 from httpx import Response
 
 from chassis.pacing import LEAST_PAUSE
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 @pytest.mark.parametrize(

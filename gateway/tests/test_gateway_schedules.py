@@ -1,5 +1,5 @@
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,6 @@ USER: dict[str, Any] = {
     "body": {"email": "bob@example.com", "name": "Bob"},
     "cron": "@daily",
 }
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def made(gateway: Gateway, schedule: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem, running, settings_in
+from gateway_under_test import EMAIL, Gateway, fields, problem, settings_in
 from sqlalchemy import Connection
 
 from chassis.process import MisconfiguredError
@@ -23,12 +23,6 @@ from ledger import apply_events
 
 USER = {"email": "bob@example.com", "name": "Bob"}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 async def accepted(gateway: Gateway, path: str, body: dict[str, Any], **headers: str) -> str:

@@ -1,5 +1,5 @@
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,6 @@ from contracts.lifecycle import (
 from devstack.bucket import Bucket
 from ledger import apply_events
 from ledger.schema import ORIGINALS, TASKS
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 def picture(suffix: str) -> bytes:

@@ -1,11 +1,12 @@
 """The failure desk on a ledger: tasks that fail, letters that come in, redrives that are run step by step."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection
 
 from contracts.events import TaskEvent
@@ -193,3 +194,10 @@ class Desk:
             **facts | data,
         )
         return lifecycle_event(type_, self.clock.now, about)
+
+
+@pytest.fixture
+async def desk(ledger_url: str) -> AsyncIterator[Desk]:
+    desk = Desk(ledger_url)
+    yield desk
+    await desk.records.close()

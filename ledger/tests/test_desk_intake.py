@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -29,13 +28,6 @@ X_DEATH = [
     {"reason": "delivery_limit", "queue": "sync.work", "count": 1, "time": ELEVEN.replace(tzinfo=None)},
     {"reason": "expired", "queue": "delay.01", "count": 1, "time": ELEVEN.replace(tzinfo=None)},
 ]
-
-
-@pytest.fixture
-async def desk(ledger_url: str) -> AsyncIterator[Desk]:
-    desk = Desk(ledger_url)
-    yield desk
-    await desk.records.close()
 
 
 def raw(queue: str, body: bytes = b"\xff\x00", **headers: Any) -> DeadMessage:

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -32,13 +31,6 @@ from ledger.deadletters.states import (
 )
 
 OTHER = ErrorInfo(type="PermanentError", message="the record is gone")
-
-
-@pytest.fixture
-async def desk(ledger_url: str) -> AsyncIterator[Desk]:
-    desk = Desk(ledger_url)
-    yield desk
-    await desk.records.close()
 
 
 async def test_a_redrive_sends_the_letter_as_it_came_and_completes_its_task(desk: Desk) -> None:

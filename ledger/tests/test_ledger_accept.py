@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,18 +8,11 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from contracts.states import State
-from database import Records, open_engine
+from database import Records
 from devstack.samples import NOON, email_event, keyed, new_task, reset_event, user_event
 from ledger import Accepted, ResetToken, Submission, Sweep, accept, get_task, insert_tasks, take_due
 from ledger.accept import RELAY_GRACE
 from ledger.schema import METADATA, OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=2)
-    yield engine
-    engine.dispose()
 
 
 def rows(engine: Engine) -> dict[str, int]:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import combinations_with_replacement
 from typing import Any
@@ -8,7 +7,6 @@ from sqlalchemy import Engine, delete, insert, select, text, update
 
 from contracts.lifecycle import LifecycleEvent, LifecycleType
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, email_event, new_task, told, user_event
 from ledger import (
     Account,
@@ -35,13 +33,6 @@ MINUTE, JUST = timedelta(minutes=1), timedelta(microseconds=1)
 PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
 STARTED, RETRYING, COMPLETED = LifecycleType.STARTED, LifecycleType.RETRYING, LifecycleType.COMPLETED
 DEAD = LifecycleType.DEAD
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=2)
-    yield engine
-    engine.dispose()
 
 
 def accepted(engine: Engine, *tasks: NewTask) -> None:

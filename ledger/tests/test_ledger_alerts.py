@@ -1,13 +1,10 @@
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-import pytest
 from sqlalchemy import Engine, func, select
 
 from contracts.lifecycle import ErrorInfo, LifecycleType
-from database import open_engine
 from devstack.samples import NOON, told
 from ledger import AlertPolicy, Digest, Failure, count_failures, digest_due, end_window
 from ledger.alerts import MOST_DOUBLINGS, MOST_GROUPS
@@ -15,13 +12,6 @@ from ledger.schema import ALERT_GROUPS
 
 MINUTE, DAY, JUST = timedelta(minutes=1), timedelta(days=1), timedelta(microseconds=1)
 POLICY = AlertPolicy(window=15 * MINUTE, most_at_once=5, quiet=DAY)
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=4)
-    yield engine
-    engine.dispose()
 
 
 def failure(words: str, task_id: str = "t1") -> Failure:

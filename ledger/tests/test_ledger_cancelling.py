@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -9,7 +8,6 @@ from contracts.control import CancelRequested
 from contracts.lifecycle import LifecycleType
 from contracts.names import EXCHANGE_CONTROL
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, new_task, told, user_event
 from ledger import (
     Cancellation,
@@ -29,13 +27,6 @@ from ledger import (
 )
 
 SOON = NOON + timedelta(hours=1)
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=3)
-    yield engine
-    engine.dispose()
 
 
 def accepted(engine: Engine, task: NewTask) -> str:

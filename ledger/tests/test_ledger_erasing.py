@@ -2,7 +2,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -63,13 +62,6 @@ TABLES = {
 
 #: Where it stands of a failed task with its letter, whatever else there is.
 WHOLE = {"tasks", "subtasks", "timeline", "dead_letters", "dead_letter_messages"}
-
-
-@pytest.fixture
-async def desk(ledger_url: str) -> AsyncIterator[Desk]:
-    desk = Desk(ledger_url)
-    yield desk
-    await desk.records.close()
 
 
 def step(who: Somebody = ANN, *, most: int = 100, after: str = "", tenant: str | None = None) -> EraseStep:

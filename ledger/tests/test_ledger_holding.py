@@ -1,15 +1,12 @@
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine, text
 
 from contracts.lifecycle import LifecycleType
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, email_event, new_task, sync_event, told, user_event
 from ledger import (
     LOW_PRIORITY,
@@ -43,13 +40,6 @@ LATER = NOON + timedelta(hours=3)
 TAKEN_FOR = timedelta(minutes=1)
 PATIENCE = Patience(timedelta(minutes=1), timedelta(minutes=15), timedelta(minutes=1))
 MAIL = "email.requested"
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=3)
-    yield engine
-    engine.dispose()
 
 
 def low(**fields: Any) -> NewTask:

@@ -1,23 +1,14 @@
 import asyncio
 import multiprocessing
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-import pytest
 from sqlalchemy import Engine, func, select
 
-from database import Records, open_engine
+from database import Records
 from devstack.samples import email_event, keyed, new_task, sync_event
 from ledger import Accepted, AcceptedBefore, KeyReusedError, Submission, accept
 from ledger.accept import Acceptance
 from ledger.schema import TASKS
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=2)
-    yield engine
-    engine.dispose()
 
 
 def accepted(engine: Engine, *submissions: Submission) -> list[Acceptance]:

@@ -1,13 +1,10 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import Engine, delete, select
 
 from contracts.lifecycle import LifecycleType
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, new_task, told, user_event
 from ledger import (
     Look,
@@ -29,13 +26,6 @@ from ledger.schema import OUTBOX, SUBTASKS
 
 MINUTE = timedelta(minutes=1)
 PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=2)
-    yield engine
-    engine.dispose()
 
 
 def accepted(engine: Engine, *tasks: NewTask, is_published: bool = True) -> None:

@@ -1,7 +1,7 @@
 import itertools
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,7 +10,6 @@ from sqlalchemy import Engine, select
 
 from contracts.lifecycle import LifecycleEvent, LifecycleType
 from contracts.states import State
-from database import open_engine
 from devstack.samples import ERROR, NOON, new_task, reset_event, told, user_event
 from ledger import (
     Failure,
@@ -32,13 +31,6 @@ STARTED, RETRYING, SNOOZED, COMPLETED, DEAD = (
     LifecycleType.COMPLETED,
     LifecycleType.DEAD,
 )
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=3)
-    yield engine
-    engine.dispose()
 
 
 def accepted(engine: Engine, *tasks: NewTask) -> None:

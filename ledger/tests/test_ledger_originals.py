@@ -1,9 +1,7 @@
 """Uploaded files: who may remove one, and until when."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-import pytest
 from sqlalchemy import select
 
 from database import Records
@@ -24,13 +22,6 @@ from ledger import (
 from ledger.schema import ORIGINALS
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def records(ledger_url: str) -> AsyncIterator[Records]:
-    records = Records(ledger_url)
-    yield records
-    await records.close()
 
 
 async def marked(records: Records, since: datetime, now: datetime, most: int = 10) -> list[Mark]:

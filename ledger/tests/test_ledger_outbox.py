@@ -1,5 +1,4 @@
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -8,7 +7,6 @@ from sqlalchemy import Engine
 
 from contracts.lifecycle import LifecycleType
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, new_task, reset_event, told
 from ledger import (
     NewTask,
@@ -27,13 +25,6 @@ from ledger.accept import RELAY_GRACE
 
 TAKEN_FOR = timedelta(minutes=1)
 LATER = NOON + RELAY_GRACE
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=3)
-    yield engine
-    engine.dispose()
 
 
 def accepted(engine: Engine, *tasks: NewTask) -> None:

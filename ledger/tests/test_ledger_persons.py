@@ -1,8 +1,6 @@
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
-import pytest
 from desk_under_test import Desk
 from sqlalchemy import text
 
@@ -37,13 +35,6 @@ from ledger import (
 )
 
 ANN, BOB = 32 * "a", 32 * "b"
-
-
-@pytest.fixture
-async def desk(ledger_url: str) -> AsyncIterator[Desk]:
-    desk = Desk(ledger_url)
-    yield desk
-    await desk.records.close()
 
 
 async def accepted(

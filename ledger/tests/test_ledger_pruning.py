@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -61,13 +61,6 @@ DAY = timedelta(days=1)
 #: All that ended at noon is over by then.
 OVER = NOON + 60 * DAY
 COMPLETED, DEAD = LifecycleType.COMPLETED, LifecycleType.DEAD
-
-
-@pytest.fixture
-async def desk(ledger_url: str) -> AsyncIterator[Desk]:
-    desk = Desk(ledger_url)
-    yield desk
-    await desk.records.close()
 
 
 async def accepted(desk: Desk, task: NewTask, **submission: object) -> NewTask:

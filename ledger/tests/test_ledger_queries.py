@@ -1,5 +1,4 @@
 import base64
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -7,7 +6,6 @@ from sqlalchemy import Engine
 
 from contracts.lifecycle import LifecycleType
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, new_task, sync_event, told, user_event
 from ledger import (
     BadCursorError,
@@ -24,13 +22,6 @@ from ledger import (
 )
 
 ALL = TaskFilter()
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=2)
-    yield engine
-    engine.dispose()
 
 
 def accepted(engine: Engine, *tasks: NewTask) -> None:

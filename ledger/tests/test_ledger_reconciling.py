@@ -1,5 +1,4 @@
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -9,7 +8,6 @@ from sqlalchemy import Engine, select, text
 from contracts.control import CancelRequested
 from contracts.lifecycle import LifecycleEvent, LifecycleType
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, new_task, reset_event, told, user_event
 from ledger import (
     Cancellation,
@@ -39,13 +37,6 @@ PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
 STARTED, RETRYING, COMPLETED = LifecycleType.STARTED, LifecycleType.RETRYING, LifecycleType.COMPLETED
 #: When the second attempt of the samples' failed one is due.
 NEXT = NOON + timedelta(seconds=2)
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=3)
-    yield engine
-    engine.dispose()
 
 
 def published(engine: Engine, *tasks: NewTask) -> None:

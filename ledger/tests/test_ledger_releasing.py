@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from time import monotonic, sleep
@@ -17,7 +16,6 @@ from sqlalchemy.exc import IntegrityError
 from contracts.events import EmailRequested, UserCreated
 from contracts.sealing import NO_KEYS
 from contracts.states import State
-from database import open_engine
 from devstack.samples import NOON, event_in, plan
 from ledger import (
     LOW_PRIORITY,
@@ -48,13 +46,6 @@ from ledger import (
 from ledger.schema import OUTBOX, SCHEDULES, TASKS
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=3)
-    yield engine
-    engine.dispose()
 
 
 def created(engine: Engine, *plans: Plan, now: datetime = NOON) -> list[Schedule]:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -6,7 +5,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from database import open_engine
 from devstack.samples import NOON, keyed, plan
 from ledger import (
     BadCursorError,
@@ -29,13 +27,6 @@ from ledger import (
 )
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def engine(ledger_url: str) -> Iterator[Engine]:
-    engine = open_engine(ledger_url, connections=2)
-    yield engine
-    engine.dispose()
 
 
 def wish(of: Plan, most: int = 100, **fields: Any) -> NewSchedule:

@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
+from sqlalchemy import Engine
 
 from chassis import topology
+from database import Records, open_engine
 from devstack.broker import Broker, private_broker
 from devstack.broker.waiting import AMQP_PORT
 from devstack.bucket import Bucket
@@ -180,6 +182,22 @@ def ledger_url(database_url: str, request: pytest.FixtureRequest) -> str:
         postgres: Postgres = request.getfixturevalue("postgres")
         postgres.copy(request.getfixturevalue("ledger_template"), database_url)
     return database_url
+
+
+@pytest.fixture
+def engine(ledger_url: str) -> Iterator[Engine]:
+    """A way to the ledger of `ledger_url`, with as many connections as a test wants at once."""
+    engine = open_engine(ledger_url, connections=4)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+async def records(ledger_url: str) -> AsyncIterator[Records]:
+    """The ledger of `ledger_url`, as processes open it."""
+    records = Records(ledger_url)
+    yield records
+    await records.close()
 
 
 @pytest.fixture(scope="session")

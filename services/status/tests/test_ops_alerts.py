@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -24,13 +24,6 @@ OPS = "ops@example.test"
 POLICY = AlertPolicy(window=timedelta(minutes=15), most_at_once=5, quiet=timedelta(days=1))
 #: Its windows have ended whenever one looks.
 HASTY = AlertPolicy(window=timedelta(0), most_at_once=5, quiet=timedelta(days=1))
-
-
-@pytest.fixture
-async def records(ledger_url: str) -> AsyncIterator[Records]:
-    records = Records(ledger_url)
-    yield records
-    await records.close()
 
 
 def alerts(policy: AlertPolicy = POLICY) -> Alerts:

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,13 +15,6 @@ from status_service.pruner import STEP, Pruner, Retention
 from status_service.settings import StatusSettings
 
 MONTH, DAY = timedelta(days=30), timedelta(days=1)
-
-
-@pytest.fixture
-async def records(ledger_url: str) -> AsyncIterator[Records]:
-    records = Records(ledger_url)
-    yield records
-    await records.close()
 
 
 def fill(records: Records, *, completed: int, failed: int) -> None:

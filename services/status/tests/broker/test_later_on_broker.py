@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import aio_pika
-import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy import select
 
@@ -34,13 +33,6 @@ from status_service.settings import StatusSettings
 
 #: Together, far more than the sweep takes at once.
 DUE, WAITING = 700, 3000
-
-
-@pytest.fixture
-async def records(ledger_url: str) -> AsyncIterator[Records]:
-    records = Records(ledger_url)
-    yield records
-    await records.close()
 
 
 @asynccontextmanager

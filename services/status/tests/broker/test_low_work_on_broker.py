@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import aio_pika
-import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from database import Records
@@ -32,13 +31,6 @@ class Taken:
 
     def position(self, task: NewTask) -> int:
         return self.ids.index(task.id)
-
-
-@pytest.fixture
-async def records(ledger_url: str) -> AsyncIterator[Records]:
-    records = Records(ledger_url)
-    yield records
-    await records.close()
 
 
 def low(**fields: Any) -> NewTask:

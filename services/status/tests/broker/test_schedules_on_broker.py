@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import pytest
 from sqlalchemy import Connection, select
 
 from database import Records
@@ -22,13 +21,6 @@ from ledger import Missed, NewSchedule, Plan, create_schedules, new_task_id, nex
 from ledger.schema import TASKS
 from status_service.app import StatusService
 from status_service.settings import StatusSettings
-
-
-@pytest.fixture
-async def records(ledger_url: str) -> AsyncIterator[Records]:
-    records = Records(ledger_url)
-    yield records
-    await records.close()
 
 
 @asynccontextmanager
