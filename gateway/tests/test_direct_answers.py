@@ -6,10 +6,12 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
+from starlette.routing import Match
 
 from gateway.direct import direct_handler
 from gateway.json_body import JsonRoute
-from gateway.routes import emails, password_resets, syncs, users
+from gateway.posting_paths import PostingPaths
+from gateway.routes import cancellations, emails, images, password_resets, syncs, users
 
 
 class Posted(BaseModel):
@@ -43,6 +45,27 @@ def test_the_routes_that_accept_tasks_are_answered_directly(router: APIRouter) -
     for route in router.routes:
         assert isinstance(route, JsonRoute)
         assert direct_handler(route) is not None, route.path
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "match"),
+    [
+        ("/v1/emails", "POST", Match.FULL),
+        ("/v1/users", "POST", Match.FULL),
+        ("/v1/emails", "GET", Match.NONE),
+        ("/v1/emails/", "POST", Match.NONE),
+        # A file, and a path with an id in it.
+        ("/v1/images", "POST", Match.NONE),
+        ("/v1/tasks/{task_id}/cancel", "POST", Match.NONE),
+    ],
+)
+def test_only_what_is_answered_directly_is_taken_from_the_routers(
+    path: str, method: str, match: Match
+) -> None:
+    modules = (emails, users, images, cancellations)
+    paths = PostingPaths(route for module in modules for route in module.router.routes)
+
+    assert paths.matches({"type": "http", "method": method, "path": path})[0] == match
 
 
 async def test_a_direct_answer_has_status_body_and_headers() -> None:

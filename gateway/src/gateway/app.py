@@ -14,6 +14,7 @@ from gateway.body_limit import BodyLimit
 from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
 from gateway.guarded_route import GuardedRoute
 from gateway.metrics import GatewayMetrics, MeasureRequests
+from gateway.posting_paths import PostingPaths
 from gateway.problems import install_problems, problem_responses
 from gateway.resources import Resources
 from gateway.routes import (
@@ -113,7 +114,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         app.add_middleware(TraceRequests)
     for module in _ROUTES:
         _require_guarded(module.router)
+        # As it is: what an inclusion adds to a route, a dependency say, would be passed over below.
         app.include_router(module.router)
+    app.router.routes.insert(0, PostingPaths(route for module in _ROUTES for route in module.router.routes))
     return app
 
 
