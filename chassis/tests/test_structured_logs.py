@@ -93,3 +93,25 @@ def test_console_lines_are_for_people() -> None:
 
     assert "hello" in lines[0]
     assert not lines[0].startswith("{")
+
+
+def test_the_words_of_a_task_hide_nothing_of_our_own() -> None:
+    # As of a payload whose texts are words that we use ourselves.
+    program = """
+from chassis.logs import mask_lines
+from contracts.masking import Mask
+mask_lines(Mask(["attempt", "completed", "email", "error", "Anna"]))
+log = get_logger("chassis.attempting")
+log.info("attempt completed", queue="email.work", kind="email.requested", error="no Anna in Annapolis")
+logging.getLogger("library").warning("refused for %s", "Anna", extra={"error": "Anna"})
+"""
+    ours, theirs = map(json.loads, logged(program))
+
+    assert (ours["event"], ours["process"], ours["module"]) == (
+        "attempt completed",
+        "email",
+        "chassis.attempting",
+    )
+    assert (ours["queue"], ours["kind"]) == ("email.work", "email.requested")
+    assert ours["error"] == "no *** in Annapolis"
+    assert (theirs["event"], theirs["error"]) == ("refused for ***", "***")

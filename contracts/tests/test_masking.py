@@ -49,12 +49,63 @@ def test_addresses_keep_what_helps_an_operator() -> None:
     assert mask_addresses("a @ b, x@y, @example.test") == "a @ b, x@y, @example.test"
 
 
-@pytest.mark.parametrize("repeated", ["a", "%D0"])
+@pytest.mark.parametrize("repeated", ["a", "%D0", "%4", "a%40"])
 def test_a_long_text_without_an_address_costs_no_time(repeated: str) -> None:
     # In a process of its own, which can be ended: by the square of its length it would take many minutes.
     look = (
         f"from contracts.masking import mask_addresses; text = {repeated!r} * 1_000_000 + '@'; "
         "assert mask_addresses(text) == text"
+    )
+    subprocess.run([sys.executable, "-c", look], timeout=60, check=True)
+
+
+SHORT = Mask(["Anna", "it's", 12345, "late"])
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("Anna", "***"),
+        ("for anna.", "for ***."),
+        ('"Anna"', '"***"'),
+        ("user_anna_7", "user_***_7"),
+        ("?name=Anna&x=1", "?name=***&x=1"),
+        ("%3Fname%3Danna%26x", "%3Fname%3D***%26x"),
+        (json.dumps("Dear\nAnna,\tyou"), '"Dear\\n***,\\tyou"'),
+        (json.dumps("\u017dAnna"), json.dumps("\u017d").rstrip('"') + '***"'),
+        ("no. 12345, 123456", "no. ***, 123456"),
+        ("it's it%27s", "*** ***"),
+        ("Hannah, Annapolis, annas", "Hannah, Annapolis, annas"),
+        ("translated, related; too late", "translated, related; too ***"),
+    ],
+)
+def test_a_short_value_is_hidden_as_a_whole_word_and_left_in_others(told: str, shown: str) -> None:
+    assert SHORT.text(told) == shown
+
+
+def test_a_long_value_is_hidden_within_words_too() -> None:
+    assert Mask(["Annapolis"]).text("xannapolisx") == "x***x"
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("no mailbox for ann@example.test here", "no mailbox for a***@example.test here"),
+        ("'ann@example.test'", "'a***@example.test'"),
+        ("?to=ann%2Bx%40example.test&n=1", "?to=a***%40example.test&n=1"),
+        (json.dumps({"to": "ann@example.test"}), '{"to": "a***@example.test"}'),
+    ],
+)
+def test_an_address_is_masked_wherever_it_stands(told: str, shown: str) -> None:
+    assert mask_addresses(told) == shown
+
+
+def test_many_short_values_in_a_long_text_cost_no_time() -> None:
+    # In a process of its own, as above.
+    look = (
+        "from contracts.masking import Mask; names = [f'n{number:04}' for number in range(2000)]; "
+        "text = 'n1999x' * 100_000 + ' n1999'; "
+        "assert Mask(names).text(text) == 'n1999x' * 100_000 + ' ***'"
     )
     subprocess.run([sys.executable, "-c", look], timeout=60, check=True)
 

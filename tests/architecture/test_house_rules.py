@@ -26,6 +26,21 @@ def test_no_unfinished_work(path: Path) -> None:
     assert "TODO" not in path.read_text()
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_happened_is_logged_in_words_of_the_code(path: Path) -> None:
+    # They are not masked (`chassis.logs`): what a task has brought stands in a line's other fields.
+    calls = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "log"
+        and node.args
+    ]
+    assert [ast.unparse(call) for call in calls if not isinstance(call.args[0], ast.Constant)] == []
+
+
 def test_importing_a_service_reads_no_environment_and_opens_nothing() -> None:
     # An empty environment and an empty folder: whatever an import needed from either would be missing.
     apps = [path.parent.name + ".app" for path in SOURCES if path.name == "app.py"]

@@ -31,8 +31,13 @@ _MASK: ContextVar[Mask] = ContextVar("waybill_mask", default=NO_MASK)
 #: Fields of a line that are ours alone, so that nothing of a task's can stand in them; `correlation_id` is
 #: the caller's.
 _OWN: Final = frozenset(
-    {"level", "timestamp", "process", "module", "task_id", "service", "attempt", "trace_id"}
+    {
+        *("level", "timestamp", "process", "module", "service", "queue", "target", "reason", "why"),
+        *("task_id", "kind", "attempt", "trace_id"),
+    }
 )
+#: The same of the lines that we write: what happened is always said in words of the code.
+_OWN_IN_OURS: Final = _OWN | {"event"}
 
 
 def mask_lines(mask: Mask) -> None:
@@ -42,8 +47,10 @@ def mask_lines(mask: Mask) -> None:
 
 def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     mask = _MASK.get()
+    # Only our loggers bind the module that speaks.
+    own = _OWN_IN_OURS if "module" in line else _OWN
     for name, value in line.items():
-        if name not in _OWN and not name.startswith("_"):
+        if name not in own and not name.startswith("_"):
             line[name] = mask.errors(value)
     return line
 

@@ -109,7 +109,7 @@ class Watchdog:
         For a process that has nothing else left to do: `stop` would wait for that attempt in vain.
         """
         if late := self.late:
-            self._end(late, "a handler does not end though it was cut off; ending the process")
+            self._end(late, "a handler does not end though it was cut off")
 
     @property
     def late(self) -> list[Watched]:
@@ -122,7 +122,7 @@ class Watchdog:
             while not self._stop.wait(self._tick_seconds):
                 silent = 0 if self._answered else silent + 1
                 if silent >= SILENT_TICKS and (late := self.late):
-                    self._end(late, "the event loop is blocked past a hard time limit; ending the process")
+                    self._end(late, "the event loop is blocked past a hard time limit")
                     return
                 if self._answered:
                     self._answered = False
@@ -152,7 +152,8 @@ class Watchdog:
         recording.join(RECORD_SECONDS)
         for watched in late:
             log.critical(
-                why,
+                "ending the process: an attempt does not end",
+                why=why,
                 task_id=watched.task_id,
                 trace_id=watched.trace_id,
                 kind=watched.kind,

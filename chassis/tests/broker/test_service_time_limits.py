@@ -130,7 +130,8 @@ async def test_a_handler_that_will_not_end_ends_with_its_process_and_never_runs_
     service.start("stubborn")
     told = await told_of(wire, late, other)
 
-    (line,) = service.logged("a handler does not end though it was cut off; ending the process")
+    (line,) = service.logged("ending the process: an attempt does not end")
+    assert line["why"] == "a handler does not end though it was cut off"
 
     assert first.returncode == EXIT_HARD_LIMIT
     assert (line["task_id"], line["kind"]) == (late.task_id, "image.uploaded")
@@ -149,7 +150,8 @@ async def test_code_that_blocks_the_process_ends_with_it_and_the_others_go_on(
     await eventually(lambda: first.poll() is not None, seconds=60)
     service.start("blocking")
     told = await told_of(wire, late, *others)
-    (line,) = service.logged("the event loop is blocked past a hard time limit; ending the process")
+    (line,) = service.logged("ending the process: an attempt does not end")
+    assert line["why"] == "the event loop is blocked past a hard time limit"
 
     assert first.returncode == EXIT_HARD_LIMIT
     assert (line["task_id"], line["kind"], line["level"]) == (late.task_id, "image.uploaded", "critical")

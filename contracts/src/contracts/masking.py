@@ -12,17 +12,29 @@ from contracts.events import TaskEvent
 MASK: Final = "***"
 #: Shorter values are not looked for: they stand in half of all words, and tell little.
 MIN_TEXT_LENGTH, MIN_NUMBER_LENGTH, MIN_LINE_LENGTH = 4, 5, 8
+#: Shorter ones are hidden as whole words alone: as parts they stand in many words that have nothing of them.
+MIN_PART_LENGTH: Final = 8
+#: Where a word begins: behind what is no letter or digit, or behind an escape that ends with one (of URLs,
+#: quoted printable, JSON, Python).
+_BEGIN: Final = (
+    r"(?:(?<![^\W_])|(?<=[%=][0-9a-f]{2})|(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4}))"
+)
+_END: Final = r"(?![^\W_])"
 #: It is tried only where a word begins: else a long text without any address costs time by its square.
-_ADDRESS: Final = re.compile(r"(?<![\w.+%-])(?P<first>[\w.+%-])[\w.+%-]*+@(?P<domain>[\w-]+(?:\.[\w-]+)+)")
+_ADDRESS: Final = re.compile(
+    r"(?<![\w.+%-])(?P<first>[\w.+%-])(?:[\w.+-]|%(?!40))*+(?P<at>@|%40)(?P<domain>[\w-]+(?:\.[\w-]+)+)"
+)
 
 
 def mask_addresses(text: str) -> str:
     """A text whose mail addresses show their first letter and their domain: `a***@example.com`."""
-    return _ADDRESS.sub(rf"\g<first>{MASK}@\g<domain>", text) if "@" in text else text
+    return _ADDRESS.sub(rf"\g<first>{MASK}\g<at>\g<domain>", text) if "@" in text or "%40" in text else text
 
 
 class Mask:
     """Hides values wherever they stand in a text, as they are or as JSON, URLs and Python write them.
+
+    Those of less than `MIN_PART_LENGTH` characters are hidden as whole words alone.
 
     Args:
         values: JSON; every text and number in it is hidden, each line of a text by itself too.
@@ -42,7 +54,7 @@ class Mask:
         # The longest first: of a value and a part of it the value is hidden. A pattern of what stands there,
         # not of all: that of a long mail takes a second to compile.
         there = sorted((form for form in self._forms if form in lower), key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, there)), MASK, text, flags=re.IGNORECASE) if there else text
+        return re.sub("|".join(map(_pattern, there)), MASK, text, flags=re.IGNORECASE) if there else text
 
     def error(self, text: str) -> str:
         """The same of what others have said, in which any mail address is masked as well."""
@@ -106,6 +118,13 @@ def _forms(text: str) -> Iterator[str]:
     local, at, _ = text.partition("@")
     if at and " " not in text and len(local) > MIN_TEXT_LENGTH:
         yield local
+
+
+def _pattern(form: str) -> str:
+    escaped = re.escape(form)
+    if len(form) >= MIN_PART_LENGTH:
+        return escaped
+    return f"{_BEGIN if form[0].isalnum() else ''}{escaped}{_END if form[-1].isalnum() else ''}"
 
 
 def _written(text: str) -> Iterator[str]:
