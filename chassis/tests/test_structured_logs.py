@@ -115,3 +115,20 @@ logging.getLogger("library").warning("refused for %s", "Anna", extra={"error": "
     assert (ours["queue"], ours["kind"]) == ("email.work", "email.requested")
     assert ours["error"] == "no *** in Annapolis"
     assert (theirs["event"], theirs["error"]) == ("refused for ***", "***")
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_traceback_shows_no_values_of_variables(format_: str) -> None:
+    program = """
+def fail(secret):
+    raise LookupError("nobody")
+try:
+    fail("hush" + "-hush")
+except LookupError:
+    get_logger("m").exception("failed")
+    logging.getLogger("library").exception("failed")
+"""
+    told = "\n".join(logged(program, format_=format_))
+
+    assert told.count("LookupError: nobody") == 2
+    assert "hush-hush" not in told

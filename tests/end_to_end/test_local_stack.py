@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -78,18 +78,33 @@ class Stack:
         self.mailbox.close()
 
 
-@contextmanager
-def up(folder: Path, amqp_url: str, *options: str) -> Iterator[Stack]:
+def up(folder: Path, amqp_url: str, *options: str) -> AbstractContextManager[Stack]:
     command = [sys.executable, "-m", "devstack", "up", *options]
-    environment = os.environ | {"AMQP_URL": amqp_url, "NO_COLOR": "1"}
+    return started(folder, command, {"AMQP_URL": amqp_url})
+
+
+@contextmanager
+def started(
+    folder: Path, command: Sequence[str], environment: Mapping[str, str], told: str = ""
+) -> Iterator[Stack]:
+    """A stack that says in `up.log` when it is up; `told` is what it reads from its standard input."""
     with (
         (folder / "up.log").open("w") as log,
         subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, text=True
+            command,
+            cwd=folder,
+            env={**os.environ, "NO_COLOR": "1", **environment},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            text=True,
         ) as supervisor,
     ):
         stack = None
         try:
+            assert supervisor.stdin is not None
+            supervisor.stdin.write(told)
+            supervisor.stdin.close()
 
             def is_up() -> bool:
                 assert supervisor.poll() is None, (folder / "up.log").read_text()[-3000:]

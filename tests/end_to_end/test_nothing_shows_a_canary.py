@@ -1,20 +1,41 @@
 """A canary is put through every path, failures included; only mailbox and crm may have it afterwards."""
 
 import base64
+import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from canary import OUTSIDE, Canary
-from test_local_stack import PATIENCE, Stack, eventually, up
+from otlp_receiver import Receiver, receiving
+from psycopg.sql import SQL, Identifier
+from test_local_stack import PATIENCE, Stack, eventually, started
 
+from chassis.attempting import MAX_STARTS
 from devstack.broker import private_broker
+from devstack.plan import OPS_ADDRESS
 from devstack.ports import LOOPBACK
+from devstack.postgres import InstalledPostgres, Postgres, private_postgres
 
+#: All that anybody may log, and operators told by a digest soon.
+TALKATIVE = {
+    "WAYBILL_LOG_LEVEL": "debug",
+    "WAYBILL_ALERT_WINDOW_SECONDS": "2",
+    "WAYBILL_ALERT_MOST_AT_ONCE": "1",
+    "WAYBILL_LEASE_SECONDS": "1",
+}
+#: Whose spans there are; no images are made here.
+TRACED = {f"waybill-{name}" for name in ("gateway", "status", "deadletters", "email", "sync")}
 SCHEDULE = {"name": "birthday", "kind": "email.requested", "cron": "* * * * *"}
 
 
@@ -58,27 +79,74 @@ def canary() -> Canary:
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    (tmp_path / "broker").mkdir()
-    with private_broker(tmp_path / "broker") as broker, up(tmp_path, broker.amqp_url) as stack:
-        yield stack
-
-
-@pytest.fixture
 def control() -> Canary:
     """Another word, put where nothing is sealed: the id of a record."""
     return Canary()
 
 
+@pytest.fixture
+def traces() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Those of the stack that are on a PostgreSQL; the others are files."""
+
+    server: Postgres
+    urls: dict[str, str]
+
+    def look(self, word: Canary) -> None:
+        """Looks into every row, for what lies compressed in the server's files, and into these."""
+        for name, url in self.urls.items():
+            with psycopg.connect(url, options="-c bytea_output=escape") as connection:
+                tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+                for (table,) in tables.fetchall():
+                    whole = SQL("COPY {} TO STDOUT").format(Identifier(table))
+                    with connection.cursor().copy(whole) as rows:
+                        for row in rows:
+                            word.look(f"{name}, {table}", bytes(row))
+        if isinstance(self.server, InstalledPostgres):
+            with psycopg.connect(self.server.url, autocommit=True) as connection:
+                connection.execute("CHECKPOINT")
+            assert word.look_into_files(self.server.folder) > 100
+
+
+@pytest.fixture
+def databases() -> Iterator[Databases]:
+    with ExitStack() as closing:
+        server = closing.enter_context(private_postgres())
+        yield Databases(server, {name: server.new_database() for name in ("ledger", "inbox-email")})
+
+
+@pytest.fixture
+def stack(tmp_path: Path, databases: Databases, traces: Receiver) -> Iterator[Stack]:
+    (tmp_path / "broker").mkdir()
+    program = [sys.executable, str(Path(__file__).with_name("canary_stack.py")), str(tmp_path / ".waybill")]
+    with private_broker(tmp_path / "broker") as broker:
+        wishes = {"amqp_url": broker.amqp_url, "databases": databases.urls, "settings": TALKATIVE}
+        sent = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint}
+        with started(tmp_path, program, sent, json.dumps(wishes)) as stack:
+            yield stack
+
+
 def test_nothing_but_mailbox_and_crm_ever_shows_it(
-    stack: Stack, canary: Canary, control: Canary, tmp_path: Path
+    stack: Stack, canary: Canary, control: Canary, tmp_path: Path, databases: Databases, traces: Receiver
 ) -> None:
     with (
         httpx.Client(base_url=stack.places()["gateway"], timeout=PATIENCE, trust_env=False) as gateway,
         httpx.Client(base_url=stack.places()["crm"], timeout=PATIENCE, trust_env=False) as crm,
     ):
         watched = Watched(gateway, canary)
+        with ThreadPoolExecutor(1) as beside:
+            killed = beside.submit(_killed_amid_its_work, stack, watched, canary, crm)
+            _successes_and_refusals(watched, canary)
+            _schedules_and_cancellations(watched, canary)
+            killed.result()
         _put_it_everywhere(stack, watched, canary, crm)
+        databases.look(canary)
+        _the_erasure(stack, watched, canary)
         _put_the_control(watched, control)
         _the_metrics(stack, canary)
     for line in (tmp_path / "up.log").read_text().splitlines():
@@ -86,13 +154,19 @@ def test_nothing_but_mailbox_and_crm_ever_shows_it(
             canary.look("up.log", line.encode())
     # Databases, logs, and every queue's messages as the broker keeps them.
     assert canary.look_into_files(tmp_path / ".waybill") > 10
+    logs = b"".join(path.read_bytes() for path in (tmp_path / ".waybill" / "up" / "logs").iterdir())
+    assert b'"level": "debug"' in logs, "libraries are to say all that they can"
     assert canary.look_into_files(tmp_path / "broker") > 10
+    databases.look(canary)
+    eventually(lambda: {span.service for span in traces.spans} == TRACED, "spans of every process")
+    canary.look("traces", b"".join(traces.bodies))
     assert not canary.seen, "\n".join(canary.seen)
     # What is not sealed is found there: neither database nor broker would hide it from this search.
     control.look_into_files(tmp_path / ".waybill")
     control.look_into_files(tmp_path / "broker")
-    for kept in (".waybill/up/ledger.db", "broker/data/"):
-        assert any(found.startswith(f"{tmp_path}/{kept}") for found in control.seen), (kept, control.seen)
+    databases.look(control)
+    for kept in (f"{tmp_path}/broker/data/", "ledger, tasks"):
+        assert any(found.startswith(kept) for found in control.seen), (kept, control.seen)
 
 
 @pytest.mark.parametrize("before", range(3))
@@ -126,23 +200,18 @@ def _the_metrics(stack: Stack, canary: Canary) -> None:
 
 
 def _put_it_everywhere(stack: Stack, watched: Watched, canary: Canary, crm: httpx.Client) -> None:
-    _successes_and_refusals(watched, canary)
-    _schedules_and_cancellations(watched, canary)
     _failures_that_repeat_it(watched, canary, stack, crm)
-    _the_desk(watched, canary, crm)
+    letter = _the_desk(watched, canary, crm)
     for path in ("/v1/tasks", "/v1/accounting", "/v1/dead-letters", "/v1/dead-letters/export"):
         watched.call("GET", path)
     for path in ("/v1/dead-letters/groups", "/v1/dead-letters/audit", "/v1/contracts/waiting", "/metrics"):
         watched.call("GET", path)
-    eventually(lambda: stack.mails("ops@example.com"), "an alert")
-    for mail in stack.mails("ops@example.com"):
-        canary.look("an alert", repr(mail).encode())
-    _the_command(stack, canary)
+    _the_command(stack, canary, letter)
+    _the_alerts(stack, canary)
 
     # It has arrived where it belongs, so that it was there to be seen all along.
     assert any(canary.word in mail["text"] for mail in stack.mails(canary.address))
     assert canary.word in crm.get("/records").text
-    _the_erasure(stack, watched, canary)
 
 
 def _successes_and_refusals(watched: Watched, canary: Canary) -> None:
@@ -198,7 +267,7 @@ def _failures_that_repeat_it(watched: Watched, canary: Canary, stack: Stack, crm
     watched.ends(watched.accept("/v1/syncs", record), "completed")
 
 
-def _the_desk(watched: Watched, canary: Canary, crm: httpx.Client) -> None:
+def _the_desk(watched: Watched, canary: Canary, crm: httpx.Client) -> int:
     crm.post("/faults", json={"status": 422, "id": "bad", "count": 1}).raise_for_status()
     record = {
         "target": "crm",
@@ -228,11 +297,45 @@ def _the_desk(watched: Watched, canary: Canary, crm: httpx.Client) -> None:
     watched.call("POST", f"/v1/redrives/{plan['id']}/start", {"hash": plan["hash"]})
     watched.ends(task, "completed")
     watched.call("GET", f"/v1/redrives/{plan['id']}/letters")
+    return letter
 
 
-def _the_command(stack: Stack, canary: Canary) -> None:
-    for words in (["tasks", "ls"], ["dlq", "ls"], ["dlq", "groups"], ["dlq", "export"], ["schedules", "ls"]):
-        assert _waybill(stack, canary, *words) == 0
+def _killed_amid_its_work(stack: Stack, watched: Watched, canary: Canary, crm: httpx.Client) -> None:
+    """A record that is at work whenever its process is killed, until nobody tries it any more."""
+    crm.post("/faults", json={"delay": 2 * PATIENCE, "id": "deadly"}).raise_for_status()
+    record = {"target": "crm", "resource": "contacts", "id": "deadly", "data": {"name": canary.word}}
+    task = watched.accept("/v1/syncs", record)
+    for run in range(1, MAX_STARTS + 1):
+
+        def has_begun(run: int = run) -> bool:
+            calls: list[dict[str, str]] = crm.get("/requests").json()
+            return run == sum(call["path"].endswith("/deadly") for call in calls)
+
+        eventually(has_begun, f"run {run} to begin")
+        os.kill(stack.pids()["sync"], signal.SIGKILL)
+    watched.ends(task, "failed")
+    letter = watched.call("GET", f"/v1/dead-letters/{watched.letter_of(task)}").json()
+    assert letter["reason"] == "crashed"
+
+
+def _the_alerts(stack: Stack, canary: Canary) -> None:
+    """One that is sent at once, and the digest that tells the others."""
+
+    def mails() -> list[dict[str, Any]]:
+        found = stack.mails(OPS_ADDRESS)
+        return found if any("more subtask" in mail["text"] for mail in found) else []
+
+    for mail in eventually(mails, "an alert and a digest"):
+        canary.look("an alert", repr(mail).encode())
+
+
+def _the_command(stack: Stack, canary: Canary, letter: int) -> None:
+    commands: list[tuple[str, ...]] = [
+        *(("tasks", "ls"), ("dlq", "ls"), ("dlq", "groups"), ("dlq", "redrives"), ("schedules", "ls")),
+        *(("dlq", "export"), ("dlq", "show", str(letter)), ("dlq", "audit")),
+    ]
+    with ThreadPoolExecutor(2) as running:
+        assert set(running.map(lambda words: _waybill(stack, canary, *words), commands)) == {0}
 
 
 def _waybill(stack: Stack, canary: Canary, *words: str) -> int:

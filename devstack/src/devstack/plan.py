@@ -5,9 +5,10 @@ Waits are short here by configuration, so that a retry is seen within seconds.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 from contracts.sealing import Keyring
@@ -68,12 +69,13 @@ def make_plan(
     amqp_url: str,
     ports: Ports,
     *,
-    log_level: str = "info",
     database: Callable[[str], str] | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """The processes of a stack that keeps its state, its keys included, in `state` (absolute).
 
     `database` gives the URL of the database `ledger`, `inbox-email` …: a file of `state` unless given.
+    `settings` are each process's besides, but for the stand-ins'.
     """
     database = database or (lambda name: f"sqlite:///{state / name}.db")
     gateway_url = url(ports.gateway)
@@ -81,9 +83,11 @@ def make_plan(
     objects = state / "objects"
     every = {
         "WAYBILL_AMQP_URL": amqp_url,
-        "WAYBILL_LOG_LEVEL": log_level,
+        "WAYBILL_LOG_LEVEL": "info",
         "WAYBILL_SEALING_KEYS": _kept_key(state / "sealing.key"),
-    } | SHORT_WAITS
+        **SHORT_WAITS,
+        **settings,
+    }
     ledger = {"WAYBILL_LEDGER_URL": ledger_url}
     store = {"WAYBILL_OBJECT_STORE_URL": f"file://{quote(str(objects))}"}
 

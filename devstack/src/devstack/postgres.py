@@ -54,14 +54,19 @@ class Postgres:
     @contextmanager
     def database(self) -> Iterator[str]:
         """A fresh database, for one test: yields its URL and drops it afterwards."""
+        made = self.new_database()
+        try:
+            yield made
+        finally:
+            # FORCE: connections that a failed test left open must not keep it.
+            self._command(f"DROP DATABASE {made.rpartition('/')[2]} WITH (FORCE)")
+
+    def new_database(self) -> str:
+        """A fresh database, which lasts as long as the server; returns its URL."""
         name = f"test_{secrets.token_hex(6)}"
         # As UTF-8 by the order of bytes, whatever the server's own defaults are.
         self._command(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
-        try:
-            yield self.url.removesuffix("postgres") + name
-        finally:
-            # FORCE: connections that a failed test left open must not keep it.
-            self._command(f"DROP DATABASE {name} WITH (FORCE)")
+        return self.url.removesuffix("postgres") + name
 
     def copy(self, source: str, target: str) -> None:
         """Makes the database `target` anew, as a copy of `source`, both as URLs; nobody may be connected."""

@@ -4,10 +4,11 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 
@@ -48,7 +49,14 @@ class Folders:
 
 @asynccontextmanager
 async def running(
-    broker: Broker, ports: Ports, state: Path, stackfile: Path, output: Console
+    broker: Broker,
+    ports: Ports,
+    state: Path,
+    stackfile: Path,
+    output: Console,
+    *,
+    database: Callable[[str], str] | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[StackFile]:
     """Starts everything on a running broker, and stops it at the end of the block.
 
@@ -58,12 +66,14 @@ async def running(
         state: folder of its data and logs.
         stackfile: where to write down where it is.
         output: takes the lines that the processes write.
+        database: as `make_plan` takes it.
+        settings: the same.
 
     Raises:
         StartError: a process did not begin its work in time.
     """
     state.mkdir(parents=True, exist_ok=True)
-    plan = make_plan(state, broker.amqp_url, ports)
+    plan = make_plan(state, broker.amqp_url, ports, database=database, settings=settings)
     await asyncio.to_thread(ledger.upgrade, plan.ledger_url)
     stack = StackFile(
         gateway=url(ports.gateway),
