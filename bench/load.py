@@ -6,7 +6,8 @@ Its own few lines of HTTP/1.1, because a general client costs more than the gate
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
@@ -116,7 +117,8 @@ class Load:
     async def steady(self, rate: float, seconds: float, *, most_under_way: int = MOST_UNDER_WAY) -> Posted:
         """Posts `rate` tasks a second for `seconds`, each at its time, whether others are answered or not."""
         posted = Posted()
-        idle = await self._open(most_under_way)
+        # In turn: a server closes what rests, and may be about to when we post.
+        idle = deque(await self._open(most_under_way))
         started = time.monotonic()
 
         async def post_once(connection: _Connection) -> None:
@@ -128,7 +130,7 @@ class Load:
                 if not idle:
                     posted.failures.append(f"{most_under_way} requests are under way: it does not keep up")
                     break
-                posting.create_task(post_once(idle.pop()))
+                posting.create_task(post_once(idle.popleft()))
         posted.seconds = time.monotonic() - started
         return _closed(idle, posted)
 
@@ -161,7 +163,7 @@ class Load:
         return connection
 
 
-def _closed(connections: list[_Connection], posted: Posted) -> Posted:
+def _closed(connections: Iterable[_Connection], posted: Posted) -> Posted:
     for connection in connections:
         connection.close()
     return posted

@@ -34,6 +34,8 @@ ROUNDS: Final = 4
 #: How long posts come in each turn, and how many a second.
 SECONDS: Final = 15.0
 RATE: Final = 60.0
+#: Posts under way at most: each connection is used again well before the gateway closes it.
+UNDER_WAY: Final = 64
 #: What p99 may be of that without any forgetting.
 TARGET: Final = 1.5
 FINISHED: Final = "SELECT count(*) FROM tasks WHERE state IN ('completed', 'failed', 'cancelled')"
@@ -78,7 +80,7 @@ class Pruning:
         """
         with turn.doing():
             before = self._installation.count(FINISHED)
-            posted = uvloop.run(self._load.steady(rate, seconds))
+            posted = uvloop.run(self._load.steady(rate, seconds, most_under_way=UNDER_WAY))
             forgotten = before - self._installation.count(FINISHED)
         if posted.failures:
             raise SystemExit(f"{len(posted.failures)} posts failed: {posted.failures[0]}")
