@@ -10,6 +10,7 @@ from typing import Final, NoReturn, Protocol
 
 import uvloop
 
+from chassis.footprint import give_back, set_apart
 from chassis.logs import get_logger
 from chassis.tls import distrust
 from chassis.tracing import shut_down_tracing
@@ -133,5 +134,7 @@ def _exit_code(working: asyncio.Task[int | None]) -> int:
 
 
 async def _work(process: Lifecycle) -> int | None:
+    set_apart()
     await process.start()
+    give_back()
     return await process.broken()

@@ -1,0 +1,36 @@
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+from chassis.footprint import give_back, set_apart
+
+MEBIBYTE = 1 << 20
+
+
+def resident() -> int:
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_what_the_start_has_made_is_set_apart_from_the_garbage() -> None:
+    before = gc.get_freeze_count()
+    try:
+        set_apart()
+        assert gc.get_freeze_count() > before + 1000
+    finally:
+        gc.unfreeze()
+
+
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="only glibc keeps what is freed")
+def test_what_only_the_start_needed_goes_back_to_the_system() -> None:
+    needed = [bytes(2000) for _ in range(50 * MEBIBYTE // 2000)]
+    at_the_end = needed[-1]  # below it the C library gives nothing back by itself
+    del needed
+    kept = resident()
+
+    give_back()
+
+    assert resident() < kept - 25 * MEBIBYTE
+    assert len(at_the_end) == 2000
