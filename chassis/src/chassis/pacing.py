@@ -51,6 +51,8 @@ async def walk(
     records: Records,
     write: Callable[[Connection, Sequence[AnyStep]], Sequence[AnyStepped]],
     step: AnyStep,
+    *,
+    relaxed: bool = False,
 ) -> AsyncIterator[AnyStepped]:
     """Takes one step after another, each in a transaction of its own, until there is nothing more to look at.
 
@@ -58,12 +60,13 @@ async def walk(
         records: where the rows are.
         write: takes steps; a batch write for `Records.write`.
         step: the first one.
+        relaxed: what a power cut undoes is only done again: see `GroupCommit.submit`.
 
     Yields:
         What each step came to, once it is committed.
     """
     while True:
-        stepped = await gently(records.write(write, step))
+        stepped = await gently(records.write(write, step, relaxed=relaxed))
         yield stepped
         if stepped.after is None:
             return
