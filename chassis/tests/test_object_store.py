@@ -5,7 +5,6 @@ import io
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,6 @@ from chassis.object_store import (
     ObjectTooLarge,
     StoreUnavailable,
 )
-from chassis.s3 import ObjectStoreSettings
 from devstack.bucket import Bucket
 
 
@@ -25,16 +23,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     match request.param:
         case "s3":
             bucket: Bucket = request.getfixturevalue("bucket")
-            return store_in(bucket)
+            return bucket.store()
         case "memory":
             return ObjectStore.from_url("memory:///")
         case _:
             return ObjectStore.from_url(f"file://{tmp_path}/made/here")
-
-
-def store_in(bucket: Bucket, **changes: Any) -> ObjectStore:
-    settings = ObjectStoreSettings(**(bucket.settings() | changes))
-    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
 
 
 async def test_a_key_is_made_of_the_content(store: ObjectStore) -> None:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import httpx
 import pytest
@@ -17,11 +16,7 @@ from chassis.errors import TransientError
 from chassis.object_store import ObjectMissing, ObjectStore, StoreMisconfigured, StoreUnavailable
 from chassis.s3 import ObjectStoreSettings
 from devstack.bucket import Bucket
-
-
-def store_in(bucket: Bucket, **changes: Any) -> ObjectStore:
-    settings = ObjectStoreSettings(**(bucket.settings() | changes))
-    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
+from devstack.listening import listening
 
 
 async def got(address: str) -> httpx.Response:
@@ -37,12 +32,9 @@ async def silent_server() -> AsyncIterator[str]:
         await hold.wait()
         writer.close()
 
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    yield f"http://{host}:{port}"
-    hold.set()
-    server.close()
-    await server.wait_closed()
+    async with listening(say_nothing) as port:
+        yield f"http://127.0.0.1:{port}"
+        hold.set()
 
 
 @asynccontextmanager
@@ -57,15 +49,12 @@ async def breaking_server(*, size: int, sent: int) -> AsyncIterator[str]:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    yield f"http://{host}:{port}"
-    server.close()
-    await server.wait_closed()
+    async with listening(break_off) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def test_a_reader_of_a_bucket_never_sees_half_a_file(bucket: Bucket) -> None:
-    store = store_in(bucket)
+    store = bucket.store()
     data = os.urandom(1024) * (16 * 1024)
     digest = hashlib.sha256(data).hexdigest()
     key = f"things/{digest[:2]}/{digest}"
@@ -81,7 +70,7 @@ async def test_a_reader_of_a_bucket_never_sees_half_a_file(bucket: Bucket) -> No
 
 
 async def test_what_is_there_is_not_written_again(bucket: Bucket) -> None:
-    store = store_in(bucket)
+    store = bucket.store()
     key = await store.put(b"picture", prefix="v", suffix=".jpg", content_type="image/jpeg")
     await store.put(b"picture", prefix="v", suffix=".jpg", content_type="text/html")
 
@@ -92,7 +81,7 @@ async def test_what_is_there_is_not_written_again(bucket: Bucket) -> None:
 
 
 async def test_a_signed_address_gives_the_file_as_what_it_was_stored_as(bucket: Bucket) -> None:
-    store = store_in(bucket)
+    store = bucket.store()
     key = await store.put(b"picture", prefix="v", suffix=".jpg", content_type="image/jpeg")
 
     address = await store.signed_url(key, timedelta(seconds=60))
@@ -109,7 +98,7 @@ async def test_a_signed_address_gives_the_file_as_what_it_was_stored_as(bucket: 
 
 
 async def test_a_signed_address_can_begin_with_how_callers_reach_the_store(bucket: Bucket) -> None:
-    store = store_in(bucket, s3_public_endpoint="https://files.example.com")
+    store = bucket.store(s3_public_endpoint="https://files.example.com")
     key = await store.put(b"picture", prefix="v")
 
     address = await store.signed_url(key, timedelta(seconds=60))
@@ -125,7 +114,7 @@ async def test_a_folder_signs_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_wrong_bucket_does_not_look_like_missing_files(bucket: Bucket) -> None:
-    store = store_in(Bucket(bucket.endpoint, "no-such-bucket"))
+    store = Bucket(bucket.endpoint, "no-such-bucket").store()
 
     with pytest.raises(StoreUnavailable, match="no such bucket"):
         await store.get("things/aa")
@@ -134,7 +123,7 @@ async def test_a_wrong_bucket_does_not_look_like_missing_files(bucket: Bucket) -
 
 
 async def test_a_store_that_is_away_is_told_soon_and_without_its_address() -> None:
-    store = store_in(Bucket("http://127.0.0.1:1", "bucket"), s3_retry_seconds=1)
+    store = Bucket("http://127.0.0.1:1", "bucket").store(s3_retry_seconds=1)
     begun = monotonic()
     with pytest.raises(StoreUnavailable, match="fails") as failure:
         await store.get("things/aa")
@@ -146,7 +135,7 @@ async def test_a_store_that_is_away_is_told_soon_and_without_its_address() -> No
 
 async def test_a_file_that_the_store_breaks_off_is_told_as_a_store_that_fails() -> None:
     async with breaking_server(size=3_000_000, sent=1_000_000) as address:
-        store = store_in(Bucket(address, "bucket"), s3_timeout_seconds=1, s3_retry_seconds=1)
+        store = Bucket(address, "bucket").store(s3_timeout_seconds=1, s3_retry_seconds=1)
         size, chunks = await store.stream("things/aa")
 
         async def received() -> list[bytes]:
@@ -160,18 +149,18 @@ async def test_a_file_that_the_store_breaks_off_is_told_as_a_store_that_fails() 
 
 
 async def test_a_file_that_is_missing_is_told_from_a_bucket_that_is(bucket: Bucket) -> None:
-    store = store_in(bucket)
+    store = bucket.store()
     await store.require(await store.put(b"x", prefix="things"))
 
     with pytest.raises(ObjectMissing):
         await store.require("things/aa")
     with pytest.raises(StoreMisconfigured, match="no such bucket"):
-        await store_in(Bucket(bucket.endpoint, "no-such-bucket")).require("things/aa")
+        await Bucket(bucket.endpoint, "no-such-bucket").store().require("things/aa")
 
 
 async def test_a_store_that_says_nothing_is_not_waited_for_for_ever() -> None:
     async with silent_server() as address:
-        store = store_in(Bucket(address, "bucket"), s3_timeout_seconds=0.2, s3_retry_seconds=0.5)
+        store = Bucket(address, "bucket").store(s3_timeout_seconds=0.2, s3_retry_seconds=0.5)
         begun = monotonic()
         with pytest.raises(StoreUnavailable):
             await store.get("things/aa")
@@ -196,4 +185,4 @@ def test_a_certificate_that_is_none_is_refused_at_once(bucket: Bucket, tmp_path:
     (tmp_path / "ca.pem").write_text("no certificate at all")
 
     with pytest.raises(ValueError, match="No certificates found"):
-        store_in(bucket, s3_ca_file=tmp_path / "ca.pem")
+        bucket.store(s3_ca_file=tmp_path / "ca.pem")

@@ -1,7 +1,5 @@
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,25 +10,12 @@ from chassis.connection import make_broker, until_connected
 from chassis.settings import ProcessSettings
 from chassis.tls import TlsFiles, distrust
 from devstack.certificates import Certificates
+from devstack.listening import listening
 
 
-@asynccontextmanager
-async def server(certificate: Path | None, *, wants: Path | None = None) -> AsyncIterator[int]:
-    """Whatever comes, it hangs up; over TLS if it has a certificate."""
-    context = None
-    if certificate is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=wants)
-        context.load_cert_chain(certificate)
-        context.verify_mode = ssl.CERT_REQUIRED if wants else ssl.CERT_NONE
-
-    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"AMQP\x00\x00\x09\x01")
-        writer.close()
-
-    listening = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
-    yield listening.sockets[0].getsockname()[1]
-    listening.close()
-    await listening.wait_closed()
+def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"AMQP\x00\x00\x09\x01")
+    writer.close()
 
 
 async def failure(files: TlsFiles, port: int) -> BaseException:
@@ -40,7 +25,7 @@ async def failure(files: TlsFiles, port: int) -> BaseException:
 
 
 async def test_who_is_vouched_for_is_trusted(certificates: Certificates) -> None:
-    async with server(certificates.server) as port:
+    async with listening(hang_up, certificates.context(certificates.server)) as port:
         context = TlsFiles(ca_file=certificates.ca).context()
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         writer.close()
@@ -50,13 +35,13 @@ async def test_a_stranger_one_of_another_name_and_one_without_tls_are_distrusted
     certificates: Certificates,
 ) -> None:
     trusting = TlsFiles(ca_file=certificates.ca)
-    async with server(certificates.server) as port:
+    async with listening(hang_up, certificates.context(certificates.server)) as port:
         error = await failure(TlsFiles(ca_file=certificates.strangers_ca), port)
         assert "certificate verify failed" in (distrust(error) or "")
         assert "certificate verify failed" in (distrust(await failure(TlsFiles(), port)) or "")
-    async with server(certificates.misnamed) as port:
+    async with listening(hang_up, certificates.context(certificates.misnamed)) as port:
         assert "IP address mismatch" in (distrust(await failure(trusting, port)) or "")
-    async with server(None) as port:
+    async with listening(hang_up) as port:
         assert distrust(await failure(trusting, port)) is not None
 
 
@@ -95,7 +80,7 @@ def test_no_url_can_switch_trust_off() -> None:
 
 
 async def test_a_broker_that_is_not_trusted_is_not_waited_for(certificates: Certificates) -> None:
-    async with server(certificates.server) as port:
+    async with listening(hang_up, certificates.context(certificates.server)) as port:
         settings = ProcessSettings(
             amqp_url=f"amqps://127.0.0.1:{port}/", amqp_ca_file=certificates.strangers_ca
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
@@ -10,30 +9,21 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
 
 from devstack.eventually import eventually
-from devstack.postgres import InstalledPostgres, PostgresError, restartable_postgres
+from devstack.postgres import InstalledPostgres
 from ledger import upgrade
 from ledger.schema import TASKS
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[InstalledPostgres]:
-    try:
-        with restartable_postgres() as server:
-            yield server
-    except PostgresError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
 async def test_while_the_ledger_is_away_callers_are_told_to_come_again_and_then_served(
-    server: InstalledPostgres, tmp_path: Path, how: signal.Signals
+    own_postgres: InstalledPostgres, tmp_path: Path, how: signal.Signals
 ) -> None:
-    with server.database() as url:
+    with own_postgres.database() as url:
         upgrade(url)
         async with running(tmp_path, ledger_url=url) as gateway:
             before = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="one")
             assert before.status_code == HTTPStatus.ACCEPTED
-            await asyncio.to_thread(server.stop, how)
+            await asyncio.to_thread(own_postgres.stop, how)
             for refused in (
                 await gateway.post("/v1/emails", EMAIL, Idempotency_Key="two"),
                 await gateway.client.get(f"/v1/tasks/{before.json()['id']}"),
@@ -42,7 +32,7 @@ async def test_while_the_ledger_is_away_callers_are_told_to_come_again_and_then_
                 assert "Idempotency-Key" in problem(refused, 503, "ledger_unavailable")["detail"]
                 assert int(refused.headers["Retry-After"]) > 0
             assert (await gateway.client.get("/readyz")).status_code == HTTPStatus.SERVICE_UNAVAILABLE
-            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(own_postgres.start)
             await _served_again(gateway)
             assert (await gateway.client.get(f"/v1/tasks/{before.json()['id']}")).status_code == HTTPStatus.OK
             for key in ("one", "two"):

@@ -3,20 +3,18 @@
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from twins import PATIENCE, Twins, twins
 
 from chassis.settings import ServiceSettings
 from devstack.eventually import eventually
 from devstack.plan import OPS_ADDRESS
-from devstack.postgres import InstalledPostgres, PostgresError, restartable_postgres
+from devstack.postgres import InstalledPostgres
 
 #: Rounds of posts, and how many a second.
 ROUNDS, RATE = 60, 6
@@ -31,15 +29,6 @@ CALL_OFF_AFTER = (0.0, 0.8, 0.9, 1.0, 1.1)
 IN_WORK = ServiceSettings.model_fields["prefetch"].default
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[InstalledPostgres]:
-    try:
-        with restartable_postgres() as running:
-            yield running
-    except PostgresError as error:
-        pytest.skip(str(error))
-
-
 @dataclass
 class Posted:
     """What was accepted: address or record id, and its task."""
@@ -51,9 +40,9 @@ class Posted:
 
 
 async def test_two_of_each_lose_nothing_and_double_nothing(
-    topology_url: str, server: InstalledPostgres, tmp_path: Path
+    topology_url: str, own_postgres: InstalledPostgres, tmp_path: Path
 ) -> None:
-    async with twins(tmp_path, topology_url, server) as stack:
+    async with twins(tmp_path, topology_url, own_postgres) as stack:
         posted = Posted()
         async with asyncio.TaskGroup() as posting:
             for number in range(ROUNDS):
@@ -61,8 +50,8 @@ async def test_two_of_each_lose_nothing_and_double_nothing(
                 for post in (_mail_at_both, _record, _low_mail, _later_mail, _called_off):
                     posting.create_task(post(stack, posted, number))
                 if number == CRASH:
-                    await asyncio.to_thread(server.stop, signal.SIGQUIT)
-                    posting.create_task(asyncio.to_thread(server.start))
+                    await asyncio.to_thread(own_postgres.stop, signal.SIGQUIT)
+                    posting.create_task(asyncio.to_thread(own_postgres.start))
                 for round_, killed in (
                     (KILL_EMAIL, ("email", 0)),
                     (KILL_STATUS, ("status", 0)),

@@ -6,6 +6,9 @@ from uuid import uuid4
 
 import httpx
 
+from chassis.object_store import ObjectStore
+from chassis.s3 import ObjectStoreSettings
+
 #: Such a server takes any, but whoever signs needs some.
 _KEY, _SECRET = "a-key", "a-secret"
 
@@ -38,3 +41,8 @@ class Bucket:
             "s3_access_key_id": _KEY,
             "s3_secret_access_key": _SECRET,
         }
+
+    def store(self, **changes: Any) -> ObjectStore:
+        """The store that a process with these settings has; `changes` are those that differ."""
+        settings = ObjectStoreSettings(**(self.settings() | changes))
+        return ObjectStore.from_url(settings.object_store_url, settings.s3_options())

@@ -1,5 +1,6 @@
 """Certificates for a test run, of an authority of its own."""
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -56,3 +57,15 @@ class Certificates:
     def misnamed(self) -> Path:
         """Key and certificate of a server that is elsewhere."""
         return self.folder / "misnamed.pem"
+
+    def context(self, certificate: Path, *, asks_clients: bool = False) -> ssl.SSLContext:
+        """What a server speaks TLS with.
+
+        Args:
+            certificate: one of those above, which it shows.
+            asks_clients: whether clients have to show one of the authority, too.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.ca)
+        context.load_cert_chain(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED if asks_clients else ssl.CERT_NONE
+        return context

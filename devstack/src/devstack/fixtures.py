@@ -27,7 +27,13 @@ from devstack.bucket import Bucket
 from devstack.certificates import Certificates
 from devstack.empty_ledger import empty_ledger
 from devstack.ports import LOOPBACK, free_ports
-from devstack.postgres import Postgres, PostgresError, private_postgres
+from devstack.postgres import (
+    InstalledPostgres,
+    Postgres,
+    PostgresError,
+    private_postgres,
+    restartable_postgres,
+)
 from devstack.proxy import Proxy, proxied
 from devstack.wire import Wire
 from ledger import upgrade
@@ -152,6 +158,16 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
             pytest.skip(str(error))
         _tell(request.config, f"PostgreSQL: {server.how}")
         yield server
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[InstalledPostgres]:
+    """A PostgreSQL that the tests of one module may stop and start again."""
+    try:
+        with restartable_postgres() as server:
+            yield server
+    except PostgresError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,7 +1,6 @@
 """The gateway beside a real broker that hangs: it neither makes callers wait nor takes for ever to stop."""
 
 import asyncio
-import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from structlog.testing import capture_logs
 
 from devstack.certificates import Certificates
 from devstack.eventually import eventually
+from devstack.listening import listening
 from devstack.proxy import Proxy
 from gateway import resources
 from ledger.schema import OUTBOX, TASKS
@@ -133,16 +133,13 @@ async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(
 async def test_a_broker_that_is_not_trusted_is_told_of_and_stops_no_accepting(
     tmp_path: Path, certificates: Certificates
 ) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates.server)
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    url = f"amqps://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    with capture_logs() as lines:
-        async with running(tmp_path, amqp_url=url, amqp_ca_file=certificates.strangers_ca) as gateway:
-            [told] = await eventually(lambda: [line for line in lines if line["log_level"] == "critical"])
-            accepted = await gateway.post("/v1/emails", EMAIL)
-    server.close()
-    await server.wait_closed()
+    context = certificates.context(certificates.server)
+    async with listening(lambda _, writer: writer.close(), context) as port:
+        url = f"amqps://127.0.0.1:{port}/"
+        with capture_logs() as lines:
+            async with running(tmp_path, amqp_url=url, amqp_ca_file=certificates.strangers_ca) as gateway:
+                [told] = await eventually(lambda: [line for line in lines if line["log_level"] == "critical"])
+                accepted = await gateway.post("/v1/emails", EMAIL)
 
     assert "certificate verify failed" in told["reason"]
     assert accepted.status_code == 202

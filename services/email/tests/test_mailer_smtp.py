@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -202,9 +201,7 @@ async def test_a_server_without_starttls_is_refused() -> None:
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
 async def test_mails_go_over_tls(certificates: Certificates, tls: Literal["starttls", "tls"]) -> None:
     # A server that wants to know its clients, too.
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(certificates.server)
+    context = certificates.context(certificates.server, asks_clients=True)
     trust = TlsFiles(ca_file=certificates.ca, cert_file=certificates.client).context()
     peer = Peer()
     loop = asyncio.get_running_loop()

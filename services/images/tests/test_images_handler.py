@@ -8,7 +8,6 @@ import pyvips
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.object_store import ObjectStore
-from chassis.s3 import ObjectStoreSettings
 from contracts.events import ImageUploaded
 from contracts.images import ImageLimits, variants_of
 from devstack.bucket import Bucket
@@ -33,8 +32,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "file":
         return ObjectStore.from_url(f"file://{tmp_path}/objects")
     bucket: Bucket = request.getfixturevalue("bucket")
-    settings = ObjectStoreSettings(**bucket.settings())
-    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
+    return bucket.store()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The client against a real HTTPS server that wants to know who it is."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from chassis.errors import UnreachableError
 from chassis.tls import TlsFiles
 from devstack.certificates import Certificates
+from devstack.listening import listening
 from sync_service.client import SyncClient
 
 ANSWER = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
@@ -16,19 +16,13 @@ ANSWER = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture
 async def target(certificates: Certificates) -> AsyncIterator[str]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(certificates.server)
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(ANSWER)
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
-    server.close()
-    await server.wait_closed()
+    async with listening(serve, certificates.context(certificates.server, asks_clients=True)) as port:
+        yield f"https://127.0.0.1:{port}/api"
 
 
 async def status(target: str, files: TlsFiles | None) -> int:

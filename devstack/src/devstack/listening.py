@@ -1,0 +1,22 @@
+"""A server for a test: whatever comes to a port of the loopback is given to one function."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from devstack.ports import LOOPBACK
+
+#: Serves one connection.
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
+
+
+@asynccontextmanager
+async def listening(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serves as long as it is entered, over TLS if there is a context for it; gives the port."""
+    server = await asyncio.start_server(serve, LOOPBACK, 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
