@@ -1,10 +1,17 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import key_in
+from sqlalchemy import Connection
 
-from ledger import Scope
+from contracts.lifecycle import LifecycleEvent, LifecycleType
+from contracts.sealing import NO_KEYS
+from devstack.samples import dead_message, told, user_event
+from ledger import Scope, apply_events
+from ledger.deadletters.intake import take_in
+from ledger.deadletters.letter import letter_of
 from ledger.schema import TASKS
 
 ADDRESS = {"address": EMAIL["to"].upper()}
@@ -50,3 +57,33 @@ async def test_what_is_no_address_is_refused_without_being_repeated(gateway: Gat
     refused = await gateway.post(path, {"address": "ada at home"})
     problem(refused, 422, "no_address")
     assert "ada" not in refused.text
+
+
+async def test_the_desk_shows_an_erased_letter_and_says_why_it_cannot_be_redriven(gateway: Gateway) -> None:
+    accepted = await gateway.post("/v1/users", {"email": EMAIL["to"], "name": "Ada"})
+    task_id = accepted.json()["id"]
+    for service in ("email", "sync"):
+        died = told(LifecycleType.DEAD, task_id, service=service, kind="user.created")
+        await gateway.resources.records.write(applied, died)
+    letter = letter_of(dead_message(user_event(), task_id), NO_KEYS)
+    await gateway.resources.records.write(take_in, letter)
+    assert (await gateway.post("/v1/persons/erasures", ADDRESS)).json()["letters"] == 1
+
+    [shown] = (await gateway.client.get("/v1/dead-letters")).json()["items"]
+    whole = (await gateway.client.get(f"/v1/dead-letters/{shown['id']}")).json()
+    assert (whole["effect"], whole["state"], whole["payload"]) == ("erased", "discarded", None)
+    assert (whole["headers"], whole["traceback"], whole["error"]["message"]) == ({}, None, "[erased]")
+    ids = {"ids": [shown["id"]]}
+    problem(await gateway.post("/v1/redrives", ids), 422, "nothing_selected")
+    assert (await gateway.post("/v1/dead-letters/restore", ids)).json()["changed"] == 1
+    plan = (await gateway.post("/v1/redrives", ids)).json()["dry_run"]
+    assert (plan["will_run"], plan["effects"]["erased"]) == (0, 1)
+    patch = {"patch": [{"op": "replace", "path": "/name", "value": "Eve"}]}
+    preview = (await gateway.post(f"/v1/dead-letters/{shown['id']}/preview", patch)).json()
+    for errors in (plan["unfixable"][0]["errors"], preview["errors"]):
+        assert errors[0]["message"] == "what it held is not kept any more: it cannot be redriven, nor edited"
+
+
+def applied(connection: Connection, events: Sequence[LifecycleEvent]) -> list[None]:
+    apply_events(connection, events)
+    return [None] * len(events)

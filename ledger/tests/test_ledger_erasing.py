@@ -5,16 +5,19 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from desk_under_test import LATER, Desk
 from persons_under_test import COMPLETED, STARTED, Somebody, everything, telling
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select, text
 
 from contracts.lifecycle import LifecycleType
 from contracts.sealing import NO_KEYS
 from contracts.states import State
+from database import open_engine
 from devstack.empty_ledger import empty_ledger
+from devstack.eventually import eventually
 from devstack.samples import NOON, keyed, new_task, told
 from ledger import (
     AcceptedBefore,
@@ -314,3 +317,59 @@ async def test_nothing_is_held_any_more(desk: Desk) -> None:
         0,
         0,
     )
+
+
+async def test_a_step_reads_no_table_from_end_to_end_but_the_small_ones(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    file.write_bytes(empty_ledger())
+    desk = Desk(f"sqlite:///{file}")
+    await ANN.furnished(desk)
+    ran: list[tuple[str, Any]] = []
+
+    @event.listens_for(desk.records.engine, "before_cursor_execute")
+    def keep(_: object, __: object, statement: str, parameters: Any, *more: object) -> None:
+        is_many = bool(more[-1])
+        ran.append((statement, parameters[0] if is_many else parameters))
+
+    await erased(desk)
+    event.remove(desk.records.engine, "before_cursor_execute", keep)
+    scanned = set()
+    with desk.records.engine.connect() as connection:
+        for statement, parameters in ran:
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+                scanned |= {row.detail for row in plan if row.detail.startswith("SCAN")}
+    await desk.records.close()
+    assert len(ran) > 15
+    assert scanned == {"SCAN schedules", "SCAN alert_groups"}
+
+
+async def test_a_letter_that_comes_in_while_its_task_is_erased_waits_for_that(desk: Desk) -> None:
+    failed = await ANN.failed(desk)
+    engine = open_engine(desk.records.engine.url.render_as_string(hide_password=False), connections=2)
+    try:
+        with engine.connect() as erasing:
+            with erasing.begin():
+                erase_persons(erasing, [step()])
+                coming = asyncio.create_task(desk.came(ANN.letter(failed)))
+                await eventually(partial(is_held_up, engine))
+            await coming
+    finally:
+        engine.dispose()
+    assert telling(await everything(desk), ANN.word) == {}
+
+
+async def is_held_up(engine: Engine) -> bool:
+    """Whether somebody waits for a lock; a SQLite file has one writer in any case."""
+    if engine.dialect.name == "sqlite":
+        return True
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def count() -> bool:
+        with engine.connect() as connection:
+            return bool(connection.scalar(waiting))
+
+    return await asyncio.to_thread(count)

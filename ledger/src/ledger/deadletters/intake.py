@@ -50,8 +50,9 @@ def _owned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
     """The letters, each as its task's tenant's; of what an erased task's held, nothing."""
     ids = {letter.envelope.task_id for letter in letters if letter.envelope is not None}
     query = select(TASKS.c.id, TASKS.c.tenant, TASKS.c.erased_at).where(TASKS.c.id.in_(ids))
-    # An erasure under way has its end first, or waits until it sees the letter.
-    query = query.order_by(TASKS.c.id).with_for_update(read=True, key_share=True)
+    # An erasure under way has its end first, or waits until it sees the letter. Locked as by the merge, which
+    # may follow.
+    query = query.order_by(TASKS.c.id).with_for_update()
     tasks = {row.id: row for row in connection.execute(query)} if ids else {}
     owned = []
     for letter in letters:
