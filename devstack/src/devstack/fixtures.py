@@ -171,9 +171,16 @@ def own_postgres() -> Iterator[InstalledPostgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_system(request: pytest.FixtureRequest) -> str:
+    """Which database the test is run with: once with SQLite and once with PostgreSQL."""
+    system: str = request.param
+    return system
+
+
+@pytest.fixture
+def database_url(database_system: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh database; the test runs once with SQLite and once with PostgreSQL."""
-    if request.param == "sqlite":
+    if database_system == "sqlite":
         yield f"sqlite:///{tmp_path / 'records.db'}"
         return
     server: Postgres = request.getfixturevalue("postgres")
@@ -190,14 +197,16 @@ def ledger_template(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def ledger_url(database_url: str, request: pytest.FixtureRequest) -> str:
+def ledger_url(database_system: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh, empty ledger; the test runs once with SQLite and once with PostgreSQL."""
-    if database_url.startswith("sqlite:///"):
-        Path(database_url.removeprefix("sqlite:///")).write_bytes(empty_ledger())
-    else:
-        postgres: Postgres = request.getfixturevalue("postgres")
-        postgres.copy(request.getfixturevalue("ledger_template"), database_url)
-    return database_url
+    if database_system == "sqlite":
+        file = tmp_path / "records.db"
+        file.write_bytes(empty_ledger())
+        yield f"sqlite:///{file}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database(copied_from=request.getfixturevalue("ledger_template")) as url:
+        yield url
 
 
 @pytest.fixture

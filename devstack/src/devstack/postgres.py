@@ -52,27 +52,28 @@ class Postgres:
     how: str
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """A fresh database, for one test: yields its URL and drops it afterwards."""
-        made = self.new_database()
+    def database(self, *, copied_from: str | None = None) -> Iterator[str]:
+        """A fresh database, for one test: yields its URL and drops it afterwards; see `new_database`."""
+        made = self.new_database(copied_from=copied_from)
         try:
             yield made
         finally:
             # FORCE: connections that a failed test left open must not keep it.
             self._command(f"DROP DATABASE {made.rpartition('/')[2]} WITH (FORCE)")
 
-    def new_database(self) -> str:
-        """A fresh database, which lasts as long as the server; returns its URL."""
-        name = f"test_{secrets.token_hex(6)}"
-        # As UTF-8 by the order of bytes, whatever the server's own defaults are.
-        self._command(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
-        return self.url.removesuffix("postgres") + name
+    def new_database(self, *, copied_from: str | None = None) -> str:
+        """A fresh database, which lasts as long as the server; returns its URL.
 
-    def copy(self, source: str, target: str) -> None:
-        """Makes the database `target` anew, as a copy of `source`, both as URLs; nobody may be connected."""
-        name = target.rpartition("/")[2]
-        self._command(f"DROP DATABASE {name}")
-        self._command(f"CREATE DATABASE {name} TEMPLATE {source.rpartition('/')[2]}")
+        Args:
+            copied_from: the URL of another, to which nobody may be connected; else it is empty.
+        """
+        name = f"test_{secrets.token_hex(6)}"
+        if copied_from is None:
+            # As UTF-8 by the order of bytes, whatever the server's own defaults are.
+            self._command(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+        else:
+            self._command(f"CREATE DATABASE {name} TEMPLATE {copied_from.rpartition('/')[2]}")
+        return self.url.removesuffix("postgres") + name
 
     def _command(self, text: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
