@@ -28,7 +28,7 @@ from database import Records
 from devstack.broker import private_broker
 from devstack.eventually import eventually
 from devstack.samples import ERROR, dead_message, event_in, new_task, sync_event, told
-from ledger import Submission, accept, apply_events, upgrade
+from ledger import Submission, accept, apply_events
 from ledger.deadletters.groups import GroupFilter, list_groups
 from ledger.deadletters.intake import take_in
 from ledger.deadletters.letter import letter_of
@@ -36,6 +36,7 @@ from ledger.deadletters.letters import LetterFilter, list_letters
 from ledger.deadletters.planning import NewRedrive, make_redrive
 from ledger.deadletters.redrives import Redrive, get_redrive
 from ledger.deadletters.steering import Start, start
+from ledger.migrate import upgrade
 from ledger.schema import OUTBOX
 
 Result = TypeVar("Result")

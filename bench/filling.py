@@ -32,10 +32,11 @@ from devstack.samples import (
     sync_event,
     user_event,
 )
-from ledger import NewTask, Submission, accept, apply_events, upgrade
+from ledger import NewTask, Submission, accept, apply_events
 from ledger.deadletters.intake import take_in
 from ledger.deadletters.letter import letter_of
 from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from ledger.migrate import upgrade
 from ledger.schema import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
 
 #: Tasks that take the real path.

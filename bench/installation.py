@@ -7,12 +7,12 @@ from typing import Final
 
 from sqlalchemy import Engine, text
 
-import ledger
 from bench.place import Place
 from bench.programs import Program, answers, python
 from contracts.sealing import Keyring
 from database import open_engine
 from devstack.ports import LOOPBACK, free_ports
+from ledger.migrate import upgrade
 
 LOOK_SECONDS: Final = 0.05
 #: For what is waited for, on the slowest machine.
@@ -35,7 +35,7 @@ class Installation:
 
     def make_ledger(self) -> None:
         """Makes an empty ledger."""
-        ledger.upgrade(self._ledger_url)
+        upgrade(self._ledger_url)
 
     def gateway(self, **settings: object) -> Program:
         """The gateway; `settings` are its own, by their names without the prefix."""

@@ -5,11 +5,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import ledger
 from bench.place import Place
 from bench.programs import Program, answers, python
 from contracts.sealing import Keyring
 from devstack.ports import LOOPBACK, free_ports
+from ledger.migrate import upgrade
 
 
 class Waybill:
@@ -27,7 +27,7 @@ class Waybill:
         self._reading: sqlite3.Connection | None = None
 
     def prepare(self) -> None:
-        ledger.upgrade(self._ledger_url)
+        upgrade(self._ledger_url)
         self._reading = sqlite3.connect(f"file:{self._ledger}?mode=ro", uri=True)
 
     def accepting(self) -> Sequence[Program]:

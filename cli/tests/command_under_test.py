@@ -21,7 +21,8 @@ from contracts.lifecycle import LifecycleEvent
 from database import open_engine
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
-from ledger import apply_events, upgrade
+from ledger import apply_events
+from ledger.migrate import upgrade
 from ledger.schema import OUTBOX, SUBTASKS
 from waybill_cli.main import run
 

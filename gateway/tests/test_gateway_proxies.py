@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from devstack.ports import LOOPBACK, free_ports
 from gateway.process import GatewayProcess
-from ledger import Secret, upgrade
+from ledger import Secret
+from ledger.migrate import upgrade
 
 FORWARDED = "203.0.113.9"
 

@@ -10,7 +10,7 @@ from gateway_under_test import EMAIL, Gateway, problem, running
 
 from devstack.eventually import eventually
 from devstack.postgres import InstalledPostgres
-from ledger import upgrade
+from ledger.migrate import upgrade
 from ledger.schema import TASKS
 
 

@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from database import open_engine
 from devstack.samples import new_task
-from ledger import SchemaError, Submission, accept, get_task, require_current, upgrade
+from ledger import SchemaError, Submission, accept, get_task, require_current
+from ledger.migrate import configuration, upgrade
 from ledger.schema import METADATA
+from ledger.schema_version import revisions
 
 
 @pytest.fixture
@@ -30,6 +33,19 @@ def test_the_migrations_make_what_the_code_says(database_url: str, engine: Engin
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
         assert compare_metadata(context, METADATA) == []
+
+
+def test_the_revisions_are_told_by_their_files_names() -> None:
+    known = ScriptDirectory.from_config(configuration()).walk_revisions()
+    assert revisions() == tuple(script.revision for script in known)[::-1]
+
+
+@pytest.mark.parametrize("module", ["gateway.process", "status_service.app", "deadletters_service.app"])
+def test_who_only_works_on_a_ledger_does_without_alembic(module: str) -> None:
+    program = f"import sys, {module}; print('alembic' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "False\n"
 
 
 def test_upgrading_again_changes_nothing(database_url: str, engine: Engine) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, inspect, text
 
 from database import open_engine
 from devstack.postgres import Postgres
-from ledger import SchemaError, migrate, upgrade
-from ledger.migrate import FIRST_RELEASE
+from ledger import SchemaError, migrate, schema_version
+from ledger.migrate import FIRST_RELEASE, upgrade
 
 TASKS = 20_000
 #: For how long a condition is waited for: far above what it takes.
@@ -64,11 +64,12 @@ def engine(database_url: str) -> Iterator[Engine]:
 def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever upgrades has a migration more than there is."""
     folder = tmp_path / "migrations"
-    shutil.copytree(migrate.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(schema_version.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     head = max(path.stem[:4] for path in (folder / "versions").glob("0*.py"))
     (folder / "versions" / "9000_next.py").write_text(NEXT_RELEASE.format(head=head))
     (folder / "versions" / "9001_index.py").write_text(ITS_INDEX)
-    monkeypatch.setattr(migrate, "SCRIPTS", folder)
+    for module in (migrate, schema_version):
+        monkeypatch.setattr(module, "SCRIPTS", folder)
 
 
 @pytest.mark.usefixtures("next_release")

@@ -17,11 +17,11 @@ from crash_gate import Gate
 from crash_ledger import LedgerFile
 from launcher import Order
 
-import ledger
 from devstack.broker import Broker
 from devstack.lifeline import die_with_parent
 from devstack.plan import Planned, Ports, make_plan, url
 from devstack.ports import free_ports
+from ledger.migrate import upgrade
 
 #: Seconds that anything may take on a machine that does ten other things; nothing waits that long when all
 #: is well.
@@ -151,7 +151,7 @@ class CrashStack:
         plan = make_plan(folder, self.amqp_url, ports)
         self.ledger = LedgerFile(Path(plan.ledger_url.removeprefix("sqlite:///")))
         self.objects = plan.objects
-        ledger.upgrade(plan.ledger_url)
+        upgrade(plan.ledger_url)
         self.processes = {planned.name: Process(planned, launcher, folder) for planned in plan.processes}
         self.gateway = _client(url(ports.gateway))
         self.crm = _client(url(ports.crm))

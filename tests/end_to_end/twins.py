@@ -18,7 +18,7 @@ from devstack.lifeline import die_with_parent
 from devstack.plan import Planned, Ports, make_plan, url
 from devstack.ports import free_ports
 from devstack.postgres import InstalledPostgres
-from ledger import upgrade
+from ledger.migrate import upgrade
 
 PATIENCE = 240.0
 #: What is there twice; the rest is the outside world, and a service that is not what this is about.

@@ -20,11 +20,12 @@ from contracts.lifecycle import ErrorInfo
 from contracts.sealing import NO_KEYS
 from database import Records
 from devstack.samples import dead_message, new_task, sync_event
-from ledger import Submission, accept, upgrade
+from ledger import Submission, accept
 from ledger.deadletters.intake import take_in
 from ledger.deadletters.letter import letter_of
 from ledger.first_keys import wish_for
 from ledger.keys import Scope, Secret, create_keys
+from ledger.migrate import upgrade
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: Letters of two kinds of failure, so that lists, groups and plans have something in them.

@@ -33,7 +33,7 @@ from database import Records
 from gateway.app import create_app
 from gateway.resources import Resources
 from gateway.settings import GatewaySettings
-from ledger import upgrade
+from ledger.migrate import upgrade
 from ledger.schema import TASKS
 from status_service.app import make_service
 from status_service.settings import StatusSettings

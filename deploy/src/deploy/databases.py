@@ -12,7 +12,7 @@ from psycopg import sql
 from yarl import URL
 
 from deploy.processes import LEDGER
-from ledger import upgrade
+from ledger.migrate import upgrade
 
 #: Seconds for the server to answer.
 CONNECT_SECONDS = 10

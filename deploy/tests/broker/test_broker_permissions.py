@@ -27,7 +27,7 @@ from devstack.broker import Broker
 from devstack.eventually import eventually
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
-from ledger import upgrade
+from ledger.migrate import upgrade
 from status_service.app import StatusService
 from status_service.settings import StatusSettings
 

@@ -36,7 +36,7 @@ from devstack.postgres import (
 )
 from devstack.proxy import Proxy, proxied
 from devstack.wire import Wire
-from ledger import upgrade
+from ledger.migrate import upgrade
 
 #: Set to 1, brokers and databases come from Docker (RabbitMQ 4, PostgreSQL 17), whatever is installed.
 IN_CONTAINERS = "WAYBILL_TEST_CONTAINERS"

@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-import ledger
 from devstack.broker import Broker
 from devstack.child import ProcessSpec
 from devstack.plan import Planned, Ports, make_plan, url
@@ -21,6 +20,7 @@ from devstack.readiness import http_ok
 from devstack.restarts import obeying_restarts
 from devstack.stackfile import RunningProcess, StackFile, write_stackfile
 from devstack.supervisor import Supervisor
+from ledger.migrate import upgrade
 
 #: Connections that may wait for a process to take them.
 BACKLOG = 1024
@@ -74,7 +74,7 @@ async def running(
     """
     state.mkdir(parents=True, exist_ok=True)
     plan = make_plan(state, broker.amqp_url, ports, database=database, settings=settings)
-    await asyncio.to_thread(ledger.upgrade, plan.ledger_url)
+    await asyncio.to_thread(upgrade, plan.ledger_url)
     stack = StackFile(
         gateway=url(ports.gateway),
         mailbox=url(ports.mailbox),

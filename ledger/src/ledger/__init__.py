@@ -26,7 +26,6 @@ from ledger.keys import (
 )
 from ledger.measures import Measures, measure
 from ledger.merging import Failure, Merged, apply_events
-from ledger.migrate import SchemaError, require_current, upgrade
 from ledger.originals import (
     ABANDONED_AFTER,
     Mark,
@@ -83,6 +82,7 @@ from ledger.schedules import (
     get_schedule,
     list_schedules,
 )
+from ledger.schema_version import SchemaError, require_current
 from ledger.states import Subtask
 from ledger.tasks import HIGH_PRIORITY, LOW_PRIORITY, NewTask, PendingMessage, Slot, new_task_id
 from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
@@ -222,7 +222,6 @@ __all__ = [
     "take_due",
     "take_held",
     "touch_originals",
-    "upgrade",
     "would_prune",
     "zone_of",
 ]

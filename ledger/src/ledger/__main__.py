@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from ledger.first_keys import make_missing_keys, wish_for
 from ledger.keys import KEY_NAME_PATTERN, Scope, Secret
-from ledger.migrate import SchemaError, upgrade
+from ledger.migrate import upgrade
+from ledger.schema_version import SchemaError
 from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from database import open_engine
 from ledger.keys import BURST, RATE, NewKey, Scope, Secret, create_keys, get_key
-from ledger.migrate import require_current
+from ledger.schema_version import require_current
 from ledger.tenants import DEFAULT_TENANT
 
 

@@ -2,17 +2,15 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from database import is_held_up, open_engine, schema_turn
+from ledger.schema_version import SCRIPTS, SchemaError, require_known, revision_of
 
 #: The revision of the first release: whatever comes after it is done while others work (CONTRIBUTING.md).
 FIRST_RELEASE: Final = "0010"
@@ -22,12 +20,6 @@ LOCK_SECONDS: Final = 2
 #: building of indexes counts.
 PAUSE_SECONDS: Final = 1
 PATIENCE_SECONDS: Final = 600
-#: The folder of the migrations.
-SCRIPTS = Path(__file__).parent / "migrations"
-
-
-class SchemaError(Exception):
-    """The ledger's schema is not the one this release was made for."""
 
 
 def upgrade(url: str, revision: str = "head") -> str:
@@ -50,10 +42,10 @@ def upgrade(url: str, revision: str = "head") -> str:
     engine = open_engine(url, connections=2)
     try:
         with schema_turn(engine), engine.connect() as connection:
-            _require_known(_revision(connection))
+            require_known(revision_of(connection))
             connection.rollback()
             _patiently(lambda: _migrate(connection, revision))
-            reached = _revision(connection)
+            reached = revision_of(connection)
     finally:
         engine.dispose()
     if reached is None:
@@ -90,45 +82,9 @@ def _patiently(migrate: Callable[[], None]) -> None:
             return
 
 
-def require_current(engine: Engine) -> None:
-    """Checks the schema before a process works on it.
-
-    Raises:
-        SchemaError: it is older or newer; the message says what to do.
-    """
-    with engine.connect() as connection:
-        found = _revision(connection)
-    _require_known(found)
-    if found != _head():
-        raise SchemaError(
-            f"the ledger's schema is at {found or 'nothing'}, this release needs {_head()}: "
-            "run `python -m ledger upgrade`"
-        )
-
-
 def configuration() -> Config:
     """Where Alembic finds the migrations."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.set_main_option("path_separator", "os")
     return config
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _require_known(found: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
-    if found is not None and found not in known:
-        raise SchemaError(
-            f"the ledger's schema is at {found}, which this release does not know, it ends at {_head()}: "
-            "run a release that is as new as the one that upgraded it"
-        )
-
-
-def _head() -> str:
-    head = ScriptDirectory.from_config(configuration()).get_current_head()
-    if head is None:
-        raise SchemaError("this installation has no migrations")
-    return head

@@ -35,7 +35,7 @@ from devstack.broker import Broker
 from devstack.eventually import eventually
 from devstack.samples import dead_message, envelope_of, event_in, image_event, new_task, sync_event, told
 from devstack.wire import Wire
-from ledger import NewTask, Submission, accept, apply_events, forget_published, get_task, upgrade
+from ledger import NewTask, Submission, accept, apply_events, forget_published, get_task
 from ledger.deadletters.intake import take_in
 from ledger.deadletters.letter import letter_of
 from ledger.deadletters.letters import LetterFilter, list_letters
@@ -43,6 +43,7 @@ from ledger.deadletters.planning import NewRedrive, make_redrive
 from ledger.deadletters.redrives import Redrive, get_redrive
 from ledger.deadletters.states import LetterState, RedriveState, Verdict
 from ledger.deadletters.steering import Start, start
+from ledger.migrate import upgrade
 from status_service.app import StatusService
 from status_service.settings import StatusSettings
 
