@@ -1,6 +1,6 @@
 """How a process keeps records: engines for SQLite and PostgreSQL, and the group commit."""
 
-from database.columns import Instant, from_microseconds, insert_adding, insert_new, microseconds
+from database.columns import Instant, from_microseconds, insert_adding, insert_into, insert_new, microseconds
 from database.engine import open_engine
 from database.group_commit import BatchWrite, GroupCommit
 from database.records import Records
@@ -15,6 +15,7 @@ __all__ = [
     "Records",
     "from_microseconds",
     "insert_adding",
+    "insert_into",
     "insert_new",
     "is_conflict",
     "is_held_up",

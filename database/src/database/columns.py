@@ -9,6 +9,8 @@ from sqlalchemy import BigInteger, Column, Connection, Dialect, Executable, Tabl
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
+#: Of either database: both say the same of conflicts in the same words.
+AnyInsert = postgresql.Insert | sqlite.Insert
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 #: The advisory lock under which schemas are changed; the number is "waybill" as ASCII.
@@ -50,6 +52,11 @@ def insert_adding(connection: Connection, column: Column[int]) -> Executable:
     return _insert_adding(connection.dialect.name, column)
 
 
+def insert_into(connection: Connection, table: Table) -> AnyInsert:
+    """An INSERT that can be told what to do where a row's key exists."""
+    return _insert(connection.dialect.name, table)
+
+
 @cache  # to build a statement takes longer than to run it
 def _insert_new(dialect: str, table: Table, returning: tuple[Column[Any], ...]) -> Executable:
     statement = _insert(dialect, table).on_conflict_do_nothing()
@@ -66,7 +73,7 @@ def _insert_adding(dialect: str, column: Column[int]) -> Executable:
     return statement
 
 
-def _insert(dialect: str, table: Any) -> postgresql.Insert | sqlite.Insert:
+def _insert(dialect: str, table: Any) -> AnyInsert:
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 

@@ -19,8 +19,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from database import insert_into
 from ledger.schema import BEING_REMOVED, ORIGINALS, TASK_FILES
 
 #: Longer than a request to the store may last (ten minutes), and be tried again.
@@ -166,7 +166,7 @@ def _stands(mark: Mark) -> Sequence[ColumnElement[bool]]:
 
 
 def _touch(connection: Connection) -> Executable:
-    insert = _insert(connection)
+    insert = insert_into(connection, ORIGINALS)
     statement: Executable = insert.on_conflict_do_update(
         index_elements=[ORIGINALS.c.key],
         set_={"touched_at": insert.excluded.touched_at},
@@ -176,7 +176,7 @@ def _touch(connection: Connection) -> Executable:
 
 
 def _use(connection: Connection) -> Executable:
-    insert = _insert(connection)
+    insert = insert_into(connection, ORIGINALS)
     statement: Executable = insert.on_conflict_do_update(
         index_elements=[ORIGINALS.c.key],
         set_={
@@ -188,10 +188,6 @@ def _use(connection: Connection) -> Executable:
         },
     )
     return statement
-
-
-def _insert(connection: Connection) -> Any:
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(ORIGINALS)
 
 
 _LEAVE = (
