@@ -3,50 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.place import Place
-from bench.programs import Program, answers, python
-from bench.systems.queues import consumed
-
-#: The queue's name is Dramatiq's default.
-QUEUE = "default"
+from bench.programs import Program
+from bench.systems.peer import Peer
 
 
-class Dramatiq:
+class Dramatiq(Peer):
     """See `System`."""
 
     NAME: ClassVar = "FastAPI + Dramatiq"
     RECORDS: ClassVar = "nothing"
     SETUP: ClassVar = "quorum by a subclass, confirms; 1 process of 8 threads (2 processes), prefetch 100"
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    API: ClassVar = "bench.apps.dramatiq_app:api"
+    QUEUE: ClassVar = "default"
 
     def prepare(self) -> None:
         return
 
-    def accepting(self) -> Sequence[Program]:
-        place = self._place
-        return (
-            Program(
-                "api",
-                python("bench.apps.serve", "bench.apps.dramatiq_app:api", str(place.api_port)),
-                place.environment,
-                answers(f"{place.api_url}/healthz"),
-            ),
-        )
-
     def working(self) -> Sequence[Program]:
-        return (
-            Program(
-                "worker",
-                python("dramatiq", "bench.apps.dramatiq_app:broker", "--processes", "1", "--threads", "8"),
-                {**self._place.environment, "dramatiq_queue_prefetch": "100"},
-                consumed(self._place.amqp_url, QUEUE),
-            ),
+        options = "--processes 1 --threads 8"
+        return self._worker(
+            "dramatiq", "bench.apps.dramatiq_app:broker", *options.split(), dramatiq_queue_prefetch="100"
         )
-
-    def outstanding(self) -> int:
-        return 0  # its 202 comes after the confirm
 
     def recorded(self, posted: int) -> int:
         return sum(map(bool, self._place.stamps.runs(posted)))
