@@ -21,10 +21,12 @@ def table(
         ours: the system that the others are compared with.
     """
     systems = summary.systems()
+    # Without our own there is nothing to compare the others with.
+    ratios = _ratios(summary, systems, ours) if ours in systems else []
     parts = [
         "\n".join(f"{name}: {value}  " for name, value in machine.items()),
         _grid(["", *systems], _figures(summary, systems)),
-        _grid([f"{ours} is … times", *systems], _ratios(summary, systems, ours)),
+        _grid([f"{ours} is … times", *systems], ratios),
         _grid(["processes", *systems], _processes(summary, systems)),
         _grid(
             ["system", "records", "set up"],
@@ -92,6 +94,8 @@ def _text(spread: Spread | None, digits: int) -> str:
 
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join(

@@ -2,6 +2,7 @@
 
 from bench.figures import ACCEPTED, Round
 from bench.summary import Spread, Summary
+from bench.table import table
 
 
 def rounds(ours: list[float], theirs: list[float]) -> list[Round]:
@@ -38,3 +39,12 @@ def test_no_ratio_is_told_of_a_figure_that_is_missing() -> None:
     measured = [Round("Waybill", values={ACCEPTED.key: 200}), Round("peer")]
 
     assert Summary(measured).ratio("Waybill", "peer", ACCEPTED).refused == "peer has no figure"
+
+
+def test_others_are_told_of_though_our_own_was_left_out() -> None:
+    summary = Summary([Round("peer", values={ACCEPTED.key: 100})])
+
+    told = table(summary, {"machine": "small"}, {"peer": ("nothing", "quickly")}, "Waybill")
+
+    assert "peer" in told
+    assert "Waybill" not in told
