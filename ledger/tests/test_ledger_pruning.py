@@ -19,6 +19,7 @@ from ledger import (
     Mark,
     NewTask,
     Patience,
+    PrunedKeys,
     PrunedStep,
     PruneKeys,
     PruneStep,
@@ -309,16 +310,35 @@ async def test_a_key_outlives_its_task_and_is_answered_as_the_first_time(desk: D
 async def test_keys_and_reset_tokens_go_by_their_own_age(desk: Desk) -> None:
     for number in range(3):
         token = ResetToken(f"hash {number}", "ann@example.test", NOON + number * DAY)
-        await accepted(
-            desk, new_task(created_at=NOON + number * DAY), call=keyed(str(number)), reset_token=token
-        )
+        task = new_task(created_at=NOON + number * DAY)
+        await completed(desk, task, call=keyed(str(number)), reset_token=token)
 
     wish = PruneKeys(NOON + 2 * DAY, 10)
-    assert await desk.records.write(prune_keys, wish) == 4
-    assert await desk.records.write(prune_keys, wish) == 0
+    assert await desk.records.write(prune_keys, wish) == PrunedKeys(4, None)
+    assert await desk.records.write(prune_keys, wish) == PrunedKeys(0, None)
 
     left = await counts(desk)
     assert (left[IDEMPOTENCY.name], left[PASSWORD_RESETS.name], left[TASKS.name]) == (1, 1, 3)
+
+
+async def test_a_key_stays_for_as_long_as_its_task_is_open_and_keeps_no_other(desk: Desk) -> None:
+    later = new_task(created_at=NOON, due_at=NOON + 90 * DAY)
+    await accepted(desk, later, call=keyed("later"))
+    for number in range(4):
+        # Two in one moment, so that a step ends between them.
+        task = new_task(created_at=NOON + number // 2 * DAY)
+        await (accepted if number % 2 else completed)(desk, task, call=keyed(f"k{number}"))
+    forgotten: list[int] = []
+    after: str | None = ""
+    while after is not None:
+        step = await desk.records.write(prune_keys, PruneKeys(NOON + 60 * DAY, 1, after))
+        forgotten.append(step.forgotten)
+        after = step.after
+
+    assert forgotten == [1, 0, 0, 1, 0, 0]
+    again = await desk.records.write(accept, Submission(new_task(), keyed("later")))
+    assert again == AcceptedBefore(later.id, later.kind, later.due_at)
+    assert (await counts(desk))[IDEMPOTENCY.name] == 3
 
 
 async def marked(desk: Desk, since: datetime = OVER + DAY, now: datetime = OVER + 9 * DAY) -> list[Mark]:

@@ -42,6 +42,7 @@ from ledger.patience import Patience, PatienceSettings
 from ledger.persons import Holdings, NamedTasks, Person, holdings_of
 from ledger.pruning import (
     FINISHED,
+    PrunedKeys,
     PrunedStep,
     PruneKeys,
     PruneStep,
@@ -140,6 +141,7 @@ __all__ = [
     "Prevented",
     "PruneKeys",
     "PruneStep",
+    "PrunedKeys",
     "PrunedStep",
     "Range",
     "Recurrence",

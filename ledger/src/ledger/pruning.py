@@ -5,16 +5,17 @@ index of its own, and a step is short whatever it finds. What is never forgotten
 with something in the outbox, and one with a dead letter that somebody may still want.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, tuple_
 
 from contracts.states import State
-from database import insert_adding
+from database import from_microseconds, insert_adding, microseconds
 from ledger.deadletters.audit import Deed, write_down
 from ledger.deadletters.forgetting import forget_settled, has_wanted_letter
 from ledger.originals import leave_originals
@@ -60,7 +61,20 @@ class PruneKeys:
     """A wish to forget idempotency keys that were taken, and reset tokens that ran out, before a time."""
 
     before: datetime
+    #: Of each, so many are looked at.
     most: int
+    #: Where the last step ended; empty: begin with the oldest.
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedKeys:
+    """What a step came to."""
+
+    #: Keys and tokens that were forgotten.
+    forgotten: int
+    #: Where the next step begins; None: there is nothing more to look at.
+    after: str | None
 
 
 def prune_tasks(connection: Connection, steps: Sequence[PruneStep]) -> Sequence[PrunedStep]:
@@ -81,11 +95,10 @@ def would_prune(connection: Connection, step: PruneStep) -> PrunedStep:
     return PrunedStep(found, len(old) - found, _next(looked_at, step))
 
 
-def prune_keys(connection: Connection, wishes: Sequence[PruneKeys]) -> Sequence[int]:
+def prune_keys(connection: Connection, wishes: Sequence[PruneKeys]) -> Sequence[PrunedKeys]:
     """Forgets idempotency keys and reset tokens; a batch write for `Records.write`.
 
-    Returns:
-        For each wish how many rows went; fewer than it allows: nothing more is due.
+    The key of a task that has no outcome yet stays, however old: a repeat of the call must not make another.
     """
     return [_prune_keys(connection, wish) for wish in wishes]
 
@@ -173,16 +186,41 @@ def _day(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _prune_keys(connection: Connection, wish: PruneKeys) -> int:
-    key = tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key)
-    taken = select(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).where(IDEMPOTENCY.c.created_at < wish.before)
-    keys = connection.execute(
-        delete(IDEMPOTENCY).where(key.in_(taken.order_by(IDEMPOTENCY.c.created_at).limit(wish.most)))
-    )
+def _prune_keys(connection: Connection, wish: PruneKeys) -> PrunedKeys:
+    place = (IDEMPOTENCY.c.created_at, IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key)
+    looked_at = connection.execute(
+        select(*place, IDEMPOTENCY.c.reference)
+        .where(IDEMPOTENCY.c.created_at < wish.before, *_behind(wish.after))
+        .order_by(*place)
+        .limit(wish.most)
+    ).all()
+    references = [row.reference for row in looked_at]
+    is_open = TASKS.c.id.in_(references), TASKS.c.state.not_in(FINISHED)
+    still_open = set(connection.scalars(select(TASKS.c.id).where(*is_open)))
+    old = [(row.scope, row.key) for row in looked_at if row.reference not in still_open]
+    connection.execute(delete(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).in_(old)))
     expired = select(PASSWORD_RESETS.c.token_hash).where(PASSWORD_RESETS.c.expires_at < wish.before)
     tokens = connection.execute(
         delete(PASSWORD_RESETS).where(
             PASSWORD_RESETS.c.token_hash.in_(expired.order_by(PASSWORD_RESETS.c.expires_at).limit(wish.most))
         )
+    ).rowcount
+    after = wish.after
+    if looked_at:
+        last = looked_at[-1]
+        after = json.dumps([microseconds(last.created_at), last.scope, last.key])
+    is_done = len(looked_at) < wish.most and tokens < wish.most
+    return PrunedKeys(len(old) + tokens, None if is_done else after)
+
+
+def _behind(after: str) -> list[ColumnElement[bool]]:
+    if not after:
+        return []
+    at, scope, key = json.loads(after)
+    created_at = from_microseconds(at)
+    later = or_(
+        IDEMPOTENCY.c.created_at > created_at,
+        tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key) > (scope, key),
     )
-    return keys.rowcount + tokens.rowcount
+    # Said by itself, so that the index finds where to begin.
+    return [IDEMPOTENCY.c.created_at >= created_at, later]

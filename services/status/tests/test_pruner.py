@@ -47,7 +47,8 @@ async def test_what_is_over_goes_in_steps_and_the_rest_stays(records: Records) -
 
     assert await states(records) == [State.FAILED, State.PENDING]
     assert registry.get_sample_value("waybill_pruned_tasks_total", {"state": "completed"}) == STEP + 20
-    assert await records.read(lambda connection: connection.execute(IDEMPOTENCY.select()).all()) == []
+    # That of the task which is still open.
+    assert len(await records.read(lambda connection: connection.execute(IDEMPOTENCY.select()).all())) == 1
     assert await works.prune() == 0
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from chassis.background import Background
 from chassis.logs import get_logger
-from chassis.pacing import gently, walk
+from chassis.pacing import walk
 from contracts.states import State
 from database import Records
 from ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
@@ -63,8 +63,7 @@ class Pruner(Background):
         if tasks:
             log.info("forgot finished tasks whose time is over", tasks=tasks)
         if self._retention.keys is not None:
-            wish = PruneKeys(now - self._retention.keys, STEP)
-            while await gently(self._records.write(prune_keys, wish, relaxed=True)) >= STEP:
+            async for _ in walk(self._records, prune_keys, PruneKeys(now - self._retention.keys, STEP)):
                 pass
         return tasks
 
