@@ -46,3 +46,29 @@ async def _served_again(gateway: Gateway) -> None:
         return (await gateway.client.get("/readyz")).status_code == HTTPStatus.OK
 
     await eventually(is_ready, 60)
+
+
+async def test_a_ledger_that_is_frozen_is_not_waited_for_for_ever_and_loses_nothing(
+    server: InstalledPostgres, tmp_path: Path
+) -> None:
+    with server.database() as url:
+        upgrade(url)
+        async with running(tmp_path, ledger_url=url, database_answer_seconds=1) as gateway:
+            before = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="one")
+            assert before.status_code == HTTPStatus.ACCEPTED
+            server.freeze()
+            try:
+                async with asyncio.timeout(60):
+                    refused = await asyncio.gather(
+                        gateway.post("/v1/emails", EMAIL, Idempotency_Key="two"),
+                        gateway.client.get(f"/v1/tasks/{before.json()['id']}"),
+                    )
+            finally:
+                server.thaw()
+            for answer in refused:
+                problem(answer, 503, "ledger_unavailable")
+            await _served_again(gateway)
+            for key in ("one", "two"):
+                answer = await gateway.post("/v1/emails", EMAIL, Idempotency_Key=key)
+                assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
+            assert await gateway.count(TASKS) == 2

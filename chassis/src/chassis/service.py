@@ -24,7 +24,6 @@ from chassis.watchdog import EXIT_HARD_LIMIT, Watchdog
 from contracts import names
 from contracts.catalog import kinds_of
 from contracts.sealing import NO_KEYS
-from database import Records
 
 log = get_logger(__name__)
 
@@ -62,7 +61,7 @@ class Service:
         self._consuming = make_broker(settings, name, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
-        self._records = Records(settings.inbox_url, readers=settings.database_readers)
+        self._records = settings.records(settings.inbox_url)
         self._inbox = Inbox(
             self._records,
             name,

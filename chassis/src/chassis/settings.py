@@ -29,7 +29,7 @@ from chassis.delay import MAX_DELAY_SECONDS
 from chassis.limits import LONGEST_SECONDS, TimeLimits
 from chassis.tls import TlsFiles
 from contracts.sealing import Keyring
-from database.records import READERS
+from database.records import ANSWER_SECONDS, READERS, Records
 
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
@@ -139,6 +139,10 @@ class ProcessSettings(BaseSettings):
         le=100,
         description="Reads of the database at once. A process opens one connection more than that.",
     )
+    database_answer_seconds: Seconds = Field(
+        ANSWER_SECONDS,
+        description="A statement that takes PostgreSQL longer fails, and is tried again where it can be.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     health_host: str = Field("127.0.0.1", description="Where /healthz and /readyz are served.")
@@ -155,6 +159,14 @@ class ProcessSettings(BaseSettings):
         if self.amqp_files != TlsFiles() and not self.uses_amqps:
             raise ValueError("amqp_ca_file and amqp_cert_file need an amqp_url that begins with amqps://")
         return self
+
+    def records(self, url: str) -> Records:
+        """Opens a database of the process; nothing is connected yet.
+
+        Raises:
+            ValueError: neither SQLite nor PostgreSQL.
+        """
+        return Records(url, readers=self.database_readers, answer_seconds=self.database_answer_seconds)
 
     @property
     def uses_amqps(self) -> bool:

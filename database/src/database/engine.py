@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,14 @@ def _to_json(value: Any) -> str:
 _JSON: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": from_json}
 
 
-def open_engine(url: str, *, connections: int) -> Engine:
+def open_engine(url: str, *, connections: int, answer_seconds: float | None = None) -> Engine:
     """Opens a pool of up to `connections` connections; no error text of it tells the values of a statement.
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`.
         connections: the pool's size; a caller beyond it waits.
+        answer_seconds: on PostgreSQL a statement that takes longer fails, and so does one whose server does
+            not answer at all; None: it may take for ever.
 
     Raises:
         ValueError: neither SQLite nor PostgreSQL, or a SQLite without a file.
@@ -59,21 +62,36 @@ def open_engine(url: str, *, connections: int) -> Engine:
         case "sqlite":
             return _open_sqlite(parsed, connections)
         case "postgresql":
-            return _open_postgres(parsed, connections)
+            return _open_postgres(parsed, connections, answer_seconds)
         case other:
             raise ValueError(f"a database URL begins with sqlite:/// or postgresql://, not {other}:")
 
 
-def _open_postgres(url: URL, connections: int) -> Engine:
-    return create_engine(
+def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> Engine:
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=connections,
         max_overflow=0,
         # A connection that the server closed meanwhile is replaced instead of failing its user.
         pool_pre_ping=True,
-        connect_args=_POSTGRES_ALIVE | {"connect_timeout": POSTGRES_CONNECT_TIMEOUT},
+        connect_args=_POSTGRES_ALIVE | {"connect_timeout": _connect_timeout(answer_seconds)},
         hide_parameters=True,  # errors are logged, and a payload may hold secrets
         **_JSON,
+    )
+    if answer_seconds is not None:
+        # Only here: importing the driver costs a process on SQLite ten megabytes.
+        from database.answers import expect_answers  # noqa: PLC0415 - as said
+
+        expect_answers(engine, answer_seconds)
+    return engine
+
+
+def _connect_timeout(answer_seconds: float | None) -> int:
+    # No less than two: libpq takes none that is shorter.
+    return (
+        POSTGRES_CONNECT_TIMEOUT
+        if answer_seconds is None
+        else max(2, min(ceil(answer_seconds), POSTGRES_CONNECT_TIMEOUT))
     )
 
 

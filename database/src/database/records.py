@@ -15,13 +15,15 @@ Result = TypeVar("Result")
 
 #: Reads at once where nobody says otherwise; each takes a thread and a connection.
 READERS = 4
+#: Seconds that a statement on PostgreSQL may take where nobody says otherwise.
+ANSWER_SECONDS = 20.0
 
 
 class Records:
     """A database with one grouped writer and a few readers, each on a connection of its own."""
 
-    def __init__(self, url: str, *, readers: int = READERS) -> None:
-        self.engine = open_engine(url, connections=readers + 1)
+    def __init__(self, url: str, *, readers: int = READERS, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self.engine = open_engine(url, connections=readers + 1, answer_seconds=answer_seconds)
         self._reading = self.engine.execution_options(**{READ_ONLY: True})
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="records-read")
         self._writes = GroupCommit(self.engine)

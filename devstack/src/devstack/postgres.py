@@ -124,12 +124,32 @@ class InstalledPostgres(Postgres):
         self._running.append(server)
         _wait_until_open(self.url, server, log)
 
+    def freeze(self) -> None:
+        """Stops it amid whatever it does, connections and all: it takes what is sent, and answers nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Has it go on, as if nothing had been."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        for server in self._running:
+            if server.poll() is not None:
+                continue
+            # Itself first: it begins no others then.
+            server.send_signal(how)
+            for child in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
+                with suppress(ProcessLookupError):  # it has ended since
+                    os.kill(int(child), how)
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Ends it.
 
         Args:
             how: SIGINT, whoever is still connected is thrown out; SIGQUIT, as in a crash.
         """
+        # A frozen one would not hear it.
+        self.thaw()
         while self._running:
             _stop(self._running.pop(), how)
 

@@ -27,7 +27,6 @@ from chassis.tls import distrust
 from contracts.catalog import WORK_SERVICES
 from contracts.images import ImageLimits
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
-from database import Records
 from gateway.doorkeeper import Doorkeeper
 from gateway.idempotency_key import CallsUnderWay
 from gateway.known_keys import KnownKeys
@@ -67,7 +66,7 @@ class Resources:
         self.metrics = metrics
         self.seals = settings.keyring()
         self.persons = settings.persons()
-        self.records = Records(settings.ledger_url, readers=settings.database_readers)
+        self.records = settings.records(settings.ledger_url)
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()

@@ -25,7 +25,6 @@ from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from contracts.envelope import MAX_TASK_ID_LENGTH
 from contracts.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
 from contracts.trace import known_traceparent, trace_id_of
-from database import Records
 from deadletters_service.executor import Executor
 from deadletters_service.handlers import keep
 from deadletters_service.housekeeper import Housekeeper
@@ -44,7 +43,7 @@ class Desk:
 
     def __init__(self, settings: DeskSettings) -> None:
         self._settings = settings
-        self._records = Records(settings.ledger_url, readers=settings.database_readers)
+        self._records = settings.records(settings.ledger_url)
         self._publishing = make_broker(settings, DESK_SERVICE, "publish")
         self._consuming = make_broker(settings, DESK_SERVICE, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)

@@ -21,7 +21,6 @@ from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
 from contracts.sealing import Keyring
-from database import Records
 from ledger import AlertPolicy, SchemaError, require_current
 from status_service.alerts import Alerts
 from status_service.digests import Digests
@@ -43,7 +42,7 @@ class StatusService:
 
     def __init__(self, settings: StatusSettings) -> None:
         self._settings = settings
-        self._records = Records(settings.ledger_url, readers=settings.database_readers)
+        self._records = settings.records(settings.ledger_url)
         registry = make_registry()
         metrics = StatusMetrics(registry)
         keyring = settings.keyring()

@@ -1,0 +1,50 @@
+"""A PostgreSQL that does not answer in time."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from database import is_unavailable, open_engine
+from devstack.postgres import InstalledPostgres, Postgres, PostgresError, restartable_postgres
+
+
+@pytest.fixture
+def own_server() -> Iterator[InstalledPostgres]:
+    try:
+        with restartable_postgres() as server:
+            yield server
+    except PostgresError as error:
+        pytest.skip(str(error))
+
+
+def test_a_server_that_is_frozen_fails_a_statement_in_time_and_serves_again_when_it_goes_on(
+    own_server: InstalledPostgres,
+) -> None:
+    engine = open_engine(own_server.url, connections=1, answer_seconds=0.5)
+    with engine.connect() as connection:
+        own_server.freeze()
+        began = time.monotonic()
+        try:
+            with pytest.raises(DBAPIError, match=r"has not answered for 1\.5 s") as refused:
+                connection.execute(text("SELECT 1"))
+        finally:
+            own_server.thaw()
+
+    assert is_unavailable(refused.value)
+    assert 1 < time.monotonic() - began < 30
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()
+
+
+def test_the_server_ends_a_statement_that_takes_too_long(postgres: Postgres) -> None:
+    engine = open_engine(postgres.url, connections=1, answer_seconds=0.1)
+    for _ in range(2):
+        with engine.connect() as connection, pytest.raises(DBAPIError, match="statement timeout") as refused:
+            connection.execute(text("SELECT pg_sleep(60)"))
+        assert is_unavailable(refused.value)
+        assert not refused.value.connection_invalidated
+    engine.dispose()
