@@ -63,7 +63,8 @@ class Pruner(Background):
         if tasks:
             log.info("forgot finished tasks whose time is over", tasks=tasks)
         if self._retention.keys is not None:
-            async for _ in walk(self._records, prune_keys, PruneKeys(now - self._retention.keys, STEP)):
+            wish = PruneKeys(now - self._retention.keys, STEP)
+            async for _ in walk(self._records, prune_keys, wish, relaxed=True):
                 pass
         return tasks
 
