@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from chassis.tracing import SpanKind, TracingError, configure_tracing, current_traceparent, is_tracing, span
+from chassis.spans import SpanKind
+from chassis.tracing import TracingError, configure_tracing, current_traceparent, is_tracing, span
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 # Each in a process of its own: what is imported is imported for a whole process.

@@ -20,7 +20,8 @@ from obstore.store import ObjectStore as Backend
 
 from chassis.errors import TransientError
 from chassis.s3 import S3Options, open_bucket
-from chassis.tracing import SpanKind, span
+from chassis.spans import SpanKind
+from chassis.tracing import span
 
 if TYPE_CHECKING:
     # They are there for type checkers alone.

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from chassis.tracing import Attributes, SpanKind
+from chassis.spans import Attributes, SpanKind
 from contracts.names import HEADER_TRACEPARENT
 
 #: For what is left when the process stops: a collector that is away must not use up its grace time.

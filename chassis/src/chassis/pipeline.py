@@ -27,9 +27,9 @@ from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.republish import dead_letter, later
 from chassis.sending import processing, sending_on
+from chassis.spans import Span
 from chassis.steps import DeliveryLostError, surely, while_held
 from chassis.telling import outcome_event, superseding_event, unreadable_event
-from chassis.tracing import Span
 from chassis.watchdog import Watchdog
 from contracts.lifecycle import DeadReason, ErrorInfo
 from contracts.names import work_queue

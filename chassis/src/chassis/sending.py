@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from chassis.publisher import OutgoingMessage
-from chassis.tracing import Span, SpanKind, current_traceparent, is_tracing, span
+from chassis.spans import Span, SpanKind
+from chassis.tracing import current_traceparent, is_tracing, span
 from contracts.envelope import Envelope
 from contracts.names import HEADER_TRACEPARENT
 

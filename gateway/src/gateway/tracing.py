@@ -7,7 +7,8 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.tracing import SpanKind, span
+from chassis.spans import SpanKind
+from chassis.tracing import span
 from contracts.names import HEADER_TRACEPARENT
 from contracts.trace import known_traceparent
 from gateway.routes.health import PROBES

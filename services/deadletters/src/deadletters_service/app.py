@@ -19,8 +19,9 @@ from chassis.logs import get_logger
 from chassis.metrics import make_registry
 from chassis.process import configuring
 from chassis.publisher import Publisher
+from chassis.spans import SpanKind
 from chassis.steps import RETRY_SECONDS
-from chassis.tracing import SpanKind, span
+from chassis.tracing import span
 from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from contracts.envelope import MAX_TASK_ID_LENGTH
 from contracts.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue

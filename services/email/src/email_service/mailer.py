@@ -10,8 +10,9 @@ from typing import Literal
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
+from chassis.spans import Attributes, SpanKind
 from chassis.tls import TlsFiles
-from chassis.tracing import Attributes, SpanKind, span
+from chassis.tracing import span
 from email_service.faults import bounded_words, connection_failure, content_failure, envelope_failure
 from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease

@@ -5,7 +5,8 @@ from typing import Any
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.object_store import ObjectMissing, ObjectStore, ObjectTooLarge
-from chassis.tracing import SpanKind, span
+from chassis.spans import SpanKind
+from chassis.tracing import span
 from contracts.events import ImageUploaded
 from contracts.images import variants_of
 from images_service.presets import ENCODERS

@@ -8,7 +8,8 @@ from time import time_ns
 from sqlalchemy import Connection
 
 from chassis.logs import get_logger
-from chassis.tracing import Attributes, SpanKind, is_tracing, past_span
+from chassis.spans import Attributes, SpanKind
+from chassis.tracing import is_tracing, past_span
 from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LifecycleEvent
 from contracts.names import work_queue

@@ -20,8 +20,9 @@ from chassis.errors import (
     UnansweredError,
     UnreachableError,
 )
+from chassis.spans import SpanKind
 from chassis.tls import TlsFiles
-from chassis.tracing import SpanKind, span
+from chassis.tracing import span
 from contracts.names import HEADER_TRACEPARENT
 from sync_service.retry_after import parse_retry_after
 from sync_service.target import Target, configure_targets, tls_by_origin
