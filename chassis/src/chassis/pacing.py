@@ -39,11 +39,16 @@ AnyStep = TypeVar("AnyStep", bound=Step)
 AnyStepped = TypeVar("AnyStepped", bound=Stepped)
 
 
+def pause_since(started: float) -> float:
+    """Seconds to pause after a step that began at `started`, by `time.monotonic`, and has ended now."""
+    return max(LEAST_PAUSE, PAUSE * (time.monotonic() - started))
+
+
 async def gently(step: Awaitable[Result]) -> Result:
     """Takes a step, then pauses."""
     started = time.monotonic()
     result = await step
-    await asyncio.sleep(max(LEAST_PAUSE, PAUSE * (time.monotonic() - started)))
+    await asyncio.sleep(pause_since(started))
     return result
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import ClassVar, Final
 
 from chassis.background import Background
 from chassis.connection import QueueLook
 from chassis.logs import get_logger
+from chassis.pacing import pause_since
 from database import Records
 from ledger import Patience, Range, measure
 from status_service.metrics import StatusMetrics
@@ -25,7 +27,7 @@ class Measurer(Background):
         records: the ledger.
         metrics: takes what was seen.
         patience: after which silence counts as a gap.
-        look_seconds: seconds between looks.
+        look_seconds: seconds between looks; longer where a look takes long.
         queues: the names of the queues to look at.
         look: looks at one; None: the broker cannot tell now.
     """
@@ -60,5 +62,8 @@ class Measurer(Background):
                 return  # the broker is away: asking for the others would only wait
             self._metrics.queue(queue, seen.waiting, seen.consumers)
 
-    async def _turn(self) -> None:
+    async def _turn(self) -> float:
+        # What waits is counted one by one: of a million it takes seconds.
+        started = monotonic()
         await self.measure()
+        return max(self._every_seconds, pause_since(started))

@@ -1,0 +1,52 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from chassis.pacing import PAUSE
+from database import Records
+from ledger import Patience
+from status_service.measurer import Measurer
+from status_service.metrics import StatusMetrics
+
+LOOK_SECONDS = 0.05
+
+
+@pytest.fixture
+async def records(ledger_url: str) -> AsyncIterator[Records]:
+    records = Records(ledger_url)
+    yield records
+    await records.close()
+
+
+async def test_who_measures_for_long_pauses_for_longer(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[float] = []
+
+    async def measure_for_long(_: Measurer) -> None:
+        begun.append(monotonic())
+        await asyncio.sleep(LOOK_SECONDS)
+        if len(begun) == 2:
+            again.set()
+
+    again = asyncio.Event()
+    monkeypatch.setattr(Measurer, "measure", measure_for_long)
+    minute = timedelta(minutes=1)
+    measurer = Measurer(
+        records,
+        StatusMetrics(CollectorRegistry()),
+        patience=Patience(minute, minute, minute),
+        look_seconds=LOOK_SECONDS,
+        queues=(),
+        look=lambda _: asyncio.sleep(0, None),
+    )
+
+    measurer.start()
+    await again.wait()
+    await measurer.stop()
+
+    assert begun[1] - begun[0] >= PAUSE * LOOK_SECONDS
