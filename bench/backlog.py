@@ -193,7 +193,7 @@ def measure_backlog(folder: Path, sizes: Sequence[int], *, rounds: int, counted:
             print(f"round {number + 1} of {rounds}; load {os.getloadavg()[0]:.1f}", flush=True)
         for backlog in backlogs:
             asyncio.run(backlog.require_whole())
-    print(_table(backlogs))
+        print(f"the broker's memory at the end: {memory_bytes(pids) / MEBIBYTE:.0f} MB\n\n{_table(backlogs)}")
     return [
         f"{what} with {backlogs[-1].size:,} waiting"
         for what, of in (("service", lambda f: f.service), ("broker", lambda f: f.broker))

@@ -35,7 +35,7 @@ ROUNDS: Final = 4
 SECONDS: Final = 15.0
 RATE: Final = 60.0
 #: Posts under way at most: each connection is used again well before the gateway closes it.
-UNDER_WAY: Final = 64
+UNDER_WAY: Final = 128
 #: What p99 may be of that without any forgetting.
 TARGET: Final = 1.5
 FINISHED: Final = "SELECT count(*) FROM tasks WHERE state IN ('completed', 'failed', 'cancelled')"
@@ -87,6 +87,11 @@ class Pruning:
         if (forgotten == 0) is not (turn.doing == self._not_at_all):
             raise SystemExit(f"{turn.name}: {forgotten} tasks went")
         turn.waits.append(posted.waits)
+        print(
+            f"{turn.name}: p99 {1000 * nearest_rank(posted.waits, 0.99):.0f} ms, {forgotten:,} forgotten; "
+            f"load {os.getloadavg()[0]:.1f}",
+            flush=True,
+        )
         turn.forgotten += forgotten
 
     @contextmanager
@@ -133,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.pruning", description=__doc__)
     parser.add_argument("--tasks", type=int, default=TASKS, help="in each ledger (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of all turns (default: %(default)s)")
+    parser.add_argument("--only", choices=("SQLite", "PostgreSQL"), help="leave out the other")
     parser.add_argument("--rate", type=float, default=RATE, help="posts a second (default: %(default)s)")
     arguments = parser.parse_args()
     missed = []
@@ -144,6 +150,8 @@ def main() -> None:
             ("SQLite", f"sqlite:///{folder}/ledger.db"),
             ("PostgreSQL", stack.enter_context(server.database())),
         ):
+            if arguments.only not in (None, name):
+                continue
             fill_ledger(ledger, arguments.tasks)
             turns = measure_pruning(
                 broker, folder / name, ledger, rounds=arguments.rounds, seconds=SECONDS, rate=arguments.rate
