@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from database import Records, open_engine
@@ -131,6 +132,25 @@ async def test_records_write_read_and_close(database_url: str) -> None:
     await records.close()
     with pytest.raises(RuntimeError, match="closed"):
         await records.write(store, 8)
+
+
+async def test_a_write_apart_is_in_nobody_elses_transaction(database_url: str) -> None:
+    records = Records(database_url)
+    begun: list[Connection] = []
+    event.listen(records.engine, "begin", begun.append)
+
+    def answer(_: Connection, items: Sequence[str]) -> Sequence[str]:
+        return [item.upper() for item in items]
+
+    shared = await asyncio.gather(records.write(answer, "a"), records.write(answer, "b"))
+    in_shared = len(begun)
+    apart = await asyncio.gather(
+        records.write(answer, "c"), records.write(answer, "d"), records.write_apart(answer, "e")
+    )
+    await records.close()
+
+    assert [*shared, *apart] == ["A", "B", "C", "D", "E"]
+    assert (in_shared, len(begun)) == (1, 3)
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY])

@@ -316,6 +316,8 @@ async def test_only_a_commit_of_nothing_but_relaxed_writes_to_a_file_is_not_flus
     )
     assert all(mixed)
     assert await group.submit(tell_flushed, None, relaxed=True) == is_server
+    assert group.commit(tell_flushed, None)
+    assert group.commit(tell_flushed, None, relaxed=True) == is_server
     with engine.begin() as connection:  # the same connection, by another way
         assert flushed(connection)
     await group.close()

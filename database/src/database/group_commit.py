@@ -92,15 +92,16 @@ class GroupCommit:
             self._committing = asyncio.create_task(self._commit_all())
         return await done
 
-    def commit(self, write: BatchWrite[Item, Result], item: Item) -> Result:
+    def commit(self, write: BatchWrite[Item, Result], item: Item, *, relaxed: bool = False) -> Result:
         """The same in a transaction of its own, on the caller's thread.
 
         Raises:
             Exception: what `write` or the database raised; nothing of the item is stored then.
         """
+        engine = self._relaxed if relaxed else self._engine
 
         def transact() -> Result:
-            with self._turn(), self._engine.begin() as connection:
+            with self._turn(), engine.begin() as connection:
                 (result,) = write(connection, [item])
             return result
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -38,6 +39,17 @@ class Records:
     ) -> Result:
         """Writes `item` in a shared transaction; see `GroupCommit.submit`."""
         return await self._writes.submit(write, item, patience=patience, relaxed=relaxed)
+
+    async def write_apart(
+        self, write: BatchWrite[Item, Result], item: Item, *, relaxed: bool = False
+    ) -> Result:
+        """The same in a transaction of its own, on a reader's thread: for what takes long.
+
+        Nothing that is written meanwhile is in the same transaction, and so waits for it. (On SQLite it does
+        for its turn.)
+        """
+        commit = partial(self._writes.commit, write, item, relaxed=relaxed)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, commit)
 
     def write_at_once(self, write: BatchWrite[Item, Result], item: Item) -> Result:
         """Writes `item` in a transaction of its own, on the caller's thread; needs no event loop."""

@@ -94,8 +94,9 @@ async def prune(wanted: Pruning, resources: Uses, actor: Actor) -> PruningStep:
     if wanted.dry_run:
         done = await resources.records.read(partial(would_prune, step=step))
     else:
-        # The answer comes after the pause: whoever asks for one step after the other leaves time for accepts.
-        done = await gently(resources.records.write(prune_tasks, step, relaxed=True))
+        # Accepts are not to wait for it: it has a transaction of its own, and is answered after the pause, so
+        # that whoever asks for one step after the other leaves time.
+        done = await gently(resources.records.write_apart(prune_tasks, step, relaxed=True))
         if done.tasks:
             log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value, actor=actor)
     return PruningStep(tasks=done.tasks, kept=done.kept, after=done.after)
