@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from gateway.caller import By, Caller
 from gateway.desk import Actor, page_or_problem
 from gateway.desk_models import GroupNote, GroupQuery, GroupReason
-from gateway.desk_views import GroupPageView, GroupView
+from gateway.group_views import GroupPageView, GroupView
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Resources, Uses

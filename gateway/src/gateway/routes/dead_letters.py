@@ -20,7 +20,8 @@ from gateway.desk_models import (
     PutAwayLetters,
     RestoreLetters,
 )
-from gateway.desk_views import (
+from gateway.guarded_route import GuardedJsonRoute
+from gateway.letter_views import (
     ChangedView,
     DeedPageView,
     DeedView,
@@ -29,7 +30,6 @@ from gateway.desk_views import (
     PreviewView,
     WholeLetterView,
 )
-from gateway.guarded_route import GuardedJsonRoute
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Resources, Uses
 from ledger.deadletters.audit import DeedFilter, list_deeds

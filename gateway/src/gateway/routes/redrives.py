@@ -20,9 +20,9 @@ from gateway.desk_models import (
     StartRedrive,
     SteerRedrive,
 )
-from gateway.desk_views import ItemPageView, ItemView, RedrivePageView, RedriveView
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.problems import FieldError, Problem, problem_responses
+from gateway.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
 from gateway.resources import Resources, Uses
 from ledger.deadletters.edits import Edit
 from ledger.deadletters.planning import (

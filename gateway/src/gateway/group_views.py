@@ -1,0 +1,54 @@
+"""What the API gives of the failure desk's groups."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from ledger.deadletters.groups import Group
+from ledger.deadletters.states import GroupState, LetterState
+
+
+class GroupLinks(BaseModel):
+    """Where to look next."""
+
+    self: str
+    letters: str
+    export: str
+
+
+class GroupView(BaseModel):
+    """Letters that failed alike."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    state: GroupState
+    service: str
+    kind: str | None
+    error_type: str
+    message: str
+    frame: str | None
+    letters: dict[LetterState, int]
+    total: int
+    first_seen: datetime
+    last_seen: datetime
+    trend: list[int]
+    sample: int
+    note: str | None
+    links: GroupLinks
+
+    @classmethod
+    def of(cls, group: Group) -> Self:
+        """The view of a group."""
+        here = f"/v1/dead-letters/groups/{group.id}"
+        links = GroupLinks(self=here, letters=f"/v1/dead-letters?group={group.id}", export=f"{here}/export")
+        values = {name: getattr(group, name) for name in cls.model_fields if name != "links"}
+        return cls.model_validate(values | {"links": links})
+
+
+class GroupPageView(BaseModel):
+    """Some groups, the latest first."""
+
+    items: list[GroupView]
+    next_cursor: str | None
