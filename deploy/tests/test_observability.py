@@ -30,27 +30,44 @@ QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.g
 OTHERS = {"up", "rabbitmq_alarms_memory_used_watermark", "rabbitmq_alarms_free_disk_space_watermark"}
 
 
+#: What becomes of a metric's name where it is exported, by its type.
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
+
+
 def metric_names() -> set[str]:
     registries = [make_registry(), CollectorRegistry()]
     AttemptMetrics(WORK_SERVICES[0], registries[0])
     StatusMetrics(registries[0])
     GatewayMetrics(registries[1])
-    names = set()
-    for family in (family for registry in registries for family in registry.collect()):
-        names |= {family.name}
-        names |= {f"{family.name}_{suffix}" for suffix in ("total", "bucket", "count", "sum")}
-    return names
+    families = [family for registry in registries for family in registry.collect()]
+    return {f"{family.name}{suffix}" for family in families for suffix in SUFFIXES.get(family.type, ())}
+
+
+def asked_for(query: str) -> set[str]:
+    """The metrics that a query names."""
+    return set(re.findall(r"\b(?:waybill|process|rabbitmq)_\w+|\bup(?=\{)", query))
 
 
 @pytest.mark.parametrize(
     "query", [rule["expr"] for rule in RULES] + QUERIES, ids=lambda query: " ".join(query.split())[:60]
 )
 def test_a_query_asks_for_metrics_that_there_are(query: str) -> None:
-    asked = set(re.findall(r"\b(?:waybill|process|rabbitmq)_\w+", query)) | (
-        {"up"} if re.search(r"\bup\{", query) else set()
-    )
+    asked = asked_for(query)
     assert asked
     assert asked - metric_names() - OTHERS == set()
+
+
+@pytest.mark.parametrize(
+    "mistaken",
+    [
+        "max(waybill_outbox_lag_seconds_total)",  # it is a gauge
+        "sum(waybill_attempts) > 0",  # a counter's name ends with _total
+        "sum(rate(waybill_pickup_seconds[5m]))",  # a histogram has parts
+        'absent(process_started{job="waybill"})',
+    ],
+)
+def test_a_metric_that_nobody_exports_would_be_found(mistaken: str) -> None:
+    assert asked_for(mistaken) - metric_names() - OTHERS
 
 
 def test_each_alert_has_its_section_of_the_runbook_and_no_section_is_left_over() -> None:
@@ -65,13 +82,17 @@ def test_each_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on() -> None
         assert rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
-def test_every_process_is_scraped() -> None:
+def test_every_process_is_scraped_and_missed_when_it_is_not_there() -> None:
     (scraped,) = (
         discovery["names"]
         for job in yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
         for discovery in job.get("dns_sd_configs", [])
     )
-    assert set(scraped) == {process.name for process in PROCESSES}
+    processes = {process.name for process in PROCESSES}
+    assert set(scraped) == processes
+    (down,) = (rule["expr"] for rule in RULES if rule["alert"] == "ProcessDown")
+    for query in (down, *(query for query in QUERIES if "absent(" in query)):
+        assert set(re.findall(r'absent\(up\{job="waybill", process="(\w+)"\}\)', query)) == processes
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,10 @@ from outage import take_broker_away
 from soak_stack import SoakStack
 
 from devstack.broker import Broker, private_broker
+from devstack.ports import LOOPBACK
 
+#: Rules and dashboards of an installation.
+DEPLOY = Path(__file__).parents[2] / "deploy"
 #: Seconds that anything may take on a busy machine; nothing here waits that long when all is well.
 PATIENCE = 60.0
 LOOK = 0.1
@@ -158,6 +162,22 @@ def test_a_scheduled_mail_is_sent_when_it_is_due(stack: Stack) -> None:
     stack.completed(task_id)
     (mail,) = stack.mails("later@example.com")
     assert datetime.fromisoformat(mail["received_at"]) >= due
+
+
+def test_what_rules_and_dashboard_ask_for_is_told_by_some_process(stack: Stack) -> None:
+    addresses = [stack.places()["gateway"]]
+    for pid in stack.pids().values():
+        ports = re.findall(r"WAYBILL_HEALTH_PORT=(\d+)", Path(f"/proc/{pid}/environ").read_text())
+        addresses += [f"http://{LOOPBACK}:{port}" for port in ports]
+    told = "".join(httpx.get(f"{address}/metrics", trust_env=False).text for address in addresses)
+    asked = {
+        re.sub(r"_(bucket|count|sum)$", "", name)
+        for path in ("prometheus/alerts.yml", "grafana/dashboards/waybill.json")
+        for name in re.findall(r"\bwaybill_\w+", (DEPLOY / path).read_text())
+    }
+    assert len(addresses) == 6
+    assert len(asked) > 15
+    assert asked - set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE)) == set()
 
 
 def test_posts_are_accepted_while_the_broker_is_away(stack: Stack, broker: Broker) -> None:
