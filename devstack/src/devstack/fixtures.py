@@ -5,12 +5,10 @@ the first test that wants it.
 """
 
 import asyncio
-import fcntl
 import logging
 import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +24,7 @@ from devstack.broker.waiting import AMQP_PORT
 from devstack.bucket import Bucket
 from devstack.certificates import Certificates
 from devstack.empty_ledger import empty_ledger
+from devstack.one_at_a_time import one_at_a_time
 from devstack.ports import LOOPBACK, free_ports
 from devstack.postgres import (
     InstalledPostgres,
@@ -69,7 +68,7 @@ def broker(
     """A private RabbitMQ, or the one that AMQP_URL (and AMQP_MANAGEMENT_URL) names."""
     folder: Path = tmp_path_factory.mktemp("broker")
     with ExitStack() as stack:
-        with _one_worker_at_a_time():
+        with one_at_a_time("starting"):
             running = stack.enter_context(
                 private_broker(
                     folder,
@@ -150,7 +149,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """A private PostgreSQL; tests that want it are skipped where there is none to be had."""
     with ExitStack() as stack:
         try:
-            with _one_worker_at_a_time():
+            with one_at_a_time("starting"):
                 server = stack.enter_context(private_postgres(in_container=in_containers()))
         except PostgresError as error:
             if in_containers():
@@ -278,15 +277,3 @@ def in_containers() -> bool:
 def _tell(config: pytest.Config, line: str) -> None:
     if line not in config.stash[_USED]:
         config.stash[_USED].append(line)
-
-
-@contextmanager
-def _one_worker_at_a_time() -> Iterator[None]:
-    """Lets one process of a test run install and start servers, while the others wait for it.
-
-    The package manager refuses a second one at the same time, and who comes later finds what was installed.
-    """
-    lock = Path(tempfile.gettempdir()) / f"waybill-tests-{os.getuid()}.lock"
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from devstack.lifeline import die_with_parent
+from devstack.one_at_a_time import one_at_a_time
 from devstack.ports import LOOPBACK, free_ports
 from devstack.postgres_programs import find_programs, install_programs
 
@@ -196,10 +197,15 @@ def private_postgres(
 
 def _choose(settings: tuple[str, ...], *, may_install: bool) -> AbstractContextManager[Postgres]:
     reasons = ["no PostgreSQL server is installed"]
-    programs = find_programs(os.environ.get("PATH", os.defpath))
+    path = os.environ.get("PATH", os.defpath)
+    programs = find_programs(path)
     if programs is None and may_install:
-        reasons.append(install_programs())
-        programs = find_programs(os.environ.get("PATH", os.defpath))
+        # The package manager refuses a second one at the same time.
+        with one_at_a_time("installing"):
+            programs = find_programs(path)
+            if programs is None:
+                reasons.append(install_programs())
+                programs = find_programs(path)
     return _from_docker(reasons, settings) if programs is None else _installed(programs, settings)
 
 

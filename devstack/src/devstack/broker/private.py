@@ -10,6 +10,7 @@ from devstack.broker.base import Broker, BrokerError
 from devstack.broker.given import GivenBroker
 from devstack.broker.installation import find_server, install_server, privilege
 from devstack.broker.server import ServerBroker
+from devstack.one_at_a_time import one_at_a_time
 from devstack.serving import print_line
 
 
@@ -64,8 +65,12 @@ def _choose(folder: Path, settings: str, say: Callable[[str], None], *, may_inst
     reasons = ["no rabbitmq-server is installed"]
     program = find_server(path)
     if program is None and may_install:
-        reasons.append(_install(say))
-        program = find_server(path)
+        # The package manager refuses a second one at the same time.
+        with one_at_a_time("installing"):
+            program = find_server(path)
+            if program is None:
+                reasons.append(_install(say))
+                program = find_server(path)
     if program is not None:
         return ServerBroker(program, folder, settings)
     return _from_docker(reasons)

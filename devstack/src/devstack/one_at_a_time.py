@@ -1,0 +1,21 @@
+"""Processes of this machine and user that take turns."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def one_at_a_time(doing: str) -> Iterator[None]:
+    """Waits until nobody else is at it; whoever was may have done what we came for.
+
+    Args:
+        doing: what it is that one does at a time; part of a file's name.
+    """
+    lock = Path(tempfile.gettempdir()) / f"waybill-{doing}-{os.getuid()}.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
