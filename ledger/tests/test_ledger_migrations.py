@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, text
 from database import open_engine
 from devstack.samples import new_task
 from ledger import SchemaError, Submission, accept, get_task, require_current
+from ledger.__main__ import main
 from ledger.migrate import configuration, upgrade
 from ledger.schema import METADATA
 from ledger.schema_version import revisions
@@ -201,13 +203,26 @@ def test_the_command_line_says_why_it_cannot_upgrade(database_url: str, engine: 
     ],
 )
 def test_the_command_line_makes_no_key_that_the_api_would_not(
-    option: str, value: str, words: str, ledger_url: str
+    option: str,
+    value: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ran = ledger("key", "--url", ledger_url, "--name", "shop", "--scope", "read", option, value)
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    key = ["key", "--url", url, "--name", "shop", "--scope", "read", option, value]
+    monkeypatch.setattr(sys, "argv", ["ledger", *key])
 
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert f"argument {option}" in ran.stderr
-    assert words in ran.stderr
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert f"argument {option}" in said.err
+    assert words in said.err
+    # It was refused before anybody looked for the ledger.
+    assert list(tmp_path.iterdir()) == []
 
 
 def ledger(*arguments: str) -> subprocess.CompletedProcess[str]:
