@@ -2,13 +2,20 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest
+# What tests write is kept in memory where there is room for it: none of it must outlive a power cut, and they
+# wait for the disk, and compute for its file system, as long as for all the rest.
+ROOM_KB := 2000000
+IN_MEMORY = $(shell [ -z "$$TMPDIR" ] && [ -w /dev/shm ] && \
+	[ "$$(df --output=avail -k /dev/shm | tail -1)" -gt $(ROOM_KB) ] && echo TMPDIR=/dev/shm)
+PYTEST = $(IN_MEMORY) $(BIN)/pytest
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
-# Tests of brokers and of stacks wait for different things most of the time: side by side they take half of it.
+# Beside the stacks: three, who take what these leave of the processors.
+IN_THE_GAPS := nice
+PARALLEL_IN_THE_GAPS := -n 3 --dist worksteal
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help demo tour up test check test-unit test-broker test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean bench-growth
+.PHONY: help demo tour up test check test-unit test-broker test-parts test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean bench-growth
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,9 +31,10 @@ tour: .venv/.installed ## take the tour on the containers of compose.yaml that a
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
 	@$(BIN)/python -m devstack up
 
-test: check test-unit ## everything that CI runs
-	@echo "tests on brokers and on whole stacks, side by side; each is shown when it is done, in about five minutes"
-	@$(MAKE) --no-print-directory --jobs=2 $(IN_ONE_PIECE) test-broker test-stacks
+# Whole stacks wait most of the time, one after the other; everything else is done meanwhile.
+test: lint ## everything that CI runs
+	@echo "tests of whole stacks, and beside them all others; each is shown when it is done"
+	@$(MAKE) --no-print-directory --jobs=2 $(IN_ONE_PIECE) test-stacks test-parts
 
 check: lint types ## lint and types
 
@@ -35,6 +43,9 @@ test-unit: .venv/.installed ## no I/O beyond files and loopback: seconds
 
 test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
 	$(PYTEST) -m broker $(PARALLEL) -q
+
+test-parts: types
+	$(IN_MEMORY) $(IN_THE_GAPS) $(BIN)/pytest -m "not end_to_end and not crash and not compose" $(PARALLEL_IN_THE_GAPS) -q
 
 # One after the other: their stacks take as many processors as there are.
 test-stacks: .venv/.installed
