@@ -58,7 +58,7 @@ async def test_odd_but_good_json_is_kept_as_it_is(gateway: Gateway, value: bytes
     answer = await gateway.post_raw("/v1/syncs", SYNC % value)
     assert answer.status_code == 202
     [task] = await gateway.rows(TASKS)
-    opened = gateway.resources.seals.open_fields(from_json(task["payload"]), task["id"])
+    opened = gateway.resources.keyring.open_fields(from_json(task["payload"]), task["id"])
     assert to_json(opened["data"]).replace(b"e+300", b"e300") == kept
 
 

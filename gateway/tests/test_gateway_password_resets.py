@@ -30,7 +30,7 @@ async def token_for(gateway: Gateway, body: Mapping[str, object] = ADA) -> str:
     assert answer.status_code == 202
     tasks = [row for row in await gateway.rows(TASKS) if row["id"] == answer.json()["id"]]
     sealed = json.loads(tasks[0]["payload"])
-    link: str = gateway.resources.seals.open_fields(sealed, tasks[0]["id"])["link"]
+    link: str = gateway.resources.keyring.open_fields(sealed, tasks[0]["id"])["link"]
     token = link.removeprefix("https://app.example/reset/").removesuffix("?lang=en")
     assert token not in answer.text
     return token
@@ -136,18 +136,18 @@ async def test_a_key_redeems_one_token_only(gateway: Gateway) -> None:
 
 
 async def test_a_token_whose_key_is_missing_is_not_used_up(gateway: Gateway) -> None:
-    token, key = await token_for(gateway), gateway.resources.seals.names[0]
-    having = gateway.resources.seals
-    gateway.resources.seals = Keyring([bytes(KEY_BYTES)])
+    token, key = await token_for(gateway), gateway.resources.keyring.names[0]
+    having = gateway.resources.keyring
+    gateway.resources.keyring = Keyring([bytes(KEY_BYTES)])
     with capture_logs() as said:
         refused = await redeem(gateway, token, Idempotency_Key="k1")
     problem(refused, 503, "sealing_key_missing")
     assert int(refused.headers["retry-after"]) > 0
     assert [line["key"] for line in said if line["event"] == "a sealing key is not configured here"] == [key]
 
-    gateway.resources.seals = having
+    gateway.resources.keyring = having
     assert (await redeem(gateway, token, Idempotency_Key="k1")).json()["email"] == ADA["email"]
-    gateway.resources.seals = Keyring([bytes(KEY_BYTES)])
+    gateway.resources.keyring = Keyring([bytes(KEY_BYTES)])
     problem(await redeem(gateway, token, Idempotency_Key="k1"), 503, "sealing_key_missing")
 
 

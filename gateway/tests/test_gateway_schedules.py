@@ -51,7 +51,7 @@ async def patch(gateway: Gateway, schedule: dict[str, Any], change: object) -> h
 def released(gateway: Gateway, now: datetime) -> None:
     """What the status service does when slots are due."""
     with gateway.resources.records.engine.begin() as connection:
-        release_due(connection, [ReleaseLook(now, 100, gateway.resources.seals)])
+        release_due(connection, [ReleaseLook(now, 100, gateway.resources.keyring)])
 
 
 @pytest.mark.parametrize("schedule", [NIGHTLY, HEARTBEAT, USER])
@@ -206,8 +206,8 @@ async def test_a_change_is_checked_like_a_new_schedule(gateway: Gateway) -> None
 
 async def test_a_schedule_whose_key_is_missing_is_paused_and_mended(gateway: Gateway) -> None:
     schedule = await made(gateway, NIGHTLY)
-    having, other = gateway.resources.seals, Keyring([bytes(KEY_BYTES)])
-    gateway.resources.seals = other
+    having, other = gateway.resources.keyring, Keyring([bytes(KEY_BYTES)])
+    gateway.resources.keyring = other
     paused = await patch(gateway, schedule, {"paused": True, "cron": "@weekly", "priority": "high"})
     assert paused.status_code == 200, paused.text
     assert (paused.json()["paused"], paused.json()["cron"]) == (True, "@weekly")
@@ -216,9 +216,9 @@ async def test_a_schedule_whose_key_is_missing_is_paused_and_mended(gateway: Gat
     problem(refused, 503, "sealing_key_missing")
     assert int(refused.headers["retry-after"]) > 0
 
-    gateway.resources.seals = having
+    gateway.resources.keyring = having
     assert (await patch(gateway, schedule, {"priority": None})).status_code == 200
-    gateway.resources.seals = other
+    gateway.resources.keyring = other
     mended = await patch(gateway, schedule, {"paused": False, "body": EMAIL})
     assert (mended.status_code, mended.json()["paused"]) == (200, False)
     [kept] = await gateway.rows(SCHEDULES)

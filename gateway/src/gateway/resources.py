@@ -64,7 +64,7 @@ class Resources:
         self.settings = settings
         self.registry = registry
         self.metrics = metrics
-        self.seals = settings.keyring()
+        self.keyring = settings.keyring()
         self.persons = settings.persons()
         self.records = settings.records(settings.ledger_url)
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())

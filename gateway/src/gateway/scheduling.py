@@ -53,7 +53,7 @@ def plan_of(posted: PostSchedule, resources: Resources, schedule_id: str) -> Pla
     return Plan(
         name=posted.name,
         kind=posted.kind,
-        body=resources.seals.seal_fields(posted.body, event.sensitive_fields(), schedule_id),
+        body=resources.keyring.seal_fields(posted.body, event.sensitive_fields(), schedule_id),
         about=mask_addresses(_about(event)),
         person=event.person and resources.persons.digest(event.person),
         **_steered(posted),
@@ -81,7 +81,7 @@ def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resource
     then = now | _without_defaults(wanted)
     if "body" not in wanted:
         try:
-            then["body"] = resources.seals.open_fields(plan.body, schedule.id)
+            then["body"] = resources.keyring.open_fields(plan.body, schedule.id)
         except (UnknownKeyError, SealBrokenError) as error:
             if plan.paused and not then["paused"]:
                 raise _cannot_resume(schedule, error) from None

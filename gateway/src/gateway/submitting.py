@@ -102,7 +102,7 @@ def new_task(
     task_id = task_id or new_task_id()
     return NewTask.of(
         event,
-        resources.seals,
+        resources.keyring,
         id=task_id,
         created_at=now,
         correlation_id=origin.request_id or task_id,

@@ -144,7 +144,7 @@ async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses, c
         message.dataschema,
         message.body,
         posted.patch,
-        opened=opener(resources.seals, message.task_id or ""),
+        opened=opener(resources.keyring, message.task_id or ""),
     )
     return PreviewView.model_validate(
         {

@@ -69,7 +69,7 @@ async def post_password_reset(
             deadline=expires_at,
         )
         token_hash = _hash(token)
-        sealed = json.dumps(resources.seals.seal(posted.email, token_hash))
+        sealed = json.dumps(resources.keyring.seal(posted.email, token_hash))
         reset_token = ResetToken(token_hash, sealed, expires_at)
         return await submit(resources, response, task, posted, call, reset_token)
 
@@ -86,7 +86,7 @@ async def redeem_password_reset(
         resources.persons, caller, "POST /v1/password-resets/redeem", idempotency_key, posted.token.encode()
     )
     with resources.calls.only(call):
-        redemption = Redemption(_hash(posted.token), datetime.now(UTC), resources.seals, call, caller.sees)
+        redemption = Redemption(_hash(posted.token), datetime.now(UTC), resources.keyring, call, caller.sees)
         answer = await resources.records.write(redeem, redemption)
     if isinstance(answer, KeyReusedError):
         raise key_reused(answer)

@@ -71,7 +71,7 @@ async def plan_redrive(
         actor=actor,
         at=datetime.now(UTC),
         asked=as_asked(posted),
-        keyring=resources.seals,
+        keyring=resources.keyring,
     )
     try:
         redrive_id = await make_redrive(resources.records, new)
