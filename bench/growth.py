@@ -21,7 +21,15 @@ from typing import Any, Final
 from sqlalchemy import Engine, text
 
 from bench.filling import BACKLOG, PAST, Mix, fill_inbox, fill_ledger
-from bench.growth_steps import LOOK_STEPS, TASK_STEPS, WHOLE_STEPS, InboxUnderTest, Step, Subject
+from bench.growth_steps import (
+    COUNTING_STEPS,
+    LOOK_STEPS,
+    TASK_STEPS,
+    WHOLE_STEPS,
+    InboxUnderTest,
+    Step,
+    Subject,
+)
 from database import open_engine
 from devstack.postgres import private_postgres
 
@@ -123,12 +131,13 @@ def _measured(urls: Mapping[int, tuple[str, str]], mix: Mix) -> Costs:
         ledgers[size] = Subject(open_engine(ledger, connections=1))
         ledgers[size].look()
         inboxes[size] = InboxUnderTest(inbox)
+    few = WHOLE_STEPS.keys() | (COUNTING_STEPS if mix is BACKLOG else frozenset())
     costs: dict[str, dict[int, Cost]] = {}
     for name, step in {**TASK_STEPS, **LOOK_STEPS, **WHOLE_STEPS}.items():
         costs[name] = _compared(
             {size: partial(_in_transaction, step, subject) for size, subject in ledgers.items()},
             {size: subject.engine for size, subject in ledgers.items()},
-            FEW_ROUNDS if name in WHOLE_STEPS else ROUNDS,
+            FEW_ROUNDS if name in few else ROUNDS,
         )
     costs[INBOX_STEP] = _compared(
         {size: inbox.claim_and_record for size, inbox in inboxes.items()},

@@ -199,6 +199,8 @@ LOOK_STEPS: Final[Mapping[str, Step]] = {
     "account (10 hours)": _account,
     "dead letters": _letters,
 }
+#: Those of them that count what is open: with a backlog they take as long as it is.
+COUNTING_STEPS: Final = frozenset({"measure (10 hours)", "account (10 hours)"})
 #: What reads all there is of something, and so grows with it.
 WHOLE_STEPS: Final[Mapping[str, Step]] = {
     "dead-letter groups (2% of tasks)": _groups,
