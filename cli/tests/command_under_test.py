@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,7 @@ from waybill_cli.main import run
 
 #: Nobody listens on port 1 of the loopback.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
+WAYBILL = (sys.executable, "-m", "waybill_cli")
 NOWHERE = "http://127.0.0.1:1"
 EMAIL = {"to": "ada@example.com", "subject": "Hello", "text": "Good morning."}
 START_SECONDS, POLL_SECONDS = 60, 0.01
@@ -86,6 +90,22 @@ class Ran:
     def document(self) -> dict[str, Any]:
         [line] = self.lines
         return line
+
+
+async def ran_apart(*arguments: str, program: Sequence[str] = WAYBILL) -> Ran:
+    """How the command ended in a process of its own, which nothing of this one's environment configures."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        *arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
 
 
 class Waybill:

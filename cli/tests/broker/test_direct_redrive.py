@@ -1,18 +1,14 @@
 """Redriving straight from the broker, by the real command on the real broker, with a real service behind."""
 
-import asyncio
-import json
-import os
-import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
+from command_under_test import WAYBILL, Ran, ran_apart
 
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
@@ -29,7 +25,6 @@ from devstack.wire import Wire
 
 #: Of the installation; the command has none of them.
 KEYS = Keyring([b"k" * 32])
-WAYBILL = (sys.executable, "-m", "waybill_cli")
 #: Kills the command once the broker has confirmed its third letter, before that is acknowledged.
 KILLED_AFTER_CONFIRM = """
 import os, signal, sys
@@ -55,33 +50,8 @@ DEATH = {
 }
 
 
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-async def ran(url: str, *arguments: str, program: tuple[str, ...] = WAYBILL) -> Ran:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
-    process = await asyncio.create_subprocess_exec(
-        *program,
-        "dlq",
-        "--direct",
-        url,
-        *arguments,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ran(process.returncode, out.decode(), err.decode())
+async def ran(url: str, *arguments: str, program: Sequence[str] = WAYBILL) -> Ran:
+    return await ran_apart("dlq", "--direct", url, *arguments, program=program)
 
 
 async def letter(wire: Wire, service: str = "images", **fields: Any) -> Envelope:

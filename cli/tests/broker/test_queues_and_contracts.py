@@ -1,12 +1,9 @@
 """Looking at a real broker: nothing that is looked at may get lost, doubled, or come early."""
 
-import asyncio
-import json
-import os
-import subprocess
-import sys
 import time
 from typing import Any
+
+from command_under_test import ran_apart
 
 from chassis.delay import ladder_entry
 from contracts import names
@@ -21,16 +18,8 @@ DELAY_SECONDS = 8
 
 
 async def ran(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "waybill_cli", *arguments, "--json"),
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, [json.loads(line) for line in out.decode().splitlines()], err.decode()
+    done = await ran_apart(*arguments, "--json")
+    return done.code, done.lines, done.err
 
 
 async def put(wire: Wire, exchange: str, key: str, payload: bytes, **fields: Any) -> Envelope:
