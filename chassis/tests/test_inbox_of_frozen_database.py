@@ -1,7 +1,6 @@
 """The inbox's PostgreSQL is frozen amid an attempt: that takes longer, and nothing else comes of it."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -14,32 +13,23 @@ from chassis.outcome import Completed
 from chassis.steps import surely
 from database import Records, is_unavailable
 from devstack.eventually import eventually
-from devstack.postgres import InstalledPostgres, PostgresError, restartable_postgres
+from devstack.postgres import InstalledPostgres
 from devstack.samples import email_event, envelope_of
 
 COMPLETED = Completed(at=datetime(2026, 1, 1, tzinfo=UTC), seconds=1, max_attempts=4, result={})
 ONE, OTHER = (envelope_of(email_event(), name, attempt=1) for name in ("one", "other"))
 
 
-@pytest.fixture
-def server() -> Iterator[InstalledPostgres]:
-    try:
-        with restartable_postgres() as server:
-            yield server
-    except PostgresError as error:
-        pytest.skip(str(error))
-
-
 async def test_a_claim_fails_for_now_and_an_outcome_is_recorded_once_when_it_goes_on(
-    server: InstalledPostgres,
+    own_postgres: InstalledPostgres,
 ) -> None:
-    with server.database() as url:
+    with own_postgres.database() as url:
         records = Records(url, answer_seconds=0.5)
         inbox = Inbox(records, "email", lease_seconds=300)
         inbox.open()
         claim = await inbox.claim(ONE)
         assert isinstance(claim, Claimed)
-        server.freeze()
+        own_postgres.freeze()
         try:
             with pytest.raises(SQLAlchemyError) as refused:
                 await inbox.claim(OTHER)
@@ -50,7 +40,7 @@ async def test_a_claim_fails_for_now_and_an_outcome_is_recorded_once_when_it_goe
                 await eventually(lambda: lines, 60)
             assert not recording.done()
         finally:
-            server.thaw()
+            own_postgres.thaw()
         await recording
 
         assert is_unavailable(refused.value)

@@ -1,37 +1,27 @@
 """A PostgreSQL that does not answer in time."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from database import is_unavailable, open_engine
-from devstack.postgres import InstalledPostgres, Postgres, PostgresError, restartable_postgres
-
-
-@pytest.fixture
-def own_server() -> Iterator[InstalledPostgres]:
-    try:
-        with restartable_postgres() as server:
-            yield server
-    except PostgresError as error:
-        pytest.skip(str(error))
+from devstack.postgres import InstalledPostgres, Postgres
 
 
 def test_a_server_that_is_frozen_fails_a_statement_in_time_and_serves_again_when_it_goes_on(
-    own_server: InstalledPostgres,
+    own_postgres: InstalledPostgres,
 ) -> None:
-    engine = open_engine(own_server.url, connections=1, answer_seconds=0.5)
+    engine = open_engine(own_postgres.url, connections=1, answer_seconds=0.5)
     with engine.connect() as connection:
-        own_server.freeze()
+        own_postgres.freeze()
         began = time.monotonic()
         try:
             with pytest.raises(DBAPIError, match=r"has not answered for 1\.5 s") as refused:
                 connection.execute(text("SELECT 1"))
         finally:
-            own_server.thaw()
+            own_postgres.thaw()
 
     assert is_unavailable(refused.value)
     assert 1 < time.monotonic() - began < 30

@@ -49,14 +49,14 @@ async def _served_again(gateway: Gateway) -> None:
 
 
 async def test_a_ledger_that_is_frozen_is_not_waited_for_for_ever_and_loses_nothing(
-    server: InstalledPostgres, tmp_path: Path
+    own_postgres: InstalledPostgres, tmp_path: Path
 ) -> None:
-    with server.database() as url:
+    with own_postgres.database() as url:
         upgrade(url)
         async with running(tmp_path, ledger_url=url, database_answer_seconds=1) as gateway:
             before = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="one")
             assert before.status_code == HTTPStatus.ACCEPTED
-            server.freeze()
+            own_postgres.freeze()
             try:
                 async with asyncio.timeout(60):
                     refused = await asyncio.gather(
@@ -64,7 +64,7 @@ async def test_a_ledger_that_is_frozen_is_not_waited_for_for_ever_and_loses_noth
                         gateway.client.get(f"/v1/tasks/{before.json()['id']}"),
                     )
             finally:
-                server.thaw()
+                own_postgres.thaw()
             for answer in refused:
                 problem(answer, 503, "ledger_unavailable")
             await _served_again(gateway)
