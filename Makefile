@@ -11,7 +11,7 @@ PYTEST = $(IN_MEMORY) $(BIN)/pytest
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
 # Beside the stacks: three, who take what these leave of the processors.
-IN_THE_GAPS := nice
+IN_THE_GAPS := nice -n 5
 PARALLEL_IN_THE_GAPS := -n 3 --dist worksteal
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
