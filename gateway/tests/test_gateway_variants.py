@@ -182,8 +182,8 @@ async def test_an_erased_picture_is_gone_and_its_original_is_not_in_use_any_more
     assert (await gateway.client.get(f"/v1/images/{task_id}/thumb")).status_code == 200
     assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [1]
     body = {"tasks": [task_id, str(uuid4())]}
-    assert (await gateway.post("/v1/tasks/erasures", body)).json()["tasks"] == 1
+    assert (await gateway.post("/v1/erasures", body)).json()["tasks"] == 1
     problem(await gateway.client.get(f"/v1/images/{task_id}/thumb"), 410, "no_longer_kept")
     # From now on it is removed like any other that nobody uses.
     assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [0]
-    assert (await gateway.post("/v1/tasks/erasures", body)).json()["tasks"] == 0
+    assert (await gateway.post("/v1/erasures", body)).json()["tasks"] == 0

@@ -81,7 +81,7 @@ def _named(session: Session, ids: list[str], *, cancel_open: bool) -> Iterator[d
     further: dict[str, Any] = {"cancel_open": cancel_open}
     for first in range(0, len(ids), MOST_NAMED):
         step = session.gateway.post(
-            "/v1/tasks/erasures", {"tasks": ids[first : first + MOST_NAMED]} | further
+            "/v1/erasures", {"tasks": ids[first : first + MOST_NAMED]} | further
         )
         yield step
         further["erasure"] = step["erasure"]

@@ -81,7 +81,7 @@ async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> Er
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
 
 
-@router.post("/v1/tasks/erasures", responses=_PROBLEMS)
+@router.post("/v1/erasures", responses=_PROBLEMS)
 async def erase_tasks(wanted: EraseTasks, resources: Uses, actor: Actor) -> ErasureStep:
     """Erases what tasks say that are about a person, though nobody knows it by the address.
 
