@@ -80,8 +80,6 @@ def _steps(session: Session, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]
 def _named(session: Session, ids: list[str], *, cancel_open: bool) -> Iterator[dict[str, Any]]:
     further: dict[str, Any] = {"cancel_open": cancel_open}
     for first in range(0, len(ids), MOST_NAMED):
-        step = session.gateway.post(
-            "/v1/erasures", {"tasks": ids[first : first + MOST_NAMED]} | further
-        )
+        step = session.gateway.post("/v1/erasures", {"tasks": ids[first : first + MOST_NAMED]} | further)
         yield step
         further["erasure"] = step["erasure"]
