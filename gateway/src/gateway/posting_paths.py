@@ -1,7 +1,7 @@
 """Finds the posting routes with one look, before FastAPI's routers are asked one after the other.
 
 They carry nearly all requests, and asking every router, then opening two stacks for dependencies that these
-routes do not have, took a third of what HTTP costs a task.
+routes do not have, took a fifth of what a post costs between uvicorn and its commit.
 """
 
 from collections.abc import Iterable
