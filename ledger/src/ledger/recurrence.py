@@ -3,18 +3,21 @@
 Cron expressions mean what Debian's cron takes them to mean, in the schedule's time zone; where clocks are
 changed, that is:
 
-- Minute and hour are both given (`30 2 * * *`): once a day, come what may. A time that the clock jumps over
-  is due the moment after the jump; one that comes twice is due the first time only.
-- Minute or hour begins with a star (`*/15 * * * *`, `30 * * * *`): by the time that passes. What is jumped
-  over does not take place, and an hour that comes twice is due twice.
+- Minute and hour are both given (`30 2 * * *`): a wall time is due when the clock first shows it. One that
+  the clock jumps over is due the moment after the jump, and all of one jump together once.
+- Minute or hour begins with a star (`*/15 * * * *`, `30 * * * *`): a wall time is due whenever the clock
+  shows it. What is jumped over is not due, and what comes twice is due twice.
+
+CronSim reads an expression and names its wall times, as if no clock were ever changed; when those are, is
+found here. (Its own arithmetic in a zone misses slots after a jump at midnight or of half an hour.)
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -35,6 +38,10 @@ FIELDS: Final = 5
 #: How far back `latest` looks at first; twice as far each time that is not enough.
 _FIRST_LOOK_BACK: Final = timedelta(hours=1)
 _INSTANT: Final = timedelta(microseconds=1)
+_MINUTE: Final = timedelta(minutes=1)
+_NO_TIME: Final = timedelta(0)
+#: Where `check_cron` begins to look.
+_ANY_WALL: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - what a clock shows, in no zone
 
 
 class BadRecurrenceError(ValueError):
@@ -97,13 +104,9 @@ class Recurrence:
 
     def _cron_slots(self, cron: str, after: datetime) -> Iterator[datetime]:
         zone = zone_of(self.timezone)
-        for slot in _parsed(cron, after.astimezone(zone)):
-            instant = slot.astimezone(UTC)
-            # An hour that comes twice is given by its first time, even when asked in the second. And a
-            # midnight that the clock jumps over is no time at all.
-            is_real = instant.astimezone(zone).replace(tzinfo=None) == slot.replace(tzinfo=None)
-            if instant > after and is_real:
-                yield instant
+        walls = _parsed(cron, _wall_before_all(after, zone))
+        found = _passing(walls, zone) if _goes_by_passing_time(cron) else _fixed(walls, zone)
+        return dropwhile(lambda instant: instant <= after, found)
 
 
 def check_cron(cron: str) -> None:
@@ -112,7 +115,7 @@ def check_cron(cron: str) -> None:
     Raises:
         BadRecurrenceError: there is not, or it never comes true.
     """
-    if next(_parsed(cron, datetime(2000, 1, 1, tzinfo=UTC)), None) is None:
+    if next(_parsed(cron, _ANY_WALL), None) is None:
         raise BadRecurrenceError("no day ever meets it")
 
 
@@ -128,18 +131,69 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def _parsed(cron: str, after: datetime) -> CronSim:
+    """The wall times later than `after` that an expression names, as if no clock were ever changed."""
     expression = NICKNAMES.get(cron, cron)
     if len(expression.split()) != FIELDS:
         known = ", ".join(NICKNAMES)
         raise BadRecurrenceError(
             f"give five fields (minute, hour, day of the month, month, day of the week), or one of {known}"
         )
-    # CronSim knows UTC by this object.
-    in_zone = after.replace(tzinfo=UTC) if after.tzinfo == ZoneInfo("UTC") else after
     try:
-        return CronSim(expression, in_zone)
+        return CronSim(expression, after)
     except CronSimError as error:
         raise BadRecurrenceError(str(error).lower()) from error
+
+
+def _goes_by_passing_time(cron: str) -> bool:
+    minute, hour, *_ = NICKNAMES.get(cron, cron).split()
+    return minute.startswith("*") or hour.startswith("*")
+
+
+def _wall_before_all(after: datetime, zone: ZoneInfo) -> datetime:
+    """A wall time that is earlier than that of each instant later than `after`."""
+    local = after.astimezone(zone)
+    first, second = (_instant(local.replace(tzinfo=None), zone, fold) for fold in (0, 1))
+    # The first of two equal hours: what it has shown comes again.
+    comes_again = second - first if after < second else _NO_TIME
+    return local.replace(tzinfo=None, fold=0) - comes_again
+
+
+def _fixed(walls: Iterable[datetime], zone: ZoneInfo) -> Iterator[datetime]:
+    """When the clock first shows each wall time or, where it jumps over it, a later one."""
+    before: datetime | None = None
+    for wall in walls:
+        instant = _first_from(wall, zone)
+        if before is None or instant > before:
+            yield instant
+        before = instant
+
+
+def _passing(walls: Iterable[datetime], zone: ZoneInfo) -> Iterator[datetime]:
+    """Each time that the clock shows one of the wall times, in the order in which time passes."""
+    second_times: deque[datetime] = deque()
+    for wall in walls:
+        first, second = (_instant(wall, zone, fold) for fold in (0, 1))
+        while second_times and second_times[0] < first:
+            yield second_times.popleft()
+        if _is_shown(wall, zone):
+            yield first
+            if second > first:
+                second_times.append(second)
+    yield from second_times
+
+
+def _first_from(wall: datetime, zone: ZoneInfo) -> datetime:
+    while not _is_shown(wall, zone):
+        wall += _MINUTE
+    return _instant(wall, zone, 0)
+
+
+def _is_shown(wall: datetime, zone: ZoneInfo) -> bool:
+    return _instant(wall, zone, 0).astimezone(zone).replace(tzinfo=None, fold=0) == wall
+
+
+def _instant(wall: datetime, zone: ZoneInfo, fold: int) -> datetime:
+    return wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
 
 
 @cache
