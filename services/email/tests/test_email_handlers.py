@@ -79,6 +79,22 @@ async def test_a_mail_from_a_template(inbox: Inbox, mailer: Mailer) -> None:
     assert inbox.messages[0]["Subject"] == "Welcome, Ada"
 
 
+async def test_a_name_that_looks_like_an_encoded_word_is_shown_and_not_decoded(
+    inbox: Inbox, mailer: Mailer
+) -> None:
+    name = "=?utf-8?q?Ann=0D=0AContent-Type:_text/html=0D=0A=0D=0A<h1>Locked</h1><!--?="
+    event = UserCreated(user_id="7", email="ada@example.com", name=name)
+
+    await send_welcome(event, attempt(), mailer, RENDERER)
+
+    (message,) = inbox.messages
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert message.get_content_type() == "multipart/alternative"
+    assert message["Subject"] == f"Welcome, {name}"
+    assert text.get_content().startswith(f"Hello {name},\r\n\r\nYour account")
+
+
 async def test_every_repeat_bears_the_same_message_id(inbox: Inbox, mailer: Mailer) -> None:
     event = UserCreated(user_id="7", email="ada@example.com", name="Ada")
 

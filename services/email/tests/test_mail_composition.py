@@ -98,7 +98,10 @@ def test_no_header_can_be_injected(field: str, separator: str) -> None:
         "ada",
         "@example.com",
         "ada@",
-        "a" * 250 + "@example.com",
+        "a" * 65 + "@example.com",
+        "a@" + "b" * 64 + ".com",
+        "a@" + "b.c" * 84 + ".com",
+        "=?utf-8?q?Ann=0D=0ABcc?=@example.com",
     ],
 )
 def test_an_address_that_is_not_one_plain_address_is_refused(address: str) -> None:
@@ -106,14 +109,64 @@ def test_an_address_that_is_not_one_plain_address_is_refused(address: str) -> No
         compose(mail(to=address), SENDER)
 
 
-@pytest.mark.parametrize("message_id", ["", "a b", "a>\r\nBcc: x", "a@b", ".a"])
+def test_an_address_may_be_as_long_as_its_parts_may() -> None:
+    address = f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 57}.com"
+
+    assert parsed(mail(to=address))["To"] == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=?utf-8?q?Ann=0D=0AContent-Type:_text/html=0D=0A=0D=0A<h1>Locked</h1><!--?=",
+        "=?utf-8?q?Ann=0D=0ABcc:_eve@example.com?=",
+        "=?utf-8?b?QW5uDQpCY2M6IGV2ZUBleGFtcGxlLmNvbQ==?=",
+        "=?utf-8?q?Ann?=",
+    ],
+)
+def test_an_encoded_word_of_others_is_text(text: str) -> None:
+    headers = parsed(mail()).keys()
+
+    for message in (parsed(mail(subject=text)), parsed(mail(category=text))):
+        assert [name for name in message.keys() if name != "X-Category"] == headers  # noqa: SIM118
+        assert text in (message["Subject"], message["X-Category"])
+        body = message.get_body(("plain",))
+        assert body is not None
+        assert body.get_content().strip() == "a"
+
+
+@pytest.mark.parametrize("field", ["text", "html"])
+@pytest.mark.parametrize("character", ["\x00", "\x08", "\x0b", "\x0c", "\x1b", "\x7f", "\ud800"])
+def test_a_control_character_in_a_body_is_refused(field: str, character: str) -> None:
+    with pytest.raises(PermanentError, match=f"the mail's {field} holds a control character"):
+        compose(mail(**{field: f"a{character}b"}), SENDER)
+
+
+def test_a_long_sender_name_with_a_comma_stays_one_mailbox() -> None:
+    name = "Example, Incorporated, of a long street in a long town, and of a longer one elsewhere"
+    content = compose(mail(), parse_sender(f'"{name}" <no-reply@mail.example.com>')).content
+
+    (sender,) = message_from_bytes(content, policy=policy.default)["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (name, "no-reply@mail.example.com")
+
+
+@pytest.mark.parametrize("message_id", ["", "a b", "a>\r\nBcc: x", "a@b", ".a", "=?utf-8?q?x?="])
 def test_a_message_id_that_would_break_its_header_is_refused(message_id: str) -> None:
     with pytest.raises(PermanentError, match="Message-ID"):
         compose(mail(message_id=message_id), SENDER)
 
 
 @pytest.mark.parametrize(
-    "sender", ["", "Waybill", "a@b.test\r\nBcc: c@d.test", "Way\nbill <>", "a@bücher.test"]
+    "sender",
+    [
+        "",
+        "Waybill",
+        "a@b.test\r\nBcc: c@d.test",
+        "Way\nbill <>",
+        "a@bücher.test",
+        "Example, Inc. <a@b.test>",
+        "a@b.test, c@d.test",
+    ],
 )
 def test_a_malformed_sender_is_refused_at_once(sender: str) -> None:
     with pytest.raises(ValueError, match="sender"):

@@ -4,11 +4,19 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import policy
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 
 from chassis.errors import PermanentError
+from email_service.headers import (
+    HeaderError,
+    Mailbox,
+    literal_header,
+    mailbox_header,
+    require_one_line,
+    require_ours,
+    text_header,
+)
 
 #: A dot-atom local part and a host name in ASCII: RFC 5321, 4.1.2, without quoted strings and address
 #: literals, which hardly a mailbox needs and which can smuggle something onto a command line.
@@ -18,10 +26,12 @@ _ADDRESS = re.compile(
 )
 #: RFC 5321, 4.5.3.1.3: a path of 256 octets with its brackets.
 _MAX_ADDRESS_LENGTH = 254
+#: RFC 5321, 4.5.3.1.1 and 2; RFC 1035, 2.3.4 on the labels of a domain.
+_MAX_LOCAL_LENGTH, _MAX_DOMAIN_LENGTH, _MAX_LABEL_LENGTH = 64, 253, 63
 #: The left side of a Message-ID: RFC 5322, 3.6.4, `dot-atom-text`.
 _ID_LEFT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-#: Never part of a header's text; EmailMessage refuses line breaks only.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: Never part of a body: RFC 5321, 4.5.2 has no room for control characters but the tab and line ends.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 #: Seven-bit whatever the server can do, so that the bytes are made before a connection is taken.
 _POLICY = policy.SMTP.clone(cte_type="7bit")
 
@@ -57,65 +67,83 @@ class ComposedMail:
     content: bytes
 
 
-def parse_sender(sender: str) -> Address:
+def parse_sender(sender: str) -> Mailbox:
     """Read the configured sender, `no-reply@example.com` or `Example <no-reply@example.com>`.
 
     Raises:
-        ValueError: it is not one plain ASCII address, or has line breaks.
+        ValueError: it is not one plain ASCII address, or its name is not one line.
     """
-    name, address = parseaddr(sender)
-    if _CONTROL.search(sender) or not _is_plain(address):
+    require_one_line("sender", sender)
+    read = [Mailbox(*each) for each in getaddresses([sender])]
+    if len(read) != 1 or not _is_plain(read[0].address):
         raise ValueError(
-            f"the sender {sender!r} is not a mail address: write no-reply@example.com "
-            "or Example <no-reply@example.com>"
+            f"the sender {sender!r} is not one mail address: write no-reply@example.com "
+            'or "Example, Inc." <no-reply@example.com>'
         )
-    return Address(display_name=name, addr_spec=address)
+    return read[0]
 
 
-def compose(mail: OutgoingMail, sender: Address) -> ComposedMail:
+def compose(mail: OutgoingMail, sender: Mailbox) -> ComposedMail:
     """Build the message (RFC 5322, with `Auto-Submitted` of RFC 3834) and its envelope.
 
     Raises:
-        PermanentError: it cannot be sent: a malformed address, no body, a header that is not one line.
+        PermanentError: it cannot be sent: a malformed address, no body, a header that is not one line, a
+            control character.
     """
     if not _is_plain(mail.to):
         raise PermanentError(
             f"cannot mail to {mail.to!r:.300}: expected one address in ASCII, such as ada@example.com, "
             "an international domain in its xn-- form"
         )
-    if not _ID_LEFT.fullmatch(mail.message_id):
+    if not _ID_LEFT.fullmatch(mail.message_id) or "=?" in mail.message_id:
         raise PermanentError(f"{mail.message_id!r:.300} cannot stand in a Message-ID (RFC 5322, 3.6.4)")
     message_id = f"<{mail.message_id}@{sender.domain}>"
-    message = EmailMessage(policy=_POLICY)
-    message["Message-ID"] = message_id
-    message["Date"] = format_datetime(datetime.now(UTC))
-    message["From"] = sender
-    message["To"] = Address(addr_spec=mail.to)
-    message["Auto-Submitted"] = "auto-generated"
-    _set_line(message, "Subject", mail.subject)
-    if mail.category is not None:
-        _set_line(message, "X-Category", mail.category)
-    _set_bodies(message, mail)
-    return ComposedMail(sender.addr_spec, mail.to, message_id, message.as_bytes())
+    bodies = _bodies(mail)
+    try:
+        headers = _headers(mail, sender, message_id)
+        content = "".join(headers.values()).encode("ascii") + bodies.as_bytes()
+        require_ours(content, [*headers, *bodies.keys()])
+    except HeaderError as refused:
+        raise PermanentError(f"the mail was not sent: {refused}") from refused
+    return ComposedMail(sender.address, mail.to, message_id, content)
 
 
 def _is_plain(address: str) -> bool:
-    return len(address) <= _MAX_ADDRESS_LENGTH and _ADDRESS.fullmatch(address) is not None
+    local, _, domain = address.rpartition("@")
+    return (
+        len(address) <= _MAX_ADDRESS_LENGTH
+        and len(local) <= _MAX_LOCAL_LENGTH
+        and len(domain) <= _MAX_DOMAIN_LENGTH
+        and all(len(label) <= _MAX_LABEL_LENGTH for label in domain.split("."))
+        and _ADDRESS.fullmatch(address) is not None
+        # Readers would take it for an encoded word.
+        and "=?" not in address
+    )
 
 
-def _set_line(message: EmailMessage, name: str, value: str) -> None:
-    if _CONTROL.search(value):
-        raise PermanentError(
-            f"the mail's {name} holds a line break or another control character: send one line"
-        )
-    try:
-        message[name] = value
-    except ValueError as refused:
-        # The line breaks of Unicode (U+2028 …), which the policy knows and the expression above does not.
-        raise PermanentError(f"the mail's {name} is not one line: {refused}") from refused
+def _headers(mail: OutgoingMail, sender: Mailbox, message_id: str) -> dict[str, str]:
+    """Each header's lines by its name."""
+    headers = {
+        "Message-ID": literal_header("Message-ID", message_id),
+        "Date": literal_header("Date", format_datetime(datetime.now(UTC))),
+        "From": mailbox_header("From", sender),
+        "To": mailbox_header("To", Mailbox("", mail.to)),
+        "Auto-Submitted": literal_header("Auto-Submitted", "auto-generated"),
+        "Subject": text_header("Subject", mail.subject),
+    }
+    if mail.category is not None:
+        headers["X-Category"] = text_header("X-Category", mail.category)
+    return headers
 
 
-def _set_bodies(message: EmailMessage, mail: OutgoingMail) -> None:
+def _bodies(mail: OutgoingMail) -> EmailMessage:
+    """The bodies, with the headers that say how they are to be read and no other."""
+    for name, body in (("text", mail.text), ("html", mail.html)):
+        if body is not None and _CONTROL.search(body):
+            raise PermanentError(
+                f"the mail's {name} holds a control character: only tabs and line ends may be"
+            )
+    message = EmailMessage(policy=_POLICY)
     if mail.text is not None:
         message.set_content(mail.text)
         if mail.html is not None:
@@ -124,3 +152,4 @@ def _set_bodies(message: EmailMessage, mail: OutgoingMail) -> None:
         message.set_content(mail.html, subtype="html")
     else:
         raise PermanentError("the mail has neither text nor html: give at least one")
+    return message
