@@ -7,7 +7,7 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
 from sqlalchemy import Connection, update
 
-from gateway.models import PostEmail
+from gateway.email_models import PostEmail
 from ledger.schema import IDEMPOTENCY, TASKS
 
 USER = {"email": "ada@example.com", "name": "Ada"}

@@ -110,6 +110,7 @@ async def test_the_next_slots_are_told_in_the_schedules_own_zone(gateway: Gatewa
         ({"body": EMAIL | {"subjekt": "s3cret"}}, "body.subjekt"),
         ({"body": EMAIL | {"delay_seconds": 5}}, "body.delay_seconds"),
         ({"body": EMAIL | {"priority": "low"}}, "body.priority"),
+        ({"body": EMAIL | {"text": "nul\0"}}, "body.text"),
         ({"body": {"to": "ada@example.com", "template": "welcome", "params": {}}}, "body.params.name"),
         ({"body": EMAIL | {"text": "x" * 66_000}}, "body"),
         ({"body": []}, "body"),

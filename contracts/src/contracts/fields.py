@@ -1,12 +1,15 @@
 """Field types that the events share; each limit is stated here once, with its reason."""
 
+import re
 from typing import Annotated, Final
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 #: RFC 5321, 4.5.3.1.3: a path is at most 256 octets with its brackets.
 MAX_ADDRESS_LENGTH: Final = 254
+#: RFC 5321, 4.5.3.1.1.
+MAX_LOCAL_LENGTH: Final = 64
 #: RFC 5322, 2.1.1 allows lines of 998; no mail client shows more than this.
 MAX_SUBJECT_LENGTH: Final = 255
 #: A mail body of more is an attachment in disguise; it also bounds the message on the wire.
@@ -46,3 +49,59 @@ ResourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9
 #: A record's own id: one segment of a URL path, so it begins with no dot and holds no slash.
 RecordId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@+-]{0,127}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+#: The types below are for what is newly accepted. They are stricter than the contracts, which go on reading
+#: what was accepted before them: the email service refuses that by itself.
+#: What no mail may hold, and no line of text besides; and how JSON Schema says that it may not.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LINE_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NO_CONTROL: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+_NO_LINE_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+
+def without_control(value: str) -> str:
+    """A text of several lines, checked.
+
+    Raises:
+        ValueError: it holds a control character that no mail may hold; says which, and where.
+    """
+    _refuse_control(value, _CONTROL, "tabs and line ends are the only ones that a mail may hold")
+    return value
+
+
+def _without_line_control(value: str) -> str:
+    _refuse_control(value, _LINE_CONTROL, "give one line of text")
+    return value
+
+
+def _refuse_control(value: str, control: re.Pattern[str], advice: str) -> None:
+    if (found := control.search(value)) is not None:
+        raise ValueError(
+            f"the control character U+{ord(found.group()):04X} at position {found.start()}: {advice}"
+        )
+
+
+def _unambiguous_address(value: str) -> str:
+    if len(value.rpartition("@")[0]) > MAX_LOCAL_LENGTH:
+        raise ValueError(
+            f"not a mail address: more than {MAX_LOCAL_LENGTH} characters before the @ (RFC 5321)"
+        )
+    if "=?" in value:
+        raise ValueError("not a mail address: readers take =? for the begin of an encoded word (RFC 2047)")
+    return value
+
+
+AcceptedAddress = Annotated[MailAddress, AfterValidator(_unambiguous_address)]
+
+
+def _one_line(most: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": most, "pattern": _NO_LINE_CONTROL})
+
+
+AcceptedSubject = Annotated[Subject, AfterValidator(_without_line_control), _one_line(MAX_SUBJECT_LENGTH)]
+AcceptedName = Annotated[PersonName, AfterValidator(_without_line_control), _one_line(MAX_NAME_LENGTH)]
+AcceptedBody = Annotated[
+    Body,
+    AfterValidator(without_control),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_BODY_LENGTH, "pattern": _NO_CONTROL}),
+]

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
-from contracts.fields import MAX_ADDRESS_LENGTH, MailAddress, RecordId
+from contracts.events import Sensitive, SyncRequested, TaskEvent, UserCreated
+from contracts.fields import MAX_ADDRESS_LENGTH, AcceptedAddress, AcceptedName, RecordId
 from contracts.states import State
 from gateway.moments import Moment
 from ledger import HIGH_PRIORITY, LOW_PRIORITY
@@ -31,7 +31,7 @@ NO_NUL = r"^[^\x00]*$"
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 500
 
 
-def _shown(*examples: dict[str, Any]) -> ConfigDict:
+def shown(*examples: dict[str, Any]) -> ConfigDict:
     """Examples for /docs; a body with unknown fields is refused."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
 
@@ -75,19 +75,10 @@ class Timing(BaseModel):
         return AMQP_PRIORITIES[self.priority]
 
 
-class PostEmail(EmailRequested, Timing):
-    """A mail: `{to, subject, text?, html?, category?}` or `{to, template, params}`."""
-
-    model_config = _shown(
-        {"to": "ada@example.com", "subject": "Your order", "text": "It is on its way.", "category": "orders"},
-        {"to": "ada@example.com", "template": "welcome", "params": {"name": "Ada"}, "delay_seconds": 60},
-    )
-
-
 class PostSync(SyncRequested, Timing):
     """A record for a configured target."""
 
-    model_config = _shown(
+    model_config = shown(
         {"target": "crm", "resource": "contacts", "id": "ada-1", "data": {"city": "London", "vip": True}}
     )
 
@@ -98,15 +89,15 @@ class UserFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: RecordId | None = None
-    email: MailAddress
-    name: Annotated[str, UserCreated.model_fields["name"]]
+    email: AcceptedAddress
+    name: Annotated[AcceptedName, Sensitive]
     attributes: Annotated[dict[str, Any], UserCreated.model_fields["attributes"]]
 
 
 class PostUser(UserFields, Timing):
     """A new user; `id` is yours, or the task's id if you give none."""
 
-    model_config = _shown(
+    model_config = shown(
         {"id": "ada-1", "email": "ada@example.com", "name": "Ada Lovelace", "attributes": {"plan": "team"}}
     )
 
@@ -123,15 +114,15 @@ class PostImage(Timing):
 class PostPasswordReset(Timing):
     """Whose password is to be reset."""
 
-    model_config = _shown({"email": "ada@example.com"})
+    model_config = shown({"email": "ada@example.com"})
 
-    email: MailAddress
+    email: AcceptedAddress
 
 
 class RedeemPasswordReset(BaseModel):
     """The token of a mailed link."""
 
-    model_config = _shown({"token": "k3QmW0Yb1rT8nJ5xA2uV7cF4hL9pS6dE-gZ_oRiMqXs"})
+    model_config = shown({"token": "k3QmW0Yb1rT8nJ5xA2uV7cF4hL9pS6dE-gZ_oRiMqXs"})
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
 

@@ -18,6 +18,7 @@ from pydantic_core import InitErrorDetails
 from contracts.catalog import CATALOG
 from contracts.events import EmailRequested, SyncRequested, UserCreated
 from contracts.states import State
+from gateway.email_models import EmailFields
 from gateway.models import MAX_PAGE_SIZE, PAGE_SIZE, Links, Priority, UserFields
 from gateway.moments import Moment
 from ledger import BadRecurrenceError, Missed, check_cron, zone_of
@@ -32,7 +33,7 @@ MAX_MISSED: Final = 100
 SHOWN_AHEAD, SHOWN_BEHIND = 5, 5
 #: The contract of the body of each kind that can be scheduled: that of its own route, without the timing.
 BODIES: Final[dict[str, type[BaseModel]]] = {
-    EmailRequested.KIND: EmailRequested,
+    EmailRequested.KIND: EmailFields,
     SyncRequested.KIND: SyncRequested,
     UserCreated.KIND: UserFields,
 }

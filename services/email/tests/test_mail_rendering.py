@@ -120,6 +120,19 @@ def test_a_name_brings_no_lines_of_its_own(renderer: Renderer) -> None:
     assert "\u2028" not in mail.text + mail.html
 
 
+def test_control_characters_of_an_error_show_and_keep_no_alert_back(renderer: Renderer) -> None:
+    wrong = "\x1b[31mno\x00 such\x9f user\nat all"
+
+    alert = renderer.render("ops_alert", ALERT | {"error_message": wrong, "error_type": wrong})
+    digest = renderer.render("ops_digest", DIGEST | {"groups": [GROUP | {"error_message": wrong}]})
+
+    assert "\ufffd[31mno\ufffd such\ufffd user\nat all" in alert.text
+    assert alert.subject.endswith("failed (\ufffd[31mno\ufffd such\ufffd user at all)")
+    assert "  \ufffd[31mno\ufffd such\ufffd user at all\n" in digest.text
+    for part in (alert.text, alert.html, digest.text, digest.html):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", part)
+
+
 @pytest.mark.parametrize(
     "faulty",
     [

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Response
 
 from contracts.events import EmailRequested
 from gateway.caller import By
+from gateway.email_models import PostEmail
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.models import AcceptedTask, PostEmail, event_of
+from gateway.models import AcceptedTask, event_of
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit

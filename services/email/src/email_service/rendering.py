@@ -1,5 +1,6 @@
 """Turns a template and its parameters into the words of a mail."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,9 @@ from pydantic import ValidationError
 
 from chassis.errors import PermanentError
 from contracts.templates import TEMPLATE_PARAMS
+
+#: What no mail may hold. The errors of other systems may, and an alert about one is sent all the same.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,24 @@ def _checked(template: str, params: Mapping[str, Any]) -> dict[str, Any]:
             for fault in refused.errors(include_url=False, include_context=False, include_input=False)
         )
         raise PermanentError(f"the mail template {template} got wrong parameters: {faults:.500}") from None
-    values = dict(checked)
+    values = {name: _printable(value) for name, value in checked.model_dump().items()}
     for name, value in values.items():
         if isinstance(value, datetime) and value.tzinfo is None:
             raise PermanentError(f"the mail template {template} needs {name} with its offset from UTC")
     return values
+
+
+def _printable(value: Any) -> Any:
+    """Put U+FFFD for each control character of a text; line breaks stay."""
+    match value:
+        case str():
+            return _CONTROL.sub("\ufffd", value)
+        case dict():
+            return {name: _printable(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_printable(each) for each in value]
+        case _:
+            return value
 
 
 def _utc(moment: datetime) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from chassis.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
-from contracts.fields import MailAddress
+from contracts.fields import AcceptedAddress
 from ledger import PatienceSettings
 from ledger.pruning import LEAST_DAYS_FAILED
 from status_service.pruner import Retention
@@ -39,7 +39,7 @@ class StatusSettings(PatienceSettings, SealingSettings, ProcessSettings):
         30, ge=0, description="How long idempotency keys are known, and expired reset tokens; 0: for good."
     )
     prune_look_seconds: Seconds = Field(600, description="Between two looks for what is to be forgotten.")
-    ops_address: MailAddress | None = Field(
+    ops_address: AcceptedAddress | None = Field(
         None, description="Where a mail goes when a task fails for good; none: no mails."
     )
     alert_window_seconds: Seconds = Field(
