@@ -57,7 +57,6 @@ async def test_a_record_goes_where_the_event_says(crm: Crm) -> None:
     event = SyncRequested(target="crm", resource="orders", id="o-1", data={"total": 3})
 
     results = [await sync_record(event, attempt(number), client) for number in (1, 2)]
-    await client.close()
 
     assert crm.requests == [("/orders/o-1", "0198.sync", {"total": 3})] * 2
     assert results == [{"target": "crm", "status": 201, "location": "/orders/o-1"}] * 2
@@ -68,7 +67,6 @@ async def test_a_new_user_goes_to_the_configured_target(crm: Crm) -> None:
     event = UserCreated(user_id="7", email="ada@example.com", name="Ada", attributes={"plan": "pro"})
 
     result = await sync_user(event, attempt(), client, "crm")
-    await client.close()
 
     data = {"email": "ada@example.com", "name": "Ada", "attributes": {"plan": "pro"}}
     assert crm.requests == [("/users/7", "0198.sync", data)]
@@ -80,6 +78,5 @@ async def test_an_unknown_target_is_refused_for_good(crm: Crm) -> None:
 
     with pytest.raises(PermanentError, match="configured: crm"):
         await sync_record(SyncRequested(target="erp", resource="r", id="1", data={}), attempt(), client)
-    await client.close()
 
     assert crm.requests == []

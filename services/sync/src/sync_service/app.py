@@ -37,5 +37,4 @@ def make_service(settings: SyncSettings) -> Service:
             configured(settings, SyncRequested, partial(sync_record, client=client)),
             configured(settings, UserCreated, partial(sync_user, client=client, target=settings.user_target)),
         ),
-        closers=(client.close,),
     )

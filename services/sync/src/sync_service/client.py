@@ -1,8 +1,14 @@
-"""Writes records to external systems over HTTP."""
+"""Writes records to external systems over HTTP.
+
+Each attempt has a connection of its own, without pool, cookies, redirects, and credentials but those of its
+target. HTTP/1.1 tells answers apart by their order alone: on a connection that is used again, what a target
+has sent too much is taken for the answer to the next record.
+"""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,6 +22,7 @@ from chassis.errors import (
     HandlerError,
     PermanentError,
     RateLimitedError,
+    SnoozeError,
     TransientError,
     UnansweredError,
     UnreachableError,
@@ -25,11 +32,10 @@ from chassis.tls import TlsFiles
 from chassis.tracing import span
 from contracts.names import HEADER_TRACEPARENT
 from sync_service.retry_after import parse_retry_after
-from sync_service.target import Target, configure_targets, tls_by_origin
+from sync_service.target import Target, check_tls, configure_targets
 from sync_service.words import masked_words
 
-#: Read of an answer's body at most: the words of an error, or a success to be drained so that its connection
-#: can be used again. A longer body costs its connection and nothing else.
+#: Read of an answer's body at most, for the words of an error.
 MAX_BODY_BYTES = 16 * 1024
 #: No resource's address is longer; what is, is cut from the record.
 _MAX_LOCATION_LENGTH = 2000
@@ -43,8 +49,10 @@ _PASSING = frozenset(
         HTTPStatus.TOO_EARLY,
     }
 )
-#: What fails before any of a request has been sent.
-_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+#: Sent with every request; a target's own headers come on top.
+_HEADERS: Mapping[str, str] = MappingProxyType(
+    {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "waybill-sync"}
+)
 #: No targets have headers of their own unless they are given.
 _NO_HEADERS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 #: Nor other certificates than the usual ones.
@@ -64,10 +72,11 @@ class SyncClient:
 
     Args:
         targets: name -> base URL.
-        timeout_seconds: for one call as a whole, from the wait for a connection to the answer's last byte.
-        max_connections: over all targets.
+        timeout_seconds: for one call as a whole, from connecting to the answer's last byte; and before that,
+            for the wait until fewer calls than `max_connections` are under way.
+        max_connections: to each target.
         headers: target name -> headers of each request to it, for authorization.
-        tls: target name -> certificate files; each such place has as many connections for itself.
+        tls: target name -> certificate files.
         circuit: when a target is left alone because it does not answer, or only with 5xx.
 
     Raises:
@@ -87,20 +96,13 @@ class SyncClient:
         self._targets = configure_targets(targets, headers)
         self._circuits = {name: Circuit(f"target {name!r}", circuit) for name in self._targets}
         self._timeout_seconds = timeout_seconds
-        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-        self._http = httpx.AsyncClient(
-            # Not httpx's own: it starts anew with every read, and one byte a second would hold us for ever.
-            timeout=None,  # noqa: S113 - `put` sets one clock over the whole call
-            limits=limits,
-            mounts={
-                origin: httpx.AsyncHTTPTransport(verify=files.context(), limits=limits, trust_env=False)
-                for origin, files in tls_by_origin(self._targets, tls).items()
-            },
-            follow_redirects=False,
-            # No proxies, no .netrc, no certificates by environment: what is configured is what happens.
-            trust_env=False,
-            headers={"User-Agent": "waybill-sync", "Accept-Encoding": "identity"},
-        )
+        self._max_connections = max_connections
+        # One for each target: while one of them hangs, the others go on.
+        self._slots = {name: asyncio.Semaphore(max_connections) for name in self._targets}
+        check_tls(self._targets, tls)
+        # Not by the environment: what is configured is what happens.
+        usual = httpx.create_ssl_context(trust_env=False)
+        self._tls = {name: tls[name].context() if name in tls else usual for name in self._targets}
 
     async def put(
         self,
@@ -126,23 +128,33 @@ class SyncClient:
             UnansweredError: (an UnreachableError) a time-out or a lost connection: it may be written.
             RateLimitedError: 429; likewise.
             CircuitOpenError: the target was unreachable too often lately, so nothing was sent.
+            SnoozeError: all connections to the target were in use all the time, so nothing was sent.
         """
         system = self._target(target)
-        request = self._http.build_request(
+        request = httpx.Request(
             "PUT",
             system.record_url(resource, record_id),
             content=_encode(data),
-            headers={
-                **system.headers,
-                "Content-Type": "application/json",
-                "Idempotency-Key": idempotency_key,
-            },
+            headers=_headers(system, idempotency_key),
         )
-        return await self._circuits[target].call(lambda: self._send(request, system))
+        # The circuit comes last: it may have opened during the wait.
+        async with self._slot(system):
+            return await self._circuits[target].call(lambda: self._send(request, system))
 
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._http.aclose()
+    @asynccontextmanager
+    async def _slot(self, system: Target) -> AsyncIterator[None]:
+        slots = self._slots[system.name]
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await slots.acquire()
+        except TimeoutError:
+            raise SnoozeError(
+                f"all {self._max_connections} connections to target {system.name!r} are in use"
+            ) from None
+        try:
+            yield
+        finally:
+            slots.release()
 
     def _target(self, name: str) -> Target:
         try:
@@ -152,31 +164,61 @@ class SyncClient:
             raise PermanentError(f"there is no target {name!r:.100}; configured: {known}") from None
 
     async def _send(self, request: httpx.Request, system: Target) -> SyncAnswer:
+        sending = _Sending()
+        request.extensions["trace"] = sending.trace
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._exchange(request, system)
         except TimeoutError as error:
-            raise UnansweredError(
-                f"target {system.name!r} gave no complete answer within {self._timeout_seconds:g} s"
-            ) from error
+            what = "complete answer" if sending.begun else "connection"
+            message = f"target {system.name!r} gave no {what} within {self._timeout_seconds:g} s"
+            raise sending.failure(message) from error
         except httpx.TransportError as error:
             message = f"no answer from target {system.name!r}: {type(error).__name__} {error!s:.200}".rstrip()
-            raise (UnreachableError if isinstance(error, _UNSENT) else UnansweredError)(message) from error
+            raise sending.failure(message) from error
 
     async def _exchange(self, request: httpx.Request, system: Target) -> SyncAnswer:
         with span("PUT", SpanKind.CLIENT, system.place) as call:
             if call.traceparent is not None:
                 request.headers[HEADER_TRACEPARENT] = call.traceparent
-            response = await self._http.send(request, stream=True)
-            call.tell("http.response.status_code", response.status_code)
-            try:
+            # The transport without the client around it, which would keep cookies. It has no time-outs: they
+            # start anew with every read, and one byte a second would hold us for ever.
+            async with httpx.AsyncHTTPTransport(verify=self._tls[system.name], trust_env=False) as connection:
+                response = await connection.handle_async_request(request)
+                call.tell("http.response.status_code", response.status_code)
                 body = await _read_beginning(response)
-            finally:
-                await response.aclose()
             if response.is_success:
                 location = response.headers.get("Location")
                 return SyncAnswer(response.status_code, location and location[:_MAX_LOCATION_LENGTH])
             raise _refusal(response, body, system)
+
+
+class _Sending:
+    """How far a request has come: what fails before any of it was sent has written nothing."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        """Is called by the HTTP library at each step."""
+        self.begun = self.begun or event.startswith("http11.send_request")
+
+    def failure(self, message: str) -> UnreachableError:
+        return UnansweredError(message) if self.begun else UnreachableError(message)
+
+
+def _headers(system: Target, idempotency_key: str) -> httpx.Headers:
+    headers = httpx.Headers(_HEADERS)
+    headers.update(system.headers)
+    headers.update(
+        {
+            # Has the target end the connection, which then stays in its memory instead of ours (TIME-WAIT).
+            "Connection": "close",
+            "Content-Type": "application/json",
+            "Idempotency-Key": idempotency_key,
+        }
+    )
+    return headers
 
 
 def _encode(data: Mapping[str, Any]) -> bytes:

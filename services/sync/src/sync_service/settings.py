@@ -20,5 +20,5 @@ class SyncSettings(CircuitSettings, ServiceSettings):
         '"key_file": …}}; without a ca_file the usual public authorities are trusted.',
     )
     target_timeout_seconds: Seconds = Field(10, description="For one call as a whole.")
-    target_connections: int = Field(50, ge=1, le=1000, description="Over all targets.")
+    target_connections: int = Field(50, ge=1, le=1000, description="To each target, at once.")
     user_target: TargetName = Field("crm", description="The target that keeps users.")

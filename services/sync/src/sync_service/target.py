@@ -18,7 +18,9 @@ _MAX_SEGMENT_LENGTH = 256
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 #: Ours to set for each request.
-_OWN_HEADERS = frozenset({"idempotency-key", "content-type", "content-length", "host"})
+_OWN_HEADERS = frozenset(
+    {"idempotency-key", "content-type", "content-length", "transfer-encoding", "host", "connection"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +79,17 @@ def configure_targets(
     }
 
 
-def tls_by_origin(targets: Mapping[str, Target], tls: Mapping[str, TlsFiles]) -> dict[str, TlsFiles]:
-    """The certificate files of each origin (`https://host:port`) that has its own.
+def check_tls(targets: Mapping[str, Target], tls: Mapping[str, TlsFiles]) -> None:
+    """Check that certificate files are configured for targets alone that can use them.
 
     Raises:
-        ValueError: it is said for no target, for one without https, or twice for one origin.
+        ValueError: they are for no target, or for one without https.
     """
-    found: dict[str, TlsFiles] = {}
-    for name, files in tls.items():
+    for name in tls:
         if name not in targets:
             raise ValueError(f"certificates are configured for {name!r}, which is no target")
-        parts = urlsplit(targets[name].base_url)
-        if parts.scheme != "https":
+        if urlsplit(targets[name].base_url).scheme != "https":
             raise ValueError(f"certificates are configured for target {name!r}, whose base URL is not https")
-        # Its targets share connections, and so they have their certificates in common.
-        if found.setdefault(f"https://{parts.netloc}", files) != files:
-            raise ValueError(f"target {name!r} has other certificates than another target at the same place")
-    return found
 
 
 def _base_url(name: str, url: str) -> str:
