@@ -19,7 +19,7 @@ from ledger.deadletters.intake import take_in
 from ledger.deadletters.letter import letter_of
 from ledger.schema import METADATA, TASKS
 
-TENANT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.OPERATE)
+TENANT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.OPERATE, Scope.REVEAL)
 #: In whatever the first tenant has, so that it is found wherever it is told.
 MARK = "first-tenants-own"
 SYNC = {"target": "crm", "resource": "contacts", "id": MARK, "data": {"name": MARK}}
@@ -35,6 +35,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "archive_dead_letters": {"filter": {"service": "sync"}, **WHY},
     "restore_dead_letters": {"filter": {"service": "sync"}, **WHY},
     "preview_edit": {"patch": [{"op": "replace", "path": "/id", "value": "8"}]},
+    **dict.fromkeys(("reveal_task", "reveal_schedule", "reveal_dead_letter", "reveal_planned_letter"), WHY),
     "plan_redrive": {"filter": {"service": "sync"}},
     "start_redrive": {"hash": 64 * "0"},
     "pause_redrive": {},

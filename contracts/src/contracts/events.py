@@ -87,9 +87,14 @@ class TaskEvent(BaseModel):
 
     @classmethod
     @cache
+    def secret_fields(cls) -> frozenset[str]:
+        """The fields that are marked `SECRET`."""
+        return _marked(cls, "secret")
+
+    @classmethod
     def holds_secrets(cls) -> bool:
-        """Whether any field is marked `SECRET`."""
-        return bool(_marked(cls, "secret"))
+        """Whether any field is."""
+        return bool(cls.secret_fields())
 
 
 def _marked(event: type[TaskEvent], mark: str) -> frozenset[str]:

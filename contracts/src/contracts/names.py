@@ -53,11 +53,17 @@ CLOUD_EVENTS_PREFIX: Final = "cloudEvents_"
 CONTENT_TYPE_EVENT: Final = "application/json"
 #: CloudEvents JSON format 1.0.2, section 4: an array of structured events in one message.
 CONTENT_TYPE_LIFECYCLE_BATCH: Final = "application/cloudevents-batch+json"
+_WORK_QUEUE: Final = ".work"
 
 
 def work_queue(service: str) -> str:
     """The queue that `service` takes its messages from."""
-    return f"{service}.work"
+    return f"{service}{_WORK_QUEUE}"
+
+
+def service_of(work_queue_name: str) -> str:
+    """The service that takes its messages from this queue."""
+    return work_queue_name.removesuffix(_WORK_QUEUE)
 
 
 def dead_letter_queue(service: str) -> str:

@@ -19,6 +19,7 @@ from gateway.problems import install_problems, problem_responses
 from gateway.resources import Resources
 from gateway.routes import (
     accounting,
+    audit,
     cancellations,
     contracts_waiting,
     dead_letter_groups,
@@ -31,6 +32,7 @@ from gateway.routes import (
     persons,
     prunings,
     redrives,
+    reveals,
     schedules,
     syncs,
     tasks,
@@ -58,6 +60,8 @@ _ROUTES = (
     dead_letter_groups,
     dead_letters,
     redrives,
+    reveals,
+    audit,
     contracts_waiting,
     keys,
     health,

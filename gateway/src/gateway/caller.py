@@ -24,11 +24,13 @@ class Caller:
     is_admin: bool
     #: Largest body that it may send; None: the gateway's own limit alone.
     max_body_bytes: int | None = None
+    #: The key's id, for the audit trail: several keys may have one name.
+    key_id: str | None = None
 
     @classmethod
     def of(cls, key: Key) -> "Caller":
         """Who calls with this key."""
-        return cls(key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes)
+        return cls(key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes, key.id)
 
     @property
     def sees(self) -> str | None:

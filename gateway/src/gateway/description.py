@@ -38,6 +38,8 @@ TAGS = [
     {"name": "tasks", "description": "Where tasks are, and what happened to them."},
     {"name": "persons", "description": "What is held of one person, by the mail address."},
     {"name": "failure desk", "description": "What failed for good, and how it is redriven."},
+    {"name": "reveal", "description": "What is sealed, shown to whoever may see it and says why."},
+    {"name": "audit", "description": "Who did what at the desk, erased or revealed what, when and why."},
     {"name": "keys", "description": "Who may do what, and for which tenant."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]

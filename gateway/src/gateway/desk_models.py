@@ -1,6 +1,7 @@
 """What the failure desk's part of the API takes."""
 
 from typing import Annotated, Any, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -96,6 +97,9 @@ class AuditQuery(_Paged):
     action: Word | None = None
     redrive: LetterId | None = None
     group: Word | None = None
+    subject: UUID | None = Field(
+        None, description="The id of a task or schedule: who had it, or a letter of it, revealed."
+    )
     since: Moment | None = None
     until: Moment | None = None
 

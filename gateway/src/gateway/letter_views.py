@@ -128,7 +128,7 @@ class ChangedView(BaseModel):
 
 
 class DeedView(BaseModel):
-    """Something that was done at the desk."""
+    """Something that was done: at the desk, an erasure, a reveal."""
 
     seq: int
     at: datetime
@@ -139,6 +139,8 @@ class DeedView(BaseModel):
     letters: int | None
     reason: str | None
     details: dict[str, Any] | None
+    #: The id of the task or schedule of which something was revealed.
+    subject: str | None
 
     @classmethod
     def of(cls, seq: int, deed: Deed) -> Self:
@@ -153,6 +155,7 @@ class DeedView(BaseModel):
             letters=deed.letters,
             reason=deed.reason,
             details=deed.details,
+            subject=deed.subject,
         )
 
 

@@ -36,6 +36,8 @@ class Scope(StrEnum):
     READ = "read"
     #: To work at the failure desk.
     OPERATE = "operate"
+    #: To see what is sealed, with a reason that is written down.
+    REVEAL = "reveal"
     #: To read the numbers of the process, for Prometheus.
     METRICS = "metrics"
     #: All of it, for every tenant, and to manage keys.

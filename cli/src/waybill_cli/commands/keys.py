@@ -42,7 +42,11 @@ def show_key(session: Session, /, *, key_id: str) -> None:
 )
 @click.option("--name", required=True, help="Who uses it, for people.")
 @click.option(
-    "--scope", "scopes", multiple=True, required=True, help="submit, read, operate, metrics or admin; again."
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    help="submit, read, operate, reveal, metrics or admin; may be repeated.",
 )
 @click.option("--tenant", default="default", show_default=True, help="Whose tasks it makes and sees.")
 @click.option("--expires-in-days", type=click.IntRange(min=1), help="It ends then.  [default: never]")

@@ -1,4 +1,7 @@
-"""The audit trail: who did what at the desk, when and why. Rows are only ever added."""
+"""The audit trail: who did what at the desk, erased or revealed what, when and why.
+
+Rows are only ever added.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +33,8 @@ class Deed:
     details: dict[str, Any] | None = None
     #: Who may see it beside those who see everything.
     tenant: str | None = None
+    #: The id of the task or schedule of which something was revealed.
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class DeedFilter:
     tenant: str | None = None
     redrive_id: int | None = None
     group: str | None = None
+    subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -70,6 +76,7 @@ def write_down(connection: Connection, deeds: Sequence[Deed]) -> None:
                     "letters": deed.letters,
                     "reason": deed.reason,
                     "details": deed.details,
+                    "subject": deed.subject,
                 }
                 for deed in deeds
             ],
@@ -90,6 +97,7 @@ def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor
         (columns.action, wanted.action),
         (columns.redrive_id, wanted.redrive_id),
         (columns.fingerprint, wanted.group),
+        (columns.subject, wanted.subject),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -115,6 +123,7 @@ def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor
                 row.reason,
                 row.details,
                 row.tenant,
+                row.subject,
             ),
         )
         for row in rows[:limit]

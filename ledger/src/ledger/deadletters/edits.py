@@ -1,7 +1,7 @@
 """Edits of a letter's payload: JSON Patch (RFC 6902), checked against the contract as it is now. Pure.
 
 Sealed fields are opened for that, and sealed again; a patch can change them, and cannot bring to light what
-they hold.
+they hold. What is never revealed, a secret say, stays in its own field: another one may be revealed.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,11 @@ from contracts.reading import (
     json_object,
     read_event,
 )
-from contracts.sealing import Keyring, UnknownKeyError, is_sealed
+from contracts.sealing import Keyring, UnknownKeyError
 from ledger.deadletters.gate import Checked, check
 from ledger.deadletters.shown import REDACTED
 from ledger.deadletters.states import Verdict
+from ledger.revealed import never_revealed, sealed_names
 
 Patch = Sequence[dict[str, Any]]
 #: Operations of one patch; more is another document.
@@ -62,6 +63,8 @@ class Edited:
     sensitive: frozenset[str] = frozenset()
     #: The fields that the patch gives a value, be it the one that they had: else it could be guessed.
     touched: frozenset[str] = frozenset()
+    #: Those of them that are never revealed.
+    secret: frozenset[str] = frozenset()
 
     def body(self, keyring: Keyring, task_id: str | None) -> bytes | None:
         """What is to be sent, sealed; None unless the contract accepts it."""
@@ -114,8 +117,9 @@ def edited(
         return Edited(check(service, kind, dataschema, body, opened=opened), None)
     event = CATALOG[kind].event
     try:
-        sensitive = event.sensitive_fields() | _sealed_names(body)
-        payload = _applied(_base(event, dataschema, body, opened), patch, sensitive)
+        sealed = sealed_names(json_object(body, NOTHING_OPENED))
+        sensitive, secret = event.sensitive_fields() | sealed, frozenset(never_revealed(kind, sealed))
+        payload = _applied(_base(event, dataschema, body, opened), patch, sensitive, secret)
     except UnfitError as unfit:
         return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), None)
     except UnknownKeyError as unknown:
@@ -124,8 +128,9 @@ def edited(
     try:
         read_event(event, event.dataschema(), to_json(payload), opened=NOTHING_OPENED)
     except UnfitError as unfit:
-        return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), payload, sensitive, touched)
-    return Edited(Checked(Verdict.VALID), payload, sensitive, touched)
+        faults = Checked(Verdict.UNFIXABLE, tuple(unfit.faults))
+        return Edited(faults, payload, sensitive, touched, secret)
+    return Edited(Checked(Verdict.VALID), payload, sensitive, touched, secret)
 
 
 def _base(event: type[TaskEvent], dataschema: str, body: bytes, opened: Opener) -> dict[str, Any]:
@@ -134,12 +139,6 @@ def _base(event: type[TaskEvent], dataschema: str, body: bytes, opened: Opener) 
     except UnfitError:
         # Perhaps the very thing that the patch mends.
         return json_object(body, opened)
-
-
-def _sealed_names(body: bytes) -> frozenset[str]:
-    """The fields that came sealed, those that the contract does not know, or no longer, among them."""
-    as_it_came = json_object(body, NOTHING_OPENED)
-    return frozenset(name for name, value in as_it_came.items() if is_sealed(value))
 
 
 def _touched(patch: Patch, payload: dict[str, Any]) -> frozenset[str]:
@@ -152,10 +151,12 @@ def _touched(patch: Patch, payload: dict[str, Any]) -> frozenset[str]:
     return frozenset(payload if "" in places else map(_field, places))
 
 
-def _applied(payload: dict[str, Any], patch: Patch, sensitive: frozenset[str]) -> dict[str, Any]:
+def _applied(
+    payload: dict[str, Any], patch: Patch, sensitive: frozenset[str], secret: frozenset[str]
+) -> dict[str, Any]:
     document = payload
     for number, operation in enumerate(patch):
-        if (why := _why_refused(operation, sensitive)) is not None:
+        if (why := _why_refused(operation, sensitive, secret)) is not None:
             raise UnfitError([Fault(f"patch.{number}", why)])
         try:
             changed: Any = JsonPatch([operation]).apply(document, in_place=True)
@@ -170,7 +171,7 @@ def _applied(payload: dict[str, Any], patch: Patch, sensitive: frozenset[str]) -
     return document
 
 
-def _why_refused(operation: dict[str, Any], sensitive: frozenset[str]) -> str | None:
+def _why_refused(operation: dict[str, Any], sensitive: frozenset[str], secret: frozenset[str]) -> str | None:
     """Why an operation may not be done: it would show, or let somebody guess, what a field hides."""
     if not sensitive:
         return None
@@ -180,6 +181,8 @@ def _why_refused(operation: dict[str, Any], sensitive: frozenset[str]) -> str | 
     moves = operation["op"] in {"copy", "move"}
     if moves and _field(operation["from"]) in hidden and _field(operation["path"]) not in sensitive:
         return "what a sensitive field holds cannot be put where it would show"
+    if moves and secret and _field(operation["from"]) in secret | {""}:
+        return "what a secret field holds stays in it"
     return None
 
 

@@ -21,6 +21,7 @@ from ledger.schema import METADATA, OF_TENANTS, SERIAL, tenant_column
 _FINGERPRINT = String(32)
 #: The conditions of partial indexes.
 _TO_FORGET, _UNDER_WAY = text("forget_at IS NOT NULL"), text("ended_at IS NULL")
+_OF_SUBJECT = text("subject IS NOT NULL")
 
 DEAD_LETTERS = Table(
     "dead_letters",
@@ -167,6 +168,8 @@ DESK_AUDIT = Table(
     Column("letters", Integer),  # how many it concerned
     Column("reason", Text),
     Column("details", JSON(none_as_null=True)),
+    Column("subject", String(64)),  # the id of the task or schedule of which something was revealed
     Index("desk_audit_by_redrive", "redrive_id"),
     Index("desk_audit_by_group", "fingerprint"),
+    Index("desk_audit_by_subject", "subject", "seq", sqlite_where=_OF_SUBJECT, postgresql_where=_OF_SUBJECT),
 )

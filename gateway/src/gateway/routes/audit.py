@@ -1,0 +1,37 @@
+"""The audit trail."""
+
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from gateway.caller import By
+from gateway.desk import page_or_problem
+from gateway.desk_models import AuditQuery
+from gateway.guarded_route import GuardedRoute
+from gateway.letter_views import DeedPageView, DeedView
+from gateway.problems import problem_responses
+from gateway.resources import Uses
+from ledger.deadletters.audit import DeedFilter, list_deeds
+
+router = APIRouter(tags=["audit"], route_class=GuardedRoute)
+
+
+@router.get("/v1/audit", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+async def get_audit(resources: Uses, caller: By, asked: Annotated[AuditQuery, Query()]) -> DeedPageView:
+    """Lists who did what at the failure desk, erased or revealed what, when and why, the latest first."""
+    wanted = DeedFilter(
+        actor=asked.actor,
+        action=asked.action,
+        tenant=caller.sees,
+        redrive_id=asked.redrive,
+        group=asked.group,
+        subject=None if asked.subject is None else str(asked.subject),
+        since=asked.since,
+        until=asked.until,
+    )
+    query = partial(list_deeds, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
+    page = await page_or_problem(resources.records.read(query))
+    items = [DeedView.of(seq, deed) for seq, deed in page.deeds]
+    return DeedPageView(items=items, next_cursor=page.next_cursor)

@@ -1,0 +1,162 @@
+"""What is sealed, shown to whoever may see it and says why."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+
+from contracts.reading import opener
+from contracts.sealing import UnknownKeyError
+from gateway.caller import By, Caller
+from gateway.desk import Actor
+from gateway.desk_models import LetterId
+from gateway.guarded_route import GuardedJsonRoute
+from gateway.problems import Problem, problem_responses
+from gateway.resources import Resources, Uses
+from gateway.reveal_models import (
+    RevealedEditView,
+    RevealedLetterView,
+    RevealedPlanView,
+    RevealedScheduleView,
+    RevealedTaskView,
+    RevealedView,
+    RevealLetter,
+    RevealReason,
+)
+from gateway.routes.dead_letters import no_such_letter
+from gateway.routes.tasks import no_such_task
+from gateway.scheduling import no_such_schedule
+from gateway.sealed import key_missing
+from ledger.deadletters.edits import edited
+from ledger.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
+
+router = APIRouter(tags=["reveal"], route_class=GuardedJsonRoute)
+
+_PROBLEMS = problem_responses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.GONE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+#: No cache on the way may keep it.
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+@router.post("/v1/tasks/{task_id}/reveal", responses=_PROBLEMS)
+async def reveal_task(
+    task_id: UUID, posted: RevealReason, response: Response, resources: Uses, caller: By, actor: Actor
+) -> RevealedTaskView:
+    """Shows what a task was accepted with, its sealed fields opened; who saw it, and why, is written down.
+
+    Secrets, such as the link of a password reset, are never shown.
+    """
+    thing = OfTask(str(task_id))
+    opened = await _opened(resources, caller, actor, thing, posted, no_such_task())
+    response.headers.update(_NO_STORE)
+    payloads = dict(opened.payloads)
+    own = payloads.pop("payload")
+    edits = {service: RevealedView.of(each) for service, each in sorted(payloads.items())}
+    return RevealedTaskView.of(own, id=thing.id, edited=edits)
+
+
+@router.post("/v1/schedules/{schedule_id}/reveal", responses=_PROBLEMS)
+async def reveal_schedule(
+    schedule_id: UUID, posted: RevealReason, response: Response, resources: Uses, caller: By, actor: Actor
+) -> RevealedScheduleView:
+    """Shows what a schedule posts, its sealed fields opened; who saw it, and why, is written down."""
+    thing = OfSchedule(str(schedule_id))
+    opened = await _opened(resources, caller, actor, thing, posted, no_such_schedule())
+    response.headers.update(_NO_STORE)
+    return RevealedScheduleView.of(opened.payloads["payload"], id=thing.id)
+
+
+@router.post("/v1/dead-letters/{letter_id}/reveal", responses=_PROBLEMS)
+async def reveal_dead_letter(
+    letter_id: Annotated[LetterId, Path()],
+    posted: RevealLetter,
+    response: Response,
+    resources: Uses,
+    caller: By,
+    actor: Actor,
+) -> RevealedLetterView:
+    """Shows a letter's payload, its sealed fields opened; who saw it, and why, is written down.
+
+    With a patch also what an edit would make of it: as the preview of an edit, with nothing masked but
+    secrets. It changes nothing.
+    """
+    opened = await _opened(resources, caller, actor, OfLetter(letter_id), posted, no_such_letter())
+    response.headers.update(_NO_STORE)
+    held = opened.held
+    edit = None
+    if posted.patch is not None:
+        body = held.bodies["payload"]
+        made = edited(
+            held.service or "",
+            body.kind,
+            body.dataschema,
+            body.body,
+            posted.patch,
+            opened=opener(resources.keyring, held.owner or ""),
+        )
+        edit = RevealedEditView.made(body.kind, made)
+    return RevealedLetterView.of(opened.payloads["payload"], id=letter_id, task_id=held.owner, edited=edit)
+
+
+@router.post("/v1/redrives/{redrive_id}/letters/{letter_id}/reveal", responses=_PROBLEMS)
+async def reveal_planned_letter(
+    redrive_id: Annotated[LetterId, Path()],
+    letter_id: Annotated[LetterId, Path()],
+    posted: RevealReason,
+    response: Response,
+    resources: Uses,
+    caller: By,
+    actor: Actor,
+) -> RevealedPlanView:
+    """Shows a letter's payload, and what a plan's edit made of it; who saw it, and why, is written down."""
+    missing = Problem(
+        HTTPStatus.NOT_FOUND, "no_such_letter", "There is no letter of this number in this redrive."
+    )
+    opened = await _opened(resources, caller, actor, OfLetter(letter_id, redrive_id), posted, missing)
+    response.headers.update(_NO_STORE)
+    after = opened.payloads.get("edited")
+    return RevealedPlanView(
+        redrive=redrive_id,
+        letter=letter_id,
+        before=RevealedView.of(opened.payloads["payload"]),
+        after=after and RevealedView.of(after),
+    )
+
+
+async def _opened(
+    resources: Resources, caller: Caller, actor: str, thing: Thing, posted: RevealReason, missing: Problem
+) -> Opened:
+    """What is held of a thing, opened and written down.
+
+    Raises:
+        Problem: there is no such thing for this caller, it is not kept, or its key is not configured here.
+    """
+    wish = Reveal(
+        thing, caller.sees, posted.reason, actor, caller.key_id, datetime.now(UTC), resources.keyring
+    )
+    # Apart: what opens a large payload holds up nobody's accept.
+    answer = await resources.records.write_apart(reveal, wish)
+    match answer:
+        case Opened():
+            return answer
+        case None:
+            raise missing
+        case NotKept(erased_at=None):
+            raise Problem(
+                HTTPStatus.GONE,
+                "forgotten",
+                "What this held is not kept any more: a payload with a secret is forgotten once it was used.",
+            )
+        case NotKept(erased_at=at):
+            raise Problem(HTTPStatus.GONE, "erased", f"What this said was erased at {at:%Y-%m-%dT%H:%M:%SZ}.")
+        case UnknownKeyError():
+            name, value = next(iter(thing.named().items()))
+            raise key_missing(answer, f"a look at {name} {value}", "Nothing was shown.")

@@ -1,0 +1,11 @@
+"""Who looked at a task is found without reading the whole audit trail."""
+
+from ledger.live_changes import create_index
+
+revision = "0021"
+down_revision = "0020"
+
+
+def upgrade() -> None:
+    """Towards the newer schema."""
+    create_index("desk_audit_by_subject", "desk_audit", ["subject", "seq"], where="subject IS NOT NULL")

@@ -1,0 +1,114 @@
+"""Payloads opened for a person who may see what is sealed. Secrets stay hidden from everybody. Pure."""
+
+import base64
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic_core import from_json
+
+from contracts.catalog import CATALOG
+from contracts.events import TaskEvent
+from contracts.sealing import Keyring, SealBrokenError, is_sealed
+from ledger.deadletters.shown import REDACTED
+
+
+class Hidden(StrEnum):
+    """Why a field is not revealed."""
+
+    #: Its contract marks it as a secret.
+    SECRET = "secret"  # noqa: S105 - a word of the API
+    #: It came sealed, and no contract of this release says what it is: it may be a secret.
+    UNKNOWN = "unknown"
+    #: It was altered since it was sealed, or belongs to another task: no key opens it.
+    ALTERED = "altered"
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A payload as it may be shown to whoever may see what is sealed."""
+
+    kind: str | None
+    dataschema: str | None
+    #: JSON; None if it is none.
+    payload: Any = None
+    #: The body where it is no JSON.
+    body_base64: str | None = None
+    #: The fields that hold nothing but `REDACTED`, and why; `body`: the whole.
+    hidden: Mapping[str, Hidden] = field(default_factory=dict)
+
+
+def revealed(kind: str | None, dataschema: str | None, body: bytes, keyring: Keyring, owner: str) -> Revealed:
+    """A body with its sealed fields opened.
+
+    Args:
+        kind: of its task; None where that is not known.
+        dataschema: the contract and version that its sender followed.
+        body: as it is kept.
+        keyring: opens its fields.
+        owner: the id of the task or schedule that it belongs to.
+
+    Raises:
+        UnknownKeyError: a field was sealed with a key that is not here.
+    """
+    try:
+        payload = from_json(body)
+    except ValueError:
+        payload = None
+    if not isinstance(payload, dict):
+        if (event := _event(kind)) is not None and event.holds_secrets():
+            return Revealed(kind, dataschema, hidden={"body": Hidden.SECRET})
+        raw = None if payload is not None or body == b"null" else base64.b64encode(body).decode()
+        return Revealed(kind, dataschema, payload, raw)
+    hidden = never_revealed(kind, sealed_names(payload))
+    opened: dict[str, Any] = {}
+    for name, value in payload.items():
+        try:
+            opened |= {name: REDACTED} if name in hidden else keyring.open_fields({name: value}, owner)
+        except SealBrokenError:
+            opened[name] = REDACTED
+            hidden[name] = Hidden.ALTERED
+    return Revealed(kind, dataschema, opened, hidden=_of(payload, hidden))
+
+
+def revealed_edit(kind: str | None, payload: Any, secret: Collection[str]) -> Revealed:
+    """What an edit made of a payload, which is open.
+
+    Args:
+        kind: of its task.
+        payload: JSON, in the contract's current form; None if there is none.
+        secret: the fields that are never revealed.
+    """
+    if not isinstance(payload, dict):
+        return Revealed(kind, None)
+    hidden = never_revealed(kind, secret)
+    shown = {name: REDACTED if name in hidden else value for name, value in payload.items()}
+    event = _event(kind)
+    return Revealed(kind, event.dataschema() if event else None, shown, hidden=_of(payload, hidden))
+
+
+def never_revealed(kind: str | None, sealed: Collection[str]) -> dict[str, Hidden]:
+    """The fields that are not shown to anybody, and why.
+
+    Args:
+        kind: of the payload's task.
+        sealed: the fields that came sealed; what they hold may be a secret if no contract knows them.
+    """
+    event = _event(kind)
+    known = event.model_fields.keys() if event else ()
+    unknown = {name: Hidden.UNKNOWN for name in sealed if name not in known}
+    return unknown | dict.fromkeys(event.secret_fields() if event else (), Hidden.SECRET)
+
+
+def sealed_names(payload: Mapping[str, Any]) -> frozenset[str]:
+    """The fields that came sealed, those that the contract does not know, or no longer, among them."""
+    return frozenset(name for name, value in payload.items() if is_sealed(value))
+
+
+def _event(kind: str | None) -> type[TaskEvent] | None:
+    return CATALOG[kind].event if kind is not None and kind in CATALOG else None
+
+
+def _of(payload: Mapping[str, Any], hidden: Mapping[str, Hidden]) -> dict[str, Hidden]:
+    return {name: why for name, why in hidden.items() if name in payload}
