@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
+from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE, Beginning
 from gateway.moments import Moment
 from ledger.deadletters.edits import BadPatchError, require_patch
 from ledger.deadletters.states import (
@@ -58,7 +58,7 @@ class LetterFilterQuery(Filter):
     """The same, and what only listings ask for."""
 
     state: LetterState | None = None
-    task: Word | None = Field(None, description="The whole id of a task.")
+    task: Word | None = Field(None, description="The id of a task, or its beginning.")
 
 
 class LetterQuery(LetterFilterQuery, _Paged):
@@ -68,6 +68,7 @@ class LetterQuery(LetterFilterQuery, _Paged):
 class GroupQuery(_Paged):
     """Which groups are listed."""
 
+    id: Beginning | None = Field(None, description="The beginning of its id.")
     state: GroupState | None = None
     service: Word | None = None
     kind: Word | None = None

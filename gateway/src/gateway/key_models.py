@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE
+from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE, Beginning
 from gateway.moments import Moment
 from ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
 from ledger.keys import BURST, KEY_NAME_PATTERN, RATE
@@ -66,6 +66,7 @@ class KeyQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    id: Beginning | None = Field(None, description="The beginning of its id.")
     tenant: Annotated[str, Field(max_length=63, pattern=NO_NUL)] | None = None
     limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
     cursor: Annotated[str, Field(max_length=400)] | None = Field(

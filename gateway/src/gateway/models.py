@@ -27,6 +27,8 @@ AMQP_PRIORITIES: Final[Mapping[Priority, int | None]] = {
 }
 #: PostgreSQL's text holds no NUL, so no search for one can be asked of it.
 NO_NUL = r"^[^\x00]*$"
+#: The beginning of an id, by which a listing finds the one that somebody means.
+Beginning = Annotated[str, Field(pattern=r"^[0-9A-Fa-f-]{1,36}$")]
 #: Tasks on one page unless asked for otherwise, and at the most.
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 500
 
@@ -139,6 +141,7 @@ class TaskQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    id: Beginning | None = Field(None, description="The beginning of its id; hyphens do not matter.")
     state: State | None = None
     kind: str | None = None
     service: str | None = None

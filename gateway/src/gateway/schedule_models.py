@@ -19,7 +19,7 @@ from contracts.catalog import CATALOG
 from contracts.events import EmailRequested, SyncRequested, UserCreated
 from contracts.states import State
 from gateway.email_models import EmailFields
-from gateway.models import MAX_PAGE_SIZE, PAGE_SIZE, Links, Priority, UserFields
+from gateway.models import MAX_PAGE_SIZE, PAGE_SIZE, Beginning, Links, Priority, UserFields
 from gateway.moments import Moment
 from ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
@@ -204,6 +204,7 @@ class ScheduleQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    id: Beginning | None = Field(None, description="The beginning of its id; hyphens do not matter.")
     name: Annotated[str, Field(max_length=100)] | None = Field(None, description="The one of this name.")
     limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
     cursor: Annotated[str, Field(max_length=200)] | None = Field(

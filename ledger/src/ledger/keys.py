@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection, Row, Select, bindparam, insert, or_, select, update
 
 from ledger.deadletters.paging import decoded, encoded
+from ledger.ids import KEY_DIGITS, begins_with
 from ledger.key_table import API_KEYS
 
 #: How every token begins, so that one is recognised wherever it turns up.
@@ -210,8 +211,22 @@ def get_key(connection: Connection, key_id: str) -> Key | None:
     return None if row is None else _key(row)
 
 
-def list_keys(connection: Connection, *, tenant: str | None, limit: int, cursor: str | None) -> KeyPage:
-    """A page of keys, those that have ended included; with a tenant, its own alone.
+def list_keys(
+    connection: Connection,
+    *,
+    tenant: str | None,
+    limit: int,
+    cursor: str | None,
+    beginning: str | None = None,
+) -> KeyPage:
+    """A page of keys, those that have ended included.
+
+    Args:
+        connection: to the ledger.
+        tenant: whose they are; None: everybody's.
+        limit: keys on a page.
+        cursor: of the page.
+        beginning: of their ids.
 
     Raises:
         BadCursorError: `cursor` is none of ours.
@@ -220,6 +235,8 @@ def list_keys(connection: Connection, *, tenant: str | None, limit: int, cursor:
     if cursor is not None:
         (last,) = decoded(cursor, str)
         query = query.where(API_KEYS.c.id > last)
+    if beginning is not None:
+        query = query.where(begins_with(API_KEYS.c.id, beginning, KEY_DIGITS))
     if tenant is not None:
         query = query.where(API_KEYS.c.tenant == tenant)
     found = [_key(row) for row in connection.execute(query)]

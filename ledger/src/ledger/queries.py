@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 from contracts.states import State
 from contracts.trace import trace_id_of
 from ledger.cursors import decoded, encoded
+from ledger.ids import begins_with
 from ledger.schema import SUBTASKS, TASKS, TIMELINE
 from ledger.states import Subtask
 from ledger.tenants import owned_by
@@ -44,6 +45,8 @@ class Task:
 class TaskFilter:
     """Which tasks are wanted; what is None does not matter."""
 
+    #: The beginning of its id.
+    id: str | None = None
     state: State | None = None
     #: Whose they are; None: everybody's.
     tenant: str | None = None
@@ -115,18 +118,20 @@ def get_timeline(connection: Connection, task_id: str) -> list[TimelineEntry]:
 
 def _conditions(wanted: TaskFilter) -> list[Any]:
     conditions: list[Any] = [*owned_by(wanted.tenant, TASKS.c.tenant)]
-    if wanted.state is not None:
-        conditions.append(TASKS.c.state == wanted.state)
-    if wanted.kind is not None:
-        conditions.append(TASKS.c.kind == wanted.kind)
+    for column, value in (
+        (TASKS.c.state, wanted.state),
+        (TASKS.c.kind, wanted.kind),
+        (TASKS.c.person, wanted.person),
+        (TASKS.c.schedule_id, wanted.schedule),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    if wanted.id is not None:
+        conditions.append(begins_with(TASKS.c.id, wanted.id))
     if wanted.since is not None:
         conditions.append(TASKS.c.created_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(TASKS.c.created_at < wanted.until)
-    if wanted.person is not None:
-        conditions.append(TASKS.c.person == wanted.person)
-    if wanted.schedule is not None:
-        conditions.append(TASKS.c.schedule_id == wanted.schedule)
     if wanted.service is not None:
         same_task = SUBTASKS.c.task_id == TASKS.c.id
         conditions.append(exists().where(same_task, SUBTASKS.c.service == wanted.service))

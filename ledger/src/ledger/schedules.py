@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, or_, select, update
 from database import insert_new
 from ledger.cursors import decoded, encoded
 from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from ledger.ids import begins_with
 from ledger.recurrence import Recurrence
 from ledger.schema import IDEMPOTENCY, SCHEDULES
 from ledger.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
@@ -204,15 +205,31 @@ def get_schedule(connection: Connection, schedule_id: str, *, tenant: str | None
 
 
 def list_schedules(
-    connection: Connection, *, name: str | None, limit: int, cursor: str | None, tenant: str | None = None
+    connection: Connection,
+    *,
+    name: str | None,
+    limit: int,
+    cursor: str | None,
+    tenant: str | None = None,
+    beginning: str | None = None,
 ) -> SchedulePage:
-    """A page of schedules, newest first; with a name, that one alone; with a tenant, its own.
+    """A page of schedules, newest first.
+
+    Args:
+        connection: to the ledger.
+        name: of the one that is wanted; None: all.
+        limit: schedules on a page.
+        cursor: of the page.
+        tenant: whose they are; None: everybody's.
+        beginning: of their ids.
 
     Raises:
         BadCursorError: `cursor` is none of ours.
     """
     query = select(SCHEDULES).where(*owned_by(tenant, SCHEDULES.c.tenant)).order_by(SCHEDULES.c.id.desc())
     query = query.limit(limit + 1)
+    if beginning is not None:
+        query = query.where(begins_with(SCHEDULES.c.id, beginning))
     if name is not None and tenant is not None:
         query = query.where(SCHEDULES.c.name == qualified(tenant, name))
     elif name is not None:

@@ -39,7 +39,7 @@ async def get_dead_letter_groups(
     resources: Uses, caller: By, asked: Annotated[GroupQuery, Query()]
 ) -> GroupPageView:
     """Lists groups, those with the latest death first."""
-    wanted = GroupFilter(asked.state, caller.sees, asked.service, asked.kind, asked.q)
+    wanted = GroupFilter(asked.state, caller.sees, asked.service, asked.kind, asked.q, asked.id)
     query = partial(list_groups, wanted=wanted, now=datetime.now(UTC), limit=asked.limit, cursor=asked.cursor)
     page = await page_or_problem(resources.records.read(query))
     return GroupPageView(items=[GroupView.of(group) for group in page.groups], next_cursor=page.next_cursor)

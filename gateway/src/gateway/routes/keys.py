@@ -66,7 +66,9 @@ async def post_key(posted: PostKey, response: Response, resources: Uses, actor: 
 @router.get("/v1/keys", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
 async def get_keys(resources: Uses, asked: Annotated[KeyQuery, Query()]) -> KeyPageView:
     """Lists keys, those that have ended included."""
-    query = partial(list_keys, tenant=asked.tenant, limit=asked.limit, cursor=asked.cursor)
+    query = partial(
+        list_keys, tenant=asked.tenant, limit=asked.limit, cursor=asked.cursor, beginning=asked.id
+    )
     page = await page_or_problem(resources.records.read(query))
     return KeyPageView(items=list(map(KeyView.of, page.keys)), next_cursor=page.next_cursor)
 

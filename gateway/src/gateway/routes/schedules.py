@@ -121,7 +121,12 @@ async def get_schedules(
 ) -> SchedulePageView:
     """Lists schedules, newest first."""
     query = partial(
-        list_schedules, name=asked.name, limit=asked.limit, cursor=asked.cursor, tenant=caller.sees
+        list_schedules,
+        name=asked.name,
+        limit=asked.limit,
+        cursor=asked.cursor,
+        tenant=caller.sees,
+        beginning=asked.id,
     )
     try:
         page = await resources.records.read(query)

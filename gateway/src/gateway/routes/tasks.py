@@ -47,6 +47,7 @@ async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Que
     _require_one_of("kind", asked.kind, tuple(CATALOG))
     _require_one_of("service", asked.service, WORK_SERVICES)
     wanted = TaskFilter(
+        id=asked.id,
         tenant=caller.sees,
         state=asked.state,
         kind=asked.kind,

@@ -25,6 +25,7 @@ from ledger.deadletters.paging import decoded, encoded
 from ledger.deadletters.schema import DEAD_LETTER_GROUPS as GROUPS
 from ledger.deadletters.schema import DEAD_LETTERS
 from ledger.deadletters.states import GroupState, LetterState
+from ledger.ids import GROUP_DIGITS, begins_with
 from ledger.tenants import owned_by
 
 #: How far back the trend goes; one number an hour.
@@ -43,6 +44,8 @@ class GroupFilter:
     kind: str | None = None
     #: Part of the message or of the error's type.
     q: str | None = None
+    #: The beginning of its id.
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +150,14 @@ def note(connection: Connection, notes: Sequence[NewNote]) -> Sequence[bool]:
 
 
 def _query(wanted: GroupFilter) -> Select[Any]:
-    counted = _counted()
+    counted = _counted(wanted.id)
     state = _state(counted)
     query = select(GROUPS, state.label("state")).outerjoin(
         counted, counted.c.fingerprint == GROUPS.c.fingerprint
     )
     query = query.where(*owned_by(wanted.tenant, GROUPS.c.tenant))
+    if wanted.id is not None:
+        query = query.where(begins_with(GROUPS.c.fingerprint, wanted.id, GROUP_DIGITS))
     if wanted.state is not None:
         query = query.where(state == wanted.state.value)
     if wanted.service is not None:
@@ -171,15 +176,16 @@ def _query(wanted: GroupFilter) -> Select[Any]:
     return query
 
 
-def _counted() -> Subquery:
-    """For each group its letters that are dead, and those on their way."""
+def _counted(beginning: str | None = None) -> Subquery:
+    """For each group, whose id begins so, its letters that are dead, and those on their way."""
+    these = [] if beginning is None else [begins_with(DEAD_LETTERS.c.fingerprint, beginning, GROUP_DIGITS)]
     return (
         select(
             DEAD_LETTERS.c.fingerprint,
             func.count().filter(DEAD_LETTERS.c.state == LetterState.DEAD).label("dead"),
             func.count().filter(DEAD_LETTERS.c.state == LetterState.REDRIVING).label("redriving"),
         )
-        .where(DEAD_LETTERS.c.state.in_((LetterState.DEAD, LetterState.REDRIVING)))
+        .where(DEAD_LETTERS.c.state.in_((LetterState.DEAD, LetterState.REDRIVING)), *these)
         .group_by(DEAD_LETTERS.c.fingerprint)
         .subquery()
     )

@@ -1,5 +1,6 @@
 """Reading letters: which are wanted, a page of them, and what is known of each one's effect."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +13,12 @@ from contracts.states import State
 from ledger.deadletters.paging import decoded, encoded
 from ledger.deadletters.schema import DEAD_LETTERS
 from ledger.deadletters.states import Effect, LetterState, Verdict
+from ledger.ids import begins_with
 from ledger.schema import SUBTASKS, TASKS
 from ledger.tenants import owned_by
 
+#: The beginning of a task's id, or all of it.
+_DIGITS: Final = re.compile("[0-9A-Fa-f-]{1,36}")
 #: How the first and only attempt ends without a chance that its effect has happened.
 _BEFORE_ANY_EFFECT: Final = (
     DeadReason.PERMANENT,
@@ -35,6 +39,7 @@ class LetterFilter:
     group: str | None = None
     service: str | None = None
     kind: str | None = None
+    #: The id of a task, or its beginning.
     task: str | None = None
     error_type: str | None = None
     reason: str | None = None
@@ -88,7 +93,6 @@ def conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
         (columns.fingerprint, wanted.group),
         (columns.service, wanted.service),
         (columns.kind, wanted.kind),
-        (columns.task_id, wanted.task),
         (columns.error_type, wanted.error_type),
         (columns.reason, wanted.reason),
         (columns.verdict, wanted.verdict),
@@ -96,6 +100,8 @@ def conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
         if value is not None:
             # PostgreSQL holds no NUL in a text, and refuses to be asked for one.
             found.append(false() if "\0" in value else column == value)
+    if wanted.task is not None:
+        found.append(_of_task(wanted.task))
     if wanted.ids is not None:
         found.append(columns.id.in_(wanted.ids))
     if wanted.since is not None:
@@ -105,6 +111,14 @@ def conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
     if wanted.q is not None:
         found.append(_mentions(wanted.q))
     return found
+
+
+def _of_task(task: str) -> ColumnElement[bool]:
+    if "\0" in task:
+        return false()
+    # What others have put at the broker may name any task.
+    whole = DEAD_LETTERS.c.task_id == task
+    return or_(whole, begins_with(DEAD_LETTERS.c.task_id, task)) if _DIGITS.fullmatch(task) else whole
 
 
 def _mentions(words: str) -> ColumnElement[bool]:
