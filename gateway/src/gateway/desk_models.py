@@ -124,6 +124,9 @@ class PutAwayLetters(Selection):
     """Letters to be discarded or archived."""
 
     reason: Reason
+    dry_run: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="Only tell in `changed` how many it would be."
+    )
 
 
 class RestoreLetters(Selection):

@@ -34,7 +34,7 @@ from gateway.resources import Resources, Uses
 from gateway.routes.audit import get_audit
 from ledger.deadletters.edits import edited
 from ledger.deadletters.letters import LetterFilter, list_letters
-from ledger.deadletters.putting_away import Move, move
+from ledger.deadletters.putting_away import Move, move, would_move
 from ledger.deadletters.shown import shown_payload
 from ledger.deadletters.states import LetterState
 from ledger.deadletters.whole_letters import (
@@ -177,5 +177,8 @@ async def _put_away(
 ) -> ChangedView:
     now = datetime.now(UTC)
     wish = Move(selected(caller, posted), target, actor, now, posted.reason, now + keep_for)
-    changed = await move(resources.records, wish)
+    if posted.dry_run:
+        changed = await resources.records.read(partial(would_move, wish=wish))
+    else:
+        changed = await move(resources.records, wish)
     return ChangedView(changed=changed, restorable_until=wish.restorable_until)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from contracts.masking import mask_addresses
 from database import Records
@@ -61,6 +61,11 @@ async def move(records: Records, wish: Move) -> int:
             return moved
 
 
+def would_move(connection: Connection, wish: Move) -> int:
+    """How many letters it would move."""
+    return connection.scalar(select(func.count()).where(*_meant(wish))) or 0
+
+
 def mark_group(connection: Connection, moves: Sequence[GroupMove]) -> Sequence[None]:
     """Marks groups as archived, or no longer; a batch write for `Records.write`."""
     for each in moves:
@@ -77,22 +82,18 @@ def _move(connection: Connection, wishes: Sequence[Move]) -> Sequence[int]:
 
 
 def _step(connection: Connection, wish: Move) -> int:
-    sources = _PUT_AWAY if wish.target is LetterState.DEAD else (LetterState.DEAD,)
-    ids = connection.scalars(
-        select(DEAD_LETTERS.c.id)
-        .where(
-            *conditions(wish.wanted),
-            DEAD_LETTERS.c.state.in_(sources),
-            DEAD_LETTERS.c.redrive_id.is_(None),
-        )
-        .order_by(DEAD_LETTERS.c.id)
-        .limit(STEP)
-        .with_for_update()
-    ).all()
+    meant = select(DEAD_LETTERS.c.id).where(*_meant(wish)).order_by(DEAD_LETTERS.c.id)
+    ids = connection.scalars(meant.limit(STEP).with_for_update()).all()
     if ids:
         connection.execute(update(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(ids)).values(_values(wish)))
         write_down(connection, [_deed(wish, ids)])
     return len(ids)
+
+
+def _meant(wish: Move) -> list[ColumnElement[bool]]:
+    sources = _PUT_AWAY if wish.target is LetterState.DEAD else (LetterState.DEAD,)
+    can_move = (DEAD_LETTERS.c.state.in_(sources), DEAD_LETTERS.c.redrive_id.is_(None))
+    return [*conditions(wish.wanted), *can_move]
 
 
 def _values(wish: Move) -> dict[str, Any]:
