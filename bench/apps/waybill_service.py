@@ -54,4 +54,4 @@ def make_service(settings: ServiceSettings) -> Service:
 if __name__ == "__main__":
     service_settings = ServiceSettings()
     configure_logging("sync", level=service_settings.log_level, format_=service_settings.log_format)
-    run(lambda: make_service(service_settings))
+    run(lambda: make_service(service_settings), stop_seconds=service_settings.stop_seconds)

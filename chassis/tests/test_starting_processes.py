@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -86,3 +87,34 @@ def test_an_error_that_nobody_expected_is_told_in_the_log_and_masked_like_all_el
     assert code == expected
     (told,) = [line for line in lines if line["level"] == "critical"]
     assert told["exception"].endswith("LookupError: a***@example.com")
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        "await asyncio.Event().wait()",
+        "time.sleep(60)",
+        "asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)",
+    ],
+    ids=["waits", "holds up the loop", "leaves a thread"],
+)
+def test_a_process_that_is_to_stop_is_gone_in_time_whatever_does_not_end(stop: str) -> None:
+    program = f"""
+import asyncio, os, signal, time
+from chassis.logs import configure_logging
+from chassis.process import run
+
+class Stuck(Process):
+    async def start(self): os.kill(os.getpid(), signal.SIGTERM)
+    async def broken(self): await asyncio.Event().wait()
+    async def stop(self): {stop}
+
+configure_logging("email", level="info", format_="json")
+run(lambda: Stuck(None), stop_seconds=0.5)"""
+    began = monotonic()
+    code, lines = ended(program)
+
+    assert code == 0
+    assert monotonic() - began < 30
+    assert lines[-1]["event"] == "did not stop in time; ending without what does not end"
+    assert lines[-1]["process"] == "email"

@@ -30,6 +30,20 @@ async def until_any_ends(*endings: Coroutine[Any, Any, object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def stop_all(*works: "Background", timeout_seconds: float) -> None:
+    """Stops all of these at once; what does not end in time is cut off, as if the process had died there."""
+    stopping = {asyncio.create_task(work.stop()): work.NAME for work in works}
+    if not stopping:
+        return
+    ended, late = await asyncio.wait(stopping, timeout=timeout_seconds)
+    for task in late:
+        log.warning("did not end in the grace time", what=stopping[task])
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    for task in ended:
+        task.result()
+
+
 class Background(ABC):
     """Work in a loop of its own: turn by turn, with a wait between two.
 

@@ -128,8 +128,12 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
     return seen
 
 
-async def hang_up(broker: RabbitBroker) -> None:
-    """Closes the connection. A broker that does not answer is left without a goodbye."""
+async def hang_up(*brokers: RabbitBroker) -> None:
+    """Closes the connections. A broker that does not answer is left without a goodbye."""
+    await asyncio.gather(*map(_hang_up, brokers))
+
+
+async def _hang_up(broker: RabbitBroker) -> None:
     # Told nowhere else without connecting, if it never was.
     connection: AbstractConnection | None = getattr(broker, "_connection", None)
     try:

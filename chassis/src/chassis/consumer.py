@@ -118,6 +118,10 @@ class Consumer:
         if self._source is None or self._tag is None:
             return
         tag, self._tag = self._tag, None
+        if self._connection is None or not self._connection.connected.is_set():
+            # The client would wait for the connection to come back.
+            log.info("the broker is away, and sends no more", queue=self._queue)
+            return
         try:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._source.cancel(tag)
@@ -219,6 +223,11 @@ async def start_consuming(*consumers: Consumer) -> None:
     """Begins to consume, with all consumers."""
     for consumer in consumers:
         await consumer.start()
+
+
+async def stop_consuming(*consumers: Consumer) -> None:
+    """Asks for no more messages, with all consumers at once: each may wait for a broker that hangs."""
+    await asyncio.gather(*(consumer.cancel() for consumer in consumers))
 
 
 class _Acknowledger:

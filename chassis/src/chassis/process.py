@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Final, NoReturn, Protocol
 
 import uvloop
@@ -63,10 +65,15 @@ def configuring(*faults: type[Exception]) -> Iterator[None]:
         raise MisconfiguredError(str(error)) from error
 
 
-def run(make: Callable[[], Lifecycle]) -> NoReturn:
-    """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down, 78 if only people can mend it."""
+def run(make: Callable[[], Lifecycle], *, stop_seconds: float) -> NoReturn:
+    """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down, 78 if only people can mend it.
+
+    Args:
+        make: makes it.
+        stop_seconds: once it is to stop, it is gone after so long, whatever does not answer it.
+    """
     try:
-        code = uvloop.run(_to_the_end(make))
+        code = uvloop.run(_to_the_end(make, stop_seconds))
     finally:
         shut_down_tracing()
     sys.exit(code)
@@ -77,8 +84,8 @@ def refuse_to_start(why: str) -> None:
     log.critical("misconfigured: not starting", reason=why)
 
 
-async def _to_the_end(make: Callable[[], Lifecycle]) -> int:
-    code = await _run(make)
+async def _to_the_end(make: Callable[[], Lifecycle], stop_seconds: float) -> int:
+    code = await _run(make, stop_seconds)
     stragglers = asyncio.all_tasks() - {asyncio.current_task()}
     for straggler in stragglers:
         straggler.cancel()
@@ -91,7 +98,25 @@ async def _to_the_end(make: Callable[[], Lifecycle]) -> int:
     return code
 
 
-async def _run(make: Callable[[], Lifecycle]) -> int:
+def _end_after(seconds: float, code: int) -> None:
+    """Ends the process by then, if it has not ended: what it did is safe whenever it dies.
+
+    From a thread, for what does not end may hold up the event loop, or be a thread that the interpreter waits
+    for: one that asks a database that does not answer.
+    """
+
+    def end() -> None:
+        log.error("did not stop in time; ending without what does not end", seconds=seconds, exit_code=code)
+        sys.stdout.flush()
+        os._exit(code)
+
+    # With the words that are bound to each log line of this process.
+    timer = threading.Timer(seconds, copy_context().run, (end,))
+    timer.daemon = True
+    timer.start()
+
+
+async def _run(make: Callable[[], Lifecycle], stop_seconds: float) -> int:
     loop = asyncio.get_running_loop()
     told_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,13 +128,17 @@ async def _run(make: Callable[[], Lifecycle]) -> int:
         return EXIT_MISCONFIGURED
     stopping = asyncio.create_task(told_to_stop.wait())
     working = asyncio.create_task(_work(process))
+    code = EXIT_BROKEN
     try:
         await asyncio.wait((stopping, working), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
-            return _exit_code(working)
-        log.info("stopping")
-        return 0
+            code = _exit_code(working)
+        else:
+            log.info("stopping")
+            code = 0
+        return code
     finally:
+        _end_after(stop_seconds, code)
         stopping.cancel()
         working.cancel()
         await asyncio.gather(stopping, working, return_exceptions=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from chassis.connection import hang_up, look_at_queue, make_broker, until_connected, until_declared
-from chassis.consumer import Consumer, start_consuming
+from chassis.consumer import Consumer, start_consuming, stop_consuming
 from chassis.control import Control
 from chassis.delay import LEVELS
 from chassis.handling import Handler, by_kind
@@ -151,15 +151,13 @@ class Service:
         """Takes no more messages, ends those under way, tells the rest, and closes."""
         if self._pruner is not None:
             await self._pruner.stop()
-        await self._consumer.cancel()
-        await self._control.cancel()
+        await stop_consuming(self._consumer, self._control)
         late = await self._pipeline.drain(self._settings.grace_seconds)
         if late:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
         for consumer in (self._consumer, self._control):
             await consumer.settle(SETTLE_SECONDS)
-        await hang_up(self._consuming)
-        await hang_up(self._publishing)
+        await hang_up(self._consuming, self._publishing)
         for close in self._closers:
             await close()
         # Last, while their claims still hold: no other replica runs the next attempt before we are gone.

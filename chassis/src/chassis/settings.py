@@ -31,6 +31,9 @@ from chassis.tls import TlsFiles
 from contracts.sealing import Keyring
 from database.records import ANSWER_SECONDS, READERS, Records
 
+#: Seconds beyond the grace time in which a process that stops is gone, whatever does not answer it: some for
+#: goodbyes to the broker, some for what closes last.
+ENDING_SECONDS: Final = 8.0
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
 
@@ -133,6 +136,9 @@ class ProcessSettings(BaseSettings):
     publish_timeout_seconds: Seconds = Field(
         10, description="How long a publish may wait for its confirm before its fate counts as unknown."
     )
+    grace_seconds: Seconds = Field(
+        25, description="How long a stopping process waits for the work under way."
+    )
     database_readers: int = Field(
         READERS,
         ge=1,
@@ -159,6 +165,11 @@ class ProcessSettings(BaseSettings):
         if self.amqp_files != TlsFiles() and not self.uses_amqps:
             raise ValueError("amqp_ca_file and amqp_cert_file need an amqp_url that begins with amqps://")
         return self
+
+    @property
+    def stop_seconds(self) -> float:
+        """From the signal to stop until the process is gone, at the longest."""
+        return self.grace_seconds + ENDING_SECONDS
 
     def records(self, url: str) -> Records:
         """Opens a database of the process; nothing is connected yet.
@@ -252,9 +263,6 @@ class ServiceSettings(SealingSettings, ProcessSettings):
     )
     inbox_keep_days: Annotated[float, AfterValidator(_keeps_long_enough)] = Field(
         45, description="How long attempts are recognised after their end, at least 3 days; 0: for good."
-    )
-    grace_seconds: Seconds = Field(
-        25, description="How long a stopping service waits for attempts under way."
     )
     retry_max_attempts: MaxAttempts = 6
     retry_base_seconds: Seconds = Field(2, description="The longest wait before the second attempt.")

@@ -43,7 +43,7 @@ def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
         with configuring(*WRONG_SETTING):
             return make(settings)
 
-    run(made)
+    run(made, stop_seconds=settings.stop_seconds)
 
 
 def _in_one_line(error: ValueError) -> str:

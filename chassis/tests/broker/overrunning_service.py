@@ -65,4 +65,4 @@ def make(effects: Path, way: str) -> Service:
 
 if __name__ == "__main__":
     configure_logging("images", level="info", format_="json")
-    run(lambda: make(Path(sys.argv[1]), sys.argv[2]))
+    run(lambda: make(Path(sys.argv[1]), sys.argv[2]), stop_seconds=ServiceSettings().stop_seconds)

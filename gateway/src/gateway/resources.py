@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import until_any_ends
 from chassis.connection import (
+    GOODBYE_SECONDS,
     RECONNECT_SECONDS,
     UNREACHABLE,
     hang_up,
@@ -113,7 +114,7 @@ class Resources:
             # Who waits for the broker goes along.
             self._returning.cancel()
         if self._relaying:
-            _, waiting = await asyncio.wait(self._relaying, timeout=self.settings.publish_timeout_seconds)
+            _, waiting = await asyncio.wait(self._relaying, timeout=GOODBYE_SECONDS)
             for relaying in waiting:
                 relaying.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)

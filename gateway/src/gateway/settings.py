@@ -122,6 +122,11 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
                 "or say WAYBILL_GATEWAY_OPEN_TO_ANYONE=true as well"
             )
 
+    @property
+    def stop_seconds(self) -> float:
+        """From the signal to stop until the process is gone, at the longest."""
+        return self.drain_seconds + super().stop_seconds
+
     def persons(self) -> Persons:
         """Makes digests of persons.
 

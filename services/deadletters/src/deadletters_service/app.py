@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.background import until_any_ends
+from chassis.background import stop_all, until_any_ends
 from chassis.connection import hang_up, make_broker, until_connected, until_declared
-from chassis.consumer import Consumer, start_consuming
+from chassis.consumer import Consumer, start_consuming, stop_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
@@ -97,14 +97,13 @@ class Desk:
 
     async def stop(self) -> None:
         """Takes no more letters, ends what is under way, and closes."""
-        for consumer in self._consumers:
-            await consumer.cancel()
+        await stop_consuming(*self._consumers)
         grace = self._settings.grace_seconds
-        await asyncio.gather(*(consumer.settle(grace) for consumer in self._consumers))
-        await self._housekeeper.stop()
-        await self._executor.stop()
-        await hang_up(self._consuming)
-        await hang_up(self._publishing)
+        await asyncio.gather(
+            *(consumer.settle(grace) for consumer in self._consumers),
+            stop_all(self._housekeeper, self._executor, timeout_seconds=grace),
+        )
+        await hang_up(self._consuming, self._publishing)
         await self._records.close()
         await self._health.stop()
 

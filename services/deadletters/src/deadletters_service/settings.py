@@ -10,7 +10,6 @@ class DeskSettings(SealingSettings, ProcessSettings):
 
     ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     prefetch: int = Field(100, ge=1, le=1000, description="Letters of each queue taken in at once.")
-    grace_seconds: Seconds = Field(25, description="How long a stopping desk waits for letters under way.")
     settled_days: float = Field(
         30, gt=0, description="How long letters are kept whose redrive has ended, and redrives that have."
     )

@@ -1,14 +1,15 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
 from chassis import topology
-from chassis.background import Background, until_any_ends
+from chassis.background import Background, stop_all, until_any_ends
 from chassis.connection import QueueLook, hang_up, look_at_queue, make_broker, until_connected
-from chassis.consumer import Consumer, start_consuming
+from chassis.consumer import Consumer, start_consuming, stop_consuming
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
@@ -117,12 +118,10 @@ class StatusService:
 
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, and closes."""
-        await self._consumer.cancel()
-        await self._consumer.settle(self._settings.grace_seconds)
-        for work in reversed(self._background):
-            await work.stop()
-        await hang_up(self._consuming)
-        await hang_up(self._publishing)
+        await stop_consuming(self._consumer)
+        grace = self._settings.grace_seconds
+        await asyncio.gather(self._consumer.settle(grace), stop_all(*self._background, timeout_seconds=grace))
+        await hang_up(self._consuming, self._publishing)
         await self._records.close()
         await self._health.stop()
 

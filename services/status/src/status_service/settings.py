@@ -26,7 +26,6 @@ class StatusSettings(PatienceSettings, SealingSettings, ProcessSettings):
 
     ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     prefetch: int = Field(50, ge=1, le=1000, description="Batches of lifecycle events applied at once.")
-    grace_seconds: Seconds = Field(25, description="How long a stopping service waits for work under way.")
     reconcile_look_seconds: Seconds = Field(5, description="Between two looks for what is overdue.")
     measure_seconds: Seconds = Field(15, description="Between two measurements for /metrics.")
     keep_days: float = Field(

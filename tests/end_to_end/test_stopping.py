@@ -1,0 +1,153 @@
+"""Every process stops within its grace time, with exit code 0, whatever its broker or database does."""
+
+import json
+import os
+import signal
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import pytest
+
+from devstack.broker import private_broker
+from devstack.broker.server import ServerBroker
+from devstack.eventually import eventually
+from devstack.plan import Plan, Planned, Ports, make_plan
+from devstack.ports import free_ports
+from devstack.postgres import InstalledPostgres
+from devstack.supervisor import GRACE_SECONDS
+from ledger.migrate import upgrade
+
+PATIENCE = 120.0
+STAND_INS = ("mailbox", "crm")
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerBroker]:
+    with private_broker(tmp_path_factory.mktemp("stopping")) as broker:
+        if not isinstance(broker, ServerBroker):
+            pytest.skip("needs a broker that can be frozen: an installed rabbitmq-server")
+        yield broker
+
+
+@dataclass
+class Process:
+    planned: Planned
+    running: subprocess.Popen[bytes]
+    log: Path
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(self.planned.ready_url, timeout=30, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    def lines(self) -> list[str]:
+        return [json.loads(line)["event"] for line in self.log.read_text().splitlines()]
+
+
+@contextmanager
+def started(plan: Plan, folder: Path) -> Iterator[list[Process]]:
+    with ExitStack() as ending:
+        processes = []
+        for planned in plan.processes:
+            if planned.name in STAND_INS:
+                continue
+            log = folder / f"{planned.name}.log"
+            output = ending.enter_context(log.open("wb"))
+            running = ending.enter_context(
+                subprocess.Popen(planned.argv, env=os.environ | planned.env, stdout=output, stderr=output)
+            )
+            ending.callback(running.kill)
+            processes.append(Process(planned, running, log))
+        yield processes
+
+
+@contextmanager
+def down(broker: ServerBroker, _postgres: InstalledPostgres) -> Iterator[None]:
+    broker.kill()
+    try:
+        yield
+    finally:
+        broker.start()
+
+
+@contextmanager
+def frozen(broker: ServerBroker, _postgres: InstalledPostgres) -> Iterator[None]:
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+
+
+@contextmanager
+def database_frozen(_broker: ServerBroker, postgres: InstalledPostgres) -> Iterator[None]:
+    postgres.freeze()
+    try:
+        yield
+    finally:
+        postgres.thaw()
+
+
+Harm = Callable[[ServerBroker, InstalledPostgres], AbstractContextManager[None]]
+
+
+@pytest.mark.parametrize(
+    ("harm", "in_good_order"),
+    [(down, True), (frozen, True), (database_frozen, False)],
+)
+async def test_all_stop_within_their_grace_time(
+    harm: Harm,
+    own_broker: ServerBroker,
+    own_postgres: InstalledPostgres,
+    tmp_path: Path,
+    *,
+    in_good_order: bool,
+) -> None:
+    databases: dict[str, str] = defaultdict(own_postgres.new_database)
+    plan = make_plan(tmp_path, own_broker.amqp_url, Ports(*free_ports(9)), database=databases.__getitem__)
+    upgrade(plan.ledger_url)
+    with started(plan, tmp_path) as processes:
+        for process in processes:
+            await eventually(process.is_ready, PATIENCE)
+        gateway = next(each for each in processes if each.planned.name == "gateway")
+        with harm(own_broker, own_postgres):
+            if harm is not database_frozen:
+                # Each has something to publish, or to wait for.
+                post(gateway)
+            for process in processes:
+                process.running.terminate()
+            took = await ended(processes)
+        assert {each.planned.name: each.running.returncode for each in processes} == dict.fromkeys(took, 0)
+        assert max(took.values()) < GRACE_SECONDS, took
+        if in_good_order:
+            assert {each.lines()[-1] for each in processes} == {"stopped"}
+
+
+def post(gateway: Process) -> None:
+    url = gateway.planned.ready_url.replace("/readyz", "/v1/emails")
+    for number in range(5):
+        mail = {"to": f"ann{number}@example.com", "subject": "Hello", "text": "Going?"}
+        assert httpx.post(url, json=mail, timeout=30, trust_env=False).status_code == 202
+
+
+async def ended(processes: list[Process]) -> dict[str, float]:
+    """How long each took to end."""
+    began = monotonic()
+    took: dict[str, float] = {}
+
+    def all_have() -> bool:
+        for process in processes:
+            if process.running.poll() is not None:
+                took.setdefault(process.planned.name, monotonic() - began)
+        return len(took) == len(processes)
+
+    await eventually(all_have, PATIENCE)
+    return took
