@@ -1,4 +1,5 @@
 import asyncio
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -131,6 +132,14 @@ async def test_a_time_that_only_a_slow_clock_puts_into_the_past_means_at_once(ga
         ("/v1/emails", EMAIL | {"text": "nul\0"}, "text"),
         ("/v1/emails", EMAIL | {"html": "escape\x1b"}, "html"),
         ("/v1/emails", EMAIL | {"category": "No Good"}, "category"),
+        ("/v1/emails", EMAIL | {"priority": "low"}, "list_unsubscribe"),
+        ("/v1/emails", EMAIL | {"reply_to": "Ann <a@b.test>"}, "reply_to"),
+        (
+            "/v1/emails",
+            EMAIL | {"list_unsubscribe": ["https://a.test", "http://b.test"]},
+            "list_unsubscribe.1",
+        ),
+        ("/v1/emails", EMAIL | {"list_unsubscribe": ["mailto:a@b.test"] * 2}, "list_unsubscribe"),
         ("/v1/emails", {"to": "a@b.test"}, "body"),
         ("/v1/emails", EMAIL | {"template": "welcome", "params": {"name": "A"}}, "body"),
         ("/v1/emails", {"to": "a@b.test", "template": "nope"}, "template"),
@@ -166,6 +175,24 @@ async def test_each_limit_names_its_field_and_no_value(
     assert fields(answer) == {field}
     assert "input_value" not in answer.text
     assert await gateway.count(TASKS) == 0
+
+
+@pytest.mark.parametrize("links", [[], ["https://a.test/u"], ["mailto:u@a.test"]])
+async def test_bulk_mail_that_says_how_to_unsubscribe_is_accepted(gateway: Gateway, links: list[str]) -> None:
+    mail = EMAIL | {"priority": "low", "list_unsubscribe": links, "reply_to": "team@a.test"}
+    assert (await gateway.post("/v1/emails", mail)).status_code == 202
+    (task,) = await gateway.rows(TASKS)
+    sealed = json.loads(task["payload"])
+    payload = gateway.resources.keyring.open_fields(sealed, task["id"])
+    assert (payload["list_unsubscribe"], payload["reply_to"]) == (links, "team@a.test")
+    assert "$sealed" in sealed["list_unsubscribe"]
+    assert "$sealed" in sealed["reply_to"]
+
+
+async def test_a_mail_without_ways_back_is_as_the_last_release_reads_it(gateway: Gateway) -> None:
+    await gateway.post("/v1/emails", EMAIL)
+    (task,) = await gateway.rows(TASKS)
+    assert not {"reply_to", "list_unsubscribe"} & json.loads(task["payload"]).keys()
 
 
 async def test_a_sync_for_an_unknown_target_names_the_known_ones(gateway: Gateway) -> None:

@@ -16,7 +16,9 @@ async def test_a_scheduled_task_is_prevented(gateway: Gateway) -> None:
 
 
 async def test_low_work_that_is_still_held_is_prevented(gateway: Gateway) -> None:
-    accepted = await gateway.client.post("/v1/emails", json=MAIL | {"priority": "low"})
+    accepted = await gateway.client.post(
+        "/v1/emails", json=MAIL | {"priority": "low", "list_unsubscribe": []}
+    )
     assert accepted.json()["state"] == "pending"
     answer = await gateway.client.post(f"{accepted.headers['Location']}/cancel")
     assert (answer.status_code, answer.json()["outcome"]) == (200, "prevented")

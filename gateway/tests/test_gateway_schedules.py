@@ -111,6 +111,7 @@ async def test_the_next_slots_are_told_in_the_schedules_own_zone(gateway: Gatewa
         ({"body": EMAIL | {"delay_seconds": 5}}, "body.delay_seconds"),
         ({"body": EMAIL | {"priority": "low"}}, "body.priority"),
         ({"body": EMAIL | {"text": "nul\0"}}, "body.text"),
+        ({"kind": "email.requested", "body": EMAIL, "priority": "low"}, "body.list_unsubscribe"),
         ({"body": {"to": "ada@example.com", "template": "welcome", "params": {}}}, "body.params.name"),
         ({"body": EMAIL | {"text": "x" * 66_000}}, "body"),
         ({"body": []}, "body"),
@@ -185,7 +186,8 @@ async def test_it_is_paused_and_resumed(gateway: Gateway) -> None:
 
 
 async def test_a_change_is_checked_like_a_new_schedule(gateway: Gateway) -> None:
-    schedule = await made(gateway, NIGHTLY | {"priority": "low", "missed": "skip"})
+    body = NIGHTLY["body"] | {"list_unsubscribe": []}
+    schedule = await made(gateway, NIGHTLY | {"priority": "low", "missed": "skip", "body": body})
     changed = (await patch(gateway, schedule, {"every_seconds": 90, "priority": None})).json()
     assert (changed["cron"], changed["every_seconds"], changed["priority"]) == (None, 90, "normal")
     assert (changed["missed"], changed["timezone"]) == ("skip", "Europe/Berlin")
@@ -203,6 +205,25 @@ async def test_a_change_is_checked_like_a_new_schedule(gateway: Gateway) -> None
         assert fields(await patch(gateway, schedule, change)) == {field}
     problem(await patch(gateway, schedule, {"ends_at": "2001-01-01T00:00:00Z"}), 422, "never_due")
     assert (await gateway.client.get(schedule["links"]["self"])).json()["cron"] == "@weekly"
+
+
+async def test_bulk_mail_of_a_schedule_says_how_to_unsubscribe(gateway: Gateway) -> None:
+    schedule = await made(gateway, NIGHTLY)
+    assert fields(await patch(gateway, schedule, {"priority": "low"})) == {"body.list_unsubscribe"}
+    links = ["https://a.test/u", "mailto:u@a.test"]
+    change = {"priority": "low", "body": NIGHTLY["body"] | {"list_unsubscribe": links}}
+    assert (await patch(gateway, schedule, change)).status_code == 200
+    without = await patch(gateway, schedule, {"body": NIGHTLY["body"]})
+    assert fields(without) == {"body.list_unsubscribe"}
+
+
+async def test_a_schedule_from_before_that_rule_can_be_paused(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("gateway.scheduling.needs_unsubscribe", lambda *_: False)
+        schedule = await made(gateway, NIGHTLY | {"priority": "low"})
+    assert (await patch(gateway, schedule, {"paused": True})).status_code == 200
 
 
 async def test_a_schedule_whose_key_is_missing_is_paused_and_mended(gateway: Gateway) -> None:

@@ -86,7 +86,7 @@ async def _record(stack: Twins, posted: Posted, number: int) -> None:
 
 async def _low_mail(stack: Twins, posted: Posted, number: int) -> None:
     to = f"low-{number}@example.com"
-    mail = {"to": to, "subject": "Hello", "text": "It works.", "priority": "low"}
+    mail = {"to": to, "subject": "Hello", "text": "It works.", "priority": "low", "list_unsubscribe": []}
     posted.mails[to] = (await stack.surely("/v1/emails", mail, to, number))["id"]
 
 

@@ -8,10 +8,19 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails
 
 from contracts.fields import (
+    AcceptedAddress,
     Body,
     Category,
     Link,
@@ -22,6 +31,7 @@ from contracts.fields import (
     Sha256,
     Subject,
     TargetName,
+    UnsubscribeLink,
 )
 from contracts.images import PRESET_NAMES, PresetName
 from contracts.templates import TEMPLATE_PARAMS, TemplateName
@@ -105,6 +115,17 @@ def _marked(event: type[TaskEvent], mark: str) -> frozenset[str]:
     )
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _one_of_each_scheme(links: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    schemes = [link.partition(":")[0] for link in links or ()]
+    if len(set(schemes)) != len(schemes):
+        raise ValueError("give at most one https link and one mailto link")
+    return links
+
+
 class EmailRequested(TaskEvent):
     """A mail to one address: either with its own words, or from a template."""
 
@@ -121,6 +142,22 @@ class EmailRequested(TaskEvent):
         WhenUncertain.RESEND,
         description="Should it stay unknown whether the mail server took the mail: `resend` it, which may "
         "bring it twice, or `park` it as a dead letter for a person to decide.",
+    )
+
+    # Left out where they say nothing, for they came later: so a service of the last release reads the event,
+    # and a call that is repeated over an upgrade is still the same call.
+    reply_to: Annotated[AcceptedAddress | None, Sensitive] = Field(
+        None, exclude_if=_is_none, description="Where answers go, if not to the sender."
+    )
+    list_unsubscribe: Annotated[
+        tuple[UnsubscribeLink, ...] | None, AfterValidator(_one_of_each_scheme), Sensitive
+    ] = Field(
+        None,
+        max_length=2,
+        exclude_if=_is_none,
+        description="Where the receiver says that no more are wanted: an https link, a mailto link, or both. "
+        "The https link takes a POST and asks nothing (RFC 8058). Mails of low priority need it; an empty "
+        "list says that there is nothing to unsubscribe from.",
     )
 
     @property

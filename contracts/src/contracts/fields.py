@@ -50,6 +50,28 @@ ResourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9
 RecordId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@+-]{0,127}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
+#: Folding cannot break a link in a header, and no line of one is longer than 998 (RFC 5322, 2.1.1).
+MAX_UNSUBSCRIBE_LENGTH: Final = 900
+
+
+def _unambiguous_link(value: str) -> str:
+    if "=?" in value:
+        raise ValueError(
+            "readers take =? in a header for the begin of an encoded word (RFC 2047): write =%3F instead"
+        )
+    return value
+
+
+#: Where a receiver says that he wants no more (RFC 2369, 3.2): over HTTPS, or by mail.
+UnsubscribeLink = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(https://[A-Za-z0-9][!#-;=?-~]*|mailto:[!#-;=?-~]+@[!#-;=?-~]+)$",
+        max_length=MAX_UNSUBSCRIBE_LENGTH,
+    ),
+    AfterValidator(_unambiguous_link),
+]
+
 #: The types below are for what is newly accepted. They are stricter than the contracts, which go on reading
 #: what was accepted before them: the email service refuses that by itself.
 #: What no mail may hold, and no line of text besides; and how JSON Schema says that it may not.

@@ -1,14 +1,25 @@
 """What the API takes to send mails."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from contracts.events import SENSITIVE, EmailRequested, Sensitive
 from contracts.fields import AcceptedAddress, AcceptedBody, AcceptedSubject, without_control
-from gateway.models import Timing, shown
+from gateway.models import Priority, Timing, shown
+
+#: What is wrong with a mail that `needs_unsubscribe`, and what to do.
+UNSUBSCRIBE_MISSING: Final = (
+    "bulk mail (priority low) names where its receiver says that no more are wanted: "
+    '["https://…", "mailto:…"], or [] where there is nothing to unsubscribe from'
+)
+
+
+def needs_unsubscribe(priority: Priority, list_unsubscribe: object) -> bool:
+    """Whether it is bulk mail that does not say how to unsubscribe; mailboxes refuse such (RFC 8058)."""
+    return priority == "low" and list_unsubscribe is None
 
 
 def _without_control(params: dict[str, Any]) -> dict[str, Any]:
@@ -23,15 +34,18 @@ def _wrong_texts(value: Any, where: tuple[str | int, ...]) -> Iterator[InitError
         try:
             without_control(value)
         except ValueError as error:
-            yield InitErrorDetails(
-                type=PydanticCustomError("control_character", "{words}", {"words": str(error)}),
-                loc=where,
-                input=value,
-            )
+            yield _wrong(where, str(error))
         return
     items = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
     for name, each in items:
         yield from _wrong_texts(each, (*where, name))
+
+
+def _wrong(where: tuple[str | int, ...], words: str) -> InitErrorDetails:
+    # Without the value: it may be private.
+    return InitErrorDetails(
+        type=PydanticCustomError("not_for_mail", "{words}", {"words": words}), loc=where, input=None
+    )
 
 
 class EmailFields(EmailRequested):
@@ -47,9 +61,28 @@ class EmailFields(EmailRequested):
 
 
 class PostEmail(EmailFields, Timing):
-    """A mail: `{to, subject, text?, html?, category?}` or `{to, template, params}`."""
+    """A mail: `{to, subject, text?, html?, category?}` or `{to, template, params}`.
+
+    `reply_to` and `list_unsubscribe` go with both. Bulk mail (`priority` low) needs the latter.
+    """
 
     model_config = shown(
         {"to": "ada@example.com", "subject": "Your order", "text": "It is on its way.", "category": "orders"},
         {"to": "ada@example.com", "template": "welcome", "params": {"name": "Ada"}, "delay_seconds": 60},
+        {
+            "to": "ada@example.com",
+            "subject": "What is new",
+            "html": "<p>A good deal.</p>",
+            "reply_to": "team@example.com",
+            "list_unsubscribe": ["https://example.com/unsubscribe/17", "mailto:unsubscribe@example.com"],
+            "priority": "low",
+        },
     )
+
+    @model_validator(mode="after")
+    def _bulk_mail_can_be_unsubscribed_from(self) -> Self:
+        if needs_unsubscribe(self.priority, self.list_unsubscribe):
+            raise ValidationError.from_exception_data(
+                "list_unsubscribe", [_wrong(("list_unsubscribe",), UNSUBSCRIBE_MISSING)]
+            )
+        return self

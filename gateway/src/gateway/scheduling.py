@@ -16,6 +16,7 @@ from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreat
 from contracts.masking import mask_addresses
 from contracts.sealing import SealBrokenError, UnknownKeyError
 from gateway.caller import Caller
+from gateway.email_models import UNSUBSCRIBE_MISSING, needs_unsubscribe
 from gateway.models import AMQP_PRIORITIES, links_of, priority_name
 from gateway.problems import FieldError, Problem
 from gateway.resources import Resources
@@ -87,7 +88,25 @@ def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resource
                 raise _cannot_resume(schedule, error) from None
             steering = _checked(Steering, {name: then[name] for name in Steering.model_fields})
             return replace(plan, **_steered(steering))
-    return plan_of(_checked(PostSchedule, then), resources, schedule.id)
+    posted = _checked(PostSchedule, then)
+    if wanted.keys() & {"body", "priority"}:
+        # Not else: a schedule from before the rule can still be paused.
+        require_unsubscribe(posted)
+    return plan_of(posted, resources, schedule.id)
+
+
+def require_unsubscribe(posted: PostSchedule) -> None:
+    """Refuses bulk mail without a way to unsubscribe, as `POST /v1/emails` does.
+
+    Raises:
+        RequestValidationError: there is none.
+    """
+    if posted.kind == EmailRequested.KIND and needs_unsubscribe(
+        posted.priority, posted.body.get("list_unsubscribe")
+    ):
+        raise RequestValidationError(
+            [{"loc": ("body", "body", "list_unsubscribe"), "msg": UNSUBSCRIBE_MISSING}]
+        )
 
 
 def view_of(schedule: Schedule) -> ScheduleView:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -77,6 +78,46 @@ async def test_a_mail_from_a_template(inbox: Inbox, mailer: Mailer) -> None:
     await send_email(event, attempt(), mailer, RENDERER)
 
     assert inbox.messages[0]["Subject"] == "Welcome, Ada"
+
+
+async def test_ways_back_are_sent_with_a_template_too(inbox: Inbox, mailer: Mailer) -> None:
+    back: dict[str, Any] = {"reply_to": "team@x.test", "list_unsubscribe": ("https://x.test/u",)}
+
+    for words in ({"subject": "Hi", "text": "Hello"}, {"template": "welcome", "params": {"name": "Ada"}}):
+        event = EmailRequested.model_validate({"to": "ada@example.com"} | words | back)
+        await send_email(event, attempt(), mailer, RENDERER)
+
+    for message in inbox.messages:
+        assert message["Reply-To"] == "team@x.test"
+        assert message["List-Unsubscribe"] == "<https://x.test/u>"
+        assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+@pytest.mark.parametrize(
+    ("html", "kind", "text"),
+    [
+        (
+            '<p>Hello <a href="https://x.test">you</a></p>',
+            "multipart/alternative",
+            "Hello you (https://x.test)",
+        ),
+        ("<img src=x>", "text/html", None),
+    ],
+)
+async def test_html_alone_gets_a_text_part_if_there_is_text_in_it(
+    inbox: Inbox, mailer: Mailer, html: str, kind: str, text: str | None
+) -> None:
+    event = EmailRequested(to="ada@example.com", subject="Hi", html=html)
+
+    await send_email(event, attempt(), mailer, RENDERER)
+
+    (message,) = inbox.messages
+    assert message.get_content_type() == kind
+    plain = message.get_body(("plain",))
+    assert (plain and plain.get_content().strip()) == text
+    shown = message.get_body(("html",))
+    assert shown is not None
+    assert shown.get_content().strip() == html
 
 
 async def test_a_name_that_looks_like_an_encoded_word_is_shown_and_not_decoded(

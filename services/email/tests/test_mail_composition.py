@@ -10,7 +10,7 @@ from email_service.mail import OutgoingMail, compose, parse_sender
 SENDER = parse_sender("Waybill Störung <no-reply@mail.example.com>")
 
 
-def mail(**changes: str | None) -> OutgoingMail:
+def mail(**changes: str | tuple[str, ...] | None) -> OutgoingMail:
     fields: dict[str, Any] = {
         "to": "ada@example.com",
         "subject": "Hi",
@@ -39,6 +39,37 @@ def test_headers() -> None:
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["X-Category"] == "news"
     assert message["Date"].datetime is not None
+
+
+def test_ways_back() -> None:
+    links = ("https://x.test/u/" + "a" * 200, "mailto:u@x.test?subject=17")
+    content = compose(mail(reply_to="team@x.test", list_unsubscribe=links), SENDER).content
+
+    assert b"\r\nReply-To: team@x.test\r\n" in content
+    assert f"\r\nList-Unsubscribe: <{links[0]}>,\r\n <{links[1]}>\r\n".encode() in content
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in content
+
+
+def test_without_an_https_link_nothing_promises_that_one_click_is_enough() -> None:
+    message = parsed(mail(list_unsubscribe=("mailto:u@x.test",)))
+
+    assert message["List-Unsubscribe"] == "<mailto:u@x.test>"
+    assert "List-Unsubscribe-Post" not in message
+    assert "List-Unsubscribe" not in parsed(mail())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reply_to": "Ada <ada@example.com>"},
+        {"reply_to": "a@b.test\r\nBcc: c@d.test"},
+        {"list_unsubscribe": ("https://x.test/\r\nBcc: c@d.test",)},
+        {"list_unsubscribe": ("https://x.test/?=?utf-8?q?x?=",)},
+    ],
+)
+def test_a_way_back_brings_no_header_of_its_own(changes: dict[str, Any]) -> None:
+    with pytest.raises(PermanentError, match=r"answers sent to|List-Unsubscribe holds"):
+        compose(mail(**changes), SENDER)
 
 
 def test_both_bodies_become_alternatives_with_the_text_first() -> None:

@@ -1,5 +1,7 @@
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -42,8 +44,21 @@ def renderer() -> Renderer:
     return Renderer()
 
 
+class WholeMail(NamedTuple):
+    subject: str
+    text: str
+    html: str
+
+
+def whole(renderer: Renderer, template: str, params: Mapping[str, Any]) -> WholeMail:
+    mail = renderer.render(template, params)
+    assert mail.text is not None
+    assert mail.html is not None
+    return WholeMail(mail.subject, mail.text, mail.html)
+
+
 def test_welcome_greets_by_name_in_all_three_parts(renderer: Renderer) -> None:
-    mail = renderer.render("welcome", {"name": "Ada"})
+    mail = whole(renderer, "welcome", {"name": "Ada"})
 
     assert mail.subject == "Welcome, Ada"
     assert "Hello Ada," in mail.text
@@ -54,7 +69,7 @@ def test_welcome_greets_by_name_in_all_three_parts(renderer: Renderer) -> None:
 def test_password_reset_shows_the_link_and_the_expiry_in_utc(renderer: Renderer) -> None:
     expires_at = datetime(2026, 3, 5, 16, 5, tzinfo=timezone(timedelta(hours=2)))
 
-    mail = renderer.render("password_reset", {"link": "https://app.test/r?t=a&u=b", "expires_at": expires_at})
+    mail = whole(renderer, "password_reset", {"link": "https://app.test/r?t=a&u=b", "expires_at": expires_at})
 
     assert "https://app.test/r?t=a&u=b\n" in mail.text
     assert 'href="https://app.test/r?t=a&amp;u=b"' in mail.html
@@ -64,7 +79,7 @@ def test_password_reset_shows_the_link_and_the_expiry_in_utc(renderer: Renderer)
 
 
 def test_ops_alert_takes_its_time_as_text_and_keeps_the_error_harmless(renderer: Renderer) -> None:
-    mail = renderer.render("ops_alert", ALERT)
+    mail = whole(renderer, "ops_alert", ALERT)
 
     assert mail.subject == "[ops] email: email.requested failed (PermanentError)"
     assert "5 March 2026, 14:05 UTC" in mail.text
@@ -74,7 +89,7 @@ def test_ops_alert_takes_its_time_as_text_and_keeps_the_error_harmless(renderer:
 
 
 def test_an_ops_digest_lists_the_groups_with_counts_samples_and_links(renderer: Renderer) -> None:
-    mail = renderer.render("ops_digest", DIGEST)
+    mail = whole(renderer, "ops_digest", DIGEST)
 
     assert mail.subject == "[ops] 1997 more failed for good, 3 kinds of failure"
     for part in (mail.text, mail.html):
@@ -92,7 +107,7 @@ def test_an_ops_digest_lists_the_groups_with_counts_samples_and_links(renderer: 
 
 
 def test_an_ops_digest_about_one_failure_speaks_of_one(renderer: Renderer) -> None:
-    mail = renderer.render("ops_digest", DIGEST | {"failures": 1, "kinds": 1, "groups": [GROUP]})
+    mail = whole(renderer, "ops_digest", DIGEST | {"failures": 1, "kinds": 1, "groups": [GROUP]})
 
     assert mail.subject == "[ops] 1 more failed for good, 1 kind of failure"
     assert "1 more subtask has failed for good and waits as a dead letter.\n" in mail.text
@@ -100,13 +115,13 @@ def test_an_ops_digest_about_one_failure_speaks_of_one(renderer: Renderer) -> No
 
 
 def test_a_name_is_data_and_never_a_template(renderer: Renderer) -> None:
-    mail = renderer.render("welcome", {"name": "{{ 7 * 7 }}{% raw %}"})
+    mail = whole(renderer, "welcome", {"name": "{{ 7 * 7 }}{% raw %}"})
 
     assert mail.subject == "Welcome, {{ 7 * 7 }}{% raw %}"
 
 
 def test_markup_in_a_name_is_escaped_in_html_only(renderer: Renderer) -> None:
-    mail = renderer.render("welcome", {"name": '<img src=x onerror="x">'})
+    mail = whole(renderer, "welcome", {"name": '<img src=x onerror="x">'})
 
     assert "<img" not in mail.html
     assert "&lt;img src=x onerror=&#34;x&#34;&gt;" in mail.html
@@ -114,7 +129,7 @@ def test_markup_in_a_name_is_escaped_in_html_only(renderer: Renderer) -> None:
 
 
 def test_a_name_brings_no_lines_of_its_own(renderer: Renderer) -> None:
-    mail = renderer.render("welcome", {"name": "Ada\u2028Your account is blocked"})
+    mail = whole(renderer, "welcome", {"name": "Ada\u2028Your account is blocked"})
 
     assert mail.subject == "Welcome, Ada Your account is blocked"
     assert "\u2028" not in mail.text + mail.html
@@ -123,8 +138,8 @@ def test_a_name_brings_no_lines_of_its_own(renderer: Renderer) -> None:
 def test_control_characters_of_an_error_show_and_keep_no_alert_back(renderer: Renderer) -> None:
     wrong = "\x1b[31mno\x00 such\x9f user\nat all"
 
-    alert = renderer.render("ops_alert", ALERT | {"error_message": wrong, "error_type": wrong})
-    digest = renderer.render("ops_digest", DIGEST | {"groups": [GROUP | {"error_message": wrong}]})
+    alert = whole(renderer, "ops_alert", ALERT | {"error_message": wrong, "error_type": wrong})
+    digest = whole(renderer, "ops_digest", DIGEST | {"groups": [GROUP | {"error_message": wrong}]})
 
     assert "\ufffd[31mno\ufffd such\ufffd user\nat all" in alert.text
     assert alert.subject.endswith("failed (\ufffd[31mno\ufffd such\ufffd user at all)")
@@ -146,7 +161,7 @@ def test_a_link_that_is_none_is_refused_without_being_repeated(
     params = {"expires_at": datetime.now(UTC), **faulty}
 
     with pytest.raises(PermanentError, match="link") as refused:
-        renderer.render("password_reset", params)
+        whole(renderer, "password_reset", params)
 
     assert faulty["link"] not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -157,27 +172,27 @@ def test_a_missing_parameter_is_named(renderer: Renderer, missing: str) -> None:
     params = {name: value for name, value in ALERT.items() if name != missing}
 
     with pytest.raises(PermanentError, match=rf"ops_alert got wrong parameters: {missing}: "):
-        renderer.render("ops_alert", params)
+        whole(renderer, "ops_alert", params)
 
 
 def test_a_time_without_its_offset_is_refused(renderer: Renderer) -> None:
     params = {"link": "https://a.test/", "expires_at": "2026-03-05T15:05:00"}
 
     with pytest.raises(PermanentError, match="expires_at"):
-        renderer.render("password_reset", params)
+        whole(renderer, "password_reset", params)
 
 
 def test_an_unknown_template_names_the_known_ones(renderer: Renderer) -> None:
     with pytest.raises(PermanentError, match="choose one of ops_alert, ops_digest, password_reset, welcome"):
-        renderer.render("../../etc/passwd", {})
+        whole(renderer, "../../etc/passwd", {})
 
 
 def test_html_mails_load_nothing_from_elsewhere(renderer: Renderer) -> None:
     mails = [
-        renderer.render("welcome", {"name": "Ada"}),
-        renderer.render("password_reset", {"link": "https://a.test/", "expires_at": datetime.now(UTC)}),
-        renderer.render("ops_alert", ALERT),
-        renderer.render("ops_digest", DIGEST),
+        whole(renderer, "welcome", {"name": "Ada"}),
+        whole(renderer, "password_reset", {"link": "https://a.test/", "expires_at": datetime.now(UTC)}),
+        whole(renderer, "ops_alert", ALERT),
+        whole(renderer, "ops_digest", DIGEST),
     ]
     for mail in mails:
         assert not re.search(r"<(img|link|script|style|iframe)\b|url\(|\bsrc=", mail.html)
@@ -192,4 +207,4 @@ def test_rendering_reads_no_files(renderer: Renderer, monkeypatch: pytest.Monkey
     monkeypatch.setattr("os.path.getmtime", refuse)
     monkeypatch.setattr("builtins.open", refuse)
 
-    assert renderer.render("welcome", {"name": "Ada"}).subject == "Welcome, Ada"
+    assert whole(renderer, "welcome", {"name": "Ada"}).subject == "Welcome, Ada"

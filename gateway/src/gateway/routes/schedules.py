@@ -29,6 +29,7 @@ from gateway.scheduling import (
     never_due,
     no_such_schedule,
     plan_of,
+    require_unsubscribe,
     view_of,
 )
 from gateway.submitting import POST_PROBLEMS, key_reused
@@ -76,6 +77,7 @@ async def post_schedule(
 
     Emails, syncs and users can be scheduled. The body is what you would post to their own route.
     """
+    require_unsubscribe(posted)
     schedule_id = new_task_id()
     plan = plan_of(posted, resources, schedule_id)
     call = keyed_call(

@@ -1,9 +1,13 @@
 """What the email service does with its events: one mail each."""
 
+import asyncio
+from dataclasses import replace
+
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.running import irrevocably
 from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from email_service.html import text_of
 from email_service.mail import OutgoingMail
 from email_service.mailer import Mailer
 from email_service.rendering import RenderedMail, Renderer
@@ -13,7 +17,7 @@ Result = dict[str, str | bool]
 
 
 async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, renderer: Renderer) -> Result:
-    """Send a mail with the caller's own words, or from a template.
+    """Send a mail with the caller's own words, or from a template; HTML alone gets a text part.
 
     Returns:
         `message_id` (with brackets) and `server_response` (one line); `may_be_a_repeat` if an earlier run
@@ -23,18 +27,20 @@ async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, re
         HandlerError: as `Renderer.render` and `Mailer.send` say.
     """
     if event.template is not None:
-        return await _send_rendered(
-            renderer.render(event.template, event.params), event.to, attempt, mailer, event.category
-        )
-    if event.subject is None:
+        words = renderer.render(event.template, event.params)
+    elif event.subject is not None:
+        words = RenderedMail(event.subject, event.text, event.html)
+    else:
         raise PermanentError("the mail has neither a subject nor a template: give one of them")
     mail = OutgoingMail(
         to=event.to,
-        subject=event.subject,
-        text=event.text,
-        html=event.html,
+        subject=words.subject,
+        text=words.text,
+        html=words.html,
         message_id=attempt.effect_key,
         category=event.category,
+        reply_to=event.reply_to,
+        list_unsubscribe=event.list_unsubscribe or (),
     )
     return await _send(mail, attempt, mailer)
 
@@ -62,7 +68,7 @@ async def send_welcome(event: UserCreated, attempt: Attempt, mailer: Mailer, ren
 
 
 async def _send_rendered(
-    rendered: RenderedMail, to: str, attempt: Attempt, mailer: Mailer, category: str | None
+    rendered: RenderedMail, to: str, attempt: Attempt, mailer: Mailer, category: str
 ) -> Result:
     mail = OutgoingMail(
         to=to,
@@ -76,6 +82,9 @@ async def _send_rendered(
 
 
 async def _send(mail: OutgoingMail, attempt: Attempt, mailer: Mailer) -> Result:
+    if mail.text is None and mail.html is not None:
+        # Beside the event loop: a long mail takes a good part of a second.
+        mail = replace(mail, text=await asyncio.to_thread(text_of, mail.html) or None)
     # A mail on its way cannot be called back: a stop that comes now comes too late, and the record says so.
     sent = await irrevocably(mailer.send(mail, before_content=attempt.begin_effect))
     result: Result = {"message_id": sent.message_id, "server_response": sent.server_response}

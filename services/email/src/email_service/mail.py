@@ -47,6 +47,8 @@ class OutgoingMail:
         html: the HTML body, if there is one.
         message_id: what stands before the `@` of the `Message-ID`; the same for every repeat of the mail.
         category: the sender's label, sent as `X-Category`.
+        reply_to: where answers go, an address as `to`; None: to the sender.
+        list_unsubscribe: links, `https:` and `mailto:`, by which the receiver wants no more (RFC 2369).
     """
 
     to: str
@@ -55,6 +57,8 @@ class OutgoingMail:
     html: str | None
     message_id: str
     category: str | None = None
+    reply_to: str | None = None
+    list_unsubscribe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,12 @@ def compose(mail: OutgoingMail, sender: Mailbox) -> ComposedMail:
         PermanentError: it cannot be sent: a malformed address, no body, a header that is not one line, a
             control character.
     """
-    if not _is_plain(mail.to):
-        raise PermanentError(
-            f"cannot mail to {mail.to!r:.300}: expected one address in ASCII, such as ada@example.com, "
-            "an international domain in its xn-- form"
-        )
+    for use, address in (("mail to", mail.to), ("have answers sent to", mail.reply_to)):
+        if address is not None and not _is_plain(address):
+            raise PermanentError(
+                f"cannot {use} {address!r:.300}: expected one address in ASCII, such as ada@example.com, "
+                "an international domain in its xn-- form"
+            )
     if not _ID_LEFT.fullmatch(mail.message_id) or "=?" in mail.message_id:
         raise PermanentError(f"{mail.message_id!r:.300} cannot stand in a Message-ID (RFC 5322, 3.6.4)")
     message_id = f"<{mail.message_id}@{sender.domain}>"
@@ -133,6 +138,17 @@ def _headers(mail: OutgoingMail, sender: Mailbox, message_id: str) -> dict[str, 
     }
     if mail.category is not None:
         headers["X-Category"] = text_header("X-Category", mail.category)
+    if mail.reply_to is not None:
+        headers["Reply-To"] = mailbox_header("Reply-To", Mailbox("", mail.reply_to))
+    if mail.list_unsubscribe:
+        links = [f"<{link}>" for link in mail.list_unsubscribe]
+        separated = [f"{link}," for link in links[:-1]] + links[-1:]
+        headers["List-Unsubscribe"] = literal_header("List-Unsubscribe", *separated)
+    if any(link.startswith("https:") for link in mail.list_unsubscribe):
+        # RFC 8058, 3.1: a mailbox may unsubscribe by a POST that nobody has to confirm.
+        headers["List-Unsubscribe-Post"] = literal_header(
+            "List-Unsubscribe-Post", "List-Unsubscribe=One-Click"
+        )
     return headers
 
 

@@ -18,11 +18,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udf
 
 @dataclass(frozen=True, slots=True)
 class RenderedMail:
-    """The words of a mail: a subject of one line, and the same content as plain text and as HTML."""
+    """The words of a mail: a subject of one line, and the same content as plain text, as HTML or both."""
 
     subject: str
-    text: str
-    html: str
+    text: str | None
+    html: str | None
 
 
 @dataclass(frozen=True, slots=True)
