@@ -13,9 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 MAY_IMPORT = {
     "contracts": set(),
     "database": set(),
+    "pictures": {"contracts"},
     "chassis": {"contracts", "database"},
     "ledger": {"contracts", "database"},
-    "gateway": {"contracts", "database", "chassis", "ledger"},
+    "gateway": {"contracts", "database", "chassis", "ledger", "pictures"},
+    "services/images": {"contracts", "chassis", "pictures"},
     "services": {"contracts", "chassis"},
     "services/status": {"contracts", "database", "chassis", "ledger"},
     "cli": {"contracts"},

@@ -9,26 +9,21 @@ from time import monotonic
 import pytest
 import pytest_asyncio
 import pyvips
+from gateway_under_test import settings_in
+from hostile_pictures import chunk, empty_texts, png
 
+from chassis.worker_pool import WorkerPoolOptions
+from chassis.worker_process import WorkerLimits
 from contracts.images import ImageLimits
-from gateway.image_probe import RefusedImage, probe
-from images_service.render_pool import RenderPool, RenderPoolOptions
+from gateway.image_facts import RefusedImage
+from gateway.image_probe import probe
+from gateway.probe_pool import ProbePool
+from images_service.render_pool import RenderPool
 
 #: Seconds that any of them may take on a busy machine; a fraction of one on a quiet one.
 PATIENCE = 30.0
 #: A renderer that wants more is refused it; one alone has 130 MB before it begins.
 MEMORY = 768 * 1024**2
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(*extra: bytes, width: int = 64, height: int = 64) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = zlib.compress(bytes((1 + 3 * width) * height), 9)
-    parts = (chunk(b"IHDR", header), *extra, chunk(b"IDAT", rows), chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def zeros(mebibytes: int) -> bytes:
@@ -56,6 +51,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "a comment of 256 MB in PNG": lambda: png(chunk(b"zTXt", b"a\0\0" + zeros(256))),
     "a text of 256 MB in PNG": lambda: png(chunk(b"iTXt", b"a\0\1\0\0\0" + zeros(256))),
     "a colour profile of 256 MB in PNG": lambda: png(chunk(b"iCCP", b"a\0\0" + zeros(256))),
+    "very many empty texts in PNG": empty_texts,
     "very many comments in PNG": lambda: png(*(chunk(b"tEXt", b"k%d\0x" % n) for n in range(100_000))),
     "100 megapixels of black in PNG": lambda: png(width=10_000, height=10_000),
     "300,000 frames in GIF": lambda: gif(300_000, 1, 1),
@@ -66,21 +62,30 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def pool() -> AsyncIterator[RenderPool]:
-    options = RenderPoolOptions(workers=1, seconds_per_image=PATIENCE, bytes_per_worker=MEMORY)
-    running = RenderPool(ImageLimits(), options)
+    running = RenderPool(ImageLimits(), WorkerPoolOptions(WorkerLimits(MEMORY, PATIENCE), PATIENCE, 1))
+    yield running
+    await running.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def probes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ProbePool]:
+    running = ProbePool(settings_in(tmp_path_factory.mktemp("probes"), image_probe_bytes=MEMORY))
     yield running
     await running.close()
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", BOMBS)
-async def test_what_unpacks_to_very_much_makes_small_variants_soon(pool: RenderPool, name: str) -> None:
+async def test_what_unpacks_to_very_much_makes_small_variants_soon(
+    pool: RenderPool, probes: ProbePool, name: str
+) -> None:
     data = BOMBS[name]()
     assert len(data) < 9_000_000
     began = monotonic()
     with tempfile.TemporaryFile() as file:
         file.write(data)
-        facts = probe(file)
+        file.flush()
+        facts = await probes.probe(file.fileno())
     variants = await pool.render(data, ["thumb"])
 
     assert monotonic() - began < 2 * PATIENCE
@@ -97,5 +102,6 @@ def test_what_would_be_too_large_is_refused_unopened(width: int, height: int) ->
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", zeros(16)), chunk(b"IEND", b""))
     with tempfile.TemporaryFile() as file:
         file.write(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+        file.flush()
         with pytest.raises(RefusedImage, match="Send"):
-            probe(file)
+            probe(file.fileno())

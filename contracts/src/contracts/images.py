@@ -168,6 +168,19 @@ def is_only_untidy(complaint: str) -> bool:
     return bool(warnings) and all(_UNTIDY.fullmatch(line) for line in warnings)
 
 
+#: How libvips, libjpeg and GLib say that an allocation or a thread's stack was refused.
+_LACK_OF_MEMORY = ("out of memory", "Insufficient memory", "Error creating thread")
+
+
+def is_lack_of_memory(complaint: str) -> bool:
+    """Tells a decoder that may use no more memory from one that finds damage.
+
+    Args:
+        complaint: what libvips said.
+    """
+    return any(words in complaint for words in _LACK_OF_MEMORY)
+
+
 def describe_damage(accepted: ImageFormat, head: bytes, size_bytes: int, complaint: str) -> str:
     """Puts a decoder's refusal into words that help whoever sent the file.
 

@@ -2,10 +2,6 @@
 
 import mmap
 import os
-import threading
-from dataclasses import dataclass
-from functools import cache
-from typing import BinaryIO, Literal
 
 import pyvips
 
@@ -16,11 +12,12 @@ from contracts.images import (
     ImageLimits,
     describe_damage,
     foreign_format,
+    is_lack_of_memory,
     is_only_untidy,
     sniff,
 )
-
-RefusalCode = Literal["empty", "not_an_image", "unsupported_format", "too_large", "damaged"]
+from gateway.image_facts import ImageFacts, RefusedImage
+from pictures.library import admit_only_accepted_loaders
 
 #: A quarter of the size each way: all of the data is still read, in 45 ms instead of 80 for 12 megapixels.
 #: At an eighth libvips misses warnings of the last rows, where the grey of a hole in the data shows.
@@ -34,43 +31,17 @@ _START_OF_SCAN = b"\xff\xda"
 #: As the images service's own defaults.
 DEFAULT_LIMITS = ImageLimits()
 
-_admission = threading.Lock()
 
-
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What the header says of an image that was decoded without complaint."""
-
-    format: str
-    content_type: str
-    #: As stored, in pixels: an EXIF orientation may swap them.
-    width: int
-    height: int
-
-
-class RefusedImage(ValueError):  # noqa: N818 - the API's word for it
-    """The file cannot be taken.
-
-    Args:
-        code: for programs.
-        detail: for people: what is wrong and what to do.
-    """
-
-    def __init__(self, code: RefusalCode, detail: str) -> None:
-        super().__init__(detail)
-        self.code: RefusalCode = code
-        self.detail = detail
-
-
-def probe(file: BinaryIO, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
+def probe(file: int, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
     """Looks at an uploaded file and decodes all of it once, without keeping the pixels.
 
-    Blocking, on one core (12 megapixels: JPEG 45 ms, PNG 120 ms, WebP 240 ms); call it on a thread. The file
-    is mapped, not read into memory, so nothing may shorten it meanwhile. A decoder holds a strip of most
-    images, but all of an interlaced, progressive or WebP one: up to 6 bytes for each pixel.
+    Blocking, on one core (12 megapixels: JPEG 45 ms, PNG 120 ms, WebP 240 ms), and only as safe as its
+    decoders are: `gateway.probe_pool` gives it a process with limits. The file is mapped, not read into
+    memory, so nothing may shorten it meanwhile. A decoder holds a strip of most images, but all of an
+    interlaced, progressive or WebP one: up to 12 bytes for each pixel.
 
     Args:
-        file: a real, open file (`fileno`); its position is left alone.
+        file: descriptor of a real, open file; its position is left alone.
         limits: what is refused by the header alone.
 
     Returns:
@@ -78,10 +49,10 @@ def probe(file: BinaryIO, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
 
     Raises:
         RefusedImage: it is empty, no accepted image, too large or damaged.
+        MemoryError: decoding it takes more memory than this process may use.
         OSError: it cannot be read.
     """
-    file.flush()
-    size_bytes = os.fstat(file.fileno()).st_size
+    size_bytes = os.fstat(file).st_size
     if size_bytes == 0:
         raise RefusedImage("empty", "The file is empty. Send the image itself.")
     if size_bytes > limits.max_bytes:
@@ -90,10 +61,10 @@ def probe(file: BinaryIO, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
         )
         raise RefusedImage("too_large", detail)
     # Not through the descriptor: libvips would move the position under Python's buffer.
-    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    data = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
     head = data[:SNIFF_BYTES]
     accepted = _recognise(head)
-    _admit_only_accepted_loaders()
+    admit_only_accepted_loaders()
     try:
         width, height = _stored_size(data)
         objection = limits.objection_to(width, height)
@@ -103,6 +74,8 @@ def probe(file: BinaryIO, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
             _limit_scans(data)
         _decode_strictly(data, accepted)
     except pyvips.Error as error:
+        if is_lack_of_memory(str(error)):
+            raise MemoryError(str(error)) from error
         raise RefusedImage("damaged", describe_damage(accepted, head, size_bytes, str(error))) from error
     return ImageFacts(accepted.name, accepted.content_type, width, height)
 
@@ -116,21 +89,6 @@ def _recognise(head: bytes) -> ImageFormat:
     if found:
         raise RefusedImage("unsupported_format", f"{found} files are not taken. {wanted}")
     raise RefusedImage("not_an_image", f"The file is not an image, whatever its name says. {wanted}")
-
-
-def _admit_only_accepted_loaders() -> None:
-    # Blocking all and admitting four is not one step; no other thread may look in between.
-    with _admission:
-        _admit_once()
-
-
-@cache
-def _admit_once() -> None:
-    pyvips.cache_set_max(0)  # no upload is looked at twice
-    pyvips.block_untrusted_set(True)  # noqa: FBT003 - libvips' signature has no keyword
-    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - as above
-    for accepted in ACCEPTED_FORMATS.values():
-        pyvips.operation_block_set(accepted.libvips_loader, False)  # noqa: FBT003 - as above
 
 
 def _open(data: mmap.mmap, **options: object) -> pyvips.Image:

@@ -1,7 +1,6 @@
 """What the routes work with: the ledger, the object store, the relay to the broker."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -26,21 +25,19 @@ from chassis.publisher import Publisher
 from chassis.relay import relay
 from chassis.tls import distrust
 from contracts.catalog import WORK_SERVICES
-from contracts.images import ImageLimits
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
 from gateway.doorkeeper import Doorkeeper
 from gateway.idempotency_key import CallsUnderWay
 from gateway.known_keys import KnownKeys
 from gateway.metrics import GatewayMetrics
 from gateway.originals import Collector
+from gateway.probe_pool import ProbePool
 from gateway.settings import GatewaySettings
 from ledger import PendingMessage, forget_published, require_current
 from ledger.accept import RELAY_GRACE
 
 log = get_logger(__name__)
 
-#: Uploads that are looked into at once: it is work for a core each.
-IMAGE_CHECKERS: Final = 2
 #: Between looks whether a certificate has been put right, which takes people.
 DISTRUST_SECONDS: Final = 15.0
 #: What waits for its publish until so shortly before a sweep takes it is left to that: a publish takes time.
@@ -74,10 +71,7 @@ class Resources:
         self.known_keys = KnownKeys(self.records, fresh_seconds=settings.key_fresh_seconds)
         self._background = (self._collector, self.known_keys)
         self.doorkeeper = Doorkeeper(None if settings.gateway_auth == "open" else self.known_keys)
-        self.image_limits = ImageLimits(
-            settings.max_image_pixels, settings.max_image_edge, settings.max_upload_bytes
-        )
-        self.image_checkers = ThreadPoolExecutor(IMAGE_CHECKERS, thread_name_prefix="image-check")
+        self.image_probes = ProbePool(settings)
         self._broker = make_broker(settings, "gateway", "publish")
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
         self._connecting: asyncio.Task[None] | None = None
@@ -119,7 +113,7 @@ class Resources:
                 relaying.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
         await hang_up(self._broker)
-        self.image_checkers.shutdown()
+        await self.image_probes.close()
         await self.known_keys.stop()
         await self.records.close()
 

@@ -70,6 +70,18 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
     unread_seconds: Seconds = Field(60, description="How long a caller may leave an answer unread.")
     max_image_pixels: int = Field(100_000_000, gt=0, description="Largest image, in pixels.")
     max_image_edge: int = Field(30_000, gt=0, description="Longest edge of an image, in pixels.")
+    image_probes: int = Field(
+        2, ge=1, le=64, description="Uploads that are looked into at once, each in a process of its own."
+    )
+    image_probe_bytes: int = Field(
+        1024 * MEBIBYTE, ge=256 * MEBIBYTE, description="Memory of each; an image that takes more is refused."
+    )
+    image_probe_cpu_seconds: Seconds = Field(
+        10, description="Processor time for each look; an image that takes more is refused."
+    )
+    image_probe_seconds: Seconds = Field(
+        30, description="The same by the clock; then the caller is asked to repeat."
+    )
     persons_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         None,
         description="Persons are found by a digest of their address with this key, and repeats of calls by "

@@ -8,11 +8,13 @@ import pyvips
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError
 from chassis.object_store import ObjectStore
+from chassis.worker_pool import WorkerPoolOptions
+from chassis.worker_process import WorkerLimits
 from contracts.events import ImageUploaded
 from contracts.images import ImageLimits, variants_of
 from devstack.bucket import Bucket
 from images_service.handlers import make_variants
-from images_service.render_pool import RenderPool, RenderPoolOptions
+from images_service.render_pool import RenderPool
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 ATTEMPT = Attempt(
@@ -37,7 +39,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 @pytest.fixture
 async def pool() -> AsyncIterator[RenderPool]:
-    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1))
+    pool = RenderPool(ImageLimits(), WorkerPoolOptions(WorkerLimits(2 * 1024**3, 20), 30, 1))
     yield pool
     await pool.close()
 

@@ -11,15 +11,21 @@ import pytest
 import pyvips
 
 from chassis.errors import HardTimeLimitExceeded, PermanentError, TransientError
+from chassis.worker_pool import WorkerPoolOptions
+from chassis.worker_process import WorkerLimits
 from contracts.images import ImageLimits
-from images_service.render_pool import RenderPool, RenderPoolOptions
+from images_service.render_pool import RenderPool
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 
 
+def options(*, workers: int = 1, seconds: float = 30, memory_bytes: int = 2 * 1024**3) -> WorkerPoolOptions:
+    return WorkerPoolOptions(WorkerLimits(memory_bytes, 20), seconds, workers)
+
+
 @pytest.fixture
 async def pool() -> AsyncIterator[RenderPool]:
-    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1))
+    pool = RenderPool(ImageLimits(), options())
     yield pool
     await pool.close()
 
@@ -45,7 +51,7 @@ async def render_after_trouble(pool: RenderPool) -> int:
 
 
 async def test_nothing_runs_before_the_first_image_and_after_the_end() -> None:
-    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=2))
+    pool = RenderPool(ImageLimits(), options(workers=2))
     before = workers()
     variants, _ = await asyncio.gather(*[pool.render(HOPPER, ["thumb"]) for _ in range(2)])
     during = workers()
@@ -75,7 +81,7 @@ async def test_the_loop_goes_on_while_images_are_rendered(pool: RenderPool) -> N
 
 
 async def test_an_image_that_takes_too_long_is_ended_and_the_next_goes_on(slow_image: bytes) -> None:
-    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1, seconds_per_image=0.001))
+    pool = RenderPool(ImageLimits(), options(seconds=0.001))
     try:
         with pytest.raises(HardTimeLimitExceeded, match=r"not rendered within 0.001 s"):
             await pool.render(slow_image, ["thumb", "medium", "large"])
@@ -136,7 +142,7 @@ async def test_memory_is_limited() -> None:
     # A progressive JPEG is held whole, at 2 bytes for each of 3 x 64 million coefficients.
     empty = pyvips.Image.black(8000, 8000, bands=3).copy(interpretation="srgb")
     data = empty.jpegsave_buffer(interlace=True, subsample_mode="off")
-    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=1, bytes_per_worker=200 * 1024**2))
+    pool = RenderPool(ImageLimits(), options(memory_bytes=200 * 1024**2))
     try:
         with pytest.raises(PermanentError, match="takes more memory than there is"):
             await pool.render(data, ["thumb"])
@@ -148,11 +154,13 @@ async def test_memory_is_limited() -> None:
 SERVICE = """
 import asyncio, multiprocessing, sys
 from pathlib import Path
+from chassis.worker_pool import WorkerPoolOptions
+from chassis.worker_process import WorkerLimits
 from contracts.images import ImageLimits
-from images_service.render_pool import RenderPool, RenderPoolOptions
+from images_service.render_pool import RenderPool
 
 async def main():
-    pool = RenderPool(ImageLimits(), RenderPoolOptions(workers=2))
+    pool = RenderPool(ImageLimits(), WorkerPoolOptions(WorkerLimits(2**30, 20), 30, 2))
     image = Path(sys.argv[1]).read_bytes()
     await asyncio.gather(*[pool.render(image, ["thumb"]) for _ in range(2)])
     print(*[child.pid for child in multiprocessing.active_children()], flush=True)

@@ -8,7 +8,8 @@ import pyvips
 from contracts.images import ImageLimits
 from devstack.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, make_photograph
 from images_service.presets import LONGEST_EDGE
-from images_service.rendering import RenderedVariant, render
+from images_service.rendered import RenderedVariant
+from images_service.rendering import render
 
 HOPPER = Path(__file__).parent / "photographs" / "grace_hopper.jpg"
 ALL = tuple(LONGEST_EDGE)

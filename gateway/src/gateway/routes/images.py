@@ -12,18 +12,18 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from chassis.object_store import ObjectMissing, ObjectStore, content_key
 from contracts.events import ImageUploaded
-from contracts.images import ORIGINALS, PRESET_NAMES, ImageLimits, PresetName
+from contracts.images import ORIGINALS, PRESET_NAMES, PresetName
 from contracts.states import State
 from gateway.body_limit import too_large
 from gateway.caller import By
 from gateway.download import Download
 from gateway.guarded_route import GuardedRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.image_probe import ImageFacts, RefusedImage, probe
+from gateway.image_facts import ImageFacts, RefusedImage
 from gateway.models import AcceptedTask, PostImage
 from gateway.originals import keep_original
 from gateway.problems import FieldError, Problem, problem_responses
-from gateway.resources import Uses
+from gateway.resources import Resources, Uses
 from gateway.routes.tasks import find_task
 from gateway.submitting import POST_PROBLEMS, From, new_task, submit
 from ledger import Task
@@ -62,9 +62,8 @@ async def post_image(
     if file.size is not None and file.size > resources.settings.max_upload_bytes:
         raise too_large(resources.settings.max_upload_bytes)
     loop = asyncio.get_running_loop()
-    sha256, facts = await loop.run_in_executor(
-        resources.image_checkers, _look_into, _opened(file), resources.image_limits
-    )
+    sha256, descriptor = await loop.run_in_executor(None, _on_disk, _opened(file))
+    facts = await _look_into(resources, descriptor)
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
     call = keyed_call(resources.persons, caller, "POST /v1/images", idempotency_key, content.encode())
     with resources.calls.only(call):
@@ -212,19 +211,19 @@ def _opened(file: UploadFile) -> BinaryIO:
     return file.file
 
 
-def _look_into(file: BinaryIO, limits: ImageLimits) -> tuple[str, ImageFacts]:
-    """Checks an upload, on a thread: it reads the whole file.
-
-    Raises:
-        Problem: 422, it is no image that we take.
-    """
+def _on_disk(file: BinaryIO) -> tuple[str, int]:
+    """The file's hash and its descriptor, for which a small one leaves the memory."""
     digest = hashlib.sha256()
     while chunk := file.read(CHUNK_BYTES):
         digest.update(chunk)
-    sha256 = digest.hexdigest()
-    file.seek(0)
+    descriptor = file.fileno()
+    file.flush()
+    return digest.hexdigest(), descriptor
+
+
+async def _look_into(resources: Resources, descriptor: int) -> ImageFacts:
     try:
-        return sha256, probe(file, limits)
+        return await resources.image_probes.probe(descriptor)
     except RefusedImage as refused:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

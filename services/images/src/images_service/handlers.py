@@ -11,7 +11,7 @@ from contracts.events import ImageUploaded
 from contracts.images import variants_of
 from images_service.presets import ENCODERS
 from images_service.render_pool import RenderPool
-from images_service.rendering import RenderedVariant
+from images_service.rendered import RenderedVariant
 
 
 async def make_variants(

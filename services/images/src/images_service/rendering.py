@@ -1,8 +1,6 @@
 """Makes an image's variants. Pure and blocking: bytes in, bytes out; the render pool gives it a process."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import pyvips
@@ -15,28 +13,16 @@ from contracts.images import (
     ImageLimits,
     describe_damage,
     foreign_format,
+    is_lack_of_memory,
     is_only_untidy,
     sniff,
 )
 from images_service.presets import ENCODERS, LONGEST_EDGE, VariantFormat
+from images_service.rendered import RenderedVariant
+from pictures.library import admit_only_accepted_loaders
 
-#: How libvips and libjpeg say that an allocation failed: the worker's limit, not the file's fault alone.
-OUT_OF_MEMORY = ("out of memory", "Insufficient memory")
 #: Where alpha cannot be kept the picture is put on paper.
 WHITE = 255
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedVariant:
-    """One file of one variant."""
-
-    preset: str
-    format: VariantFormat
-    content_type: str
-    #: Upright, in pixels.
-    width: int
-    height: int
-    data: bytes
 
 
 def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> list[RenderedVariant]:
@@ -56,6 +42,7 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> list[Ren
 
     Raises:
         PermanentError: not an accepted image, too large, damaged, unknown preset; in words for the caller.
+        MemoryError: it takes more memory than this process may use.
     """
     unknown = sorted(set(presets) - LONGEST_EDGE.keys())
     if unknown or not presets:
@@ -72,24 +59,10 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> list[Ren
         picture = _decode_strictly(data, header, LONGEST_EDGE[wanted[0]])
         return _render_all(picture, wanted)
     except pyvips.Error as error:
-        if any(words in str(error) for words in OUT_OF_MEMORY):
-            raise PermanentError(
-                "Rendering the image takes more memory than there is; send a smaller one."
-            ) from error
+        if is_lack_of_memory(str(error)):
+            raise MemoryError(str(error)) from error
         text = describe_damage(accepted, data[:SNIFF_BYTES], len(data), str(error))
         raise PermanentError(text) from error
-
-
-@cache
-def admit_only_accepted_loaders() -> None:
-    """Blocks every loader of this process but those of the accepted formats.
-
-    A file then reaches none of the loaders that run programs or fetch references (SVG, PDF, ImageMagick).
-    """
-    pyvips.block_untrusted_set(True)  # noqa: FBT003 - libvips' signature has no keyword
-    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - as above
-    for accepted in ACCEPTED_FORMATS.values():
-        pyvips.operation_block_set(accepted.libvips_loader, False)  # noqa: FBT003 - as above
 
 
 def _recognise(data: bytes, limits: ImageLimits) -> ImageFormat:

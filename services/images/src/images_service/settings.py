@@ -14,6 +14,9 @@ class ImagesSettings(ObjectStoreSettings, ServiceSettings):
     render_workers: int | None = Field(None, ge=1, le=256, description="Default: one for each core.")
     render_threads_per_worker: int = Field(1, ge=1, le=64)
     render_seconds_per_image: Seconds = Field(30, description="A renderer that takes longer is ended.")
+    render_cpu_seconds_per_image: Seconds = Field(
+        20, description="The same of processor time: an image that takes more is refused for good."
+    )
     render_bytes_per_worker: int = Field(2 * 1024**3, gt=0)
     max_pixels: int = Field(100_000_000, gt=0)
     max_edge: int = Field(30_000, gt=0, description="Longest edge of an original, in pixels.")
