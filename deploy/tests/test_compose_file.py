@@ -10,6 +10,8 @@ import yaml
 from chassis.settings import ServiceSettings
 from deploy.processes import PROCESSES
 from devstack.plan import OPS_ADDRESS, SHORT_WAITS
+from gateway.settings import GatewaySettings
+from images_service.settings import ImagesSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()
@@ -43,6 +45,33 @@ def test_our_containers_can_do_nothing_but_their_work(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
+
+
+def mebibytes(text: str) -> int:
+    amount, unit = re.fullmatch(r"(?:\$\{\w+:-)?(\d+)([mg])\}?", text).groups()  # type: ignore[union-attr] # it fails where it does not match
+    return int(amount) * {"m": 1, "g": 1024}[unit]
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_no_container_may_take_all_the_memory(name: str) -> None:
+    assert mebibytes(COMPOSE["services"][name]["mem_limit"]) >= 512
+
+
+def test_there_is_memory_for_all_looks_into_images_at_once() -> None:
+    probes, each = (
+        GatewaySettings.model_fields[name].default for name in ("image_probes", "image_probe_bytes")
+    )
+    gateway = mebibytes(COMPOSE["services"]["gateway"]["mem_limit"])
+
+    assert gateway >= probes * each / 1024**2 + 512
+
+
+def test_there_is_memory_for_all_renderers_at_once() -> None:
+    images = COMPOSE["services"]["images"]
+    workers = re.search(r"\d+", images["environment"]["WAYBILL_RENDER_WORKERS"])
+    each = ImagesSettings.model_fields["render_bytes_per_worker"].default
+    assert workers
+    assert mebibytes(images["mem_limit"]) >= int(workers[0]) * each / 1024**2 + 512
 
 
 def test_every_deployable_has_its_pins() -> None:
