@@ -161,13 +161,17 @@ class Desk:
         """What was sent turns out well."""
         await self.apply(*(self._outcome(message, LifecycleType.COMPLETED) for message in messages))
 
-    async def failed_again(self, messages: Sequence[PendingMessage], error: ErrorInfo = ERROR) -> None:
+    async def failed_again(
+        self,
+        messages: Sequence[PendingMessage],
+        error: ErrorInfo = ERROR,
+        *,
+        reason: DeadReason = DeadReason.EXHAUSTED,
+        **message_: Any,
+    ) -> None:
         """What was sent dies again, and its letters come in."""
         await self.apply(
-            *(
-                self._outcome(m, LifecycleType.DEAD, error=error, reason=DeadReason.EXHAUSTED)
-                for m in messages
-            )
+            *(self._outcome(m, LifecycleType.DEAD, error=error, reason=reason) for m in messages)
         )
         for message in messages:
             await self.came(
@@ -179,6 +183,8 @@ class Desk:
                     body=message.body,
                     redrive_no=message.envelope.redrive_no,
                     edit_no=message.envelope.edit_no,
+                    reason=reason,
+                    **message_,
                 )
             )
 

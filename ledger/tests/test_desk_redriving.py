@@ -13,7 +13,7 @@ from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from contracts.sealing import NO_KEYS
 from contracts.states import State
 from contracts.upcasters import UPCASTERS
-from devstack.samples import NOON, dead_message, event_in, new_task, reset_event, sync_event, told, user_event
+from devstack.samples import NOON, dead_message, event_in, new_task, reset_event, told, user_event
 from ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
 from ledger.deadletters import planning
 from ledger.deadletters.edits import Edit
@@ -206,23 +206,6 @@ async def test_what_changed_after_the_plan_is_not_sent(desk: Desk) -> None:
         done.id: "done",
         called_off.id: "called_off",
     }
-
-
-async def test_a_dry_run_tells_what_is_known_of_each_effect(desk: Desk) -> None:
-    await desk.failed()
-    await desk.failed(2, reason=DeadReason.PERMANENT, error=OTHER, attempt=1)
-    [done] = await desk.failed()
-    await desk.apply(desk.told(done, LifecycleType.COMPLETED))
-    await desk.came(dead_message(sync_event(), new_task().id))
-    plan = await desk.planned(service="sync")
-
-    assert {name: n for name, n in plan.dry_run["effects"].items() if n} == {
-        "unknown": 1,
-        "not_done": 2,
-        "done": 1,
-        "no_task": 1,
-    }
-    assert (plan.dry_run["will_run"], plan.dry_run["will_skip"]) == (3, 2)
 
 
 async def test_an_edit_is_checked_sent_and_kept_for_as_often_as_it_is_put_back(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, select
 
 from contracts.lifecycle import DeadReason
 from contracts.states import State
@@ -136,6 +136,22 @@ LETTERS_AND_TASKS: Final = DEAD_LETTERS.outerjoin(TASKS, TASKS.c.id == DEAD_LETT
     SUBTASKS,
     and_(SUBTASKS.c.task_id == DEAD_LETTERS.c.task_id, SUBTASKS.c.service == DEAD_LETTERS.c.service),
 )
+#: All letters of the subtask: the one that is asked about, those before it, and those that it came back as.
+_OF_SUBTASK: Final = DEAD_LETTERS.alias("letters_of_subtask")
+#: Those without a chance that this letter's effect has happened: an edit is an effect of its own.
+_REFUSED: Final = (
+    select(func.count())
+    .where(
+        _OF_SUBTASK.c.task_id == DEAD_LETTERS.c.task_id,
+        _OF_SUBTASK.c.service == DEAD_LETTERS.c.service,
+        or_(
+            _OF_SUBTASK.c.edit_no != DEAD_LETTERS.c.edit_no,
+            and_(_OF_SUBTASK.c.attempt == 1, _OF_SUBTASK.c.reason.in_(_BEFORE_ANY_EFFECT)),
+        ),
+    )
+    .correlate(DEAD_LETTERS, SUBTASKS)
+    .scalar_subquery()
+)
 #: What is known of a letter's effect, from what the ledger knows of its subtask.
 EFFECT: Final[ColumnElement[str]] = case(
     (SUBTASKS.c.state.is_(None), Effect.NO_TASK.value),
@@ -146,12 +162,17 @@ EFFECT: Final[ColumnElement[str]] = case(
         Effect.CALLED_OFF.value,
     ),
     (
-        or_(SUBTASKS.c.redrive_no != DEAD_LETTERS.c.redrive_no, SUBTASKS.c.state != State.FAILED),
+        or_(
+            SUBTASKS.c.state != State.FAILED,
+            # Once its redrive is settled, nothing of it is under way any more.
+            and_(
+                SUBTASKS.c.redrive_no != DEAD_LETTERS.c.redrive_no,
+                DEAD_LETTERS.c.state != LetterState.RETURNED,
+            ),
+        ),
         Effect.UNDER_WAY.value,
     ),
-    (
-        and_(DEAD_LETTERS.c.attempt == 1, DEAD_LETTERS.c.reason.in_(_BEFORE_ANY_EFFECT)),
-        Effect.NOT_DONE.value,
-    ),
+    # Each redrive ends in one letter. One that is not here, or not any more, may have done anything.
+    (SUBTASKS.c.redrive_no + 1 == _REFUSED, Effect.NOT_DONE.value),
     else_=Effect.UNKNOWN.value,
 )

@@ -32,14 +32,15 @@ class Verdict(StrEnum):
 class Effect(StrEnum):
     """What is known of a letter's effect on the outside world, and so what a redrive does with it."""
 
-    #: Its only attempt was refused before or instead of an effect: a redrive runs it.
+    #: Its first attempt, and that of each redrive, was refused before or instead of an effect: a redrive runs
+    #: it.
     NOT_DONE = "not_done"
     #: An attempt ended without telling: a redrive runs it, and the effect's key is what tells a repeat.
     UNKNOWN = "unknown"
     # A redrive skips the rest.
     DONE = "done"
     CALLED_OFF = "called_off"
-    #: A later redrive of it exists, or an attempt is being made.
+    #: An attempt is being made, or its redrive is not settled.
     UNDER_WAY = "under_way"
     #: The ledger has no such task, so nobody would account for it.
     NO_TASK = "no_task"
