@@ -2,17 +2,19 @@
 
 from database.columns import Instant, from_microseconds, insert_adding, insert_into, insert_new, microseconds
 from database.engine import open_engine
+from database.faults import Fault, fault_of, is_conflict, is_held_up, is_unavailable
 from database.group_commit import BatchWrite, GroupCommit
 from database.records import Records
 from database.schema_turn import schema_turn
 from database.tables import make_tables
-from database.unavailable import is_conflict, is_held_up, is_unavailable
 
 __all__ = [
     "BatchWrite",
+    "Fault",
     "GroupCommit",
     "Instant",
     "Records",
+    "fault_of",
     "from_microseconds",
     "insert_adding",
     "insert_into",

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import ArgumentError
 
-from database.unavailable import PRIMARY
+from database.faults import PRIMARY, Fault, fault_of
 
 #: Seconds that a SQLite writer waits for another process's transaction; commits take milliseconds.
 SQLITE_BUSY_TIMEOUT = 15
@@ -49,7 +50,8 @@ def open_engine(url: str, *, connections: int, answer_seconds: float | None = No
     """Opens a pool of up to `connections` connections; no error text of it tells the values of a statement.
 
     Args:
-        url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`.
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`; see
+            `parse_url`.
         connections: the pool's size; a caller beyond it waits.
         answer_seconds: on PostgreSQL a statement that takes longer fails, and so does one whose server does
             not answer at all; None: it may take for ever.
@@ -57,14 +59,45 @@ def open_engine(url: str, *, connections: int, answer_seconds: float | None = No
     Raises:
         ValueError: neither SQLite nor PostgreSQL, or a SQLite without a file.
     """
-    parsed = make_url(url)
+    parsed = parse_url(url)
     match parsed.get_backend_name():
         case "sqlite":
-            return _open_sqlite(parsed, connections)
+            engine = _open_sqlite(parsed, connections)
         case "postgresql":
-            return _open_postgres(parsed, connections, answer_seconds)
+            engine = _open_postgres(parsed, connections, answer_seconds)
         case other:
             raise ValueError(f"a database URL begins with sqlite:/// or postgresql://, not {other}:")
+    event.listen(engine, "handle_error", _leave_stale)
+    return engine
+
+
+def parse_url(url: str) -> URL:
+    """A database's URL; that of PostgreSQL may name several servers, as libpq has it: `h1:5432,h2:5432`.
+
+    Raises:
+        ValueError: it is none. It says nothing of what the URL holds, which may be a password.
+    """
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    several = hosts.split(",")
+    try:
+        if len(several) == 1:
+            return make_url(url)
+        one = make_url(f"{scheme}{separator}{user}{at}{slash}{path}")
+    except (ArgumentError, ValueError):
+        raise ValueError("no database's URL: sqlite:///file or postgresql://user@host/name is one") from None
+    return one.update_query_dict({"host": several})
+
+
+def _leave_stale(context: ExceptionContext) -> None:
+    """Drops the pool's connections once one of them leads to a database that can only be read.
+
+    After a failover that is the server that was the primary; a new connection finds the one that is.
+    """
+    error = context.sqlalchemy_exception
+    if error is not None and fault_of(error) is Fault.STALE:
+        context.is_disconnect = True
 
 
 def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> Engine:

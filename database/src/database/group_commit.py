@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from database.engine import RELAXED
-from database.unavailable import is_conflict, is_unavailable
+from database.faults import is_conflict, is_unavailable
 from database.write_turn import write_turn
 
 Item = TypeVar("Item")

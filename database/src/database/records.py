@@ -6,16 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from database.engine import READ_ONLY, open_engine
 from database.group_commit import BatchWrite, GroupCommit
+from database.writable import can_write
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 #: Reads at once where nobody says otherwise; each takes a thread and a connection.
 READERS = 4
+#: Seconds after which a database that has not said whether it can be written to counts as one that cannot.
+LOOK_SECONDS = 3.0
 #: Seconds that a statement on PostgreSQL may take where nobody says otherwise.
 ANSWER_SECONDS = 20.0
 
@@ -28,6 +32,8 @@ class Records:
         self._reading = self.engine.execution_options(**{READ_ONLY: True})
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="records-read")
         self._writes = GroupCommit(self.engine)
+        self._looking: asyncio.Task[bool] | None = None
+        self._closed = False
 
     async def write(
         self,
@@ -59,12 +65,41 @@ class Records:
         """Runs `query` in a transaction of its own on a reader's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
 
+    async def is_writable(self) -> bool:
+        """Whether it could be written to just now, as far as one question without a write can tell.
+
+        Whoever asks while that is under way shares the answer. None within `LOOK_SECONDS` is one, too.
+        """
+        if self._closed:
+            return False
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="look at the database")
+        done, _ = await asyncio.wait((self._looking,), timeout=LOOK_SECONDS)
+        return bool(done) and self._looking.result()
+
+    async def prepare(self, work: Callable[[Engine], Result]) -> Result:
+        """Runs `work` on a reader's thread: what is done with the whole database at a process's start."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, self.engine)
+
     async def close(self) -> None:
         """Commits what waits and closes every connection."""
+        self._closed = True
         await self._writes.close()
+        if self._looking is not None:
+            await asyncio.wait((self._looking,))
         self._readers.shutdown()
         self.engine.dispose()
 
     def _query(self, query: Callable[[Connection], Result]) -> Result:
         with self._reading.begin() as connection:
             return query(connection)
+
+    async def _look(self) -> bool:
+        try:
+            writable = await self.read(can_write)
+        except SQLAlchemyError:
+            return False
+        if not writable:
+            # Those that are idle lead to where nobody can write: the next ones may lead elsewhere.
+            self.engine.dispose()
+        return writable

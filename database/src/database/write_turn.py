@@ -9,8 +9,10 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TextIO
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 #: Opens the turn of one write transaction.
 WriteTurn = Callable[[], AbstractContextManager[None]]
@@ -25,8 +27,20 @@ def write_turn(engine: Engine) -> WriteTurn:
     @contextmanager
     def turn() -> Iterator[None]:
         # Closing the file lets the lock go.
-        with path.open("w") as file:
+        with _opened(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     return turn
+
+
+def _opened(path: Path) -> TextIO:
+    """The lock file.
+
+    Raises:
+        OperationalError: it cannot be written, and neither can the database beside it.
+    """
+    try:
+        return path.open("w")
+    except OSError as error:
+        raise OperationalError("waiting for the turn to write", None, error) from error

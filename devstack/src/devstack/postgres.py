@@ -120,7 +120,7 @@ class InstalledPostgres(Postgres):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
-                **_as(self.user),
+                **as_user(self.user),
             )
         self._running.append(server)
         _wait_until_open(self.url, server, log)
@@ -222,7 +222,7 @@ def _from_docker(reasons: list[str], settings: tuple[str, ...]) -> AbstractConte
 
 @contextmanager
 def _installed(programs: Path, settings: tuple[str, ...]) -> Iterator[InstalledPostgres]:
-    user = _unprivileged_user()
+    user = unprivileged_user()
     (port,) = free_ports(1)
     password = secrets.token_hex(16)
     # Not below the caller's folder, which an unprivileged user could not reach.
@@ -255,13 +255,13 @@ def _initialise(programs: Path, folder: Path, secret: Path, user: pwd.struct_pas
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        **_as(user),
+        **as_user(user),
     )
     if made.returncode != 0:
         raise PostgresError(f"initdb failed:\n{made.stdout}")
 
 
-def _unprivileged_user() -> pwd.struct_passwd | None:
+def unprivileged_user() -> pwd.struct_passwd | None:
     """Whom to run as: None stands for ourselves, where we are not root."""
     if os.geteuid() != 0:
         return None
@@ -271,7 +271,8 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
     raise PostgresError(f"PostgreSQL refuses to run as root, and there is none of {UNPRIVILEGED}")
 
 
-def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
+def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    """The arguments of `subprocess` for a process of theirs."""
     return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
