@@ -15,6 +15,7 @@ class Checks:
 
     def __init__(self) -> None:
         self.consuming = True
+        self.refusal: str | None = None
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ async def served() -> AsyncIterator[tuple[httpx.AsyncClient, Checks]]:
     server = HealthServer(
         {"consuming": lambda: checks.consuming, "always": lambda: True},
         make_registry(),
+        refusal=lambda: checks.refusal,
         host="127.0.0.1",
         port=0,
         listener_fd=None,
@@ -62,6 +64,27 @@ async def test_readiness_follows_the_checks(
     }
 
 
+async def test_who_is_refused_for_long_is_not_healthy(served: tuple[httpx.AsyncClient, Checks]) -> None:
+    client, checks = served
+    checks.refusal = "no such database"
+    answer = await client.get("/healthz")
+
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "refused", "pid": os.getpid(), "reason": "no such database"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
+async def test_head_is_answered_as_get_without_the_body(
+    served: tuple[httpx.AsyncClient, Checks], path: str
+) -> None:
+    got, head = await served[0].get(path), await served[0].head(path)
+
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    if path != "/metrics":  # whose numbers change between two requests
+        assert head.headers["content-length"] == str(len(got.content))
+
+
 async def test_other_paths_say_which_there_are(served: tuple[httpx.AsyncClient, Checks]) -> None:
     answer = await served[0].get("/metrics2")
 
@@ -71,7 +94,12 @@ async def test_other_paths_say_which_there_are(served: tuple[httpx.AsyncClient, 
 async def test_a_port_that_is_taken_is_an_error_and_no_exit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = HealthServer(
-            {}, make_registry(), host="127.0.0.1", port=taken.getsockname()[1], listener_fd=None
+            {},
+            make_registry(),
+            refusal=lambda: None,
+            host="127.0.0.1",
+            port=taken.getsockname()[1],
+            listener_fd=None,
         )
         with pytest.raises(OSError, match="in use"):
             await server.start()
@@ -79,7 +107,9 @@ async def test_a_port_that_is_taken_is_an_error_and_no_exit() -> None:
 
 
 async def test_the_port_is_free_again_after_stop() -> None:
-    server = HealthServer({}, make_registry(), host="127.0.0.1", port=0, listener_fd=None)
+    server = HealthServer(
+        {}, make_registry(), refusal=lambda: None, host="127.0.0.1", port=0, listener_fd=None
+    )
     port = await server.start()
     await server.stop()
     socket.create_server(("127.0.0.1", port)).close()

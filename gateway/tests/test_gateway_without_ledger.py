@@ -10,6 +10,7 @@ from gateway_under_test import EMAIL, Gateway, problem, running
 
 from devstack.eventually import eventually
 from devstack.postgres import InstalledPostgres
+from devstack.postgres_failover import read_only
 from ledger.migrate import upgrade
 from ledger.schema import TASKS
 
@@ -71,4 +72,27 @@ async def test_a_ledger_that_is_frozen_is_not_waited_for_for_ever_and_loses_noth
             for key in ("one", "two"):
                 answer = await gateway.post("/v1/emails", EMAIL, Idempotency_Key=key)
                 assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
+            assert await gateway.count(TASKS) == 2
+
+
+async def test_while_the_ledger_can_only_be_read_posts_are_told_to_come_again(
+    own_postgres: InstalledPostgres, tmp_path: Path
+) -> None:
+    with own_postgres.database() as url:
+        upgrade(url)
+        async with running(tmp_path, ledger_url=url) as gateway:
+            before = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="one")
+            with read_only(own_postgres):
+                refused = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="two")
+                problem(refused, 503, "ledger_unavailable")
+                assert int(refused.headers["Retry-After"]) > 0
+                ready = await gateway.client.get("/readyz")
+                assert (ready.status_code, ready.json()["ledger"]) == (503, False)
+                # What is only read is answered.
+                known = await gateway.client.get(f"/v1/tasks/{before.json()['id']}")
+                assert known.status_code == HTTPStatus.OK
+                assert (await gateway.client.get("/healthz")).status_code == HTTPStatus.OK
+            await _served_again(gateway)
+            answer = await gateway.post("/v1/emails", EMAIL, Idempotency_Key="two")
+            assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
             assert await gateway.count(TASKS) == 2

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "services": {"contracts", "chassis"},
     "services/status": {"contracts", "database", "chassis", "ledger"},
     "cli": {"contracts"},
-    "deploy": {"contracts", "chassis", "ledger"},
+    "deploy": {"contracts", "database", "chassis", "ledger"},
     "services/deadletters": {"contracts", "database", "chassis", "ledger"},
     "devstack": None,  # the local stack starts them all, so it may know them all
 }

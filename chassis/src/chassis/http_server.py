@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
@@ -32,9 +33,13 @@ class HttpServer:
         self._listener_fd = listener_fd
         self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **options))
         self._serving: asyncio.Task[None] | None = None
+        self._opened: Any = app
 
-    async def start(self) -> int:
+    async def start(self, *, behind: Callable[[Any], Any] | None = None) -> int:
         """Begins to serve.
+
+        Args:
+            behind: makes of the application one that answers in its stead until `open` is called.
 
         Returns:
             The port.
@@ -45,6 +50,11 @@ class HttpServer:
         """
         # Bound here: uvicorn answers a port that is taken by ending the process.
         listener = self._listener()
+        config = self._server.config
+        config.load()
+        self._opened = config.loaded_app
+        if behind is not None:
+            config.loaded_app = behind(self._opened)
         # `serve` would take the signals too, which are the process's own.
         self._serving = asyncio.create_task(self._server._serve([listener]), name="http")  # noqa: SLF001 - see above
         while not self._server.started:
@@ -53,6 +63,10 @@ class HttpServer:
             await asyncio.sleep(_POLL_SECONDS)
         port: int = listener.getsockname()[1]
         return port
+
+    def open(self) -> None:
+        """Has the application answer all that comes on new connections from now on."""
+        self._server.config.loaded_app = self._opened
 
     async def ended(self) -> None:
         """Returns only when it has ended by itself."""

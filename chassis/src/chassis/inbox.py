@@ -81,6 +81,10 @@ class Inbox:
     def open(self) -> None:
         """Creates the table if it is missing, and begins to renew leases."""
         self.make_table()
+        self.start_renewing()
+
+    def start_renewing(self) -> None:
+        """Begins to renew leases; the table is there."""
         self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
 
     def make_table(self) -> None:

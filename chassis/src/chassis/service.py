@@ -8,6 +8,7 @@ from typing import Final
 from chassis.connection import hang_up, look_at_queue, make_broker, until_connected, until_declared
 from chassis.consumer import Consumer, start_consuming, stop_consuming
 from chassis.control import Control
+from chassis.database_wait import DatabaseWait
 from chassis.delay import LEVELS
 from chassis.handling import Handler, by_kind
 from chassis.health import HealthServer
@@ -62,6 +63,7 @@ class Service:
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
         self._records = settings.records(settings.inbox_url)
+        self._database_wait = DatabaseWait()
         self._inbox = Inbox(
             self._records,
             name,
@@ -104,17 +106,20 @@ class Service:
             {
                 "consuming": lambda: self._consumer.is_consuming,
                 "control": lambda: self._control.is_consuming,
+                "database": self._records.is_writable,
             },
             registry,
+            refusal=lambda: self._database_wait.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
         )
 
     async def start(self) -> None:
-        """Starts everything, the consumer last; waits for a broker that is away."""
+        """Starts everything, the consumer last; waits for a database or a broker that is away."""
         port = await self._health.start()
-        self._inbox.open()
+        await self._database_wait.until_prepared(self._records, lambda _: self._inbox.make_table())
+        self._inbox.start_renewing()
         self._watchdog.start()
         await until_connected(self._publishing)
         await until_declared(

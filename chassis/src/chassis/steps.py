@@ -1,4 +1,8 @@
-"""Doing a step until it is done: a broker or database that is away is no reason to lose a message."""
+"""Doing a step until it is done: a broker or database that is away is no reason to lose a message.
+
+What the database refuses for its values it will refuse again: that is raised after a few tries, so that the
+message is put before people instead of keeping the process busy for ever.
+"""
 
 import asyncio
 import random
@@ -10,12 +14,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from chassis.delivery import Delivery
 from chassis.logs import get_logger
 from chassis.publisher import PublishError
+from database import Fault, fault_of
+from database.waiting import Wait
 
 log = get_logger(__name__)
 Result = TypeVar("Result")
 
 #: Seconds between tries, drawn from this range so that not all who wait come back at once.
 RETRY_SECONDS: Final = (0.1, 2.0)
+#: Tries, one after the other, of a step that the database refuses for its values: two processes may have been
+#: in each other's way.
+MOST_REFUSALS: Final = 5
 
 
 class DeliveryLostError(Exception):
@@ -28,6 +37,9 @@ async def surely(step: str, action: Callable[[], Awaitable[Result]]) -> Result:
     Args:
         step: its name, for the log.
         action: what to do; it may happen more than once.
+
+    Raises:
+        SQLAlchemyError: the database refuses its values.
     """
     return await _repeat(step, action, lambda: False)
 
@@ -37,6 +49,7 @@ async def while_held(delivery: Delivery, step: str, action: Callable[[], Awaitab
 
     Raises:
         DeliveryLostError: meanwhile the broker has taken the message back.
+        SQLAlchemyError: as above.
     """
     return await _repeat(step, action, lambda: delivery.acknowledger.is_lost)
 
@@ -44,11 +57,16 @@ async def while_held(delivery: Delivery, step: str, action: Callable[[], Awaitab
 async def _repeat(
     step: str, action: Callable[[], Awaitable[Result]], is_pointless: Callable[[], bool]
 ) -> Result:
+    wait, refusals = Wait(), 0
     while True:
         try:
             return await action()
         except (PublishError, SQLAlchemyError) as error:
-            log.warning("step failed, doing it again", step=step, error=str(error))
+            refusals = refusals + 1 if fault_of(error) is Fault.VALUES else 0
+            if refusals == MOST_REFUSALS:
+                raise
+            if wait.is_to_be_told():
+                log.warning("step failed, doing it again", step=step, error=str(error))
         if is_pointless():
             raise DeliveryLostError
         await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads load, guards nothing

@@ -10,17 +10,10 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from database.faults import DISTRUST_OF_LIBPQ
+
 #: The other side went away amid the handshake: that may pass.
 _ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-#: How libpq, whose errors have no types, says that it does not trust the server (fe-secure-openssl.c).
-_DISTRUST_OF_LIBPQ: Final = (
-    "certificate verify failed",
-    "does not match host name",
-    "root certificate file",
-    "could not read certificate file",
-    "could not load private key file",
-    "server does not support SSL",
-)
 
 
 class TlsFiles(BaseModel):
@@ -72,7 +65,7 @@ def distrust(error: BaseException) -> str | None:
         if isinstance(each, ssl.SSLError) and not isinstance(each, _ENDED):
             # Also what the other side says of our certificate, in an alert, and that it speaks no TLS at all.
             return text
-        if any(words in text for words in _DISTRUST_OF_LIBPQ):
+        if any(words in text for words in DISTRUST_OF_LIBPQ):
             return text.splitlines()[0]
     return None
 

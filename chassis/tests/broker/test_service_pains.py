@@ -102,11 +102,14 @@ async def test_broken_connections_leave_nothing_behind(
     """Pain: memory leaks on broken connections (celery 4843)."""
     async with running(proxy.url(topology_url), tmp_path, nothing) as service:
 
+        async def is_ready() -> bool:
+            return all((await service._health.readiness()).values())  # noqa: SLF001 - as /readyz tells it
+
         async def break_and_mend() -> int:
             made = proxy.connections
             proxy.cut()
             await eventually(lambda: proxy.connections >= made + 2)  # one publishes, one consumes
-            await eventually(lambda: all(service._health.readiness().values()))  # noqa: SLF001 - as /readyz tells it
+            await eventually(is_ready)
             await wire.request(image_event())
             await wire.told(until="task.completed")
             gc.collect()

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import psycopg
+from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.sealing import Keyring
+from database.waiting import reason_of, until_reachable
 from deploy.databases import prepare
 from deploy.secret_files import Places, SecretFiles
 from ledger import SchemaError
@@ -25,12 +27,15 @@ def main() -> int:
             files.make_missing(Places(arguments.broker, arguments.database))
             sys.stdout.write(f"secrets are in {arguments.folder}\n")
         else:
+            until_reachable(
+                str(files.superuser_url()), lambda line: sys.stderr.write(f"{arguments.command}: {line}\n")
+            )
             keys = list(files.first_keys())
             revision = prepare(files.superuser_url(), files.ledger_url(), files.database_urls())
             make_missing_keys(files.ledger_url(), keys)
             sys.stdout.write(f"the databases are ready; the ledger is at revision {revision}\n")
-    except (OSError, ValueError, psycopg.Error, SchemaError) as error:
-        sys.stderr.write(f"{arguments.command}: {error}\n")
+    except (OSError, ValueError, psycopg.Error, SQLAlchemyError, SchemaError) as error:
+        sys.stderr.write(f"{arguments.command}: {reason_of(error)}\n")
         return 1
     return 0
 

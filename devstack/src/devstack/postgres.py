@@ -76,6 +76,11 @@ class Postgres:
             self._command(f"CREATE DATABASE {name} TEMPLATE {copied_from.rpartition('/')[2]}")
         return self.url.removesuffix("postgres") + name
 
+    def rename(self, url: str, new_url: str) -> None:
+        """Gives a database, to which nobody is connected, the name that another URL has."""
+        old, new = (each.rpartition("/")[2] for each in (url, new_url))
+        self._command(f"ALTER DATABASE {old} RENAME TO {new}")
+
     def _command(self, text: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(text.encode())
@@ -124,6 +129,11 @@ class InstalledPostgres(Postgres):
             )
         self._running.append(server)
         _wait_until_open(self.url, server, log)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return bool(self._running)
 
     def freeze(self) -> None:
         """Stops it amid whatever it does, connections and all: it takes what is sent, and answers nothing."""

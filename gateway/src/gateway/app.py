@@ -75,15 +75,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with configuring(*WRONG_SETTING):
-            resources = Resources(settings, registry, metrics)
-        app.state.resources = resources
-        try:
-            with configuring(SchemaError):
-                resources.start()
+        async with open_resources(app) as resources:
+            await start_resources(resources)
             yield
-        finally:
-            await resources.stop()
 
     app = FastAPI(
         title="Waybill",
@@ -103,7 +97,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         # It would lead to whatever host the caller's own Host header names.
         redirect_slashes=False,
     )
-    app.state.metrics = metrics
+    app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
     patch_fastapi(app, redirect_from_root_to_docs=False)
     describe_problems(app)
     install_problems(app)
@@ -122,6 +116,28 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         app.include_router(module.router)
     app.router.routes.insert(0, PostingPaths(route for module in _ROUTES for route in module.router.routes))
     return app
+
+
+@asynccontextmanager
+async def open_resources(app: FastAPI) -> AsyncIterator[Resources]:
+    """What `app` works with, not yet started."""
+    with configuring(*WRONG_SETTING):
+        resources = Resources(app.state.settings, app.state.registry, app.state.metrics)
+    app.state.resources = resources
+    try:
+        yield resources
+    finally:
+        await resources.stop()
+
+
+async def start_resources(resources: Resources) -> None:
+    """Begins; waits for a ledger that is away.
+
+    Raises:
+        MisconfiguredError: the ledger's schema is not this release's.
+    """
+    with configuring(SchemaError):
+        await resources.start()
 
 
 def _require_guarded(router: APIRouter) -> None:

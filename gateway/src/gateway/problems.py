@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from chassis.logs import get_logger
 from chassis.object_store import StoreMisconfigured, StoreUnavailable
-from database import is_conflict, is_unavailable
+from database import Fault, fault_of
 
 log = get_logger(__name__)
 
@@ -74,6 +74,18 @@ def bad_cursor(error: ValueError) -> Problem:
     )
 
 
+def ledger_unavailable(**headers: str) -> Problem:
+    """The answer while the ledger cannot be used."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "ledger_unavailable",
+        # Where its answer to the commit was lost, nobody knows.
+        "The ledger cannot be written or read just now. A POST may have been accepted all the same: "
+        "repeat it in a moment with its Idempotency-Key, and it is accepted once.",
+        headers={"Retry-After": "2"} | headers,
+    )
+
+
 def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for its OpenAPI description."""
     return {
@@ -120,17 +132,10 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     async def on_ledger_away(_request: Request, error: DBAPIError) -> JSONResponse:
-        if not (is_unavailable(error) or is_conflict(error)):
+        if fault_of(error) in {Fault.VALUES, Fault.DEFECT}:
             raise error
         log.error("the ledger is not to be had", error=str(error))
-        # Where its answer to the commit was lost, nobody knows.
-        detail = (
-            "The ledger cannot be written or read just now. A POST may have been accepted all the same: "
-            "repeat it in a moment with its Idempotency-Key, and it is accepted once."
-        )
-        return _response(
-            HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", detail, (), {"Retry-After": "2"}
-        )
+        return problem_answer(ledger_unavailable())
 
     @app.exception_handler(Exception)
     async def on_defect(_request: Request, error: Exception) -> JSONResponse:

@@ -1,18 +1,28 @@
 """The gateway as a process: how it begins, and how it ends without failing a request."""
 
+import asyncio
 import math
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.background import until_any_ends
 from chassis.http_server import HttpServer, inherited_socket
 from chassis.logs import get_logger
 from chassis.process import configuring
-from gateway.app import create_app
+from gateway.app import create_app, open_resources, start_resources
 from gateway.http_protocol import HttpLimits, LimitedProtocol
+from gateway.problems import ledger_unavailable, problem_answer
+from gateway.resources import Resources
+from gateway.routes.health import PROBES
 from gateway.settings import GatewaySettings
 
 log = get_logger(__name__)
+
+#: Seconds for a ledger that is there to be checked; after that callers are told that it is away.
+SILENT_SECONDS: Final = 2.0
 
 
 class GatewayProcess:
@@ -42,6 +52,8 @@ class GatewayProcess:
     async def start(self) -> None:
         """Begins to serve; needs the ledger, but no broker.
 
+        A ledger that is away is waited for. Probes are answered meanwhile, all else is told to come again.
+
         Raises:
             MisconfiguredError: the socket that was inherited is none, or is open to more than this machine by
                 mistake; a setting names what is not there; the ledger's schema is not this release's.
@@ -51,9 +63,20 @@ class GatewayProcess:
             host = _host_of(fd)
             with configuring(ValueError):
                 self._settings.require_open_on_purpose(host)
-        await self._lifespan.enter_async_context(self._app.router.lifespan_context(self._app))
-        port = await self._server.start()
-        self._is_serving = True
+        resources = await self._lifespan.enter_async_context(open_resources(self._app))
+        starting = asyncio.create_task(start_resources(resources))
+        try:
+            # Not served before, though it could be: who takes over from another process fails no request.
+            done, _ = await asyncio.wait((starting,), timeout=SILENT_SECONDS)
+            if done:
+                starting.result()
+            port = await self._server.start(behind=None if done else partial(_until_checked, resources))
+            self._is_serving = True
+            await starting
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        self._server.open()
         log.info("serving", host=host, port=port)
 
     async def broken(self) -> None:
@@ -67,6 +90,19 @@ class GatewayProcess:
             await self._server.drain(self._settings.drain_seconds)
         await self._server.stop()
         await self._lifespan.aclose()
+
+
+def _until_checked(resources: Resources, app: ASGIApp) -> ASGIApp:
+    """Answers probes by `app`, and all else only once the ledger has been checked."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if resources.ledger_is_checked or scope["path"] in PROBES:
+            await app(scope, receive, send)
+            return
+        # On another connection the caller comes to the application itself.
+        await problem_answer(ledger_unavailable(Connection="close"))(scope, receive, send)
+
+    return answer
 
 
 def _host_of(fd: int) -> str:

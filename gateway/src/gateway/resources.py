@@ -19,6 +19,7 @@ from chassis.connection import (
     until_connected,
     until_declared,
 )
+from chassis.database_wait import DatabaseWait
 from chassis.logs import get_logger
 from chassis.object_store import ObjectStore
 from chassis.publisher import Publisher
@@ -65,6 +66,7 @@ class Resources:
         self.keyring = settings.keyring()
         self.persons = settings.persons()
         self.records = settings.records(settings.ledger_url)
+        self.database_wait = DatabaseWait()
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()
@@ -80,16 +82,19 @@ class Resources:
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._connected = False
         self._returning: asyncio.Task[None] | None = None
+        #: Whether the ledger's schema is known to be this release's.
+        self.ledger_is_checked = False
         #: Set once the process is to end: what would go on for ever ends, too.
         self.stopping = asyncio.Event()
 
-    def start(self) -> None:
-        """Checks the ledger; reaches for the broker meanwhile, for accepting needs none.
+    async def start(self) -> None:
+        """Checks the ledger, waiting for one that is away; then reaches for the broker, which is not needed.
 
         Raises:
             SchemaError: the ledger's schema is not this release's.
         """
-        require_current(self.records.engine)
+        await self.database_wait.until_prepared(self.records, require_current)
+        self.ledger_is_checked = True
         self._connecting = asyncio.create_task(self._connect(), name="connect")
         for work in self._background:
             work.start()

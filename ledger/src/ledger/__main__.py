@@ -6,6 +6,10 @@ import re
 import sys
 from collections.abc import Callable
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from database import is_unavailable
+from database.waiting import reason_of, until_reachable
 from ledger.first_keys import make_missing_keys, wish_for
 from ledger.keys import KEY_NAME_PATTERN, Scope, Secret
 from ledger.migrate import upgrade
@@ -20,12 +24,18 @@ def main() -> int:
     if not arguments.url:
         parser.error("say where the ledger is: --url or WAYBILL_LEDGER_URL")
     try:
+        until_reachable(arguments.url, lambda line: sys.stderr.write(f"{arguments.command}: {line}\n"))
         if arguments.command == "upgrade":
             sys.stdout.write(f"the ledger is at revision {upgrade(arguments.url)}\n")
         else:
             sys.stdout.write(f"{_made(arguments)}\n")
-    except SchemaError as error:
+    except (SchemaError, ValueError) as error:
         sys.stderr.write(f"{arguments.command}: {error}\n")
+        return 1
+    except SQLAlchemyError as error:
+        if not is_unavailable(error):
+            raise
+        sys.stderr.write(f"{arguments.command}: the database cannot be used: {reason_of(error)}\n")
         return 1
     return 0
 

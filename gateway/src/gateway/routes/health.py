@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.health import liveness
 from chassis.metrics import exposition
 from gateway.asyncapi import asyncapi_document
 from gateway.guarded_route import GuardedRoute
@@ -19,23 +18,20 @@ PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
-@router.get("/healthz")
-async def healthz() -> dict[str, Any]:
-    """Tells that the process answers."""
-    return {"status": "alive", "pid": os.getpid()}
+@router.get("/healthz", responses={503: {"description": "The database refuses us; it must be mended."}})
+async def healthz(resources: Uses) -> Response:
+    """Tells that the process answers, or who has refused it for so long that somebody must mend it."""
+    status, body = liveness(resources.database_wait.lasting_refusal)
+    return Response(body, status, media_type="application/json")
 
 
 @router.get("/readyz", responses={503: {"description": "Send no tasks here."}})
 async def readyz(response: Response, resources: Uses) -> dict[str, Any]:
-    """Tells whether tasks can be accepted: the ledger is needed for it, the broker is not.
+    """Tells whether tasks can be accepted: a ledger that can be written is needed for it, the broker is not.
 
     A gateway that is stopping still accepts, but wants no more callers to be sent to it.
     """
-    try:
-        await resources.records.read(lambda connection: connection.scalar(select(1)))
-        ledger = True
-    except SQLAlchemyError:
-        ledger = False
+    ledger = resources.ledger_is_checked and await resources.records.is_writable()
     stopping = resources.stopping.is_set()
     if stopping or not ledger:
         response.status_code = 503

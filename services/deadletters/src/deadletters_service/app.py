@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chassis.background import stop_all, until_any_ends
 from chassis.connection import hang_up, make_broker, until_connected, until_declared
 from chassis.consumer import Consumer, start_consuming, stop_consuming
+from chassis.database_wait import DatabaseWait
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
@@ -45,6 +46,7 @@ class Desk:
     def __init__(self, settings: DeskSettings) -> None:
         self._settings = settings
         self._records = settings.records(settings.ledger_url)
+        self._database_wait = DatabaseWait()
         self._publishing = make_broker(settings, DESK_SERVICE, "publish")
         self._consuming = make_broker(settings, DESK_SERVICE, "consume")
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
@@ -66,18 +68,22 @@ class Desk:
             for queue in QUEUES
         ]
         self._health = HealthServer(
-            {"consuming": lambda: all(consumer.is_consuming for consumer in self._consumers)},
+            {
+                "consuming": lambda: all(consumer.is_consuming for consumer in self._consumers),
+                "database": self._records.is_writable,
+            },
             make_registry(),
+            refusal=lambda: self._database_wait.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
         )
 
     async def start(self) -> None:
-        """Begins to take letters in and to redrive; waits for a broker that is away."""
+        """Begins to take letters in and to redrive; waits for what is away."""
         port = await self._health.start()
         with configuring(SchemaError):
-            require_current(self._records.engine)
+            await self._database_wait.until_prepared(self._records, require_current)
         await until_connected(self._publishing)
         await until_declared(self._settings, QUEUES)
         await self._publisher.know()

@@ -10,6 +10,7 @@ from chassis import topology
 from chassis.background import Background, stop_all, until_any_ends
 from chassis.connection import QueueLook, hang_up, look_at_queue, make_broker, until_connected
 from chassis.consumer import Consumer, start_consuming, stop_consuming
+from chassis.database_wait import DatabaseWait
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
 from chassis.logs import get_logger
@@ -44,6 +45,7 @@ class StatusService:
     def __init__(self, settings: StatusSettings) -> None:
         self._settings = settings
         self._records = settings.records(settings.ledger_url)
+        self._database_wait = DatabaseWait()
         registry = make_registry()
         metrics = StatusMetrics(registry)
         keyring = settings.keyring()
@@ -87,18 +89,22 @@ class StatusService:
             self._consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
         )
         self._health = HealthServer(
-            {"consuming": lambda: self._consumer.is_consuming},
+            {
+                "consuming": lambda: self._consumer.is_consuming,
+                "database": self._records.is_writable,
+            },
             registry,
+            refusal=lambda: self._database_wait.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
         )
 
     async def start(self) -> None:
-        """Declares the topology, then begins to sweep and to consume; waits for a broker that is away."""
+        """Declares the topology, then begins to sweep and to consume; waits for what is away."""
         port = await self._health.start()
         with configuring(SchemaError):
-            require_current(self._records.engine)
+            await self._database_wait.until_prepared(self._records, require_current)
         await until_connected(self._publishing)
         # What is declared on a channel is declared again whenever its connection is back. The connection
         # keeps its channels by weak references only.

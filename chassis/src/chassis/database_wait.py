@@ -1,0 +1,84 @@
+"""The wait for the database: it is away, or it refuses this process.
+
+Time mends the first. A refusal (password, role, database, rights) is mended by people, so it is said in a
+line of its own, and health shows it after a while; the process tries on, because it may be the database where
+it is corrected.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.logs import get_logger
+from chassis.tls import distrust
+from database import Fault, Records, fault_of
+from database.waiting import Wait, reason_of
+
+log = get_logger(__name__)
+
+#: Seconds that a refusal may last before the process counts as unwell: a database that is being set up may be
+#: given its roles late.
+REFUSAL_GRACE_SECONDS: Final = 60.0
+
+
+class DatabaseWait:
+    """What is in the way of one process to its database, and since when.
+
+    Args:
+        clock: tells seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._refusal: str | None = None
+        self._refused_since = 0.0
+
+    async def until_prepared(self, records: Records, prepare: Callable[[Engine], Any]) -> None:
+        """Has the database prepared for work, however long that takes.
+
+        Args:
+            records: the database.
+            prepare: what is to be done with it, such as a look at its schema; it may be called again.
+
+        Raises:
+            Exception: what `prepare` raises that is no trouble with the database itself.
+            SQLAlchemyError: it is there, and one of us does not trust the other (`chassis.tls`).
+        """
+        wait = Wait()
+        while True:
+            try:
+                await records.prepare(prepare)
+            except SQLAlchemyError as error:
+                if distrust(error) is not None or not wait.can_help(error):
+                    raise
+                self._failed(error)
+                if wait.is_to_be_told():
+                    log.warning("the database cannot be used, waiting for it", error=reason_of(error))
+            else:
+                self._refusal = None
+                return
+            await asyncio.sleep(wait.pause())
+
+    @property
+    def lasting_refusal(self) -> str | None:
+        """Why the database refuses this process, once it has done so for longer than the grace time."""
+        if self._refusal is None or self._clock() - self._refused_since < REFUSAL_GRACE_SECONDS:
+            return None
+        return self._refusal
+
+    def _failed(self, error: SQLAlchemyError) -> None:
+        if fault_of(error) is not Fault.REFUSED:
+            self._refusal = None
+            return
+        reason = reason_of(error)
+        if reason != self._refusal:
+            log.critical(
+                "the database refuses this process, which waits until that is corrected", reason=reason
+            )
+        if self._refusal is None:
+            self._refused_since = self._clock()
+        self._refusal = reason
