@@ -14,7 +14,7 @@ from chassis.deciding import Failed, outcome_of
 from chassis.decode import Work
 from chassis.inbox import Inbox, LeaseLostError
 from chassis.logs import get_logger
-from chassis.outcome import Cancelled, Completed, Died, Outcome, as_json, may_have_happened
+from chassis.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from chassis.reporter import Reporter
 from chassis.running import CalledOffError, RunningHandlers, hard_limit_error
 from chassis.steps import surely
@@ -91,9 +91,8 @@ class Attempts:
         try:
             with self._watchdog.watching(run.watched()):
                 result = await self._handlers.run(attempt.task_id, run.handler(), limits)
-            # A result that is no JSON is the handler's failure, and must not show only when it is recorded.
-            # One that is may repeat what the other side has repeated of the event.
-            completed = run.completed(work.mask.json(as_json(result)))
+            # It may repeat what the other side has repeated of the event.
+            completed = run.completed(work.mask.json(result_of(result)))
         except CalledOffError:
             log.info("called off while it ran")
             return _cancelled(attempt, datetime.now(UTC), seconds=run.seconds)
@@ -121,7 +120,7 @@ class _Run:
     def seconds(self) -> float:
         return monotonic() - self._started
 
-    def handler(self) -> Coroutine[Any, Any, dict[str, Any]]:
+    def handler(self) -> Coroutine[Any, Any, dict[str, Any] | None]:
         return self.work.run(self.attempt)
 
     def completed(self, result: dict[str, Any]) -> Completed:

@@ -45,7 +45,7 @@ class Work:
         """Hides what is sensitive in it, wherever somebody repeats it."""
         return NO_MASK if isinstance(self.event, UnknownKeyError) else Mask.of(self.event)
 
-    async def run(self, attempt: Attempt) -> dict[str, Any]:
+    async def run(self, attempt: Attempt) -> dict[str, Any] | None:
         """Runs the handler.
 
         Raises:

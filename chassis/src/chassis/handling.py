@@ -10,8 +10,8 @@ from chassis.retry import RetryPolicy
 from contracts.events import TaskEvent
 
 Event = TypeVar("Event", bound=TaskEvent)
-#: Does the work of one attempt; what it returns is the subtask's result, plain JSON.
-HandlerFunction = Callable[[Event, Attempt], Coroutine[Any, Any, dict[str, Any]]]
+#: Does the work of one attempt; what it returns is the subtask's result, plain JSON. None is an empty one.
+HandlerFunction = Callable[[Event, Attempt], Coroutine[Any, Any, dict[str, Any] | None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,48 @@
 """What came of one attempt. It is stored in the inbox, so that it can be told again after a crash."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import from_json, to_json
 
+from chassis.logs import get_logger
 from chassis.whereabouts import Whereabouts
 from contracts.lifecycle import DeadReason, ErrorInfo
 
+log = get_logger(__name__)
 
-def as_json(result: dict[str, Any]) -> dict[str, Any]:
-    """The result of a handler, which is stored and sent as JSON.
+#: Of a handler's result, as JSON: a batch of the reporter's with nothing else in it stays far below the
+#: 16 MiB that RabbitMQ takes. What is larger is a file, and belongs into the object store.
+MAX_RESULT_BYTES: Final = 32 * 1024
+#: Levels of JSON around a result, in inbox and lifecycle events: with them it must still be readable.
+_LEVELS_AROUND: Final = 8
 
-    Raises:
-        TypeError: it holds something that JSON does not know; a defect of the handler.
+
+def result_of(returned: object) -> dict[str, Any]:
+    """What a handler returned, as it is stored and sent: plain JSON, or a note in its place.
+
+    It never fails. The effect has happened, so whatever the handler returned, its attempt is completed;
+    another one would repeat the effect.
     """
+    if returned is None:
+        return {}
     try:
-        to_json(result)
-    except PydanticSerializationError as error:
-        raise TypeError(f"the handler's result is no JSON: {error}") from error
+        text = to_json(returned, inf_nan_mode="null")
+        around = b"[" * _LEVELS_AROUND, b"]" * _LEVELS_AROUND
+        from_json(text.join(around))
+        result = from_json(text)
+    except (ValueError, RecursionError) as error:  # also what pydantic cannot write
+        return _omitted(f"it is no JSON ({type(error).__name__}: {error!s:.200})")
+    if not isinstance(result, dict):
+        return _omitted(f"it is no JSON object, but of type {type(returned).__name__}")
+    if len(text) > MAX_RESULT_BYTES:
+        return _omitted(f"it has {len(text):,} bytes as JSON, and at most {MAX_RESULT_BYTES:,} are kept")
     return result
+
+
+def _omitted(why: str) -> dict[str, Any]:
+    log.error("the handler's result was left out; its work is done and recorded as completed", why=why)
+    return {"omitted": f"The work is done. Its result was left out: {why}."}
 
 
 class _Outcome(BaseModel):
