@@ -1,7 +1,7 @@
 """What the pipeline does when a part under it fails; a list stands in for the broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from chassis.attempt import Attempt
 from chassis.claims import AlreadyDone, Claimed
 from chassis.delivery import Delivery
+from chassis.errors import TransientError
 from chassis.handling import HandlerFunction, by_kind, handler
 from chassis.inbox import Inbox
 from chassis.metrics import AttemptMetrics, make_registry
-from chassis.outcome import Outcome, RetryLater
+from chassis.outcome import Completed, Outcome, RetryLater
 from chassis.pipeline import Pipeline
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
@@ -111,7 +113,7 @@ class Bench:
         body = sync_event().model_dump_json().encode()
         await self.pipeline.consume(Delivery(body, envelope.to_headers(), None, None, self.acknowledger))
 
-    async def _handle(self, event: SyncRequested, attempt: Attempt) -> dict[str, Any]:
+    async def _handle(self, event: SyncRequested, attempt: Attempt) -> dict[str, Any] | None:
         self.runs += 1
         assert self._function is not None
         return await self._function(event, attempt)
@@ -144,19 +146,69 @@ async def test_an_outcome_is_recorded_even_when_delivery_and_database_are_lost(
     assert bench.publisher.told() == ["task.started", "task.completed", "task.completed"]
 
 
-@pytest.mark.parametrize("result", [{"at": object()}, ["no object"], None])
-async def test_a_result_that_is_no_json_is_the_handlers_failure(bench: Bench, result: object) -> None:
+@pytest.mark.parametrize(
+    ("returned", "kept"),
+    [
+        (None, {}),
+        ({"at": object()}, {"omitted"}),
+        (["no object"], {"omitted"}),
+        ({"text": "x" * 5_000_000}, {"omitted"}),
+        ({"file": "\udc80"}, {"omitted"}),
+    ],
+)
+async def test_no_result_makes_an_effect_happen_twice(
+    bench: Bench, returned: object, kept: Collection[str]
+) -> None:
     async def answer() -> object:
-        return result
+        return returned
 
     bench.handles(answer)
     await bench.consume()
     ticket = await bench.inbox.claim(ENVELOPE)
 
     assert isinstance(ticket, AlreadyDone)
-    assert isinstance(ticket.outcome, RetryLater)
+    assert isinstance(ticket.outcome, Completed)
+    assert ticket.outcome.result.keys() == set(kept)
+    assert bench.publisher.told() == ["task.started", "task.completed"]
+    assert (bench.runs, bench.publisher.sent(), bench.acknowledger.acks) == (1, [], 1)
+
+
+class Untold(Exception):  # noqa: N818 - a name for the log
+    """Has no text that can be read."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "has_traceback"),
+    [
+        (KeyError("nope"), "KeyError: 'nope'", True),
+        (TimeoutError(), "TimeoutError", True),
+        (
+            FileNotFoundError(2, "no file", "a\udc80"),
+            "FileNotFoundError: [Errno 2] no file: 'a\\udc80'",
+            True,
+        ),
+        (ValueError("a\x00b\udc80"), "ValueError: a\\x00b\\udc80", True),
+        (Untold(), "Untold: Untold, whose text cannot be read for a RuntimeError", True),
+        (TransientError("busy"), "TransientError: busy", False),
+    ],
+)
+async def test_a_retry_warning_says_what_the_error_was(
+    bench: Bench, error: Exception, told: str, *, has_traceback: bool
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    bench.handles(fail)
+    with capture_logs() as lines:
+        await bench.consume()
+
+    [line] = [line for line in lines if line["event"] == "attempt failed, another one follows"]
+    assert line["error"] == told
+    assert line["exc_info"] is (error if has_traceback else None)
     assert bench.publisher.told() == ["task.started", "task.retrying"]
-    assert (bench.publisher.sent(), bench.acknowledger.acks) == (["delay.00"], 1)
 
 
 async def test_a_copy_of_an_attempt_that_is_past_has_what_superseded_it_told(bench: Bench) -> None:

@@ -75,6 +75,16 @@ except KeyError as caught:
     assert entry["exception"].endswith("KeyError: 'missing'")
 
 
+def test_an_error_in_a_field_is_told_with_its_type() -> None:
+    program = """
+get_logger("m").warning("failed", error=KeyError("nope"), cause=TimeoutError(), to=OSError("no ann@a.test"))
+"""
+    (line,) = map(json.loads, logged(program))
+
+    assert (line["error"], line["cause"]) == ("KeyError: 'nope'", "TimeoutError")
+    assert line["to"] == "OSError: no a***@a.test"
+
+
 def test_the_level_holds_for_ours_and_theirs_and_chatter_is_kept_out() -> None:
     program = """
 for name in ("m", "library", "faststream", "httpx"):

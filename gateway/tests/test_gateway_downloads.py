@@ -41,7 +41,7 @@ async def test_a_download_that_the_store_breaks_off_is_no_whole_file_to_the_call
                 await caller.get(f"http://127.0.0.1:{port}/")
     await server.stop()
     (told,) = lines
-    assert (told["log_level"], told["error"]) == ("error", str(error))
+    assert (told["log_level"], told["error"]) == ("error", error)
     assert "exc_info" not in told
 
 

@@ -29,16 +29,31 @@ def test_no_unfinished_work(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_happened_is_logged_in_words_of_the_code(path: Path) -> None:
     # They are not masked (`chassis.logs`): what a task has brought stands in a line's other fields.
-    calls = [
+    calls = [call for call in log_calls(path) if call.args]
+    assert [ast.unparse(call) for call in calls if not isinstance(call.args[0], ast.Constant)] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_errors_are_logged_with_their_types(path: Path) -> None:
+    # The error itself is given (`chassis.logs` describes it): the text of a KeyError is `'nope'`.
+    texts = [
+        keyword.value.args[0]
+        for call in log_calls(path)
+        for keyword in call.keywords
+        if isinstance(keyword.value, ast.Call) and ast.unparse(keyword.value.func) == "str"
+    ]
+    assert [ast.unparse(text) for text in texts if ast.unparse(text) in {"error", "caught"}] == []
+
+
+def log_calls(path: Path) -> list[ast.Call]:
+    return [
         node
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "log"
-        and node.args
     ]
-    assert [ast.unparse(call) for call in calls if not isinstance(call.args[0], ast.Constant)] == []
 
 
 def test_importing_a_service_reads_no_environment_and_opens_nothing() -> None:

@@ -87,7 +87,7 @@ class ChannelAcks:
         try:
             await self.channel.basic_reject(tag, requeue=False)
         except CHANNEL_GONE as error:
-            log.info("rejection lost; the message will be delivered again", error=str(error))
+            log.info("rejection lost; the message will be delivered again", error=error)
 
     async def sent(self) -> None:
         """Returns when nothing waits to be sent."""
@@ -104,4 +104,4 @@ class ChannelAcks:
             for tag in single:
                 await self.channel.basic_ack(tag, wait=False)
         except CHANNEL_GONE as error:
-            log.info("acknowledgements lost; the messages will be delivered again", error=str(error))
+            log.info("acknowledgements lost; the messages will be delivered again", error=error)

@@ -101,7 +101,7 @@ class Background(ABC):
             try:
                 wait = await self._turn()
             except self.MISHAPS as error:
-                log.warning("failed for now, trying again", what=self.NAME, error=str(error))
+                log.warning("failed for now, trying again", what=self.NAME, error=error)
             await asyncio.sleep(self._every_seconds if wait is None else wait)
 
     @abstractmethod

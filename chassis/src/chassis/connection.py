@@ -117,7 +117,7 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
                 seen = QueueLook(answer.message_count or 0, answer.consumer_count or 0)
     except (*UNREACHABLE, RuntimeError) as error:
         # RuntimeError: what the client raises when the connection goes away meanwhile.
-        log.info("the broker does not tell of a queue", queue=queue, error=str(error))
+        log.info("the broker does not tell of a queue", queue=queue, error=error)
     except asyncio.CancelledError:
         # As in `Publisher.publish`: a stuck connection cancels what waits for it. Ours is raised below.
         log.info("the broker does not tell of a queue", queue=queue, error="the connection is stuck")
@@ -150,7 +150,7 @@ def _only_away(error: BaseException) -> None:
     """Tells of a broker that is away; raises the error if it is there, and one of us distrusts the other."""
     if distrust(error) is not None:
         raise error
-    log.warning("the broker cannot be reached, trying again", error=str(error))
+    log.warning("the broker cannot be reached, trying again", error=error)
 
 
 def _tls(settings: ProcessSettings) -> SSLContext | None:

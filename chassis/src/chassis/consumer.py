@@ -128,7 +128,7 @@ class Consumer:
         except TimeoutError:
             log.info("the broker does not answer that it sends no more", queue=self._queue)
         except CHANNEL_GONE as error:
-            log.info("the consumer is gone already", error=str(error))
+            log.info("the consumer is gone already", error=error)
 
     async def settle(self, timeout_seconds: float) -> int:
         """Waits for the messages under way and for their acknowledgements.

@@ -8,6 +8,7 @@ from chassis.attempt import Attempt
 from chassis.decode import Work
 from chassis.delay import round_up
 from chassis.errors import (
+    HandlerError,
     HardTimeLimitExceeded,
     SnoozeError,
     SoftTimeLimitExceeded,
@@ -48,9 +49,7 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Sno
     info = ErrorInfo.of(failed.error, work.mask)
     decision = _decision(failed, work, attempt, now)
     if isinstance(decision, GiveUp):
-        log.error(
-            "attempt failed for good", error=info.message, reason=decision.reason, exc_info=failed.error
-        )
+        log.error("attempt failed for good", error=str(info), reason=decision.reason, exc_info=failed.error)
         return Died(
             at=now,
             seconds=failed.seconds,
@@ -63,7 +62,7 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Sno
     if isinstance(decision, Snooze):
         log.info(
             "attempt put off, which does not count",
-            error=info.message,
+            error=str(info),
             wait_seconds=wait,
             snooze_no=attempt.snooze_no,
         )
@@ -75,7 +74,10 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Sno
             wait_seconds=wait,
             next_attempt_at=now + timedelta(seconds=wait),
         )
-    log.warning("attempt failed, another one follows", error=info.message, wait_seconds=wait)
+    # What no handler raises on purpose may be a defect, which nobody should have to wait for to be found: the
+    # next attempt may succeed, or be hours away.
+    defect = None if isinstance(failed.error, HandlerError) else failed.error
+    log.warning("attempt failed, another one follows", error=str(info), wait_seconds=wait, exc_info=defect)
     return RetryLater(
         at=now,
         seconds=failed.seconds,

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from contracts.lifecycle import ErrorInfo
 from contracts.masking import NO_MASK, Mask
 
 #: Libraries that log each message or request at INFO; their warnings are wanted, their chatter is not.
@@ -45,6 +46,14 @@ def mask_lines(mask: Mask) -> None:
     _MASK.set(mask)
 
 
+def _described(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Exceptions among the fields with their types: the text of many says nothing by itself (`'nope'`)."""
+    for name, value in line.items():
+        if isinstance(value, BaseException):
+            line[name] = str(ErrorInfo.of(value, _MASK.get()))
+    return line
+
+
 def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     mask = _MASK.get()
     # Only our loggers bind the module that speaks.
@@ -68,6 +77,7 @@ def configure_logging(process: str, *, level: str, format_: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _described,
         _masked,
     ]
     renderer: Any = (

@@ -210,7 +210,7 @@ class Pipeline:
         now = datetime.now(UTC)
         error = ErrorInfo.of(unreadable)
         self._metrics.unreadable()
-        log.error("message cannot be read", error=error.message)
+        log.error("message cannot be read", error=error)
         try:
             if unreadable.envelope is not None:
                 await self._reporter.confirm(unreadable_event(self._service, unreadable.envelope, error, now))

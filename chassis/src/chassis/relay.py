@@ -68,7 +68,7 @@ async def relay(publisher: Publisher, message: Relayed) -> bool:
             "not published, it stays in the outbox",
             task_id=message.envelope.task_id,
             trace_id=trace_id_of(message.envelope.traceparent),
-            error=str(error),
+            error=error,
         )
         return False
     return True

@@ -84,8 +84,6 @@ class Reporter:
                 )
             )
         except PublishError as error:
-            log.warning(
-                "lifecycle events not confirmed, publishing again", events=len(events), error=str(error)
-            )
+            log.warning("lifecycle events not confirmed, publishing again", events=len(events), error=error)
             return False
         return True

@@ -67,8 +67,24 @@ class ErrorInfo(BaseModel):
     @classmethod
     def of(cls, error: BaseException, mask: Mask = NO_MASK) -> Self:
         """Describes an exception, without what is masked and without mail addresses, cut to the limits."""
-        text = mask.error(str(error)) or type(error).__name__
-        return cls(type=type(error).__name__[:200], message=text[:MAX_ERROR_MESSAGE_LENGTH])
+        text = _storable(mask.error(_text_of(error))) or type(error).__name__
+        return cls(type=_storable(type(error).__name__)[:200], message=text[:MAX_ERROR_MESSAGE_LENGTH])
+
+    def __str__(self) -> str:
+        """Type and message, for a log line: many messages say nothing without their type."""
+        return self.type if self.message == self.type else f"{self.type}: {self.message}"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the failure must be recorded
+        return f"{type(error).__name__}, whose text cannot be read for a {type(fault).__name__}"
+
+
+def _storable(text: str) -> str:
+    # JSON has no lone surrogates, which names of files can hold; PostgreSQL's text has no NUL.
+    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
 
 
 def _without_nul(value: str) -> str:

@@ -22,4 +22,4 @@ class Download(StreamingResponse):
             await super().stream_response(send)
         except (StoreUnavailable, ObjectMissing) as error:
             # Without a traceback, which would tell nothing more.
-            log.error("a download was cut off, for the object store failed", error=str(error))  # noqa: TRY400 - as said
+            log.error("a download was cut off, for the object store failed", error=error)  # noqa: TRY400 - as said

@@ -132,4 +132,4 @@ class KnownKeys(Background):
             await self._records.write(note_use, times)
         except SQLAlchemyError as error:
             # The next note tells it, if the key is used again; nothing depends on it.
-            log.warning("the last use of keys was not written down", error=str(error))
+            log.warning("the last use of keys was not written down", error=error)

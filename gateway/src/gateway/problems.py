@@ -134,7 +134,7 @@ def install_problems(app: FastAPI) -> None:
     async def on_ledger_away(_request: Request, error: DBAPIError) -> JSONResponse:
         if fault_of(error) in {Fault.VALUES, Fault.DEFECT}:
             raise error
-        log.error("the ledger is not to be had", error=str(error))
+        log.error("the ledger is not to be had", error=error)
         return problem_answer(ledger_unavailable())
 
     @app.exception_handler(Exception)
@@ -153,13 +153,13 @@ async def _on_gone(_request: Request, _error: Exception) -> Response:
 
 async def _on_store_away(_request: Request, error: Exception) -> Response:
     if isinstance(error, StoreMisconfigured):
-        log.critical("the object store refuses us, which only people can mend", error=str(error))
+        log.critical("the object store refuses us, which only people can mend", error=error)
         code, wait = "store_misconfigured", 60
         detail = (
             "The store of files refuses this gateway. Nothing was accepted: whoever runs it must mend that."
         )
     else:
-        log.error("the object store is not to be had", error=str(error))
+        log.error("the object store is not to be had", error=error)
         code, wait = "store_unavailable", 10
         detail = "Files cannot be stored or read just now. Nothing was accepted: repeat the call in a moment."
     return _response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, (), {"Retry-After": str(wait)})

@@ -158,7 +158,7 @@ class Resources:
                     await asyncio.sleep(DISTRUST_SECONDS)
                     continue
                 # Lost again just now; RuntimeError is what the client raises then.
-                log.warning("the broker went away, trying again", error=str(error))
+                log.warning("the broker went away, trying again", error=error)
                 await asyncio.sleep(RECONNECT_SECONDS[0])
             else:
                 self._connected = True
@@ -205,7 +205,7 @@ class Resources:
             )
         except SQLAlchemyError as error:
             # The sweep publishes it again, and the inbox drops the second copy.
-            log.warning("a published task stays in the outbox", error=str(error))
+            log.warning("a published task stays in the outbox", error=error)
 
 
 async def current_resources(request: Request) -> Resources:

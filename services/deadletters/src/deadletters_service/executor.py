@@ -89,7 +89,7 @@ class Executor(Background):
         self._batches.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             # The sweep publishes what is left, and the inbox drops what comes twice.
-            log.warning("published letters stay in the outbox", error=str(error))
+            log.warning("published letters stay in the outbox", error=error)
 
     async def _publish(self, messages: Sequence[PendingMessage]) -> None:
         confirmed, failed = await relay_all(self._publisher, messages)

@@ -55,7 +55,7 @@ def _tell(release: Release, now: datetime) -> None:
     schedule = release.schedule
     about = {"schedule": schedule.plan.name, "schedule_id": schedule.id}
     if release.closed is not None:
-        log.error("a schedule that is due cannot be opened; it waits", error=str(release.closed), **about)
+        log.error("a schedule that is due cannot be opened; it waits", error=release.closed, **about)
         return
     if release.error is not None:
         log.error("a schedule was paused: no task can be made of it", error=release.error, **about)
