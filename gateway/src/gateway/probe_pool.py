@@ -80,7 +80,7 @@ class ProbePool:
             except WorkerSpent:
                 raise
             except WorkerDied as error:
-                log.warning("a look into an image ended its process", reason=str(error), looks_left=left)
+                log.warning("a look into an image ended its process", reason=error, looks_left=left)
                 if not left:
                     raise
             else:
