@@ -7,6 +7,7 @@ widening a limit keep that; removing, renaming or narrowing a field, and requiri
 JSON Schema as pydantic writes it (draft 2020-12, without conditionals).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -55,8 +56,14 @@ def _narrower_values(where: str, before: Schema, after: Schema) -> Iterator[str]
         if limit in after and (limit not in before or sign * after[limit] < sign * before[limit]):
             yield f"{where}: {limit} was {before.get(limit, 'not set')}, and is {after[limit]}"
     for rule in _FIXED:
-        if rule in after and before.get(rule) != after[rule]:
+        if rule in after and before.get(rule) != after[rule] and not _all_match(before, after, rule):
             yield f"{where}: {rule} was {before.get(rule, 'not set')}, and is {after[rule]}"
+
+
+def _all_match(before: Schema, after: Schema, rule: str) -> bool:
+    """Whether a pattern allows each of the values that were listed before."""
+    listed = _values(before)
+    return rule == "pattern" and listed is not None and all(re.search(after[rule], each) for each in listed)
 
 
 def _narrower_fields(

@@ -34,7 +34,7 @@ from contracts.fields import (
     UnsubscribeLink,
 )
 from contracts.images import PRESET_NAMES, PresetName
-from contracts.templates import TEMPLATE_PARAMS, TemplateName
+from contracts.templates import TEMPLATE_PARAMS, TemplateName, TemplateParams
 
 #: Fields that callers add to a record; more than this is a document, not a record.
 MAX_RECORD_FIELDS = 200
@@ -136,7 +136,9 @@ class EmailRequested(TaskEvent):
     text: Annotated[Body | None, Sensitive] = None
     html: Annotated[Body | None, Sensitive] = None
     category: Category | None = None
-    template: TemplateName | None = None
+    template: TemplateName | None = Field(
+        None, description="welcome, password_reset, ops_alert, ops_digest, or one of the installation's own."
+    )
     params: dict[str, Any] = Field(default_factory=dict, max_length=50, json_schema_extra=SENSITIVE)
     if_uncertain: WhenUncertain = Field(
         WhenUncertain.RESEND,
@@ -181,13 +183,20 @@ class EmailRequested(TaskEvent):
         else:
             if own_words:
                 raise ValueError("a template brings its own subject, text and html: leave them out")
-            _check_params(self.template, self.params)
+            # Those of the installation's own templates are checked by who knows them: gateway and service.
+            if (contract := TEMPLATE_PARAMS.get(self.template)) is not None:
+                check_params(contract, self.params)
         return self
 
 
-def _check_params(template: TemplateName, params: dict[str, Any]) -> None:
+def check_params(contract: type[TemplateParams], params: dict[str, Any]) -> None:
+    """Checks the parameters for a template.
+
+    Raises:
+        ValidationError: they are not as it wants them; the location of each error begins with `params`.
+    """
     try:
-        TEMPLATE_PARAMS[template].model_validate(params)
+        contract.model_validate(params)
     except ValidationError as error:
         # Its errors name fields of params; the sender's document has them one level down.
         raise ValidationError.from_exception_data(

@@ -3,36 +3,39 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.fields import MAX_NAME_LENGTH, Link, PersonName
 
-TemplateName = Literal["welcome", "password_reset", "ops_alert", "ops_digest"]
+#: One of those below, or of the installation's own (`contracts.own_templates`).
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 #: Text that a template shows as it is, bounded so that no mail grows beyond reason.
 ShownText = Annotated[str, Field(max_length=2000)]
 ShownName = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
 
 
-class _Params(BaseModel):
+class TemplateParams(BaseModel):
+    """What a template is given."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class WelcomeParams(_Params):
+class WelcomeParams(TemplateParams):
     """Greets a new user by name."""
 
     name: PersonName
 
 
-class PasswordResetParams(_Params):
+class PasswordResetParams(TemplateParams):
     """Brings the link that lets its holder set a new password until it expires."""
 
     link: Link
     expires_at: datetime
 
 
-class OpsAlertParams(_Params):
+class OpsAlertParams(TemplateParams):
     """Tells the operators of a task that failed for good."""
 
     task_id: ShownName
@@ -45,7 +48,7 @@ class OpsAlertParams(_Params):
     task_url: Link
 
 
-class FailureGroup(_Params):
+class FailureGroup(TemplateParams):
     """Failures of one kind, and the latest of them."""
 
     service: ShownName
@@ -58,7 +61,7 @@ class FailureGroup(_Params):
     task_url: Link
 
 
-class OpsDigestParams(_Params):
+class OpsDigestParams(TemplateParams):
     """Tells the operators how many failed for good in a time, the largest groups of them first."""
 
     since: datetime
@@ -69,7 +72,7 @@ class OpsDigestParams(_Params):
     tasks_url: Link
 
 
-TEMPLATE_PARAMS: Mapping[str, type[_Params]] = MappingProxyType(
+TEMPLATE_PARAMS: Mapping[str, type[TemplateParams]] = MappingProxyType(
     {
         "welcome": WelcomeParams,
         "password_reset": PasswordResetParams,

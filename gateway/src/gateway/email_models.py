@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
 from contracts.events import SENSITIVE, EmailRequested, Sensitive
 from contracts.fields import AcceptedAddress, AcceptedBody, AcceptedSubject, without_control
@@ -43,9 +43,7 @@ def _wrong_texts(value: Any, where: tuple[str | int, ...]) -> Iterator[InitError
 
 def _wrong(where: tuple[str | int, ...], words: str) -> InitErrorDetails:
     # Without the value: it may be private.
-    return InitErrorDetails(
-        type=PydanticCustomError("not_for_mail", "{words}", {"words": words}), loc=where, input=None
-    )
+    return InitErrorDetails(type="value_error", loc=where, input=None, ctx={"error": ValueError(words)})
 
 
 class EmailFields(EmailRequested):

@@ -27,6 +27,7 @@ from chassis.relay import relay
 from chassis.tls import distrust
 from contracts.catalog import WORK_SERVICES
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
+from contracts.own_templates import read_own_params
 from gateway.doorkeeper import Doorkeeper
 from gateway.idempotency_key import CallsUnderWay
 from gateway.known_keys import KnownKeys
@@ -65,6 +66,7 @@ class Resources:
         self.metrics = metrics
         self.keyring = settings.keyring()
         self.persons = settings.persons()
+        self.own_templates = read_own_params(settings.templates_folder)
         self.records = settings.records(settings.ledger_url)
         self.database_wait = DatabaseWait()
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())

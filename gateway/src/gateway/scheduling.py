@@ -17,6 +17,7 @@ from contracts.masking import mask_addresses
 from contracts.sealing import SealBrokenError, UnknownKeyError
 from gateway.caller import Caller
 from gateway.email_models import UNSUBSCRIBE_MISSING, needs_unsubscribe
+from gateway.mail_templates import require_known_template
 from gateway.models import AMQP_PRIORITIES, links_of, priority_name
 from gateway.problems import FieldError, Problem
 from gateway.resources import Resources
@@ -46,11 +47,13 @@ def plan_of(posted: PostSchedule, resources: Resources, schedule_id: str) -> Pla
 
     Raises:
         Problem: 422, its body names a target that is not configured.
+        RequestValidationError: its body names a template that is not there, or gives it wrong parameters.
     """
     # Some id: only what the task is about is wanted of this event.
     event = event_of(posted.kind, posted.body, posted.name)
     if isinstance(event, SyncRequested):
         require_known_target(resources, event.target, field="body.target")
+    require_known_template(resources, event, "body")
     return Plan(
         name=posted.name,
         kind=posted.kind,

@@ -1,6 +1,7 @@
 """The settings of the gateway."""
 
 import ipaddress
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
@@ -47,6 +48,10 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
         "none: the gateway passes them on.",
     )
     sync_targets: tuple[TargetName, ...] = Field((), description="The targets that syncs may name.")
+    templates_folder: Path | None = Field(
+        None,
+        description="Mail templates of your own, as the email service has them: their parameters are read.",
+    )
     reset_link: Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]*\{token\}[^\s<>\"]*$")] = (
         Field(
             "http://127.0.0.1:8000/reset?token={token}",

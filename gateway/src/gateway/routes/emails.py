@@ -9,6 +9,7 @@ from gateway.caller import By
 from gateway.email_models import PostEmail
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
+from gateway.mail_templates import require_known_template
 from gateway.models import AcceptedTask, event_of
 from gateway.problems import problem_responses
 from gateway.resources import Uses
@@ -27,6 +28,7 @@ async def post_email(
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Sends a mail, with its own words or from a template."""
+    require_known_template(resources, posted)
     call = keyed_call(
         resources.persons, caller, "POST /v1/emails", idempotency_key, posted.model_dump_json().encode()
     )

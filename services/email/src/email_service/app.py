@@ -25,7 +25,7 @@ def make_service(settings: EmailSettings) -> Service:
         timeout_seconds=settings.smtp_timeout_seconds,
         circuit=settings.circuit_policy(),
     )
-    renderer = Renderer()
+    renderer = Renderer(settings.templates_folder)
     return Service(
         "email",
         settings,

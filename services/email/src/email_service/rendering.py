@@ -2,15 +2,40 @@
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, TemplateError, select_autoescape
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    select_autoescape,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
 from chassis.errors import PermanentError
-from contracts.templates import TEMPLATE_PARAMS
+from contracts.own_templates import TemplateFolderError, read_own_params
+from contracts.templates import TEMPLATE_PARAMS, TemplateParams
+from email_service.template_checks import SUBJECT_SUFFIX, check_files, check_template
+
+#: What a template does wrong with parameters that are right: it would do it again.
+_WRONG_IN_TEMPLATE: Final = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 
 #: What no mail may hold. The errors of other systems may, and an alert about one is sent all the same.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
@@ -28,45 +53,41 @@ class RenderedMail:
 @dataclass(frozen=True, slots=True)
 class _CompiledTemplate:
     subject: Template
-    text: Template
-    html: Template
+    text: Template | None
+    html: Template | None
 
 
 class Renderer:
-    """Renders the mail templates of this package; they are read and compiled here once, and never again.
+    """Renders mail templates; they are read, checked and compiled here once, and never again.
 
     Parameters are data: they are checked by the contract, put in by value, and escaped in HTML.
+
+    Args:
+        folder: templates of the installation's own, beside those of this package and before them.
+
+    Raises:
+        TemplateFolderError: a template cannot be used; names file and line.
     """
 
-    def __init__(self) -> None:
-        environment = Environment(
-            loader=PackageLoader("email_service", "templates"),
-            autoescape=select_autoescape(enabled_extensions=("html",), default=False),
-            undefined=StrictUndefined,
-            # Else every rendering asks the file system whether the layout has changed.
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        environment.filters["utc"] = _utc
-        environment.filters["one_line"] = _one_line
-        environment.get_template("layout.html")
+    def __init__(self, folder: Path | None = None) -> None:
+        self._params: Mapping[str, type[TemplateParams]] = {**TEMPLATE_PARAMS, **read_own_params(folder)}
+        environment = _environment(folder)
+        if folder is not None:
+            check_files(folder, self._params.keys())
         self._templates = {
-            name: _CompiledTemplate(
-                subject=environment.get_template(f"{name}.subject.txt"),
-                text=environment.get_template(f"{name}.txt"),
-                html=environment.get_template(f"{name}.html"),
+            name: _compiled(
+                environment, name, {field.alias or of for of, field in params.model_fields.items()}
             )
-            for name in TEMPLATE_PARAMS
+            for name, params in self._params.items()
         }
 
     def render(self, template: str, params: Mapping[str, Any]) -> RenderedMail:
         """Render one mail.
 
         Args:
-            template: `welcome`, `password_reset`, `ops_alert` or `ops_digest`.
-            params: what `contracts.templates` lists for it; times as aware `datetime` or ISO 8601 text.
+            template: `welcome`, `password_reset`, `ops_alert`, `ops_digest`, or one of the folder.
+            params: what `contracts.templates` or its `.params.json` lists for it; times as aware `datetime`
+                or ISO 8601 text.
 
         Raises:
             PermanentError: no such template, or a parameter is missing, unknown or malformed; it names them.
@@ -75,20 +96,58 @@ class Renderer:
         if compiled is None:
             known = ", ".join(sorted(self._templates))
             raise PermanentError(f"there is no mail template {template!r:.100}: choose one of {known}")
-        values = _checked(template, params)
+        values = _checked(template, self._params[template], params)
         try:
             subject = _one_line(compiled.subject.render(values))
             values["subject"] = subject
-            return RenderedMail(subject, compiled.text.render(values), compiled.html.render(values))
-        except TemplateError as error:
-            raise PermanentError(
-                f"the mail template {template} cannot be rendered: {error.message}"
-            ) from error
+            return RenderedMail(
+                subject,
+                compiled.text.render(values) if compiled.text else None,
+                compiled.html.render(values) if compiled.html else None,
+            )
+        except _WRONG_IN_TEMPLATE as error:
+            raise PermanentError(f"the mail template {template} cannot be rendered: {error}") from error
 
 
-def _checked(template: str, params: Mapping[str, Any]) -> dict[str, Any]:
+def _environment(folder: Path | None) -> Environment:
+    ours = PackageLoader("email_service", "templates")
+    # In a sandbox: a template has its parameters and no way into the process.
+    environment = ImmutableSandboxedEnvironment(
+        loader=ours if folder is None else ChoiceLoader([FileSystemLoader(folder), ours]),
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        undefined=StrictUndefined,
+        # Else every rendering asks the file system whether the layout has changed.
+        auto_reload=False,
+        cache_size=-1,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["utc"] = _utc
+    environment.filters["one_line"] = _one_line
+    return environment
+
+
+def _compiled(environment: Environment, name: str, known: AbstractSet[str]) -> _CompiledTemplate:
+    files = environment.list_templates()
+    subject, text, html = (f"{name}{suffix}" for suffix in (SUBJECT_SUFFIX, ".txt", ".html"))
+    if subject not in files or not {text, html} & set(files):
+        missing = subject if subject not in files else f"{text} or {html}"
+        raise TemplateFolderError(missing, None, f"is missing: the template {name} needs it")
+    check_template(environment, subject, known)
+    for body in (text, html):
+        if body in files:
+            check_template(environment, body, known | {"subject"})
+    return _CompiledTemplate(
+        subject=environment.get_template(subject),
+        text=environment.get_template(text) if text in files else None,
+        html=environment.get_template(html) if html in files else None,
+    )
+
+
+def _checked(template: str, contract: type[TemplateParams], params: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        checked = TEMPLATE_PARAMS[template].model_validate(dict(params))
+        checked = contract.model_validate(dict(params))
     except ValidationError as refused:
         # Without the values, and `from None`: a reset link must not get into the task's record or the log.
         faults = "; ".join(
@@ -96,7 +155,7 @@ def _checked(template: str, params: Mapping[str, Any]) -> dict[str, Any]:
             for fault in refused.errors(include_url=False, include_context=False, include_input=False)
         )
         raise PermanentError(f"the mail template {template} got wrong parameters: {faults:.500}") from None
-    values = {name: _printable(value) for name, value in checked.model_dump().items()}
+    values = {name: _printable(value) for name, value in checked.model_dump(by_alias=True).items()}
     for name, value in values.items():
         if isinstance(value, datetime) and value.tzinfo is None:
             raise PermanentError(f"the mail template {template} needs {name} with its offset from UTC")

@@ -24,6 +24,9 @@ class EmailSettings(CircuitSettings, ServiceSettings):
     smtp_key_file: Path | None = Field(None, description="Its key; none: it is in smtp_cert_file.")
     smtp_connections: int = Field(4, ge=1, le=100, description="Mails on the wire at once.")
     smtp_timeout_seconds: Seconds = Field(20, description="For the connection and for each answer.")
+    templates_folder: Path | None = Field(
+        None, description="Mail templates of your own, before those of Waybill; the gateway's, too."
+    )
     sender: str = Field(description="`no-reply@example.com` or `Example <no-reply@example.com>`.")
 
     @model_validator(mode="after")

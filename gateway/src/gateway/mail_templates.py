@@ -1,0 +1,33 @@
+"""The mail templates that mails may name: Waybill's, and those of the installation's own."""
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from contracts.events import EmailRequested, TaskEvent, check_params
+from contracts.templates import TEMPLATE_PARAMS
+from gateway.resources import Resources
+
+
+def require_known_template(resources: Resources, event: TaskEvent, *where: str) -> None:
+    """Checks the template that a mail names, and its parameters; the contract has checked Waybill's own.
+
+    Args:
+        resources: the templates of the installation's own.
+        event: a mail, or another event.
+        where: the place of its fields in the request's body.
+
+    Raises:
+        RequestValidationError: there is no such template, or its parameters are wrong.
+    """
+    if not isinstance(event, EmailRequested) or event.template is None or event.template in TEMPLATE_PARAMS:
+        return
+    contract = resources.own_templates.get(event.template)
+    if contract is None:
+        known = ", ".join(sorted({*TEMPLATE_PARAMS, *resources.own_templates}))
+        raise RequestValidationError([{"loc": ("body", *where, "template"), "msg": f"one of: {known}"}])
+    try:
+        check_params(contract, event.params)
+    except ValidationError as error:
+        raise RequestValidationError(
+            [line | {"loc": ("body", *where, *line["loc"])} for line in error.errors()]
+        ) from None
