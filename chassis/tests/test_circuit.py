@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from chassis.circuit import Circuit, CircuitPolicy, CircuitState
-from chassis.errors import CircuitOpenError, PermanentError, TransientError, UnreachableError
+from chassis.errors import (
+    CircuitOpenError,
+    OutOfServiceError,
+    PermanentError,
+    ServerFailureError,
+    TransientError,
+    UnansweredError,
+    UnreachableError,
+)
 
 POLICY = CircuitPolicy(threshold=3, base_seconds=10, cap_seconds=60)
 
@@ -46,6 +54,17 @@ async def test_it_opens_after_so_many_failures_in_a_row_and_nothing_is_done_whil
 
     assert isinstance(put_off, CircuitOpenError)
     assert put_off.retry_after == pytest.approx(0.5)
+    assert peer.calls == 3
+
+
+@pytest.mark.parametrize("error", [UnreachableError, OutOfServiceError, ServerFailureError, UnansweredError])
+async def test_whatever_speaks_against_the_other_side_as_a_whole_opens_it(error: type[Exception]) -> None:
+    peer = Peer()
+    peer.error = error("in trouble")
+    for _ in range(3):
+        assert isinstance(await peer.call(), error)
+
+    assert isinstance(await peer.call(), CircuitOpenError)
     assert peer.calls == 3
 
 

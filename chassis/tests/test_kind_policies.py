@@ -24,14 +24,14 @@ def test_a_kind_differs_in_what_is_set_for_it_and_in_nothing_else() -> None:
     settings = settings_of(retry_base_seconds=3, policy_overrides={"a": {"max_attempts": 2, "jitter": 0}})
 
     assert retry_policy(settings, "a") == RetryPolicy(2, 3, 900, 0)
-    assert retry_policy(settings, "b") == RetryPolicy(6, 3, 900, 1)
+    assert retry_policy(settings, "b") == RetryPolicy(16, 3, 900, 0.2)
 
 
 def test_overrides_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAYBILL_POLICY_OVERRIDES", '{"image.uploaded": {"cap_seconds": 60}}')
     handler = configured(settings_of(), ImageUploaded, nothing)
 
-    assert handler.policy == RetryPolicy(6, 2, 60, 1)
+    assert handler.policy == RetryPolicy(16, 2, 60, 0.2)
 
 
 def test_a_kind_may_have_time_limits_of_its_own() -> None:

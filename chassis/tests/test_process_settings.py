@@ -31,7 +31,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert settings.amqp_url == "amqp://user:pass@broker:5673/vhost"
     assert (settings.prefetch, settings.log_format) == (7, "console")
-    assert retry_policy(settings, "image.uploaded") == RetryPolicy(3, 0.5, 900, 1.0)
+    assert retry_policy(settings, "image.uploaded") == RetryPolicy(3, 0.5, 900, 0.2)
 
 
 def test_a_setting_may_be_a_file_that_the_environment_overrides(

@@ -178,7 +178,7 @@ async def test_one_trace_leads_from_the_request_through_a_retry_to_the_effects(w
             "waybill.task_id": task["id"],
             "waybill.attempt": 1,
             "waybill.outcome": "retry",
-            "error.type": "UnreachableError",
+            "error.type": "ServerFailureError",
         }
         == first.attributes
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeVar
 
-from chassis.errors import CircuitOpenError, UnreachableError
+from chassis.errors import OUTAGE_ERRORS, CircuitOpenError
 from chassis.logs import get_logger
 
 log = get_logger(__name__)
@@ -130,7 +130,8 @@ class Circuit:
         Raises:
             CircuitOpenError: it does not, and nothing was done; or this was the probe, and it failed. An
                 outage must not use up the attempts of whoever happens to find out that it lasts.
-            UnreachableError: as `action`; this is what counts as a failure, anything else is an answer.
+            UnreachableError, OutOfServiceError, ServerFailureError: as `action`; these count as failures,
+                anything else is an answer.
         """
         wait = self._state.wait(self._clock(), self._policy)
         if wait > 0:
@@ -142,7 +143,7 @@ class Circuit:
         self._state = self._state.passed(number)
         try:
             result = await action()
-        except UnreachableError as error:
+        except OUTAGE_ERRORS as error:
             was_probe = number == self._state.probe
             self._change(self._state.failed(number, self._clock(), self._policy, self._draw))
             if was_probe:

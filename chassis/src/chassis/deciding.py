@@ -19,7 +19,7 @@ from chassis.logs import get_logger
 from chassis.outcome import Died, RetryLater, Snoozed
 from chassis.retry import GiveUp, Retry, Snooze, after_failure, after_snooze
 from chassis.whereabouts import whereabouts
-from contracts.lifecycle import ErrorInfo
+from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH, ErrorInfo
 
 log = get_logger(__name__)
 
@@ -49,6 +49,8 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Sno
     info = ErrorInfo.of(failed.error, work.mask)
     decision = _decision(failed, work, attempt, now)
     if isinstance(decision, GiveUp):
+        if isinstance(failed.error, SnoozeError):
+            info = _put_off_too_long(info, attempt, failed.attempt_since, now)
         log.error("attempt failed for good", error=str(info), reason=decision.reason, exc_info=failed.error)
         return Died(
             at=now,
@@ -87,6 +89,14 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Sno
         next_attempt_at=now + timedelta(seconds=wait),
         in_doubt=failed.is_in_doubt,
     )
+
+
+def _put_off_too_long(info: ErrorInfo, attempt: Attempt, since: datetime, now: datetime) -> ErrorInfo:
+    """Why an attempt is put off no more: what it met last says nothing of how long that went on."""
+    waited = timedelta(seconds=round((now - since).total_seconds()))
+    before = f"Put off {attempt.snooze_no} times in {waited}, and no more; the last time: "
+    message = (before + info.message)[:MAX_ERROR_MESSAGE_LENGTH]
+    return ErrorInfo(type=info.type, message=message)
 
 
 def _decision(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> Retry | Snooze | GiveUp:

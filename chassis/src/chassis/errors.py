@@ -4,13 +4,15 @@ Anything else that a handler raises counts as transient: a defect may be mended 
 attempts run out, and a task that was given up too early is the worse loss.
 """
 
+from typing import Final
+
 
 class HandlerError(Exception):
     """The base of them; `str()` of it is shown to the caller of the API, so it names no secrets."""
 
 
 class TransientError(HandlerError):
-    """A later attempt can succeed: a time-out, a refused connection, a busy server.
+    """A later attempt can succeed: a time-out, a busy server.
 
     Args:
         message: what happened, in words for the task's record.
@@ -33,14 +35,11 @@ class UncertainError(HandlerError):
     """
 
 
-class UnreachableError(TransientError):
-    """The other side as a whole is in trouble, not this one piece of work: no connection, no answer, 5xx.
-
-    Enough of them in a row open its circuit (`chassis.circuit`).
-    """
+class ServerFailureError(TransientError):
+    """The other side failed at it (a 5xx), perhaps because it as a whole is in trouble."""
 
 
-class UnansweredError(UnreachableError):
+class UnansweredError(ServerFailureError):
     """No answer came to what was sent: the effect may have happened.
 
     A repeat of it is recognised by the other side, so that another attempt is no risk. But where none
@@ -55,7 +54,7 @@ class SnoozeError(HandlerError):
 
     Args:
         message: what it waits for, in words for the task's record.
-        retry_after: seconds until trying again makes sense; None: as long as after a failure.
+        retry_after: seconds until trying again makes sense; None: a wait that grows with each snooze.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -67,8 +66,20 @@ class RateLimitedError(SnoozeError):
     """The other side takes no more just now, and says so."""
 
 
+class UnreachableError(SnoozeError):
+    """The other side cannot be reached: nothing was sent."""
+
+
+class OutOfServiceError(SnoozeError):
+    """The other side says that it does no work just now, or none of ours: its own fault or our settings."""
+
+
 class CircuitOpenError(SnoozeError):
     """The other side is left alone because it did not answer lately."""
+
+
+#: What speaks against the other side as a whole: enough of them in a row open its circuit.
+OUTAGE_ERRORS: Final = (UnreachableError, OutOfServiceError, ServerFailureError)
 
 
 class SoftTimeLimitExceeded(TransientError):  # noqa: N818 - the name that records and operators know it by

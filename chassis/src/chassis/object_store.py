@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import LocalStore, S3Store, from_url
 from obstore.store import ObjectStore as Backend
 
-from chassis.errors import TransientError
+from chassis.errors import UnreachableError
 from chassis.s3 import S3Options, open_bucket
 from chassis.spans import SpanKind
 from chassis.tracing import span
@@ -47,7 +47,7 @@ class ObjectMissing(LookupError):  # noqa: N818 - it is a state of the store, an
     """There is nothing under this key."""
 
 
-class StoreUnavailable(TransientError):  # noqa: N818 - named like its siblings
+class StoreUnavailable(UnreachableError):  # noqa: N818 - named like its siblings
     """The store cannot be reached, or does not do what it is asked. Its text names no address."""
 
 

@@ -26,6 +26,8 @@ def retry_policy(settings: ServiceSettings, kind: str) -> RetryPolicy:
         jitter=_first(own.jitter, settings.retry_jitter),
         deadline_seconds=_first(own.deadline_seconds, settings.retry_deadline_seconds),
         snooze_seconds=_first(own.snooze_seconds, settings.retry_snooze_seconds),
+        snooze_base_seconds=_first(own.snooze_base_seconds, settings.retry_snooze_base_seconds),
+        snooze_cap_seconds=_first(own.snooze_cap_seconds, settings.retry_snooze_cap_seconds),
     )
 
 

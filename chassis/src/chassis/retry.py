@@ -23,11 +23,14 @@ class RetryPolicy:
     #: No wait is longer, unless the other side asks for it.
     cap_seconds: float
     #: The share of a wait that is drawn at random: 1 is full jitter, 0 none.
-    jitter: float = 1.0
+    jitter: float = 0.2
     #: No attempt starts later than so long after the first one was claimed; None: no limit.
     deadline_seconds: float | None = None
     #: For so long in all one attempt may be put off without being counted.
     snooze_seconds: float = 24 * 60 * 60.0
+    #: The longest wait when it is put off for the first time, which doubles each time; and at all.
+    snooze_base_seconds: float = 2
+    snooze_cap_seconds: float = 900
 
     def backoff(self, attempt: int, draw: Callable[[], float]) -> float:
         """Seconds from the failure of attempt number `attempt` to the next one.
@@ -36,10 +39,17 @@ class RetryPolicy:
             attempt: the one that failed, from 1.
             draw: gives a number in [0, 1).
 
-        Full jitter spreads the retries of many tasks that failed together evenly over the whole wait
-        (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
+        A part of the wait is drawn at random, so that tasks that failed together do not all come back
+        together; only a part, so that the attempts last as long as the documents say.
         """
-        longest = min(self.cap_seconds, self.base_seconds * (1 << min(attempt - 1, _MAX_DOUBLINGS)))
+        return self._drawn(self.base_seconds, self.cap_seconds, attempt, draw)
+
+    def snooze(self, snooze_no: int, draw: Callable[[], float]) -> float:
+        """Seconds for which an attempt is put off that was put off `snooze_no` times before."""
+        return self._drawn(self.snooze_base_seconds, self.snooze_cap_seconds, snooze_no + 1, draw)
+
+    def _drawn(self, base: float, cap: float, number: int, draw: Callable[[], float]) -> float:
+        longest = min(cap, base * (1 << min(number - 1, _MAX_DOUBLINGS)))
         return longest * (1 - self.jitter * draw())
 
 
@@ -108,14 +118,14 @@ def after_snooze(
 
     Args:
         error: why, and for how long the other side asks us to wait.
-        policy: the wait also grows with each snooze, as after failures.
+        policy: the wait grows with each snooze, unless the other side asks for a longer one.
         snooze_no: how often the attempt was put off before.
         attempt_since: when it was first claimed.
         deadline: no attempt starts after this.
         now: the current time.
         draw: gives a number in [0, 1).
     """
-    seconds = _honoured(error.retry_after, policy.backoff(snooze_no + 1, draw))
+    seconds = _honoured(error.retry_after, policy.snooze(snooze_no, draw))
     due = now + timedelta(seconds=seconds)
     if deadline is not None and due > deadline:
         return GiveUp(DeadReason.DEADLINE)

@@ -236,6 +236,8 @@ class PolicyOverride(BaseModel):
     jitter: Share | None = None
     deadline_seconds: Seconds | None = None
     snooze_seconds: Seconds | None = None
+    snooze_base_seconds: Seconds | None = None
+    snooze_cap_seconds: LadderSeconds | None = None
     soft_limit_seconds: Seconds | None = None
     hard_limit_seconds: LimitSeconds | None = None
 
@@ -264,17 +266,24 @@ class ServiceSettings(SealingSettings, ProcessSettings):
     inbox_keep_days: Annotated[float, AfterValidator(_keeps_long_enough)] = Field(
         45, description="How long attempts are recognised after their end, at least 3 days; 0: for good."
     )
-    retry_max_attempts: MaxAttempts = 6
+    # With these, attempts last two hours: longer than a deployment or a restart of the other side takes.
+    retry_max_attempts: MaxAttempts = 16
     retry_base_seconds: Seconds = Field(2, description="The longest wait before the second attempt.")
     retry_cap_seconds: LadderSeconds = Field(900, description="The longest wait before any attempt.")
     retry_jitter: Share = Field(
-        1.0, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
+        0.2, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
     )
     retry_deadline_seconds: Seconds | None = Field(
         None, description="No attempt starts later than so long after the first; none: no limit."
     )
     retry_snooze_seconds: Seconds = Field(
         24 * 60 * 60, description="For so long in all one attempt may be put off without being counted."
+    )
+    retry_snooze_base_seconds: Seconds = Field(
+        2, description="The longest wait when an attempt is put off for the first time; it doubles."
+    )
+    retry_snooze_cap_seconds: LadderSeconds = Field(
+        900, description="It is put off for no longer at a time, unless the other side asks for it."
     )
     soft_limit_seconds: Seconds = Field(240, description="After so long a handler is asked to stop.")
     hard_limit_seconds: LimitSeconds = Field(

@@ -1,5 +1,6 @@
 """A whole service whose handler is put off by the other side: not counted, and not for ever."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from chassis.attempt import Attempt
-from chassis.errors import RateLimitedError, TransientError
+from chassis.errors import RateLimitedError, TransientError, UnreachableError
 from chassis.policies import configured
 from chassis.service import Service
 from chassis.settings import ServiceSettings
@@ -35,6 +36,8 @@ def start(topology_url: str, tmp_path: Path) -> Start:
             retry_max_attempts=2,
             retry_base_seconds=1,
             retry_cap_seconds=1,
+            retry_snooze_base_seconds=1,
+            retry_snooze_cap_seconds=1,
             **values,
         )
         runs: list[tuple[int, int]] = []
@@ -125,6 +128,30 @@ async def test_what_is_put_off_for_too_long_dies_with_its_reason(start: Start, w
     assert {attempt for attempt, _ in runs} == {1}
     assert events[-1].data.error is not None
     assert events[-1].data.error.type == "RateLimitedError"
+    assert re.fullmatch(
+        r"Put off \d times in 0:00:0\d, and no more; the last time: too many at once",
+        events[-1].data.error.message,
+    )
+
+
+async def test_a_lone_task_whose_system_cannot_be_reached_waits_and_is_not_used_up(
+    start: Start, wire: Wire
+) -> None:
+    def away(attempt: Attempt) -> dict[str, Any]:
+        if attempt.snooze_no < 4:
+            raise UnreachableError("connection refused")
+        return {"attempt": attempt.attempt}
+
+    async with start(away) as runs:
+        await wire.request(image_event())
+        events = await wire.told(until="task.completed")
+
+    assert runs == [(1, number) for number in range(5)]
+    assert events[-1].data.result == {"attempt": 1}
+    waiting = events[1].data
+    assert waiting.error is not None
+    assert (waiting.error.type, waiting.error.message) == ("UnreachableError", "connection refused")
+    assert waiting.next_attempt_at is not None
 
 
 async def test_a_subtask_does_not_outlive_the_deadline_of_its_policy(start: Start, wire: Wire) -> None:

@@ -9,7 +9,7 @@ import pytest
 from http_peer import Peer, answer, base_url_of, client_for, put
 
 from chassis.circuit import CircuitPolicy
-from chassis.errors import SnoozeError, UnansweredError, UnreachableError
+from chassis.errors import ServerFailureError, SnoozeError, UnansweredError, UnreachableError
 from devstack.eventually import eventually
 from sync_service.client import SyncAnswer, SyncClient
 
@@ -21,7 +21,7 @@ NO_CIRCUIT = CircuitPolicy(threshold=10**6)
 async def test_an_answer_given_twice_is_not_the_answer_to_the_next_record() -> None:
     async with client_for(Peer(WRITTEN + WRITTEN, REFUSED)) as client:
         assert await put(client, "1") == SyncAnswer(200, None)
-        with pytest.raises(UnreachableError, match="answered 500: refused"):
+        with pytest.raises(ServerFailureError, match="answered 500: refused"):
             await put(client, "2")
 
 
@@ -39,7 +39,7 @@ async def test_nor_is_one_that_comes_when_the_next_record_is_on_its_way() -> Non
     async with base_url_of(serve) as url:
         client = SyncClient({"crm": url})
         assert await put(client, "1") == SyncAnswer(200, None)
-        with pytest.raises(UnreachableError, match="answered 500: refused"):
+        with pytest.raises(ServerFailureError, match="answered 500: refused"):
             await put(client, "2")
 
 

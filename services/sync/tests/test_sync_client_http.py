@@ -17,6 +17,7 @@ from chassis.errors import (
     CircuitOpenError,
     PermanentError,
     RateLimitedError,
+    ServerFailureError,
     TransientError,
     UnansweredError,
     UnreachableError,
@@ -63,7 +64,7 @@ async def test_a_refusal_is_permanent(status: int) -> None:
     [
         *((status, TransientError) for status in (408, 409, 425)),
         (429, RateLimitedError),
-        *((status, UnreachableError) for status in (500, 502, 503, 504)),
+        *((status, ServerFailureError) for status in (500, 502, 503, 504)),
     ],
 )
 @pytest.mark.parametrize(("header", "wait"), [("", None), ("17", 17), ("soon", None)])
@@ -82,7 +83,7 @@ async def test_a_target_that_only_fails_is_left_alone_and_the_others_are_not() -
     peer = Peer(*[answer(503)] * 3, answer(204))
     async with client_for(peer, circuit=CircuitPolicy(threshold=3, base_seconds=60)) as client:
         for _ in range(3):
-            with pytest.raises(UnreachableError):
+            with pytest.raises(ServerFailureError):
                 await put(client)
         with pytest.raises(CircuitOpenError, match="target 'crm' did not answer lately") as put_off:
             await put(client)
@@ -97,7 +98,7 @@ async def test_a_target_is_tried_again_when_its_time_is_over_and_used_once_it_an
     peer = Peer(*[answer(503)] * 2, answer(204))
     async with client_for(peer, circuit=CircuitPolicy(threshold=2, base_seconds=0.05)) as client:
         for _ in range(2):
-            with pytest.raises(UnreachableError):
+            with pytest.raises(ServerFailureError):
                 await put(client)
 
         async def answers() -> bool:
@@ -117,7 +118,7 @@ async def test_single_records_that_fail_do_not_cut_the_others_off(status: int) -
     answers = [answer(500), answer(500), answer(status)] * 5
     async with client_for(Peer(*answers), circuit=CircuitPolicy(threshold=3)) as client:
         for _ in answers:
-            with contextlib.suppress(UnreachableError, PermanentError, TransientError, RateLimitedError):
+            with contextlib.suppress(ServerFailureError, PermanentError, TransientError, RateLimitedError):
                 await put(client)
 
 

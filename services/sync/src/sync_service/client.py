@@ -22,6 +22,7 @@ from chassis.errors import (
     HandlerError,
     PermanentError,
     RateLimitedError,
+    ServerFailureError,
     SnoozeError,
     TransientError,
     UnansweredError,
@@ -124,9 +125,10 @@ class SyncClient:
         Raises:
             PermanentError: unknown target, impossible path or data, 3xx, or 4xx that time does not mend.
             TransientError: 408, 409, 425; with `retry_after` (seconds) if the target named a time.
-            UnreachableError: (a TransientError) 5xx or no connection; likewise.
-            UnansweredError: (an UnreachableError) a time-out or a lost connection: it may be written.
+            ServerFailureError: (a TransientError) 5xx; likewise.
+            UnansweredError: (a TransientError) a time-out or a lost connection: it may be written.
             RateLimitedError: 429; likewise.
+            UnreachableError: no connection, so nothing was sent.
             CircuitOpenError: the target was unreachable too often lately, so nothing was sent.
             SnoozeError: all connections to the target were in use all the time, so nothing was sent.
         """
@@ -203,7 +205,7 @@ class _Sending:
         """Is called by the HTTP library at each step."""
         self.begun = self.begun or event.startswith("http11.send_request")
 
-    def failure(self, message: str) -> UnreachableError:
+    def failure(self, message: str) -> UnansweredError | UnreachableError:
         return UnansweredError(message) if self.begun else UnreachableError(message)
 
 
@@ -246,7 +248,7 @@ def _refusal(response: httpx.Response, body: bytes, system: Target) -> HandlerEr
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(message, retry_after=retry_after)
     if response.is_server_error:
-        return UnreachableError(message, retry_after=retry_after)
+        return ServerFailureError(message, retry_after=retry_after)
     if response.status_code in _PASSING:
         return TransientError(message, retry_after=retry_after)
     if response.is_redirect or response.status_code < HTTPStatus.BAD_REQUEST:
