@@ -51,7 +51,7 @@ STEPS: dict[str, dict[str, StepOf]] = {
         "database:Records.write": _step_of_write,
     },
     "sync_service": _PIPELINE | {"sync_service.client:SyncClient.put": _always("effect")},
-    "email_service": _PIPELINE | {"aiosmtplib:SMTP.data": _always("effect")},
+    "email_service": _PIPELINE | {"email_service.mailer:send_content": _always("effect")},
     "images_service": _PIPELINE | {"images_service.app:make_variants": _always("effect")},
 }
 #: Constants that are made short, because nobody needs to tune them and a crash test would only sit through

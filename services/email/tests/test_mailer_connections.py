@@ -1,110 +1,20 @@
 """The mailer's kept connections, against a server that closes, hangs and vanishes at every bad moment."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from functools import partial
-from typing import Any
 
 import pytest
+from smtp_peer import MAIL, Peer, hurry, mailer_for
 
 from chassis.circuit import CircuitPolicy
-from chassis.errors import CircuitOpenError, HandlerError, TransientError, UnreachableError
+from chassis.errors import (
+    CircuitOpenError,
+    HandlerError,
+    OutOfServiceError,
+    TransientError,
+    UnreachableError,
+)
 from devstack.eventually import eventually
 from email_service.faults import DeliveryUnknownError
-from email_service.mail import OutgoingMail
-from email_service.mailer import Mailer
-
-ACCOUNT: dict[str, Any] = {"username": None, "password": None, "tls": "none", "sender": "a@waybill.test"}
-MAIL = OutgoingMail("ada@example.com", "Hi", "Hello", None, "task-1.email")
-
-#: What a well-behaved server says.
-GOOD = {
-    "": "220 peer.test",
-    "EHLO": "250-peer.test\r\n250 8BITMIME",
-    "DATA": "354 go on",
-    ".": "250 queued",
-    "QUIT": "221 bye",
-}
-
-
-class Peer:
-    """A scripted mail server; it says everything that a real one can say, at the wrong time too.
-
-    `script` maps (connection number from 1, command, how often on that connection) to an answer, or to
-    `close` (the connection, unanswered) or `hang`. "" is the greeting, "." the content's end.
-    """
-
-    def __init__(self, script: dict[tuple[int, str, int], str] | None = None) -> None:
-        self.script = script or {}
-        self.commands: list[tuple[int, str]] = []
-        self.open = 0
-        self.most_open = 0
-        self.connections = 0
-        self.writers: list[asyncio.StreamWriter] = []
-        self.asked = asyncio.Event()
-        self.gone = asyncio.Event()
-        self.greeted = asyncio.Event()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.open += 1
-        self.most_open = max(self.most_open, self.open)
-        self.writers.append(writer)
-        self.greeted.set()
-        try:
-            await self._converse(self.connections, reader, writer)
-        finally:
-            self.open -= 1
-            self.gone.set()
-            writer.close()
-
-    async def _converse(
-        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        seen: dict[str, int] = {}
-        command = ""
-        while True:
-            seen[command] = seen.get(command, 0) + 1
-            answer = self.script.get((number, command, seen[command]), GOOD.get(command, "250 ok"))
-            if answer == "close":
-                return
-            if answer == "hang":
-                self.asked.set()
-                await reader.read()
-                return
-            writer.write(f"{answer}\r\n".encode())
-            await writer.drain()
-            if command == "QUIT" or answer.startswith("421"):
-                return
-            if command == "DATA" and answer.startswith("354"):
-                await reader.readuntil(b"\r\n.\r\n")
-                command = "."
-            else:
-                line = await reader.readline()
-                if not line:
-                    return
-                command = line[:4].decode().strip().upper()
-            self.commands.append((number, command))
-
-    def count(self, command: str) -> int:
-        return sum(1 for _, said in self.commands if said == command)
-
-
-@contextlib.asynccontextmanager
-async def mailer_for(peer: Peer, **options: Any) -> AsyncIterator[Mailer]:
-    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    mailer = Mailer("127.0.0.1", port, **{**ACCOUNT, **options})
-    try:
-        yield mailer
-    finally:
-        await mailer.close()
-        server.close()
-        await server.wait_closed()
-        for writer in peer.writers:
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
 
 
 async def test_one_connection_carries_mail_after_mail() -> None:
@@ -125,7 +35,7 @@ async def test_no_more_connections_than_agreed() -> None:
 
 
 @pytest.mark.parametrize("answer", ["close", "421 idle for too long"])
-@pytest.mark.parametrize("command", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 async def test_a_mail_on_a_connection_that_the_server_has_given_up_goes_out_on_a_fresh_one(
     command: str, answer: str
 ) -> None:
@@ -159,54 +69,6 @@ async def test_the_second_try_is_the_last_one() -> None:
     assert peer.connections == 2
 
 
-@pytest.mark.parametrize(("command", "answer"), [("DATA", "close"), (".", "close"), (".", "what?")])
-async def test_once_the_content_has_begun_nothing_is_sent_twice(command: str, answer: str) -> None:
-    peer = Peer({(1, command, 2): answer})
-    async with mailer_for(peer) as mailer:
-        await mailer.send(MAIL)
-        with pytest.raises(DeliveryUnknownError, match="may have taken it"):
-            await mailer.send(MAIL)
-
-    assert (peer.connections, peer.count("DATA")) == (1, 2)
-
-
-async def test_the_record_is_made_between_the_envelope_and_the_content() -> None:
-    peer = Peer()
-    said: list[str] = []
-
-    async def record() -> None:
-        said.extend(command for _, command in peer.commands)
-
-    async with mailer_for(peer) as mailer:
-        await mailer.send(MAIL, before_content=record)
-
-    assert "RCPT" in said
-    assert "DATA" not in said
-
-
-async def test_no_content_is_sent_without_the_record() -> None:
-    peer = Peer()
-
-    async def refuse() -> None:
-        raise RuntimeError("the lease is lost")
-
-    async with mailer_for(peer) as mailer:
-        with pytest.raises(RuntimeError, match="the lease is lost"):
-            await mailer.send(MAIL, before_content=refuse)
-        await mailer.send(MAIL)
-
-    assert peer.count("DATA") == 1
-
-
-async def hurry(waiting: asyncio.Task[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the event loop's clock leap ahead until the task is done: no time-out is really waited for."""
-    loop = asyncio.get_running_loop()
-    while not waiting.done():
-        monkeypatch.setattr(loop, "time", partial(float, loop.time() + 60))
-        await asyncio.sleep(0)
-    monkeypatch.undo()
-
-
 @pytest.mark.parametrize("command", ["", "EHLO", "MAIL", "RCPT", "DATA", "."])
 async def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     peer = Peer({(1, command, 1): "hang"})
@@ -218,7 +80,7 @@ async def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, 
             await sending
         await mailer.send(MAIL)
 
-    assert isinstance(failed.value, DeliveryUnknownError) == (command in {"DATA", "."})
+    assert isinstance(failed.value, DeliveryUnknownError) == (command == ".")
     assert peer.connections == 2
 
 
@@ -226,7 +88,7 @@ async def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, 
 async def test_a_server_that_refuses_to_talk_refuses_no_mail_for_good(command: str) -> None:
     peer = Peer({(1, command, 1): "554 not to you"})
     async with mailer_for(peer) as mailer:
-        with pytest.raises(TransientError, match="554 not to you"):
+        with pytest.raises(UnreachableError, match="554 not to you"):
             await mailer.send(MAIL)
 
 
@@ -299,6 +161,18 @@ async def test_a_server_that_cannot_be_reached_is_left_alone_until_its_time_is_o
             return True
 
         await eventually(is_sent)
+
+
+async def test_a_server_out_of_service_is_left_alone_though_it_can_be_reached() -> None:
+    peer = Peer({(1, "RCPT", number): "451 4.3.5 misconfigured" for number in range(1, 4)})
+    async with mailer_for(peer, circuit=CircuitPolicy(threshold=3, base_seconds=60)) as mailer:
+        for _ in range(3):
+            with pytest.raises(OutOfServiceError, match="misconfigured"):
+                await mailer.send(MAIL)
+        with pytest.raises(CircuitOpenError, match="did not answer lately"):
+            await mailer.send(MAIL)
+
+    assert peer.count("MAIL") == 3
 
 
 async def test_a_server_that_refuses_mail_after_mail_is_not_left_alone() -> None:

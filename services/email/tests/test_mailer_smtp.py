@@ -12,7 +12,14 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from pydantic import ValidationError
 
-from chassis.errors import HandlerError, PermanentError, RateLimitedError, TransientError
+from chassis.errors import (
+    HandlerError,
+    OutOfServiceError,
+    PermanentError,
+    RateLimitedError,
+    TransientError,
+    UnreachableError,
+)
 from chassis.tls import TlsFiles
 from devstack.certificates import Certificates
 from email_service.faults import DeliveryUnknownError
@@ -111,6 +118,8 @@ async def test_a_mail_arrives_as_it_was_written() -> None:
     ("code", "error"), [(451, TransientError), (452, TransientError), (550, PermanentError)]
 )
 async def test_a_refusal_says_who_refused_and_why(command: str, code: int, error: type[HandlerError]) -> None:
+    # MAIL holds nothing of the mail but its length: what is refused there is our sender.
+    error = OutOfServiceError if command == "MAIL" else error
     peer = Peer(**{command: f"{code} 5.1.1 not today"})
     async with mailer_for(smtp(peer)) as (mailer, server):
         with pytest.raises(error, match=rf"{server} .*: {code} 5\.1\.1 not today") as refused:
@@ -119,11 +128,40 @@ async def test_a_refusal_says_who_refused_and_why(command: str, code: int, error
     assert not isinstance(refused.value, DeliveryUnknownError)
 
 
-@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-@pytest.mark.parametrize("answer", ["450 4.7.1 greylisted", "451 4.7.28 too many mails"])
-async def test_a_server_that_takes_no_more_just_now_is_waited_for(command: str, answer: str) -> None:
-    async with mailer_for(smtp(Peer(**{command: answer}))) as (mailer, _):
+@pytest.mark.parametrize("answer", ["450 4.7.1 not so fast", "451 4.7.28 too many mails"])
+async def test_a_server_that_takes_no_more_of_ours_just_now_is_waited_for(answer: str) -> None:
+    async with mailer_for(smtp(Peer(MAIL=answer))) as (mailer, _):
         with pytest.raises(RateLimitedError, match=answer):
+            await mailer.send(MAIL)
+
+
+@pytest.mark.parametrize("command", ["RCPT", "DATA"])
+@pytest.mark.parametrize("answer", ["450 4.2.0 greylisted", "451 4.7.1 greylisted", "450 come back later"])
+async def test_a_greylist_is_about_this_mail_and_met_by_its_next_attempt(command: str, answer: str) -> None:
+    async with mailer_for(smtp(Peer(**{command: answer}))) as (mailer, _):
+        with pytest.raises(TransientError, match=answer):
+            await mailer.send(MAIL)
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("451 4.3.5 server configuration error", "452 4.3.1 disk is full", "450 4.4.3 no name server"),
+        *("421 4.7.0 too many errors", "421 bye", "530 5.7.0 log in first", "535 5.7.8 wrong password"),
+        *("454 4.7.0 cannot check your password", "538 5.7.11 encrypt first", "432 4.7.12 new password"),
+    ],
+)
+async def test_trouble_of_the_server_or_our_login_is_not_the_mails(command: str, answer: str) -> None:
+    async with mailer_for(smtp(Peer(**{command: answer}))) as (mailer, _):
+        with pytest.raises(OutOfServiceError, match=answer):
+            await mailer.send(MAIL)
+
+
+@pytest.mark.parametrize("answer", ["552 too long", "552 5.3.4 too long", "550 5.2.3 too long"])
+async def test_a_mail_that_is_too_long_is_refused_for_good(answer: str) -> None:
+    async with mailer_for(smtp(Peer(MAIL=answer))) as (mailer, _):
+        with pytest.raises(PermanentError, match=answer):
             await mailer.send(MAIL)
 
 
@@ -168,7 +206,7 @@ async def test_a_refused_login_waits_for_the_configuration_and_keeps_the_passwor
     peer = Peer()
     factory = smtp(peer, authenticator=refuse, auth_require_tls=False)
     async with mailer_for(factory, username="waybill", password="s3cret-word") as (mailer, server):
-        with pytest.raises(TransientError, match=rf"{server}: 535 no, \*\*\* is wrong") as refused:
+        with pytest.raises(UnreachableError, match=rf"{server}: 535 no, \*\*\* is wrong") as refused:
             await mailer.send(MAIL)
 
     assert "s3cret-word" not in str(refused.value)
@@ -192,7 +230,7 @@ async def test_login_with_the_right_password() -> None:
 async def test_a_server_without_starttls_is_refused() -> None:
     peer = Peer()
     async with mailer_for(smtp(peer), tls="starttls") as (mailer, _):
-        with pytest.raises(TransientError, match="STARTTLS"):
+        with pytest.raises(UnreachableError, match="STARTTLS"):
             await mailer.send(MAIL)
 
     assert peer.sessions == set()
@@ -221,7 +259,7 @@ async def test_mails_go_over_tls(certificates: Certificates, tls: Literal["start
     distrusting = Mailer("127.0.0.1", port, **account)
     try:
         await trusting.send(MAIL)
-        with pytest.raises(TransientError, match="certificate verify failed"):
+        with pytest.raises(UnreachableError, match="certificate verify failed"):
             await distrusting.send(MAIL)
     finally:
         await trusting.close()
@@ -237,7 +275,7 @@ async def test_no_server_at_all() -> None:
         port = unused.getsockname()[1]
     mailer = Mailer("127.0.0.1", port, username=None, password=None, tls="none", sender="a@waybill.test")
 
-    with pytest.raises(TransientError, match=rf"127\.0\.0\.1:{port}"):
+    with pytest.raises(UnreachableError, match=rf"127\.0\.0\.1:{port}"):
         await mailer.send(MAIL)
 
 

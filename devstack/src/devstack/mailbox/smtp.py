@@ -64,7 +64,7 @@ class Handler:
             return f"550 5.1.1 <{address}>: mailbox unavailable (fault: reject)"
         if mode == "tempfail":
             self._report(f"tempfail: 451 to <{address}>")
-            return f"451 4.3.0 <{address}>: try again later (fault: tempfail)"
+            return f"451 4.2.0 <{address}>: try again later (fault: tempfail)"
         if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)

@@ -13,12 +13,16 @@ from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
 from chassis.spans import Attributes, SpanKind
 from chassis.tls import TlsFiles
 from chassis.tracing import span
-from email_service.faults import bounded_words, connection_failure, content_failure, envelope_failure
+from email_service.content import begin_content, send_content
+from email_service.faults import (
+    CLOSING,
+    bounded_words,
+    connection_failure,
+    content_failure,
+    envelope_failure,
+)
 from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
-
-#: RFC 5321, 3.8: "service not available, closing": how a server ends a connection idle for too long.
-_CLOSING = 421
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class SentMail:
 
 
 class _StaleConnectionError(Exception):
-    """A reused connection was found closed by the server before any content was sent."""
+    """A reused connection was found closed by the server before it agreed to take any content."""
 
 
 async def _nothing() -> None:
@@ -56,7 +60,7 @@ class Mailer:
         connections: how many mails may be on the wire at once; further ones wait for their turn.
         timeout_seconds: the longest wait for the connection, and for each answer of the server.
         tls_context: trust other than the system's, for a private certificate authority.
-        circuit: when the server is left alone because no connection can be had.
+        circuit: when the server is left alone because it cannot be reached, or does no work.
 
     Raises:
         ValueError: the arguments do not fit together.
@@ -94,9 +98,8 @@ class Mailer:
             "server.port": port,
             "network.protocol.name": "smtp",
         }
-        # Around connecting alone: a server that talks to us at all is not left alone for what it says.
         self._circuit = Circuit(f"the mail server {self._server}", circuit)
-        self._pool = ConnectionPool(connections, partial(self._circuit.call, self._connect))
+        self._pool = ConnectionPool(connections, self._connect)
 
     async def send(
         self, mail: OutgoingMail, *, before_content: Callable[[], Awaitable[None]] = _nothing
@@ -105,25 +108,25 @@ class Mailer:
 
         Args:
             mail: what is sent.
-            before_content: awaited when the server has agreed to take the mail and before it gets its
-                content, from which on nobody can tell a repeat apart; if it raises, no content is sent.
+            before_content: awaited when the server has agreed to take the content and before it gets any, for
+                at its end nobody can tell a repeat apart; if it raises, no content is sent.
 
         Returns:
             Its Message-ID and the server's words, once the server has taken responsibility for it.
 
         Raises:
             PermanentError: the mail is malformed, or the server refused it with 5xx.
-            TransientError: 4xx, a time-out, no connection, a lost connection.
-            RateLimitedError: 4xx whose status says 4.7.x.
-            CircuitOpenError: no connection could be had lately, so none was tried.
-            DeliveryUnknownError: the connection failed after the content had begun.
+            TransientError: 4xx, a time-out, a lost connection.
+            UnreachableError: no connection, or a refusal before any mail.
+            OutOfServiceError: the server says that it is in trouble itself, or takes no mail of ours.
+            RateLimitedError: it takes no more of ours just now.
+            CircuitOpenError: it was unreachable or out of service lately, so nothing was tried.
+            DeliveryUnknownError: no answer came after the content's end.
         """
         composed = compose(mail, self._sender)
         with span("send mail", SpanKind.CLIENT, self._place):
-            try:
-                return await self._deliver(composed, before_content, fresh=False)
-            except _StaleConnectionError:
-                return await self._deliver(composed, before_content, fresh=True)
+            async with self._pool.turn():
+                return await self._circuit.call(partial(self._hand_over, composed, before_content))
 
     async def close(self) -> None:
         """Close the connections; a mail that is on the wire is finished first, by whoever sends it."""
@@ -155,6 +158,12 @@ class Mailer:
             raise
         return smtp
 
+    async def _hand_over(self, mail: ComposedMail, before_content: Callable[[], Awaitable[None]]) -> SentMail:
+        try:
+            return await self._deliver(mail, before_content, fresh=False)
+        except _StaleConnectionError:
+            return await self._deliver(mail, before_content, fresh=True)
+
     async def _deliver(
         self, mail: ComposedMail, before_content: Callable[[], Awaitable[None]], *, fresh: bool
     ) -> SentMail:
@@ -168,7 +177,7 @@ class Mailer:
                 raise envelope_failure(error, self._server, *self._secrets) from error
             await before_content()
             try:
-                answer = await lease.smtp.data(mail.content)
+                answer = await send_content(lease.smtp, mail.content, self._timeout_seconds)
             except (SMTPException, OSError) as error:
                 await _reset(lease, error)
                 raise content_failure(error, self._server, *self._secrets) from error
@@ -180,11 +189,12 @@ class Mailer:
         options = [f"SIZE={len(mail.content)}"] if smtp.supports_extension("size") else []
         await smtp.mail(mail.sender, options=options)
         await smtp.rcpt(mail.recipient)
+        await begin_content(smtp)
 
 
 def _is_closed_by_server(error: Exception) -> bool:
     if isinstance(error, SMTPResponseException):
-        return error.code == _CLOSING
+        return error.code == CLOSING
     return isinstance(error, ConnectionError) and not isinstance(error, TimeoutError)
 
 

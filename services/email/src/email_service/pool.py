@@ -29,7 +29,7 @@ class ConnectionPool:
     """At most `size` connections at once, made on demand; the one that was used last is reused first.
 
     Args:
-        size: how many mails may be on the wire at once; the next one waits.
+        size: how many mails may be on the wire at once; the next one waits for its turn.
         connect: makes a connected client; what it raises goes to whoever wanted the lease.
     """
 
@@ -42,11 +42,8 @@ class ConnectionPool:
         self._closed = False
 
     @contextlib.asynccontextmanager
-    async def lease(self, *, fresh: bool = False) -> AsyncIterator[Lease]:
-        """Lend a connected client.
-
-        Args:
-            fresh: make a new connection and drop the idle ones: one was found dead, so all are suspect.
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until there is room for another mail, and keep it.
 
         Raises:
             RuntimeError: the pool is closed.
@@ -54,15 +51,24 @@ class ConnectionPool:
         async with self._free:
             if self._closed:
                 raise RuntimeError("the mailer is closed: no mail can be sent any more")
-            lease = await self._take(fresh=fresh)
-            try:
-                yield lease
-            finally:
-                # Else an error or a cancellation amid a mail has left the dialogue in an unknown state.
-                if lease.reusable and lease.smtp.is_connected and not self._closed:
-                    self._idle.append((lease.smtp, time.monotonic()))
-                else:
-                    lease.smtp.close()
+            yield
+
+    @contextlib.asynccontextmanager
+    async def lease(self, *, fresh: bool = False) -> AsyncIterator[Lease]:
+        """Lend a connected client to one that has its turn.
+
+        Args:
+            fresh: make a new connection and drop the idle ones: one was found dead, so all are suspect.
+        """
+        lease = await self._take(fresh=fresh)
+        try:
+            yield lease
+        finally:
+            # Else an error or a cancellation amid a mail has left the dialogue in an unknown state.
+            if lease.reusable and lease.smtp.is_connected and not self._closed:
+                self._idle.append((lease.smtp, time.monotonic()))
+            else:
+                lease.smtp.close()
 
     async def close(self) -> None:
         """Say goodbye on the idle connections; those in use are closed when their mail is through."""
