@@ -21,6 +21,7 @@ SHORT_WAITS = {
     "WAYBILL_RETRY_MAX_ATTEMPTS": "4",  # three retries
     "WAYBILL_RETRY_BASE_SECONDS": "1",  # waits of 1, 2 and 4 seconds …
     "WAYBILL_RETRY_JITTER": "0.2",  # … that are seen to grow, whatever the dice say
+    "WAYBILL_RETRY_SNOOZE_BASE_SECONDS": "1",  # what was away is asked again soon
     "WAYBILL_LEASE_SECONDS": "3",  # the work of a killed service is taken up again soon
     "WAYBILL_GRACE_SECONDS": "5",  # Ctrl-C is obeyed soon …
     "WAYBILL_DRAIN_SECONDS": "1",  # … and nobody sends requests on who would have to notice

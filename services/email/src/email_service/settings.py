@@ -5,13 +5,17 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from chassis.settings import CircuitSettings, Seconds, ServiceSettings
+from chassis.settings import CircuitSettings, LadderSeconds, MaxAttempts, Seconds, ServiceSettings
 from chassis.tls import TlsFiles
 
 
 class EmailSettings(CircuitSettings, ServiceSettings):
     """What the email service needs besides what every service does."""
 
+    # As mail servers do it: minutes first, then hourly, for a day. A full mailbox takes that long.
+    retry_max_attempts: MaxAttempts = 30
+    retry_base_seconds: Seconds = Field(60, description="The longest wait before the second attempt.")
+    retry_cap_seconds: LadderSeconds = Field(3600, description="The longest wait before any attempt.")
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(25, ge=1, le=65535)
     smtp_username: str | None = None

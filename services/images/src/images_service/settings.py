@@ -3,12 +3,16 @@
 from pydantic import Field
 
 from chassis.s3 import ObjectStoreSettings
-from chassis.settings import Seconds, ServiceSettings
+from chassis.settings import MaxAttempts, Seconds, ServiceSettings
 
 
 class ImagesSettings(ObjectStoreSettings, ServiceSettings):
     """What the images service needs besides what every service does."""
 
+    # What a renderer dies of, or takes too long for, it does each time: a quarter of an hour is enough
+    # for a machine that is short of memory. While the store is away nothing is counted.
+    retry_max_attempts: MaxAttempts = 6
+    retry_base_seconds: Seconds = Field(30, description="The longest wait before the second attempt.")
     # Each message in work holds its original in memory, and only as many as there are workers are rendered.
     prefetch: int = Field(4, ge=1, le=100, description="Images in work at once.")
     render_workers: int | None = Field(None, ge=1, le=256, description="Default: one for each core.")
