@@ -72,19 +72,13 @@ class Config:
         _require_url(found, ("http", "https"))
         return Setting(found.value.rstrip("/"), found.source, self.tls())
 
-    def amqp_url(self, flag: str | None = None) -> Setting:
+    def amqp_url(self) -> Setting:
         """Where the broker is.
-
-        Args:
-            flag: what the command line says, where it is an option of the command alone.
 
         Raises:
             CommandError: nobody says, or it is no URL.
         """
-        if flag:
-            found: Setting | None = Setting(flag, _COMMAND_LINE)
-        else:
-            found = self._find("amqp_url", lambda: self._stack("amqp"))
+        found = self._find("amqp_url", lambda: self._stack("amqp"))
         if found is None:
             raise CommandError(
                 Exit.USAGE,

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import click
+
+#: The verb for every listing, and what it may be called instead.
+_LS: Final = "ls"
+_LIST: Final = "list"
 
 
 @dataclass(slots=True)
@@ -32,6 +36,12 @@ def _shared() -> list[click.Parameter]:
         option("--json", "as_json", is_flag=True, help="JSON for programs: one document a line."),
         option("--url", metavar="URL", help="The gateway [env: WAYBILL_URL]."),
         option(
+            "--amqp",
+            "amqp_url",
+            metavar="URL",
+            help="The broker, for what goes past the gateway [env: WAYBILL_AMQP_URL].",
+        ),
+        option(
             "--api-key",
             metavar="KEY",
             help="Who you are to the gateway; others on this machine can see it here, so rather [env: "
@@ -52,13 +62,17 @@ def _shared() -> list[click.Parameter]:
     ]
 
 
-class Command(click.Command):
-    """A command that takes the shared options, and shows its epilog as examples."""
+class _Sharing(click.Command):
+    """What takes the shared options: before its own, and after."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Its own parameters and the shared ones."""
         own = super().get_params(ctx)
         return [*own[:-1], *_shared(), *own[-1:]]  # --help stays the last
+
+
+class Command(_Sharing):
+    """A command that takes the shared options, and shows its epilog as examples."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the examples as they are."""
@@ -66,8 +80,10 @@ class Command(click.Command):
         _examples(self.epilog, formatter)
 
 
-class Group(click.Group):
+class Group(_Sharing, click.Group):
     """A group that loads a command when it is called, so that help is there at once.
+
+    It takes the shared options as well, for the command that follows; and `list` where it has `ls`.
 
     Args:
         lazy: name of each command to `(module:attribute, short help)`.
@@ -87,6 +103,8 @@ class Group(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, loaded if it is not."""
+        if cmd_name == _LIST and cmd_name not in self._lazy:
+            cmd_name = _LS
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
         command: click.Command = load(self._lazy[cmd_name][0])

@@ -37,18 +37,17 @@ class _Queue:
     "waybill queues --all\n"
     "waybill queues > /dev/null || echo 'somebody does not consume'",
 )
-@click.option("--amqp", "amqp_url", metavar="URL", help="The broker [env: WAYBILL_AMQP_URL].")
 @click.option(
     "--all", "every", is_flag=True, help="Also empty levels of the delay ladder, and control queues."
 )
 @with_session
-def queues(session: Session, /, *, amqp_url: str | None, every: bool) -> Exit:
+def queues(session: Session, /, *, every: bool) -> Exit:
     """Tells what waits in each queue, and how many consume it.
 
     It asks the broker itself; nothing is declared or taken. Exits with 1 if a queue is missing, or one of the
     work queues has no consumer.
     """
-    found = broker.run(_look(session.config.amqp_url(amqp_url), every=every))
+    found = broker.run(_look(session.config.amqp_url(), every=every))
     if session.out.as_json:
         for each in found:
             session.out.document(asdict(each))
