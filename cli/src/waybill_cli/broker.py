@@ -1,6 +1,7 @@
 """The broker past all services: a connection of the command's own, and errors as exit codes."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -23,6 +24,10 @@ T = TypeVar("T")
 #: Seconds for the broker to take a connection, and to answer a question.
 CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 10
+
+
+#: Where the client, and the event loop for it, write what the command is told by an exception.
+_CLIENT_LOGS: Final = ("aiormq", "aio_pika", "asyncio")
 
 
 @asynccontextmanager
@@ -64,5 +69,7 @@ async def find_queue(connection: AbstractConnection, name: str) -> AbstractQueue
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs what talks to the broker."""
+    """Runs what talks to the broker; what goes wrong is told by us, once, and not by the client before."""
+    for name in _CLIENT_LOGS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     return asyncio.run(work)
