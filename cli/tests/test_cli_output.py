@@ -1,5 +1,3 @@
-import os
-import pty
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -7,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from terminal import on_a_terminal
 
 from waybill_cli.main import run
 from waybill_cli.output import Output
@@ -42,7 +41,7 @@ Output(as_json=False).table(("ID", "STATE", "ABOUT"), [("1", "failed", "{LONG}")
     assert "\x1b[31mfailed" in shown
     assert shown.count("x") == len(LONG)
     plain = on_a_terminal(code, COLUMNS="60", TERM="xterm-256color", NO_COLOR="1")
-    assert "\x1b[31m" not in plain
+    assert "\x1b[" not in plain
 
 
 def test_on_a_terminal_an_id_stays_whole_to_be_copied() -> None:
@@ -54,23 +53,6 @@ Output(as_json=False).table(("ID", "ABOUT", "ERROR"), [("{"7" * 36}", "{LONG}", 
     assert "7" * 36 in shown
     assert shown.count("x") == 2 * len(LONG)
     assert on_a_terminal(code, COLUMNS="40", TERM="xterm-256color").count("7") == 36
-
-
-def on_a_terminal(code: str, **environment: str) -> str:
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=theirs, stdin=theirs, env=os.environ | environment
-    ) as child:
-        os.close(theirs)
-        shown = b""
-        try:
-            while chunk := os.read(ours, 4096):
-                shown += chunk
-        except OSError:  # how Linux tells that the other end is closed
-            pass
-        os.close(ours)
-    assert child.returncode == 0
-    return shown.decode()
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2J", "a\rb", "a\nb", "\x9b31m", "\u202e", "\u2028"])
@@ -116,7 +98,7 @@ def test_help_loads_nothing_that_is_slow() -> None:
     "wrong",
     [
         ["tasks", "cancle"],
-        ["tasks", "show", "7"],
+        ["tasks", "show", "7x"],
         ["tasks", "ls", "--state", "done"],
         ["tasks", "ls", "--limit", "0"],
     ],

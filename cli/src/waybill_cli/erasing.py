@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waybill_cli.exits import Exit
-from waybill_cli.progress import bar
 from waybill_cli.session import Session
 
 #: What of a step is counted.
@@ -34,12 +33,12 @@ class Erasure:
 
 def erase_person(session: Session, wanted: dict[str, Any], total: int) -> Erasure:
     """Erases what is held of a person, step by step; the gateway must answer each."""
-    return _counted(_steps(session, wanted), total)
+    return _counted(session, _steps(session, wanted), total)
 
 
 def erase_tasks(session: Session, ids: list[str], *, cancel_open: bool) -> Erasure:
     """The same for tasks that are named."""
-    return _counted(_named(session, ids, cancel_open=cancel_open), len(ids))
+    return _counted(session, _named(session, ids, cancel_open=cancel_open), len(ids))
 
 
 def tell(session: Session, erasure: Erasure, *, cancelled: bool) -> Exit:
@@ -58,9 +57,9 @@ def tell(session: Session, erasure: Erasure, *, cancelled: bool) -> Exit:
     return Exit.NO
 
 
-def _counted(steps: Iterable[Mapping[str, Any]], total: int) -> Erasure:
+def _counted(session: Session, steps: Iterable[Mapping[str, Any]], total: int) -> Erasure:
     erasure = Erasure()
-    with bar("erasing", total) as progress:
+    with session.out.bar("erasing", total) as progress:
         for step in steps:
             erasure.add(step)
             progress(erasure.done["tasks"] + erasure.left.total(), "")

@@ -1,5 +1,6 @@
 """Tasks as people see them."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -40,10 +41,10 @@ def show_whole_task(out: Output, task: Mapping[str, Any], events: list[dict[str,
 
 
 def event_line(event: Mapping[str, Any]) -> str:
-    """One event of a timeline, for a log that grows."""
+    """One event of a timeline in words, for a log that grows."""
     at, what, service, attempt, details = _timeline_row(event)
     part = f"  {service} attempt {attempt}" if service else ""
-    return f"{at}  {what}{part}{f'  {details}' if details else ''}"
+    return f"{at}  {what}{part}{f': {details}' if details else ''}"
 
 
 def _subtask_row(part: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -53,13 +54,43 @@ def _subtask_row(part: Mapping[str, Any]) -> tuple[Any, ...]:
         f"{part['attempt']}/{part['max_attempts'] or '?'}",
         part["redrive_no"] or None,
         age(part["next_attempt_at"]),
-        _error(part["error"]) or part["result"],
+        _error(part["error"]) or _in_words(part["result"]),
     )
 
 
 def _timeline_row(event: Mapping[str, Any]) -> tuple[Any, ...]:
-    details = _error(event["details"].get("error")) or event["details"] or None
-    return (when(event["at"]), event["type"], event["service"], event["attempt"], details)
+    attempt = event["attempt"]
+    if attempt and (most := event["details"].get("max_attempts")):
+        attempt = f"{attempt} of {most}"
+    return (when(event["at"]), event["type"], event["service"], attempt, _details(event["details"]))
+
+
+def _details(details: Mapping[str, Any]) -> str | None:
+    """What an event tells beside the attempt, in words; None if it is nothing."""
+    told = dict(details)
+    told.pop("max_attempts", None)
+    seconds, reason, error = (told.pop(name, None) for name in ("seconds", "reason", "error"))
+    times = {"next_attempt_at": "next attempt", "due_at": "due"}
+    words = [
+        _error(error),
+        f"given up as {reason}" if reason else None,
+        *(f"{name} {when(told.pop(key))}" for key, name in times.items() if told.get(key)),
+        f"took {seconds:.3g} s" if isinstance(seconds, int | float) else None,
+        _in_words(told.pop("result", None)),
+        _in_words(told),
+    ]
+    return "; ".join(filter(None, words)) or None
+
+
+def _in_words(facts: Any) -> str | None:
+    """What a handler has said, as names and values; what is deeper than that as JSON."""
+    if not isinstance(facts, dict):
+        return None if facts is None else _value(facts)
+    return ", ".join(f"{name} {_value(value)}" for name, value in facts.items()) or None
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _error(error: Mapping[str, Any] | None) -> str | None:

@@ -38,6 +38,12 @@ def age(text: str | None, now: datetime | None = None) -> str:
     return f"in {told}" if seconds < 0 else told
 
 
+def due(text: str | None, now: datetime | None = None) -> str:
+    """When an ISO time is to come: `in 4m`; `4m late` if it has passed."""
+    told = age(text, now)
+    return told if told == "-" or told.startswith("in ") else f"{told} late"
+
+
 def span(seconds: float) -> str:
     """A length of time in its largest unit."""
     for size, unit in _STEPS:

@@ -13,7 +13,6 @@ from waybill_cli.config import Setting
 from waybill_cli.exits import Exit
 from waybill_cli.gateway import Gateway
 from waybill_cli.options import Group
-from waybill_cli.progress import bar
 from waybill_cli.session import Session, with_session
 
 _COLUMNS: Final = ("WHERE", "SERVICE", "KIND", "SCHEMA", "COUNT", "SAMPLE", "WHY NOT")
@@ -61,7 +60,7 @@ def check(session: Session, /, *, sources: tuple[str, ...], limit: int) -> Exit:
     the look takes. Work queues are not looked at, for they allow ten: ask the gateway as well.
     """
     tally = Tally()
-    with bar("checking", None) as tell:
+    with session.out.bar("checking", None) as tell:
         for source in sources or ("",):
             _add(session, source, tally, limit, lambda: tell(tally.number(), ""))
     if session.out.as_json:

@@ -8,7 +8,6 @@ import click
 
 from waybill_cli.exits import CommandError, Exit
 from waybill_cli.options import Command
-from waybill_cli.progress import bar
 from waybill_cli.session import Session, with_session
 from waybill_cli.times import Moment
 
@@ -67,7 +66,7 @@ def prune(
         _show(session, plan)
     session.confirm(f"Forget {total} task(s) that ended before {before}, for good?", yes=yes)
     pruned = 0
-    with bar("forgetting", total) as tell:
+    with session.out.bar("forgetting", total) as tell:
         for state in plan:
             for step in _steps(session, state, before, dry_run=False):
                 pruned += step["tasks"]

@@ -1,0 +1,94 @@
+"""What goes on, in words; and beside a bar that takes no part of it."""
+
+import json
+import sys
+from pathlib import Path
+
+from command_under_test import EMAIL, Served, Waybill
+from terminal import ran_on_a_terminal
+
+from contracts.lifecycle import LifecycleType
+from devstack.samples import told
+
+
+def test_what_happens_to_a_task_is_told_in_words(gateway: Served, waybill: Waybill) -> None:
+    task = gateway.post("/v1/emails", EMAIL)
+    result = {"message_id": "<a@b>", "parts": [1, 2], "note": "it's"}
+    gateway.happened(
+        told(LifecycleType.STARTED, task),
+        told(LifecycleType.RETRYING, task, seconds_after=1),
+        told(LifecycleType.STARTED, task, attempt=2, seconds_after=8),
+        told(LifecycleType.COMPLETED, task, attempt=2, seconds_after=9, result=result),
+    )
+    watched = waybill("tasks", "watch", task)
+    assert watched.code == 0
+    said = [line.split("  ", 1)[1] for line in watched.out.splitlines()[1:-1]]
+    assert said[0] == "task.started  email attempt 1 of 4"
+    assert said[1].startswith(
+        "task.retrying  email attempt 1 of 4: TransientError: refused; next attempt 2026-03-01 "
+    )
+    assert said[3] == (
+        "task.completed  email attempt 2 of 4: took 0.5 s; message_id <a@b>, parts [1, 2], note it's"
+    )
+    for shown in (watched.out, waybill("tasks", "show", task).out):
+        assert not {"{'", "': ", "max_attempts", "next_attempt_at"} & set(shown.split())
+        assert "{'" not in shown
+
+
+FOLLOWED = """
+import sys, time
+from waybill_cli.output import Output
+out = Output(as_json=%s)
+with out.bar("redrive 3", 100) as tell:
+    for n in range(5):
+        tell(n, "canary")
+        time.sleep(0.15)
+        out.progress({"n": n}, f"redrive 3 is at {n}")
+        out.line(f"line {n}")
+"""
+
+
+def test_documents_go_to_stdout_though_a_bar_is_on_the_terminal(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with out.open("wb") as file:
+        shown, code = ran_on_a_terminal(
+            [sys.executable, "-c", FOLLOWED % True], streams={"stdout": file}, COLUMNS="80"
+        )
+    assert code == 0, shown
+    lines = out.read_text().splitlines()
+    assert [json.loads(line) for line in lines[::2]] == [{"n": n} for n in range(5)]
+    assert lines[1::2] == [f"line {n}" for n in range(5)]
+    assert "redrive 3" in shown
+    assert '"n"' not in shown
+
+
+def test_what_is_said_beside_a_bar_stands_on_lines_of_its_own() -> None:
+    shown, code = ran_on_a_terminal([sys.executable, "-c", FOLLOWED % False], COLUMNS="80")
+    assert code == 0, shown
+    lines = screen(shown)
+    assert [line for line in lines if "canary" in line] == []
+    assert lines == [f"{what} {n}" for n in range(5) for what in ("redrive 3 is at", "line")]
+
+
+def screen(shown: str) -> list[str]:
+    """What is on a terminal in the end, of what a bar writes: erased lines, and a cursor that goes up."""
+    rows, row, place, rest = [""], 0, 0, shown
+    while rest:
+        if rest.startswith("\x1b["):
+            end = next(n for n, c in enumerate(rest[2:], 2) if c.isalpha())
+            number, what, rest = rest[2:end], rest[end], rest[end + 1 :]
+            if what == "A":
+                row -= int(number or 1)
+            elif what == "K":
+                rows[row] = "" if number == "2" else rows[row][:place]
+            continue
+        char, rest = rest[0], rest[1:]
+        if char == "\r":
+            place = 0
+        elif char == "\n":
+            row += 1
+            rows += [""] * (row + 1 - len(rows))
+        else:
+            rows[row] = rows[row].ljust(place)[:place] + char + rows[row][place + 1 :]
+            place += 1
+    return [line.rstrip() for line in rows if line.strip()]
