@@ -8,32 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from command_under_test import EMAIL, Ran, Served, Waybill
+from desk_of_command import UNFIT, dead
 
-from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from contracts.sealing import NO_KEYS
 from devstack.eventually import POLL_SECONDS
-from devstack.samples import dead_message, sync_event, told
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
 from waybill_cli.letter_views import sparkline
-
-SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
-ERROR = ErrorInfo(type="TransientError", message="crm answered 503")
-UNFIT: dict[str, Any] = {"body": b'{"target": "crm"}', "reason": DeadReason.UNREADABLE}
-
-
-def dead(gateway: Served, count: int = 1, **message: Any) -> list[str]:
-    """Tasks that have failed for good, and whose letters are in the desk."""
-    tasks = [gateway.post("/v1/syncs", SYNC) for _ in range(count)]
-    letters = [
-        letter_of(dead_message(sync_event(), task, **{"error": ERROR} | message), keyring=NO_KEYS)
-        for task in tasks
-    ]
-    gateway.write(lambda connection: take_in(connection, letters))
-    gateway.happened(
-        *(told(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4) for task in tasks)
-    )
-    return tasks
 
 
 def ids(waybill: Waybill, *filters: str) -> list[int]:

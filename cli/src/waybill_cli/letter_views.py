@@ -9,7 +9,12 @@ from waybill_cli.times import age, when
 
 GROUP_COLUMNS: Final = ("GROUP", "STATE", "DEAD", "ALL", "LAST", "LAST 24 H", "SERVICE", "KIND", "ERROR")
 LETTER_COLUMNS: Final = ("LETTER", "STATE", "DIED", "SERVICE", "REASON", "VERDICT", "EFFECT", "TASK", "ERROR")
-DEED_COLUMNS: Final = ("WHEN", "WHO", "WHAT", "REDRIVE", "GROUP", "LETTERS", "WHY")
+#: Why a reveal does not show a field.
+_HIDDEN: Final = {
+    "secret": "it is a secret",
+    "unknown": "it came sealed, and no contract of the gateway's release knows it",
+    "altered": "it was altered since it was sealed, and cannot be opened",
+}
 #: Eight heights for the hours of a day, and a point for none.
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 
@@ -41,19 +46,6 @@ def letter_row(letter: Mapping[str, Any]) -> tuple[Any, ...]:
         letter["effect"],
         letter["task_id"],
         _error(letter),
-    )
-
-
-def deed_row(deed: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A line of the audit trail, by `DEED_COLUMNS`."""
-    return (
-        when(deed["at"]),
-        deed["actor"],
-        deed["action"],
-        deed["redrive"],
-        deed["group"],
-        deed["letters"],
-        deed["reason"],
     )
 
 
@@ -116,11 +108,26 @@ def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
         out.block(letter["traceback"])
 
 
+def payload_in(seen: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reveal has shown, in place of what is masked."""
+    return {name: seen[name] for name in ("payload", "body_base64", "hidden")}
+
+
+def show_edited(out: Output, title: str, edited: Mapping[str, Any] | None) -> None:
+    """What an edit made of a payload."""
+    out.line(title)
+    out.block("the same: it is not edited" if edited is None else payload_text(edited))
+
+
 def payload_text(letter: Mapping[str, Any]) -> str:
-    """The payload, indented; its bytes in base64 where it is no JSON."""
+    """The payload, indented, and what stays hidden of a revealed one; bytes in base64 where it is no JSON."""
     if letter.get("body_base64"):
         return f"no JSON, in base64: {letter['body_base64']}"
-    return json.dumps(letter["payload"], indent=2, ensure_ascii=False)
+    text = json.dumps(letter["payload"], indent=2, ensure_ascii=False)
+    hidden = [
+        f"{name} is not shown: {_HIDDEN.get(why, why)}" for name, why in (letter.get("hidden") or {}).items()
+    ]
+    return "\n".join((text, *hidden))
 
 
 def sparkline(counts: list[int]) -> str:

@@ -39,6 +39,7 @@ else the local stack (make up) of this folder or one above it.
         "persons": (f"{_COMMANDS}.persons:persons", "What is held of one person, and erasing it."),
         "queues": (f"{_COMMANDS}.queues:queues", "What waits at the broker, and who takes it."),
         "contracts": (f"{_COMMANDS}.contracts:contracts", "Whether this release can read what waits."),
+        "audit": (f"{_COMMANDS}.audit:audit", "Who did what, when and why."),
         "keys": (f"{_COMMANDS}.keys:keys", "Who may do what."),
         "dlq": (f"{_COMMANDS}.dlq:dlq", "What failed for good: look, repair, redrive."),
     },

@@ -6,6 +6,8 @@ from typing import Any, Final
 from waybill_cli.output import Output
 from waybill_cli.times import age, span, when
 
+#: Digits of a plan's hash that tell it from any other.
+SHOWN_HASH: Final = 12
 REDRIVE_COLUMNS: Final = ("REDRIVE", "STATE", "LETTERS", "ENDED WELL", "FAILED", "PLANNED", "BY", "NOTE")
 ITEM_COLUMNS: Final = ("LETTER", "STATE", "SERVICE", "VERDICT", "EFFECT", "TASK", "REDRIVE", "REMARK")
 
@@ -56,7 +58,8 @@ def show_plan(out: Output, redrive: Mapping[str, Any]) -> None:
             ("verdicts", _counts(dry_run["verdicts"])),
             ("effects", _counts(dry_run["effects"])),
             ("takes", takes + canary),
-            ("hash", redrive["hash"]),
+            # Enough of it for `start`, and as long as a line has room for.
+            ("hash", redrive["hash"][:SHOWN_HASH] if out.is_terminal else redrive["hash"]),
         )
     )
     if dry_run["unfixable"]:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from waybill_cli.exits import Exit
-from waybill_cli.progress import bar
-from waybill_cli.redrive_views import progress_line, show_plan, show_redrive
+from waybill_cli.redrive_views import SHOWN_HASH, progress_line, show_plan, show_redrive
 from waybill_cli.session import Session
 from waybill_cli.watching import LOOK_SECONDS, Patience
 
@@ -32,7 +31,9 @@ def plan(session: Session, chosen: Mapping[str, Any], patch: list[dict[str, Any]
         session.out.document(made)
         return
     show_plan(session.out, made)
-    session.out.remark(f"Nothing was sent. Start it: waybill dlq start {made['id']} --hash {made['hash']}")
+    session.out.remark(
+        f"Nothing was sent. Start it: waybill dlq start {made['id']} --hash {made['hash'][:SHOWN_HASH]}"
+    )
 
 
 def follow_redrive(session: Session, redrive: int) -> Exit:
@@ -44,7 +45,7 @@ def follow_redrive(session: Session, redrive: int) -> Exit:
     patience = Patience(session.out)
     shown: tuple[Any, ...] = ()
     found = session.gateway.get(f"/v1/redrives/{redrive}")
-    with bar(f"redrive {redrive}", found["letters"]) as tell:
+    with session.out.bar(f"redrive {redrive}", found["letters"]) as tell:
         while True:
             tell(sum(found["progress"][state] for state in _DONE), found["phase"] or found["state"])
             if (now := (found["state"], found["phase"])) != shown:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any, Final
+from uuid import UUID
 
 import click
 
@@ -15,7 +16,6 @@ from waybill_cli.exits import Exit
 from waybill_cli.fitting import UNFIXABLE
 from waybill_cli.listing import DEFAULT_LIMIT
 from waybill_cli.options import Group
-from waybill_cli.progress import bar
 from waybill_cli.session import Session, with_session
 from waybill_cli.times import age
 
@@ -40,7 +40,9 @@ def _selection(command: Any) -> Any:
     for option in (
         click.option("--reason", metavar="WORD", help="Only those that died of this: permanent, exhausted …"),
         click.option("--kind", metavar="KIND", help="Only this kind."),
-        click.option("--task", "tasks", metavar="ID", multiple=True, help="Only this task; may be repeated."),
+        click.option(
+            "--task", "tasks", type=click.UUID, multiple=True, help="Only this task; may be repeated."
+        ),
         click.option(
             "--service",
             "services",
@@ -131,10 +133,11 @@ def redrive_letters(
     services = services or WORK_SERVICES
     url = session.config.amqp_url()
     counts = broker.run(_counts(url, services))
-    session.out.remark(_UNCHECKED)
     waiting = ", ".join(f"{count} of {name}" for name, count in counts.items() if count) or "none"
     which = "those asked for" if wanted != Wanted() or limit else "all"
-    session.confirm(f"Redrive {which} of the letters that wait ({waiting})?", yes=yes)
+    if any(counts.values()):
+        session.out.remark(_UNCHECKED)
+        session.confirm(f"Redrive {which} of the letters that wait ({waiting})?", yes=yes)
     done = Redriven()
 
     async def redrive(tell: Callable[[int, str], None]) -> None:
@@ -151,7 +154,7 @@ def redrive_letters(
                 await redriver.redrive(service)
 
     try:
-        with bar("redriving", sum(counts.values())) as tell:
+        with session.out.bar("redriving", sum(counts.values())) as tell:
             broker.run(redrive(tell))
     finally:
         if session.out.as_json:
@@ -163,8 +166,8 @@ def redrive_letters(
     return Exit.NO if done.left[UNFIXABLE] else Exit.OK
 
 
-def _wanted(tasks: tuple[str, ...], kind: str | None, reason: str | None) -> Wanted:
-    return Wanted(frozenset(tasks), kind, reason)
+def _wanted(tasks: tuple[UUID, ...], kind: str | None, reason: str | None) -> Wanted:
+    return Wanted(frozenset(map(str, tasks)), kind, reason)
 
 
 async def _counts(url: Setting, services: tuple[str, ...]) -> dict[str, int]:

@@ -22,7 +22,7 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def discard(session: Session, /, *, ids: tuple[int, ...], because: str, yes: bool, **filters: Any) -> None:
     """Puts letters away that nobody wants; for some time they can be restored, then they are forgotten."""
-    _put_away(session, "discard", selection(ids, filters), because, yes=yes)
+    _put_away(session, "discard", selection(session, ids, filters), because, yes=yes)
 
 
 @click.command(
@@ -34,7 +34,7 @@ def discard(session: Session, /, *, ids: tuple[int, ...], because: str, yes: boo
 @with_session
 def archive(session: Session, /, *, ids: tuple[int, ...], because: str, yes: bool, **filters: Any) -> None:
     """Puts letters away that are to be kept: as discard, for longer."""
-    _put_away(session, "archive", selection(ids, filters), because, yes=yes)
+    _put_away(session, "archive", selection(session, ids, filters), because, yes=yes)
 
 
 @click.command("restore", cls=Command, epilog="waybill dlq restore 17 18\nwaybill dlq restore --group $GROUP")
@@ -43,13 +43,19 @@ def archive(session: Session, /, *, ids: tuple[int, ...], because: str, yes: boo
 @with_session
 def restore(session: Session, /, *, ids: tuple[int, ...], because: str | None, **filters: Any) -> None:
     """Makes letters that were put away dead again, so that they can be planned."""
-    body = selection(ids, filters) | ({"reason": because} if because else {})
+    body = selection(session, ids, filters) | ({"reason": because} if because else {})
     answer = session.gateway.post("/v1/dead-letters/restore", body)
     session.out.result(answer, f"restored {answer['changed']}")
 
 
 def _put_away(session: Session, what: str, chosen: dict[str, Any], because: str, *, yes: bool) -> None:
-    session.confirm(f"{what.capitalize()} {described(chosen)}?", yes=yes)
-    answer = session.gateway.post(f"/v1/dead-letters/{what}", chosen | {"reason": because})
+    path, body = f"/v1/dead-letters/{what}", chosen | {"reason": because}
+    if not yes:
+        there = session.gateway.post(path, body | {"dry_run": True})["changed"]
+        if not there:
+            session.out.result({"changed": 0}, f"{what}: no letter that is dead, and in no redrive, is meant")
+            return
+        session.confirm(f"{what.capitalize()} {there} letter(s): {described(chosen)}?", yes=yes)
+    answer = session.gateway.post(path, body)
     until = f", restorable until {when(answer['restorable_until'])}" if answer["restorable_until"] else ""
     session.out.result(answer, f"{what}: {answer['changed']} letter(s){until}")

@@ -1,7 +1,6 @@
 """`waybill dlq edit`: mends the payload of a letter, and plans its redrive."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,8 +9,10 @@ from jsonpatch import make_patch
 from waybill_cli.commands.dlq_options import edit_options, patch_of
 from waybill_cli.exits import CommandError, Exit
 from waybill_cli.fitting import UNFIXABLE
+from waybill_cli.letter_views import show_edited
 from waybill_cli.options import Command
 from waybill_cli.redriving import plan
+from waybill_cli.revealing import reason_of, reveal_options, revealed
 from waybill_cli.session import Session, with_session
 
 
@@ -20,46 +21,70 @@ from waybill_cli.session import Session, with_session
     cls=Command,
     epilog="waybill dlq edit 17                                  # in your editor\n"
     "waybill dlq edit 17 --set /data/city=London\n"
-    "waybill dlq edit 17 --patch mend.json --preview",
+    "waybill dlq edit 17 --patch mend.json --preview\n"
+    "waybill dlq edit 17 --set /data/city=London --reveal --reason 'ticket 7'",
 )
 @click.argument("letter", type=click.IntRange(min=1))
 @edit_options
 @click.option("--preview", is_flag=True, help="Only tell what the contract says of it: no plan.")
 @click.option("--note", metavar="TEXT", help="For the record.")
+@reveal_options
 @with_session
 def edit(
     session: Session,
     /,
     *,
     letter: int,
-    patch_file: Path | None,
-    assigned: tuple[str, ...],
-    removed: tuple[str, ...],
     preview: bool,
     note: str | None,
+    reveal: bool,
+    reason: str | None,
+    **how: Any,
 ) -> Exit:
     """Mends the payload of a letter, and plans its redrive; nothing is sent before the plan is started.
 
-    Without --set, --remove or --patch the payload opens in $EDITOR, in the contract's current form. Exits
-    with 1 if the contract does not accept the result.
+    Without --set, --remove or --patch the payload opens in $EDITOR, in the contract's current form. What is
+    sealed can be edited unseen: it is shown as [redacted]. --reveal shows it as it is, before the edit and
+    after; who saw it, and why, is written down. Exits with 1 if the contract does not accept the result.
     """
-    path = f"/v1/dead-letters/{letter}/preview"
-    patch = patch_of(patch_file, assigned, removed)
+    because = reason_of(reveal=reveal, reason=reason)
+    patch = patch_of(**how)
     if not patch:
-        patch = _by_hand(session.gateway.post(path, {"patch": []})["payload"])
-    seen = session.gateway.post(path, {"patch": patch})
+        patch = _by_hand(_tried(session, letter, [], because)["payload"])
+    seen = _tried(session, letter, patch, because)
     if seen["verdict"] == UNFIXABLE:
         faults = [f"{each['field']}: {each['message']}" for each in seen["errors"] or ()]
         repeat = f"Your edit, to go on from (--patch FILE): {json.dumps(patch, ensure_ascii=False)}"
         raise CommandError(Exit.NO, "the contract does not accept it", *faults, repeat)
-    if preview:
-        text = json.dumps(seen["payload"], indent=2, ensure_ascii=False)
-        session.out.result(seen, seen["verdict"])
-        if not session.out.as_json:
-            session.out.block(text)
-    else:
+    if preview and session.out.as_json:
+        session.out.document(seen)
+        return Exit.OK
+    if preview or because is not None:
+        _show(session, seen)
+    if not preview:
         plan(session, {"ids": [letter]}, patch, note=note)
     return Exit.OK
+
+
+def _tried(session: Session, letter: int, patch: list[dict[str, Any]], because: str | None) -> dict[str, Any]:
+    """What an edit makes of a letter; for a reason unmasked, and with what was `before`."""
+    path = f"/v1/dead-letters/{letter}"
+    if because is None:
+        masked: dict[str, Any] = session.gateway.post(f"{path}/preview", {"patch": patch})
+        return masked
+    seen = revealed(session, path, because, patch=patch)
+    edited: dict[str, Any] = seen.pop("edited")
+    return edited | {"before": seen}
+
+
+def _show(session: Session, seen: dict[str, Any]) -> None:
+    if session.out.as_json:
+        return
+    if "before" in seen:
+        show_edited(session.out, "before", seen["before"])
+        session.out.line("")
+    show_edited(session.out, f"after ({seen['verdict']})" if "before" in seen else seen["verdict"], seen)
+    session.out.line("")
 
 
 def _by_hand(payload: Any) -> list[dict[str, Any]]:
@@ -73,7 +98,25 @@ def _by_hand(payload: Any) -> list[dict[str, Any]]:
         changed = json.loads(text)
     except ValueError as error:
         raise CommandError(Exit.NO, f"what you wrote is no JSON: {error}", "Nothing was changed.") from error
-    patch: list[dict[str, Any]] = make_patch(payload, changed).patch
-    if not patch:
+    if changed == payload:
         raise CommandError(Exit.NO, "nothing was changed")
-    return patch
+    patch: list[dict[str, Any]] = make_patch(payload, changed).patch
+    # What a field holds may not be moved to where it would show, even if that was only the shorter way to say
+    # so: then each field is given its value as it is.
+    return _by_field(payload, changed) if any(each["op"] in {"move", "copy"} for each in patch) else patch
+
+
+def _by_field(payload: dict[str, Any], changed: Any) -> list[dict[str, Any]]:
+    if not isinstance(changed, dict):
+        raise CommandError(Exit.NO, "the payload must stay a JSON object", "Nothing was changed.")
+    gone = [{"op": "remove", "path": _pointer(name)} for name in payload if name not in changed]
+    new = [
+        {"op": "add", "path": _pointer(name), "value": value}
+        for name, value in changed.items()
+        if name not in payload or payload[name] != value
+    ]
+    return gone + new
+
+
+def _pointer(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")

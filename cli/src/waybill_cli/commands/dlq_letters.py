@@ -6,23 +6,24 @@ from typing import Any
 
 import click
 
-from waybill_cli.commands.dlq_options import LETTER_STATES, filter_options
+from waybill_cli.audit_listing import audit_options, show_audit
+from waybill_cli.commands.dlq_options import LETTER_STATES, filter_options, whole
 from waybill_cli.exits import CommandError, Exit
+from waybill_cli.ids import group_id, is_beginning
 from waybill_cli.letter_views import (
-    DEED_COLUMNS,
     GROUP_COLUMNS,
     LETTER_COLUMNS,
-    deed_row,
     group_row,
     letter_row,
+    payload_in,
+    show_edited,
     show_group,
     show_letter,
 )
 from waybill_cli.listing import list_options, show_listing
 from waybill_cli.options import Command
-from waybill_cli.progress import bar
+from waybill_cli.revealing import reason_of, reveal_options, revealed
 from waybill_cli.session import Session, with_session
-from waybill_cli.times import Moment
 
 _GROUP_STATES = ("open", "redriving", "resolved", "regressed", "archived")
 _LETTERS = "/v1/dead-letters"
@@ -53,28 +54,76 @@ def groups(session: Session, /, *, limit: int, every: bool, **filters: Any) -> N
 @with_session
 def list_letters(session: Session, /, *, limit: int, every: bool, **filters: Any) -> None:
     """Lists dead letters, the newest first."""
-    show_listing(session, _LETTERS, LETTER_COLUMNS, letter_row, limit=limit, every=every, **filters)
+    wanted = whole(session, filters)
+    show_listing(session, _LETTERS, LETTER_COLUMNS, letter_row, limit=limit, every=every, **wanted)
 
 
 @click.command(
     "show",
     cls=Command,
-    epilog="waybill dlq show 17\nwaybill dlq show 9f0c1d7be1b0a84f2a7cf3b9d5c2e6aa",
+    epilog="waybill dlq show 17\n"
+    "waybill dlq show 9f0c1d7b\n"
+    "waybill dlq show 17 --reveal --reason 'ticket 7'\n"
+    "waybill dlq show 17 --redrive 3 --reveal --reason 'ticket 7'    # before and after the edit of plan 3",
 )
 @click.argument("letter_or_group")
+@reveal_options
+@click.option(
+    "--redrive",
+    type=click.IntRange(min=1),
+    help="With --reveal: also what the plan of this redrive sends instead.",
+)
 @with_session
-def show(session: Session, /, *, letter_or_group: str) -> None:
-    """Shows a letter (by its number) whole, or a group (by its id)."""
-    # A group's id has 32 digits, hexadecimal; a letter's number never comes near.
-    is_letter = letter_or_group.isdecimal() and len(letter_or_group) < len(f"{2**63}")
-    path = f"{_LETTERS}/{letter_or_group}" if is_letter else f"{_LETTERS}/groups/{letter_or_group}"
-    if not letter_or_group.isalnum():
-        raise CommandError(Exit.USAGE, f"{letter_or_group!r} is neither a letter's number nor a group's id")
-    found = session.gateway.get(path)
+def show(
+    session: Session, /, *, letter_or_group: str, reveal: bool, reason: str | None, redrive: int | None
+) -> None:
+    """Shows a letter (by its number) whole, or a group (by its id, or the beginning of it).
+
+    What is sealed is shown as [redacted]. --reveal shows it as it is; who saw it, and why, is written down.
+    """
+    because = reason_of(reveal=reveal, reason=reason)
+    if redrive is not None and because is None:
+        raise CommandError(Exit.USAGE, "--redrive belongs to --reveal: what a plan sends is sealed")
+    if not is_letter(letter_or_group):
+        if because is not None:
+            raise CommandError(Exit.USAGE, "--reveal shows a letter, by its number")
+        _show_group(session, letter_or_group)
+        return
+    letter = session.gateway.get(f"{_LETTERS}/{letter_or_group}")
+    edited = None
+    if because is not None and redrive is not None:
+        path = f"/v1/redrives/{redrive}/letters/{letter['id']}"
+        seen = revealed(session, path, because)
+        letter, edited = letter | payload_in(seen["before"]), seen["after"]
+        letter |= {"redrive_sends": edited}
+    elif because is not None:
+        letter |= payload_in(revealed(session, f"{_LETTERS}/{letter['id']}", because))
+    if session.out.as_json:
+        session.out.document(letter)
+        return
+    show_letter(session.out, letter)
+    if redrive is not None:
+        session.out.line("")
+        show_edited(session.out, f"redrive {redrive} sends instead", edited)
+
+
+def is_letter(text: str) -> bool:
+    """Whether this is a letter's number, and not a group's id: that has 32 digits, hexadecimal.
+
+    Raises:
+        CommandError: it is neither.
+    """
+    if text.isdecimal() and text.isascii() and len(text) < len(f"{2**63}"):
+        return True
+    if not is_beginning(text):
+        raise CommandError(Exit.USAGE, f"{text!r} is neither a letter's number nor a group's id")
+    return False
+
+
+def _show_group(session: Session, group: str) -> None:
+    found = session.gateway.get(f"{_LETTERS}/groups/{group_id(session, group)}")
     if session.out.as_json:
         session.out.document(found)
-    elif is_letter:
-        show_letter(session.out, found)
     else:
         show_group(session.out, found)
 
@@ -85,7 +134,8 @@ def show(session: Session, /, *, letter_or_group: str) -> None:
 @with_session
 def note(session: Session, /, *, group: str, text: str) -> None:
     """Writes down what is to be remembered of a group."""
-    session.out.result(session.gateway.post(f"{_LETTERS}/groups/{group}/note", {"note": text}), "noted")
+    path = f"{_LETTERS}/groups/{group_id(session, group)}/note"
+    session.out.result(session.gateway.post(path, {"note": text}), "noted")
 
 
 @click.command(
@@ -103,7 +153,7 @@ def note(session: Session, /, *, group: str, text: str) -> None:
 @with_session
 def export(session: Session, /, *, output: Path | None, **filters: Any) -> None:
     """Writes whole letters as JSON lines, oldest first; sensitive fields are redacted."""
-    found = session.gateway.lines(f"{_LETTERS}/export", **filters)
+    found = session.gateway.lines(f"{_LETTERS}/export", **whole(session, filters))
     if output is None:
         for letter in found:
             session.out.document(letter)
@@ -111,7 +161,7 @@ def export(session: Session, /, *, output: Path | None, **filters: Any) -> None:
     unfinished = output.with_name(f"{output.name}.part")
     count = 0
     try:
-        with unfinished.open("w", encoding="utf-8") as file, bar("exporting", None) as tell:
+        with unfinished.open("w", encoding="utf-8") as file, session.out.bar("exporting", None) as tell:
             for count, letter in enumerate(found, start=1):
                 file.write(json.dumps(letter, ensure_ascii=False) + "\n")
                 tell(count, "")
@@ -124,14 +174,8 @@ def export(session: Session, /, *, output: Path | None, **filters: Any) -> None:
 
 
 @click.command("audit", cls=Command, epilog="waybill dlq audit --since 7d\nwaybill dlq audit --redrive 3")
-@click.option("--who", "actor", metavar="NAME", help="What this person did.")
-@click.option("--action", metavar="WORD", help="Only this: plan, start, pause, discard …")
-@click.option("--redrive", type=click.IntRange(min=1), help="What was done with this redrive.")
-@click.option("--group", metavar="GROUP", help="What was done with this group.")
-@click.option("--since", type=Moment(), help="At or after: 30m, 2h, 7d (ago), or ISO 8601.")
-@click.option("--until", type=Moment(), help="Before.")
-@list_options
+@audit_options
 @with_session
-def audit(session: Session, /, *, limit: int, every: bool, **filters: Any) -> None:
-    """Lists who did what at the desk, when and why, the latest first."""
-    show_listing(session, f"{_LETTERS}/audit", DEED_COLUMNS, deed_row, limit=limit, every=every, **filters)
+def audit(session: Session, /, **asked: Any) -> None:
+    """Lists who did what, when and why, the latest first: the same as `waybill audit`."""
+    show_audit(session, **asked)

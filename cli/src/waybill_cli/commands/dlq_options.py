@@ -8,6 +8,8 @@ from typing import Any, Final, TypeVar
 import click
 
 from waybill_cli.exits import CommandError, Exit
+from waybill_cli.ids import group_id
+from waybill_cli.session import Session
 from waybill_cli.times import Moment
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,7 +54,17 @@ def selection_options(command: F) -> F:
     )
 
 
-def selection(ids: tuple[int, ...], filters: Mapping[str, Any]) -> dict[str, Any]:
+def whole(session: Session, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter whose group has its whole id.
+
+    Raises:
+        CommandError: no group begins so, or several do.
+    """
+    group = filters.get("group")
+    return dict(filters) if group is None else {**filters, "group": group_id(session, group)}
+
+
+def selection(session: Session, ids: tuple[int, ...], filters: Mapping[str, Any]) -> dict[str, Any]:
     """The letters that are meant, as the API takes them.
 
     Raises:
@@ -65,7 +77,7 @@ def selection(ids: tuple[int, ...], filters: Mapping[str, Any]) -> dict[str, Any
             "name letters by their numbers, or by a filter such as --group: one of the two",
             "waybill dlq groups and waybill dlq ls show what there is.",
         )
-    return {"ids": list(ids)} if ids else {"filter": given}
+    return {"ids": list(ids)} if ids else {"filter": whole(session, given)}
 
 
 def described(chosen: Mapping[str, Any]) -> str:

@@ -12,12 +12,13 @@ from waybill_cli.commands.dlq_options import (
     selection,
     selection_options,
 )
-from waybill_cli.exits import Exit
+from waybill_cli.exits import CommandError, Exit
 from waybill_cli.listing import list_options, show_listing
 from waybill_cli.options import Command
 from waybill_cli.redrive_views import (
     ITEM_COLUMNS,
     REDRIVE_COLUMNS,
+    SHOWN_HASH,
     item_row,
     redrive_row,
     show_plan,
@@ -28,6 +29,8 @@ from waybill_cli.session import Session, with_session
 
 _REDRIVES: Final = "/v1/redrives"
 _STATES: Final = ("planned", "running", "paused", "halted", "completed", "cancelled")
+#: Of these nothing can be cancelled any more, so the gateway refuses it and says why.
+_ENDED: Final = frozenset({"completed", "cancelled"})
 _ITEM_STATES: Final = ("waiting", "sent", "succeeded", "failed", "cancelled", "skipped")
 _EFFECTS: Final = ("not_done", "unknown", "done", "called_off", "under_way", "no_task", "erased")
 
@@ -69,14 +72,19 @@ def make_plan(
     """
     patch = patch_of(patch_file, assigned, removed)
     wishes = {"rate": rate, "canary": canary, "note": note}
-    plan(session, selection(ids, filters), patch, **wishes)
+    plan(session, selection(session, ids, filters), patch, **wishes)
 
 
 @click.command(
     "start", cls=Command, epilog="waybill dlq start 3\nwaybill dlq start 3 --hash $HASH --yes --no-wait"
 )
 @_redrive
-@click.option("--hash", "hash_", metavar="HASH", help="Of the plan as you saw it; else it is shown again.")
+@click.option(
+    "--hash",
+    "hash_",
+    metavar="HASH",
+    help=f"Of the plan as you saw it, or its first {SHOWN_HASH} digits; else it is shown again.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wait/--no-wait", default=True, help="Follow it to its end (the default), or not.")
 @with_session
@@ -85,13 +93,14 @@ def start(session: Session, /, *, redrive: int, hash_: str | None, yes: bool, wa
 
     Ctrl-C ends the watch, not the redrive: `waybill dlq pause` and `cancel` do that.
     """
-    if hash_ is None:
-        planned = session.gateway.get(f"{_REDRIVES}/{redrive}")
-        hash_ = planned["hash"]
-        if not yes:
+    planned = session.gateway.get(f"{_REDRIVES}/{redrive}")
+    seen = _seen(planned, hash_)
+    # One that cannot be started is refused by the gateway, which says why: then there is nothing to ask.
+    if planned["state"] == "planned" and seen == planned["hash"]:
+        if hash_ is None and not yes:
             show_plan(session.out, planned)
-    session.confirm(f"Start redrive {redrive}?", yes=yes)
-    started = session.gateway.post(f"{_REDRIVES}/{redrive}/start", {"hash": hash_})
+        session.confirm(f"Start redrive {redrive}?", yes=yes)
+    started = session.gateway.post(f"{_REDRIVES}/{redrive}/start", {"hash": seen})
     if not wait:
         session.out.result(started, f"started  {redrive}")
         return Exit.OK
@@ -163,7 +172,8 @@ def resume(session: Session, /, *, redrive: int, because: str | None) -> None:
 @with_session
 def cancel(session: Session, /, *, redrive: int, because: str | None, yes: bool) -> None:
     """Ends a redrive: its letters that were not sent are free for another plan."""
-    session.confirm(f"Cancel redrive {redrive}? It cannot be taken up again.", yes=yes)
+    if not yes and session.gateway.get(f"{_REDRIVES}/{redrive}")["state"] not in _ENDED:
+        session.confirm(f"Cancel redrive {redrive}? It cannot be taken up again.", yes=yes)
     _steer(session, redrive, "cancel", because)
 
 
@@ -171,3 +181,17 @@ def _steer(session: Session, redrive: int, action: str, because: str | None) -> 
     body = {"reason": because} if because else {}
     answer = session.gateway.post(f"{_REDRIVES}/{redrive}/{action}", body)
     session.out.result(answer, f"{answer['state']}  {redrive}")
+
+
+def _seen(planned: dict[str, Any], hash_: str | None) -> str:
+    """The hash of the plan that was seen: this one's, if it begins as it was given."""
+    whole = str(planned["hash"])
+    if hash_ is None or (len(hash_) >= SHOWN_HASH and whole.startswith(hash_.lower())):
+        return whole
+    if len(hash_) < len(whole):
+        raise CommandError(
+            Exit.REFUSED,
+            f"--hash is not that of redrive {planned['id']} as it is now: nothing was started",
+            f"Look at it: waybill dlq progress {planned['id']}",
+        )
+    return hash_

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from waybill_cli import ids
 from waybill_cli.listing import list_options, show_listing
 from waybill_cli.options import Group
 from waybill_cli.session import Session, with_session
@@ -20,7 +21,7 @@ def keys() -> None:
     """Who may do what. All of it needs a key with the scope admin."""
 
 
-@keys.command("list", epilog="waybill keys list --all")
+@keys.command("ls", epilog="waybill keys ls --all")
 @list_options
 @click.option("--tenant", help="Only keys of this tenant.")
 @with_session
@@ -34,7 +35,7 @@ def list_keys(session: Session, /, *, limit: int, every: bool, tenant: str | Non
 @with_session
 def show_key(session: Session, /, *, key_id: str) -> None:
     """Shows a key, without its secret."""
-    _show(session, session.gateway.get(f"/v1/keys/{key_id}"))
+    _show(session, session.gateway.get(f"/v1/keys/{ids.key_id(session, key_id)}"))
 
 
 @keys.command(
@@ -82,7 +83,7 @@ def create_key(
 def rotate_key(session: Session, /, *, key_id: str, overlap_hours: float) -> None:
     """Gives a key another secret and shows its token, once."""
     body = {"overlap_seconds": overlap_hours * 3600}
-    _show(session, session.gateway.post(f"/v1/keys/{key_id}/rotate", body))
+    _show(session, session.gateway.post(f"/v1/keys/{ids.key_id(session, key_id)}/rotate", body))
 
 
 @keys.command("revoke", epilog="waybill keys revoke 5f0c8a1be2d94c77 --yes")
@@ -91,11 +92,14 @@ def rotate_key(session: Session, /, *, key_id: str, overlap_hours: float) -> Non
 @with_session
 def revoke_key(session: Session, /, *, key_id: str, yes: bool) -> None:
     """Ends a key for good; every gateway has heard of it within ten seconds."""
-    key = session.gateway.get(f"/v1/keys/{key_id}")
+    key = session.gateway.get(f"/v1/keys/{ids.key_id(session, key_id)}")
+    if key["revoked_at"]:
+        session.out.result({"id": key["id"], "revoked": True}, f"revoked before  {key['name']}")
+        return
     question = f"Revoke the key {key['name']} of {key['tenant']}? It cannot be taken back."
     session.confirm(question, yes=yes)
-    session.gateway.delete(f"/v1/keys/{key_id}")
-    session.out.result({"id": key_id, "revoked": True}, f"revoked  {key['name']}")
+    session.gateway.delete(f"/v1/keys/{key['id']}")
+    session.out.result({"id": key["id"], "revoked": True}, f"revoked  {key['name']}")
 
 
 def _show(session: Session, key: Mapping[str, Any]) -> None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
 
 import click
 
-from waybill_cli.exits import CommandError, Exit
+from waybill_cli.ids import schedule_id
 from waybill_cli.listing import list_options, show_listing
 from waybill_cli.options import Group
+from waybill_cli.revealing import reason_of, reveal_options, revealed
 from waybill_cli.session import Session, with_session
-from waybill_cli.times import age, span, when
+from waybill_cli.times import age, due, span, when
 
 _COLUMNS: Final = ("NAME", "KIND", "WHEN", "STATE", "NEXT", "LAST", "ID")
 
@@ -28,12 +28,24 @@ def list_schedules(session: Session, /, *, limit: int, every: bool) -> None:
     show_listing(session, "/v1/schedules", _COLUMNS, _row, limit=limit, every=every)
 
 
-@schedules.command("show", epilog="waybill schedules show weekly-report")
+@schedules.command(
+    "show",
+    epilog="waybill schedules show weekly-report\n"
+    "waybill schedules show weekly-report --reveal --reason 'who gets it?'",
+)
 @click.argument("schedule", metavar="NAME_OR_ID")
+@reveal_options
 @with_session
-def show_schedule(session: Session, /, *, schedule: str) -> None:
-    """Shows a schedule, its next slots, and the last tasks that it made."""
-    found = session.gateway.get(f"/v1/schedules/{_id_of(session, schedule)}")
+def show_schedule(session: Session, /, *, schedule: str, reveal: bool, reason: str | None) -> None:
+    """Shows a schedule, its next slots, and the last tasks that it made.
+
+    What is sealed is shown as [redacted]. --reveal shows it as it is; who saw it, and why, is written down.
+    """
+    because = reason_of(reveal=reveal, reason=reason)
+    path = f"/v1/schedules/{schedule_id(session, schedule)}"
+    found = session.gateway.get(path)
+    if because is not None:
+        found |= {"body": revealed(session, path, because)["payload"]}
     if session.out.as_json:
         session.out.document(found)
         return
@@ -83,32 +95,22 @@ def resume_schedule(session: Session, /, *, schedule: str) -> None:
 @with_session
 def remove_schedule(session: Session, /, *, schedule: str, yes: bool) -> None:
     """Deletes a schedule; the tasks that it made stay."""
-    schedule_id = _id_of(session, schedule)
-    session.confirm(f"Delete the schedule {schedule}? It cannot be taken back.", yes=yes)
-    session.gateway.delete(f"/v1/schedules/{schedule_id}")
-    session.out.result({"id": schedule_id, "deleted": True}, f"deleted  {schedule}")
+    path = f"/v1/schedules/{schedule_id(session, schedule)}"
+    found = session.gateway.get(path)
+    about = f"{found['name']} ({found['kind']}, {_when(found)})"
+    session.confirm(f"Delete the schedule {about}? It cannot be taken back.", yes=yes)
+    session.gateway.delete(path)
+    session.out.result({"id": found["id"], "deleted": True}, f"deleted  {found['name']}")
 
 
 def _change(session: Session, schedule: str, **changes: Any) -> None:
-    changed = session.gateway.patch(f"/v1/schedules/{_id_of(session, schedule)}", changes)
+    changed = session.gateway.patch(f"/v1/schedules/{schedule_id(session, schedule)}", changes)
     following = f", next {when(changed['next'][0])}" if changed["next"] else ""
     session.out.result(changed, f"{_state(changed)}  {changed['name']}{following}")
 
 
-def _id_of(session: Session, name_or_id: str) -> str:
-    try:
-        return str(UUID(name_or_id))
-    except ValueError:
-        found = session.gateway.get("/v1/schedules", name=name_or_id)["items"]
-    if not found:
-        raise CommandError(
-            Exit.REFUSED, f"there is no schedule {name_or_id}", "waybill schedules ls lists them."
-        )
-    return str(found[0]["id"])
-
-
 def _row(schedule: Mapping[str, Any]) -> tuple[Any, ...]:
-    following = age(schedule["next"][0]) if schedule["next"] else None
+    following = due(schedule["next"][0]) if schedule["next"] else None
     last = f"{age(schedule['last_slot_at'])} ago" if schedule["last_slot_at"] else None
     state = _state(schedule)
     return (schedule["name"], schedule["kind"], _when(schedule), state, following, last, schedule["id"])

@@ -1,15 +1,18 @@
 """`waybill tasks`: where tasks are, what happened to them, calling them off, erasing what they say."""
 
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import click
 
 from contracts.states import State
-from waybill_cli import erasing
-from waybill_cli.exits import Exit
+from waybill_cli import erasing, ids
+from waybill_cli.exits import CommandError, Exit
+from waybill_cli.ids import Id
+from waybill_cli.letter_views import show_edited
 from waybill_cli.listing import list_options, show_listing
 from waybill_cli.options import Group
+from waybill_cli.revealing import reason_of, reveal_options, revealed
 from waybill_cli.session import Session, with_session
 from waybill_cli.task_views import TASK_COLUMNS, show_whole_task, task_row
 from waybill_cli.times import Moment, age
@@ -42,17 +45,34 @@ def list_tasks(session: Session, /, *, limit: int, every: bool, **filters: Any) 
     show_listing(session, "/v1/tasks", TASK_COLUMNS, task_row, limit=limit, every=every, **filters)
 
 
-@tasks.command("show", epilog="waybill tasks show 01a20797-6d09-71fe-b759-803ec3a459ee")
-@click.argument("task_id", type=UUID)
+@tasks.command(
+    "show",
+    epilog="waybill tasks show 01a20797-6d09-71fe\n"
+    "waybill tasks show 01a20797-6d09-71fe --reveal --reason 'ticket 7'",
+)
+@click.argument("beginning", metavar="ID", type=Id())
+@reveal_options
 @with_session
-def show_task(session: Session, /, task_id: UUID) -> None:
-    """Shows a task, its subtasks, and everything that happened to it."""
+def show_task(session: Session, /, beginning: str, *, reveal: bool, reason: str | None) -> None:
+    """Shows a task, its subtasks, and everything that happened to it.
+
+    --reveal also shows what it was accepted with; who saw it, and why, is written down.
+    """
+    because = reason_of(reveal=reveal, reason=reason)
+    task_id = ids.task_id(session, beginning)
     task = session.gateway.get(f"/v1/tasks/{task_id}")
     events = session.gateway.get(f"/v1/tasks/{task_id}/timeline")["events"]
+    seen = None if because is None else revealed(session, f"/v1/tasks/{task_id}", because)
     if session.out.as_json:
-        session.out.document(task | {"timeline": events})
-    else:
-        show_whole_task(session.out, task, events)
+        session.out.document(task | {"timeline": events} | ({} if seen is None else {"revealed": seen}))
+        return
+    show_whole_task(session.out, task, events)
+    if seen is not None:
+        session.out.line("")
+        show_edited(session.out, "payload", seen)
+        for service, edited in seen["edited"].items():
+            session.out.line("")
+            show_edited(session.out, f"edited at the failure desk for {service}", edited)
 
 
 @tasks.command(
@@ -60,32 +80,36 @@ def show_task(session: Session, /, task_id: UUID) -> None:
     epilog="waybill tasks watch 01a20797-6d09-71fe-b759-803ec3a459ee\n"
     "waybill tasks watch $ID --timeout 60 && echo done",
 )
-@click.argument("task_id", type=UUID)
+@click.argument("beginning", metavar="ID", type=Id())
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after so long (exit code 1)."
 )
 @with_session
-def watch_task(session: Session, /, task_id: UUID, timeout: float | None) -> Exit:
+def watch_task(session: Session, /, beginning: str, timeout: float | None) -> Exit:
     """Follows a task until its outcome; exits with 0 if it is completed, 1 if it is not.
 
     Ctrl-C ends the watch, not the task.
     """
-    state = follow_task(session, str(task_id), timeout)
+    state = follow_task(session, ids.task_id(session, beginning), timeout)
     return Exit.OK if state is State.COMPLETED else Exit.NO
 
 
 @tasks.command("cancel", epilog="waybill tasks cancel 01a20797-6d09-71fe-b759-803ec3a459ee --yes")
-@click.argument("task_id", type=UUID)
+@click.argument("beginning", metavar="ID", type=Id())
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
-def cancel_task(session: Session, /, task_id: UUID, *, yes: bool) -> None:
+def cancel_task(session: Session, /, beginning: str, *, yes: bool) -> None:
     """Calls a task off, and says what that could still do.
 
     prevented: no attempt will begin. stopping: the services are told; it ends cancelled, or with what it was
     past stopping. A task that has its outcome is refused (exit code 4).
     """
+    task_id = ids.task_id(session, beginning)
     if not yes:
         task = session.gateway.get(f"/v1/tasks/{task_id}")
+        if State(task["state"]).is_terminal:
+            told = f"task {task_id} is {task['state']} already: nothing was changed"
+            raise CommandError(Exit.REFUSED, told)
         about = f"{task['kind']}, {task['about']}, {task['state']}, accepted {age(task['created_at'])} ago"
         session.confirm(f"Call off {task_id} ({about})? It cannot be taken back.", yes=yes)
     answer = session.gateway.post(f"/v1/tasks/{task_id}/cancel")
@@ -97,20 +121,27 @@ def cancel_task(session: Session, /, task_id: UUID, *, yes: bool) -> None:
     epilog="waybill tasks erase 01a20797-6d09-71fe-b759-803ec3a459ee\n"
     "waybill tasks erase $(waybill tasks ls -q crm/contacts/17 --json | jq -r .id) --yes",
 )
-@click.argument("task_ids", metavar="ID...", type=UUID, nargs=-1, required=True)
+@click.argument("beginnings", metavar="ID...", type=Id(), nargs=-1, required=True)
 @click.option("--cancel", "cancel_open", is_flag=True, help="Also call off those without an outcome.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
-def erase_tasks(session: Session, /, task_ids: tuple[UUID, ...], *, cancel_open: bool, yes: bool) -> Exit:
+def erase_tasks(session: Session, /, beginnings: tuple[str, ...], *, cancel_open: bool, yes: bool) -> Exit:
     """Erases what tasks say, for good: records and images, of which nobody knows whom they are about.
 
     They keep their ids, kinds, states and times, and nothing else. Those without an outcome stay whole, and
     the exit code is 1. It needs a key with the scope admin.
     """
-    ids = list(dict.fromkeys(map(str, task_ids)))
-    named = [session.gateway.get(f"/v1/tasks/{task_id}") for task_id in ids]
+    task_ids = list(dict.fromkeys(ids.task_id(session, each) for each in beginnings))
+    named = [session.gateway.get(f"/v1/tasks/{task_id}") for task_id in task_ids]
     if not session.out.as_json:
         session.out.table(TASK_COLUMNS, map(task_row, named))
-    session.confirm(f"Erase what {len(ids)} task(s) say, for good?", yes=yes)
-    erasure = erasing.erase_tasks(session, ids, cancel_open=cancel_open)
+    if any(_can_erase(task, cancel_open=cancel_open) for task in named):
+        session.confirm(f"Erase what {len(task_ids)} task(s) say, for good?", yes=yes)
+    # Where nothing can be erased the steps tell why.
+    erasure = erasing.erase_tasks(session, task_ids, cancel_open=cancel_open)
     return erasing.tell(session, erasure, cancelled=cancel_open)
+
+
+def _can_erase(task: Mapping[str, Any], *, cancel_open: bool) -> bool:
+    """Whether an erasure would change it."""
+    return task.get("erased_at") is None and (cancel_open or State(task["state"]).is_terminal)

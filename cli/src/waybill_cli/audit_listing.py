@@ -1,0 +1,72 @@
+"""The audit trail, as `waybill audit` and `waybill dlq audit` list it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import click
+
+from waybill_cli import ids
+from waybill_cli.commands.dlq_options import whole
+from waybill_cli.exits import CommandError, Refused, Unreachable
+from waybill_cli.ids import Id
+from waybill_cli.listing import list_options, show_listing
+from waybill_cli.session import Session
+from waybill_cli.times import Moment, when
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COLUMNS: Final = ("WHEN", "WHO", "WHAT", "REDRIVE", "LETTERS", "GROUP", "SUBJECT", "WHY")
+
+
+def audit_options(command: F) -> F:
+    """Adds what the trail may be asked for."""
+    command = list_options(command)
+    for option in (
+        click.option("--until", type=Moment(), help="Before."),
+        click.option("--since", type=Moment(), help="At or after: 30m, 2h, 7d (ago), or ISO 8601."),
+        click.option(
+            "--subject",
+            type=Id(),
+            metavar="ID",
+            help="Who saw this task, its letters, or this schedule revealed.",
+        ),
+        click.option("--group", metavar="GROUP", help="What was done with this group of dead letters."),
+        click.option("--redrive", type=click.IntRange(min=1), help="What was done with this redrive."),
+        click.option("--action", metavar="WORD", help="Only this: reveal, plan, start, discard, erase …"),
+        click.option("--who", "actor", metavar="NAME", help="What this person did."),
+    ):
+        command = option(command)
+    return command
+
+
+def show_audit(session: Session, *, limit: int, every: bool, subject: str | None, **asked: Any) -> None:
+    """Lists who did what, when and why, the latest first."""
+    wanted = whole(session, asked) | {"subject": subject and _subject(session, subject)}
+    show_listing(session, "/v1/audit", _COLUMNS, _row, limit=limit, every=every, **wanted)
+
+
+def _subject(session: Session, beginning: str) -> str:
+    """The id of the task or schedule that is meant; whole ones may be forgotten since."""
+    try:
+        return ids.task_id(session, beginning)
+    except (Refused, Unreachable):
+        raise
+    except CommandError as no_task:
+        try:
+            return ids.schedule_id(session, beginning)
+        except CommandError:
+            raise no_task from None
+
+
+def _row(deed: Mapping[str, Any]) -> tuple[Any, ...]:
+    letter = (deed["details"] or {}).get("letter")
+    return (
+        when(deed["at"]),
+        deed["actor"],
+        deed["action"],
+        deed["redrive"],
+        deed["letters"],
+        deed["group"],
+        deed["subject"],
+        "; ".join(filter(None, (f"letter {letter}" if letter else None, deed["reason"]))),
+    )

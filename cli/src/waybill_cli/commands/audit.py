@@ -1,0 +1,23 @@
+"""`waybill audit`: who did what, when and why."""
+
+from typing import Any
+
+import click
+
+from waybill_cli.audit_listing import audit_options, show_audit
+from waybill_cli.options import Command
+from waybill_cli.session import Session, with_session
+
+
+@click.command(
+    "audit",
+    cls=Command,
+    epilog="waybill audit --since 7d\n"
+    "waybill audit --action reveal --json\n"
+    "waybill audit --subject 01a20797-6d09-71fe    # who saw this task",
+)
+@audit_options
+@with_session
+def audit(session: Session, /, **asked: Any) -> None:
+    """Lists who did what at the failure desk, erased or revealed what, when and why, the latest first."""
+    show_audit(session, **asked)

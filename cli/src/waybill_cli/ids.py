@@ -1,0 +1,117 @@
+"""Ids as people type them: whole, or as much of the beginning as tells them apart."""
+
+import re
+from typing import Any, Final
+from uuid import UUID
+
+import click
+
+from waybill_cli.exits import CommandError, Exit
+from waybill_cli.session import Session
+
+#: A whole id, or its beginning: hexadecimal digits and hyphens.
+_DIGITS: Final = re.compile(r"(?=.*[0-9A-Fa-f])[0-9A-Fa-f-]{1,36}")
+#: Ids that are told where several begin so.
+_MOST_TOLD: Final = 10
+#: How many digits a group of dead letters has, and a key.
+_GROUP_DIGITS, _KEY_DIGITS = 32, 16
+
+
+class Id(click.ParamType[str]):
+    """The id of a task, or its beginning."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Reads it; what is none ends the command with a usage error."""
+        if not is_beginning(value):
+            self.fail(
+                f"{value!r} is no task's id: that is 32 digits from 0 to f like "
+                "01a20797-6d09-71fe-b759-803ec3a459ee, or the first few of them",
+                param,
+                ctx,
+            )
+        return str(value).lower()
+
+
+def is_beginning(text: str) -> bool:
+    """Whether ids may begin so."""
+    return _DIGITS.fullmatch(text) is not None
+
+
+def task_id(session: Session, beginning: str) -> str:
+    """The id of the task that is meant.
+
+    Raises:
+        CommandError: none begins so, or several do.
+    """
+    return _whole_uuid(beginning) or _resolved(session, "/v1/tasks", beginning, "task", _task_words)
+
+
+def schedule_id(session: Session, name_or_id: str) -> str:
+    """The id of the schedule that is meant, by its name, its id, or the beginning of that.
+
+    Raises:
+        CommandError: there is none, or several begin so.
+    """
+    if whole := _whole_uuid(name_or_id):
+        return whole
+    named = session.gateway.get("/v1/schedules", name=name_or_id)["items"]
+    if named:
+        return str(named[0]["id"])
+    if is_beginning(name_or_id):
+        return _resolved(session, "/v1/schedules", name_or_id, "schedule", lambda found: str(found["name"]))
+    raise CommandError(Exit.REFUSED, f"there is no schedule {name_or_id}", "waybill schedules ls lists them.")
+
+
+def key_id(session: Session, beginning: str) -> str:
+    """The id of the key that is meant.
+
+    Raises:
+        CommandError: none begins so, or several do.
+    """
+    if len(beginning) == _KEY_DIGITS and is_beginning(beginning):
+        return beginning
+    return _resolved(session, "/v1/keys", beginning, "key", lambda found: str(found["name"]))
+
+
+def group_id(session: Session, beginning: str) -> str:
+    """The id of the group of dead letters that is meant.
+
+    Raises:
+        CommandError: none begins so, or several do.
+    """
+    if len(beginning) == _GROUP_DIGITS and is_beginning(beginning):
+        return beginning
+    return _resolved(
+        session,
+        "/v1/dead-letters/groups",
+        beginning,
+        "group of dead letters",
+        lambda found: f"{found['error_type']}: {found['message']}",
+    )
+
+
+def _whole_uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
+
+
+def _task_words(task: Any) -> str:
+    return f"{task['state']}, {task['about']}"
+
+
+def _resolved(session: Session, path: str, beginning: str, what: str, words: Any) -> str:
+    found = []
+    if is_beginning(beginning):
+        found = session.gateway.get(path, id=beginning, limit=_MOST_TOLD + 1)["items"]
+    if not found:
+        raise CommandError(Exit.REFUSED, f"there is no {what} whose id begins with {beginning}")
+    if len(found) == 1:
+        return str(found[0]["id"])
+    told = [f"{each['id']}  {words(each)}" for each in found[:_MOST_TOLD]]
+    more = ["and more"] if len(found) > _MOST_TOLD else []
+    many = f"more than {_MOST_TOLD}" if more else len(found)
+    raise CommandError(Exit.REFUSED, f"{many} ids begin with {beginning}: name one {what}", *told, *more)

@@ -1,0 +1,43 @@
+"""Dead letters on the desk of a gateway that is served."""
+
+from typing import Any
+
+from command_under_test import Served
+from sqlalchemy import select
+
+from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
+from contracts.sealing import NO_KEYS, Keyring
+from devstack.samples import dead_message, sync_event, told
+from ledger.deadletters.intake import take_in
+from ledger.deadletters.letter import letter_of
+from ledger.schema import TASKS
+
+SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
+ERROR = ErrorInfo(type="TransientError", message="crm answered 503")
+UNFIT: dict[str, Any] = {"body": b'{"target": "crm"}', "reason": DeadReason.UNREADABLE}
+
+
+def dead(gateway: Served, count: int = 1, **message: Any) -> list[str]:
+    """Tasks that have failed for good, and whose letters are in the desk."""
+    tasks = [gateway.post("/v1/syncs", SYNC) for _ in range(count)]
+    letters = [
+        letter_of(dead_message(sync_event(), task, **{"error": ERROR} | message), keyring=NO_KEYS)
+        for task in tasks
+    ]
+    gateway.write(lambda connection: take_in(connection, letters))
+    gateway.happened(
+        *(told(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4) for task in tasks)
+    )
+    return tasks
+
+
+def dead_and_sealed(gateway: Served, keyring: Keyring, body: dict[str, Any] = SYNC) -> str:
+    """The same of one task, whose letter is sealed as the gateway has sealed it."""
+    task = gateway.post("/v1/syncs", body)
+    payloads: list[bytes] = []
+    find = select(TASKS.c.payload).where(TASKS.c.id == task)
+    gateway.write(lambda connection: payloads.append(connection.execute(find).scalar_one()))
+    message = dead_message(sync_event(), task, error=ERROR, body=payloads[0])
+    gateway.write(lambda connection: take_in(connection, [letter_of(message, keyring=keyring)]))
+    gateway.happened(told(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4))
+    return task
