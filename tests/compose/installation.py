@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from devstack.broker.container import IMAGE_SETTING
 from devstack.compose import Compose
 from devstack.ports import free_ports
 
@@ -16,7 +17,11 @@ PUBLISHED = ("GATEWAY", "MANAGEMENT", "MAILBOX", "CRM")
 
 
 def environment(secret_files: Path) -> dict[str, str]:
-    """What `docker compose` is told: nothing that someone has set for an installation of his own."""
+    """What `docker compose` is told: nothing that someone has set for an installation of his own.
+
+    Except which RabbitMQ it is tried with.
+    """
+    broker = {IMAGE_SETTING: os.environ[IMAGE_SETTING]} if IMAGE_SETTING in os.environ else {}
     own = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "COMPOSE_"))}
     addresses = {
         f"WAYBILL_{name}_ADDRESS": f"127.0.0.1:{port}"
@@ -24,6 +29,7 @@ def environment(secret_files: Path) -> dict[str, str]:
     }
     return (
         own
+        | broker
         | addresses
         | {
             "COMPOSE_PROJECT_NAME": f"waybill-test-{secrets.token_hex(3)}",

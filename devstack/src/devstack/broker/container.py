@@ -1,6 +1,7 @@
 """A broker from Docker, through testcontainers."""
 
 import gc
+import os
 import warnings
 from contextlib import closing
 from typing import Any
@@ -15,7 +16,9 @@ from devstack.broker.server import ERL_ARGS, TAIL_LINES
 from devstack.broker.waiting import wait_until_open
 from devstack.ports import LOOPBACK, free_ports
 
-#: The newest 4.x with the management plugin enabled.
+#: Names another image, such as that of an earlier release; it must have the management plugin enabled.
+IMAGE_SETTING = "WAYBILL_RABBITMQ_IMAGE"
+#: The newest 4.x, as compose.yaml has it.
 IMAGE = "rabbitmq:4-management"
 #: testcontainers starts a second container that cleans up after a crash of ours.
 WITHOUT_RYUK = "(If only testcontainers/ryuk is missing: set TESTCONTAINERS_RYUK_DISABLED=true.)"
@@ -57,10 +60,11 @@ class ContainerBroker(Broker):
 
     def __init__(self) -> None:
         amqp_port, management_port = free_ports(2)
+        self._image = os.environ.get(IMAGE_SETTING) or IMAGE
         super().__init__(
             f"amqp://guest:guest@{LOOPBACK}:{amqp_port}/",
             f"http://{LOOPBACK}:{management_port}",
-            f"Docker, {IMAGE}",
+            f"Docker, {self._image}",
         )
         self._ports = {
             str(AMQP_PORT): (LOOPBACK, amqp_port),
@@ -79,7 +83,7 @@ class ContainerBroker(Broker):
             wait_until_open(self.amqp_url, self.management, self._ended, self._log_tail)
         except DockerException as error:
             self.close()
-            raise BrokerError(f"Docker cannot run {IMAGE}: {error}\n{WITHOUT_RYUK}") from error
+            raise BrokerError(f"Docker cannot run {self._image}: {error}\n{WITHOUT_RYUK}") from error
         except BaseException:  # an interrupt too must leave no container behind
             self.close()
             raise
@@ -103,7 +107,7 @@ class ContainerBroker(Broker):
             container.stop()  # testcontainers' word for kill and remove: nothing of it is kept
 
     def _describe(self) -> DockerContainer:
-        container = DockerContainer(IMAGE).with_env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERL_ARGS)
+        container = DockerContainer(self._image).with_env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERL_ARGS)
         # Past with_bind_ports, which knows no addresses: the default user must not be reachable from outside.
         ports: dict[str, Any] = container.ports
         ports |= self._ports
