@@ -1,7 +1,7 @@
 # One image for each deployable: docker build --build-arg SERVICE=email .
 #
 # SERVICE is gateway, cli, deploy, devstack, or a folder of services/. Each image has its own pinned requirements and
-# those members of the workspace that it declares, nothing else. It listens on 8000, where /healthz is, and writes
+# those members of the workspace that it declares, nothing else. It listens on 8000, where health is, and writes
 # to /tmp and /data only, so that its root file system may be read-only.
 #
 # Two builds of one source make the same files, but for uv_cache.json of each member, where uv writes down when it saw the
@@ -52,6 +52,7 @@ ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 USER 10001:10001
 WORKDIR /data
 EXPOSE 8000
+# Healthy once it has been ready, and then whatever the broker does: docs/deploy.md#health.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/startupz', timeout=4)"]
 CMD ["serve"]

@@ -28,7 +28,7 @@ from bench.place import Place
 from bench.programs import Running, start, stop
 from bench.usage import cpu_seconds, family, memory_bytes
 from chassis import topology
-from chassis.connection import hang_up, look_at_queue, make_broker, until_connected
+from chassis.connection import hang_up, look_at_queue, make_broker
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.settings import ProcessSettings
 from contracts.names import EXCHANGE_TASKS, work_queue
@@ -86,7 +86,6 @@ class Backlog:
         """Puts so many messages into the queue, each confirmed."""
         keyring = Keyring.of(self._installation.sealing_key)
         broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "publish")
-        await until_connected(broker)
         publisher = Publisher(broker, timeout_seconds=CONFIRM_SECONDS)
         await publisher.know(EXCHANGE_TASKS)
         numbers = iter(range(self._published, self._published + count))
@@ -117,7 +116,6 @@ class Backlog:
     async def require_whole(self) -> None:
         """Ends the command unless each message has been run once, or waits."""
         broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "look")
-        await until_connected(broker)
         look = await look_at_queue(broker, QUEUE)
         await hang_up(broker)
         runs = self._place.stamps.runs(self._published)

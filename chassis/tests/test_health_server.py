@@ -35,6 +35,40 @@ async def served() -> AsyncIterator[tuple[httpx.AsyncClient, Checks]]:
     await server.stop()
 
 
+def never_refused(port: int) -> HealthServer:
+    return HealthServer(
+        {}, make_registry(), refusal=lambda: None, host="127.0.0.1", port=port, listener_fd=None
+    )
+
+
+async def test_a_process_has_started_once_it_was_ready_whatever_comes_later(
+    served: tuple[httpx.AsyncClient, Checks],
+) -> None:
+    client, checks = served
+    checks.consuming = False
+    before = await client.get("/startupz")
+    checks.consuming = True
+    await client.get("/readyz")
+    checks.consuming = False  # the broker is away, say
+    after = await client.get("/startupz")
+
+    assert (before.status_code, before.json()["status"]) == (503, "starting")
+    assert (after.status_code, after.json()["status"]) == (200, "started")
+
+
+async def test_a_process_that_the_broker_refuses_for_long_is_neither_alive_nor_started(
+    served: tuple[httpx.AsyncClient, Checks],
+) -> None:
+    client, checks = served
+    await client.get("/readyz")
+    checks.refusal = "the password is wrong"
+    answers = [await client.get(path) for path in ("/healthz", "/startupz")]
+
+    assert [(answer.status_code, answer.json()["reason"]) for answer in answers] == [
+        (503, "the password is wrong")
+    ] * 2
+
+
 async def test_a_process_is_alive_whatever_its_checks_say(served: tuple[httpx.AsyncClient, Checks]) -> None:
     client, checks = served
     checks.consuming = False
@@ -88,28 +122,19 @@ async def test_head_is_answered_as_get_without_the_body(
 async def test_other_paths_say_which_there_are(served: tuple[httpx.AsyncClient, Checks]) -> None:
     answer = await served[0].get("/metrics2")
 
-    assert (answer.status_code, answer.json()["try"]) == (404, "/healthz, /readyz or /metrics")
+    assert (answer.status_code, answer.json()["try"]) == (404, "/healthz, /startupz, /readyz or /metrics")
 
 
 async def test_a_port_that_is_taken_is_an_error_and_no_exit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = HealthServer(
-            {},
-            make_registry(),
-            refusal=lambda: None,
-            host="127.0.0.1",
-            port=taken.getsockname()[1],
-            listener_fd=None,
-        )
+        server = never_refused(port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
             await server.start()
         await server.stop()
 
 
 async def test_the_port_is_free_again_after_stop() -> None:
-    server = HealthServer(
-        {}, make_registry(), refusal=lambda: None, host="127.0.0.1", port=0, listener_fd=None
-    )
+    server = never_refused(port=0)
     port = await server.start()
     await server.stop()
     socket.create_server(("127.0.0.1", port)).close()

@@ -6,7 +6,8 @@ import pytest
 from aio_pika.exceptions import AMQPError
 from pydantic import ValidationError
 
-from chassis.connection import make_broker, until_connected
+from chassis.broker_wait import BrokerWait
+from chassis.connection import make_broker
 from chassis.settings import ProcessSettings
 from chassis.tls import TlsFiles, distrust
 from devstack.certificates import Certificates
@@ -87,7 +88,7 @@ async def test_a_broker_that_is_not_trusted_is_not_waited_for(certificates: Cert
         broker = make_broker(settings, "a test", "publish")
         async with asyncio.timeout(20):
             with pytest.raises(AMQPError, match="CERTIFICATE_VERIFY_FAILED"):
-                await until_connected(broker)
+                await BrokerWait().until(broker.connect)
         await broker.stop()
 
 
@@ -95,7 +96,7 @@ async def test_a_broker_that_is_away_is_waited_for() -> None:
     broker = make_broker(ProcessSettings(amqp_url="amqps://127.0.0.1:1/"), "a test", "publish")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(2):
-            await until_connected(broker)
+            await BrokerWait().until(broker.connect)
     await broker.stop()
 
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from faststream.rabbit import RabbitBroker
 from gateway_under_test import settings_in
 
 from chassis.background import Background
+from chassis.broker_wait import BrokerWait
 from devstack.empty_ledger import empty_ledger
 from devstack.eventually import eventually
 from gateway.known_keys import KnownKeys
@@ -52,10 +52,10 @@ async def test_a_gateway_that_no_longer_reaches_for_the_broker_ends(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async def reach(_: RabbitBroker) -> None:
+    async def reach(*_: object) -> None:
         raise defect
 
-    monkeypatch.setattr("gateway.resources.until_connected", reach)
+    monkeypatch.setattr(BrokerWait, "until", reach)
     await process.start()
     async with asyncio.timeout(60):
         await process.broken()

@@ -18,6 +18,7 @@ from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
 from contracts.sealing import NO_KEYS
+from devstack.eventually import eventually
 from devstack.samples import dead_message, sync_event
 from gateway import app as composition
 from gateway import doorkeeper
@@ -57,6 +58,7 @@ def operations(gateway: Gateway) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 async def test_each_route_asks_for_a_key_but_those_that_are_open(gateway: Gateway) -> None:
     asked = set()
+    await eventually(lambda: gateway.resources.has_asked_the_broker)  # so that it has started
     for method, path, operation in operations(gateway):
         answer = await gateway.client.request(method, path)
         if operation["operationId"] in OPEN:

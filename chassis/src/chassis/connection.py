@@ -1,4 +1,4 @@
-"""Connections to the broker: one that publishes, one that consumes, and the wait for a broker that is away.
+"""Connections to the broker: one that publishes, one that consumes.
 
 Two connections, because the broker blocks publishing connections when it runs short of memory or disk, and a
 consumer must still be able to acknowledge then.
@@ -6,33 +6,24 @@ consumer must still be able to acknowledge then.
 
 import asyncio
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
 
-import aio_pika
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from faststream.rabbit import Channel, RabbitBroker
 from faststream.security import BaseSecurity
 from yarl import URL
 
+from chassis.broker_wait import GOING_AWAY, RECONNECT_SECONDS
 from chassis.logs import get_logger
 from chassis.settings import ProcessSettings
-from chassis.tls import distrust
 
 log = get_logger(__name__)
 
-#: Seconds between attempts to reach the broker, drawn for each process so that not all come back at once.
-RECONNECT_SECONDS = (0.5, 1.5)
-#: Seconds between looks whether a queue has been declared by its owner.
-DECLARED_POLL_SECONDS = 0.5
 #: Seconds for the broker to answer a question.
 ANSWER_SECONDS = 10
 #: Seconds for it to answer a goodbye: it may hang, and a process that stops has only its grace time.
 GOODBYE_SECONDS = 3.0
-#: What a broker that is away makes an attempt to connect raise.
-UNREACHABLE = (OSError, AMQPError, asyncio.TimeoutError)
 
 
 def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBroker:
@@ -59,42 +50,6 @@ def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBro
     )
 
 
-async def until_connected(broker: RabbitBroker) -> None:
-    """Connects, however long the broker is away.
-
-    Raises:
-        aio_pika.exceptions.AMQPError: it is there, and one of us does not trust the other (`chassis.tls`).
-    """
-    while True:
-        try:
-            await broker.connect()
-        except UNREACHABLE as error:
-            _only_away(error)
-            await asyncio.sleep(random.uniform(*RECONNECT_SECONDS))  # noqa: S311 - as above
-        else:
-            return
-
-
-async def until_declared(settings: ProcessSettings, queues: Sequence[str]) -> None:
-    """Waits until the owner of the topology has declared `queues`; raises as `until_connected`."""
-    waiting = list(queues)
-    name, tls = "waiting for the topology", _tls(settings)
-    while waiting:
-        try:
-            async with await aio_pika.connect(_url(settings, name), ssl_context=tls) as connection:
-                while waiting:
-                    # A missing queue closes the channel that asked for it.
-                    async with connection.channel() as channel:
-                        await channel.get_queue(waiting[0])
-                        waiting.pop(0)
-        except ChannelNotFoundEntity:
-            log.info("waiting for the topology", queue=waiting[0])
-        except UNREACHABLE as error:
-            _only_away(error)
-        if waiting:
-            await asyncio.sleep(DECLARED_POLL_SECONDS)
-
-
 @dataclass(frozen=True, slots=True)
 class QueueLook:
     """What the broker tells of a queue."""
@@ -105,7 +60,10 @@ class QueueLook:
 
 
 async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
-    """Asks the broker about `queue`; None if it cannot tell now: it is away, or has no such queue."""
+    """Asks the broker about `queue`; None if it cannot tell now: it is away, or has no such queue.
+
+    It may be asked by who has any right to the queue, reading it for example (decision 21).
+    """
     seen: QueueLook | None = None
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -115,8 +73,7 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
                 asked = await channel.declare_queue(queue, passive=True, robust=False)
                 answer = asked.declaration_result
                 seen = QueueLook(answer.message_count or 0, answer.consumer_count or 0)
-    except (*UNREACHABLE, RuntimeError) as error:
-        # RuntimeError: what the client raises when the connection goes away meanwhile.
+    except GOING_AWAY as error:
         log.info("the broker does not tell of a queue", queue=queue, error=error)
     except asyncio.CancelledError:
         # As in `Publisher.publish`: a stuck connection cancels what waits for it. Ours is raised below.
@@ -144,13 +101,6 @@ async def _hang_up(broker: RabbitBroker) -> None:
             await broker.stop()
     except TimeoutError:
         log.info("the broker does not answer a goodbye")
-
-
-def _only_away(error: BaseException) -> None:
-    """Tells of a broker that is away; raises the error if it is there, and one of us distrusts the other."""
-    if distrust(error) is not None:
-        raise error
-    log.warning("the broker cannot be reached, trying again", error=error)
 
 
 def _tls(settings: ProcessSettings) -> SSLContext | None:

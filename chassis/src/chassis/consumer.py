@@ -43,7 +43,7 @@ _PROPERTIES: Final = (
 
 
 class Consumer:
-    """Consumes one queue, which exists already, on a channel of its own."""
+    """Consumes one queue, which its owner declares, on a channel of its own."""
 
     def __init__(
         self,
@@ -81,13 +81,26 @@ class Consumer:
         self._passed_over = 0  # looks, one after the other
 
     async def start(self) -> None:
-        """Begins to consume; whenever the connection is back, it does so again by itself."""
+        """Begins to consume; whenever the connection is back, it does so again by itself.
+
+        Raises:
+            aio_pika.exceptions.ChannelNotFoundEntity: there is no such queue yet.
+            aio_pika.exceptions.AMQPError: the broker is away, or refuses it.
+        """
+        if self._tag is not None:
+            return
         self._connection = await self._broker.connect()
         # The connection keeps its channels by weak references only.
-        self._channel = await self._connection.channel(publisher_confirms=False)
-        await self._channel.set_qos(prefetch_count=self._prefetch)
-        self._source = await self._channel.declare_queue(self._queue, passive=True)
-        self._tag = await self._source.consume(self._on_message)
+        channel = self._channel = await self._connection.channel(publisher_confirms=False)
+        try:
+            await channel.set_qos(prefetch_count=self._prefetch)
+            self._source = await channel.declare_queue(self._queue, passive=True)
+            self._tag = await self._source.consume(self._on_message)
+        except BaseException:
+            # Nothing is to come back on it by itself: the next start opens another.
+            self._channel = self._source = None
+            await _close(channel)
+            raise
 
     async def caught_up(self, timeout_seconds: float) -> bool:
         """Waits until the messages that were waiting when it started are dealt with, by us or by a replica.
@@ -228,6 +241,14 @@ async def start_consuming(*consumers: Consumer) -> None:
 async def stop_consuming(*consumers: Consumer) -> None:
     """Asks for no more messages, with all consumers at once: each may wait for a broker that hangs."""
     await asyncio.gather(*(consumer.cancel() for consumer in consumers))
+
+
+async def _close(channel: AbstractRobustChannel) -> None:
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await channel.close()
+    except (TimeoutError, *CHANNEL_GONE) as error:
+        log.info("a channel could not be closed", error=error)
 
 
 class _Acknowledger:

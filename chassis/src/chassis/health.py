@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics over HTTP, for processes that serve nothing else."""
+"""Liveness, start, readiness and metrics over HTTP, for processes that serve nothing else."""
 
 import json
 import os
@@ -16,13 +16,22 @@ _JSON: Final = "application/json"
 
 
 class HealthServer:
-    """Serves `/healthz`, `/readyz` (503 unless every check is well) and `/metrics`.
+    """Serves what supervisors ask.
 
-    `/healthz` tells that the process answers; it is 503 once somebody has refused it for longer than a grace
-    time (`refusal` says why), which people must correct.
+    `/healthz`: the process answers; 503 once broker or database have refused it for longer than a grace time.
+    `/startupz`: it has been ready since it was started; a broker that is away later does not change that.
+    `/readyz`: every check is well now. `/metrics`.
 
-    The first two say which process answers (`pid`): two may share one address while one takes over from the
+    The first three say which process answers (`pid`): two may share one address while one takes over from the
     other.
+
+    Args:
+        checks: what readiness depends on.
+        registry: what `/metrics` shows.
+        refusal: why broker or database refuse the process, for longer than a grace time; None: none does.
+        host: where it listens.
+        port: where it listens; 0: any free port.
+        listener_fd: an inherited socket instead.
     """
 
     def __init__(
@@ -38,6 +47,7 @@ class HealthServer:
         self._checks = checks
         self._registry = registry
         self._refusal = refusal
+        self._was_ready = False
         self._server = HttpServer(
             self._app,
             host=host,
@@ -69,12 +79,17 @@ class HealthServer:
         for name, check in self._checks.items():
             well = check()
             readiness[name] = well if isinstance(well, bool) else await well
+        self._was_ready = self._was_ready or all(readiness.values())
         return readiness
 
     async def _answer(self, path: str) -> tuple[int, bytes, str]:
         match path:
             case "/healthz":
                 return *liveness(self._refusal()), _JSON
+            case "/startupz":
+                if not self._was_ready:
+                    await self.readiness()
+                return *startup(self._refusal(), has_started=self._was_ready), _JSON
             case "/metrics":
                 return 200, *exposition(self._registry)
             case "/readyz":
@@ -83,7 +98,11 @@ class HealthServer:
                 status = "ready" if ready else "not ready"
                 return 200 if ready else 503, _json(status=status, pid=os.getpid(), **checks), _JSON
             case _:
-                return 404, _json(status="not found", **{"try": "/healthz, /readyz or /metrics"}), _JSON
+                return (
+                    404,
+                    _json(status="not found", **{"try": "/healthz, /startupz, /readyz or /metrics"}),
+                    _JSON,
+                )
 
     async def _app(self, scope: Mapping[str, Any], _receive: Any, send: Any) -> None:
         status, body, content_type = await self._answer(scope["path"])
@@ -97,9 +116,20 @@ class HealthServer:
 
 def liveness(refusal: str | None) -> tuple[int, bytes]:
     """Status and body of an answer that tells whether this process is healthy: unless it is refused."""
+    return _answer("alive", refusal)
+
+
+def startup(refusal: str | None, *, has_started: bool) -> tuple[int, bytes]:
+    """Status and body of an answer that tells whether this process has been ready: unless it is refused."""
+    if refusal is None and not has_started:
+        return 503, _json(status="starting", pid=os.getpid())
+    return _answer("started", refusal)
+
+
+def _answer(word: str, refusal: str | None) -> tuple[int, bytes]:
     if refusal is not None:
         return 503, _json(status="refused", pid=os.getpid(), reason=refusal)
-    return 200, _json(status="alive", pid=os.getpid())
+    return 200, _json(status=word, pid=os.getpid())
 
 
 def _json(**answer: str | int) -> bytes:

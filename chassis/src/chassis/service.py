@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from chassis.connection import hang_up, look_at_queue, make_broker, until_connected, until_declared
-from chassis.consumer import Consumer, start_consuming, stop_consuming
+from chassis.broker_wait import BrokerWait
+from chassis.connection import hang_up, look_at_queue, make_broker
+from chassis.consumer import Consumer, stop_consuming
 from chassis.control import Control
 from chassis.database_wait import DatabaseWait
 from chassis.delay import LEVELS
@@ -60,6 +61,7 @@ class Service:
             raise ValueError(f"policy_overrides names {sorted(strange)}, but {name} handles {sorted(table)}")
         self._publishing = make_broker(settings, name, "publish")
         self._consuming = make_broker(settings, name, "consume")
+        self._broker_wait = BrokerWait()
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._reporter = Reporter(self._publisher)
         self._records = settings.records(settings.inbox_url)
@@ -109,7 +111,7 @@ class Service:
                 "database": self._records.is_writable,
             },
             registry,
-            refusal=lambda: self._database_wait.lasting_refusal,
+            refusal=lambda: self._broker_wait.lasting_refusal or self._database_wait.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
@@ -121,23 +123,21 @@ class Service:
         await self._database_wait.until_prepared(self._records, lambda _: self._inbox.make_table())
         self._inbox.start_renewing()
         self._watchdog.start()
-        await until_connected(self._publishing)
-        await until_declared(
-            self._settings,
-            [self._queue, names.dead_letter_queue(self._name), names.control_queue(self._name)],
-        )
-        await self._publisher.know(
-            names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
-        )
-        await until_connected(self._consuming)
-        await start_consuming(self._control)
+        await self._broker_wait.until(self._reach_broker)
         # What was called off while nobody was here comes before the attempts that wait.
         if not await self._control.caught_up(CATCH_UP_SECONDS):
             log.warning("there are cancellations still to be read; beginning all the same")
-        await start_consuming(self._consumer)
+        await self._broker_wait.until(self._consumer.start)
         if self._pruner is not None:
             self._pruner.start()
         log.info("consuming", queue=self._queue, health_port=port)
+
+    async def _reach_broker(self) -> None:
+        await self._publisher.know(
+            names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
+        )
+        # Its queues are declared last of all: where they are, so are its dead-letter queue and the ladder's.
+        await self._control.start()
 
     async def broken(self) -> int:
         """Returns when a consumer or the pruner is gone for good, or a handler does not end."""

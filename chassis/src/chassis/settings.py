@@ -151,7 +151,7 @@ class ProcessSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
-    health_host: str = Field("127.0.0.1", description="Where /healthz and /readyz are served.")
+    health_host: str = Field("127.0.0.1", description="Where /healthz, /startupz and /readyz are served.")
     health_port: int = Field(0, ge=0, le=65535, description="0: any free port; it is logged.")
     listener_fd: int | None = Field(
         None,

@@ -66,14 +66,10 @@ def exchanges() -> Iterator[Exchange]:
 
 
 def queues() -> Iterator[Queue]:
-    """Every queue."""
-    for service in (*WORK_SERVICES, STATUS_SERVICE):
-        yield Queue(names.work_queue(service), _consumed(service))
-        yield Queue(names.dead_letter_queue(service), _waiting())
-    # Only for those who consume it: with anybody else cancellations would pile up for ever.
-    for service in WORK_SERVICES:
-        yield Queue(names.control_queue(service), _consumed(service))
+    """Every queue, those that are consumed last: see `declare`."""
     yield Queue(names.QUEUE_UNROUTED, _waiting())
+    for service in (*WORK_SERVICES, STATUS_SERVICE):
+        yield Queue(names.dead_letter_queue(service), _waiting())
     for level in range(LEVELS):
         _, _, following = level_bindings(level)
         yield Queue(
@@ -82,6 +78,11 @@ def queues() -> Iterator[Queue]:
             | _AT_LEAST_ONCE
             | {"x-message-ttl": 2**level * 1000, "x-dead-letter-exchange": following},
         )
+    # Only for those who consume it: with anybody else cancellations would pile up for ever.
+    for service in WORK_SERVICES:
+        yield Queue(names.control_queue(service), _consumed(service))
+    for service in (*WORK_SERVICES, STATUS_SERVICE):
+        yield Queue(names.work_queue(service), _consumed(service))
 
 
 def bindings() -> Iterator[Binding]:
@@ -107,6 +108,9 @@ def bindings() -> Iterator[Binding]:
 async def declare(channel: AbstractChannel) -> None:
     """Declares all of it; what is there already stays as it is.
 
+    The queues that services consume come last: a service that finds its own knows that all else is there, and
+    needs no right to look at it.
+
     Raises:
         aio_pika.exceptions.ChannelPreconditionFailed: something is there with other arguments.
     """
@@ -116,15 +120,15 @@ async def declare(channel: AbstractChannel) -> None:
         )
         for exchange in exchanges()
     }
-    declared_queues = {
-        queue.name: await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-        for queue in queues()
-    }
-    for binding in bindings():
+    every = list(bindings())
+    for binding in every:
         if binding.target_is_exchange:
             await declared[binding.target].bind(declared[binding.source], routing_key=binding.key)
-        else:
-            await declared_queues[binding.target].bind(declared[binding.source], routing_key=binding.key)
+    for queue in queues():
+        made = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+        for binding in every:
+            if binding.target == queue.name and not binding.target_is_exchange:
+                await made.bind(declared[binding.source], routing_key=binding.key)
 
 
 def _consumed(service: str) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -8,10 +7,7 @@ import pytest
 from aio_pika.exceptions import ChannelPreconditionFailed
 
 from chassis import topology
-from chassis.connection import until_declared
-from chassis.settings import ProcessSettings
 from devstack.broker import Broker
-from devstack.eventually import eventually
 from devstack.samples import email_event
 from devstack.wire import Wire
 
@@ -108,9 +104,11 @@ async def test_a_lifecycle_event_and_a_dead_letter_that_nobody_wants_are_kept(wi
     assert [(await wire.take("unrouted")).body for _ in range(2)] == [b"1", b"2"]
 
 
-async def test_a_process_waits_until_the_owner_has_declared(vhost_url: str) -> None:
-    settings = ProcessSettings(amqp_url=vhost_url)
-    waiting = asyncio.create_task(until_declared(settings, ["email.work", "email.dlq"]))
-    await declare(vhost_url)
-    await eventually(waiting.done)
-    await waiting
+def test_what_is_consumed_is_declared_last() -> None:
+    """A service that finds its own queues relies on it that all else is there."""
+    last = [queue.name for queue in topology.queues()][-7:]
+    consumed = {f"{service}.work" for service in SERVICES} | {
+        f"{service}.control" for service in SERVICES if service != "status"
+    }
+
+    assert set(last) == consumed

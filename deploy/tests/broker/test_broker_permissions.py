@@ -1,5 +1,6 @@
 """Each process with its own broker user, on the real broker: it can do its work, and nothing beside it."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -12,13 +13,16 @@ import httpx
 import pytest
 from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused
+from structlog.testing import capture_logs
 
+from chassis import topology
 from chassis.attempt import Attempt
 from chassis.errors import PermanentError, TransientError
 from chassis.policies import configured
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.catalog import CATALOG, WORK_SERVICES
+from contracts.events import ImageUploaded
 from deadletters_service.app import Desk
 from deadletters_service.settings import DeskSettings
 from deploy.definitions import ADMINISTRATOR, definitions
@@ -33,6 +37,8 @@ from status_service.settings import StatusSettings
 
 #: A url for a user's name.
 UrlOf = Callable[[str], str]
+#: For one service to consume, on a busy machine.
+START_SECONDS = 60
 NAMES = [process.name for process in PROCESSES]
 
 
@@ -68,7 +74,7 @@ async def gateway(url_of: UrlOf, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
     async with AsyncExitStack() as stack:
         status = StatusService(StatusSettings(amqp_url=url_of("status"), ledger_url=ledger_url))
         stack.push_async_callback(status.stop)
-        await status.start()
+        await _started(status)
         for name in WORK_SERVICES:
             settings = ServiceSettings(
                 amqp_url=url_of(name), inbox_url=f"sqlite:///{tmp_path}/{name}.db", retry_base_seconds=1
@@ -76,7 +82,7 @@ async def gateway(url_of: UrlOf, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
             kinds = [kind.event for kind in CATALOG.values() if name in kind.services]
             service = Service(name, settings, tuple(configured(settings, kind, work) for kind in kinds))
             stack.push_async_callback(service.stop)
-            await service.start()
+            await _started(service)
         app = create_app(
             GatewaySettings(
                 amqp_url=url_of("gateway"),
@@ -93,6 +99,12 @@ async def gateway(url_of: UrlOf, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
         )
 
 
+async def _started(service: Service | StatusService) -> None:
+    # A service waits for a broker that refuses it; a test does not.
+    async with asyncio.timeout(START_SECONDS):
+        await service.start()
+
+
 async def state_of(gateway: httpx.AsyncClient, task_id: str, wanted: str) -> bool:
     answer = await gateway.get(f"/v1/tasks/{task_id}")
     return bool(answer.json()["state"] == wanted)
@@ -104,6 +116,35 @@ async def test_a_task_is_accepted_retried_and_completed(gateway: httpx.AsyncClie
     await eventually(lambda: state_of(gateway, task_id, "completed"))
     task = (await gateway.get(f"/v1/tasks/{task_id}")).json()
     assert [subtask["attempt"] for subtask in task["subtasks"]] == [2, 2]
+
+
+async def test_each_is_back_when_its_connection_was_lost(
+    gateway: httpx.AsyncClient, broker: Broker, vhost: str
+) -> None:
+    processes = len(WORK_SERVICES) + 2
+
+    async def all_are_closed() -> bool:
+        return await asyncio.to_thread(broker.management.close_vhost_connections, vhost) > processes
+
+    await eventually(all_are_closed)
+    user = {"id": "u1", "email": "ann@example.com", "name": "Ann"}
+    task_id = (await gateway.post("/v1/users", json=user)).raise_for_status().json()["id"]
+    await eventually(lambda: state_of(gateway, task_id, "completed"))
+
+
+async def test_a_service_waits_for_the_topology_without_any_right_to_it(
+    url_of: UrlOf, tmp_path: Path, broker: Broker, vhost: str
+) -> None:
+    settings = ServiceSettings(amqp_url=url_of("images"), inbox_url=f"sqlite:///{tmp_path}/inbox.db")
+    service = Service("images", settings, (configured(settings, ImageUploaded, work),))
+    with capture_logs() as lines:
+        starting = asyncio.create_task(_started(service))
+        await eventually(lambda: [line for line in lines if line["event"] == "waiting for the topology"])
+        async with await aio_pika.connect(broker.vhost_url(vhost)) as connection:
+            await topology.declare(await connection.channel())
+        await starting
+    await service.stop()
+    assert [line for line in lines if line["log_level"] in {"warning", "critical"}] == []
 
 
 async def test_what_fails_for_good_is_dead_lettered(

@@ -10,23 +10,15 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import until_any_ends
-from chassis.connection import (
-    GOODBYE_SECONDS,
-    RECONNECT_SECONDS,
-    UNREACHABLE,
-    hang_up,
-    make_broker,
-    until_connected,
-    until_declared,
-)
+from chassis.broker_wait import UNREACHABLE, BrokerWait
+from chassis.connection import GOODBYE_SECONDS, hang_up, make_broker
 from chassis.database_wait import DatabaseWait
 from chassis.logs import get_logger
 from chassis.object_store import ObjectStore
 from chassis.publisher import Publisher
 from chassis.relay import relay
 from chassis.tls import distrust
-from contracts.catalog import WORK_SERVICES
-from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS, work_queue
+from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from contracts.own_templates import read_own_params
 from gateway.doorkeeper import Doorkeeper
 from gateway.idempotency_key import CallsUnderWay
@@ -78,6 +70,7 @@ class Resources:
         self.image_probes = ProbePool(settings)
         self._broker = make_broker(settings, "gateway", "publish")
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
+        self._broker_wait = BrokerWait()
         self._connecting: asyncio.Task[None] | None = None
         self._relaying: set[asyncio.Task[None]] = set()
         self._relaying_bytes = 0
@@ -86,6 +79,8 @@ class Resources:
         self._returning: asyncio.Task[None] | None = None
         #: Whether the ledger's schema is known to be this release's.
         self.ledger_is_checked = False
+        #: Whether the start has come to its end: see `/startupz`.
+        self.has_started = False
         #: Set once the process is to end: what would go on for ever ends, too.
         self.stopping = asyncio.Event()
 
@@ -129,6 +124,11 @@ class Resources:
         """Whether new tasks are published at once; if not, they wait in the outbox."""
         return self._connected and self._publisher.is_open
 
+    @property
+    def has_asked_the_broker(self) -> bool:
+        """Whether it is known that the broker takes this gateway, or is away: it does not refuse it."""
+        return self._connected or self._broker_wait.is_away
+
     def relay_soon(self, message: PendingMessage, written_at: datetime) -> None:
         """Publishes beside the request what it put into the outbox; where that fails, the sweep will do it.
 
@@ -150,18 +150,13 @@ class Resources:
     async def _connect(self) -> None:
         while not self._connected:
             try:
-                await until_connected(self._broker)
-                await until_declared(self.settings, [work_queue(service) for service in WORK_SERVICES])
-                await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL)
-            except (*UNREACHABLE, RuntimeError) as error:
-                if (reason := distrust(error)) is not None:
-                    # Accepting needs no broker, so this is no reason to end.
-                    log.critical("a certificate is not trusted, the broker's or ours", reason=reason)
-                    await asyncio.sleep(DISTRUST_SECONDS)
-                    continue
-                # Lost again just now; RuntimeError is what the client raises then.
-                log.warning("the broker went away, trying again", error=error)
-                await asyncio.sleep(RECONNECT_SECONDS[0])
+                await self._broker_wait.until(lambda: self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL))
+            except UNREACHABLE as error:
+                if (reason := distrust(error)) is None:
+                    raise
+                # Accepting needs no broker, so this is no reason to end.
+                log.critical("a certificate is not trusted, the broker's or ours", reason=reason)
+                await asyncio.sleep(DISTRUST_SECONDS)
             else:
                 self._connected = True
         log.info("connected to the broker")

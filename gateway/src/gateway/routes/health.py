@@ -6,14 +6,14 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from chassis.health import liveness
+from chassis.health import liveness, startup
 from chassis.metrics import exposition
 from gateway.asyncapi import asyncapi_document
 from gateway.guarded_route import GuardedRoute
-from gateway.resources import Uses
+from gateway.resources import Resources, Uses
 
 #: What supervisors ask, again and again.
-PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+PROBES: Final = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
@@ -25,13 +25,26 @@ async def healthz(resources: Uses) -> Response:
     return Response(body, status, media_type="application/json")
 
 
+@router.get("/startupz", responses={503: {"description": "It has not been ready since it was started."}})
+async def startupz(resources: Uses) -> Response:
+    """Tells whether the gateway has been ready since it was started, whatever came later.
+
+    The ledger must have answered, and the broker must not refuse the gateway: people must correct that. A
+    broker that is away does not count: tasks are accepted meanwhile.
+    """
+    if not resources.has_started:
+        resources.has_started = resources.has_asked_the_broker and await _ledger_answers(resources)
+    status, body = startup(resources.database_wait.lasting_refusal, has_started=resources.has_started)
+    return Response(body, status, media_type="application/json")
+
+
 @router.get("/readyz", responses={503: {"description": "Send no tasks here."}})
 async def readyz(response: Response, resources: Uses) -> dict[str, Any]:
     """Tells whether tasks can be accepted: a ledger that can be written is needed for it, the broker is not.
 
     A gateway that is stopping still accepts, but wants no more callers to be sent to it.
     """
-    ledger = resources.ledger_is_checked and await resources.records.is_writable()
+    ledger = await _ledger_answers(resources)
     stopping = resources.stopping.is_set()
     if stopping or not ledger:
         response.status_code = 503
@@ -54,3 +67,7 @@ async def metrics(resources: Uses) -> Response:
 async def asyncapi() -> dict[str, Any]:
     """Describes the messages behind the API, as an AsyncAPI 3 document."""
     return asyncapi_document()
+
+
+async def _ledger_answers(resources: Resources) -> bool:
+    return resources.ledger_is_checked and await resources.records.is_writable()

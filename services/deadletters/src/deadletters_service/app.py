@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.background import stop_all, until_any_ends
-from chassis.connection import hang_up, make_broker, until_connected, until_declared
+from chassis.broker_wait import BrokerWait
+from chassis.connection import hang_up, make_broker
 from chassis.consumer import Consumer, start_consuming, stop_consuming
 from chassis.database_wait import DatabaseWait
 from chassis.delivery import Delivery
@@ -49,6 +50,7 @@ class Desk:
         self._database_wait = DatabaseWait()
         self._publishing = make_broker(settings, DESK_SERVICE, "publish")
         self._consuming = make_broker(settings, DESK_SERVICE, "consume")
+        self._broker_wait = BrokerWait()
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         keep_for = timedelta(days=settings.settled_days)
         self._keyring = settings.keyring()
@@ -73,7 +75,7 @@ class Desk:
                 "database": self._records.is_writable,
             },
             make_registry(),
-            refusal=lambda: self._database_wait.lasting_refusal,
+            refusal=lambda: self._broker_wait.lasting_refusal or self._database_wait.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
@@ -84,12 +86,9 @@ class Desk:
         port = await self._health.start()
         with configuring(SchemaError):
             await self._database_wait.until_prepared(self._records, require_current)
-        await until_connected(self._publishing)
-        await until_declared(self._settings, QUEUES)
-        await self._publisher.know()
+        await self._broker_wait.until(self._publisher.know)
         self._executor.start()
-        await until_connected(self._consuming)
-        await start_consuming(*self._consumers)
+        await self._broker_wait.until(lambda: start_consuming(*self._consumers))
         self._housekeeper.start()
         log.info("consuming", queues=QUEUES, health_port=port)
 

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from chassis import topology
 from chassis.background import Background, stop_all, until_any_ends
-from chassis.connection import QueueLook, hang_up, look_at_queue, make_broker, until_connected
-from chassis.consumer import Consumer, start_consuming, stop_consuming
+from chassis.broker_wait import BrokerWait
+from chassis.connection import QueueLook, hang_up, look_at_queue, make_broker
+from chassis.consumer import Consumer, stop_consuming
 from chassis.database_wait import DatabaseWait
 from chassis.delivery import Delivery
 from chassis.health import HealthServer
@@ -53,6 +54,7 @@ class StatusService:
         self._write = batch_write(alerts, metrics)
         self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
         self._consuming = make_broker(settings, STATUS_SERVICE, "consume")
+        self._broker_wait = BrokerWait()
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._topology: AbstractChannel | None = None
         self._background: list[Background] = [
@@ -94,7 +96,7 @@ class StatusService:
                 "database": self._records.is_writable,
             },
             registry,
-            refusal=lambda: self._database_wait.lasting_refusal,
+            refusal=lambda: self._broker_wait.lasting_refusal or self._database_wait.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
@@ -105,18 +107,19 @@ class StatusService:
         port = await self._health.start()
         with configuring(SchemaError):
             await self._database_wait.until_prepared(self._records, require_current)
-        await until_connected(self._publishing)
-        # What is declared on a channel is declared again whenever its connection is back. The connection
-        # keeps its channels by weak references only.
-        connection = await self._publishing.connect()
-        self._topology = await connection.channel()
-        await topology.declare(self._topology)
-        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
-        await until_connected(self._consuming)
-        await start_consuming(self._consumer)
+        await self._broker_wait.until(self._declare)
+        await self._broker_wait.until(self._consumer.start)
         for work in self._background:
             work.start()
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
+
+    async def _declare(self) -> None:
+        connection = await self._publishing.connect()
+        # What is declared on a channel is declared again whenever its connection is back. The connection
+        # keeps its channels by weak references only.
+        self._topology = await connection.channel()
+        await topology.declare(self._topology)
+        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
 
     async def broken(self) -> None:
         """Returns when the consumer, or anything in the background, is gone for good."""

@@ -1,0 +1,223 @@
+"""A broker that refuses a process: said once, seen in its health, and over as soon as it is corrected."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import aio_pika
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from chassis import broker_wait, topology
+from chassis.attempt import Attempt
+from chassis.policies import configured
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from contracts.events import ImageUploaded
+from deploy.definitions import ADMINISTRATOR, definitions
+from deploy.processes import PROCESSES
+from devstack.broker import Broker
+from devstack.eventually import eventually
+from devstack.ports import free_ports
+from gateway.app import create_app
+from gateway.settings import GatewaySettings
+from ledger.migrate import upgrade
+from status_service.app import StatusService
+from status_service.settings import StatusSettings
+
+NAMES = [*(process.name for process in PROCESSES), ADMINISTRATOR]
+FAULTS = ("password", "no such virtual host", "closed virtual host", "permission")
+#: Of the reason that is reported.
+WORDS = {
+    "password": "user or password are wrong",
+    "no such virtual host": "the virtual host is missing",
+    "closed virtual host": "the virtual host is missing",
+    "permission": "the user lacks a permission",
+}
+
+
+@dataclass
+class Place:
+    """A virtual host of the test's own, which is not right yet, and its users."""
+
+    broker: Broker
+    vhost: str
+    passwords: dict[str, str]
+
+    def url(self, user: str) -> str:
+        parts = urlsplit(self.broker.vhost_url(self.vhost))
+        netloc = f"{user}:{self.passwords[user]}@{parts.hostname}:{parts.port}"
+        return parts._replace(netloc=netloc, path=f"/{quote(self.vhost, safe='')}").geturl()
+
+    def grant(self, fault: str | None = None) -> None:
+        """Makes users and their permissions, all right but for one fault."""
+        passwords = self.passwords
+        if fault == "password":
+            passwords = dict.fromkeys(passwords, "another")
+        document = definitions(passwords, self.vhost)
+        if fault in {"no such virtual host", "closed virtual host"}:
+            document = document | {"vhosts": [], "permissions": []}
+        if fault == "permission":
+            nothing = {"configure": "^$", "write": "^$", "read": "^$"}
+            document["permissions"] = [each | nothing for each in document["permissions"]]
+        self.broker.management.import_definitions(document)
+
+    async def declare(self) -> None:
+        url = self.broker.vhost_url(self.vhost)
+        async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+            await topology.declare(channel)
+
+    async def correct(self) -> None:
+        self.broker.management.create_vhost(self.vhost)
+        await self.declare()
+        self.grant()
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_wait, "REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr(broker_wait, "REFUSAL_REPORT_SECONDS", 0.2)
+    monkeypatch.setattr(broker_wait, "REFUSAL_GRACE_SECONDS", 2.0)
+    monkeypatch.setattr(broker_wait, "RECONNECT_SECONDS", (0.05, 0.1))
+
+
+@contextmanager
+def place_with(broker: Broker, fault: str) -> Iterator[Place]:
+    place = Place(broker, f"test-{secrets.token_hex(6)}", {name: secrets.token_hex(8) for name in NAMES})
+    if fault != "no such virtual host":
+        broker.management.create_vhost(place.vhost)
+    place.grant(fault)
+    try:
+        yield place
+    finally:
+        for name in place.passwords:
+            broker.management.delete_user(name)
+        broker.management.create_vhost(place.vhost)
+        broker.management.delete_vhost(place.vhost)
+
+
+async def work(_event: Any, _attempt: Attempt) -> dict[str, Any]:
+    return {}
+
+
+@asynccontextmanager
+async def starting(service: Service | StatusService) -> AsyncIterator[asyncio.Task[None]]:
+    starting = asyncio.create_task(service.start())
+    try:
+        yield starting
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await service.stop()
+
+
+async def answers(port: int) -> dict[str, int]:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        return {path: (await client.get(path)).status_code for path in ("/healthz", "/startupz", "/readyz")}
+
+
+async def answers_are(port: int, healthz: int, startupz: int, readyz: int) -> bool:
+    return await answers(port) == {"/healthz": healthz, "/startupz": startupz, "/readyz": readyz}
+
+
+def critical(lines: list[Any]) -> list[str]:
+    return [line["reason"] for line in lines if line["log_level"] == "critical"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_service_says_once_that_it_is_refused_and_begins_when_that_is_corrected(
+    broker: Broker, tmp_path: Path, fault: str
+) -> None:
+    (port,) = free_ports(1)
+    with place_with(broker, fault) as place, capture_logs() as lines:
+        if fault == "permission":
+            await place.declare()
+        settings = ServiceSettings(
+            amqp_url=place.url("images"), inbox_url=f"sqlite:///{tmp_path}/inbox.db", health_port=port
+        )
+        service = Service("images", settings, (configured(settings, ImageUploaded, work),))
+        async with starting(service) as started:
+            await eventually(lambda: critical(lines))
+            assert await answers_are(port, 200, 503, 503)
+            await eventually(lambda: answers_are(port, 503, 503, 503))
+            [reason] = critical(lines)
+            assert WORDS[fault] in reason
+            assert place.passwords["images"] not in repr(lines)
+            await place.correct()
+            await eventually(started.done)
+            await started
+            assert await answers_are(port, 200, 200, 200)
+
+
+async def test_a_queue_of_other_arguments_is_reported_to_whom_it_concerns(
+    broker: Broker, tmp_path: Path
+) -> None:
+    ledger_url = f"sqlite:///{tmp_path}/ledger.db"
+    upgrade(ledger_url)
+    with broker.vhost() as vhost, capture_logs() as lines:
+        url = broker.vhost_url(vhost)
+        status = StatusService(StatusSettings(amqp_url=url, ledger_url=ledger_url))
+        async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+            await channel.declare_queue("email.dlq", durable=True)
+            async with starting(status) as started:
+                [reason] = await eventually(lambda: critical(lines))
+                assert "delete it once it is empty" in reason
+                assert "email.dlq" in reason
+                await channel.queue_delete("email.dlq")
+                await eventually(started.done)
+                await started
+
+
+async def test_a_gateway_that_is_refused_accepts_and_has_not_started(broker: Broker, tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path}/ledger.db")
+    with place_with(broker, "password") as place, capture_logs() as lines:
+        app = create_app(
+            GatewaySettings(
+                amqp_url=place.url("gateway"),
+                ledger_url=f"sqlite:///{tmp_path}/ledger.db",
+                object_store_url=f"file://{tmp_path}/objects",
+            )
+        )
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+        ):
+            await eventually(lambda: critical(lines))
+            mail = {"to": "ann@example.com", "subject": "Hello", "text": "Soon."}
+            assert (await client.post("/v1/emails", json=mail)).status_code == 202
+            statuses = [(await client.get(f"/{path}")).status_code for path in ("startupz", "readyz")]
+            assert statuses == [503, 200]
+            assert len(critical(lines)) == 1
+            await place.correct()
+
+            async def has_started() -> bool:
+                return (await client.get("/startupz")).status_code == 200
+
+            await eventually(has_started)
+            assert (await client.get("/readyz")).json()["broker"] is True
+
+
+async def test_a_gateway_without_a_broker_has_started(tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path}/ledger.db")
+    app = create_app(
+        GatewaySettings(
+            amqp_url="amqp://127.0.0.1:1/",
+            ledger_url=f"sqlite:///{tmp_path}/ledger.db",
+            object_store_url=f"file://{tmp_path}/objects",
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+    ):
+
+        async def has_started() -> bool:
+            return (await client.get("/startupz")).status_code == 200
+
+        await eventually(has_started)
