@@ -6,6 +6,9 @@ import pytest
 
 from contracts.sealing import Keyring
 
+#: Seconds for a test of these folders, whose first one starts a whole stack, builds images, or runs a matrix.
+LONGER = {"end_to_end": 900, "crash": 1800, "compose": 2400}
+
 pytest_plugins = ["devstack.fixtures"]
 
 
@@ -16,8 +19,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by the folder that they are in; see `markers` in pyproject.toml."""
+    """Marks tests by the folder that they are in, and gives them time; see pyproject.toml."""
     for item in items:
         for folder in ("broker", "end_to_end", "crash", "compose"):
             if f"/tests/{folder}/" in item.path.as_posix():
                 item.add_marker(folder)
+                if folder in LONGER:
+                    item.add_marker(pytest.mark.timeout(LONGER[folder]))
