@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from documented_problems import require_documented
 from fastapi import FastAPI
 from sqlalchemy import Select, Table, func, select
 
@@ -71,6 +72,7 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
+        client.event_hooks = {"response": [require_documented]}
         yield Gateway(app, client, folder)
 
 

@@ -55,6 +55,41 @@ async def test_each_operation_has_words_a_described_tag_and_its_problems(documen
 async def test_an_image_is_described_as_a_multipart_form(document: dict[str, Any]) -> None:
     body = document["paths"]["/v1/images"]["post"]["requestBody"]
     assert list(body["content"]) == ["multipart/form-data"]
+    file = document["components"]["schemas"]["PostImage"]["properties"]["file"]
+    # `format` is what generators of clients know, `contentMediaType` what OpenAPI 3.1 says.
+    assert (file["type"], file["format"]) == ("string", "binary")
+    assert file["contentMediaType"] == "application/octet-stream"
+
+
+async def test_each_answer_that_has_a_body_has_a_media_type_with_a_schema(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if status in {"204", "307"} or (operation["tags"] == ["health"] and status == "503"):
+                continue
+            assert answer["content"], operation["operationId"]
+            assert [kind for kind, body in answer["content"].items() if "schema" not in body] == []
+    variant = document["paths"]["/v1/images/{task_id}/{variant}"]["get"]["responses"]["200"]
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    assert variant["content"] == {"image/webp": binary, "image/jpeg": binary}
+
+
+async def test_each_problem_of_an_operation_is_described_with_its_meaning(document: dict[str, Any]) -> None:
+    upload = document["paths"]["/v1/images"]["post"]["responses"]
+    assert (
+        "- `urn:waybill:problem:too_costly`: Decoding the image takes too much"
+        in upload["422"]["description"]
+    )
+    assert "urn:waybill:problem:image_check_too_slow" in upload["503"]["description"]
+    for operation in operations(document):
+        assert {"400", "408", "431", "500"} <= operation["responses"].keys()
+        for status, answer in operation["responses"].items():
+            if "application/problem+json" in answer.get("content", {}):
+                assert re.search(r"\n- `urn:waybill:problem:\w+`: \w", answer["description"]), status
+
+
+async def test_what_openapi_has_clients_ignore_is_not_described(document: dict[str, Any]) -> None:
+    named = {p["name"].lower() for o in operations(document) for p in o.get("parameters", ())}
+    assert named & {"accept", "content-type", "authorization"} == set()
 
 
 @pytest.mark.parametrize(("model", "path"), POSTED.items())

@@ -1,13 +1,17 @@
 """How the API describes itself: what /openapi.json and /docs show beside the routes."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from gateway.problems import ProblemDocument, problem_responses
+from gateway.problem_types import PROBLEM_TYPES, problems_of
+from gateway.problems import CONTENT_TYPE, TYPE_PREFIX, ProblemDocument
 from gateway.scopes import NEEDED
 
 SUMMARY = "Background work for web applications."
@@ -54,14 +58,6 @@ def _describe_streams(document: dict[str, Any]) -> None:
                     answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
 
 
-#: What any route that needs a key may answer with.
-_AT_THE_DOOR: Final = problem_responses(
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.TOO_MANY_REQUESTS,
-)
-
-
 def _describe_keys(document: dict[str, Any]) -> None:
     """Adds who may call what; where a gateway asks nobody for a key, sending one does no harm."""
     document["components"]["securitySchemes"] = {
@@ -72,8 +68,30 @@ def _describe_keys(document: dict[str, Any]) -> None:
             needed = NEEDED.get(operation["operationId"])
             if needed is not None:
                 operation["security"] = [{"key": [needed]}]
-                answers = {str(status): answer for status, answer in _AT_THE_DOOR.items()}
-                operation["responses"] = dict(sorted((answers | operation["responses"]).items()))
+
+
+def _describe_problems(document: dict[str, Any]) -> None:
+    """Adds what each operation may be answered with, and what that means."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            answers: dict[str, Any] = {
+                # A probe says with 503 what it has to say, and in no problem document.
+                status: answer
+                for status, answer in operation["responses"].items()
+                if status < "400" or CONTENT_TYPE not in answer.get("content", {})
+            }
+            for status, told in groupby(problems_of(operation), itemgetter(0)):
+                codes = [code for _, code in told]
+                answers[str(status.value)] = _problem_answer(status, codes)
+            operation["responses"] = dict(sorted(answers.items()))
+
+
+def _problem_answer(status: HTTPStatus, codes: Sequence[str]) -> dict[str, Any]:
+    meanings = "".join(f"\n- `{TYPE_PREFIX}{code}`: {PROBLEM_TYPES[status][code]}" for code in codes)
+    return {
+        "description": f"{status.phrase}\n{meanings}",
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+    }
 
 
 def operation_id(route: APIRoute) -> str:
@@ -93,6 +111,7 @@ def describe_problems(app: FastAPI) -> None:
         document["components"]["schemas"] |= definitions["$defs"]
         _describe_streams(document)
         _describe_keys(document)
+        _describe_problems(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document

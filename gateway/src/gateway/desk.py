@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Header
 
@@ -26,6 +26,13 @@ MAX_ACTOR = 128
 _ACTOR_PATTERN = rf"^[\x20-\x7e]{{1,{MAX_ACTOR}}}$"
 _ACTOR = re.compile(_ACTOR_PATTERN)
 JSON_LINES = "application/x-ndjson"
+#: What a route that streams them is described to answer.
+STREAMED_LINES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "A JSON object a line.",
+        "content": {JSON_LINES: {"schema": {"type": "string"}}},
+    }
+}
 
 
 async def _actor(

@@ -107,7 +107,8 @@ class PostUser(UserFields, Timing):
 class PostImage(Timing):
     """An image as a multipart form."""
 
-    file: UploadFile
+    # OpenAPI 3.1 has contentMediaType, which FastAPI writes; generators of clients only know the older word.
+    file: UploadFile = Field(json_schema_extra={"format": "binary"})
     variants: list[str] = Field(
         default_factory=list, description="Presets: any of thumb, medium, large; all if absent."
     )

@@ -20,6 +20,8 @@ from database import Fault, fault_of
 log = get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+#: Before a problem's code, which makes its type.
+TYPE_PREFIX = "urn:waybill:problem:"
 #: Wrong fields that are listed, and how much of a name is: an answer must not grow with a hostile body.
 MAX_ERRORS, MAX_FIELD_NAME = 50, 200
 #: What proxies write down for a caller that has gone; nobody is sent it.
@@ -181,7 +183,7 @@ def _response(
     headers: Mapping[str, str] | None,
 ) -> JSONResponse:
     document = ProblemDocument(
-        type=f"urn:waybill:problem:{code}",
+        type=TYPE_PREFIX + code,
         title=status.phrase,
         status=status.value,
         detail=detail,

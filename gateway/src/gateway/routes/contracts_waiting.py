@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from gateway.caller import By
-from gateway.desk import JSON_LINES, json_lines
+from gateway.desk import JSON_LINES, STREAMED_LINES, json_lines
 from gateway.guarded_route import GuardedRoute
 from gateway.problems import problem_responses
 from gateway.resources import Uses
@@ -23,7 +23,7 @@ _BEGINNING = ("", "")
 
 @router.get(
     "/v1/contracts/waiting",
-    responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY) | STREAMED_LINES,
     response_class=StreamingResponse,
 )
 async def get_waiting_payloads(

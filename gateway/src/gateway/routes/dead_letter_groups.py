@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from gateway.caller import By, Caller
-from gateway.desk import Actor, page_or_problem
+from gateway.desk import STREAMED_LINES, Actor, page_or_problem
 from gateway.desk_models import GroupNote, GroupQuery, GroupReason
 from gateway.group_views import GroupPageView, GroupView
 from gateway.guarded_route import GuardedJsonRoute
@@ -51,7 +51,11 @@ async def get_dead_letter_group(group: _GroupId, resources: Uses, caller: By) ->
     return await _view(resources, caller, group)
 
 
-@router.get("/v1/dead-letters/groups/{group}/export", responses=_ONE, response_class=StreamingResponse)
+@router.get(
+    "/v1/dead-letters/groups/{group}/export",
+    responses=_ONE | STREAMED_LINES,
+    response_class=StreamingResponse,
+)
 async def export_dead_letter_group(group: _GroupId, resources: Uses, caller: By) -> StreamingResponse:
     """Streams the letters of a group, whole, as JSON lines."""
     await _view(resources, caller, group)

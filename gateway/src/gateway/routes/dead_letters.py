@@ -10,7 +10,15 @@ from fastapi.responses import StreamingResponse
 
 from contracts.reading import opener
 from gateway.caller import By, Caller
-from gateway.desk import JSON_LINES, Actor, json_lines, letter_filter, page_or_problem, selected
+from gateway.desk import (
+    JSON_LINES,
+    STREAMED_LINES,
+    Actor,
+    json_lines,
+    letter_filter,
+    page_or_problem,
+    selected,
+)
 from gateway.desk_models import (
     AuditQuery,
     LetterFilterQuery,
@@ -71,7 +79,7 @@ async def get_dead_letters(
     return LetterPageView(items=[LetterView.of(row) for row in page.letters], next_cursor=page.next_cursor)
 
 
-@router.get("/v1/dead-letters/export", responses=_LISTING, response_class=StreamingResponse)
+@router.get("/v1/dead-letters/export", responses=_LISTING | STREAMED_LINES, response_class=StreamingResponse)
 async def export_dead_letters(
     resources: Uses, caller: By, asked: Annotated[LetterFilterQuery, Query()]
 ) -> StreamingResponse:

@@ -1,0 +1,253 @@
+"""Every type of problem that there is, and which operation may answer with it: the one place that says so.
+
+The OpenAPI document is made of it. Tests hold it against the code that raises problems, and against each
+problem that they are answered with.
+"""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+from gateway.scopes import NEEDED
+
+#: Status to code to what it means, for people. Few codes come with two statuses.
+PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
+    {
+        HTTPStatus.BAD_REQUEST: {
+            "bad_actor": "X-Actor is 1 to 128 printable ASCII characters.",
+            "bad_idempotency_key": "Idempotency-Key is 1 to 255 visible ASCII characters without spaces.",
+            "bad_request": "The form cannot be read.",
+            "invalid_json": "The body cannot be read as JSON.",
+            "malformed_request": "This cannot be read as a request of HTTP/1.1.",
+        },
+        HTTPStatus.UNAUTHORIZED: {
+            "key_ended": "This key was revoked, or has expired.",
+            "key_missing": "Send your key.",
+            "key_unknown": "This is no key that was given out here.",
+        },
+        HTTPStatus.FORBIDDEN: {
+            "scope_missing": "This key does not allow that.",
+        },
+        HTTPStatus.NOT_FOUND: {
+            "never_produced": "The task has failed or was cancelled: no variant was made.",
+            "no_such_format": "The variant has no such format.",
+            "no_such_group": "There is no group of this id.",
+            "no_such_key": "There is no key of this id.",
+            "no_such_letter": "There is no dead letter of this id, or it was forgotten.",
+            "no_such_redrive": "There is no redrive of this number.",
+            "no_such_schedule": "There is no schedule of this id; it may have been deleted.",
+            "no_such_task": "There is no task of this id, or it is not kept any more.",
+            "no_such_variant": "The task was not asked for such a variant.",
+            "not_found": "There is no such path.",
+            "token_unknown": "This is no token that was mailed.",
+        },
+        HTTPStatus.METHOD_NOT_ALLOWED: {
+            "method_not_allowed": "The path takes other methods; Allow names them.",
+        },
+        HTTPStatus.REQUEST_TIMEOUT: {
+            "slow_body": "The body did not come in time.",
+            "slow_head": "The request's head did not come in time.",
+        },
+        HTTPStatus.CONFLICT: {
+            "already_started": "The redrive was started already.",
+            "body_broken": "The body of this schedule was altered. Give it its body anew.",
+            "call_under_way": "A call with this Idempotency-Key is being answered. Repeat it in a moment.",
+            "changed_meanwhile": "Somebody else changed this just now. Look at it, and repeat your change.",
+            "hash_differs": "This is not the set of letters that you saw. Look at the plan again.",
+            "key_ended": "The key was revoked, or has expired: it cannot be replaced.",
+            "name_taken": "There is a schedule of this name already.",
+            "not_produced_yet": "The task is not completed. Ask again in a moment.",
+            "overlaps": "Other redrives have begun with letters of this one.",
+            "too_late": "The task has ended already.",
+            "too_many_schedules": "There are as many schedules as there may be.",
+            "wrong_state": "The redrive is in another state.",
+        },
+        HTTPStatus.GONE: {
+            "erased": "What this said was erased.",
+            "forgotten": "What this held is not kept any more.",
+            "no_longer_kept": "This file was made, and is not kept any more.",
+            "schedule_deleted": "This call made a schedule that was deleted since.",
+            "token_broken": "What the token led to was altered.",
+            "token_expired": "The token is too old. Ask for a new one.",
+            "token_redeemed": "The token was used already.",
+        },
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {
+            "too_large": "The body is too large.",
+        },
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {
+            "encoded_body": "Send the body as it is, not compressed.",
+            "not_json": "Send the body as JSON.",
+        },
+        HTTPStatus.UNPROCESSABLE_ENTITY: {
+            "bad_cursor": "No listing gave out this cursor. Begin again without one.",
+            "call_erased": "What the call of this Idempotency-Key held was erased.",
+            "damaged": "The image is damaged or incomplete. Send the original.",
+            "empty": "The file is empty.",
+            "empty_range": "No time lies between since and until.",
+            "too_large": "The image has too many bytes or pixels.",
+            "invalid_request": "Fields are not as they should be; errors names them.",
+            "key_reused": "This Idempotency-Key was used for a call with other content.",
+            "name_too_long": "The schedule's name is too long for this tenant.",
+            "never_due": "This schedule would never be due.",
+            "no_address": "Persons are found by their whole mail address.",
+            "not_an_image": "The file is not an image, whatever its name says.",
+            "nothing_selected": "No letter that can be redriven is meant by this.",
+            "send_at_passed": "send_at is in the past.",
+            "too_costly": "Decoding the image takes too much memory or processor time.",
+            "too_many_letters": "More letters are meant than one redrive may have.",
+            "too_young": "What is to be forgotten is too young for that.",
+            "unknown_kind": "There is no such kind of task.",
+            "unknown_service": "There is no such service.",
+            "unknown_target": "No target of this name is configured.",
+            "unknown_variant": "There is no such variant.",
+            "unsupported_format": "Images of this format are not taken.",
+        },
+        HTTPStatus.TOO_MANY_REQUESTS: {
+            "too_many_requests": "Too many requests. Repeat the call later.",
+        },
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: {
+            "head_too_large": "The request's head is too large.",
+        },
+        HTTPStatus.INTERNAL_SERVER_ERROR: {
+            "internal_error": "Something broke here.",
+        },
+        HTTPStatus.SERVICE_UNAVAILABLE: {
+            "image_check_too_slow": "The image was not looked into in time. Repeat the call in a moment.",
+            "ledger_unavailable": "The ledger cannot be written or read. Repeat the call in a moment.",
+            "original_being_removed": "An older copy of this file is being removed. Repeat the call soon.",
+            "overloaded": "There are too many connections. Repeat the call in a moment.",
+            "sealing_key_missing": "This needs a sealing key that is not configured here just now.",
+            "store_misconfigured": "The store of files refuses this gateway.",
+            "store_unavailable": "Files cannot be stored or read just now. Repeat the call in a moment.",
+        },
+    }
+)
+
+#: What any operation may be answered with, before a route sees the request or when something breaks.
+_ANY: Final = ("malformed_request", "slow_head", "head_too_large", "internal_error")
+#: Probes are answered however many connections there are.
+_CROWDED: Final = ("overloaded",)
+_PROBES: Final = frozenset({"healthz", "readyz", "metrics"})
+#: What the operations that need a key are answered with besides; each of them reads or writes the ledger.
+_KEYED: Final = ("key_missing", "key_unknown", "401 key_ended", "scope_missing", "too_many_requests")
+_LEDGER: Final = ("ledger_unavailable",)
+#: By what an operation takes.
+_BODY: Final = ("slow_body", "413 too_large", "encoded_body")
+_JSON: Final = ("invalid_json", "not_json")
+_FORM: Final = ("bad_request",)
+_FIELDS: Final = ("invalid_request",)
+_BY_HEADER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "x-actor": ("bad_actor",),
+        "idempotency-key": ("bad_idempotency_key", "call_under_way", "key_reused", "call_erased"),
+    }
+)
+_BY_PARAMETER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"cursor": ("bad_cursor",)})
+
+_STORE: Final = ("store_misconfigured", "store_unavailable")
+_SCHEDULE: Final = ("no_such_schedule",)
+_STEERING: Final = ("no_such_redrive", "wrong_state")
+_REVEALING: Final = ("forgotten", "erased", "sealing_key_missing")
+#: What is left: what one operation alone may say, by its name.
+_OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "post_email": ("send_at_passed",),
+        "post_user": ("send_at_passed",),
+        "post_sync": ("send_at_passed", "unknown_target"),
+        "post_password_reset": ("send_at_passed",),
+        "redeem_password_reset": (
+            *("token_unknown", "token_expired", "token_redeemed", "token_broken"),
+            "sealing_key_missing",
+        ),
+        "post_image": (
+            *("send_at_passed", "unknown_variant"),
+            *("empty", "not_an_image", "unsupported_format", "422 too_large", "too_costly", "damaged"),
+            *("image_check_too_slow", "original_being_removed", *_STORE),
+        ),
+        "get_variant": (
+            *("no_such_task", "no_such_variant", "no_such_format", "never_produced"),
+            *("not_produced_yet", "no_longer_kept", *_STORE),
+        ),
+        "post_schedule": (
+            *("unknown_target", "never_due", "name_too_long"),
+            *("name_taken", "too_many_schedules", "schedule_deleted"),
+        ),
+        "get_one_schedule": _SCHEDULE,
+        "change_schedule": (
+            *(*_SCHEDULE, "unknown_target", "never_due", "name_too_long", "name_taken"),
+            *("changed_meanwhile", "body_broken", "sealing_key_missing"),
+        ),
+        "delete_schedule": _SCHEDULE,
+        "get_tasks": ("unknown_kind", "unknown_service", "no_address"),
+        "get_one_task": ("no_such_task",),
+        "get_task_timeline": ("no_such_task",),
+        "cancel_task": ("no_such_task", "too_late"),
+        "get_account": ("empty_range",),
+        "prune": ("too_young",),
+        "look_up_person": ("no_address",),
+        "erase_person": ("no_address", "too_young"),
+        "erase_tasks": ("too_young",),
+        "get_dead_letter_group": ("no_such_group",),
+        "export_dead_letter_group": ("no_such_group",),
+        "note_dead_letter_group": ("no_such_group",),
+        "archive_dead_letter_group": ("no_such_group",),
+        "restore_dead_letter_group": ("no_such_group",),
+        "get_dead_letter": ("no_such_letter",),
+        "preview_edit": ("no_such_letter", "sealing_key_missing"),
+        "plan_redrive": ("nothing_selected", "too_many_letters"),
+        "get_one_redrive": ("no_such_redrive",),
+        "get_redrive_letters": ("no_such_redrive",),
+        "watch_redrive": ("no_such_redrive",),
+        "start_redrive": (*_STEERING, "already_started", "hash_differs", "overlaps"),
+        "pause_redrive": _STEERING,
+        "resume_redrive": _STEERING,
+        "cancel_redrive": _STEERING,
+        "reveal_task": ("no_such_task", *_REVEALING),
+        "reveal_schedule": (*_SCHEDULE, *_REVEALING),
+        "reveal_dead_letter": ("no_such_letter", *_REVEALING),
+        "reveal_planned_letter": ("no_such_letter", *_REVEALING),
+        "get_one_key": ("no_such_key",),
+        "revoke_key": ("no_such_key",),
+        "rotate_key": ("no_such_key", "409 key_ended"),
+    }
+)
+#: What a path is answered with where no operation is.
+OF_NO_OPERATION: Final = frozenset({"not_found", "method_not_allowed"})
+
+
+def problems_of(operation: Mapping[str, Any]) -> list[tuple[HTTPStatus, str]]:
+    """Status and code of each problem that an operation may be answered with.
+
+    Args:
+        operation: as the OpenAPI document has it: what it takes tells most of it.
+    """
+    return sorted(_statused(code) for code in set(_codes_of(operation)))
+
+
+def _codes_of(operation: Mapping[str, Any]) -> Iterator[str]:
+    yield from _ANY
+    if operation["operationId"] not in _PROBES:
+        yield from _CROWDED
+    if operation["operationId"] in NEEDED:
+        yield from (*_KEYED, *_LEDGER)
+    forms = operation.get("requestBody", {}).get("content", {})
+    parameters = operation.get("parameters", ())
+    if forms:
+        yield from _BODY
+        yield from _JSON if "application/json" in forms else _FORM
+    if forms or parameters:
+        yield from _FIELDS
+    for parameter in parameters:
+        table = _BY_HEADER if parameter["in"] == "header" else _BY_PARAMETER
+        yield from table.get(parameter["name"].lower(), ())
+    yield from _OWN.get(operation["operationId"], ())
+
+
+def _statused(code: str) -> tuple[HTTPStatus, str]:
+    """A code with its status, which stands before it only where there are two."""
+    number, _, name = code.rpartition(" ")
+    if number:
+        return HTTPStatus(int(number)), name
+    [status] = (status for status, codes in PROBLEM_TYPES.items() if name in codes)
+    return status, name
