@@ -215,7 +215,7 @@ def _put_it_everywhere(stack: Stack, watched: Watched, canary: Canary, crm: http
 
 
 def _successes_and_refusals(watched: Watched, canary: Canary) -> None:
-    mail = {"to": canary.address, "subject": f"For {canary.word}", "text": canary.text}
+    mail = {"to": canary.address, "subject": f"For {canary.word}", "text": canary.text} | _ways_back(canary)
     task = watched.accept("/v1/emails", mail, key="first")
     assert watched.accept("/v1/emails", mail, key="first") == task
     assert watched.call("POST", "/v1/emails", mail | {"text": canary.word}, key="first").status_code == 422
@@ -231,6 +231,9 @@ def _successes_and_refusals(watched: Watched, canary: Canary) -> None:
         mail | {"to": f"{canary.word} at example.com"},
         mail | {"subject": f"{canary.word}\nBcc: eve@example.com"},
         mail | {"text": [canary.word]},
+        mail | {"text": f"{canary.word}\0"},
+        mail | {"list_unsubscribe": [f"http://example.com/{canary.address}"]},
+        mail | {"reply_to": f"{canary.word} <{canary.address}>"},
         {"to": canary.address, "template": "welcome", "params": {"name": {canary.word: 1}}},
         canary.word,
     ):
@@ -242,8 +245,13 @@ def _successes_and_refusals(watched: Watched, canary: Canary) -> None:
     assert found == watched.call("GET", f"/v1/tasks?q={canary.address}").json()["items"]
 
 
+def _ways_back(canary: Canary) -> dict[str, object]:
+    links = [f"https://example.com/unsubscribe/{canary.address}", f"mailto:{canary.address}?subject=stop"]
+    return {"reply_to": canary.address, "list_unsubscribe": links}
+
+
 def _schedules_and_cancellations(watched: Watched, canary: Canary) -> None:
-    body = {"to": canary.address, "subject": canary.word, "text": canary.text}
+    body = {"to": canary.address, "subject": canary.word, "text": canary.text} | _ways_back(canary)
     made = watched.call("POST", "/v1/schedules", SCHEDULE | {"body": body}).json()
     here = f"/v1/schedules/{made['id']}"
     assert watched.call("PATCH", here, {"body": made["body"]}).status_code == 422
@@ -256,7 +264,7 @@ def _schedules_and_cancellations(watched: Watched, canary: Canary) -> None:
 
 
 def _failures_that_repeat_it(watched: Watched, canary: Canary, stack: Stack, crm: httpx.Client) -> None:
-    mail = {"to": canary.address, "subject": canary.word, "text": canary.text}
+    mail = {"to": canary.address, "subject": canary.word, "text": canary.text} | _ways_back(canary)
     for mode in ("reject", "tempfail"):
         # Both answers name the recipient, as those of real servers do.
         stack.mailbox.post("/api/faults", json={"mode": mode, "count": 1}).raise_for_status()
@@ -316,6 +324,8 @@ def _killed_amid_its_work(stack: Stack, watched: Watched, canary: Canary, crm: h
     watched.ends(task, "failed")
     letter = watched.call("GET", f"/v1/dead-letters/{watched.letter_of(task)}").json()
     assert letter["reason"] == "crashed"
+    # Else the mail about it would have the fault that is meant for another.
+    eventually(lambda: stack.mails(OPS_ADDRESS), "the alert about it")
 
 
 def _the_alerts(stack: Stack, canary: Canary) -> None:
