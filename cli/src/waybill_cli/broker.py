@@ -14,7 +14,7 @@ from aio_pika.exceptions import (
     ChannelNotFoundEntity,
     ProbableAuthenticationError,
 )
-from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed
+from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed, InvalidFrameError
 
 from waybill_cli.config import Setting, place
 from waybill_cli.exits import CommandError, Exit, Unreachable
@@ -26,6 +26,8 @@ CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 10
 
 
+#: In the client's words where it waited for the virtual host.
+_NOT_OPENED: Final = "Connection.OpenOk"
 #: Where the client, and the event loop for it, write what the command is told by an exception.
 _CLIENT_LOGS: Final = ("aiormq", "aio_pika", "asyncio")
 
@@ -49,6 +51,11 @@ async def connected(url: Setting) -> AsyncIterator[AbstractConnection]:
         raise CommandError(Exit.REFUSED, f"{where} refuses user, password or virtual host") from error
     except ChannelAccessRefused as error:
         raise CommandError(Exit.REFUSED, f"{where} does not allow that to this user: {error}") from error
+    except InvalidFrameError as error:
+        # The client keeps nothing of what the broker says to a virtual host that it does not open.
+        if _NOT_OPENED not in str(error):
+            raise Unreachable(f"{where} does not speak as a broker does") from error
+        raise CommandError(Exit.REFUSED, f"{where} refuses user, password or virtual host") from error
     except TimeoutError as error:
         raise Unreachable(f"{where} does not answer") from error
     # RuntimeError: what the client raises when the connection goes away under a call.
