@@ -1,11 +1,15 @@
 """Tables on a terminal of 80 columns: nothing is wider, nothing is cut but ids."""
 
+from collections.abc import Iterator
+
+import click
 import pytest
 from command_under_test import EMAIL, WAYBILL, Served, Waybill
 from desk_of_command import dead
 from terminal import ran_on_a_terminal
 
 from contracts.lifecycle import ErrorInfo
+from waybill_cli.main import root, run
 from waybill_cli.tables import fitted, whole
 
 LONG_ERROR = ErrorInfo(type="PermanentError", message=" ".join(["crm answered 422:", *["word"] * 60]))
@@ -53,6 +57,28 @@ def test_every_listing_fits_80_columns(gateway: Served, waybill: Waybill) -> Non
         written = shown.replace("\r", "").splitlines()
         assert len(written) > 1, command
         assert [line for line in written if len(line) > 80] == [], command
+
+
+def commands(path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command and group that there is."""
+    yield path
+    command: click.Command | None = root
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), name)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            yield from commands((*path, name))
+
+
+def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    seen = list(commands())
+    assert len(seen) > 30
+    for path in seen:
+        assert run([*path, "--help"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if len(line) > 80] == [], path
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -18,14 +18,15 @@ waybill contracts check --against deadletters.jsonl
 
 Exit codes
   0    done, or the answer is yes
-  1    the answer is no: the task failed, a contract does not fit, you declined
+  1    the answer is no: a task failed, a contract does not fit, you declined
   2    the command line or the configuration is wrong
   3    gateway or broker cannot be reached, or cannot answer now
   4    the gateway refused: no such thing, a conflict, a wrong field or key
   130  Ctrl-C
 
-Where the gateway is: --url, else WAYBILL_URL, else `url` in ~/.config/waybill/config.toml,
-else the local stack (make up) of this folder or one above it.
+Where the gateway is: --url, before or behind the command, else WAYBILL_URL,
+else `url` in ~/.config/waybill/config.toml, else the local stack (make up) of
+this folder or one above it. Ids may be as short as they are unique.
 """
 
 

@@ -71,7 +71,10 @@ class Output:
 
     def remark(self, text: str) -> None:
         """What is said beside the output, so that a pipe never sees it."""
-        self._print(printable(text), err=True)
+        told = printable(text)
+        if sys.stderr.isatty():
+            told = "\n".join(wrapped(told, shutil.get_terminal_size().columns))
+        self._print(told, err=True)
 
     def fields(self, pairs: Iterable[tuple[str, Any]]) -> None:
         """Names and values, one a line; what is None is left out."""

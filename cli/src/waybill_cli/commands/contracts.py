@@ -28,10 +28,10 @@ def contracts() -> None:
 
 @contracts.command(
     "check",
-    epilog="waybill contracts check                                    # what the ledger knows to wait\n"
+    epilog="waybill contracts check         # what the ledger knows to wait\n"
     "waybill contracts check --against https://waybill.example.com\n"
-    "waybill contracts check --against amqp://reader@broker/    # dead-letter and delay queues\n"
-    "waybill contracts check --against dead-letters.jsonl       # an export; - is standard input",
+    "waybill contracts check --against amqp://reader@broker/  # what waits there\n"
+    "waybill contracts check --against letters.jsonl  # an export; - is stdin",
 )
 @click.option(
     "--against",

@@ -64,7 +64,7 @@ def list_letters(session: Session, /, *, limit: int, every: bool, **filters: Any
     epilog="waybill dlq show 17\n"
     "waybill dlq show 9f0c1d7b\n"
     "waybill dlq show 17 --reveal --reason 'ticket 7'\n"
-    "waybill dlq show 17 --redrive 3 --reveal --reason 'ticket 7'    # before and after the edit of plan 3",
+    "waybill dlq show 17 --redrive 3 --reveal --reason 'what does plan 3 send?'",
 )
 @click.argument("letter_or_group")
 @reveal_options

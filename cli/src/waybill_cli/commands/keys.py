@@ -38,9 +38,7 @@ def show_key(session: Session, /, *, key_id: str) -> None:
     _show(session, session.gateway.get(f"/v1/keys/{ids.key_id(session, key_id)}"))
 
 
-@keys.command(
-    "create", epilog="waybill keys create --name shop --scope submit --scope read --expires-in-days 365"
-)
+@keys.command("create", epilog="waybill keys create --name shop --scope submit --expires-in-days 365")
 @click.option("--name", required=True, help="Who uses it, for people.")
 @click.option(
     "--scope",

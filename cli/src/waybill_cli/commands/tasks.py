@@ -119,7 +119,8 @@ def cancel_task(session: Session, /, beginning: str, *, yes: bool) -> None:
 @tasks.command(
     "erase",
     epilog="waybill tasks erase 01a20797-6d09-71fe-b759-803ec3a459ee\n"
-    "waybill tasks erase $(waybill tasks ls -q crm/contacts/17 --json | jq -r .id) --yes",
+    "waybill tasks erase --yes \\\n"
+    "    $(waybill tasks ls -q crm/contacts/17 --json | jq -r .id)",
 )
 @click.argument("beginnings", metavar="ID...", type=Id(), nargs=-1, required=True)
 @click.option("--cancel", "cancel_open", is_flag=True, help="Also call off those without an outcome.")
