@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final
 
@@ -72,7 +72,7 @@ class Attempts:
         Raises:
             LeaseLostError: another copy of the attempt has taken the claim over; there is nothing to record.
         """
-        now = datetime.now(UTC)
+        now = self._inbox.now()
         attempt = replace(attempt, in_doubt=claim.in_doubt, deadline=_deadline(work, attempt, claim, now))
         if (refused := _refused(work, attempt, claim, now)) is not None:
             return refused
@@ -81,13 +81,13 @@ class Attempts:
         async with self._one_suspect:
             starts = await surely("begin again", lambda: self._inbox.begin_again(claim.owner))
             if starts > MAX_STARTS:
-                return _crashed(attempt, datetime.now(UTC))
+                return _crashed(attempt, self._inbox.now())
             log.warning("an earlier run of this attempt was cut off; running it again", run=starts)
             return await self._handle(_Run(self._inbox, work, attempt, claim))
 
     async def _handle(self, run: "_Run") -> Outcome:
         attempt, work, limits = run.attempt, run.work, run.work.handler.limits
-        self._reporter.tell(started_event(attempt, datetime.now(UTC)))
+        self._reporter.tell(started_event(attempt, self._inbox.now()))
         try:
             with self._watchdog.watching(run.watched()):
                 result = await self._handlers.run(attempt.task_id, run.handler(), limits)
@@ -95,7 +95,7 @@ class Attempts:
             completed = run.completed(work.mask.json(result_of(result)))
         except CalledOffError:
             log.info("called off while it ran")
-            return _cancelled(attempt, datetime.now(UTC), seconds=run.seconds)
+            return _cancelled(attempt, self._inbox.now(), seconds=run.seconds)
         except LeaseLostError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
@@ -111,7 +111,7 @@ class _Run:
         self._inbox = inbox
         self._claim = claim
         self._started = monotonic()
-        self._started_at = datetime.now(UTC)
+        self._started_at = self._inbox.now()
         self._effect_begun = False
         self.work = work
         self.attempt = replace(attempt, begin_effect=self._begin_effect)
@@ -125,7 +125,7 @@ class _Run:
 
     def completed(self, result: dict[str, Any]) -> Completed:
         return Completed(
-            at=datetime.now(UTC),
+            at=self._inbox.now(),
             seconds=self.seconds,
             max_attempts=self.attempt.max_attempts,
             result=result,
@@ -133,7 +133,9 @@ class _Run:
 
     def failed(self, error: Exception) -> Outcome:
         since = self._claim.attempt_since or self._started_at
-        return outcome_of(Failed(error, self.seconds, since, self._effect_begun), self.work, self.attempt)
+        return outcome_of(
+            Failed(error, self.seconds, since, self._effect_begun), self.work, self.attempt, self._inbox.now()
+        )
 
     def watched(self) -> Watched:
         limits = self.work.handler.limits

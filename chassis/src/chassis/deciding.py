@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from chassis.attempt import Attempt
 from chassis.decode import Work
@@ -43,9 +43,8 @@ class Failed:
         return isinstance(self.error, UncertainError | UnansweredError) or (cut_off and self.effect_begun)
 
 
-def outcome_of(failed: Failed, work: Work, attempt: Attempt) -> RetryLater | Snoozed | Died:
+def outcome_of(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> RetryLater | Snoozed | Died:
     """The outcome: the same attempt later, another one, or none."""
-    now = datetime.now(UTC)
     info = ErrorInfo.of(failed.error, work.mask)
     decision = _decision(failed, work, attempt, now)
     if isinstance(decision, GiveUp):

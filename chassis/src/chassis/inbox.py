@@ -10,7 +10,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Update, update
 
@@ -99,9 +99,13 @@ class Inbox:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
 
+    def now(self) -> datetime:
+        """The time by which claims are held, as all replicas with the same inbox have it."""
+        return self._records.now()
+
     async def claim(self, envelope: Envelope) -> Ticket:
         """Asks for the right to run the attempt that `envelope` names."""
-        now = datetime.now(UTC)
+        now = self.now()
         request = ClaimRequest(
             envelope.task_id,
             envelope.redrive_no,
@@ -272,7 +276,7 @@ class Inbox:
     def _give_all_back(self, connection: Connection, owners: Sequence[str]) -> Sequence[None]:
         # Our own stop says nothing against the attempt: the run that it cut off is not counted.
         connection.execute(
-            self._update_held(owners).values(lease_until=datetime.now(UTC), starts=INBOX.c.starts - 1)
+            self._update_held(owners).values(lease_until=self._records.now(), starts=INBOX.c.starts - 1)
         )
         return [None] * len(owners)
 
@@ -302,7 +306,7 @@ class Inbox:
             if not self._held:
                 continue
             try:
-                renewal = (dict(self._held), datetime.now(UTC) + self._lease)
+                renewal = (dict(self._held), self._records.now() + self._lease)
                 for task_id in await self._records.write(self._renew_all, renewal, relaxed=True):
                     self._on_called_off(task_id)
             except Exception:  # the next renewal may succeed, and until the lease is lost nothing is

@@ -100,7 +100,7 @@ class InboxPruner(Background):
         """Forgets what is due, unless messages may wait that need to be recognised; the rows that went."""
         if not self._has_seen_all and not await self._sees_all():
             return 0
-        step = InboxStep(self._service, datetime.now(UTC) - self._keep, STEP)
+        step = InboxStep(self._service, self._records.now() - self._keep, STEP)
         rows = 0
         for write in (prune_inbox, prune_cancelled):
             async for done in walk(self._records, write, step):

@@ -143,7 +143,7 @@ class Pipeline:
             case Busy(until):
                 log.info("another copy of this attempt is being run; looking again later", until=str(until))
                 span.tell("waybill.outcome", "busy")
-                wait = (until - datetime.now(UTC)).total_seconds() + 1
+                wait = (until - self._inbox.now()).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
                 await while_held(delivery, "look again later", lambda: self._publisher.publish(message))
                 return

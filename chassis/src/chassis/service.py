@@ -22,6 +22,7 @@ from chassis.process import EXIT_BROKEN
 from chassis.publisher import Publisher
 from chassis.reporter import Reporter
 from chassis.settings import ServiceSettings
+from chassis.timekeeper import Timekeeper
 from chassis.watchdog import EXIT_HARD_LIMIT, Watchdog
 from contracts import names
 from contracts.catalog import kinds_of
@@ -85,6 +86,7 @@ class Service:
             # Who does nothing with personal data needs no key.
             keyring=settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS,
         )
+        self._timekeeper = Timekeeper(self._records)
         self._pruner = (
             InboxPruner(
                 self._records,
@@ -121,6 +123,7 @@ class Service:
         """Starts everything, the consumer last; waits for a database or a broker that is away."""
         port = await self._health.start()
         await self._database_wait.until_prepared(self._records, lambda _: self._inbox.make_table())
+        await self._timekeeper.begin()
         self._inbox.start_renewing()
         self._watchdog.start()
         await self._broker_wait.until(self._reach_broker)
@@ -167,6 +170,7 @@ class Service:
             await close()
         # Last, while their claims still hold: no other replica runs the next attempt before we are gone.
         self._watchdog.end_with_the_late()
+        await self._timekeeper.stop()
         await self._inbox.close()
         await self._records.close()
         await self._health.stop()

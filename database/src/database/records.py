@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, DateTime, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from database.clock import Clock, elapsed_seconds
 from database.engine import READ_ONLY, open_engine
 from database.group_commit import BatchWrite, GroupCommit
 from database.writable import can_write
@@ -22,6 +24,8 @@ READERS = 4
 LOOK_SECONDS = 3.0
 #: Seconds that a statement on PostgreSQL may take where nobody says otherwise.
 ANSWER_SECONDS = 20.0
+#: A look at the server's clock that takes longer tells too little.
+MOST_SECONDS_OF_A_LOOK = 2.0
 
 
 class Records:
@@ -34,6 +38,23 @@ class Records:
         self._writes = GroupCommit(self.engine)
         self._looking: asyncio.Task[bool] | None = None
         self._closed = False
+        self.clock = Clock(is_remote=self.engine.dialect.name == "postgresql")
+
+    def now(self) -> datetime:
+        """The time that decisions about what is in the database go by: see `database.clock`."""
+        return self.clock.now()
+
+    async def look_at_clock(self) -> None:
+        """Takes notice of the time: PostgreSQL's, or with SQLite that of this machine."""
+        if self.engine.dialect.name != "postgresql":
+            self.clock.now()
+            return
+        began = elapsed_seconds()
+        shown = await self.read(_clock_of_server)
+        took = elapsed_seconds() - began
+        # The later it was answered, the less it is known of when.
+        if took < MOST_SECONDS_OF_A_LOOK:
+            self.clock.tell(shown + timedelta(seconds=took / 2))
 
     async def write(
         self,
@@ -103,3 +124,10 @@ class Records:
             # Those that are idle lead to where nobody can write: the next ones may lead elsewhere.
             self.engine.dispose()
         return writable
+
+
+def _clock_of_server(connection: Connection) -> datetime:
+    shown: datetime = connection.execute(
+        select(func.clock_timestamp(type_=DateTime(timezone=True)))
+    ).scalar_one()
+    return shown

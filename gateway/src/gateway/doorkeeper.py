@@ -2,7 +2,8 @@
 
 import ipaddress
 import math
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -33,10 +34,12 @@ class Doorkeeper:
 
     Args:
         known_keys: where keys are found; None: nobody is asked for one.
+        now: the time by which they expire.
     """
 
-    def __init__(self, known_keys: KnownKeys | None) -> None:
+    def __init__(self, known_keys: KnownKeys | None, now: Callable[[], datetime]) -> None:
         self._known_keys = known_keys
+        self._now = now
         self._guesses: LRUCache[str, AsyncLimiter] = LRUCache(_MOST_ADDRESSES)
 
     async def admit(self, request: Request, needed: Scope) -> Caller:
@@ -48,7 +51,7 @@ class Doorkeeper:
         """
         if self._known_keys is None:
             return ANYBODY
-        now = datetime.now(UTC)
+        now = self._now()
         known = await self._identified(self._known_keys, request, now)
         key = known.key
         if not known.limiter.has_capacity():

@@ -66,10 +66,9 @@ class Timing(BaseModel):
         due = now + timedelta(seconds=self.delay_seconds) if self.delay_seconds else self.send_at
         return due if due is not None and due > now else None
 
-    @property
-    def is_past(self) -> bool:
+    def is_past(self, now: datetime) -> bool:
         """Whether `send_at` has passed: wrong in a new call, natural in one that is repeated."""
-        return self.send_at is not None and datetime.now(UTC) - self.send_at > CLOCK_SKEW
+        return self.send_at is not None and now - self.send_at > CLOCK_SKEW
 
     @property
     def amqp_priority(self) -> int | None:

@@ -1,7 +1,7 @@
 """Uploaded files: kept while a task refers to them, removed when none has for a while."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -36,7 +36,7 @@ async def keep_original(records: Records, key: str) -> None:
         Problem: 503, it is being removed just now, and whoever does so does not come to an end.
     """
     for _ in range(TRIES):
-        if await records.write(touch_originals, Touch(key, datetime.now(UTC))):
+        if await records.write(touch_originals, Touch(key, records.now())):
             return
         await asyncio.sleep(PAUSE_SECONDS)
     raise Problem(
@@ -69,7 +69,7 @@ class Collector(Background):
         return removed
 
     async def _step(self, untouched_since: datetime) -> list[bool]:
-        removal = Removal(untouched_since, datetime.now(UTC), STEP)
+        removal = Removal(untouched_since, self._records.now(), STEP)
         marks = await self._records.write(mark_unused, removal)
         # At once, so that they share transactions, and one that fails keeps no other from its end.
         went = await asyncio.gather(*map(self._remove, marks), return_exceptions=True)
@@ -82,7 +82,7 @@ class Collector(Background):
         """Whether it has gone, by this collector's hand."""
         # Its variants first: without the row nobody would know of them.
         await self._objects.delete_under(variants_of(mark.key.rpartition("/")[2]))
-        if not await self._records.write(renew_marks, Renewal(mark, datetime.now(UTC))):
+        if not await self._records.write(renew_marks, Renewal(mark, self._records.now())):
             log.warning("another collector has taken a file over, leaving it alone", key=mark.key)
             return False
         await self._objects.delete(mark.key)
@@ -93,4 +93,4 @@ class Collector(Background):
         return True
 
     async def _turn(self) -> None:
-        await self.collect(datetime.now(UTC) - UNTOUCHED_FOR)
+        await self.collect(self._records.now() - UNTOUCHED_FOR)

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -17,6 +17,7 @@ from chassis.logs import get_logger
 from chassis.object_store import ObjectStore
 from chassis.publisher import Publisher
 from chassis.relay import relay
+from chassis.timekeeper import Timekeeper
 from chassis.tls import distrust
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from contracts.own_templates import read_own_params
@@ -65,8 +66,11 @@ class Resources:
         self._collector = Collector(self.records, self.objects)
         self.calls = CallsUnderWay()
         self.known_keys = KnownKeys(self.records, fresh_seconds=settings.key_fresh_seconds)
+        self._timekeeper = Timekeeper(self.records)
         self._background = (self._collector, self.known_keys)
-        self.doorkeeper = Doorkeeper(None if settings.gateway_auth == "open" else self.known_keys)
+        self.doorkeeper = Doorkeeper(
+            None if settings.gateway_auth == "open" else self.known_keys, self.records.now
+        )
         self.image_probes = ProbePool(settings)
         self._broker = make_broker(settings, "gateway", "publish")
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
@@ -92,6 +96,7 @@ class Resources:
         """
         await self.database_wait.until_prepared(self.records, require_current)
         self.ledger_is_checked = True
+        await self._timekeeper.begin()
         self._connecting = asyncio.create_task(self._connect(), name="connect")
         for work in self._background:
             work.start()
@@ -117,6 +122,7 @@ class Resources:
         await hang_up(self._broker)
         await self.image_probes.close()
         await self.known_keys.stop()
+        await self._timekeeper.stop()
         await self.records.close()
 
     @property
@@ -176,7 +182,7 @@ class Resources:
         if self._returning is None or self._returning.done():
             self._returning = asyncio.create_task(self._return())
         with suppress(TimeoutError):
-            async with asyncio.timeout((until - datetime.now(UTC)).total_seconds()):
+            async with asyncio.timeout((until - self.records.now()).total_seconds()):
                 await asyncio.shield(self._returning)
 
     async def _return(self) -> None:
@@ -189,7 +195,7 @@ class Resources:
             await self._until_connected(until)
         async with self._slots:
             # A sweep is about to take it.
-            if datetime.now(UTC) > until:
+            if self.records.now() > until:
                 return
             confirmed = await relay(self._publisher, message)
         # The slot is free by now: what is only to be forgotten yet keeps nobody else from being published.

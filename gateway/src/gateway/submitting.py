@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -98,7 +98,7 @@ def new_task(
         about: what it concerns, where that is no person.
         task_id: its id, if it has one already.
     """
-    now = datetime.now(UTC)
+    now = resources.records.now()
     task_id = task_id or new_task_id()
     return NewTask.of(
         event,
@@ -128,7 +128,7 @@ async def submit(
     Raises:
         Problem: 422, the idempotency key was used for another content, or `send_at` has passed.
     """
-    if timing.is_past and not await _is_repeated(resources, call):
+    if timing.is_past(task.created_at) and not await _is_repeated(resources, call):
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "send_at_passed",

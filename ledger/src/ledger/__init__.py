@@ -84,6 +84,7 @@ from ledger.schedules import (
     list_schedules,
 )
 from ledger.schema_version import SchemaError, require_current
+from ledger.slot_checking import SlotLook, bring_forward, find_postponed
 from ledger.states import Subtask
 from ledger.tasks import HIGH_PRIORITY, LOW_PRIORITY, NewTask, PendingMessage, Slot, new_task_id
 from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
@@ -161,6 +162,7 @@ __all__ = [
     "Scope",
     "Secret",
     "Slot",
+    "SlotLook",
     "Stopping",
     "Submission",
     "Subtask",
@@ -174,6 +176,7 @@ __all__ = [
     "Unplaced",
     "accept",
     "apply_events",
+    "bring_forward",
     "cancel",
     "change_schedules",
     "check_cron",
@@ -185,6 +188,7 @@ __all__ = [
     "end_window",
     "erase_persons",
     "event_of",
+    "find_postponed",
     "fingerprint",
     "forget_published",
     "forget_removed",

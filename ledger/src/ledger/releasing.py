@@ -13,7 +13,7 @@ from contracts.events import TaskEvent, UserCreated
 from contracts.sealing import Keyring, SealBrokenError, UnknownKeyError
 from ledger.accept import insert_tasks
 from ledger.schedules import Missed, Schedule
-from ledger.schema import SCHEDULES
+from ledger.schema import SCHEDULES, TASKS
 from ledger.tasks import NewTask, Slot, new_task_id
 
 #: A slot that is released later than this was missed.
@@ -73,7 +73,7 @@ def _release_due(connection: Connection, look: ReleaseLook) -> list[Release]:
         .limit(look.most)
         .with_for_update(skip_locked=True)
     ).all()
-    releases = [_release(Schedule.of(row), look) for row in rows]
+    releases = [_release(connection, Schedule.of(row), look) for row in rows]
     insert_tasks(connection, [task for release in releases for task in release.tasks])
     after = [_after(release, look.now) for release in releases if release.closed is None]
     if after:
@@ -81,9 +81,10 @@ def _release_due(connection: Connection, look: ReleaseLook) -> list[Release]:
     return releases
 
 
-def _release(schedule: Schedule, look: ReleaseLook) -> Release:
+def _release(connection: Connection, schedule: Schedule, look: ReleaseLook) -> Release:
     slots = _slots_to_run(schedule, look.now)
     has_skipped = not slots or slots[0] != schedule.next_at
+    slots = _not_released(connection, schedule, slots)
     try:
         body = look.keyring.open_fields(schedule.plan.body, schedule.id)
         tasks = tuple(_task(schedule, body, slot, look) for slot in slots)
@@ -103,6 +104,18 @@ def _slots_to_run(schedule: Schedule, now: datetime) -> list[datetime]:
     if plan.missed is Missed.SKIP and slots and now - slots[-1] > MISSED_AFTER:
         return []
     return slots
+
+
+def _not_released(connection: Connection, schedule: Schedule, slots: list[datetime]) -> list[datetime]:
+    """The slots without those that were released ahead of their time, when a clock was ahead."""
+    if schedule.last_slot_at is None or not slots or slots[0] > schedule.last_slot_at:
+        return slots
+    released = set(
+        connection.scalars(
+            select(TASKS.c.slot_at).where(TASKS.c.schedule_id == schedule.id, TASKS.c.slot_at.in_(slots))
+        )
+    )
+    return [slot for slot in slots if slot not in released]
 
 
 def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, look: ReleaseLook) -> NewTask:
@@ -146,7 +159,9 @@ def _in_words(error: ValidationError) -> str:
 
 def _after(release: Release, now: datetime) -> dict[str, Any]:
     schedule = release.schedule
-    last = release.tasks[-1].slot.at if release.tasks and release.tasks[-1].slot else schedule.last_slot_at
+    released = [task.slot.at for task in release.tasks if task.slot is not None]
+    # The latest of all, though a clock that was ahead have released it.
+    last = max((*released, *filter(None, [schedule.last_slot_at])), default=None)
     return {
         "b_id": schedule.id,
         "b_paused": release.error is not None,

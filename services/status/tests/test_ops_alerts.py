@@ -137,7 +137,8 @@ async def test_two_thousand_failures_of_three_kinds_make_three_mails_and_one_dig
     messages = [deaths[start : start + 20] for start in range(0, len(deaths), 20)]
     other = Records(ledger_url)
     services = [
-        (each, batch_write(alerts(HASTY), StatusMetrics(CollectorRegistry()))) for each in (records, other)
+        (each, batch_write(alerts(HASTY), StatusMetrics(CollectorRegistry()), each.now))
+        for each in (records, other)
     ]
     await asyncio.gather(
         *(apply_lifecycle(message, *service) for message in messages for service in services)

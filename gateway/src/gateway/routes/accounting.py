@@ -1,6 +1,5 @@
 """The account: what became of every task that was accepted."""
 
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -34,7 +33,9 @@ async def get_account(resources: Uses, caller: By, asked: Annotated[AccountQuery
             "No time lies between since and until.",
             errors=[FieldError(field="until", message=message)],
         )
-    wanted = Range(datetime.now(UTC), resources.settings.patience, asked.since, asked.until, caller.sees)
+    wanted = Range(
+        resources.records.now(), resources.settings.patience, asked.since, asked.until, caller.sees
+    )
     try:
         account = await resources.records.read(
             partial(take_account, wanted=wanted, limit=asked.limit, cursor=asked.cursor)

@@ -1,6 +1,5 @@
 """Calling tasks off."""
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from uuid import UUID
 
@@ -33,7 +32,7 @@ async def cancel_task(
     what it was past stopping. A task that has its outcome is answered with 409. Repeating the call is safe.
     """
     parse_key(idempotency_key)  # the call is the same however often it is made, so its key need not be kept
-    now = datetime.now(UTC)
+    now = resources.records.now()
     answer = await resources.records.write(cancel, Cancellation(str(task_id), now, caller.sees))
     if answer is None:
         raise no_such_task()

@@ -1,6 +1,6 @@
 """The failure desk: groups of letters that failed alike."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -40,7 +40,9 @@ async def get_dead_letter_groups(
 ) -> GroupPageView:
     """Lists groups, those with the latest death first."""
     wanted = GroupFilter(asked.state, caller.sees, asked.service, asked.kind, asked.q, asked.id)
-    query = partial(list_groups, wanted=wanted, now=datetime.now(UTC), limit=asked.limit, cursor=asked.cursor)
+    query = partial(
+        list_groups, wanted=wanted, now=resources.records.now(), limit=asked.limit, cursor=asked.cursor
+    )
     page = await page_or_problem(resources.records.read(query))
     return GroupPageView(items=[GroupView.of(group) for group in page.groups], next_cursor=page.next_cursor)
 
@@ -67,7 +69,9 @@ async def note_dead_letter_group(
     group: _GroupId, posted: GroupNote, resources: Uses, caller: By, actor: Actor
 ) -> GroupView:
     """Writes down what is to be remembered of a group."""
-    await resources.records.write(note, NewNote(group, posted.note, actor, datetime.now(UTC), caller.sees))
+    await resources.records.write(
+        note, NewNote(group, posted.note, actor, resources.records.now(), caller.sees)
+    )
     return await _view(resources, caller, group)
 
 
@@ -77,7 +81,7 @@ async def archive_dead_letter_group(
 ) -> GroupView:
     """Archives a group with all its letters that are dead; a new one brings it back as `regressed`."""
     await _view(resources, caller, group)
-    now = datetime.now(UTC)
+    now = resources.records.now()
     until = now + timedelta(days=resources.settings.archived_days)
     wish = Move(
         LetterFilter(tenant=caller.sees, group=group), LetterState.ARCHIVED, actor, now, posted.reason, until
@@ -93,7 +97,7 @@ async def restore_dead_letter_group(
 ) -> GroupView:
     """Takes a group out of the archive: its archived letters are dead again."""
     await _view(resources, caller, group)
-    now = datetime.now(UTC)
+    now = resources.records.now()
     archived = LetterFilter(tenant=caller.sees, group=group, state=LetterState.ARCHIVED)
     await move(resources.records, Move(archived, LetterState.DEAD, actor, now, posted.reason))
     await resources.records.write(mark_group, GroupMove(group, archived=False, at=now))
@@ -102,7 +106,7 @@ async def restore_dead_letter_group(
 
 async def _view(resources: Resources, caller: Caller, group: str) -> GroupView:
     found = await resources.records.read(
-        partial(get_group, group=group, now=datetime.now(UTC), tenant=caller.sees)
+        partial(get_group, group=group, now=resources.records.now(), tenant=caller.sees)
     )
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_group", "There is no group of this id.")

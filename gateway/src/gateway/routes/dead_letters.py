@@ -1,6 +1,6 @@
 """The failure desk: dead letters, one by one and many at once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -116,7 +116,7 @@ async def restore_dead_letters(
     posted: RestoreLetters, resources: Uses, caller: By, actor: Actor
 ) -> ChangedView:
     """Makes letters dead again that were discarded or archived."""
-    wish = Move(selected(caller, posted), LetterState.DEAD, actor, datetime.now(UTC), posted.reason)
+    wish = Move(selected(caller, posted), LetterState.DEAD, actor, resources.records.now(), posted.reason)
     return ChangedView(changed=await move(resources.records, wish), restorable_until=None)
 
 
@@ -183,7 +183,7 @@ async def _put_away(
     target: LetterState,
     keep_for: timedelta,
 ) -> ChangedView:
-    now = datetime.now(UTC)
+    now = resources.records.now()
     wish = Move(selected(caller, posted), target, actor, now, posted.reason, now + keep_for)
     if posted.dry_run:
         changed = await resources.records.read(partial(would_move, wish=wish))

@@ -1,6 +1,6 @@
 """API keys: made, rotated and revoked by whoever looks after the installation."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -50,7 +50,7 @@ async def post_key(posted: PostKey, response: Response, resources: Uses, actor: 
         tenant=posted.tenant,
         name=posted.name,
         scopes=frozenset(posted.scopes),
-        at=datetime.now(UTC),
+        at=resources.records.now(),
         actor=actor,
         expires_at=posted.expires_at,
         rate=posted.rate,
@@ -90,7 +90,7 @@ async def rotate_key(
     key_id: _KeyId, posted: RotateKey, response: Response, resources: Uses, actor: Actor
 ) -> MadeKey:
     """Gives a key another secret; the one that it has now stays good for a while."""
-    now = datetime.now(UTC)
+    now = resources.records.now()
     secret = Secret.new(key_id)
     wish = Rotation(secret, now, now + timedelta(seconds=posted.overlap_seconds))
     rotated = await resources.records.write(rotate_keys, wish)
@@ -106,7 +106,7 @@ async def rotate_key(
 @router.delete("/v1/keys/{key_id}", responses=_ONE | problem_responses(HTTPStatus.BAD_REQUEST))
 async def revoke_key(key_id: _KeyId, resources: Uses, actor: Actor) -> KeyView:
     """Revokes a key for good: here at once, in every other gateway within ten seconds. It stays listed."""
-    revoked = await resources.records.write(revoke_keys, Revocation(key_id, datetime.now(UTC)))
+    revoked = await resources.records.write(revoke_keys, Revocation(key_id, resources.records.now()))
     if revoked is None:
         raise _no_such_key()
     resources.known_keys.forget(key_id)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
@@ -55,7 +55,7 @@ async def post_password_reset(
         posted.model_dump_json().encode(),
     )
     with resources.calls.only(call):
-        now = datetime.now(UTC)
+        now = resources.records.now()
         expires_at = (posted.due_at(now) or now) + timedelta(seconds=resources.settings.reset_ttl_seconds)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         event = PasswordResetRequested(
@@ -86,7 +86,9 @@ async def redeem_password_reset(
         resources.persons, caller, "POST /v1/password-resets/redeem", idempotency_key, posted.token.encode()
     )
     with resources.calls.only(call):
-        redemption = Redemption(_hash(posted.token), datetime.now(UTC), resources.keyring, call, caller.sees)
+        redemption = Redemption(
+            _hash(posted.token), resources.records.now(), resources.keyring, call, caller.sees
+        )
         answer = await resources.records.write(redeem, redemption)
     if isinstance(answer, KeyReusedError):
         raise key_reused(answer)

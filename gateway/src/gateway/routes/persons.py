@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from uuid import uuid4
@@ -77,7 +76,7 @@ async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> Er
     that the account adds up. Tasks without an outcome stay as they are: `open` counts them, and a later
     erasure takes them. The audit trail tells who erased how much, and not of whom.
     """
-    step = _step(_person(resources, wanted), wanted, actor, after=str(wanted.after or ""))
+    step = _step(resources, _person(resources, wanted), wanted, actor, after=str(wanted.after or ""))
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
 
 
@@ -88,14 +87,18 @@ async def erase_tasks(wanted: EraseTasks, resources: Uses, actor: Actor) -> Eras
     Records and images are such, and tasks from before persons were known. It is done as for a person's; with
     an image go its file and variants, unless another task was given the same file.
     """
-    step = _step(NamedTasks(tuple(map(str, wanted.tasks))), wanted, actor)
+    step = _step(resources, NamedTasks(tuple(map(str, wanted.tasks))), wanted, actor)
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
 
 
 def _step(
-    whose: Person | NamedTasks, wanted: ErasePerson | EraseTasks, actor: str, after: str = ""
+    resources: Resources,
+    whose: Person | NamedTasks,
+    wanted: ErasePerson | EraseTasks,
+    actor: str,
+    after: str = "",
 ) -> EraseStep:
-    return EraseStep(whose, datetime.now(UTC), ERASE_STEP, str(wanted.erasure or uuid4()), actor, after)
+    return EraseStep(whose, resources.records.now(), ERASE_STEP, str(wanted.erasure or uuid4()), actor, after)
 
 
 async def _erase(resources: Resources, step: EraseStep, *, cancel_open: bool) -> ErasureStep:

@@ -1,6 +1,6 @@
 """Forgetting finished tasks by hand, a step at a time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
@@ -81,7 +81,7 @@ async def prune(wanted: Pruning, resources: Uses, actor: Actor) -> PruningStep:
     Tasks without an outcome are never forgotten, nor those with a dead letter that is open, under redrive or
     can be restored. The account counts forgotten tasks on, and the audit trail tells who asked for it.
     """
-    now = datetime.now(UTC)
+    now = resources.records.now()
     _require_old_enough(wanted, now)
     step = PruneStep(
         State(wanted.state.value),

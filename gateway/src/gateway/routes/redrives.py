@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -69,7 +68,7 @@ async def plan_redrive(
         canary=posted.canary,
         note=posted.note,
         actor=actor,
-        at=datetime.now(UTC),
+        at=resources.records.now(),
         asked=as_asked(posted),
         keyring=resources.keyring,
     )
@@ -127,7 +126,7 @@ async def start_redrive(
 ) -> RedriveView:
     """Starts a redrive: exactly the letters, versions and edits of which the hash was made."""
     await _view(resources, caller, redrive_id)
-    wish = Start(redrive_id, posted.hash, actor, datetime.now(UTC))
+    wish = Start(redrive_id, posted.hash, actor, resources.records.now())
     _require(await resources.records.write(start, wish))
     return await _view(resources, caller, redrive_id)
 
@@ -194,7 +193,7 @@ async def _steer(
     actor: str,
 ) -> RedriveView:
     await _view(resources, caller, redrive_id)
-    wish = Steer(redrive_id, action, actor, datetime.now(UTC), posted.reason)
+    wish = Steer(redrive_id, action, actor, resources.records.now(), posted.reason)
     _require(await resources.records.write(steer, wish))
     return await _view(resources, caller, redrive_id)
 

@@ -1,6 +1,5 @@
 """What is sealed, shown to whoever may see it and says why."""
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -140,7 +139,7 @@ async def _opened(
         Problem: there is no such thing for this caller, it is not kept, or its key is not configured here.
     """
     wish = Reveal(
-        thing, caller.sees, posted.reason, actor, caller.key_id, datetime.now(UTC), resources.keyring
+        thing, caller.sees, posted.reason, actor, caller.key_id, resources.records.now(), resources.keyring
     )
     # Apart: what opens a large payload holds up nobody's accept.
     answer = await resources.records.write_apart(reveal, wish)

@@ -1,6 +1,5 @@
 """Schedules: tasks that are made again and again."""
 
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -85,7 +84,7 @@ async def post_schedule(
     )
     _require_fitting(caller, plan.name)
     with resources.calls.only(call):
-        now = datetime.now(UTC)
+        now = resources.records.now()
         wish = NewSchedule(schedule_id, plan, now, resources.settings.max_schedules, call, caller.tenant)
         made = await resources.records.write(create_schedules, wish)
     if isinstance(made, KeyReusedError):
@@ -161,7 +160,7 @@ async def change_schedule(
     """
     schedule = await find_schedule(resources, caller, schedule_id)
     plan = changed_plan(schedule, posted, resources)
-    change = Change(schedule.id, schedule.version, plan, datetime.now(UTC))
+    change = Change(schedule.id, schedule.version, plan, resources.records.now())
     after = await resources.records.write(change_schedules, change)
     if isinstance(after, NeverDueError):
         raise never_due()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +23,7 @@ from chassis.process import configuring
 from chassis.publisher import Publisher
 from chassis.spans import SpanKind
 from chassis.steps import RETRY_SECONDS
+from chassis.timekeeper import Timekeeper
 from chassis.tracing import span
 from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from contracts.envelope import MAX_TASK_ID_LENGTH
@@ -54,6 +55,7 @@ class Desk:
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         keep_for = timedelta(days=settings.settled_days)
         self._keyring = settings.keyring()
+        self._timekeeper = Timekeeper(self._records)
         self._executor = Executor(self._records, self._publisher, keep_for=keep_for, keyring=self._keyring)
         self._housekeeper = Housekeeper(
             self._records, self._keyring, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
@@ -86,6 +88,7 @@ class Desk:
         port = await self._health.start()
         with configuring(SchemaError):
             await self._database_wait.until_prepared(self._records, require_current)
+        await self._timekeeper.begin()
         await self._broker_wait.until(self._publisher.know)
         self._executor.start()
         await self._broker_wait.until(lambda: start_consuming(*self._consumers))
@@ -106,7 +109,7 @@ class Desk:
         grace = self._settings.grace_seconds
         await asyncio.gather(
             *(consumer.settle(grace) for consumer in self._consumers),
-            stop_all(self._housekeeper, self._executor, timeout_seconds=grace),
+            stop_all(self._timekeeper, self._housekeeper, self._executor, timeout_seconds=grace),
         )
         await hang_up(self._consuming, self._publishing)
         await self._records.close()
@@ -120,7 +123,9 @@ class Desk:
             await self._keep(queue, delivery)
 
     async def _keep(self, queue: str, delivery: Delivery) -> None:
-        message = DeadMessage(queue, delivery.body, delivery.headers, delivery.properties, datetime.now(UTC))
+        message = DeadMessage(
+            queue, delivery.body, delivery.headers, delivery.properties, self._records.now()
+        )
         while not await self._kept(message):
             if delivery.acknowledger.is_lost:
                 log.info("the connection was lost; the letter will be delivered again", queue=queue)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Final
 
@@ -61,7 +61,7 @@ class Executor(Background):
         return min(waits, default=IDLE_SECONDS)
 
     async def _advance(self, redrive_id: int) -> float:
-        now = datetime.now(UTC)
+        now = self._records.now()
         settlement = Settlement(redrive_id, now, self._keep_for)
         if await self._records.read(partial(may_settle, settlement=settlement)):
             settled = await self._records.write(settle, settlement)
@@ -76,7 +76,7 @@ class Executor(Background):
             await self._publish_soon(sent.messages)
         if sent.next_at is None:
             return LOOK_SECONDS
-        return min(LOOK_SECONDS, max(0.0, (sent.next_at - datetime.now(UTC)).total_seconds()))
+        return min(LOOK_SECONDS, max(0.0, (sent.next_at - self._records.now()).total_seconds()))
 
     async def _publish_soon(self, messages: Sequence[PendingMessage]) -> None:
         await self._batches.acquire()
@@ -96,7 +96,7 @@ class Executor(Background):
         if confirmed:
             await self._records.write(forget_published, confirmed)
         if failed:
-            await self._records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
+            await self._records.write(put_back, (failed, self._records.now() + AFTER_FAILURE))
 
     async def _turn(self) -> float:
         return await self.step()

@@ -1,6 +1,6 @@
 """The housekeeper: checks letters again after a release has changed the contracts, and forgets old ones."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar, Final
 
 from chassis.background import Background
@@ -34,7 +34,7 @@ class Housekeeper(Background):
         if checked := await recheck_all(self._records, self._keyring, step=STEP):
             log.info("checked letters against the contracts of this release", letters=checked)
         forgotten = 0
-        while step := await self._records.write(prune, Pruning(datetime.now(UTC), STEP, self._keep_for)):
+        while step := await self._records.write(prune, Pruning(self._records.now(), STEP, self._keep_for)):
             forgotten += step
         if forgotten:
             log.info("forgot letters and redrives whose time is over", rows=forgotten)

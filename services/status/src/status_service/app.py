@@ -1,7 +1,7 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from chassis.process import configuring
 from chassis.publisher import Publisher
 from chassis.republish import dead_letter
 from chassis.steps import DeliveryLostError, while_held
+from chassis.timekeeper import Timekeeper
 from contracts.catalog import STATUS_SERVICE
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
@@ -35,6 +36,7 @@ from status_service.pruner import Pruner
 from status_service.reconciler import Reconciler
 from status_service.releaser import Releaser
 from status_service.settings import StatusSettings
+from status_service.slot_check import SlotCheck
 from status_service.sweeper import Sweeper
 
 log = get_logger(__name__)
@@ -51,15 +53,17 @@ class StatusService:
         metrics = StatusMetrics(registry)
         keyring = settings.keyring()
         alerts = make_alerts(settings, keyring)
-        self._write = batch_write(alerts, metrics)
+        self._write = batch_write(alerts, metrics, self._records.now)
         self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
         self._consuming = make_broker(settings, STATUS_SERVICE, "consume")
         self._broker_wait = BrokerWait()
         self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._topology: AbstractChannel | None = None
+        self._timekeeper = Timekeeper(self._records)
         self._background: list[Background] = [
             Sweeper(self._records, self._publisher),
             Releaser(self._records, keyring),
+            SlotCheck(self._records),
             Feeder(self._records, self._publisher, look=self._look_at_work_of),
             Reconciler(
                 self._records,
@@ -107,6 +111,7 @@ class StatusService:
         port = await self._health.start()
         with configuring(SchemaError):
             await self._database_wait.until_prepared(self._records, require_current)
+        await self._timekeeper.begin()
         await self._broker_wait.until(self._declare)
         await self._broker_wait.until(self._consumer.start)
         for work in self._background:
@@ -129,7 +134,9 @@ class StatusService:
         """Takes no more messages, ends those under way, and closes."""
         await stop_consuming(self._consumer)
         grace = self._settings.grace_seconds
-        await asyncio.gather(self._consumer.settle(grace), stop_all(*self._background, timeout_seconds=grace))
+        await asyncio.gather(
+            self._consumer.settle(grace), stop_all(self._timekeeper, *self._background, timeout_seconds=grace)
+        )
         await hang_up(self._consuming, self._publishing)
         await self._records.close()
         await self._health.stop()
@@ -142,7 +149,9 @@ class StatusService:
             except ValidationError as error:
                 log.exception("lifecycle events cannot be read")
                 info = ErrorInfo.of(error)
-                letter = dead_letter(STATUS_SERVICE, delivery, info, DeadReason.UNREADABLE, datetime.now(UTC))
+                letter = dead_letter(
+                    STATUS_SERVICE, delivery, info, DeadReason.UNREADABLE, self._records.now()
+                )
                 await while_held(delivery, "dead-letter", lambda: self._publisher.publish(letter))
             else:
                 await while_held(

@@ -1,7 +1,7 @@
 """The digests: ends each window of alerts when its time has come."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar, Final
 
 from sqlalchemy import Connection
@@ -34,7 +34,7 @@ class Digests(Background):
         Returns:
             What the mail tells that is in the outbox now, if there is one.
         """
-        now = datetime.now(UTC)
+        now = self._records.now()
         # Nearly always it is too early, and reading that needs no turn at writing.
         due = await self._records.read(digest_due)
         if due is None or due > now:

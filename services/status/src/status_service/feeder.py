@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import ClassVar
 
 from chassis.background import Background
@@ -72,7 +71,7 @@ class Feeder(Background):
         return 0 if look is None else self._windows[service].room(look, _now())
 
     async def _publish(self, kind: str, most: int) -> int:
-        now = datetime.now(UTC)
+        now = self._records.now()
         taken = await self._records.write(take_held, Feed(kind, now, now + TAKEN_FOR, most))
         return await publish_taken(self._records, self._publisher, taken)
 

@@ -1,7 +1,7 @@
 """What is done with lifecycle events: into the ledger, and alerts for what failed, in one transaction."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from time import time_ns
 
@@ -26,9 +26,9 @@ MERGE_SECONDS = 0.01
 ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
 
-def batch_write(alerts: Alerts | None, metrics: StatusMetrics) -> ApplyBatches:
+def batch_write(alerts: Alerts | None, metrics: StatusMetrics, now: Callable[[], datetime]) -> ApplyBatches:
     """The write that applies many messages' events at once; made once, so that its calls share commits."""
-    return partial(_apply, alerts, metrics)
+    return partial(_apply, alerts, metrics, now)
 
 
 async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
@@ -58,12 +58,13 @@ def _trace(events: Sequence[LifecycleEvent], since_ns: int, until_ns: int) -> No
 def _apply(
     alerts: Alerts | None,
     metrics: StatusMetrics,
+    now: Callable[[], datetime],
     connection: Connection,
     batches: Sequence[Sequence[LifecycleEvent]],
 ) -> Sequence[None]:
     merged = apply_events(connection, (event for batch in batches for event in batch))
     if alerts is not None:
-        alerts.tell(connection, merged.failures, datetime.now(UTC))
+        alerts.tell(connection, merged.failures, now())
     # Before the commit; one that fails is rare, and then they are counted twice.
     for service, wait in merged.picked_up:
         metrics.picked_up(service, wait.total_seconds())

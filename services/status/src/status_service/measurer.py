@@ -1,7 +1,7 @@
 """The measurer: looks at ledger and queues from time to time, for Prometheus."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from time import monotonic
 from typing import ClassVar, Final
@@ -53,7 +53,7 @@ class Measurer(Background):
 
     async def measure(self) -> None:
         """Measures once."""
-        now = datetime.now(UTC)
+        now = self._records.now()
         wanted = Range(now, self._patience, since=now - ACCOUNTED)
         self._metrics.measured(await self._records.read(partial(measure, wanted=wanted)), now)
         for queue in self._queues:

@@ -1,7 +1,7 @@
 """The pruner: forgets finished tasks when their time is over, in small steps with pauses."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar, Final
 
 from chassis.background import Background
@@ -54,7 +54,7 @@ class Pruner(Background):
 
     async def prune(self) -> int:
         """Forgets all that is due now; the number of tasks that went."""
-        now = datetime.now(UTC)
+        now = self._records.now()
         tasks = 0
         for state, oldest in (await self._records.read(oldest_finished)).items():
             keep = self._retention.of(state)

@@ -1,7 +1,7 @@
 """Publishing rows that were taken out of the outbox, and telling the ledger what came of it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from chassis.logs import get_logger
@@ -31,13 +31,13 @@ async def publish_taken(records: Records, publisher: Publisher, taken: Sequence[
         confirmed, failed = await relay_all(publisher, taken[begin : begin + MOST_AT_ONCE])
         published += len(confirmed)
         if confirmed:
-            await records.write(forget_swept, (confirmed, datetime.now(UTC)))
+            await records.write(forget_swept, (confirmed, records.now()))
             log.info("published out of the outbox", published=len(confirmed), failed=len(failed))
         if not confirmed:
             # The broker is away: the rest would only wait in vain.
             failed = [message.outbox_id for message in taken[begin:]]
         if failed:
-            await records.write(put_back, (failed, datetime.now(UTC) + AFTER_FAILURE))
+            await records.write(put_back, (failed, records.now() + AFTER_FAILURE))
         if not confirmed:
             break
     return published

@@ -1,7 +1,6 @@
 """The reconciler: puts the same attempt back for every subtask whose sign of life is overdue."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -64,7 +63,7 @@ class Reconciler(Background):
         Returns:
             What was found; the sweep publishes it.
         """
-        look = Look(datetime.now(UTC), self._patience, MOST_AT_ONCE)
+        look = Look(self._records.now(), self._patience, MOST_AT_ONCE)
         # Nearly always there is nothing, and reading that needs no turn at writing.
         if not await self._records.read(lambda connection: is_any_overdue(connection, look)):
             return []

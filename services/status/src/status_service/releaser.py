@@ -1,6 +1,6 @@
 """The releaser: makes the tasks of schedules when they are due; the sweep publishes them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from chassis.background import Background
@@ -34,7 +34,7 @@ class Releaser(Background):
 
     async def release(self) -> list[Release]:
         """Releases what is due now, as far as one transaction goes."""
-        now = datetime.now(UTC)
+        now = self._records.now()
         due = await self._records.read(next_slot)
         if due is None or due > now:
             return []

@@ -1,6 +1,5 @@
 """The sweep: publishes what the outbox still holds, and scheduled tasks when they are due."""
 
-from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from chassis.background import Background
@@ -34,7 +33,7 @@ class Sweeper(Background):
         Returns:
             How many the broker confirmed.
         """
-        now = datetime.now(UTC)
+        now = self._records.now()
         due = await self._records.read(next_due)
         if due is None or due > now:
             return 0

@@ -1,0 +1,61 @@
+"""Keeps a process's time by its database's clock, and says when a clock is not right."""
+
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.background import Background
+from chassis.logs import get_logger
+from database import Records
+from database.clock import LEAP, system_time
+
+log = get_logger(__name__)
+
+#: Seconds between looks at the clock.
+LOOK_SECONDS: Final = 10.0
+
+
+class Timekeeper(Background):
+    """Looks at the clock for as long as it runs."""
+
+    NAME: ClassVar = "timekeeper"
+
+    def __init__(self, records: Records, *, every_seconds: float = LOOK_SECONDS) -> None:
+        super().__init__(every_seconds=every_seconds)
+        self._records = records
+        self._leap: timedelta | None = None
+        self._is_off = False
+
+    async def begin(self) -> None:
+        """Looks at the clock, before anything is decided by it, and again and again from then on."""
+        try:
+            await self.look()
+        except SQLAlchemyError as error:
+            # Until it answers, time is this machine's.
+            log.warning("the database does not tell the time yet", error=str(error))
+        self.start()
+
+    async def look(self) -> None:
+        """Looks at the clock once."""
+        await self._records.look_at_clock()
+        leap = self._records.clock.leap
+        if leap is not None and self._leap is None:
+            log.error(
+                "a clock was set forward; going by the time before until it has stayed so for minutes",
+                seconds=leap.total_seconds(),
+            )
+        if leap is None and self._leap is not None:
+            log.warning("the clock is believed again", seconds=self._leap.total_seconds())
+        self._leap = leap
+        self._compare()
+
+    def _compare(self) -> None:
+        off = self._records.now() - system_time()
+        is_off = abs(off) > LEAP
+        if is_off and not self._is_off:
+            log.warning("this machine's clock is not the one that is gone by", seconds=off.total_seconds())
+        self._is_off = is_off
+
+    async def _turn(self) -> None:
+        await self.look()
