@@ -33,7 +33,7 @@ class Timekeeper(Background):
             await self.look()
         except SQLAlchemyError as error:
             # Until it answers, time is this machine's.
-            log.warning("the database does not tell the time yet", error=str(error))
+            log.warning("the database does not tell the time yet", error=error)
         self.start()
 
     async def look(self) -> None:
