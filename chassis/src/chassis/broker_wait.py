@@ -94,14 +94,13 @@ class BrokerWait:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
                     result = await attempt()
             except GOING_AWAY as error:
+                _end_if_cancelled()  # also where the client made something else of it
                 pause = self._failed(error)
                 # The client closes a connection that failed when nothing refers to it any more; these do.
                 traceback.clear_frames(error.__traceback__)
             except asyncio.CancelledError:
+                _end_if_cancelled()
                 # As in `Publisher.publish`: a stuck connection cancels what waits for it.
-                task = asyncio.current_task()
-                if task is not None and task.cancelling() > 0:
-                    raise
                 pause = self._failed(ConnectionError("the connection is stuck"))
             else:
                 self._reported = self._refusal = None
@@ -161,6 +160,12 @@ def refusal(error: BaseException) -> str | None:
         if isinstance(error, kinds):
             return f"{reason} ({error})"
     return None
+
+
+def _end_if_cancelled() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() > 0:
+        raise asyncio.CancelledError
 
 
 def _soon() -> float:

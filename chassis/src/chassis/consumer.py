@@ -11,9 +11,11 @@ from aio_pika.abc import (
     AbstractRobustChannel,
     AbstractRobustConnection,
 )
+from aiormq import spec
 from faststream.rabbit import RabbitBroker
 
 from chassis.acknowledging import CHANNEL_GONE, ChannelAcks
+from chassis.broker_wait import UNREACHABLE, BrokerWait
 from chassis.connection import GOODBYE_SECONDS, look_at_queue
 from chassis.delivery import Delivery
 from chassis.logs import get_logger
@@ -75,6 +77,8 @@ class Consumer:
         self._source: AbstractQueue | None = None
         self._tag: str | None = None
         self._acks: ChannelAcks | None = None
+        self._broker_wait = BrokerWait()
+        self._replacing: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._delivered = 0  # since the last look
         self._taken = 0  # in all
@@ -96,11 +100,36 @@ class Consumer:
             await channel.set_qos(prefetch_count=self._prefetch)
             self._source = await channel.declare_queue(self._queue, passive=True)
             self._tag = await self._source.consume(self._on_message)
+            await self._notice_cancels(channel)
         except BaseException:
             # Nothing is to come back on it by itself: the next start opens another.
-            self._channel = self._source = None
+            self._channel = self._source = self._tag = None
             await _close(channel)
             raise
+        channel.reopen_callbacks.add(self._notice_cancels)
+
+    async def _notice_cancels(self, channel: AbstractRobustChannel | None) -> None:
+        if channel is not None and channel is self._channel:
+            underlay = await channel.get_underlay_channel()
+            underlay.on_consumer_cancel_callbacks.add(self._on_cancelled)
+
+    def _on_cancelled(self, cancelled: spec.Basic.Cancel) -> None:
+        """Consumes again on another channel: the queue was deleted, or a message was held for too long.
+
+        The client would do so on this one, under the same tag. RabbitMQ 4.3 keeps the tag of one that ran
+        out of time, and closes the whole connection when it comes again.
+        """
+        if cancelled.consumer_tag == self._tag and self._channel is not None:
+            log.warning("the broker has cancelled the consumer", queue=self._queue)
+            self._tag, channel = None, self._channel
+            self._replacing = asyncio.create_task(self._replace(channel), name="consume again")
+
+    async def _replace(self, channel: AbstractRobustChannel) -> None:
+        await _close(channel)
+        try:
+            await self._broker_wait.until(self.start)
+        except UNREACHABLE:
+            log.exception("cannot consume again", queue=self._queue)  # the watch ends the process
 
     async def caught_up(self, timeout_seconds: float) -> bool:
         """Waits until the messages that were waiting when it started are dealt with, by us or by a replica.
@@ -128,6 +157,9 @@ class Consumer:
 
     async def cancel(self) -> None:
         """Asks the broker for no more messages; those that came already are worked on."""
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.gather(self._replacing, return_exceptions=True)
         if self._source is None or self._tag is None:
             return
         tag, self._tag = self._tag, None

@@ -62,6 +62,16 @@ class Management:
         """Make what a definitions file lists: users, permissions and more; what is there already stays."""
         self._call("POST", "/api/definitions", json=document)
 
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the broker."""
+        major, minor = self._call("GET", "/api/overview").json()["rabbitmq_version"].split(".")[:2]
+        return int(major), int(minor)
+
+    def set_policy(self, vhost: str, pattern: str, definition: Mapping[str, Any]) -> None:
+        """Sets a policy for the queues of a virtual host whose names match."""
+        policy = {"pattern": pattern, "definition": dict(definition), "apply-to": "queues"}
+        self._call("PUT", f"/api/policies/{_quote(vhost)}/test", json=policy)
+
     def delete_user(self, name: str) -> None:
         """Delete a user; its connections are closed."""
         self._call("DELETE", f"/api/users/{_quote(name)}")
