@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from chassis.attempt import Attempt
-from chassis.attempting import MAX_STARTS, Attempts
+from chassis.attempting import ALONE_FROM, MAX_STARTS, Attempts
 from chassis.claims import Claimed
 from chassis.decode import Work
-from chassis.errors import UncertainError
+from chassis.errors import SnoozeError, UncertainError
 from chassis.handling import handler
 from chassis.inbox import Inbox, LeaseLostError
+from chassis.isolation import DiedAloneError, Isolation, LoneAttempt
 from chassis.limits import DEFAULT_LIMITS, TimeLimits
-from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater
+from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from chassis.publisher import OutgoingMessage, Publisher
 from chassis.reporter import Reporter
 from chassis.retry import RetryPolicy
@@ -99,6 +100,66 @@ async def test_an_attempt_that_kills_its_process_each_time_is_given_up(cut_off: 
     assert runs == MAX_STARTS
     assert isinstance(outcome, Died)
     assert (outcome.reason, outcome.error.type) == (DeadReason.CRASHED, "ProcessDied")
+
+
+class Alone:
+    """Stands for processes of their own: each attempt ends in one as the test wants it."""
+
+    def __init__(self, *ends: Outcome | Exception | None) -> None:
+        self.ends = list(ends)
+        self.ran: list[LoneAttempt] = []
+
+    async def run(self, lone: LoneAttempt) -> Outcome | None:
+        self.ran.append(lone)
+        end = self.ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+
+async def suspected(cut_off: CutOff) -> Claimed:
+    """The claim of an attempt whose process has died twice."""
+    for _ in range(ALONE_FROM - 2):
+        await cut_off.run(done, await cut_off.claim())
+    await cut_off.run(done, await cut_off.claim())
+    return await cut_off.claim()
+
+
+async def test_what_kills_its_own_process_and_not_the_service_is_given_up_at_once(cut_off: CutOff) -> None:
+    alone = Alone(DiedAloneError("exit status -11"))
+    cut_off.attempts.isolation = cast("Isolation[Any]", alone)
+    outcome = await cut_off.run(no_handler, await suspected(cut_off))
+
+    assert len(alone.ran) == 1
+    assert isinstance(outcome, Died)
+    assert (outcome.reason, outcome.error.type) == (DeadReason.CRASHED, "ProcessDied")
+    assert "alone in a process of its own (exit status -11)" in outcome.error.message
+
+
+async def test_what_ends_in_its_own_process_has_that_outcome(cut_off: CutOff) -> None:
+    completed = Completed(at=datetime.now(UTC), seconds=1, max_attempts=3, result={})
+    cut_off.attempts.isolation = cast("Isolation[Any]", Alone(completed, None, SnoozeError("no process")))
+    claim = await suspected(cut_off)
+
+    assert await cut_off.run(no_handler, claim) == completed
+    with pytest.raises(LeaseLostError):
+        await cut_off.run(no_handler, claim)
+    assert isinstance(await cut_off.run(no_handler, claim), Snoozed)
+
+
+async def test_a_process_that_takes_longer_than_it_may_leaves_the_effect_in_doubt(cut_off: CutOff) -> None:
+    class Hangs(Alone):
+        async def run(self, lone: LoneAttempt) -> Outcome | None:
+            del lone
+            await asyncio.Event().wait()
+            return None
+
+    cut_off.attempts.isolation = cast("Isolation[Any]", Hangs())
+    claim = await suspected(cut_off)
+    outcome = await cut_off.run(no_handler, claim, limits=TimeLimits(0.05, 0.1))
+
+    assert isinstance(outcome, RetryLater)
+    assert (outcome.error.type, outcome.in_doubt) == ("HardTimeLimitExceeded", True)
 
 
 async def test_attempts_that_were_cut_off_run_again_one_at_a_time_and_others_beside_them(

@@ -13,22 +13,34 @@ from chassis.claims import Claimed
 from chassis.deciding import Failed, outcome_of
 from chassis.decode import Work
 from chassis.inbox import Inbox, LeaseLostError
+from chassis.isolation import DiedAloneError, Isolation, LoneAttempt
+from chassis.limits import TimeLimits
 from chassis.logs import get_logger
 from chassis.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from chassis.reporter import Reporter
-from chassis.running import CalledOffError, RunningHandlers, hard_limit_error
+from chassis.running import (
+    CLEAN_UP_SECONDS,
+    CalledOffError,
+    RunningHandlers,
+    hard_limit_error,
+    irrevocably,
+)
 from chassis.steps import surely
 from chassis.telling import started_event
 from chassis.watchdog import Watchdog, Watched
 from contracts.events import WhenUncertain
 from contracts.lifecycle import DeadReason, ErrorInfo
+from contracts.sealing import UnknownKeyError
 from contracts.trace import trace_id_of
 
 log = get_logger(__name__)
 
-#: Runs of one attempt that may end with their process; the attempt that kills a further one is given up.
-#: More than one, because the process may have died of something else; few, for others die along with it.
-MAX_STARTS: Final = 3
+#: From this run on, an attempt whose earlier ones ended with their process has a process of its own, whose
+#: death speaks against it alone. Not sooner: most deaths come from outside, and a process costs a second.
+ALONE_FROM: Final = 3
+#: Runs that may end together with the whole service, before an attempt is given up without having been seen
+#: to be the cause: where memory runs out, all processes of a container may be killed at once.
+MAX_STARTS: Final = 10
 _NOT_KNOWN: Final = "whether it had its effect is not known"
 
 
@@ -40,6 +52,9 @@ class Attempts:
         reporter: tells that they begin.
         watchdog: ends the process where a time limit cannot.
         on_stubborn: called when a handler does not end though it was cut off.
+
+    Attributes:
+        isolation: runs attempts in processes of their own; None: there are none.
     """
 
     def __init__(
@@ -49,6 +64,7 @@ class Attempts:
         watchdog: Watchdog,
         on_stubborn: Callable[[], object] = lambda: None,
     ) -> None:
+        self.isolation: Isolation[Any] | None = None
         self._inbox = inbox
         self._reporter = reporter
         self._watchdog = watchdog
@@ -81,16 +97,56 @@ class Attempts:
         async with self._one_suspect:
             starts = await surely("begin again", lambda: self._inbox.begin_again(claim.owner))
             if starts > MAX_STARTS:
-                return _crashed(attempt, self._inbox.now())
+                how = f"Each of its {MAX_STARTS} runs ended with the death of the service that ran it."
+                return _crashed(attempt, self._inbox.now(), how)
             log.warning("an earlier run of this attempt was cut off; running it again", run=starts)
-            return await self._handle(_Run(self._inbox, work, attempt, claim))
+            run = _Run(self._inbox, work, attempt, claim)
+            if self.isolation is None or starts < ALONE_FROM or isinstance(work.event, UnknownKeyError):
+                return await self._handle(run)
+            return await self._handle_alone(
+                self.isolation, LoneAttempt(work.envelope, work.event, attempt, claim), run
+            )
+
+    async def run_here(self, work: Work, lone: LoneAttempt) -> Outcome:
+        """Runs an attempt that another process has claimed, and that waits for what comes of it.
+
+        Raises:
+            LeaseLostError: another copy of the attempt has taken the claim over; there is nothing to record.
+        """
+        return await self._outcome_of(_Run(self._inbox, work, lone.attempt, lone.claim))
 
     async def _handle(self, run: "_Run") -> Outcome:
-        attempt, work, limits = run.attempt, run.work, run.work.handler.limits
+        self._reporter.tell(started_event(run.attempt, self._inbox.now()))
+        with self._watchdog.watching(run.watched()):
+            return await self._outcome_of(run)
+
+    async def _handle_alone(self, isolation: "Isolation[Any]", lone: LoneAttempt, run: "_Run") -> Outcome:
+        attempt, limits = run.attempt, run.work.handler.limits
         self._reporter.tell(started_event(attempt, self._inbox.now()))
+
+        async def alone() -> Outcome | None:
+            # It has the soft limit there, and whether its effect has begun is not known here.
+            return await irrevocably(isolation.run(lone))
+
+        run.may_act_elsewhere()
         try:
-            with self._watchdog.watching(run.watched()):
-                result = await self._handlers.run(attempt.task_id, run.handler(), limits)
+            later = TimeLimits(limits.soft_seconds, limits.hard_seconds + CLEAN_UP_SECONDS)
+            outcome = await self._handlers.run(attempt.task_id, alone(), later)
+        except DiedAloneError as died:
+            how = (
+                f"Its runs ended with their process, and the last one alone in a process of its own ({died})."
+            )
+            return _crashed(attempt, self._inbox.now(), how)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
+            return run.failed(error)
+        if outcome is None:
+            raise LeaseLostError
+        return outcome
+
+    async def _outcome_of(self, run: "_Run") -> Outcome:
+        attempt, work = run.attempt, run.work
+        try:
+            result = await self._handlers.run(attempt.task_id, run.handler(), work.handler.limits)
             # It may repeat what the other side has repeated of the event.
             completed = run.completed(work.mask.json(result_of(result)))
         except CalledOffError:
@@ -152,6 +208,10 @@ class _Run:
         await self._inbox.begin_effect(self._claim.owner)
         self._effect_begun = True
 
+    def may_act_elsewhere(self) -> None:
+        """Notes that another process runs it, and may begin the effect."""
+        self._effect_begun = True
+
     def _record_hard_limit(self) -> None:
         # From any thread, while the handler still runs: the process ends right after.
         outcome = self.failed(hard_limit_error(self.work.handler.limits))
@@ -183,10 +243,9 @@ def _refused(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> Out
     return None
 
 
-def _crashed(attempt: Attempt, now: datetime) -> Died:
-    log.error("its process died each time that this attempt was run; giving it up", runs=MAX_STARTS)
-    message = f"Each of its {MAX_STARTS} runs ended with the death of the process that ran it."
-    return _died(attempt, now, "ProcessDied", message, DeadReason.CRASHED)
+def _crashed(attempt: Attempt, now: datetime, how: str) -> Died:
+    log.error("its process died each time that this attempt was run; giving it up", how=how)
+    return _died(attempt, now, "ProcessDied", how, DeadReason.CRASHED)
 
 
 def _died(attempt: Attempt, at: datetime, type_: str, message: str, reason: DeadReason) -> Died:

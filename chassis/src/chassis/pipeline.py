@@ -10,7 +10,7 @@ claim or its outcome.
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -20,6 +20,7 @@ from chassis.decode import UnreadableError, Work, decode
 from chassis.delivery import Delivery
 from chassis.handling import Handler
 from chassis.inbox import Inbox, LeaseLostError
+from chassis.isolation import Isolation, LoneAttempt
 from chassis.logs import get_logger, mask_lines
 from chassis.metrics import AttemptMetrics
 from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
@@ -79,6 +80,19 @@ class Pipeline:
             await self._run(delivery)
         finally:
             self._running.discard(running)
+
+    def isolate(self, isolation: Isolation[Any]) -> None:
+        """Has attempts under which processes died run in processes of their own."""
+        self._attempts.isolation = isolation
+
+    async def run_alone(self, lone: LoneAttempt) -> Outcome | None:
+        """Runs an attempt that another process has claimed; None: its lease was lost."""
+        work = Work(lone.envelope, lone.event, self._handlers[lone.envelope.kind])
+        mask_lines(work.mask)
+        try:
+            return await self._attempts.run_here(work, lone)
+        except LeaseLostError:
+            return None
 
     def stop_task(self, task_id: str) -> int:
         """Asks the handlers of a task that was called off to stop; returns how many run here."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from chassis.broker_wait import BrokerWait
 from chassis.connection import hang_up, look_at_queue, make_broker
@@ -15,8 +15,10 @@ from chassis.handling import Handler, by_kind
 from chassis.health import HealthServer
 from chassis.inbox import Inbox
 from chassis.inbox_pruning import InboxPruner
+from chassis.isolation import Isolation, LoneAttempt
 from chassis.logs import get_logger
 from chassis.metrics import AttemptMetrics, make_registry
+from chassis.outcome import Outcome
 from chassis.pipeline import Pipeline
 from chassis.process import EXIT_BROKEN
 from chassis.publisher import Publisher
@@ -118,6 +120,21 @@ class Service:
             port=settings.health_port,
             listener_fd=settings.listener_fd,
         )
+
+    def isolate(self, isolation: Isolation[Any]) -> None:
+        """Has attempts under which processes died run in processes of their own, and tells how."""
+        self._pipeline.isolate(isolation)
+
+    async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object]) -> Outcome | None:
+        """Runs one attempt for another process, without being started; None: its lease was lost.
+
+        Args:
+            lone: the attempt.
+            begun: called right before its handler.
+        """
+        await self._records.look_at_clock()
+        begun()
+        return await self._pipeline.run_alone(lone)
 
     async def start(self) -> None:
         """Starts everything, the consumer last; waits for a database or a broker that is away."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
+from chassis.isolation import Isolation, RunsAlone
 from chassis.logs import configure_logging, get_logger
 from chassis.process import EXIT_MISCONFIGURED, WRONG_SETTING, Lifecycle, configuring, refuse_to_start, run
 from chassis.settings import ProcessSettings
@@ -26,7 +27,8 @@ def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
     Args:
         name: the process's, in its logs and traces.
         settings_of: reads its settings.
-        make: makes it of them; what it raises as ValueError or OSError is taken for a wrong setting.
+        make: makes it of them; what it raises as ValueError or OSError is taken for a wrong setting. A
+            function of a module, for a service calls it in another process as well.
     """
     # Those of the process are not known yet.
     configure_logging(name, level="info", format_="json")
@@ -41,7 +43,10 @@ def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
 
     def made() -> Lifecycle:
         with configuring(*WRONG_SETTING):
-            return make(settings)
+            process = make(settings)
+        if isinstance(process, RunsAlone):
+            process.isolate(Isolation(name, settings, make))
+        return process
 
     run(made, stop_seconds=settings.stop_seconds)
 

@@ -12,23 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from chassis.attempt import Attempt
-from chassis.logs import configure_logging
 from chassis.policies import configured
-from chassis.process import run
 from chassis.service import Service
 from chassis.settings import ServiceSettings
+from chassis.starting import start
 from contracts.events import ImageUploaded
 
 #: Seconds of work: long enough that the poison finds others at work when it acts.
 WORK_SECONDS = 0.1
 
 
-def make(effects: Path, way: str) -> Service:
+def _note(effects: Path, attempt: Attempt) -> None:
+    with effects.open("a") as file:
+        file.write(f"{attempt.task_id} {attempt.attempt} {os.getpid()}\n")
+
+
+def make(settings: ServiceSettings) -> Service:
     """Service `images`, whose one handler writes that it began, and then goes its way."""
+    effects, way = Path(sys.argv[1]), sys.argv[2]
 
     async def write(_event: ImageUploaded, attempt: Attempt) -> dict[str, Any]:
-        with effects.open("a") as file:
-            file.write(f"{attempt.task_id} {attempt.attempt} {os.getpid()}\n")
+        _note(effects, attempt)
         if way == "hang":
             await asyncio.Event().wait()
         if attempt.task_id == way:
@@ -36,10 +40,8 @@ def make(effects: Path, way: str) -> Service:
         await asyncio.sleep(WORK_SECONDS)
         return {"by": os.getpid()}
 
-    settings = ServiceSettings()
     return Service("images", settings, (configured(settings, ImageUploaded, write),))
 
 
 if __name__ == "__main__":
-    configure_logging("images", level="info", format_="json")
-    run(lambda: make(Path(sys.argv[1]), sys.argv[2]), stop_seconds=ServiceSettings().stop_seconds)
+    start("images", ServiceSettings, make)

@@ -8,17 +8,21 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-from chassis.attempting import MAX_STARTS
+from chassis.attempting import ALONE_FROM
 from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, LifecycleEvent, LifecycleType
 from contracts.names import HEADER_DEAD_REASON, HEADER_TASK_ID
+from devstack.eventually import eventually
 from devstack.samples import image_event
 from devstack.wire import Wire
 
 CHILD = Path(__file__).with_name("effectful_service.py")
 #: So many messages arrive around the deadly one.
 OTHERS = 10
+#: So often is a service killed from outside.
+KILLS = 6
 
 
 class KeptRunning:
@@ -69,6 +73,12 @@ async def outcomes(wire: Wire, number: int) -> dict[str, LifecycleEvent]:
     return found
 
 
+def is_running(pid: int) -> bool:
+    # Of one that has ended and waits to be noticed it is empty.
+    command = Path(f"/proc/{pid}/cmdline")
+    return command.exists() and command.read_bytes() != b""
+
+
 async def test_a_message_that_kills_its_process_each_time_is_given_up_and_the_others_go_on(
     topology_url: str, wire: Wire, tmp_path: Path
 ) -> None:
@@ -93,4 +103,49 @@ async def test_a_message_that_kills_its_process_each_time_is_given_up_and_the_ot
     assert letter.headers[HEADER_TASK_ID] == deadly.task_id
     assert letter.headers[HEADER_DEAD_REASON] == "crashed"
     runs = Counter(line.split()[0] for line in effects.read_text().splitlines())
-    assert runs[deadly.task_id] == kept.deaths == MAX_STARTS
+    assert runs[deadly.task_id] == ALONE_FROM
+    assert kept.deaths == ALONE_FROM - 1, "the last run killed nothing but its own process"
+    assert died.data.error is not None
+    assert died.data.error.message.endswith("alone in a process of its own (exit status -9).")
+
+
+async def test_no_message_is_given_up_because_its_service_is_killed_from_outside(
+    topology_url: str, wire: Wire, tmp_path: Path
+) -> None:
+    effects = tmp_path / "effects"
+    environment = os.environ | {
+        "WAYBILL_AMQP_URL": topology_url,
+        "WAYBILL_INBOX_URL": f"sqlite:///{tmp_path}/inbox.db",
+        "WAYBILL_LEASE_SECONDS": "1",
+    }
+
+    def start(way: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(CHILD), str(effects), way]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+    def runs() -> list[str]:
+        return effects.read_text().splitlines() if effects.exists() else []
+
+    sent = [await wire.request(image_event()) for _ in range(OTHERS)]
+    expected = OTHERS
+    for _ in range(KILLS):
+        service = start("hang")
+        # Of those that were cut off one runs at a time: the kill always meets it.
+        await eventually(partial(lambda number: len(runs()) >= number, expected))
+        service.kill()
+        service.wait()
+        expected = len(runs()) + 1
+    service = start("finish")
+    try:
+        events = await outcomes(wire, OTHERS)
+    finally:
+        service.kill()
+        service.wait()
+
+    # A process of its own ends with the service that it belongs to.
+    pids = {int(line.split()[2]) for line in runs()}
+    await eventually(lambda: not any(map(is_running, pids)))
+    most = Counter(line.split()[0] for line in runs()).most_common(1)[0][1]
+    assert most > ALONE_FROM, "one was met often enough to be suspected"
+    assert {event.type for event in events.values()} == {LifecycleType.COMPLETED}
+    assert events.keys() == {envelope.task_id for envelope in sent}

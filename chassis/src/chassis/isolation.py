@@ -1,0 +1,156 @@
+"""An attempt in a process of its own.
+
+A service that died under an attempt cannot tell whether it died of it: it may have been killed from outside.
+In a process that runs this attempt and nothing else, while the service beside it lives on, it shows.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
+
+import uvloop
+
+from chassis.attempt import Attempt
+from chassis.claims import Claimed
+from chassis.errors import SnoozeError
+from chassis.logs import configure_logging
+from chassis.outcome import Outcome
+from chassis.settings import ProcessSettings
+from contracts.envelope import Envelope
+from contracts.events import TaskEvent
+
+#: Not fork: it would copy this process's locks and sockets in whatever state they are.
+_processes = multiprocessing.get_context("spawn")
+#: Seconds that the service must outlive the attempt's process: who kills both is not to look like one death.
+OUTLIVED_SECONDS: Final = 2.0
+#: What the process sends before it runs the handler: from then on its death speaks against the attempt.
+_BEGUN: Final = "begun"
+
+
+class DiedAloneError(Exception):
+    """The process that ran the attempt and nothing else has died; the text has its exit status."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoneAttempt:
+    """An attempt that was claimed, as it is sent to its process."""
+
+    envelope: Envelope
+    event: TaskEvent
+    attempt: Attempt
+    claim: Claimed
+
+
+@runtime_checkable
+class RunsAlone(Protocol):
+    """A service that can run one attempt for another process, without being started."""
+
+    def isolate(self, isolation: "Isolation[Any]") -> None:
+        """Is given the way to run attempts in processes of their own."""
+
+    def run_alone(
+        self, lone: LoneAttempt, begun: Callable[[], object]
+    ) -> Coroutine[Any, Any, Outcome | None]:
+        """Runs it, and calls `begun` right before its handler; None: its lease was lost."""
+
+
+Settings = TypeVar("Settings", bound=ProcessSettings)
+
+
+class Isolation(Generic[Settings]):
+    """Runs attempts of one service in processes of their own.
+
+    Args:
+        name: the service's.
+        settings: its settings.
+        make: makes the service of them, in the other process; a function of a module.
+    """
+
+    def __init__(self, name: str, settings: Settings, make: Callable[[Settings], object]) -> None:
+        self._name = name
+        self._settings = settings
+        self._make = make
+
+    async def run(self, lone: LoneAttempt) -> Outcome | None:
+        """Runs an attempt; cancelling kills its process.
+
+        Returns:
+            Its outcome; None: its lease was lost, and it has not acted.
+
+        Raises:
+            DiedAloneError: its process has died of it, and this one lives.
+            SnoozeError: the process has not come so far as to run it.
+        """
+        ours, theirs = _processes.Pipe(duplex=False)
+        process = _processes.Process(
+            target=_serve,
+            args=(theirs, self._name, self._settings, self._make, lone),
+            name=f"{self._name}-alone",
+        )
+        process.start()
+        theirs.close()
+        try:
+            begun, answer = await asyncio.to_thread(_answer, process, ours)
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        if answer is not None:
+            return answer[0]
+        if not begun:
+            raise SnoozeError(f"no process of its own could run it: exit status {process.exitcode}")
+        await asyncio.sleep(OUTLIVED_SECONDS)
+        raise DiedAloneError(f"exit status {process.exitcode}")
+
+
+def _answer(process: SpawnProcess, ours: Connection) -> tuple[bool, tuple[Outcome | None] | None]:
+    """Whether the process began, and what it answered, if it did; it is gone then."""
+    begun = False
+    with ours:
+        try:
+            while (said := ours.recv()) == _BEGUN:
+                begun = True
+        except (EOFError, OSError):
+            process.join()
+            return begun, None
+    process.kill()
+    process.join()
+    return begun, (said,)
+
+
+def _serve(
+    theirs: Connection,
+    name: str,
+    settings: Settings,
+    make: Callable[[Settings], object],
+    lone: LoneAttempt,
+) -> None:
+    """What the process does."""
+    # The service decides when it ends, also where a terminal tells all processes to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_owner, name="end-with-owner", daemon=True).start()
+    configure_logging(name, level=settings.log_level, format_=settings.log_format)
+    service = make(settings)
+    if not isinstance(service, RunsAlone):
+        raise TypeError(f"{name} runs no attempts")
+
+    async def run() -> None:
+        # What it holds ends with this process, which is killed once it has answered.
+        theirs.send(await service.run_alone(lone, partial(theirs.send, _BEGUN)))
+
+    uvloop.run(run())
+
+
+def _end_with_owner() -> None:
+    # A killed owner cannot end it, and another copy of the attempt runs as soon as the lease has run out.
+    owner = multiprocessing.parent_process()
+    if owner is not None:
+        owner.join()
+        os._exit(1)

@@ -1,0 +1,43 @@
+"""A service that runs one attempt in a process of its own, and goes the way that its task names."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from chassis.isolation import Isolation, LoneAttempt
+from chassis.outcome import Completed, Outcome
+from chassis.settings import ProcessSettings
+from devstack.samples import NOON
+
+
+class LoneService:
+    """Ends its process, hangs, has lost its lease, or completes."""
+
+    def isolate(self, isolation: Isolation[Any]) -> None:
+        """Is not started, and so needs none."""
+
+    async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object]) -> Outcome | None:
+        """As its task is called."""
+        begun()
+        match lone.envelope.task_id:
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exits":
+                os._exit(7)
+            case "hangs":
+                await asyncio.Event().wait()
+            case "lost":
+                return None
+        return Completed(at=NOON, seconds=0, max_attempts=3, result={"by": os.getpid()})
+
+
+def make(_settings: ProcessSettings) -> LoneService:
+    """The service."""
+    return LoneService()
+
+
+def make_none(_settings: ProcessSettings) -> LoneService:
+    """No service: what it needs is not there."""
+    raise OSError("there is no such folder")

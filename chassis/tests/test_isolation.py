@@ -1,0 +1,62 @@
+"""Attempts in processes of their own, and what the death of one of these shows."""
+
+import asyncio
+import multiprocessing
+import os
+
+import pytest
+from lone_service import make, make_none
+
+from chassis import isolation
+from chassis.attempt import Attempt
+from chassis.claims import Claimed
+from chassis.errors import SnoozeError
+from chassis.isolation import DiedAloneError, Isolation, LoneAttempt
+from chassis.outcome import Completed
+from chassis.settings import ProcessSettings
+from devstack.eventually import eventually
+from devstack.samples import email_event, envelope_of
+
+
+@pytest.fixture(autouse=True)
+def _die_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "OUTLIVED_SECONDS", 0.01)
+
+
+def lone(task_id: str) -> LoneAttempt:
+    envelope = envelope_of(email_event(), task_id)
+    attempt = Attempt(task_id, "email", envelope.kind, task_id, 1, 3, 0, None)
+    return LoneAttempt(envelope, email_event(), attempt, Claimed("owner"))
+
+
+def isolated() -> Isolation[ProcessSettings]:
+    return Isolation("email", ProcessSettings(), make)
+
+
+async def test_its_outcome_comes_back_from_another_process() -> None:
+    outcome = await isolated().run(lone("completes"))
+
+    assert isinstance(outcome, Completed)
+    assert outcome.result["by"] != os.getpid()
+    assert await isolated().run(lone("lost")) is None
+
+
+@pytest.mark.parametrize(("way", "status"), [("killed", -9), ("exits", 7)])
+async def test_a_process_that_dies_of_it_is_seen_to_die(way: str, status: int) -> None:
+    with pytest.raises(DiedAloneError, match=f"exit status {status}"):
+        await isolated().run(lone(way))
+
+
+async def test_a_process_that_never_came_to_run_it_says_nothing_against_it() -> None:
+    with pytest.raises(SnoozeError, match="no process of its own could run it: exit status 1"):
+        await Isolation("email", ProcessSettings(), make_none).run(lone("completes"))
+
+
+async def test_who_cancels_it_ends_its_process() -> None:
+    running = asyncio.create_task(isolated().run(lone("hangs")))
+    [process] = await eventually(multiprocessing.active_children)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    await eventually(lambda: not process.is_alive())

@@ -1,0 +1,22 @@
+"""What a service is made of can be sent to the process that runs one of its attempts alone."""
+
+import pickle
+from importlib import import_module
+
+import pytest
+from test_default_retries import REQUIRED, SETTINGS
+
+from chassis.isolation import RunsAlone
+from contracts.catalog import WORK_SERVICES
+
+
+@pytest.mark.parametrize("service", WORK_SERVICES)
+async def test_a_service_can_be_made_anew_in_another_process(service: str) -> None:
+    settings = SETTINGS[service](
+        inbox_url="sqlite:///inbox.db", sealing_keys="A" * 43 + "=", **REQUIRED[service]
+    )
+    make = import_module(f"{service}_service.app").make_service
+    sent, sent_make = pickle.loads(pickle.dumps((settings, make)))
+
+    assert sent == settings
+    assert isinstance(sent_make(sent), RunsAlone)
