@@ -42,7 +42,7 @@ class OutgoingMessage:
     headers: dict[str, Any] = field(default_factory=dict)
     content_type: str = CONTENT_TYPE_EVENT
     correlation_id: str | None = None
-    #: 5 and more overtakes on RabbitMQ 4's quorum queues; earlier versions take no notice.
+    #: 5 and more overtakes on RabbitMQ 4's quorum queues, from 4.3 on any above 0; earlier take no notice.
     priority: int | None = None
 
 

@@ -59,7 +59,7 @@ async def running(url: str, folder: Path, work: HeldWork, **values: Any) -> Asyn
 async def test_a_consumer_whose_time_ran_out_is_back_and_runs_nothing_twice(
     topology_url: str, proxy: Proxy, wire: Wire, tmp_path: Path, broker: Broker, vhost: str
 ) -> None:
-    """Pain: a consumer that was cancelled for its time-out consumes nothing any more (aiormq 187, 116)."""
+    """Pain: a consumer that the broker cancels for its time-out is gone (aiormq 187, aiormq 116)."""
     if broker.management.version() < (4, 0):
         pytest.skip("knows no time-out by policy; the channel is closed, as by 4.0")
     broker.management.set_policy(vhost, "images.work", {"consumer-timeout": 1000})

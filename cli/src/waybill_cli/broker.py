@@ -26,6 +26,8 @@ CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 10
 
 
+#: From RabbitMQ 4.3 on who looks at a queue needs some right to it, and a service has none to those of others.
+_WHO_MAY: Final = "name one who may read every queue, such as admin (deploy/secrets/rabbitmq)"
 #: In the client's words where it waited for the virtual host.
 _NOT_OPENED: Final = "Connection.OpenOk"
 #: Where the client, and the event loop for it, write what the command is told by an exception.
@@ -50,7 +52,9 @@ async def connected(url: Setting) -> AsyncIterator[AbstractConnection]:
     except (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed) as error:
         raise CommandError(Exit.REFUSED, f"{where} refuses user, password or virtual host") from error
     except ChannelAccessRefused as error:
-        raise CommandError(Exit.REFUSED, f"{where} does not allow that to this user: {error}") from error
+        raise CommandError(
+            Exit.REFUSED, f"{where} does not allow that to this user: {error}; {_WHO_MAY}"
+        ) from error
     except InvalidFrameError as error:
         # The client keeps nothing of what the broker says to a virtual host that it does not open.
         if _NOT_OPENED not in str(error):

@@ -99,7 +99,9 @@ async def test_a_refusal_is_told_in_one_line(
 @pytest.mark.usefixtures("topology_url")
 async def test_what_a_user_may_not_do_is_told_in_one_line(nobody: str) -> None:
     # What all the others do some releases of RabbitMQ let everybody do, as long as nothing waits.
-    assert "does not allow that to this user" in one_line(await ran(COMMANDS[1], nobody), 4)
+    line = one_line(await ran(COMMANDS[1], nobody), 4)
+    assert "does not allow that to this user" in line
+    assert "name one who may read every queue" in line
 
 
 @pytest.mark.parametrize("after", CUT_AFTER_BYTES)

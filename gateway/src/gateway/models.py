@@ -50,7 +50,7 @@ class Timing(BaseModel):
     priority: Priority = Field(
         "normal",
         description="low is for bulk work: it waits until nothing else is in its services' way. "
-        "high overtakes normal work (on RabbitMQ 4 and later).",
+        "high overtakes normal work (on RabbitMQ 4 and later; from 4.3 on all of it goes first).",
     )
 
     @model_validator(mode="after")

@@ -16,7 +16,8 @@ from ledger.tenants import DEFAULT_TENANT
 
 #: The CloudEvents source of task events.
 GATEWAY_SOURCE = source_of("gateway")
-#: AMQP priorities. A quorum queue of RabbitMQ 4 lets messages of 5 and more overtake the others. Low work is
+#: AMQP priorities. A quorum queue of RabbitMQ 4.0 to 4.2 lets messages of 5 and more overtake the others, two
+#: for one; from 4.3 on each level goes before all lower ones, and what has none is of the lowest. Low work is
 #: held in the outbox while its services' queues are long (`ledger.holding`), which works on every version.
 HIGH_PRIORITY, LOW_PRIORITY = 9, 0
 
