@@ -74,6 +74,15 @@ def test_there_is_memory_for_all_renderers_at_once() -> None:
     assert mebibytes(images["mem_limit"]) >= int(workers[0]) * each / 1024**2 + 512
 
 
+def test_a_container_is_healthy_once_its_process_has_been_ready() -> None:
+    (check,) = re.findall(
+        r"^HEALTHCHECK .*\n +CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    assert "http://127.0.0.1:8000/startupz" in check
+    overridden = {name for name, service in OWN.items() if "healthcheck" in service}
+    assert overridden == {"waybill", "mailbox", "crm"}
+
+
 def test_every_deployable_has_its_pins() -> None:
     for service in OWN.values():
         assert (ROOT / "requirements" / f"{service['build']['args']['SERVICE']}.txt").is_file()

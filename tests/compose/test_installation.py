@@ -4,6 +4,7 @@ The tests are one story and stand in its order. They need Docker: `make test-com
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,7 @@ from posting import Caller
 
 from deploy.processes import PROCESSES
 from devstack.backstage import ContainersBackstage
-from devstack.compose import Compose
+from devstack.compose import Compose, ComposeError
 
 REPLICAS = 3
 #: What the images are called that processes are upgraded to.
@@ -96,6 +97,22 @@ def test_who_has_no_key_is_asked_for_one_and_prometheus_has_its_own(
 
 def test_an_operator_needs_nothing_but_docker(compose: Compose) -> None:
     assert "balanced" in compose.run("run", "--rm", "-T", "waybill", "accounting", "--json")
+
+
+def test_compose_waits_for_work_and_not_only_for_life(settings: dict[str, str], compose: Compose) -> None:
+    url = Path(settings["WAYBILL_SECRETS"]) / "email" / "waybill_amqp_url"
+    right = url.read_text()
+    again = ("up", "--detach", "--wait", "--force-recreate", "--no-deps")
+    try:
+        url.write_text(re.sub(r"(//email):[^@]+", r"\1:wrong", right))
+        with pytest.raises(ComposeError):
+            compose.run(*again, "--wait-timeout", "20", "email")
+        lines = [json.loads(line) for line in compose.run("logs", "--no-log-prefix", "email").splitlines()]
+        [said] = [line for line in lines if line["level"] == "critical"]
+        assert "user or password are wrong" in said["reason"]
+    finally:
+        url.write_text(right)
+        compose.run(*again, "email")
 
 
 def test_the_tour_is_right(settings: dict[str, str], compose: Compose) -> None:

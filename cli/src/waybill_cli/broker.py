@@ -26,7 +26,7 @@ CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 10
 
 
-#: From RabbitMQ 4.3 on who looks at a queue needs some right to it, and a service has none to those of others.
+#: From RabbitMQ 4.3 on who looks at a queue needs some right to it; a service has none to those of others.
 _WHO_MAY: Final = "name one who may read every queue, such as admin (deploy/secrets/rabbitmq)"
 #: In the client's words where it waited for the virtual host.
 _NOT_OPENED: Final = "Connection.OpenOk"
