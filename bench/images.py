@@ -40,7 +40,7 @@ class Cost:
 
 def with_waybill(data: bytes) -> int:
     """As the images service does it, within one of its workers."""
-    return sum(len(made.data) for made in render(data, tuple(LONGEST_EDGE), ImageLimits()))
+    return sum(len(made.data) for made in render(data, tuple(LONGEST_EDGE), ImageLimits()).variants)
 
 
 def with_vips(data: bytes) -> int:

@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import io
 import json
 from collections.abc import AsyncIterator
 from functools import cache
@@ -8,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+import pillow_heif
 import pytest
 import pyvips
 from gateway_under_test import Gateway, fields, problem, running
@@ -172,3 +174,17 @@ async def test_the_same_image_at_once_is_kept_once(gateway: Gateway) -> None:
     assert {answer.status_code for answer in answers} == {202}
     assert len(stored(gateway)) == 1
     assert await gateway.count(TASKS) == 5
+
+
+async def test_what_telephones_write_is_taken(gateway: Gateway) -> None:
+    file = io.BytesIO()
+    pillow_heif.from_bytes("RGB", (30, 20), bytes(1800)).save(file)
+    avif = pyvips.Image.black(30, 20, bands=3).heifsave_buffer(compression="av1")
+    answers = [
+        await upload(gateway, file.getvalue(), "photo.heic"),
+        await upload(gateway, avif, "photo.avif"),
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    payloads = [json.loads(task["payload"]) for task in await gateway.rows(TASKS)]
+    assert {payload["content_type"] for payload in payloads} == {"image/heic", "image/avif"}
+    assert {(payload["width"], payload["height"]) for payload in payloads} == {(30, 20)}

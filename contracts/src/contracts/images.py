@@ -3,7 +3,6 @@
 Plain values and pure functions, so that either side can use them without libvips.
 """
 
-import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -24,12 +23,13 @@ class ImageFormat:
     #: The word used in results and messages.
     name: str
     content_type: str
-    #: The libvips class that reads it; every other loader stays blocked, whatever a file looks like.
-    libvips_loader: str
+    #: The libvips class that reads it; every other loader stays blocked, whatever a file looks like. None:
+    #: libvips cannot read it, and another library does.
+    libvips_loader: str | None
 
 
 #: What browsers show and cameras write. Left out on purpose: TIFF (a container of many codecs, seldom on the
-#: web), AVIF and HEIC (the wheel's libheif has no HEVC, so half of them would fail), SVG and PDF (programs).
+#: web), SVG and PDF (programs).
 ACCEPTED_FORMATS = MappingProxyType(
     {
         accepted.name: accepted
@@ -38,6 +38,8 @@ ACCEPTED_FORMATS = MappingProxyType(
             ImageFormat("png", "image/png", "VipsForeignLoadPng"),
             ImageFormat("webp", "image/webp", "VipsForeignLoadWebp"),
             ImageFormat("gif", "image/gif", "VipsForeignLoadNsgif"),
+            ImageFormat("avif", "image/avif", "VipsForeignLoadHeif"),
+            ImageFormat("heic", "image/heic", None),
         )
     }
 )
@@ -96,10 +98,21 @@ _FOREIGN_SIGNATURES = (
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
 )
 
-#: ISO 14496-12 brands, bytes 8 to 12 of a file whose bytes 4 to 8 are `ftyp`.
-_FTYP_BRANDS = MappingProxyType(
-    {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
+#: ISO 23008-12 (HEIF) and its kin: what the brands of an `ftyp` box say of how the picture is coded.
+_CODED_AS = MappingProxyType(
+    {b"avif": "avif", b"avis": "avif"}
+    | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "heic")
 )
+#: Brands that only say that it is HEIF.
+_ANY_HEIF = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """The brands of an ISO 14496-12 file: its own, and those that it is compatible with."""
+    if head[4:8] != b"ftyp":
+        return []
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
 
 
 def sniff(head: bytes) -> ImageFormat | None:
@@ -110,7 +123,7 @@ def sniff(head: bytes) -> ImageFormat | None:
 
     Returns:
         The format, or None. Signatures: ITU T.81 B.1.1.3 (JPEG), PNG specification 5.2, RFC 9649 2.4 (WebP),
-        GIF89a specification 17.
+        GIF89a specification 17, ISO 14496-12 4.3 (AVIF, HEIC).
     """
     if head.startswith(b"\xff\xd8\xff"):
         return ACCEPTED_FORMATS["jpeg"]
@@ -120,6 +133,10 @@ def sniff(head: bytes) -> ImageFormat | None:
         return ACCEPTED_FORMATS["webp"]
     if head.startswith((b"GIF87a", b"GIF89a")):
         return ACCEPTED_FORMATS["gif"]
+    brands = _brands(head)
+    if brands and (brands[0] in _CODED_AS or brands[0] in _ANY_HEIF):
+        # Its own first; one that only says HEIF says by the others how it is coded.
+        return next((ACCEPTED_FORMATS[_CODED_AS[brand]] for brand in brands if brand in _CODED_AS), None)
     return None
 
 
@@ -129,79 +146,9 @@ def foreign_format(head: bytes) -> str | None:
     Args:
         head: the first `SNIFF_BYTES` of the file, or all of a shorter one.
     """
-    if head[4:8] == b"ftyp" and head[8:12] in _FTYP_BRANDS:
-        return _FTYP_BRANDS[head[8:12]]
+    if head[8:12] in _ANY_HEIF and head[4:8] == b"ftyp":
+        return "HEIF"
     for signature, name in _FOREIGN_SIGNATURES:
         if head.startswith(signature):
             return name
     return "SVG" if b"<svg" in head.lower() else None
-
-
-def declared_size(head: bytes) -> int | None:
-    """How many bytes a WebP file says that it has; None for formats that do not say.
-
-    Args:
-        head: at least the first 8 bytes. RFC 9649 2.4: `RIFF`, then the size of what follows, little endian.
-    """
-    if not head.startswith(b"RIFF"):
-        return None
-    return int.from_bytes(head[4:8], "little") + 8
-
-
-#: libjpeg's warnings about files that are whole all the same; cameras and editors in use write such files. Up
-#: to 99 stray bytes before a header segment (frame, tables, application data, comment: ITU T.81, B.1) are
-#: padding; the same words about compressed data mean that some of it is missing.
-_UNTIDY = re.compile(
-    r"VipsJpeg: (Corrupt JPEG data: \d{1,2} extraneous bytes before marker 0x(c[0-4]|db|dd|e[0-9a-f]|fe)"
-    r"|Warning: unknown JFIF revision number .*|Unknown Adobe color transform code .*)"
-)
-
-
-def is_only_untidy(complaint: str) -> bool:
-    """Tells libjpeg's warnings about a whole but untidy file from those about damage.
-
-    Args:
-        complaint: what libvips said when it was told to fail on warnings; one warning a line.
-    """
-    lines = [line.strip() for line in complaint.splitlines()]
-    warnings = [line for line in lines if line.startswith("VipsJpeg:")]
-    return bool(warnings) and all(_UNTIDY.fullmatch(line) for line in warnings)
-
-
-#: How libvips, libjpeg and GLib say that an allocation or a thread's stack was refused.
-_LACK_OF_MEMORY = ("out of memory", "Insufficient memory", "Error creating thread")
-
-
-def is_lack_of_memory(complaint: str) -> bool:
-    """Tells a decoder that may use no more memory from one that finds damage.
-
-    Args:
-        complaint: what libvips said.
-    """
-    return any(words in complaint for words in _LACK_OF_MEMORY)
-
-
-def describe_damage(accepted: ImageFormat, head: bytes, size_bytes: int, complaint: str) -> str:
-    """Puts a decoder's refusal into words that help whoever sent the file.
-
-    Args:
-        accepted: the format that the signature promised.
-        head: the first bytes of the file.
-        size_bytes: how long the file is.
-        complaint: what libvips said; looked at, never passed on.
-
-    Returns:
-        Two sentences: what is wrong, what to do.
-    """
-    name = accepted.name.upper().replace("WEBP", "WebP")
-    declared = declared_size(head)
-    if declared is not None and size_bytes < declared:
-        share = 100 * size_bytes // declared
-        return (
-            f"The {name} ends after {share} % of its data ({size_bytes} of {declared} bytes). Send it again."
-        )
-    if "premature end of JPEG" in complaint or "Unexpected end" in complaint:
-        return f"The {name} ends after {size_bytes} bytes, before its picture does. Send it again."
-    return (
-        f"The {name} is damaged or incomplete: its {size_bytes} bytes cannot be decoded. Send the original."
-    )

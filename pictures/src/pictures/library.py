@@ -38,4 +38,6 @@ def admit_only_accepted_loaders() -> None:
     pyvips.block_untrusted_set(True)  # noqa: FBT003 - libvips' signature has no keyword
     pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - as above
     for accepted in ACCEPTED_FORMATS.values():
+        if accepted.libvips_loader is None:
+            continue
         pyvips.operation_block_set(accepted.libvips_loader, False)  # noqa: FBT003 - as above

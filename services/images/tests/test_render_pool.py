@@ -44,7 +44,7 @@ async def render_after_trouble(pool: RenderPool) -> int:
     """Tries until the pool has mended whatever befell it; only a transient error may come between."""
     for _ in range(5):
         try:
-            return len(await pool.render(HOPPER, ["thumb"]))
+            return len((await pool.render(HOPPER, ["thumb"])).variants)
         except TransientError:
             continue
     return 0
@@ -53,12 +53,12 @@ async def render_after_trouble(pool: RenderPool) -> int:
 async def test_nothing_runs_before_the_first_image_and_after_the_end() -> None:
     pool = RenderPool(ImageLimits(), options(workers=2))
     before = workers()
-    variants, _ = await asyncio.gather(*[pool.render(HOPPER, ["thumb"]) for _ in range(2)])
+    rendered, _ = await asyncio.gather(*[pool.render(HOPPER, ["thumb"]) for _ in range(2)])
     during = workers()
     await pool.close()
     await pool.close()
 
-    assert [variant.format for variant in variants] == ["webp", "jpeg"]
+    assert [variant.format for variant in rendered.variants] == ["webp", "jpeg"]
     assert (len(before), len(during), workers()) == (0, 2, [])
     with pytest.raises(RuntimeError, match="closed"):
         await pool.render(HOPPER, ["thumb"])
@@ -77,7 +77,7 @@ async def test_the_loop_goes_on_while_images_are_rendered(pool: RenderPool) -> N
         await asyncio.sleep(0)
 
     assert turns > 100
-    assert len(await rendering) == 2
+    assert len((await rendering).variants) == 2
 
 
 async def test_an_image_that_takes_too_long_is_ended_and_the_next_goes_on(slow_image: bytes) -> None:
@@ -116,7 +116,7 @@ async def test_a_worker_that_dies_with_half_an_image_taken(pool: RenderPool) -> 
 
     with pytest.raises(TransientError, match="died"):
         await rendering
-    assert len(await pool.render(HOPPER, ["thumb"])) == 2
+    assert len((await pool.render(HOPPER, ["thumb"])).variants) == 2
 
 
 async def test_a_worker_that_dies_idle_is_replaced(pool: RenderPool) -> None:
@@ -135,7 +135,7 @@ async def test_cancelling_frees_the_worker(pool: RenderPool, slow_image: bytes) 
 
     with pytest.raises(asyncio.CancelledError):
         await rendering
-    assert len(await pool.render(HOPPER, ["thumb"])) == 2
+    assert len((await pool.render(HOPPER, ["thumb"])).variants) == 2
 
 
 async def test_memory_is_limited() -> None:
@@ -146,7 +146,7 @@ async def test_memory_is_limited() -> None:
     try:
         with pytest.raises(PermanentError, match="takes more memory than there is"):
             await pool.render(data, ["thumb"])
-        assert len(await pool.render(HOPPER, ["thumb"])) == 2
+        assert len((await pool.render(HOPPER, ["thumb"])).variants) == 2
     finally:
         await pool.close()
 

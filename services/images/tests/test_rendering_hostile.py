@@ -56,11 +56,32 @@ def test_a_file_cut_short_is_refused_with_its_length(form: str, share: float) ->
         assert f"ends after {100 * len(part) // len(data)} % of its data" in text
 
 
-def test_the_last_marker_missing_is_seen() -> None:
-    assert (
-        refusal(HOPPER[:-1])
-        == f"The JPEG ends after {len(HOPPER) - 1} bytes, before its picture does. Send it again."
-    )
+@pytest.mark.parametrize("form", ["jpeg", "progressive"])
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_jpeg_without_its_end_marker_is_made_as_it_shows_and_the_caller_told(form: str, lost: int) -> None:
+    data = encoded(form)
+    whole, rendered = render(data, ["thumb"], LIMITS), render(data[:-lost], ["thumb"], LIMITS)
+
+    assert rendered.notes == ("The JPEG has no end marker; what is there was decoded.",)
+    assert whole.notes == ()
+    for made, wanted in zip(rendered.variants, whole.variants, strict=True):
+        # Full-size decoding for one, shrunk for the other: nearly the same pixels.
+        there, here = (pyvips.Image.new_from_buffer(variant.data, "") for variant in (made, wanted))
+        assert (there.cast("int") - here.cast("int")).abs().avg() < 2
+
+
+@pytest.mark.parametrize(("lost", "form"), [(300, "jpeg"), (30, "progressive")])
+def test_more_than_the_end_marker_missing_is_damage(lost: int, form: str) -> None:
+    data = encoded(form)[:-lost]
+
+    assert refusal(data) == f"The JPEG ends after {len(data)} bytes, before its picture does. Send it again."
+
+
+def test_a_jpeg_of_twelve_bits_is_named_and_not_called_damaged() -> None:
+    data = bytearray(HOPPER)
+    data[data.index(b"\xff\xc0") + 4] = 12
+
+    assert refusal(bytes(data)) == "12-bit JPEG is not supported. Save it with 8 bits, or as PNG."
 
 
 @pytest.mark.parametrize("form", ["jpeg", "progressive", "png", "interlaced", "gif"])
@@ -85,13 +106,13 @@ def test_what_cameras_write_between_segments_is_no_damage() -> None:
     first_segment_ends = 4 + int.from_bytes(HOPPER[4:6], "big")
     untidy = HOPPER[:first_segment_ends] + bytes(4) + HOPPER[first_segment_ends:]
 
-    assert len(render(untidy, ["thumb"], LIMITS)) == 2
+    assert len(render(untidy, ["thumb"], LIMITS).variants) == 2
 
 
 def test_bytes_after_the_image_are_no_damage_and_go_nowhere() -> None:
     polyglot = HOPPER + b"PK\x03\x04" + b"<script>alert(1)</script>" * 50
 
-    for variant in render(polyglot, ["large"], LIMITS):
+    for variant in render(polyglot, ["large"], LIMITS).variants:
         assert b"<script>" not in variant.data
 
 
@@ -111,13 +132,13 @@ SVG = b"""<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" xmlns:xli
         (SVG, "a SVG file"),
         (b"%PDF-1.7\n", "a PDF file"),
         (b"II*\x00\x08\x00\x00\x00", "a TIFF file"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "a HEIC file"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1jpeg", "a HEIF file"),
         (b"P6 2 2 255\n" + bytes(12), "not an image that we know"),
         (b"#!/bin/sh\n", "not an image that we know"),
     ],
 )
 def test_what_is_no_accepted_image_is_named(data: bytes, expected: str) -> None:
-    assert refusal(data) == f"The file is {expected}; send one of jpeg, png, webp, gif."
+    assert refusal(data) == f"The file is {expected}; send one of jpeg, png, webp, gif, avif, heic."
 
 
 @pytest.mark.parametrize(

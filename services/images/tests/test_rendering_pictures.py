@@ -56,7 +56,7 @@ def assert_quadrants(image: pyvips.Image) -> None:
 
 
 def test_a_photograph_is_made_upright_in_every_preset_and_format(photograph: bytes) -> None:
-    variants = by_name(render(photograph, ALL, ImageLimits()))
+    variants = by_name(render(photograph, ALL, ImageLimits()).variants)
 
     sizes = {name: (variant.width, variant.height) for name, variant in variants.items()}
     assert sizes == {
@@ -103,7 +103,7 @@ def test_no_metadata_leaves_the_house(photograph: bytes) -> None:
     assert b"ICC_PROFILE" in laden
     assert b"whereabouts" in laden
 
-    for variant in render(laden, ALL, ImageLimits()):
+    for variant in render(laden, ALL, ImageLimits()).variants:
         fields = decode(variant).get_fields()
         assert [
             f for f in fields if f.startswith(("exif", "xmp", "iptc", "icc", "orientation", "jpeg-thumb"))
@@ -127,14 +127,14 @@ def test_every_orientation_ends_upright(orientation: int, saver: str) -> None:
     }[orientation](quadrants()).copy()
     stored.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     data = getattr(stored, saver)(Q=95) if saver != "pngsave_buffer" else stored.pngsave_buffer()
-    for variant in render(data, ["thumb"], ImageLimits()):
+    for variant in render(data, ["thumb"], ImageLimits()).variants:
         assert (variant.width, variant.height) == (240, 120)
         assert_quadrants(decode(variant))
 
 
 def test_a_real_photograph_keeps_its_look() -> None:
     original = pyvips.Image.new_from_file(str(HOPPER))
-    variants = by_name(render(HOPPER.read_bytes(), ["medium", "thumb"], ImageLimits()))
+    variants = by_name(render(HOPPER.read_bytes(), ["medium", "thumb"], ImageLimits()).variants)
 
     for form in ("webp", "jpeg"):
         kept = decode(variants["medium", form])
@@ -149,7 +149,7 @@ def test_a_real_photograph_keeps_its_look() -> None:
 def test_extreme_shapes(width: int, height: int, expected: tuple[int, int]) -> None:
     data = pyvips.Image.black(width, height, bands=3).copy(interpretation="srgb").pngsave_buffer()
 
-    assert {(v.width, v.height) for v in render(data, ["thumb"], ImageLimits())} == {expected}
+    assert {(v.width, v.height) for v in render(data, ["thumb"], ImageLimits()).variants} == {expected}
 
 
 def test_colours_are_converted_from_the_embedded_profile() -> None:
@@ -157,7 +157,7 @@ def test_colours_are_converted_from_the_embedded_profile() -> None:
     stored = wide(30, 30)
     assert max(abs(a - b) for a, b in zip(stored, RED, strict=True)) > CLOSE  # else the test could not fail
 
-    for variant in render(wide.pngsave_buffer(), ["thumb"], ImageLimits()):
+    for variant in render(wide.pngsave_buffer(), ["thumb"], ImageLimits()).variants:
         assert_quadrants(decode(variant))
 
 
@@ -166,7 +166,7 @@ def test_a_broken_profile_is_passed_over() -> None:
     profile = b"ICC_PROFILE\x00\x01\x01" + b"no profile at all" * 20
     with_profile = data[:2] + b"\xff\xe2" + (len(profile) + 2).to_bytes(2, "big") + profile + data[2:]
 
-    for variant in render(with_profile, ["thumb"], ImageLimits()):
+    for variant in render(with_profile, ["thumb"], ImageLimits()).variants:
         assert_quadrants(decode(variant))
 
 
@@ -175,7 +175,7 @@ def test_cmyk_becomes_srgb(keep: str) -> None:
     inks = quadrants().icc_transform("cmyk", input_profile="srgb").jpegsave_buffer(Q=95, keep=keep)
     assert pyvips.Image.new_from_buffer(inks, "").interpretation == "cmyk"
 
-    for variant in render(inks, ["thumb"], ImageLimits()):
+    for variant in render(inks, ["thumb"], ImageLimits()).variants:
         image = decode(variant)
         assert image.bands == 3
         # Print cannot hold these colours fully: they come back near, and in their places.
@@ -187,7 +187,7 @@ def test_sixteen_bits_become_eight() -> None:
     deep = (quadrants().cast("ushort") * 257).cast("ushort").copy(interpretation="rgb16").pngsave_buffer()
     assert pyvips.Image.new_from_buffer(deep, "").format == "ushort"
 
-    for variant in render(deep, ["thumb"], ImageLimits()):
+    for variant in render(deep, ["thumb"], ImageLimits()).variants:
         assert decode(variant).format == "uchar"
         assert_quadrants(decode(variant))
 
@@ -196,14 +196,14 @@ def test_sixteen_bits_become_eight() -> None:
 def test_grey_with_and_without_alpha(bands: int) -> None:
     grey = (pyvips.Image.black(50, 50) + 90).cast("uchar")
     data = (grey if bands == 1 else grey.bandjoin(255)).copy(interpretation="b-w").pngsave_buffer()
-    for variant in render(data, ["thumb"], ImageLimits()):
+    for variant in render(data, ["thumb"], ImageLimits()).variants:
         assert far(decode(variant), 0.5, 0.5, [90, 90, 90]) < CLOSE
 
 
 def test_alpha_is_kept_in_webp_and_put_on_white_in_jpeg() -> None:
     left_half = (pyvips.Image.xyz(240, 120)[0] < 120).cast("uchar")  # 255 where true
     data = quadrants().bandjoin(left_half).pngsave_buffer()
-    variants = by_name(render(data, ["thumb"], ImageLimits()))
+    variants = by_name(render(data, ["thumb"], ImageLimits()).variants)
 
     webp, jpeg = decode(variants["thumb", "webp"]), decode(variants["thumb", "jpeg"])
     assert webp.hasalpha()
@@ -221,7 +221,7 @@ def test_of_an_animation_the_first_frame_is_taken(saver: str) -> None:
     data = getattr(film, saver)()
     assert pyvips.Image.new_from_buffer(data, "").get("n-pages") == 3
 
-    for variant in render(data, ["thumb"], ImageLimits()):
+    for variant in render(data, ["thumb"], ImageLimits()).variants:
         assert (variant.width, variant.height) == (240, 120)
         assert "n-pages" not in decode(variant).get_fields()
         assert_quadrants(decode(variant))
@@ -230,7 +230,7 @@ def test_of_an_animation_the_first_frame_is_taken(saver: str) -> None:
 def test_a_preset_asked_twice_is_made_once_and_smaller_ones_alone() -> None:
     data = quadrants(2400, 1200).jpegsave_buffer(Q=95)
 
-    assert [(v.preset, v.format) for v in render(data, ["thumb", "thumb"], ImageLimits())] == [
+    assert [(v.preset, v.format) for v in render(data, ["thumb", "thumb"], ImageLimits()).variants] == [
         ("thumb", "webp"),
         ("thumb", "jpeg"),
     ]

@@ -28,8 +28,8 @@ async def make_variants(
         pool: renders.
 
     Returns:
-        `{"variants": {preset: {"width", "height", "files": {format: file}}}}`, sizes in pixels; each file is
-        `{"key", "content_type", "size_bytes"}`.
+        `{"variants": {preset: {"width", "height", "files": {format: file}}}, "notes"?: [sentence]}`, sizes in
+        pixels; each file is `{"key", "content_type", "size_bytes"}`.
 
     Raises:
         PermanentError: the original is gone, is not the one that was uploaded, or cannot be rendered.
@@ -40,13 +40,11 @@ async def make_variants(
     original = await _original(event, store)
     variants: dict[str, Any] = {}
     with span("render", SpanKind.INTERNAL):
-        files = await pool.render(original, event.variants)
-    for rendered in files:
-        variant = variants.setdefault(
-            rendered.preset, {"width": rendered.width, "height": rendered.height, "files": {}}
-        )
-        variant["files"][rendered.format] = await _store(rendered, store, variants_of(event.sha256))
-    return {"variants": variants}
+        rendered = await pool.render(original, event.variants)
+    for made in rendered.variants:
+        variant = variants.setdefault(made.preset, {"width": made.width, "height": made.height, "files": {}})
+        variant["files"][made.format] = await _store(made, store, variants_of(event.sha256))
+    return {"variants": variants} | ({"notes": list(rendered.notes)} if rendered.notes else {})
 
 
 async def _original(event: ImageUploaded, store: ObjectStore) -> bytes:

@@ -8,7 +8,7 @@ from chassis.worker_pool import WorkerPool, WorkerPoolOptions
 from chassis.worker_process import WorkerDied, WorkerSpent
 from contracts.images import ImageLimits
 from images_service.render_worker import render_one
-from images_service.rendered import RenderedVariant
+from images_service.rendered import Rendered
 
 
 class RenderPool:
@@ -24,7 +24,7 @@ class RenderPool:
         self._options = options
         self._pool = WorkerPool(partial(render_one, limits, threads), options, name="render-worker")
 
-    async def render(self, data: bytes, presets: Sequence[str]) -> list[RenderedVariant]:
+    async def render(self, data: bytes, presets: Sequence[str]) -> Rendered:
         """Does what `images_service.rendering.render` does, elsewhere.
 
         Cancelling ends the worker that renders it.
@@ -40,7 +40,7 @@ class RenderPool:
             RuntimeError: the pool is closed.
         """
         try:
-            variants: list[RenderedVariant] = await self._pool.run((data, tuple(presets)))
+            rendered: Rendered = await self._pool.run((data, tuple(presets)))
         except TimeoutError as error:
             seconds = self._options.seconds
             raise HardTimeLimitExceeded(f"The image was not rendered within {seconds:g} s.") from error
@@ -55,7 +55,7 @@ class RenderPool:
             ) from error
         except WorkerDied as error:
             raise TransientError(f"The renderer died of this image ({error}).") from error
-        return variants
+        return rendered
 
     async def close(self) -> None:
         """Ends all workers, busy ones too. Can be called twice; no image is taken afterwards."""

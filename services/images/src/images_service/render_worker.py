@@ -1,12 +1,10 @@
 """What a worker process does with an original. It imports next to nothing, so that a worker starts soon."""
 
 from contracts.images import ImageLimits
-from images_service.rendered import RenderedVariant
+from images_service.rendered import Rendered
 
 
-def render_one(
-    limits: ImageLimits, threads: int, job: tuple[bytes, tuple[str, ...]]
-) -> list[RenderedVariant]:
+def render_one(limits: ImageLimits, threads: int, job: tuple[bytes, tuple[str, ...]]) -> Rendered:
     """Renders one original; see `images_service.rendering.render`."""
     # In the worker alone: the service's own process never loads what decodes strangers' files.
     from pictures.library import load_libvips  # noqa: PLC0415 - as said

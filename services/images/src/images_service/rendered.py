@@ -16,3 +16,12 @@ class RenderedVariant:
     width: int
     height: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """All that was made of one original."""
+
+    variants: list[RenderedVariant]
+    #: What the caller should know of an original that is not quite as it should be, in sentences.
+    notes: tuple[str, ...] = ()

@@ -1,31 +1,23 @@
 """Makes an image's variants. Pure and blocking: bytes in, bytes out; the render pool gives it a process."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import pyvips
 
 from chassis.errors import PermanentError
-from contracts.images import (
-    ACCEPTED_FORMATS,
-    SNIFF_BYTES,
-    ImageFormat,
-    ImageLimits,
-    describe_damage,
-    foreign_format,
-    is_lack_of_memory,
-    is_only_untidy,
-    sniff,
-)
+from contracts.images import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, ImageLimits, foreign_format, sniff
 from images_service.presets import ENCODERS, LONGEST_EDGE, VariantFormat
-from images_service.rendered import RenderedVariant
+from images_service.rendered import Rendered, RenderedVariant
+from pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
+from pictures.decoder import Header, decode, read_header
 from pictures.library import admit_only_accepted_loaders
 
 #: Where alpha cannot be kept the picture is put on paper.
 WHITE = 255
 
 
-def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> list[RenderedVariant]:
+def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered:
     """Makes each preset in each format from one original.
 
     Upright by its EXIF orientation, in sRGB, without any metadata, never enlarged; of an animation the first
@@ -38,7 +30,7 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> list[Ren
         limits: what is refused before anything is decoded.
 
     Returns:
-        For each preset, largest first, a WebP and a JPEG.
+        For each preset, largest first, a WebP and a JPEG; and what there is to tell of the original.
 
     Raises:
         PermanentError: not an accepted image, too large, damaged, unknown preset; in words for the caller.
@@ -51,18 +43,23 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> list[Ren
     admit_only_accepted_loaders()
     accepted = _recognise(data, limits)
     try:
-        header = pyvips.Image.new_from_buffer(data, "")
+        header = read_header(data, accepted)
         objection = limits.objection_to(header.width, header.height)
         if objection:
             raise PermanentError(objection)
         wanted = sorted(set(presets), key=LONGEST_EDGE.__getitem__, reverse=True)
-        picture = _decode_strictly(data, header, LONGEST_EDGE[wanted[0]])
-        return _render_all(picture, wanted)
+        edge = LONGEST_EDGE[wanted[0]]
+        picture, notes = decode(data, accepted, partial(_reduce, edge=edge), shrink=_shrink(header, edge))
+        return Rendered(_render_all(picture, wanted), notes)
     except pyvips.Error as error:
-        if is_lack_of_memory(str(error)):
-            raise MemoryError(str(error)) from error
-        text = describe_damage(accepted, data[:SNIFF_BYTES], len(data), str(error))
-        raise PermanentError(text) from error
+        raise _failure(accepted, data, str(error)) from error
+
+
+def _failure(accepted: ImageFormat, data: bytes, complaint: str) -> Exception:
+    if is_lack_of_memory(complaint):
+        return MemoryError(complaint)
+    unsupported = unsupported_feature(complaint)
+    return PermanentError(unsupported or describe_damage(accepted, data[:SNIFF_BYTES], len(data), complaint))
 
 
 def _recognise(data: bytes, limits: ImageLimits) -> ImageFormat:
@@ -85,25 +82,10 @@ def _render_all(picture: pyvips.Image, presets: Sequence[str]) -> list[RenderedV
     return variants
 
 
-def _decode_strictly(data: bytes, header: pyvips.Image, edge: int) -> pyvips.Image:
-    try:
-        return _decode(
-            data, header, edge, "warning" if header.get("vips-loader").startswith("jpeg") else "error"
-        )
-    except pyvips.Error as error:
-        # libjpeg only warns of damage, and then paints grey; but it also warns of what many cameras write.
-        if not is_only_untidy(str(error)):
-            raise
-        return _decode(data, header, edge, "error")
-
-
-def _decode(data: bytes, header: pyvips.Image, edge: int, fail_on: str) -> pyvips.Image:
+def _reduce(picture: pyvips.Image, edge: int) -> pyvips.Image:
     """The original reduced to `edge`, upright, 8-bit sRGB with or without alpha, in memory."""
-    options: dict[str, Any] = {"access": "sequential", "fail_on": fail_on}
-    if header.get("vips-loader").startswith("jpeg"):
-        options["shrink"] = _shrink_on_load(header, edge)
     # Decoded as a whole first: libvips' reductions, thumbnail_buffer too, go on over a strip that failed.
-    picture = pyvips.Image.new_from_buffer(data, "", **options).copy_memory()
+    picture = picture.copy_memory()
     if picture.interpretation == "cmyk":
         # Inks only become colours through a profile: the file's own, else libvips' generic one.
         profiles = {"input_profile": "cmyk", "output_profile": "srgb"}
@@ -113,7 +95,7 @@ def _decode(data: bytes, header: pyvips.Image, edge: int, fail_on: str) -> pyvip
     return reduced.colourspace("srgb").cast("uchar").copy_memory()
 
 
-def _shrink_on_load(header: pyvips.Image, edge: int) -> int:
+def _shrink(header: Header, edge: int) -> int:
     """How far libjpeg may shrink: to no less than twice the size wanted, a better filter does the rest.
 
     Not by 8: then libvips misses libjpeg's warnings about the last rows.

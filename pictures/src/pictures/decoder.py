@@ -1,0 +1,96 @@
+"""Opens and decodes pictures of strangers, strictly: what is damaged is an error, and never painted grey."""
+
+import mmap
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final, TypeVar
+
+import pyvips
+
+from contracts.images import ImageFormat
+from pictures.damage import is_only_untidy, lacks_end
+
+Bytes = bytes | mmap.mmap
+Made = TypeVar("Made")
+
+#: ITU T.81, B.1.1.3: what ends a JPEG.
+_END_OF_JPEG: Final = b"\xff\xd9"
+NO_END_MARKER: Final = "The JPEG has no end marker; what is there was decoded."
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture says of itself before it is decoded."""
+
+    #: As stored, in pixels: an EXIF orientation may swap them. Of one frame.
+    width: int
+    height: int
+
+
+def read_header(data: Bytes, accepted: ImageFormat) -> Header:
+    """Reads what stands before the pixels.
+
+    Raises:
+        pyvips.Error: it cannot be read.
+    """
+    if accepted.libvips_loader is None:
+        return Header(*_heif().heic_size(data[:]))
+    header = _open(data)
+    return Header(header.width, header.height)
+
+
+def decode(
+    data: Bytes, accepted: ImageFormat, use: Callable[[pyvips.Image], Made], *, shrink: int = 1
+) -> tuple[Made, tuple[str, ...]]:
+    """Decodes a picture and gives it to `use`.
+
+    Args:
+        data: the file; a mapping is not copied.
+        accepted: its format.
+        use: wants all of its pixels, once and in their order. It may be called again, with a picture that is
+            opened more leniently: libjpeg warns of damage, but also of what many cameras write.
+        shrink: how far libjpeg may shrink on its way. Not by 8: it misses warnings of the last rows then.
+
+    Returns:
+        What `use` returned, and what there is to tell of a file that is not quite as it should be.
+
+    Raises:
+        pyvips.Error: it is damaged, or its decoder does not know what it is.
+    """
+    if accepted.libvips_loader is None:
+        return use(_heif().open_heic(data[:])), ()
+    if accepted.name != "jpeg":
+        return use(_open(data, fail_on="error")), ()
+    try:
+        return _decode_jpeg(data, use, shrink), ()
+    except pyvips.Error as error:
+        if not lacks_end(str(error)):
+            raise
+        try:
+            # Browsers show it. With an end of its own libjpeg tells whether it is only that which is missing;
+            # shrunk, it would not see all of the last rows.
+            return _decode_jpeg(data[:] + _END_OF_JPEG, use, shrink=1), (NO_END_MARKER,)
+        except pyvips.Error:
+            raise error from None
+
+
+def _decode_jpeg(data: Bytes, use: Callable[[pyvips.Image], Made], shrink: int) -> Made:
+    try:
+        # libjpeg only warns of damage, and then paints grey.
+        return use(_open(data, fail_on="warning", shrink=shrink))
+    except pyvips.Error as error:
+        if not is_only_untidy(str(error)):
+            raise
+        return use(_open(data, fail_on="error", shrink=shrink))
+
+
+def _open(data: Bytes, **options: Any) -> pyvips.Image:
+    source = pyvips.Source.new_from_memory(data)  # no copy; the image keeps the data alive
+    return pyvips.Image.new_from_source(source, "", access="sequential", **options)
+
+
+def _heif() -> ModuleType:
+    # A second library, with Pillow in its wake: a worker that sees no HEIC starts without it.
+    return import_module("pictures.heif")
