@@ -127,6 +127,45 @@ logging.getLogger("library").warning("refused for %s", "Anna", extra={"error": "
     assert (theirs["event"], theirs["error"]) == ("refused for ***", "***")
 
 
+def test_the_name_of_a_request_can_be_found_though_its_mail_quotes_it() -> None:
+    program = """
+from chassis.logs import mask_lines
+from contracts.masking import Mask
+mask_lines(Mask(["Alert 4711-disk: see 4711-disk", "4711-disk", "Kept"]))
+structlog.contextvars.bind_contextvars(correlation_id="4711-disk", task_id="t1")
+get_logger("m").info("attempt completed", step="4711-disk", error="2.0.0 kept as 7 for 4711-disk")
+structlog.contextvars.bind_contextvars(correlation_id="order of ann@a.test")
+get_logger("m").info("attempt completed")
+"""
+    first, second = map(json.loads, logged(program))
+
+    assert (first["correlation_id"], first["step"]) == ("4711-disk", "4711-disk")
+    assert first["error"] == "2.0.0 kept as 7 for ***"
+    assert second["correlation_id"] == "order of a***@a.test"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        r"""{"name": "J\\u00f6rg \\"the boss\\" B\\/hm"}""",
+        r"""{"name": "Jörg \\"the boss\\" B\\/hm"}""",
+        "name=J%C3%B6rg+%22the+boss%22+B%2Fhm&x=1",
+        "J&#246;rg &quot;the boss&quot; B/hm",
+    ],
+)
+def test_no_line_shows_a_value_in_another_writing(written: str) -> None:
+    program = f"""
+from chassis.logs import mask_lines
+from contracts.masking import Mask
+mask_lines(Mask(['Jörg "the boss" B/hm']))
+get_logger("m").warning("attempt failed", error={written!r})
+logging.getLogger("library").warning("refused: %s", {written!r})
+"""
+    for line in logged(program):
+        assert "boss" not in line
+        assert "***" in line
+
+
 @pytest.mark.parametrize("format_", ["json", "console"])
 def test_a_traceback_shows_no_values_of_variables(format_: str) -> None:
     program = """

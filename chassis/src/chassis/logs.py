@@ -29,14 +29,28 @@ _CHATTY = (
 )
 #: What the lines of the task that is worked on must not show.
 _MASK: ContextVar[Mask] = ContextVar("waybill_mask", default=NO_MASK)
-#: Fields of a line that are ours alone, so that nothing of a task's can stand in them; `correlation_id` is
-#: the caller's.
+#: Fields of a line that are ours alone, so that nothing of a task's can stand in them.
 _OWN: Final = frozenset(
     {
-        *("level", "timestamp", "process", "module", "service", "queue", "target", "reason", "why"),
-        *("task_id", "kind", "attempt", "trace_id"),
+        *(
+            "level",
+            "timestamp",
+            "process",
+            "module",
+            "logger",
+            "service",
+            "queue",
+            "queues",
+            "target",
+            "step",
+        ),
+        *("reason", "why", "what", "because", "state", "outcome", "exists", "until", "since", "expected_at"),
+        *("task_id", "kind", "attempt", "trace_id", "schedule_id", "redrive", "slot", "missed", "key_id"),
     }
 )
+#: The caller's name for its request, which finds a task's lines. Mail addresses are masked in it, but the
+#: task's texts are not looked for: it often stands in them, as in an alert that is mailed and quotes its own.
+_CORRELATION: Final = "correlation_id"
 #: The same of the lines that we write: what happened is always said in words of the code.
 _OWN_IN_OURS: Final = _OWN | {"event"}
 
@@ -60,7 +74,7 @@ def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mu
     own = _OWN_IN_OURS if "module" in line else _OWN
     for name, value in line.items():
         if name not in own and not name.startswith("_"):
-            line[name] = mask.errors(value)
+            line[name] = (NO_MASK if name == _CORRELATION else mask).errors(value)
     return line
 
 

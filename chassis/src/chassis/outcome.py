@@ -41,7 +41,7 @@ def result_of(returned: object) -> dict[str, Any]:
 
 
 def _omitted(why: str) -> dict[str, Any]:
-    log.error("the handler's result was left out; its work is done and recorded as completed", why=why)
+    log.error("the handler's result was left out; its work is done and recorded as completed", error=why)
     return {"omitted": f"The work is done. Its result was left out: {why}."}
 
 

@@ -1,19 +1,24 @@
 """Masking: what is sensitive does not show in errors, logs and lists, though others may repeat it to us."""
 
-import json
+import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
-from urllib.parse import quote
 
+from contracts.escapes import Writing, folded, layers
 from contracts.events import TaskEvent
+from contracts.protocol_words import PROTOCOL_WORDS
 
 MASK: Final = "***"
 #: Shorter values are not looked for: they stand in half of all words, and tell little.
 MIN_TEXT_LENGTH, MIN_NUMBER_LENGTH, MIN_LINE_LENGTH = 4, 5, 8
 #: Shorter ones are hidden as whole words alone: as parts they stand in many words that have nothing of them.
 MIN_PART_LENGTH: Final = 8
+#: From here on a character is a word or a syllable, and words have no spaces between them.
+_DENSE: Final = "\u2e80"
+MIN_DENSE_LENGTH: Final = 2
 #: Where a word begins: behind what is no letter or digit, or behind an escape that ends with one (of URLs,
 #: quoted printable, JSON, Python).
 _BEGIN: Final = (
@@ -22,19 +27,31 @@ _BEGIN: Final = (
 _END: Final = r"(?![^\W_])"
 #: It is tried only where a word begins: else a long text without any address costs time by its square.
 _ADDRESS: Final = re.compile(
-    r"(?<![\w.+%-])(?P<first>[\w.+%-])(?:[\w.+-]|%(?!40))*+(?P<at>@|%40)(?P<domain>[\w-]+(?:\.[\w-]+)+)"
+    r"(?<![\w.+%-])(?P<first>[\w.+%-])(?:[\w.+-]|%(?!40))*+"
+    r"(?P<at>@|%40|\\u0040|\\x40|&\#64;|&\#x40;|&commat;)(?P<domain>[\w-]+(?:\.[\w-]+)+)",
+    re.IGNORECASE,
 )
+_AT: Final = re.compile(r"@|40|64|commat", re.IGNORECASE)
+#: What may be base64, of bytes that say something.
+_BASE64: Final = re.compile(r"([A-Za-z0-9+/_-]{10,})={0,2}")
+_URL_SAFE: Final = str.maketrans("-_", "+/")
+_BEGINNING_ESCAPES: Final = "\\%&="
+#: How a text ends that somebody has cut; of many such places only so many are looked at.
+_CUT: Final = " .\"'"
+_ELLIPSIS: Final = re.compile(r"\.{3}")
+MOST_CUTS: Final = 20
 
 
 def mask_addresses(text: str) -> str:
     """A text whose mail addresses show their first letter and their domain: `a***@example.com`."""
-    return _ADDRESS.sub(rf"\g<first>{MASK}\g<at>\g<domain>", text) if "@" in text or "%40" in text else text
+    return _ADDRESS.sub(rf"\g<first>{MASK}\g<at>\g<domain>", text) if _AT.search(text) else text
 
 
 class Mask:
-    """Hides values wherever they stand in a text, as they are or as JSON, URLs and Python write them.
+    """Hides values wherever they stand in a text, whoever has written them there and in which escapes.
 
-    Those of less than `MIN_PART_LENGTH` characters are hidden as whole words alone.
+    They are compared as `contracts.escapes` reads them, and in base64. Those of less than `MIN_PART_LENGTH`
+    characters are hidden as whole words alone. What servers say to everyone is not hidden.
 
     Args:
         values: JSON; every text and number in it is hidden, each line of a text by itself too.
@@ -50,11 +67,14 @@ class Mask:
 
     def text(self, text: str) -> str:
         """The text without the values."""
-        lower = text.lower()
-        # The longest first: of a value and a part of it the value is hidden. A pattern of what stands there,
-        # not of all: that of a long mail takes a second to compile.
-        there = sorted((form for form in self._forms if form in lower), key=len, reverse=True)
-        return re.sub("|".join(map(_pattern, there)), MASK, text, flags=re.IGNORECASE) if there else text
+        if not self._forms or not any(self._stands_in(layer) for layer in layers(text)):
+            return text
+        places: set[tuple[int, int]] = set()
+        for writing in Writing.of(text).layers():
+            places.update(writing.original(*place) for place in self._in_base64(writing.text))
+            plain = writing.folded()
+            places.update(plain.original(*place) for place in self._places(plain.text))
+        return _hidden(text, sorted(places))
 
     def error(self, text: str) -> str:
         """The same of what others have said, in which any mail address is masked as well."""
@@ -71,7 +91,37 @@ class Mask:
     @cached_property
     def _forms(self) -> frozenset[str]:
         leaves = (leaf for value in self._values for leaf in _leaves(value))
-        return frozenset(form.lower() for leaf in leaves for form in _forms(leaf))
+        return frozenset(form for leaf in leaves for form in _forms(leaf))
+
+    def _stands_in(self, text: str) -> bool:
+        plain = folded(text)
+        if any(form in plain for form in self._forms):
+            return True
+        return any(True for _ in self._cut_places(plain)) or any(True for _ in self._in_base64(text))
+
+    def _places(self, plain: str) -> Iterator[tuple[int, int]]:
+        # The longest first: of a value and a part of it the value is hidden. A pattern of what stands there,
+        # not of all: that of a long mail takes a second to compile.
+        there = sorted((form for form in self._forms if form in plain), key=len, reverse=True)
+        if there:
+            yield from (match.span() for match in re.finditer("|".join(map(_pattern, there)), plain))
+        yield from self._cut_places(plain)
+
+    def _cut_places(self, plain: str) -> Iterator[tuple[int, int]]:
+        """Where a text was cut, at its end or before an ellipsis, within a value."""
+        cuts = islice((match.start() for match in _ELLIPSIS.finditer(plain)), MOST_CUTS)
+        for end in (len(plain[:cut].rstrip(_CUT)) for cut in (len(plain), *cuts)):
+            for form in self._forms:
+                if len(form) > MIN_PART_LENGTH:
+                    start = plain.find(form[:MIN_PART_LENGTH], max(0, end - len(form)), end)
+                    if start >= 0 and form.startswith(plain[start:end]):
+                        yield start, end
+
+    def _in_base64(self, text: str) -> Iterator[tuple[int, int]]:
+        for match in _BASE64.finditer(text):
+            plain = folded(_from_base64(match[1]))
+            if plain and any(True for _ in self._places(plain)):
+                yield match.span()
 
 
 #: Hides nothing.
@@ -90,6 +140,17 @@ def _each(value: Any, hide: Callable[[str], str]) -> Any:
             return value
 
 
+def _hidden(text: str, places: Iterable[tuple[int, int]]) -> str:
+    """The text with the mask in these places, which are in order and may overlap."""
+    parts: list[str] = []
+    done = 0
+    for start, end in places:
+        if start >= done:
+            parts += (text[done:start], MASK)
+        done = max(done, end)
+    return "".join([*parts, text[done:]])
+
+
 def _leaves(value: Any) -> Iterator[str]:
     match value:
         case None | bool():
@@ -101,36 +162,54 @@ def _leaves(value: Any) -> Iterator[str]:
             for each in value:
                 yield from _leaves(each)
         case str():
-            if len(text := value.strip()) >= MIN_TEXT_LENGTH:
-                yield text
+            yield value
         case _:
             if len(number := str(value)) >= MIN_NUMBER_LENGTH:
                 yield number
 
 
 def _forms(text: str) -> Iterator[str]:
-    """The ways in which a text may be repeated."""
-    yield from _written(text)
-    if "\n" in text:
-        for line in text.splitlines():
-            if len(stripped := line.strip()) >= MIN_LINE_LENGTH:
-                yield from _written(stripped)
+    """What is looked for, of a text."""
+    for written in layers(text):
+        yield from _form(written)
+        if "\n" in written or "\r" in written:
+            for line in written.splitlines():
+                yield from _form(line, MIN_LINE_LENGTH)
     local, at, _ = text.partition("@")
-    if at and " " not in text and len(local) > MIN_TEXT_LENGTH:
-        yield local
+    if at and " " not in text:
+        yield from _form(local, MIN_TEXT_LENGTH + 1)
+
+
+def _form(text: str, at_least: int = MIN_TEXT_LENGTH) -> Iterator[str]:
+    form = folded(text)
+    # Its last sign may have been read as the beginning of an escape, together with what stands behind it.
+    for each in {form, form.rstrip(_BEGINNING_ESCAPES)}:
+        is_long = len(each) >= at_least or (len(each) >= MIN_DENSE_LENGTH and _is_dense(each))
+        if is_long and each not in PROTOCOL_WORDS:
+            yield each
+
+
+def _is_dense(form: str) -> bool:
+    return not form.isascii() and max(form) >= _DENSE
 
 
 def _pattern(form: str) -> str:
     escaped = re.escape(form)
-    if len(form) >= MIN_PART_LENGTH:
+    if len(form) >= MIN_PART_LENGTH or _is_dense(form):
         return escaped
     return f"{_BEGIN if form[0].isalnum() else ''}{escaped}{_END if form[-1].isalnum() else ''}"
 
 
-def _written(text: str) -> Iterator[str]:
-    yield text
-    if text.isalnum() and text.isascii():
-        return
-    yield json.dumps(text)[1:-1]
-    yield repr(text)[1:-1]
-    yield quote(text, safe="")
+def _from_base64(text: str) -> str:
+    """What base64 stands for; nothing where that is no text."""
+    encoded = text.translate(_URL_SAFE)
+    # Its end may be cut off, or belong to what follows.
+    encoded = encoded[: len(encoded) - (len(encoded) % 4 == 1)]
+    try:
+        decoded = binascii.a2b_base64(encoded + "=" * (-len(encoded) % 4))
+    except binascii.Error:
+        return ""
+    try:
+        return decoded.decode()
+    except UnicodeDecodeError as error:
+        return decoded[: error.start].decode() if error.start >= len(decoded) - 3 else ""

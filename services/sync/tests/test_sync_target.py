@@ -2,7 +2,7 @@ import pytest
 
 from chassis.errors import PermanentError
 from sync_service.target import configure_targets
-from sync_service.words import MAX_WORDS, masked_words
+from sync_service.words import MAX_WORDS, mask_of_headers, masked_words
 
 
 def url(resource: str, record_id: str, base: str = "https://crm.test/api/") -> str:
@@ -88,8 +88,25 @@ def test_words_are_masked_and_bounded() -> None:
         b'{"t": "s3cret-token", "a": "Basic dXNlcjpw",\n "m": "ada@example.com \x1b[31m \xff"}' + b"x" * 2000
     )
 
-    words = masked_words(body, ["Bearer s3cret-token"])
+    words = masked_words(body, mask_of_headers(["Bearer s3cret-token"]))
 
     assert words.startswith('{"t": "***", "a": "Basic ***", "m": "***@*** [31m \ufffd"}xxx')
     assert len(words) == MAX_WORDS
     assert words.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("Bearer ab/cd+ef==gh/ij", r'{"token": "ab\/cd+ef==gh\/ij"}'),
+        ("Bearer ab/cd+ef==gh/ij", "?token=ab%2Fcd%2Bef%3D%3Dgh%2Fij"),
+        ("Bearer ab/cd+ef==gh/ij", "ab/cd&#43;ef&#61;&#61;gh/ij"),
+        ("Basic d2F5YmlsbDpzZXNhbWUsb3Blbg==", "no user waybill with sesame,open here: waybill:sesame,open"),
+    ],
+)
+def test_our_secrets_are_masked_however_a_target_writes_them(header: str, said: str) -> None:
+    words = masked_words(said.encode(), mask_of_headers([header]))
+
+    assert "***" in words
+    for part in ("ab", "gh", "sesame", "open"):
+        assert part not in words

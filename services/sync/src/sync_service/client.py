@@ -31,10 +31,11 @@ from chassis.errors import (
 from chassis.spans import SpanKind
 from chassis.tls import TlsFiles
 from chassis.tracing import span
+from contracts.masking import Mask
 from contracts.names import HEADER_TRACEPARENT
 from sync_service.retry_after import parse_retry_after
 from sync_service.target import Target, check_tls, configure_targets
-from sync_service.words import masked_words
+from sync_service.words import mask_of_headers, masked_words
 
 #: Read of an answer's body at most, for the words of an error.
 MAX_BODY_BYTES = 16 * 1024
@@ -98,6 +99,9 @@ class SyncClient:
         self._circuits = {name: Circuit(f"target {name!r}", circuit) for name in self._targets}
         self._timeout_seconds = timeout_seconds
         self._max_connections = max_connections
+        self._secrets = {
+            name: mask_of_headers(target.headers.values()) for name, target in self._targets.items()
+        }
         # One for each target: while one of them hangs, the others go on.
         self._slots = {name: asyncio.Semaphore(max_connections) for name in self._targets}
         check_tls(self._targets, tls)
@@ -192,7 +196,7 @@ class SyncClient:
             if response.is_success:
                 location = response.headers.get("Location")
                 return SyncAnswer(response.status_code, location and location[:_MAX_LOCATION_LENGTH])
-            raise _refusal(response, body, system)
+            raise _refusal(response, body, system.name, self._secrets[system.name])
 
 
 class _Sending:
@@ -239,11 +243,11 @@ async def _read_beginning(response: httpx.Response) -> bytes:
     return bytes(body[:MAX_BODY_BYTES])
 
 
-def _refusal(response: httpx.Response, body: bytes, system: Target) -> HandlerError:
+def _refusal(response: httpx.Response, body: bytes, target: str, secrets: Mask) -> HandlerError:
     # A compressed body, which we did not ask for, has no words to show.
     readable = b"" if "Content-Encoding" in response.headers else body
-    words = masked_words(readable, system.headers.values())
-    message = f"target {system.name!r} answered {response.status_code}" + (f": {words}" if words else "")
+    words = masked_words(readable, secrets)
+    message = f"target {target!r} answered {response.status_code}" + (f": {words}" if words else "")
     retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(message, retry_after=retry_after)

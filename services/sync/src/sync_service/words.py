@@ -1,7 +1,10 @@
 """Makes a server's words fit for a task's record."""
 
+import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from contracts.masking import Mask
 
 #: Enough for a problem document's title and detail.
 MAX_WORDS = 500
@@ -16,22 +19,34 @@ _CREDENTIALS = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',]+", re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(\.[\w-]+)+")
 
 
-def masked_words(body: bytes, secrets: Iterable[str]) -> str:
+def mask_of_headers(values: Iterable[str]) -> Mask:
+    """Hides header values that we send, their parts, and the login in one of `Basic`, in any writing."""
+    parts = (part for value in values for part in (value, *value.split(), *_login(value)))
+    return Mask([part for part in parts if len(part) >= _MIN_SECRET_LENGTH])
+
+
+def masked_words(body: bytes, secrets: Mask) -> str:
     """Shorten and mask the beginning of a response body.
 
     Args:
         body: its first bytes; read as UTF-8, whatever it claims to be.
-        secrets: header values that we sent; they and their parts are masked.
+        secrets: hides the header values that we sent.
 
     Returns:
         One line of at most 500 characters, without the secrets, credentials and mail addresses.
     """
-    words = body.decode("utf-8", errors="replace")
-    for secret in secrets:
-        for part in (secret, *secret.split()):
-            if len(part) >= _MIN_SECRET_LENGTH:
-                words = words.replace(part, "***")
+    words = secrets.text(body.decode("utf-8", errors="replace"))
     words = _CREDENTIALS.sub(r"\1 ***", words)
     words = _MAIL_ADDRESS.sub("***@***", words)
     line = _UNPRINTABLE.sub(" ", words).strip()
     return line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"
+
+
+def _login(value: str) -> Iterator[str]:
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            login = binascii.a2b_base64(encoded).decode(errors="replace")
+        except binascii.Error:
+            return  # not what it says: hidden as it is
+        yield from (login, login.partition(":")[2])

@@ -1,0 +1,185 @@
+"""A value is hidden in whatever escapes those write that we speak with: by property, over all of them."""
+
+import base64
+import html
+import json
+import quopri
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from email.header import Header
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape, quoteattr
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from contracts.escapes import Writing, folded, layers
+from contracts.events import UserCreated
+from contracts.masking import Mask, mask_addresses
+from contracts.protocol_words import PROTOCOL_WORDS
+
+Write = Callable[[str], str]
+
+WRITINGS: dict[str, Write] = {
+    "as it is": str,
+    "upper case": str.upper,
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON in UTF-8": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "JSON of PHP": lambda text: json.dumps(text)[1:-1].replace("/", r"\/"),
+    "JSON in JSON": lambda text: json.dumps(json.dumps({"v": text}))[11:-4],
+    "JSON in JSON, in UTF-8": lambda text: json.dumps(
+        json.dumps(text, ensure_ascii=False), ensure_ascii=False
+    )[3:-3],
+    "URL": lambda text: quote(text, safe=""),
+    "URL, lower case": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "path": quote,
+    "form": quote_plus,
+    "URL twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "HTML": html.escape,
+    "HTML by numbers": lambda text: "".join(f"&#{ord(each)};" for each in text),
+    "HTML by hexadecimal numbers": lambda text: "".join(f"&#x{ord(each):X};" for each in text),
+    "XML": escape,
+    "XML attribute": lambda text: quoteattr(text)[1:-1],
+    "HTML in JSON": lambda text: json.dumps(html.escape(text))[1:-1],
+    "Python": lambda text: repr(text)[1:-1],
+    "Python, ASCII": lambda text: ascii(text)[1:-1],
+    "Python's bytes": lambda text: repr(text.encode())[2:-1],
+    "C, octal": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "quoted printable": lambda text: quopri.encodestring(text.encode(), quotetabs=True).decode(),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 of URLs": lambda text: base64.urlsafe_b64encode(f"x={text}".encode()).decode(),
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+}
+
+
+#: What stands before and behind a value.
+AROUND = [
+    ("550 <", "> refused"),
+    ("PUT /users?name=", "&x=1"),
+    (r"{\"name\": \"", r"\"}"),
+    ("('", "')"),
+    ("", ""),
+]
+
+#: What names, addresses and texts consist of, and what is escaped.
+LETTERS = st.sampled_from("abcxyzAZ019äéñßøЖяعμ王小한🙂 .,-'\"/\\&<>%+=_@#;:?!()[]{}~$€\t")
+#: Spaces around a value may stay.
+VALUES = (
+    st.text(LETTERS, min_size=12, max_size=40)
+    .map(lambda text: text.strip(" \t+_"))
+    .filter(lambda text: len(folded(text)) >= 8)
+)
+
+
+@pytest.mark.parametrize("writing", WRITINGS)
+@settings(max_examples=40)  # of each of 26
+@given(value=VALUES, around=st.sampled_from(AROUND))
+@example(value='Ann "the boss" O\'Neil/Böhm', around=AROUND[0])
+@example(value="a+b c%41 &amp; =41 \\u0041 C:\\new\\x41", around=AROUND[0])
+@example(value="Ada Lovelace & Co/x", around=AROUND[1])
+def test_a_value_cannot_be_read_in_any_writing(writing: str, value: str, around: tuple[str, str]) -> None:
+    before, after = (each.replace("=", "=3D") if writing == "quoted printable" else each for each in around)
+    shown = Mask([value]).text(before + WRITINGS[writing](value) + after)
+
+    assert "***" in shown
+    assert shown.startswith(before)
+    assert shown.endswith(after[-1:])
+    # The beginning of an escape may stay behind it, or take what follows along.
+    beginnings = value.removeprefix(value.rstrip("\\%&="))
+    assert len(shown) <= len(f"{before}***{WRITINGS[writing](beginnings)}{after}")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        lambda text: Header(text, "utf-8").encode(),
+        lambda text: Header(text, "iso-8859-1").encode(),
+        lambda text: f"=?utf-8?q?{quopri.encodestring(text.encode(), header=True).decode()}?=",
+    ],
+)
+def test_a_value_in_an_encoded_word_of_a_mail_is_hidden(word: Write) -> None:
+    shown = Mask(["Jörg Meyer-Böhm"]).text(f"554 Subject: {word('Jörg Meyer-Böhm')} looks like spam")
+    assert "Meyer" not in shown
+    assert "***" in shown
+    assert shown.startswith("554 Subject: =?")
+    assert shown.endswith("?= looks like spam")
+
+
+@given(value=VALUES, kept=st.integers(8, 40))
+def test_the_beginning_of_a_value_where_a_text_was_cut_is_hidden(value: str, kept: int) -> None:
+    beginning = value[: max(kept, 8)]
+    if len(folded(beginning).rstrip(" .\"'")) < 8:
+        return
+    shown = Mask([value]).text(f"refused: {beginning}… (the circuit stays open), {beginning}")
+    assert folded(beginning).rstrip(" .\"'") not in folded(shown)
+
+
+@given(text=st.text(LETTERS | st.characters(), max_size=60))
+def test_both_ways_to_fold_agree_and_places_are_found_again(text: str) -> None:
+    writing = Writing.of(text).folded()
+    assert writing.text.strip(" ") == folded(text)
+    assert len(writing.starts) == len(writing.text) + 1
+    assert list(writing.starts) == sorted(writing.starts)
+    assert [each.text for each in Writing.of(text).layers()] == list(layers(text))
+
+
+@given(text=st.text(LETTERS | st.characters(), max_size=60), value=VALUES)
+def test_what_holds_no_value_stays_as_it_is(text: str, value: str) -> None:
+    if "***" not in (shown := Mask([value]).text(text)):
+        assert shown == text
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["Kept"], "2.0.0 kept as 7"),
+        (["Queued", "OK"], "250 2.0.0 Ok: queued as 4ABC12"),
+        (["Message", "Delivery"], "250 2.6.0 Message accepted for delivery"),
+        (["Return", "Error", "Line"], 'File "x.py", line 3, in f\n    return g()\nValueError: error'),
+    ],
+)
+def test_what_servers_say_to_everyone_is_not_hidden(values: list[str], said: str) -> None:
+    assert Mask(values).error(said) == said
+
+
+def test_a_person_called_like_an_answer_is_hidden_with_the_whole_name() -> None:
+    mask = Mask.of(UserCreated(user_id="u-1", email="kept.away@example.test", name="Kept Away"))
+    assert mask.error("2.0.0 kept as 7 for Kept  Away") == "2.0.0 kept as 7 for ***"
+
+
+@pytest.mark.parametrize("name", ["Will", "Mark", "Grant", "Long", "Good", "Anna", "Faith", "Bill", "Rose"])
+def test_usual_names_are_no_words_of_protocols(name: str) -> None:
+    assert name.lower() not in PROTOCOL_WORDS
+
+
+@pytest.mark.parametrize(
+    ("value", "told", "shown"),
+    [
+        ("王小明", "用户王小明不存在", "用户***不存在"),
+        ("田中", "550 %E7%94%B0%E4%B8%AD unknown", "550 *** unknown"),
+        ("Øyvind", r"no {\"name\": \"\u00d8yvind\"}", r"no {\"name\": \"***\"}"),
+        ("Ann", "Ann is too short to be looked for", "Ann is too short to be looked for"),
+    ],
+)
+def test_names_of_few_characters(value: str, told: str, shown: str) -> None:
+    assert Mask([value]).text(told) == shown
+
+
+@pytest.mark.parametrize("at", ["@", "%40", r"\u0040", "&#64;", "&#x40;", "&commat;"])
+def test_addresses_of_others_are_masked_in_every_writing(at: str) -> None:
+    assert mask_addresses(f"<bob.lee{at}example.test>") == f"<b***{at}example.test>"
+
+
+@pytest.mark.parametrize(
+    "repeated", ["%", "%D0", "%25", r"\\\\", r"\u0041", "&amp;", "=41", "QUJD", "é", " +", "a@"]
+)
+def test_a_long_text_costs_time_by_its_length(repeated: str) -> None:
+    # In a process of its own, which can be ended: by the square of its length it would take many minutes.
+    look = (
+        "from contracts.masking import Mask; "
+        f"assert Mask(['nowhere to be found', 'Anna']).error({repeated!r} * 300_000)"
+    )
+    subprocess.run([sys.executable, "-c", look], timeout=60, check=True)
