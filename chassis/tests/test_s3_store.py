@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from chassis.errors import TransientError
+from chassis.errors import UnreachableError
 from chassis.object_store import ObjectMissing, ObjectStore, StoreMisconfigured, StoreUnavailable
 from chassis.s3 import ObjectStoreSettings
 from devstack.bucket import Bucket
@@ -129,7 +129,7 @@ async def test_a_store_that_is_away_is_told_soon_and_without_its_address() -> No
         await store.get("things/aa")
 
     assert monotonic() - begun < 10
-    assert isinstance(failure.value, TransientError)
+    assert isinstance(failure.value, UnreachableError)
     assert "127.0.0.1" not in str(failure.value)
 
 
