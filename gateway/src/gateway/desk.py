@@ -4,20 +4,17 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header
 
 from contracts.masking import mask_addresses
 from gateway.caller import By, Caller
 from gateway.desk_models import Filter, Selection
-from gateway.problems import FieldError, Problem
-from ledger import BadCursorError
+from gateway.problems import Problem
 from ledger.deadletters.edits import shown_edits
 from ledger.deadletters.letters import LetterFilter
 from ledger.deadletters.states import LetterState
-
-Result = TypeVar("Result")
 
 #: Whom nobody names.
 ANONYMOUS = "anonymous"
@@ -86,23 +83,6 @@ def as_asked(body: Selection) -> dict[str, Any]:
     if "q" in asked.get("filter", {}):
         asked["filter"]["q"] = mask_addresses(asked["filter"]["q"])
     return asked
-
-
-async def page_or_problem(page: Awaitable[Result]) -> Result:
-    """A page of a listing.
-
-    Raises:
-        Problem: 422, the cursor is none of ours.
-    """
-    try:
-        return await page
-    except BadCursorError as error:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "bad_cursor",
-            f"{error}. Begin again without a cursor.",
-            errors=[FieldError(field="cursor", message=str(error))],
-        ) from error
 
 
 async def json_lines(

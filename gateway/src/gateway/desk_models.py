@@ -5,8 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE, Beginning
+from gateway.fields import MAX_INTEGER, Beginning, Number, Search, Text, Truth, Whole, Word
 from gateway.moments import Moment
+from gateway.paging import Paged
 from ledger.deadletters.edits import BadPatchError, require_patch
 from ledger.deadletters.states import (
     Effect,
@@ -21,21 +22,17 @@ from ledger.deadletters.states import (
 MAX_IDS = 10_000
 #: Different edits in one plan.
 MAX_EDITS = 1_000
-#: As large as the databases' ids.
-LetterId = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Word = Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)]
+#: Of a letter or redrive.
+LetterId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+LetterIds = Annotated[
+    list[Annotated[Whole, Field(ge=1, le=MAX_INTEGER)]], Field(min_length=1, max_length=MAX_IDS)
+]
 #: Why something is done: for whoever reads the audit trail in half a year.
-Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=NO_NUL)]
-Cursor = Annotated[str, Field(max_length=400)] | None
+Reason = Annotated[Text, Field(min_length=1, max_length=2000)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class _Paged(_Strict):
-    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
-    cursor: Cursor = Field(None, description="`next_cursor` of the page before.")
 
 
 class Filter(_Strict):
@@ -49,7 +46,7 @@ class Filter(_Strict):
     verdict: Verdict | None = None
     since: Moment | None = Field(None, description="Died at or after this time.")
     until: Moment | None = Field(None, description="Died before this time.")
-    q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
+    q: Search | None = Field(
         None, description="Part of the error message, or the beginning of a task or correlation id."
     )
 
@@ -61,29 +58,27 @@ class LetterFilterQuery(Filter):
     task: Word | None = Field(None, description="The id of a task, or its beginning.")
 
 
-class LetterQuery(LetterFilterQuery, _Paged):
+class LetterQuery(LetterFilterQuery, Paged):
     """Which letters are listed."""
 
 
-class GroupQuery(_Paged):
+class GroupQuery(Paged):
     """Which groups are listed."""
 
     id: Beginning | None = Field(None, description="The beginning of its id.")
     state: GroupState | None = None
     service: Word | None = None
     kind: Word | None = None
-    q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
-        None, description="Part of the message or of the error's type."
-    )
+    q: Search | None = Field(None, description="Part of the message or of the error's type.")
 
 
-class RedriveQuery(_Paged):
+class RedriveQuery(Paged):
     """Which redrives are listed."""
 
     state: RedriveState | None = None
 
 
-class ItemQuery(_Paged):
+class ItemQuery(Paged):
     """Which letters of a redrive are listed."""
 
     state: ItemState | None = None
@@ -91,7 +86,7 @@ class ItemQuery(_Paged):
     effect: Effect | None = None
 
 
-class AuditQuery(_Paged):
+class AuditQuery(Paged):
     """Which deeds are listed."""
 
     actor: Word | None = None
@@ -109,7 +104,7 @@ class Selection(_Strict):
     """Letters by filter or by ids, one of the two."""
 
     filter: Filter | None = None
-    ids: Annotated[list[LetterId], Field(min_length=1, max_length=MAX_IDS)] | None = None
+    ids: LetterIds | None = None
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
@@ -124,9 +119,7 @@ class PutAwayLetters(Selection):
     """Letters to be discarded or archived."""
 
     reason: Reason
-    dry_run: Annotated[bool, Field(strict=True)] = Field(
-        default=False, description="Only tell in `changed` how many it would be."
-    )
+    dry_run: Truth = Field(default=False, description="Only tell in `changed` how many it would be.")
 
 
 class RestoreLetters(Selection):
@@ -138,7 +131,7 @@ class RestoreLetters(Selection):
 class GroupNote(_Strict):
     """What is to be remembered of a group."""
 
-    note: Annotated[str, Field(max_length=10_000, pattern=NO_NUL)]
+    note: Annotated[Text, Field(max_length=10_000)]
 
 
 class GroupReason(_Strict):
@@ -165,7 +158,7 @@ class Preview(_Strict):
 class PlannedEdit(Preview):
     """A patch, and the letters that it is for; all of the plan if none are named."""
 
-    ids: Annotated[list[LetterId], Field(min_length=1, max_length=MAX_IDS)] | None = None
+    ids: LetterIds | None = None
 
 
 class PlanRedrive(Selection):
@@ -184,8 +177,8 @@ class PlanRedrive(Selection):
     )
 
     edits: list[PlannedEdit] = Field(default_factory=list, max_length=MAX_EDITS)
-    rate: float = Field(10, ge=0.1, le=2000, description="Letters a second.")
-    canary: int = Field(
+    rate: Number = Field(10, ge=0.1, le=2000, description="Letters a second.")
+    canary: Whole = Field(
         5, ge=0, le=1000, description="So many are sent first, and their outcomes awaited; 0: none."
     )
     note: Reason | None = None

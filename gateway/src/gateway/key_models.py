@@ -5,8 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from gateway.models import MAX_PAGE_SIZE, NO_NUL, PAGE_SIZE, Beginning
+from gateway.fields import Beginning, Number, Text, Whole
 from gateway.moments import Moment
+from gateway.paging import Paged
 from ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
 from ledger.keys import BURST, KEY_NAME_PATTERN, RATE
 
@@ -32,9 +33,11 @@ class PostKey(BaseModel):
         description="What it allows. `admin` is all of it, for every tenant."
     )
     expires_at: Moment | None = Field(None, description="Until when it is good; never ends if absent.")
-    rate: float = Field(RATE, ge=0.1, le=MAX_RATE, description="Requests a second, in each gateway process …")
-    burst: int = Field(BURST, ge=1, le=MAX_BURST, description="… and how many at once.")
-    max_body_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(
+    rate: Number = Field(
+        RATE, ge=0.1, le=MAX_RATE, description="Requests a second, in each gateway process …"
+    )
+    burst: Whole = Field(BURST, ge=1, le=MAX_BURST, description="… and how many at once.")
+    max_body_bytes: Annotated[Whole, Field(ge=1, le=2**40)] | None = Field(
         None, description="Largest body; the gateway's own limit holds besides."
     )
 
@@ -51,9 +54,8 @@ class RotateKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    overlap_seconds: float = Field(
+    overlap_seconds: Number = Field(
         OVERLAP.total_seconds(),
-        strict=True,
         ge=0,
         le=MAX_OVERLAP.total_seconds(),
         description="How long the secret that it has now stays good. One from before an earlier rotation "
@@ -61,17 +63,11 @@ class RotateKey(BaseModel):
     )
 
 
-class KeyQuery(BaseModel):
+class KeyQuery(Paged):
     """Which keys are wanted."""
 
-    model_config = ConfigDict(extra="forbid")
-
     id: Beginning | None = Field(None, description="The beginning of its id.")
-    tenant: Annotated[str, Field(max_length=63, pattern=NO_NUL)] | None = None
-    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
-    cursor: Annotated[str, Field(max_length=400)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
+    tenant: Annotated[Text, Field(max_length=63)] | None = None
 
 
 class KeyView(BaseModel):

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from contracts.events import Sensitive, SyncRequested, TaskEvent, UserCreated
 from contracts.fields import MAX_ADDRESS_LENGTH, AcceptedAddress, AcceptedName, RecordId
 from contracts.states import State
+from gateway.fields import Beginning, Number, Search, Text, Word
 from gateway.moments import Moment
+from gateway.paging import Paged
 from ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Farther ahead than anyone plans.
@@ -25,17 +27,15 @@ AMQP_PRIORITIES: Final[Mapping[Priority, int | None]] = {
     "normal": None,
     "high": HIGH_PRIORITY,
 }
-#: PostgreSQL's text holds no NUL, so no search for one can be asked of it.
-NO_NUL = r"^[^\x00]*$"
-#: The beginning of an id, by which a listing finds the one that somebody means.
-Beginning = Annotated[str, Field(pattern=r"^[0-9A-Fa-f-]{1,36}$")]
-#: Tasks on one page unless asked for otherwise, and at the most.
-PAGE_SIZE, MAX_PAGE_SIZE = 50, 500
 
 
 def shown(*examples: dict[str, Any]) -> ConfigDict:
     """Examples for /docs; a body with unknown fields is refused."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
+
+
+_Delay = Field(ge=0, le=MAX_DELAY.total_seconds())
+_DELAY_SECONDS: Final = "Not before so many seconds from now."
 
 
 class Timing(BaseModel):
@@ -44,9 +44,7 @@ class Timing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     send_at: Moment | None = Field(None, description="Not before this time (ISO 8601 with a zone).")
-    delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY.total_seconds())] | None = Field(
-        None, description="Not before so many seconds from now."
-    )
+    delay_seconds: Annotated[Number, _Delay] | None = Field(None, description=_DELAY_SECONDS)
     priority: Priority = Field(
         "normal",
         description="low is for bulk work: it waits until nothing else is in its services' way. "
@@ -106,6 +104,8 @@ class PostUser(UserFields, Timing):
 class PostImage(Timing):
     """An image as a multipart form."""
 
+    # A form holds nothing but text.
+    delay_seconds: Annotated[float, _Delay] | None = Field(None, description=_DELAY_SECONDS)
     # OpenAPI 3.1 has contentMediaType, which FastAPI writes; generators of clients only know the older word.
     file: UploadFile = Field(json_schema_extra={"format": "binary"})
     variants: list[str] = Field(
@@ -126,7 +126,7 @@ class RedeemPasswordReset(BaseModel):
 
     model_config = shown({"token": "k3QmW0Yb1rT8nJ5xA2uV7cF4hL9pS6dE-gZ_oRiMqXs"})
 
-    token: Annotated[str, Field(min_length=1, max_length=200)]
+    token: Annotated[Text, Field(min_length=1, max_length=200)]
 
 
 class RedeemedPasswordReset(BaseModel):
@@ -136,43 +136,31 @@ class RedeemedPasswordReset(BaseModel):
     task_id: str
 
 
-class TaskQuery(BaseModel):
+class TaskQuery(Paged):
     """Which tasks are wanted."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: Beginning | None = Field(None, description="The beginning of its id; hyphens do not matter.")
     state: State | None = None
-    kind: str | None = None
-    service: str | None = None
+    kind: Word | None = None
+    service: Word | None = None
     schedule: UUID | None = Field(None, description="The id of the schedule that made it.")
     since: Moment | None = Field(None, description="Created at or after this time.")
     until: Moment | None = Field(None, description="Created before this time.")
-    q: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)] | None = Field(
+    q: Search | None = Field(
         None,
         description="Part of what the task is about (a record, a file's name), or the beginning of its id or "
         "correlation id. A whole mail address finds the tasks of its person, too.",
     )
-    person: Annotated[str, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] | None = Field(
+    person: Annotated[Text, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] | None = Field(
         None, description="The mail address of the person whom the task is about; capitals do not matter."
     )
-    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
-    cursor: Annotated[str, Field(max_length=200)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
-class AccountQuery(BaseModel):
+class AccountQuery(Paged):
     """Of which tasks the account is wanted, and which page of those that cannot be placed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     since: Moment | None = Field(None, description="Accepted at or after this time.")
     until: Moment | None = Field(None, description="Accepted before this time.")
-    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
-    cursor: Annotated[str, Field(max_length=200)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class Links(BaseModel):

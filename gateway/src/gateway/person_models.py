@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.fields import MAX_ADDRESS_LENGTH
 from contracts.states import State
+from gateway.fields import Text, Truth
 from gateway.key_models import Tenant
 
 #: Tasks that one step looks at: others wait no longer than erasing so many takes, some ten milliseconds.
@@ -22,7 +23,7 @@ class PersonQuery(BaseModel):
         json_schema_extra={"examples": [{"address": "ann@example.com"}]},
     )
 
-    address: Annotated[str, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] = Field(
+    address: Annotated[Text, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] = Field(
         description="The whole mail address; capitals do not matter. It is in the body, for addresses of "
         "requests are logged on their way."
     )
@@ -30,9 +31,8 @@ class PersonQuery(BaseModel):
 
 
 _CancelOpen = Annotated[
-    bool,
+    Truth,
     Field(
-        strict=True,
         description="Also calls off the tasks that have no outcome yet. What has not begun is erased at "
         "once, the rest once it has ended.",
     ),

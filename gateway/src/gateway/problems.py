@@ -66,16 +66,6 @@ class Problem(HTTPException):
         self.errors = errors
 
 
-def bad_cursor(error: ValueError) -> Problem:
-    """The answer to a cursor that no listing gave out."""
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "bad_cursor",
-        f"{error}. Begin again without a cursor.",
-        errors=[FieldError(field="cursor", message=str(error))],
-    )
-
-
 def ledger_unavailable(**headers: str) -> Problem:
     """The answer while the ledger cannot be used."""
     return Problem(

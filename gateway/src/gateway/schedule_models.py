@@ -19,8 +19,10 @@ from contracts.catalog import CATALOG
 from contracts.events import EmailRequested, SyncRequested, UserCreated
 from contracts.states import State
 from gateway.email_models import EmailFields
-from gateway.models import MAX_PAGE_SIZE, PAGE_SIZE, Beginning, Links, Priority, UserFields
+from gateway.fields import Beginning, Text, Truth, Whole
+from gateway.models import Links, Priority, UserFields
 from gateway.moments import Moment
+from gateway.paging import Paged
 from ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
 #: Bytes of a body: it is stored once, and read for each task that is made of it.
@@ -72,7 +74,7 @@ Kind = Annotated[
     BeforeValidator(_schedulable),
 ]
 ScheduleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Cron = Annotated[str, Field(max_length=100), AfterValidator(_cron)]
+Cron = Annotated[Text, Field(max_length=100), AfterValidator(_cron)]
 
 
 class Recurring(BaseModel):
@@ -85,10 +87,10 @@ class Recurring(BaseModel):
         description="Minute, hour, day of the month, month, day of the week; or @hourly, @daily, @weekly, "
         "@monthly, @yearly. Either this or `every_seconds`.",
     )
-    every_seconds: Annotated[int, Field(ge=MIN_INTERVAL, le=MAX_INTERVAL)] | None = Field(
+    every_seconds: Annotated[Whole, Field(ge=MIN_INTERVAL, le=MAX_INTERVAL)] | None = Field(
         None, description="Seconds from one slot to the next, counted from `starts_at` or from now."
     )
-    timezone: Annotated[str, Field(max_length=64), AfterValidator(_zone)] = Field(
+    timezone: Annotated[Text, Field(max_length=64), AfterValidator(_zone)] = Field(
         "UTC", description="IANA name of the time zone that `cron` speaks of."
     )
     starts_at: Moment | None = Field(None, description="No slot is earlier.")
@@ -98,7 +100,7 @@ class Recurring(BaseModel):
         description="When slots passed while nothing could release them: `skip` leaves out what is more than "
         "a minute late, `run_once` runs the newest, `run_all` the newest `missed_limit`.",
     )
-    missed_limit: Annotated[int, Field(ge=1, le=MAX_MISSED)] = 10
+    missed_limit: Annotated[Whole, Field(ge=1, le=MAX_MISSED)] = 10
 
     @model_validator(mode="after")
     def _one_recurrence(self) -> Self:
@@ -113,7 +115,7 @@ class Steering(Recurring):
     """All of a schedule but what its tasks are."""
 
     priority: Priority = "normal"
-    paused: bool = Field(default=False, description="A paused schedule makes no tasks, and misses none.")
+    paused: Truth = Field(default=False, description="A paused schedule makes no tasks, and misses none.")
 
 
 class PostSchedule(Steering):
@@ -188,28 +190,22 @@ class ChangeSchedule(BaseModel):
     )
 
     body: dict[str, Any] | None = None
-    cron: str | None = None
-    every_seconds: int | None = None
-    timezone: str | None = None
+    cron: Text | None = None
+    every_seconds: Whole | None = None
+    timezone: Text | None = None
     starts_at: Moment | None = None
     ends_at: Moment | None = None
     missed: Missed | None = None
-    missed_limit: int | None = None
+    missed_limit: Whole | None = None
     priority: Priority | None = None
-    paused: bool | None = None
+    paused: Truth | None = None
 
 
-class ScheduleQuery(BaseModel):
+class ScheduleQuery(Paged):
     """Which schedules are wanted."""
 
-    model_config = ConfigDict(extra="forbid")
-
     id: Beginning | None = Field(None, description="The beginning of its id; hyphens do not matter.")
-    name: Annotated[str, Field(max_length=100)] | None = Field(None, description="The one of this name.")
-    limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
-    cursor: Annotated[str, Field(max_length=200)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
+    name: Annotated[Text, Field(max_length=100)] | None = Field(None, description="The one of this name.")
 
 
 class ScheduleLinks(BaseModel):

@@ -10,9 +10,10 @@ from contracts.states import State
 from gateway.caller import By
 from gateway.guarded_route import GuardedRoute
 from gateway.models import AccountQuery, AccountView, Counts, UnplacedPage, UnplacedTask, links_of
-from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
+from gateway.paging import page_or_problem
+from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Uses
-from ledger import Account, BadCursorError, Range, Unplaced, take_account
+from ledger import Account, Range, Unplaced, take_account
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
@@ -36,12 +37,11 @@ async def get_account(resources: Uses, caller: By, asked: Annotated[AccountQuery
     wanted = Range(
         resources.records.now(), resources.settings.patience, asked.since, asked.until, caller.sees
     )
-    try:
-        account = await resources.records.read(
-            partial(take_account, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
+    account = await page_or_problem(
+        resources.records.read(
+            partial(take_account, wanted=wanted, limit=asked.limit, cursor=asked.place("accounting"))
         )
-    except BadCursorError as error:
-        raise bad_cursor(error) from error
+    )
     return AccountView(
         since=asked.since,
         until=asked.until,
@@ -51,7 +51,7 @@ async def get_account(resources: Uses, caller: By, asked: Annotated[AccountQuery
         unplaced=UnplacedPage(
             count=account.unplaced_count,
             items=list(map(_unplaced, account.unplaced)),
-            next_cursor=account.next_cursor,
+            next_cursor=asked.continued("accounting", account.next_cursor),
         ),
     )
 

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gateway.caller import By
-from gateway.desk import page_or_problem
 from gateway.desk_models import AuditQuery
 from gateway.guarded_route import GuardedRoute
 from gateway.letter_views import DeedPageView, DeedView
+from gateway.paging import page_or_problem
 from gateway.problems import problem_responses
 from gateway.resources import Uses
 from ledger.deadletters.audit import DeedFilter, list_deeds
@@ -31,7 +31,7 @@ async def get_audit(resources: Uses, caller: By, asked: Annotated[AuditQuery, Qu
         since=asked.since,
         until=asked.until,
     )
-    query = partial(list_deeds, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
+    query = partial(list_deeds, wanted=wanted, limit=asked.limit, cursor=asked.place("audit"))
     page = await page_or_problem(resources.records.read(query))
     items = [DeedView.of(seq, deed) for seq, deed in page.deeds]
-    return DeedPageView(items=items, next_cursor=page.next_cursor)
+    return DeedPageView(items=items, next_cursor=asked.continued("audit", page.next_cursor))

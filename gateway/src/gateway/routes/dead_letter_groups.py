@@ -9,10 +9,11 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from gateway.caller import By, Caller
-from gateway.desk import STREAMED_LINES, Actor, page_or_problem
+from gateway.desk import STREAMED_LINES, Actor
 from gateway.desk_models import GroupNote, GroupQuery, GroupReason
 from gateway.group_views import GroupPageView, GroupView
 from gateway.guarded_route import GuardedJsonRoute
+from gateway.paging import page_or_problem
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Resources, Uses
 from gateway.routes.dead_letters import export
@@ -41,10 +42,17 @@ async def get_dead_letter_groups(
     """Lists groups, those with the latest death first."""
     wanted = GroupFilter(asked.state, caller.sees, asked.service, asked.kind, asked.q, asked.id)
     query = partial(
-        list_groups, wanted=wanted, now=resources.records.now(), limit=asked.limit, cursor=asked.cursor
+        list_groups,
+        wanted=wanted,
+        now=resources.records.now(),
+        limit=asked.limit,
+        cursor=asked.place("groups"),
     )
     page = await page_or_problem(resources.records.read(query))
-    return GroupPageView(items=[GroupView.of(group) for group in page.groups], next_cursor=page.next_cursor)
+    return GroupPageView(
+        items=[GroupView.of(group) for group in page.groups],
+        next_cursor=asked.continued("groups", page.next_cursor),
+    )
 
 
 @router.get("/v1/dead-letters/groups/{group}", responses=_ONE)

@@ -10,15 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from contracts.reading import opener
 from gateway.caller import By, Caller
-from gateway.desk import (
-    JSON_LINES,
-    STREAMED_LINES,
-    Actor,
-    json_lines,
-    letter_filter,
-    page_or_problem,
-    selected,
-)
+from gateway.desk import JSON_LINES, STREAMED_LINES, Actor, json_lines, letter_filter, selected
 from gateway.desk_models import (
     AuditQuery,
     LetterFilterQuery,
@@ -37,6 +29,7 @@ from gateway.letter_views import (
     PreviewView,
     WholeLetterView,
 )
+from gateway.paging import page_or_problem
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Resources, Uses
 from gateway.routes.audit import get_audit
@@ -74,9 +67,14 @@ async def get_dead_letters(
     """Lists letters, newest first."""
     wanted = letter_filter(caller, asked, state=asked.state, task=asked.task)
     page = await page_or_problem(
-        resources.records.read(partial(list_letters, wanted=wanted, limit=asked.limit, cursor=asked.cursor))
+        resources.records.read(
+            partial(list_letters, wanted=wanted, limit=asked.limit, cursor=asked.place("letters"))
+        )
     )
-    return LetterPageView(items=[LetterView.of(row) for row in page.letters], next_cursor=page.next_cursor)
+    return LetterPageView(
+        items=[LetterView.of(row) for row in page.letters],
+        next_cursor=asked.continued("letters", page.next_cursor),
+    )
 
 
 @router.get("/v1/dead-letters/export", responses=_LISTING | STREAMED_LINES, response_class=StreamingResponse)

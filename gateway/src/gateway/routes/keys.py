@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from chassis.logs import get_logger
-from gateway.desk import Actor, page_or_problem
+from gateway.desk import Actor
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.key_models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
+from gateway.paging import page_or_problem
 from gateway.problems import Problem, problem_responses
 from gateway.resources import Uses
 from ledger import (
@@ -67,10 +68,12 @@ async def post_key(posted: PostKey, response: Response, resources: Uses, actor: 
 async def get_keys(resources: Uses, asked: Annotated[KeyQuery, Query()]) -> KeyPageView:
     """Lists keys, those that have ended included."""
     query = partial(
-        list_keys, tenant=asked.tenant, limit=asked.limit, cursor=asked.cursor, beginning=asked.id
+        list_keys, tenant=asked.tenant, limit=asked.limit, cursor=asked.place("keys"), beginning=asked.id
     )
     page = await page_or_problem(resources.records.read(query))
-    return KeyPageView(items=list(map(KeyView.of, page.keys)), next_cursor=page.next_cursor)
+    return KeyPageView(
+        items=list(map(KeyView.of, page.keys)), next_cursor=asked.continued("keys", page.next_cursor)
+    )
 
 
 @router.get("/v1/keys/{key_id}", responses=_ONE)

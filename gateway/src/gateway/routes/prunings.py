@@ -14,6 +14,7 @@ from chassis.logs import get_logger
 from chassis.pacing import gently
 from contracts.states import State
 from gateway.desk import Actor
+from gateway.fields import Truth
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.moments import Moment
 from gateway.problems import FieldError, Problem, problem_responses
@@ -51,7 +52,7 @@ class Pruning(BaseModel):
         "may wait for a failure desk that is away."
     )
     after: UUID | None = Field(None, description="`after` of the step before; none: begin with the oldest.")
-    dry_run: bool = Field(default=False, strict=True, description="Only tells what would be forgotten.")
+    dry_run: Truth = Field(default=False, description="Only tells what would be forgotten.")
 
 
 class PruningStep(BaseModel):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from gateway.caller import By, Caller
-from gateway.desk import Actor, as_asked, page_or_problem, selected
+from gateway.desk import Actor, as_asked, selected
 from gateway.desk_models import (
     ItemQuery,
     LetterId,
@@ -20,6 +20,7 @@ from gateway.desk_models import (
     SteerRedrive,
 )
 from gateway.guarded_route import GuardedJsonRoute
+from gateway.paging import page_or_problem
 from gateway.problems import FieldError, Problem, problem_responses
 from gateway.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
 from gateway.resources import Resources, Uses
@@ -95,10 +96,17 @@ async def get_redrives(
 ) -> RedrivePageView:
     """Lists redrives, the latest plan first."""
     query = partial(
-        list_redrives, state=asked.state, limit=asked.limit, cursor=asked.cursor, tenant=caller.sees
+        list_redrives,
+        state=asked.state,
+        limit=asked.limit,
+        cursor=asked.place("redrives"),
+        tenant=caller.sees,
     )
     page = await page_or_problem(resources.records.read(query))
-    return RedrivePageView(items=[RedriveView.of(r) for r in page.redrives], next_cursor=page.next_cursor)
+    return RedrivePageView(
+        items=[RedriveView.of(r) for r in page.redrives],
+        next_cursor=asked.continued("redrives", page.next_cursor),
+    )
 
 
 @router.get("/v1/redrives/{redrive_id}", responses=_ONE)
@@ -114,10 +122,13 @@ async def get_redrive_letters(
     """Lists the letters of a redrive, in the order in which they are sent."""
     await _view(resources, caller, redrive_id)
     wanted = ItemFilter(asked.state, asked.verdict, asked.effect)
-    query = partial(list_items, redrive_id=redrive_id, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
+    listing = f"letters of redrive {redrive_id}"
+    query = partial(
+        list_items, redrive_id=redrive_id, wanted=wanted, limit=asked.limit, cursor=asked.place(listing)
+    )
     page = await page_or_problem(resources.records.read(query))
     items = [ItemView.model_validate(row) for row in page.items]
-    return ItemPageView(items=items, next_cursor=page.next_cursor)
+    return ItemPageView(items=items, next_cursor=asked.continued(listing, page.next_cursor))
 
 
 @router.post("/v1/redrives/{redrive_id}/start", responses=_ACTION)

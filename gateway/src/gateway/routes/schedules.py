@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Response
 from gateway.caller import By, Caller
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
+from gateway.paging import page_or_problem
+from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Uses
 from gateway.schedule_models import (
     SHOWN_BEHIND,
@@ -33,7 +34,6 @@ from gateway.scheduling import (
 )
 from gateway.submitting import POST_PROBLEMS, key_reused
 from ledger import (
-    BadCursorError,
     Change,
     ChangedMeanwhileError,
     Created,
@@ -125,15 +125,14 @@ async def get_schedules(
         list_schedules,
         name=asked.name,
         limit=asked.limit,
-        cursor=asked.cursor,
+        cursor=asked.place("schedules"),
         tenant=caller.sees,
         beginning=asked.id,
     )
-    try:
-        page = await resources.records.read(query)
-    except BadCursorError as error:
-        raise bad_cursor(error) from error
-    return SchedulePageView(items=list(map(view_of, page.schedules)), next_cursor=page.next_cursor)
+    page = await page_or_problem(resources.records.read(query))
+    return SchedulePageView(
+        items=list(map(view_of, page.schedules)), next_cursor=asked.continued("schedules", page.next_cursor)
+    )
 
 
 @router.get("/v1/schedules/{schedule_id}", responses=problem_responses(*_BY_ID))

@@ -24,10 +24,10 @@ from gateway.models import (
     links_of,
     priority_name,
 )
-from gateway.problems import FieldError, Problem, bad_cursor, problem_responses
+from gateway.paging import page_or_problem
+from gateway.problems import FieldError, Problem, problem_responses
 from gateway.resources import Resources, Uses
 from ledger import (
-    BadCursorError,
     Task,
     TaskFilter,
     TimelineEntry,
@@ -59,12 +59,11 @@ async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Que
         person=None if asked.person is None else person_of(resources, asked.person, field="person"),
         q_person=None if asked.q is None else resources.persons.asked_for(asked.q),
     )
-    query = partial(list_tasks, wanted=wanted, limit=asked.limit, cursor=asked.cursor)
-    try:
-        page = await resources.records.read(query)
-    except BadCursorError as error:
-        raise bad_cursor(error) from error
-    return TaskPage(items=[view_of(task) for task in page.tasks], next_cursor=page.next_cursor)
+    query = partial(list_tasks, wanted=wanted, limit=asked.limit, cursor=asked.place("tasks"))
+    page = await page_or_problem(resources.records.read(query))
+    return TaskPage(
+        items=[view_of(task) for task in page.tasks], next_cursor=asked.continued("tasks", page.next_cursor)
+    )
 
 
 @router.get("/v1/tasks/{task_id}", responses=_NOT_FOUND)
