@@ -13,6 +13,7 @@ from chassis.tracing import is_tracing
 from gateway.body_limit import BodyLimit
 from gateway.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
 from gateway.guarded_route import GuardedRoute
+from gateway.head_requests import HeadRequests
 from gateway.metrics import GatewayMetrics, MeasureRequests
 from gateway.posting_paths import PostingPaths
 from gateway.problems import install_problems, problem_responses
@@ -25,6 +26,7 @@ from gateway.routes import (
     dead_letter_groups,
     dead_letters,
     emails,
+    entrance,
     health,
     images,
     keys,
@@ -64,6 +66,7 @@ _ROUTES = (
     audit,
     contracts_waiting,
     keys,
+    entrance,
     health,
 )
 
@@ -114,6 +117,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         _require_guarded(module.router)
         # As it is: what an inclusion adds to a route, a dependency say, would be passed over below.
         app.include_router(module.router)
+    app.router.routes.insert(0, HeadRequests(app.router))
     app.router.routes.insert(0, PostingPaths(route for module in _ROUTES for route in module.router.routes))
     return app
 

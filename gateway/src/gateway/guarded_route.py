@@ -10,6 +10,7 @@ from gateway.caller import remember
 from gateway.json_body import JsonRoute
 from gateway.resources import Resources
 from gateway.scopes import needed_by
+from gateway.single_headers import require_single
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -28,6 +29,7 @@ class GuardedRoute(APIRoute):
             return handle
 
         async def handle_admitted(request: Request) -> Response:
+            require_single(request.scope)
             resources: Resources = request.app.state.resources
             remember(request.scope, await resources.doorkeeper.admit(request, needed))
             return await handle(request)

@@ -20,6 +20,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "bad_request": "The form cannot be read.",
             "invalid_json": "The body cannot be read as JSON.",
             "malformed_request": "This cannot be read as a request of HTTP/1.1.",
+            "repeated_header": "A header that counts once was sent more than once.",
         },
         HTTPStatus.UNAUTHORIZED: {
             "key_ended": "This key was revoked, or has expired.",
@@ -80,7 +81,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "not_json": "Send the body as JSON.",
         },
         HTTPStatus.UNPROCESSABLE_ENTITY: {
-            "bad_cursor": "No listing gave out this cursor. Begin again without one.",
+            "bad_cursor": "No listing with these filters gave out this cursor. Begin again without one.",
             "call_erased": "What the call of this Idempotency-Key held was erased.",
             "damaged": "The image is damaged or incomplete. Send the original.",
             "empty": "The file is empty.",
@@ -130,7 +131,10 @@ _ANY: Final = ("malformed_request", "slow_head", "head_too_large", "internal_err
 _CROWDED: Final = ("overloaded",)
 _PROBES: Final = frozenset({"healthz", "readyz", "metrics"})
 #: What the operations that need a key are answered with besides; each of them reads or writes the ledger.
-_KEYED: Final = ("key_missing", "key_unknown", "401 key_ended", "scope_missing", "too_many_requests")
+_KEYED: Final = (
+    *("repeated_header", "key_missing", "key_unknown", "401 key_ended", "scope_missing"),
+    "too_many_requests",
+)
 _LEDGER: Final = ("ledger_unavailable",)
 #: By what an operation takes.
 _BODY: Final = ("slow_body", "413 too_large", "encoded_body")

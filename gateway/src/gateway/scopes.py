@@ -9,8 +9,8 @@ from typing import Final
 
 from ledger import Scope
 
-#: Routes that let in everybody: supervisors must reach the first three, and the last describes only our code.
-OPEN: Final = frozenset({"healthz", "startupz", "readyz", "asyncapi"})
+#: Routes that let in everybody: supervisors must reach the first three, the others describe only our code.
+OPEN: Final = frozenset({"healthz", "startupz", "readyz", "asyncapi", "entrance"})
 #: What the others need, by the name of the route's function, which is its operation's id.
 NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
     {
