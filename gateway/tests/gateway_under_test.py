@@ -64,7 +64,7 @@ def settings_in(folder: Path, **changes: Any) -> GatewaySettings:
 
 @asynccontextmanager
 async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
-    if not (folder / "ledger.db").exists():
+    if "ledger_url" not in changes and not (folder / "ledger.db").exists():
         (folder / "ledger.db").write_bytes(empty_ledger())
     app = create_app(settings_in(folder, **changes))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -94,6 +94,7 @@ def fields(answer: httpx.Response) -> set[str]:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
+async def gateway(tmp_path: Path, ledger_url: str) -> AsyncIterator[Gateway]:
+    """Its test runs once with each database, unless the test's module says otherwise (`database_system`)."""
+    async with running(tmp_path, ledger_url=ledger_url) as started:
         yield started

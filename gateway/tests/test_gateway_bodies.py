@@ -143,7 +143,7 @@ async def test_a_body_of_just_the_limit_is_taken(gateway: Gateway) -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/v1/nothing", 404, "not_found"),
-        ("POST", "/", 404, "not_found"),
+        ("POST", "/", 405, "method_not_allowed"),
         ("GET", "/v1/emails", 405, "method_not_allowed"),
         ("DELETE", "/v1/tasks", 405, "method_not_allowed"),
         ("PUT", "/healthz", 405, "method_not_allowed"),
@@ -161,8 +161,8 @@ async def test_unknown_paths_and_methods_are_problems_too(
 
 async def test_all_methods_of_a_path_are_named(gateway: Gateway) -> None:
     answer = await gateway.client.put("/v1/schedules/01a20797-6d09-71fe-b759-803ec3a459ee")
-    assert answer.headers["Allow"] == "GET, PATCH, DELETE"
-    assert "GET, PATCH, DELETE" in problem(answer, 405, "method_not_allowed")["detail"]
+    assert answer.headers["Allow"] == "GET, HEAD, PATCH, DELETE"
+    assert "GET, HEAD, PATCH, DELETE" in problem(answer, 405, "method_not_allowed")["detail"]
 
 
 async def test_a_defect_is_told_without_its_cause(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,12 @@ from gateway.asyncapi import asyncapi_document
 from gateway.documents import FOLDER, current_documents
 
 
+@pytest.fixture
+def database_system() -> str:
+    """Nothing here depends on it."""
+    return "sqlite"
+
+
 @pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json"])
 def test_the_committed_document_is_what_the_code_says(name: str) -> None:
     assert (FOLDER / name).read_text() == current_documents()[name], (

@@ -152,7 +152,7 @@ async def test_what_waits_for_a_release_is_streamed_with_its_version(gateway: Ga
     answer = await gateway.client.get("/v1/contracts/waiting")
     waiting = {str(line["id"]): line for line in map(json.loads, answer.text.splitlines())}
     assert waiting[mail]["payload"] == {}
-    assert waiting[mail]["redacted"] == ["html", "params", "subject", "text", "to"]
+    assert {"html", "params", "subject", "text", "to"} <= {*waiting[mail]["redacted"]}
     assert (waiting[mail]["where"], waiting[mail]["dataschema"]) == (
         "task",
         "urn:waybill:email.requested:v1",

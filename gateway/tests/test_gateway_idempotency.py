@@ -65,8 +65,9 @@ async def test_of_two_at_once_one_is_answered_and_one_asked_to_come_again(gatewa
     assert again.json() == accepted.json()
 
 
-async def test_two_gateways_with_one_ledger_accept_a_call_once(tmp_path: Path) -> None:
-    async with running(tmp_path) as first, running(tmp_path) as second:
+async def test_two_gateways_with_one_ledger_accept_a_call_once(tmp_path: Path, ledger_url: str) -> None:
+    shared = {"ledger_url": ledger_url}
+    async with running(tmp_path, **shared) as first, running(tmp_path, **shared) as second:
         answers = await asyncio.gather(
             *(
                 gateway.post("/v1/emails", EMAIL, Idempotency_Key=f"k{number}")

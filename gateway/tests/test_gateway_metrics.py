@@ -1,6 +1,13 @@
+import pytest
 from gateway_under_test import EMAIL, Gateway
 
 from devstack.exposition import values
+
+
+@pytest.fixture
+def database_system() -> str:
+    """Nothing here depends on it."""
+    return "sqlite"
 
 
 async def text(gateway: Gateway) -> str:

@@ -19,6 +19,12 @@ POSTED = {
 
 
 @pytest.fixture
+def database_system() -> str:
+    """Nothing here depends on it."""
+    return "sqlite"
+
+
+@pytest.fixture
 async def document(gateway: Gateway) -> dict[str, Any]:
     answer = await gateway.client.get("/openapi.json")
     described: dict[str, Any] = answer.json()

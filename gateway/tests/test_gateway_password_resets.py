@@ -19,8 +19,8 @@ ADA = {"email": "ada@example.com"}
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path, reset_link=LINK, reset_ttl_seconds=600) as started:
+async def gateway(tmp_path: Path, ledger_url: str) -> AsyncIterator[Gateway]:
+    async with running(tmp_path, ledger_url=ledger_url, reset_link=LINK, reset_ttl_seconds=600) as started:
         yield started
 
 
@@ -181,7 +181,7 @@ async def test_an_error_of_the_database_does_not_tell_the_token(gateway: Gateway
     with capture_logs() as said:
         problem(await gateway.post("/v1/password-resets", ADA), 500, "internal_error")
     [error] = [str(line["exc_info"]) for line in said if line["event"] == "request failed"]
-    assert "no such table: password_resets" in error
+    assert "password_resets" in error
     assert "SQL parameters hidden" in error
     assert "ada@example.com" not in error
     assert await gateway.count(TASKS) == 0

@@ -34,8 +34,8 @@ async def test_a_repeat_of_what_was_erased_is_refused_and_says_so(gateway: Gatew
     assert await gateway.count(TASKS) == 2
 
 
-async def test_an_administrator_erases_for_every_tenant_or_for_one(tmp_path: Path) -> None:
-    async with running(tmp_path, gateway_auth="keys") as gateway:
+async def test_an_administrator_erases_for_every_tenant_or_for_one(tmp_path: Path, ledger_url: str) -> None:
+    async with running(tmp_path, ledger_url=ledger_url, gateway_auth="keys") as gateway:
         admin = await key_in(gateway, Scope.ADMIN)
         for tenant in ("acme", "beta"):
             key = await key_in(gateway, Scope.SUBMIT, tenant=tenant)

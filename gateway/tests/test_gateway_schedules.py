@@ -157,8 +157,8 @@ async def test_a_repeated_call_makes_one_schedule(gateway: Gateway) -> None:
     problem(await gateway.post("/v1/schedules", NIGHTLY, Idempotency_Key="k"), 410, "schedule_deleted")
 
 
-async def test_a_name_is_taken_once_and_the_limit_holds(tmp_path: Path) -> None:
-    async with running(tmp_path, max_schedules=2) as gateway:
+async def test_a_name_is_taken_once_and_the_limit_holds(tmp_path: Path, ledger_url: str) -> None:
+    async with running(tmp_path, ledger_url=ledger_url, max_schedules=2) as gateway:
         await made(gateway, NIGHTLY)
         problem(await gateway.post("/v1/schedules", NIGHTLY), 409, "name_taken")
         await made(gateway, HEARTBEAT)

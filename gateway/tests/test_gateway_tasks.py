@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem, settings_in
+from gateway_under_test import EMAIL, Gateway, fields, problem, running, settings_in
 from sqlalchemy import Connection
 
 from chassis.process import MisconfiguredError
@@ -169,14 +169,15 @@ async def test_alive_and_ready_without_a_broker(gateway: Gateway) -> None:
     assert ready.json() == {"status": "ready", "ledger": True, "broker": False, "pid": os.getpid()}
 
 
-async def test_not_ready_without_the_ledger(gateway: Gateway) -> None:
-    gateway.resources.records.engine.dispose()
-    (gateway.folder / "ledger.db").unlink()
-    (gateway.folder / "ledger.db").mkdir()
-    ready = await gateway.client.get("/readyz")
-    assert ready.status_code == 503
-    assert ready.json() == {"status": "not ready", "ledger": False, "broker": False, "pid": os.getpid()}
-    assert (await gateway.client.get("/healthz")).status_code == 200
+async def test_not_ready_without_the_ledger(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        gateway.resources.records.engine.dispose()
+        (tmp_path / "ledger.db").unlink()
+        (tmp_path / "ledger.db").mkdir()
+        ready = await gateway.client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json() == {"status": "not ready", "ledger": False, "broker": False, "pid": os.getpid()}
+        assert (await gateway.client.get("/healthz")).status_code == 200
 
 
 async def test_a_ledger_without_its_schema_stops_the_start(tmp_path: Path) -> None:
