@@ -47,6 +47,25 @@ async def test_a_mail_on_a_connection_that_the_server_has_given_up_goes_out_on_a
     assert (peer.connections, peer.count(".")) == (2, 2)
 
 
+@pytest.mark.parametrize("extra", ["250 queued again", "550 no such user", "421 closing", "354 go on"])
+async def test_an_answer_too_many_is_not_the_answer_to_the_next_mail(extra: str) -> None:
+    peer = Peer({(1, ".", 1): f"250 queued\r\n{extra}"})
+    async with mailer_for(peer) as mailer:
+        for _ in range(3):
+            assert (await mailer.send(MAIL)).server_response == "queued"
+
+    assert (peer.connections, peer.count(".")) == (2, 3)
+
+
+async def test_nor_is_one_that_comes_with_the_next_mails_own() -> None:
+    peer = Peer({(1, "MAIL", 2): "250 queued again\r\n250 ok"})
+    async with mailer_for(peer) as mailer:
+        for _ in range(3):
+            assert (await mailer.send(MAIL)).server_response == "queued"
+
+    assert (peer.connections, peer.count(".")) == (2, 3)
+
+
 async def test_a_connection_seen_to_be_closed_is_not_used_again() -> None:
     peer = Peer()
     async with mailer_for(peer) as mailer:

@@ -24,6 +24,9 @@ from email_service.faults import (
 from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
 
+#: RFC 5321, 4.2.1: the first digit 2 says "positive completion".
+_SUCCESS = range(200, 300)
+
 
 @dataclass(frozen=True, slots=True)
 class SentMail:
@@ -39,7 +42,7 @@ class SentMail:
 
 
 class _StaleConnectionError(Exception):
-    """A reused connection was found closed by the server before it agreed to take any content."""
+    """A reused connection was found closed, or out of step, before it agreed to take any content."""
 
 
 async def _nothing() -> None:
@@ -171,7 +174,7 @@ class Mailer:
             try:
                 await self._send_envelope(lease.smtp, mail)
             except (SMTPException, OSError) as error:
-                if lease.reused and _is_closed_by_server(error):
+                if lease.reused and (_is_closed_by_server(error) or _is_out_of_step(error)):
                     raise _StaleConnectionError from error
                 await _reset(lease, error)
                 raise envelope_failure(error, self._server, *self._secrets) from error
@@ -190,6 +193,11 @@ class Mailer:
         await smtp.mail(mail.sender, options=options)
         await smtp.rcpt(mail.recipient)
         await begin_content(smtp)
+
+
+def _is_out_of_step(error: Exception) -> bool:
+    # Success where the content was to be asked for: the server has answered something before it twice.
+    return isinstance(error, SMTPResponseException) and error.code in _SUCCESS
 
 
 def _is_closed_by_server(error: Exception) -> bool:

@@ -65,7 +65,7 @@ class ConnectionPool:
             yield lease
         finally:
             # Else an error or a cancellation amid a mail has left the dialogue in an unknown state.
-            if lease.reusable and lease.smtp.is_connected and not self._closed:
+            if lease.reusable and lease.smtp.is_connected and not (self._closed or _says_more(lease.smtp)):
                 self._idle.append((lease.smtp, time.monotonic()))
             else:
                 lease.smtp.close()
@@ -102,6 +102,12 @@ class ConnectionPool:
             if not alive:
                 smtp.close()
         return True
+
+
+def _says_more(smtp: SMTP) -> bool:
+    # Answers are told apart by their order alone: one too many would be taken for that to the next mail.
+    buffer: bytearray | None = getattr(smtp.protocol, "_buffer", None)
+    return bool(buffer)
 
 
 async def _quit(smtp: SMTP) -> None:
