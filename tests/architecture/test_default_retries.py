@@ -3,6 +3,7 @@
 The documents promise it, so the tables of docs/guarantees.md are held to what is computed here.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from chassis.circuit import Circuit
 from chassis.delay import round_up
 from chassis.errors import (
     HandlerError,
@@ -23,7 +25,7 @@ from chassis.errors import (
 )
 from chassis.policies import retry_policy
 from chassis.retry import GiveUp, Retry, RetryPolicy, Snooze, after_failure, after_snooze
-from chassis.settings import ServiceSettings
+from chassis.settings import CircuitSettings, ServiceSettings
 from contracts.catalog import CATALOG
 from contracts.lifecycle import DeadReason
 from email_service.settings import EmailSettings
@@ -223,3 +225,30 @@ def test_the_documents_show_the_schedule_as_it_is(service: str, kind: str) -> No
 
     assert row is not None, f"docs/guarantees.md has no row of {service} with `{kind}`"
     assert row.endswith(schedule(default_policy(service, kind)))
+
+
+@pytest.mark.parametrize("dice", DICE)
+def test_a_lone_record_outlives_a_night_in_which_its_target_only_fails(dice: float) -> None:
+    now = 0.0
+    circuit = Circuit("crm", CircuitSettings().circuit_policy(), clock=lambda: now, draw=lambda: dice)
+
+    async def fails() -> None:
+        raise ServerFailureError("503")
+
+    async def done() -> None:
+        return
+
+    def answer(at: float) -> Exception | None:
+        nonlocal now
+        now = at
+        try:
+            asyncio.run(circuit.call(fails if at < 12 * HOUR else done))
+        except HandlerError as error:
+            return error
+        return None
+
+    life = live(default_policy("sync", "sync.requested"), answer, dice=dice)
+
+    assert life.reason is None
+    assert life.attempts == 9, "the eighth failure opens the circuit, and from then on nothing is counted"
+    assert life.seconds <= 12 * HOUR + 18 * MINUTE
