@@ -59,6 +59,13 @@ class Watched:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
+    def reveal(self, path: str, **more: Any) -> None:
+        """Has it shown to somebody who may see it: then it is in the answer, and must be nowhere else."""
+        body = {"reason": "is it written down?"} | more
+        answer = self._http.post(f"{path}/reveal", json=body).raise_for_status()
+        assert self._canary.word in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+
     def ends(self, task_id: str, state: str) -> None:
         eventually(
             lambda: self.call("GET", f"/v1/tasks/{task_id}").json()["state"] == state,
@@ -204,7 +211,7 @@ def _put_it_everywhere(stack: Stack, watched: Watched, canary: Canary, crm: http
     letter = _the_desk(watched, canary, crm)
     for path in ("/v1/tasks", "/v1/accounting", "/v1/dead-letters", "/v1/dead-letters/export"):
         watched.call("GET", path)
-    for path in ("/v1/dead-letters/groups", "/v1/dead-letters/audit", "/v1/contracts/waiting", "/metrics"):
+    for path in ("/v1/dead-letters/groups", "/v1/audit", "/v1/contracts/waiting", "/metrics"):
         watched.call("GET", path)
     _the_command(stack, canary, letter)
     _the_alerts(stack, canary)
@@ -259,6 +266,7 @@ def _schedules_and_cancellations(watched: Watched, canary: Canary) -> None:
     assert watched.call("PATCH", here, {"paused": True}).status_code == 200
     watched.call("GET", "/v1/schedules")
     watched.call("GET", here)
+    watched.reveal(here)
     later = watched.accept("/v1/emails", body | {"delay_seconds": 3600})
     assert watched.call("POST", f"/v1/tasks/{later}/cancel").json()["outcome"] == "prevented"
 
@@ -302,6 +310,11 @@ def _the_desk(watched: Watched, canary: Canary, crm: httpx.Client) -> int:
     wish = {"ids": [letter], "edits": [{"patch": patch}], "note": "a wrong city", "canary": 1}
     plan = watched.call("POST", "/v1/redrives", wish).json()
     assert plan["edits"][0]["patch"][0]["value"] == "[redacted]"
+    watched.reveal(f"/v1/tasks/{task}")
+    watched.reveal(f"/v1/dead-letters/{letter}", patch=patch)
+    watched.reveal(f"/v1/redrives/{plan['id']}/letters/{letter}")
+    trail = watched.call("GET", f"/v1/audit?subject={task}").json()["items"]
+    assert [deed["action"] for deed in trail] == ["reveal"] * 3
     watched.call("POST", f"/v1/redrives/{plan['id']}/start", {"hash": plan["hash"]})
     watched.ends(task, "completed")
     watched.call("GET", f"/v1/redrives/{plan['id']}/letters")
