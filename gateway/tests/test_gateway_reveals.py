@@ -313,6 +313,17 @@ def as_task(task_id: str, payload: bytes) -> NewTask:
     )
 
 
+async def test_what_is_no_patch_is_refused_without_being_repeated(gateway: Gateway) -> None:
+    admin = await key_in(gateway, Scope.ADMIN)
+    _, letter = await dead(gateway, admin)
+    wrong = [{"op": "bend", "path": "/data", "value": "Ann's"}]
+    refused = await look(gateway, f"/v1/dead-letters/{letter}", admin, patch=wrong)
+    [error] = problem(refused, 422, "invalid_request")["errors"]
+    assert (error["field"], "not a JSON Patch (RFC 6902)" in error["message"]) == ("patch", True)
+    assert "Ann's" not in refused.text
+    assert await trail(gateway, admin) == []
+
+
 async def test_a_letter_that_is_in_no_such_plan_is_not_found(gateway: Gateway) -> None:
     admin = await key_in(gateway, Scope.ADMIN)
     _, letter = await dead(gateway, admin)

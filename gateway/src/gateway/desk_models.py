@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway.fields import MAX_INTEGER, Beginning, Number, Search, Text, Truth, Whole, Word
 from gateway.moments import Moment
@@ -140,19 +140,22 @@ class GroupReason(_Strict):
     reason: Reason
 
 
+def _required_patch(patch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        require_patch(patch)
+    except BadPatchError as error:
+        raise ValueError(str(error)) from None
+    return patch
+
+
+#: A JSON Patch (RFC 6902) of a payload.
+PayloadPatch = Annotated[list[dict[str, Any]], AfterValidator(_required_patch)]
+
+
 class Preview(_Strict):
     """A JSON Patch (RFC 6902) of a letter's payload."""
 
-    patch: list[dict[str, Any]]
-
-    @field_validator("patch")
-    @classmethod
-    def _is_patch(cls, patch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        try:
-            require_patch(patch)
-        except BadPatchError as error:
-            raise ValueError(str(error)) from None
-        return patch
+    patch: PayloadPatch
 
 
 class PlannedEdit(Preview):

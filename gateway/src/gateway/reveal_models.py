@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.desk_models import Preview
+from gateway.desk_models import PayloadPatch
 from gateway.letter_views import FieldFault
 from ledger.deadletters.edits import Edited
 from ledger.deadletters.states import Verdict
@@ -30,16 +30,11 @@ class RevealReason(BaseModel):
 class RevealLetter(RevealReason):
     """The same, and an edit to be tried."""
 
-    patch: list[dict[str, Any]] | None = Field(
+    patch: PayloadPatch | None = Field(
         None,
         description="A JSON Patch (RFC 6902): `edited` tells what it would make of the payload. An empty one "
         "brings the payload into the contract's current form.",
     )
-
-    @field_validator("patch")
-    @classmethod
-    def _is_patch(cls, patch: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-        return patch if patch is None else Preview(patch=patch).patch
 
 
 class RevealedView(BaseModel):
