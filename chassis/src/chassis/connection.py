@@ -9,12 +9,14 @@ import random
 from dataclasses import dataclass
 from ssl import SSLContext
 
+import aiormq
+from aio_pika import RobustConnection
 from aio_pika.abc import AbstractConnection
 from faststream.rabbit import Channel, RabbitBroker
 from faststream.security import BaseSecurity
 from yarl import URL
 
-from chassis.broker_wait import GOING_AWAY, RECONNECT_SECONDS
+from chassis.broker_wait import GOING_AWAY, RECONNECT_SECONDS, refusal
 from chassis.logs import get_logger
 from chassis.settings import ProcessSettings
 
@@ -83,6 +85,17 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
         # Also where the client made something else of it: a caller that was told to end must end.
         raise asyncio.CancelledError
     return seen
+
+
+async def would_connect(connection: RobustConnection) -> bool:
+    """Whether the broker of a connection that is lost is there, be it that it refuses this process."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            tried = await aiormq.connect(connection.url, context=connection.kwargs.get("context"))
+            await tried.close()
+    except GOING_AWAY as error:
+        return refusal(error) is not None
+    return True
 
 
 async def hang_up(*brokers: RabbitBroker) -> None:

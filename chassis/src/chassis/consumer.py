@@ -5,18 +5,18 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Final
 
+from aio_pika import RobustConnection
 from aio_pika.abc import (
     AbstractIncomingMessage,
     AbstractQueue,
     AbstractRobustChannel,
-    AbstractRobustConnection,
 )
 from aiormq import spec
 from faststream.rabbit import RabbitBroker
 
 from chassis.acknowledging import CHANNEL_GONE, ChannelAcks
 from chassis.broker_wait import UNREACHABLE, BrokerWait
-from chassis.connection import GOODBYE_SECONDS, look_at_queue
+from chassis.connection import GOODBYE_SECONDS, look_at_queue, would_connect
 from chassis.delivery import Delivery
 from chassis.logs import get_logger
 
@@ -72,7 +72,7 @@ class Consumer:
         self._consume = consume
         self._prefetch = prefetch
         self._reject_on_error = reject_on_error
-        self._connection: AbstractRobustConnection | None = None
+        self._connection: RobustConnection | None = None
         self._channel: AbstractRobustChannel | None = None
         self._source: AbstractQueue | None = None
         self._tag: str | None = None
@@ -222,12 +222,22 @@ class Consumer:
         loop = asyncio.get_running_loop()
         seen = loop.time()
         while loop.time() - seen < MISSING_SECONDS:
-            await asyncio.sleep(WATCH_SECONDS)
-            # While the broker is away there is nothing to consume; the connection comes back by itself.
-            away = self._connection is not None and not self._connection.connected.is_set()
-            if away or self.is_consuming:
+            await asyncio.sleep(LOOK_SECONDS if self._is_lost else WATCH_SECONDS)
+            if self.is_consuming or await self._is_away():
                 seen = loop.time()
         log.error("not consuming, though it should", seconds=MISSING_SECONDS)
+
+    @property
+    def _is_lost(self) -> bool:
+        return self._connection is not None and not self._connection.connected.is_set()
+
+    async def _is_away(self) -> bool:
+        """Whether the broker is away: nothing is to be consumed then; the connection comes back by itself.
+
+        One that refuses this process, as for a password that was changed, is not. The process that is started
+        next reports why.
+        """
+        return self._is_lost and self._connection is not None and not await would_connect(self._connection)
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         if message.delivery_tag is None:

@@ -14,9 +14,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from chassis import broker_wait, topology
+from chassis import broker_wait, consumer, topology
 from chassis.attempt import Attempt
 from chassis.policies import configured
+from chassis.process import EXIT_BROKEN
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from contracts.events import ImageUploaded
@@ -153,6 +154,29 @@ async def test_a_service_says_once_that_it_is_refused_and_begins_when_that_is_co
             await eventually(started.done)
             await started
             assert await answers_are(port, 200, 200, 200)
+
+
+async def test_a_service_whose_password_was_changed_ends_so_that_the_next_reports_it(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "MISSING_SECONDS", 2.0)
+    with place_with(broker, "permission") as place:
+        await place.correct()
+        settings = ServiceSettings(amqp_url=place.url("images"), inbox_url=f"sqlite:///{tmp_path}/inbox.db")
+        service = Service("images", settings, (configured(settings, ImageUploaded, work),))
+        async with starting(service) as started:
+            await started
+            ended = asyncio.create_task(service.broken())
+            place.grant("password")
+
+            async def connections_are_closed() -> bool:
+                return await asyncio.to_thread(broker.management.close_vhost_connections, place.vhost) > 0
+
+            await eventually(connections_are_closed)
+            await eventually(ended.done)
+            assert await ended == EXIT_BROKEN
 
 
 async def test_a_queue_of_other_arguments_is_reported_to_whom_it_concerns(
