@@ -23,6 +23,7 @@ from chassis.errors import (
     TransientError,
     UnreachableError,
 )
+from chassis.object_store import StoreUnavailable
 from chassis.policies import retry_policy
 from chassis.retry import GiveUp, Retry, RetryPolicy, Snooze, after_failure, after_snooze
 from chassis.settings import CircuitSettings, ServiceSettings
@@ -165,7 +166,9 @@ def test_a_target_that_is_down_for_a_while_costs_no_record(
 
 
 @pytest.mark.parametrize("dice", DICE)
-@pytest.mark.parametrize("error", [UnreachableError("refused"), OutOfServiceError("451 4.3.5")])
+@pytest.mark.parametrize(
+    "error", [UnreachableError("refused"), OutOfServiceError("451 4.3.5"), StoreUnavailable("no answer")]
+)
 @pytest.mark.parametrize(("service", "kind"), SUBTASKS)
 def test_what_cannot_be_reached_for_a_night_uses_up_no_attempt(
     service: str, kind: str, error: HandlerError, dice: float
