@@ -173,13 +173,25 @@ def test_addresses_of_others_are_masked_in_every_writing(at: str) -> None:
     assert mask_addresses(f"<bob.lee{at}example.test>") == f"<b***{at}example.test>"
 
 
-@pytest.mark.parametrize(
-    "repeated", ["%", "%D0", "%25", r"\\\\", r"\u0041", "&amp;", "=41", "QUJD", "é", " +", "a@"]
-)
-def test_a_long_text_costs_time_by_its_length(repeated: str) -> None:
+def test_a_long_text_costs_time_by_its_length() -> None:
     # In a process of its own, which can be ended: by the square of its length it would take many minutes.
+    repeated = [
+        "%",
+        "%D0",
+        "%25",
+        "\\\\",
+        r"\u0041",
+        "&amp;",
+        "=41",
+        "QUJD",
+        "é",
+        " +",
+        "a@",
+        "...",
+        "nowhere ",
+    ]
     look = (
-        "from contracts.masking import Mask; "
-        f"assert Mask(['nowhere to be found', 'Anna']).error({repeated!r} * 300_000)"
+        "from contracts.masking import Mask; mask = Mask(['nowhere to be found', 'Anna']); "
+        f"assert all(mask.error(each * 100_000) for each in {repeated!r})"
     )
     subprocess.run([sys.executable, "-c", look], timeout=60, check=True)
