@@ -1,5 +1,6 @@
 """A primary turns read-only, and another server takes over: writes wait for it, and then go there."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -79,6 +80,16 @@ async def test_connections_go_to_the_server_that_took_over(
                 set_read_only(own_postgres, on=False)
             assert port == str(other.port)
             assert await records.read(count) == 2
+
+
+async def test_whoever_asks_again_leaves_the_others_their_answer(tmp_path: Path) -> None:
+    async def asked_twice(records: Records) -> list[bool]:
+        return [await records.is_writable(), await records.is_writable()]
+
+    async with records_of(f"sqlite:///{tmp_path}/some.db") as records:
+        answers = await asyncio.gather(*(asked_twice(records) for _ in range(3)))
+
+    assert answers == [[True, True]] * 3
 
 
 async def test_a_sqlite_in_a_folder_that_cannot_be_written_is_not_writable(

@@ -93,10 +93,11 @@ class Records:
         """
         if self._closed:
             return False
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name="look at the database")
-        done, _ = await asyncio.wait((self._looking,), timeout=LOOK_SECONDS)
-        return bool(done) and self._looking.result()
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = asyncio.create_task(self._look(), name="look at the database")
+        done, _ = await asyncio.wait((looking,), timeout=LOOK_SECONDS)
+        return bool(done) and looking.result()
 
     async def prepare(self, work: Callable[[Engine], Result]) -> Result:
         """Runs `work` on a reader's thread: what is done with the whole database at a process's start."""
