@@ -7,6 +7,7 @@ names another database than SQLite, which must be empty. Exits 0 only if every a
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from gateway_process import gateway
 
 from contracts.lifecycle import ErrorInfo
-from contracts.sealing import NO_KEYS
+from contracts.sealing import NO_KEYS, Keyring
 from database import Records
 from devstack.samples import dead_message, new_task, sync_event
 from ledger import Submission, accept
@@ -40,6 +41,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ledger-url", help="an empty database; a new SQLite file if not given")
     known, rest = parser.parse_known_args()
+    for name in ("WAYBILL_SEALING_KEYS", "WAYBILL_PERSONS_KEY"):
+        os.environ.setdefault(name, Keyring.new_key())
     with tempfile.TemporaryDirectory(prefix="waybill-fuzz-") as folder:
         return fuzz(Path(folder), known.ledger_url or f"sqlite:///{folder}/ledger.db", rest).returncode
 

@@ -16,6 +16,8 @@ import httpx
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 #: Seconds until a gateway answers.
 PATIENCE = 60.0
+#: Seconds for one answer.
+ANSWER_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def _until_alive(address: str, process: subprocess.Popen[bytes]) -> None:
     deadline = monotonic() + PATIENCE
     while process.poll() is None and monotonic() < deadline:
         try:
-            if httpx.get(f"{address}/healthz", timeout=PATIENCE, trust_env=False).is_success:
+            # Our listener takes connections in any case: also of a process that has ended at once.
+            if httpx.get(f"{address}/healthz", timeout=ANSWER_SECONDS, trust_env=False).is_success:
                 return
         except httpx.TransportError:
             sleep(0.05)
