@@ -104,4 +104,6 @@ class ChannelAcks:
             for tag in single:
                 await self.channel.basic_ack(tag, wait=False)
         except CHANNEL_GONE as error:
-            log.info("acknowledgements lost; the messages will be delivered again", error=error)
+            log.info(
+                "acknowledgements lost; the messages will be delivered again", error=error, once_a_minute=True
+            )

@@ -101,7 +101,9 @@ class Background(ABC):
             try:
                 wait = await self._turn()
             except self.MISHAPS as error:
-                log.warning("failed for now, trying again", what=self.NAME, error=error)
+                log.warning(
+                    "failed for now, trying again", what=self.NAME, error=error, once_a_minute=self.NAME
+                )
             await asyncio.sleep(self._every_seconds if wait is None else wait)
 
     @abstractmethod

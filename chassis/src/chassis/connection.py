@@ -76,10 +76,15 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
                 answer = asked.declaration_result
                 seen = QueueLook(answer.message_count or 0, answer.consumer_count or 0)
     except GOING_AWAY as error:
-        log.info("the broker does not tell of a queue", queue=queue, error=error)
+        log.info("the broker does not tell of a queue", queue=queue, error=error, once_a_minute=True)
     except asyncio.CancelledError:
         # As in `Publisher.publish`: a stuck connection cancels what waits for it. Ours is raised below.
-        log.info("the broker does not tell of a queue", queue=queue, error="the connection is stuck")
+        log.info(
+            "the broker does not tell of a queue",
+            queue=queue,
+            error="the connection is stuck",
+            once_a_minute=True,
+        )
     task = asyncio.current_task()
     if task is not None and task.cancelling() > 0:
         # Also where the client made something else of it: a caller that was told to end must end.

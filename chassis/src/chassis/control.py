@@ -38,4 +38,4 @@ class Control:
             log.info("a task is called off", task_id=request.task_id, handlers_stopped=stopped)
             await delivery.acknowledger.ack()
         except DeliveryLostError:
-            log.info("the connection was lost; the message will be delivered again")
+            log.info("the connection was lost; the message will be delivered again", once_a_minute=True)

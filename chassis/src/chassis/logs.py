@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from chassis.repeats import ClientRepeats, Repeats, leave_out_repeats
 from contracts.lifecycle import ErrorInfo
 from contracts.masking import NO_MASK, Mask
 
@@ -98,13 +99,15 @@ def configure_logging(process: str, *, level: str, format_: str) -> None:
         structlog.processors.JSONRenderer() if format_ == "json" else structlog.dev.ConsoleRenderer()
     )
     threshold = logging.getLevelNamesMapping()[level.upper()]
+    repeats = Repeats()
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[leave_out_repeats(repeats), *shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(ClientRepeats(repeats))
     # `ExtraAdder` lifts what libraries pass as `extra` to the top level, where our own fields are.
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

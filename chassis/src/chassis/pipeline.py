@@ -140,7 +140,7 @@ class Pipeline:
                 await self._work_through(delivery, work, span)
                 await delivery.acknowledger.ack()
         except DeliveryLostError:
-            log.info("the connection was lost; the message will be delivered again")
+            log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
 
     async def _work_through(self, delivery: Delivery, work: Work, span: Span) -> None:
         ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
@@ -232,4 +232,4 @@ class Pipeline:
             await while_held(delivery, "dead-letter", lambda: self._publisher.publish(message))
             await delivery.acknowledger.ack()
         except DeliveryLostError:
-            log.info("the connection was lost; the message will be delivered again")
+            log.info("the connection was lost; the message will be delivered again", once_a_minute=True)

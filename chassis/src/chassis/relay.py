@@ -69,6 +69,7 @@ async def relay(publisher: Publisher, message: Relayed) -> bool:
             task_id=message.envelope.task_id,
             trace_id=trace_id_of(message.envelope.traceparent),
             error=error,
+            once_a_minute=True,
         )
         return False
     return True

@@ -84,6 +84,11 @@ class Reporter:
                 )
             )
         except PublishError as error:
-            log.warning("lifecycle events not confirmed, publishing again", events=len(events), error=error)
+            log.warning(
+                "lifecycle events not confirmed, publishing again",
+                events=len(events),
+                error=error,
+                once_a_minute=True,
+            )
             return False
         return True

@@ -66,7 +66,7 @@ async def _repeat(
             if refusals == MOST_REFUSALS:
                 raise
             if wait.is_to_be_told():
-                log.warning("step failed, doing it again", step=step, error=error)
+                log.warning("step failed, doing it again", step=step, error=error, once_a_minute=step)
         if is_pointless():
             raise DeliveryLostError
         await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads load, guards nothing

@@ -137,7 +137,9 @@ class Desk:
         try:
             is_new = await keep(message, self._records, self._keyring)
         except SQLAlchemyError as error:
-            log.warning("the ledger did not keep a dead letter, trying again", error=error)
+            log.warning(
+                "the ledger did not keep a dead letter, trying again", error=error, once_a_minute=True
+            )
             return False
         except Exception:  # whatever it is: this is the message's last copy
             log.exception("a dead letter could not be kept, trying again", queue=message.queue)

@@ -159,7 +159,7 @@ class StatusService:
                 )
             await delivery.acknowledger.ack()
         except DeliveryLostError:
-            log.info("the connection was lost; the message will be delivered again")
+            log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
 
     async def _look_at_work_of(self, service: str) -> QueueLook | None:
         return await look_at_queue(self._publishing, work_queue(service))
