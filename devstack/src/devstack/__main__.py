@@ -11,6 +11,7 @@ from rich.console import Console
 
 from devstack.backstage import ContainersBackstage
 from devstack.broker import BrokerError, private_broker
+from devstack.broker.keeping import kept_running
 from devstack.compose import Compose, ComposeError
 from devstack.ports import PortTakenError
 from devstack.preferred_ports import USUAL, choose_ports
@@ -56,7 +57,10 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
             told = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, told.set)
-            async with running(broker, ports, state, folders.stackfile, console) as stack:
+            async with (
+                kept_running(broker, lambda line: console.print(f"[bold]{line}[/bold]")),
+                running(broker, ports, state, folders.stackfile, console) as stack,
+            ):
                 _show(console, stack)
                 await told.wait()
                 console.print("\nstopping")

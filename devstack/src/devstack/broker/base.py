@@ -36,6 +36,21 @@ class Broker(ABC):
             BrokerError: it ended, or does not answer within the time limit.
         """
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and has ended by itself; False too where that cannot be known."""
+        return False
+
+    def launch(self) -> None:
+        """Start it again after it has ended by itself, on the same data and ports; returns at once.
+
+        Called in the main thread: see `private_broker`.
+
+        Raises:
+            BrokerError: it is not ours to start.
+        """
+        raise BrokerError(f"{self.how} is not started from here")
+
     @abstractmethod
     def stop(self) -> None:
         """Stop it in order. Stopping a broker that does not run is no error."""

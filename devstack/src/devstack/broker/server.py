@@ -64,8 +64,22 @@ class ServerBroker(Broker):
         """The process id of the running server."""
         return self._process.pid if self._process else None
 
+    @property
+    @override
+    def has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
     @override
     def start(self) -> None:
+        self.launch()
+        try:
+            wait_until_open(self.amqp_url, self.management, self._ended, self._log_tail)
+        except BaseException:  # an interrupt too must leave no server behind
+            self.kill()
+            raise
+
+    @override
+    def launch(self) -> None:
         self._write_settings()
         with (self.folder / "logs" / "start.log").open("ab") as output:
             # No untrusted input: the program was found among fixed places.
@@ -79,11 +93,6 @@ class ServerBroker(Broker):
                 start_new_session=True,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 (it only calls prctl)
             )
-        try:
-            wait_until_open(self.amqp_url, self.management, self._ended, self._log_tail)
-        except BaseException:  # an interrupt too must leave no server behind
-            self.kill()
-            raise
 
     @override
     def stop(self) -> None:

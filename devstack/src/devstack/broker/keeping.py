@@ -1,0 +1,45 @@
+"""Keeps a stack's own broker running: one that ends by itself is started again, as its processes are."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from devstack.broker.base import Broker
+
+#: Between two looks at it.
+LOOK_SECONDS = 0.5
+#: Wait before a start; doubled each time up to the longest, until it has run for long enough.
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, STEADY_SECONDS = 0.5, 10.0, 30.0
+
+
+@asynccontextmanager
+async def kept_running(broker: Broker, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """For the time of the block, starts the broker again whenever it has ended by itself.
+
+    Its data is the same, and so are its ports; whoever uses it connects again by himself.
+
+    Args:
+        broker: which runs; one that is not ours is left alone.
+        say: told in a line what happens.
+    """
+    keeping = asyncio.create_task(_keep(broker, say))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _keep(broker: Broker, say: Callable[[str], None]) -> None:
+    backoff, started = FIRST_BACKOFF_SECONDS, time.monotonic()
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if not broker.has_ended:
+            continue
+        if time.monotonic() - started > STEADY_SECONDS:
+            backoff = FIRST_BACKOFF_SECONDS
+        say(f"the broker has ended; it is started again in {backoff:g} s")
+        await asyncio.sleep(backoff)
+        backoff, started = min(backoff * 2, LONGEST_BACKOFF_SECONDS), time.monotonic()
+        broker.launch()

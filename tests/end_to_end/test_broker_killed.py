@@ -1,0 +1,82 @@
+"""The stack's own broker is killed while callers post: it is started again, and all completes."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from devstack.broker.installation import find_server
+from devstack.eventually import eventually
+
+PATIENCE = 240.0
+POSTS = 40
+#: Of each process, for one outage: what each of its connections and channels says, once.
+MOST_LINES = 40
+#: What a task writes into the logs, which has nothing to do with the broker.
+OF_TASKS = ("attempt completed", "published out of the outbox")
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Path]:
+    if find_server(os.environ.get("PATH", os.defpath)) is None:
+        pytest.skip("needs a broker that is a process of ours: an installed rabbitmq-server")
+    own = {name: value for name, value in os.environ.items() if name != "AMQP_URL"}
+    output = tmp_path / "up.log"
+    with (
+        output.open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "devstack", "up"],
+            cwd=tmp_path,
+            env=own | {"NO_COLOR": "1"},
+            stdout=log,
+            stderr=log,
+        ) as supervisor,
+    ):
+        try:
+            asyncio.run(eventually(lambda: "Waybill is up." in output.read_text(), PATIENCE))
+            yield tmp_path
+        finally:
+            supervisor.send_signal(signal.SIGINT)
+            supervisor.wait(PATIENCE)
+
+
+async def test_a_killed_broker_is_started_again_and_all_completes(stack: Path) -> None:
+    places = json.loads((stack / ".waybill" / "stack.json").read_text())
+    logs = sorted((stack / ".waybill" / "up" / "logs").glob("*.log"))
+    async with httpx.AsyncClient(base_url=places["gateway"], timeout=60, trust_env=False) as client:
+        before = {log: len(log.read_text().splitlines()) for log in logs}
+        os.kill(broker_of(stack / ".waybill" / "up" / "broker"), signal.SIGKILL)
+        for number in range(POSTS):
+            mail = {"to": f"ann{number}@example.com", "subject": "Hello", "text": "Still there?"}
+            assert (await client.post("/v1/emails", json=mail)).status_code == 202
+
+        async def all_completed() -> bool:
+            total = (await client.get("/v1/accounting")).json()["total"]
+            return bool(total["accepted"] == total["completed"] == POSTS)
+
+        await eventually(all_completed, PATIENCE)
+    assert "the broker has ended; it is started again" in (stack / "up.log").read_text()
+    for log in logs:
+        lines = [json.loads(line) for line in log.read_text().splitlines()[before[log] :] if line[0] == "{"]
+        about_broker = Counter(line["event"][:60] for line in lines if line["event"] not in OF_TASKS)
+        assert about_broker.total() <= MOST_LINES, (log.name, about_broker)
+
+
+def broker_of(folder: Path) -> int:
+    """The process of the broker whose folder this is."""
+    for entry in Path("/proc").iterdir():
+        try:
+            name = (entry / "comm").read_text().strip()
+            if name == "beam.smp" and (entry / "cwd").resolve() == folder.resolve():
+                return int(entry.name)
+        except (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError):
+            continue
+    raise LookupError(f"no broker runs in {folder}")
