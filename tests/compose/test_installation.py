@@ -107,7 +107,7 @@ def test_compose_waits_for_work_and_not_only_for_life(settings: dict[str, str], 
         url.write_text(re.sub(r"(//email):[^@]+", r"\1:wrong", right))
         with pytest.raises(ComposeError):
             compose.run(*again, "--wait-timeout", "20", "email")
-        lines = [json.loads(line) for line in compose.run("logs", "--no-log-prefix", "email").splitlines()]
+        lines = map(json.loads, docker("logs", compose.container("email")).stdout.splitlines())
         [said] = [line for line in lines if line["level"] == "critical"]
         assert "user or password are wrong" in said["reason"]
     finally:
