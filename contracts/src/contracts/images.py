@@ -62,6 +62,20 @@ class ImageLimits:
     max_edge: int = 30_000
     #: A 50-megapixel JPEG is about 25 MB, a 12-megapixel PNG photograph about 30 MB.
     max_bytes: int = 50 * 1024 * 1024
+    #: Of all frames of an animation that is to go on moving, 200 of 500 x 500; beyond, it stands still.
+    max_moving_pixels: int = 50_000_000
+    #: Each costs an encoder's call, however small it is.
+    max_frames: int = 1000
+
+    def may_move(self, width: int, height: int, frames: int) -> bool:
+        """Whether an animation of this size may go on moving, or shows its first frame.
+
+        Args:
+            width: of a frame, in pixels.
+            height: the same.
+            frames: how many there are.
+        """
+        return frames <= self.max_frames and width * height * frames <= self.max_moving_pixels
 
     def objection_to(self, width: int, height: int) -> str | None:
         """Says what is wrong with an image of this size, before it is decoded.

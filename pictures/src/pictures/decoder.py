@@ -1,6 +1,5 @@
 """Opens and decodes pictures of strangers, strictly: what is damaged is an error, and never painted grey."""
 
-import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,12 +10,17 @@ import pyvips
 
 from contracts.images import ImageFormat
 from pictures.damage import is_only_untidy, lacks_end
+from pictures.frames import Bytes, announced_frames
 
-Bytes = bytes | mmap.mmap
+#: Formats of which libvips can read every frame.
+WHOLE_FILMS: Final = frozenset({"gif", "webp"})
 Made = TypeVar("Made")
 
 #: ITU T.81, B.1.1.3: what ends a JPEG.
 _END_OF_JPEG: Final = b"\xff\xd9"
+#: GIF89a specification, 27: the trailer.
+_END_OF_GIF: Final = b";"
+CUT_GIF: Final = "The GIF has no end marker: frames may be missing."
 NO_END_MARKER: Final = "The JPEG has no end marker; what is there was decoded."
 
 
@@ -27,6 +31,8 @@ class Header:
     #: As stored, in pixels: an EXIF orientation may swap them. Of one frame.
     width: int
     height: int
+    #: One: it stands still. None: it moves, and does not say how often.
+    frames: int | None = 1
 
 
 def read_header(data: Bytes, accepted: ImageFormat) -> Header:
@@ -35,14 +41,23 @@ def read_header(data: Bytes, accepted: ImageFormat) -> Header:
     Raises:
         pyvips.Error: it cannot be read.
     """
+    frames = announced_frames(data, accepted)
     if accepted.libvips_loader is None:
-        return Header(*_heif().heic_size(data[:]))
+        width, height = _heif().heic_size(data[:])
+        return Header(width, height, frames)
     header = _open(data)
-    return Header(header.width, header.height)
+    if accepted.name in WHOLE_FILMS:
+        frames = header.get_n_pages()
+    return Header(header.width, header.height, frames)
 
 
 def decode(
-    data: Bytes, accepted: ImageFormat, use: Callable[[pyvips.Image], Made], *, shrink: int = 1
+    data: Bytes,
+    accepted: ImageFormat,
+    use: Callable[[pyvips.Image], Made],
+    *,
+    shrink: int = 1,
+    all_frames: bool = False,
 ) -> tuple[Made, tuple[str, ...]]:
     """Decodes a picture and gives it to `use`.
 
@@ -52,6 +67,7 @@ def decode(
         use: wants all of its pixels, once and in their order. It may be called again, with a picture that is
             opened more leniently: libjpeg warns of damage, but also of what many cameras write.
         shrink: how far libjpeg may shrink on its way. Not by 8: it misses warnings of the last rows then.
+        all_frames: of one of `WHOLE_FILMS` all frames, one below the other; else the first.
 
     Returns:
         What `use` returned, and what there is to tell of a file that is not quite as it should be.
@@ -62,7 +78,10 @@ def decode(
     if accepted.libvips_loader is None:
         return use(_heif().open_heic(data[:])), ()
     if accepted.name != "jpeg":
-        return use(_open(data, fail_on="error")), ()
+        pages = {"n": -1} if all_frames else {}
+        # libvips shows what there is of a GIF that was cut short, as browsers do.
+        cut = all_frames and accepted.name == "gif" and data[-1:] != _END_OF_GIF
+        return use(_open(data, fail_on="error", **pages)), (CUT_GIF,) if cut else ()
     try:
         return _decode_jpeg(data, use, shrink), ()
     except pyvips.Error as error:

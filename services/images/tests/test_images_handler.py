@@ -101,3 +101,19 @@ async def test_a_damaged_original_is_permanent(store: ObjectStore, pool: RenderP
     key = await store.put(HOPPER[:20_000], prefix="originals")
     with pytest.raises(PermanentError, match="ends after 20000 bytes"):
         await make_variants(uploaded(key), ATTEMPT, store, pool)
+
+
+async def test_what_moves_and_what_there_is_to_note_is_told(store: ObjectStore, pool: RenderPool) -> None:
+    film = pyvips.Image.arrayjoin([pyvips.Image.black(30, 20) + 90 * n for n in range(3)], across=1)
+    film = film.cast("uchar").copy()
+    film.set_type(pyvips.GValue.gint_type, "page-height", 20)
+    results = [
+        await make_variants(
+            uploaded(await store.put(data, prefix="originals"), len(data)), ATTEMPT, store, pool
+        )
+        for data in (film.webpsave_buffer(), HOPPER[:-2], HOPPER)
+    ]
+
+    assert results[0]["animation"] == {"frames": 3, "kept": "all frames"}
+    assert results[1]["notes"] == ["The JPEG has no end marker; what is there was decoded."]
+    assert results[2].keys() == {"variants"}

@@ -213,20 +213,6 @@ def test_alpha_is_kept_in_webp_and_put_on_white_in_jpeg() -> None:
     assert far(jpeg, 0.8, 0.2, WHITE) < CLOSE
 
 
-@pytest.mark.parametrize("saver", ["gifsave_buffer", "webpsave_buffer"])
-def test_of_an_animation_the_first_frame_is_taken(saver: str) -> None:
-    frames = [quadrants(), quadrants().rot180(), quadrants().invert()]
-    film = pyvips.Image.arrayjoin(frames, across=1).copy()
-    film.set_type(pyvips.GValue.gint_type, "page-height", 120)
-    data = getattr(film, saver)()
-    assert pyvips.Image.new_from_buffer(data, "").get("n-pages") == 3
-
-    for variant in render(data, ["thumb"], ImageLimits()).variants:
-        assert (variant.width, variant.height) == (240, 120)
-        assert "n-pages" not in decode(variant).get_fields()
-        assert_quadrants(decode(variant))
-
-
 def test_a_preset_asked_twice_is_made_once_and_smaller_ones_alone() -> None:
     data = quadrants(2400, 1200).jpegsave_buffer(Q=95)
 

@@ -1,5 +1,6 @@
 """What this service does with its events."""
 
+from dataclasses import asdict
 from typing import Any
 
 from chassis.attempt import Attempt
@@ -28,8 +29,9 @@ async def make_variants(
         pool: renders.
 
     Returns:
-        `{"variants": {preset: {"width", "height", "files": {format: file}}}, "notes"?: [sentence]}`, sizes in
-        pixels; each file is `{"key", "content_type", "size_bytes"}`.
+        `{"variants": {preset: {"width", "height", "files": {format: file}}}, "animation"?, "notes"?}`, sizes
+        in pixels; each file is `{"key", "content_type", "size_bytes"}`, the animation `{"frames", "kept"}`,
+        each note a sentence.
 
     Raises:
         PermanentError: the original is gone, is not the one that was uploaded, or cannot be rendered.
@@ -44,7 +46,12 @@ async def make_variants(
     for made in rendered.variants:
         variant = variants.setdefault(made.preset, {"width": made.width, "height": made.height, "files": {}})
         variant["files"][made.format] = await _store(made, store, variants_of(event.sha256))
-    return {"variants": variants} | ({"notes": list(rendered.notes)} if rendered.notes else {})
+    result: dict[str, Any] = {"variants": variants}
+    if rendered.animation is not None:
+        result["animation"] = asdict(rendered.animation)
+    if rendered.notes:
+        result["notes"] = list(rendered.notes)
+    return result
 
 
 async def _original(event: ImageUploaded, store: ObjectStore) -> bytes:

@@ -19,6 +19,8 @@ class Encoder:
     suffix: str
     #: Whether the format can show what is behind the picture; if not it is put on white.
     keeps_alpha: bool
+    #: Whether it can move.
+    keeps_frames: bool
     #: The libvips saver and its options.
     saver: str
     options: Mapping[str, Any]
@@ -33,6 +35,7 @@ ENCODERS: Mapping[VariantFormat, Encoder] = MappingProxyType(
             content_type="image/webp",
             suffix=".webp",
             keeps_alpha=True,
+            keeps_frames=True,
             saver="webpsave_buffer",
             options=MappingProxyType(
                 {
@@ -46,6 +49,7 @@ ENCODERS: Mapping[VariantFormat, Encoder] = MappingProxyType(
             content_type="image/jpeg",
             suffix=".jpg",
             keeps_alpha=False,
+            keeps_frames=False,
             saver="jpegsave_buffer",
             options=MappingProxyType(
                 {

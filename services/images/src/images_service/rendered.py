@@ -1,6 +1,7 @@
 """What rendering makes."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from images_service.presets import VariantFormat
 
@@ -19,9 +20,20 @@ class RenderedVariant:
 
 
 @dataclass(frozen=True, slots=True)
+class Animation:
+    """What became of an original that moves."""
+
+    #: None: it does not say.
+    frames: int | None
+    #: In the WebP variants; a JPEG always stands still.
+    kept: Literal["all frames", "first frame"]
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """All that was made of one original."""
 
     variants: list[RenderedVariant]
+    animation: Animation | None = None
     #: What the caller should know of an original that is not quite as it should be, in sentences.
     notes: tuple[str, ...] = ()

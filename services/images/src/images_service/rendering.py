@@ -1,6 +1,7 @@
 """Makes an image's variants. Pure and blocking: bytes in, bytes out; the render pool gives it a process."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import pyvips
@@ -8,9 +9,9 @@ import pyvips
 from chassis.errors import PermanentError
 from contracts.images import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, ImageLimits, foreign_format, sniff
 from images_service.presets import ENCODERS, LONGEST_EDGE, VariantFormat
-from images_service.rendered import Rendered, RenderedVariant
+from images_service.rendered import Animation, Rendered, RenderedVariant
 from pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
-from pictures.decoder import Header, decode, read_header
+from pictures.decoder import WHOLE_FILMS, Header, decode, read_header
 from pictures.library import admit_only_accepted_loaders
 
 #: Where alpha cannot be kept the picture is put on paper.
@@ -20,9 +21,10 @@ WHITE = 255
 def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered:
     """Makes each preset in each format from one original.
 
-    Upright by its EXIF orientation, in sRGB, without any metadata, never enlarged; of an animation the first
-    frame. The original is decoded once, to the largest preset; the smaller ones are made from that: they are
-    2 dB further from the ideal, at 50 dB, than if made from the file, and take 20 ms instead of 130.
+    Upright by its EXIF orientation, in sRGB, without any metadata, never enlarged; an animation moves on in
+    WebP, within limits. The original is decoded once, to the largest preset; the smaller ones are made from
+    that: they are 2 dB further from the ideal, at 50 dB, than if made from the file, and take 20 ms instead
+    of 130.
 
     Args:
         data: the original file.
@@ -49,10 +51,38 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered
             raise PermanentError(objection)
         wanted = sorted(set(presets), key=LONGEST_EDGE.__getitem__, reverse=True)
         edge = LONGEST_EDGE[wanted[0]]
-        picture, notes = decode(data, accepted, partial(_reduce, edge=edge), shrink=_shrink(header, edge))
-        return Rendered(_render_all(picture, wanted), notes)
+        film, notes = _film(data, accepted, header, edge, limits)
+        if film is not None:
+            return Rendered(_render_all(film, wanted), Animation(header.frames, "all frames"), notes)
+        picture, told = decode(data, accepted, partial(_reduce, edge=edge), shrink=_shrink(header, edge))
+        animation = None if header.frames == 1 else Animation(header.frames, "first frame")
+        return Rendered(_render_all(picture, wanted), animation, (*notes, *told))
     except pyvips.Error as error:
         raise _failure(accepted, data, str(error)) from error
+
+
+def _film(
+    data: bytes, accepted: ImageFormat, header: Header, edge: int, limits: ImageLimits
+) -> tuple[pyvips.Image | None, tuple[str, ...]]:
+    """All frames of an animation, reduced, one below the other; or None, and why it shows its first frame."""
+    if header.frames == 1:
+        return None, ()
+    if header.frames is None or accepted.name not in WHOLE_FILMS:
+        name = accepted.name.upper()
+        return None, (f"Animations are kept of GIF and WebP, not of {name}: its first frame was used.",)
+    if not limits.may_move(header.width, header.height, header.frames):
+        note = (
+            f"The animation has {header.frames} frames of {header.width} x {header.height} pixels; up to "
+            f"{limits.max_frames} frames are kept, and {limits.max_moving_pixels / 1e6:g} megapixels in all: "
+            "its first frame was used."
+        )
+        return None, (note,)
+    try:
+        film, notes = decode(data, accepted, partial(_reduce, edge=edge), all_frames=True)
+    except pyvips.Error:
+        # Where the first frame is damaged, too, that is said when it is decoded alone.
+        return None, ("The animation is damaged after its first frame, which was used.",)
+    return film, notes
 
 
 def _failure(accepted: ImageFormat, data: bytes, complaint: str) -> Exception:
@@ -74,11 +104,15 @@ def _recognise(data: bytes, limits: ImageLimits) -> ImageFormat:
 
 
 def _render_all(picture: pyvips.Image, presets: Sequence[str]) -> list[RenderedVariant]:
-    variants = []
+    variants: list[RenderedVariant] = []
+    made: list[RenderedVariant] = []
     for preset in presets:
         edge = LONGEST_EDGE[preset]
-        picture = picture.thumbnail_image(edge, height=edge, size="down").copy_memory()
-        variants += [_encode(picture, preset, name) for name in ENCODERS]
+        if not made or max(made[0].width, made[0].height) > edge:
+            picture = picture.thumbnail_image(edge, height=edge, size="down").copy_memory()
+            made = [_encode(picture, preset, name) for name in ENCODERS]
+        # Never enlarged: a small original is the same in several sizes.
+        variants += [replace(variant, preset=preset) for variant in made]
     return variants
 
 
@@ -86,6 +120,10 @@ def _reduce(picture: pyvips.Image, edge: int) -> pyvips.Image:
     """The original reduced to `edge`, upright, 8-bit sRGB with or without alpha, in memory."""
     # Decoded as a whole first: libvips' reductions, thumbnail_buffer too, go on over a strip that failed.
     picture = picture.copy_memory()
+    if picture.get_n_pages() > 1 and picture.get_page_height() < picture.height:
+        # Of the frames as a whole there is nothing to turn.
+        picture = picture.copy()
+        picture.remove("orientation")
     if picture.interpretation == "cmyk":
         # Inks only become colours through a profile: the file's own, else libvips' generic one.
         profiles = {"input_profile": "cmyk", "output_profile": "srgb"}
@@ -113,7 +151,10 @@ def _to_srgb(picture: pyvips.Image) -> pyvips.Image:
 
 def _encode(picture: pyvips.Image, preset: str, name: VariantFormat) -> RenderedVariant:
     encoder = ENCODERS[name]
+    height = picture.get_page_height()
+    if height < picture.height and not encoder.keeps_frames:
+        picture = picture.crop(0, 0, picture.width, height)
     if picture.hasalpha() and not encoder.keeps_alpha:
         picture = picture.flatten(background=WHITE)
     data = getattr(picture, encoder.saver)(**encoder.options)
-    return RenderedVariant(preset, name, encoder.content_type, picture.width, picture.height, data)
+    return RenderedVariant(preset, name, encoder.content_type, picture.width, height, data)

@@ -1,0 +1,42 @@
+"""Animations of which libvips shows one frame and does not say so: PNG, and sequences in AVIF and HEIC."""
+
+import mmap
+from typing import Final, TypeAlias
+
+from contracts.images import ImageFormat
+
+Bytes: TypeAlias = bytes | mmap.mmap
+
+#: Where the chunks of a PNG begin, and what there is of each besides its body: length, kind, checksum.
+_FIRST_CHUNK, _CHUNK_OVERHEAD = 8, 12
+#: Animation control stands before the pixels; where a file has so many chunks before them, nobody shows it.
+_MOST_CHUNKS: Final = 1000
+#: ISO 23008-12: brands of files that have a sequence.
+_SEQUENCES: Final = frozenset({b"avis", b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"})
+
+
+def announced_frames(data: Bytes, accepted: ImageFormat) -> int | None:
+    """How many frames a file says that it has; None: it moves, and does not say how often.
+
+    Args:
+        data: the file.
+        accepted: its format.
+    """
+    if accepted.name == "png":
+        return _frames_of_png(data)
+    if accepted.name in {"avif", "heic"} and data[8:12] in _SEQUENCES:
+        return None
+    return 1
+
+
+def _frames_of_png(data: Bytes) -> int:
+    """Source: PNG, third edition, 11.3.6.1: `acTL` begins with the number of frames, and is before `IDAT`."""
+    at = _FIRST_CHUNK
+    for _ in range(_MOST_CHUNKS):
+        kind = data[at + 4 : at + 8]
+        if kind == b"acTL":
+            return max(1, int.from_bytes(data[at + 8 : at + 12], "big"))
+        if kind in {b"IDAT", b""}:
+            break
+        at += _CHUNK_OVERHEAD + int.from_bytes(data[at : at + 4], "big")
+    return 1
