@@ -3,11 +3,16 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from contracts.sealing import Keyring
 
 #: Seconds for a test of these folders, whose first one starts a whole stack, builds images, or runs a matrix.
 LONGER = {"end_to_end": 900, "crash": 1800, "compose": 2400}
+
+# How long an example takes depends on the machine; how long a test may take is limited for all alike.
+settings.register_profile("waybill", deadline=None)
+settings.load_profile("waybill")
 
 pytest_plugins = ["devstack.fixtures"]
 

@@ -66,11 +66,12 @@ AROUND = [
 
 #: What names, addresses and texts consist of, and what is escaped.
 LETTERS = st.sampled_from("abcxyzAZ019äéñßøЖяعμ王小한🙂 .,-'\"/\\&<>%+=_@#;:?!()[]{}~$€\t")
-#: Spaces around a value may stay.
+#: Spaces around a value may stay, those too that it begins or ends with in escapes, such as `%09`.
 VALUES = (
     st.text(LETTERS, min_size=12, max_size=40)
     .map(lambda text: text.strip(" \t+_"))
     .filter(lambda text: len(folded(text)) >= 8)
+    .filter(lambda text: all(each == each.strip().strip("+_") for each in layers(text)))
 )
 
 

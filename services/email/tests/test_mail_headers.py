@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.utils import getaddresses
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from email_service.headers import (
@@ -79,7 +79,6 @@ def check_lines(header: str) -> None:
             base64.b64decode(word.group(1), validate=True).decode("utf-8")
 
 
-@settings(deadline=None)
 @given(lines)
 @example(ATTACK)
 @example("пятницу принят пятницу à в")
@@ -95,7 +94,6 @@ def test_a_text_is_read_as_it_was_written(text: str) -> None:
     assert read(header)["Subject"] == text
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=600))
 def test_text_in_ascii_stays_readable(text: str) -> None:
     header = text_header("Subject", text)
@@ -107,7 +105,6 @@ def test_text_in_ascii_stays_readable(text: str) -> None:
         assert unfolded(header) == text
 
 
-@settings(deadline=None)
 @given(lines)
 @example("Example, Incorporated, of a long street in a long town, and of a longer one in a longer town")
 @example('"a" \\')

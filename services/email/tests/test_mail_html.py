@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from email_service.html import text_of
@@ -60,7 +60,6 @@ tags = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(tags, st.text(st.characters(exclude_categories=["Cs"]), max_size=9))).map("".join))
 @example("<html style='display:none'>x")
 def test_whatever_comes_as_html_gives_text_that_a_mail_may_hold(html: str) -> None:
