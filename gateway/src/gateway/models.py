@@ -35,7 +35,13 @@ def shown(*examples: dict[str, Any]) -> ConfigDict:
 
 
 _Delay = Field(ge=0, le=MAX_DELAY.total_seconds())
+_SEND_AT: Final = "Not before this time (ISO 8601 with a zone)."
 _DELAY_SECONDS: Final = "Not before so many seconds from now."
+
+
+def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    """The description of a field of a form that need not be filled in."""
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}, {"type": "null"}]}
 
 
 class Timing(BaseModel):
@@ -43,7 +49,7 @@ class Timing(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    send_at: Moment | None = Field(None, description="Not before this time (ISO 8601 with a zone).")
+    send_at: Moment | None = Field(None, description=_SEND_AT)
     delay_seconds: Annotated[Number, _Delay] | None = Field(None, description=_DELAY_SECONDS)
     priority: Priority = Field(
         "normal",
@@ -104,8 +110,15 @@ class PostUser(UserFields, Timing):
 class PostImage(Timing):
     """An image as a multipart form."""
 
-    # A form holds nothing but text.
-    delay_seconds: Annotated[float, _Delay] | None = Field(None, description=_DELAY_SECONDS)
+    # A form holds nothing but text, and what was not filled in comes as an empty one.
+    send_at: Moment | None = Field(
+        None, description=_SEND_AT, json_schema_extra=_or_empty({"type": "string", "format": "date-time"})
+    )
+    delay_seconds: Annotated[float, _Delay] | None = Field(
+        None,
+        description=_DELAY_SECONDS,
+        json_schema_extra=_or_empty({"type": "number", "minimum": 0, "maximum": MAX_DELAY.total_seconds()}),
+    )
     # OpenAPI 3.1 has contentMediaType, which FastAPI writes; generators of clients only know the older word.
     file: UploadFile = Field(json_schema_extra={"format": "binary"})
     variants: list[str] = Field(
