@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI
 from fastapi_swagger import patch_fastapi
@@ -16,7 +15,7 @@ from gateway.guarded_route import GuardedRoute
 from gateway.head_requests import HeadRequests
 from gateway.metrics import GatewayMetrics, MeasureRequests
 from gateway.posting_paths import PostingPaths
-from gateway.problems import install_problems, problem_responses
+from gateway.problems import install_problems
 from gateway.resources import Resources
 from gateway.routes import (
     accounting,
@@ -89,7 +88,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         description=DESCRIPTION,
         openapi_tags=TAGS,
         generate_unique_id_function=operation_id,
-        responses=problem_responses(HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE),
         lifespan=lifespan,
         # Asked on each request whether anyone has configured OpenTelemetry, which nobody does here.
         telemetry={"tracing": False, "metrics": False, "logs": False},

@@ -78,17 +78,6 @@ def ledger_unavailable(**headers: str) -> Problem:
     )
 
 
-def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a route, for its OpenAPI description."""
-    return {
-        status.value: {
-            "description": status.phrase,
-            "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-        }
-        for status in statuses
-    }
-
-
 def problem_answer(problem: Problem) -> JSONResponse:
     """The answer that says `problem`; where no application runs, it can be sent as it is."""
     status = HTTPStatus(problem.status_code)

@@ -34,14 +34,6 @@ log = get_logger(__name__)
 
 #: What a caller may name a request by: it appears in logs and headers.
 _REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
-#: Statuses that every posting route may answer with.
-POST_PROBLEMS = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 
 
 @dataclass(frozen=True, slots=True)

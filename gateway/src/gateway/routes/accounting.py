@@ -11,14 +11,14 @@ from gateway.caller import By
 from gateway.guarded_route import GuardedRoute
 from gateway.models import AccountQuery, AccountView, Counts, UnplacedPage, UnplacedTask, links_of
 from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem, problem_responses
+from gateway.problems import FieldError, Problem
 from gateway.resources import Uses
 from ledger import Account, Range, Unplaced, take_account
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 
-@router.get("/v1/accounting", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/v1/accounting")
 async def get_account(resources: Uses, caller: By, asked: Annotated[AccountQuery, Query()]) -> AccountView:
     """Accounts for every task that was accepted in a time range.
 

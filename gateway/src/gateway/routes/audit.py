@@ -1,7 +1,6 @@
 """The audit trail."""
 
 from functools import partial
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,14 +10,13 @@ from gateway.desk_models import AuditQuery
 from gateway.guarded_route import GuardedRoute
 from gateway.letter_views import DeedPageView, DeedView
 from gateway.paging import page_or_problem
-from gateway.problems import problem_responses
 from gateway.resources import Uses
 from ledger.deadletters.audit import DeedFilter, list_deeds
 
 router = APIRouter(tags=["audit"], route_class=GuardedRoute)
 
 
-@router.get("/v1/audit", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/v1/audit")
 async def get_audit(resources: Uses, caller: By, asked: Annotated[AuditQuery, Query()]) -> DeedPageView:
     """Lists who did what at the failure desk, erased or revealed what, when and why, the latest first."""
     wanted = DeedFilter(

@@ -9,7 +9,7 @@ from gateway.caller import By
 from gateway.guarded_route import GuardedRoute
 from gateway.idempotency_key import IdempotencyKey, parse_key
 from gateway.models import CancelledTask, links_of
-from gateway.problems import Problem, problem_responses
+from gateway.problems import Problem
 from gateway.resources import Uses
 from gateway.routes.tasks import no_such_task
 from ledger import Cancellation, Stopping, TooLate, cancel
@@ -19,9 +19,6 @@ router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 @router.post(
     "/v1/tasks/{task_id}/cancel",
-    responses=problem_responses(
-        HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
-    ),
 )
 async def cancel_task(
     task_id: UUID, resources: Uses, caller: By, idempotency_key: IdempotencyKey = None

@@ -1,7 +1,6 @@
 """What waits for a release that can read it: for a check in CI before a new one is deployed."""
 
 from functools import partial
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -10,7 +9,6 @@ from fastapi.responses import StreamingResponse
 from gateway.caller import By
 from gateway.desk import JSON_LINES, STREAMED_LINES, json_lines
 from gateway.guarded_route import GuardedRoute
-from gateway.problems import problem_responses
 from gateway.resources import Uses
 from gateway.routes.dead_letters import EXPORT_PAGE
 from ledger.deadletters.waiting import waiting_letters, waiting_tasks
@@ -23,7 +21,7 @@ _BEGINNING = ("", "")
 
 @router.get(
     "/v1/contracts/waiting",
-    responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY) | STREAMED_LINES,
+    responses=STREAMED_LINES,
     response_class=StreamingResponse,
 )
 async def get_waiting_payloads(

@@ -14,7 +14,7 @@ from gateway.desk_models import GroupNote, GroupQuery, GroupReason
 from gateway.group_views import GroupPageView, GroupView
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.paging import page_or_problem
-from gateway.problems import Problem, problem_responses
+from gateway.problems import Problem
 from gateway.resources import Resources, Uses
 from gateway.routes.dead_letters import export
 from ledger.deadletters.groups import GroupFilter, NewNote, get_group, list_groups, note
@@ -24,18 +24,10 @@ from ledger.deadletters.states import LetterState
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 
-_ONE = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-_ACTION = problem_responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 _GroupId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
-@router.get("/v1/dead-letters/groups", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/v1/dead-letters/groups")
 async def get_dead_letter_groups(
     resources: Uses, caller: By, asked: Annotated[GroupQuery, Query()]
 ) -> GroupPageView:
@@ -55,7 +47,7 @@ async def get_dead_letter_groups(
     )
 
 
-@router.get("/v1/dead-letters/groups/{group}", responses=_ONE)
+@router.get("/v1/dead-letters/groups/{group}")
 async def get_dead_letter_group(group: _GroupId, resources: Uses, caller: By) -> GroupView:
     """Shows one group."""
     return await _view(resources, caller, group)
@@ -63,7 +55,7 @@ async def get_dead_letter_group(group: _GroupId, resources: Uses, caller: By) ->
 
 @router.get(
     "/v1/dead-letters/groups/{group}/export",
-    responses=_ONE | STREAMED_LINES,
+    responses=STREAMED_LINES,
     response_class=StreamingResponse,
 )
 async def export_dead_letter_group(group: _GroupId, resources: Uses, caller: By) -> StreamingResponse:
@@ -72,7 +64,7 @@ async def export_dead_letter_group(group: _GroupId, resources: Uses, caller: By)
     return export(resources, LetterFilter(tenant=caller.sees, group=group))
 
 
-@router.post("/v1/dead-letters/groups/{group}/note", responses=_ACTION)
+@router.post("/v1/dead-letters/groups/{group}/note")
 async def note_dead_letter_group(
     group: _GroupId, posted: GroupNote, resources: Uses, caller: By, actor: Actor
 ) -> GroupView:
@@ -83,7 +75,7 @@ async def note_dead_letter_group(
     return await _view(resources, caller, group)
 
 
-@router.post("/v1/dead-letters/groups/{group}/archive", responses=_ACTION)
+@router.post("/v1/dead-letters/groups/{group}/archive")
 async def archive_dead_letter_group(
     group: _GroupId, posted: GroupReason, resources: Uses, caller: By, actor: Actor
 ) -> GroupView:
@@ -99,7 +91,7 @@ async def archive_dead_letter_group(
     return await _view(resources, caller, group)
 
 
-@router.post("/v1/dead-letters/groups/{group}/restore", responses=_ACTION)
+@router.post("/v1/dead-letters/groups/{group}/restore")
 async def restore_dead_letter_group(
     group: _GroupId, posted: GroupReason, resources: Uses, caller: By, actor: Actor
 ) -> GroupView:

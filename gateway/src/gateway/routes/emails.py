@@ -11,14 +11,13 @@ from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.mail_templates import require_known_template
 from gateway.models import AcceptedTask, event_of
-from gateway.problems import problem_responses
 from gateway.resources import Uses
-from gateway.submitting import POST_PROBLEMS, From, new_task, submit
+from gateway.submitting import From, new_task, submit
 
 router = APIRouter(tags=["emails"], route_class=GuardedJsonRoute)
 
 
-@router.post("/v1/emails", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
+@router.post("/v1/emails", status_code=HTTPStatus.ACCEPTED)
 async def post_email(
     posted: PostEmail,
     response: Response,

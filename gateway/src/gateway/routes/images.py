@@ -22,10 +22,10 @@ from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.image_facts import ImageFacts, RefusedImage
 from gateway.models import AcceptedTask, PostImage
 from gateway.originals import keep_original
-from gateway.problems import FieldError, Problem, problem_responses
+from gateway.problems import FieldError, Problem
 from gateway.resources import Resources, Uses
 from gateway.routes.tasks import find_task
-from gateway.submitting import POST_PROBLEMS, From, new_task, submit
+from gateway.submitting import From, new_task, submit
 from ledger import Task
 
 router = APIRouter(tags=["images"], route_class=GuardedRoute)
@@ -48,7 +48,6 @@ _ONLY_A_PICTURE = {
 @router.post(
     "/v1/images",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def post_image(
     posted: Annotated[PostImage, Form(media_type="multipart/form-data")],
@@ -94,14 +93,7 @@ async def post_image(
 @router.get(
     "/v1/images/{task_id}/{variant}",
     response_class=StreamingResponse,
-    responses=problem_responses(
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.GONE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-    | {
+    responses={
         200: {
             "description": "The produced file.",
             "content": {"image/webp": _BINARY, "image/jpeg": _BINARY},

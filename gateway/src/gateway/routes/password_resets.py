@@ -16,10 +16,10 @@ from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordReset, RedeemPasswordReset
-from gateway.problems import Problem, problem_responses
+from gateway.problems import Problem
 from gateway.resources import Uses
 from gateway.sealed import key_missing
-from gateway.submitting import POST_PROBLEMS, From, key_reused, new_task, submit
+from gateway.submitting import From, key_reused, new_task, submit
 from ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
 
 log = get_logger(__name__)
@@ -35,9 +35,7 @@ _REFUSALS = {
 }
 
 
-@router.post(
-    "/v1/password-resets", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS)
-)
+@router.post("/v1/password-resets", status_code=HTTPStatus.ACCEPTED)
 async def post_password_reset(
     posted: PostPasswordReset,
     response: Response,
@@ -76,7 +74,6 @@ async def post_password_reset(
 
 @router.post(
     "/v1/password-resets/redeem",
-    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
 async def redeem_password_reset(
     posted: RedeemPasswordReset, resources: Uses, caller: By, idempotency_key: IdempotencyKey = None

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import asdict
 from functools import partial
-from http import HTTPStatus
 from uuid import uuid4
 
 from fastapi import APIRouter
@@ -20,7 +19,6 @@ from gateway.person_models import (
     PersonQuery,
     PersonView,
 )
-from gateway.problems import problem_responses
 from gateway.resources import Resources, Uses
 from gateway.routes.tasks import person_of
 from ledger import (
@@ -39,15 +37,8 @@ log = get_logger(__name__)
 
 router = APIRouter(tags=["persons"], route_class=GuardedJsonRoute)
 
-_PROBLEMS = problem_responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 
-
-@router.post("/v1/persons/lookups", responses=_PROBLEMS)
+@router.post("/v1/persons/lookups")
 async def look_up_person(wanted: PersonQuery, resources: Uses) -> PersonView:
     """Tells how much is held of a person, and nothing of what it says.
 
@@ -66,7 +57,7 @@ async def look_up_person(wanted: PersonQuery, resources: Uses) -> PersonView:
     )
 
 
-@router.post("/v1/persons/erasures", responses=_PROBLEMS)
+@router.post("/v1/persons/erasures")
 async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> ErasureStep:
     """Erases what is held of a person: one short step of it.
 
@@ -80,7 +71,7 @@ async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> Er
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
 
 
-@router.post("/v1/erasures", responses=_PROBLEMS)
+@router.post("/v1/erasures")
 async def erase_tasks(wanted: EraseTasks, resources: Uses, actor: Actor) -> ErasureStep:
     """Erases what tasks say that are about a person, though nobody knows it by the address.
 

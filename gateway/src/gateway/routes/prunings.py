@@ -17,7 +17,7 @@ from gateway.desk import Actor
 from gateway.fields import Truth
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.moments import Moment
-from gateway.problems import FieldError, Problem, problem_responses
+from gateway.problems import FieldError, Problem
 from gateway.resources import Uses
 from ledger import PruneStep, prune_tasks, would_prune
 from ledger.pruning import LEAST_DAYS_FAILED
@@ -68,12 +68,6 @@ class PruningStep(BaseModel):
 
 @router.post(
     "/v1/prunings",
-    responses=problem_responses(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
 )
 async def prune(wanted: Pruning, resources: Uses, actor: Actor) -> PruningStep:
     """Forgets finished tasks of one state that ended before a time: one short step of it.

@@ -21,7 +21,7 @@ from gateway.desk_models import (
 )
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem, problem_responses
+from gateway.problems import FieldError, Problem
 from gateway.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
 from gateway.resources import Resources, Uses
 from ledger.deadletters.edits import Edit
@@ -44,19 +44,10 @@ router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 #: Seconds between looks at a redrive that somebody watches.
 WATCH_SECONDS = 0.5
 
-_ONE = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-_ACTION = problem_responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 _RedriveId = Annotated[LetterId, Path()]
 
 
-@router.post("/v1/redrives", status_code=HTTPStatus.CREATED, responses=_ACTION)
+@router.post("/v1/redrives", status_code=HTTPStatus.CREATED)
 async def plan_redrive(
     posted: PlanRedrive, response: Response, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
@@ -90,7 +81,7 @@ async def plan_redrive(
     return view
 
 
-@router.get("/v1/redrives", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/v1/redrives")
 async def get_redrives(
     resources: Uses, caller: By, asked: Annotated[RedriveQuery, Query()]
 ) -> RedrivePageView:
@@ -109,13 +100,13 @@ async def get_redrives(
     )
 
 
-@router.get("/v1/redrives/{redrive_id}", responses=_ONE)
+@router.get("/v1/redrives/{redrive_id}")
 async def get_one_redrive(redrive_id: _RedriveId, resources: Uses, caller: By) -> RedriveView:
     """Shows a redrive as it stands."""
     return await _view(resources, caller, redrive_id)
 
 
-@router.get("/v1/redrives/{redrive_id}/letters", responses=_ONE)
+@router.get("/v1/redrives/{redrive_id}/letters")
 async def get_redrive_letters(
     redrive_id: _RedriveId, resources: Uses, caller: By, asked: Annotated[ItemQuery, Query()]
 ) -> ItemPageView:
@@ -131,7 +122,7 @@ async def get_redrive_letters(
     return ItemPageView(items=items, next_cursor=asked.continued(listing, page.next_cursor))
 
 
-@router.post("/v1/redrives/{redrive_id}/start", responses=_ACTION)
+@router.post("/v1/redrives/{redrive_id}/start")
 async def start_redrive(
     redrive_id: _RedriveId, posted: StartRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
@@ -142,7 +133,7 @@ async def start_redrive(
     return await _view(resources, caller, redrive_id)
 
 
-@router.post("/v1/redrives/{redrive_id}/pause", responses=_ACTION)
+@router.post("/v1/redrives/{redrive_id}/pause")
 async def pause_redrive(
     redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
@@ -150,7 +141,7 @@ async def pause_redrive(
     return await _steer(resources, caller, redrive_id, "pause", posted, actor)
 
 
-@router.post("/v1/redrives/{redrive_id}/resume", responses=_ACTION)
+@router.post("/v1/redrives/{redrive_id}/resume")
 async def resume_redrive(
     redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
@@ -158,7 +149,7 @@ async def resume_redrive(
     return await _steer(resources, caller, redrive_id, "resume", posted, actor)
 
 
-@router.post("/v1/redrives/{redrive_id}/cancel", responses=_ACTION)
+@router.post("/v1/redrives/{redrive_id}/cancel")
 async def cancel_redrive(
     redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
 ) -> RedriveView:
@@ -171,7 +162,7 @@ async def _watched(redrive_id: _RedriveId, resources: Uses, caller: By) -> Redri
     return await _view(resources, caller, redrive_id)
 
 
-@router.get("/v1/redrives/{redrive_id}/events", responses=_ONE, response_class=EventSourceResponse)
+@router.get("/v1/redrives/{redrive_id}/events", response_class=EventSourceResponse)
 async def watch_redrive(
     first: Annotated[RedriveView, Depends(_watched)], resources: Uses, caller: By
 ) -> AsyncIterator[ServerSentEvent]:

@@ -12,7 +12,7 @@ from gateway.caller import By, Caller
 from gateway.desk import Actor
 from gateway.desk_models import LetterId
 from gateway.guarded_route import GuardedJsonRoute
-from gateway.problems import Problem, problem_responses
+from gateway.problems import Problem
 from gateway.resources import Resources, Uses
 from gateway.reveal_models import (
     RevealedEditView,
@@ -33,19 +33,11 @@ from ledger.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal
 
 router = APIRouter(tags=["reveal"], route_class=GuardedJsonRoute)
 
-_PROBLEMS = problem_responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.GONE,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 #: No cache on the way may keep it.
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-@router.post("/v1/tasks/{task_id}/reveal", responses=_PROBLEMS)
+@router.post("/v1/tasks/{task_id}/reveal")
 async def reveal_task(
     task_id: UUID, posted: RevealReason, response: Response, resources: Uses, caller: By, actor: Actor
 ) -> RevealedTaskView:
@@ -62,7 +54,7 @@ async def reveal_task(
     return RevealedTaskView.of(own, id=thing.id, edited=edits)
 
 
-@router.post("/v1/schedules/{schedule_id}/reveal", responses=_PROBLEMS)
+@router.post("/v1/schedules/{schedule_id}/reveal")
 async def reveal_schedule(
     schedule_id: UUID, posted: RevealReason, response: Response, resources: Uses, caller: By, actor: Actor
 ) -> RevealedScheduleView:
@@ -73,7 +65,7 @@ async def reveal_schedule(
     return RevealedScheduleView.of(opened.payloads["payload"], id=thing.id)
 
 
-@router.post("/v1/dead-letters/{letter_id}/reveal", responses=_PROBLEMS)
+@router.post("/v1/dead-letters/{letter_id}/reveal")
 async def reveal_dead_letter(
     letter_id: Annotated[LetterId, Path()],
     posted: RevealLetter,
@@ -105,7 +97,7 @@ async def reveal_dead_letter(
     return RevealedLetterView.of(opened.payloads["payload"], id=letter_id, task_id=held.owner, edited=edit)
 
 
-@router.post("/v1/redrives/{redrive_id}/letters/{letter_id}/reveal", responses=_PROBLEMS)
+@router.post("/v1/redrives/{redrive_id}/letters/{letter_id}/reveal")
 async def reveal_planned_letter(
     redrive_id: Annotated[LetterId, Path()],
     letter_id: Annotated[LetterId, Path()],

@@ -11,7 +11,7 @@ from gateway.caller import By, Caller
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem, problem_responses
+from gateway.problems import FieldError, Problem
 from gateway.resources import Uses
 from gateway.schedule_models import (
     SHOWN_BEHIND,
@@ -32,7 +32,7 @@ from gateway.scheduling import (
     require_unsubscribe,
     view_of,
 )
-from gateway.submitting import POST_PROBLEMS, key_reused
+from gateway.submitting import key_reused
 from ledger import (
     Change,
     ChangedMeanwhileError,
@@ -57,13 +57,10 @@ MAX_NAME = 100
 
 router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
 
-_BY_ID = (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-
 
 @router.post(
     "/v1/schedules",
     status_code=HTTPStatus.CREATED,
-    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.GONE),
 )
 async def post_schedule(
     posted: PostSchedule,
@@ -116,7 +113,7 @@ async def post_schedule(
     return view
 
 
-@router.get("/v1/schedules", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/v1/schedules")
 async def get_schedules(
     resources: Uses, caller: By, asked: Annotated[ScheduleQuery, Query()]
 ) -> SchedulePageView:
@@ -135,7 +132,7 @@ async def get_schedules(
     )
 
 
-@router.get("/v1/schedules/{schedule_id}", responses=problem_responses(*_BY_ID))
+@router.get("/v1/schedules/{schedule_id}")
 async def get_one_schedule(schedule_id: UUID, resources: Uses, caller: By) -> ScheduleDetails:
     """Tells when a schedule is due next, and what became of its last tasks."""
     schedule = await find_schedule(resources, caller, schedule_id)
@@ -148,7 +145,6 @@ async def get_one_schedule(schedule_id: UUID, resources: Uses, caller: By) -> Sc
 
 @router.patch(
     "/v1/schedules/{schedule_id}",
-    responses=problem_responses(*POST_PROBLEMS, HTTPStatus.NOT_FOUND),
 )
 async def change_schedule(
     schedule_id: UUID, posted: ChangeSchedule, resources: Uses, caller: By
@@ -172,9 +168,7 @@ async def change_schedule(
     return view_of(after)
 
 
-@router.delete(
-    "/v1/schedules/{schedule_id}", status_code=HTTPStatus.NO_CONTENT, responses=problem_responses(*_BY_ID)
-)
+@router.delete("/v1/schedules/{schedule_id}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_schedule(schedule_id: UUID, resources: Uses, caller: By) -> None:
     """Deletes a schedule. Tasks that it has made stay, and are found by its id."""
     await find_schedule(resources, caller, schedule_id)

@@ -25,7 +25,7 @@ from gateway.models import (
     priority_name,
 )
 from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem, problem_responses
+from gateway.problems import FieldError, Problem
 from gateway.resources import Resources, Uses
 from ledger import (
     Task,
@@ -38,10 +38,8 @@ from ledger import (
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
-_NOT_FOUND = problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 
-
-@router.get("/v1/tasks", responses=problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/v1/tasks")
 async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Query()]) -> TaskPage:
     """Lists tasks, newest first."""
     _require_one_of("kind", asked.kind, tuple(CATALOG))
@@ -66,13 +64,13 @@ async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Que
     )
 
 
-@router.get("/v1/tasks/{task_id}", responses=_NOT_FOUND)
+@router.get("/v1/tasks/{task_id}")
 async def get_one_task(task_id: UUID, resources: Uses, caller: By) -> TaskView:
     """Tells where a task is."""
     return view_of(await find_task(resources, caller, task_id))
 
 
-@router.get("/v1/tasks/{task_id}/timeline", responses=_NOT_FOUND)
+@router.get("/v1/tasks/{task_id}/timeline")
 async def get_task_timeline(task_id: UUID, resources: Uses, caller: By) -> TimelineView:
     """Tells everything that happened to a task, in order."""
     task = await find_task(resources, caller, task_id)

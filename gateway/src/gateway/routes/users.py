@@ -9,15 +9,14 @@ from gateway.caller import By
 from gateway.guarded_route import GuardedJsonRoute
 from gateway.idempotency_key import IdempotencyKey, keyed_call
 from gateway.models import AcceptedTask, PostUser
-from gateway.problems import problem_responses
 from gateway.resources import Uses
-from gateway.submitting import POST_PROBLEMS, From, new_task, submit
+from gateway.submitting import From, new_task, submit
 from ledger import new_task_id
 
 router = APIRouter(tags=["users"], route_class=GuardedJsonRoute)
 
 
-@router.post("/v1/users", status_code=HTTPStatus.ACCEPTED, responses=problem_responses(*POST_PROBLEMS))
+@router.post("/v1/users", status_code=HTTPStatus.ACCEPTED)
 async def post_user(
     posted: PostUser,
     response: Response,
