@@ -110,6 +110,8 @@ def test_a_value_in_an_encoded_word_of_a_mail_is_hidden(word: Write) -> None:
 
 
 @given(value=VALUES, kept=st.integers(8, 40))
+@example(value="Ada Lovelace, of the Analytical Engine", kept=8)
+@example(value="0" * 8 + "a" * 32, kept=8)
 def test_the_beginning_of_a_value_where_a_text_was_cut_is_hidden(value: str, kept: int) -> None:
     beginning = value[: max(kept, 8)]
     if len(folded(beginning).rstrip(" .\"'")) < 8:

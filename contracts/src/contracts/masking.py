@@ -40,6 +40,8 @@ _BEGINNING_ESCAPES: Final = "\\%&="
 _CUT: Final = " .\"'"
 _ELLIPSIS: Final = re.compile(r"\.{3}")
 MOST_CUTS: Final = 20
+#: The same of places before a cut where a value may begin.
+MOST_BEGINNINGS: Final = 100
 
 
 def mask_addresses(text: str) -> str:
@@ -113,8 +115,9 @@ class Mask:
         for end in (len(plain[:cut].rstrip(_CUT)) for cut in (len(plain), *cuts)):
             for form in self._forms:
                 if len(form) > MIN_PART_LENGTH:
-                    start = plain.find(form[:MIN_PART_LENGTH], max(0, end - len(form)), end)
-                    if start >= 0 and form.startswith(plain[start:end]):
+                    beginnings = _found(plain, form[:MIN_PART_LENGTH], max(0, end - len(form)), end)
+                    # It may stand there more than once: from the first where the rest is the value's too.
+                    if (start := next((at for at in beginnings if form.startswith(plain[at:end])), -1)) >= 0:
                         yield start, end
 
     def _in_base64(self, text: str) -> Iterator[tuple[int, int]]:
@@ -122,6 +125,15 @@ class Mask:
             plain = folded(_from_base64(match[1]))
             if plain and any(True for _ in self._places(plain)):
                 yield match.span()
+
+
+def _found(text: str, part: str, start: int, end: int) -> Iterator[int]:
+    """Where a part stands in a text; of very many places the first ones."""
+    for _ in range(MOST_BEGINNINGS):
+        if (start := text.find(part, start, end)) < 0:
+            return
+        yield start
+        start += 1
 
 
 #: Hides nothing.
