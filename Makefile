@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# Where this is set, as images of Python have it, each process compiles all that it imports: half of a whole run.
+export PYTHONDONTWRITEBYTECODE :=
 # What tests write is kept in memory where there is room for it: none of it must outlive a power cut, and they
 # wait for the disk, and compute for its file system, as long as for all the rest.
 ROOM_KB := 2000000
