@@ -12,6 +12,8 @@ IN_MEMORY = $(shell [ -z "$$TMPDIR" ] && [ -w /dev/shm ] && \
 PYTEST = $(IN_MEMORY) $(BIN)/pytest
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
+# Two stacks at once, each used by the tests of one file: they wait most of the time.
+PARALLEL_STACKS := -n 2 --dist loadfile
 # Beside the stacks: three, who take what these leave of the processors.
 IN_THE_GAPS := nice -n 5
 PARALLEL_IN_THE_GAPS := -n 3 --dist worksteal
@@ -33,7 +35,7 @@ tour: .venv/.installed ## take the tour on the containers of compose.yaml that a
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
 	@$(BIN)/python -m devstack up
 
-# Whole stacks wait most of the time, one after the other; everything else is done meanwhile.
+# Whole stacks wait most of the time; everything else is done meanwhile.
 test: lint ## everything that CI runs
 	@echo "tests of whole stacks, and beside them all others; each is shown when it is done"
 	@$(MAKE) --no-print-directory --jobs=2 $(IN_ONE_PIECE) test-stacks test-parts
@@ -49,15 +51,15 @@ test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
 test-parts: types
 	$(IN_MEMORY) $(IN_THE_GAPS) $(BIN)/pytest -m "not end_to_end and not crash and not compose" $(PARALLEL_IN_THE_GAPS) -q
 
-# One after the other: their stacks take as many processors as there are.
+# By their folders: to collect all other tests only to leave them out takes longer than some of these.
 test-stacks: .venv/.installed
-	$(PYTEST) -m "end_to_end or crash" -q
+	$(PYTEST) tests/end_to_end tests/crash $(PARALLEL_STACKS) -q
 
 test-e2e: .venv/.installed ## the whole stack
-	$(PYTEST) -m end_to_end -q
+	$(PYTEST) tests/end_to_end $(PARALLEL_STACKS) -q
 
 test-compose: .venv/.installed ## the containers of compose.yaml, toured, hurt and upgraded (needs Docker; not part of test)
-	$(PYTEST) -m compose -q
+	$(PYTEST) tests/compose -q
 
 test-asyncapi: ## docs/asyncapi.json held against AsyncAPI's own parser (needs node and npm; not part of test)
 	@mkdir -p .waybill/asyncapi && cp tests/asyncapi/check.mjs .waybill/asyncapi/
@@ -65,7 +67,7 @@ test-asyncapi: ## docs/asyncapi.json held against AsyncAPI's own parser (needs n
 	@node .waybill/asyncapi/check.mjs docs/asyncapi.json
 
 test-crash: .venv/.installed ## the short crash matrix: each step, its process killed behind it
-	$(PYTEST) -m crash -q
+	$(PYTEST) tests/crash -q
 
 crash: .venv/.installed ## the whole crash matrix, minutes; writes docs/guarantees.md (ARGS="--row effect")
 	@$(BIN)/python tests/crash/crash_matrix.py $(ARGS)
