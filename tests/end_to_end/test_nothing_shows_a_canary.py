@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,13 @@ class Watched:
 
     def ends(self, task_id: str, state: str) -> None:
         eventually(
-            lambda: self.call("GET", f"/v1/tasks/{task_id}").json()["state"] == state,
+            lambda: self.state_of(task_id) == state,
             f"task {task_id} to be {state}",
         )
         self.call("GET", f"/v1/tasks/{task_id}/timeline")
+
+    def state_of(self, task_id: str) -> str:
+        return str(self.call("GET", f"/v1/tasks/{task_id}").json()["state"])
 
     def letter_of(self, task_id: str) -> int:
         found = eventually(
@@ -326,13 +330,18 @@ def _killed_amid_its_work(stack: Stack, watched: Watched, canary: Canary, crm: h
     crm.post("/faults", json={"delay": 2 * PATIENCE, "id": "deadly"}).raise_for_status()
     record = {"target": "crm", "resource": "contacts", "id": "deadly", "data": {"name": canary.word}}
     task = watched.accept("/v1/syncs", record)
-    for run in range(1, MAX_STARTS + 1):
+    for run in count(1):
 
-        def has_begun(run: int = run) -> bool:
+        def has_begun_or_failed(run: int = run) -> str | None:
             calls: list[dict[str, str]] = crm.get("/requests").json()
-            return run == sum(call["path"].endswith("/deadly") for call in calls)
+            if run == sum(call["path"].endswith("/deadly") for call in calls):
+                return "begun"
+            return "failed" if watched.state_of(task) == "failed" else None
 
-        eventually(has_begun, f"run {run} to begin")
+        if eventually(has_begun_or_failed, f"run {run} to begin, or the task to fail") == "failed":
+            # One that had others' work beside it does not count.
+            assert run > MAX_STARTS
+            break
         os.kill(stack.pids()["sync"], signal.SIGKILL)
     watched.ends(task, "failed")
     letter = watched.call("GET", f"/v1/dead-letters/{watched.letter_of(task)}").json()
