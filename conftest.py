@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from contracts.sealing import Keyring
@@ -21,6 +22,10 @@ def pytest_configure() -> None:
     """Gives every process of a test run the keys that an installation has, made anew for each run."""
     for name in ("WAYBILL_SEALING_KEYS", "WAYBILL_PERSONS_KEY"):
         os.environ.setdefault(name, Keyring.new_key())
+    # By default structlog has rich draw each traceback with all local values: half a second and more in which
+    # the event loop does nothing else, and others' deadlines pass.
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -135,12 +135,13 @@ def served(folder: Path, **changes: Any) -> Iterator[Served]:
         **changes,
     )
     # What a gateway logs goes to stdout, which is the command's here.
+    before = structlog.get_config()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     try:
         with listening(create_app(settings)) as url:
             yield Served(url, ledger_url)
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contracts.envelope import Envelope
 from contracts.events import TaskEvent
 from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
 from contracts.names import EXCHANGE_TASKS
-from devstack.eventually import eventually
+from devstack.eventually import EVENTUALLY_SECONDS, eventually
 from devstack.samples import envelope_of
 
 
@@ -50,7 +50,8 @@ class Wire:
     async def take(self, queue: str) -> AbstractIncomingMessage:
         """Waits for the next message of `queue` and takes it out."""
         source = await self.channel.get_queue(queue, ensure=False)
-        return await eventually(lambda: source.get(no_ack=True, fail=False))
+        # An answer that came after a time limit of its own would be a message lost.
+        return await eventually(lambda: source.get(no_ack=True, fail=False, timeout=EVENTUALLY_SECONDS))
 
     async def told(self, *, until: str) -> list[LifecycleEvent]:
         """Takes lifecycle events from the status service's queue until one of the type `until` comes."""
