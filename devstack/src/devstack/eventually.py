@@ -14,15 +14,22 @@ EVENTUALLY_SECONDS = 30.0
 
 
 @overload
-async def eventually(condition: Callable[[], Awaitable[Seen | None]], seconds: float = ...) -> Seen: ...
+async def eventually(
+    condition: Callable[[], Awaitable[Seen | None]], seconds: float = ..., *, every: float = ...
+) -> Seen: ...
 @overload
-async def eventually(condition: Callable[[], Seen | None], seconds: float = ...) -> Seen: ...
-async def eventually(condition: Callable[[], Any], seconds: float = EVENTUALLY_SECONDS) -> Any:
+async def eventually(
+    condition: Callable[[], Seen | None], seconds: float = ..., *, every: float = ...
+) -> Seen: ...
+async def eventually(
+    condition: Callable[[], Any], seconds: float = EVENTUALLY_SECONDS, *, every: float = POLL_SECONDS
+) -> Any:
     """Looks again and again until `condition`, a function or coroutine function, answers something true.
 
     Args:
         condition: what is waited for.
         seconds: for how long.
+        every: seconds between two looks; more where looks take time from what is waited for.
 
     Returns:
         What it answered.
@@ -39,4 +46,4 @@ async def eventually(condition: Callable[[], Any], seconds: float = EVENTUALLY_S
             return seen
         if loop.time() > deadline:
             raise AssertionError(f"not true within {seconds:g} s, the last answer was {seen!r}")
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(every)

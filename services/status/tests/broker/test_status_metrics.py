@@ -17,6 +17,10 @@ from ledger import Submission, accept
 from status_service.app import StatusService
 from status_service.settings import StatusSettings
 
+#: The measurer pauses nine times as long as it measured. Looks at /metrics take time from it, in one process:
+#: without a pause between them they made it measure for seconds.
+BETWEEN_LOOKS, PATIENCE = 0.25, 120.0
+
 
 async def test_ledger_outbox_and_queues_are_told(topology_url: str, ledger_url: str, wire: Wire) -> None:
     (port,) = free_ports(1)
@@ -41,7 +45,7 @@ async def test_ledger_outbox_and_queues_are_told(topology_url: str, ledger_url: 
             async def waits_in_email_work() -> bool:
                 return await sample("waybill_queue_messages", "email.work") == 1
 
-            await eventually(waits_in_email_work)  # the sweep has published it
+            await eventually(waits_in_email_work, PATIENCE, every=BETWEEN_LOOKS)  # the sweep has published it
             assert await sample("waybill_subtasks", "email", "pending") == 1
             assert await sample("waybill_oldest_pending_seconds", "email") != 0
             assert await sample("waybill_queue_consumers", "status.work") == 1
@@ -55,19 +59,19 @@ async def test_ledger_outbox_and_queues_are_told(topology_url: str, ledger_url: 
             async def is_told() -> bool:
                 return await sample("waybill_pickup_seconds_count", "email") == 1
 
-            await eventually(is_told)
+            await eventually(is_told, PATIENCE, every=BETWEEN_LOOKS)
 
             async def the_alert_is_published() -> bool:
                 return await sample("waybill_queue_messages", "email.work") == 2
 
-            await eventually(the_alert_is_published)
+            await eventually(the_alert_is_published, PATIENCE, every=BETWEEN_LOOKS)
             assert await sample("waybill_accounting_gap") == 0
 
             async def the_outbox_is_empty() -> bool:
                 # Its row goes after the broker has the message, which a look may fall between.
                 return await sample("waybill_outbox_tasks") == 0
 
-            await eventually(the_outbox_is_empty)
+            await eventually(the_outbox_is_empty, PATIENCE, every=BETWEEN_LOOKS)
     finally:
         await service.stop()
         await records.close()
