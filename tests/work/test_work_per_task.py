@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from contracts.names import EXCHANGE_EVENTS
 from contracts.sealing import Keyring
 from contracts.states import State
 from database import Records
+from gateway import resources as gateway_resources
 from gateway.app import create_app
 from gateway.resources import Resources
 from gateway.settings import GatewaySettings
@@ -75,6 +77,8 @@ async def accepted(
     async with gateway(ledger_url, folder) as (resources, client):
         counter = Counter(resources.records.engine)
         monkeypatch.setattr(Resources, "broker_is_connected", True)
+        # No sweep runs here that would do it for a gateway which the machine kept waiting.
+        monkeypatch.setattr(gateway_resources, "RELAY_GRACE", timedelta(hours=1))
         monkeypatch.setattr(resources._publisher, "publish", counter.publish)  # noqa: SLF001 - in its place
 
         async def post(number: int) -> None:
