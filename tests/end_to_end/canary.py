@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,10 +36,14 @@ class Canary:
 
     def look_into_files(self, folder: Path) -> int:
         """Looks into every file below a folder but the logs of the outside world; returns how many."""
-        files = [path for path in folder.rglob("*") if path.is_file() and path.stem not in OUTSIDE]
-        for path in files:
-            self.look(str(path), path.read_bytes())
-        return len(files)
+        looked_into = 0
+        for path in folder.rglob("*"):
+            if path.is_file() and path.stem not in OUTSIDE:
+                # A server that runs deletes some meanwhile, as PostgreSQL its `pg_internal.init`.
+                with suppress(FileNotFoundError):
+                    self.look(str(path), path.read_bytes())
+                    looked_into += 1
+        return looked_into
 
     def _forms(self) -> Iterator[bytes]:
         word = self.word.encode()
