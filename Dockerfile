@@ -39,9 +39,7 @@ COPY --from=members /wheels /wheels
 # Without an index: what the requirements lack fails the build here.
 RUN /tools/bin/uv pip install --quiet --compile-bytecode --offline --no-index --find-links /wheels \
       "$(ls "/wheels/waybill_$SERVICE"[-_]*.whl)" \
- && module=$(ls -d /app/lib/python3*/site-packages/"$SERVICE" /app/lib/python3*/site-packages/"$SERVICE"_service \
-      /app/lib/python3*/site-packages/waybill_"$SERVICE" 2>/dev/null | xargs -n 1 basename) \
- && printf '#!/bin/sh\nexec /app/bin/python -m %s "$@"\n' "$module" >/app/bin/serve \
+ && printf '#!/bin/sh\nexec /app/bin/python -m waybill_%s "$@"\n' "$SERVICE" >/app/bin/serve \
  && chmod 755 /app/bin/serve
 
 FROM ${PYTHON}

@@ -27,13 +27,13 @@ help: ## show this
 	@echo "  Bring your own broker with AMQP_URL=amqp://user:password@host/vhost, another Python with PYTHON=…"
 
 demo: .venv/.installed ## install what is missing, start the whole stack, take the tour, stop
-	@$(BIN)/python -m devstack demo
+	@$(BIN)/python -m waybill_devstack demo
 
 tour: .venv/.installed ## take the tour on the containers of compose.yaml that are up (deploy/demo.env)
-	@$(BIN)/python -m devstack tour
+	@$(BIN)/python -m waybill_devstack tour
 
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
-	@$(BIN)/python -m devstack up
+	@$(BIN)/python -m waybill_devstack up
 
 # Whole stacks wait most of the time; everything else is done meanwhile.
 test: lint ## everything that CI runs
@@ -94,8 +94,8 @@ format: .venv/.installed ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 schemas: .venv/.installed ## write the golden JSON Schemas and the documents of both interfaces anew
-	$(BIN)/python -m contracts.schemas
-	$(BIN)/python -m gateway.documents
+	$(BIN)/python -m waybill_contracts.versions.schemas
+	$(BIN)/python -m waybill_gateway.docs.documents
 
 lock: .venv/.installed ## renew the pinned versions in requirements/ (ARGS=--upgrade for newer ones)
 	requirements/lock.sh $(ARGS)

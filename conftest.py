@@ -6,7 +6,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from contracts.sealing import Keyring
+from waybill_contracts.privacy.sealing import Keyring
 
 #: Seconds for a test of these folders, whose first one starts a whole stack, builds images, or runs a matrix.
 LONGER = {"end_to_end": 900, "crash": 1800, "compose": 2400}
@@ -15,7 +15,7 @@ LONGER = {"end_to_end": 900, "crash": 1800, "compose": 2400}
 settings.register_profile("waybill", deadline=None)
 settings.load_profile("waybill")
 
-pytest_plugins = ["devstack.fixtures"]
+pytest_plugins = ["waybill_devstack.testkit.fixtures"]
 
 
 def pytest_configure() -> None:

@@ -27,15 +27,15 @@ from bench.measure import MEBIBYTE, NANOSECONDS
 from bench.place import Place
 from bench.programs import Running, start, stop
 from bench.usage import cpu_seconds, family, memory_bytes
-from chassis import topology
-from chassis.connection import hang_up, look_at_queue, make_broker
-from chassis.publisher import OutgoingMessage, Publisher
-from chassis.settings import ProcessSettings
-from contracts.names import EXCHANGE_TASKS, work_queue
-from contracts.sealing import Keyring
-from devstack.broker import private_broker
-from devstack.samples import envelope_of, sync_event
-from ledger import new_task_id
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.names import EXCHANGE_TASKS, work_queue
+from waybill_devstack.broker import private_broker
+from waybill_devstack.testkit.samples import envelope_of, sync_event
+from waybill_ledger import new_task_id
+from waybill_worker.broker import topology
+from waybill_worker.broker.connection import hang_up, look_at_queue, make_broker
+from waybill_worker.publish.publisher import OutgoingMessage, Publisher
+from waybill_worker.runtime.settings import ProcessSettings
 
 SIZES: Final = (10_000, 100_000, 300_000)
 ROUNDS: Final = 5

@@ -21,23 +21,23 @@ from typing import TypeVar
 
 import aio_pika
 
-from chassis import topology
-from contracts.lifecycle import LifecycleType
-from contracts.sealing import NO_KEYS
-from database import Records
-from devstack.broker import private_broker
-from devstack.eventually import eventually
-from devstack.samples import ERROR, dead_message, event_in, new_task, sync_event, told
-from ledger import Submission, accept, apply_events
-from ledger.deadletters.groups import GroupFilter, list_groups
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.deadletters.letters import LetterFilter, list_letters
-from ledger.deadletters.planning import NewRedrive, make_redrive
-from ledger.deadletters.redrives import Redrive, get_redrive
-from ledger.deadletters.steering import Start, start
-from ledger.migrate import upgrade
-from ledger.schema import OUTBOX
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_database import Records
+from waybill_devstack.broker import private_broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import ERROR, dead_message, event_in, new_task, sync_event, told
+from waybill_ledger import Submission, accept, apply_events
+from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
+from waybill_ledger.deadletters.redrives.control import Start, start
+from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
+from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
+from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.tables import OUTBOX
+from waybill_worker.broker import topology
 
 Result = TypeVar("Result")
 #: Letters in one transaction while the ledger is filled.
@@ -143,7 +143,7 @@ def _desk(ledger_url: str, amqp_url: str) -> Iterator[int]:
         "WAYBILL_LEDGER_URL": ledger_url,
         "WAYBILL_LOG_LEVEL": "warning",
     }
-    desk = subprocess.Popen([sys.executable, "-m", "deadletters_service"], env=os.environ | settings)
+    desk = subprocess.Popen([sys.executable, "-m", "waybill_deadletters"], env=os.environ | settings)
     try:
         yield desk.pid
     finally:

@@ -29,9 +29,9 @@ from bench.measure import NANOSECONDS
 from bench.payload import ROUTE, body
 from bench.place import Place
 from bench.programs import start, stop
-from contracts.names import EXCHANGE_TASKS
-from devstack.broker import Broker, private_broker
-from devstack.postgres import private_postgres
+from waybill_contracts.wire.names import EXCHANGE_TASKS
+from waybill_devstack.broker import Broker, private_broker
+from waybill_devstack.testkit.postgres import private_postgres
 
 DUE: Final = 1000
 #: Others that wait, scheduled for years ahead.

@@ -13,14 +13,11 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, select, text, type_coerce
 
-from chassis.inbox import Inbox
-from chassis.inbox_table import INBOX
-from chassis.outcome import Completed
-from contracts.events import TaskEvent
-from contracts.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
-from contracts.sealing import NO_KEYS
-from database import Instant, Records
-from devstack.samples import (
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
+from waybill_database import Instant, Records
+from waybill_devstack.testkit.samples import (
     ERROR,
     dead_message,
     email_event,
@@ -32,12 +29,15 @@ from devstack.samples import (
     sync_event,
     user_event,
 )
-from ledger import NewTask, Submission, accept, apply_events
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from ledger.migrate import upgrade
-from ledger.schema import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
+from waybill_ledger import NewTask, Submission, accept, apply_events
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.tables import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
+from waybill_worker.attempt.outcome import Completed
+from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.inbox.table import INBOX
 
 #: Tasks that take the real path.
 MODEL: Final = 1000

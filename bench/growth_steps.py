@@ -9,15 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
-from chassis.claims import Claimed
-from chassis.inbox import Inbox
-from chassis.outcome import Completed
-from contracts.lifecycle import LifecycleData, LifecycleType, lifecycle_event
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from database import Records
-from devstack.samples import email_event, envelope_of, keyed, new_task, sync_event
-from ledger import (
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleType, lifecycle_event
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_devstack.testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
+from waybill_ledger import (
     Accepted,
     Look,
     NewTask,
@@ -47,10 +44,13 @@ from ledger import (
     take_account,
     take_due,
 )
-from ledger.cursors import encoded
-from ledger.deadletters.groups import GroupFilter, list_groups
-from ledger.deadletters.letters import LetterFilter, list_letters
-from ledger.schema import TASKS
+from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
+from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
+from waybill_ledger.reports.cursors import encoded
+from waybill_ledger.schema.tables import TASKS
+from waybill_worker.attempt.outcome import Completed
+from waybill_worker.inbox.claims import Claimed
+from waybill_worker.inbox.inbox import Inbox
 
 #: Tasks in one transaction, as a gateway under load has them.
 BATCH: Final = 25

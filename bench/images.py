@@ -13,10 +13,10 @@ from typing import Final
 import pyvips
 from PIL import Image, ImageOps
 
-from contracts.images import ImageLimits
-from devstack.photograph import make_photograph
-from images_service.presets import ENCODERS, LONGEST_EDGE
-from images_service.rendering import render
+from waybill_contracts.images import ImageLimits
+from waybill_devstack.testkit.photograph import make_photograph
+from waybill_images.presets import ENCODERS, LONGEST_EDGE
+from waybill_images.rendering import render
 
 #: Each way is timed so often, one after the other.
 ROUNDS: Final = 9

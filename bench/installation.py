@@ -9,10 +9,10 @@ from sqlalchemy import Engine, text
 
 from bench.place import Place
 from bench.programs import Program, answers, python
-from contracts.sealing import Keyring
-from database import open_engine
-from devstack.ports import LOOPBACK, free_ports
-from ledger.migrate import upgrade
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_database import open_engine
+from waybill_devstack.stack.ports import LOOPBACK, free_ports
+from waybill_ledger.schema.migrate import upgrade
 
 LOOK_SECONDS: Final = 0.05
 #: For what is waited for, on the slowest machine.
@@ -42,7 +42,7 @@ class Installation:
         objects = f"file://{self._place.folder}/objects"
         return Program(
             "gateway",
-            python("gateway"),
+            python("waybill_gateway"),
             self._environment
             | {
                 "WAYBILL_OBJECT_STORE_URL": objects,
@@ -58,7 +58,7 @@ class Installation:
         """The status service; `settings` as above."""
         (port,) = free_ports(1)
         special = {"WAYBILL_LEDGER_URL": self._ledger_url} | _variables(settings)
-        return self._program("status", "status_service", port, special)
+        return self._program("status", "waybill_status", port, special)
 
     def services(self, processes: int, environment: Mapping[str, str] | None = None) -> list[Program]:
         """The service, so many times; `environment` is what it needs beside."""

@@ -19,10 +19,10 @@ import aio_pika
 from aio_pika.abc import AbstractChannel
 
 from bench.usage import cpu_seconds, family, memory_bytes
-from chassis import topology
-from chassis.delay import ladder_entry
-from contracts.names import work_queue
-from devstack.broker import private_broker
+from waybill_contracts.wire.names import work_queue
+from waybill_devstack.broker import private_broker
+from waybill_worker.broker import topology
+from waybill_worker.publish.delay_ladder import ladder_entry
 
 #: Waits of what fills the ladder, in seconds: as the later retries of the standard policy.
 LONG: Final = (3600, 36_000)

@@ -9,8 +9,8 @@ from pathlib import Path
 import redis
 
 from bench.programs import Program, Running, start, stop
-from devstack.broker.installation import install_server, privilege
-from devstack.ports import LOOPBACK, free_ports
+from waybill_devstack.broker.installation import install_server, privilege
+from waybill_devstack.stack.ports import LOOPBACK, free_ports
 
 PACKAGE = "redis-server"
 

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 
-members=(contracts database pictures chassis ledger gateway services/* cli deploy devstack)
+members=(contracts database pictures worker ledger gateway services/* cli deploy devstack)
 deployables=(gateway services/* cli deploy devstack)
 own=() # our own members are installed from this tree, never from a registry
 for member in "${members[@]}"; do
@@ -25,7 +25,7 @@ compile "${members[@]/%//pyproject.toml}" --extra traces --group pyproject.toml:
 for deployable in "${deployables[@]}"; do
   # What runs a service can trace it: installed, and imported only where that is asked for.
   traced=()
-  case $deployable in gateway | services/*) traced=(chassis/pyproject.toml --extra traces) ;; esac
+  case $deployable in gateway | services/*) traced=(worker/pyproject.toml --extra traces) ;; esac
   compile "$deployable/pyproject.toml" "${traced[@]}" --constraint requirements/dev.txt \
     --output-file "requirements/$(basename "$deployable").txt"
 done

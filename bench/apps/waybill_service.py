@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any, Final
 
 from bench.stamps import Stamps
-from chassis.attempt import Attempt
-from chassis.logs import configure_logging
-from chassis.policies import configured
-from chassis.process import run
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import SyncRequested, UserCreated
+from waybill_contracts.events import SyncRequested, UserCreated
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.observe.logs import configure_logging
+from waybill_worker.runtime.process import run
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 #: The environment variable with the seconds that the work waits, as one does that calls the outside; none.
 WAIT_VARIABLE: Final = "BENCH_WAIT_SECONDS"

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from bench.place import Place
 from bench.programs import Program, answers, python
-from contracts.sealing import Keyring
-from devstack.ports import LOOPBACK, free_ports
-from ledger.migrate import upgrade
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_devstack.stack.ports import LOOPBACK, free_ports
+from waybill_ledger.schema.migrate import upgrade
 
 
 class Waybill:
@@ -35,14 +35,14 @@ class Waybill:
         return (
             Program(
                 "status",
-                python("status_service"),
+                python("waybill_status"),
                 self._environment
                 | {"WAYBILL_LEDGER_URL": self._ledger_url, "WAYBILL_HEALTH_PORT": str(self._status_port)},
                 answers(f"http://{LOOPBACK}:{self._status_port}/readyz"),
             ),
             Program(
                 "api",
-                python("gateway"),
+                python("waybill_gateway"),
                 self._environment
                 | {
                     "WAYBILL_LEDGER_URL": self._ledger_url,

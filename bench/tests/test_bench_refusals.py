@@ -14,8 +14,8 @@ from bench.place import Place
 from bench.pruning import Turn, ratio
 from sqlalchemy import select
 
-from database import open_engine
-from ledger.schema import OUTBOX, TASKS
+from waybill_database import open_engine
+from waybill_ledger.schema.tables import OUTBOX, TASKS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -20,14 +20,14 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection, delete
 
-from contracts.lifecycle import LifecycleEvent
-from database import open_engine
-from gateway.app import create_app
-from gateway.settings import GatewaySettings
-from ledger import apply_events
-from ledger.migrate import upgrade
-from ledger.schema import OUTBOX, SUBTASKS
 from waybill_cli.main import run
+from waybill_contracts.wire.lifecycle import LifecycleEvent
+from waybill_database import open_engine
+from waybill_gateway.app import create_app
+from waybill_gateway.settings import GatewaySettings
+from waybill_ledger import apply_events
+from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 
 #: Nobody listens on port 1 of the loopback.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"

@@ -5,12 +5,12 @@ from typing import Any
 from command_under_test import Served
 from sqlalchemy import select
 
-from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from contracts.sealing import NO_KEYS, Keyring
-from devstack.samples import dead_message, sync_event, told
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.schema import TASKS
+from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
+from waybill_devstack.testkit.samples import dead_message, sync_event, told
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.schema.tables import TASKS
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 ERROR = ErrorInfo(type="TransientError", message="crm answered 503")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from devstack.certificates import Certificates
-from waybill_cli.config import Config, place
-from waybill_cli.exits import CommandError, Exit
+from waybill_cli.session.config import Config, place
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_devstack.testkit.certificates import Certificates
 
 
 def config(

@@ -8,11 +8,11 @@ from command_under_test import NOWHERE, Waybill, listening
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from contracts.events import EmailRequested, PasswordResetRequested, SyncRequested
-from contracts.sealing import Keyring, is_sealed
-from devstack.samples import email_event, reset_event, sync_event
+from waybill_cli.checking.fit import fit
 from waybill_cli.checking.waiting import from_document
-from waybill_cli.fitting import fit
+from waybill_contracts.events import EmailRequested, PasswordResetRequested, SyncRequested
+from waybill_contracts.privacy.sealing import Keyring, is_sealed
+from waybill_devstack.testkit.samples import email_event, reset_event, sync_event
 
 MAIL = email_event().model_dump(mode="json", exclude_defaults=True)
 RESET = reset_event().model_dump(mode="json")

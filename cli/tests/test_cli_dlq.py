@@ -10,8 +10,8 @@ import pytest
 from command_under_test import EMAIL, Ran, Served, Waybill
 from desk_of_command import UNFIT, dead
 
-from devstack.eventually import POLL_SECONDS
-from waybill_cli.letter_views import sparkline
+from waybill_cli.output.letter_views import sparkline
+from waybill_devstack.testkit.eventually import POLL_SECONDS
 
 
 def ids(waybill: Waybill, *filters: str) -> list[int]:

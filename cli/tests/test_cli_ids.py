@@ -9,9 +9,9 @@ from command_under_test import EMAIL, NOWHERE, WAYBILL, Served, Waybill
 from desk_of_command import dead
 from terminal import ran_on_a_terminal
 
-from contracts.lifecycle import LifecycleType
-from devstack.samples import told
 from waybill_cli.main import run
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_devstack.testkit.samples import told
 
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
 

@@ -5,7 +5,7 @@ import httpx
 import pytest
 from command_under_test import Served, Waybill, served
 
-from ledger.__main__ import main as ledger_main
+from waybill_ledger.__main__ import main as ledger_main
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from terminal import on_a_terminal
 
 from waybill_cli.main import run
-from waybill_cli.output import Output
-from waybill_cli.printable import printable
-from waybill_cli.times import Moment, age
+from waybill_cli.output.output import Output
+from waybill_cli.output.printable import printable
+from waybill_cli.output.times import Moment, age
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG = "x" * 300
@@ -34,7 +34,7 @@ def test_an_empty_table_is_its_heading(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_on_a_terminal_long_cells_are_folded_and_words_coloured() -> None:
     code = f"""
-from waybill_cli.output import Output
+from waybill_cli.output.output import Output
 Output(as_json=False).table(("ID", "STATE", "ABOUT"), [("1", "failed", "{LONG}")])
 """
     shown = on_a_terminal(code, COLUMNS="60", TERM="xterm-256color")
@@ -46,7 +46,7 @@ Output(as_json=False).table(("ID", "STATE", "ABOUT"), [("1", "failed", "{LONG}")
 
 def test_on_a_terminal_an_id_stays_whole_to_be_copied() -> None:
     code = f"""
-from waybill_cli.output import Output
+from waybill_cli.output.output import Output
 Output(as_json=False).table(("ID", "ABOUT", "ERROR"), [("{"7" * 36}", "{LONG}", "{LONG}")])
 """
     shown = on_a_terminal(code, COLUMNS="80", TERM="xterm-256color")

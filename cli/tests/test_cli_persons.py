@@ -1,8 +1,8 @@
 import pytest
 from command_under_test import EMAIL, Served, Waybill
 
-from contracts.lifecycle import LifecycleType
-from devstack.samples import told
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_devstack.testkit.samples import told
 
 ADDRESS = EMAIL["to"]
 
@@ -56,7 +56,7 @@ def test_nobody_is_there_to_confirm(gateway: Served, waybill: Waybill) -> None:
 def test_what_has_ended_is_erased_in_steps_and_the_trail_does_not_tell_of_whom(
     gateway: Served, waybill: Waybill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.routes.persons.ERASE_STEP", 2)
+    monkeypatch.setattr("waybill_gateway.persons.routes.ERASE_STEP", 2)
     tasks = [done(gateway) for _ in range(5)]
     before = waybill("accounting", "--json").document
 

@@ -11,10 +11,10 @@ from command_under_test import EMAIL, Served, Waybill, served
 from desk_of_command import SYNC, dead_and_sealed
 from sqlalchemy import select
 
-from contracts.sealing import Keyring, is_sealed
-from ledger import Scope, Secret
-from ledger.deadletters.schema import REDRIVE_LETTERS
-from ledger.first_keys import make_missing_keys, wish_for
+from waybill_contracts.privacy.sealing import Keyring, is_sealed
+from waybill_ledger import Scope, Secret
+from waybill_ledger.access.first_keys import make_missing_keys, wish_for
+from waybill_ledger.deadletters.tables import REDRIVE_LETTERS
 
 BODY = SYNC | {"data": {"name": "Ann", "city": "Lodnon"}}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

@@ -8,9 +8,9 @@ from command_under_test import EMAIL, WAYBILL, Served, Waybill
 from desk_of_command import dead
 from terminal import ran_on_a_terminal
 
-from contracts.lifecycle import ErrorInfo
 from waybill_cli.main import root, run
-from waybill_cli.tables import fitted, whole
+from waybill_cli.output.tables import fitted, whole
+from waybill_contracts.wire.lifecycle import ErrorInfo
 
 LONG_ERROR = ErrorInfo(type="PermanentError", message=" ".join(["crm answered 422:", *["word"] * 60]))
 ID = "01a20797-6d09-71fe-b759-803ec3a459ee"

@@ -7,8 +7,8 @@ from command_under_test import EMAIL, NOWHERE, Served, Waybill, listening
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from contracts.lifecycle import LifecycleType
-from devstack.samples import told
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_devstack.testkit.samples import told
 
 
 def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Waybill) -> None:

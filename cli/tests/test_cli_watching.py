@@ -7,8 +7,8 @@ from pathlib import Path
 from command_under_test import EMAIL, Served, Waybill
 from terminal import ran_on_a_terminal
 
-from contracts.lifecycle import LifecycleType
-from devstack.samples import told
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_devstack.testkit.samples import told
 
 
 def test_what_happens_to_a_task_is_told_in_words(gateway: Served, waybill: Waybill) -> None:
@@ -37,7 +37,7 @@ def test_what_happens_to_a_task_is_told_in_words(gateway: Served, waybill: Waybi
 
 FOLLOWED = """
 import sys, time
-from waybill_cli.output import Output
+from waybill_cli.output.output import Output
 out = Output(as_json=%s)
 with out.bar("redrive 3", 100) as tell:
     for n in range(5):

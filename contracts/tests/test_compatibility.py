@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from contracts import schemas
-from contracts.compatibility import narrowings
-from contracts.schemas import GOLDEN_FOLDER, current_schemas
+from waybill_contracts.versions import schemas
+from waybill_contracts.versions.compatibility import narrowings
+from waybill_contracts.versions.schemas import GOLDEN_FOLDER, current_schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 #: From this commit on there are installations whose messages must stay readable.

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from contracts.envelope import Envelope, EnvelopeError
+from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 
 ENVELOPE = Envelope(
     id="e1",

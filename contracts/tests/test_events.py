@@ -1,8 +1,14 @@
 import pytest
 from pydantic import ValidationError
 
-from contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
-from contracts.events import EmailRequested, ImageUploaded, PasswordResetRequested, SyncRequested, UserCreated
+from waybill_contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
+from waybill_contracts.events import (
+    EmailRequested,
+    ImageUploaded,
+    PasswordResetRequested,
+    SyncRequested,
+    UserCreated,
+)
 
 MAIL = {"to": "ann@example.com", "subject": "Hello", "text": "Hi."}
 

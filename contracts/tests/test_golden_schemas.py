@@ -1,7 +1,7 @@
 import re
 
-from contracts.catalog import CATALOG
-from contracts.schemas import GOLDEN_FOLDER, contracts_version, current_schemas
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.versions.schemas import GOLDEN_FOLDER, contracts_version, current_schemas
 
 
 def test_golden_schemas_are_what_the_models_say() -> None:

@@ -3,7 +3,13 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from contracts.lifecycle import LIFECYCLE_BATCH, ErrorInfo, LifecycleData, LifecycleType, lifecycle_event
+from waybill_contracts.wire.lifecycle import (
+    LIFECYCLE_BATCH,
+    ErrorInfo,
+    LifecycleData,
+    LifecycleType,
+    lifecycle_event,
+)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 DATA = LifecycleData(

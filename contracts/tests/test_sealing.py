@@ -4,9 +4,16 @@ from itertools import pairwise
 
 import pytest
 
-from contracts.events import EmailRequested, SyncRequested
-from contracts.reading import NOTHING_OPENED, UnfitError, opener, read_event
-from contracts.sealing import KEY_BYTES, NO_KEYS, SEALED, Keyring, SealBrokenError, UnknownKeyError
+from waybill_contracts.events import EmailRequested, SyncRequested
+from waybill_contracts.privacy.sealing import (
+    KEY_BYTES,
+    NO_KEYS,
+    SEALED,
+    Keyring,
+    SealBrokenError,
+    UnknownKeyError,
+)
+from waybill_contracts.versions.reading import NOTHING_OPENED, UnfitError, opener, read_event
 
 OLD, NEW = os.urandom(KEY_BYTES), os.urandom(KEY_BYTES)
 MAIL = EmailRequested(to="ann@example.test", subject="Hello", text="How are you?", category="orders")

@@ -1,6 +1,6 @@
 import pytest
 
-from contracts.trace import known_traceparent, new_traceparent, trace_id_of
+from waybill_contracts.wire.trace import known_traceparent, new_traceparent, trace_id_of
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"

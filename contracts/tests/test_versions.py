@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from contracts.catalog import CATALOG
-from contracts.events import EmailRequested, TaskEvent
-from contracts.reading import NOTHING_OPENED, Fault, UnfitError, read_event
-from contracts.schemas import GOLDEN_FOLDER
-from contracts.upcasters import UPCASTERS, Upcasters
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import EmailRequested, TaskEvent
+from waybill_contracts.versions.reading import NOTHING_OPENED, Fault, UnfitError, read_event
+from waybill_contracts.versions.schemas import GOLDEN_FOLDER
+from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 
 EXAMPLES = GOLDEN_FOLDER.parent / "examples"
 VERSION = re.compile(r"(?P<kind>.+)\.v(?P<version>\d+)\.json")

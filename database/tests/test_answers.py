@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from database import is_unavailable, open_engine
-from devstack.postgres import InstalledPostgres, Postgres
+from waybill_database import is_unavailable, open_engine
+from waybill_devstack.testkit.postgres import InstalledPostgres, Postgres
 
 
 def test_a_server_that_is_frozen_fails_a_statement_in_time_and_serves_again_when_it_goes_on(

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from database import Records
-from database.clock import DISBELIEF, LEAP, Clock
+from waybill_database import Records
+from waybill_database.clock import DISBELIEF, LEAP, Clock
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)

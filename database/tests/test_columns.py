@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert, select, text
 
-from database import Instant, insert_adding, insert_new, open_engine
+from waybill_database import Instant, insert_adding, insert_new, open_engine
 
 METADATA = MetaData()
 MOMENTS = Table("moments", METADATA, Column("id", Integer, primary_key=True), Column("at", Instant))

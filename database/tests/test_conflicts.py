@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from database import GroupCommit, is_conflict, is_unavailable, open_engine
-from devstack.postgres import Postgres
+from waybill_database import GroupCommit, is_conflict, is_unavailable, open_engine
+from waybill_devstack.testkit.postgres import Postgres
 
 METADATA = MetaData()
 COUNTS = Table("counts", METADATA, Column("name", String(1), primary_key=True), Column("count", Integer))

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from database import Records, open_engine
-from database.engine import READ_ONLY
+from waybill_database import Records, open_engine
+from waybill_database.engine import READ_ONLY
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from chassis.tls import distrust
-from database import open_engine
-from devstack.certificates import Certificates
-from devstack.eventually import eventually
-from devstack.postgres import Postgres
+from waybill_database import open_engine
+from waybill_devstack.testkit.certificates import Certificates
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import Postgres
+from waybill_worker.runtime.tls import distrust
 
 
 @pytest.fixture

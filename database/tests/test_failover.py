@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from database import Fault, Records, fault_of
-from database.engine import parse_url
-from devstack.postgres import InstalledPostgres
-from devstack.postgres_failover import promote, read_only, set_read_only, standby_of
+from waybill_database import Fault, Records, fault_of
+from waybill_database.engine import parse_url
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_devstack.testkit.postgres_failover import promote, read_only, set_read_only, standby_of
 
 
 def store(connection: Connection, items: Sequence[int]) -> Sequence[None]:

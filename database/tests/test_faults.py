@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from database import Fault, fault_of, is_unavailable, open_engine
-from devstack.postgres import Postgres
+from waybill_database import Fault, fault_of, is_unavailable, open_engine
+from waybill_devstack.testkit.postgres import Postgres
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from database import GroupCommit, open_engine
-from database.group_commit import MAX_BATCH
+from waybill_database import GroupCommit, open_engine
+from waybill_database.group_commit import MAX_BATCH
 
 METADATA = MetaData()
 THINGS = Table(

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Boolean, Column, Engine, Integer, MetaData, String, Table, false, insert, select
 
-from database import make_tables, open_engine
+from waybill_database import make_tables, open_engine
 
 NOW = MetaData()
 WORK = Table(

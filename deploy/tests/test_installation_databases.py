@@ -4,10 +4,10 @@ import psycopg
 import pytest
 from yarl import URL
 
-from deploy.databases import prepare
-from deploy.secret_files import Places, SecretFiles
-from devstack.postgres import Postgres
-from ledger.first_keys import make_missing_keys
+from waybill_deploy.databases import prepare
+from waybill_deploy.secret_files import Places, SecretFiles
+from waybill_devstack.testkit.postgres import Postgres
+from waybill_ledger.access.first_keys import make_missing_keys
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from chassis.metrics import AttemptMetrics, make_registry
-from contracts.catalog import WORK_SERVICES
-from deploy.processes import PROCESSES
-from gateway.metrics import GatewayMetrics
-from status_service.metrics import StatusMetrics
+from waybill_contracts.catalog import WORK_SERVICES
+from waybill_deploy.processes import PROCESSES
+from waybill_gateway.http.metrics import GatewayMetrics
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_worker.observe.metrics import AttemptMetrics, make_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from contracts.catalog import WORK_SERVICES
-from contracts.sealing import Keyring
-from deploy.definitions import ADMINISTRATOR
-from deploy.secret_files import Places, SecretFiles
-from ledger.keys import Scope
+from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_deploy.definitions import ADMINISTRATOR
+from waybill_deploy.secret_files import Places, SecretFiles
+from waybill_ledger.access.keys import Scope
 
 PLACES = Places("broker:5672", "database:5432")
 

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.crm.faults import Faults
-from devstack.crm.http import create_app
-from devstack.crm.records import Records
+from waybill_devstack.crm.faults import Faults
+from waybill_devstack.crm.http import create_app
+from waybill_devstack.crm.records import Records
 
 
 def ignore(line: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_takes_a_record_and_stops_cleanly_even_while_an_answer_is_late(number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "devstack.crm", "--port", "0"]
+    command = [sys.executable, "-m", "waybill_devstack.crm", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devstack.log_lines import MAX_SHOWN_CHARS, render
+from waybill_devstack.processes.log_lines import MAX_SHOWN_CHARS, render
 
 NOON = datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
 CLOCK = NOON.astimezone().strftime("%H:%M:%S")

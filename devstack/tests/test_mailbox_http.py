@@ -3,9 +3,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from devstack.mailbox.faults import Faults
-from devstack.mailbox.http import MAX_SHOWN, create_app
-from devstack.mailbox.mails import Mails
+from waybill_devstack.mailbox.faults import Faults
+from waybill_devstack.mailbox.http import MAX_SHOWN, create_app
+from waybill_devstack.mailbox.mails import Mails
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from email.message import EmailMessage
 
-from devstack.mailbox.mails import Mails, parse_mail
+from waybill_devstack.mailbox.mails import Mails, parse_mail
 
 
 def parse(message: EmailMessage) -> dict[str, object]:

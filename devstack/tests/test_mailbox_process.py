@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-COMMAND = [sys.executable, "-m", "devstack.mailbox", "--smtp-port", "0", "--http-port", "0"]
+COMMAND = [sys.executable, "-m", "waybill_devstack.mailbox", "--smtp-port", "0", "--http-port", "0"]
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from email.message import EmailMessage
 import aiosmtplib
 import pytest
 
-from devstack.mailbox.faults import Fault, Faults, Mode
-from devstack.mailbox.mails import Mails
-from devstack.mailbox.smtp import MAX_MAIL_BYTES, Handler, start_smtp
+from waybill_devstack.mailbox.faults import Fault, Faults, Mode
+from waybill_devstack.mailbox.mails import Mails
+from waybill_devstack.mailbox.smtp import MAX_MAIL_BYTES, Handler, start_smtp
 
 
 @dataclass

@@ -3,8 +3,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from devstack.postgres import Postgres
-from devstack.postgres_programs import find_programs
+from waybill_devstack.testkit.postgres import Postgres
+from waybill_devstack.testkit.postgres_programs import find_programs
 
 
 def program(folder: Path, name: str) -> None:

@@ -3,9 +3,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from devstack.eventually import eventually
-from devstack.ports import LOOPBACK
-from devstack.proxy import Proxy, proxied
+from waybill_devstack.stack.ports import LOOPBACK
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.proxy import Proxy, proxied
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from devstack.child import ProcessSpec
-from devstack.lifeline import die_with_parent
-from devstack.ports import free_ports
-from devstack.readiness import http_ok, tcp_open
-from devstack.supervisor import StartError, Supervisor
+from waybill_devstack.processes.child import ProcessSpec
+from waybill_devstack.processes.lifeline import die_with_parent
+from waybill_devstack.processes.readiness import http_ok, tcp_open
+from waybill_devstack.processes.supervisor import StartError, Supervisor
+from waybill_devstack.stack.ports import free_ports
 
 #: Says it is there, then does nothing until a signal ends it.
 IDLE = "import time; print('here'); time.sleep(600)"
@@ -288,8 +288,8 @@ async def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from devstack.child import ProcessSpec
-from devstack.supervisor import Supervisor
+from waybill_devstack.processes.child import ProcessSpec
+from waybill_devstack.processes.supervisor import Supervisor
 from rich.console import Console
 
 async def main():

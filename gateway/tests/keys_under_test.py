@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway_under_test import Gateway
 
-from ledger import NewKey, Scope, Secret, create_keys
+from waybill_ledger import NewKey, Scope, Secret, create_keys
 
 
 async def key_in(gateway: Gateway, *scopes: Scope, **changes: Any) -> dict[str, str]:

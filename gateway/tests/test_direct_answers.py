@@ -8,10 +8,15 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
 from starlette.routing import Match
 
-from gateway.direct import direct_handler
-from gateway.json_body import JsonRoute
-from gateway.posting_paths import PostingPaths
-from gateway.routes import cancellations, emails, images, password_resets, syncs, users
+from waybill_gateway.api.json_body import JsonRoute
+from waybill_gateway.emails import routes as emails
+from waybill_gateway.http.direct_route import direct_handler
+from waybill_gateway.http.posting_paths import PostingPaths
+from waybill_gateway.images import routes as images
+from waybill_gateway.tasks import cancellation_routes as cancellations
+from waybill_gateway.tasks import password_reset_routes as password_resets
+from waybill_gateway.tasks import sync_routes as syncs
+from waybill_gateway.tasks import user_routes as users
 
 
 class Posted(BaseModel):

@@ -10,7 +10,7 @@ from gateway_under_test import EMAIL, Gateway, fields, problem
 from sqlalchemy import event
 from structlog.testing import capture_logs
 
-from ledger.schema import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 USER = {"email": "ada@example.com", "name": "Ada"}
 SYNC = {"target": "crm", "resource": "contacts", "id": "1", "data": {"a": 1}}

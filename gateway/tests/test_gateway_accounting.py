@@ -7,7 +7,7 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
 from sqlalchemy import Connection, Delete, Update, delete, update
 
-from ledger.schema import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 USER = {"email": "bob@example.com", "name": "Bob"}
 NONE = dict.fromkeys(("scheduled", "running", "retrying", "completed", "failed", "cancelled", "pruned"), 0)

@@ -8,7 +8,7 @@ from gateway_under_test import EMAIL, Gateway, fields, problem, running
 from pydantic_core import from_json, to_json
 from structlog.testing import capture_logs
 
-from ledger.schema import TASKS
+from waybill_ledger.schema.tables import TASKS
 
 SYNC = b'{"target":"crm","resource":"contacts","id":"1","data":%s}'
 
@@ -102,7 +102,7 @@ async def test_a_body_that_is_too_large_is_refused_by_its_length(gateway: Gatewa
 async def test_an_endless_body_is_refused_and_its_rest_taken_in_within_bounds(
     gateway: Gateway, path: str, content_type: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.body_limit.DRAIN_BYTES", 50_000)
+    monkeypatch.setattr("waybill_gateway.http.body_limit.DRAIN_BYTES", 50_000)
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:

@@ -12,11 +12,11 @@ from gateway_under_test import Gateway, running
 from sqlalchemy import update
 from test_gateway_originals import ended, files, picture, upload
 
-from chassis.object_store import ObjectStore
-from database import Records
-from gateway.originals import Collector
-from ledger import ABANDONED_AFTER
-from ledger.schema import ORIGINALS
+from waybill_database import Records
+from waybill_gateway.images.originals import Collector
+from waybill_ledger import ABANDONED_AFTER
+from waybill_ledger.schema.tables import ORIGINALS
+from waybill_worker.storage.object_store import ObjectStore
 
 
 class HeldUp(ObjectStore):

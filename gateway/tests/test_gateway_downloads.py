@@ -12,12 +12,12 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 from test_gateway_variants import produced
 
-from chassis.http_server import HttpServer
-from chassis.object_store import ObjectMissing, StoreUnavailable
-from devstack.bucket import Bucket
-from gateway.download import Download
-from gateway.http_protocol import HttpLimits, LimitedProtocol
-from gateway.metrics import GatewayMetrics
+from waybill_devstack.testkit.bucket import Bucket
+from waybill_gateway.http.metrics import GatewayMetrics
+from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
+from waybill_gateway.images.download import Download
+from waybill_worker.runtime.http_server import HttpServer
+from waybill_worker.storage.object_store import ObjectMissing, StoreUnavailable
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("The object store fails: …"), ObjectMissing("a/key")])

@@ -7,8 +7,8 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
 from sqlalchemy import Connection, update
 
-from gateway.email_models import PostEmail
-from ledger.schema import IDEMPOTENCY, TASKS
+from waybill_gateway.emails.models import PostEmail
+from waybill_ledger.schema.tables import IDEMPOTENCY, TASKS
 
 USER = {"email": "ada@example.com", "name": "Ada"}
 
@@ -94,7 +94,7 @@ async def test_a_scheduled_call_may_be_repeated_when_its_time_has_passed(
     first = await gateway.post("/v1/emails", later, Idempotency_Key="k1")
     assert first.json()["state"] == "scheduled"
     # Two hours and more pass.
-    monkeypatch.setattr("gateway.models.CLOCK_SKEW", timedelta(hours=-2))
+    monkeypatch.setattr("waybill_gateway.tasks.models.CLOCK_SKEW", timedelta(hours=-2))
     again = await gateway.post("/v1/emails", later, Idempotency_Key="k1")
     assert again.json() == first.json()
     assert again.headers["Idempotent-Replayed"] == "true"

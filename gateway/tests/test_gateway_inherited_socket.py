@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from gateway_under_test import settings_in
 
-from chassis.process import MisconfiguredError
-from devstack.empty_ledger import empty_ledger
-from gateway.process import GatewayProcess
+from waybill_devstack.testkit.empty_ledger import empty_ledger
+from waybill_gateway.process import GatewayProcess
+from waybill_worker.runtime.process import MisconfiguredError
 
 
 @pytest.mark.parametrize("said", [{"gateway_open_to_anyone": True}, {"gateway_auth": "keys"}])

@@ -8,8 +8,8 @@ import pytest
 from gateway_under_test import running
 from keys_under_test import id_of, key_in
 
-from database import Records
-from ledger import Scope
+from waybill_database import Records
+from waybill_ledger import Scope
 
 
 async def test_a_look_that_was_under_way_when_its_key_was_changed_counts_for_nobody(

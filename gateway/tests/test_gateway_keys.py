@@ -17,20 +17,20 @@ from gateway_under_test import EMAIL, Gateway, problem, running, settings_in
 from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
-from contracts.sealing import NO_KEYS
-from devstack.eventually import eventually
-from devstack.samples import dead_message, sync_event
-from gateway import app as composition
-from gateway import doorkeeper
-from gateway.desk import MAX_ACTOR
-from gateway.doorkeeper import GUESSES_AT_ONCE
-from gateway.guarded_route import GuardedRoute
-from gateway.known_keys import KnownKeys
-from gateway.scopes import NEEDED, OPEN, UndeclaredRouteError
-from ledger import Scope, Secret
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.key_table import API_KEYS
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import dead_message, sync_event
+from waybill_gateway import app as composition
+from waybill_gateway.auth import authenticator as doorkeeper
+from waybill_gateway.auth.authenticator import GUESSES_AT_ONCE
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.auth.key_cache import KnownKeys
+from waybill_gateway.auth.scopes import NEEDED, OPEN, UndeclaredRouteError
+from waybill_gateway.desk.selection import MAX_ACTOR
+from waybill_ledger import Scope, Secret
+from waybill_ledger.access.key_table import API_KEYS
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
 
 #: Longer than any revocation may take to be heard of, which docs/keys.md states.
 STATED_SECONDS = 10.0

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from gateway_under_test import Gateway, fields, running
 
-from chassis.process import MisconfiguredError
-from ledger.schema import TASKS
+from waybill_ledger.schema.tables import TASKS
+from waybill_worker.runtime.process import MisconfiguredError
 
 MAIL = {"to": "ada@example.com", "template": "invoice", "params": {"total": 12}}
 WEEKLY = {"name": "weekly", "kind": "email.requested", "cron": "@weekly"}

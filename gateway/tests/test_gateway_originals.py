@@ -11,14 +11,13 @@ import pyvips
 from gateway_under_test import Gateway, problem
 from sqlalchemy import update
 
-from chassis.object_store import ObjectStore
-from contracts.images import variants_of
-from contracts.lifecycle import LifecycleType
-from contracts.states import State
-from devstack.eventually import eventually
-from devstack.samples import told
-from gateway.originals import UNTOUCHED_FOR, Collector
-from ledger import (
+from waybill_contracts.images import variants_of
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import told
+from waybill_gateway.images.originals import UNTOUCHED_FOR, Collector
+from waybill_ledger import (
     ABANDONED_AFTER,
     Mark,
     PruneStep,
@@ -28,7 +27,8 @@ from ledger import (
     mark_unused,
     prune_tasks,
 )
-from ledger.schema import ORIGINALS, TASKS
+from waybill_ledger.schema.tables import ORIGINALS, TASKS
+from waybill_worker.storage.object_store import ObjectStore
 
 LATER = timedelta(seconds=1) + UNTOUCHED_FOR
 
@@ -128,7 +128,7 @@ async def test_an_upload_waits_for_a_removal_and_stores_the_file_anew(gateway: G
 async def test_an_upload_is_told_to_come_again_where_a_removal_does_not_end(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.originals.PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("waybill_gateway.images.originals.PAUSE_SECONDS", 0.001)
     await upload(gateway, picture())
     await ended(gateway)
     await marked(gateway, ago=ABANDONED_AFTER)
@@ -149,8 +149,8 @@ async def is_forgotten(gateway: Gateway) -> bool:
 async def test_a_folder_that_refuses_a_removal_is_told_and_tried_again(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("gateway.originals.LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("gateway.originals.UNTOUCHED_FOR", timedelta(0))
+    monkeypatch.setattr("waybill_gateway.images.originals.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("waybill_gateway.images.originals.UNTOUCHED_FOR", timedelta(0))
     await upload(gateway, picture())
     await ended(gateway)
     variants = gateway.folder / "objects" / "variants"

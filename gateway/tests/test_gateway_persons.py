@@ -6,13 +6,13 @@ from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import key_in
 from sqlalchemy import Connection
 
-from contracts.lifecycle import LifecycleEvent, LifecycleType
-from contracts.sealing import NO_KEYS
-from devstack.samples import dead_message, told, user_event
-from ledger import Scope, apply_events
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.schema import TASKS
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
+from waybill_devstack.testkit.samples import dead_message, told, user_event
+from waybill_ledger import Scope, apply_events
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.schema.tables import TASKS
 
 ADDRESS = {"address": EMAIL["to"].upper()}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

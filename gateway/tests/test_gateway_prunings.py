@@ -5,7 +5,7 @@ import pytest
 from gateway_under_test import Gateway, problem
 from httpx import Response
 
-from chassis.pacing import LEAST_PAUSE
+from waybill_worker.runtime.throttle import LEAST_PAUSE
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,17 @@ from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import id_of, key_in
 from sqlalchemy import select, update
 
-from contracts.events import SyncRequested
-from contracts.lifecycle import ErrorInfo, LifecycleType
-from contracts.sealing import Keyring, is_sealed
-from devstack.samples import dead_message, event_in, new_task, reset_event, sync_event, told
-from ledger import PendingMessage, Scope, apply_events
-from ledger.deadletters.executing import Turn, may_send, send
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DESK_AUDIT, REDRIVE_LETTERS
-from ledger.schema import TASKS
-from ledger.tasks import NewTask
+from waybill_contracts.events import SyncRequested
+from waybill_contracts.privacy.sealing import Keyring, is_sealed
+from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
+from waybill_devstack.testkit.samples import dead_message, event_in, new_task, reset_event, sync_event, told
+from waybill_ledger import PendingMessage, Scope, apply_events
+from waybill_ledger.acceptance.new_task import NewTask
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DESK_AUDIT, REDRIVE_LETTERS
+from waybill_ledger.schema.tables import TASKS
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann", "city": "Lodnon"}}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

@@ -10,10 +10,10 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem, running
 from sqlalchemy import Connection, select, update
 
-from contracts.catalog import CATALOG
-from contracts.sealing import KEY_BYTES, Keyring
-from ledger import ReleaseLook, release_due
-from ledger.schema import SCHEDULES
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.privacy.sealing import KEY_BYTES, Keyring
+from waybill_ledger import ReleaseLook, release_due
+from waybill_ledger.schema.tables import SCHEDULES
 
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
@@ -221,7 +221,7 @@ async def test_a_schedule_from_before_that_rule_can_be_paused(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr("gateway.scheduling.needs_unsubscribe", lambda *_: False)
+        before.setattr("waybill_gateway.schedules.plans.needs_unsubscribe", lambda *_: False)
         schedule = await made(gateway, NIGHTLY | {"priority": "low"})
     assert (await patch(gateway, schedule, {"paused": True})).status_code == 200
 

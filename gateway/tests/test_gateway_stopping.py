@@ -1,4 +1,4 @@
-"""`python -m gateway` as a process, which is told to stop."""
+"""`python -m waybill_gateway` as a process, which is told to stop."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ import httpx
 import pytest
 from gateway_under_test import EMAIL, NO_BROKER
 
-from devstack.empty_ledger import empty_ledger
+from waybill_devstack.testkit.empty_ledger import empty_ledger
 
 PATIENCE = 60.0
 
@@ -31,7 +31,7 @@ def gateway(folder: Path, listener: socket.socket, **settings: str) -> Iterator[
     with (
         (folder / "gateway.log").open("ab") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "gateway"],
+            [sys.executable, "-m", "waybill_gateway"],
             env=environment,
             stdout=log,
             stderr=log,
@@ -136,4 +136,4 @@ def test_without_a_schema_it_ends_and_says_what_to_do(tmp_path: Path, listener: 
     (tmp_path / "ledger.db").unlink()
     with gateway(tmp_path, listener) as process:
         assert process.wait(PATIENCE) != 0
-    assert b"run `python -m ledger upgrade`" in (tmp_path / "gateway.log").read_bytes()
+    assert b"run `python -m waybill_ledger upgrade`" in (tmp_path / "gateway.log").read_bytes()

@@ -10,9 +10,9 @@ import pytest
 from gateway_under_test import EMAIL, JSON, Gateway, fields, problem
 from pydantic_core import from_json
 
-from gateway.documents import current_documents
-from gateway.single_headers import SINGLE
-from ledger.schema import TASKS
+from waybill_gateway.docs.documents import current_documents
+from waybill_gateway.http.single_headers import SINGLE
+from waybill_ledger.schema.tables import TASKS
 
 DOCUMENT: dict[str, Any] = from_json(current_documents()["openapi.json"])
 SYNC = {"target": "crm", "resource": "contacts", "id": "ada", "data": {}}

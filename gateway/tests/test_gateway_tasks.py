@@ -9,8 +9,7 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem, running, settings_in
 from sqlalchemy import Connection
 
-from chassis.process import MisconfiguredError
-from contracts.lifecycle import (
+from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -18,8 +17,9 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from gateway.app import create_app
-from ledger import apply_events
+from waybill_gateway.app import create_app
+from waybill_ledger import apply_events
+from waybill_worker.runtime.process import MisconfiguredError
 
 USER = {"email": "bob@example.com", "name": "Bob"}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

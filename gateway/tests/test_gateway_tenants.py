@@ -10,14 +10,14 @@ from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import key_in
 from sqlalchemy import select
 
-from contracts.lifecycle import ErrorInfo
-from contracts.sealing import NO_KEYS
-from devstack.samples import dead_message, sync_event
-from gateway.scopes import NEEDED, OPEN
-from ledger import Scope
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.schema import METADATA, TASKS
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import ErrorInfo
+from waybill_devstack.testkit.samples import dead_message, sync_event
+from waybill_gateway.auth.scopes import NEEDED, OPEN
+from waybill_ledger import Scope
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.schema.tables import METADATA, TASKS
 
 TENANT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.OPERATE, Scope.REVEAL)
 #: In whatever the first tenant has, so that it is found wherever it is told.
@@ -175,7 +175,7 @@ async def test_a_reset_token_is_redeemed_by_its_own_tenant_alone(
 ) -> None:
     token = 43 * "t"
     own, other = [await key_in(gateway, Scope.SUBMIT, tenant=name) for name in "ab"]
-    monkeypatch.setattr("gateway.routes.password_resets.secrets.token_urlsafe", lambda _: token)
+    monkeypatch.setattr("waybill_gateway.tasks.password_reset_routes.secrets.token_urlsafe", lambda _: token)
     posted = await gateway.client.post("/v1/password-resets", json={"email": "ann@example.com"}, headers=own)
     assert posted.status_code == 202
     path, body = "/v1/password-resets/redeem", {"token": token}

@@ -12,7 +12,7 @@ from gateway_under_test import EMAIL, Gateway, fields, problem, running, setting
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from contracts.lifecycle import (
+from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -20,9 +20,9 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from devstack.bucket import Bucket
-from ledger import apply_events
-from ledger.schema import ORIGINALS, TASKS
+from waybill_devstack.testkit.bucket import Bucket
+from waybill_ledger import apply_events
+from waybill_ledger.schema.tables import ORIGINALS, TASKS
 
 
 def picture(suffix: str) -> bytes:

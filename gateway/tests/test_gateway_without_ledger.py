@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
 
-from devstack.eventually import eventually
-from devstack.postgres import InstalledPostgres
-from devstack.postgres_failover import read_only
-from ledger.migrate import upgrade
-from ledger.schema import TASKS
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_devstack.testkit.postgres_failover import read_only
+from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.tables import TASKS
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])

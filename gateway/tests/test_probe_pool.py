@@ -11,9 +11,9 @@ import pytest
 import pyvips
 from gateway_under_test import settings_in
 
-from gateway.image_facts import ImageFacts, RefusedImage
-from gateway.probe_pool import ProbePool
-from gateway.problems import Problem
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.images.facts import ImageFacts, RefusedImage
+from waybill_gateway.images.probe_pool import ProbePool
 
 
 @pytest.fixture

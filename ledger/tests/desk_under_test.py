@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from contracts.events import TaskEvent
-from contracts.lifecycle import (
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -18,21 +19,29 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from contracts.sealing import NO_KEYS
-from database import Records
-from devstack.samples import ERROR, NOON, dead_message, event_in, new_task, sync_event
-from ledger import NewTask, PendingMessage, Submission, Task, accept, apply_events, forget_published, get_task
-from ledger.deadletters.edits import Edit
-from ledger.deadletters.executing import Turn, may_send, send
-from ledger.deadletters.groups import Group, GroupFilter, list_groups
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import DeadMessage, letter_of
-from ledger.deadletters.letters import LetterFilter, list_letters
-from ledger.deadletters.planning import NewRedrive, make_redrive
-from ledger.deadletters.redrives import ItemFilter, Redrive, get_redrive, list_items
-from ledger.deadletters.settling import Settled, Settlement, settle
-from ledger.deadletters.steering import Refused, Start, Steer, start, steer
-from ledger.deadletters.whole_letters import whole_letter
+from waybill_database import Records
+from waybill_devstack.testkit.samples import ERROR, NOON, dead_message, event_in, new_task, sync_event
+from waybill_ledger import (
+    NewTask,
+    PendingMessage,
+    Submission,
+    Task,
+    accept,
+    apply_events,
+    forget_published,
+    get_task,
+)
+from waybill_ledger.deadletters.groups.queries import Group, GroupFilter, list_groups
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
+from waybill_ledger.deadletters.letters.letter_detail import whole_letter
+from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
+from waybill_ledger.deadletters.redrives.control import Refused, Start, Steer, start, steer
+from waybill_ledger.deadletters.redrives.edits import Edit
+from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
+from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
+from waybill_ledger.deadletters.redrives.queries import ItemFilter, Redrive, get_redrive, list_items
+from waybill_ledger.deadletters.redrives.settlement import Settled, Settlement, settle
 
 LATER = NOON + timedelta(hours=1)
 KEEP = timedelta(days=30)

@@ -6,9 +6,9 @@ import sys
 
 from sqlalchemy import event
 
-from database import open_engine
-from devstack.samples import NOON
-from ledger import EraseStep, Person, erase_persons
+from waybill_database import open_engine
+from waybill_devstack.testkit.samples import NOON
+from waybill_ledger import EraseStep, Person, erase_persons
 
 
 def erase(url: str, digest: str, last_statement: int) -> None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
 
-from database.write_turn import write_turn
+from waybill_database.write_turn import write_turn
 
 _TASK = """
     INSERT INTO tasks (id, kind, state, created_at, correlation_id, about, dataschema, payload)

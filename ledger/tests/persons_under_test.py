@@ -8,10 +8,16 @@ from typing import Any
 from desk_under_test import Desk
 from sqlalchemy import Connection, select
 
-from contracts.events import EmailRequested, PasswordResetRequested, SyncRequested, TaskEvent, UserCreated
-from contracts.lifecycle import ErrorInfo, LifecycleType
-from devstack.samples import NOON, dead_message, event_in, keyed, new_task, plan, told
-from ledger import (
+from waybill_contracts.events import (
+    EmailRequested,
+    PasswordResetRequested,
+    SyncRequested,
+    TaskEvent,
+    UserCreated,
+)
+from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
+from waybill_devstack.testkit.samples import NOON, dead_message, event_in, keyed, new_task, plan, told
+from waybill_ledger import (
     AlertPolicy,
     NewSchedule,
     NewTask,
@@ -23,10 +29,10 @@ from ledger import (
     forget_published,
     new_task_id,
 )
-from ledger.deadletters.edits import Edit
-from ledger.deadletters.letter import DeadMessage
-from ledger.merging import Failure
-from ledger.schema import METADATA
+from waybill_ledger.deadletters.letters.letter import DeadMessage
+from waybill_ledger.deadletters.redrives.edits import Edit
+from waybill_ledger.progress.merge import Failure
+from waybill_ledger.schema.tables import METADATA
 
 POLICY = AlertPolicy(window=timedelta(minutes=1), most_at_once=1, quiet=timedelta(days=1))
 STARTED, COMPLETED, DEAD = LifecycleType.STARTED, LifecycleType.COMPLETED, LifecycleType.DEAD

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from contracts.events import EmailRequested
-from contracts.reading import opener
-from contracts.sealing import KEY_BYTES, SEALED, Keyring, is_sealed
-from ledger.deadletters.edits import Edited, edited
-from ledger.deadletters.shown import shown_payload
-from ledger.deadletters.states import Verdict
+from waybill_contracts.events import EmailRequested
+from waybill_contracts.privacy.sealing import KEY_BYTES, SEALED, Keyring, is_sealed
+from waybill_contracts.versions.reading import opener
+from waybill_ledger.deadletters.letters.redaction import shown_payload
+from waybill_ledger.deadletters.redrives.edits import Edited, edited
+from waybill_ledger.deadletters.states import Verdict
 
 KEYS = Keyring([os.urandom(KEY_BYTES)])
 MAIL = EmailRequested(to="ann@example.test", subject="Hello", text="How are you?", category="orders")

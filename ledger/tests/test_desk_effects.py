@@ -3,10 +3,10 @@
 import pytest
 from desk_under_test import Desk
 
-from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from devstack.samples import dead_message, new_task, sync_event
-from ledger.deadletters.edits import Edit
-from ledger.deadletters.states import Effect
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
+from waybill_devstack.testkit.samples import dead_message, new_task, sync_event
+from waybill_ledger.deadletters.redrives.edits import Edit
+from waybill_ledger.deadletters.states import Effect
 
 OTHER = ErrorInfo(type="PermanentError", message="the record is gone")
 

@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 from desk_under_test import Desk
 
-from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from devstack.samples import NOON, dead_message, envelope_of, new_task, sync_event
-from ledger import BadCursorError, Submission, accept, get_timeline
-from ledger.deadletters import amqp_json
-from ledger.deadletters.audit import DeedFilter, list_deeds
-from ledger.deadletters.forgetting import Pruning, prune
-from ledger.deadletters.groups import NewNote, note
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import DeadMessage, letter_of
-from ledger.deadletters.letters import LetterFilter, list_letters
-from ledger.deadletters.putting_away import GroupMove, Move, mark_group, move
-from ledger.deadletters.states import GroupState, LetterState, Verdict
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, dead_message, envelope_of, new_task, sync_event
+from waybill_ledger import BadCursorError, Submission, accept, get_timeline
+from waybill_ledger.deadletters.audit import DeedFilter, list_deeds
+from waybill_ledger.deadletters.groups.queries import NewNote, note
+from waybill_ledger.deadletters.letters import amqp_json
+from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_group, move
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
+from waybill_ledger.deadletters.letters.pruning import Pruning, prune
+from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
+from waybill_ledger.deadletters.states import GroupState, LetterState, Verdict
 
 SYNC = sync_event()
 ELEVEN = NOON - timedelta(hours=1)
@@ -53,7 +53,7 @@ async def test_a_letter_is_kept_byte_for_byte_with_all_that_is_told_of_it(desk: 
     assert letter["headers"]["x-task-id"] == task.id
     assert (letter["attempt"], letter["max_attempts"], letter["reason"]) == (4, 4, "exhausted")
     assert (letter["error_type"], letter["error_message"]) == ("TransientError", "refused")
-    assert (letter["frame"], letter["service_version"]) == ("sync_service.client:put", "0.1.0")
+    assert (letter["frame"], letter["service_version"]) == ("waybill_sync.client:put", "0.1.0")
     assert letter["traceback"].startswith("Traceback")
     assert letter["properties"] == {"content_type": "application/json", "correlation_id": "order-7"}
     assert letter["died_at"] == NOON

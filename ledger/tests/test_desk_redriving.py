@@ -6,21 +6,28 @@ import pytest
 from desk_under_test import Desk
 from sqlalchemy import Connection, event, select, update
 
-from contracts.catalog import CATALOG
-from contracts.envelope import Envelope
-from contracts.events import SyncRequested
-from contracts.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from contracts.upcasters import UPCASTERS
-from devstack.samples import NOON, dead_message, event_in, new_task, reset_event, told, user_event
-from ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
-from ledger.deadletters import planning
-from ledger.deadletters.edits import Edit
-from ledger.deadletters.gate import gate_version
-from ledger.deadletters.planning import NothingSelectedError
-from ledger.deadletters.schema import DEAD_LETTERS
-from ledger.deadletters.states import (
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import SyncRequested
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.versions.upcasters import UPCASTERS
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import (
+    NOON,
+    dead_message,
+    event_in,
+    new_task,
+    reset_event,
+    told,
+    user_event,
+)
+from waybill_ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
+from waybill_ledger.deadletters.letters.contract_gate import gate_version
+from waybill_ledger.deadletters.redrives import plan as planning
+from waybill_ledger.deadletters.redrives.edits import Edit
+from waybill_ledger.deadletters.redrives.plan import NothingSelectedError
+from waybill_ledger.deadletters.states import (
     Effect,
     GroupState,
     ItemState,
@@ -29,6 +36,7 @@ from ledger.deadletters.states import (
     RedriveState,
     Verdict,
 )
+from waybill_ledger.deadletters.tables import DEAD_LETTERS
 
 OTHER = ErrorInfo(type="PermanentError", message="the record is gone")
 
@@ -258,7 +266,9 @@ async def test_an_older_version_is_sent_for_its_service_to_bring_up(
     await desk.failed()
     [letter] = await desk.letters()
     monkeypatch.setattr(SyncRequested, "VERSION", 2)
-    monkeypatch.setattr("ledger.deadletters.gate.contracts_version", lambda: "of-the-next-one")
+    monkeypatch.setattr(
+        "waybill_ledger.deadletters.letters.contract_gate.contracts_version", lambda: "of-the-next-one"
+    )
     monkeypatch.setitem(UPCASTERS, (SyncRequested.KIND, 1), lambda payload: payload)
     plan = await desk.planned(service="sync")
 

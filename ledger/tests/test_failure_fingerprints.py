@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.fingerprint import FINGERPRINT_LENGTH, MAX_LENGTH, fingerprint, normalised
+from waybill_ledger.progress.fingerprint import FINGERPRINT_LENGTH, MAX_LENGTH, fingerprint, normalised
 
 UUID = "01a20797-6d09-71fe-b759-803ec3a459ee"
 

@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from contracts.states import State
-from database import Records
-from devstack.samples import NOON, email_event, keyed, new_task, reset_event, user_event
-from ledger import Accepted, ResetToken, Submission, Sweep, accept, get_task, insert_tasks, take_due
-from ledger.accept import RELAY_GRACE
-from ledger.schema import METADATA, OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_devstack.testkit.samples import NOON, email_event, keyed, new_task, reset_event, user_event
+from waybill_ledger import Accepted, ResetToken, Submission, Sweep, accept, get_task, insert_tasks, take_due
+from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_ledger.schema.tables import METADATA, OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
 
 
 def rows(engine: Engine) -> dict[str, int]:

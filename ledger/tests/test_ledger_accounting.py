@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, insert, select, text, update
 
-from contracts.lifecycle import LifecycleEvent, LifecycleType
-from contracts.states import State
-from devstack.samples import NOON, email_event, new_task, told, user_event
-from ledger import (
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, email_event, new_task, told, user_event
+from waybill_ledger import (
     Account,
     BadCursorError,
     Cancellation,
@@ -24,10 +24,10 @@ from ledger import (
     reconcile,
     take_account,
 )
-from ledger.accounting import counts_query
-from ledger.schema import OUTBOX, SUBTASKS, TASKS
-from ledger.states import task_state
-from ledger.unplaced import PATIENCES
+from waybill_ledger.progress.states import task_state
+from waybill_ledger.reports.accounting import counts_query
+from waybill_ledger.reports.unplaced import PATIENCES
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 MINUTE, JUST = timedelta(minutes=1), timedelta(microseconds=1)
 PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)

@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from contracts.control import CancelRequested
-from contracts.lifecycle import LifecycleType
-from contracts.names import EXCHANGE_CONTROL
-from contracts.states import State
-from devstack.samples import NOON, new_task, told, user_event
-from ledger import (
+from waybill_contracts.wire.control import CancelRequested
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.names import EXCHANGE_CONTROL
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, new_task, told, user_event
+from waybill_ledger import (
     Cancellation,
     NewTask,
     PendingMessage,

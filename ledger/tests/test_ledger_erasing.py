@@ -12,14 +12,14 @@ from desk_under_test import LATER, Desk
 from persons_under_test import COMPLETED, STARTED, Somebody, everything, telling
 from sqlalchemy import Engine, event, select, text
 
-from contracts.lifecycle import LifecycleType
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from database import open_engine
-from devstack.empty_ledger import empty_ledger
-from devstack.eventually import eventually
-from devstack.samples import NOON, keyed, new_task, told
-from ledger import (
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_database import open_engine
+from waybill_devstack.testkit.empty_ledger import empty_ledger
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import NOON, keyed, new_task, told
+from waybill_ledger import (
     AcceptedBefore,
     Account,
     CallErasedError,
@@ -40,12 +40,12 @@ from ledger import (
     redeem,
     take_account,
 )
-from ledger.deadletters.audit import DeedFilter, list_deeds
-from ledger.deadletters.edits import Edit
-from ledger.deadletters.letters import LetterFilter
-from ledger.deadletters.putting_away import Move, move
-from ledger.deadletters.schema import REDRIVE_LETTERS
-from ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
+from waybill_ledger.deadletters.audit import DeedFilter, list_deeds
+from waybill_ledger.deadletters.letters.archiving import Move, move
+from waybill_ledger.deadletters.letters.queries import LetterFilter
+from waybill_ledger.deadletters.redrives.edits import Edit
+from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
+from waybill_ledger.deadletters.tables import REDRIVE_LETTERS
 
 ANN, BOB = Somebody("annquillfeather"), Somebody("bobquillfeather")
 #: Where the word stands before.

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from contracts.lifecycle import LifecycleType
-from contracts.states import State
-from devstack.samples import NOON, email_event, new_task, sync_event, told, user_event
-from ledger import (
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, email_event, new_task, sync_event, told, user_event
+from waybill_ledger import (
     LOW_PRIORITY,
     Accepted,
     Cancellation,

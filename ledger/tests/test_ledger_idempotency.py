@@ -4,11 +4,11 @@ from concurrent.futures import ProcessPoolExecutor
 
 from sqlalchemy import Engine, func, select
 
-from database import Records
-from devstack.samples import email_event, keyed, new_task, sync_event
-from ledger import Accepted, AcceptedBefore, KeyReusedError, Submission, accept
-from ledger.accept import Acceptance
-from ledger.schema import TASKS
+from waybill_database import Records
+from waybill_devstack.testkit.samples import email_event, keyed, new_task, sync_event
+from waybill_ledger import Accepted, AcceptedBefore, KeyReusedError, Submission, accept
+from waybill_ledger.acceptance.accept import Acceptance
+from waybill_ledger.schema.tables import TASKS
 
 
 def accepted(engine: Engine, *submissions: Submission) -> list[Acceptance]:

@@ -3,10 +3,10 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, delete, select
 
-from contracts.lifecycle import LifecycleType
-from contracts.states import State
-from devstack.samples import NOON, new_task, told, user_event
-from ledger import (
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, new_task, told, user_event
+from waybill_ledger import (
     Look,
     Measures,
     NewTask,
@@ -22,7 +22,7 @@ from ledger import (
     reconcile,
     take_due,
 )
-from ledger.schema import OUTBOX, SUBTASKS
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 
 MINUTE = timedelta(minutes=1)
 PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)

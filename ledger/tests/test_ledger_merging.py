@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, select
 
-from contracts.lifecycle import LifecycleEvent, LifecycleType
-from contracts.states import State
-from devstack.samples import ERROR, NOON, new_task, reset_event, told, user_event
-from ledger import (
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import ERROR, NOON, new_task, reset_event, told, user_event
+from waybill_ledger import (
     Failure,
     NewTask,
     Submission,
@@ -22,7 +22,7 @@ from ledger import (
     get_timeline,
     new_task_id,
 )
-from ledger.schema import TASKS, TIMELINE
+from waybill_ledger.schema.tables import TASKS, TIMELINE
 
 STARTED, RETRYING, SNOOZED, COMPLETED, DEAD = (
     LifecycleType.STARTED,

@@ -12,13 +12,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
-from database import open_engine
-from devstack.samples import new_task
-from ledger import SchemaError, Submission, accept, get_task, require_current
-from ledger.__main__ import main
-from ledger.migrate import configuration, upgrade
-from ledger.schema import METADATA
-from ledger.schema_version import revisions
+from waybill_database import open_engine
+from waybill_devstack.testkit.samples import new_task
+from waybill_ledger import SchemaError, Submission, accept, get_task, require_current
+from waybill_ledger.__main__ import main
+from waybill_ledger.schema.migrate import configuration, upgrade
+from waybill_ledger.schema.tables import METADATA
+from waybill_ledger.schema.version import revisions
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def test_the_revisions_are_told_by_their_files_names() -> None:
     assert revisions() == tuple(script.revision for script in known)[::-1]
 
 
-@pytest.mark.parametrize("module", ["gateway.process", "status_service.app", "deadletters_service.app"])
+@pytest.mark.parametrize(
+    "module", ["waybill_gateway.process", "waybill_status.app", "waybill_deadletters.app"]
+)
 def test_who_only_works_on_a_ledger_does_without_alembic(module: str) -> None:
     program = f"import sys, {module}; print('alembic' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -153,7 +155,7 @@ def test_two_upgrades_at_once(database_url: str, engine: Engine) -> None:
 
 
 def test_a_ledger_without_schema_is_refused_with_the_way_out(engine: Engine) -> None:
-    with pytest.raises(SchemaError, match=r"at nothing, .* run `python -m ledger upgrade`"):
+    with pytest.raises(SchemaError, match=r"at nothing, .* run `python -m waybill_ledger upgrade`"):
         require_current(engine)
 
 
@@ -170,7 +172,7 @@ def test_a_ledger_of_a_newer_release_is_refused_with_the_way_out(database_url: s
 
 def test_the_command_line_upgrades(database_url: str, engine: Engine) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "ledger", "upgrade"],
+        [sys.executable, "-m", "waybill_ledger", "upgrade"],
         env=os.environ | {"WAYBILL_LEDGER_URL": database_url},
         capture_output=True,
         text=True,
@@ -227,14 +229,14 @@ def test_the_command_line_makes_no_key_that_the_api_would_not(
 
 def ledger(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ledger", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "waybill_ledger", *arguments], capture_output=True, text=True, check=False
     )
 
 
 def test_the_command_line_asks_for_the_ledger() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "WAYBILL_LEDGER_URL"}
     ran = subprocess.run(
-        [sys.executable, "-m", "ledger", "upgrade"],
+        [sys.executable, "-m", "waybill_ledger", "upgrade"],
         env=environment,
         capture_output=True,
         text=True,

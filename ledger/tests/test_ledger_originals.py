@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from database import Records
-from devstack.samples import NOON, image_event, new_task
-from ledger import (
+from waybill_database import Records
+from waybill_devstack.testkit.samples import NOON, image_event, new_task
+from waybill_ledger import (
     ABANDONED_AFTER,
     Mark,
     Removal,
@@ -19,7 +19,7 @@ from ledger import (
     renew_marks,
     touch_originals,
 )
-from ledger.schema import ORIGINALS
+from waybill_ledger.schema.tables import ORIGINALS
 
 DAY = timedelta(days=1)
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from contracts.lifecycle import LifecycleType
-from contracts.states import State
-from devstack.samples import NOON, new_task, reset_event, told
-from ledger import (
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, new_task, reset_event, told
+from waybill_ledger import (
     NewTask,
     PendingMessage,
     Submission,
@@ -21,7 +21,7 @@ from ledger import (
     put_back,
     take_due,
 )
-from ledger.accept import RELAY_GRACE
+from waybill_ledger.acceptance.accept import RELAY_GRACE
 
 TAKEN_FOR = timedelta(minutes=1)
 LATER = NOON + RELAY_GRACE

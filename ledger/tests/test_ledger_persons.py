@@ -4,10 +4,10 @@ from functools import partial
 from desk_under_test import Desk
 from sqlalchemy import text
 
-from contracts.events import TaskEvent
-from contracts.lifecycle import LifecycleType
-from contracts.states import State
-from devstack.samples import (
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import (
     NOON,
     dead_message,
     email_event,
@@ -20,7 +20,7 @@ from devstack.samples import (
     told,
     user_event,
 )
-from ledger import (
+from waybill_ledger import (
     Holdings,
     NewSchedule,
     NewTask,

@@ -7,11 +7,20 @@ import pytest
 from desk_under_test import KEEP, LATER, Desk
 from sqlalchemy import Connection, event, func, select
 
-from contracts.lifecycle import LifecycleType
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from devstack.samples import NOON, dead_message, email_event, image_event, keyed, new_task, sync_event, told
-from ledger import (
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import (
+    NOON,
+    dead_message,
+    email_event,
+    image_event,
+    keyed,
+    new_task,
+    sync_event,
+    told,
+)
+from waybill_ledger import (
     ABANDONED_AFTER,
     Accepted,
     AcceptedBefore,
@@ -36,27 +45,20 @@ from ledger import (
     mark_unused,
     prune_keys,
     prune_tasks,
-    pruning,
     take_account,
     touch_originals,
     would_prune,
 )
-from ledger.deadletters.forgetting import Pruning, prune
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.deadletters.letters import LetterFilter
-from ledger.deadletters.putting_away import Move, move
-from ledger.deadletters.schema import DEAD_LETTER_GROUPS, DEAD_LETTERS
-from ledger.deadletters.states import LetterState
-from ledger.originals import leave_originals
-from ledger.schema import (
-    IDEMPOTENCY,
-    METADATA,
-    OUTBOX,
-    PASSWORD_RESETS,
-    PRUNED,
-    TASKS,
-)
+from waybill_ledger.acceptance.originals import leave_originals
+from waybill_ledger.deadletters.letters.archiving import Move, move
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.letters.pruning import Pruning, prune
+from waybill_ledger.deadletters.letters.queries import LetterFilter
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
+from waybill_ledger.retention import pruning
+from waybill_ledger.schema.tables import IDEMPOTENCY, METADATA, OUTBOX, PASSWORD_RESETS, PRUNED, TASKS
 
 DAY = timedelta(days=1)
 #: All that ended at noon is over by then.

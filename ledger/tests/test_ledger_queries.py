@@ -4,10 +4,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from contracts.lifecycle import LifecycleType
-from contracts.states import State
-from devstack.samples import NOON, new_task, sync_event, told, user_event
-from ledger import (
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, new_task, sync_event, told, user_event
+from waybill_ledger import (
     BadCursorError,
     NewTask,
     Page,

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select, text
 
-from contracts.control import CancelRequested
-from contracts.lifecycle import LifecycleEvent, LifecycleType
-from contracts.states import State
-from devstack.samples import NOON, new_task, reset_event, told, user_event
-from ledger import (
+from waybill_contracts.wire.control import CancelRequested
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, new_task, reset_event, told, user_event
+from waybill_ledger import (
     Cancellation,
     Look,
     NewTask,
@@ -28,8 +28,8 @@ from ledger import (
     reconcile,
     take_due,
 )
-from ledger.reconciling import CONTROL_LEAD, MOST_DOUBLINGS, overdue_query
-from ledger.schema import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.progress.reconciliation import CONTROL_LEAD, MOST_DOUBLINGS, overdue_query
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 MINUTE = timedelta(minutes=1)
 JUST = timedelta(microseconds=1)

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from contracts.events import EmailRequested, UserCreated
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from devstack.samples import NOON, event_in, plan
-from ledger import (
+from waybill_contracts.events import EmailRequested, UserCreated
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.samples import NOON, event_in, plan
+from waybill_ledger import (
     LOW_PRIORITY,
     Cancellation,
     Change,
@@ -43,7 +43,7 @@ from ledger import (
     release_due,
     take_due,
 )
-from ledger.schema import OUTBOX, SCHEDULES, TASKS
+from waybill_ledger.schema.tables import OUTBOX, SCHEDULES, TASKS
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -243,9 +243,9 @@ DYING = """
 import sys
 from datetime import datetime
 from time import sleep
-from contracts.sealing import NO_KEYS
-from database import open_engine
-from ledger import ReleaseLook, release_due
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_database import open_engine
+from waybill_ledger import ReleaseLook, release_due
 
 url, now, after_commit = sys.argv[1], datetime.fromisoformat(sys.argv[2]), sys.argv[3] == "after"
 with open_engine(url, connections=1).begin() as connection:

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from contracts.sealing import NO_KEYS
-from database import open_engine
-from devstack.samples import NOON, keyed, new_task, reset_event
-from ledger import (
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_database import open_engine
+from waybill_devstack.testkit.samples import NOON, keyed, new_task, reset_event
+from waybill_ledger import (
     KeyReusedError,
     Redeemed,
     Redemption,
@@ -19,7 +19,7 @@ from ledger import (
     accept,
     redeem,
 )
-from ledger.resets import Answer
+from waybill_ledger.acceptance.password_resets import Answer
 
 EXPIRY = NOON + timedelta(hours=1)
 TASK = new_task(reset_event())

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from devstack.samples import NOON, keyed, plan
-from ledger import (
+from waybill_devstack.testkit.samples import NOON, keyed, plan
+from waybill_ledger import (
     BadCursorError,
     Change,
     ChangedMeanwhileError,

@@ -11,10 +11,12 @@ import pytest
 from first_release import FirstRelease, fill
 from sqlalchemy import Engine, inspect, text
 
-from database import open_engine
-from devstack.postgres import Postgres
-from ledger import SchemaError, migrate, schema_version
-from ledger.migrate import FIRST_RELEASE, upgrade
+from waybill_database import open_engine
+from waybill_devstack.testkit.postgres import Postgres
+from waybill_ledger import SchemaError
+from waybill_ledger.schema import migrate
+from waybill_ledger.schema import version as schema_version
+from waybill_ledger.schema.migrate import FIRST_RELEASE, upgrade
 
 TASKS = 20_000
 #: For how long a condition is waited for: far above what it takes.
@@ -23,7 +25,7 @@ PATIENCE_SECONDS = 60.0
 NEXT_RELEASE = """
 import sqlalchemy as sa
 from alembic import op
-from ledger.live_changes import create_index, drop_index
+from waybill_ledger.schema.live_changes import create_index, drop_index
 
 revision = "9000"
 down_revision = "{head}"
@@ -32,7 +34,7 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("colour", sa.String(16), server_default="red", nullable=False))
 """
 ITS_INDEX = """
-from ledger.live_changes import create_index, drop_index
+from waybill_ledger.schema.live_changes import create_index, drop_index
 
 revision = "9001"
 down_revision = "9000"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import BadRecurrenceError, Recurrence, check_cron, zone_of
-from ledger.recurrence import NICKNAMES
+from waybill_ledger import BadRecurrenceError, Recurrence, check_cron, zone_of
+from waybill_ledger.schedules.recurrence import NICKNAMES
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

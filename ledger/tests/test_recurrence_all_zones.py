@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from ledger import Recurrence
+from waybill_ledger import Recurrence
 
 WEEK, DAY, HOUR, MINUTE = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 #: Two years: some zones are changed at other times in the next (Ramadan), and each at least twice.

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select, update
 
-from contracts.sealing import NO_KEYS
-from devstack.samples import NOON, plan
-from ledger import (
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_devstack.testkit.samples import NOON, plan
+from waybill_ledger import (
     Created,
     Missed,
     NewSchedule,
@@ -21,7 +21,7 @@ from ledger import (
     new_task_id,
     release_due,
 )
-from ledger.schema import SCHEDULES, TASKS
+from waybill_ledger.schema.tables import SCHEDULES, TASKS
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

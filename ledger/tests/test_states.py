@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.lifecycle import (
+from waybill_contracts.wire.lifecycle import (
     MAX_COUNT,
     MAX_SNOOZES,
     DeadReason,
@@ -14,8 +14,8 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from contracts.states import State
-from ledger.states import Subtask, due_next, merge, position, task_state
+from waybill_contracts.wire.states import State
+from waybill_ledger.progress.states import Subtask, due_next, merge, position, task_state
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = Subtask("t", "email", State.PENDING, 0, 0, 0, None, None, START, START, 0, None, None)

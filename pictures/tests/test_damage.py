@@ -1,7 +1,7 @@
 import pytest
 
-from contracts.images import ACCEPTED_FORMATS
-from pictures.damage import describe_damage, is_only_untidy, unsupported_feature
+from waybill_contracts.images import ACCEPTED_FORMATS
+from waybill_pictures.damage import describe_damage, is_only_untidy, unsupported_feature
 
 UNTIDY = "VipsJpeg: Corrupt JPEG data: 4 extraneous bytes before marker 0xdb\n"
 

@@ -3,7 +3,7 @@
 import pytest
 from crash_steps import SHORTER, STEPS, WRITES, follow
 
-import ledger
+import waybill_ledger
 
 
 @pytest.mark.parametrize(
@@ -15,4 +15,4 @@ def test_what_the_crash_matrix_wraps_is_where_it_looks_for_it(place: str) -> Non
 
 @pytest.mark.parametrize("write", sorted(WRITES))
 def test_the_writes_that_the_crash_matrix_stops_at_are_writes_of_the_ledger(write: str) -> None:
-    assert callable(getattr(ledger, write))
+    assert callable(getattr(waybill_ledger, write))

@@ -12,9 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from chassis.circuit import Circuit
-from chassis.delay import round_up
-from chassis.errors import (
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.wire.lifecycle import DeadReason
+from waybill_email.settings import EmailSettings
+from waybill_images.settings import ImagesSettings
+from waybill_sync.settings import SyncSettings
+from waybill_worker.attempt.circuit import Circuit
+from waybill_worker.attempt.errors import (
     HandlerError,
     OutOfServiceError,
     RateLimitedError,
@@ -23,15 +27,18 @@ from chassis.errors import (
     TransientError,
     UnreachableError,
 )
-from chassis.object_store import StoreUnavailable
-from chassis.policies import retry_policy
-from chassis.retry import GiveUp, Retry, RetryPolicy, Snooze, after_failure, after_snooze
-from chassis.settings import CircuitSettings, ServiceSettings
-from contracts.catalog import CATALOG
-from contracts.lifecycle import DeadReason
-from email_service.settings import EmailSettings
-from images_service.settings import ImagesSettings
-from sync_service.settings import SyncSettings
+from waybill_worker.attempt.kind_policies import retry_policy
+from waybill_worker.attempt.retry_policy import (
+    GiveUp,
+    Retry,
+    RetryPolicy,
+    Snooze,
+    after_failure,
+    after_snooze,
+)
+from waybill_worker.publish.delay_ladder import round_up
+from waybill_worker.runtime.settings import CircuitSettings, ServiceSettings
+from waybill_worker.storage.object_store import StoreUnavailable
 
 GUARANTEES: Final = Path(__file__).parents[2] / "docs" / "guarantees.md"
 BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -28,14 +28,14 @@ def test_no_unfinished_work(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_happened_is_logged_in_words_of_the_code(path: Path) -> None:
-    # They are not masked (`chassis.logs`): what a task has brought stands in a line's other fields.
+    # They are not masked (`waybill_worker.observe.logs`): what a task has brought is in other fields.
     calls = [call for call in log_calls(path) if call.args]
     assert [ast.unparse(call) for call in calls if not isinstance(call.args[0], ast.Constant)] == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_errors_are_logged_with_their_types(path: Path) -> None:
-    # The error itself is given (`chassis.logs` describes it): the text of a KeyError is `'nope'`.
+    # The error itself is given (`waybill_worker.observe.logs` describes it): a KeyError's text is `'nope'`.
     texts = [
         keyword.value.args[0]
         for call in log_calls(path)

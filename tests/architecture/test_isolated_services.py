@@ -6,8 +6,8 @@ from importlib import import_module
 import pytest
 from test_default_retries import REQUIRED, SETTINGS
 
-from chassis.isolation import RunsAlone
-from contracts.catalog import WORK_SERVICES
+from waybill_contracts.catalog import WORK_SERVICES
+from waybill_worker.attempt.isolation import RunsAlone
 
 
 @pytest.mark.parametrize("service", WORK_SERVICES)
@@ -15,7 +15,7 @@ async def test_a_service_can_be_made_anew_in_another_process(service: str) -> No
     settings = SETTINGS[service](
         inbox_url="sqlite:///inbox.db", sealing_keys="A" * 43 + "=", **REQUIRED[service]
     )
-    make = import_module(f"{service}_service.app").make_service
+    make = import_module(f"waybill_{service}.app").make_service
     sent, sent_make = pickle.loads(pickle.dumps((settings, make)))
 
     assert sent == settings

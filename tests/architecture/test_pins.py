@@ -79,7 +79,7 @@ def test_a_deployable_has_what_it_and_its_members_declare(deployable: str) -> No
     [name for name, path in DEPLOYABLES.items() if name == "gateway" or path.startswith("services/")],
 )
 def test_what_runs_can_be_traced(deployable: str) -> None:
-    project = tomllib.loads((ROOT / "chassis" / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "worker" / "pyproject.toml").read_text())["project"]
     traces = [Requirement(text) for text in project["optional-dependencies"]["traces"]]
     assert unmet(traces, pins(deployable)) == [], "run `make lock`"
 

@@ -6,11 +6,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from gateway.problem_types import OF_NO_OPERATION, PROBLEM_TYPES, problems_of
-from gateway.scopes import NEEDED, OPEN
+from waybill_gateway.api.problem_types import OF_NO_OPERATION, PROBLEM_TYPES, problems_of
+from waybill_gateway.auth.scopes import NEEDED, OPEN
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = (*ROOT.glob("gateway/src/**/*.py"), *ROOT.glob("ledger/src/ledger/deadletters/steering.py"))
+SOURCES = (
+    *ROOT.glob("gateway/src/**/*.py"),
+    *ROOT.glob("ledger/src/waybill_ledger/deadletters/redrives/control.py"),
+)
 #: What makes a problem, and which of its arguments is the code.
 MAKERS = {"Problem": 1, "_closing": 1, "_response": 1, "_unauthorized": 0, "RefusedImage": 0, "Refused": 0}
 #: Codes that are put together where they are raised.

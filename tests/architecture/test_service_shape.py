@@ -14,7 +14,7 @@ MAX_MAIN_LINES = 15
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
 def test_a_service_has_its_files(service: Path) -> None:
-    package = service / "src" / f"{service.name}_service"
+    package = service / "src" / f"waybill_{service.name}"
     for name in ("__main__.py", "app.py", "handlers.py", "settings.py"):
         assert (package / name).is_file(), f"{package / name} is missing"
     assert (service / "README.md").is_file()
@@ -24,7 +24,7 @@ def test_a_service_has_its_files(service: Path) -> None:
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
 def test_handlers_know_no_broker(service: Path) -> None:
-    text = (service / "src" / f"{service.name}_service" / "handlers.py").read_text()
+    text = (service / "src" / f"waybill_{service.name}" / "handlers.py").read_text()
     for library in ("faststream", "aio_pika", "aiormq"):
         assert library not in text
 

@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleType
-from devstack.eventually import eventually
-from devstack.plan import Planned, Ports, make_plan
-from devstack.ports import free_ports
-from devstack.postgres import InstalledPostgres
-from devstack.postgres_failover import read_only
-from devstack.samples import dead_message, new_task, sync_event, told
-from devstack.wire import Wire
-from ledger.migrate import upgrade
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
+from waybill_devstack.stack.plan import Planned, Ports, make_plan
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_devstack.testkit.postgres_failover import read_only
+from waybill_devstack.testkit.samples import dead_message, new_task, sync_event, told
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger.schema.migrate import upgrade
 
 #: Six processes begin at once, on few cores.
 START_SECONDS = 60.0

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from contracts.events import TaskEvent
-from contracts.lifecycle import LifecycleEvent
-from devstack.ports import free_ports
-from devstack.samples import email_event, sync_event
-from devstack.wire import Wire
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.wire.lifecycle import LifecycleEvent
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.samples import email_event, sync_event
+from waybill_devstack.testkit.wire import Wire
 
 #: So often a task is put off while the other side is away, for 2 and 4 s.
 TIMES = 2
@@ -75,7 +75,7 @@ def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str, int], No
             "WAYBILL_SENDER": "no-reply@waybill.test",
             "WAYBILL_TARGETS": f'{{"crm": "http://127.0.0.1:{port}"}}',
         }
-        command = [sys.executable, "-m", f"{service}_service"]
+        command = [sys.executable, "-m", f"waybill_{service}"]
         started.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL))
 
     yield start

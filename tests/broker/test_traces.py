@@ -17,16 +17,16 @@ from gateway_under_test import Gateway, running
 from otlp_receiver import Received, Receiver, receiving
 from structlog.testing import LogCapture
 
-from chassis.process import Lifecycle
-from chassis.tracing import configure_tracing, shut_down_tracing
-from devstack.empty_ledger import empty_ledger
-from devstack.eventually import eventually
-from email_service.app import make_service as make_email
-from email_service.settings import EmailSettings
-from status_service.app import make_service as make_status
-from status_service.settings import StatusSettings
-from sync_service.app import make_service as make_sync
-from sync_service.settings import SyncSettings
+from waybill_devstack.testkit.empty_ledger import empty_ledger
+from waybill_devstack.testkit.eventually import eventually
+from waybill_email.app import make_service as make_email
+from waybill_email.settings import EmailSettings
+from waybill_status.app import make_service as make_status
+from waybill_status.settings import StatusSettings
+from waybill_sync.app import make_service as make_sync
+from waybill_sync.settings import SyncSettings
+from waybill_worker.observe.tracing import configure_tracing, shut_down_tracing
+from waybill_worker.runtime.process import Lifecycle
 
 TRACE_ID, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 USER = {"email": "canary@example.com", "name": "Canary Bird"}

@@ -16,9 +16,9 @@ import pytest
 from installation import ROOT, VERSION, environment, installed
 from posting import Caller
 
-from deploy.processes import PROCESSES
-from devstack.backstage import ContainersBackstage
-from devstack.compose import Compose, ComposeError
+from waybill_deploy.processes import PROCESSES
+from waybill_devstack.tour.backstage import ContainersBackstage
+from waybill_devstack.tour.compose import Compose, ComposeError
 
 REPLICAS = 3
 #: What the images are called that processes are upgraded to.
@@ -52,13 +52,13 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("name", [process.name for process in PROCESSES])
 def test_an_image_holds_all_that_its_process_imports_and_runs_as_nobody(compose: Compose, name: str) -> None:
     del compose  # built by it
-    module = "gateway" if name == "gateway" else f"{name}_service"
+    module = f"waybill_{name}"
     code = f"import os, {module}.app, {module}.__main__; print(os.getuid())"
     confined = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
     ran = docker("run", *confined, f"waybill-{name}:{VERSION}", "python", "-c", code)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.strip() == "10001"
-    others = {f"{process.name}_service" for process in PROCESSES} | {"gateway", "devstack"}
+    others = {f"waybill_{process.name}" for process in PROCESSES} | {"waybill_devstack"}
     listed = docker(
         "run", *confined, f"waybill-{name}:{VERSION}", "sh", "-c", "ls /app/lib/python3*/site-packages"
     )
@@ -118,7 +118,7 @@ def test_compose_waits_for_work_and_not_only_for_life(settings: dict[str, str], 
 def test_the_tour_is_right(settings: dict[str, str], compose: Compose) -> None:
     del compose
     toured = subprocess.run(
-        [sys.executable, "-m", "devstack", "tour"],
+        [sys.executable, "-m", "waybill_devstack", "tour"],
         cwd=ROOT,
         env=settings | {"WAYBILL_API_KEY": key_of(settings, "operator")},
         capture_output=True,

@@ -10,7 +10,7 @@ from crash_effects import effects_of
 from crash_rows import Flow
 from crash_stack import PATIENCE, CrashStack
 
-from contracts.names import dead_letter_queue
+from waybill_contracts.wire.names import dead_letter_queue
 
 #: Seconds between two looks that must both see nothing: the broker's numbers are up to a second old.
 STILL_SECONDS = 1.2

@@ -11,7 +11,7 @@ import aio_pika
 from crash_rows import Flow
 from crash_stack import CrashStack
 
-from contracts.names import HEADER_TASK_ID, dead_letter_queue
+from waybill_contracts.wire.names import HEADER_TASK_ID, dead_letter_queue
 
 
 @dataclass(frozen=True, slots=True)

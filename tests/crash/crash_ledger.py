@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.lifecycle import LifecycleType
+from waybill_contracts.wire.lifecycle import LifecycleType
 
 
 @dataclass(frozen=True, slots=True)

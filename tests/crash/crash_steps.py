@@ -7,7 +7,7 @@ from typing import Any
 
 from crash_gate import Gate, around
 
-from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
+from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
 
 #: Tells of a call's arguments which step it is; None: one that nobody is to stop at.
 StepOf = Callable[..., str | None]
@@ -34,32 +34,35 @@ def _step_of_publish(_publisher: Any, message: Any) -> str | None:
 #: Steps that are writes to the ledger, by the name of the write.
 WRITES = {"accept": "accept", "cancel": "cancel", "forget_published": "mark", "take_due": "release"}
 _PIPELINE: dict[str, StepOf] = {
-    "chassis.inbox:Inbox.claim": _always("claim"),
-    "chassis.inbox:Inbox.record": _always("record"),
-    "chassis.inbox:Inbox.cancel": _always("remember"),
-    "chassis.reporter:Reporter.confirm": _always("report"),
-    "chassis.acknowledging:ChannelAcks._send": _always("ack"),
-    "chassis.control:Control.consume": _always("stop"),
-    "chassis.publisher:Publisher.publish": _step_of_publish,
+    "waybill_worker.inbox.inbox:Inbox.claim": _always("claim"),
+    "waybill_worker.inbox.inbox:Inbox.record": _always("record"),
+    "waybill_worker.inbox.inbox:Inbox.cancel": _always("remember"),
+    "waybill_worker.publish.reporter:Reporter.confirm": _always("report"),
+    "waybill_worker.consume.acknowledgements:ChannelAcks._send": _always("ack"),
+    "waybill_worker.consume.control:Control.consume": _always("stop"),
+    "waybill_worker.publish.publisher:Publisher.publish": _step_of_publish,
 }
 #: For each module the functions that are its steps, each as the code that calls it finds it.
 STEPS: dict[str, dict[str, StepOf]] = {
-    "gateway": {"gateway.resources:relay": _step_of_relay, "database:Records.write": _step_of_write},
-    "status_service": {
-        "status_service.app:apply_lifecycle": _always("apply"),
-        "status_service.publishing:relay_all": _always("sweep"),
-        "database:Records.write": _step_of_write,
+    "waybill_gateway": {
+        "waybill_gateway.resources:relay": _step_of_relay,
+        "waybill_database:Records.write": _step_of_write,
     },
-    "sync_service": _PIPELINE | {"sync_service.client:SyncClient.put": _always("effect")},
-    "email_service": _PIPELINE | {"email_service.mailer:send_content": _always("effect")},
-    "images_service": _PIPELINE | {"images_service.app:make_variants": _always("effect")},
+    "waybill_status": {
+        "waybill_status.app:apply_lifecycle": _always("apply"),
+        "waybill_status.outbox.publication:relay_all": _always("sweep"),
+        "waybill_database:Records.write": _step_of_write,
+    },
+    "waybill_sync": _PIPELINE | {"waybill_sync.client:SyncClient.put": _always("effect")},
+    "waybill_email": _PIPELINE | {"waybill_email.mailer:send_content": _always("effect")},
+    "waybill_images": _PIPELINE | {"waybill_images.app:make_variants": _always("effect")},
 }
 #: Constants that are made short, because nobody needs to tune them and a crash test would only sit through
 #: them: for how long a sweep that died keeps its rows from the next one (60 s), and how many seconds a write
 #: waits for a locked SQLite file (15), which must be short enough that it really fails.
 SHORTER: dict[str, object] = {
-    "status_service.sweeper:TAKEN_FOR": timedelta(seconds=5),
-    "database.engine:SQLITE_BUSY_TIMEOUT": 1,
+    "waybill_status.outbox.outbox_relay:TAKEN_FOR": timedelta(seconds=5),
+    "waybill_database.engine:SQLITE_BUSY_TIMEOUT": 1,
 }
 
 

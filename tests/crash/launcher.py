@@ -18,10 +18,10 @@ from pathlib import Path
 from crash_gate import Gate
 from crash_steps import STEPS, install, shorten_waits
 
-from devstack.lifeline import die_with_parent
+from waybill_devstack.processes.lifeline import die_with_parent
 
 #: Beside the modules with steps; imported here once instead of in each process.
-OUTSIDE = ("devstack.mailbox", "devstack.crm")
+OUTSIDE = ("waybill_devstack.mailbox", "waybill_devstack.crm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from pydantic import BaseModel
 from rich.console import Console
 
-from devstack.broker import private_broker
-from devstack.plan import Ports
-from devstack.ports import free_ports
-from devstack.stack import Folders, running
+from waybill_devstack.broker import private_broker
+from waybill_devstack.stack.plan import Ports
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.stack.stack import Folders, running
 
 
 class Wishes(BaseModel):

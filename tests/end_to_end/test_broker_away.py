@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.broker import private_broker
-from devstack.broker.server import ServerBroker
-from devstack.eventually import eventually
+from waybill_devstack.broker import private_broker
+from waybill_devstack.broker.server import ServerBroker
+from waybill_devstack.testkit.eventually import eventually
 
 PATIENCE = 240.0
 #: For how long the broker is away, and posts a second meanwhile: `WAYBILL_AWAY_SECONDS=60` for a long run.
@@ -86,7 +86,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         with (
             (folder / "up.log").open("w") as log,
             subprocess.Popen(
-                [sys.executable, "-m", "devstack", "up"],
+                [sys.executable, "-m", "waybill_devstack", "up"],
                 cwd=folder,
                 env=environment,
                 stdout=log,

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devstack.broker.installation import find_server
-from devstack.eventually import eventually
+from waybill_devstack.broker.installation import find_server
+from waybill_devstack.testkit.eventually import eventually
 
 PATIENCE = 240.0
 POSTS = 40
@@ -31,7 +31,7 @@ def stack(tmp_path: Path) -> Iterator[Path]:
     with (
         output.open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "devstack", "up"],
+            [sys.executable, "-m", "waybill_devstack", "up"],
             cwd=tmp_path,
             env=own | {"NO_COLOR": "1"},
             stdout=log,

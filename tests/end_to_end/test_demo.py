@@ -5,7 +5,7 @@ from pathlib import Path
 
 def test_the_demo_takes_the_whole_tour(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "devstack", "demo"],
+        [sys.executable, "-m", "waybill_devstack", "demo"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -18,8 +18,8 @@ import pytest
 from outage import take_broker_away
 from soak_stack import SoakStack
 
-from devstack.broker import Broker, private_broker
-from devstack.ports import LOOPBACK
+from waybill_devstack.broker import Broker, private_broker
+from waybill_devstack.stack.ports import LOOPBACK
 
 #: Rules and dashboards of an installation.
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -83,7 +83,7 @@ class Stack:
 
 
 def up(folder: Path, amqp_url: str, *options: str) -> AbstractContextManager[Stack]:
-    command = [sys.executable, "-m", "devstack", "up", *options]
+    command = [sys.executable, "-m", "waybill_devstack", "up", *options]
     return started(folder, command, {"AMQP_URL": amqp_url})
 
 
@@ -241,7 +241,7 @@ def test_ctrl_c_stops_all_of_it_and_a_taken_port_is_named(tmp_path: Path, broker
         taken = str(httpx.URL(stack.places()["gateway"]).port)
         (tmp_path / "second").mkdir()
         second = subprocess.run(
-            [sys.executable, "-m", "devstack", "up", "--gateway-port", taken],
+            [sys.executable, "-m", "waybill_devstack", "up", "--gateway-port", taken],
             cwd=tmp_path / "second",
             capture_output=True,
             text=True,

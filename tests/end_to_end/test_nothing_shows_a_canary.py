@@ -22,11 +22,11 @@ from otlp_receiver import Receiver, receiving
 from psycopg.sql import SQL, Identifier
 from test_local_stack import PATIENCE, Stack, eventually, started
 
-from chassis.attempting import MAX_STARTS
-from devstack.broker import private_broker
-from devstack.plan import OPS_ADDRESS
-from devstack.ports import LOOPBACK
-from devstack.postgres import InstalledPostgres, Postgres, private_postgres
+from waybill_devstack.broker import private_broker
+from waybill_devstack.stack.plan import OPS_ADDRESS
+from waybill_devstack.stack.ports import LOOPBACK
+from waybill_devstack.testkit.postgres import InstalledPostgres, Postgres, private_postgres
+from waybill_worker.attempt.runner import MAX_STARTS
 
 #: All that anybody may log, and operators told by a digest soon.
 TALKATIVE = {

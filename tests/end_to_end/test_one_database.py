@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 from twins import PATIENCE, Twins, twins
 
-from chassis.settings import ServiceSettings
-from devstack.eventually import eventually
-from devstack.plan import OPS_ADDRESS
-from devstack.postgres import InstalledPostgres
+from waybill_devstack.stack.plan import OPS_ADDRESS
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_worker.runtime.settings import ServiceSettings
 
 #: Rounds of posts, and how many a second.
 ROUNDS, RATE = 60, 6

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis import pipeline
-from devstack.broker import private_broker
-from devstack.eventually import eventually
+from waybill_devstack.broker import private_broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_worker.consume import pipeline
 
 PATIENCE = 180.0
 #: Callers at once, and the pause of each after a post and a read: some 20 of each a second.
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         with (
             (tmp_path / "up.log").open("w") as log,
             subprocess.Popen(
-                [sys.executable, "-m", "devstack", "up"],
+                [sys.executable, "-m", "waybill_devstack", "up"],
                 cwd=tmp_path,
                 env=environment,
                 stdout=log,
@@ -141,7 +141,7 @@ async def _settled(stack: dict[str, Any], seen: Seen) -> None:
 
 def _restart(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "devstack", "restart", *names],
+        [sys.executable, "-m", "waybill_devstack", "restart", *names],
         cwd=folder,
         capture_output=True,
         text=True,

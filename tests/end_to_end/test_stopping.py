@@ -14,14 +14,14 @@ from time import monotonic
 import httpx
 import pytest
 
-from devstack.broker import private_broker
-from devstack.broker.server import ServerBroker
-from devstack.eventually import eventually
-from devstack.plan import Plan, Planned, Ports, make_plan
-from devstack.ports import free_ports
-from devstack.postgres import InstalledPostgres
-from devstack.supervisor import GRACE_SECONDS
-from ledger.migrate import upgrade
+from waybill_devstack.broker import private_broker
+from waybill_devstack.broker.server import ServerBroker
+from waybill_devstack.processes.supervisor import GRACE_SECONDS
+from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_ledger.schema.migrate import upgrade
 
 PATIENCE = 120.0
 STAND_INS = ("mailbox", "crm")

@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 
-from devstack.eventually import eventually
-from devstack.lifeline import die_with_parent
-from devstack.plan import Planned, Ports, make_plan, url
-from devstack.ports import free_ports
-from devstack.postgres import InstalledPostgres
-from ledger.migrate import upgrade
+from waybill_devstack.processes.lifeline import die_with_parent
+from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_ledger.schema.migrate import upgrade
 
 PATIENCE = 240.0
 #: What is there twice; the rest is the outside world, and a service that is not what this is about.

@@ -54,7 +54,7 @@ def gateway(folder: Path, ledger_url: str, **settings: str) -> Iterator[Running]
             "WAYBILL_DRAIN_SECONDS": "0",
             **{f"WAYBILL_{name.upper()}": value for name, value in settings.items()},
         }
-        command = [sys.executable, "-m", "gateway"]
+        command = [sys.executable, "-m", "waybill_gateway"]
         with (
             (folder / "gateway.log").open("wb") as log,
             subprocess.Popen(

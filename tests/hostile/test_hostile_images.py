@@ -12,13 +12,13 @@ import pyvips
 from gateway_under_test import settings_in
 from hostile_pictures import chunk, empty_texts, png
 
-from chassis.worker_pool import WorkerPoolOptions
-from chassis.worker_process import WorkerLimits
-from contracts.images import ImageLimits
-from gateway.image_facts import RefusedImage
-from gateway.image_probe import probe
-from gateway.probe_pool import ProbePool
-from images_service.render_pool import RenderPool
+from waybill_contracts.images import ImageLimits
+from waybill_gateway.images.facts import RefusedImage
+from waybill_gateway.images.probe import probe
+from waybill_gateway.images.probe_pool import ProbePool
+from waybill_images.render_pool import RenderPool
+from waybill_worker.runtime.worker_pool import WorkerPoolOptions
+from waybill_worker.runtime.worker_process import WorkerLimits
 
 #: Seconds that any of them may take on a busy machine; a fraction of one on a quiet one.
 PATIENCE = 30.0

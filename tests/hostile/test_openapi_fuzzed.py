@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fuzz import fuzz
 
-from devstack.postgres import Postgres
+from waybill_devstack.testkit.postgres import Postgres
 
 
 def test_every_answer_is_as_documented(tmp_path: Path, postgres: Postgres) -> None:

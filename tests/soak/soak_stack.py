@@ -12,8 +12,8 @@ import httpx
 from crash_ledger import LedgerFile
 from crash_stack import PATIENCE, NotInTimeError, until
 
-from devstack.broker import Broker
-from devstack.stackfile import read_stackfile
+from waybill_devstack.broker import Broker
+from waybill_devstack.stack.stackfile import read_stackfile
 
 #: Calls to the gateway that wait for their answers at once.
 CONNECTIONS = 200
@@ -67,7 +67,7 @@ def up(folder: Path, broker: Broker) -> Iterator[SoakStack]:
     """
     log = folder / "up.log"
     environment = os.environ | {"AMQP_URL": broker.amqp_url, "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "devstack", "up"]
+    command = [sys.executable, "-m", "waybill_devstack", "up"]
     with (
         log.open("w") as output,
         subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output) as supervisor,

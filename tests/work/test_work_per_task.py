@@ -18,27 +18,27 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy import select
 from work_counted import Counter, Work
 
-from chassis.handling import by_kind, handler
-from chassis.inbox import Inbox
-from chassis.metrics import AttemptMetrics, make_registry
-from chassis.pipeline import Pipeline
-from chassis.publisher import OutgoingMessage, Publisher
-from chassis.reporter import Reporter
-from chassis.retry import RetryPolicy
-from chassis.watchdog import Watchdog
-from contracts.events import SyncRequested
-from contracts.names import EXCHANGE_EVENTS
-from contracts.sealing import Keyring
-from contracts.states import State
-from database import Records
-from gateway import resources as gateway_resources
-from gateway.app import create_app
-from gateway.resources import Resources
-from gateway.settings import GatewaySettings
-from ledger.migrate import upgrade
-from ledger.schema import TASKS
-from status_service.app import make_service
-from status_service.settings import StatusSettings
+from waybill_contracts.events import SyncRequested
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.names import EXCHANGE_EVENTS
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_gateway import resources as gateway_resources
+from waybill_gateway.app import create_app
+from waybill_gateway.resources import Resources
+from waybill_gateway.settings import GatewaySettings
+from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.tables import TASKS
+from waybill_status.app import make_service
+from waybill_status.settings import StatusSettings
+from waybill_worker.attempt.handlers import by_kind, handler
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.watchdog import Watchdog
+from waybill_worker.consume.pipeline import Pipeline
+from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.observe.metrics import AttemptMetrics, make_registry
+from waybill_worker.publish.publisher import OutgoingMessage, Publisher
+from waybill_worker.publish.reporter import Reporter
 
 #: Nobody listens there.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"

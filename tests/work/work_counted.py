@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, event
 
-from chassis.delivery import Delivery
-from chassis.publisher import OutgoingMessage
-from database.engine import RELAXED
+from waybill_database.engine import RELAXED
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.publish.publisher import OutgoingMessage
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from chassis.isolation import Isolation, LoneAttempt
-from chassis.outcome import Completed, Outcome
-from chassis.settings import ProcessSettings
-from devstack.samples import NOON
+from waybill_devstack.testkit.samples import NOON
+from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.outcome import Completed, Outcome
+from waybill_worker.runtime.settings import ProcessSettings
 
 
 class LoneService:

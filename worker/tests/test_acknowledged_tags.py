@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.acknowledging import Tags
+from waybill_worker.consume.acknowledgements import Tags
 
 TAGS = 12
 #: Tags in the order in which they are settled, and after which of them the broker is told.

@@ -9,25 +9,25 @@ from typing import Any, cast
 
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.attempting import ALONE_FROM, MAX_STARTS, Attempts
-from chassis.claims import Claimed
-from chassis.decode import Work
-from chassis.errors import SnoozeError, UncertainError
-from chassis.handling import handler
-from chassis.inbox import Inbox, LeaseLostError
-from chassis.isolation import DiedAloneError, Isolation, LoneAttempt
-from chassis.limits import DEFAULT_LIMITS, TimeLimits
-from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
-from chassis.publisher import OutgoingMessage, Publisher
-from chassis.reporter import Reporter
-from chassis.retry import RetryPolicy
-from chassis.running import irrevocably
-from chassis.watchdog import Watchdog
-from contracts.events import EmailRequested, WhenUncertain
-from contracts.lifecycle import DeadReason
-from database import Records
-from devstack.samples import email_event, envelope_of
+from waybill_contracts.events import EmailRequested, WhenUncertain
+from waybill_contracts.wire.lifecycle import DeadReason
+from waybill_database import Records
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import SnoozeError, UncertainError
+from waybill_worker.attempt.handlers import handler
+from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
+from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.runner import ALONE_FROM, MAX_STARTS, Attempts
+from waybill_worker.attempt.running_handlers import irrevocably
+from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
+from waybill_worker.attempt.watchdog import Watchdog
+from waybill_worker.consume.decode import Work
+from waybill_worker.inbox.claims import Claimed
+from waybill_worker.inbox.inbox import Inbox, LeaseLostError
+from waybill_worker.publish.publisher import OutgoingMessage, Publisher
+from waybill_worker.publish.reporter import Reporter
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
 Function = Callable[[Attempt], Coroutine[Any, Any, dict[str, Any]]]

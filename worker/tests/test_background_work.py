@@ -7,8 +7,8 @@ from typing import ClassVar
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from chassis.background import Background
-from devstack.eventually import eventually
+from waybill_devstack.testkit.eventually import eventually
+from waybill_worker.runtime.background import Background
 
 LOCKED = OperationalError("SELECT", {}, Exception("database is locked"))
 #: Far longer than any test runs.

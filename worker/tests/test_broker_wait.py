@@ -7,8 +7,8 @@ import pytest
 from aio_pika.exceptions import ChannelNotFoundEntity, ProbableAuthenticationError
 from structlog.testing import capture_logs
 
-from chassis import broker_wait
-from chassis.broker_wait import BrokerWait
+from waybill_worker.broker import wait as broker_wait
+from waybill_worker.broker.wait import BrokerWait
 
 
 @pytest.fixture(autouse=True)

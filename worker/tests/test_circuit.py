@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from chassis.circuit import Circuit, CircuitPolicy, CircuitState
-from chassis.errors import (
+from waybill_worker.attempt.circuit import Circuit, CircuitPolicy, CircuitState
+from waybill_worker.attempt.errors import (
     CircuitOpenError,
     OutOfServiceError,
     PermanentError,

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.claims import (
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_worker.attempt.outcome import Completed, Died, Outcome, RetryLater, Snoozed
+from waybill_worker.inbox.claims import (
     AlreadyDone,
     Busy,
     Claimed,
@@ -15,8 +17,6 @@ from chassis.claims import (
     Ticket,
     decide,
 )
-from chassis.outcome import Completed, Died, Outcome, RetryLater, Snoozed
-from contracts.lifecycle import DeadReason, ErrorInfo
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEFORE = NOW - timedelta(hours=1)

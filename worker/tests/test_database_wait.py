@@ -7,10 +7,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from structlog.testing import capture_logs
 
-from chassis.database_wait import REFUSAL_GRACE_SECONDS, DatabaseWait
-from database import Records
-from database.waiting import TELL_SECONDS, Wait, until_reachable
-from devstack.postgres import Postgres
+from waybill_database import Records
+from waybill_database.waiting import TELL_SECONDS, Wait, until_reachable
+from waybill_devstack.testkit.postgres import Postgres
+from waybill_worker.runtime.database_wait import REFUSAL_GRACE_SECONDS, DatabaseWait
 
 AWAY = OperationalError("", None, Exception("connection refused"))
 WRONG_PASSWORD = OperationalError("", None, Exception('password authentication failed for user "x"'))

@@ -2,15 +2,15 @@ from typing import Any
 
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.decode import UnreadableError, decode
-from chassis.delivery import Delivery
-from chassis.errors import SnoozeError
-from chassis.handling import by_kind, handler
-from chassis.retry import RetryPolicy
-from contracts.events import SyncRequested, WhenUncertain
-from contracts.sealing import NO_KEYS, Keyring
-from devstack.samples import email_event, envelope_of, sync_event
+from waybill_contracts.events import SyncRequested, WhenUncertain
+from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
+from waybill_devstack.testkit.samples import email_event, envelope_of, sync_event
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import SnoozeError
+from waybill_worker.attempt.handlers import by_kind, handler
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.consume.decode import UnreadableError, decode
+from waybill_worker.consume.delivery import Delivery
 
 EVENT = sync_event()
 HEADERS = envelope_of(EVENT).to_headers()

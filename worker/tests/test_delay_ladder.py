@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.delay import LEVELS, MAX_DELAY_SECONDS, ladder_entry, level_bindings, round_up
-from contracts.names import EXCHANGE_DELAY_OUT, delay_exchange
+from waybill_contracts.wire.names import EXCHANGE_DELAY_OUT, delay_exchange
+from waybill_worker.publish.delay_ladder import (
+    LEVELS,
+    MAX_DELAY_SECONDS,
+    ladder_entry,
+    level_bindings,
+    round_up,
+)
 
 
 def matches(pattern: str, key: str) -> bool:

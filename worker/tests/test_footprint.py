@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.footprint import give_back, set_apart
+from waybill_worker.runtime.memory import give_back, set_apart
 
 MEBIBYTE = 1 << 20
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chassis.health import HealthServer
-from chassis.metrics import make_registry
+from waybill_worker.observe.metrics import make_registry
+from waybill_worker.runtime.health import HealthServer
 
 
 class Checks:

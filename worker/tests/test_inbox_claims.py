@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from chassis.claims import AlreadyDone, Busy, Claimed, Superseded
-from chassis.inbox import Inbox, LeaseLostError
-from chassis.inbox_table import INBOX
-from chassis.outcome import Cancelled, Completed, Died, RetryLater, Snoozed
-from contracts.envelope import Envelope
-from contracts.lifecycle import DeadReason, ErrorInfo
-from database import Records
-from devstack.eventually import eventually
-from devstack.samples import email_event, envelope_of
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_database import Records
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_worker.attempt.outcome import Cancelled, Completed, Died, RetryLater, Snoozed
+from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed, Superseded
+from waybill_worker.inbox.inbox import Inbox, LeaseLostError
+from waybill_worker.inbox.table import INBOX
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = ErrorInfo(type="E", message="m")

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
-from chassis.claims import AlreadyDone, Claimed
-from chassis.inbox import Inbox
-from chassis.outcome import Completed
-from chassis.steps import surely
-from database import Records, is_unavailable
-from devstack.eventually import eventually
-from devstack.postgres import InstalledPostgres
-from devstack.samples import email_event, envelope_of
+from waybill_database import Records, is_unavailable
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_worker.attempt.outcome import Completed
+from waybill_worker.consume.step_retries import surely
+from waybill_worker.inbox.claims import AlreadyDone, Claimed
+from waybill_worker.inbox.inbox import Inbox
 
 COMPLETED = Completed(at=datetime(2026, 1, 1, tzinfo=UTC), seconds=1, max_attempts=4, result={})
 ONE, OTHER = (envelope_of(email_event(), name, attempt=1) for name in ("one", "other"))

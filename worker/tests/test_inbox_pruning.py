@@ -8,11 +8,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from chassis.cancelled import CANCELLED
-from chassis.claims import AlreadyDone, Claimed, Superseded
-from chassis.connection import QueueLook
-from chassis.inbox import Inbox
-from chassis.inbox_pruning import (
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import ErrorInfo
+from waybill_database import Records
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_ledger import new_task_id
+from waybill_worker.attempt.outcome import Completed, RetryLater
+from waybill_worker.broker.connection import QueueLook
+from waybill_worker.inbox.cancelled_tasks import CANCELLED
+from waybill_worker.inbox.claims import AlreadyDone, Claimed, Superseded
+from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.inbox.pruning import (
     LOOKS_UNTIL_TOLD,
     STEP,
     InboxPruner,
@@ -21,13 +27,7 @@ from chassis.inbox_pruning import (
     prune_cancelled,
     prune_inbox,
 )
-from chassis.inbox_table import INBOX
-from chassis.outcome import Completed, RetryLater
-from contracts.envelope import Envelope
-from contracts.lifecycle import ErrorInfo
-from database import Records
-from devstack.samples import email_event, envelope_of
-from ledger import new_task_id
+from waybill_worker.inbox.table import INBOX
 
 NOW = datetime.now(UTC)
 KEEP, DAY = timedelta(days=45), timedelta(days=1)

@@ -7,15 +7,15 @@ import os
 import pytest
 from lone_service import make, make_none
 
-from chassis import isolation
-from chassis.attempt import Attempt
-from chassis.claims import Claimed
-from chassis.errors import SnoozeError
-from chassis.isolation import DiedAloneError, Isolation, LoneAttempt
-from chassis.outcome import Completed
-from chassis.settings import ProcessSettings
-from devstack.eventually import eventually
-from devstack.samples import email_event, envelope_of
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_worker.attempt import isolation
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import SnoozeError
+from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
+from waybill_worker.attempt.outcome import Completed
+from waybill_worker.inbox.claims import Claimed
+from waybill_worker.runtime.settings import ProcessSettings
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chassis.delay import MAX_DELAY_SECONDS
-from chassis.limits import TimeLimits
-from chassis.policies import configured, retry_policy
-from chassis.retry import RetryPolicy
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import ImageUploaded
+from waybill_contracts.events import ImageUploaded
+from waybill_worker.attempt.kind_policies import configured, retry_policy
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.time_limits import TimeLimits
+from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 
 async def nothing(_event: ImageUploaded, _attempt: object) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from chassis.object_store import (
+from waybill_devstack.testkit.bucket import Bucket
+from waybill_worker.storage.object_store import (
     DOWNLOAD_CHUNK_BYTES,
     ObjectMissing,
     ObjectStore,
     ObjectTooLarge,
     StoreUnavailable,
 )
-from devstack.bucket import Bucket
 
 
 @pytest.fixture(params=["file", "memory", "s3"])

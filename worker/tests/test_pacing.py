@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chassis import pacing
+from waybill_worker.runtime import throttle as pacing
 
 
 @pytest.mark.parametrize(("took", "paused"), [(2.0, 18.0), (0.5, 4.5), (0.0, pacing.LEAST_PAUSE)])

@@ -11,25 +11,25 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from chassis.attempt import Attempt
-from chassis.claims import AlreadyDone, Claimed
-from chassis.delivery import Delivery
-from chassis.errors import TransientError
-from chassis.handling import HandlerFunction, by_kind, handler
-from chassis.inbox import Inbox
-from chassis.metrics import AttemptMetrics, make_registry
-from chassis.outcome import Completed, Outcome, RetryLater
-from chassis.pipeline import Pipeline
-from chassis.publisher import OutgoingMessage, Publisher
-from chassis.reporter import Reporter
-from chassis.retry import RetryPolicy
-from chassis.watchdog import Watchdog
-from contracts.envelope import Envelope
-from contracts.events import SyncRequested
-from contracts.lifecycle import LIFECYCLE_BATCH, ErrorInfo
-from contracts.sealing import NO_KEYS
-from database import Records
-from devstack.samples import NOON, envelope_of, sync_event
+from waybill_contracts.events import SyncRequested
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, ErrorInfo
+from waybill_database import Records
+from waybill_devstack.testkit.samples import NOON, envelope_of, sync_event
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import TransientError
+from waybill_worker.attempt.handlers import HandlerFunction, by_kind, handler
+from waybill_worker.attempt.outcome import Completed, Outcome, RetryLater
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.watchdog import Watchdog
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.consume.pipeline import Pipeline
+from waybill_worker.inbox.claims import AlreadyDone, Claimed
+from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.observe.metrics import AttemptMetrics, make_registry
+from waybill_worker.publish.publisher import OutgoingMessage, Publisher
+from waybill_worker.publish.reporter import Reporter
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
 ENVELOPE = envelope_of(sync_event())

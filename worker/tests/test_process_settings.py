@@ -3,10 +3,16 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from chassis.policies import retry_policy
-from chassis.retry import RetryPolicy
-from chassis.settings import SECRETS_FOLDER, DatabaseUrl, ProcessSettings, SealingSettings, ServiceSettings
-from contracts.sealing import Keyring
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_worker.attempt.kind_policies import retry_policy
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.runtime.settings import (
+    SECRETS_FOLDER,
+    DatabaseUrl,
+    ProcessSettings,
+    SealingSettings,
+    ServiceSettings,
+)
 
 
 @pytest.fixture(autouse=True)

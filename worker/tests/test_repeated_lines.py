@@ -5,13 +5,13 @@ import subprocess
 import sys
 from typing import Any
 
-from chassis.repeats import REPEAT_SECONDS, Repeats
+from waybill_worker.observe.repeated_lines import REPEAT_SECONDS, Repeats
 
 PROGRAM = """
 import logging
-from chassis.logs import configure_logging, get_logger
+from waybill_worker.observe.logs import configure_logging, get_logger
 configure_logging("email", level="info", format_="json")
-log = get_logger("chassis.connection")
+log = get_logger("waybill_worker.broker.connection")
 for n in range(50):
     logging.getLogger("aiormq.connection").error("error when creating transport: %r", OSError(n))
     logging.getLogger("aio_pika.robust_connection").warning('Connection attempt to "%s" failed: %s.', n, n)

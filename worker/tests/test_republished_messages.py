@@ -1,11 +1,11 @@
 from datetime import UTC, datetime
 
-from chassis.delivery import Delivery
-from chassis.republish import dead_letter, later
-from chassis.whereabouts import Whereabouts
-from contracts.envelope import Envelope
-from contracts.lifecycle import DeadReason, ErrorInfo
-from devstack.samples import email_event, envelope_of
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_worker.attempt.failure_location import Whereabouts
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.publish.republish import dead_letter, later
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 BROKERS_OWN = {
@@ -66,12 +66,12 @@ def test_a_dead_letter_keeps_what_came_but_the_brokers_own() -> None:
 
 
 def test_a_dead_letter_tells_where_in_the_code_it_died() -> None:
-    where = Whereabouts(traceback="Traceback …", frame="email_service.mailer:send")
+    where = Whereabouts(traceback="Traceback …", frame="waybill_email.mailer:send")
     info = ErrorInfo(type="PermanentError", message="refused")
     message = dead_letter("email", delivery({}), info, DeadReason.PERMANENT, AT, where)
 
     assert message.headers["x-traceback"] == "Traceback …"
-    assert message.headers["x-error-frame"] == "email_service.mailer:send"
+    assert message.headers["x-error-frame"] == "waybill_email.mailer:send"
 
 
 def test_a_dead_letter_that_dies_again_tells_nothing_of_its_first_death() -> None:

@@ -5,10 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.delay import MAX_DELAY_SECONDS
-from chassis.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
-from chassis.retry import GiveUp, Retry, RetryPolicy, Snooze, after_failure, after_snooze
-from contracts.lifecycle import MAX_SNOOZES, DeadReason
+from waybill_contracts.wire.lifecycle import MAX_SNOOZES, DeadReason
+from waybill_worker.attempt.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
+from waybill_worker.attempt.retry_policy import (
+    GiveUp,
+    Retry,
+    RetryPolicy,
+    Snooze,
+    after_failure,
+    after_snooze,
+)
+from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVEN = RetryPolicy(max_attempts=4, base_seconds=2, cap_seconds=900, jitter=0)

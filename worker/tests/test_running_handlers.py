@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from chassis import running as running_module
-from chassis.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
-from chassis.limits import LONGEST_SECONDS, TimeLimits
-from chassis.running import CalledOffError, RunningHandlers, StopReason, irrevocably
+from waybill_worker.attempt import running_handlers as running_module
+from waybill_worker.attempt.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
+from waybill_worker.attempt.running_handlers import CalledOffError, RunningHandlers, StopReason, irrevocably
+from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
 
 #: Limits that a test reaches at once.
 SHORT = TimeLimits(0.02, 0.1)

@@ -12,11 +12,16 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from chassis.errors import UnreachableError
-from chassis.object_store import ObjectMissing, ObjectStore, StoreMisconfigured, StoreUnavailable
-from chassis.s3 import ObjectStoreSettings
-from devstack.bucket import Bucket
-from devstack.listening import listening
+from waybill_devstack.testkit.bucket import Bucket
+from waybill_devstack.testkit.listening import listening
+from waybill_worker.attempt.errors import UnreachableError
+from waybill_worker.storage.object_store import (
+    ObjectMissing,
+    ObjectStore,
+    StoreMisconfigured,
+    StoreUnavailable,
+)
+from waybill_worker.storage.s3 import ObjectStoreSettings
 
 
 async def got(address: str) -> httpx.Response:

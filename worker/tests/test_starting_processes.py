@@ -12,9 +12,9 @@ import pytest
 #: What the processes below are made of.
 PARTS = """
 import threading
-from chassis.process import Lifecycle, MisconfiguredError
-from chassis.settings import ServiceSettings
-from chassis.starting import start
+from waybill_worker.runtime.process import Lifecycle, MisconfiguredError
+from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.runtime.startup import start
 
 class Process:
     def __init__(self, settings): pass
@@ -101,8 +101,8 @@ def test_an_error_that_nobody_expected_is_told_in_the_log_and_masked_like_all_el
 def test_a_process_that_is_to_stop_is_gone_in_time_whatever_does_not_end(stop: str) -> None:
     program = f"""
 import asyncio, os, signal, time
-from chassis.logs import configure_logging
-from chassis.process import run
+from waybill_worker.observe.logs import configure_logging
+from waybill_worker.runtime.process import run
 
 class Stuck(Process):
     async def start(self): os.kill(os.getpid(), signal.SIGTERM)

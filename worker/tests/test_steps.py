@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 from structlog.testing import capture_logs
 
-from chassis import steps
-from chassis.claims import Claimed
-from chassis.inbox import Inbox
-from chassis.publisher import PublishError
-from chassis.steps import MOST_REFUSALS, surely
-from database import Records
-from devstack.eventually import eventually
-from devstack.postgres import InstalledPostgres
-from devstack.postgres_failover import read_only
-from devstack.samples import email_event, envelope_of
+from waybill_database import Records
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_devstack.testkit.postgres_failover import read_only
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_worker.consume import step_retries as steps
+from waybill_worker.consume.step_retries import MOST_REFUSALS, surely
+from waybill_worker.inbox.claims import Claimed
+from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.publish.publisher import PublishError
 
 AWAY = OperationalError("", None, Exception("connection refused"))
 

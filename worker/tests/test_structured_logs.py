@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 # Each in a process of its own: logging is configured once for a whole process.
-PRELUDE = "import logging, structlog; from chassis.logs import configure_logging, get_logger\n"
+PRELUDE = "import logging, structlog; from waybill_worker.observe.logs import configure_logging, get_logger\n"
 
 
 def logged(program: str, *, level: str = "info", format_: str = "json") -> list[str]:
@@ -24,7 +24,7 @@ def logged(program: str, *, level: str = "info", format_: str = "json") -> list[
 def test_each_line_is_one_object_with_the_tasks_words() -> None:
     program = """
 structlog.contextvars.bind_contextvars(task_id="t1", attempt=2)
-get_logger("chassis.pipeline").info("attempt completed", seconds=0.5)
+get_logger("waybill_worker.consume.pipeline").info("attempt completed", seconds=0.5)
 logging.getLogger("library").warning("beware %s", "x", extra={"queue": "email.work"})
 """
     ours, theirs = map(json.loads, logged(program))
@@ -32,7 +32,7 @@ logging.getLogger("library").warning("beware %s", "x", extra={"queue": "email.wo
     assert ours.pop("timestamp").endswith("Z")
     assert ours == {
         "process": "email",
-        "module": "chassis.pipeline",
+        "module": "waybill_worker.consume.pipeline",
         "level": "info",
         "event": "attempt completed",
         "task_id": "t1",
@@ -108,10 +108,10 @@ def test_console_lines_are_for_people() -> None:
 def test_the_words_of_a_task_hide_nothing_of_our_own() -> None:
     # As of a payload whose texts are words that we use ourselves.
     program = """
-from chassis.logs import mask_lines
-from contracts.masking import Mask
+from waybill_worker.observe.logs import mask_lines
+from waybill_contracts.privacy.masking import Mask
 mask_lines(Mask(["attempt", "completed", "email", "error", "Anna"]))
-log = get_logger("chassis.attempting")
+log = get_logger("waybill_worker.attempt.runner")
 log.info("attempt completed", queue="email.work", kind="email.requested", error="no Anna in Annapolis")
 logging.getLogger("library").warning("refused for %s", "Anna", extra={"error": "Anna"})
 """
@@ -120,7 +120,7 @@ logging.getLogger("library").warning("refused for %s", "Anna", extra={"error": "
     assert (ours["event"], ours["process"], ours["module"]) == (
         "attempt completed",
         "email",
-        "chassis.attempting",
+        "waybill_worker.attempt.runner",
     )
     assert (ours["queue"], ours["kind"]) == ("email.work", "email.requested")
     assert ours["error"] == "no *** in Annapolis"
@@ -129,8 +129,8 @@ logging.getLogger("library").warning("refused for %s", "Anna", extra={"error": "
 
 def test_the_name_of_a_request_can_be_found_though_its_mail_quotes_it() -> None:
     program = """
-from chassis.logs import mask_lines
-from contracts.masking import Mask
+from waybill_worker.observe.logs import mask_lines
+from waybill_contracts.privacy.masking import Mask
 mask_lines(Mask(["Alert 4711-disk: see 4711-disk", "4711-disk", "Kept"]))
 structlog.contextvars.bind_contextvars(correlation_id="4711-disk", task_id="t1")
 get_logger("m").info("attempt completed", step="4711-disk", error="2.0.0 kept as 7 for 4711-disk")
@@ -155,8 +155,8 @@ get_logger("m").info("attempt completed")
 )
 def test_no_line_shows_a_value_in_another_writing(written: str) -> None:
     program = f"""
-from chassis.logs import mask_lines
-from contracts.masking import Mask
+from waybill_worker.observe.logs import mask_lines
+from waybill_contracts.privacy.masking import Mask
 mask_lines(Mask(['Jörg "the boss" B/hm']))
 get_logger("m").warning("attempt failed", error={written!r})
 logging.getLogger("library").warning("refused: %s", {written!r})

@@ -6,12 +6,12 @@ import pytest
 from aio_pika.exceptions import AMQPError
 from pydantic import ValidationError
 
-from chassis.broker_wait import BrokerWait
-from chassis.connection import make_broker
-from chassis.settings import ProcessSettings
-from chassis.tls import TlsFiles, distrust
-from devstack.certificates import Certificates
-from devstack.listening import listening
+from waybill_devstack.testkit.certificates import Certificates
+from waybill_devstack.testkit.listening import listening
+from waybill_worker.broker.connection import make_broker
+from waybill_worker.broker.wait import BrokerWait
+from waybill_worker.runtime.settings import ProcessSettings
+from waybill_worker.runtime.tls import TlsFiles, distrust
 
 
 def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

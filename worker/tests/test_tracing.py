@@ -6,8 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from chassis.spans import SpanKind
-from chassis.tracing import TracingError, configure_tracing, current_traceparent, is_tracing, span
+from waybill_worker.observe.spans import SpanKind
+from waybill_worker.observe.tracing import (
+    TracingError,
+    configure_tracing,
+    current_traceparent,
+    is_tracing,
+    span,
+)
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 # Each in a process of its own: what is imported is imported for a whole process.
@@ -48,10 +54,16 @@ def test_what_there_is_not_is_refused_in_words(environment: dict[str, str], faul
 
 @pytest.mark.parametrize(
     "module",
-    ["gateway.process", "email_service.app", "images_service.app", "sync_service.app", "status_service.app"],
+    [
+        "waybill_gateway.process",
+        "waybill_email.app",
+        "waybill_images.app",
+        "waybill_sync.app",
+        "waybill_status.app",
+    ],
 )
 def test_a_process_that_is_not_traced_does_not_even_import_opentelemetry(module: str) -> None:
-    program = f"import {module}; from chassis.tracing import configure_tracing; configure_tracing('x', {{}})"
+    program = f"import {module}; from waybill_worker.observe.tracing import *; configure_tracing('x', {{}})"
     ran = subprocess.run(
         [sys.executable, "-c", program + LOOK], capture_output=True, text=True, check=True, timeout=60
     )
@@ -60,9 +72,7 @@ def test_a_process_that_is_not_traced_does_not_even_import_opentelemetry(module:
 
 
 def test_a_process_that_is_to_be_traced_without_opentelemetry_says_what_to_install() -> None:
-    hidden = (
-        "import sys; sys.modules['opentelemetry'] = None; from chassis.tracing import configure_tracing; "
-    )
+    hidden = "import sys; sys.modules['opentelemetry'] = None; from waybill_worker.observe.tracing import *; "
     ran = subprocess.run(
         [sys.executable, "-c", f"{hidden}configure_tracing('x', {ENDPOINT!r})"],
         capture_output=True,
@@ -72,7 +82,7 @@ def test_a_process_that_is_to_be_traced_without_opentelemetry_says_what_to_insta
     )
 
     assert ran.returncode == 1
-    assert "install waybill-chassis[traces]" in ran.stderr
+    assert "install waybill-worker[traces]" in ran.stderr
 
 
 @pytest.fixture
@@ -84,7 +94,7 @@ def silent_collector() -> Iterator[str]:
 def test_a_collector_that_says_nothing_holds_up_no_stop(silent_collector: str) -> None:
     # In a process of its own: what still waits for the collector then ends with it.
     program = (
-        "import time; from chassis.tracing import *; configure_tracing('x')\n"
+        "import time; from waybill_worker.observe.tracing import *; configure_tracing('x')\n"
         "with span('a', SpanKind.INTERNAL): pass\n"
         "began = time.monotonic(); shut_down_tracing(); print(time.monotonic() - began)"
     )

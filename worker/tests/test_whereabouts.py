@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.whereabouts import MAX_TRACEBACK_BYTES, service_version, whereabouts
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.failure_location import MAX_TRACEBACK_BYTES, service_version, whereabouts
 
 
 def raised(code: str, module: str) -> Exception:
@@ -16,25 +16,25 @@ def raised(code: str, module: str) -> Exception:
 
 
 def test_the_deepest_frame_of_a_service_is_named_without_its_line() -> None:
-    error = raised("import json\n\ndef fail():\n    json.loads('{')", "email_service.mailer")
+    error = raised("import json\n\ndef fail():\n    json.loads('{')", "waybill_email.mailer")
     where = whereabouts(error)
-    assert where.frame == "email_service.mailer:fail"
+    assert where.frame == "waybill_email.mailer:fail"
     assert "JSONDecodeError" in where.traceback.splitlines()[-1]
 
 
 def test_an_error_that_passed_no_service_has_no_frame() -> None:
-    assert whereabouts(raised("def fail():\n    1 / 0", "chassis.pipeline")).frame is None
+    assert whereabouts(raised("def fail():\n    1 / 0", "waybill_worker.consume.pipeline")).frame is None
 
 
 def test_a_long_traceback_keeps_its_end() -> None:
-    error = raised("def fail():\n    raise ValueError('\\U0001f4a5' * 5000 + 'the end')", "email_service.x")
+    error = raised("def fail():\n    raise ValueError('\\U0001f4a5' * 5000 + 'the end')", "waybill_email.x")
     text = whereabouts(error).traceback
     assert len(text.encode()) <= MAX_TRACEBACK_BYTES
     assert text.rstrip().endswith("the end")
 
 
 def test_text_that_is_no_unicode_does_no_harm() -> None:
-    error = raised("def fail():\n    raise ValueError('\\ud800')", "email_service.x")
+    error = raised("def fail():\n    raise ValueError('\\ud800')", "waybill_email.x")
     whereabouts(error).model_dump_json()
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import click
 
-from waybill_cli.exits import Exit
-from waybill_cli.options import Group
+from waybill_cli.session.exits import Exit
+from waybill_cli.session.options import Group
 
 _COMMANDS: Final = "waybill_cli.commands"
 
@@ -42,7 +42,7 @@ this folder or one above it. Ids may be as short as they are unique.
         "contracts": (f"{_COMMANDS}.contracts:contracts", "Whether this release can read what waits."),
         "audit": (f"{_COMMANDS}.audit:audit", "Who did what, when and why."),
         "keys": (f"{_COMMANDS}.keys:keys", "Who may do what."),
-        "dlq": (f"{_COMMANDS}.dlq:dlq", "What failed for good: look, repair, redrive."),
+        "dlq": (f"{_COMMANDS}.dlq.group:dlq", "What failed for good: look, repair, redrive."),
     },
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

@@ -10,18 +10,18 @@ from typing import Any
 from aio_pika.abc import AbstractIncomingMessage
 from command_under_test import WAYBILL, Ran, ran_apart
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts import names
-from contracts.envelope import Envelope
-from contracts.events import ImageUploaded
-from contracts.sealing import Keyring
-from devstack.eventually import eventually
-from devstack.samples import email_event, envelope_of, image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire import names
+from waybill_contracts.wire.envelope import Envelope
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import email_event, envelope_of, image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 #: Of the installation; the command has none of them.
 KEYS = Keyring([b"k" * 32])

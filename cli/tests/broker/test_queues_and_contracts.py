@@ -5,13 +5,13 @@ from typing import Any
 
 from command_under_test import ran_apart
 
-from chassis.delay import ladder_entry
-from contracts import names
-from contracts.envelope import Envelope
-from contracts.events import EmailRequested
-from devstack.eventually import eventually
-from devstack.samples import email_event, envelope_of
-from devstack.wire import Wire
+from waybill_contracts.events import EmailRequested
+from waybill_contracts.wire import names
+from waybill_contracts.wire.envelope import Envelope
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.publish.delay_ladder import ladder_entry
 
 #: Longer than the command takes to start and look, so that it finds the message on its way.
 DELAY_SECONDS = 8

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from contracts.fields import (
+from waybill_contracts.fields import (
     AcceptedAddress,
     Body,
     Category,
@@ -33,13 +33,13 @@ from contracts.fields import (
     TargetName,
     UnsubscribeLink,
 )
-from contracts.images import PRESET_NAMES, PresetName
-from contracts.templates import TEMPLATE_PARAMS, TemplateName, TemplateParams
+from waybill_contracts.images import PRESET_NAMES, PresetName
+from waybill_contracts.templates import TEMPLATE_PARAMS, TemplateName, TemplateParams
 
 #: Fields that callers add to a record; more than this is a document, not a record.
 MAX_RECORD_FIELDS = 200
 #: Marks a field about a person, or with what a person wrote: it is sealed wherever it is kept and sent
-#: (`contracts.sealing`), and masked wherever it is told (`contracts.masking`).
+#: (`waybill_contracts.privacy.sealing`), and masked in logs and errors (`waybill_contracts.privacy.masking`).
 SENSITIVE: dict[str, Any] = {"sensitive": True}
 #: The same, and it must not outlive its use: the ledger forgets the payload when the task is completed.
 SECRET: dict[str, Any] = SENSITIVE | {"secret": True}

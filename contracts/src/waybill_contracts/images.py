@@ -44,7 +44,7 @@ ACCEPTED_FORMATS = MappingProxyType(
     }
 )
 
-#: Names of the variants that a caller may ask for; what they mean is `images_service.presets`.
+#: Names of the variants that a caller may ask for; what they mean is `waybill_images.presets`.
 PresetName = Literal["thumb", "medium", "large"]
 PRESET_NAMES: Final[tuple[PresetName, ...]] = ("thumb", "medium", "large")
 

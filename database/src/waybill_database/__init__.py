@@ -1,12 +1,19 @@
 """How a process keeps records: engines for SQLite and PostgreSQL, and the group commit."""
 
-from database.columns import Instant, from_microseconds, insert_adding, insert_into, insert_new, microseconds
-from database.engine import open_engine
-from database.faults import Fault, fault_of, is_conflict, is_held_up, is_unavailable
-from database.group_commit import BatchWrite, GroupCommit
-from database.records import Records
-from database.schema_turn import schema_turn
-from database.tables import make_tables
+from waybill_database.columns import (
+    Instant,
+    from_microseconds,
+    insert_adding,
+    insert_into,
+    insert_new,
+    microseconds,
+)
+from waybill_database.engine import open_engine
+from waybill_database.faults import Fault, fault_of, is_conflict, is_held_up, is_unavailable
+from waybill_database.group_commit import BatchWrite, GroupCommit
+from waybill_database.records import Records
+from waybill_database.schema_turn import schema_turn
+from waybill_database.tables import make_tables
 
 __all__ = [
     "BatchWrite",

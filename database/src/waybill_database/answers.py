@@ -1,7 +1,8 @@
 """Connections to PostgreSQL whose server has to answer in time.
 
-The kernel notices a server that is gone (`database.engine`). One that is there and does nothing, a machine
-that is frozen say, acknowledges all that is sent and answers nothing: a statement would wait for ever.
+The kernel notices a server that is gone (`waybill_database.engine`). One that is there and does
+nothing, such as a frozen machine, acknowledges all that is sent and answers nothing: a statement would wait
+for ever.
 """
 
 from typing import Any, Final

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
-from database.faults import PRIMARY, Fault, fault_of
+from waybill_database.faults import PRIMARY, Fault, fault_of
 
 #: Seconds that a SQLite writer waits for another process's transaction; commits take milliseconds.
 SQLITE_BUSY_TIMEOUT = 15
@@ -113,7 +113,7 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
     )
     if answer_seconds is not None:
         # Only here: importing the driver costs a process on SQLite ten megabytes.
-        from database.answers import expect_answers  # noqa: PLC0415 - as said
+        from waybill_database.answers import expect_answers  # noqa: PLC0415 - as said
 
         expect_answers(engine, answer_seconds)
     return engine

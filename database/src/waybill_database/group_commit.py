@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from database.engine import RELAXED
-from database.faults import is_conflict, is_unavailable
-from database.write_turn import write_turn
+from waybill_database.engine import RELAXED
+from waybill_database.faults import is_conflict, is_unavailable
+from waybill_database.write_turn import write_turn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

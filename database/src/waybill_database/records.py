@@ -10,10 +10,10 @@ from typing import TypeVar
 from sqlalchemy import Connection, DateTime, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from database.clock import Clock, elapsed_seconds
-from database.engine import READ_ONLY, open_engine
-from database.group_commit import BatchWrite, GroupCommit
-from database.writable import can_write
+from waybill_database.clock import Clock, elapsed_seconds
+from waybill_database.engine import READ_ONLY, open_engine
+from waybill_database.group_commit import BatchWrite, GroupCommit
+from waybill_database.writable import can_write
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class Records:
         self.clock = Clock(is_remote=self.engine.dialect.name == "postgresql")
 
     def now(self) -> datetime:
-        """The time that decisions about what is in the database go by: see `database.clock`."""
+        """The time that decisions about what is in the database go by: see `waybill_database.clock`."""
         return self.clock.now()
 
     async def look_at_clock(self) -> None:

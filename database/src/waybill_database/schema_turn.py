@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Engine, func, select
 
-from database.write_turn import write_turn
+from waybill_database.write_turn import write_turn
 
 #: Of PostgreSQL's advisory locks this one; the number is "upgrade" as ASCII. Not that of `one_at_a_time`: who
 #: waits for that one does so in a transaction, which building an index concurrently would wait for in turn.

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.schema import CreateColumn
 
-from database.columns import one_at_a_time
+from waybill_database.columns import one_at_a_time
 
 
 def make_tables(connection: Connection, metadata: MetaData) -> None:

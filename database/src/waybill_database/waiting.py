@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from database.engine import open_engine
-from database.faults import Fault, fault_of
+from waybill_database.engine import open_engine
+from waybill_database.faults import Fault, fault_of
 
 #: Seconds between two tries: the first ones come quickly, for most databases are only restarting.
 FIRST_PAUSE: Final = 0.25

@@ -1,4 +1,4 @@
-"""`python -m deploy secrets` and `… databases`: what an installation needs before its first start."""
+"""`python -m waybill_deploy secrets` and `… databases`: what an installation needs before its first start."""
 
 import argparse
 import sys
@@ -7,12 +7,12 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from contracts.sealing import Keyring
-from database.waiting import reason_of, until_reachable
-from deploy.databases import prepare
-from deploy.secret_files import Places, SecretFiles
-from ledger import SchemaError
-from ledger.first_keys import make_missing_keys
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_database.waiting import reason_of, until_reachable
+from waybill_deploy.databases import prepare
+from waybill_deploy.secret_files import Places, SecretFiles
+from waybill_ledger import SchemaError
+from waybill_ledger.access.first_keys import make_missing_keys
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy", description="Prepares an installation.")
+    parser = argparse.ArgumentParser(prog="python -m waybill_deploy", description="Prepares an installation.")
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("secrets", help="make the passwords, URLs and broker users that are missing")
     making.add_argument("--broker", default="rabbitmq:5672", metavar="HOST:PORT", help="default: %(default)s")

@@ -11,8 +11,8 @@ import psycopg
 from psycopg import sql
 from yarl import URL
 
-from deploy.processes import LEDGER
-from ledger.migrate import upgrade
+from waybill_deploy.processes import LEDGER
+from waybill_ledger.schema.migrate import upgrade
 
 #: Seconds for the server to answer.
 CONNECT_SECONDS = 10
@@ -31,7 +31,7 @@ def prepare(superuser: URL, ledger_url: str, processes: Iterable[tuple[str, URL]
 
     Raises:
         psycopg.Error: the server refused.
-        ledger.SchemaError: the ledger is newer than this release.
+        waybill_ledger.SchemaError: the ledger is newer than this release.
     """
     owner = URL(ledger_url)
     users = []

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from deploy.processes import PROCESSES
+from waybill_deploy.processes import PROCESSES
 
 #: Who looks after the broker by hand; no process uses it.
 ADMINISTRATOR: Final = "admin"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from chassis import topology
-from chassis.delay import LEVELS
-from contracts import names
-from contracts.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.wire import names
+from waybill_worker.broker import topology
+from waybill_worker.publish.delay_ladder import LEVELS
 
 #: What the broker calls the default exchange when it looks at permissions.
 DEFAULT_EXCHANGE: Final = "amq.default"

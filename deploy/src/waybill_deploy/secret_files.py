@@ -13,11 +13,11 @@ from typing import Final
 
 from yarl import URL
 
-from contracts.sealing import Keyring
-from deploy.definitions import ADMINISTRATOR, definitions
-from deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
-from ledger.first_keys import wish_for
-from ledger.keys import NewKey, Scope, Secret
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_deploy.definitions import ADMINISTRATOR, definitions
+from waybill_deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
+from waybill_ledger.access.first_keys import wish_for
+from waybill_ledger.access.keys import NewKey, Scope, Secret
 
 #: What the one-shot process is called that prepares the databases; it alone may change the ledger's schema.
 MIGRATE: Final = "migrate"
@@ -101,7 +101,7 @@ class SecretFiles:
             secret = Secret.of(self._read(owner, name))
             if secret is None:
                 raise ValueError(f"{self._path(owner, name)} holds no token of a key")
-            yield wish_for(secret, name=owner, scopes=[scope], actor="python -m deploy databases")
+            yield wish_for(secret, name=owner, scopes=[scope], actor="python -m waybill_deploy databases")
 
     def _broker_password(self, name: str) -> str:
         password = URL(self._read(name, "waybill_amqp_url")).password

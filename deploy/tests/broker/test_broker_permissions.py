@@ -15,25 +15,25 @@ from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused
 from structlog.testing import capture_logs
 
-from chassis import topology
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError, TransientError
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.catalog import CATALOG, WORK_SERVICES
-from contracts.events import ImageUploaded
-from deadletters_service.app import Desk
-from deadletters_service.settings import DeskSettings
-from deploy.definitions import ADMINISTRATOR, definitions
-from deploy.processes import PROCESSES
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from gateway.app import create_app
-from gateway.settings import GatewaySettings
-from ledger.migrate import upgrade
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
+from waybill_contracts.catalog import CATALOG, WORK_SERVICES
+from waybill_contracts.events import ImageUploaded
+from waybill_deadletters.app import Desk
+from waybill_deadletters.settings import DeskSettings
+from waybill_deploy.definitions import ADMINISTRATOR, definitions
+from waybill_deploy.processes import PROCESSES
+from waybill_devstack.broker import Broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_gateway.app import create_app
+from waybill_gateway.settings import GatewaySettings
+from waybill_ledger.schema.migrate import upgrade
+from waybill_status.app import StatusService
+from waybill_status.settings import StatusSettings
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError, TransientError
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.broker import topology
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 #: A url for a user's name.
 UrlOf = Callable[[str], str]

@@ -14,23 +14,25 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from chassis import broker_wait, consumer, topology
-from chassis.attempt import Attempt
-from chassis.policies import configured
-from chassis.process import EXIT_BROKEN
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import ImageUploaded
-from deploy.definitions import ADMINISTRATOR, definitions
-from deploy.processes import PROCESSES
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from devstack.ports import free_ports
-from gateway.app import create_app
-from gateway.settings import GatewaySettings
-from ledger.migrate import upgrade
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
+from waybill_contracts.events import ImageUploaded
+from waybill_deploy.definitions import ADMINISTRATOR, definitions
+from waybill_deploy.processes import PROCESSES
+from waybill_devstack.broker import Broker
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.eventually import eventually
+from waybill_gateway.app import create_app
+from waybill_gateway.settings import GatewaySettings
+from waybill_ledger.schema.migrate import upgrade
+from waybill_status.app import StatusService
+from waybill_status.settings import StatusSettings
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.broker import topology
+from waybill_worker.broker import wait as broker_wait
+from waybill_worker.consume import consumer
+from waybill_worker.runtime.process import EXIT_BROKEN
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 NAMES = [*(process.name for process in PROCESSES), ADMINISTRATOR]
 FAULTS = ("password", "no such virtual host", "closed virtual host", "permission")

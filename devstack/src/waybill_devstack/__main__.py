@@ -1,4 +1,4 @@
-"""`python -m devstack up` and `python -m devstack demo`: the local stack, and the tour on it."""
+"""`python -m waybill_devstack up` and `… demo`: the local stack, and the tour on it."""
 
 import argparse
 import asyncio
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from devstack.backstage import ContainersBackstage
-from devstack.broker import BrokerError, private_broker
-from devstack.broker.keeping import kept_running
-from devstack.compose import Compose, ComposeError
-from devstack.ports import PortTakenError
-from devstack.preferred_ports import USUAL, choose_ports
-from devstack.restarts import RestartError, restart
-from devstack.stack import Folders, running
-from devstack.stackfile import StackFile, running_stack
-from devstack.supervisor import StartError
-from devstack.tour.guide import take_tour
-from devstack.tour.world import Places
+from waybill_devstack.broker import BrokerError, private_broker
+from waybill_devstack.broker.keeping import kept_running
+from waybill_devstack.processes.restarts import RestartError, restart
+from waybill_devstack.processes.supervisor import StartError
+from waybill_devstack.stack.ports import PortTakenError
+from waybill_devstack.stack.preferred_ports import USUAL, choose_ports
+from waybill_devstack.stack.stack import Folders, running
+from waybill_devstack.stack.stackfile import StackFile, running_stack
+from waybill_devstack.tour.backstage import ContainersBackstage
+from waybill_devstack.tour.compose import Compose, ComposeError
+from waybill_devstack.tour.guide import take_tour
+from waybill_devstack.tour.world import Places
 
 #: Where state and logs are kept, in the folder that the command is run in.
 STATE_FOLDER = ".waybill"
@@ -128,7 +128,8 @@ Ctrl-C stops all of it.
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m devstack", description="All of Waybill on this machine, with a broker of its own."
+        prog="python -m waybill_devstack",
+        description="All of Waybill on this machine, with a broker of its own.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, does in (("up", "start it and keep it up"), ("demo", "start it, take the tour, stop it")):

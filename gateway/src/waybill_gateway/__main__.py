@@ -1,9 +1,9 @@
-"""`python -m gateway`: serves the API."""
+"""`python -m waybill_gateway`: serves the API."""
 
 if __name__ == "__main__":
     # Only here: a process that looks into images imports this module too, and needs nothing of the gateway.
-    from chassis.starting import start
-    from gateway.process import GatewayProcess
-    from gateway.settings import GatewaySettings
+    from waybill_gateway.process import GatewayProcess
+    from waybill_gateway.settings import GatewaySettings
+    from waybill_worker.runtime.startup import start
 
     start("gateway", GatewaySettings, GatewayProcess)

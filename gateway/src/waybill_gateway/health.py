@@ -6,11 +6,11 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from chassis.health import liveness, startup
-from chassis.metrics import exposition
-from gateway.asyncapi import asyncapi_document
-from gateway.guarded_route import GuardedRoute
-from gateway.resources import Resources, Uses
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.docs.asyncapi import asyncapi_document
+from waybill_gateway.resources import Resources, Uses
+from waybill_worker.observe.metrics import exposition
+from waybill_worker.runtime.health import liveness, startup
 
 #: What supervisors ask, again and again.
 PROBES: Final = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})

@@ -8,16 +8,16 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.background import until_any_ends
-from chassis.http_server import HttpServer, inherited_socket
-from chassis.logs import get_logger
-from chassis.process import configuring
-from gateway.app import create_app, open_resources, start_resources
-from gateway.http_protocol import HttpLimits, LimitedProtocol
-from gateway.problems import ledger_unavailable, problem_answer
-from gateway.resources import Resources
-from gateway.routes.health import PROBES
-from gateway.settings import GatewaySettings
+from waybill_gateway.api.problems import ledger_unavailable, problem_answer
+from waybill_gateway.app import create_app, open_resources, start_resources
+from waybill_gateway.health import PROBES
+from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
+from waybill_gateway.resources import Resources
+from waybill_gateway.settings import GatewaySettings
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import until_any_ends
+from waybill_worker.runtime.http_server import HttpServer, inherited_socket
+from waybill_worker.runtime.process import configuring
 
 log = get_logger(__name__)
 

@@ -9,27 +9,27 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.background import until_any_ends
-from chassis.broker_wait import UNREACHABLE, BrokerWait
-from chassis.connection import GOODBYE_SECONDS, hang_up, make_broker
-from chassis.database_wait import DatabaseWait
-from chassis.logs import get_logger
-from chassis.object_store import ObjectStore
-from chassis.publisher import Publisher
-from chassis.relay import relay
-from chassis.timekeeper import Timekeeper
-from chassis.tls import distrust
-from contracts.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
-from contracts.own_templates import read_own_params
-from gateway.doorkeeper import Doorkeeper
-from gateway.idempotency_key import CallsUnderWay
-from gateway.known_keys import KnownKeys
-from gateway.metrics import GatewayMetrics
-from gateway.originals import Collector
-from gateway.probe_pool import ProbePool
-from gateway.settings import GatewaySettings
-from ledger import PendingMessage, forget_published, require_current
-from ledger.accept import RELAY_GRACE
+from waybill_contracts.own_templates import read_own_params
+from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
+from waybill_gateway.api.idempotency_key import CallsUnderWay
+from waybill_gateway.auth.authenticator import Doorkeeper
+from waybill_gateway.auth.key_cache import KnownKeys
+from waybill_gateway.http.metrics import GatewayMetrics
+from waybill_gateway.images.originals import Collector
+from waybill_gateway.images.probe_pool import ProbePool
+from waybill_gateway.settings import GatewaySettings
+from waybill_ledger import PendingMessage, forget_published, require_current
+from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_worker.broker.connection import GOODBYE_SECONDS, hang_up, make_broker
+from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.publish.relay import relay
+from waybill_worker.runtime.background import until_any_ends
+from waybill_worker.runtime.database_wait import DatabaseWait
+from waybill_worker.runtime.timekeeper import Timekeeper
+from waybill_worker.runtime.tls import distrust
+from waybill_worker.storage.object_store import ObjectStore
 
 log = get_logger(__name__)
 

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from chassis.s3 import ObjectStoreSettings
-from chassis.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
-from contracts.fields import TargetName
-from gateway.persons import Persons
-from ledger import PatienceSettings
+from waybill_contracts.fields import TargetName
+from waybill_gateway.persons.digests import Persons
+from waybill_ledger import PatienceSettings
+from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
+from waybill_worker.storage.s3 import ObjectStoreSettings
 
 MEBIBYTE = 1024 * 1024
 
@@ -155,7 +155,7 @@ class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, Pr
         if self.sealing == "on":
             raise ValueError(
                 "WAYBILL_PERSONS_KEY is not set: anybody who has the ledger could try whom it is about. "
-                "`python -m deploy key` makes one; WAYBILL_SEALING=off does without."
+                "`python -m waybill_deploy key` makes one; WAYBILL_SEALING=off does without."
             )
         # Whoever reads the ledger reads the addresses, too.
         return Persons(None)

@@ -1,15 +1,36 @@
 """The durable record of every task, from accepted to outcome."""
 
-from ledger.accept import Accepted, AcceptedBefore, ResetToken, Submission, accept, insert_tasks
-from ledger.accounting import Account, take_account
-from ledger.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
-from ledger.cancelling import Cancellation, Prevented, Stopping, TooLate, cancel
-from ledger.cursors import BadCursorError
-from ledger.erasing import Erased, ErasedStep, EraseStep, erase_persons, open_tasks
-from ledger.fingerprint import fingerprint, normalised
-from ledger.holding import Feed, held_kinds, take_held
-from ledger.idempotency import CallErasedError, IdempotentCall, KeyReusedError, look_up
-from ledger.keys import (
+from waybill_ledger.acceptance.accept import (
+    Accepted,
+    AcceptedBefore,
+    ResetToken,
+    Submission,
+    accept,
+    insert_tasks,
+)
+from waybill_ledger.acceptance.cancellation import Cancellation, Prevented, Stopping, TooLate, cancel
+from waybill_ledger.acceptance.idempotency import CallErasedError, IdempotentCall, KeyReusedError, look_up
+from waybill_ledger.acceptance.new_task import (
+    HIGH_PRIORITY,
+    LOW_PRIORITY,
+    NewTask,
+    PendingMessage,
+    Slot,
+    new_task_id,
+)
+from waybill_ledger.acceptance.originals import (
+    ABANDONED_AFTER,
+    Mark,
+    Removal,
+    Renewal,
+    Touch,
+    forget_removed,
+    mark_unused,
+    renew_marks,
+    touch_originals,
+)
+from waybill_ledger.acceptance.password_resets import Redeemed, Redemption, Refusal, redeem
+from waybill_ledger.access.keys import (
     Key,
     KeyPage,
     NewKey,
@@ -24,23 +45,31 @@ from ledger.keys import (
     revoke_keys,
     rotate_keys,
 )
-from ledger.measures import Measures, measure
-from ledger.merging import Failure, Merged, apply_events
-from ledger.originals import (
-    ABANDONED_AFTER,
-    Mark,
-    Removal,
-    Renewal,
-    Touch,
-    forget_removed,
-    mark_unused,
-    renew_marks,
-    touch_originals,
+from waybill_ledger.access.tenants import DEFAULT_TENANT, TENANT_PATTERN
+from waybill_ledger.outbox.held_work import Feed, held_kinds, take_held
+from waybill_ledger.outbox.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
+from waybill_ledger.progress.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
+from waybill_ledger.progress.fingerprint import fingerprint, normalised
+from waybill_ledger.progress.merge import Failure, Merged, apply_events
+from waybill_ledger.progress.reconciliation import Look, Overdue, is_any_overdue, reconcile
+from waybill_ledger.progress.stall_timeouts import Patience, PatienceSettings
+from waybill_ledger.progress.states import Subtask
+from waybill_ledger.reports.accounting import Account, take_account
+from waybill_ledger.reports.cursors import BadCursorError
+from waybill_ledger.reports.measures import Measures, measure
+from waybill_ledger.reports.queries import (
+    Page,
+    Task,
+    TaskFilter,
+    TimelineEntry,
+    get_task,
+    get_timeline,
+    list_tasks,
 )
-from ledger.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
-from ledger.patience import Patience, PatienceSettings
-from ledger.persons import Holdings, NamedTasks, Person, holdings_of
-from ledger.pruning import (
+from waybill_ledger.reports.unplaced import Range, Unplaced
+from waybill_ledger.retention.erasure import Erased, ErasedStep, EraseStep, erase_persons, open_tasks
+from waybill_ledger.retention.persons import Holdings, NamedTasks, Person, holdings_of
+from waybill_ledger.retention.pruning import (
     FINISHED,
     PrunedKeys,
     PrunedStep,
@@ -51,20 +80,9 @@ from ledger.pruning import (
     prune_tasks,
     would_prune,
 )
-from ledger.queries import (
-    Page,
-    Task,
-    TaskFilter,
-    TimelineEntry,
-    get_task,
-    get_timeline,
-    list_tasks,
-)
-from ledger.reconciling import Look, Overdue, is_any_overdue, reconcile
-from ledger.recurrence import BadRecurrenceError, Recurrence, check_cron, zone_of
-from ledger.releasing import Release, ReleaseLook, event_of, next_slot, release_due
-from ledger.resets import Redeemed, Redemption, Refusal, redeem
-from ledger.schedules import (
+from waybill_ledger.schedules.recurrence import BadRecurrenceError, Recurrence, check_cron, zone_of
+from waybill_ledger.schedules.release import Release, ReleaseLook, event_of, next_slot, release_due
+from waybill_ledger.schedules.schedules import (
     Change,
     ChangedMeanwhileError,
     Created,
@@ -83,12 +101,8 @@ from ledger.schedules import (
     get_schedule,
     list_schedules,
 )
-from ledger.schema_version import SchemaError, require_current
-from ledger.slot_checking import SlotLook, bring_forward, find_postponed
-from ledger.states import Subtask
-from ledger.tasks import HIGH_PRIORITY, LOW_PRIORITY, NewTask, PendingMessage, Slot, new_task_id
-from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
-from ledger.unplaced import Range, Unplaced
+from waybill_ledger.schedules.slot_check import SlotLook, bring_forward, find_postponed
+from waybill_ledger.schema.version import SchemaError, require_current
 
 __all__ = [
     "ABANDONED_AFTER",

@@ -1,4 +1,4 @@
-"""`python -m ledger upgrade` and `… key`: the schema, and keys where only the database is at hand."""
+"""`python -m waybill_ledger upgrade` and `… key`: the schema, and keys where only the database is at hand."""
 
 import argparse
 import os
@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import is_unavailable
-from database.waiting import reason_of, until_reachable
-from ledger.first_keys import make_missing_keys, wish_for
-from ledger.keys import KEY_NAME_PATTERN, Scope, Secret
-from ledger.migrate import upgrade
-from ledger.schema_version import SchemaError
-from ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
+from waybill_database import is_unavailable
+from waybill_database.waiting import reason_of, until_reachable
+from waybill_ledger.access.first_keys import make_missing_keys, wish_for
+from waybill_ledger.access.keys import KEY_NAME_PATTERN, Scope, Secret
+from waybill_ledger.access.tenants import DEFAULT_TENANT, TENANT_PATTERN
+from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.version import SchemaError
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def _made(arguments: argparse.Namespace) -> str:
         secret,
         name=arguments.name,
         scopes=arguments.scope,
-        actor="python -m ledger key",
+        actor="python -m waybill_ledger key",
         tenant=arguments.tenant,
     )
     make_missing_keys(arguments.url, [wish])
@@ -55,7 +55,7 @@ def _made(arguments: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ledger", description="Looks after the ledger.")
+    parser = argparse.ArgumentParser(prog="python -m waybill_ledger", description="Looks after the ledger.")
     commands = parser.add_subparsers(dest="command", required=True)
     upgrading = commands.add_parser("upgrade", help="bring the schema up to this release")
     making = commands.add_parser(

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 import pyvips
 
-from contracts.images import ImageFormat
-from pictures.damage import is_only_untidy, lacks_end
-from pictures.frames import Bytes, announced_frames
+from waybill_contracts.images import ImageFormat
+from waybill_pictures.damage import is_only_untidy, lacks_end
+from waybill_pictures.frames import Bytes, announced_frames
 
 #: Formats of which libvips can read every frame.
 WHOLE_FILMS: Final = frozenset({"gif", "webp"})
@@ -112,4 +112,4 @@ def _open(data: Bytes, **options: Any) -> pyvips.Image:
 
 def _heif() -> ModuleType:
     # A second library, with Pillow in its wake: a worker that sees no HEIC starts without it.
-    return import_module("pictures.heif")
+    return import_module("waybill_pictures.heif")

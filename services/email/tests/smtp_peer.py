@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from email_service.mail import OutgoingMail
-from email_service.mailer import Mailer
+from waybill_email.mail import OutgoingMail
+from waybill_email.mailer import Mailer
 
 ACCOUNT: dict[str, Any] = {"username": None, "password": None, "tls": "none", "sender": "a@waybill.test"}
 MAIL = OutgoingMail("ada@example.com", "Hi", "Hello", None, "task-1.email")

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError
-from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
-from email_service.handlers import send_email, send_password_reset, send_welcome
-from email_service.mailer import Mailer
-from email_service.rendering import Renderer
+from waybill_contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_email.handlers import send_email, send_password_reset, send_welcome
+from waybill_email.mailer import Mailer
+from waybill_email.rendering import Renderer
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError
 
 RENDERER = Renderer()
 LINK = "https://app.test/reset?token=s3cret-token"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from chassis.errors import PermanentError
-from email_service.mail import OutgoingMail, compose, parse_sender
+from waybill_email.mail import OutgoingMail, compose, parse_sender
+from waybill_worker.attempt.errors import PermanentError
 
 SENDER = parse_sender("Waybill Störung <no-reply@mail.example.com>")
 

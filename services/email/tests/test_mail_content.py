@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smtp_peer import MAIL, Peer, hurry, mailer_for
 
-from chassis.errors import HandlerError, OutOfServiceError, TransientError
-from email_service.content import stuffed
-from email_service.faults import DeliveryUnknownError
-from email_service.mail import OutgoingMail
+from waybill_email.content import stuffed
+from waybill_email.faults import DeliveryUnknownError
+from waybill_email.mail import OutgoingMail
+from waybill_worker.attempt.errors import HandlerError, OutOfServiceError, TransientError
 
 
 @pytest.mark.parametrize("answer", ["close", "what?"])

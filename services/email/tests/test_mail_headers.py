@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from email_service.headers import (
+from waybill_email.headers import (
     HeaderError,
     Mailbox,
     literal_header,

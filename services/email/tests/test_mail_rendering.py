@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chassis.errors import PermanentError
-from email_service.rendering import Renderer
+from waybill_email.rendering import Renderer
+from waybill_worker.attempt.errors import PermanentError
 
 ALERT = {
     "task_id": "0198-task",

@@ -12,7 +12,12 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from pydantic import ValidationError
 
-from chassis.errors import (
+from waybill_devstack.testkit.certificates import Certificates
+from waybill_email.faults import DeliveryUnknownError
+from waybill_email.mail import OutgoingMail
+from waybill_email.mailer import Mailer
+from waybill_email.settings import EmailSettings
+from waybill_worker.attempt.errors import (
     HandlerError,
     OutOfServiceError,
     PermanentError,
@@ -20,12 +25,7 @@ from chassis.errors import (
     TransientError,
     UnreachableError,
 )
-from chassis.tls import TlsFiles
-from devstack.certificates import Certificates
-from email_service.faults import DeliveryUnknownError
-from email_service.mail import OutgoingMail
-from email_service.mailer import Mailer
-from email_service.settings import EmailSettings
+from waybill_worker.runtime.tls import TlsFiles
 
 MAIL = OutgoingMail("ada@example.com", "Hi", "Hello\n.\n..dots", "<p>Hello</p>", "task-1.email", "news")
 

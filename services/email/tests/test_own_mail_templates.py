@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chassis.errors import PermanentError
-from contracts.own_templates import TemplateFolderError
-from email_service.rendering import Renderer
+from waybill_contracts.own_templates import TemplateFolderError
+from waybill_email.rendering import Renderer
+from waybill_worker.attempt.errors import PermanentError
 
 PARAMS = '{"name": "line", "total": "number", "note": "text?", "items": [{"what": "line"}]}'
 SUBJECT = "Invoice for {{ name }}"
@@ -166,7 +166,7 @@ def test_rendering_reads_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_service_with_a_wrong_template_does_not_start(tmp_path: Path) -> None:
     written(tmp_path, **{"welcome.txt": "Hello,\n{{ nmae }}"})
     ran = subprocess.run(
-        [sys.executable, "-m", "email_service"],
+        [sys.executable, "-m", "waybill_email"],
         env={
             "PATH": os.environ["PATH"],
             "WAYBILL_SENDER": "a@b.test",

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError
-from chassis.object_store import ObjectStore
-from chassis.worker_pool import WorkerPoolOptions
-from chassis.worker_process import WorkerLimits
-from contracts.events import ImageUploaded
-from contracts.images import ImageLimits, variants_of
-from devstack.bucket import Bucket
-from images_service.handlers import make_variants
-from images_service.render_pool import RenderPool
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.images import ImageLimits, variants_of
+from waybill_devstack.testkit.bucket import Bucket
+from waybill_images.handlers import make_variants
+from waybill_images.render_pool import RenderPool
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.runtime.worker_pool import WorkerPoolOptions
+from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_worker.storage.object_store import ObjectStore
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 ATTEMPT = Attempt(

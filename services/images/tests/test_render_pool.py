@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from chassis.errors import HardTimeLimitExceeded, PermanentError, TransientError
-from chassis.worker_pool import WorkerPoolOptions
-from chassis.worker_process import WorkerLimits
-from contracts.images import ImageLimits
-from images_service.render_pool import RenderPool
+from waybill_contracts.images import ImageLimits
+from waybill_images.render_pool import RenderPool
+from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
+from waybill_worker.runtime.worker_pool import WorkerPoolOptions
+from waybill_worker.runtime.worker_process import WorkerLimits
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 
@@ -154,10 +154,10 @@ async def test_memory_is_limited() -> None:
 SERVICE = """
 import asyncio, multiprocessing, sys
 from pathlib import Path
-from chassis.worker_pool import WorkerPoolOptions
-from chassis.worker_process import WorkerLimits
-from contracts.images import ImageLimits
-from images_service.render_pool import RenderPool
+from waybill_worker.runtime.worker_pool import WorkerPoolOptions
+from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_contracts.images import ImageLimits
+from waybill_images.render_pool import RenderPool
 
 async def main():
     pool = RenderPool(ImageLimits(), WorkerPoolOptions(WorkerLimits(2**30, 20), 30, 2))

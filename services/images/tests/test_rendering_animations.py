@@ -12,9 +12,9 @@ import pyvips
 from PIL import Image
 from test_rendering_pictures import CLOSE, assert_quadrants, by_name, decode, far, quadrants
 
-from contracts.images import ImageLimits
-from images_service.rendered import Animation, Rendered
-from images_service.rendering import render
+from waybill_contracts.images import ImageLimits
+from waybill_images.rendered import Animation, Rendered
+from waybill_images.rendering import render
 
 FRAMES: tuple[Callable[[], Any], ...] = (
     quadrants,

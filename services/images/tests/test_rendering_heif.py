@@ -8,9 +8,9 @@ import pyvips
 from PIL import Image
 from test_rendering_pictures import CLOSE, assert_quadrants, by_name, decode, far, quadrants
 
-from chassis.errors import PermanentError
-from contracts.images import ImageLimits
-from images_service.rendering import render
+from waybill_contracts.images import ImageLimits
+from waybill_images.rendering import render
+from waybill_worker.attempt.errors import PermanentError
 
 #: EXIF 2.32.
 ORIENTATION = 0x0112

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from chassis.errors import PermanentError
-from contracts.images import ImageLimits
-from images_service.rendering import render
+from waybill_contracts.images import ImageLimits
+from waybill_images.rendering import render
+from waybill_worker.attempt.errors import PermanentError
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 LIMITS = ImageLimits()

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from contracts.images import ImageLimits
-from devstack.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, make_photograph
-from images_service.presets import LONGEST_EDGE
-from images_service.rendered import RenderedVariant
-from images_service.rendering import render
+from waybill_contracts.images import ImageLimits
+from waybill_devstack.testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, make_photograph
+from waybill_images.presets import LONGEST_EDGE
+from waybill_images.rendered import RenderedVariant
+from waybill_images.rendering import render
 
 HOPPER = Path(__file__).parent / "photographs" / "grace_hopper.jpg"
 ALL = tuple(LONGEST_EDGE)

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
-from chassis.connection import QueueLook
-from status_service.window import LEAST, MOST, STALE_SECONDS, Window
+from waybill_status.outbox.window import LEAST, MOST, STALE_SECONDS, Window
+from waybill_worker.broker.connection import QueueLook
 
 LOOKS_A_SECOND = 10
 

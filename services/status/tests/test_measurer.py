@@ -6,11 +6,11 @@ from time import monotonic
 import pytest
 from prometheus_client import CollectorRegistry
 
-from chassis.pacing import PAUSE
-from database import Records
-from ledger import Patience
-from status_service.measurer import Measurer
-from status_service.metrics import StatusMetrics
+from waybill_database import Records
+from waybill_ledger import Patience
+from waybill_status.upkeep.measurer import Measurer
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_worker.runtime.throttle import PAUSE
 
 LOOK_SECONDS = 0.05
 

@@ -6,19 +6,25 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, select
 
-from contracts.catalog import CATALOG
-from contracts.events import EmailRequested, UserCreated
-from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH, DeadReason, ErrorInfo, LifecycleData, LifecycleType
-from contracts.sealing import NO_KEYS
-from database import Records
-from devstack.eventually import eventually
-from devstack.samples import NOON, new_task, told
-from ledger import AlertPolicy, Failure, Submission, TaskFilter, accept, list_tasks
-from ledger.schema import OUTBOX, TASKS
-from status_service.alerts import ABOUT, Alerts
-from status_service.digests import Digests
-from status_service.handlers import apply_lifecycle, batch_write
-from status_service.metrics import StatusMetrics
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import EmailRequested, UserCreated
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import (
+    MAX_ERROR_MESSAGE_LENGTH,
+    DeadReason,
+    ErrorInfo,
+    LifecycleData,
+    LifecycleType,
+)
+from waybill_database import Records
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import NOON, new_task, told
+from waybill_ledger import AlertPolicy, Failure, Submission, TaskFilter, accept, list_tasks
+from waybill_ledger.schema.tables import OUTBOX, TASKS
+from waybill_status.alerts.alerts import ABOUT, Alerts
+from waybill_status.alerts.digests import Digests
+from waybill_status.handlers import apply_lifecycle, batch_write
+from waybill_status.upkeep.metrics import StatusMetrics
 
 OPS = "ops@example.test"
 POLICY = AlertPolicy(window=timedelta(minutes=15), most_at_once=5, quiet=timedelta(days=1))

@@ -4,15 +4,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from contracts.lifecycle import LifecycleType
-from contracts.states import State
-from database import Records
-from devstack.samples import keyed, new_task, told
-from ledger import Submission, TaskFilter, accept, apply_events, list_tasks
-from ledger.schema import IDEMPOTENCY, OUTBOX
-from status_service.metrics import StatusMetrics
-from status_service.pruner import STEP, Pruner, Retention
-from status_service.settings import StatusSettings
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_devstack.testkit.samples import keyed, new_task, told
+from waybill_ledger import Submission, TaskFilter, accept, apply_events, list_tasks
+from waybill_ledger.schema.tables import IDEMPOTENCY, OUTBOX
+from waybill_status.settings import StatusSettings
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_status.upkeep.pruner import STEP, Pruner, Retention
 
 MONTH, DAY = timedelta(days=30), timedelta(days=1)
 

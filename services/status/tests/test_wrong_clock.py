@@ -8,13 +8,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import update
 
-from contracts.lifecycle import LifecycleEvent, LifecycleType
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from database import Records
-from database.clock import DISBELIEF, Clock, elapsed_seconds
-from devstack.samples import new_task, plan, told
-from ledger import (
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_database.clock import DISBELIEF, Clock, elapsed_seconds
+from waybill_devstack.testkit.samples import new_task, plan, told
+from waybill_ledger import (
     Accepted,
     Created,
     NewSchedule,
@@ -28,13 +28,13 @@ from ledger import (
     get_task,
     new_task_id,
 )
-from ledger.schema import SUBTASKS, TASKS
-from status_service.metrics import StatusMetrics
-from status_service.pruner import Pruner, Retention
-from status_service.reconciler import Reconciler
-from status_service.releaser import Releaser
-from status_service.slot_check import SlotCheck
-from status_service.sweeper import Sweeper
+from waybill_ledger.schema.tables import SUBTASKS, TASKS
+from waybill_status.outbox.outbox_relay import Sweeper
+from waybill_status.schedules.releaser import Releaser
+from waybill_status.schedules.slot_check import SlotCheck
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_status.upkeep.pruner import Pruner, Retention
+from waybill_status.upkeep.reconciler import Reconciler
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 PATIENCE = Patience(*[timedelta(minutes=1)] * 3)

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from devstack.listening import listening
-from sync_service.client import SyncAnswer, SyncClient
+from waybill_devstack.testkit.listening import listening
+from waybill_sync.client import SyncAnswer, SyncClient
 
 
 class Peer:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from http_peer import Peer, answer, base_url_of, client_for, put
 
-from chassis.circuit import CircuitPolicy
-from chassis.errors import ServerFailureError, SnoozeError, UnansweredError, UnreachableError
-from devstack.eventually import eventually
-from sync_service.client import SyncAnswer, SyncClient
+from waybill_devstack.testkit.eventually import eventually
+from waybill_sync.client import SyncAnswer, SyncClient
+from waybill_worker.attempt.circuit import CircuitPolicy
+from waybill_worker.attempt.errors import ServerFailureError, SnoozeError, UnansweredError, UnreachableError
 
 WRITTEN, REFUSED = answer(200, b"written"), answer(500, b"refused")
 #: More failures than any of these tests has: the circuit stays closed.

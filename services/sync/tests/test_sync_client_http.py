@@ -12,8 +12,10 @@ from functools import partial
 import pytest
 from http_peer import Peer, answer, base_url_of, client_for, put
 
-from chassis.circuit import CircuitPolicy
-from chassis.errors import (
+from waybill_devstack.testkit.eventually import eventually
+from waybill_sync.client import MAX_BODY_BYTES, SyncAnswer, SyncClient
+from waybill_worker.attempt.circuit import CircuitPolicy
+from waybill_worker.attempt.errors import (
     CircuitOpenError,
     PermanentError,
     RateLimitedError,
@@ -22,8 +24,6 @@ from chassis.errors import (
     UnansweredError,
     UnreachableError,
 )
-from devstack.eventually import eventually
-from sync_service.client import MAX_BODY_BYTES, SyncAnswer, SyncClient
 
 SECRET = "s3cret-token"
 HEADERS = {"crm": {"Authorization": f"Bearer {SECRET}"}}

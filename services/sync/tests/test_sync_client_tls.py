@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chassis.errors import UnansweredError, UnreachableError
-from chassis.tls import TlsFiles
-from devstack.certificates import Certificates
-from devstack.listening import listening
-from sync_service.client import SyncClient
+from waybill_devstack.testkit.certificates import Certificates
+from waybill_devstack.testkit.listening import listening
+from waybill_sync.client import SyncClient
+from waybill_worker.attempt.errors import UnansweredError, UnreachableError
+from waybill_worker.runtime.tls import TlsFiles
 
 ANSWER = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 

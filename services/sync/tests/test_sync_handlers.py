@@ -7,11 +7,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError
-from contracts.events import SyncRequested, UserCreated
-from sync_service.client import SyncClient
-from sync_service.handlers import sync_record, sync_user
+from waybill_contracts.events import SyncRequested, UserCreated
+from waybill_sync.client import SyncClient
+from waybill_sync.handlers import sync_record, sync_user
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError
 
 
 class Crm(HTTPServer):

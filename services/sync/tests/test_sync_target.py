@@ -1,8 +1,8 @@
 import pytest
 
-from chassis.errors import PermanentError
-from sync_service.target import configure_targets
-from sync_service.words import MAX_WORDS, mask_of_headers, masked_words
+from waybill_sync.target import configure_targets
+from waybill_sync.words import MAX_WORDS, mask_of_headers, masked_words
+from waybill_worker.attempt.errors import PermanentError
 
 
 def url(resource: str, record_id: str, base: str = "https://crm.test/api/") -> str:

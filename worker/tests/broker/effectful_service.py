@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chassis.attempt import Attempt
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from chassis.starting import start
-from contracts.events import ImageUploaded
+from waybill_contracts.events import ImageUploaded
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.runtime.startup import start
 
 #: Seconds of work: long enough that the poison finds others at work when it acts.
 WORK_SECONDS = 0.1

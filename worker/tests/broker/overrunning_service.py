@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chassis.attempt import Attempt
-from chassis.logs import configure_logging
-from chassis.policies import configured
-from chassis.process import run
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import ImageUploaded
+from waybill_contracts.events import ImageUploaded
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.observe.logs import configure_logging
+from waybill_worker.runtime.process import run
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 #: Longer than any test waits: whoever is still at it then is to be noticed.
 FOR_EVER = 3600.0

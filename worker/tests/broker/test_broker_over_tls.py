@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.policies import configured
-from chassis.process import EXIT_MISCONFIGURED
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import ImageUploaded
-from contracts.lifecycle import LifecycleType
-from devstack.broker import Broker
-from devstack.broker.server import ServerBroker
-from devstack.certificates import Certificates
-from devstack.samples import image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_devstack.broker import Broker
+from waybill_devstack.broker.server import ServerBroker
+from waybill_devstack.testkit.certificates import Certificates
+from waybill_devstack.testkit.samples import image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.process import EXIT_MISCONFIGURED
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_process_that_trusts_not_or_is_not_trusted_says_so_and_ends(
         "WAYBILL_SENDER": "no-reply@example.com",
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "email_service"],
+        [sys.executable, "-m", "waybill_email"],
         env=os.environ | environment,
         capture_output=True,
         text=True,

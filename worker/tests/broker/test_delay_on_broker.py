@@ -2,9 +2,9 @@ from time import monotonic
 
 import pytest
 
-from chassis.delay import ladder_entry
-from devstack.eventually import eventually
-from devstack.wire import Wire
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.publish.delay_ladder import ladder_entry
 
 WAITS = (1, 2, 3, 5)
 

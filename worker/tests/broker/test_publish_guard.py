@@ -3,13 +3,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chassis.connection import make_broker
-from chassis.publisher import OutgoingMessage, Publisher, UnconfirmedError, UnroutableError
-from chassis.settings import ProcessSettings
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from devstack.proxy import Proxy
-from devstack.wire import Wire
+from waybill_devstack.broker import Broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.proxy import Proxy
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.broker.connection import make_broker
+from waybill_worker.publish.publisher import OutgoingMessage, Publisher, UnconfirmedError, UnroutableError
+from waybill_worker.runtime.settings import ProcessSettings
 
 GOOD = OutgoingMessage(
     "tasks", "email.requested", b"{}", {"x-attempt": 1}, correlation_id="order-7", priority=7

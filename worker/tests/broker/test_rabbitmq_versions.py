@@ -11,17 +11,17 @@ import aio_pika
 import pytest
 from aio_pika import DeliveryMode, Message
 
-from chassis.attempt import Attempt
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from chassis.topology import WORK_DELIVERY_LIMIT
-from contracts.events import ImageUploaded
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from devstack.proxy import Proxy
-from devstack.samples import envelope_of, image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_devstack.broker import Broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.proxy import Proxy
+from waybill_devstack.testkit.samples import envelope_of, image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.broker.topology import WORK_DELIVERY_LIMIT
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 #: What the gateway sends with `"priority": "high"`; normal work has none.
 HIGH = 9

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.errors import TransientError
-from chassis.policies import configured
-from chassis.running import irrevocably
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.control import CancelRequested
-from contracts.events import ImageUploaded
-from contracts.names import EXCHANGE_CONTROL
-from devstack.eventually import eventually
-from devstack.samples import NOON, image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.wire.control import CancelRequested
+from waybill_contracts.wire.names import EXCHANGE_CONTROL
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import NOON, image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import TransientError
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.attempt.running_handlers import irrevocably
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 
 class Work:

@@ -14,19 +14,20 @@ import httpx
 import pytest
 from pamqp import commands as spec
 
-from chassis import consumer, topology
-from chassis.attempt import Attempt
-from chassis.connection import GOODBYE_SECONDS
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import ImageUploaded
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from devstack.ports import free_ports
-from devstack.proxy import Proxy
-from devstack.samples import image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_devstack.broker import Broker
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.proxy import Proxy
+from waybill_devstack.testkit.samples import image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.broker import topology
+from waybill_worker.broker.connection import GOODBYE_SECONDS
+from waybill_worker.consume import consumer
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 CHILD = Path(__file__).with_name("effectful_service.py")
 

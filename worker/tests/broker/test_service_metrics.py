@@ -7,17 +7,17 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError, TransientError
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import ImageUploaded
-from contracts.names import EXCHANGE_TASKS
-from devstack.exposition import values
-from devstack.ports import free_ports
-from devstack.samples import envelope_of, image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.wire.names import EXCHANGE_TASKS
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.exposition import values
+from waybill_devstack.testkit.samples import envelope_of, image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError, TransientError
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 KIND = ImageUploaded.KIND
 

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError, TransientError
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from chassis.whereabouts import service_version
-from contracts.envelope import Envelope
-from contracts.events import ImageUploaded
-from contracts.lifecycle import DeadReason
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from devstack.samples import envelope_of, image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import DeadReason
+from waybill_devstack.broker import Broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import envelope_of, image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError, TransientError
+from waybill_worker.attempt.failure_location import service_version
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 Answer = Callable[[Attempt], dict[str, Any]]
 

@@ -11,16 +11,16 @@ from typing import Any
 import aiormq
 import pytest
 
-from chassis.attempt import Attempt
-from chassis.errors import TransientError
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import ImageUploaded
-from devstack.eventually import eventually
-from devstack.proxy import Proxy
-from devstack.samples import image_event
-from devstack.wire import Wire
+from waybill_contracts.events import ImageUploaded
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.proxy import Proxy
+from waybill_devstack.testkit.samples import image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import TransientError
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 Answer = Callable[[Attempt], None]
 

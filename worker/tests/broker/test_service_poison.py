@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from chassis.attempting import ALONE_FROM
-from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, LifecycleEvent, LifecycleType
-from contracts.names import HEADER_DEAD_REASON, HEADER_TASK_ID
-from devstack.eventually import eventually
-from devstack.samples import image_event
-from devstack.wire import Wire
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, DeadReason, LifecycleEvent, LifecycleType
+from waybill_contracts.wire.names import HEADER_DEAD_REASON, HEADER_TASK_ID
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.runner import ALONE_FROM
 
 CHILD = Path(__file__).with_name("effectful_service.py")
 #: So many messages arrive around the deadly one.

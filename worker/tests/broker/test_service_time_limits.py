@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from chassis.watchdog import EXIT_HARD_LIMIT
-from contracts.envelope import Envelope
-from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
-from devstack.eventually import eventually
-from devstack.samples import image_event
-from devstack.wire import Wire
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import image_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT
 
 CHILD = Path(__file__).with_name("overrunning_service.py")
 

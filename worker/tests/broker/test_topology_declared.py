@@ -6,10 +6,10 @@ import httpx
 import pytest
 from aio_pika.exceptions import ChannelPreconditionFailed
 
-from chassis import topology
-from devstack.broker import Broker
-from devstack.samples import email_event
-from devstack.wire import Wire
+from waybill_devstack.broker import Broker
+from waybill_devstack.testkit.samples import email_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_worker.broker import topology
 
 SERVICES = ("email", "images", "status", "sync")
 QUORUM = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}

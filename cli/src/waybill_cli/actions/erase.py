@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waybill_cli.exits import Exit
-from waybill_cli.session import Session
+from waybill_cli.session.exits import Exit
+from waybill_cli.session.session import Session
 
 #: What of a step is counted.
 COUNTED: Final = ("tasks", "letters", "schedules", "password_resets", "idempotency_keys")

@@ -4,10 +4,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from waybill_cli.exits import Exit
-from waybill_cli.redrive_views import SHOWN_HASH, progress_line, show_plan, show_redrive
-from waybill_cli.session import Session
-from waybill_cli.watching import LOOK_SECONDS, Patience
+from waybill_cli.actions.watch import LOOK_SECONDS, Patience
+from waybill_cli.output.redrive_views import SHOWN_HASH, progress_line, show_plan, show_redrive
+from waybill_cli.session.exits import Exit
+from waybill_cli.session.session import Session
 
 #: States in which nothing more happens unless somebody does something.
 _AT_REST: Final = frozenset({"halted", "completed", "cancelled"})

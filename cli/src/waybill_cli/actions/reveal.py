@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.session import Session
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 

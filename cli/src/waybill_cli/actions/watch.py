@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from contracts.states import State
-from waybill_cli.exits import CommandError, Exit, Unreachable
-from waybill_cli.output import Output
-from waybill_cli.session import Session
-from waybill_cli.task_views import event_line
+from waybill_cli.output.output import Output
+from waybill_cli.output.task_views import event_line
+from waybill_cli.session.exits import CommandError, Exit, Unreachable
+from waybill_cli.session.session import Session
+from waybill_contracts.wire.states import State
 
 T = TypeVar("T")
 

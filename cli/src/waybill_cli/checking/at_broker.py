@@ -6,12 +6,12 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
-from contracts import names
-from contracts.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES
-from contracts.envelope import Envelope, EnvelopeError
-from waybill_cli.broker import ANSWER_SECONDS, connected, find_queue
 from waybill_cli.checking.waiting import Waiting
-from waybill_cli.config import Setting
+from waybill_cli.session.broker import ANSWER_SECONDS, connected, find_queue
+from waybill_cli.session.config import Setting
+from waybill_contracts.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.wire import names
+from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 
 #: How the name of a work queue ends, as the last words of a routing key on the delay ladder.
 _QUEUE_END: Final = names.work_queue("")

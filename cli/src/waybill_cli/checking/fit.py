@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.catalog import CATALOG
-from contracts.reading import Fault, UnfitError, read_event
-from contracts.sealing import is_sealed
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.privacy.sealing import is_sealed
+from waybill_contracts.versions.reading import Fault, UnfitError, read_event
 
 VALID: Final = "valid"
 UPCASTABLE: Final = "upcastable"

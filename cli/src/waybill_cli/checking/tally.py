@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from waybill_cli.checking.fit import UNFIXABLE, VALID, Fit, fit
 from waybill_cli.checking.waiting import Waiting
-from waybill_cli.fitting import UNFIXABLE, VALID, Fit, fit
 
 
 @dataclass(frozen=True, slots=True)

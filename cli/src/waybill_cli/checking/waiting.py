@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import click
 
-from contracts import names
-from contracts.catalog import CATALOG
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.fitting import REDACTED
+from waybill_cli.checking.fit import REDACTED
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.wire import names
 
 #: States in which a dead letter may still be sent to a service.
 _MAY_BE_SENT: Final = (None, "dead", "redriving")

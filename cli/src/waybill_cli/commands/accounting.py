@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import click
 
-from contracts.states import State
-from waybill_cli.exits import Exit
-from waybill_cli.options import Command
-from waybill_cli.session import Session, with_session
-from waybill_cli.times import Moment, age
+from waybill_cli.output.times import Moment, age
+from waybill_cli.session.exits import Exit
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
+from waybill_contracts.wire.states import State
 
 _STATES: Final = tuple(state.value for state in State)
 #: Of those that cannot be placed; there must be none, so more than a screenful is a case for the API.

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from waybill_cli.audit_listing import audit_options, show_audit
-from waybill_cli.options import Command
-from waybill_cli.session import Session, with_session
+from waybill_cli.output.audit_listing import audit_options, show_audit
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
 
 
 @click.command(

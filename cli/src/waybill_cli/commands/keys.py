@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli import ids
-from waybill_cli.listing import list_options, show_listing
-from waybill_cli.options import Group
-from waybill_cli.session import Session, with_session
-from waybill_cli.times import age, when
+from waybill_cli.output.listing import list_options, show_listing
+from waybill_cli.output.times import age, when
+from waybill_cli.session import ids
+from waybill_cli.session.options import Group
+from waybill_cli.session.session import Session, with_session
 
 _COLUMNS: Final = ("ID", "NAME", "TENANT", "SCOPES", "STATE", "LAST USED")
 _ONCE: Final = "This is shown once: keep it where secrets are kept."

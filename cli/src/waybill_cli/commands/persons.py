@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from waybill_cli import erasing
-from waybill_cli.exits import Exit
-from waybill_cli.options import Group
-from waybill_cli.session import Session, with_session
+from waybill_cli.actions import erase as erasing
+from waybill_cli.session.exits import Exit
+from waybill_cli.session.options import Group
+from waybill_cli.session.session import Session, with_session
 
 _tenant = click.option("--tenant", metavar="NAME", help="Only what this tenant has.  [default: everybody's]")
 

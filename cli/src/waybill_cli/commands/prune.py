@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.options import Command
-from waybill_cli.session import Session, with_session
-from waybill_cli.times import Moment
+from waybill_cli.output.times import Moment
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
 
 _STATES: Final = ("completed", "failed", "cancelled")
 #: As the gateway has them.

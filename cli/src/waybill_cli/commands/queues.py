@@ -7,13 +7,13 @@ from typing import Final
 
 import click
 
-from contracts import names
-from contracts.catalog import STATUS_SERVICE, WORK_SERVICES
-from waybill_cli import broker
-from waybill_cli.config import Setting
-from waybill_cli.exits import Exit
-from waybill_cli.options import Command
-from waybill_cli.session import Session, with_session
+from waybill_cli.session import broker
+from waybill_cli.session.config import Setting
+from waybill_cli.session.exits import Exit
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
+from waybill_contracts.catalog import STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.wire import names
 
 _COLUMNS: Final = ("QUEUE", "READY", "CONSUMERS", "REMARK")
 

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.ids import schedule_id
-from waybill_cli.listing import list_options, show_listing
-from waybill_cli.options import Group
-from waybill_cli.revealing import reason_of, reveal_options, revealed
-from waybill_cli.session import Session, with_session
-from waybill_cli.times import age, due, span, when
+from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
+from waybill_cli.output.listing import list_options, show_listing
+from waybill_cli.output.times import age, due, span, when
+from waybill_cli.session.ids import schedule_id
+from waybill_cli.session.options import Group
+from waybill_cli.session.session import Session, with_session
 
 _COLUMNS: Final = ("NAME", "KIND", "WHEN", "STATE", "NEXT", "LAST", "ID")
 

@@ -5,18 +5,19 @@ from typing import Any
 
 import click
 
-from contracts.states import State
-from waybill_cli import erasing, ids
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.ids import Id
-from waybill_cli.letter_views import show_edited
-from waybill_cli.listing import list_options, show_listing
-from waybill_cli.options import Group
-from waybill_cli.revealing import reason_of, reveal_options, revealed
-from waybill_cli.session import Session, with_session
-from waybill_cli.task_views import TASK_COLUMNS, show_whole_task, task_row
-from waybill_cli.times import Moment, age
-from waybill_cli.watching import follow_task
+from waybill_cli.actions import erase as erasing
+from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
+from waybill_cli.actions.watch import follow_task
+from waybill_cli.output.letter_views import show_edited
+from waybill_cli.output.listing import list_options, show_listing
+from waybill_cli.output.task_views import TASK_COLUMNS, show_whole_task, task_row
+from waybill_cli.output.times import Moment, age
+from waybill_cli.session import ids
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.ids import Id
+from waybill_cli.session.options import Group
+from waybill_cli.session.session import Session, with_session
+from waybill_contracts.wire.states import State
 
 
 @click.group(cls=Group)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
-from contracts import names
-from contracts.envelope import Envelope, EnvelopeError
-from waybill_cli.broker import ANSWER_SECONDS
-from waybill_cli.fitting import Fit, fit, unreadable
+from waybill_cli.checking.fit import Fit, fit, unreadable
+from waybill_cli.session.broker import ANSWER_SECONDS
+from waybill_contracts.wire import names
+from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 
 #: Of a letter without our headers, which the broker dead-lettered by itself.
 _BY_BROKER: Final = "by the broker"

@@ -5,13 +5,13 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from waybill_cli import ids
-from waybill_cli.commands.dlq_options import whole
-from waybill_cli.exits import CommandError, Refused, Unreachable
-from waybill_cli.ids import Id
-from waybill_cli.listing import list_options, show_listing
-from waybill_cli.session import Session
-from waybill_cli.times import Moment, when
+from waybill_cli.commands.dlq.options import whole
+from waybill_cli.output.listing import list_options, show_listing
+from waybill_cli.output.times import Moment, when
+from waybill_cli.session import ids
+from waybill_cli.session.exits import CommandError, Refused, Unreachable
+from waybill_cli.session.ids import Id
+from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 

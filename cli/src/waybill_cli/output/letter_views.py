@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from waybill_cli.output import Output
-from waybill_cli.times import age, when
+from waybill_cli.output.output import Output
+from waybill_cli.output.times import age, when
 
 GROUP_COLUMNS: Final = ("GROUP", "STATE", "DEAD", "ALL", "LAST", "LAST 24 H", "SERVICE", "KIND", "ERROR")
 LETTER_COLUMNS: Final = ("LETTER", "STATE", "DIED", "SERVICE", "REASON", "VERDICT", "EFFECT", "TASK", "ERROR")

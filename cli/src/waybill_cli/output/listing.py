@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from waybill_cli.session import Session
+from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from waybill_cli.printable import printable
-from waybill_cli.tables import fitted, whole, wrapped
+from waybill_cli.output.printable import printable
+from waybill_cli.output.tables import fitted, whole, wrapped
 
 if TYPE_CHECKING:
-    from waybill_cli.progress import Bar
+    from waybill_cli.output.progress import Bar
 
 #: Colours of words that tell how a thing is doing; everything else is plain.
 COLOURS: Final = {
@@ -110,7 +110,7 @@ class Output:
             yield lambda _done, _word: None
             return
         # Not above: help must be there at once.
-        from waybill_cli.progress import Bar  # noqa: PLC0415 - as said
+        from waybill_cli.output.progress import Bar  # noqa: PLC0415 - as said
 
         with Bar(doing, total) as shown:
             self._bar = shown

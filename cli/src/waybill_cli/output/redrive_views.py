@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from waybill_cli.output import Output
-from waybill_cli.times import age, span, when
+from waybill_cli.output.output import Output
+from waybill_cli.output.times import age, span, when
 
 #: Digits of a plan's hash that tell it from any other.
 SHOWN_HASH: Final = 12

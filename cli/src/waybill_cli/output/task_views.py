@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from waybill_cli.output import Output
-from waybill_cli.times import age, when
+from waybill_cli.output.output import Output
+from waybill_cli.output.times import age, when
 
 TASK_COLUMNS: Final = ("ID", "KIND", "STATE", "AGE", "ABOUT", "SUBTASKS")
 _SUBTASK_COLUMNS: Final = ("SERVICE", "STATE", "ATTEMPT", "REDRIVE", "NEXT", "RESULT OR ERROR")

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from waybill_cli.printable import printable
+from waybill_cli.output.printable import printable
 
 
 class Exit(IntEnum):

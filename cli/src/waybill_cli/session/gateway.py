@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import httpx
 
-from waybill_cli.config import Setting, place
-from waybill_cli.exits import CommandError, Refused, Unreachable
+from waybill_cli.session.config import Setting, place
+from waybill_cli.session.exits import CommandError, Refused, Unreachable
 
 #: To connect; and to wait for the next byte of an answer: the largest plan is made within it.
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 120

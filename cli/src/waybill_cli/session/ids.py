@@ -6,8 +6,8 @@ from uuid import UUID
 
 import click
 
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.session import Session
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.session import Session
 
 #: A whole id, or its beginning: hexadecimal digits and hyphens.
 _DIGITS: Final = re.compile(r"(?=.*[0-9A-Fa-f])[0-9A-Fa-f-]{1,36}")

@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
-from contracts.escapes import Writing, folded, layers
-from contracts.events import TaskEvent
-from contracts.protocol_words import PROTOCOL_WORDS
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.escapes import Writing, folded, layers
+from waybill_contracts.privacy.protocol_words import PROTOCOL_WORDS
 
 MASK: Final = "***"
 #: Shorter values are not looked for: they stand in half of all words, and tell little.
@@ -52,8 +52,8 @@ def mask_addresses(text: str) -> str:
 class Mask:
     """Hides values wherever they stand in a text, whoever has written them there and in which escapes.
 
-    They are compared as `contracts.escapes` reads them, and in base64. Those of less than `MIN_PART_LENGTH`
-    characters are hidden as whole words alone. What servers say to everyone is not hidden.
+    They are compared as `waybill_contracts.privacy.escapes` reads them, and in base64. Those of less than
+    `MIN_PART_LENGTH` characters are hidden as whole words alone. What servers say to everyone is not hidden.
 
     Args:
         values: JSON; every text and number in it is hidden, each line of a text by itself too.

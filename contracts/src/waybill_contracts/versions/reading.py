@@ -9,9 +9,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from contracts.events import TaskEvent
-from contracts.sealing import Keyring, SealBrokenError, may_hold_seals
-from contracts.upcasters import UPCASTERS, Upcasters
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, may_hold_seals
+from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 
 _DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")
 

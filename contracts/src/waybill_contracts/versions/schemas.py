@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from contracts.catalog import CATALOG
-from contracts.compatibility import narrowings
-from contracts.control import CancelRequested
-from contracts.lifecycle import LifecycleEvent
-from contracts.upcasters import UPCASTERS
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.versions.compatibility import narrowings
+from waybill_contracts.versions.upcasters import UPCASTERS
+from waybill_contracts.wire.control import CancelRequested
+from waybill_contracts.wire.lifecycle import LifecycleEvent
 
 #: Where the golden files are kept, beside the source, so that a change shows in review.
-GOLDEN_FOLDER = Path(__file__).resolve().parents[2] / "schemas"
+GOLDEN_FOLDER = Path(__file__).resolve().parents[3] / "schemas"
 
 
 def current_schemas() -> Mapping[str, str]:

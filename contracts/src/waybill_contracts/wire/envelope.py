@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from contracts import names
-from contracts.lifecycle import MAX_COUNT, MAX_SNOOZES
+from waybill_contracts.wire import names
+from waybill_contracts.wire.lifecycle import MAX_COUNT, MAX_SNOOZES
 
 _ID = names.CLOUD_EVENTS_PREFIX + "id"
 _TYPE = names.CLOUD_EVENTS_PREFIX + "type"

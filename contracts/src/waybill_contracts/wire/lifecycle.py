@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from contracts.masking import NO_MASK, Mask
-from contracts.names import source_of
+from waybill_contracts.privacy.masking import NO_MASK, Mask
+from waybill_contracts.wire.names import source_of
 
 #: Error texts are for people; a longer one is a log file.
 MAX_ERROR_MESSAGE_LENGTH = 2000

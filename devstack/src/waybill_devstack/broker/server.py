@@ -8,10 +8,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from devstack.broker.base import Broker, BrokerError
-from devstack.broker.waiting import wait_until_open
-from devstack.lifeline import die_with_parent
-from devstack.ports import LOOPBACK, free_ports
+from waybill_devstack.broker.base import Broker, BrokerError
+from waybill_devstack.broker.waiting import wait_until_open
+from waybill_devstack.processes.lifeline import die_with_parent
+from waybill_devstack.stack.ports import LOOPBACK, free_ports
 
 #: It stops within about 5 s; after this it is killed, which its durable data survives.
 STOP_SECONDS = 20.0

@@ -1,1 +1,1 @@
-"""A stand-in for an external system that records are synced to (`python -m devstack.crm`)."""
+"""A stand-in for an external system that records are synced to (`python -m waybill_devstack.crm`)."""

@@ -1,19 +1,19 @@
-"""`python -m devstack.crm --port P [--host H]`: runs until SIGTERM or SIGINT."""
+"""`python -m waybill_devstack.crm --port P [--host H]`: runs until SIGTERM or SIGINT."""
 
 import argparse
 import asyncio
 
-from devstack.crm.faults import Faults
-from devstack.crm.http import create_app
-from devstack.crm.records import Records
-from devstack.ports import LOOPBACK
-from devstack.serving import listen, print_line, serve_until_stopped
+from waybill_devstack.crm.faults import Faults
+from waybill_devstack.crm.http import create_app
+from waybill_devstack.crm.records import Records
+from waybill_devstack.processes.serving import listen, print_line, serve_until_stopped
+from waybill_devstack.stack.ports import LOOPBACK
 
 
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(
-        "python -m devstack.crm", description="A stand-in for an external system."
+        "python -m waybill_devstack.crm", description="A stand-in for an external system."
     )
     parser.add_argument("--port", type=int, required=True, help="0: any free port")
     parser.add_argument("--host", default=LOOPBACK)

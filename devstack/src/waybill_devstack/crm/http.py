@@ -9,8 +9,8 @@ import pydantic_core
 from fastapi import FastAPI, Header, Path, Request
 from fastapi.responses import JSONResponse
 
-from devstack.crm.faults import Fault, Faults
-from devstack.crm.records import Call, KeyReusedError, Outcome, Record, Records
+from waybill_devstack.crm.faults import Fault, Faults
+from waybill_devstack.crm.records import Call, KeyReusedError, Outcome, Record, Records
 
 #: A record is a form's worth of data; times the number of records it bounds the memory. Above: 413, not
 #: logged.

@@ -1,14 +1,14 @@
-"""`python -m devstack.mailbox --smtp-port P --http-port P [--host H]`: runs until SIGTERM or SIGINT."""
+"""`python -m waybill_devstack.mailbox --smtp-port P --http-port P [--host H]`: runs until SIGTERM."""
 
 import argparse
 import asyncio
 
-from devstack.mailbox.faults import Faults
-from devstack.mailbox.http import create_app
-from devstack.mailbox.mails import Mails
-from devstack.mailbox.smtp import Handler, start_smtp
-from devstack.ports import LOOPBACK
-from devstack.serving import listen, print_line, serve_until_stopped
+from waybill_devstack.mailbox.faults import Faults
+from waybill_devstack.mailbox.http import create_app
+from waybill_devstack.mailbox.mails import Mails
+from waybill_devstack.mailbox.smtp import Handler, start_smtp
+from waybill_devstack.processes.serving import listen, print_line, serve_until_stopped
+from waybill_devstack.stack.ports import LOOPBACK
 
 
 async def run(host: str, smtp_port: int, http_port: int) -> None:
@@ -29,7 +29,7 @@ async def run(host: str, smtp_port: int, http_port: int) -> None:
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(
-        prog="python -m devstack.mailbox", description="A development mail server."
+        prog="python -m waybill_devstack.mailbox", description="A development mail server."
     )
     parser.add_argument("--smtp-port", type=int, required=True, help="mails come in here (0: any free port)")
     parser.add_argument("--http-port", type=int, required=True, help="GET / shows them (0: any free port)")

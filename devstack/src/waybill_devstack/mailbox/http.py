@@ -7,8 +7,8 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader
 from pydantic import TypeAdapter
 
-from devstack.mailbox.faults import Fault, Faults
-from devstack.mailbox.mails import Mail, Mails
+from waybill_devstack.mailbox.faults import Fault, Faults
+from waybill_devstack.mailbox.mails import Mail, Mails
 
 #: A fault is some dozens of bytes.
 MAX_BODY_BYTES = 16 * 1024
@@ -21,7 +21,7 @@ _mail_list = TypeAdapter(list[Mail])
 def create_app(mails: Mails, faults: Faults) -> FastAPI:
     """Build the HTTP application over the mails and faults that the SMTP side uses."""
     app = FastAPI(title="Waybill mailbox", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES)
-    page = Environment(loader=PackageLoader("devstack.mailbox", "."), autoescape=True).get_template(
+    page = Environment(loader=PackageLoader("waybill_devstack.mailbox", "."), autoescape=True).get_template(
         "page.html"
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from typing_extensions import override
 
-from devstack.mailbox.faults import Faults, Mode
-from devstack.mailbox.mails import Mail, Mails
+from waybill_devstack.mailbox.faults import Faults, Mode
+from waybill_devstack.mailbox.mails import Mail, Mails
 
 #: The limit of most providers lies between 10 and 50 MiB; announced as SIZE, answered with 552 above.
 MAX_MAIL_BYTES = 10 * 1024 * 1024

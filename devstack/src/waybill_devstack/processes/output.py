@@ -8,7 +8,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 
-from devstack.log_lines import render
+from waybill_devstack.processes.log_lines import render
 
 #: Told apart on dark and light grounds; red and yellow are left to the levels.
 NAME_COLOURS = (

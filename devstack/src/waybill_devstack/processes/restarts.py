@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from devstack.stackfile import StackFile, read_stackfile
-from devstack.supervisor import StartError, Supervisor
+from waybill_devstack.processes.supervisor import StartError, Supervisor
+from waybill_devstack.stack.stackfile import StackFile, read_stackfile
 
 #: They keep what they got in memory, as the outside world that they stand for does not.
 STAND_INS = ("mailbox", "crm")

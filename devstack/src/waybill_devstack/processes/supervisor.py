@@ -10,8 +10,8 @@ from typing import Self
 
 from rich.console import Console
 
-from devstack.child import Child, ProcessSpec
-from devstack.output import Terminal
+from waybill_devstack.processes.child import Child, ProcessSpec
+from waybill_devstack.processes.output import Terminal
 
 #: A service imports for a second or two; this much on a machine that is busy with other things.
 READY_SECONDS = 60.0

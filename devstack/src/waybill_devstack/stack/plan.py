@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
-from contracts.sealing import Keyring
-from devstack.ports import LOOPBACK
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_devstack.stack.ports import LOOPBACK
 
 #: Where alerts go in the local stack.
 OPS_ADDRESS = "ops@example.com"
@@ -95,7 +95,7 @@ def make_plan(
     def service(name: str, port: int, **settings: str) -> Planned:
         inbox = {"WAYBILL_INBOX_URL": database(f"inbox-{name}")}
         env = every | inbox | {"WAYBILL_HEALTH_PORT": str(port)} | settings
-        return Planned(name, _module(f"{name}_service"), env, url(port, "/readyz"), port)
+        return Planned(name, _module(f"waybill_{name}"), env, url(port, "/readyz"), port)
 
     return Plan(
         ledger_url,
@@ -103,11 +103,11 @@ def make_plan(
         (
             Planned(
                 "mailbox",
-                _module("devstack.mailbox", smtp_port=ports.mailbox_smtp, http_port=ports.mailbox),
+                _module("waybill_devstack.mailbox", smtp_port=ports.mailbox_smtp, http_port=ports.mailbox),
                 {},
                 url(ports.mailbox, "/api/messages"),
             ),
-            Planned("crm", _module("devstack.crm", port=ports.crm), {}, url(ports.crm, "/records")),
+            Planned("crm", _module("waybill_devstack.crm", port=ports.crm), {}, url(ports.crm, "/records")),
             service(
                 "status",
                 ports.status,
@@ -128,7 +128,7 @@ def make_plan(
             service("sync", ports.sync, WAYBILL_TARGETS=json.dumps({"crm": url(ports.crm)})),
             Planned(
                 "gateway",
-                _module("gateway"),
+                _module("waybill_gateway"),
                 every
                 | ledger
                 | store

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from chassis.object_store import ObjectStore
-from chassis.s3 import ObjectStoreSettings
+from waybill_worker.storage.object_store import ObjectStore
+from waybill_worker.storage.s3 import ObjectStoreSettings
 
 #: Such a server takes any, but whoever signs needs some.
 _KEY, _SECRET = "a-key", "a-secret"

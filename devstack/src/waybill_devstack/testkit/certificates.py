@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from devstack.ports import LOOPBACK
+from waybill_devstack.stack.ports import LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)

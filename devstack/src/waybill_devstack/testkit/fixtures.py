@@ -17,25 +17,25 @@ import aio_pika
 import pytest
 from sqlalchemy import Engine
 
-from chassis import topology
-from database import Records, open_engine
-from devstack.broker import Broker, private_broker
-from devstack.broker.waiting import AMQP_PORT
-from devstack.bucket import Bucket
-from devstack.certificates import Certificates
-from devstack.empty_ledger import empty_ledger
-from devstack.one_at_a_time import one_at_a_time
-from devstack.ports import LOOPBACK, free_ports
-from devstack.postgres import (
+from waybill_database import Records, open_engine
+from waybill_devstack.broker import Broker, private_broker
+from waybill_devstack.broker.waiting import AMQP_PORT
+from waybill_devstack.stack.one_at_a_time import one_at_a_time
+from waybill_devstack.stack.ports import LOOPBACK, free_ports
+from waybill_devstack.testkit.bucket import Bucket
+from waybill_devstack.testkit.certificates import Certificates
+from waybill_devstack.testkit.empty_ledger import empty_ledger
+from waybill_devstack.testkit.postgres import (
     InstalledPostgres,
     Postgres,
     PostgresError,
     private_postgres,
     restartable_postgres,
 )
-from devstack.proxy import Proxy, proxied
-from devstack.wire import Wire
-from ledger.migrate import upgrade
+from waybill_devstack.testkit.proxy import Proxy, proxied
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger.schema.migrate import upgrade
+from waybill_worker.broker import topology
 
 #: Set to 1, brokers and databases come from Docker (RabbitMQ 4, PostgreSQL 17), whatever is installed.
 IN_CONTAINERS = "WAYBILL_TEST_CONTAINERS"

@@ -11,8 +11,14 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from devstack.ports import free_ports
-from devstack.postgres import InstalledPostgres, Postgres, PostgresError, as_user, unprivileged_user
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.postgres import (
+    InstalledPostgres,
+    Postgres,
+    PostgresError,
+    as_user,
+    unprivileged_user,
+)
 
 
 def set_read_only(server: Postgres, *, on: bool) -> None:

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.catalog import CATALOG
-from contracts.envelope import Envelope
-from contracts.events import (
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import (
     EmailRequested,
     ImageUploaded,
     PasswordResetRequested,
@@ -15,7 +14,10 @@ from contracts.events import (
     TaskEvent,
     UserCreated,
 )
-from contracts.lifecycle import (
+from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
+from waybill_contracts.versions.reading import opener, read_event
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -23,7 +25,7 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from contracts.names import (
+from waybill_contracts.wire.names import (
     HEADER_DEAD_REASON,
     HEADER_DIED_AT,
     HEADER_DIED_IN,
@@ -35,10 +37,8 @@ from contracts.names import (
     dead_letter_queue,
     source_of,
 )
-from contracts.reading import opener, read_event
-from contracts.sealing import NO_KEYS, Keyring
-from ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
-from ledger.deadletters.letter import DeadMessage
+from waybill_ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
+from waybill_ledger.deadletters.letters.letter import DeadMessage
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -158,7 +158,7 @@ def dead_message(
         HEADER_DIED_IN: service,
         HEADER_SERVICE_VERSION: "0.1.0",
         HEADER_TRACEBACK: "Traceback (most recent call last): …",
-        HEADER_ERROR_FRAME: f"{service}_service.client:put",
+        HEADER_ERROR_FRAME: f"waybill_{service}.client:put",
     }
     return DeadMessage(
         queue=dead_letter_queue(service),

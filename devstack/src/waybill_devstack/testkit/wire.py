@@ -7,12 +7,12 @@ from uuid import uuid4
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from contracts.envelope import Envelope
-from contracts.events import TaskEvent
-from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
-from contracts.names import EXCHANGE_TASKS
-from devstack.eventually import EVENTUALLY_SECONDS, eventually
-from devstack.samples import envelope_of
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
+from waybill_contracts.wire.names import EXCHANGE_TASKS
+from waybill_devstack.testkit.eventually import EVENTUALLY_SECONDS, eventually
+from waybill_devstack.testkit.samples import envelope_of
 
 
 class Wire:

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import aio_pika
 
-from devstack.compose import Compose
-from devstack.stackfile import StackFile, read_stackfile
+from waybill_devstack.stack.stackfile import StackFile, read_stackfile
+from waybill_devstack.tour.compose import Compose
 
 
 class NotRunningError(Exception):

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from devstack.tour.narrator import Narrator
-from devstack.tour.world import World
+from waybill_devstack.tour.narrator import Narrator
+from waybill_devstack.tour.world import World
 
 #: Larger than the upload limit of the local stack.
 OVERSIZED_BYTES = 30 * 1024 * 1024

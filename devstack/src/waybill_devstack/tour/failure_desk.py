@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from devstack.tour.narrator import Narrator, TourError
-from devstack.tour.world import World, until
+from waybill_devstack.tour.narrator import Narrator, TourError
+from waybill_devstack.tour.world import World, until
 
 #: Who acts here, in the desk's audit trail.
 ACTOR = {"X-Actor": "tour"}

@@ -4,16 +4,16 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
-from devstack.backstage import NotRunningError
-from devstack.compose import ComposeError
-from devstack.tour.bad_input import bad_input
-from devstack.tour.failure_desk import failure_desk
-from devstack.tour.killed_service import killed_service
-from devstack.tour.narrator import Narrator, TourError
-from devstack.tour.password_reset import password_reset
-from devstack.tour.photograph import photograph
-from devstack.tour.users import user_that_fails, user_through_an_outage
-from devstack.tour.world import Places, World
+from waybill_devstack.tour.backstage import NotRunningError
+from waybill_devstack.tour.bad_input import bad_input
+from waybill_devstack.tour.compose import ComposeError
+from waybill_devstack.tour.failure_desk import failure_desk
+from waybill_devstack.tour.killed_service import killed_service
+from waybill_devstack.tour.narrator import Narrator, TourError
+from waybill_devstack.tour.password_reset import password_reset
+from waybill_devstack.tour.photograph import photograph
+from waybill_devstack.tour.users import user_that_fails, user_through_an_outage
+from waybill_devstack.tour.world import Places, World
 
 
 async def take_tour(places: Places, console: Console) -> int:

@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 
-from devstack.tour.narrator import Narrator
-from devstack.tour.world import World, until
+from waybill_devstack.tour.narrator import Narrator
+from waybill_devstack.tour.world import World, until
 
 MAILS = 20
 #: Mails that are to be through before the mailbox stalls and the service is killed.

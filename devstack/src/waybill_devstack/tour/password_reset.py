@@ -3,8 +3,8 @@
 import re
 from time import perf_counter
 
-from devstack.tour.narrator import Narrator, TourError
-from devstack.tour.world import World
+from waybill_devstack.tour.narrator import Narrator, TourError
+from waybill_devstack.tour.world import World
 
 GONE = 410
 OK = 200

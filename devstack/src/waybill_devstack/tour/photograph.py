@@ -5,9 +5,9 @@ from typing import Any
 
 import pyvips
 
-from devstack.photograph import make_photograph
-from devstack.tour.narrator import Narrator
-from devstack.tour.world import World
+from waybill_devstack.testkit.photograph import make_photograph
+from waybill_devstack.tour.narrator import Narrator
+from waybill_devstack.tour.world import World
 
 #: Longest edge of each preset, in pixels.
 LONGEST_EDGE = {"thumb": 256, "medium": 1024, "large": 2048}

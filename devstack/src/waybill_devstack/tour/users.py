@@ -4,9 +4,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from devstack.plan import OPS_ADDRESS
-from devstack.tour.narrator import Narrator
-from devstack.tour.world import World, until
+from waybill_devstack.stack.plan import OPS_ADDRESS
+from waybill_devstack.tour.narrator import Narrator
+from waybill_devstack.tour.world import World, until
 
 #: Attempts that the stack's settings allow each handler.
 MAX_ATTEMPTS = 4

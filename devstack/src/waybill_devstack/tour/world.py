@@ -11,9 +11,9 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 
-from devstack.backstage import Backstage, ProcessesBackstage
-from devstack.stackfile import StackFile
-from devstack.tour.narrator import TourError
+from waybill_devstack.stack.stackfile import StackFile
+from waybill_devstack.tour.backstage import Backstage, ProcessesBackstage
+from waybill_devstack.tour.narrator import TourError
 
 Seen = TypeVar("Seen")
 

@@ -12,11 +12,11 @@ from typing import Annotated
 
 from fastapi import Header
 
-from gateway.caller import Caller
-from gateway.persons import Persons
-from gateway.problems import Problem
-from ledger import IdempotentCall
-from ledger.tenants import idempotency_scope
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.auth.caller import Caller
+from waybill_gateway.persons.digests import Persons
+from waybill_ledger import IdempotentCall
+from waybill_ledger.access.tenants import idempotency_scope
 
 #: Visible ASCII, as generous as anyone's key; the draft writes it as a quoted string, many send it bare.
 _PATTERN = r'^(?:"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$'

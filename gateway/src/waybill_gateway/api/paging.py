@@ -8,9 +8,9 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.fields import MAX_PAGE_SIZE, PAGE_SIZE, Text
-from gateway.problems import FieldError, Problem
-from ledger import BadCursorError
+from waybill_gateway.api.fields import MAX_PAGE_SIZE, PAGE_SIZE, Text
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_ledger import BadCursorError
 
 Result = TypeVar("Result")
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.scopes import NEEDED
+from waybill_gateway.auth.scopes import NEEDED
 
 #: Status to code to what it means, for people. Few codes come with two statuses.
 PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(

@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from chassis.logs import get_logger
-from chassis.object_store import StoreMisconfigured, StoreUnavailable
-from database import Fault, fault_of
+from waybill_database import Fault, fault_of
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.storage.object_store import StoreMisconfigured, StoreUnavailable
 
 log = get_logger(__name__)
 

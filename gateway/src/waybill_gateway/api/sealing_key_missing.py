@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import Final
 
-from chassis.logs import get_logger
-from contracts.sealing import UnknownKeyError
-from gateway.problems import Problem
+from waybill_contracts.privacy.sealing import UnknownKeyError
+from waybill_gateway.api.problems import Problem
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

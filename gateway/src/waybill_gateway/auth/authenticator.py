@@ -11,11 +11,11 @@ from aiolimiter import AsyncLimiter
 from cachetools import LRUCache
 from fastapi import Request
 
-from chassis.logs import get_logger
-from gateway.caller import ANYBODY, Caller
-from gateway.known_keys import KnownKey, KnownKeys
-from gateway.problems import Problem
-from ledger import Scope, Secret
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.auth.caller import ANYBODY, Caller
+from waybill_gateway.auth.key_cache import KnownKey, KnownKeys
+from waybill_ledger import Scope, Secret
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
-from ledger import DEFAULT_TENANT, Key, Scope
+from waybill_ledger import DEFAULT_TENANT, Key, Scope
 
 #: Where the caller is kept in a request's scope.
 _PLACE: Final = "waybill.caller"

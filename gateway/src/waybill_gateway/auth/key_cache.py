@@ -11,10 +11,10 @@ from aiolimiter import AsyncLimiter
 from cachetools import LRUCache, TTLCache
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from database import Records
-from ledger import Key, get_key, note_use
+from waybill_database import Records
+from waybill_ledger import Key, get_key, note_use
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

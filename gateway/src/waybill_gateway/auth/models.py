@@ -5,11 +5,11 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from gateway.fields import Beginning, Number, Text, Whole
-from gateway.moments import Moment
-from gateway.paging import Paged
-from ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
-from ledger.keys import BURST, KEY_NAME_PATTERN, RATE
+from waybill_gateway.api.fields import Beginning, Number, Text, Whole
+from waybill_gateway.api.paging import Paged
+from waybill_gateway.api.timestamps import Moment
+from waybill_ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
+from waybill_ledger.access.keys import BURST, KEY_NAME_PATTERN, RATE
 
 #: How long the secret before a rotation stays good: unless asked for otherwise, and at the most.
 OVERLAP, MAX_OVERLAP = timedelta(days=1), timedelta(days=30)

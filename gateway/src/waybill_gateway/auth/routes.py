@@ -7,14 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from chassis.logs import get_logger
-from gateway.desk import Actor
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.key_models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
-from gateway.paging import page_or_problem
-from gateway.problems import Problem
-from gateway.resources import Uses
-from ledger import (
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.auth.models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
+from waybill_gateway.desk.selection import Actor
+from waybill_gateway.resources import Uses
+from waybill_ledger import (
     NewKey,
     Revocation,
     Rotation,
@@ -25,6 +24,7 @@ from ledger import (
     revoke_keys,
     rotate_keys,
 )
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ledger import Scope
+from waybill_ledger import Scope
 
 #: Routes that let in everybody: supervisors must reach the first three, the others describe only our code.
 OPEN: Final = frozenset({"healthz", "startupz", "readyz", "asyncapi", "entrance"})
@@ -87,5 +87,7 @@ def needed_by(name: str) -> Scope | None:
     if name in OPEN:
         return None
     if name not in NEEDED:
-        raise UndeclaredRouteError(f"say in gateway/scopes.py what a key must allow for the route {name}")
+        raise UndeclaredRouteError(
+            f"say in gateway/auth/scopes.py what a key must allow for the route {name}"
+        )
     return NEEDED[name]

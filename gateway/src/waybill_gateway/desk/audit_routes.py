@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gateway.caller import By
-from gateway.desk_models import AuditQuery
-from gateway.guarded_route import GuardedRoute
-from gateway.letter_views import DeedPageView, DeedView
-from gateway.paging import page_or_problem
-from gateway.resources import Uses
-from ledger.deadletters.audit import DeedFilter, list_deeds
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.desk.letter_views import DeedPageView, DeedView
+from waybill_gateway.desk.models import AuditQuery
+from waybill_gateway.resources import Uses
+from waybill_ledger.deadletters.audit import DeedFilter, list_deeds
 
 router = APIRouter(tags=["audit"], route_class=GuardedRoute)
 

@@ -8,19 +8,19 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from gateway.caller import By, Caller
-from gateway.desk import STREAMED_LINES, Actor
-from gateway.desk_models import GroupNote, GroupQuery, GroupReason
-from gateway.group_views import GroupPageView, GroupView
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.paging import page_or_problem
-from gateway.problems import Problem
-from gateway.resources import Resources, Uses
-from gateway.routes.dead_letters import export
-from ledger.deadletters.groups import GroupFilter, NewNote, get_group, list_groups, note
-from ledger.deadletters.letters import LetterFilter
-from ledger.deadletters.putting_away import GroupMove, Move, mark_group, move
-from ledger.deadletters.states import LetterState
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.desk.group_views import GroupPageView, GroupView
+from waybill_gateway.desk.letter_routes import export
+from waybill_gateway.desk.models import GroupNote, GroupQuery, GroupReason
+from waybill_gateway.desk.selection import STREAMED_LINES, Actor
+from waybill_gateway.resources import Resources, Uses
+from waybill_ledger.deadletters.groups.queries import GroupFilter, NewNote, get_group, list_groups, note
+from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_group, move
+from waybill_ledger.deadletters.letters.queries import LetterFilter
+from waybill_ledger.deadletters.states import LetterState
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 

@@ -8,10 +8,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from contracts.reading import opener
-from gateway.caller import By, Caller
-from gateway.desk import JSON_LINES, STREAMED_LINES, Actor, json_lines, letter_filter, selected
-from gateway.desk_models import (
+from waybill_contracts.versions.reading import opener
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.desk.audit_routes import get_audit
+from waybill_gateway.desk.letter_views import (
+    ChangedView,
+    DeedPageView,
+    LetterPageView,
+    LetterView,
+    PreviewView,
+    WholeLetterView,
+)
+from waybill_gateway.desk.models import (
     AuditQuery,
     LetterFilterQuery,
     LetterId,
@@ -20,29 +31,21 @@ from gateway.desk_models import (
     PutAwayLetters,
     RestoreLetters,
 )
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.letter_views import (
-    ChangedView,
-    DeedPageView,
-    LetterPageView,
-    LetterView,
-    PreviewView,
-    WholeLetterView,
+from waybill_gateway.desk.selection import (
+    JSON_LINES,
+    STREAMED_LINES,
+    Actor,
+    json_lines,
+    letter_filter,
+    selected,
 )
-from gateway.paging import page_or_problem
-from gateway.problems import Problem
-from gateway.resources import Resources, Uses
-from gateway.routes.audit import get_audit
-from ledger.deadletters.edits import edited
-from ledger.deadletters.letters import LetterFilter, list_letters
-from ledger.deadletters.putting_away import Move, move, would_move
-from ledger.deadletters.shown import shown_payload
-from ledger.deadletters.states import LetterState
-from ledger.deadletters.whole_letters import (
-    message_of,
-    next_whole_letters,
-    whole_letter,
-)
+from waybill_gateway.resources import Resources, Uses
+from waybill_ledger.deadletters.letters.archiving import Move, move, would_move
+from waybill_ledger.deadletters.letters.letter_detail import message_of, next_whole_letters, whole_letter
+from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
+from waybill_ledger.deadletters.letters.redaction import shown_payload
+from waybill_ledger.deadletters.redrives.edits import edited
+from waybill_ledger.deadletters.states import LetterState
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 

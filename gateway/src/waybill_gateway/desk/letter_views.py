@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from ledger.deadletters.audit import Deed
-from ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
+from waybill_ledger.deadletters.audit import Deed
+from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
 
 
 class ErrorView(BaseModel):

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from gateway.fields import MAX_INTEGER, Beginning, Number, Search, Text, Truth, Whole, Word
-from gateway.moments import Moment
-from gateway.paging import Paged
-from ledger.deadletters.edits import BadPatchError, require_patch
-from ledger.deadletters.states import (
+from waybill_gateway.api.fields import MAX_INTEGER, Beginning, Number, Search, Text, Truth, Whole, Word
+from waybill_gateway.api.paging import Paged
+from waybill_gateway.api.timestamps import Moment
+from waybill_ledger.deadletters.redrives.edits import BadPatchError, require_patch
+from waybill_ledger.deadletters.states import (
     Effect,
     GroupState,
     ItemState,

@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from gateway.caller import By, Caller
-from gateway.desk import Actor, as_asked, selected
-from gateway.desk_models import (
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.desk.models import (
     ItemQuery,
     LetterId,
     PlanRedrive,
@@ -19,25 +21,18 @@ from gateway.desk_models import (
     StartRedrive,
     SteerRedrive,
 )
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem
-from gateway.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
-from gateway.resources import Resources, Uses
-from ledger.deadletters.edits import Edit
-from ledger.deadletters.planning import (
+from waybill_gateway.desk.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
+from waybill_gateway.desk.selection import Actor, as_asked, selected
+from waybill_gateway.resources import Resources, Uses
+from waybill_ledger.deadletters.redrives.control import Refused, Start, Steer, start, steer
+from waybill_ledger.deadletters.redrives.edits import Edit
+from waybill_ledger.deadletters.redrives.plan import (
     NewRedrive,
     NothingSelectedError,
     TooManyLettersError,
     make_redrive,
 )
-from ledger.deadletters.redrives import (
-    ItemFilter,
-    get_redrive,
-    list_items,
-    list_redrives,
-)
-from ledger.deadletters.steering import Refused, Start, Steer, start, steer
+from waybill_ledger.deadletters.redrives.queries import ItemFilter, get_redrive, list_items, list_redrives
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 

@@ -5,9 +5,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.letter_views import FieldFault
-from ledger.deadletters.redrives import Redrive
-from ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
+from waybill_gateway.desk.letter_views import FieldFault
+from waybill_ledger.deadletters.redrives.queries import Redrive
+from waybill_ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
 
 
 class UnfixableView(BaseModel):

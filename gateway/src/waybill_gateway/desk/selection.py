@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header
 
-from contracts.masking import mask_addresses
-from gateway.caller import By, Caller
-from gateway.desk_models import Filter, Selection
-from gateway.problems import Problem
-from ledger.deadletters.edits import shown_edits
-from ledger.deadletters.letters import LetterFilter
-from ledger.deadletters.states import LetterState
+from waybill_contracts.privacy.masking import mask_addresses
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.desk.models import Filter, Selection
+from waybill_ledger.deadletters.letters.queries import LetterFilter
+from waybill_ledger.deadletters.redrives.edits import shown_edits
+from waybill_ledger.deadletters.states import LetterState
 
 #: Whom nobody names.
 ANONYMOUS = "anonymous"

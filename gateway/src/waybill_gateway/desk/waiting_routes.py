@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from gateway.caller import By
-from gateway.desk import JSON_LINES, STREAMED_LINES, json_lines
-from gateway.guarded_route import GuardedRoute
-from gateway.resources import Uses
-from gateway.routes.dead_letters import EXPORT_PAGE
-from ledger.deadletters.waiting import waiting_letters, waiting_tasks
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.desk.letter_routes import EXPORT_PAGE
+from waybill_gateway.desk.selection import JSON_LINES, STREAMED_LINES, json_lines
+from waybill_gateway.resources import Uses
+from waybill_ledger.deadletters.letters.waiting import waiting_letters, waiting_tasks
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedRoute)
 

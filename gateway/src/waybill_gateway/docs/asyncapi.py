@@ -1,7 +1,7 @@
 """The AsyncAPI 3 document of what crosses the wire, made from the catalog, the topology and the models.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0, AMQP binding 0.3.0. Task events are CloudEvents
-in binary mode: their attributes are headers (`contracts.envelope`).
+in binary mode: their attributes are headers (`waybill_contracts.wire.envelope`).
 """
 
 from functools import cache
@@ -11,11 +11,11 @@ from aio_pika import ExchangeType
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from chassis import topology
-from contracts import names
-from contracts.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES, kinds_of
-from contracts.control import CancelRequested
-from contracts.lifecycle import LifecycleEvent
+from waybill_contracts.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.wire import names
+from waybill_contracts.wire.control import CancelRequested
+from waybill_contracts.wire.lifecycle import LifecycleEvent
+from waybill_worker.broker import topology
 
 #: Pydantic writes a later draft, but nothing that this one lacks.
 _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-07"

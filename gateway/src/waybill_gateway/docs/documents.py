@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.app import create_app
-from gateway.asyncapi import asyncapi_document
-from gateway.settings import GatewaySettings
+from waybill_gateway.app import create_app
+from waybill_gateway.docs.asyncapi import asyncapi_document
+from waybill_gateway.settings import GatewaySettings
 
 #: In the source tree; an installed gateway serves them, and has no such folder.
-FOLDER: Final = Path(__file__).resolve().parents[3] / "docs"
+FOLDER: Final = Path(__file__).resolve().parents[4] / "docs"
 
 
 def current_documents() -> Mapping[str, str]:

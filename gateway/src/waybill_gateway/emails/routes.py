@@ -4,15 +4,15 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from contracts.events import EmailRequested
-from gateway.caller import By
-from gateway.email_models import PostEmail
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.mail_templates import require_known_template
-from gateway.models import AcceptedTask, event_of
-from gateway.resources import Uses
-from gateway.submitting import From, new_task, submit
+from waybill_contracts.events import EmailRequested
+from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.emails.models import PostEmail
+from waybill_gateway.emails.templates import require_known_template
+from waybill_gateway.resources import Uses
+from waybill_gateway.tasks.models import AcceptedTask, event_of
+from waybill_gateway.tasks.submission import From, new_task, submit
 
 router = APIRouter(tags=["emails"], route_class=GuardedJsonRoute)
 

@@ -3,9 +3,9 @@
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from contracts.events import EmailRequested, TaskEvent, check_params
-from contracts.templates import TEMPLATE_PARAMS
-from gateway.resources import Resources
+from waybill_contracts.events import EmailRequested, TaskEvent, check_params
+from waybill_contracts.templates import TEMPLATE_PARAMS
+from waybill_gateway.resources import Resources
 
 
 def require_known_template(resources: Resources, event: TaskEvent, *where: str) -> None:

@@ -14,10 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, _effective_route_context_var
 from pydantic import BaseModel, ValidationError
 
-from gateway.caller import caller_in, current_caller
-from gateway.idempotency_key import KEY_HEADER
-from gateway.resources import current_resources
-from gateway.submitting import described_origin, origin_of
+from waybill_gateway.api.idempotency_key import KEY_HEADER
+from waybill_gateway.auth.caller import caller_in, current_caller
+from waybill_gateway.resources import current_resources
+from waybill_gateway.tasks.submission import described_origin, origin_of
 
 #: What becomes of a request.
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -7,11 +7,11 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.spans import SpanKind
-from chassis.tracing import span
-from contracts.names import HEADER_TRACEPARENT
-from contracts.trace import known_traceparent
-from gateway.routes.health import PROBES
+from waybill_contracts.wire.names import HEADER_TRACEPARENT
+from waybill_contracts.wire.trace import known_traceparent
+from waybill_gateway.health import PROBES
+from waybill_worker.observe.spans import SpanKind
+from waybill_worker.observe.tracing import span
 
 
 class TraceRequests:

@@ -3,8 +3,8 @@
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
-from chassis.logs import get_logger
-from chassis.object_store import ObjectMissing, StoreUnavailable
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.storage.object_store import ObjectMissing, StoreUnavailable
 
 log = get_logger(__name__)
 

@@ -7,14 +7,23 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from chassis.object_store import ObjectStore, StoreUnavailable
-from chassis.pacing import gently
-from contracts.images import variants_of
-from database import Records
-from gateway.problems import Problem
-from ledger import Mark, Removal, Renewal, Touch, forget_removed, mark_unused, renew_marks, touch_originals
+from waybill_contracts.images import variants_of
+from waybill_database import Records
+from waybill_gateway.api.problems import Problem
+from waybill_ledger import (
+    Mark,
+    Removal,
+    Renewal,
+    Touch,
+    forget_removed,
+    mark_unused,
+    renew_marks,
+    touch_originals,
+)
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.throttle import gently
+from waybill_worker.storage.object_store import ObjectStore, StoreUnavailable
 
 log = get_logger(__name__)
 

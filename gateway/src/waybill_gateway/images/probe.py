@@ -5,11 +5,18 @@ import os
 
 import pyvips
 
-from contracts.images import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, ImageLimits, foreign_format, sniff
-from gateway.image_facts import ImageFacts, RefusedImage
-from pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
-from pictures.decoder import decode, read_header
-from pictures.library import admit_only_accepted_loaders
+from waybill_contracts.images import (
+    ACCEPTED_FORMATS,
+    SNIFF_BYTES,
+    ImageFormat,
+    ImageLimits,
+    foreign_format,
+    sniff,
+)
+from waybill_gateway.images.facts import ImageFacts, RefusedImage
+from waybill_pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
+from waybill_pictures.decoder import decode, read_header
+from waybill_pictures.library import admit_only_accepted_loaders
 
 #: A quarter of the size each way: all of the data is still read, in 45 ms instead of 80 for 12 megapixels.
 #: At an eighth libvips misses warnings of the last rows, where the grey of a hole in the data shows.
@@ -28,9 +35,9 @@ def probe(file: int, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
     """Looks at an uploaded file and decodes all of it once, without keeping the pixels.
 
     Blocking, on one core (12 megapixels: JPEG 45 ms, PNG 120 ms, WebP 240 ms), and only as safe as its
-    decoders are: `gateway.probe_pool` gives it a process with limits. The file is mapped, not read into
-    memory, so nothing may shorten it meanwhile. A decoder holds a strip of most images, but all of an
-    interlaced, progressive or WebP one: up to 12 bytes for each pixel.
+    decoders are: `waybill_gateway.images.probe_pool` gives it a process with limits. The file is
+    mapped, not read into memory, so nothing may shorten it meanwhile. A decoder holds a strip of most
+    images, but all of an interlaced, progressive or WebP one: up to 12 bytes for each pixel.
 
     Args:
         file: descriptor of a real, open file; its position is left alone.

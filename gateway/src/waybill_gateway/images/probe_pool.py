@@ -4,14 +4,14 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from chassis.logs import get_logger
-from chassis.worker_pool import WorkerPool, WorkerPoolOptions
-from chassis.worker_process import WorkerDied, WorkerLimits, WorkerSpent
-from contracts.images import ImageLimits
-from gateway.image_facts import ImageFacts, RefusedImage
-from gateway.probe_worker import look_into
-from gateway.problems import Problem
-from gateway.settings import GatewaySettings
+from waybill_contracts.images import ImageLimits
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.images.facts import ImageFacts, RefusedImage
+from waybill_gateway.images.probe_worker import look_into
+from waybill_gateway.settings import GatewaySettings
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
+from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, WorkerSpent
 
 log = get_logger(__name__)
 
@@ -35,7 +35,7 @@ class ProbePool:
         )
 
     async def probe(self, descriptor: int) -> ImageFacts:
-        """Says what an uploaded file is; see `gateway.image_probe.probe`.
+        """Says what an uploaded file is; see `waybill_gateway.images.probe.probe`.
 
         Args:
             descriptor: of the file, which must stay open until this returns.

@@ -1,15 +1,15 @@
 """What a worker process does with an upload. It imports next to nothing, so that a worker starts soon."""
 
-from contracts.images import ImageLimits
-from gateway.image_facts import ImageFacts
+from waybill_contracts.images import ImageLimits
+from waybill_gateway.images.facts import ImageFacts
 
 
 def look_into(limits: ImageLimits, _job: None, descriptor: int) -> ImageFacts:
-    """Says what a file is; see `gateway.image_probe.probe`."""
+    """Says what a file is; see `waybill_gateway.images.probe.probe`."""
     # In the worker alone: the gateway's own process never loads what decodes strangers' files.
-    from pictures.library import load_libvips  # noqa: PLC0415 - as said
+    from waybill_pictures.library import load_libvips  # noqa: PLC0415 - as said
 
     load_libvips()
-    from gateway.image_probe import probe  # noqa: PLC0415 - as said
+    from waybill_gateway.images.probe import probe  # noqa: PLC0415 - as said
 
     return probe(descriptor, limits)

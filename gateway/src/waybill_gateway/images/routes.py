@@ -10,23 +10,23 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Header, Response, UploadFile
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from chassis.object_store import ObjectMissing, ObjectStore, content_key
-from contracts.events import ImageUploaded
-from contracts.images import ORIGINALS, PRESET_NAMES, PresetName
-from contracts.states import State
-from gateway.body_limit import too_large
-from gateway.caller import By
-from gateway.download import Download
-from gateway.guarded_route import GuardedRoute
-from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.image_facts import ImageFacts, RefusedImage
-from gateway.models import AcceptedTask, PostImage
-from gateway.originals import keep_original
-from gateway.problems import FieldError, Problem
-from gateway.resources import Resources, Uses
-from gateway.routes.tasks import find_task
-from gateway.submitting import From, new_task, submit
-from ledger import Task
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.images import ORIGINALS, PRESET_NAMES, PresetName
+from waybill_contracts.wire.states import State
+from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.http.body_limit import too_large
+from waybill_gateway.images.download import Download
+from waybill_gateway.images.facts import ImageFacts, RefusedImage
+from waybill_gateway.images.originals import keep_original
+from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.tasks.models import AcceptedTask, PostImage
+from waybill_gateway.tasks.routes import find_task
+from waybill_gateway.tasks.submission import From, new_task, submit
+from waybill_ledger import Task
+from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, content_key
 
 router = APIRouter(tags=["images"], route_class=GuardedRoute)
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.fields import MAX_ADDRESS_LENGTH
-from contracts.states import State
-from gateway.fields import Text, Truth
-from gateway.key_models import Tenant
+from waybill_contracts.fields import MAX_ADDRESS_LENGTH
+from waybill_contracts.wire.states import State
+from waybill_gateway.api.fields import Text, Truth
+from waybill_gateway.auth.models import Tenant
 
 #: Tasks that one step looks at: others wait no longer than erasing so many takes, some ten milliseconds.
 ERASE_STEP: Final = 50

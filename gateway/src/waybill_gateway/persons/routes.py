@@ -7,11 +7,10 @@ from uuid import uuid4
 
 from fastapi import APIRouter
 
-from chassis.logs import get_logger
-from contracts.states import State
-from gateway.desk import Actor
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.person_models import (
+from waybill_contracts.wire.states import State
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.desk.selection import Actor
+from waybill_gateway.persons.models import (
     ERASE_STEP,
     ErasePerson,
     EraseTasks,
@@ -19,9 +18,9 @@ from gateway.person_models import (
     PersonQuery,
     PersonView,
 )
-from gateway.resources import Resources, Uses
-from gateway.routes.tasks import person_of
-from ledger import (
+from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.tasks.routes import person_of
+from waybill_ledger import (
     Cancellation,
     EraseStep,
     NamedTasks,
@@ -32,6 +31,7 @@ from ledger import (
     holdings_of,
     open_tasks,
 )
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -4,11 +4,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.desk_models import PayloadPatch
-from gateway.letter_views import FieldFault
-from ledger.deadletters.edits import Edited
-from ledger.deadletters.states import Verdict
-from ledger.revealed import Hidden, Revealed, revealed_edit
+from waybill_gateway.desk.letter_views import FieldFault
+from waybill_gateway.desk.models import PayloadPatch
+from waybill_ledger.access.opened_payload import Hidden, Revealed, revealed_edit
+from waybill_ledger.deadletters.redrives.edits import Edited
+from waybill_ledger.deadletters.states import Verdict
 
 #: Something that can be read, and no NUL, which PostgreSQL holds in no text.
 _REASON = r"^[^\x00]*[^\x00\s][^\x00]*$"

@@ -6,15 +6,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from contracts.reading import opener
-from contracts.sealing import UnknownKeyError
-from gateway.caller import By, Caller
-from gateway.desk import Actor
-from gateway.desk_models import LetterId
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.problems import Problem
-from gateway.resources import Resources, Uses
-from gateway.reveal_models import (
+from waybill_contracts.privacy.sealing import UnknownKeyError
+from waybill_contracts.versions.reading import opener
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.api.sealing_key_missing import key_missing
+from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.desk.letter_routes import no_such_letter
+from waybill_gateway.desk.models import LetterId
+from waybill_gateway.desk.selection import Actor
+from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.reveals.models import (
     RevealedEditView,
     RevealedLetterView,
     RevealedPlanView,
@@ -24,12 +26,10 @@ from gateway.reveal_models import (
     RevealLetter,
     RevealReason,
 )
-from gateway.routes.dead_letters import no_such_letter
-from gateway.routes.tasks import no_such_task
-from gateway.scheduling import no_such_schedule
-from gateway.sealed import key_missing
-from ledger.deadletters.edits import edited
-from ledger.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
+from waybill_gateway.schedules.plans import no_such_schedule
+from waybill_gateway.tasks.routes import no_such_task
+from waybill_ledger.access.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
+from waybill_ledger.deadletters.redrives.edits import edited
 
 router = APIRouter(tags=["reveal"], route_class=GuardedJsonRoute)
 

@@ -15,15 +15,15 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from contracts.catalog import CATALOG
-from contracts.events import EmailRequested, SyncRequested, UserCreated
-from contracts.states import State
-from gateway.email_models import EmailFields
-from gateway.fields import Beginning, Text, Truth, Whole
-from gateway.models import Links, Priority, UserFields
-from gateway.moments import Moment
-from gateway.paging import Paged
-from ledger import BadRecurrenceError, Missed, check_cron, zone_of
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import EmailRequested, SyncRequested, UserCreated
+from waybill_contracts.wire.states import State
+from waybill_gateway.api.fields import Beginning, Text, Truth, Whole
+from waybill_gateway.api.paging import Paged
+from waybill_gateway.api.timestamps import Moment
+from waybill_gateway.emails.models import EmailFields
+from waybill_gateway.tasks.models import Links, Priority, UserFields
+from waybill_ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
 #: Bytes of a body: it is stored once, and read for each task that is made of it.
 MAX_BODY_BYTES: Final = 64 * 1024

@@ -12,16 +12,16 @@ from zoneinfo import ZoneInfo
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
-from contracts.masking import mask_addresses
-from contracts.sealing import SealBrokenError, UnknownKeyError
-from gateway.caller import Caller
-from gateway.email_models import UNSUBSCRIBE_MISSING, needs_unsubscribe
-from gateway.mail_templates import require_known_template
-from gateway.models import AMQP_PRIORITIES, links_of, priority_name
-from gateway.problems import FieldError, Problem
-from gateway.resources import Resources
-from gateway.schedule_models import (
+from waybill_contracts.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
+from waybill_contracts.privacy.masking import mask_addresses
+from waybill_contracts.privacy.sealing import SealBrokenError, UnknownKeyError
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.api.sealing_key_missing import key_missing
+from waybill_gateway.auth.caller import Caller
+from waybill_gateway.emails.models import UNSUBSCRIBE_MISSING, needs_unsubscribe
+from waybill_gateway.emails.templates import require_known_template
+from waybill_gateway.resources import Resources
+from waybill_gateway.schedules.models import (
     SHOWN_AHEAD,
     ChangeSchedule,
     PostSchedule,
@@ -31,10 +31,10 @@ from gateway.schedule_models import (
     SlotTaskView,
     Steering,
 )
-from gateway.sealed import key_missing
-from gateway.targets import require_known_target
-from ledger import Plan, Schedule, Task, event_of, get_schedule
-from ledger.deadletters.shown import REDACTED, shown_payload
+from waybill_gateway.tasks.models import AMQP_PRIORITIES, links_of, priority_name
+from waybill_gateway.tasks.targets import require_known_target
+from waybill_ledger import Plan, Schedule, Task, event_of, get_schedule
+from waybill_ledger.deadletters.letters.redaction import REDACTED, shown_payload
 
 #: What a schedule is due by; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")

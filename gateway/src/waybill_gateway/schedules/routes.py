@@ -7,13 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from gateway.caller import By, Caller
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem
-from gateway.resources import Uses
-from gateway.schedule_models import (
+from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.resources import Uses
+from waybill_gateway.schedules.models import (
     SHOWN_BEHIND,
     ChangeSchedule,
     PostSchedule,
@@ -22,7 +22,7 @@ from gateway.schedule_models import (
     ScheduleQuery,
     ScheduleView,
 )
-from gateway.scheduling import (
+from waybill_gateway.schedules.plans import (
     changed_plan,
     details_of,
     find_schedule,
@@ -32,8 +32,8 @@ from gateway.scheduling import (
     require_unsubscribe,
     view_of,
 )
-from gateway.submitting import key_reused
-from ledger import (
+from waybill_gateway.tasks.submission import key_reused
+from waybill_ledger import (
     Change,
     ChangedMeanwhileError,
     Created,
@@ -50,7 +50,7 @@ from ledger import (
     list_tasks,
     new_task_id,
 )
-from ledger.tenants import qualified
+from waybill_ledger.access.tenants import qualified
 
 #: Of a schedule's name, with that of its tenant where it is not the default one.
 MAX_NAME = 100

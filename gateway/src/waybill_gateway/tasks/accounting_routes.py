@@ -6,14 +6,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from contracts.states import State
-from gateway.caller import By
-from gateway.guarded_route import GuardedRoute
-from gateway.models import AccountQuery, AccountView, Counts, UnplacedPage, UnplacedTask, links_of
-from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem
-from gateway.resources import Uses
-from ledger import Account, Range, Unplaced, take_account
+from waybill_contracts.wire.states import State
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.resources import Uses
+from waybill_gateway.tasks.models import (
+    AccountQuery,
+    AccountView,
+    Counts,
+    UnplacedPage,
+    UnplacedTask,
+    links_of,
+)
+from waybill_ledger import Account, Range, Unplaced, take_account
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from gateway.caller import By
-from gateway.guarded_route import GuardedRoute
-from gateway.idempotency_key import IdempotencyKey, parse_key
-from gateway.models import CancelledTask, links_of
-from gateway.problems import Problem
-from gateway.resources import Uses
-from gateway.routes.tasks import no_such_task
-from ledger import Cancellation, Stopping, TooLate, cancel
+from waybill_gateway.api.idempotency_key import IdempotencyKey, parse_key
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.resources import Uses
+from waybill_gateway.tasks.models import CancelledTask, links_of
+from waybill_gateway.tasks.routes import no_such_task
+from waybill_ledger import Cancellation, Stopping, TooLate, cancel
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 

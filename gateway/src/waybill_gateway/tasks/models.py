@@ -8,13 +8,13 @@ from uuid import UUID
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contracts.events import Sensitive, SyncRequested, TaskEvent, UserCreated
-from contracts.fields import MAX_ADDRESS_LENGTH, AcceptedAddress, AcceptedName, RecordId
-from contracts.states import State
-from gateway.fields import Beginning, Number, Search, Text, Word
-from gateway.moments import Moment
-from gateway.paging import Paged
-from ledger import HIGH_PRIORITY, LOW_PRIORITY
+from waybill_contracts.events import Sensitive, SyncRequested, TaskEvent, UserCreated
+from waybill_contracts.fields import MAX_ADDRESS_LENGTH, AcceptedAddress, AcceptedName, RecordId
+from waybill_contracts.wire.states import State
+from waybill_gateway.api.fields import Beginning, Number, Search, Text, Word
+from waybill_gateway.api.paging import Paged
+from waybill_gateway.api.timestamps import Moment
+from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Farther ahead than anyone plans.
 MAX_DELAY = timedelta(days=3660)

@@ -9,18 +9,23 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from chassis.logs import get_logger
-from contracts.events import PasswordResetRequested
-from contracts.sealing import SealBrokenError, UnknownKeyError
-from gateway.caller import By
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.models import AcceptedTask, PostPasswordReset, RedeemedPasswordReset, RedeemPasswordReset
-from gateway.problems import Problem
-from gateway.resources import Uses
-from gateway.sealed import key_missing
-from gateway.submitting import From, key_reused, new_task, submit
-from ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
+from waybill_contracts.events import PasswordResetRequested
+from waybill_contracts.privacy.sealing import SealBrokenError, UnknownKeyError
+from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.api.problems import Problem
+from waybill_gateway.api.sealing_key_missing import key_missing
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.resources import Uses
+from waybill_gateway.tasks.models import (
+    AcceptedTask,
+    PostPasswordReset,
+    RedeemedPasswordReset,
+    RedeemPasswordReset,
+)
+from waybill_gateway.tasks.submission import From, key_reused, new_task, submit
+from waybill_ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -10,17 +10,17 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.logs import get_logger
-from chassis.pacing import gently
-from contracts.states import State
-from gateway.desk import Actor
-from gateway.fields import Truth
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.moments import Moment
-from gateway.problems import FieldError, Problem
-from gateway.resources import Uses
-from ledger import PruneStep, prune_tasks, would_prune
-from ledger.pruning import LEAST_DAYS_FAILED
+from waybill_contracts.wire.states import State
+from waybill_gateway.api.fields import Truth
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.api.timestamps import Moment
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.desk.selection import Actor
+from waybill_gateway.resources import Uses
+from waybill_ledger import PruneStep, prune_tasks, would_prune
+from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.throttle import gently
 
 log = get_logger(__name__)
 

@@ -9,11 +9,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from contracts.catalog import CATALOG, WORK_SERVICES
-from contracts.masking import mask_addresses
-from gateway.caller import By, Caller
-from gateway.guarded_route import GuardedRoute
-from gateway.models import (
+from waybill_contracts.catalog import CATALOG, WORK_SERVICES
+from waybill_contracts.privacy.masking import mask_addresses
+from waybill_gateway.api.paging import page_or_problem
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.tasks.models import (
     SlotView,
     SubtaskView,
     TaskPage,
@@ -24,17 +27,7 @@ from gateway.models import (
     links_of,
     priority_name,
 )
-from gateway.paging import page_or_problem
-from gateway.problems import FieldError, Problem
-from gateway.resources import Resources, Uses
-from ledger import (
-    Task,
-    TaskFilter,
-    TimelineEntry,
-    get_task,
-    get_timeline,
-    list_tasks,
-)
+from waybill_ledger import Task, TaskFilter, TimelineEntry, get_task, get_timeline, list_tasks
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 

@@ -9,15 +9,14 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Response
 
-from chassis.logs import get_logger
-from contracts.events import TaskEvent
-from contracts.masking import mask_addresses
-from contracts.states import State
-from contracts.trace import known_traceparent, new_traceparent, trace_id_of
-from gateway.models import AcceptedTask, Timing, links_of
-from gateway.problems import FieldError, Problem
-from gateway.resources import Resources
-from ledger import (
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.masking import mask_addresses
+from waybill_contracts.wire.states import State
+from waybill_contracts.wire.trace import known_traceparent, new_traceparent, trace_id_of
+from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.resources import Resources
+from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of
+from waybill_ledger import (
     AcceptedBefore,
     CallErasedError,
     IdempotentCall,
@@ -29,6 +28,7 @@ from ledger import (
     look_up,
     new_task_id,
 )
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

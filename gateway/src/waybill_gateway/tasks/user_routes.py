@@ -4,14 +4,14 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from contracts.events import UserCreated
-from gateway.caller import By
-from gateway.guarded_route import GuardedJsonRoute
-from gateway.idempotency_key import IdempotencyKey, keyed_call
-from gateway.models import AcceptedTask, PostUser
-from gateway.resources import Uses
-from gateway.submitting import From, new_task, submit
-from ledger import new_task_id
+from waybill_contracts.events import UserCreated
+from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.resources import Uses
+from waybill_gateway.tasks.models import AcceptedTask, PostUser
+from waybill_gateway.tasks.submission import From, new_task, submit
+from waybill_ledger import new_task_id
 
 router = APIRouter(tags=["users"], route_class=GuardedJsonRoute)
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
-from contracts.envelope import Envelope
-from contracts.names import EXCHANGE_TASKS
-from contracts.states import State
-from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
-from ledger.originals import use_originals
-from ledger.schema import OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
-from ledger.tasks import GATEWAY_SOURCE, NewTask, PendingMessage
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.names import EXCHANGE_TASKS
+from waybill_contracts.wire.states import State
+from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from waybill_ledger.acceptance.new_task import GATEWAY_SOURCE, NewTask, PendingMessage
+from waybill_ledger.acceptance.originals import use_originals
+from waybill_ledger.schema.tables import OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
 
 #: How long the gateway has to publish a new row itself before a sweep takes it over.
 RELAY_GRACE: Final = timedelta(seconds=5)

@@ -6,16 +6,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from contracts.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
-from contracts.names import EXCHANGE_CONTROL
-from contracts.states import State
-from ledger.accept import RELAY_GRACE
-from ledger.merging import apply_events
-from ledger.outbox import messages_of
-from ledger.queries import Task, get_task
-from ledger.schema import OUTBOX, TASKS
-from ledger.tasks import PendingMessage
-from ledger.tenants import owned_by
+from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
+from waybill_contracts.wire.names import EXCHANGE_CONTROL
+from waybill_contracts.wire.states import State
+from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_ledger.acceptance.new_task import PendingMessage
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.outbox.outbox import messages_of
+from waybill_ledger.progress.merge import apply_events
+from waybill_ledger.reports.queries import Task, get_task
+from waybill_ledger.schema.tables import OUTBOX, TASKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, tuple_, update
 
-from database import insert_new
-from ledger.schema import IDEMPOTENCY
+from waybill_database import insert_new
+from waybill_ledger.schema.tables import IDEMPOTENCY
 
 #: In the place of a call's fingerprint: like none of any content.
 _FORGOTTEN: Final = ""

@@ -6,19 +6,19 @@ from typing import Any, Self
 
 import uuid_utils
 
-from contracts.catalog import CATALOG
-from contracts.envelope import Envelope
-from contracts.events import TaskEvent
-from contracts.names import source_of
-from contracts.sealing import Keyring
-from contracts.trace import new_traceparent
-from ledger.tenants import DEFAULT_TENANT
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.names import source_of
+from waybill_contracts.wire.trace import new_traceparent
+from waybill_ledger.access.tenants import DEFAULT_TENANT
 
 #: The CloudEvents source of task events.
 GATEWAY_SOURCE = source_of("gateway")
 #: AMQP priorities. A quorum queue of RabbitMQ 4.0 to 4.2 lets messages of 5 and more overtake the others, two
 #: for one; from 4.3 on each level goes before all lower ones, and what has none is of the lowest. Low work is
-#: held in the outbox while its services' queues are long (`ledger.holding`), which works on every version.
+#: held in the outbox while its services' queues are long (`waybill_ledger.outbox.held_work`).
 HIGH_PRIORITY, LOW_PRIORITY = 9, 0
 
 

@@ -20,8 +20,8 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete, select, update
 
-from database import insert_into
-from ledger.schema import BEING_REMOVED, ORIGINALS, TASK_FILES
+from waybill_database import insert_into
+from waybill_ledger.schema.tables import BEING_REMOVED, ORIGINALS, TASK_FILES
 
 #: Longer than a request to the store may last (ten minutes), and be tried again.
 ABANDONED_AFTER: Final = timedelta(minutes=15)

@@ -9,10 +9,17 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, select, update
 
-from contracts.sealing import Keyring, SealBrokenError, UnknownKeyError
-from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, look_up, reserve
-from ledger.schema import PASSWORD_RESETS
-from ledger.tenants import owned_by
+from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, UnknownKeyError
+from waybill_ledger.acceptance.idempotency import (
+    IdempotentCall,
+    KeyedCall,
+    KeyReusedError,
+    Repeated,
+    look_up,
+    reserve,
+)
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.schema.tables import PASSWORD_RESETS
 
 
 class Refusal(StrEnum):

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from database import open_engine
-from ledger.keys import BURST, RATE, NewKey, Scope, Secret, create_keys, get_key
-from ledger.schema_version import require_current
-from ledger.tenants import DEFAULT_TENANT
+from waybill_database import open_engine
+from waybill_ledger.access.keys import BURST, RATE, NewKey, Scope, Secret, create_keys, get_key
+from waybill_ledger.access.tenants import DEFAULT_TENANT
+from waybill_ledger.schema.version import require_current
 
 
 def wish_for(

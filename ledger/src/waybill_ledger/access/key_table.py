@@ -2,8 +2,8 @@
 
 from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, String, Table
 
-from database import Instant
-from ledger.schema import METADATA
+from waybill_database import Instant
+from waybill_ledger.schema.tables import METADATA
 
 API_KEYS = Table(
     "api_keys",

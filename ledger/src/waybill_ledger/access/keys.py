@@ -11,9 +11,9 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, or_, select, update
 
-from ledger.deadletters.paging import decoded, encoded
-from ledger.ids import KEY_DIGITS, begins_with
-from ledger.key_table import API_KEYS
+from waybill_ledger.access.key_table import API_KEYS
+from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
+from waybill_ledger.reports.id_prefix import KEY_DIGITS, begins_with
 
 #: How every token begins, so that one is recognised wherever it turns up.
 PREFIX: Final = "wb"

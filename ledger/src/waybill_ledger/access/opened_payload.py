@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from contracts.catalog import CATALOG
-from contracts.events import TaskEvent
-from contracts.sealing import Keyring, SealBrokenError, is_sealed
-from ledger.deadletters.shown import REDACTED
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, is_sealed
+from waybill_ledger.deadletters.letters.redaction import REDACTED
 
 
 class Hidden(StrEnum):

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from contracts.catalog import CATALOG
-from contracts.names import service_of
-from contracts.sealing import Keyring, UnknownKeyError
-from ledger.deadletters.audit import Deed, write_down
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
-from ledger.revealed import Revealed, revealed
-from ledger.schema import REDRIVEN_PAYLOADS, SCHEDULES, TASKS
-from ledger.tenants import owned_by
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
+from waybill_contracts.wire.names import service_of
+from waybill_ledger.access.opened_payload import Revealed, revealed
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SCHEDULES, TASKS
 
 #: What the audit trail calls it.
 REVEAL: Final = "reveal"

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
-from ledger.deadletters.paging import decoded, encoded
-from ledger.deadletters.schema import DESK_AUDIT
-from ledger.tenants import owned_by
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
+from waybill_ledger.deadletters.tables import DESK_AUDIT
 
 #: Who does what nobody has asked for.
 DESK_ITSELF: Final = "the desk"

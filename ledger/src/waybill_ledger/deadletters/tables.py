@@ -15,8 +15,8 @@ from sqlalchemy import (
     text,
 )
 
-from database import Instant
-from ledger.schema import METADATA, OF_TENANTS, SERIAL, tenant_column
+from waybill_database import Instant
+from waybill_ledger.schema.tables import METADATA, OF_TENANTS, SERIAL, tenant_column
 
 _FINGERPRINT = String(32)
 #: The conditions of partial indexes.

@@ -1,8 +1,8 @@
-"""Alembic's entry: runs the migrations on the connection that `ledger.migrate` opened, or writes SQL."""
+"""Alembic's entry: migrates on the connection that `waybill_ledger.schema.migrate` opened, or writes SQL."""
 
 from alembic import context
 
-from ledger.schema import METADATA
+from waybill_ledger.schema.tables import METADATA
 
 if context.is_offline_mode():
     context.configure(

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
-from contracts.catalog import CATALOG
-from contracts.states import State
-from ledger.outbox import OUTBOX_ROWS, message_of, outbox_ids
-from ledger.schema import OUTBOX, SUBTASKS
-from ledger.tasks import PendingMessage
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.wire.states import State
+from waybill_ledger.acceptance.new_task import PendingMessage
+from waybill_ledger.outbox.outbox import OUTBOX_ROWS, message_of, outbox_ids
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
 
-from contracts.control import CancelRequested
-from contracts.envelope import Envelope
-from contracts.names import EXCHANGE_CONTROL
-from contracts.states import State
-from ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
-from ledger.tasks import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
+from waybill_contracts.wire.control import CancelRequested
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.names import EXCHANGE_CONTROL
+from waybill_contracts.wire.states import State
+from waybill_ledger.acceptance.new_task import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
+from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from contracts.catalog import CATALOG
-from contracts.lifecycle import LifecycleData, LifecycleEvent, LifecycleType
-from contracts.states import State
-from database import insert_new
-from ledger.deadletters.forgetting import forget_bodies
-from ledger.erased import erased_event
-from ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
-from ledger.states import Subtask, merge, position, task_state
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_database import insert_new
+from waybill_ledger.deadletters.letters.pruning import forget_bodies
+from waybill_ledger.progress.states import Subtask, merge, position, task_state
+from waybill_ledger.retention.erased_words import erased_event
+from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 
 
 @dataclass(frozen=True, slots=True)

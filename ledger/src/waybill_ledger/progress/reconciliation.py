@@ -3,7 +3,7 @@
 A subtask without an outcome has a time at which its next sign of life is due: a pending one from when it was
 accepted, released or swept, a running one from its attempt's start, a retrying one from when its next attempt
 is due. How long after that it counts as overdue is the reconciler's patience. If the original was alive after
-all, its service's inbox drops or delays the copy (`chassis.claims`).
+all, its service's inbox drops or delays the copy (`waybill_worker.inbox.claims`).
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ from sqlalchemy import (
     update,
 )
 
-from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
-from contracts.states import State
-from ledger.patience import Patience
-from ledger.schema import OUTBOX, SUBTASKS, TASKS
-from ledger.states import due_next
+from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
+from waybill_contracts.wire.states import State
+from waybill_ledger.progress.stall_timeouts import Patience
+from waybill_ledger.progress.states import due_next
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 #: Each time the same subtask is put back the patience doubles, so that a long queue is not filled with
 #: copies; after this many doublings it stays.

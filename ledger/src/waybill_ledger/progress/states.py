@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from contracts.lifecycle import LifecycleEvent, LifecycleType
-from contracts.states import State
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
+from waybill_contracts.wire.states import State
 
 #: Bits of a position below the redrive number: the outcome, then the attempt, how often it was put off, and
 #: the step in it.

@@ -7,11 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection, String, case, func, literal_column, or_, select, text
 
-from contracts.names import EXCHANGE_TASKS
-from contracts.states import State
-from ledger.pruning import oldest_finished
-from ledger.schema import OUTBOX, SUBTASKS, TASKS
-from ledger.unplaced import Range, unplaced
+from waybill_contracts.wire.names import EXCHANGE_TASKS
+from waybill_contracts.wire.states import State
+from waybill_ledger.reports.unplaced import Range, unplaced
+from waybill_ledger.retention.pruning import oldest_finished
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 #: A sweep moves the rows that it takes ahead for a minute; what is available later than this is not due.
 _TAKEN: Final = timedelta(minutes=2)

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 
-from contracts.states import State
-from contracts.trace import trace_id_of
-from ledger.cursors import decoded, encoded
-from ledger.ids import begins_with
-from ledger.schema import SUBTASKS, TASKS, TIMELINE
-from ledger.states import Subtask
-from ledger.tenants import owned_by
+from waybill_contracts.wire.states import State
+from waybill_contracts.wire.trace import trace_id_of
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.progress.states import Subtask
+from waybill_ledger.reports.cursors import decoded, encoded
+from waybill_ledger.reports.id_prefix import begins_with
+from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
 
 
 @dataclass(frozen=True, slots=True)

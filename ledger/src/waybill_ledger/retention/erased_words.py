@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from contracts.lifecycle import ErrorInfo, LifecycleEvent
+from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleEvent
 
 #: In the place of words that are gone.
 ERASED: Final = "[erased]"

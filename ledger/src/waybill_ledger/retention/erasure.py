@@ -15,15 +15,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from contracts.states import State
-from ledger.alerts import erase_samples
-from ledger.deadletters.audit import Deed, write_down
-from ledger.deadletters.erasing import erase_letters, lock_letters
-from ledger.erased import ERASED, erased_error, without_words
-from ledger.idempotency import forget_content
-from ledger.originals import leave_originals
-from ledger.persons import NamedTasks, Person, schedules_of, tasks_of
-from ledger.schema import (
+from waybill_contracts.wire.states import State
+from waybill_ledger.acceptance.idempotency import forget_content
+from waybill_ledger.acceptance.originals import leave_originals
+from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.letters.erasure import erase_letters, lock_letters
+from waybill_ledger.progress.alerts import erase_samples
+from waybill_ledger.retention.erased_words import ERASED, erased_error, without_words
+from waybill_ledger.retention.persons import NamedTasks, Person, schedules_of, tasks_of
+from waybill_ledger.schema.tables import (
     OUTBOX,
     PASSWORD_RESETS,
     REDRIVEN_PAYLOADS,

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
-from contracts.states import State
-from ledger.deadletters.schema import DEAD_LETTERS
-from ledger.schema import IDEMPOTENCY, PASSWORD_RESETS, SCHEDULES, TASK_FILES, TASKS
-from ledger.tenants import owned_by
+from waybill_contracts.wire.states import State
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.deadletters.tables import DEAD_LETTERS
+from waybill_ledger.schema.tables import IDEMPOTENCY, PASSWORD_RESETS, SCHEDULES, TASK_FILES, TASKS
 
 
 @dataclass(frozen=True, slots=True)

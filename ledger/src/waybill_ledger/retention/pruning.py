@@ -14,13 +14,20 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, tuple_
 
-from contracts.states import State
-from database import from_microseconds, insert_adding, microseconds
-from ledger.deadletters.audit import Deed, write_down
-from ledger.deadletters.forgetting import forget_settled, has_wanted_letter
-from ledger.originals import leave_originals
-from ledger.schema import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, PRUNED, PRUNED_OF_TENANTS, TASKS
-from ledger.tenants import DEFAULT_TENANT
+from waybill_contracts.wire.states import State
+from waybill_database import from_microseconds, insert_adding, microseconds
+from waybill_ledger.acceptance.originals import leave_originals
+from waybill_ledger.access.tenants import DEFAULT_TENANT
+from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.letters.pruning import forget_settled, has_wanted_letter
+from waybill_ledger.schema.tables import (
+    IDEMPOTENCY,
+    OUTBOX,
+    PASSWORD_RESETS,
+    PRUNED,
+    PRUNED_OF_TENANTS,
+    TASKS,
+)
 
 #: Days that a failed task is kept at the least: so long its letter may wait for a desk that is away, and a
 #: letter without a task is never redriven.

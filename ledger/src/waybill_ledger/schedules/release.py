@@ -8,13 +8,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from contracts.catalog import CATALOG
-from contracts.events import TaskEvent, UserCreated
-from contracts.sealing import Keyring, SealBrokenError, UnknownKeyError
-from ledger.accept import insert_tasks
-from ledger.schedules import Missed, Schedule
-from ledger.schema import SCHEDULES, TASKS
-from ledger.tasks import NewTask, Slot, new_task_id
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.events import TaskEvent, UserCreated
+from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, UnknownKeyError
+from waybill_ledger.acceptance.accept import insert_tasks
+from waybill_ledger.acceptance.new_task import NewTask, Slot, new_task_id
+from waybill_ledger.schedules.schedules import Missed, Schedule
+from waybill_ledger.schema.tables import SCHEDULES, TASKS
 
 #: A slot that is released later than this was missed.
 MISSED_AFTER: Final = timedelta(minutes=1)

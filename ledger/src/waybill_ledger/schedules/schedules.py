@@ -9,13 +9,13 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
-from database import insert_new
-from ledger.cursors import decoded, encoded
-from ledger.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
-from ledger.ids import begins_with
-from ledger.recurrence import Recurrence
-from ledger.schema import IDEMPOTENCY, SCHEDULES
-from ledger.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
+from waybill_database import insert_new
+from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from waybill_ledger.access.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
+from waybill_ledger.reports.cursors import decoded, encoded
+from waybill_ledger.reports.id_prefix import begins_with
+from waybill_ledger.schedules.recurrence import Recurrence
+from waybill_ledger.schema.tables import IDEMPOTENCY, SCHEDULES
 
 
 class Missed(StrEnum):

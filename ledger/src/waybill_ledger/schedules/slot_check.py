@@ -10,8 +10,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from ledger.schedules import Schedule
-from ledger.schema import SCHEDULES
+from waybill_ledger.schedules.schedules import Schedule
+from waybill_ledger.schema.tables import SCHEDULES
 
 
 @dataclass(frozen=True, slots=True)

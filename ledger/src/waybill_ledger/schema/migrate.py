@@ -9,8 +9,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from database import is_held_up, open_engine, schema_turn
-from ledger.schema_version import SCRIPTS, SchemaError, require_known, revision_of
+from waybill_database import is_held_up, open_engine, schema_turn
+from waybill_ledger.schema.version import SCRIPTS, SchemaError, require_known, revision_of
 
 #: The revision of the first release: whatever comes after it is done while others work (CONTRIBUTING.md).
 FIRST_RELEASE: Final = "0010"

@@ -20,15 +20,15 @@ from sqlalchemy import (
     text,
 )
 
-from database import Instant
-from ledger.tenants import DEFAULT_TENANT
+from waybill_database import Instant
+from waybill_ledger.access.tenants import DEFAULT_TENANT
 
 METADATA = MetaData()
 
 #: SQLite numbers rows by itself only in a column of exactly this type.
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
-#: A keyed digest of a mail address (`gateway.persons`), by which a person's tasks are found.
+#: A keyed digest of a mail address (`waybill_gateway.persons.digests`), by which a person's tasks are found.
 _PERSON = String(32)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")

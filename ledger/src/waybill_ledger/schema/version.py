@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 #: The folder of the migrations.
-SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parents[1] / "migrations"
 
 
 class SchemaError(Exception):
@@ -28,7 +28,7 @@ def require_current(engine: Engine) -> None:
     if found != newest():
         raise SchemaError(
             f"the ledger's schema is at {found or 'nothing'}, this release needs {newest()}: "
-            "run `python -m ledger upgrade`"
+            "run `python -m waybill_ledger upgrade`"
         )
 
 

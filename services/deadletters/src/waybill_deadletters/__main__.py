@@ -1,8 +1,8 @@
-"""`python -m deadletters_service`: runs the failure desk."""
+"""`python -m waybill_deadletters`: runs the failure desk."""
 
-from chassis.starting import start
-from deadletters_service.app import make_service
-from deadletters_service.settings import DeskSettings
+from waybill_deadletters.app import make_service
+from waybill_deadletters.settings import DeskSettings
+from waybill_worker.runtime.startup import start
 
 if __name__ == "__main__":
     start("deadletters", DeskSettings, make_service)

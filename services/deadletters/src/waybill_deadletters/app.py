@@ -10,31 +10,31 @@ from typing import Any, Final, NamedTuple
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.background import stop_all, until_any_ends
-from chassis.broker_wait import BrokerWait
-from chassis.connection import hang_up, make_broker
-from chassis.consumer import Consumer, start_consuming, stop_consuming
-from chassis.database_wait import DatabaseWait
-from chassis.delivery import Delivery
-from chassis.health import HealthServer
-from chassis.logs import get_logger
-from chassis.metrics import make_registry
-from chassis.process import configuring
-from chassis.publisher import Publisher
-from chassis.spans import SpanKind
-from chassis.steps import RETRY_SECONDS
-from chassis.timekeeper import Timekeeper
-from chassis.tracing import span
-from contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
-from contracts.envelope import MAX_TASK_ID_LENGTH
-from contracts.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
-from contracts.trace import known_traceparent, trace_id_of
-from deadletters_service.executor import Executor
-from deadletters_service.handlers import keep
-from deadletters_service.housekeeper import Housekeeper
-from deadletters_service.settings import DeskSettings
-from ledger import SchemaError, require_current
-from ledger.deadletters.letter import DeadMessage
+from waybill_contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.wire.envelope import MAX_TASK_ID_LENGTH
+from waybill_contracts.wire.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
+from waybill_contracts.wire.trace import known_traceparent, trace_id_of
+from waybill_deadletters.executor import Executor
+from waybill_deadletters.handlers import keep
+from waybill_deadletters.housekeeper import Housekeeper
+from waybill_deadletters.settings import DeskSettings
+from waybill_ledger import SchemaError, require_current
+from waybill_ledger.deadletters.letters.letter import DeadMessage
+from waybill_worker.broker.connection import hang_up, make_broker
+from waybill_worker.broker.wait import BrokerWait
+from waybill_worker.consume.consumer import Consumer, start_consuming, stop_consuming
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.consume.step_retries import RETRY_SECONDS
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe.metrics import make_registry
+from waybill_worker.observe.spans import SpanKind
+from waybill_worker.observe.tracing import span
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.runtime.background import stop_all, until_any_ends
+from waybill_worker.runtime.database_wait import DatabaseWait
+from waybill_worker.runtime.health import HealthServer
+from waybill_worker.runtime.process import configuring
+from waybill_worker.runtime.timekeeper import Timekeeper
 
 log = get_logger(__name__)
 

@@ -6,15 +6,15 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from chassis.publisher import Publisher
-from chassis.relay import relay_all
-from contracts.sealing import Keyring
-from database import Records
-from ledger import PendingMessage, forget_published, put_back
-from ledger.deadletters.executing import Turn, may_send, send
-from ledger.deadletters.settling import Settlement, may_settle, redrives_under_way, settle
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_database import Records
+from waybill_ledger import PendingMessage, forget_published, put_back
+from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
+from waybill_ledger.deadletters.redrives.settlement import Settlement, may_settle, redrives_under_way, settle
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.publish.relay import relay_all
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

@@ -1,9 +1,9 @@
 """What is done with dead letters: into the ledger, whatever they are."""
 
-from contracts.sealing import Keyring
-from database import Records
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import DeadMessage, letter_of
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_database import Records
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
 
 
 async def keep(message: DeadMessage, records: Records, keyring: Keyring) -> bool:

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from contracts.sealing import Keyring
-from database import Records
-from ledger.deadletters.forgetting import Pruning, prune
-from ledger.deadletters.rechecking import recheck_all
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_database import Records
+from waybill_ledger.deadletters.letters.pruning import Pruning, prune
+from waybill_ledger.deadletters.letters.recheck import recheck_all
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

@@ -17,35 +17,43 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.settings import ServiceSettings
-from contracts.events import SyncRequested, TaskEvent, UserCreated
-from contracts.lifecycle import LifecycleType
-from contracts.sealing import NO_KEYS
-from contracts.states import State
-from contracts.upcasters import UPCASTERS
-from database import Records
-from deadletters_service import app
-from deadletters_service.app import Desk
-from deadletters_service.settings import DeskSettings
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from devstack.samples import dead_message, envelope_of, event_in, image_event, new_task, sync_event, told
-from devstack.wire import Wire
-from ledger import NewTask, Submission, accept, apply_events, forget_published, get_task
-from ledger.deadletters.intake import take_in
-from ledger.deadletters.letter import letter_of
-from ledger.deadletters.letters import LetterFilter, list_letters
-from ledger.deadletters.planning import NewRedrive, make_redrive
-from ledger.deadletters.redrives import Redrive, get_redrive
-from ledger.deadletters.states import LetterState, RedriveState, Verdict
-from ledger.deadletters.steering import Start, start
-from ledger.migrate import upgrade
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
+from waybill_contracts.events import SyncRequested, TaskEvent, UserCreated
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.versions.upcasters import UPCASTERS
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_deadletters import app
+from waybill_deadletters.app import Desk
+from waybill_deadletters.settings import DeskSettings
+from waybill_devstack.broker import Broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import (
+    dead_message,
+    envelope_of,
+    event_in,
+    image_event,
+    new_task,
+    sync_event,
+    told,
+)
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger import NewTask, Submission, accept, apply_events, forget_published, get_task
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
+from waybill_ledger.deadletters.redrives.control import Start, start
+from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
+from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
+from waybill_ledger.deadletters.states import LetterState, RedriveState, Verdict
+from waybill_ledger.schema.migrate import upgrade
+from waybill_status.app import StatusService
+from waybill_status.settings import StatusSettings
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.settings import ServiceSettings
 
 #: Letters of the redrive during which the desk is killed, and how often.
 LETTERS, KILLS = int(os.environ.get("WAYBILL_TEST_LETTERS", "300")), 10
@@ -288,7 +296,7 @@ def _process(stack: Stack) -> subprocess.Popen[bytes]:
         "WAYBILL_LEDGER_URL": stack.ledger_url,
         "WAYBILL_LOG_LEVEL": "error",
     }
-    return subprocess.Popen([sys.executable, "-m", "deadletters_service"], env=environment)
+    return subprocess.Popen([sys.executable, "-m", "waybill_deadletters"], env=environment)
 
 
 def _die(connection: Any, batches: Any) -> list[None]:

@@ -1,8 +1,8 @@
-"""`python -m email_service`: runs the email service."""
+"""`python -m waybill_email`: runs the email service."""
 
-from chassis.starting import start
-from email_service.app import make_service
-from email_service.settings import EmailSettings
+from waybill_email.app import make_service
+from waybill_email.settings import EmailSettings
+from waybill_worker.runtime.startup import start
 
 if __name__ == "__main__":
     start("email", EmailSettings, make_service)

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from chassis.policies import configured
-from chassis.service import Service
-from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
-from email_service.handlers import send_email, send_password_reset, send_welcome
-from email_service.mailer import Mailer
-from email_service.rendering import Renderer
-from email_service.settings import EmailSettings
+from waybill_contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_email.handlers import send_email, send_password_reset, send_welcome
+from waybill_email.mailer import Mailer
+from waybill_email.rendering import Renderer
+from waybill_email.settings import EmailSettings
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
 
 
 def make_service(settings: EmailSettings) -> Service:

@@ -5,7 +5,8 @@ from typing import TypeGuard
 
 from aiosmtplib import SMTPException, SMTPResponseException, SMTPSenderRefused
 
-from chassis.errors import (
+from waybill_email.content import ContentInterruptedError
+from waybill_worker.attempt.errors import (
     HandlerError,
     OutOfServiceError,
     PermanentError,
@@ -14,7 +15,6 @@ from chassis.errors import (
     UncertainError,
     UnreachableError,
 )
-from email_service.content import ContentInterruptedError
 
 #: Enough for an enhanced status code and a sentence; a server may send 32 KiB.
 _MAX_WORDS = 300

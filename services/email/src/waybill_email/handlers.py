@@ -3,14 +3,14 @@
 import asyncio
 from dataclasses import replace
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError
-from chassis.running import irrevocably
-from contracts.events import EmailRequested, PasswordResetRequested, UserCreated
-from email_service.html import text_of
-from email_service.mail import OutgoingMail
-from email_service.mailer import Mailer
-from email_service.rendering import RenderedMail, Renderer
+from waybill_contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_email.html import text_of
+from waybill_email.mail import OutgoingMail
+from waybill_email.mailer import Mailer
+from waybill_email.rendering import RenderedMail, Renderer
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.attempt.running_handlers import irrevocably
 
 #: What a handler leaves in the task's record; not the address, which is the event's to show or to hide.
 Result = dict[str, str | bool]

@@ -7,8 +7,7 @@ from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
 
-from chassis.errors import PermanentError
-from email_service.headers import (
+from waybill_email.headers import (
     HeaderError,
     Mailbox,
     literal_header,
@@ -17,6 +16,7 @@ from email_service.headers import (
     require_ours,
     text_header,
 )
+from waybill_worker.attempt.errors import PermanentError
 
 #: A dot-atom local part and a host name in ASCII: RFC 5321, 4.1.2, without quoted strings and address
 #: literals, which hardly a mailbox needs and which can smuggle something onto a command line.

@@ -9,20 +9,14 @@ from typing import Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
-from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
-from chassis.spans import Attributes, SpanKind
-from chassis.tls import TlsFiles
-from chassis.tracing import span
-from email_service.content import begin_content, send_content
-from email_service.faults import (
-    CLOSING,
-    bounded_words,
-    connection_failure,
-    content_failure,
-    envelope_failure,
-)
-from email_service.mail import ComposedMail, OutgoingMail, compose, parse_sender
-from email_service.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
+from waybill_email.content import begin_content, send_content
+from waybill_email.faults import CLOSING, bounded_words, connection_failure, content_failure, envelope_failure
+from waybill_email.mail import ComposedMail, OutgoingMail, compose, parse_sender
+from waybill_email.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
+from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
+from waybill_worker.observe.spans import Attributes, SpanKind
+from waybill_worker.observe.tracing import span
+from waybill_worker.runtime.tls import TlsFiles
 
 #: RFC 5321, 4.2.1: the first digit 2 says "positive completion".
 _SUCCESS = range(200, 300)

@@ -21,10 +21,10 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from chassis.errors import PermanentError
-from contracts.own_templates import TemplateFolderError, read_own_params
-from contracts.templates import TEMPLATE_PARAMS, TemplateParams
-from email_service.template_checks import SUBJECT_SUFFIX, check_files, check_template
+from waybill_contracts.own_templates import TemplateFolderError, read_own_params
+from waybill_contracts.templates import TEMPLATE_PARAMS, TemplateParams
+from waybill_email.template_checks import SUBJECT_SUFFIX, check_files, check_template
+from waybill_worker.attempt.errors import PermanentError
 
 #: What a template does wrong with parameters that are right: it would do it again.
 _WRONG_IN_TEMPLATE: Final = (
@@ -86,8 +86,8 @@ class Renderer:
 
         Args:
             template: `welcome`, `password_reset`, `ops_alert`, `ops_digest`, or one of the folder.
-            params: what `contracts.templates` or its `.params.json` lists for it; times as aware `datetime`
-                or ISO 8601 text.
+            params: what `waybill_contracts.templates` or its `.params.json` lists for it; times as aware
+                `datetime` or ISO 8601 text.
 
         Raises:
             PermanentError: no such template, or a parameter is missing, unknown or malformed; it names them.
@@ -110,7 +110,7 @@ class Renderer:
 
 
 def _environment(folder: Path | None) -> Environment:
-    ours = PackageLoader("email_service", "templates")
+    ours = PackageLoader("waybill_email", "templates")
     # In a sandbox: a template has its parameters and no way into the process.
     environment = ImmutableSandboxedEnvironment(
         loader=ours if folder is None else ChoiceLoader([FileSystemLoader(folder), ours]),

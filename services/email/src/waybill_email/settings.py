@@ -5,8 +5,14 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from chassis.settings import CircuitSettings, LadderSeconds, MaxAttempts, Seconds, ServiceSettings
-from chassis.tls import TlsFiles
+from waybill_worker.runtime.settings import (
+    CircuitSettings,
+    LadderSeconds,
+    MaxAttempts,
+    Seconds,
+    ServiceSettings,
+)
+from waybill_worker.runtime.tls import TlsFiles
 
 
 class EmailSettings(CircuitSettings, ServiceSettings):

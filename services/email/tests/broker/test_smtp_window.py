@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from contracts.events import EmailRequested, WhenUncertain
-from contracts.names import HEADER_DEAD_REASON
-from devstack.eventually import eventually
-from devstack.wire import Wire
+from waybill_contracts.events import EmailRequested, WhenUncertain
+from waybill_contracts.wire.names import HEADER_DEAD_REASON
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.wire import Wire
 
 
 class Silent:
@@ -68,7 +68,7 @@ def start(
 
     def start() -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
-            [sys.executable, "-m", "email_service"], env=environment, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "waybill_email"], env=environment, stdout=subprocess.DEVNULL
         )
         started.append(child)
         return child

@@ -2,16 +2,16 @@
 
 from functools import partial
 
-from chassis.object_store import ObjectStore
-from chassis.policies import configured
-from chassis.service import Service
-from chassis.worker_pool import WorkerPoolOptions, usable_cores
-from chassis.worker_process import WorkerLimits
-from contracts.events import ImageUploaded
-from contracts.images import ImageLimits
-from images_service.handlers import make_variants
-from images_service.render_pool import RenderPool
-from images_service.settings import ImagesSettings
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.images import ImageLimits
+from waybill_images.handlers import make_variants
+from waybill_images.render_pool import RenderPool
+from waybill_images.settings import ImagesSettings
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
+from waybill_worker.runtime.worker_pool import WorkerPoolOptions, usable_cores
+from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_worker.storage.object_store import ObjectStore
 
 
 def make_service(settings: ImagesSettings) -> Service:

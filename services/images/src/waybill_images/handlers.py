@@ -3,16 +3,16 @@
 from dataclasses import asdict
 from typing import Any
 
-from chassis.attempt import Attempt
-from chassis.errors import PermanentError
-from chassis.object_store import ObjectMissing, ObjectStore, ObjectTooLarge
-from chassis.spans import SpanKind
-from chassis.tracing import span
-from contracts.events import ImageUploaded
-from contracts.images import variants_of
-from images_service.presets import ENCODERS
-from images_service.render_pool import RenderPool
-from images_service.rendered import RenderedVariant
+from waybill_contracts.events import ImageUploaded
+from waybill_contracts.images import variants_of
+from waybill_images.presets import ENCODERS
+from waybill_images.render_pool import RenderPool
+from waybill_images.rendered import RenderedVariant
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.observe.spans import SpanKind
+from waybill_worker.observe.tracing import span
+from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, ObjectTooLarge
 
 
 async def make_variants(

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
-from chassis.errors import HardTimeLimitExceeded, PermanentError, TransientError
-from chassis.worker_pool import WorkerPool, WorkerPoolOptions
-from chassis.worker_process import WorkerDied, WorkerSpent
-from contracts.images import ImageLimits
-from images_service.render_worker import render_one
-from images_service.rendered import Rendered
+from waybill_contracts.images import ImageLimits
+from waybill_images.render_worker import render_one
+from waybill_images.rendered import Rendered
+from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
+from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
+from waybill_worker.runtime.worker_process import WorkerDied, WorkerSpent
 
 
 class RenderPool:
@@ -25,13 +25,13 @@ class RenderPool:
         self._pool = WorkerPool(partial(render_one, limits, threads), options, name="render-worker")
 
     async def render(self, data: bytes, presets: Sequence[str]) -> Rendered:
-        """Does what `images_service.rendering.render` does, elsewhere.
+        """Does what `waybill_images.rendering.render` does, elsewhere.
 
         Cancelling ends the worker that renders it.
 
         Args:
             data: the original file.
-            presets: names out of `contracts.images.PRESET_NAMES`.
+            presets: names out of `waybill_contracts.images.PRESET_NAMES`.
 
         Raises:
             PermanentError: as `render`, or it takes more memory or processor time than it may.

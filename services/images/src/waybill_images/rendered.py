@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from images_service.presets import VariantFormat
+from waybill_images.presets import VariantFormat
 
 
 @dataclass(frozen=True, slots=True)

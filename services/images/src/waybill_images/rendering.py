@@ -6,13 +6,20 @@ from functools import partial
 
 import pyvips
 
-from chassis.errors import PermanentError
-from contracts.images import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, ImageLimits, foreign_format, sniff
-from images_service.presets import ENCODERS, LONGEST_EDGE, VariantFormat
-from images_service.rendered import Animation, Rendered, RenderedVariant
-from pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
-from pictures.decoder import WHOLE_FILMS, Header, decode, read_header
-from pictures.library import admit_only_accepted_loaders
+from waybill_contracts.images import (
+    ACCEPTED_FORMATS,
+    SNIFF_BYTES,
+    ImageFormat,
+    ImageLimits,
+    foreign_format,
+    sniff,
+)
+from waybill_images.presets import ENCODERS, LONGEST_EDGE, VariantFormat
+from waybill_images.rendered import Animation, Rendered, RenderedVariant
+from waybill_pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
+from waybill_pictures.decoder import WHOLE_FILMS, Header, decode, read_header
+from waybill_pictures.library import admit_only_accepted_loaders
+from waybill_worker.attempt.errors import PermanentError
 
 #: Where alpha cannot be kept the picture is put on paper.
 WHITE = 255
@@ -28,7 +35,7 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered
 
     Args:
         data: the original file.
-        presets: names out of `contracts.images.PRESET_NAMES`; repeats are made once.
+        presets: names out of `waybill_contracts.images.PRESET_NAMES`; repeats are made once.
         limits: what is refused before anything is decoded.
 
     Returns:

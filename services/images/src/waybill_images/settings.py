@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from chassis.s3 import ObjectStoreSettings
-from chassis.settings import MaxAttempts, Seconds, ServiceSettings
+from waybill_worker.runtime.settings import MaxAttempts, Seconds, ServiceSettings
+from waybill_worker.storage.s3 import ObjectStoreSettings
 
 
 class ImagesSettings(ObjectStoreSettings, ServiceSettings):

@@ -1,8 +1,8 @@
-"""`python -m status_service`: runs the status service."""
+"""`python -m waybill_status`: runs the status service."""
 
-from chassis.starting import start
-from status_service.app import make_service
-from status_service.settings import StatusSettings
+from waybill_status.app import make_service
+from waybill_status.settings import StatusSettings
+from waybill_worker.runtime.startup import start
 
 if __name__ == "__main__":
     start("status", StatusSettings, make_service)

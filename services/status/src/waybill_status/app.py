@@ -6,38 +6,38 @@ from datetime import timedelta
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
-from chassis import topology
-from chassis.background import Background, stop_all, until_any_ends
-from chassis.broker_wait import BrokerWait
-from chassis.connection import QueueLook, hang_up, look_at_queue, make_broker
-from chassis.consumer import Consumer, stop_consuming
-from chassis.database_wait import DatabaseWait
-from chassis.delivery import Delivery
-from chassis.health import HealthServer
-from chassis.logs import get_logger
-from chassis.metrics import make_registry
-from chassis.process import configuring
-from chassis.publisher import Publisher
-from chassis.republish import dead_letter
-from chassis.steps import DeliveryLostError, while_held
-from chassis.timekeeper import Timekeeper
-from contracts.catalog import STATUS_SERVICE
-from contracts.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
-from contracts.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
-from contracts.sealing import Keyring
-from ledger import AlertPolicy, SchemaError, require_current
-from status_service.alerts import Alerts
-from status_service.digests import Digests
-from status_service.feeder import Feeder
-from status_service.handlers import apply_lifecycle, batch_write
-from status_service.measurer import Measurer
-from status_service.metrics import StatusMetrics
-from status_service.pruner import Pruner
-from status_service.reconciler import Reconciler
-from status_service.releaser import Releaser
-from status_service.settings import StatusSettings
-from status_service.slot_check import SlotCheck
-from status_service.sweeper import Sweeper
+from waybill_contracts.catalog import STATUS_SERVICE
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
+from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
+from waybill_ledger import AlertPolicy, SchemaError, require_current
+from waybill_status.alerts.alerts import Alerts
+from waybill_status.alerts.digests import Digests
+from waybill_status.handlers import apply_lifecycle, batch_write
+from waybill_status.outbox.low_priority_feed import Feeder
+from waybill_status.outbox.outbox_relay import Sweeper
+from waybill_status.schedules.releaser import Releaser
+from waybill_status.schedules.slot_check import SlotCheck
+from waybill_status.settings import StatusSettings
+from waybill_status.upkeep.measurer import Measurer
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_status.upkeep.pruner import Pruner
+from waybill_status.upkeep.reconciler import Reconciler
+from waybill_worker.broker import topology
+from waybill_worker.broker.connection import QueueLook, hang_up, look_at_queue, make_broker
+from waybill_worker.broker.wait import BrokerWait
+from waybill_worker.consume.consumer import Consumer, stop_consuming
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.consume.step_retries import DeliveryLostError, while_held
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe.metrics import make_registry
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.publish.republish import dead_letter
+from waybill_worker.runtime.background import Background, stop_all, until_any_ends
+from waybill_worker.runtime.database_wait import DatabaseWait
+from waybill_worker.runtime.health import HealthServer
+from waybill_worker.runtime.process import configuring
+from waybill_worker.runtime.timekeeper import Timekeeper
 
 log = get_logger(__name__)
 

@@ -7,16 +7,16 @@ from time import time_ns
 
 from sqlalchemy import Connection
 
-from chassis.logs import get_logger
-from chassis.spans import Attributes, SpanKind
-from chassis.tracing import is_tracing, past_span
-from contracts.catalog import STATUS_SERVICE
-from contracts.lifecycle import LifecycleEvent
-from contracts.names import work_queue
-from database import BatchWrite, Records
-from ledger import apply_events
-from status_service.alerts import Alerts
-from status_service.metrics import StatusMetrics
+from waybill_contracts.catalog import STATUS_SERVICE
+from waybill_contracts.wire.lifecycle import LifecycleEvent
+from waybill_contracts.wire.names import work_queue
+from waybill_database import BatchWrite, Records
+from waybill_ledger import apply_events
+from waybill_status.alerts.alerts import Alerts
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe.spans import Attributes, SpanKind
+from waybill_worker.observe.tracing import is_tracing, past_span
 
 log = get_logger(__name__)
 

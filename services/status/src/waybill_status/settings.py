@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from chassis.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
-from contracts.fields import AcceptedAddress
-from ledger import PatienceSettings
-from ledger.pruning import LEAST_DAYS_FAILED
-from status_service.pruner import Retention
+from waybill_contracts.fields import AcceptedAddress
+from waybill_ledger import PatienceSettings
+from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED
+from waybill_status.upkeep.pruner import Retention
+from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 
 
 def _keeps_long_enough(days: float) -> float:

@@ -10,12 +10,12 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy import select
 
-from contracts.states import State
-from database import Records
-from devstack.eventually import eventually
-from devstack.samples import new_task
-from devstack.wire import Wire
-from ledger import (
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import new_task
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger import (
     Cancellation,
     NewTask,
     Prevented,
@@ -27,9 +27,9 @@ from ledger import (
     list_tasks,
     next_due,
 )
-from ledger.schema import OUTBOX
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
+from waybill_ledger.schema.tables import OUTBOX
+from waybill_status.app import StatusService
+from waybill_status.settings import StatusSettings
 
 #: Together, far more than the sweep takes at once.
 DUE, WAITING = 700, 3000

@@ -10,15 +10,24 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
-from database import Records
-from devstack.eventually import eventually
-from devstack.proxy import Proxy
-from devstack.samples import email_event, event_in, new_task, user_event
-from devstack.wire import Wire
-from ledger import LOW_PRIORITY, Cancellation, NewTask, Prevented, Submission, accept, cancel, held_kinds
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
-from status_service.window import MOST
+from waybill_database import Records
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.proxy import Proxy
+from waybill_devstack.testkit.samples import email_event, event_in, new_task, user_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger import (
+    LOW_PRIORITY,
+    Cancellation,
+    NewTask,
+    Prevented,
+    Submission,
+    accept,
+    cancel,
+    held_kinds,
+)
+from waybill_status.app import StatusService
+from waybill_status.outbox.window import MOST
+from waybill_status.settings import StatusSettings
 
 BULK, HURRIED = 1500, 20
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from database import Records
-from devstack.eventually import eventually
-from devstack.samples import plan
-from devstack.wire import Wire
-from ledger import Missed, NewSchedule, Plan, create_schedules, new_task_id, next_slot
-from ledger.schema import TASKS
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
+from waybill_database import Records
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import plan
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger import Missed, NewSchedule, Plan, create_schedules, new_task_id, next_slot
+from waybill_ledger.schema.tables import TASKS
+from waybill_status.app import StatusService
+from waybill_status.settings import StatusSettings
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def test_services_that_are_killed_again_and_again_neither_lose_nor_double_
 
     @contextmanager
     def process() -> Iterator[subprocess.Popen[bytes]]:
-        command = [sys.executable, "-m", "status_service"]
+        command = [sys.executable, "-m", "waybill_status"]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as started:
             try:
                 yield started

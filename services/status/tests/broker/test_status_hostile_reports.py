@@ -7,11 +7,11 @@ from typing import Any
 
 from test_status_on_broker import Ledger, ledger, report, running
 
-from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleType
-from contracts.states import State
-from devstack.eventually import eventually
-from devstack.samples import new_task, told
-from devstack.wire import Wire
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.samples import new_task, told
+from waybill_devstack.testkit.wire import Wire
 
 __all__ = ["ledger"]
 

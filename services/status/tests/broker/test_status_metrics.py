@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 import httpx
 from aio_pika import DeliveryMode, Message
 
-from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleType
-from contracts.names import EXCHANGE_EVENTS
-from database import Records
-from devstack.eventually import eventually
-from devstack.exposition import values
-from devstack.ports import free_ports
-from devstack.samples import new_task, told
-from devstack.wire import Wire
-from ledger import Submission, accept
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
+from waybill_contracts.wire.names import EXCHANGE_EVENTS
+from waybill_database import Records
+from waybill_devstack.stack.ports import free_ports
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.exposition import values
+from waybill_devstack.testkit.samples import new_task, told
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger import Submission, accept
+from waybill_status.app import StatusService
+from waybill_status.settings import StatusSettings
 
 #: The measurer pauses nine times as long as it measured. Looks at /metrics take time from it, in one process:
 #: without a pause between them they made it measure for seconds.

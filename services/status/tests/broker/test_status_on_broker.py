@@ -16,21 +16,21 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from contracts.envelope import Envelope
-from contracts.events import EmailRequested
-from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent, LifecycleType
-from contracts.sealing import Keyring
-from contracts.states import State
-from database import Records
-from devstack.broker import Broker
-from devstack.eventually import eventually
-from devstack.proxy import Proxy
-from devstack.samples import new_task, sync_event, told, user_event
-from devstack.wire import Wire
-from ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, next_due
-from status_service import publishing
-from status_service.app import StatusService
-from status_service.settings import StatusSettings
+from waybill_contracts.events import EmailRequested
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent, LifecycleType
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_devstack.broker import Broker
+from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.testkit.proxy import Proxy
+from waybill_devstack.testkit.samples import new_task, sync_event, told, user_event
+from waybill_devstack.testkit.wire import Wire
+from waybill_ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, next_due
+from waybill_status.app import StatusService
+from waybill_status.outbox import publication as publishing
+from waybill_status.settings import StatusSettings
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=1)
 
@@ -288,7 +288,7 @@ async def test_without_a_schema_the_process_ends_and_says_what_to_do(
     environment = os.environ | {"WAYBILL_AMQP_URL": vhost_url, "WAYBILL_LEDGER_URL": database_url}
     ran = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "status_service"],
+        [sys.executable, "-m", "waybill_status"],
         env=environment,
         capture_output=True,
         text=True,
@@ -296,7 +296,7 @@ async def test_without_a_schema_the_process_ends_and_says_what_to_do(
     )
 
     assert ran.returncode != 0
-    assert "run `python -m ledger upgrade`" in ran.stdout + ran.stderr
+    assert "run `python -m waybill_ledger upgrade`" in ran.stdout + ran.stderr
 
 
 def mail_of(message: AbstractIncomingMessage) -> EmailRequested:

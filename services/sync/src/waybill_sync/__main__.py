@@ -1,8 +1,8 @@
-"""`python -m sync_service`: runs the sync service."""
+"""`python -m waybill_sync`: runs the sync service."""
 
-from chassis.starting import start
-from sync_service.app import make_service
-from sync_service.settings import SyncSettings
+from waybill_sync.app import make_service
+from waybill_sync.settings import SyncSettings
+from waybill_worker.runtime.startup import start
 
 if __name__ == "__main__":
     start("sync", SyncSettings, make_service)

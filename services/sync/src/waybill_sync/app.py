@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from chassis.policies import configured
-from chassis.service import Service
-from contracts.events import SyncRequested, UserCreated
-from sync_service.client import SyncClient
-from sync_service.handlers import sync_record, sync_user
-from sync_service.settings import SyncSettings
+from waybill_contracts.events import SyncRequested, UserCreated
+from waybill_sync.client import SyncClient
+from waybill_sync.handlers import sync_record, sync_user
+from waybill_sync.settings import SyncSettings
+from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.runtime.service import Service
 
 
 def make_service(settings: SyncSettings) -> Service:

@@ -17,8 +17,13 @@ from typing import Any
 
 import httpx
 
-from chassis.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
-from chassis.errors import (
+from waybill_contracts.privacy.masking import Mask
+from waybill_contracts.wire.names import HEADER_TRACEPARENT
+from waybill_sync.retry_after import parse_retry_after
+from waybill_sync.target import Target, check_tls, configure_targets
+from waybill_sync.words import mask_of_headers, masked_words
+from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
+from waybill_worker.attempt.errors import (
     HandlerError,
     PermanentError,
     RateLimitedError,
@@ -28,14 +33,9 @@ from chassis.errors import (
     UnansweredError,
     UnreachableError,
 )
-from chassis.spans import SpanKind
-from chassis.tls import TlsFiles
-from chassis.tracing import span
-from contracts.masking import Mask
-from contracts.names import HEADER_TRACEPARENT
-from sync_service.retry_after import parse_retry_after
-from sync_service.target import Target, check_tls, configure_targets
-from sync_service.words import mask_of_headers, masked_words
+from waybill_worker.observe.spans import SpanKind
+from waybill_worker.observe.tracing import span
+from waybill_worker.runtime.tls import TlsFiles
 
 #: Read of an answer's body at most, for the words of an error.
 MAX_BODY_BYTES = 16 * 1024

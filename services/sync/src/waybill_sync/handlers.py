@@ -1,9 +1,9 @@
 """What the sync service does with its events: one record written each."""
 
-from chassis.attempt import Attempt
-from chassis.running import irrevocably
-from contracts.events import SyncRequested, UserCreated
-from sync_service.client import SyncAnswer, SyncClient
+from waybill_contracts.events import SyncRequested, UserCreated
+from waybill_sync.client import SyncAnswer, SyncClient
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.running_handlers import irrevocably
 
 #: What a handler leaves in the task's record.
 Result = dict[str, str | int | None]

@@ -2,9 +2,9 @@
 
 from pydantic import Field, SecretStr
 
-from chassis.settings import CircuitSettings, Seconds, ServiceSettings
-from chassis.tls import TlsFiles
-from contracts.fields import TargetName
+from waybill_contracts.fields import TargetName
+from waybill_worker.runtime.settings import CircuitSettings, Seconds, ServiceSettings
+from waybill_worker.runtime.tls import TlsFiles
 
 
 class SyncSettings(CircuitSettings, ServiceSettings):

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from chassis.errors import PermanentError
-from chassis.tls import TlsFiles
+from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.runtime.tls import TlsFiles
 
 #: What a server, or a proxy before it that decodes %2F, may take for a step up or sideways in the path.
 _SEPARATORS = re.compile(r"[/\\]")

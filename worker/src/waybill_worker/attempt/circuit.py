@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeVar
 
-from chassis.errors import OUTAGE_ERRORS, CircuitOpenError
-from chassis.logs import get_logger
+from waybill_worker.attempt.errors import OUTAGE_ERRORS, CircuitOpenError
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")

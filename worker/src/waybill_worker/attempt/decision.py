@@ -4,10 +4,9 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chassis.attempt import Attempt
-from chassis.decode import Work
-from chassis.delay import round_up
-from chassis.errors import (
+from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH, ErrorInfo
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import (
     HandlerError,
     HardTimeLimitExceeded,
     SnoozeError,
@@ -15,11 +14,12 @@ from chassis.errors import (
     UnansweredError,
     UncertainError,
 )
-from chassis.logs import get_logger
-from chassis.outcome import Died, RetryLater, Snoozed
-from chassis.retry import GiveUp, Retry, Snooze, after_failure, after_snooze
-from chassis.whereabouts import whereabouts
-from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH, ErrorInfo
+from waybill_worker.attempt.failure_location import whereabouts
+from waybill_worker.attempt.outcome import Died, RetryLater, Snoozed
+from waybill_worker.attempt.retry_policy import GiveUp, Retry, Snooze, after_failure, after_snooze
+from waybill_worker.consume.decode import Work
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.delay_ladder import round_up
 
 log = get_logger(__name__)
 

@@ -7,12 +7,14 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.masking import NO_MASK, Mask
+from waybill_contracts.privacy.masking import NO_MASK, Mask
 
 #: UTF-8 bytes of a traceback that are kept: all headers of a message share one frame of at most 128 KiB.
 MAX_TRACEBACK_BYTES: Final = 8 * 1024
-#: The package of each of our services ends with this; what stands below it is a library's or the chassis's.
-_SERVICE_SUFFIX: Final = "_service"
+#: Packages that every service shares: a frame in them does not name what the service did.
+_SHARED_PACKAGES: Final = frozenset(
+    {"waybill_contracts", "waybill_database", "waybill_pictures", "waybill_worker"}
+)
 #: Of a frame's name: module and function.
 _MAX_FRAME_LENGTH: Final = 200
 
@@ -41,7 +43,7 @@ def whereabouts(error: BaseException, mask: Mask = NO_MASK) -> Whereabouts:
 def service_version(service: str) -> str:
     """The version of a service as it is installed here, or `unknown`."""
     try:
-        return metadata.version(f"waybill-{service}-service")
+        return metadata.version(f"waybill-{service}")
     except metadata.PackageNotFoundError:
         return "unknown"
 
@@ -50,6 +52,7 @@ def _own_frame(error: BaseException) -> str | None:
     own = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0].endswith(_SERVICE_SUFFIX):
+        package = module.partition(".")[0]
+        if package.startswith("waybill_") and package not in _SHARED_PACKAGES:
             own = f"{module}:{frame.f_code.co_name}"
     return None if own is None else own[:_MAX_FRAME_LENGTH]

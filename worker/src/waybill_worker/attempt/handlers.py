@@ -4,10 +4,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chassis.attempt import Attempt
-from chassis.limits import DEFAULT_LIMITS, TimeLimits
-from chassis.retry import RetryPolicy
-from contracts.events import TaskEvent
+from waybill_contracts.events import TaskEvent
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 
 Event = TypeVar("Event", bound=TaskEvent)
 #: Does the work of one attempt; what it returns is the subtask's result, plain JSON. None is an empty one.

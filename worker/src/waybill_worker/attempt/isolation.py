@@ -18,14 +18,14 @@ from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import uvloop
 
-from chassis.attempt import Attempt
-from chassis.claims import Claimed
-from chassis.errors import SnoozeError
-from chassis.logs import configure_logging
-from chassis.outcome import Outcome
-from chassis.settings import ProcessSettings
-from contracts.envelope import Envelope
-from contracts.events import TaskEvent
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.wire.envelope import Envelope
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import SnoozeError
+from waybill_worker.attempt.outcome import Outcome
+from waybill_worker.inbox.claims import Claimed
+from waybill_worker.observe.logs import configure_logging
+from waybill_worker.runtime.settings import ProcessSettings
 
 #: Not fork: it would copy this process's locks and sockets in whatever state they are.
 _processes = multiprocessing.get_context("spawn")

@@ -2,9 +2,9 @@
 
 from typing import TypeVar
 
-from chassis.handling import Event, Handler, HandlerFunction, handler
-from chassis.retry import RetryPolicy
-from chassis.settings import PolicyOverride, ServiceSettings
+from waybill_worker.attempt.handlers import Event, Handler, HandlerFunction, handler
+from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.runtime.settings import PolicyOverride, ServiceSettings
 
 Value = TypeVar("Value")
 

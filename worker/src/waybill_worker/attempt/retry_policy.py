@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chassis.delay import MAX_DELAY_SECONDS
-from chassis.errors import PermanentError, SnoozeError, TransientError, UncertainError
-from contracts.events import WhenUncertain
-from contracts.lifecycle import MAX_SNOOZES, DeadReason
+from waybill_contracts.events import WhenUncertain
+from waybill_contracts.wire.lifecycle import MAX_SNOOZES, DeadReason
+from waybill_worker.attempt.errors import PermanentError, SnoozeError, TransientError, UncertainError
+from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
 
 #: Beyond this power of two every cap is reached; it keeps the arithmetic small.
 _MAX_DOUBLINGS = 30
@@ -88,7 +88,7 @@ def after_failure(
     """Decides what follows the failure of one attempt.
 
     A wait that the other side asked for is honoured even beyond the cap, up to what the delay ladder can do.
-    An error that is not ours counts as transient (see `chassis.errors`).
+    An error that is not ours counts as transient (see `waybill_worker.attempt.errors`).
     """
     if isinstance(error, PermanentError):
         return GiveUp(DeadReason.PERMANENT)

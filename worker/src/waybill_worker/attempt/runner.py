@@ -8,30 +8,30 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final
 
-from chassis.attempt import Attempt
-from chassis.claims import Claimed
-from chassis.deciding import Failed, outcome_of
-from chassis.decode import Work
-from chassis.inbox import Inbox, LeaseLostError
-from chassis.isolation import DiedAloneError, Isolation, LoneAttempt
-from chassis.limits import TimeLimits
-from chassis.logs import get_logger
-from chassis.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
-from chassis.reporter import Reporter
-from chassis.running import (
+from waybill_contracts.events import WhenUncertain
+from waybill_contracts.privacy.sealing import UnknownKeyError
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_contracts.wire.trace import trace_id_of
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.decision import Failed, outcome_of
+from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
+from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
+from waybill_worker.attempt.running_handlers import (
     CLEAN_UP_SECONDS,
     CalledOffError,
     RunningHandlers,
     hard_limit_error,
     irrevocably,
 )
-from chassis.steps import surely
-from chassis.telling import started_event
-from chassis.watchdog import Watchdog, Watched
-from contracts.events import WhenUncertain
-from contracts.lifecycle import DeadReason, ErrorInfo
-from contracts.sealing import UnknownKeyError
-from contracts.trace import trace_id_of
+from waybill_worker.attempt.time_limits import TimeLimits
+from waybill_worker.attempt.watchdog import Watchdog, Watched
+from waybill_worker.consume.decode import Work
+from waybill_worker.consume.step_retries import surely
+from waybill_worker.inbox.claims import Claimed
+from waybill_worker.inbox.inbox import Inbox, LeaseLostError
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.lifecycle_events import started_event
+from waybill_worker.publish.reporter import Reporter
 
 log = get_logger(__name__)
 

@@ -16,9 +16,9 @@ from faststream.rabbit import Channel, RabbitBroker
 from faststream.security import BaseSecurity
 from yarl import URL
 
-from chassis.broker_wait import GOING_AWAY, RECONNECT_SECONDS, refusal
-from chassis.logs import get_logger
-from chassis.settings import ProcessSettings
+from waybill_worker.broker.wait import GOING_AWAY, RECONNECT_SECONDS, refusal
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.settings import ProcessSettings
 
 log = get_logger(__name__)
 

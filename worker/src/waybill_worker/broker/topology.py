@@ -11,9 +11,9 @@ from typing import Any, Final
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 
-from chassis.delay import LEVELS, level_bindings
-from contracts import names
-from contracts.catalog import STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.catalog import STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.wire import names
+from waybill_worker.publish.delay_ladder import LEVELS, level_bindings
 
 #: Returns of one message before it counts as one that kills its consumers.
 WORK_DELIVERY_LIMIT: Final = 10

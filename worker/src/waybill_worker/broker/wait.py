@@ -23,8 +23,8 @@ from aio_pika.exceptions import (
 )
 from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed
 
-from chassis.logs import get_logger
-from chassis.tls import distrust
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)
 
@@ -62,7 +62,7 @@ _REFUSALS: Final[Mapping[tuple[type[Exception], ...], str]] = {
     (ConnectionNotAllowed,): _VIRTUAL_HOST,
     (IncompatibleProtocolError,): "what listens there is no RabbitMQ: correct WAYBILL_AMQP_URL",
     (ChannelAccessRefused,): (
-        "the user lacks a permission: import those that `python -m deploy secrets` makes; "
+        "the user lacks a permission: import those that `python -m waybill_deploy secrets` makes; "
         "RabbitMQ 4.2.6 and 4.3.0 ask for too much, use a later one"
     ),
     (ChannelPreconditionFailed,): (
@@ -87,7 +87,7 @@ class BrokerWait:
 
         Raises:
             aio_pika.exceptions.AMQPError: the broker is there, and one of us does not trust the other
-                (`chassis.tls`).
+                (`waybill_worker.runtime.tls`).
         """
         while True:
             try:

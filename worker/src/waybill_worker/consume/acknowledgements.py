@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import aiormq
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
-from chassis.logs import get_logger
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 #: What the client raises when the channel has gone away.

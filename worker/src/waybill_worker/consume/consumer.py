@@ -14,11 +14,11 @@ from aio_pika.abc import (
 from aiormq import spec
 from faststream.rabbit import RabbitBroker
 
-from chassis.acknowledging import CHANNEL_GONE, ChannelAcks
-from chassis.broker_wait import UNREACHABLE, BrokerWait
-from chassis.connection import GOODBYE_SECONDS, look_at_queue, would_connect
-from chassis.delivery import Delivery
-from chassis.logs import get_logger
+from waybill_worker.broker.connection import GOODBYE_SECONDS, look_at_queue, would_connect
+from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
+from waybill_worker.consume.acknowledgements import CHANNEL_GONE, ChannelAcks
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from chassis.delivery import Delivery
-from chassis.inbox import Inbox
-from chassis.logs import get_logger
-from chassis.steps import DeliveryLostError, while_held
-from contracts.control import CancelRequested
+from waybill_contracts.wire.control import CancelRequested
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.consume.step_retries import DeliveryLostError, while_held
+from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from chassis.attempt import Attempt
-from chassis.delivery import Delivery
-from chassis.errors import SnoozeError
-from chassis.handling import Handler
-from contracts.envelope import Envelope, EnvelopeError
-from contracts.events import TaskEvent, WhenUncertain
-from contracts.masking import NO_MASK, Mask
-from contracts.reading import UnfitError, opener, read_event
-from contracts.sealing import Keyring, UnknownKeyError
+from waybill_contracts.events import TaskEvent, WhenUncertain
+from waybill_contracts.privacy.masking import NO_MASK, Mask
+from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
+from waybill_contracts.versions.reading import UnfitError, opener, read_event
+from waybill_contracts.wire.envelope import Envelope, EnvelopeError
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.errors import SnoozeError
+from waybill_worker.attempt.handlers import Handler
+from waybill_worker.consume.delivery import Delivery
 
 
 class UnreadableError(Exception):

@@ -14,28 +14,28 @@ from typing import Any, Final
 
 import structlog
 
-from chassis.attempting import Attempts
-from chassis.claims import AlreadyDone, Busy, Claimed
-from chassis.decode import UnreadableError, Work, decode
-from chassis.delivery import Delivery
-from chassis.handling import Handler
-from chassis.inbox import Inbox, LeaseLostError
-from chassis.isolation import Isolation, LoneAttempt
-from chassis.logs import get_logger, mask_lines
-from chassis.metrics import AttemptMetrics
-from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
-from chassis.publisher import Publisher
-from chassis.reporter import Reporter
-from chassis.republish import dead_letter, later
-from chassis.sending import processing, sending_on
-from chassis.spans import Span
-from chassis.steps import DeliveryLostError, surely, while_held
-from chassis.telling import outcome_event, superseding_event, unreadable_event
-from chassis.watchdog import Watchdog
-from contracts.lifecycle import DeadReason, ErrorInfo
-from contracts.names import work_queue
-from contracts.sealing import Keyring
-from contracts.trace import trace_id_of
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_contracts.wire.names import work_queue
+from waybill_contracts.wire.trace import trace_id_of
+from waybill_worker.attempt.handlers import Handler
+from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
+from waybill_worker.attempt.runner import Attempts
+from waybill_worker.attempt.watchdog import Watchdog
+from waybill_worker.consume.decode import UnreadableError, Work, decode
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.consume.step_retries import DeliveryLostError, surely, while_held
+from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed
+from waybill_worker.inbox.inbox import Inbox, LeaseLostError
+from waybill_worker.observe.logs import get_logger, mask_lines
+from waybill_worker.observe.metrics import AttemptMetrics
+from waybill_worker.observe.spans import Span
+from waybill_worker.publish.lifecycle_events import outcome_event, superseding_event, unreadable_event
+from waybill_worker.publish.message_spans import processing, sending_on
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.publish.reporter import Reporter
+from waybill_worker.publish.republish import dead_letter, later
 
 log = get_logger(__name__)
 

@@ -11,11 +11,11 @@ from typing import Final, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.delivery import Delivery
-from chassis.logs import get_logger
-from chassis.publisher import PublishError
-from database import Fault, fault_of
-from database.waiting import Wait
+from waybill_database import Fault, fault_of
+from waybill_database.waiting import Wait
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.publisher import PublishError
 
 log = get_logger(__name__)
 Result = TypeVar("Result")

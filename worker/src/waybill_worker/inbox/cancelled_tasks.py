@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, select
 
-from database import Instant, insert_new
+from waybill_database import Instant, insert_new
 
 METADATA = MetaData()
 CANCELLED = Table(

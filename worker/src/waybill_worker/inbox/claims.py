@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from chassis.outcome import Outcome, RetryLater, Snoozed
+from waybill_worker.attempt.outcome import Outcome, RetryLater, Snoozed
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, select, tuple_
 
-from chassis.background import Background
-from chassis.cancelled import CANCELLED
-from chassis.claims import RowState
-from chassis.connection import QueueLook
-from chassis.inbox_table import INBOX
-from chassis.logs import get_logger
-from chassis.pacing import walk
-from database import Records
+from waybill_database import Records
+from waybill_worker.broker.connection import QueueLook
+from waybill_worker.inbox.cancelled_tasks import CANCELLED
+from waybill_worker.inbox.claims import RowState
+from waybill_worker.inbox.table import INBOX
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.throttle import walk
 
 log = get_logger(__name__)
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
     update,
 )
 
-from database import Instant
+from waybill_database import Instant
 
 METADATA = MetaData()
 INBOX = Table(

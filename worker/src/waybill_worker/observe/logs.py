@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import structlog
 
-from chassis.repeats import ClientRepeats, Repeats, leave_out_repeats
-from contracts.lifecycle import ErrorInfo
-from contracts.masking import NO_MASK, Mask
+from waybill_contracts.privacy.masking import NO_MASK, Mask
+from waybill_contracts.wire.lifecycle import ErrorInfo
+from waybill_worker.observe.repeated_lines import ClientRepeats, Repeats, leave_out_repeats
 
 #: Libraries that log each message or request at INFO; their warnings are wanted, their chatter is not.
 _CHATTY = (

@@ -17,9 +17,9 @@ from prometheus_client import (
     generate_latest,
 )
 
-from chassis.outcome import Died, Outcome, RetryLater
-from contracts.catalog import kinds_of
-from contracts.lifecycle import DeadReason
+from waybill_contracts.catalog import kinds_of
+from waybill_contracts.wire.lifecycle import DeadReason
+from waybill_worker.attempt.outcome import Died, Outcome, RetryLater
 
 #: From a record written next door to an image of a hundred megapixels.
 HANDLER_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)

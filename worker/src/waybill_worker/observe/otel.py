@@ -1,6 +1,6 @@
 """Spans by OpenTelemetry, sent as OTLP over HTTP; its own environment variables configure it.
 
-Imported only where traces are asked for: see `chassis.tracing`.
+Imported only where traces are asked for: see `waybill_worker.observe.tracing`.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from chassis.spans import Attributes, SpanKind
-from contracts.names import HEADER_TRACEPARENT
+from waybill_contracts.wire.names import HEADER_TRACEPARENT
+from waybill_worker.observe.spans import Attributes, SpanKind
 
 #: For what is left when the process stops: a collector that is away must not use up its grace time.
 SHUTDOWN_SECONDS: Final = 3.0
@@ -46,7 +46,7 @@ class OtelTracer:
             {
                 "service.namespace": "waybill",
                 "service.instance.id": str(uuid4()),
-                "service.version": version("waybill-chassis"),
+                "service.version": version("waybill-worker"),
             }
         )
         if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):

@@ -1,4 +1,4 @@
-"""What a span is, and what records spans: the words that `chassis.tracing` and its tracers share."""
+"""What a span is, and what records spans: shared by `waybill_worker.observe.tracing` and its tracers."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager

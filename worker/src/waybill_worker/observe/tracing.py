@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Final
 
-from chassis.spans import Attributes, Span, SpanKind, Tracer
+from waybill_worker.observe.spans import Attributes, Span, SpanKind, Tracer
 
 _NONE: Attributes = MappingProxyType({})
 _PROTOCOL: Final = "http/protobuf"
@@ -51,11 +51,11 @@ def configure_tracing(process: str, environment: Mapping[str, str] = os.environ)
     if not _is_asked_for(environment):
         return
     try:
-        from chassis.otel import OtelTracer  # noqa: PLC0415 - only here: see above
+        from waybill_worker.observe.otel import OtelTracer  # noqa: PLC0415 - only here: see above
     except ImportError as error:
         raise TracingError(
             f"traces are asked for (OTEL_…), and there is no OpenTelemetry ({error}): install "
-            "waybill-chassis[traces], or set OTEL_SDK_DISABLED=true"
+            "waybill-worker[traces], or set OTEL_SDK_DISABLED=true"
         ) from error
     use_tracer(OtelTracer(process))
 

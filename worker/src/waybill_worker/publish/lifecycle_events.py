@@ -3,11 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
-from chassis.attempt import Attempt
-from chassis.claims import Superseded
-from chassis.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
-from contracts.envelope import Envelope
-from contracts.lifecycle import (
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -15,6 +12,9 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
+from waybill_worker.inbox.claims import Superseded
 
 
 def started_event(attempt: Attempt, at: datetime) -> LifecycleEvent:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
-from chassis.publisher import OutgoingMessage
-from chassis.spans import Span, SpanKind
-from chassis.tracing import current_traceparent, is_tracing, span
-from contracts.envelope import Envelope
-from contracts.names import HEADER_TRACEPARENT
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.names import HEADER_TRACEPARENT
+from waybill_worker.observe.spans import Span, SpanKind
+from waybill_worker.observe.tracing import current_traceparent, is_tracing, span
+from waybill_worker.publish.publisher import OutgoingMessage
 
 
 @contextmanager

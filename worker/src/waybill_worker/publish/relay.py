@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from chassis.logs import get_logger
-from chassis.publisher import OutgoingMessage, Publisher, PublishError
-from chassis.sending import sending
-from contracts.envelope import Envelope
-from contracts.trace import trace_id_of
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.trace import trace_id_of
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.message_spans import sending
+from waybill_worker.publish.publisher import OutgoingMessage, Publisher, PublishError
 
 log = get_logger(__name__)
 

@@ -7,11 +7,11 @@ the broker and the status service as much as several events, so under load a bat
 import asyncio
 from dataclasses import dataclass
 
-from chassis.logs import get_logger
-from chassis.publisher import OutgoingMessage, Publisher, PublishError
-from chassis.tracing import current_traceparent
-from contracts.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
-from contracts.names import CONTENT_TYPE_LIFECYCLE_BATCH, EXCHANGE_EVENTS
+from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
+from waybill_contracts.wire.names import CONTENT_TYPE_LIFECYCLE_BATCH, EXCHANGE_EVENTS
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe.tracing import current_traceparent
+from waybill_worker.publish.publisher import OutgoingMessage, Publisher, PublishError
 
 log = get_logger(__name__)
 

@@ -6,13 +6,13 @@ take our cycles for loops, and drop the message.
 
 from datetime import datetime
 
-from chassis.delay import ladder_entry
-from chassis.delivery import Delivery
-from chassis.publisher import OutgoingMessage
-from chassis.whereabouts import Whereabouts, service_version
-from contracts import names
-from contracts.envelope import Envelope
-from contracts.lifecycle import DeadReason, ErrorInfo
+from waybill_contracts.wire import names
+from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_worker.attempt.failure_location import Whereabouts, service_version
+from waybill_worker.consume.delivery import Delivery
+from waybill_worker.publish.delay_ladder import ladder_entry
+from waybill_worker.publish.publisher import OutgoingMessage
 
 #: What does not travel on: the broker's own headers, and what is told of an earlier death.
 _LEFT_BEHIND = (*names.HEADERS_OF_BROKER, *names.HEADERS_OF_DEATH)

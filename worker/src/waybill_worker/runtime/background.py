@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.logs import get_logger
+from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.logs import get_logger
-from chassis.tls import distrust
-from database import Fault, Records, fault_of
-from database.waiting import Wait, reason_of
+from waybill_database import Fault, Records, fault_of
+from waybill_database.waiting import Wait, reason_of
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)
 
@@ -46,7 +46,7 @@ class DatabaseWait:
 
         Raises:
             Exception: what `prepare` raises that is no trouble with the database itself.
-            SQLAlchemyError: it is there, and one of us does not trust the other (`chassis.tls`).
+            SQLAlchemyError: the one does not trust the other (`waybill_worker.runtime.tls`).
         """
         wait = Wait()
         while True:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from chassis.http_server import HttpServer
-from chassis.metrics import exposition
+from waybill_worker.observe.metrics import exposition
+from waybill_worker.runtime.http_server import HttpServer
 
 #: Each check's name, and whether it is well just now.
 Checks = Mapping[str, Callable[[], bool | Awaitable[bool]]]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from chassis.process import MisconfiguredError
+from waybill_worker.runtime.process import MisconfiguredError
 
 #: Seconds between looks whether the server has come up, or whether it is idle.
 _POLL_SECONDS: Final = 0.01

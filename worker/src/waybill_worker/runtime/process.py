@@ -12,10 +12,10 @@ from typing import Final, NoReturn, Protocol
 
 import uvloop
 
-from chassis.footprint import give_back, set_apart
-from chassis.logs import get_logger
-from chassis.tls import distrust
-from chassis.tracing import shut_down_tracing
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe.tracing import shut_down_tracing
+from waybill_worker.runtime.memory import give_back, set_apart
+from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)
 

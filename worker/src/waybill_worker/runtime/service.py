@@ -5,30 +5,30 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from chassis.broker_wait import BrokerWait
-from chassis.connection import hang_up, look_at_queue, make_broker
-from chassis.consumer import Consumer, stop_consuming
-from chassis.control import Control
-from chassis.database_wait import DatabaseWait
-from chassis.delay import LEVELS
-from chassis.handling import Handler, by_kind
-from chassis.health import HealthServer
-from chassis.inbox import Inbox
-from chassis.inbox_pruning import InboxPruner
-from chassis.isolation import Isolation, LoneAttempt
-from chassis.logs import get_logger
-from chassis.metrics import AttemptMetrics, make_registry
-from chassis.outcome import Outcome
-from chassis.pipeline import Pipeline
-from chassis.process import EXIT_BROKEN
-from chassis.publisher import Publisher
-from chassis.reporter import Reporter
-from chassis.settings import ServiceSettings
-from chassis.timekeeper import Timekeeper
-from chassis.watchdog import EXIT_HARD_LIMIT, Watchdog
-from contracts import names
-from contracts.catalog import kinds_of
-from contracts.sealing import NO_KEYS
+from waybill_contracts.catalog import kinds_of
+from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.wire import names
+from waybill_worker.attempt.handlers import Handler, by_kind
+from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.outcome import Outcome
+from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
+from waybill_worker.broker.connection import hang_up, look_at_queue, make_broker
+from waybill_worker.broker.wait import BrokerWait
+from waybill_worker.consume.consumer import Consumer, stop_consuming
+from waybill_worker.consume.control import Control
+from waybill_worker.consume.pipeline import Pipeline
+from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.inbox.pruning import InboxPruner
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe.metrics import AttemptMetrics, make_registry
+from waybill_worker.publish.delay_ladder import LEVELS
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.publish.reporter import Reporter
+from waybill_worker.runtime.database_wait import DatabaseWait
+from waybill_worker.runtime.health import HealthServer
+from waybill_worker.runtime.process import EXIT_BROKEN
+from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.runtime.timekeeper import Timekeeper
 
 log = get_logger(__name__)
 

@@ -24,12 +24,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from chassis.circuit import CircuitPolicy
-from chassis.delay import MAX_DELAY_SECONDS
-from chassis.limits import LONGEST_SECONDS, TimeLimits
-from chassis.tls import TlsFiles
-from contracts.sealing import Keyring
-from database.records import ANSWER_SECONDS, READERS, Records
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_database.records import ANSWER_SECONDS, READERS, Records
+from waybill_worker.attempt.circuit import CircuitPolicy
+from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
+from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.runtime.tls import TlsFiles
 
 #: Seconds beyond the grace time in which a process that stops is gone, whatever does not answer it: some for
 #: goodbyes to the broker, some for what closes last.
@@ -199,7 +199,7 @@ class SealingSettings(BaseSettings):
     sealing_keys: SecretStr | None = Field(
         None,
         description="Keys of 32 bytes in base64, separated by commas: the first one seals, every one opens. "
-        "`python -m deploy key` makes one.",
+        "`python -m waybill_deploy key` makes one.",
     )
 
     @field_validator("sealing_keys")
@@ -220,7 +220,7 @@ class SealingSettings(BaseSettings):
         if self.sealing == "on" and not keys.names:
             raise ValueError(
                 "WAYBILL_SEALING_KEYS is not set, so personal data would be kept and sent as it is. "
-                "`python -m deploy key` makes a key; WAYBILL_SEALING=off does without."
+                "`python -m waybill_deploy key` makes a key; WAYBILL_SEALING=off does without."
             )
         return keys
 

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from chassis.isolation import Isolation, RunsAlone
-from chassis.logs import configure_logging, get_logger
-from chassis.process import EXIT_MISCONFIGURED, WRONG_SETTING, Lifecycle, configuring, refuse_to_start, run
-from chassis.settings import ProcessSettings
-from chassis.tracing import configure_tracing
+from waybill_worker.attempt.isolation import Isolation, RunsAlone
+from waybill_worker.observe.logs import configure_logging, get_logger
+from waybill_worker.observe.tracing import configure_tracing
+from waybill_worker.runtime.process import (
+    EXIT_MISCONFIGURED,
+    WRONG_SETTING,
+    Lifecycle,
+    configuring,
+    refuse_to_start,
+    run,
+)
+from waybill_worker.runtime.settings import ProcessSettings
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from database import Records
+from waybill_database import Records
 
 Result = TypeVar("Result")
 #: The pause in lengths of the step: nine tenths of the time belong to others, however slow the machine is.

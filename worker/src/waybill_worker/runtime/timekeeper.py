@@ -5,10 +5,10 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from database import Records
-from database.clock import LEAP, system_time
+from waybill_database import Records
+from waybill_database.clock import LEAP, system_time
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

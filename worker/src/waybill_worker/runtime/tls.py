@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from database.faults import DISTRUST_OF_LIBPQ
+from waybill_database.faults import DISTRUST_OF_LIBPQ
 
 #: The other side went away amid the handshake: that may pass.
 _ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)

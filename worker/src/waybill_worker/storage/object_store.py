@@ -18,10 +18,10 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import LocalStore, S3Store, from_url
 from obstore.store import ObjectStore as Backend
 
-from chassis.errors import UnreachableError
-from chassis.s3 import S3Options, open_bucket
-from chassis.spans import SpanKind
-from chassis.tracing import span
+from waybill_worker.attempt.errors import UnreachableError
+from waybill_worker.observe.spans import SpanKind
+from waybill_worker.observe.tracing import span
+from waybill_worker.storage.s3 import S3Options, open_bucket
 
 if TYPE_CHECKING:
     # They are there for type checkers alone.

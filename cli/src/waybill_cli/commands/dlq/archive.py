@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from waybill_cli.commands.dlq_options import described, selection, selection_options
-from waybill_cli.options import Command
-from waybill_cli.session import Session, with_session
-from waybill_cli.times import when
+from waybill_cli.commands.dlq.options import described, selection, selection_options
+from waybill_cli.output.times import when
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
 
 _because = click.option("--because", metavar="TEXT", required=True, help="Why; it goes into the audit trail.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")

@@ -6,18 +6,18 @@ from uuid import UUID
 
 import click
 
-from contracts.catalog import WORK_SERVICES
-from contracts.names import dead_letter_queue
-from waybill_cli import broker
-from waybill_cli.config import Setting
+from waybill_cli.checking.fit import UNFIXABLE
 from waybill_cli.direct.letters import Letter, Wanted, letters
 from waybill_cli.direct.redriving import Redriven, Redriver
-from waybill_cli.exits import Exit
-from waybill_cli.fitting import UNFIXABLE
-from waybill_cli.listing import DEFAULT_LIMIT
-from waybill_cli.options import Group
-from waybill_cli.session import Session, with_session
-from waybill_cli.times import age
+from waybill_cli.output.listing import DEFAULT_LIMIT
+from waybill_cli.output.times import age
+from waybill_cli.session import broker
+from waybill_cli.session.config import Setting
+from waybill_cli.session.exits import Exit
+from waybill_cli.session.options import Group
+from waybill_cli.session.session import Session, with_session
+from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.wire.names import dead_letter_queue
 
 _COLUMNS: Final = ("SERVICE", "TASK", "KIND", "REDRIVE", "DIED", "REASON", "VERDICT", "ERROR")
 #: Letters a second unless asked for otherwise: as the desk's plans.

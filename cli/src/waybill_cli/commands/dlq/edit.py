@@ -6,14 +6,14 @@ from typing import Any
 import click
 from jsonpatch import make_patch
 
-from waybill_cli.commands.dlq_options import edit_options, patch_of
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.fitting import UNFIXABLE
-from waybill_cli.letter_views import show_edited
-from waybill_cli.options import Command
-from waybill_cli.redriving import plan
-from waybill_cli.revealing import reason_of, reveal_options, revealed
-from waybill_cli.session import Session, with_session
+from waybill_cli.actions.redrive import plan
+from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
+from waybill_cli.checking.fit import UNFIXABLE
+from waybill_cli.commands.dlq.options import edit_options, patch_of
+from waybill_cli.output.letter_views import show_edited
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
 
 
 @click.command(

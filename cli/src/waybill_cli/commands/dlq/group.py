@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.options import Given, Group, load
+from waybill_cli.session.options import Given, Group, load
 
-_HERE: Final = "waybill_cli.commands"
+_HERE: Final = "waybill_cli.commands.dlq"
 _DIRECT: Final = f"{_HERE}.direct:direct"
 #: Instead of a URL: the broker that the configuration names.
 _CONFIGURED: Final = "configured"
@@ -32,24 +32,24 @@ def _keep_url(context: click.Context, _parameter: click.Parameter, value: str | 
 @click.group(
     cls=_Desk,
     lazy={
-        "groups": (f"{_HERE}.dlq_letters:groups", "What failed alike, the latest first."),
-        "ls": (f"{_HERE}.dlq_letters:list_letters", "Dead letters, the newest first."),
-        "show": (f"{_HERE}.dlq_letters:show", "A letter whole, or a group."),
-        "note": (f"{_HERE}.dlq_letters:note", "Write down what is to be remembered of a group."),
-        "edit": (f"{_HERE}.dlq_edit:edit", "Mend a payload, and plan its redrive."),
-        "plan": (f"{_HERE}.dlq_redrives:make_plan", "Plan a redrive: what would happen? Nothing is sent."),
-        "start": (f"{_HERE}.dlq_redrives:start", "Start a plan, and follow it."),
-        "progress": (f"{_HERE}.dlq_redrives:progress", "How a redrive stands."),
-        "outcomes": (f"{_HERE}.dlq_redrives:outcomes", "The letters of a redrive, and how each went."),
-        "redrives": (f"{_HERE}.dlq_redrives:redrives", "Redrives, the latest plan first."),
-        "pause": (f"{_HERE}.dlq_redrives:pause", "Send nothing more for now."),
-        "resume": (f"{_HERE}.dlq_redrives:resume", "Go on after a pause or a halt."),
-        "cancel": (f"{_HERE}.dlq_redrives:cancel", "End a redrive."),
-        "discard": (f"{_HERE}.dlq_away:discard", "Put away what nobody wants."),
-        "archive": (f"{_HERE}.dlq_away:archive", "Put away what is to be kept."),
-        "restore": (f"{_HERE}.dlq_away:restore", "Make dead again what was put away."),
-        "export": (f"{_HERE}.dlq_letters:export", "Whole letters as JSON lines."),
-        "audit": (f"{_HERE}.dlq_letters:audit", "Who did what, when and why."),
+        "groups": (f"{_HERE}.letters:groups", "What failed alike, the latest first."),
+        "ls": (f"{_HERE}.letters:list_letters", "Dead letters, the newest first."),
+        "show": (f"{_HERE}.letters:show", "A letter whole, or a group."),
+        "note": (f"{_HERE}.letters:note", "Write down what is to be remembered of a group."),
+        "edit": (f"{_HERE}.edit:edit", "Mend a payload, and plan its redrive."),
+        "plan": (f"{_HERE}.redrives:make_plan", "Plan a redrive: what would happen? Nothing is sent."),
+        "start": (f"{_HERE}.redrives:start", "Start a plan, and follow it."),
+        "progress": (f"{_HERE}.redrives:progress", "How a redrive stands."),
+        "outcomes": (f"{_HERE}.redrives:outcomes", "The letters of a redrive, and how each went."),
+        "redrives": (f"{_HERE}.redrives:redrives", "Redrives, the latest plan first."),
+        "pause": (f"{_HERE}.redrives:pause", "Send nothing more for now."),
+        "resume": (f"{_HERE}.redrives:resume", "Go on after a pause or a halt."),
+        "cancel": (f"{_HERE}.redrives:cancel", "End a redrive."),
+        "discard": (f"{_HERE}.archive:discard", "Put away what nobody wants."),
+        "archive": (f"{_HERE}.archive:archive", "Put away what is to be kept."),
+        "restore": (f"{_HERE}.archive:restore", "Make dead again what was put away."),
+        "export": (f"{_HERE}.letters:export", "Whole letters as JSON lines."),
+        "audit": (f"{_HERE}.letters:audit", "Who did what, when and why."),
     },
     epilog="waybill dlq groups --state open\n"
     "waybill dlq show $GROUP\n"

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from waybill_cli.audit_listing import audit_options, show_audit
-from waybill_cli.commands.dlq_options import LETTER_STATES, filter_options, whole
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.ids import group_id, is_beginning
-from waybill_cli.letter_views import (
+from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
+from waybill_cli.commands.dlq.options import LETTER_STATES, filter_options, whole
+from waybill_cli.output.audit_listing import audit_options, show_audit
+from waybill_cli.output.letter_views import (
     GROUP_COLUMNS,
     LETTER_COLUMNS,
     group_row,
@@ -20,10 +19,11 @@ from waybill_cli.letter_views import (
     show_group,
     show_letter,
 )
-from waybill_cli.listing import list_options, show_listing
-from waybill_cli.options import Command
-from waybill_cli.revealing import reason_of, reveal_options, revealed
-from waybill_cli.session import Session, with_session
+from waybill_cli.output.listing import list_options, show_listing
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.ids import group_id, is_beginning
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
 
 _GROUP_STATES = ("open", "redriving", "resolved", "regressed", "archived")
 _LETTERS = "/v1/dead-letters"

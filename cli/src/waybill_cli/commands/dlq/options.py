@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.ids import group_id
-from waybill_cli.session import Session
-from waybill_cli.times import Moment
+from waybill_cli.output.times import Moment
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.ids import group_id
+from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -5,17 +5,10 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.commands.dlq_options import (
-    VERDICTS,
-    edit_options,
-    patch_of,
-    selection,
-    selection_options,
-)
-from waybill_cli.exits import CommandError, Exit
-from waybill_cli.listing import list_options, show_listing
-from waybill_cli.options import Command
-from waybill_cli.redrive_views import (
+from waybill_cli.actions.redrive import ended_well, follow_redrive, plan
+from waybill_cli.commands.dlq.options import VERDICTS, edit_options, patch_of, selection, selection_options
+from waybill_cli.output.listing import list_options, show_listing
+from waybill_cli.output.redrive_views import (
     ITEM_COLUMNS,
     REDRIVE_COLUMNS,
     SHOWN_HASH,
@@ -24,8 +17,9 @@ from waybill_cli.redrive_views import (
     show_plan,
     show_redrive,
 )
-from waybill_cli.redriving import ended_well, follow_redrive, plan
-from waybill_cli.session import Session, with_session
+from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.options import Command
+from waybill_cli.session.session import Session, with_session
 
 _REDRIVES: Final = "/v1/redrives"
 _STATES: Final = ("planned", "running", "paused", "halted", "completed", "cancelled")

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, exists, func, select, update
 
-from database import Instant, insert_new
-from ledger.deadletters.letter import Letter, key_of
-from ledger.deadletters.schema import DEAD_LETTER_GROUPS as GROUPS
-from ledger.deadletters.schema import DEAD_LETTERS
-from ledger.deadletters.states import LetterState
-from ledger.fingerprint import normalised
+from waybill_database import Instant, insert_new
+from waybill_ledger.deadletters.letters.letter import Letter, key_of
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS as GROUPS
+from waybill_ledger.deadletters.tables import DEAD_LETTERS
+from waybill_ledger.progress.fingerprint import normalised
 
 
 def quiet_groups(connection: Connection, letters: Sequence[Letter]) -> set[str]:

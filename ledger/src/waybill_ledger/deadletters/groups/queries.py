@@ -19,14 +19,14 @@ from sqlalchemy import (
     update,
 )
 
-from database import from_microseconds, microseconds
-from ledger.deadletters.audit import Deed, write_down
-from ledger.deadletters.paging import decoded, encoded
-from ledger.deadletters.schema import DEAD_LETTER_GROUPS as GROUPS
-from ledger.deadletters.schema import DEAD_LETTERS
-from ledger.deadletters.states import GroupState, LetterState
-from ledger.ids import GROUP_DIGITS, begins_with
-from ledger.tenants import owned_by
+from waybill_database import from_microseconds, microseconds
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
+from waybill_ledger.deadletters.states import GroupState, LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS as GROUPS
+from waybill_ledger.deadletters.tables import DEAD_LETTERS
+from waybill_ledger.reports.id_prefix import GROUP_DIGITS, begins_with
 
 #: How far back the trend goes; one number an hour.
 TREND_HOURS: Final = 24

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from contracts.masking import mask_addresses
-from database import Records
-from ledger.deadletters.audit import Deed, write_down
-from ledger.deadletters.letters import LetterFilter, conditions
-from ledger.deadletters.schema import DEAD_LETTER_GROUPS, DEAD_LETTERS
-from ledger.deadletters.states import LetterState
+from waybill_contracts.privacy.masking import mask_addresses
+from waybill_database import Records
+from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
 
 #: Letters in one transaction.
 STEP: Final = 5_000

@@ -4,11 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
-from contracts.reading import Fault, Opener, UnfitError, read_event
-from contracts.schemas import contracts_version
-from contracts.sealing import Keyring, UnknownKeyError
-from ledger.deadletters.states import Verdict
+from waybill_contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
+from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
+from waybill_contracts.versions.reading import Fault, Opener, UnfitError, read_event
+from waybill_contracts.versions.schemas import contracts_version
+from waybill_ledger.deadletters.states import Verdict
 
 
 @dataclass(frozen=True, slots=True)

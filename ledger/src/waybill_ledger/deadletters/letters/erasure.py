@@ -6,10 +6,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, exists, select, update
 
-from ledger.deadletters.gate import NOT_KEPT
-from ledger.deadletters.schema import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
-from ledger.deadletters.states import LetterState
-from ledger.erased import ERASED
+from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import (
+    DEAD_LETTER_GROUPS,
+    DEAD_LETTER_MESSAGES,
+    DEAD_LETTERS,
+    REDRIVE_LETTERS,
+)
+from waybill_ledger.retention.erased_words import ERASED
 
 #: Why a letter was put away that nobody has put away by hand.
 WHY: Final = "its person was erased"

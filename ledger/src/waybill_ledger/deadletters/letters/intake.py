@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from contracts.lifecycle import (
+from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -14,16 +14,16 @@ from contracts.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from database import insert_new
-from ledger.deadletters import amqp_json
-from ledger.deadletters.audit import DESK_ITSELF
-from ledger.deadletters.erasing import put_away
-from ledger.deadletters.grouping import count_in, quiet_groups
-from ledger.deadletters.letter import Letter
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from ledger.deadletters.states import LetterState
-from ledger.merging import apply_events
-from ledger.schema import TASKS
+from waybill_database import insert_new
+from waybill_ledger.deadletters.audit import DESK_ITSELF
+from waybill_ledger.deadletters.groups.membership import count_in, quiet_groups
+from waybill_ledger.deadletters.letters import amqp_json
+from waybill_ledger.deadletters.letters.erasure import put_away
+from waybill_ledger.deadletters.letters.letter import Letter
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from waybill_ledger.progress.merge import apply_events
+from waybill_ledger.schema.tables import TASKS
 
 
 def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from contracts import names
-from contracts.catalog import WORK_SERVICES
-from contracts.envelope import Envelope, EnvelopeError
-from contracts.lifecycle import MAX_ERROR_MESSAGE_LENGTH
-from contracts.reading import opener
-from contracts.sealing import Keyring
-from ledger.deadletters import amqp_json
-from ledger.deadletters.gate import NOT_KEPT, Checked, check, gate_version
-from ledger.erased import ERASED
-from ledger.fingerprint import fingerprint
-from ledger.tenants import DEFAULT_TENANT
+from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.versions.reading import opener
+from waybill_contracts.wire import names
+from waybill_contracts.wire.envelope import Envelope, EnvelopeError
+from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH
+from waybill_ledger.access.tenants import DEFAULT_TENANT
+from waybill_ledger.deadletters.letters import amqp_json
+from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT, Checked, check, gate_version
+from waybill_ledger.progress.fingerprint import fingerprint
+from waybill_ledger.retention.erased_words import ERASED
 
 #: What the broker says of messages that it dead-letters by itself, in words.
 _BROKER_WORDS: Final = {

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
-from contracts.catalog import CATALOG
-from ledger.deadletters.letters import LetterFilter, conditions, with_effect
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
-from ledger.deadletters.shown import shown_payload
-from ledger.tenants import owned_by
+from waybill_contracts.catalog import CATALOG
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions, with_effect
+from waybill_ledger.deadletters.letters.redaction import shown_payload
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 
 
 def whole_letter(

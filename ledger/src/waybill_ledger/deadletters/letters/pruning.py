@@ -7,9 +7,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select, update
 
-from ledger.deadletters.schema import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVES
-from ledger.deadletters.states import LetterState, RedriveState
-from ledger.schema import TASKS
+from waybill_ledger.deadletters.states import LetterState, RedriveState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVES
+from waybill_ledger.schema.tables import TASKS
 
 #: A plan that its maker has not finished by then never will be.
 MAKING_FOR: Final = timedelta(hours=1)

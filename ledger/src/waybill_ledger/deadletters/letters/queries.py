@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, select
 
-from contracts.lifecycle import DeadReason
-from contracts.states import State
-from ledger.deadletters.paging import decoded, encoded
-from ledger.deadletters.schema import DEAD_LETTERS
-from ledger.deadletters.states import Effect, LetterState, Verdict
-from ledger.ids import begins_with
-from ledger.schema import SUBTASKS, TASKS
-from ledger.tenants import owned_by
+from waybill_contracts.wire.lifecycle import DeadReason
+from waybill_contracts.wire.states import State
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
+from waybill_ledger.deadletters.states import Effect, LetterState, Verdict
+from waybill_ledger.deadletters.tables import DEAD_LETTERS
+from waybill_ledger.reports.id_prefix import begins_with
+from waybill_ledger.schema.tables import SUBTASKS, TASKS
 
 #: The beginning of a task's id, or all of it.
 _DIGITS: Final = re.compile("[0-9A-Fa-f-]{1,36}")

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from contracts.reading import opener
-from contracts.sealing import Keyring
-from database import Records
-from ledger.deadletters.gate import check, gate_version
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from ledger.deadletters.states import LetterState
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.versions.reading import opener
+from waybill_database import Records
+from waybill_ledger.deadletters.letters.contract_gate import check, gate_version
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 
 
 @dataclass(frozen=True, slots=True)

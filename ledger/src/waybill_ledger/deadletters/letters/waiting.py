@@ -9,12 +9,12 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, and_, func, or_, select
 
-from contracts.catalog import CATALOG
-from contracts.names import work_queue
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from ledger.deadletters.states import LetterState
-from ledger.schema import REDRIVEN_PAYLOADS, SUBTASKS, TASKS
-from ledger.tenants import owned_by
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.wire.names import work_queue
+from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SUBTASKS, TASKS
 
 #: How the name of each work queue ends.
 _QUEUE_END = work_queue("")

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
-from ledger.deadletters.audit import Deed, write_down
-from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
-from ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
+from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
+from waybill_ledger.deadletters.tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 
 
 @dataclass(frozen=True, slots=True)

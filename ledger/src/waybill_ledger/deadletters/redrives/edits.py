@@ -12,9 +12,10 @@ from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointerException
 from pydantic_core import to_json
 
-from contracts.catalog import CATALOG, kinds_of
-from contracts.events import TaskEvent
-from contracts.reading import (
+from waybill_contracts.catalog import CATALOG, kinds_of
+from waybill_contracts.events import TaskEvent
+from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
+from waybill_contracts.versions.reading import (
     NOTHING_OPENED,
     Fault,
     Opener,
@@ -23,11 +24,10 @@ from contracts.reading import (
     json_object,
     read_event,
 )
-from contracts.sealing import Keyring, UnknownKeyError
-from ledger.deadletters.gate import Checked, check
-from ledger.deadletters.shown import REDACTED
-from ledger.deadletters.states import Verdict
-from ledger.revealed import never_revealed, sealed_names
+from waybill_ledger.access.opened_payload import never_revealed, sealed_names
+from waybill_ledger.deadletters.letters.contract_gate import Checked, check
+from waybill_ledger.deadletters.letters.redaction import REDACTED
+from waybill_ledger.deadletters.states import Verdict
 
 Patch = Sequence[dict[str, Any]]
 #: Operations of one patch; more is another document.

@@ -12,21 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from contracts.reading import opener
-from contracts.sealing import Keyring
-from ledger.deadletters.gate import check
-from ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS
-from ledger.deadletters.progress import Progress, batch_size, canary_is_over, progress_of
-from ledger.deadletters.reopening import Reopening, reopen
-from ledger.deadletters.schema import (
-    DEAD_LETTER_MESSAGES,
-    DEAD_LETTERS,
-    REDRIVE_LETTERS,
-    REDRIVES,
-)
-from ledger.deadletters.states import Effect, ItemState, LetterState, Phase, RedriveState, Verdict
-from ledger.schema import TASKS
-from ledger.tasks import PendingMessage
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.versions.reading import opener
+from waybill_ledger.acceptance.new_task import PendingMessage
+from waybill_ledger.deadletters.letters.contract_gate import check
+from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS
+from waybill_ledger.deadletters.redrives.progress import Progress, batch_size, canary_is_over, progress_of
+from waybill_ledger.deadletters.redrives.reopen import Reopening, reopen
+from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Phase, RedriveState, Verdict
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.schema.tables import TASKS
 
 
 @dataclass(frozen=True, slots=True)

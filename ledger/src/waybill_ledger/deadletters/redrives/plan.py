@@ -14,16 +14,16 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 
-from contracts.names import work_queue
-from contracts.sealing import Keyring
-from database import Records
-from ledger.deadletters.audit import Deed, write_down
-from ledger.deadletters.edits import Edit
-from ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS, LetterFilter, conditions
-from ledger.deadletters.plan_edits import apply_edits
-from ledger.deadletters.rechecking import recheck_all
-from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
-from ledger.deadletters.states import Effect, ItemState, LetterState, RedriveState, Verdict
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.names import work_queue
+from waybill_database import Records
+from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS, LetterFilter, conditions
+from waybill_ledger.deadletters.letters.recheck import recheck_all
+from waybill_ledger.deadletters.redrives.edits import Edit
+from waybill_ledger.deadletters.redrives.plan_edits import apply_edits
+from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, RedriveState, Verdict
+from waybill_ledger.deadletters.tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 
 #: Letters in one transaction: some hundredths of a second of it.
 CHUNK: Final = 10_000

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from contracts.reading import opener
-from contracts.sealing import Keyring
-from database import Records
-from ledger.deadletters.edits import Edit, edited
-from ledger.deadletters.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
-from ledger.deadletters.states import LetterState
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.versions.reading import opener
+from waybill_database import Records
+from waybill_ledger.deadletters.redrives.edits import Edit, edited
+from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 
 #: Payloads in memory at once.
 _CHUNK: Final = 500

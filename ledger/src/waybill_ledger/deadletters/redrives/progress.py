@@ -5,8 +5,8 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from ledger.deadletters.schema import REDRIVE_LETTERS
-from ledger.deadletters.states import ItemState, Phase
+from waybill_ledger.deadletters.states import ItemState, Phase
+from waybill_ledger.deadletters.tables import REDRIVE_LETTERS
 
 #: After the canary there are at most so many on their way for each that came out well: a fault that shows
 #: late meets a bounded number of letters, and the rate is still reached within a few rounds.

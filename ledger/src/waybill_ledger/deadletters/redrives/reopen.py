@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from contracts.catalog import CATALOG
-from contracts.names import EXCHANGE_DEFAULT, work_queue
-from contracts.states import State
-from database import insert_new
-from ledger.accept import RELAY_GRACE
-from ledger.outbox import messages_of
-from ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
-from ledger.states import redriven_position, task_state
-from ledger.tasks import PendingMessage
+from waybill_contracts.catalog import CATALOG
+from waybill_contracts.wire.names import EXCHANGE_DEFAULT, work_queue
+from waybill_contracts.wire.states import State
+from waybill_database import insert_new
+from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_ledger.acceptance.new_task import PendingMessage
+from waybill_ledger.outbox.outbox import messages_of
+from waybill_ledger.progress.states import redriven_position, task_state
+from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 
 #: What the timeline calls it: the ledger's own fact, told by no service.
 REDRIVEN = "task.redriven"

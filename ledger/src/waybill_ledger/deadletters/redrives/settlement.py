@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
-from contracts.states import State
-from ledger.deadletters.audit import DESK_ITSELF, Deed, write_down
-from ledger.deadletters.progress import progress_of
-from ledger.deadletters.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
-from ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
-from ledger.schema import SUBTASKS
+from waybill_contracts.wire.states import State
+from waybill_ledger.deadletters.audit import DESK_ITSELF, Deed, write_down
+from waybill_ledger.deadletters.redrives.progress import progress_of
+from waybill_ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
+from waybill_ledger.deadletters.tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.schema.tables import SUBTASKS
 
 #: Outcomes written in one transaction.
 MOST_AT_ONCE: Final = 500

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from database import Instant
+from waybill_database import Instant
 
 revision = "0007"
 down_revision = "0006"

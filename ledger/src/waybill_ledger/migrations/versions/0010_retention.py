@@ -5,7 +5,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from database import Instant
+from waybill_database import Instant
 
 revision = "0010"
 down_revision = "0009"

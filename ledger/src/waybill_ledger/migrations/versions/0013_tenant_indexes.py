@@ -1,6 +1,6 @@
 """Lists of a tenant read its own rows alone."""
 
-from ledger.live_changes import create_index
+from waybill_ledger.schema.live_changes import create_index
 
 revision = "0013"
 down_revision = "0012"

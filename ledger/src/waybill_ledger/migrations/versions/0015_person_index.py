@@ -1,6 +1,6 @@
 """Tasks are found by the person whom they are about."""
 
-from ledger.live_changes import create_index
+from waybill_ledger.schema.live_changes import create_index
 
 revision = "0015"
 down_revision = "0014"

@@ -1,6 +1,6 @@
 """Marks whose collector died are found without a look at all that is unused."""
 
-from ledger.live_changes import create_index
+from waybill_ledger.schema.live_changes import create_index
 
 revision = "0017"
 down_revision = "0016"

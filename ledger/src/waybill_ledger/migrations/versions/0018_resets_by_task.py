@@ -1,6 +1,6 @@
 """The reset links of a person's tasks are found without reading all of them."""
 
-from ledger.live_changes import create_index
+from waybill_ledger.schema.live_changes import create_index
 
 revision = "0018"
 down_revision = "0017"

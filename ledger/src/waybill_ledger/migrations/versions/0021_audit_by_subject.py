@@ -1,6 +1,6 @@
 """Who looked at a task is found without reading the whole audit trail."""
 
-from ledger.live_changes import create_index
+from waybill_ledger.schema.live_changes import create_index
 
 revision = "0021"
 down_revision = "0020"

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from contracts.events import EmailRequested
-from contracts.sealing import Keyring
-from ledger import (
+from waybill_contracts.events import EmailRequested
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_ledger import (
     AlertPolicy,
     Digest,
     Failure,

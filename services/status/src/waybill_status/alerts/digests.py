@@ -6,11 +6,11 @@ from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from database import Records
-from ledger import Digest, digest_due
-from status_service.alerts import Alerts
+from waybill_database import Records
+from waybill_ledger import Digest, digest_due
+from waybill_status.alerts.alerts import Alerts
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

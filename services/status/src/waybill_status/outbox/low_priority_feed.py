@@ -5,15 +5,15 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
-from chassis.background import Background
-from chassis.connection import QueueLook
-from chassis.logs import get_logger
-from chassis.publisher import Publisher
-from contracts.catalog import CATALOG
-from database import Records
-from ledger import Feed, held_kinds, take_held
-from status_service.publishing import MOST_AT_ONCE, TAKEN_FOR, publish_taken
-from status_service.window import Window
+from waybill_contracts.catalog import CATALOG
+from waybill_database import Records
+from waybill_ledger import Feed, held_kinds, take_held
+from waybill_status.outbox.publication import MOST_AT_ONCE, TAKEN_FOR, publish_taken
+from waybill_status.outbox.window import Window
+from waybill_worker.broker.connection import QueueLook
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

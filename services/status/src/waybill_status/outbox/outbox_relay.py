@@ -2,12 +2,12 @@
 
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from chassis.publisher import Publisher
-from database import Records
-from ledger import Sweep, next_due, take_due
-from status_service.publishing import TAKEN_FOR, publish_taken
+from waybill_database import Records
+from waybill_ledger import Sweep, next_due, take_due
+from waybill_status.outbox.publication import TAKEN_FOR, publish_taken
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

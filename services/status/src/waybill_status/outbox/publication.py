@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from chassis.logs import get_logger
-from chassis.publisher import Publisher
-from chassis.relay import relay_all
-from database import Records
-from ledger import PendingMessage, forget_swept, put_back
+from waybill_database import Records
+from waybill_ledger import PendingMessage, forget_swept, put_back
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.publisher import Publisher
+from waybill_worker.publish.relay import relay_all
 
 log = get_logger(__name__)
 

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from chassis.connection import QueueLook
+from waybill_worker.broker.connection import QueueLook
 
 #: Seconds of work that may stand in the queue, and so in the way of work that is in a hurry.
 HORIZON_SECONDS: Final = 0.5

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from contracts.sealing import Keyring
-from contracts.trace import trace_id_of
-from database import Records
-from ledger import Release, ReleaseLook, next_slot, release_due
+from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.wire.trace import trace_id_of
+from waybill_database import Records
+from waybill_ledger import Release, ReleaseLook, next_slot, release_due
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

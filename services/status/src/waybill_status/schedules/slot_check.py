@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from chassis.pacing import gently
-from database import Records
-from ledger import SlotLook, bring_forward, find_postponed
+from waybill_database import Records
+from waybill_ledger import SlotLook, bring_forward, find_postponed
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.throttle import gently
 
 log = get_logger(__name__)
 

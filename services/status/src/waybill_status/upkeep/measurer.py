@@ -6,13 +6,13 @@ from functools import partial
 from time import monotonic
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.connection import QueueLook
-from chassis.logs import get_logger
-from chassis.pacing import pause_since
-from database import Records
-from ledger import Patience, Range, measure
-from status_service.metrics import StatusMetrics
+from waybill_database import Records
+from waybill_ledger import Patience, Range, measure
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_worker.broker.connection import QueueLook
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.throttle import pause_since
 
 log = get_logger(__name__)
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from contracts.catalog import WORK_SERVICES
-from contracts.states import State
-from ledger import FINISHED, Measures
+from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.wire.states import State
+from waybill_ledger import FINISHED, Measures
 
 #: From at once to a day behind.
 PICKUP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 86_400)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.logs import get_logger
-from chassis.pacing import walk
-from contracts.states import State
-from database import Records
-from ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
-from status_service.metrics import StatusMetrics
+from waybill_contracts.wire.states import State
+from waybill_database import Records
+from waybill_ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.throttle import walk
 
 log = get_logger(__name__)
 

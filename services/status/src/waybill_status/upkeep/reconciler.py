@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import ClassVar, Final
 
-from chassis.background import Background
-from chassis.connection import QueueLook
-from chassis.logs import get_logger
-from database import Records
-from ledger import Look, Overdue, Patience, is_any_overdue, reconcile
-from status_service.metrics import StatusMetrics
+from waybill_database import Records
+from waybill_ledger import Look, Overdue, Patience, is_any_overdue, reconcile
+from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_worker.broker.connection import QueueLook
+from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 

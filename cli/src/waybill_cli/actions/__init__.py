@@ -1,0 +1,1 @@
+"""What commands do through the gateway in several steps: erase, redrive, reveal, watch."""

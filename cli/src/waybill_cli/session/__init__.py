@@ -1,0 +1,1 @@
+"""What every command works with: configuration, the gateway, options, exit codes."""

@@ -1,0 +1,1 @@
+"""What is sensitive: sealed in payloads, masked in texts."""

@@ -1,0 +1,1 @@
+"""Contracts over time: golden schemas, compatibility, upcasters, reading of any released version."""

@@ -1,0 +1,1 @@
+"""What every message has: envelope, lifecycle events, control messages, names, states."""

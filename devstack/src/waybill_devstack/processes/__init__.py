@@ -1,0 +1,1 @@
+"""Supervised processes: their start, output, restart and end."""

@@ -1,0 +1,1 @@
+"""What the routes of all resources share: problems, fields, pages, idempotency keys."""

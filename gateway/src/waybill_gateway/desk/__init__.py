@@ -1,0 +1,1 @@
+"""The failure desk: dead letters, groups, redrives, audit trail."""

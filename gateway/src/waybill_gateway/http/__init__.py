@@ -1,0 +1,1 @@
+"""HTTP below the routes: limits, metrics, traces, the direct path of posts."""

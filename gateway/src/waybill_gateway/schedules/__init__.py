@@ -1,0 +1,1 @@
+"""Schedules: tasks that are made again and again."""

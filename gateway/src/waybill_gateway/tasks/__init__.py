@@ -1,0 +1,1 @@
+"""Tasks: accepted, listed, cancelled, accounted for, pruned."""

@@ -1,0 +1,1 @@
+"""Dead letters: intake, contract gate, queries, archiving, pruning."""

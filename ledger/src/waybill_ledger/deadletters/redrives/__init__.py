@@ -1,0 +1,1 @@
+"""Redrives: plan, edits, execution, settlement."""

@@ -1,0 +1,1 @@
+"""The outbox: rows that are to be published."""

@@ -1,0 +1,1 @@
+"""What happens to tasks: merged lifecycle events, reconciliation, alerts."""

@@ -1,0 +1,1 @@
+"""Reading the ledger: tasks, listings, the account, measures."""

@@ -1,0 +1,1 @@
+"""Schedules: their slots, and the release of each as a task."""

@@ -1,0 +1,1 @@
+"""Alerts to the operators: at once for a new kind of failure, else in digests."""

@@ -1,0 +1,1 @@
+"""One attempt: the handler, its limits, and the decision what follows."""

@@ -1,0 +1,1 @@
+"""The consume pipeline: decode, claim, attempt, report, acknowledge."""

@@ -1,0 +1,1 @@
+"""The inbox: what a service has claimed and done."""

@@ -1,0 +1,1 @@
+"""Publishing: confirmed messages, lifecycle events, retries and dead letters."""
