@@ -33,7 +33,7 @@ from waybill_devstack.broker import private_broker
 from waybill_devstack.testkit.samples import envelope_of, sync_event
 from waybill_ledger import new_task_id
 from waybill_worker.broker import topology
-from waybill_worker.broker.connection import hang_up, look_at_queue, make_broker
+from waybill_worker.broker.connection import disconnect, make_broker, queue_stats
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.runtime.settings import ProcessSettings
 
@@ -87,7 +87,7 @@ class Backlog:
         keyring = Keyring.of(self._installation.sealing_key)
         broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "publish")
         publisher = Publisher(broker, timeout_seconds=CONFIRM_SECONDS)
-        await publisher.know(EXCHANGE_TASKS)
+        await publisher.open_exchanges(EXCHANGE_TASKS)
         numbers = iter(range(self._published, self._published + count))
 
         async def publish_next() -> None:
@@ -96,7 +96,7 @@ class Backlog:
 
         await asyncio.gather(*(publish_next() for _ in range(IN_FLIGHT)))
         self._published += count
-        await hang_up(broker)
+        await disconnect(broker)
 
     def drain(self, broker_pids: list[int], counted: int) -> None:
         """Lets a service run some of it, and puts as many in again."""
@@ -116,8 +116,8 @@ class Backlog:
     async def require_whole(self) -> None:
         """Ends the command unless each message has been run once, or waits."""
         broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "look")
-        look = await look_at_queue(broker, QUEUE)
-        await hang_up(broker)
+        look = await queue_stats(broker, QUEUE)
+        await disconnect(broker)
         runs = self._place.stamps.runs(self._published)
         ran, twice = sum(map(bool, runs)), sum(times > 1 for times in runs)
         waiting = look.waiting if look else 0

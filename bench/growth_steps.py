@@ -18,11 +18,11 @@ from waybill_ledger import (
     Accepted,
     Look,
     NewTask,
-    Patience,
     PruneKeys,
     PruneStep,
     Range,
     ReleaseLook,
+    StallTimeouts,
     Submission,
     Sweep,
     TaskFilter,
@@ -54,7 +54,7 @@ from waybill_worker.inbox.inbox import Inbox
 
 #: Tasks in one transaction, as a gateway under load has them.
 BATCH: Final = 25
-PATIENCE: Final = Patience(*[timedelta(minutes=15)] * 3)
+PATIENCE: Final = StallTimeouts(*[timedelta(minutes=15)] * 3)
 LIMIT: Final = 50
 
 

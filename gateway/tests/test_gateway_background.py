@@ -36,7 +36,7 @@ async def test_a_defect_beside_the_requests_ends_the_process(
 
     monkeypatch.setattr(work, "_run_for_ever", defect)
     await process.start()
-    watching = asyncio.create_task(process.broken())
+    watching = asyncio.create_task(process.wait_failed())
     await eventually(watching.done)
     await watching
 
@@ -58,7 +58,7 @@ async def test_a_gateway_that_no_longer_reaches_for_the_broker_ends(
     monkeypatch.setattr(BrokerWait, "until", reach)
     await process.start()
     async with asyncio.timeout(60):
-        await process.broken()
+        await process.wait_failed()
 
     told = capsys.readouterr().out
     assert "ended, though it should not" in told
@@ -67,7 +67,7 @@ async def test_a_gateway_that_no_longer_reaches_for_the_broker_ends(
 
 async def test_a_well_gateway_is_not_broken(process: GatewayProcess) -> None:
     await process.start()
-    watching = asyncio.create_task(process.broken())
+    watching = asyncio.create_task(process.wait_failed())
     done, _ = await asyncio.wait({watching}, timeout=0.5)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

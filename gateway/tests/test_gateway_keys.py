@@ -21,7 +21,7 @@ from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_devstack.testkit.eventually import eventually
 from waybill_devstack.testkit.samples import dead_message, sync_event
 from waybill_gateway import app as composition
-from waybill_gateway.auth import authenticator as doorkeeper
+from waybill_gateway.auth import authenticator
 from waybill_gateway.auth.authenticator import GUESSES_AT_ONCE
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.auth.key_cache import KnownKeys
@@ -277,7 +277,7 @@ async def test_whoever_guesses_is_slowed_down_and_keys_in_use_are_not(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One in a thousand seconds: none is forgotten while this runs, however slowly.
-    monkeypatch.setattr(doorkeeper, "GUESSES_A_MINUTE", 0.06)
+    monkeypatch.setattr(authenticator, "GUESSES_A_MINUTE", 0.06)
     key = await key_in(gateway, Scope.READ)
     assert (await gateway.client.get("/v1/tasks", headers=key)).status_code == 200
 
@@ -306,7 +306,7 @@ async def test_whoever_guesses_is_slowed_down_and_keys_in_use_are_not(
 def test_addresses_of_one_customer_count_as_one(one: str, other: str) -> None:
     def network(host: str) -> str:
         request = Request({"type": "http", "headers": [], "client": (host, 1)})
-        return doorkeeper._address(request)  # noqa: SLF001 - what it comes to
+        return authenticator._address(request)  # noqa: SLF001 - what it comes to
 
     assert network(one) == network(other)
     assert network("2001:db8::1") != network("2001:db8:0:1::1")

@@ -34,7 +34,7 @@ from waybill_ledger import (
 from waybill_ledger.deadletters.groups.queries import Group, GroupFilter, list_groups
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
-from waybill_ledger.deadletters.letters.letter_detail import whole_letter
+from waybill_ledger.deadletters.letters.letter_detail import letter_detail
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.redrives.control import Refused, Start, Steer, start, steer
 from waybill_ledger.deadletters.redrives.edits import Edit
@@ -115,7 +115,7 @@ class Desk:
         return (await self.records.read(query)).letters
 
     async def letter(self, letter_id: int) -> dict[str, Any]:
-        found = await self.records.read(partial(whole_letter, letter_id=letter_id))
+        found = await self.records.read(partial(letter_detail, letter_id=letter_id))
         assert found is not None
         return found
 

@@ -9,7 +9,7 @@ import pytest
 from waybill_contracts.events import EmailRequested
 from waybill_contracts.privacy.sealing import KEY_BYTES, SEALED, Keyring, is_sealed
 from waybill_contracts.versions.reading import opener
-from waybill_ledger.deadletters.letters.redaction import shown_payload
+from waybill_ledger.deadletters.letters.redaction import redacted_payload
 from waybill_ledger.deadletters.redrives.edits import Edited, edited
 from waybill_ledger.deadletters.states import Verdict
 
@@ -29,7 +29,7 @@ def edit(body: bytes, *patch: dict[str, Any], dataschema: str = MAIL.dataschema(
 
 
 def shown(made: Edited) -> Any:
-    return shown_payload(MAIL.KIND, made.payload, sensitive=made.sensitive, touched=made.touched)
+    return redacted_payload(MAIL.KIND, made.payload, sensitive=made.sensitive, touched=made.touched)
 
 
 @pytest.mark.parametrize("place", ["/to", ""])

@@ -11,7 +11,7 @@ from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleTyp
 from waybill_contracts.wire.states import State
 from waybill_devstack.testkit.samples import NOON, dead_message, envelope_of, new_task, sync_event
 from waybill_ledger import BadCursorError, Submission, accept, get_timeline
-from waybill_ledger.deadletters.audit import DeedFilter, list_deeds
+from waybill_ledger.deadletters.audit import AuditFilter, list_audit_entries
 from waybill_ledger.deadletters.groups.queries import NewNote, note
 from waybill_ledger.deadletters.letters import amqp_json
 from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_group, move
@@ -180,7 +180,7 @@ async def test_every_deed_is_in_the_audit_trail(desk: Desk) -> None:
     await discard(desk, group=group.id)
     await restore(desk, group=group.id)
 
-    page = await desk.records.read(lambda c: list_deeds(c, DeedFilter(), limit=100, cursor=None))
+    page = await desk.records.read(lambda c: list_audit_entries(c, AuditFilter(), limit=100, cursor=None))
     assert [(deed.actor, deed.action) for _, deed in reversed(page.deeds)] == [
         ("ann", "note"),
         ("ann", "plan"),
@@ -191,7 +191,7 @@ async def test_every_deed_is_in_the_audit_trail(desk: Desk) -> None:
         ("bob", "restore"),
     ]
     of_plan = await desk.records.read(
-        lambda c: list_deeds(c, DeedFilter(redrive_id=plan.id), limit=100, cursor=None)
+        lambda c: list_audit_entries(c, AuditFilter(redrive_id=plan.id), limit=100, cursor=None)
     )
     assert len(of_plan.deeds) == 4
     assert [group.note for group in await desk.groups()] == ["see ticket 7"]
@@ -251,5 +251,5 @@ async def test_the_audit_trail_shows_no_address_that_letters_were_looked_for_by(
     assert await discard(desk, q="ann@example.com") == 1
     assert await restore(desk, q="ann@example.com") == 1
 
-    page = await desk.records.read(lambda c: list_deeds(c, DeedFilter(), limit=100, cursor=None))
+    page = await desk.records.read(lambda c: list_audit_entries(c, AuditFilter(), limit=100, cursor=None))
     assert [deed.details and deed.details["q"] for _, deed in page.deeds] == ["a***@example.com"] * 2

@@ -14,8 +14,8 @@ from waybill_ledger import (
     Cancellation,
     Look,
     NewTask,
-    Patience,
     Range,
+    StallTimeouts,
     Submission,
     accept,
     apply_events,
@@ -30,7 +30,7 @@ from waybill_ledger.reports.unplaced import PATIENCES
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 MINUTE, JUST = timedelta(minutes=1), timedelta(microseconds=1)
-PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
+PATIENCE = StallTimeouts(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
 STARTED, RETRYING, COMPLETED = LifecycleType.STARTED, LifecycleType.RETRYING, LifecycleType.COMPLETED
 DEAD = LifecycleType.DEAD
 

@@ -27,11 +27,11 @@ from waybill_ledger import (
     ErasedStep,
     EraseStep,
     NamedTasks,
-    Patience,
     Person,
     Range,
     Redemption,
     Refusal,
+    StallTimeouts,
     Submission,
     accept,
     erase_persons,
@@ -40,7 +40,7 @@ from waybill_ledger import (
     redeem,
     take_account,
 )
-from waybill_ledger.deadletters.audit import DeedFilter, list_deeds
+from waybill_ledger.deadletters.audit import AuditFilter, list_audit_entries
 from waybill_ledger.deadletters.letters.archiving import Move, move
 from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.redrives.edits import Edit
@@ -80,7 +80,7 @@ def contents(folder: Path) -> list[bytes]:
 
 
 async def account(desk: Desk) -> Account:
-    wanted = Range(LATER, Patience(LATER - NOON, LATER - NOON, LATER - NOON))
+    wanted = Range(LATER, StallTimeouts(LATER - NOON, LATER - NOON, LATER - NOON))
     return await desk.records.read(partial(take_account, wanted=wanted, limit=10, cursor=None))
 
 
@@ -141,7 +141,7 @@ async def test_steps_are_small_and_a_second_run_finds_nothing_more(desk: Desk) -
     assert (await erased(desk, most=2)).erased.tasks == 2
     assert await erased(desk, most=2) == ErasedStep(Erased(1), {}, None)
     assert await erased(desk, most=2) == ErasedStep(Erased(0), {}, None)
-    trail = partial(list_deeds, wanted=DeedFilter(action="erase"), limit=9, cursor=None)
+    trail = partial(list_audit_entries, wanted=AuditFilter(action="erase"), limit=9, cursor=None)
     deeds = [deed for _, deed in (await desk.records.read(trail)).deeds]
     assert [(deed.actor, deed.letters) for deed in deeds] == [("eve", 0)] * 3
     details = [deed.details or {} for deed in deeds]
@@ -175,7 +175,7 @@ async def test_a_process_that_is_killed_in_the_middle_leaves_each_task_whole_or_
     assert gone[0] <= gone[1] < gone[2] < len(tasks)
     assert await asyncio.to_thread(run, 0) == 0
     assert telling(await everything(desk), ANN.word) == {}
-    trail = partial(list_deeds, wanted=DeedFilter(action="erase"), limit=9, cursor=None)
+    trail = partial(list_audit_entries, wanted=AuditFilter(action="erase"), limit=9, cursor=None)
     deeds = (await desk.records.read(trail)).deeds
     assert sum((deed.details or {})["tasks"] for _, deed in deeds) == len(tasks)
 

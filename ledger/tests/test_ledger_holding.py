@@ -15,10 +15,10 @@ from waybill_ledger import (
     Feed,
     Look,
     NewTask,
-    Patience,
     PendingMessage,
     Prevented,
     Range,
+    StallTimeouts,
     Stopping,
     Submission,
     Sweep,
@@ -38,7 +38,7 @@ from waybill_ledger import (
 
 LATER = NOON + timedelta(hours=3)
 TAKEN_FOR = timedelta(minutes=1)
-PATIENCE = Patience(timedelta(minutes=1), timedelta(minutes=15), timedelta(minutes=1))
+PATIENCE = StallTimeouts(timedelta(minutes=1), timedelta(minutes=15), timedelta(minutes=1))
 MAIL = "email.requested"
 
 

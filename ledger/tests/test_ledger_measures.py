@@ -10,8 +10,8 @@ from waybill_ledger import (
     Look,
     Measures,
     NewTask,
-    Patience,
     Range,
+    StallTimeouts,
     Submission,
     Sweep,
     accept,
@@ -25,7 +25,7 @@ from waybill_ledger import (
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 
 MINUTE = timedelta(minutes=1)
-PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
+PATIENCE = StallTimeouts(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
 
 
 def accepted(engine: Engine, *tasks: NewTask, is_published: bool = True) -> None:

@@ -27,7 +27,6 @@ from waybill_ledger import (
     Account,
     Mark,
     NewTask,
-    Patience,
     PrunedKeys,
     PrunedStep,
     PruneKeys,
@@ -35,6 +34,7 @@ from waybill_ledger import (
     Range,
     Removal,
     ResetToken,
+    StallTimeouts,
     Submission,
     Touch,
     accept,
@@ -107,7 +107,7 @@ async def is_there(desk: Desk, task: NewTask) -> bool:
 
 
 async def account(desk: Desk, **wanted: Any) -> Account:
-    patience = Patience(*[timedelta(minutes=1)] * 3)
+    patience = StallTimeouts(*[timedelta(minutes=1)] * 3)
     query = partial(take_account, wanted=Range(OVER, patience, **wanted), limit=10, cursor=None)
     return await desk.records.read(query)
 

@@ -14,8 +14,8 @@ from waybill_ledger import (
     Look,
     NewTask,
     Overdue,
-    Patience,
     PendingMessage,
+    StallTimeouts,
     Stopping,
     Submission,
     Sweep,
@@ -33,7 +33,7 @@ from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 MINUTE = timedelta(minutes=1)
 JUST = timedelta(microseconds=1)
-PATIENCE = Patience(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
+PATIENCE = StallTimeouts(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
 STARTED, RETRYING, COMPLETED = LifecycleType.STARTED, LifecycleType.RETRYING, LifecycleType.COMPLETED
 #: When the second attempt of the samples' failed one is due.
 NEXT = NOON + timedelta(seconds=2)

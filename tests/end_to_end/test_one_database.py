@@ -73,7 +73,9 @@ async def _mail_at_both(stack: Twins, posted: Posted, number: int) -> None:
     """One key, at both gateways at once: one task."""
     to = f"both-{number}@example.com"
     mail = {"to": to, "subject": "Hello", "text": "It works."}
-    answers = await asyncio.gather(*(stack.surely("/v1/emails", mail, to, first) for first in range(2)))
+    answers = await asyncio.gather(
+        *(stack.retry_until_success("/v1/emails", mail, to, first) for first in range(2))
+    )
     assert answers[0]["id"] == answers[1]["id"]
     posted.mails[to] = answers[0]["id"]
 
@@ -81,26 +83,26 @@ async def _mail_at_both(stack: Twins, posted: Posted, number: int) -> None:
 async def _record(stack: Twins, posted: Posted, number: int) -> None:
     name = f"record-{number}"
     record = {"target": "crm", "resource": "contacts", "id": name, "data": {"number": number}}
-    posted.records[name] = (await stack.surely("/v1/syncs", record, name, number))["id"]
+    posted.records[name] = (await stack.retry_until_success("/v1/syncs", record, name, number))["id"]
 
 
 async def _low_mail(stack: Twins, posted: Posted, number: int) -> None:
     to = f"low-{number}@example.com"
     mail = {"to": to, "subject": "Hello", "text": "It works.", "priority": "low", "list_unsubscribe": []}
-    posted.mails[to] = (await stack.surely("/v1/emails", mail, to, number))["id"]
+    posted.mails[to] = (await stack.retry_until_success("/v1/emails", mail, to, number))["id"]
 
 
 async def _later_mail(stack: Twins, posted: Posted, number: int) -> None:
     to = f"later-{number}@example.com"
     mail = {"to": to, "subject": "Hello", "text": "It works.", "delay_seconds": 2}
-    posted.mails[to] = (await stack.surely("/v1/emails", mail, to, number))["id"]
+    posted.mails[to] = (await stack.retry_until_success("/v1/emails", mail, to, number))["id"]
 
 
 async def _called_off(stack: Twins, posted: Posted, number: int) -> None:
     """Called off at both gateways, while two status services release it."""
     to = f"off-{number}@example.com"
     mail = {"to": to, "subject": "Hello", "text": "It works.", "delay_seconds": 1}
-    task_id = (await stack.surely("/v1/emails", mail, to, number))["id"]
+    task_id = (await stack.retry_until_success("/v1/emails", mail, to, number))["id"]
     await asyncio.sleep(CALL_OFF_AFTER[number % len(CALL_OFF_AFTER)])
     answers = await asyncio.gather(*(_cancelled(stack, task_id, first) for first in range(2)))
     for answer, told in (("prevented", posted.prevented), ("stopping", posted.stopping)):
@@ -133,7 +135,7 @@ async def _refused_records(stack: Twins) -> dict[str, str]:
         name = f"refused-{number}"
         await stack.crm.post("/faults", json={"status": 422, "id": name})
         record = {"target": "crm", "resource": "contacts", "id": name, "data": {}}
-        refused[name] = (await stack.surely("/v1/syncs", record, name))["id"]
+        refused[name] = (await stack.retry_until_success("/v1/syncs", record, name))["id"]
 
     async def all_in() -> bool:
         return len((await stack.get("/v1/dead-letters"))["items"]) == LETTERS

@@ -72,7 +72,9 @@ class Twins:
         codes = {key: process.poll() for key, process in self.running.items()}
         return {key: code for key, code in codes.items() if code is not None}
 
-    async def surely(self, path: str, body: dict[str, Any], key: str, first: int = 0) -> dict[str, Any]:
+    async def retry_until_success(
+        self, path: str, body: dict[str, Any], key: str, first: int = 0
+    ) -> dict[str, Any]:
         """Posts until it is accepted, to one gateway and the other in turn; what is asked for by one key."""
         async with asyncio.timeout(PATIENCE):
             while True:

@@ -20,7 +20,7 @@ from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAtte
 from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import ALONE_FROM, MAX_STARTS, Attempts
-from waybill_worker.attempt.running_handlers import irrevocably
+from waybill_worker.attempt.running_handlers import uncancellable
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.consume.decode import Work
@@ -242,7 +242,7 @@ async def test_an_effect_that_a_time_limit_cut_off_is_in_doubt_once_it_has_begun
     async def hangs(attempt: Attempt) -> dict[str, Any]:
         if has_begun:
             await attempt.begin_effect()
-        await irrevocably(asyncio.Event().wait())
+        await uncancellable(asyncio.Event().wait())
         return {}
 
     claim = await cut_off.claim()

@@ -25,7 +25,7 @@ class Counting(Background):
         self._ends = list(ends)
         self.turns = 0
 
-    async def _turn(self) -> float | None:
+    async def _run_once(self) -> float | None:
         self.turns += 1
         end = self._ends.pop(0) if self._ends else NEVER
         if isinstance(end, Exception):
@@ -78,6 +78,6 @@ async def test_it_may_wait_before_the_first_turn(started: Started) -> None:
 async def test_a_defect_ends_it_and_is_noticed(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
     work = await started(Counting(LookupError("a defect")))
     async with asyncio.timeout(60):
-        await work.broken()
+        await work.wait_failed()
 
     assert "ended, though it should not" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from waybill_worker.runtime.memory import give_back, set_apart
+from waybill_worker.runtime.memory import freeze_startup, trim_heap
 
 MEBIBYTE = 1 << 20
 
@@ -17,7 +17,7 @@ def resident() -> int:
 def test_what_the_start_has_made_is_set_apart_from_the_garbage() -> None:
     before = gc.get_freeze_count()
     try:
-        set_apart()
+        freeze_startup()
         assert gc.get_freeze_count() > before + 1000
     finally:
         gc.unfreeze()
@@ -30,7 +30,7 @@ def test_what_only_the_start_needed_goes_back_to_the_system() -> None:
     del needed
     kept = resident()
 
-    give_back()
+    trim_heap()
 
     assert resident() < kept - 25 * MEBIBYTE
     assert len(at_the_end) == 2000

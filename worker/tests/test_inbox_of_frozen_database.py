@@ -12,7 +12,7 @@ from waybill_devstack.testkit.eventually import eventually
 from waybill_devstack.testkit.postgres import InstalledPostgres
 from waybill_devstack.testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.outcome import Completed
-from waybill_worker.consume.step_retries import surely
+from waybill_worker.consume.step_retries import retry_until_success
 from waybill_worker.inbox.claims import AlreadyDone, Claimed
 from waybill_worker.inbox.inbox import Inbox
 
@@ -35,7 +35,7 @@ async def test_a_claim_fails_for_now_and_an_outcome_is_recorded_once_when_it_goe
                 await inbox.claim(OTHER)
             with capture_logs() as lines:
                 recording = asyncio.create_task(
-                    surely("record", lambda: inbox.record(claim.owner, ONE, COMPLETED))
+                    retry_until_success("record", lambda: inbox.record(claim.owner, ONE, COMPLETED))
                 )
                 await eventually(lambda: lines, 60)
             assert not recording.done()

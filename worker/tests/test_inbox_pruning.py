@@ -14,7 +14,7 @@ from waybill_database import Records
 from waybill_devstack.testkit.samples import email_event, envelope_of
 from waybill_ledger import new_task_id
 from waybill_worker.attempt.outcome import Completed, RetryLater
-from waybill_worker.broker.connection import QueueLook
+from waybill_worker.broker.connection import QueueStats
 from waybill_worker.inbox.cancelled_tasks import CANCELLED
 from waybill_worker.inbox.claims import AlreadyDone, Claimed, Superseded
 from waybill_worker.inbox.inbox import Inbox
@@ -41,7 +41,7 @@ RETRY = RetryLater(
     next_attempt_at=NOW,
 )
 Write = Callable[[Connection, Sequence[InboxStep]], Sequence[PrunedInbox]]
-EMPTY, FULL = QueueLook(waiting=0, consumers=1), QueueLook(waiting=1, consumers=1)
+EMPTY, FULL = QueueStats(waiting=0, consumers=1), QueueStats(waiting=1, consumers=1)
 
 
 def made(ago: timedelta) -> str:
@@ -56,11 +56,11 @@ class Service:
         self.records = Records(url)
         self.inbox = Inbox(self.records, "email", lease_seconds=60)
         self.inbox.make_table()
-        self.queue: QueueLook | None = EMPTY
+        self.queue: QueueStats | None = EMPTY
         self.pruner = self.started_anew()
 
     def started_anew(self) -> InboxPruner:
-        async def look() -> QueueLook | None:
+        async def look() -> QueueStats | None:
             return self.queue
 
         return InboxPruner(self.records, "email", keep=KEEP, look=look)

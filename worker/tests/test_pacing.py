@@ -22,5 +22,5 @@ async def test_a_pause_is_nine_times_as_long_as_the_step_and_never_none(
     monkeypatch.setattr(pacing, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(pacing, "asyncio", SimpleNamespace(sleep=sleep))
 
-    assert await pacing.gently(step()) == "done"
+    assert await pacing.throttled(step()) == "done"
     assert pauses == [paused]

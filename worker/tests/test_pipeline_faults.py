@@ -234,12 +234,12 @@ async def test_a_copy_of_an_attempt_that_is_past_has_what_superseded_it_told(ben
 
 
 async def test_a_handler_that_is_cancelled_from_within_is_tried_again(bench: Bench) -> None:
-    async def broken() -> None:
+    async def wait_failed() -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         future.cancel()
         await future
 
-    bench.handles(broken)
+    bench.handles(wait_failed)
     await bench.consume()
     ticket = await bench.inbox.claim(ENVELOPE)
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_devstack.testkit.samples import email_event, envelope_of
-from waybill_worker.attempt.failure_location import Whereabouts
+from waybill_worker.attempt.failure_location import FailureLocation
 from waybill_worker.consume.delivery import Delivery
 from waybill_worker.publish.republish import dead_letter, later
 
@@ -66,7 +66,7 @@ def test_a_dead_letter_keeps_what_came_but_the_brokers_own() -> None:
 
 
 def test_a_dead_letter_tells_where_in_the_code_it_died() -> None:
-    where = Whereabouts(traceback="Traceback …", frame="waybill_email.mailer:send")
+    where = FailureLocation(traceback="Traceback …", frame="waybill_email.mailer:send")
     info = ErrorInfo(type="PermanentError", message="refused")
     message = dead_letter("email", delivery({}), info, DeadReason.PERMANENT, AT, where)
 

@@ -6,7 +6,12 @@ import pytest
 
 from waybill_worker.attempt import running_handlers as running_module
 from waybill_worker.attempt.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
-from waybill_worker.attempt.running_handlers import CalledOffError, RunningHandlers, StopReason, irrevocably
+from waybill_worker.attempt.running_handlers import (
+    HandlerCancelled,
+    RunningHandlers,
+    StopReason,
+    uncancellable,
+)
 from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
 
 #: Limits that a test reaches at once.
@@ -34,7 +39,7 @@ async def test_a_handler_is_stopped_at_its_next_await_and_may_clean_up() -> None
     run = await begun(running, handler(), started)
     assert running.stop("another task") == 0
     assert running.stop("t") == 1
-    with pytest.raises(CalledOffError):
+    with pytest.raises(HandlerCancelled):
         await run
     assert cleaned == ["cleaned"]
     assert running.stop("t") == 0
@@ -49,7 +54,7 @@ async def test_what_cannot_be_taken_back_is_seen_through() -> None:
         return "sent"
 
     async def handler() -> str:
-        return await irrevocably(effect())
+        return await uncancellable(effect())
 
     run = await begun(running, handler(), started)
     running.stop("t")
@@ -68,7 +73,7 @@ async def test_a_failure_past_the_point_of_return_is_a_failure() -> None:
         raise TransientError("refused")
 
     async def handler() -> None:
-        await irrevocably(effect())
+        await uncancellable(effect())
 
     run = await begun(running, handler(), started)
     running.stop("t")
@@ -83,7 +88,7 @@ async def test_a_library_that_cancels_its_own_waiting_does_not_call_the_task_off
         raise asyncio.CancelledError
 
     async def handler() -> None:
-        await (irrevocably(effect()) if shielded else effect())
+        await (uncancellable(effect()) if shielded else effect())
 
     with pytest.raises(TransientError, match="cut off from within"):
         await RunningHandlers().run("t", handler())
@@ -111,7 +116,7 @@ async def test_being_asked_twice_does_not_break_what_is_seen_through() -> None:
         return "sent"
 
     async def handler() -> str:
-        return await irrevocably(effect())
+        return await uncancellable(effect())
 
     run = await begun(running, handler(), started)
     # As when each renewal of the lease finds the task called off.
@@ -145,7 +150,7 @@ async def test_what_cannot_be_taken_back_may_go_on_past_the_soft_limit() -> None
         return "sent"
 
     async def handler() -> str:
-        return await irrevocably(effect())
+        return await uncancellable(effect())
 
     assert await RunningHandlers().run("t", handler(), TimeLimits(0.02, 60)) == "sent"
 
@@ -160,7 +165,7 @@ async def test_the_hard_limit_cuts_off_an_effect_too() -> None:
             cut_off.append("closed the connection")
 
     async def handler() -> None:
-        await irrevocably(effect())
+        await uncancellable(effect())
 
     with pytest.raises(HardTimeLimitExceeded, match=r"cut off after 0\.1 s"):
         await RunningHandlers().run("t", handler(), SHORT)
@@ -194,7 +199,7 @@ async def test_one_that_ignores_both_is_told_as_stubborn_and_goes_on(monkeypatch
 
     run = asyncio.create_task(running.run("t", handler(), SHORT))
     await told.wait()
-    assert running.stubborn == {run}
+    assert running.stuck == {run}
     assert not run.done()
     finish.set()
     assert await run == "at last"
@@ -208,7 +213,7 @@ async def test_an_effect_that_says_how_it_ended_when_it_is_cut_off_is_believed()
             raise TransientError("half of it was sent") from None
 
     async def handler() -> None:
-        await irrevocably(effect())
+        await uncancellable(effect())
 
     with pytest.raises(TransientError, match="half of it was sent"):
         await RunningHandlers().run("t", handler(), SHORT)

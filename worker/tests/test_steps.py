@@ -14,7 +14,7 @@ from waybill_devstack.testkit.postgres import InstalledPostgres
 from waybill_devstack.testkit.postgres_failover import read_only
 from waybill_devstack.testkit.samples import email_event, envelope_of
 from waybill_worker.consume import step_retries as steps
-from waybill_worker.consume.step_retries import MOST_REFUSALS, surely
+from waybill_worker.consume.step_retries import MOST_REFUSALS, retry_until_success
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.publish.publisher import PublishError
@@ -48,7 +48,7 @@ def failing(*errors: Exception) -> tuple[Callable[[], Awaitable[str]], list[int]
 async def test_what_is_away_is_waited_for_however_often_and_told_once_a_minute() -> None:
     action, tries = failing(*[AWAY] * 50, PublishError("gone"), *[AWAY] * 50)
     with capture_logs() as lines:
-        assert await surely("record", action) == "done"
+        assert await retry_until_success("record", action) == "done"
 
     assert tries == [102]
     assert [line["event"] for line in lines] == ["step failed, doing it again"]
@@ -57,7 +57,7 @@ async def test_what_is_away_is_waited_for_however_often_and_told_once_a_minute()
 async def test_values_that_are_refused_are_raised_after_a_few_tries() -> None:
     action, tries = failing(*[values_refused()] * 100)
     with pytest.raises(IntegrityError):
-        await surely("record", action)
+        await retry_until_success("record", action)
 
     assert tries == [MOST_REFUSALS]
 
@@ -65,7 +65,7 @@ async def test_values_that_are_refused_are_raised_after_a_few_tries() -> None:
 async def test_only_refusals_that_follow_each_other_count() -> None:
     few = [values_refused()] * (MOST_REFUSALS - 1)
     action, _ = failing(*few, AWAY, *few, AWAY)
-    assert await surely("record", action) == "done"
+    assert await retry_until_success("record", action) == "done"
 
 
 async def test_a_claim_waits_for_an_inbox_that_can_only_be_read(own_postgres: InstalledPostgres) -> None:
@@ -81,7 +81,7 @@ async def test_a_claim_waits_for_an_inbox_that_can_only_be_read(own_postgres: In
             return await inbox.claim(envelope_of(email_event(), "one", attempt=1))
 
         with read_only(own_postgres):
-            claiming = asyncio.create_task(surely("claim", claim))
+            claiming = asyncio.create_task(retry_until_success("claim", claim))
             await eventually(lambda: tries > 2 * MOST_REFUSALS)
             assert not claiming.done()
         assert isinstance(await claiming, Claimed)
@@ -102,7 +102,7 @@ async def test_a_claim_waits_for_an_inbox_whose_lock_file_cannot_be_opened(tmp_p
         tries += 1
         return await inbox.claim(envelope_of(email_event(), "one", attempt=1))
 
-    claiming = asyncio.create_task(surely("claim", claim))
+    claiming = asyncio.create_task(retry_until_success("claim", claim))
     await eventually(lambda: tries > 2 * MOST_REFUSALS)
     turn.rmdir()
     assert isinstance(await claiming, Claimed)

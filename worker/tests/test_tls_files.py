@@ -14,7 +14,7 @@ from waybill_worker.runtime.settings import ProcessSettings
 from waybill_worker.runtime.tls import TlsFiles, distrust
 
 
-def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def disconnect(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"AMQP\x00\x00\x09\x01")
     writer.close()
 
@@ -26,7 +26,7 @@ async def failure(files: TlsFiles, port: int) -> BaseException:
 
 
 async def test_who_is_vouched_for_is_trusted(certificates: Certificates) -> None:
-    async with listening(hang_up, certificates.context(certificates.server)) as port:
+    async with listening(disconnect, certificates.context(certificates.server)) as port:
         context = TlsFiles(ca_file=certificates.ca).context()
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         writer.close()
@@ -36,13 +36,13 @@ async def test_a_stranger_one_of_another_name_and_one_without_tls_are_distrusted
     certificates: Certificates,
 ) -> None:
     trusting = TlsFiles(ca_file=certificates.ca)
-    async with listening(hang_up, certificates.context(certificates.server)) as port:
+    async with listening(disconnect, certificates.context(certificates.server)) as port:
         error = await failure(TlsFiles(ca_file=certificates.strangers_ca), port)
         assert "certificate verify failed" in (distrust(error) or "")
         assert "certificate verify failed" in (distrust(await failure(TlsFiles(), port)) or "")
-    async with listening(hang_up, certificates.context(certificates.misnamed)) as port:
+    async with listening(disconnect, certificates.context(certificates.misnamed)) as port:
         assert "IP address mismatch" in (distrust(await failure(trusting, port)) or "")
-    async with listening(hang_up) as port:
+    async with listening(disconnect) as port:
         assert distrust(await failure(trusting, port)) is not None
 
 
@@ -81,7 +81,7 @@ def test_no_url_can_switch_trust_off() -> None:
 
 
 async def test_a_broker_that_is_not_trusted_is_not_waited_for(certificates: Certificates) -> None:
-    async with listening(hang_up, certificates.context(certificates.server)) as port:
+    async with listening(disconnect, certificates.context(certificates.server)) as port:
         settings = ProcessSettings(
             amqp_url=f"amqps://127.0.0.1:{port}/", amqp_ca_file=certificates.strangers_ca
         )

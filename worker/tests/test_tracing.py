@@ -34,7 +34,7 @@ def test_nobody_records_unless_that_is_asked_for(environment: dict[str, str]) ->
 
     assert not is_tracing()
     with span("nothing", SpanKind.INTERNAL) as running:
-        running.tell("a", 1)
+        running.set("a", 1)
         running.failed("Error")
         assert running.traceparent is None
     assert current_traceparent() is None

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.failure_location import MAX_TRACEBACK_BYTES, service_version, whereabouts
+from waybill_worker.attempt.failure_location import MAX_TRACEBACK_BYTES, failure_location, service_version
 
 
 def raised(code: str, module: str) -> Exception:
@@ -17,25 +17,25 @@ def raised(code: str, module: str) -> Exception:
 
 def test_the_deepest_frame_of_a_service_is_named_without_its_line() -> None:
     error = raised("import json\n\ndef fail():\n    json.loads('{')", "waybill_email.mailer")
-    where = whereabouts(error)
+    where = failure_location(error)
     assert where.frame == "waybill_email.mailer:fail"
     assert "JSONDecodeError" in where.traceback.splitlines()[-1]
 
 
 def test_an_error_that_passed_no_service_has_no_frame() -> None:
-    assert whereabouts(raised("def fail():\n    1 / 0", "waybill_worker.consume.pipeline")).frame is None
+    assert failure_location(raised("def fail():\n    1 / 0", "waybill_worker.consume.pipeline")).frame is None
 
 
 def test_a_long_traceback_keeps_its_end() -> None:
     error = raised("def fail():\n    raise ValueError('\\U0001f4a5' * 5000 + 'the end')", "waybill_email.x")
-    text = whereabouts(error).traceback
+    text = failure_location(error).traceback
     assert len(text.encode()) <= MAX_TRACEBACK_BYTES
     assert text.rstrip().endswith("the end")
 
 
 def test_text_that_is_no_unicode_does_no_harm() -> None:
     error = raised("def fail():\n    raise ValueError('\\ud800')", "waybill_email.x")
-    whereabouts(error).model_dump_json()
+    failure_location(error).model_dump_json()
 
 
 def test_the_version_of_a_service_that_is_not_installed_here() -> None:

@@ -170,7 +170,7 @@ async def test_a_service_whose_password_was_changed_ends_so_that_the_next_report
         service = Service("images", settings, (configured(settings, ImageUploaded, work),))
         async with starting(service) as started:
             await started
-            ended = asyncio.create_task(service.broken())
+            ended = asyncio.create_task(service.wait_failed())
             place.grant("password")
 
             async def connections_are_closed() -> bool:

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.docs.asyncapi import asyncapi_document
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_worker.observe.metrics import exposition
 from waybill_worker.runtime.health import liveness, startup
 
@@ -19,14 +19,14 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @router.get("/healthz", responses={503: {"description": "The database refuses us; it must be mended."}})
-async def healthz(resources: Uses) -> Response:
+async def healthz(resources: ResourcesDep) -> Response:
     """Tells that the process answers, or who has refused it for so long that somebody must mend it."""
     status, body = liveness(resources.database_wait.lasting_refusal)
     return Response(body, status, media_type="application/json")
 
 
 @router.get("/startupz", responses={503: {"description": "It has not been ready since it was started."}})
-async def startupz(resources: Uses) -> Response:
+async def startupz(resources: ResourcesDep) -> Response:
     """Tells whether the gateway has been ready since it was started, whatever came later.
 
     The ledger must have answered, and the broker must not refuse the gateway: people must correct that. A
@@ -39,7 +39,7 @@ async def startupz(resources: Uses) -> Response:
 
 
 @router.get("/readyz", responses={503: {"description": "Send no tasks here."}})
-async def readyz(response: Response, resources: Uses) -> dict[str, Any]:
+async def readyz(response: Response, resources: ResourcesDep) -> dict[str, Any]:
     """Tells whether tasks can be accepted: a ledger that can be written is needed for it, the broker is not.
 
     A gateway that is stopping still accepts, but wants no more callers to be sent to it.
@@ -57,7 +57,7 @@ async def readyz(response: Response, resources: Uses) -> dict[str, Any]:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(resources: Uses) -> Response:
+async def metrics(resources: ResourcesDep) -> Response:
     """Tells Prometheus what was accepted, how requests were answered, and how the process is."""
     text, content_type = exposition(resources.registry)
     return Response(text, media_type=content_type)

@@ -15,7 +15,7 @@ from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
 from waybill_gateway.resources import Resources
 from waybill_gateway.settings import GatewaySettings
 from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import until_any_ends
+from waybill_worker.runtime.background import first_completed
 from waybill_worker.runtime.http_server import HttpServer, inherited_socket
 from waybill_worker.runtime.process import configuring
 
@@ -79,9 +79,9 @@ class GatewayProcess:
         self._server.open()
         log.info("serving", host=host, port=port)
 
-    async def broken(self) -> None:
+    async def wait_failed(self) -> None:
         """Returns only when the server, or what is done beside it, has ended by itself."""
-        await until_any_ends(self._server.ended(), self._app.state.resources.broken())
+        await first_completed(self._server.ended(), self._app.state.resources.wait_failed())
 
     async def stop(self) -> None:
         """Says that it is not ready any more, goes on until that is noticed, then ends what is under way."""

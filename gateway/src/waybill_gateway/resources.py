@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from waybill_contracts.own_templates import read_own_params
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from waybill_gateway.api.idempotency_key import CallsUnderWay
-from waybill_gateway.auth.authenticator import Doorkeeper
+from waybill_gateway.auth.authenticator import Authenticator
 from waybill_gateway.auth.key_cache import KnownKeys
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.images.originals import Collector
@@ -20,12 +20,12 @@ from waybill_gateway.images.probe_pool import ProbePool
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import PendingMessage, forget_published, require_current
 from waybill_ledger.acceptance.accept import RELAY_GRACE
-from waybill_worker.broker.connection import GOODBYE_SECONDS, hang_up, make_broker
+from waybill_worker.broker.connection import GOODBYE_SECONDS, disconnect, make_broker
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.relay import relay
-from waybill_worker.runtime.background import until_any_ends
+from waybill_worker.runtime.background import first_completed
 from waybill_worker.runtime.database_wait import DatabaseWait
 from waybill_worker.runtime.timekeeper import Timekeeper
 from waybill_worker.runtime.tls import distrust
@@ -68,7 +68,7 @@ class Resources:
         self.known_keys = KnownKeys(self.records, fresh_seconds=settings.key_fresh_seconds)
         self._timekeeper = Timekeeper(self.records)
         self._background = (self._collector, self.known_keys)
-        self.doorkeeper = Doorkeeper(
+        self.authenticator = Authenticator(
             None if settings.gateway_auth == "open" else self.known_keys, self.records.now
         )
         self.image_probes = ProbePool(settings)
@@ -101,9 +101,9 @@ class Resources:
         for work in self._background:
             work.start()
 
-    async def broken(self) -> None:
+    async def wait_failed(self) -> None:
         """Returns only when something done beside the requests has ended by itself; the log says why."""
-        await until_any_ends(self._given_up(), *(work.broken() for work in self._background))
+        await first_completed(self._given_up(), *(work.wait_failed() for work in self._background))
 
     async def stop(self) -> None:
         """Ends the publishes under way; what is not confirmed stays in the outbox."""
@@ -119,7 +119,7 @@ class Resources:
             for relaying in waiting:
                 relaying.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-        await hang_up(self._broker)
+        await disconnect(self._broker)
         await self.image_probes.close()
         await self.known_keys.stop()
         await self._timekeeper.stop()
@@ -156,7 +156,9 @@ class Resources:
     async def _connect(self) -> None:
         while not self._connected:
             try:
-                await self._broker_wait.until(lambda: self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL))
+                await self._broker_wait.until(
+                    lambda: self._publisher.open_exchanges(EXCHANGE_TASKS, EXCHANGE_CONTROL)
+                )
             except UNREACHABLE as error:
                 if (reason := distrust(error)) is None:
                     raise
@@ -218,4 +220,4 @@ async def current_resources(request: Request) -> Resources:
 
 
 #: The gateway's resources, for a route's signature.
-Uses = Annotated[Resources, Depends(current_resources)]
+ResourcesDep = Annotated[Resources, Depends(current_resources)]

@@ -8,14 +8,14 @@ from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from waybill_contracts.fields import TargetName
 from waybill_gateway.persons.digests import Persons
-from waybill_ledger import PatienceSettings
+from waybill_ledger import StallTimeoutSettings
 from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 from waybill_worker.storage.s3 import ObjectStoreSettings
 
 MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(PatienceSettings, ObjectStoreSettings, SealingSettings, ProcessSettings):
+class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings, ProcessSettings):
     """What the gateway needs besides what every process does."""
 
     host: str = "127.0.0.1"

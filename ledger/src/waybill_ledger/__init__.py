@@ -52,7 +52,7 @@ from waybill_ledger.progress.alerts import AlertPolicy, Digest, Group, count_fai
 from waybill_ledger.progress.fingerprint import fingerprint, normalised
 from waybill_ledger.progress.merge import Failure, Merged, apply_events
 from waybill_ledger.progress.reconciliation import Look, Overdue, is_any_overdue, reconcile
-from waybill_ledger.progress.stall_timeouts import Patience, PatienceSettings
+from waybill_ledger.progress.stall_timeouts import StallTimeouts, StallTimeoutSettings
 from waybill_ledger.progress.states import Subtask
 from waybill_ledger.reports.accounting import Account, take_account
 from waybill_ledger.reports.cursors import BadCursorError
@@ -148,8 +148,6 @@ __all__ = [
     "NewTask",
     "Overdue",
     "Page",
-    "Patience",
-    "PatienceSettings",
     "PendingMessage",
     "Person",
     "Plan",
@@ -177,6 +175,8 @@ __all__ = [
     "Secret",
     "Slot",
     "SlotLook",
+    "StallTimeoutSettings",
+    "StallTimeouts",
     "Stopping",
     "Submission",
     "Subtask",

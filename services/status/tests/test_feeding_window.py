@@ -1,14 +1,14 @@
 from itertools import pairwise
 
 from waybill_status.outbox.window import LEAST, MOST, STALE_SECONDS, Window
-from waybill_worker.broker.connection import QueueLook
+from waybill_worker.broker.connection import QueueStats
 
 LOOKS_A_SECOND = 10
 
 
 def fed(window: Window, waiting: int, now: float, *, consumers: int = 1) -> int:
     """One look, and all that there is room for."""
-    room = window.room(QueueLook(waiting, consumers), now)
+    room = window.room(QueueStats(waiting, consumers), now)
     window.feed(room, now)
     return room
 

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from waybill_database import Records
-from waybill_ledger import Patience
+from waybill_ledger import StallTimeouts
 from waybill_status.upkeep.measurer import Measurer
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.runtime.throttle import PAUSE
@@ -39,7 +39,7 @@ async def test_who_measures_for_long_pauses_for_longer(
     measurer = Measurer(
         records,
         StatusMetrics(CollectorRegistry()),
-        patience=Patience(minute, minute, minute),
+        patience=StallTimeouts(minute, minute, minute),
         look_seconds=LOOK_SECONDS,
         queues=(),
         look=lambda _: asyncio.sleep(0, None),

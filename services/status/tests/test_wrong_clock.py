@@ -18,7 +18,7 @@ from waybill_ledger import (
     Accepted,
     Created,
     NewSchedule,
-    Patience,
+    StallTimeouts,
     Submission,
     accept,
     apply_events,
@@ -29,15 +29,15 @@ from waybill_ledger import (
     new_task_id,
 )
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
-from waybill_status.outbox.outbox_relay import Sweeper
-from waybill_status.schedules.releaser import Releaser
+from waybill_status.outbox.outbox_relay import OutboxRelay
+from waybill_status.schedules.releaser import ScheduleReleaser
 from waybill_status.schedules.slot_check import SlotCheck
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_status.upkeep.pruner import Pruner, Retention
 from waybill_status.upkeep.reconciler import Reconciler
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-PATIENCE = Patience(*[timedelta(minutes=1)] * 3)
+PATIENCE = StallTimeouts(*[timedelta(minutes=1)] * 3)
 #: Whoever publishes though nothing is due fails.
 NOBODY: Any = None
 
@@ -122,8 +122,8 @@ async def test_nothing_is_sent_released_put_back_or_forgotten_early(machine: Mac
     retention = Retention(tasks=30 * DAY, failed=90 * DAY, keys=30 * DAY)
     await machine.set_ahead(DAY)
 
-    assert await Sweeper(records, NOBODY).sweep() == 0
-    assert await Releaser(records, NO_KEYS).release() == []
+    assert await OutboxRelay(records, NOBODY).sweep() == 0
+    assert await ScheduleReleaser(records, NO_KEYS).release() == []
     assert await Pruner(records, retention, look_seconds=1, metrics=metrics).prune() == 0
     reconciler = Reconciler(records, patience=PATIENCE, look_seconds=1, look=NOBODY, metrics=metrics)
     assert await reconciler.reconcile() == []
@@ -138,7 +138,7 @@ async def test_a_schedule_that_was_released_by_a_wrong_clock_is_due_at_its_next_
     created = await records.write(create_schedules, NewSchedule(new_task_id(), plan(), now, 100))
     assert isinstance(created, Created)
     machine.set_all_clocks_ahead(DAY)
-    [release] = await Releaser(records, NO_KEYS).release()
+    [release] = await ScheduleReleaser(records, NO_KEYS).release()
     assert len(release.tasks) == 1
 
     machine.set_all_clocks_right()

@@ -1,6 +1,6 @@
 """A service in a process of its own whose handler overruns its time limits, in the way that is asked for.
 
-Arguments: the file for its effects, and the way: `cooperative`, `deaf`, `stubborn` or `blocking`. Only the
+Arguments: the file for its effects, and the way: `cooperative`, `deaf`, `stuck` or `blocking`. Only the
 first attempt at an image whose key ends with `late` overruns; everything else is done at once.
 The rest comes from the environment, as for any service.
 """

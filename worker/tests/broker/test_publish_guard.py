@@ -21,7 +21,7 @@ async def publisher(topology_url: str, proxy: Proxy) -> AsyncIterator[Publisher]
     broker = make_broker(ProcessSettings(amqp_url=proxy.url(topology_url)), "test", "publish")
     await broker.connect()
     publisher = Publisher(broker, timeout_seconds=3)
-    await publisher.know("tasks", "delay.00")
+    await publisher.open_exchanges("tasks", "delay.00")
     yield publisher
     proxy.resume()
     await broker.stop()

@@ -16,7 +16,7 @@ from waybill_devstack.testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import TransientError
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.attempt.running_handlers import irrevocably
+from waybill_worker.attempt.running_handlers import uncancellable
 from waybill_worker.runtime.service import Service
 from waybill_worker.runtime.settings import ServiceSettings
 
@@ -35,7 +35,7 @@ class Work:
         if self.fails:
             raise TransientError("busy")
         await self.prepared.wait()
-        await irrevocably(self._send())
+        await uncancellable(self._send())
         return {}
 
     async def _send(self) -> None:

@@ -208,7 +208,7 @@ async def test_a_consumer_that_stays_away_ends_the_process(
     monkeypatch.setattr(consumer, "WATCH_SECONDS", 0.02)
     monkeypatch.setattr(consumer, "MISSING_SECONDS", 0.2)
     async with running(settings_for(topology_url, tmp_path), SlowWork()) as service:
-        watching = asyncio.create_task(service.broken())
+        watching = asyncio.create_task(service.wait_failed())
         await wire.channel.queue_delete("images.work")
         await eventually(watching.done)
         await watching
@@ -221,7 +221,7 @@ async def test_a_deaf_consumer_ends_the_process(
     monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.1)
     (port,) = free_ports(1)
     async with running(settings_for(topology_url, tmp_path, health_port=port), SlowWork()) as service:
-        watching = asyncio.create_task(service.broken())
+        watching = asyncio.create_task(service.wait_failed())
         await asyncio.sleep(1)
         assert not watching.done()  # nothing waits
         await make_deaf(service._consumer)  # noqa: SLF001 - as above
@@ -237,7 +237,7 @@ async def test_a_consumer_whose_hands_are_full_is_not_deaf(
     monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.05)
     work = SlowWork()
     async with running(settings_for(topology_url, tmp_path, prefetch=2), work) as service:
-        watching = asyncio.create_task(service.broken())
+        watching = asyncio.create_task(service.wait_failed())
         for _ in range(5):
             await wire.request(image_event())
         await eventually(lambda: len(work.runs) == 2)
@@ -256,7 +256,7 @@ async def test_a_consumer_that_is_well_does_not(
     monkeypatch.setattr(consumer, "WATCH_SECONDS", 0.01)
     monkeypatch.setattr(consumer, "MISSING_SECONDS", 0.3)
     async with running(settings_for(topology_url, tmp_path), SlowWork()) as service:
-        watching = asyncio.create_task(service.broken())
+        watching = asyncio.create_task(service.wait_failed())
         done, _ = await asyncio.wait({watching}, timeout=1)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

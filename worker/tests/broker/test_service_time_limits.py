@@ -122,12 +122,12 @@ async def test_a_handler_that_can_be_stopped_is_stopped_and_tried_again(
 async def test_a_handler_that_will_not_end_ends_with_its_process_and_never_runs_twice_at_once(
     service: Overrunning, wire: Wire
 ) -> None:
-    first = service.start("stubborn")
+    first = service.start("stuck")
     late, other = await late_one(wire), await wire.request(image_event())
     await eventually(lambda: first.poll() is not None, seconds=60)
     # Nobody else was told to go on before the process was gone.
     assert service.did(late) == ["1 began"]
-    service.start("stubborn")
+    service.start("stuck")
     told = await told_of(wire, late, other)
 
     (line,) = service.logged("ending the process: an attempt does not end")

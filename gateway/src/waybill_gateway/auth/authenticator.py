@@ -29,7 +29,7 @@ _IPV6_NETWORK: Final = 64
 _SCHEME: Final = "bearer"
 
 
-class Doorkeeper:
+class Authenticator:
     """Lets requests in.
 
     Args:
@@ -42,7 +42,7 @@ class Doorkeeper:
         self._now = now
         self._guesses: LRUCache[str, AsyncLimiter] = LRUCache(_MOST_ADDRESSES)
 
-    async def admit(self, request: Request, needed: Scope) -> Caller:
+    async def authorize(self, request: Request, needed: Scope) -> Caller:
         """Who calls, if it may.
 
         Raises:

@@ -59,4 +59,4 @@ async def current_caller(request: Request) -> Caller:
 
 
 #: Who calls, for a route's signature.
-By = Annotated[Caller, Depends(current_caller)]
+CallerDep = Annotated[Caller, Depends(current_caller)]

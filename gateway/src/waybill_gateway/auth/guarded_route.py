@@ -31,7 +31,7 @@ class GuardedRoute(APIRoute):
         async def handle_admitted(request: Request) -> Response:
             require_single(request.scope)
             resources: Resources = request.app.state.resources
-            remember(request.scope, await resources.doorkeeper.admit(request, needed))
+            remember(request.scope, await resources.authenticator.authorize(request, needed))
             return await handle(request)
 
         return handle_admitted

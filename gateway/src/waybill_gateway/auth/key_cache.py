@@ -116,7 +116,7 @@ class KnownKeys(Background):
         if self._looking.get(key_id) is looking:
             del self._looking[key_id]
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self._note_use()
 
     async def _note_use(self) -> None:

@@ -12,7 +12,7 @@ from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.auth.models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
 from waybill_gateway.desk.selection import Actor
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_ledger import (
     NewKey,
     Revocation,
@@ -36,7 +36,7 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 @router.post("/v1/keys", status_code=HTTPStatus.CREATED)
-async def post_key(posted: PostKey, response: Response, resources: Uses, actor: Actor) -> MadeKey:
+async def post_key(posted: PostKey, response: Response, resources: ResourcesDep, actor: Actor) -> MadeKey:
     """Makes a key. Its token is in this answer and nowhere else."""
     secret = Secret.new()
     wish = NewKey(
@@ -58,7 +58,7 @@ async def post_key(posted: PostKey, response: Response, resources: Uses, actor: 
 
 
 @router.get("/v1/keys")
-async def get_keys(resources: Uses, asked: Annotated[KeyQuery, Query()]) -> KeyPageView:
+async def get_keys(resources: ResourcesDep, asked: Annotated[KeyQuery, Query()]) -> KeyPageView:
     """Lists keys, those that have ended included."""
     query = partial(
         list_keys, tenant=asked.tenant, limit=asked.limit, cursor=asked.place("keys"), beginning=asked.id
@@ -70,7 +70,7 @@ async def get_keys(resources: Uses, asked: Annotated[KeyQuery, Query()]) -> KeyP
 
 
 @router.get("/v1/keys/{key_id}")
-async def get_one_key(key_id: _KeyId, resources: Uses) -> KeyView:
+async def get_one_key(key_id: _KeyId, resources: ResourcesDep) -> KeyView:
     """Shows a key, without its secret."""
     found = await resources.records.read(partial(get_key, key_id=key_id))
     if found is None:
@@ -82,7 +82,7 @@ async def get_one_key(key_id: _KeyId, resources: Uses) -> KeyView:
     "/v1/keys/{key_id}/rotate",
 )
 async def rotate_key(
-    key_id: _KeyId, posted: RotateKey, response: Response, resources: Uses, actor: Actor
+    key_id: _KeyId, posted: RotateKey, response: Response, resources: ResourcesDep, actor: Actor
 ) -> MadeKey:
     """Gives a key another secret; the one that it has now stays good for a while."""
     now = resources.records.now()
@@ -99,7 +99,7 @@ async def rotate_key(
 
 
 @router.delete("/v1/keys/{key_id}")
-async def revoke_key(key_id: _KeyId, resources: Uses, actor: Actor) -> KeyView:
+async def revoke_key(key_id: _KeyId, resources: ResourcesDep, actor: Actor) -> KeyView:
     """Revokes a key for good: here at once, in every other gateway within ten seconds. It stays listed."""
     revoked = await resources.records.write(revoke_keys, Revocation(key_id, resources.records.now()))
     if revoked is None:

@@ -10,13 +10,13 @@ from fastapi.responses import StreamingResponse
 
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import Problem
-from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.group_views import GroupPageView, GroupView
 from waybill_gateway.desk.letter_routes import export
 from waybill_gateway.desk.models import GroupNote, GroupQuery, GroupReason
 from waybill_gateway.desk.selection import STREAMED_LINES, Actor
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_ledger.deadletters.groups.queries import GroupFilter, NewNote, get_group, list_groups, note
 from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_group, move
 from waybill_ledger.deadletters.letters.queries import LetterFilter
@@ -29,7 +29,7 @@ _GroupId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 @router.get("/v1/dead-letters/groups")
 async def get_dead_letter_groups(
-    resources: Uses, caller: By, asked: Annotated[GroupQuery, Query()]
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[GroupQuery, Query()]
 ) -> GroupPageView:
     """Lists groups, those with the latest death first."""
     wanted = GroupFilter(asked.state, caller.sees, asked.service, asked.kind, asked.q, asked.id)
@@ -48,7 +48,7 @@ async def get_dead_letter_groups(
 
 
 @router.get("/v1/dead-letters/groups/{group}")
-async def get_dead_letter_group(group: _GroupId, resources: Uses, caller: By) -> GroupView:
+async def get_dead_letter_group(group: _GroupId, resources: ResourcesDep, caller: CallerDep) -> GroupView:
     """Shows one group."""
     return await _view(resources, caller, group)
 
@@ -58,7 +58,9 @@ async def get_dead_letter_group(group: _GroupId, resources: Uses, caller: By) ->
     responses=STREAMED_LINES,
     response_class=StreamingResponse,
 )
-async def export_dead_letter_group(group: _GroupId, resources: Uses, caller: By) -> StreamingResponse:
+async def export_dead_letter_group(
+    group: _GroupId, resources: ResourcesDep, caller: CallerDep
+) -> StreamingResponse:
     """Streams the letters of a group, whole, as JSON lines."""
     await _view(resources, caller, group)
     return export(resources, LetterFilter(tenant=caller.sees, group=group))
@@ -66,7 +68,7 @@ async def export_dead_letter_group(group: _GroupId, resources: Uses, caller: By)
 
 @router.post("/v1/dead-letters/groups/{group}/note")
 async def note_dead_letter_group(
-    group: _GroupId, posted: GroupNote, resources: Uses, caller: By, actor: Actor
+    group: _GroupId, posted: GroupNote, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> GroupView:
     """Writes down what is to be remembered of a group."""
     await resources.records.write(
@@ -77,7 +79,7 @@ async def note_dead_letter_group(
 
 @router.post("/v1/dead-letters/groups/{group}/archive")
 async def archive_dead_letter_group(
-    group: _GroupId, posted: GroupReason, resources: Uses, caller: By, actor: Actor
+    group: _GroupId, posted: GroupReason, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> GroupView:
     """Archives a group with all its letters that are dead; a new one brings it back as `regressed`."""
     await _view(resources, caller, group)
@@ -93,7 +95,7 @@ async def archive_dead_letter_group(
 
 @router.post("/v1/dead-letters/groups/{group}/restore")
 async def restore_dead_letter_group(
-    group: _GroupId, posted: GroupReason, resources: Uses, caller: By, actor: Actor
+    group: _GroupId, posted: GroupReason, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> GroupView:
     """Takes a group out of the archive: its archived letters are dead again."""
     await _view(resources, caller, group)

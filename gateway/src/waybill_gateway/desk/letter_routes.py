@@ -11,12 +11,12 @@ from fastapi.responses import StreamingResponse
 from waybill_contracts.versions.reading import opener
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import Problem
-from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.audit_routes import get_audit
 from waybill_gateway.desk.letter_views import (
+    AuditPageView,
     ChangedView,
-    DeedPageView,
     LetterPageView,
     LetterView,
     PreviewView,
@@ -39,11 +39,11 @@ from waybill_gateway.desk.selection import (
     letter_filter,
     selected,
 )
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_ledger.deadletters.letters.archiving import Move, move, would_move
-from waybill_ledger.deadletters.letters.letter_detail import message_of, next_whole_letters, whole_letter
+from waybill_ledger.deadletters.letters.letter_detail import letter_detail, message_of, next_letter_details
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
-from waybill_ledger.deadletters.letters.redaction import shown_payload
+from waybill_ledger.deadletters.letters.redaction import redacted_payload
 from waybill_ledger.deadletters.redrives.edits import edited
 from waybill_ledger.deadletters.states import LetterState
 
@@ -57,7 +57,7 @@ _LetterId = Annotated[LetterId, Path()]
 
 @router.get("/v1/dead-letters")
 async def get_dead_letters(
-    resources: Uses, caller: By, asked: Annotated[LetterQuery, Query()]
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[LetterQuery, Query()]
 ) -> LetterPageView:
     """Lists letters, newest first."""
     wanted = letter_filter(caller, asked, state=asked.state, task=asked.task)
@@ -74,21 +74,23 @@ async def get_dead_letters(
 
 @router.get("/v1/dead-letters/export", responses=STREAMED_LINES, response_class=StreamingResponse)
 async def export_dead_letters(
-    resources: Uses, caller: By, asked: Annotated[LetterFilterQuery, Query()]
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[LetterFilterQuery, Query()]
 ) -> StreamingResponse:
     """Streams whole letters as JSON lines, oldest first."""
     return export(resources, letter_filter(caller, asked, state=asked.state, task=asked.task))
 
 
 @router.get("/v1/dead-letters/audit")
-async def get_desk_audit(resources: Uses, caller: By, asked: Annotated[AuditQuery, Query()]) -> DeedPageView:
+async def get_desk_audit(
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[AuditQuery, Query()]
+) -> AuditPageView:
     """The same as `/v1/audit`, under the name that it had when it told of the desk alone."""
     return await get_audit(resources, caller, asked)
 
 
 @router.post("/v1/dead-letters/discard")
 async def discard_dead_letters(
-    posted: PutAwayLetters, resources: Uses, caller: By, actor: Actor
+    posted: PutAwayLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
     """Discards letters that are dead; they can be restored for a time, and are then forgotten."""
     days = resources.settings.discarded_days
@@ -97,7 +99,7 @@ async def discard_dead_letters(
 
 @router.post("/v1/dead-letters/archive")
 async def archive_dead_letters(
-    posted: PutAwayLetters, resources: Uses, caller: By, actor: Actor
+    posted: PutAwayLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
     """Archives letters that are dead: they are kept for the record, and can be restored as long."""
     days = resources.settings.archived_days
@@ -106,7 +108,7 @@ async def archive_dead_letters(
 
 @router.post("/v1/dead-letters/restore")
 async def restore_dead_letters(
-    posted: RestoreLetters, resources: Uses, caller: By, actor: Actor
+    posted: RestoreLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
     """Makes letters dead again that were discarded or archived."""
     wish = Move(selected(caller, posted), LetterState.DEAD, actor, resources.records.now(), posted.reason)
@@ -114,16 +116,20 @@ async def restore_dead_letters(
 
 
 @router.get("/v1/dead-letters/{letter_id}")
-async def get_dead_letter(letter_id: _LetterId, resources: Uses, caller: By) -> WholeLetterView:
+async def get_dead_letter(
+    letter_id: _LetterId, resources: ResourcesDep, caller: CallerDep
+) -> WholeLetterView:
     """Shows one letter whole, and what became of each of its redrives."""
-    row = await resources.records.read(partial(whole_letter, letter_id=letter_id, tenant=caller.sees))
+    row = await resources.records.read(partial(letter_detail, letter_id=letter_id, tenant=caller.sees))
     if row is None:
         raise no_such_letter()
     return WholeLetterView.of(row)
 
 
 @router.post("/v1/dead-letters/{letter_id}/preview")
-async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses, caller: By) -> PreviewView:
+async def preview_edit(
+    letter_id: _LetterId, posted: Preview, resources: ResourcesDep, caller: CallerDep
+) -> PreviewView:
     """Shows what an edit would make of a letter's payload, and what the contract says to it."""
     message = await resources.records.read(partial(message_of, letter_id=letter_id, tenant=caller.sees))
     if message is None:
@@ -140,7 +146,7 @@ async def preview_edit(letter_id: _LetterId, posted: Preview, resources: Uses, c
         {
             "verdict": made.checked.verdict,
             "errors": made.checked.errors(),
-            "payload": shown_payload(
+            "payload": redacted_payload(
                 message.kind, made.payload, sensitive=made.sensitive, touched=made.touched
             ),
         }
@@ -151,7 +157,7 @@ def export(resources: Resources, wanted: LetterFilter) -> StreamingResponse:
     """Letters as a stream of JSON lines."""
 
     async def next_rows(after: int) -> tuple[list[dict[str, Any]], int]:
-        query = partial(next_whole_letters, wanted=wanted, after=after, limit=EXPORT_PAGE)
+        query = partial(next_letter_details, wanted=wanted, after=after, limit=EXPORT_PAGE)
         rows = await resources.records.read(query)
         views = [WholeLetterView.of(row).model_dump(mode="json") for row in rows]
         return views, rows[-1]["id"] if rows else after

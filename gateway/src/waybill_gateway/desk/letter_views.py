@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from waybill_ledger.deadletters.audit import Deed
+from waybill_ledger.deadletters.audit import AuditEntry
 from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
 
 
@@ -127,7 +127,7 @@ class ChangedView(BaseModel):
     restorable_until: datetime | None
 
 
-class DeedView(BaseModel):
+class AuditEntryView(BaseModel):
     """Something that was done: at the desk, an erasure, a reveal."""
 
     seq: int
@@ -143,7 +143,7 @@ class DeedView(BaseModel):
     subject: str | None
 
     @classmethod
-    def of(cls, seq: int, deed: Deed) -> Self:
+    def of(cls, seq: int, deed: AuditEntry) -> Self:
         """The view of a deed."""
         return cls(
             seq=seq,
@@ -159,8 +159,8 @@ class DeedView(BaseModel):
         )
 
 
-class DeedPageView(BaseModel):
+class AuditPageView(BaseModel):
     """Some deeds, the latest first."""
 
-    items: list[DeedView]
+    items: list[AuditEntryView]
     next_cursor: str | None

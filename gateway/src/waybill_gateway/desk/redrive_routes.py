@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.models import (
     ItemQuery,
@@ -23,7 +23,7 @@ from waybill_gateway.desk.models import (
 )
 from waybill_gateway.desk.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
 from waybill_gateway.desk.selection import Actor, as_asked, selected
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_ledger.deadletters.redrives.control import Refused, Start, Steer, start, steer
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.redrives.plan import (
@@ -44,7 +44,7 @@ _RedriveId = Annotated[LetterId, Path()]
 
 @router.post("/v1/redrives", status_code=HTTPStatus.CREATED)
 async def plan_redrive(
-    posted: PlanRedrive, response: Response, resources: Uses, caller: By, actor: Actor
+    posted: PlanRedrive, response: Response, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
     """Makes a plan: freezes its letters, and tells what a redrive would do. Nothing is sent."""
     edits = [Edit(edit.patch, None if edit.ids is None else frozenset(edit.ids)) for edit in posted.edits]
@@ -78,7 +78,7 @@ async def plan_redrive(
 
 @router.get("/v1/redrives")
 async def get_redrives(
-    resources: Uses, caller: By, asked: Annotated[RedriveQuery, Query()]
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[RedriveQuery, Query()]
 ) -> RedrivePageView:
     """Lists redrives, the latest plan first."""
     query = partial(
@@ -96,14 +96,14 @@ async def get_redrives(
 
 
 @router.get("/v1/redrives/{redrive_id}")
-async def get_one_redrive(redrive_id: _RedriveId, resources: Uses, caller: By) -> RedriveView:
+async def get_one_redrive(redrive_id: _RedriveId, resources: ResourcesDep, caller: CallerDep) -> RedriveView:
     """Shows a redrive as it stands."""
     return await _view(resources, caller, redrive_id)
 
 
 @router.get("/v1/redrives/{redrive_id}/letters")
 async def get_redrive_letters(
-    redrive_id: _RedriveId, resources: Uses, caller: By, asked: Annotated[ItemQuery, Query()]
+    redrive_id: _RedriveId, resources: ResourcesDep, caller: CallerDep, asked: Annotated[ItemQuery, Query()]
 ) -> ItemPageView:
     """Lists the letters of a redrive, in the order in which they are sent."""
     await _view(resources, caller, redrive_id)
@@ -119,7 +119,7 @@ async def get_redrive_letters(
 
 @router.post("/v1/redrives/{redrive_id}/start")
 async def start_redrive(
-    redrive_id: _RedriveId, posted: StartRedrive, resources: Uses, caller: By, actor: Actor
+    redrive_id: _RedriveId, posted: StartRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
     """Starts a redrive: exactly the letters, versions and edits of which the hash was made."""
     await _view(resources, caller, redrive_id)
@@ -130,7 +130,7 @@ async def start_redrive(
 
 @router.post("/v1/redrives/{redrive_id}/pause")
 async def pause_redrive(
-    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
     """Pauses a running redrive: nothing more is sent, what is on its way goes on."""
     return await _steer(resources, caller, redrive_id, "pause", posted, actor)
@@ -138,7 +138,7 @@ async def pause_redrive(
 
 @router.post("/v1/redrives/{redrive_id}/resume")
 async def resume_redrive(
-    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
     """Goes on with a redrive that is paused or halted; after a halt it begins with a canary again."""
     return await _steer(resources, caller, redrive_id, "resume", posted, actor)
@@ -146,20 +146,20 @@ async def resume_redrive(
 
 @router.post("/v1/redrives/{redrive_id}/cancel")
 async def cancel_redrive(
-    redrive_id: _RedriveId, posted: SteerRedrive, resources: Uses, caller: By, actor: Actor
+    redrive_id: _RedriveId, posted: SteerRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
     """Ends a redrive: its letters that were not sent are free again, what is on its way goes on."""
     return await _steer(resources, caller, redrive_id, "cancel", posted, actor)
 
 
-async def _watched(redrive_id: _RedriveId, resources: Uses, caller: By) -> RedriveView:
+async def _watched(redrive_id: _RedriveId, resources: ResourcesDep, caller: CallerDep) -> RedriveView:
     """What is watched; before the stream begins, so that an unknown one is answered with a problem."""
     return await _view(resources, caller, redrive_id)
 
 
 @router.get("/v1/redrives/{redrive_id}/events", response_class=EventSourceResponse)
 async def watch_redrive(
-    first: Annotated[RedriveView, Depends(_watched)], resources: Uses, caller: By
+    first: Annotated[RedriveView, Depends(_watched)], resources: ResourcesDep, caller: CallerDep
 ) -> AsyncIterator[ServerSentEvent]:
     """Streams a redrive as Server-Sent Events: `progress` at each change, `ended` last."""
     shown, view = None, first

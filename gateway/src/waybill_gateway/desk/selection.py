@@ -10,7 +10,7 @@ from fastapi import Depends, Header
 
 from waybill_contracts.privacy.masking import mask_addresses
 from waybill_gateway.api.problems import Problem
-from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.desk.models import Filter, Selection
 from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.redrives.edits import shown_edits
@@ -33,7 +33,7 @@ STREAMED_LINES: Final[dict[int | str, dict[str, Any]]] = {
 
 
 async def _actor(
-    caller: By,
+    caller: CallerDep,
     x_actor: Annotated[
         str | None,
         # Only described here: below it is refused with words of its own.

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.desk.letter_routes import EXPORT_PAGE
 from waybill_gateway.desk.selection import JSON_LINES, STREAMED_LINES, json_lines
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_ledger.deadletters.letters.waiting import waiting_letters, waiting_tasks
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedRoute)
@@ -25,8 +25,8 @@ _BEGINNING = ("", "")
     response_class=StreamingResponse,
 )
 async def get_waiting_payloads(
-    resources: Uses,
-    caller: By,
+    resources: ResourcesDep,
+    caller: CallerDep,
     where: Annotated[
         Literal["task", "dead_letter"] | None, Query(description="Only those; both if absent.")
     ] = None,

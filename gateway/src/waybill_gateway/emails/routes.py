@@ -6,13 +6,13 @@ from fastapi import APIRouter, Response
 
 from waybill_contracts.events import EmailRequested
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
-from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.emails.models import PostEmail
 from waybill_gateway.emails.templates import require_known_template
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_gateway.tasks.models import AcceptedTask, event_of
-from waybill_gateway.tasks.submission import From, new_task, submit
+from waybill_gateway.tasks.submission import OriginDep, new_task, submit
 
 router = APIRouter(tags=["emails"], route_class=GuardedJsonRoute)
 
@@ -21,9 +21,9 @@ router = APIRouter(tags=["emails"], route_class=GuardedJsonRoute)
 async def post_email(
     posted: PostEmail,
     response: Response,
-    resources: Uses,
-    caller: By,
-    origin: From,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    origin: OriginDep,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Sends a mail, with its own words or from a template."""

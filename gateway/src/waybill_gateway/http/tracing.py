@@ -37,7 +37,7 @@ class TraceRequests:
             async def sending(message: MutableMapping[str, Any]) -> None:
                 if message["type"] == "http.response.start":
                     status = message["status"]
-                    request.tell("http.response.status_code", status)
+                    request.set("http.response.status_code", status)
                     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                         request.failed(str(status))
                 await send(message)
@@ -49,5 +49,5 @@ class TraceRequests:
             finally:
                 route = getattr(scope.get("route"), "path", None)
                 if route is not None:
-                    request.tell("http.route", route)
+                    request.set("http.route", route)
                     request.rename(f"{scope['method']} {route}")

@@ -22,7 +22,7 @@ from waybill_ledger import (
 )
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import gently
+from waybill_worker.runtime.throttle import throttled
 from waybill_worker.storage.object_store import ObjectStore, StoreUnavailable
 
 log = get_logger(__name__)
@@ -60,7 +60,7 @@ class Collector(Background):
     """Removes originals that no task refers to, with their variants; several may run."""
 
     NAME: ClassVar = "collector"
-    MISHAPS: ClassVar = (SQLAlchemyError, StoreUnavailable)
+    TRANSIENT_ERRORS: ClassVar = (SQLAlchemyError, StoreUnavailable)
 
     def __init__(self, records: Records, objects: ObjectStore) -> None:
         super().__init__(every_seconds=LOOK_SECONDS, waits_first=True)
@@ -71,7 +71,7 @@ class Collector(Background):
         """Removes what nobody has used or touched since then; the number of originals that went."""
         removed = 0
         # As a whole, also when the process stops: uploads of what is marked and not removed are refused.
-        while went := await gently(self.whole(self._step(untouched_since))):
+        while went := await throttled(self.whole(self._step(untouched_since))):
             removed += sum(went)
         if removed:
             log.info("removed files that no task refers to", originals=removed)
@@ -101,5 +101,5 @@ class Collector(Background):
             return False
         return True
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.collect(self._records.now() - UNTOUCHED_FOR)

@@ -15,16 +15,16 @@ from waybill_contracts.images import ORIGINALS, PRESET_NAMES, PresetName
 from waybill_contracts.wire.states import State
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.http.body_limit import too_large
 from waybill_gateway.images.download import Download
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.originals import keep_original
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_gateway.tasks.models import AcceptedTask, PostImage
 from waybill_gateway.tasks.routes import find_task
-from waybill_gateway.tasks.submission import From, new_task, submit
+from waybill_gateway.tasks.submission import OriginDep, new_task, submit
 from waybill_ledger import Task
 from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, content_key
 
@@ -52,9 +52,9 @@ _ONLY_A_PICTURE = {
 async def post_image(
     posted: Annotated[PostImage, Form(media_type="multipart/form-data")],
     response: Response,
-    resources: Uses,
-    caller: By,
-    origin: From,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    origin: OriginDep,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Uploads an image and has variants made of it."""
@@ -107,8 +107,8 @@ async def post_image(
 async def get_variant(
     task_id: UUID,
     variant: str,
-    resources: Uses,
-    caller: By,
+    resources: ResourcesDep,
+    caller: CallerDep,
     # Not described: OpenAPI has clients ignore what is said of it, and generators trip over it.
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> Response:

@@ -18,7 +18,7 @@ from waybill_gateway.persons.models import (
     PersonQuery,
     PersonView,
 )
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_gateway.tasks.routes import person_of
 from waybill_ledger import (
     Cancellation,
@@ -39,7 +39,7 @@ router = APIRouter(tags=["persons"], route_class=GuardedJsonRoute)
 
 
 @router.post("/v1/persons/lookups")
-async def look_up_person(wanted: PersonQuery, resources: Uses) -> PersonView:
+async def look_up_person(wanted: PersonQuery, resources: ResourcesDep) -> PersonView:
     """Tells how much is held of a person, and nothing of what it says.
 
     Tasks count that are about the person: mails to the address, password resets of it, users with it. Records
@@ -58,7 +58,7 @@ async def look_up_person(wanted: PersonQuery, resources: Uses) -> PersonView:
 
 
 @router.post("/v1/persons/erasures")
-async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> ErasureStep:
+async def erase_person(wanted: ErasePerson, resources: ResourcesDep, actor: Actor) -> ErasureStep:
     """Erases what is held of a person: one short step of it.
 
     Repeat it with `after` and `erasure` until `after` is null. Each step is whole by itself, so a caller may
@@ -72,7 +72,7 @@ async def erase_person(wanted: ErasePerson, resources: Uses, actor: Actor) -> Er
 
 
 @router.post("/v1/erasures")
-async def erase_tasks(wanted: EraseTasks, resources: Uses, actor: Actor) -> ErasureStep:
+async def erase_tasks(wanted: EraseTasks, resources: ResourcesDep, actor: Actor) -> ErasureStep:
     """Erases what tasks say that are about a person, though nobody knows it by the address.
 
     Records and images are such, and tasks from before persons were known. It is done as for a person's; with

@@ -10,12 +10,12 @@ from waybill_contracts.privacy.sealing import UnknownKeyError
 from waybill_contracts.versions.reading import opener
 from waybill_gateway.api.problems import Problem
 from waybill_gateway.api.sealing_key_missing import key_missing
-from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.letter_routes import no_such_letter
 from waybill_gateway.desk.models import LetterId
 from waybill_gateway.desk.selection import Actor
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_gateway.reveals.models import (
     RevealedEditView,
     RevealedLetterView,
@@ -39,7 +39,12 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 @router.post("/v1/tasks/{task_id}/reveal")
 async def reveal_task(
-    task_id: UUID, posted: RevealReason, response: Response, resources: Uses, caller: By, actor: Actor
+    task_id: UUID,
+    posted: RevealReason,
+    response: Response,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    actor: Actor,
 ) -> RevealedTaskView:
     """Shows what a task was accepted with, its sealed fields opened; who saw it, and why, is written down.
 
@@ -56,7 +61,12 @@ async def reveal_task(
 
 @router.post("/v1/schedules/{schedule_id}/reveal")
 async def reveal_schedule(
-    schedule_id: UUID, posted: RevealReason, response: Response, resources: Uses, caller: By, actor: Actor
+    schedule_id: UUID,
+    posted: RevealReason,
+    response: Response,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    actor: Actor,
 ) -> RevealedScheduleView:
     """Shows what a schedule posts, its sealed fields opened; who saw it, and why, is written down."""
     thing = OfSchedule(str(schedule_id))
@@ -70,8 +80,8 @@ async def reveal_dead_letter(
     letter_id: Annotated[LetterId, Path()],
     posted: RevealLetter,
     response: Response,
-    resources: Uses,
-    caller: By,
+    resources: ResourcesDep,
+    caller: CallerDep,
     actor: Actor,
 ) -> RevealedLetterView:
     """Shows a letter's payload, its sealed fields opened; who saw it, and why, is written down.
@@ -103,8 +113,8 @@ async def reveal_planned_letter(
     letter_id: Annotated[LetterId, Path()],
     posted: RevealReason,
     response: Response,
-    resources: Uses,
-    caller: By,
+    resources: ResourcesDep,
+    caller: CallerDep,
     actor: Actor,
 ) -> RevealedPlanView:
     """Shows a letter's payload, and what a plan's edit made of it; who saw it, and why, is written down."""

@@ -34,7 +34,7 @@ from waybill_gateway.schedules.models import (
 from waybill_gateway.tasks.models import AMQP_PRIORITIES, links_of, priority_name
 from waybill_gateway.tasks.targets import require_known_target
 from waybill_ledger import Plan, Schedule, Task, event_of, get_schedule
-from waybill_ledger.deadletters.letters.redaction import REDACTED, shown_payload
+from waybill_ledger.deadletters.letters.redaction import REDACTED, redacted_payload
 
 #: What a schedule is due by; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")
@@ -227,7 +227,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
     return {
         "id": schedule.id,
         **{name: getattr(plan, name) for name in PostSchedule.model_fields},
-        "body": shown_payload(plan.kind, plan.body),
+        "body": redacted_payload(plan.kind, plan.body),
         "priority": priority_name(plan.priority),
         "created_at": schedule.created_at,
         "updated_at": schedule.updated_at,

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Response
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_gateway.schedules.models import (
     SHOWN_BEHIND,
     ChangeSchedule,
@@ -65,8 +65,8 @@ router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
 async def post_schedule(
     posted: PostSchedule,
     response: Response,
-    resources: Uses,
-    caller: By,
+    resources: ResourcesDep,
+    caller: CallerDep,
     idempotency_key: IdempotencyKey = None,
 ) -> ScheduleView:
     """Makes a schedule: from its next slot on, a task is made for each.
@@ -115,7 +115,7 @@ async def post_schedule(
 
 @router.get("/v1/schedules")
 async def get_schedules(
-    resources: Uses, caller: By, asked: Annotated[ScheduleQuery, Query()]
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[ScheduleQuery, Query()]
 ) -> SchedulePageView:
     """Lists schedules, newest first."""
     query = partial(
@@ -133,7 +133,7 @@ async def get_schedules(
 
 
 @router.get("/v1/schedules/{schedule_id}")
-async def get_one_schedule(schedule_id: UUID, resources: Uses, caller: By) -> ScheduleDetails:
+async def get_one_schedule(schedule_id: UUID, resources: ResourcesDep, caller: CallerDep) -> ScheduleDetails:
     """Tells when a schedule is due next, and what became of its last tasks."""
     schedule = await find_schedule(resources, caller, schedule_id)
     made_by_it = TaskFilter(schedule=schedule.id, tenant=caller.sees)
@@ -147,7 +147,7 @@ async def get_one_schedule(schedule_id: UUID, resources: Uses, caller: By) -> Sc
     "/v1/schedules/{schedule_id}",
 )
 async def change_schedule(
-    schedule_id: UUID, posted: ChangeSchedule, resources: Uses, caller: By
+    schedule_id: UUID, posted: ChangeSchedule, resources: ResourcesDep, caller: CallerDep
 ) -> ScheduleView:
     """Changes, pauses or resumes a schedule.
 
@@ -169,7 +169,7 @@ async def change_schedule(
 
 
 @router.delete("/v1/schedules/{schedule_id}", status_code=HTTPStatus.NO_CONTENT)
-async def delete_schedule(schedule_id: UUID, resources: Uses, caller: By) -> None:
+async def delete_schedule(schedule_id: UUID, resources: ResourcesDep, caller: CallerDep) -> None:
     """Deletes a schedule. Tasks that it has made stay, and are found by its id."""
     await find_schedule(resources, caller, schedule_id)
     if not await resources.records.write(delete_schedules, str(schedule_id)):

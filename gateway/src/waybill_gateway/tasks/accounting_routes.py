@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from waybill_contracts.wire.states import State
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_gateway.tasks.models import (
     AccountQuery,
     AccountView,
@@ -26,7 +26,9 @@ router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 
 @router.get("/v1/accounting")
-async def get_account(resources: Uses, caller: By, asked: Annotated[AccountQuery, Query()]) -> AccountView:
+async def get_account(
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[AccountQuery, Query()]
+) -> AccountView:
     """Accounts for every task that was accepted in a time range.
 
     Accepted = completed + failed + cancelled + scheduled + pending + running + retrying, in total and in

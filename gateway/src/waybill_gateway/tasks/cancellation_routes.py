@@ -7,9 +7,9 @@ from fastapi import APIRouter
 
 from waybill_gateway.api.idempotency_key import IdempotencyKey, parse_key
 from waybill_gateway.api.problems import Problem
-from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_gateway.tasks.models import CancelledTask, links_of
 from waybill_gateway.tasks.routes import no_such_task
 from waybill_ledger import Cancellation, Stopping, TooLate, cancel
@@ -21,7 +21,7 @@ router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
     "/v1/tasks/{task_id}/cancel",
 )
 async def cancel_task(
-    task_id: UUID, resources: Uses, caller: By, idempotency_key: IdempotencyKey = None
+    task_id: UUID, resources: ResourcesDep, caller: CallerDep, idempotency_key: IdempotencyKey = None
 ) -> CancelledTask:
     """Calls a task off, and says truthfully what that can still do.
 

@@ -14,16 +14,16 @@ from waybill_contracts.privacy.sealing import SealBrokenError, UnknownKeyError
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.api.problems import Problem
 from waybill_gateway.api.sealing_key_missing import key_missing
-from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_gateway.tasks.models import (
     AcceptedTask,
     PostPasswordReset,
     RedeemedPasswordReset,
     RedeemPasswordReset,
 )
-from waybill_gateway.tasks.submission import From, key_reused, new_task, submit
+from waybill_gateway.tasks.submission import OriginDep, key_reused, new_task, submit
 from waybill_ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
 from waybill_worker.observe.logs import get_logger
 
@@ -44,9 +44,9 @@ _REFUSALS = {
 async def post_password_reset(
     posted: PostPasswordReset,
     response: Response,
-    resources: Uses,
-    caller: By,
-    origin: From,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    origin: OriginDep,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Mails a link. The answer is the same whoever asks for whom: it tells nobody who has an account."""
@@ -81,7 +81,10 @@ async def post_password_reset(
     "/v1/password-resets/redeem",
 )
 async def redeem_password_reset(
-    posted: RedeemPasswordReset, resources: Uses, caller: By, idempotency_key: IdempotencyKey = None
+    posted: RedeemPasswordReset,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    idempotency_key: IdempotencyKey = None,
 ) -> RedeemedPasswordReset:
     """Redeems a token: 200 once, 410 from then on."""
     call = keyed_call(

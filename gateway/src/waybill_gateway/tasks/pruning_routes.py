@@ -16,11 +16,11 @@ from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.api.timestamps import Moment
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.selection import Actor
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_ledger import PruneStep, prune_tasks, would_prune
 from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED
 from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.throttle import gently
+from waybill_worker.runtime.throttle import throttled
 
 log = get_logger(__name__)
 
@@ -69,7 +69,7 @@ class PruningStep(BaseModel):
 @router.post(
     "/v1/prunings",
 )
-async def prune(wanted: Pruning, resources: Uses, actor: Actor) -> PruningStep:
+async def prune(wanted: Pruning, resources: ResourcesDep, actor: Actor) -> PruningStep:
     """Forgets finished tasks of one state that ended before a time: one short step of it.
 
     Repeat it with `after` until that is null. Each step is whole by itself, so a caller may stop anywhere.
@@ -91,7 +91,7 @@ async def prune(wanted: Pruning, resources: Uses, actor: Actor) -> PruningStep:
     else:
         # Accepts are not to wait for it: it has a transaction of its own, and is answered after the pause, so
         # that whoever asks for one step after the other leaves time.
-        done = await gently(resources.records.write_apart(prune_tasks, step, relaxed=True))
+        done = await throttled(resources.records.write_apart(prune_tasks, step, relaxed=True))
         if done.tasks:
             log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value, actor=actor)
     return PruningStep(tasks=done.tasks, kept=done.kept, after=done.after)

@@ -13,9 +13,9 @@ from waybill_contracts.catalog import CATALOG, WORK_SERVICES
 from waybill_contracts.privacy.masking import mask_addresses
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.auth.caller import By, Caller
+from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.resources import Resources, Uses
+from waybill_gateway.resources import Resources, ResourcesDep
 from waybill_gateway.tasks.models import (
     SlotView,
     SubtaskView,
@@ -33,7 +33,9 @@ router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 
 @router.get("/v1/tasks")
-async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Query()]) -> TaskPage:
+async def get_tasks(
+    resources: ResourcesDep, caller: CallerDep, asked: Annotated[TaskQuery, Query()]
+) -> TaskPage:
     """Lists tasks, newest first."""
     _require_one_of("kind", asked.kind, tuple(CATALOG))
     _require_one_of("service", asked.service, WORK_SERVICES)
@@ -58,13 +60,13 @@ async def get_tasks(resources: Uses, caller: By, asked: Annotated[TaskQuery, Que
 
 
 @router.get("/v1/tasks/{task_id}")
-async def get_one_task(task_id: UUID, resources: Uses, caller: By) -> TaskView:
+async def get_one_task(task_id: UUID, resources: ResourcesDep, caller: CallerDep) -> TaskView:
     """Tells where a task is."""
     return view_of(await find_task(resources, caller, task_id))
 
 
 @router.get("/v1/tasks/{task_id}/timeline")
-async def get_task_timeline(task_id: UUID, resources: Uses, caller: By) -> TimelineView:
+async def get_task_timeline(task_id: UUID, resources: ResourcesDep, caller: CallerDep) -> TimelineView:
     """Tells everything that happened to a task, in order."""
     task = await find_task(resources, caller, task_id)
     entries = await resources.records.read(partial(get_timeline, task_id=task.id))

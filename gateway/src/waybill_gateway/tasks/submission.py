@@ -66,7 +66,7 @@ async def described_origin(
 
 
 #: The request's origin, for a route's signature.
-From = Annotated[Origin, Depends(described_origin)]
+OriginDep = Annotated[Origin, Depends(described_origin)]
 
 
 def new_task(

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Response
 
 from waybill_contracts.events import UserCreated
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
-from waybill_gateway.auth.caller import By
+from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.resources import Uses
+from waybill_gateway.resources import ResourcesDep
 from waybill_gateway.tasks.models import AcceptedTask, PostUser
-from waybill_gateway.tasks.submission import From, new_task, submit
+from waybill_gateway.tasks.submission import OriginDep, new_task, submit
 from waybill_ledger import new_task_id
 
 router = APIRouter(tags=["users"], route_class=GuardedJsonRoute)
@@ -20,9 +20,9 @@ router = APIRouter(tags=["users"], route_class=GuardedJsonRoute)
 async def post_user(
     posted: PostUser,
     response: Response,
-    resources: Uses,
-    caller: By,
-    origin: From,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    origin: OriginDep,
     idempotency_key: IdempotencyKey = None,
 ) -> AcceptedTask:
     """Announces a new user: one task with two subtasks, the welcome mail and the record."""

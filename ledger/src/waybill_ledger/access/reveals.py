@@ -15,7 +15,7 @@ from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
 from waybill_contracts.wire.names import service_of
 from waybill_ledger.access.opened_payload import Revealed, revealed
 from waybill_ledger.access.tenants import owned_by
-from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SCHEDULES, TASKS
 
@@ -197,15 +197,15 @@ def _reveal(connection: Connection, wish: Reveal) -> Answer:
         }
     except UnknownKeyError as unknown:
         return unknown
-    write_down(connection, [_deed(wish, held, payloads)])
+    record(connection, [_deed(wish, held, payloads)])
     return Opened(held, payloads)
 
 
-def _deed(wish: Reveal, held: Held, payloads: Mapping[str, Revealed]) -> Deed:
+def _deed(wish: Reveal, held: Held, payloads: Mapping[str, Revealed]) -> AuditEntry:
     hidden = {f"{name}: {why}" for each in payloads.values() for name, why in each.hidden.items()}
     details = wish.thing.named() | ({"key": wish.key} if wish.key else {})
     letter = wish.thing if isinstance(wish.thing, OfLetter) else None
-    return Deed(
+    return AuditEntry(
         wish.at,
         wish.actor,
         REVEAL,

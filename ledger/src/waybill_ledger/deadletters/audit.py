@@ -19,7 +19,7 @@ DESK_ITSELF: Final = "the desk"
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AuditEntry:
     """Something that was done, as it is written down."""
 
     at: datetime
@@ -38,7 +38,7 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
-class DeedFilter:
+class AuditFilter:
     """Which deeds are wanted; what is None does not matter."""
 
     actor: str | None = None
@@ -53,14 +53,14 @@ class DeedFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class DeedPage:
+class AuditPage:
     """Some deeds with their numbers, the latest first, and the cursor of the next page if there is one."""
 
-    deeds: list[tuple[int, Deed]]
+    deeds: list[tuple[int, AuditEntry]]
     next_cursor: str | None
 
 
-def write_down(connection: Connection, deeds: Sequence[Deed]) -> None:
+def record(connection: Connection, deeds: Sequence[AuditEntry]) -> None:
     """Writes deeds down, in the transaction that does them."""
     if deeds:
         connection.execute(
@@ -83,7 +83,9 @@ def write_down(connection: Connection, deeds: Sequence[Deed]) -> None:
         )
 
 
-def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor: str | None) -> DeedPage:
+def list_audit_entries(
+    connection: Connection, wanted: AuditFilter, *, limit: int, cursor: str | None
+) -> AuditPage:
     """A page of deeds.
 
     Raises:
@@ -113,7 +115,7 @@ def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor
     page = [
         (
             row.seq,
-            Deed(
+            AuditEntry(
                 row.at,
                 row.actor,
                 row.action,
@@ -128,4 +130,4 @@ def list_deeds(connection: Connection, wanted: DeedFilter, *, limit: int, cursor
         )
         for row in rows[:limit]
     ]
-    return DeedPage(page, encoded(page[-1][0]) if more else None)
+    return AuditPage(page, encoded(page[-1][0]) if more else None)

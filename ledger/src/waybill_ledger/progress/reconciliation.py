@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
 from waybill_contracts.wire.states import State
-from waybill_ledger.progress.stall_timeouts import Patience
+from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.progress.states import due_next
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
@@ -43,7 +43,7 @@ class Look:
     """A wish to find, or to put back, what is overdue."""
 
     now: datetime
-    patience: Patience
+    patience: StallTimeouts
     most: int
 
 

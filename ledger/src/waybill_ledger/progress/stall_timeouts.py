@@ -9,7 +9,7 @@ from waybill_contracts.wire.states import State
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class StallTimeouts:
     """How long after its due time a sign of life may be missing, for each state.
 
     Attributes:
@@ -27,7 +27,7 @@ class Patience:
         return {State.RUNNING: self.running, State.RETRYING: self.retrying}.get(state, self.pending)
 
 
-class PatienceSettings(BaseModel):
+class StallTimeoutSettings(BaseModel):
     """The patience as settings, alike for every process that goes by it."""
 
     reconcile_pending_seconds: float = Field(
@@ -44,9 +44,9 @@ class PatienceSettings(BaseModel):
     )
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> StallTimeouts:
         """The patience that they make."""
-        return Patience(
+        return StallTimeouts(
             pending=timedelta(seconds=self.reconcile_pending_seconds),
             running=timedelta(seconds=self.reconcile_running_seconds),
             retrying=timedelta(seconds=self.reconcile_retrying_seconds),

@@ -12,7 +12,7 @@ from waybill_contracts.wire.states import State
 from waybill_ledger.access.tenants import owned_by
 from waybill_ledger.outbox.held_work import is_held
 from waybill_ledger.progress.reconciliation import is_silent
-from waybill_ledger.progress.stall_timeouts import Patience
+from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
 
 #: How many patiences may pass in silence: for one the reconciler listens before it looks for the first time,
@@ -41,7 +41,7 @@ class Range:
     """The tasks that were accepted at or after `since` and before `until`, as seen `now`."""
 
     now: datetime
-    patience: Patience
+    patience: StallTimeouts
     since: datetime | None = None
     until: datetime | None = None
     #: Whose they are; None: everybody's.

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from waybill_contracts.wire.states import State
 from waybill_ledger.acceptance.idempotency import forget_content
 from waybill_ledger.acceptance.originals import leave_originals
-from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters.erasure import erase_letters, lock_letters
 from waybill_ledger.progress.alerts import erase_samples
 from waybill_ledger.retention.erased_words import ERASED, erased_error, without_words
@@ -172,7 +172,7 @@ def _write_down(connection: Connection, step: EraseStep, erased: Erased) -> None
     counts = asdict(erased)
     if not any(counts.values()):
         return
-    deed = Deed(
+    deed = AuditEntry(
         step.now,
         step.actor,
         "erase",
@@ -181,7 +181,7 @@ def _write_down(connection: Connection, step: EraseStep, erased: Erased) -> None
         details={"erasure": step.erasure} | counts,
         tenant=step.whose.tenant,
     )
-    write_down(connection, [deed])
+    record(connection, [deed])
 
 
 _FACT = update(TIMELINE).where(TIMELINE.c.seq == bindparam("b_seq")).values(details=bindparam("b_details"))

@@ -18,7 +18,7 @@ from waybill_contracts.wire.states import State
 from waybill_database import from_microseconds, insert_adding, microseconds
 from waybill_ledger.acceptance.originals import leave_originals
 from waybill_ledger.access.tenants import DEFAULT_TENANT
-from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters.pruning import forget_settled, has_wanted_letter
 from waybill_ledger.schema.tables import (
     IDEMPOTENCY,
@@ -132,7 +132,7 @@ def _prune(connection: Connection, step: PruneStep) -> PrunedStep:
         _count_in(connection, tasks, step.state)
         connection.execute(delete(TASKS).where(TASKS.c.id.in_(ids)))
         if step.actor is not None:
-            write_down(connection, [_deed(step, step.actor, len(ids))])
+            record(connection, [_deed(step, step.actor, len(ids))])
     return PrunedStep(len(tasks), len(old) - len(tasks), _next(looked_at, step))
 
 
@@ -171,9 +171,9 @@ def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
     )
 
 
-def _deed(step: PruneStep, actor: str, tasks: int) -> Deed:
+def _deed(step: PruneStep, actor: str, tasks: int) -> AuditEntry:
     details = {"tasks": tasks, "state": step.state.value, "ended_before": step.ended_before.isoformat()}
-    return Deed(step.now, actor, "prune", details=details)
+    return AuditEntry(step.now, actor, "prune", details=details)
 
 
 def _count_in(connection: Connection, tasks: Sequence[Any], state: State) -> None:

@@ -20,7 +20,7 @@ from waybill_deadletters.housekeeper import Housekeeper
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
 from waybill_ledger.deadletters.letters.letter import DeadMessage
-from waybill_worker.broker.connection import hang_up, make_broker
+from waybill_worker.broker.connection import disconnect, make_broker
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.consume.consumer import Consumer, start_consuming, stop_consuming
 from waybill_worker.consume.delivery import Delivery
@@ -30,7 +30,7 @@ from waybill_worker.observe.metrics import make_registry
 from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
 from waybill_worker.publish.publisher import Publisher
-from waybill_worker.runtime.background import stop_all, until_any_ends
+from waybill_worker.runtime.background import first_completed, stop_all
 from waybill_worker.runtime.database_wait import DatabaseWait
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import configuring
@@ -89,18 +89,18 @@ class Desk:
         with configuring(SchemaError):
             await self._database_wait.until_prepared(self._records, require_current)
         await self._timekeeper.begin()
-        await self._broker_wait.until(self._publisher.know)
+        await self._broker_wait.until(self._publisher.open_exchanges)
         self._executor.start()
         await self._broker_wait.until(lambda: start_consuming(*self._consumers))
         self._housekeeper.start()
         log.info("consuming", queues=QUEUES, health_port=port)
 
-    async def broken(self) -> None:
+    async def wait_failed(self) -> None:
         """Returns when a consumer, the executor or the housekeeper is gone for good."""
-        await until_any_ends(
+        await first_completed(
             *(consumer.watch() for consumer in self._consumers),
-            self._executor.broken(),
-            self._housekeeper.broken(),
+            self._executor.wait_failed(),
+            self._housekeeper.wait_failed(),
         )
 
     async def stop(self) -> None:
@@ -111,7 +111,7 @@ class Desk:
             *(consumer.settle(grace) for consumer in self._consumers),
             stop_all(self._timekeeper, self._housekeeper, self._executor, timeout_seconds=grace),
         )
-        await hang_up(self._consuming, self._publishing)
+        await disconnect(self._consuming, self._publishing)
         await self._records.close()
         await self._health.stop()
 

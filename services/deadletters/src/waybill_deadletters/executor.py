@@ -98,7 +98,7 @@ class Executor(Background):
         if failed:
             await self._records.write(put_back, (failed, self._records.now() + AFTER_FAILURE))
 
-    async def _turn(self) -> float:
+    async def _run_once(self) -> float:
         return await self.step()
 
     async def stop(self) -> None:

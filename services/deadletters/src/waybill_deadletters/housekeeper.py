@@ -39,5 +39,5 @@ class Housekeeper(Background):
         if forgotten:
             log.info("forgot letters and redrives whose time is over", rows=forgotten)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.keep_house()

@@ -199,9 +199,9 @@ async def test_a_letter_of_an_older_version_is_brought_up_and_completes(
     monkeypatch.setitem(UPCASTERS, (SyncRequested.KIND, 1), renamed)
     stack.crm.is_broken = False
     old = b'{"target": "crm", "resource": "contacts", "record": "7", "data": {"name": "Ada"}}'
-    broken = b'{"target": "crm", "resource": "contacts", "data": {}}'
+    wait_failed = b'{"target": "crm", "resource": "contacts", "data": {}}'
     tasks = [await stack.known() for _ in range(2)]
-    for task, body in zip(tasks, (old, broken), strict=True):
+    for task, body in zip(tasks, (old, wait_failed), strict=True):
         message = dead_message(sync_event(), task.id, dataschema="urn:waybill:sync.requested:v1")
         await wire.put("dlx", "sync.dlq", body, message.headers)
     await stack.records.write(_die, tasks)

@@ -10,7 +10,7 @@ from waybill_email.mailer import Mailer
 from waybill_email.rendering import RenderedMail, Renderer
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError
-from waybill_worker.attempt.running_handlers import irrevocably
+from waybill_worker.attempt.running_handlers import uncancellable
 
 #: What a handler leaves in the task's record; not the address, which is the event's to show or to hide.
 Result = dict[str, str | bool]
@@ -86,6 +86,6 @@ async def _send(mail: OutgoingMail, attempt: Attempt, mailer: Mailer) -> Result:
         # Beside the event loop: a long mail takes a good part of a second.
         mail = replace(mail, text=await asyncio.to_thread(text_of, mail.html) or None)
     # A mail on its way cannot be called back: a stop that comes now comes too late, and the record says so.
-    sent = await irrevocably(mailer.send(mail, before_content=attempt.begin_effect))
+    sent = await uncancellable(mailer.send(mail, before_content=attempt.begin_effect))
     result: Result = {"message_id": sent.message_id, "server_response": sent.server_response}
     return result | {"may_be_a_repeat": True} if attempt.in_doubt else result

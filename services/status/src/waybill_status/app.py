@@ -15,8 +15,8 @@ from waybill_status.alerts.alerts import Alerts
 from waybill_status.alerts.digests import Digests
 from waybill_status.handlers import apply_lifecycle, batch_write
 from waybill_status.outbox.low_priority_feed import Feeder
-from waybill_status.outbox.outbox_relay import Sweeper
-from waybill_status.schedules.releaser import Releaser
+from waybill_status.outbox.outbox_relay import OutboxRelay
+from waybill_status.schedules.releaser import ScheduleReleaser
 from waybill_status.schedules.slot_check import SlotCheck
 from waybill_status.settings import StatusSettings
 from waybill_status.upkeep.measurer import Measurer
@@ -24,16 +24,16 @@ from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_status.upkeep.pruner import Pruner
 from waybill_status.upkeep.reconciler import Reconciler
 from waybill_worker.broker import topology
-from waybill_worker.broker.connection import QueueLook, hang_up, look_at_queue, make_broker
+from waybill_worker.broker.connection import QueueStats, disconnect, make_broker, queue_stats
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.consume.consumer import Consumer, stop_consuming
 from waybill_worker.consume.delivery import Delivery
-from waybill_worker.consume.step_retries import DeliveryLostError, while_held
+from waybill_worker.consume.step_retries import DeliveryLostError, retry_while_delivered
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.metrics import make_registry
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.republish import dead_letter
-from waybill_worker.runtime.background import Background, stop_all, until_any_ends
+from waybill_worker.runtime.background import Background, first_completed, stop_all
 from waybill_worker.runtime.database_wait import DatabaseWait
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import configuring
@@ -61,8 +61,8 @@ class StatusService:
         self._topology: AbstractChannel | None = None
         self._timekeeper = Timekeeper(self._records)
         self._background: list[Background] = [
-            Sweeper(self._records, self._publisher),
-            Releaser(self._records, keyring),
+            OutboxRelay(self._records, self._publisher),
+            ScheduleReleaser(self._records, keyring),
             SlotCheck(self._records),
             Feeder(self._records, self._publisher, look=self._look_at_work_of),
             Reconciler(
@@ -78,7 +78,7 @@ class StatusService:
                 patience=settings.patience,
                 look_seconds=settings.measure_seconds,
                 queues=[queue.name for queue in topology.queues()],
-                look=lambda queue: look_at_queue(self._publishing, queue),
+                look=lambda queue: queue_stats(self._publishing, queue),
             ),
         ]
         self._background.append(
@@ -124,11 +124,11 @@ class StatusService:
         # keeps its channels by weak references only.
         self._topology = await connection.channel()
         await topology.declare(self._topology)
-        await self._publisher.know(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
+        await self._publisher.open_exchanges(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
 
-    async def broken(self) -> None:
+    async def wait_failed(self) -> None:
         """Returns when the consumer, or anything in the background, is gone for good."""
-        await until_any_ends(self._consumer.watch(), *(work.broken() for work in self._background))
+        await first_completed(self._consumer.watch(), *(work.wait_failed() for work in self._background))
 
     async def stop(self) -> None:
         """Takes no more messages, ends those under way, and closes."""
@@ -137,7 +137,7 @@ class StatusService:
         await asyncio.gather(
             self._consumer.settle(grace), stop_all(self._timekeeper, *self._background, timeout_seconds=grace)
         )
-        await hang_up(self._consuming, self._publishing)
+        await disconnect(self._consuming, self._publishing)
         await self._records.close()
         await self._health.stop()
 
@@ -152,17 +152,17 @@ class StatusService:
                 letter = dead_letter(
                     STATUS_SERVICE, delivery, info, DeadReason.UNREADABLE, self._records.now()
                 )
-                await while_held(delivery, "dead-letter", lambda: self._publisher.publish(letter))
+                await retry_while_delivered(delivery, "dead-letter", lambda: self._publisher.publish(letter))
             else:
-                await while_held(
+                await retry_while_delivered(
                     delivery, "apply", lambda: apply_lifecycle(events, self._records, self._write)
                 )
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
 
-    async def _look_at_work_of(self, service: str) -> QueueLook | None:
-        return await look_at_queue(self._publishing, work_queue(service))
+    async def _look_at_work_of(self, service: str) -> QueueStats | None:
+        return await queue_stats(self._publishing, work_queue(service))
 
 
 def make_alerts(settings: StatusSettings, keyring: Keyring) -> Alerts | None:

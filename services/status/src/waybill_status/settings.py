@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from waybill_contracts.fields import AcceptedAddress
-from waybill_ledger import PatienceSettings
+from waybill_ledger import StallTimeoutSettings
 from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED
 from waybill_status.upkeep.pruner import Retention
 from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
@@ -21,7 +21,7 @@ def _keeps_long_enough(days: float) -> float:
     return days
 
 
-class StatusSettings(PatienceSettings, SealingSettings, ProcessSettings):
+class StatusSettings(StallTimeoutSettings, SealingSettings, ProcessSettings):
     """What the status service needs besides what every process does."""
 
     ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")

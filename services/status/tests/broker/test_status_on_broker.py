@@ -264,7 +264,7 @@ async def test_a_sweep_that_breaks_down_ends_the_process(
         raise LookupError("a defect")
 
     async with running(topology_url, ledger) as service:
-        watching = asyncio.create_task(service.broken())
+        watching = asyncio.create_task(service.wait_failed())
         monkeypatch.setattr(publishing, "relay_all", defect)
         await ledger.accepted(left_behind())
         await eventually(watching.done)
@@ -274,7 +274,7 @@ async def test_a_sweep_that_breaks_down_ends_the_process(
 async def test_a_well_service_is_not_broken(topology_url: str, ledger: Ledger, broker: Broker) -> None:
     assert broker.management.answers()
     async with running(topology_url, ledger) as service:
-        watching = asyncio.create_task(service.broken())
+        watching = asyncio.create_task(service.wait_failed())
         done, _ = await asyncio.wait({watching}, timeout=0.5)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

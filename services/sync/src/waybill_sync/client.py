@@ -191,7 +191,7 @@ class SyncClient:
             # start anew with every read, and one byte a second would hold us for ever.
             async with httpx.AsyncHTTPTransport(verify=self._tls[system.name], trust_env=False) as connection:
                 response = await connection.handle_async_request(request)
-                call.tell("http.response.status_code", response.status_code)
+                call.set("http.response.status_code", response.status_code)
                 body = await _read_beginning(response)
             if response.is_success:
                 location = response.headers.get("Location")

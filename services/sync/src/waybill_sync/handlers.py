@@ -3,7 +3,7 @@
 from waybill_contracts.events import SyncRequested, UserCreated
 from waybill_sync.client import SyncAnswer, SyncClient
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.running_handlers import irrevocably
+from waybill_worker.attempt.running_handlers import uncancellable
 
 #: What a handler leaves in the task's record.
 Result = dict[str, str | int | None]
@@ -22,7 +22,7 @@ async def sync_record(event: SyncRequested, attempt: Attempt, client: SyncClient
         HandlerError: as `SyncClient.put` says.
     """
     # Once sent it may be written, whatever we do: it is seen through, and the record says what came of it.
-    answer = await irrevocably(
+    answer = await uncancellable(
         client.put(event.target, event.resource, event.id, event.data, attempt.effect_key)
     )
     return _result(event.target, answer)
@@ -41,7 +41,7 @@ async def sync_user(event: UserCreated, attempt: Attempt, client: SyncClient, ta
         As `sync_record`.
     """
     data = {"email": event.email, "name": event.name, "attributes": event.attributes}
-    answer = await irrevocably(client.put(target, USERS_RESOURCE, event.user_id, data, attempt.effect_key))
+    answer = await uncancellable(client.put(target, USERS_RESOURCE, event.user_id, data, attempt.effect_key))
     return _result(target, answer)
 
 

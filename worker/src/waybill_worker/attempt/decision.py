@@ -14,7 +14,7 @@ from waybill_worker.attempt.errors import (
     UnansweredError,
     UncertainError,
 )
-from waybill_worker.attempt.failure_location import whereabouts
+from waybill_worker.attempt.failure_location import failure_location
 from waybill_worker.attempt.outcome import Died, RetryLater, Snoozed
 from waybill_worker.attempt.retry_policy import GiveUp, Retry, Snooze, after_failure, after_snooze
 from waybill_worker.consume.decode import Work
@@ -57,7 +57,7 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> R
             max_attempts=attempt.max_attempts,
             error=info,
             reason=decision.reason,
-            where=whereabouts(failed.error, work.mask),
+            where=failure_location(failed.error, work.mask),
         )
     wait = round_up(decision.seconds)
     if isinstance(decision, Snooze):

@@ -19,7 +19,7 @@ _SHARED_PACKAGES: Final = frozenset(
 _MAX_FRAME_LENGTH: Final = 200
 
 
-class Whereabouts(BaseModel):
+class FailureLocation(BaseModel):
     """Where an exception came from."""
 
     model_config = ConfigDict(frozen=True)
@@ -31,12 +31,12 @@ class Whereabouts(BaseModel):
     frame: str | None
 
 
-def whereabouts(error: BaseException, mask: Mask = NO_MASK) -> Whereabouts:
+def failure_location(error: BaseException, mask: Mask = NO_MASK) -> FailureLocation:
     """Where `error` came from, without what is masked and without mail addresses."""
     text = mask.error("".join(traceback.format_exception(error))).encode(errors="replace")
     if len(text) > MAX_TRACEBACK_BYTES:
         text = b"...\n" + text[-MAX_TRACEBACK_BYTES + 4 :]
-    return Whereabouts(traceback=text.decode(errors="ignore"), frame=_own_frame(error))
+    return FailureLocation(traceback=text.decode(errors="ignore"), frame=_own_frame(error))
 
 
 @cache

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import from_json, to_json
 
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
-from waybill_worker.attempt.failure_location import Whereabouts
+from waybill_worker.attempt.failure_location import FailureLocation
 from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
@@ -89,7 +89,7 @@ class Died(_Outcome):
     error: ErrorInfo
     reason: DeadReason
     #: None where no handler ran.
-    where: Whereabouts | None = None
+    where: FailureLocation | None = None
 
 
 class Cancelled(_Outcome):

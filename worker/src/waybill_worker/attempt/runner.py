@@ -18,15 +18,15 @@ from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAtte
 from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from waybill_worker.attempt.running_handlers import (
     CLEAN_UP_SECONDS,
-    CalledOffError,
+    HandlerCancelled,
     RunningHandlers,
     hard_limit_error,
-    irrevocably,
+    uncancellable,
 )
 from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog, Watched
 from waybill_worker.consume.decode import Work
-from waybill_worker.consume.step_retries import surely
+from waybill_worker.consume.step_retries import retry_until_success
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.observe.logs import get_logger
@@ -62,13 +62,13 @@ class Attempts:
         inbox: Inbox,
         reporter: Reporter,
         watchdog: Watchdog,
-        on_stubborn: Callable[[], object] = lambda: None,
+        on_stuck: Callable[[], object] = lambda: None,
     ) -> None:
         self.isolation: Isolation[Any] | None = None
         self._inbox = inbox
         self._reporter = reporter
         self._watchdog = watchdog
-        self._handlers = RunningHandlers(on_stubborn)
+        self._handlers = RunningHandlers(on_stuck)
         # What was cut off before may be what kills the process: at most one such attempt runs here, so
         # that it takes no other suspect along, and is not taken for the culprit because of one.
         self._one_suspect = asyncio.Semaphore(1)
@@ -78,9 +78,9 @@ class Attempts:
         return self._handlers.stop(task_id)
 
     @property
-    def stubborn(self) -> AbstractSet[asyncio.Task[Any]]:
+    def stuck(self) -> AbstractSet[asyncio.Task[Any]]:
         """Those who wait for handlers that do not end though they were cut off."""
-        return self._handlers.stubborn
+        return self._handlers.stuck
 
     async def run(self, work: Work, attempt: Attempt, claim: Claimed) -> Outcome:
         """Runs the handler once, unless there is a reason not to.
@@ -95,7 +95,7 @@ class Attempts:
         if not claim.begun_before:
             return await self._handle(_Run(self._inbox, work, attempt, claim))
         async with self._one_suspect:
-            starts = await surely("begin again", lambda: self._inbox.begin_again(claim.owner))
+            starts = await retry_until_success("begin again", lambda: self._inbox.begin_again(claim.owner))
             if starts > MAX_STARTS:
                 how = f"Each of its {MAX_STARTS} runs ended with the death of the service that ran it."
                 return _crashed(attempt, self._inbox.now(), how)
@@ -116,17 +116,17 @@ class Attempts:
         return await self._outcome_of(_Run(self._inbox, work, lone.attempt, lone.claim))
 
     async def _handle(self, run: "_Run") -> Outcome:
-        self._reporter.tell(started_event(run.attempt, self._inbox.now()))
+        self._reporter.emit(started_event(run.attempt, self._inbox.now()))
         with self._watchdog.watching(run.watched()):
             return await self._outcome_of(run)
 
     async def _handle_alone(self, isolation: "Isolation[Any]", lone: LoneAttempt, run: "_Run") -> Outcome:
         attempt, limits = run.attempt, run.work.handler.limits
-        self._reporter.tell(started_event(attempt, self._inbox.now()))
+        self._reporter.emit(started_event(attempt, self._inbox.now()))
 
         async def alone() -> Outcome | None:
             # It has the soft limit there, and whether its effect has begun is not known here.
-            return await irrevocably(isolation.run(lone))
+            return await uncancellable(isolation.run(lone))
 
         run.may_act_elsewhere()
         try:
@@ -149,7 +149,7 @@ class Attempts:
             result = await self._handlers.run(attempt.task_id, run.handler(), work.handler.limits)
             # It may repeat what the other side has repeated of the event.
             completed = run.completed(work.mask.json(result_of(result)))
-        except CalledOffError:
+        except HandlerCancelled:
             log.info("called off while it ran")
             return _cancelled(attempt, self._inbox.now(), seconds=run.seconds)
         except LeaseLostError:

@@ -24,7 +24,7 @@ CLEAN_UP_SECONDS: Final = 2.0
 _CUT_OFF = "The work was cut off from within, by a library that cancels what waits for a lost connection."
 
 
-class CalledOffError(Exception):
+class HandlerCancelled(Exception):  # noqa: N818 - a signal to the handler, as asyncio.CancelledError is
     """The handler was stopped because its task was called off."""
 
 
@@ -63,7 +63,7 @@ class _Run:
     def stopped(self) -> Exception:
         match self.reason:
             case StopReason.CALLED_OFF:
-                return CalledOffError()
+                return HandlerCancelled()
             case StopReason.SOFT_LIMIT:
                 return SoftTimeLimitExceeded(f"It was stopped after {self.limits.soft_seconds:g} s.")
             case StopReason.HARD_LIMIT:
@@ -88,11 +88,11 @@ class RunningHandlers:
         on_stubborn: called when a handler does not end though it was cut off.
     """
 
-    def __init__(self, on_stubborn: Callable[[], object] = lambda: None) -> None:
-        self._on_stubborn = on_stubborn
+    def __init__(self, on_stuck: Callable[[], object] = lambda: None) -> None:
+        self._on_stubborn = on_stuck
         self._running: dict[str, set[_Run]] = defaultdict(set)
         #: Those who wait for handlers that do not end.
-        self.stubborn: set[asyncio.Task[Any]] = set()
+        self.stuck: set[asyncio.Task[Any]] = set()
 
     async def run(
         self, task_id: str, handler: Coroutine[Any, Any, Result], limits: TimeLimits = DEFAULT_LIMITS
@@ -150,11 +150,11 @@ class RunningHandlers:
 
     def _does_not_end(self, run: _Run) -> None:
         if run.waiter is not None:
-            self.stubborn.add(run.waiter)
+            self.stuck.add(run.waiter)
         self._on_stubborn()
 
 
-async def irrevocably(effect: Awaitable[Result]) -> Result:
+async def uncancellable(effect: Awaitable[Result]) -> Result:
     """Sees an effect through once it has begun: a handler that is told to stop meanwhile finishes it first.
 
     For what cannot be taken back, like a mail on its way: the record must say what happened, so a stop that

@@ -53,7 +53,7 @@ def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBro
 
 
 @dataclass(frozen=True, slots=True)
-class QueueLook:
+class QueueStats:
     """What the broker tells of a queue."""
 
     #: Messages that wait for a consumer, not counting those that have been delivered.
@@ -61,12 +61,12 @@ class QueueLook:
     consumers: int
 
 
-async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
+async def queue_stats(broker: RabbitBroker, queue: str) -> QueueStats | None:
     """Asks the broker about `queue`; None if it cannot tell now: it is away, or has no such queue.
 
     It may be asked by who has any right to the queue, reading it for example (decision 21).
     """
-    seen: QueueLook | None = None
+    seen: QueueStats | None = None
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             connection = await broker.connect()
@@ -74,7 +74,7 @@ async def look_at_queue(broker: RabbitBroker, queue: str) -> QueueLook | None:
             async with connection.channel() as channel:
                 asked = await channel.declare_queue(queue, passive=True, robust=False)
                 answer = asked.declaration_result
-                seen = QueueLook(answer.message_count or 0, answer.consumer_count or 0)
+                seen = QueueStats(answer.message_count or 0, answer.consumer_count or 0)
     except GOING_AWAY as error:
         log.info("the broker does not tell of a queue", queue=queue, error=error, once_a_minute=True)
     except asyncio.CancelledError:
@@ -103,7 +103,7 @@ async def would_connect(connection: RobustConnection) -> bool:
     return True
 
 
-async def hang_up(*brokers: RabbitBroker) -> None:
+async def disconnect(*brokers: RabbitBroker) -> None:
     """Closes the connections. A broker that does not answer is left without a goodbye."""
     await asyncio.gather(*map(_hang_up, brokers))
 

@@ -14,7 +14,7 @@ from aio_pika.abc import (
 from aiormq import spec
 from faststream.rabbit import RabbitBroker
 
-from waybill_worker.broker.connection import GOODBYE_SECONDS, look_at_queue, would_connect
+from waybill_worker.broker.connection import GOODBYE_SECONDS, queue_stats, would_connect
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
 from waybill_worker.consume.acknowledgements import CHANNEL_GONE, ChannelAcks
 from waybill_worker.consume.delivery import Delivery
@@ -211,11 +211,11 @@ class Consumer:
         delivered, self._delivered = self._delivered, 0
         if delivered or len(self._under_way) >= self._prefetch or not self.is_consuming:
             return False
-        look = await look_at_queue(self._broker, self._queue)
+        look = await queue_stats(self._broker, self._queue)
         return look is not None and look.waiting > 0 and self._delivered == 0
 
     async def _any_waits(self) -> bool:
-        look = await look_at_queue(self._broker, self._queue)
+        look = await queue_stats(self._broker, self._queue)
         return look is None or look.waiting > 0
 
     async def _watch_missing(self) -> None:

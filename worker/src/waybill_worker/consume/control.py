@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from waybill_contracts.wire.control import CancelRequested
 from waybill_worker.consume.delivery import Delivery
-from waybill_worker.consume.step_retries import DeliveryLostError, while_held
+from waybill_worker.consume.step_retries import DeliveryLostError, retry_while_delivered
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.observe.logs import get_logger
 
@@ -33,7 +33,7 @@ class Control:
             raise
         try:
             # First the record, then the handlers: one that begins in between finds the record.
-            await while_held(delivery, "cancel", lambda: self._inbox.cancel(request.task_id))
+            await retry_while_delivered(delivery, "cancel", lambda: self._inbox.cancel(request.task_id))
             stopped = self._stop_task(request.task_id)
             log.info("a task is called off", task_id=request.task_id, handlers_stopped=stopped)
             await delivery.acknowledger.ack()

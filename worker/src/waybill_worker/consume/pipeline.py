@@ -25,14 +25,14 @@ from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.consume.decode import UnreadableError, Work, decode
 from waybill_worker.consume.delivery import Delivery
-from waybill_worker.consume.step_retries import DeliveryLostError, surely, while_held
+from waybill_worker.consume.step_retries import DeliveryLostError, retry_until_success, retry_while_delivered
 from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.observe.logs import get_logger, mask_lines
 from waybill_worker.observe.metrics import AttemptMetrics
 from waybill_worker.observe.spans import Span
 from waybill_worker.publish.lifecycle_events import outcome_event, superseding_event, unreadable_event
-from waybill_worker.publish.message_spans import processing, sending_on
+from waybill_worker.publish.message_spans import consume_span, follow_up_span
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.reporter import Reporter
 from waybill_worker.publish.republish import dead_letter, later
@@ -98,7 +98,7 @@ class Pipeline:
         """Asks the handlers of a task that was called off to stop; returns how many run here."""
         return self._attempts.stop_task(task_id)
 
-    async def stubborn(self) -> None:
+    async def stuck(self) -> None:
         """Returns when a handler does not end though it was cut off: only the end of its process ends it."""
         await self._stubborn.wait()
 
@@ -111,7 +111,7 @@ class Pipeline:
         if not self._running:
             return 0
         # For who does not end at all there is no waiting.
-        if patiently := self._running - self._attempts.stubborn:
+        if patiently := self._running - self._attempts.stuck:
             await asyncio.wait(patiently, timeout=timeout_seconds)
         late = set(self._running)
         for running in late:
@@ -136,14 +136,14 @@ class Pipeline:
             trace_id=trace_id_of(envelope.traceparent),
         )
         try:
-            with processing(work_queue(self._service), envelope) as span:
+            with consume_span(work_queue(self._service), envelope) as span:
                 await self._work_through(delivery, work, span)
                 await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
 
     async def _work_through(self, delivery: Delivery, work: Work, span: Span) -> None:
-        ticket = await while_held(delivery, "claim", lambda: self._inbox.claim(work.envelope))
+        ticket = await retry_while_delivered(delivery, "claim", lambda: self._inbox.claim(work.envelope))
         match ticket:
             case Claimed() as claim:
                 recorded = await self._attempt_and_record(claim, delivery, work)
@@ -153,22 +153,24 @@ class Pipeline:
                 outcome = recorded
             case AlreadyDone(outcome):
                 log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
-                span.tell("waybill.run_before", value=True)
+                span.set("waybill.run_before", value=True)
             case Busy(until):
                 log.info("another copy of this attempt is being run; looking again later", until=str(until))
-                span.tell("waybill.outcome", "busy")
+                span.set("waybill.outcome", "busy")
                 wait = (until - self._inbox.now()).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
-                await while_held(delivery, "look again later", lambda: self._publisher.publish(message))
+                await retry_while_delivered(
+                    delivery, "look again later", lambda: self._publisher.publish(message)
+                )
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
-                span.tell("waybill.outcome", "superseded")
+                span.set("waybill.outcome", "superseded")
                 # If the broker has lost what was told of that, nobody else will ever tell it.
                 attempt = work.attempt(self._service, delivery.correlation_id)
-                await self._reporter.confirm(superseding_event(attempt, ticket, datetime.now(UTC)))
+                await self._reporter.emit_and_wait(superseding_event(attempt, ticket, datetime.now(UTC)))
                 return
-        span.tell("waybill.outcome", outcome.is_)
+        span.set("waybill.outcome", outcome.is_)
         if not isinstance(outcome, Completed | Cancelled):
             span.failed(outcome.error.type)
         await self._settle(delivery, work, outcome)
@@ -180,14 +182,16 @@ class Pipeline:
             outcome = await self._attempts.run(work, attempt, claim)
             # However long it takes, and even if the message is lost meanwhile: nobody else knows what
             # happened, and the next copy must not run the attempt again.
-            recorded = await surely("record", lambda: self._inbox.record(claim.owner, work.envelope, outcome))
+            recorded = await retry_until_success(
+                "record", lambda: self._inbox.record(claim.owner, work.envelope, outcome)
+            )
         except LeaseLostError:
             self._metrics.lease_lost()
             log.warning("the lease was lost: this attempt has not acted")
             return None
         except asyncio.CancelledError:
             # We are being stopped: the message comes again, and its next run need not wait for the lease.
-            await self._inbox.give_back(claim.owner)
+            await self._inbox.trim_heap(claim.owner)
             raise
         finally:
             self._inbox.let_go(claim.owner)
@@ -204,7 +208,7 @@ class Pipeline:
         In this order, because the next attempt makes this one's message meaningless: told first, no crash
         in between can leave a gap in the timeline.
         """
-        await self._reporter.confirm(outcome_event(self._service, work.envelope, outcome))
+        await self._reporter.emit_and_wait(outcome_event(self._service, work.envelope, outcome))
         if isinstance(outcome, RetryLater):
             following = work.envelope.next_attempt(outcome.max_attempts)
             message = later(self._service, delivery, following, outcome.wait_seconds)
@@ -217,8 +221,8 @@ class Pipeline:
             )
         else:
             return
-        with sending_on(message, work.envelope) as sent:
-            await while_held(delivery, "publish", lambda: self._publisher.publish(sent))
+        with follow_up_span(message, work.envelope) as sent:
+            await retry_while_delivered(delivery, "publish", lambda: self._publisher.publish(sent))
 
     async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
         now = datetime.now(UTC)
@@ -227,9 +231,11 @@ class Pipeline:
         log.error("message cannot be read", error=error)
         try:
             if unreadable.envelope is not None:
-                await self._reporter.confirm(unreadable_event(self._service, unreadable.envelope, error, now))
+                await self._reporter.emit_and_wait(
+                    unreadable_event(self._service, unreadable.envelope, error, now)
+                )
             message = dead_letter(self._service, delivery, error, DeadReason.UNREADABLE, now)
-            await while_held(delivery, "dead-letter", lambda: self._publisher.publish(message))
+            await retry_while_delivered(delivery, "dead-letter", lambda: self._publisher.publish(message))
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)

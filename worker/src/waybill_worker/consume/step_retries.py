@@ -31,7 +31,7 @@ class DeliveryLostError(Exception):
     """The broker will deliver the message again: there is nothing more to do with this copy."""
 
 
-async def surely(step: str, action: Callable[[], Awaitable[Result]]) -> Result:
+async def retry_until_success(step: str, action: Callable[[], Awaitable[Result]]) -> Result:
     """Does `action` again until neither broker nor database refuses it.
 
     Args:
@@ -44,7 +44,9 @@ async def surely(step: str, action: Callable[[], Awaitable[Result]]) -> Result:
     return await _repeat(step, action, lambda: False)
 
 
-async def while_held(delivery: Delivery, step: str, action: Callable[[], Awaitable[Result]]) -> Result:
+async def retry_while_delivered(
+    delivery: Delivery, step: str, action: Callable[[], Awaitable[Result]]
+) -> Result:
     """The same, as long as the message is ours: for steps that its next copy can do as well.
 
     Raises:

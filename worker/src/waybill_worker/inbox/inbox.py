@@ -160,7 +160,7 @@ class Inbox:
         if not await self._records.write(self._begin_effects, owner):
             raise LeaseLostError
 
-    async def give_back(self, owner: str) -> None:
+    async def trim_heap(self, owner: str) -> None:
         """Frees a claim whose run was cut off by our own stop, so that the next one need not wait."""
         await self._records.write(self._give_all_back, owner)
         self.let_go(owner)

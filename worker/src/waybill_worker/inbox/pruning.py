@@ -15,13 +15,13 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, select, tuple_
 
 from waybill_database import Records
-from waybill_worker.broker.connection import QueueLook
+from waybill_worker.broker.connection import QueueStats
 from waybill_worker.inbox.cancelled_tasks import CANCELLED
 from waybill_worker.inbox.claims import RowState
 from waybill_worker.inbox.table import INBOX
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import walk
+from waybill_worker.runtime.throttle import scan_in_batches
 
 log = get_logger(__name__)
 
@@ -85,7 +85,7 @@ class InboxPruner(Background):
         service: str,
         *,
         keep: timedelta,
-        look: Callable[[], Awaitable[QueueLook | None]],
+        look: Callable[[], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=LOOK_SECONDS, waits_first=True)
         self._records = records
@@ -103,7 +103,7 @@ class InboxPruner(Background):
         step = InboxStep(self._service, self._records.now() - self._keep, STEP)
         rows = 0
         for write in (prune_inbox, prune_cancelled):
-            async for done in walk(self._records, write, step):
+            async for done in scan_in_batches(self._records, write, step):
                 rows += done.rows
         if rows:
             log.info("forgot attempts that need not be recognised any more", rows=rows)
@@ -122,7 +122,7 @@ class InboxPruner(Background):
                 )
         return self._has_seen_all
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.prune()
 
 

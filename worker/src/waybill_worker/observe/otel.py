@@ -109,7 +109,7 @@ class _Span:
         _W3C.inject(carrier, trace.set_span_in_context(self._recorded, Context()))
         return carrier.get(HEADER_TRACEPARENT)
 
-    def tell(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - any value is one
+    def set(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - any value is one
         self._recorded.set_attribute(name, value)
 
     def rename(self, name: str) -> None:

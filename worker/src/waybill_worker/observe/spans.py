@@ -26,7 +26,7 @@ class Span(Protocol):
     def traceparent(self) -> str | None:
         """What makes a later span its child; None where nobody records."""
 
-    def tell(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - any value is one
+    def set(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - any value is one
         """Adds an attribute."""
 
     def rename(self, name: str) -> None:

@@ -23,7 +23,7 @@ class TracingError(Exception):
 class _Unrecorded:
     traceparent = None
 
-    def tell(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - as above
+    def set(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - as above
         del name, value
 
     def rename(self, name: str) -> None:

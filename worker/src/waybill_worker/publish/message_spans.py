@@ -15,7 +15,7 @@ from waybill_worker.publish.publisher import OutgoingMessage
 
 
 @contextmanager
-def sending(exchange: str, routing_key: str, envelope: Envelope) -> Iterator[Envelope]:
+def publish_span(exchange: str, routing_key: str, envelope: Envelope) -> Iterator[Envelope]:
     """A span around the publish of a message, as a child of what its envelope says.
 
     Yields:
@@ -37,7 +37,7 @@ def sending(exchange: str, routing_key: str, envelope: Envelope) -> Iterator[Env
 
 
 @contextmanager
-def sending_on(message: OutgoingMessage, envelope: Envelope) -> Iterator[OutgoingMessage]:
+def follow_up_span(message: OutgoingMessage, envelope: Envelope) -> Iterator[OutgoingMessage]:
     """A span around the publish of what follows from the work on a message: another attempt, a dead letter.
 
     Yields:
@@ -47,11 +47,11 @@ def sending_on(message: OutgoingMessage, envelope: Envelope) -> Iterator[Outgoin
         yield message
         return
     cause = replace(envelope, traceparent=current_traceparent() or envelope.traceparent)
-    with sending(message.exchange, message.routing_key, cause) as sent:
+    with publish_span(message.exchange, message.routing_key, cause) as sent:
         yield replace(message, headers=message.headers | {HEADER_TRACEPARENT: sent.traceparent})
 
 
-def processing(queue: str, envelope: Envelope) -> AbstractContextManager[Span]:
+def consume_span(queue: str, envelope: Envelope) -> AbstractContextManager[Span]:
     """A span around the work on a message."""
     name = f"process {queue}"
     if not is_tracing():

@@ -61,7 +61,7 @@ class Publisher:
         # Returned messages are matched to their publish by their id alone; unique is all that it must be.
         self._ids = map(f"{uuid4().hex}.{{:x}}".format, itertools.count())
 
-    async def know(self, *exchanges: str) -> None:
+    async def open_exchanges(self, *exchanges: str) -> None:
         """Opens the channel, and makes sure that exchanges are there: a publish to a missing one closes it.
 
         Raises:

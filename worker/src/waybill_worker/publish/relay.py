@@ -7,7 +7,7 @@ from typing import Protocol
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.message_spans import sending
+from waybill_worker.publish.message_spans import publish_span
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher, PublishError
 
 log = get_logger(__name__)
@@ -52,7 +52,7 @@ async def relay(publisher: Publisher, message: Relayed) -> bool:
         Whether the broker confirmed it; if not, it may have arrived all the same.
     """
     try:
-        with sending(message.exchange, message.routing_key, message.envelope) as envelope:
+        with publish_span(message.exchange, message.routing_key, message.envelope) as envelope:
             await publisher.publish(
                 OutgoingMessage(
                     exchange=message.exchange,

@@ -38,11 +38,11 @@ class Reporter:
         self._waiting: list[_Waiting] = []
         self._publishing: asyncio.Task[None] | None = None
 
-    def tell(self, event: LifecycleEvent) -> None:
+    def emit(self, event: LifecycleEvent) -> None:
         """Queues `event`, to be published soon."""
         _ = self._queue(event)
 
-    async def confirm(self, event: LifecycleEvent) -> None:
+    async def emit_and_wait(self, event: LifecycleEvent) -> None:
         """Queues `event` and waits until the broker has confirmed it, and all that was told before it."""
         await self._queue(event)
 

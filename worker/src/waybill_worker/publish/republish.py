@@ -9,7 +9,7 @@ from datetime import datetime
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
-from waybill_worker.attempt.failure_location import Whereabouts, service_version
+from waybill_worker.attempt.failure_location import FailureLocation, service_version
 from waybill_worker.consume.delivery import Delivery
 from waybill_worker.publish.delay_ladder import ladder_entry
 from waybill_worker.publish.publisher import OutgoingMessage
@@ -39,7 +39,7 @@ def dead_letter(
     error: ErrorInfo,
     reason: DeadReason,
     at: datetime,
-    where: Whereabouts | None = None,
+    where: FailureLocation | None = None,
 ) -> OutgoingMessage:
     """The message as it came, byte for byte, its reason in headers, for the dead-letter queue."""
     own = {

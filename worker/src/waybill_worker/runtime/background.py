@@ -14,7 +14,7 @@ log = get_logger(__name__)
 Result = TypeVar("Result")
 
 
-async def until_any_ends(*endings: Coroutine[Any, Any, object]) -> None:
+async def first_completed(*endings: Coroutine[Any, Any, object]) -> None:
     """Returns when the first of these has returned, and leaves the others; raises what it raised.
 
     For a process that is broken as soon as anything is gone that it cannot be without.
@@ -55,7 +55,7 @@ class Background(ABC):
     #: What it does, for the log.
     NAME: ClassVar[str]
     #: What may befall a turn: it is told, and the next turn tries again. Anything else is a defect.
-    MISHAPS: ClassVar[tuple[type[Exception], ...]] = (SQLAlchemyError,)
+    TRANSIENT_ERRORS: ClassVar[tuple[type[Exception], ...]] = (SQLAlchemyError,)
 
     def __init__(self, *, every_seconds: float, waits_first: bool = False) -> None:
         self._every_seconds = every_seconds
@@ -66,7 +66,7 @@ class Background(ABC):
         """Begins."""
         self._running = asyncio.create_task(self._run_for_ever(), name=self.NAME)
 
-    async def broken(self) -> None:
+    async def wait_failed(self) -> None:
         """Returns only when it has ended by itself, which is a defect; the log says why."""
         if self._running is None:
             raise RuntimeError(f"the {self.NAME} was not started")
@@ -99,15 +99,15 @@ class Background(ABC):
         while True:
             wait = None
             try:
-                wait = await self._turn()
-            except self.MISHAPS as error:
+                wait = await self._run_once()
+            except self.TRANSIENT_ERRORS as error:
                 log.warning(
                     "failed for now, trying again", what=self.NAME, error=error, once_a_minute=self.NAME
                 )
             await asyncio.sleep(self._every_seconds if wait is None else wait)
 
     @abstractmethod
-    async def _turn(self) -> float | None:
+    async def _run_once(self) -> float | None:
         """Does what there is to do now.
 
         Returns:

@@ -4,7 +4,7 @@ import ctypes
 import gc
 
 
-def set_apart() -> None:
+def freeze_startup() -> None:
     """Has the garbage collector pass over all that there is now: it is there for as long as the process is.
 
     Called before the work begins, since the last look at everything takes a tenth of a second.
@@ -13,7 +13,7 @@ def set_apart() -> None:
     gc.freeze()
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Gives the system back what only the start needed: some megabytes, in a few milliseconds.
 
     Only glibc keeps it until it is asked; where the C library is another there is nothing to do.

@@ -14,7 +14,7 @@ import uvloop
 
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.tracing import shut_down_tracing
-from waybill_worker.runtime.memory import give_back, set_apart
+from waybill_worker.runtime.memory import freeze_startup, trim_heap
 from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)
@@ -45,7 +45,7 @@ class Lifecycle(Protocol):
             MisconfiguredError: only people can mend what keeps it from beginning.
         """
 
-    async def broken(self) -> int | None:
+    async def wait_failed(self) -> int | None:
         """Returns only when the process cannot do its work any more: its exit code; None: `EXIT_BROKEN`."""
 
     async def stop(self) -> None:
@@ -163,7 +163,7 @@ def _exit_code(working: asyncio.Task[int | None]) -> int:
 
 
 async def _work(process: Lifecycle) -> int | None:
-    set_apart()
+    freeze_startup()
     await process.start()
-    give_back()
-    return await process.broken()
+    trim_heap()
+    return await process.wait_failed()

@@ -12,7 +12,7 @@ from waybill_worker.attempt.handlers import Handler, by_kind
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
 from waybill_worker.attempt.outcome import Outcome
 from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
-from waybill_worker.broker.connection import hang_up, look_at_queue, make_broker
+from waybill_worker.broker.connection import disconnect, make_broker, queue_stats
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.consume.consumer import Consumer, stop_consuming
 from waybill_worker.consume.control import Control
@@ -94,7 +94,7 @@ class Service:
                 self._records,
                 name,
                 keep=timedelta(days=settings.inbox_keep_days),
-                look=lambda: look_at_queue(self._publishing, self._queue),
+                look=lambda: queue_stats(self._publishing, self._queue),
             )
             if settings.inbox_keep_days
             else None
@@ -153,23 +153,23 @@ class Service:
         log.info("consuming", queue=self._queue, health_port=port)
 
     async def _reach_broker(self) -> None:
-        await self._publisher.know(
+        await self._publisher.open_exchanges(
             names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
         )
         # Its queues are declared last of all: where they are, so are its dead-letter queue and the ladder's.
         await self._control.start()
 
-    async def broken(self) -> int:
+    async def wait_failed(self) -> int:
         """Returns when a consumer or the pruner is gone for good, or a handler does not end."""
         watches = [asyncio.create_task(consumer.watch()) for consumer in (self._consumer, self._control)]
         if self._pruner is not None:
-            watches.append(asyncio.create_task(self._pruner.broken()))
-        stubborn = asyncio.create_task(self._pipeline.stubborn())
+            watches.append(asyncio.create_task(self._pruner.wait_failed()))
+        stuck = asyncio.create_task(self._pipeline.stuck())
         try:
-            await asyncio.wait((*watches, stubborn), return_when=asyncio.FIRST_COMPLETED)
-            return EXIT_HARD_LIMIT if stubborn.done() else EXIT_BROKEN
+            await asyncio.wait((*watches, stuck), return_when=asyncio.FIRST_COMPLETED)
+            return EXIT_HARD_LIMIT if stuck.done() else EXIT_BROKEN
         finally:
-            for watch in (*watches, stubborn):
+            for watch in (*watches, stuck):
                 watch.cancel()
 
     async def stop(self) -> None:
@@ -182,7 +182,7 @@ class Service:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
         for consumer in (self._consumer, self._control):
             await consumer.settle(SETTLE_SECONDS)
-        await hang_up(self._consuming, self._publishing)
+        await disconnect(self._consuming, self._publishing)
         for close in self._closers:
             await close()
         # Last, while their claims still hold: no other replica runs the next attempt before we are gone.

@@ -44,7 +44,7 @@ def pause_since(started: float) -> float:
     return max(LEAST_PAUSE, PAUSE * (time.monotonic() - started))
 
 
-async def gently(step: Awaitable[Result]) -> Result:
+async def throttled(step: Awaitable[Result]) -> Result:
     """Takes a step, then pauses."""
     started = time.monotonic()
     result = await step
@@ -52,7 +52,7 @@ async def gently(step: Awaitable[Result]) -> Result:
     return result
 
 
-async def walk(
+async def scan_in_batches(
     records: Records,
     write: Callable[[Connection, Sequence[AnyStep]], Sequence[AnyStepped]],
     step: AnyStep,
@@ -71,7 +71,7 @@ async def walk(
         What each step came to, once it is committed.
     """
     while True:
-        stepped = await gently(records.write(write, step, relaxed=relaxed))
+        stepped = await throttled(records.write(write, step, relaxed=relaxed))
         yield stepped
         if stepped.after is None:
             return

@@ -57,5 +57,5 @@ class Timekeeper(Background):
             log.warning("this machine's clock is not the one that is gone by", seconds=off.total_seconds())
         self._is_off = is_off
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.look()

@@ -80,11 +80,11 @@ class WorkerProcess:
             if descriptor is not None:
                 send_handle(self._connection, descriptor, self._process.pid)
             answer, error = self._connection.recv()
-        except (EOFError, OSError) as broken:
+        except (EOFError, OSError) as wait_failed:
             self._process.join()
             status = self._process.exitcode
             death = WorkerSpent if status == -signal.SIGXCPU else WorkerDied
-            raise death(f"exit status {status}") from broken
+            raise death(f"exit status {status}") from wait_failed
         if error is not None:
             raise error
         return answer

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from waybill_database import from_microseconds, microseconds
 from waybill_ledger.access.tenants import owned_by
-from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
 from waybill_ledger.deadletters.states import GroupState, LetterState
 from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS as GROUPS
@@ -136,10 +136,10 @@ def note(connection: Connection, notes: Sequence[NewNote]) -> Sequence[bool]:
             .values(note=each.note)
         )
         found.append(changed.rowcount > 0)
-    write_down(
+    record(
         connection,
         [
-            Deed(
+            AuditEntry(
                 each.at, each.actor, "note", group=each.group, details={"note": each.note}, tenant=each.tenant
             )
             for each, is_there in zip(notes, found, strict=True)

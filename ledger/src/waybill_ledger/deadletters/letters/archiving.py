@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from waybill_contracts.privacy.masking import mask_addresses
 from waybill_database import Records
-from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions
 from waybill_ledger.deadletters.states import LetterState
 from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
@@ -86,7 +86,7 @@ def _step(connection: Connection, wish: Move) -> int:
     ids = connection.scalars(meant.limit(STEP).with_for_update()).all()
     if ids:
         connection.execute(update(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(ids)).values(_values(wish)))
-        write_down(connection, [_deed(wish, ids)])
+        record(connection, [_deed(wish, ids)])
     return len(ids)
 
 
@@ -108,12 +108,12 @@ def _values(wish: Move) -> dict[str, Any]:
     }
 
 
-def _deed(wish: Move, ids: Sequence[int]) -> Deed:
+def _deed(wish: Move, ids: Sequence[int]) -> AuditEntry:
     # Whoever reads the trail is not shown whom somebody looked for.
     asked = {
         name: mask_addresses(str(value)) for name, value in asdict(wish.wanted).items() if value is not None
     }
-    return Deed(
+    return AuditEntry(
         wish.at,
         wish.actor,
         _ACTIONS[wish.target],

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select
 from waybill_contracts.catalog import CATALOG
 from waybill_ledger.access.tenants import owned_by
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions, with_effect
-from waybill_ledger.deadletters.letters.redaction import shown_payload
+from waybill_ledger.deadletters.letters.redaction import redacted_payload
 from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 
 
-def whole_letter(
+def letter_detail(
     connection: Connection, letter_id: int, *, tenant: str | None = None
 ) -> dict[str, Any] | None:
     """One letter, or None; with a tenant, only if it is its."""
@@ -23,7 +23,7 @@ def whole_letter(
     return found[0] if found else None
 
 
-def next_whole_letters(
+def next_letter_details(
     connection: Connection, wanted: LetterFilter, *, after: int, limit: int
 ) -> list[dict[str, Any]]:
     """The next letters behind the one with the id `after`, oldest first."""
@@ -92,7 +92,7 @@ def _payload(kind: str | None, body: bytes | None) -> tuple[Any, str | None]:
         return None, None if is_sensitive else base64.b64encode(body).decode()
     if is_sensitive and not isinstance(payload, dict):
         return None, None
-    return shown_payload(kind, payload), None
+    return redacted_payload(kind, payload), None
 
 
 def _redrives(

@@ -12,7 +12,7 @@ REDACTED: Final = "[redacted]"
 CHANGED: Final = "[redacted, changed]"
 
 
-def shown_payload(
+def redacted_payload(
     kind: str | None, payload: Any, *, sensitive: Collection[str] = (), touched: Collection[str] = ()
 ) -> Any:
     """A payload without what its contract marks as sensitive, what is sealed, and mail addresses.

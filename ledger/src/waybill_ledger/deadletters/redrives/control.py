@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
-from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
 from waybill_ledger.deadletters.tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 
@@ -100,10 +100,10 @@ def _start(connection: Connection, wish: Start) -> Refused | None:
             next_send_at=wish.at,
         )
     )
-    write_down(
+    record(
         connection,
         [
-            Deed(
+            AuditEntry(
                 wish.at,
                 wish.actor,
                 "start",
@@ -160,8 +160,10 @@ def _steer(connection: Connection, wish: Steer) -> Refused | None:
         _let_go(connection, wish)
         values["ended_at"] = wish.at if not _on_their_way(connection, wish.redrive_id) else None
     connection.execute(update(REDRIVES).where(REDRIVES.c.id == wish.redrive_id).values(values))
-    deed = Deed(wish.at, wish.actor, wish.action, wish.redrive_id, reason=wish.reason, tenant=row.tenant)
-    write_down(connection, [deed])
+    deed = AuditEntry(
+        wish.at, wish.actor, wish.action, wish.redrive_id, reason=wish.reason, tenant=row.tenant
+    )
+    record(connection, [deed])
     return None
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 from waybill_contracts.privacy.sealing import Keyring
 from waybill_contracts.wire.names import work_queue
 from waybill_database import Records
-from waybill_ledger.deadletters.audit import Deed, write_down
+from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS, LetterFilter, conditions
 from waybill_ledger.deadletters.letters.recheck import recheck_all
 from waybill_ledger.deadletters.redrives.edits import Edit
@@ -79,7 +79,7 @@ class _Finished:
     letters: int
     fingerprints: list[str]
     dry_run: dict[str, Any]
-    deed: Deed
+    deed: AuditEntry
 
 
 async def make_redrive(records: Records, new: NewRedrive) -> int:
@@ -175,7 +175,9 @@ def _look_over(connection: Connection, redrive_id: int, new: NewRedrive) -> _Fin
     ).all()
     details = {"hash": hash_, **new.asked, "rate": new.rate, "canary": new.canary}
     group = fingerprints[0] if len(fingerprints) == 1 else None
-    deed = Deed(new.at, new.actor, "plan", redrive_id, group, letters, new.note, details, new.wanted.tenant)
+    deed = AuditEntry(
+        new.at, new.actor, "plan", redrive_id, group, letters, new.note, details, new.wanted.tenant
+    )
     dry_run = _dry_run(connection, redrive_id, new.rate)
     return _Finished(redrive_id, hash_, letters, list(fingerprints), dry_run, deed)
 
@@ -249,7 +251,7 @@ def _finish(connection: Connection, plans: Sequence[_Finished]) -> Sequence[None
                 dry_run=plan.dry_run,
             )
         )
-    write_down(connection, [plan.deed for plan in plans])
+    record(connection, [plan.deed for plan in plans])
     return [None] * len(plans)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
 from waybill_contracts.wire.states import State
-from waybill_ledger.deadletters.audit import DESK_ITSELF, Deed, write_down
+from waybill_ledger.deadletters.audit import DESK_ITSELF, AuditEntry, record
 from waybill_ledger.deadletters.redrives.progress import progress_of
 from waybill_ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
 from waybill_ledger.deadletters.tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
@@ -83,9 +83,9 @@ def _settle(connection: Connection, settlement: Settlement) -> Settled:
             .where(REDRIVES.c.id == redrive.id)
             .values(state=RedriveState.HALTED, halted_because=why)
         )
-        write_down(
+        record(
             connection,
-            [Deed(settlement.now, DESK_ITSELF, "halt", redrive.id, reason=why, tenant=redrive.tenant)],
+            [AuditEntry(settlement.now, DESK_ITSELF, "halt", redrive.id, reason=why, tenant=redrive.tenant)],
         )
     if redrive.state == RedriveState.CANCELLED and progress_of(connection, redrive.id).is_over:
         connection.execute(

@@ -47,5 +47,5 @@ class Digests(Background):
     def _end(self, connection: Connection, times: Sequence[datetime]) -> Sequence[Digest | None]:
         return [self._alerts.end_window(connection, now) for now in times]
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.end_window()

@@ -10,7 +10,7 @@ from waybill_database import Records
 from waybill_ledger import Feed, held_kinds, take_held
 from waybill_status.outbox.publication import MOST_AT_ONCE, TAKEN_FOR, publish_taken
 from waybill_status.outbox.window import Window
-from waybill_worker.broker.connection import QueueLook
+from waybill_worker.broker.connection import QueueStats
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.runtime.background import Background
@@ -37,7 +37,7 @@ class Feeder(Background):
         records: Records,
         publisher: Publisher,
         *,
-        look: Callable[[str], Awaitable[QueueLook | None]],
+        look: Callable[[str], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=IDLE_SECONDS)
         self._records = records
@@ -75,7 +75,7 @@ class Feeder(Background):
         taken = await self._records.write(take_held, Feed(kind, now, now + TAKEN_FOR, most))
         return await publish_taken(self._records, self._publisher, taken)
 
-    async def _turn(self) -> float | None:
+    async def _run_once(self) -> float | None:
         return BUSY_SECONDS if await self.whole(self.feed()) else None
 
 

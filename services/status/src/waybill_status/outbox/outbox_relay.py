@@ -17,7 +17,7 @@ LOOK_SECONDS: Final = 0.25
 MOST_TAKEN: Final = 2000
 
 
-class Sweeper(Background):
+class OutboxRelay(Background):
     """Sweeps the outbox for as long as it runs; several may run at once."""
 
     NAME: ClassVar = "sweep"
@@ -40,5 +40,5 @@ class Sweeper(Background):
         taken = await self._records.write(take_due, Sweep(now, now + TAKEN_FOR, MOST_TAKEN))
         return await publish_taken(self._records, self._publisher, taken)
 
-    async def _turn(self) -> float | None:
+    async def _run_once(self) -> float | None:
         return None if await self.whole(self.sweep()) < MOST_TAKEN else 0

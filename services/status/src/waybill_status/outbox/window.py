@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from waybill_worker.broker.connection import QueueLook
+from waybill_worker.broker.connection import QueueStats
 
 #: Seconds of work that may stand in the queue, and so in the way of work that is in a hurry.
 HORIZON_SECONDS: Final = 0.5
@@ -27,7 +27,7 @@ class Window:
         self._looked_at = -math.inf
         self._fed_at = -math.inf
 
-    def room(self, look: QueueLook, now: float) -> int:
+    def room(self, look: QueueStats, now: float) -> int:
         """How many messages may be fed now (`now` in seconds, of any clock that only goes forward)."""
         self._resize(look.waiting, now)
         self._looked_at = now

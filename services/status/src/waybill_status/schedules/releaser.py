@@ -20,7 +20,7 @@ MOST_AT_ONCE: Final = 50
 CLOSED_FOR: Final = timedelta(minutes=1)
 
 
-class Releaser(Background):
+class ScheduleReleaser(Background):
     """Releases for as long as it runs; several may run at once."""
 
     NAME: ClassVar = "releaser"
@@ -47,7 +47,7 @@ class Releaser(Background):
             _tell(release, now)
         return releases
 
-    async def _turn(self) -> float | None:
+    async def _run_once(self) -> float | None:
         return None if len(await self.release()) < MOST_AT_ONCE else 0
 
 

@@ -8,7 +8,7 @@ from waybill_database import Records
 from waybill_ledger import SlotLook, bring_forward, find_postponed
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import gently
+from waybill_worker.runtime.throttle import throttled
 
 log = get_logger(__name__)
 
@@ -32,7 +32,7 @@ class SlotCheck(Background):
         changed = 0
         look: SlotLook | None = SlotLook(self._records.now(), STEP)
         while look is not None:
-            seen = await gently(self._records.read(partial(find_postponed, look=look)))
+            seen = await throttled(self._records.read(partial(find_postponed, look=look)))
             if seen.postponed:
                 changed += await self._records.write(bring_forward, seen.postponed)
             for each in seen.postponed:
@@ -46,5 +46,5 @@ class SlotCheck(Background):
             look = None if seen.after is None else replace(look, now=self._records.now(), after=seen.after)
         return changed
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.check()

@@ -7,9 +7,9 @@ from time import monotonic
 from typing import ClassVar, Final
 
 from waybill_database import Records
-from waybill_ledger import Patience, Range, measure
+from waybill_ledger import Range, StallTimeouts, measure
 from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_worker.broker.connection import QueueLook
+from waybill_worker.broker.connection import QueueStats
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
 from waybill_worker.runtime.throttle import pause_since
@@ -39,10 +39,10 @@ class Measurer(Background):
         records: Records,
         metrics: StatusMetrics,
         *,
-        patience: Patience,
+        patience: StallTimeouts,
         look_seconds: float,
         queues: Sequence[str],
-        look: Callable[[str], Awaitable[QueueLook | None]],
+        look: Callable[[str], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=look_seconds)
         self._records = records
@@ -62,7 +62,7 @@ class Measurer(Background):
                 return  # the broker is away: asking for the others would only wait
             self._metrics.queue(queue, seen.waiting, seen.consumers)
 
-    async def _turn(self) -> float:
+    async def _run_once(self) -> float:
         # What waits is counted one by one: of a million it takes seconds.
         started = monotonic()
         await self.measure()

@@ -10,7 +10,7 @@ from waybill_ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, pr
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import walk
+from waybill_worker.runtime.throttle import scan_in_batches
 
 log = get_logger(__name__)
 
@@ -64,17 +64,17 @@ class Pruner(Background):
             log.info("forgot finished tasks whose time is over", tasks=tasks)
         if self._retention.keys is not None:
             wish = PruneKeys(now - self._retention.keys, STEP)
-            async for _ in walk(self._records, prune_keys, wish, relaxed=True):
+            async for _ in scan_in_batches(self._records, prune_keys, wish, relaxed=True):
                 pass
         return tasks
 
     async def _prune_tasks(self, step: PruneStep) -> int:
         tasks = 0
         # What a power cut brings back is as old as before, and goes again.
-        async for done in walk(self._records, prune_tasks, step, relaxed=True):
+        async for done in scan_in_batches(self._records, prune_tasks, step, relaxed=True):
             self._metrics.pruned(step.state, done.tasks)
             tasks += done.tasks
         return tasks
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         await self.prune()

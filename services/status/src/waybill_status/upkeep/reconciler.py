@@ -5,9 +5,9 @@ from time import monotonic
 from typing import ClassVar, Final
 
 from waybill_database import Records
-from waybill_ledger import Look, Overdue, Patience, is_any_overdue, reconcile
+from waybill_ledger import Look, Overdue, StallTimeouts, is_any_overdue, reconcile
 from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_worker.broker.connection import QueueLook
+from waybill_worker.broker.connection import QueueStats
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
 
@@ -39,9 +39,9 @@ class Reconciler(Background):
         self,
         records: Records,
         *,
-        patience: Patience,
+        patience: StallTimeouts,
         look_seconds: float,
-        look: Callable[[], Awaitable[QueueLook | None]],
+        look: Callable[[], Awaitable[QueueStats | None]],
         metrics: StatusMetrics,
     ) -> None:
         super().__init__(every_seconds=look_seconds, waits_first=True)
@@ -84,7 +84,7 @@ class Reconciler(Background):
             )
         return found
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         events = await self._look()
         now = monotonic()
         if events is None:
