@@ -1,5 +1,7 @@
 """Every service has the same files, so that who knows one finds his way in all."""
 
+import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path for path in (ROOT / "services").iterdir() if (path / "pyproject.toml").exists())
 #: Longest source file; most are far shorter.
 MAX_LINES = 400
+#: Modules in one folder, `__init__` among them; more are several rooms in one.
+MAX_MODULES = 15
 #: `__main__` configures and runs, nothing else.
 MAX_MAIN_LINES = 15
 
@@ -42,3 +46,28 @@ def test_files_stay_short() -> None:
         if (lines := len(path.read_text().splitlines())) > MAX_LINES
     }
     assert long == {}
+
+
+def test_no_folder_holds_more_modules_than_a_reader_overlooks() -> None:
+    folders = Counter(path.parent for base in ROOT.glob("**/src") for path in base.glob("**/*.py"))
+    crowded = {
+        str(folder.relative_to(ROOT)): modules
+        for folder, modules in folders.items()
+        if modules > MAX_MODULES
+        # Migrations: a chain that only grows, read by nobody as a whole.
+        and not {"migrations", ".venv", ".venv-bench"} & set(folder.parts)
+    }
+    assert crowded == {}
+
+
+@pytest.mark.parametrize(
+    "room",
+    sorted(
+        path.parent
+        for path in [*ROOT.glob("*/src/*/*/**/__init__.py"), *ROOT.glob("services/*/src/*/*/**/__init__.py")]
+        if "migrations" not in path.parts
+    ),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_a_room_says_what_it_is_for(room: Path) -> None:
+    assert ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
