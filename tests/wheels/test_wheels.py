@@ -1,0 +1,110 @@
+"""The wheels of the workspace, each installed alone into a fresh environment outside of the repository."""
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UV = Path(sys.executable).with_name("uv")
+#: Longest: for the build of a wheel, an installation that downloads everything, and a start.
+BUILD_SECONDS, INSTALL_SECONDS, START_SECONDS = 120, 300, 60
+#: sysexits.h: what a process ends with that was started without its settings.
+MISCONFIGURED = 78
+
+
+def members() -> dict[str, Path]:
+    """Distribution to the folder of its project."""
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    folders = [folder for pattern in globs for folder in sorted(ROOT.glob(pattern))]
+    return {
+        tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"]: folder
+        for folder in folders
+    }
+
+
+MEMBERS = members()
+#: Distributions that are run: how each is started, and what it ends with where nothing is configured.
+STARTS = {
+    "waybill-gateway": (["python", "-m", "waybill_gateway"], MISCONFIGURED),
+    "waybill-email": (["python", "-m", "waybill_email"], MISCONFIGURED),
+    "waybill-images": (["python", "-m", "waybill_images"], MISCONFIGURED),
+    "waybill-sync": (["python", "-m", "waybill_sync"], MISCONFIGURED),
+    "waybill-status": (["python", "-m", "waybill_status"], MISCONFIGURED),
+    "waybill-deadletters": (["python", "-m", "waybill_deadletters"], MISCONFIGURED),
+    "waybill-cli": (["waybill", "--help"], 0),
+    "waybill-deploy": (["python", "-m", "waybill_deploy", "--help"], 0),
+    "waybill-devstack": (["python", "-m", "waybill_devstack", "--help"], 0),
+}
+#: Distributions that are only imported, by the others.
+LIBRARIES = {"waybill-contracts", "waybill-database", "waybill-ledger", "waybill-pictures", "waybill-worker"}
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    for project in MEMBERS.values():
+        run([UV, "build", "--quiet", "--offline", "--wheel", "--out-dir", folder, project], BUILD_SECONDS)
+    return folder
+
+
+def run(command: Sequence[str | Path], seconds: int) -> None:
+    # uv reads no configuration of pip: it gets pip's index where one is set, as in bootstrap.sh.
+    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    index = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    environment = ({"UV_DEFAULT_INDEX": index} if index else {}) | os.environ
+    done = subprocess.run(
+        list(map(str, command)), env=environment, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_distribution_is_either_started_or_a_library() -> None:
+    assert STARTS.keys() | LIBRARIES == MEMBERS.keys()
+
+
+def test_no_wheel_installs_a_top_level_name_that_could_be_a_users_own(wheels: Path) -> None:
+    tops = {
+        name.split("/")[0]
+        for wheel in wheels.glob("*.whl")
+        for name in listed(wheel)
+        if not name.split("/")[0].endswith(".dist-info")
+    }
+    assert [top for top in sorted(tops) if not top.startswith("waybill")] == []
+
+
+def listed(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+@pytest.mark.parametrize("distribution", STARTS)
+def test_what_a_wheel_brings_starts_with_its_pinned_requirements_alone(
+    distribution: str, wheels: Path, tmp_path: Path
+) -> None:
+    environment, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    python = environment / "bin" / "python"
+    requirements = ROOT / "requirements" / f"{MEMBERS[distribution].name}.txt"
+    run([UV, "venv", "--quiet", "--python", sys.executable, environment], INSTALL_SECONDS)
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
+    run([*install, "--require-hashes", "--requirement", requirements], INSTALL_SECONDS)
+    # Without an index: what the requirements lack fails here.
+    run([*install, "--no-index", "--find-links", wheels, distribution], INSTALL_SECONDS)
+    command, expected = STARTS[distribution]
+    done = subprocess.run(
+        [environment / "bin" / command[0], *command[1:]],
+        cwd=elsewhere,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert done.returncode == expected, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
