@@ -14,7 +14,9 @@ import httpx
 import pytest
 
 from waybill_devstack.broker.installation import find_server
+from waybill_devstack.broker.server import survives_a_kill
 from waybill_devstack.testkit.eventually import eventually
+from waybill_worker.broker import topology
 
 PATIENCE = 240.0
 POSTS = 40
@@ -51,7 +53,9 @@ async def test_a_killed_broker_is_started_again_and_all_completes(stack: Path) -
     logs = sorted((stack / ".waybill" / "up" / "logs").glob("*.log"))
     async with httpx.AsyncClient(base_url=places["gateway"], timeout=60, trust_env=False) as client:
         before = {log: len(log.read_text().splitlines()) for log in logs}
-        os.kill(broker_of(stack / ".waybill" / "up" / "broker"), signal.SIGKILL)
+        folder, queues = stack / ".waybill" / "up" / "broker", [queue.name for queue in topology.queues()]
+        await eventually(lambda: survives_a_kill(folder, queues))
+        os.kill(broker_of(folder), signal.SIGKILL)
         for number in range(POSTS):
             mail = {"to": f"ann{number}@example.com", "subject": "Hello", "text": "Still there?"}
             assert (await client.post("/v1/emails", json=mail)).status_code == 202

@@ -15,13 +15,14 @@ import httpx
 import pytest
 
 from waybill_devstack.broker import private_broker
-from waybill_devstack.broker.server import ServerBroker
+from waybill_devstack.broker.server import ServerBroker, survives_a_kill
 from waybill_devstack.processes.supervisor import GRACE_SECONDS
 from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan
 from waybill_devstack.stack.ports import free_ports
 from waybill_devstack.testkit.eventually import eventually
 from waybill_devstack.testkit.postgres import InstalledPostgres
 from waybill_ledger.schema.migrate import upgrade
+from waybill_worker.broker import topology
 
 PATIENCE = 120.0
 STAND_INS = ("mailbox", "crm")
@@ -117,6 +118,8 @@ async def test_all_stop_within_their_grace_time(
     with started(plan, tmp_path) as processes:
         for process in processes:
             await eventually(process.is_ready, PATIENCE)
+        queues = [queue.name for queue in topology.queues()]
+        await eventually(lambda: survives_a_kill(own_broker.folder, queues))
         gateway = next(each for each in processes if each.planned.name == "gateway")
         with harm(own_broker, own_postgres):
             if harm is not database_frozen:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from typing_extensions import override
@@ -30,6 +31,20 @@ PROMPT = (
 ERL_ARGS = f"{FRUGAL} {PROMPT}"
 #: Our caller's own settings for RabbitMQ and Erlang, and systemd's socket, must not reach a private broker.
 FOREIGN = ("RABBITMQ_", "ERL_", "NOTIFY_SOCKET")
+
+
+def survives_a_kill(folder: Path, queues: Iterable[str]) -> bool:
+    """Whether a server that is killed now finds these quorum queues again when it is started.
+
+    RabbitMQ writes its directory of them about half a second after the last change. A queue that is not in
+    it has lost its members: it has no leader for ever, and nobody can consume it.
+
+    Args:
+        folder: the broker's, as `ServerBroker.folder`.
+        queues: their names, in the virtual host `/`.
+    """
+    directories = [file.read_bytes() for file in folder.glob("data/*/quorum/*/names.dets")]
+    return all(any(f"%2F_{queue}".encode() in each for each in directories) for queue in queues)
 
 
 class ServerBroker(Broker):
