@@ -19,7 +19,7 @@ from waybill_worker.runtime.startup import start
 class Process:
     def __init__(self, settings): pass
     async def start(self): pass
-    async def broken(self): pass
+    async def wait_failed(self): pass
     async def stop(self): pass
 """
 
@@ -72,7 +72,7 @@ def test_what_only_people_can_mend_ends_a_process_in_one_line(process: str) -> N
         ("async def stop(self): raise LookupError(who)", 1),
         (
             """def fail(self): raise LookupError(who)
-    async def broken(self): thread = threading.Thread(target=self.fail); thread.start(); thread.join()""",
+    async def wait_failed(self): thread = threading.Thread(target=self.fail); thread.start(); thread.join()""",
             70,
         ),
     ],
@@ -106,7 +106,7 @@ from waybill_worker.runtime.process import run
 
 class Stuck(Process):
     async def start(self): os.kill(os.getpid(), signal.SIGTERM)
-    async def broken(self): await asyncio.Event().wait()
+    async def wait_failed(self): await asyncio.Event().wait()
     async def stop(self): {stop}
 
 configure_logging("email", level="info", format_="json")
