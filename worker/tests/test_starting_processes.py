@@ -72,7 +72,7 @@ def test_what_only_people_can_mend_ends_a_process_in_one_line(process: str) -> N
         ("async def stop(self): raise LookupError(who)", 1),
         (
             """def fail(self): raise LookupError(who)
-    async def wait_failed(self): thread = threading.Thread(target=self.fail); thread.start(); thread.join()""",
+    async def wait_failed(self): dying = threading.Thread(target=self.fail); dying.start(); dying.join()""",
             70,
         ),
     ],
