@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -52,9 +52,10 @@ class Records:
         began = elapsed_seconds()
         shown = await self.read(_clock_of_server)
         took = elapsed_seconds() - began
-        # The later it was answered, the less it is known of when.
+        # The later it was answered, the less it is known of when. It is taken as of the answer: a clock that
+        # is behind makes what is due late by a moment, one that is ahead makes it early.
         if took < MOST_SECONDS_OF_A_LOOK:
-            self.clock.tell(shown + timedelta(seconds=took / 2))
+            self.clock.tell(shown)
 
     async def write(
         self,
