@@ -30,11 +30,11 @@ async def damage(gateway: Gateway, statement: Update | Delete) -> None:
 
 
 async def test_all_that_was_accepted_is_accounted_for(gateway: Gateway) -> None:
-    before = datetime.now(UTC)
+    before = gateway.resources.records.now()
     await gateway.post("/v1/emails", EMAIL)
     await gateway.post("/v1/emails", EMAIL | {"delay_seconds": 60})
     await gateway.post("/v1/users", USER)
-    after = datetime.now(UTC)
+    after = gateway.resources.records.now()
 
     assert await account(gateway) == {
         "since": None,
