@@ -11,7 +11,7 @@ from waybill_cli.session.session import Session
 
 #: A whole id, or its beginning: hexadecimal digits and hyphens.
 _DIGITS: Final = re.compile(r"(?=.*[0-9A-Fa-f])[0-9A-Fa-f-]{1,36}")
-#: Ids that are told where several begin so.
+#: Ids listed in the error where several have this beginning.
 _MOST_TOLD: Final = 10
 #: How many digits a group of dead letters has, and a key.
 _GROUP_DIGITS, _KEY_DIGITS = 32, 16

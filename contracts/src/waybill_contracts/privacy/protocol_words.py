@@ -1,4 +1,4 @@
-"""Words that servers, libraries and we say to everyone: a value that is one of them tells of nobody.
+"""Words that every server and library uses: a value that is one of them identifies no person.
 
 A person may be called Kept, or a mail's subject be `Message`. Hidden wherever servers say these words, their
 answers would be of no use, and showing them tells no more than any other answer of theirs. So only words are
