@@ -15,7 +15,7 @@ LONGER = {"end_to_end": 900, "crash": 1800, "compose": 2400}
 settings.register_profile("waybill", deadline=None)
 settings.load_profile("waybill")
 
-pytest_plugins = ["waybill_devstack.testkit.fixtures"]
+pytest_plugins = ["waybill_testkit.fixtures"]
 
 
 def pytest_configure() -> None:

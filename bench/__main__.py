@@ -26,7 +26,7 @@ from bench.systems.dramatiq import Dramatiq
 from bench.systems.taskiq import Taskiq
 from bench.systems.waybill import Waybill
 from bench.table import table
-from waybill_devstack.broker import Broker, BrokerError, private_broker
+from waybill_testkit.broker import Broker, BrokerError, private_broker
 
 SYSTEMS: Mapping[str, type[System]] = {
     "waybill": Waybill,

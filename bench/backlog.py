@@ -29,9 +29,9 @@ from bench.programs import Running, start, stop
 from bench.usage import cpu_seconds, family, memory_bytes
 from waybill_contracts.privacy.sealing import Keyring
 from waybill_contracts.wire.names import EXCHANGE_TASKS, work_queue
-from waybill_devstack.broker import private_broker
-from waybill_devstack.testkit.samples import envelope_of, sync_event
 from waybill_ledger import new_task_id
+from waybill_testkit.broker import private_broker
+from waybill_testkit.samples import envelope_of, sync_event
 from waybill_worker.broker import topology
 from waybill_worker.broker.connection import disconnect, make_broker, queue_stats
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher

@@ -27,7 +27,7 @@ from bench.load import Load, Posted
 from bench.measure import NANOSECONDS
 from bench.place import Place
 from bench.programs import start, stop
-from waybill_devstack.broker import Broker, private_broker
+from waybill_testkit.broker import Broker, private_broker
 
 ROUNDS: Final = 10
 #: Posts a second, and how many of them may be under way.

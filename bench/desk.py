@@ -24,9 +24,6 @@ import aio_pika
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_database import Records
-from waybill_devstack.broker import private_broker
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import ERROR, dead_message, event_in, new_task, sync_event, told
 from waybill_ledger import Submission, accept, apply_events
 from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
 from waybill_ledger.deadletters.letters.intake import take_in
@@ -37,6 +34,9 @@ from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
 from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import OUTBOX
+from waybill_testkit.broker import private_broker
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import ERROR, dead_message, event_in, new_task, sync_event, told
 from waybill_worker.broker import topology
 
 Result = TypeVar("Result")

@@ -17,7 +17,13 @@ from waybill_contracts.events import TaskEvent
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_database import Instant, Records
-from waybill_devstack.testkit.samples import (
+from waybill_ledger import NewTask, Submission, accept, apply_events
+from waybill_ledger.deadletters.letters.intake import take_in
+from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.tables import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
+from waybill_testkit.samples import (
     ERROR,
     dead_message,
     email_event,
@@ -29,12 +35,6 @@ from waybill_devstack.testkit.samples import (
     sync_event,
     user_event,
 )
-from waybill_ledger import NewTask, Submission, accept, apply_events
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from waybill_ledger.schema.migrate import upgrade
-from waybill_ledger.schema.tables import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
 from waybill_worker.attempt.outcome import Completed
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.inbox.table import INBOX

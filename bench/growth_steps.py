@@ -13,7 +13,6 @@ from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleType, lifecycle_event
 from waybill_contracts.wire.states import State
 from waybill_database import Records
-from waybill_devstack.testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
 from waybill_ledger import (
     Accepted,
     Look,
@@ -48,6 +47,7 @@ from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.reports.cursors import encoded
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
 from waybill_worker.attempt.outcome import Completed
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox

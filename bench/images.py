@@ -14,9 +14,9 @@ import pyvips
 from PIL import Image, ImageOps
 
 from waybill_contracts.images import ImageLimits
-from waybill_devstack.testkit.photograph import make_photograph
 from waybill_images.presets import ENCODERS, LONGEST_EDGE
 from waybill_images.rendering import render
+from waybill_testkit.photograph import make_photograph
 
 #: Each way is timed so often, one after the other.
 ROUNDS: Final = 9

@@ -11,8 +11,8 @@ from bench.place import Place
 from bench.programs import Program, answers, python
 from waybill_contracts.privacy.sealing import Keyring
 from waybill_database import open_engine
-from waybill_devstack.stack.ports import LOOPBACK, free_ports
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 LOOK_SECONDS: Final = 0.05
 #: For what is waited for, on the slowest machine.

@@ -20,7 +20,7 @@ from aio_pika.abc import AbstractChannel
 
 from bench.usage import cpu_seconds, family, memory_bytes
 from waybill_contracts.wire.names import work_queue
-from waybill_devstack.broker import private_broker
+from waybill_testkit.broker import private_broker
 from waybill_worker.broker import topology
 from waybill_worker.publish.delay_ladder import ladder_entry
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiormq
 
-from waybill_devstack.broker import Broker
+from waybill_testkit.broker import Broker
 
 #: Whose versions matter for the figures.
 _PACKAGES = ("fastapi", "uvicorn", "faststream", "aio-pika", "sqlalchemy", "celery", "taskiq", "dramatiq")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.stamps import VARIABLE, Stamps
-from waybill_devstack.stack.ports import LOOPBACK, free_ports
+from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 #: The environment variables that tell a peer's processes where things are.
 AMQP_VARIABLE, REDIS_VARIABLE = "BENCH_AMQP_URL", "BENCH_REDIS_URL"

@@ -22,7 +22,7 @@ from bench.measure import CONNECTIONS
 from bench.place import Place
 from bench.programs import Running, start, stop
 from bench.systems.waybill import Waybill
-from waybill_devstack.broker import private_broker
+from waybill_testkit.broker import private_broker
 
 #: Looks a second, for how long each load is put on, and functions shown of each process.
 RATE, SECONDS, SHOWN = 400, 8, 40

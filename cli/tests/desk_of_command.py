@@ -7,10 +7,10 @@ from sqlalchemy import select
 
 from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from waybill_devstack.testkit.samples import dead_message, sync_event, told
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.samples import dead_message, sync_event, told
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 ERROR = ErrorInfo(type="TransientError", message="crm answered 503")

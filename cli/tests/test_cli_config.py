@@ -6,7 +6,7 @@ import pytest
 
 from waybill_cli.session.config import Config, place
 from waybill_cli.session.exits import CommandError, Exit
-from waybill_devstack.testkit.certificates import Certificates
+from waybill_testkit.certificates import Certificates
 
 
 def config(

@@ -12,7 +12,7 @@ from waybill_cli.checking.fit import fit
 from waybill_cli.checking.waiting import from_document
 from waybill_contracts.events import EmailRequested, PasswordResetRequested, SyncRequested
 from waybill_contracts.privacy.sealing import Keyring, is_sealed
-from waybill_devstack.testkit.samples import email_event, reset_event, sync_event
+from waybill_testkit.samples import email_event, reset_event, sync_event
 
 MAIL = email_event().model_dump(mode="json", exclude_defaults=True)
 RESET = reset_event().model_dump(mode="json")

@@ -11,7 +11,7 @@ from command_under_test import EMAIL, Ran, Served, Waybill
 from desk_of_command import UNFIT, dead
 
 from waybill_cli.output.letter_views import sparkline
-from waybill_devstack.testkit.eventually import POLL_SECONDS
+from waybill_testkit.eventually import POLL_SECONDS
 
 
 def ids(waybill: Waybill, *filters: str) -> list[int]:

@@ -11,7 +11,7 @@ from terminal import ran_on_a_terminal
 
 from waybill_cli.main import run
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_devstack.testkit.samples import told
+from waybill_testkit.samples import told
 
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
 

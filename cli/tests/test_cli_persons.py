@@ -2,7 +2,7 @@ import pytest
 from command_under_test import EMAIL, Served, Waybill
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_devstack.testkit.samples import told
+from waybill_testkit.samples import told
 
 ADDRESS = EMAIL["to"]
 

@@ -1,7 +1,7 @@
 from command_under_test import EMAIL, Served, Waybill
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_devstack.testkit.samples import told
+from waybill_testkit.samples import told
 
 
 def ended(gateway: Served, count: int, type_: LifecycleType = LifecycleType.COMPLETED) -> list[str]:

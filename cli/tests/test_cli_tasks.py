@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_devstack.testkit.samples import told
+from waybill_testkit.samples import told
 
 
 def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Waybill) -> None:

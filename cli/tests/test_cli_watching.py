@@ -8,7 +8,7 @@ from command_under_test import EMAIL, Served, Waybill
 from terminal import ran_on_a_terminal
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_devstack.testkit.samples import told
+from waybill_testkit.samples import told
 
 
 def test_what_happens_to_a_task_is_told_in_words(gateway: Served, waybill: Waybill) -> None:

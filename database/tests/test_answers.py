@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from waybill_database import is_unavailable, open_engine
-from waybill_devstack.testkit.postgres import InstalledPostgres, Postgres
+from waybill_testkit.postgres.private import InstalledPostgres, Postgres
 
 
 def test_a_server_that_is_frozen_fails_a_statement_in_time_and_serves_again_when_it_goes_on(

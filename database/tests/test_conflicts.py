@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Ta
 from sqlalchemy.exc import DBAPIError
 
 from waybill_database import GroupCommit, is_conflict, is_unavailable, open_engine
-from waybill_devstack.testkit.postgres import Postgres
+from waybill_testkit.postgres.private import Postgres
 
 METADATA = MetaData()
 COUNTS = Table("counts", METADATA, Column("name", String(1), primary_key=True), Column("count", Integer))

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from waybill_database import open_engine
-from waybill_devstack.testkit.certificates import Certificates
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import Postgres
+from waybill_testkit.certificates import Certificates
+from waybill_testkit.eventually import eventually
+from waybill_testkit.postgres.private import Postgres
 from waybill_worker.runtime.tls import distrust
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from waybill_database import Fault, Records, fault_of
 from waybill_database.engine import parse_url
-from waybill_devstack.testkit.postgres import InstalledPostgres
-from waybill_devstack.testkit.postgres_failover import promote, read_only, set_read_only, standby_of
+from waybill_testkit.postgres.failover import promote, read_only, set_read_only, standby_of
+from waybill_testkit.postgres.private import InstalledPostgres
 
 
 def store(connection: Connection, items: Sequence[int]) -> Sequence[None]:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from waybill_database import Fault, fault_of, is_unavailable, open_engine
-from waybill_devstack.testkit.postgres import Postgres
+from waybill_testkit.postgres.private import Postgres
 
 
 @contextmanager

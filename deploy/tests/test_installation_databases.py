@@ -6,8 +6,8 @@ from yarl import URL
 
 from waybill_deploy.databases import prepare
 from waybill_deploy.secret_files import Places, SecretFiles
-from waybill_devstack.testkit.postgres import Postgres
 from waybill_ledger.access.first_keys import make_missing_keys
+from waybill_testkit.postgres.private import Postgres
 
 
 @pytest.fixture(scope="module")

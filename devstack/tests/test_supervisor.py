@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from waybill_devstack.processes.child import ProcessSpec
-from waybill_devstack.processes.lifeline import die_with_parent
 from waybill_devstack.processes.readiness import http_ok, tcp_open
 from waybill_devstack.processes.supervisor import StartError, Supervisor
-from waybill_devstack.stack.ports import free_ports
+from waybill_testkit.machine.lifeline import die_with_parent
+from waybill_testkit.machine.ports import free_ports
 
 #: Says it is there, then does nothing until a signal ends it.
 IDLE = "import time; print('here'); time.sleep(600)"

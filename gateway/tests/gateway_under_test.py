@@ -12,10 +12,10 @@ from documented_problems import require_documented
 from fastapi import FastAPI
 from sqlalchemy import Select, Table, func, select
 
-from waybill_devstack.testkit.empty_ledger import empty_ledger
 from waybill_gateway.app import create_app
 from waybill_gateway.resources import Resources
 from waybill_gateway.settings import GatewaySettings
+from waybill_testkit.empty_ledger import empty_ledger
 
 #: Nobody listens on port 1 of the loopback: accepting must not need a broker.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"

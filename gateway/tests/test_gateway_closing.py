@@ -9,9 +9,9 @@ import uvloop
 from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 
-from waybill_devstack.testkit.eventually import eventually
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
+from waybill_testkit.eventually import eventually
 from waybill_worker.runtime.http_server import HttpServer
 
 #: Below the 64 KiB from which on a transport asks for patience, and beyond what the kernel takes here.

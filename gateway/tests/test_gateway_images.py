@@ -14,8 +14,8 @@ import pytest
 import pyvips
 from gateway_under_test import Gateway, fields, problem, running
 
-from waybill_devstack.testkit.photograph import STORED_HEIGHT, STORED_WIDTH, make_photograph
 from waybill_ledger.schema.tables import OUTBOX, TASKS
+from waybill_testkit.photograph import STORED_HEIGHT, STORED_WIDTH, make_photograph
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from gateway_under_test import settings_in
 
-from waybill_devstack.testkit.empty_ledger import empty_ledger
 from waybill_gateway.process import GatewayProcess
+from waybill_testkit.empty_ledger import empty_ledger
 from waybill_worker.runtime.process import MisconfiguredError
 
 

@@ -18,8 +18,6 @@ from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
 from waybill_contracts.privacy.sealing import NO_KEYS
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import dead_message, sync_event
 from waybill_gateway import app as composition
 from waybill_gateway.auth import authenticator
 from waybill_gateway.auth.authenticator import GUESSES_AT_ONCE
@@ -31,6 +29,8 @@ from waybill_ledger import Scope, Secret
 from waybill_ledger.access.key_table import API_KEYS
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import dead_message, sync_event
 
 #: Longer than any revocation may take to be heard of, which docs/keys.md states.
 STATED_SECONDS = 10.0

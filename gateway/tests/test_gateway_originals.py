@@ -14,8 +14,6 @@ from sqlalchemy import update
 from waybill_contracts.images import variants_of
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import told
 from waybill_gateway.images.originals import UNTOUCHED_FOR, Collector
 from waybill_ledger import (
     ABANDONED_AFTER,
@@ -28,6 +26,8 @@ from waybill_ledger import (
     prune_tasks,
 )
 from waybill_ledger.schema.tables import ORIGINALS, TASKS
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import told
 from waybill_worker.storage.object_store import ObjectStore
 
 LATER = timedelta(seconds=1) + UNTOUCHED_FOR

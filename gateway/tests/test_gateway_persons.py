@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
-from waybill_devstack.testkit.samples import dead_message, told, user_event
 from waybill_ledger import Scope, apply_events
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.samples import dead_message, told, user_event
 
 ADDRESS = {"address": EMAIL["to"].upper()}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, text
 
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
-from waybill_devstack.testkit.samples import dead_message, sync_event
 from waybill_gateway.auth.models import PostKey
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.reports.id_prefix import GROUP_DIGITS, begins_with
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.samples import dead_message, sync_event
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 OF_OTHERS = "ffffffff-zzzz-no-uuid"

@@ -17,7 +17,6 @@ from sqlalchemy import select, update
 from waybill_contracts.events import SyncRequested
 from waybill_contracts.privacy.sealing import Keyring, is_sealed
 from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
-from waybill_devstack.testkit.samples import dead_message, event_in, new_task, reset_event, sync_event, told
 from waybill_ledger import PendingMessage, Scope, apply_events
 from waybill_ledger.acceptance.new_task import NewTask
 from waybill_ledger.deadletters.letters.intake import take_in
@@ -25,6 +24,7 @@ from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
 from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DESK_AUDIT, REDRIVE_LETTERS
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.samples import dead_message, event_in, new_task, reset_event, sync_event, told
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann", "city": "Lodnon"}}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

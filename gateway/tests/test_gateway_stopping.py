@@ -13,7 +13,7 @@ import httpx
 import pytest
 from gateway_under_test import EMAIL, NO_BROKER
 
-from waybill_devstack.testkit.empty_ledger import empty_ledger
+from waybill_testkit.empty_ledger import empty_ledger
 
 PATIENCE = 60.0
 

@@ -12,12 +12,12 @@ from sqlalchemy import select
 
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
-from waybill_devstack.testkit.samples import dead_message, sync_event
 from waybill_gateway.auth.scopes import NEEDED, OPEN
 from waybill_ledger import Scope
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.schema.tables import METADATA, TASKS
+from waybill_testkit.samples import dead_message, sync_event
 
 TENANT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.OPERATE, Scope.REVEAL)
 #: In whatever the first tenant has, so that it is found wherever it is told.

@@ -20,9 +20,9 @@ from waybill_contracts.wire.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from waybill_devstack.testkit.bucket import Bucket
 from waybill_ledger import apply_events
 from waybill_ledger.schema.tables import ORIGINALS, TASKS
+from waybill_testkit.bucket import Bucket
 
 
 def picture(suffix: str) -> bytes:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from gateway_under_test import EMAIL, Gateway, problem, running
 
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import InstalledPostgres
-from waybill_devstack.testkit.postgres_failover import read_only
 from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.eventually import eventually
+from waybill_testkit.postgres.failover import read_only
+from waybill_testkit.postgres.private import InstalledPostgres
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])

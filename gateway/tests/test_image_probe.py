@@ -12,9 +12,9 @@ import pytest
 import pyvips
 
 from waybill_contracts.images import ImageLimits
-from waybill_devstack.testkit.photograph import make_photograph
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.probe import MAX_JPEG_SCANS, probe
+from waybill_testkit.photograph import make_photograph
 
 FORMS = ["jpeg", "progressive", "png", "interlaced", "webp", "lossless", "gif", "avif", "heic"]
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'

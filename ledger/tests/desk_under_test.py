@@ -20,7 +20,6 @@ from waybill_contracts.wire.lifecycle import (
     lifecycle_event,
 )
 from waybill_database import Records
-from waybill_devstack.testkit.samples import ERROR, NOON, dead_message, event_in, new_task, sync_event
 from waybill_ledger import (
     NewTask,
     PendingMessage,
@@ -42,6 +41,7 @@ from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_ledger.deadletters.redrives.queries import ItemFilter, Redrive, get_redrive, list_items
 from waybill_ledger.deadletters.redrives.settlement import Settled, Settlement, settle
+from waybill_testkit.samples import ERROR, NOON, dead_message, event_in, new_task, sync_event
 
 LATER = NOON + timedelta(hours=1)
 KEEP = timedelta(days=30)

@@ -7,8 +7,8 @@ import sys
 from sqlalchemy import event
 
 from waybill_database import open_engine
-from waybill_devstack.testkit.samples import NOON
 from waybill_ledger import EraseStep, Person, erase_persons
+from waybill_testkit.samples import NOON
 
 
 def erase(url: str, digest: str, last_statement: int) -> None:

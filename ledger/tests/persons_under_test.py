@@ -16,7 +16,6 @@ from waybill_contracts.events import (
     UserCreated,
 )
 from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
-from waybill_devstack.testkit.samples import NOON, dead_message, event_in, keyed, new_task, plan, told
 from waybill_ledger import (
     AlertPolicy,
     NewSchedule,
@@ -33,6 +32,7 @@ from waybill_ledger.deadletters.letters.letter import DeadMessage
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.progress.merge import Failure
 from waybill_ledger.schema.tables import METADATA
+from waybill_testkit.samples import NOON, dead_message, event_in, keyed, new_task, plan, told
 
 POLICY = AlertPolicy(window=timedelta(minutes=1), most_at_once=1, quiet=timedelta(days=1))
 STARTED, COMPLETED, DEAD = LifecycleType.STARTED, LifecycleType.COMPLETED, LifecycleType.DEAD

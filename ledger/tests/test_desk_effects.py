@@ -4,9 +4,9 @@ import pytest
 from desk_under_test import Desk
 
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from waybill_devstack.testkit.samples import dead_message, new_task, sync_event
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.states import Effect
+from waybill_testkit.samples import dead_message, new_task, sync_event
 
 OTHER = ErrorInfo(type="PermanentError", message="the record is gone")
 

@@ -9,7 +9,6 @@ from desk_under_test import Desk
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, dead_message, envelope_of, new_task, sync_event
 from waybill_ledger import BadCursorError, Submission, accept, get_timeline
 from waybill_ledger.deadletters.audit import AuditFilter, list_audit_entries
 from waybill_ledger.deadletters.groups.queries import NewNote, note
@@ -20,6 +19,7 @@ from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
 from waybill_ledger.deadletters.letters.pruning import Pruning, prune
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.states import GroupState, LetterState, Verdict
+from waybill_testkit.samples import NOON, dead_message, envelope_of, new_task, sync_event
 
 SYNC = sync_event()
 ELEVEN = NOON - timedelta(hours=1)

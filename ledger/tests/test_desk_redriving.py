@@ -13,15 +13,6 @@ from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import (
-    NOON,
-    dead_message,
-    event_in,
-    new_task,
-    reset_event,
-    told,
-    user_event,
-)
 from waybill_ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
 from waybill_ledger.deadletters.letters.contract_gate import gate_version
 from waybill_ledger.deadletters.redrives import plan as planning
@@ -37,6 +28,15 @@ from waybill_ledger.deadletters.states import (
     Verdict,
 )
 from waybill_ledger.deadletters.tables import DEAD_LETTERS
+from waybill_testkit.samples import (
+    NOON,
+    dead_message,
+    event_in,
+    new_task,
+    reset_event,
+    told,
+    user_event,
+)
 
 OTHER = ErrorInfo(type="PermanentError", message="the record is gone")
 

@@ -7,7 +7,6 @@ from sqlalchemy import Engine, delete, insert, select, text, update
 
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, email_event, new_task, told, user_event
 from waybill_ledger import (
     Account,
     BadCursorError,
@@ -28,6 +27,7 @@ from waybill_ledger.progress.states import task_state
 from waybill_ledger.reports.accounting import counts_query
 from waybill_ledger.reports.unplaced import PATIENCES
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_testkit.samples import NOON, email_event, new_task, told, user_event
 
 MINUTE, JUST = timedelta(minutes=1), timedelta(microseconds=1)
 PATIENCE = StallTimeouts(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)

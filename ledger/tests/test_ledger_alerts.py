@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, func, select
 
 from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
-from waybill_devstack.testkit.samples import NOON, told
 from waybill_ledger import AlertPolicy, Digest, Failure, count_failures, digest_due, end_window
 from waybill_ledger.progress.alerts import MOST_DOUBLINGS, MOST_GROUPS
 from waybill_ledger.schema.tables import ALERT_GROUPS
+from waybill_testkit.samples import NOON, told
 
 MINUTE, DAY, JUST = timedelta(minutes=1), timedelta(days=1), timedelta(microseconds=1)
 POLICY = AlertPolicy(window=15 * MINUTE, most_at_once=5, quiet=DAY)

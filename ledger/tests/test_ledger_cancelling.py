@@ -8,7 +8,6 @@ from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.names import EXCHANGE_CONTROL
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, new_task, told, user_event
 from waybill_ledger import (
     Cancellation,
     NewTask,
@@ -25,6 +24,7 @@ from waybill_ledger import (
     get_timeline,
     take_due,
 )
+from waybill_testkit.samples import NOON, new_task, told, user_event
 
 SOON = NOON + timedelta(hours=1)
 

@@ -16,9 +16,6 @@ from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import open_engine
-from waybill_devstack.testkit.empty_ledger import empty_ledger
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import NOON, keyed, new_task, told
 from waybill_ledger import (
     AcceptedBefore,
     Account,
@@ -46,6 +43,9 @@ from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
 from waybill_ledger.deadletters.tables import REDRIVE_LETTERS
+from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import NOON, keyed, new_task, told
 
 ANN, BOB = Somebody("annquillfeather"), Somebody("bobquillfeather")
 #: Where the word stands before.

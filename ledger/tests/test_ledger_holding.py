@@ -7,7 +7,6 @@ from sqlalchemy import Engine, text
 
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, email_event, new_task, sync_event, told, user_event
 from waybill_ledger import (
     LOW_PRIORITY,
     Accepted,
@@ -35,6 +34,7 @@ from waybill_ledger import (
     take_due,
     take_held,
 )
+from waybill_testkit.samples import NOON, email_event, new_task, sync_event, told, user_event
 
 LATER = NOON + timedelta(hours=3)
 TAKEN_FOR = timedelta(minutes=1)

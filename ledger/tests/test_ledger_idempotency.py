@@ -5,10 +5,10 @@ from concurrent.futures import ProcessPoolExecutor
 from sqlalchemy import Engine, func, select
 
 from waybill_database import Records
-from waybill_devstack.testkit.samples import email_event, keyed, new_task, sync_event
 from waybill_ledger import Accepted, AcceptedBefore, KeyReusedError, Submission, accept
 from waybill_ledger.acceptance.accept import Acceptance
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.samples import email_event, keyed, new_task, sync_event
 
 
 def accepted(engine: Engine, *submissions: Submission) -> list[Acceptance]:

@@ -5,7 +5,6 @@ from sqlalchemy import Engine, delete, select
 
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, new_task, told, user_event
 from waybill_ledger import (
     Look,
     Measures,
@@ -23,6 +22,7 @@ from waybill_ledger import (
     take_due,
 )
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
+from waybill_testkit.samples import NOON, new_task, told, user_event
 
 MINUTE = timedelta(minutes=1)
 PATIENCE = StallTimeouts(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)

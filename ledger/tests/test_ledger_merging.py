@@ -10,7 +10,6 @@ from sqlalchemy import Engine, select
 
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import ERROR, NOON, new_task, reset_event, told, user_event
 from waybill_ledger import (
     Failure,
     NewTask,
@@ -23,6 +22,7 @@ from waybill_ledger import (
     new_task_id,
 )
 from waybill_ledger.schema.tables import TASKS, TIMELINE
+from waybill_testkit.samples import ERROR, NOON, new_task, reset_event, told, user_event
 
 STARTED, RETRYING, SNOOZED, COMPLETED, DEAD = (
     LifecycleType.STARTED,

@@ -13,12 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from waybill_database import open_engine
-from waybill_devstack.testkit.samples import new_task
 from waybill_ledger import SchemaError, Submission, accept, get_task, require_current
 from waybill_ledger.__main__ import main
 from waybill_ledger.schema.migrate import configuration, upgrade
 from waybill_ledger.schema.tables import METADATA
 from waybill_ledger.schema.version import revisions
+from waybill_testkit.samples import new_task
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from waybill_database import Records
-from waybill_devstack.testkit.samples import NOON, image_event, new_task
 from waybill_ledger import (
     ABANDONED_AFTER,
     Mark,
@@ -20,6 +19,7 @@ from waybill_ledger import (
     touch_originals,
 )
 from waybill_ledger.schema.tables import ORIGINALS
+from waybill_testkit.samples import NOON, image_event, new_task
 
 DAY = timedelta(days=1)
 

@@ -7,7 +7,6 @@ from sqlalchemy import Engine
 
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, new_task, reset_event, told
 from waybill_ledger import (
     NewTask,
     PendingMessage,
@@ -22,6 +21,7 @@ from waybill_ledger import (
     take_due,
 )
 from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_testkit.samples import NOON, new_task, reset_event, told
 
 TAKEN_FOR = timedelta(minutes=1)
 LATER = NOON + RELAY_GRACE

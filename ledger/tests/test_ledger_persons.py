@@ -7,19 +7,6 @@ from sqlalchemy import text
 from waybill_contracts.events import TaskEvent
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import (
-    NOON,
-    dead_message,
-    email_event,
-    event_in,
-    image_event,
-    keyed,
-    new_task,
-    plan,
-    reset_event,
-    told,
-    user_event,
-)
 from waybill_ledger import (
     Holdings,
     NewSchedule,
@@ -32,6 +19,19 @@ from waybill_ledger import (
     forget_published,
     holdings_of,
     new_task_id,
+)
+from waybill_testkit.samples import (
+    NOON,
+    dead_message,
+    email_event,
+    event_in,
+    image_event,
+    keyed,
+    new_task,
+    plan,
+    reset_event,
+    told,
+    user_event,
 )
 
 ANN, BOB = 32 * "a", 32 * "b"

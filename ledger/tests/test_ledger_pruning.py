@@ -10,16 +10,6 @@ from sqlalchemy import Connection, event, func, select
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import (
-    NOON,
-    dead_message,
-    email_event,
-    image_event,
-    keyed,
-    new_task,
-    sync_event,
-    told,
-)
 from waybill_ledger import (
     ABANDONED_AFTER,
     Accepted,
@@ -59,6 +49,16 @@ from waybill_ledger.deadletters.states import LetterState
 from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
 from waybill_ledger.retention import pruning
 from waybill_ledger.schema.tables import IDEMPOTENCY, METADATA, OUTBOX, PASSWORD_RESETS, PRUNED, TASKS
+from waybill_testkit.samples import (
+    NOON,
+    dead_message,
+    email_event,
+    image_event,
+    keyed,
+    new_task,
+    sync_event,
+    told,
+)
 
 DAY = timedelta(days=1)
 #: All that ended at noon is over by then.

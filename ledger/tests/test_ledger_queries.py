@@ -6,7 +6,6 @@ from sqlalchemy import Engine
 
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, new_task, sync_event, told, user_event
 from waybill_ledger import (
     BadCursorError,
     NewTask,
@@ -20,6 +19,7 @@ from waybill_ledger import (
     list_tasks,
     new_task_id,
 )
+from waybill_testkit.samples import NOON, new_task, sync_event, told, user_event
 
 ALL = TaskFilter()
 

@@ -8,7 +8,6 @@ from sqlalchemy import Engine, select, text
 from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, new_task, reset_event, told, user_event
 from waybill_ledger import (
     Cancellation,
     Look,
@@ -30,6 +29,7 @@ from waybill_ledger import (
 )
 from waybill_ledger.progress.reconciliation import CONTROL_LEAD, MOST_DOUBLINGS, overdue_query
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_testkit.samples import NOON, new_task, reset_event, told, user_event
 
 MINUTE = timedelta(minutes=1)
 JUST = timedelta(microseconds=1)

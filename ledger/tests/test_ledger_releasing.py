@@ -16,7 +16,6 @@ from sqlalchemy.exc import IntegrityError
 from waybill_contracts.events import EmailRequested, UserCreated
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.samples import NOON, event_in, plan
 from waybill_ledger import (
     LOW_PRIORITY,
     Cancellation,
@@ -44,6 +43,7 @@ from waybill_ledger import (
     take_due,
 )
 from waybill_ledger.schema.tables import OUTBOX, SCHEDULES, TASKS
+from waybill_testkit.samples import NOON, event_in, plan
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 

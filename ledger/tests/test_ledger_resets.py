@@ -8,7 +8,6 @@ from sqlalchemy import Engine
 
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_database import open_engine
-from waybill_devstack.testkit.samples import NOON, keyed, new_task, reset_event
 from waybill_ledger import (
     KeyReusedError,
     Redeemed,
@@ -20,6 +19,7 @@ from waybill_ledger import (
     redeem,
 )
 from waybill_ledger.acceptance.password_resets import Answer
+from waybill_testkit.samples import NOON, keyed, new_task, reset_event
 
 EXPIRY = NOON + timedelta(hours=1)
 TASK = new_task(reset_event())

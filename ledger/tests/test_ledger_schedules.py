@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from waybill_devstack.testkit.samples import NOON, keyed, plan
 from waybill_ledger import (
     BadCursorError,
     Change,
@@ -25,6 +24,7 @@ from waybill_ledger import (
     list_schedules,
     new_task_id,
 )
+from waybill_testkit.samples import NOON, keyed, plan
 
 HOUR = timedelta(hours=1)
 

@@ -12,11 +12,11 @@ from first_release import FirstRelease, fill
 from sqlalchemy import Engine, inspect, text
 
 from waybill_database import open_engine
-from waybill_devstack.testkit.postgres import Postgres
 from waybill_ledger import SchemaError
 from waybill_ledger.schema import migrate
 from waybill_ledger.schema import version as schema_version
 from waybill_ledger.schema.migrate import FIRST_RELEASE, upgrade
+from waybill_testkit.postgres.private import Postgres
 
 TASKS = 20_000
 #: For how long a condition is waited for: far above what it takes.

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select, update
 
 from waybill_contracts.privacy.sealing import NO_KEYS
-from waybill_devstack.testkit.samples import NOON, plan
 from waybill_ledger import (
     Created,
     Missed,
@@ -22,6 +21,7 @@ from waybill_ledger import (
     release_due,
 )
 from waybill_ledger.schema.tables import SCHEDULES, TASKS
+from waybill_testkit.samples import NOON, plan
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

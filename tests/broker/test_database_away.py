@@ -16,13 +16,13 @@ import pytest
 
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
 from waybill_devstack.stack.plan import Planned, Ports, make_plan
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import InstalledPostgres
-from waybill_devstack.testkit.postgres_failover import read_only
-from waybill_devstack.testkit.samples import dead_message, new_task, sync_event, told
-from waybill_devstack.testkit.wire import Wire
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.postgres.failover import read_only
+from waybill_testkit.postgres.private import InstalledPostgres
+from waybill_testkit.samples import dead_message, new_task, sync_event, told
+from waybill_testkit.wire import Wire
 
 #: Six processes begin at once, on few cores.
 START_SECONDS = 60.0

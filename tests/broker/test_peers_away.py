@@ -13,9 +13,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from waybill_contracts.events import TaskEvent
 from waybill_contracts.wire.lifecycle import LifecycleEvent
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.samples import email_event, sync_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.samples import email_event, sync_event
+from waybill_testkit.wire import Wire
 
 #: So often a task is put off while the other side is away, for 2 and 4 s.
 TIMES = 2

@@ -17,14 +17,14 @@ from gateway_under_test import Gateway, running
 from otlp_receiver import Received, Receiver, receiving
 from structlog.testing import LogCapture
 
-from waybill_devstack.testkit.empty_ledger import empty_ledger
-from waybill_devstack.testkit.eventually import eventually
 from waybill_email.app import make_service as make_email
 from waybill_email.settings import EmailSettings
 from waybill_status.app import make_service as make_status
 from waybill_status.settings import StatusSettings
 from waybill_sync.app import make_service as make_sync
 from waybill_sync.settings import SyncSettings
+from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.eventually import eventually
 from waybill_worker.observe.tracing import configure_tracing, shut_down_tracing
 from waybill_worker.runtime.process import Lifecycle
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from waybill_devstack.broker.container import IMAGE_SETTING
-from waybill_devstack.stack.ports import free_ports
 from waybill_devstack.tour.compose import Compose
+from waybill_testkit.broker.container import IMAGE_SETTING
+from waybill_testkit.machine.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Of the images that are tried.

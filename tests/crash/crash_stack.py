@@ -17,11 +17,11 @@ from crash_gate import Gate
 from crash_ledger import LedgerFile
 from launcher import Order
 
-from waybill_devstack.broker import Broker
-from waybill_devstack.processes.lifeline import die_with_parent
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
-from waybill_devstack.stack.ports import free_ports
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.broker import Broker
+from waybill_testkit.machine.lifeline import die_with_parent
+from waybill_testkit.machine.ports import free_ports
 
 #: Seconds that anything may take on a machine that does ten other things; nothing waits that long when all
 #: is well.

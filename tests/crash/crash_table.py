@@ -11,7 +11,7 @@ from crash_count import Count
 from crash_rows import HARMS, ROWS, Harm, Row
 from crash_stack import NotInTimeError
 
-from waybill_devstack.broker import Broker
+from waybill_testkit.broker import Broker
 
 #: The page, and the lines between which it is ours.
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"

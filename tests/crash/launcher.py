@@ -18,7 +18,7 @@ from pathlib import Path
 from crash_gate import Gate
 from crash_steps import STEPS, install, shorten_waits
 
-from waybill_devstack.processes.lifeline import die_with_parent
+from waybill_testkit.machine.lifeline import die_with_parent
 
 #: Beside the modules with steps; imported here once instead of in each process.
 OUTSIDE = ("waybill_devstack.mailbox", "waybill_devstack.crm")

@@ -9,7 +9,7 @@ from crash_rows import ROWS, Flow, Harm, Row
 from crash_stack import CrashStack, NotInTimeError, running
 from crash_table import in_words, is_right
 
-from waybill_devstack.broker import Broker
+from waybill_testkit.broker import Broker
 
 #: The boundary behind each step of the flow.
 SHORT = tuple(

@@ -12,10 +12,10 @@ from pathlib import Path
 from pydantic import BaseModel
 from rich.console import Console
 
-from waybill_devstack.broker import private_broker
 from waybill_devstack.stack.plan import Ports
-from waybill_devstack.stack.ports import free_ports
 from waybill_devstack.stack.stack import Folders, running
+from waybill_testkit.broker import private_broker
+from waybill_testkit.machine.ports import free_ports
 
 
 class Wishes(BaseModel):

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from waybill_devstack.broker import private_broker
-from waybill_devstack.broker.server import ServerBroker
-from waybill_devstack.testkit.eventually import eventually
+from waybill_testkit.broker import private_broker
+from waybill_testkit.broker.server import ServerBroker
+from waybill_testkit.eventually import eventually
 
 PATIENCE = 240.0
 #: For how long the broker is away, and posts a second meanwhile: `WAYBILL_AWAY_SECONDS=60` for a long run.

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from waybill_devstack.broker.installation import find_server
-from waybill_devstack.broker.server import survives_a_kill
-from waybill_devstack.testkit.eventually import eventually
+from waybill_testkit.broker.installation import find_server
+from waybill_testkit.broker.server import survives_a_kill
+from waybill_testkit.eventually import eventually
 from waybill_worker.broker import topology
 
 PATIENCE = 240.0

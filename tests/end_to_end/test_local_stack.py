@@ -18,8 +18,8 @@ import pytest
 from outage import take_broker_away
 from soak_stack import SoakStack
 
-from waybill_devstack.broker import Broker, private_broker
-from waybill_devstack.stack.ports import LOOPBACK
+from waybill_testkit.broker import Broker, private_broker
+from waybill_testkit.machine.ports import LOOPBACK
 
 #: Rules and dashboards of an installation.
 DEPLOY = Path(__file__).parents[2] / "deploy"

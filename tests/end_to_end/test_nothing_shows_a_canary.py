@@ -22,10 +22,10 @@ from otlp_receiver import Receiver, receiving
 from psycopg.sql import SQL, Identifier
 from test_local_stack import PATIENCE, Stack, eventually, started
 
-from waybill_devstack.broker import private_broker
 from waybill_devstack.stack.plan import OPS_ADDRESS
-from waybill_devstack.stack.ports import LOOPBACK
-from waybill_devstack.testkit.postgres import InstalledPostgres, Postgres, private_postgres
+from waybill_testkit.broker import private_broker
+from waybill_testkit.machine.ports import LOOPBACK
+from waybill_testkit.postgres.private import InstalledPostgres, Postgres, private_postgres
 from waybill_worker.attempt.runner import MAX_STARTS
 
 #: All that anybody may log, and operators told by a digest soon.

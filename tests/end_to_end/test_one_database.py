@@ -12,8 +12,8 @@ import httpx
 from twins import PATIENCE, Twins, twins
 
 from waybill_devstack.stack.plan import OPS_ADDRESS
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import InstalledPostgres
+from waybill_testkit.eventually import eventually
+from waybill_testkit.postgres.private import InstalledPostgres
 from waybill_worker.runtime.settings import ServiceSettings
 
 #: Rounds of posts, and how many a second.

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from waybill_devstack.broker import private_broker
-from waybill_devstack.testkit.eventually import eventually
+from waybill_testkit.broker import private_broker
+from waybill_testkit.eventually import eventually
 from waybill_worker.consume import pipeline
 
 PATIENCE = 180.0

@@ -14,14 +14,14 @@ from time import monotonic
 import httpx
 import pytest
 
-from waybill_devstack.broker import private_broker
-from waybill_devstack.broker.server import ServerBroker, survives_a_kill
 from waybill_devstack.processes.supervisor import GRACE_SECONDS
 from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import InstalledPostgres
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.broker import private_broker
+from waybill_testkit.broker.server import ServerBroker, survives_a_kill
+from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.postgres.private import InstalledPostgres
 from waybill_worker.broker import topology
 
 PATIENCE = 120.0

@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 
-from waybill_devstack.processes.lifeline import die_with_parent
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import InstalledPostgres
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.lifeline import die_with_parent
+from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.postgres.private import InstalledPostgres
 
 PATIENCE = 240.0
 #: What is there twice; the rest is the outside world, and a service that is not what this is about.

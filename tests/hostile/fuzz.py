@@ -20,13 +20,13 @@ from gateway_process import gateway
 from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records
-from waybill_devstack.testkit.samples import dead_message, new_task, sync_event
 from waybill_ledger import Submission, accept
 from waybill_ledger.access.first_keys import wish_for
 from waybill_ledger.access.keys import Scope, Secret, create_keys
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.samples import dead_message, new_task, sync_event
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: Letters of two kinds of failure, so that lists, groups and plans have something in them.

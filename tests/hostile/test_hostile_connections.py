@@ -13,7 +13,7 @@ import pytest
 from gateway_process import PATIENCE, Running, gateway
 from gateway_under_test import EMAIL, JSON
 
-from waybill_devstack.testkit.empty_ledger import empty_ledger
+from waybill_testkit.empty_ledger import empty_ledger
 
 #: Seconds that heads, bodies and unread answers have here, and what a busy machine may add to them.
 LIMIT, SLACK = 1.0, 20.0

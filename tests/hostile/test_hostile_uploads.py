@@ -12,7 +12,7 @@ from gateway_process import PATIENCE, Running, gateway
 from gateway_under_test import problem
 from hostile_pictures import empty_texts, interlaced, png
 
-from waybill_devstack.testkit.empty_ledger import empty_ledger
+from waybill_testkit.empty_ledger import empty_ledger
 
 #: What the process that serves may use, whatever is uploaded; and each of those that decode.
 OWN_MEMORY, PROBE_MEMORY = 200 * 1024**2, 400 * 1024**2

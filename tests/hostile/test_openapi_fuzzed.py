@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fuzz import fuzz
 
-from waybill_devstack.testkit.postgres import Postgres
+from waybill_testkit.postgres.private import Postgres
 
 
 def test_every_answer_is_as_documented(tmp_path: Path, postgres: Postgres) -> None:

@@ -18,9 +18,9 @@ from crash_callers import TERMINAL
 from crash_stack import until
 from soak_stack import CONNECTIONS, SoakStack, up
 
-from waybill_devstack.broker import private_broker
 from waybill_devstack.processes.serving import print_line
-from waybill_devstack.testkit.fixtures import in_containers
+from waybill_testkit.broker import private_broker
+from waybill_testkit.fixtures import in_containers
 
 #: Seconds of load before the broker goes away.
 BEFORE_SECONDS = 5.0

@@ -22,9 +22,9 @@ from soak_plan import Plan, make_plan
 from soak_stack import CONNECTIONS, SoakStack, up
 from soak_trouble import Troublemaker
 
-from waybill_devstack.broker import private_broker
 from waybill_devstack.processes.serving import print_line
-from waybill_devstack.testkit.fixtures import in_containers
+from waybill_testkit.broker import private_broker
+from waybill_testkit.fixtures import in_containers
 
 #: Seconds between two lines that tell how far it is.
 PROGRESS_SECONDS = 10.0

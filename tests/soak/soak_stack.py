@@ -12,8 +12,8 @@ import httpx
 from crash_ledger import LedgerFile
 from crash_stack import PATIENCE, NotInTimeError, until
 
-from waybill_devstack.broker import Broker
 from waybill_devstack.stack.stackfile import read_stackfile
+from waybill_testkit.broker import Broker
 
 #: Calls to the gateway that wait for their answers at once.
 CONNECTIONS = 200

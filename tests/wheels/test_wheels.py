@@ -42,7 +42,14 @@ STARTS = {
     "waybill-devstack": (["python", "-m", "waybill_devstack", "--help"], 0),
 }
 #: Distributions that are only imported, by the others.
-LIBRARIES = {"waybill-contracts", "waybill-database", "waybill-ledger", "waybill-pictures", "waybill-worker"}
+LIBRARIES = {
+    "waybill-contracts",
+    "waybill-database",
+    "waybill-ledger",
+    "waybill-pictures",
+    "waybill-testkit",
+    "waybill-worker",
+}
 
 
 @pytest.fixture(scope="module")

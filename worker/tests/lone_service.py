@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from waybill_devstack.testkit.samples import NOON
+from waybill_testkit.samples import NOON
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
 from waybill_worker.attempt.outcome import Completed, Outcome
 from waybill_worker.runtime.settings import ProcessSettings

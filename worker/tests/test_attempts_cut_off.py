@@ -12,7 +12,7 @@ import pytest
 from waybill_contracts.events import EmailRequested, WhenUncertain
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_database import Records
-from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import SnoozeError, UncertainError
 from waybill_worker.attempt.handlers import handler

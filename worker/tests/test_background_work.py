@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from waybill_devstack.testkit.eventually import eventually
+from waybill_testkit.eventually import eventually
 from waybill_worker.runtime.background import Background
 
 LOCKED = OperationalError("SELECT", {}, Exception("database is locked"))

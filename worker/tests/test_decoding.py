@@ -4,7 +4,7 @@ import pytest
 
 from waybill_contracts.events import SyncRequested, WhenUncertain
 from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
-from waybill_devstack.testkit.samples import email_event, envelope_of, sync_event
+from waybill_testkit.samples import email_event, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import SnoozeError
 from waybill_worker.attempt.handlers import by_kind, handler

@@ -8,8 +8,8 @@ from sqlalchemy import update
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_database import Records
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.outcome import Cancelled, Completed, Died, RetryLater, Snoozed
 from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed, Superseded
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError

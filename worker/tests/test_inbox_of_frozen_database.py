@@ -8,9 +8,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
 from waybill_database import Records, is_unavailable
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import InstalledPostgres
-from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_testkit.eventually import eventually
+from waybill_testkit.postgres.private import InstalledPostgres
+from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.outcome import Completed
 from waybill_worker.consume.step_retries import retry_until_success
 from waybill_worker.inbox.claims import AlreadyDone, Claimed

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select, update
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records
-from waybill_devstack.testkit.samples import email_event, envelope_of
 from waybill_ledger import new_task_id
+from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.outcome import Completed, RetryLater
 from waybill_worker.broker.connection import QueueStats
 from waybill_worker.inbox.cancelled_tasks import CANCELLED

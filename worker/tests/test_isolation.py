@@ -7,8 +7,8 @@ import os
 import pytest
 from lone_service import make, make_none
 
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt import isolation
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import SnoozeError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from waybill_devstack.testkit.bucket import Bucket
+from waybill_testkit.bucket import Bucket
 from waybill_worker.storage.object_store import (
     DOWNLOAD_CHUNK_BYTES,
     ObjectMissing,

@@ -16,7 +16,7 @@ from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, ErrorInfo
 from waybill_database import Records
-from waybill_devstack.testkit.samples import NOON, envelope_of, sync_event
+from waybill_testkit.samples import NOON, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import TransientError
 from waybill_worker.attempt.handlers import HandlerFunction, by_kind, handler

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from waybill_devstack.testkit.bucket import Bucket
-from waybill_devstack.testkit.listening import listening
+from waybill_testkit.bucket import Bucket
+from waybill_testkit.listening import listening
 from waybill_worker.attempt.errors import UnreachableError
 from waybill_worker.storage.object_store import (
     ObjectMissing,

@@ -9,10 +9,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from structlog.testing import capture_logs
 
 from waybill_database import Records
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.postgres import InstalledPostgres
-from waybill_devstack.testkit.postgres_failover import read_only
-from waybill_devstack.testkit.samples import email_event, envelope_of
+from waybill_testkit.eventually import eventually
+from waybill_testkit.postgres.failover import read_only
+from waybill_testkit.postgres.private import InstalledPostgres
+from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.consume import step_retries as steps
 from waybill_worker.consume.step_retries import MOST_REFUSALS, retry_until_success
 from waybill_worker.inbox.claims import Claimed

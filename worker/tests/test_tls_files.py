@@ -6,8 +6,8 @@ import pytest
 from aio_pika.exceptions import AMQPError
 from pydantic import ValidationError
 
-from waybill_devstack.testkit.certificates import Certificates
-from waybill_devstack.testkit.listening import listening
+from waybill_testkit.certificates import Certificates
+from waybill_testkit.listening import listening
 from waybill_worker.broker.connection import make_broker
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.runtime.settings import ProcessSettings

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 import pytest
 from command_under_test import Ran, ran_apart
 
-from waybill_devstack.broker import Broker
+from waybill_testkit.broker import Broker
 
 AWAY = "amqp://guest:guest@127.0.0.1:1/"
 #: Of the client, before it is hung up on: within the handshake, within its first questions, and later.

@@ -14,9 +14,9 @@ from waybill_contracts.events import ImageUploaded
 from waybill_contracts.privacy.sealing import Keyring
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import email_event, envelope_of, image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import email_event, envelope_of, image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError
 from waybill_worker.attempt.kind_policies import configured

@@ -8,9 +8,9 @@ from command_under_test import ran_apart
 from waybill_contracts.events import EmailRequested
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import email_event, envelope_of
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import email_event, envelope_of
+from waybill_testkit.wire import Wire
 from waybill_worker.publish.delay_ladder import ladder_entry
 
 #: Longer than the command takes to start and look, so that it finds the message on its way.

@@ -17,14 +17,14 @@ from structlog.testing import capture_logs
 from waybill_contracts.events import ImageUploaded
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import PROCESSES
-from waybill_devstack.broker import Broker
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.eventually import eventually
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger.schema.migrate import upgrade
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
+from waybill_testkit.broker import Broker
+from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.ports import free_ports
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker import topology

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from waybill_devstack.broker import BrokerError, private_broker
-from waybill_devstack.broker.keeping import kept_running
-from waybill_devstack.processes.restarts import RestartError, restart
 from waybill_devstack.processes.supervisor import StartError
-from waybill_devstack.stack.ports import PortTakenError
+from waybill_devstack.stack.kept_broker import kept_running
 from waybill_devstack.stack.preferred_ports import USUAL, choose_ports
+from waybill_devstack.stack.restarts import RestartError, restart
 from waybill_devstack.stack.stack import Folders, running
 from waybill_devstack.stack.stackfile import StackFile, running_stack
 from waybill_devstack.tour.backstage import ContainersBackstage
 from waybill_devstack.tour.compose import Compose, ComposeError
 from waybill_devstack.tour.guide import take_tour
 from waybill_devstack.tour.world import Places
+from waybill_testkit.broker import BrokerError, private_broker
+from waybill_testkit.machine.ports import PortTakenError
 
 #: Where state and logs are kept, in the folder that the command is run in.
 STATE_FOLDER = ".waybill"

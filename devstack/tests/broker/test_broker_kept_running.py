@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from waybill_devstack.broker import private_broker
-from waybill_devstack.broker.keeping import kept_running
-from waybill_devstack.broker.server import ServerBroker
-from waybill_devstack.broker.waiting import why_not_open
-from waybill_devstack.testkit.eventually import eventually
+from waybill_devstack.stack.kept_broker import kept_running
+from waybill_testkit.broker import private_broker
+from waybill_testkit.broker.server import ServerBroker
+from waybill_testkit.broker.waiting import why_not_open
+from waybill_testkit.eventually import eventually
 
 PATIENCE = 90.0
 

@@ -9,12 +9,12 @@ from gateway_under_test import EMAIL, Gateway, running
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from waybill_devstack.testkit.certificates import Certificates
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.listening import listening
-from waybill_devstack.testkit.proxy import Proxy
 from waybill_gateway import resources
 from waybill_ledger.schema.tables import OUTBOX, TASKS
+from waybill_testkit.certificates import Certificates
+from waybill_testkit.eventually import eventually
+from waybill_testkit.listening import listening
+from waybill_testkit.proxy import Proxy
 
 #: A publish is given up after this, so whoever waits for one takes as long.
 PUBLISH_SECONDS = 3.0

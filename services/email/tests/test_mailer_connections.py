@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from smtp_peer import MAIL, Peer, hurry, mailer_for
 
-from waybill_devstack.testkit.eventually import eventually
 from waybill_email.faults import DeliveryUnknownError
+from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.circuit import CircuitPolicy
 from waybill_worker.attempt.errors import (
     CircuitOpenError,

@@ -7,9 +7,9 @@ import pyvips
 
 from waybill_contracts.events import ImageUploaded
 from waybill_contracts.images import ImageLimits, variants_of
-from waybill_devstack.testkit.bucket import Bucket
 from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
+from waybill_testkit.bucket import Bucket
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions

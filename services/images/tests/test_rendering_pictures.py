@@ -6,10 +6,10 @@ import pytest
 import pyvips
 
 from waybill_contracts.images import ImageLimits
-from waybill_devstack.testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, make_photograph
 from waybill_images.presets import LONGEST_EDGE
 from waybill_images.rendered import RenderedVariant
 from waybill_images.rendering import render
+from waybill_testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, make_photograph
 
 HOPPER = Path(__file__).parent / "photographs" / "grace_hopper.jpg"
 ALL = tuple(LONGEST_EDGE)

@@ -17,14 +17,14 @@ from waybill_contracts.wire.lifecycle import (
     LifecycleType,
 )
 from waybill_database import Records
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import NOON, new_task, told
 from waybill_ledger import AlertPolicy, Failure, Submission, TaskFilter, accept, list_tasks
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_status.alerts.alerts import ABOUT, Alerts
 from waybill_status.alerts.digests import Digests
 from waybill_status.handlers import apply_lifecycle, batch_write
 from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import NOON, new_task, told
 
 OPS = "ops@example.test"
 POLICY = AlertPolicy(window=timedelta(minutes=15), most_at_once=5, quiet=timedelta(days=1))

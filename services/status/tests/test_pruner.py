@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import Records
-from waybill_devstack.testkit.samples import keyed, new_task, told
 from waybill_ledger import Submission, TaskFilter, accept, apply_events, list_tasks
 from waybill_ledger.schema.tables import IDEMPOTENCY, OUTBOX
 from waybill_status.settings import StatusSettings
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_status.upkeep.pruner import STEP, Pruner, Retention
+from waybill_testkit.samples import keyed, new_task, told
 
 MONTH, DAY = timedelta(days=30), timedelta(days=1)
 

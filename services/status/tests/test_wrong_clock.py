@@ -13,7 +13,6 @@ from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_database.clock import DISBELIEF, Clock, elapsed_seconds
-from waybill_devstack.testkit.samples import new_task, plan, told
 from waybill_ledger import (
     Accepted,
     Created,
@@ -35,6 +34,7 @@ from waybill_status.schedules.slot_check import SlotCheck
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_status.upkeep.pruner import Pruner, Retention
 from waybill_status.upkeep.reconciler import Reconciler
+from waybill_testkit.samples import new_task, plan, told
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 PATIENCE = StallTimeouts(*[timedelta(minutes=1)] * 3)

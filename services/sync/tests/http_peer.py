@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from waybill_devstack.testkit.listening import listening
 from waybill_sync.client import SyncAnswer, SyncClient
+from waybill_testkit.listening import listening
 
 
 class Peer:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from http_peer import Peer, answer, base_url_of, client_for, put
 
-from waybill_devstack.testkit.eventually import eventually
 from waybill_sync.client import SyncAnswer, SyncClient
+from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.circuit import CircuitPolicy
 from waybill_worker.attempt.errors import ServerFailureError, SnoozeError, UnansweredError, UnreachableError
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from waybill_devstack.testkit.certificates import Certificates
-from waybill_devstack.testkit.listening import listening
 from waybill_sync.client import SyncClient
+from waybill_testkit.certificates import Certificates
+from waybill_testkit.listening import listening
 from waybill_worker.attempt.errors import UnansweredError, UnreachableError
 from waybill_worker.runtime.tls import TlsFiles
 

@@ -12,11 +12,11 @@ import pytest
 
 from waybill_contracts.events import ImageUploaded
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_devstack.broker import Broker
-from waybill_devstack.broker.server import ServerBroker
-from waybill_devstack.testkit.certificates import Certificates
-from waybill_devstack.testkit.samples import image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.broker import Broker
+from waybill_testkit.broker.server import ServerBroker
+from waybill_testkit.certificates import Certificates
+from waybill_testkit.samples import image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.runtime.process import EXIT_MISCONFIGURED

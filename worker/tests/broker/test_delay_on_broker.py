@@ -2,8 +2,8 @@ from time import monotonic
 
 import pytest
 
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.wire import Wire
 from waybill_worker.publish.delay_ladder import ladder_entry
 
 WAITS = (1, 2, 3, 5)

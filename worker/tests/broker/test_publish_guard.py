@@ -3,10 +3,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from waybill_devstack.broker import Broker
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.proxy import Proxy
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.broker import Broker
+from waybill_testkit.eventually import eventually
+from waybill_testkit.proxy import Proxy
+from waybill_testkit.wire import Wire
 from waybill_worker.broker.connection import make_broker
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher, UnconfirmedError, UnroutableError
 from waybill_worker.runtime.settings import ProcessSettings

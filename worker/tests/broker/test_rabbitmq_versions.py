@@ -12,11 +12,11 @@ import pytest
 from aio_pika import DeliveryMode, Message
 
 from waybill_contracts.events import ImageUploaded
-from waybill_devstack.broker import Broker
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.proxy import Proxy
-from waybill_devstack.testkit.samples import envelope_of, image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.broker import Broker
+from waybill_testkit.eventually import eventually
+from waybill_testkit.proxy import Proxy
+from waybill_testkit.samples import envelope_of, image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker.topology import WORK_DELIVERY_LIMIT

@@ -10,9 +10,9 @@ import pytest
 from waybill_contracts.events import ImageUploaded
 from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.names import EXCHANGE_CONTROL
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import NOON, image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import NOON, image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import TransientError
 from waybill_worker.attempt.kind_policies import configured

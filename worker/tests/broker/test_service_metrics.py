@@ -9,10 +9,10 @@ import pytest
 
 from waybill_contracts.events import ImageUploaded
 from waybill_contracts.wire.names import EXCHANGE_TASKS
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.exposition import values
-from waybill_devstack.testkit.samples import envelope_of, image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.exposition import values
+from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.samples import envelope_of, image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError, TransientError
 from waybill_worker.attempt.kind_policies import configured

@@ -9,10 +9,10 @@ import pytest
 from waybill_contracts.events import ImageUploaded
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason
-from waybill_devstack.broker import Broker
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import envelope_of, image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.broker import Broker
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import envelope_of, image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError, TransientError
 from waybill_worker.attempt.failure_location import service_version

@@ -12,10 +12,10 @@ import aiormq
 import pytest
 
 from waybill_contracts.events import ImageUploaded
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.proxy import Proxy
-from waybill_devstack.testkit.samples import image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.proxy import Proxy
+from waybill_testkit.samples import image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import TransientError
 from waybill_worker.attempt.kind_policies import configured

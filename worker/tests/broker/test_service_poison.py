@@ -13,9 +13,9 @@ from pathlib import Path
 
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, DeadReason, LifecycleEvent, LifecycleType
 from waybill_contracts.wire.names import HEADER_DEAD_REASON, HEADER_TASK_ID
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.runner import ALONE_FROM
 
 CHILD = Path(__file__).with_name("effectful_service.py")

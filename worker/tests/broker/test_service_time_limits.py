@@ -13,9 +13,9 @@ import pytest
 
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import image_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import image_event
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT
 
 CHILD = Path(__file__).with_name("overrunning_service.py")

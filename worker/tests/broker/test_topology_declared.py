@@ -6,9 +6,9 @@ import httpx
 import pytest
 from aio_pika.exceptions import ChannelPreconditionFailed
 
-from waybill_devstack.broker import Broker
-from waybill_devstack.testkit.samples import email_event
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.broker import Broker
+from waybill_testkit.samples import email_event
+from waybill_testkit.wire import Wire
 from waybill_worker.broker import topology
 
 SERVICES = ("email", "images", "status", "sync")

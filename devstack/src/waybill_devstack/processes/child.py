@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from waybill_devstack.processes.lifeline import die_with_parent
 from waybill_devstack.processes.output import Terminal, copy_output
 from waybill_devstack.processes.readiness import Check
+from waybill_testkit.machine.lifeline import die_with_parent
 
 #: For the last output of a process that has ended; something that escaped its group may hold the pipe open.
 DRAIN_SECONDS = 1.0

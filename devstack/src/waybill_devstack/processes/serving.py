@@ -8,7 +8,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from waybill_devstack.processes.lifeline import stop_requested
+from waybill_testkit.machine.lifeline import stop_requested
 
 #: The process ends with this when a port cannot be had; the message is on stderr.
 CANNOT_LISTEN = 1

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from waybill_contracts.privacy.sealing import Keyring
-from waybill_devstack.stack.ports import LOOPBACK
+from waybill_testkit.machine.ports import LOOPBACK
 
 #: Where alerts go in the local stack.
 OPS_ADDRESS = "ops@example.com"

@@ -3,7 +3,7 @@
 import argparse
 
 from waybill_devstack.stack.plan import Ports
-from waybill_devstack.stack.ports import free_ports, is_free, require_free
+from waybill_testkit.machine.ports import free_ports, is_free, require_free
 
 #: Easy to remember; taken only if nobody else has them.
 USUAL = {"gateway": 8000, "mailbox": 8025, "crm": 8090}

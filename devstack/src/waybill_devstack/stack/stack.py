@@ -12,15 +12,15 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from waybill_devstack.broker import Broker
 from waybill_devstack.processes.child import ProcessSpec
 from waybill_devstack.processes.readiness import http_ok
-from waybill_devstack.processes.restarts import obeying_restarts
 from waybill_devstack.processes.supervisor import Supervisor
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
-from waybill_devstack.stack.ports import LOOPBACK, PortTakenError
+from waybill_devstack.stack.restarts import obeying_restarts
 from waybill_devstack.stack.stackfile import RunningProcess, StackFile, write_stackfile
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.broker import Broker
+from waybill_testkit.machine.ports import LOOPBACK, PortTakenError
 
 #: Connections that may wait for a process to take them.
 BACKLOG = 1024

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyvips
 
-from waybill_devstack.testkit.photograph import make_photograph
 from waybill_devstack.tour.narrator import Narrator
 from waybill_devstack.tour.world import World
+from waybill_testkit.photograph import make_photograph
 
 #: Longest edge of each preset, in pixels.
 LONGEST_EDGE = {"thumb": 256, "medium": 1024, "large": 2048}

@@ -26,18 +26,6 @@ from waybill_database import Records
 from waybill_deadletters import app
 from waybill_deadletters.app import Desk
 from waybill_deadletters.settings import DeskSettings
-from waybill_devstack.broker import Broker
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import (
-    dead_message,
-    envelope_of,
-    event_in,
-    image_event,
-    new_task,
-    sync_event,
-    told,
-)
-from waybill_devstack.testkit.wire import Wire
 from waybill_ledger import NewTask, Submission, accept, apply_events, forget_published, get_task
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
@@ -49,6 +37,18 @@ from waybill_ledger.deadletters.states import LetterState, RedriveState, Verdict
 from waybill_ledger.schema.migrate import upgrade
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
+from waybill_testkit.broker import Broker
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import (
+    dead_message,
+    envelope_of,
+    event_in,
+    image_event,
+    new_task,
+    sync_event,
+    told,
+)
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError
 from waybill_worker.attempt.kind_policies import configured

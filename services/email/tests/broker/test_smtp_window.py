@@ -16,8 +16,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from waybill_contracts.events import EmailRequested, WhenUncertain
 from waybill_contracts.wire.names import HEADER_DEAD_REASON
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.wire import Wire
 
 
 class Silent:

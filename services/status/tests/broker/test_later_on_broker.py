@@ -12,9 +12,6 @@ from sqlalchemy import select
 
 from waybill_contracts.wire.states import State
 from waybill_database import Records
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import new_task
-from waybill_devstack.testkit.wire import Wire
 from waybill_ledger import (
     Cancellation,
     NewTask,
@@ -30,6 +27,9 @@ from waybill_ledger import (
 from waybill_ledger.schema.tables import OUTBOX
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import new_task
+from waybill_testkit.wire import Wire
 
 #: Together, far more than the sweep takes at once.
 DUE, WAITING = 700, 3000

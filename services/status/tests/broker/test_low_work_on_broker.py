@@ -11,10 +11,6 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
 from waybill_database import Records
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.proxy import Proxy
-from waybill_devstack.testkit.samples import email_event, event_in, new_task, user_event
-from waybill_devstack.testkit.wire import Wire
 from waybill_ledger import (
     LOW_PRIORITY,
     Cancellation,
@@ -28,6 +24,10 @@ from waybill_ledger import (
 from waybill_status.app import StatusService
 from waybill_status.outbox.window import MOST
 from waybill_status.settings import StatusSettings
+from waybill_testkit.eventually import eventually
+from waybill_testkit.proxy import Proxy
+from waybill_testkit.samples import email_event, event_in, new_task, user_event
+from waybill_testkit.wire import Wire
 
 BULK, HURRIED = 1500, 20
 

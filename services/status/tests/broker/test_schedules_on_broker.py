@@ -14,13 +14,13 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from waybill_database import Records
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import plan
-from waybill_devstack.testkit.wire import Wire
 from waybill_ledger import Missed, NewSchedule, Plan, create_schedules, new_task_id, next_slot
 from waybill_ledger.schema.tables import TASKS
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import plan
+from waybill_testkit.wire import Wire
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from test_status_on_broker import Ledger, ledger, report, running
 
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
 from waybill_contracts.wire.states import State
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.samples import new_task, told
-from waybill_devstack.testkit.wire import Wire
+from waybill_testkit.eventually import eventually
+from waybill_testkit.samples import new_task, told
+from waybill_testkit.wire import Wire
 
 __all__ = ["ledger"]
 

@@ -8,14 +8,14 @@ from aio_pika import DeliveryMode, Message
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
 from waybill_contracts.wire.names import EXCHANGE_EVENTS
 from waybill_database import Records
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.exposition import values
-from waybill_devstack.testkit.samples import new_task, told
-from waybill_devstack.testkit.wire import Wire
 from waybill_ledger import Submission, accept
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
+from waybill_testkit.eventually import eventually
+from waybill_testkit.exposition import values
+from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.samples import new_task, told
+from waybill_testkit.wire import Wire
 
 #: The measurer pauses nine times as long as it measured. Looks at /metrics take time from it, in one process:
 #: without a pause between them they made it measure for seconds.

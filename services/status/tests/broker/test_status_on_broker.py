@@ -22,15 +22,15 @@ from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import Records
-from waybill_devstack.broker import Broker
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.proxy import Proxy
-from waybill_devstack.testkit.samples import new_task, sync_event, told, user_event
-from waybill_devstack.testkit.wire import Wire
 from waybill_ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, next_due
 from waybill_status.app import StatusService
 from waybill_status.outbox import publication as publishing
 from waybill_status.settings import StatusSettings
+from waybill_testkit.broker import Broker
+from waybill_testkit.eventually import eventually
+from waybill_testkit.proxy import Proxy
+from waybill_testkit.samples import new_task, sync_event, told, user_event
+from waybill_testkit.wire import Wire
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=1)
 

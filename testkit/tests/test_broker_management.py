@@ -2,9 +2,9 @@
 
 import pytest
 
-from waybill_devstack.broker import BrokerError, Management
-from waybill_devstack.broker.given import GivenBroker
-from waybill_devstack.stack.ports import free_ports
+from waybill_testkit.broker import BrokerError, Management
+from waybill_testkit.broker.given import GivenBroker
+from waybill_testkit.machine.ports import free_ports
 
 
 def test_a_virtual_hosts_url_is_quoted() -> None:

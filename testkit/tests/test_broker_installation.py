@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from waybill_devstack.broker import BrokerError, private_broker
-from waybill_devstack.broker.installation import find_server, install_server
-from waybill_devstack.stack.ports import free_ports
+from waybill_testkit.broker import BrokerError, private_broker
+from waybill_testkit.broker.installation import find_server, install_server
+from waybill_testkit.machine.ports import free_ports
 
 
 def program(path: Path, script: str = "exit 0") -> Path:
@@ -74,7 +74,7 @@ def test_says_what_the_package_manager_said_and_cleans_up(tmp_path: Path) -> Non
 def test_names_every_way_out_where_there_is_no_broker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waybill_devstack.broker.private.find_server", {}.get)
+    monkeypatch.setattr("waybill_testkit.broker.private.find_server", {}.get)
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_ports(1)[0]}")
     with pytest.raises(BrokerError) as raised, private_broker(tmp_path, may_install=False):
         pass

@@ -3,9 +3,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from waybill_devstack.stack.ports import LOOPBACK
-from waybill_devstack.testkit.eventually import eventually
-from waybill_devstack.testkit.proxy import Proxy, proxied
+from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.ports import LOOPBACK
+from waybill_testkit.proxy import Proxy, proxied
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from waybill_devstack.stack.ports import free_ports
-from waybill_devstack.testkit.postgres import (
+from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.postgres.private import (
     InstalledPostgres,
     Postgres,
     PostgresError,

@@ -18,23 +18,23 @@ import pytest
 from sqlalchemy import Engine
 
 from waybill_database import Records, open_engine
-from waybill_devstack.broker import Broker, private_broker
-from waybill_devstack.broker.waiting import AMQP_PORT
-from waybill_devstack.stack.one_at_a_time import one_at_a_time
-from waybill_devstack.stack.ports import LOOPBACK, free_ports
-from waybill_devstack.testkit.bucket import Bucket
-from waybill_devstack.testkit.certificates import Certificates
-from waybill_devstack.testkit.empty_ledger import empty_ledger
-from waybill_devstack.testkit.postgres import (
+from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.broker import Broker, private_broker
+from waybill_testkit.broker.waiting import AMQP_PORT
+from waybill_testkit.bucket import Bucket
+from waybill_testkit.certificates import Certificates
+from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
+from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_testkit.postgres.private import (
     InstalledPostgres,
     Postgres,
     PostgresError,
     private_postgres,
     restartable_postgres,
 )
-from waybill_devstack.testkit.proxy import Proxy, proxied
-from waybill_devstack.testkit.wire import Wire
-from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.proxy import Proxy, proxied
+from waybill_testkit.wire import Wire
 from waybill_worker.broker import topology
 
 #: Set to 1, brokers and databases come from Docker (RabbitMQ 4, PostgreSQL 17), whatever is installed.

@@ -11,10 +11,10 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 from typing_extensions import override
 
-from waybill_devstack.broker.base import Broker, BrokerError
-from waybill_devstack.broker.server import ERL_ARGS, TAIL_LINES
-from waybill_devstack.broker.waiting import wait_until_open
-from waybill_devstack.stack.ports import LOOPBACK, free_ports
+from waybill_testkit.broker.base import Broker, BrokerError
+from waybill_testkit.broker.server import ERL_ARGS, TAIL_LINES
+from waybill_testkit.broker.waiting import wait_until_open
+from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 #: Names another image, such as that of an earlier release; it must have the management plugin enabled.
 IMAGE_SETTING = "WAYBILL_RABBITMQ_IMAGE"

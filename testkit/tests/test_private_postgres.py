@@ -3,8 +3,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from waybill_devstack.testkit.postgres import Postgres
-from waybill_devstack.testkit.postgres_programs import find_programs
+from waybill_testkit.postgres.private import Postgres
+from waybill_testkit.postgres.programs import find_programs
 
 
 def program(folder: Path, name: str) -> None:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from waybill_devstack.stack.ports import HIGHEST, LOWEST, PortTakenError, free_ports, is_free, require_free
+from waybill_testkit.machine.ports import HIGHEST, LOWEST, PortTakenError, free_ports, is_free, require_free
 
 
 @pytest.fixture

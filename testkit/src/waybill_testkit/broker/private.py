@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from waybill_devstack.broker.base import Broker, BrokerError
-from waybill_devstack.broker.given import GivenBroker
-from waybill_devstack.broker.installation import find_server, install_server, privilege
-from waybill_devstack.broker.server import ServerBroker
 from waybill_devstack.processes.serving import print_line
-from waybill_devstack.stack.one_at_a_time import one_at_a_time
+from waybill_testkit.broker.base import Broker, BrokerError
+from waybill_testkit.broker.given import GivenBroker
+from waybill_testkit.broker.installation import find_server, install_server, privilege
+from waybill_testkit.broker.server import ServerBroker
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def _choose(folder: Path, settings: str, say: Callable[[str], None], *, may_inst
 
 def _from_docker(reasons: list[str]) -> Broker:
     # Only here: importing it takes long and reads the environment.
-    from waybill_devstack.broker.container import ContainerBroker, why_no_docker  # noqa: PLC0415
+    from waybill_testkit.broker.container import ContainerBroker, why_no_docker  # noqa: PLC0415
 
     no_docker = why_no_docker()
     if no_docker is None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from waybill_devstack.broker.base import Broker, BrokerError
-from waybill_devstack.broker.waiting import wait_until_open
-from waybill_devstack.processes.lifeline import die_with_parent
-from waybill_devstack.stack.ports import LOOPBACK, free_ports
+from waybill_testkit.broker.base import Broker, BrokerError
+from waybill_testkit.broker.waiting import wait_until_open
+from waybill_testkit.machine.lifeline import die_with_parent
+from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 #: It stops within about 5 s; after this it is killed, which its durable data survives.
 STOP_SECONDS = 20.0

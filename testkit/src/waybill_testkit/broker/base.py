@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote, unquote, urlsplit
 
-from waybill_devstack.broker.management import Management
+from waybill_testkit.broker.management import Management
 
 
 class BrokerError(Exception):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from waybill_devstack.stack.one_at_a_time import one_at_a_time
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
 
 OTHER = """
 import sys
-from waybill_devstack.stack.one_at_a_time import one_at_a_time
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
 print("there", flush=True)
 with one_at_a_time(sys.argv[1]):
     print("its turn", flush=True)

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from waybill_devstack.broker.base import Broker
+from waybill_testkit.broker.base import Broker
 
 #: Between two looks at it.
 LOOK_SECONDS = 0.5

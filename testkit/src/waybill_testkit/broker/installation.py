@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from waybill_devstack.broker.base import BrokerError
+from waybill_testkit.broker.base import BrokerError
 
 #: Debian and its kin, the RPM, Homebrew on its three homes. The wrapper that Debian has in /usr/sbin
 #: insists on the user rabbitmq or root, and drops to that user: never use it.

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-from waybill_devstack.broker.base import Broker, BrokerError
-from waybill_devstack.broker.waiting import AMQP_PORT, why_not_open
+from waybill_testkit.broker.base import Broker, BrokerError
+from waybill_testkit.broker.waiting import AMQP_PORT, why_not_open
 
 
 class GivenBroker(Broker):

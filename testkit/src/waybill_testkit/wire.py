@@ -11,8 +11,8 @@ from waybill_contracts.events import TaskEvent
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
 from waybill_contracts.wire.names import EXCHANGE_TASKS
-from waybill_devstack.testkit.eventually import EVENTUALLY_SECONDS, eventually
-from waybill_devstack.testkit.samples import envelope_of
+from waybill_testkit.eventually import EVENTUALLY_SECONDS, eventually
+from waybill_testkit.samples import envelope_of
 
 
 class Wire:

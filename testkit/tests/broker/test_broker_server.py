@@ -14,11 +14,11 @@ import aiormq
 import pytest
 from aiormq.abc import DeliveredMessage
 
-from waybill_devstack.broker import Broker, BrokerError, private_broker
-from waybill_devstack.broker.installation import find_server
-from waybill_devstack.broker.server import ServerBroker
-from waybill_devstack.broker.waiting import why_not_open
-from waybill_devstack.processes.lifeline import die_with_parent
+from waybill_testkit.broker import Broker, BrokerError, private_broker
+from waybill_testkit.broker.installation import find_server
+from waybill_testkit.broker.server import ServerBroker
+from waybill_testkit.broker.waiting import why_not_open
+from waybill_testkit.machine.lifeline import die_with_parent
 
 PROGRAM = find_server(os.environ.get("PATH", os.defpath))
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no rabbitmq-server is installed")
@@ -131,7 +131,7 @@ def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
 @pytest.mark.skipif(die_with_parent() is None, reason="the kernel kills orphans on Linux only")
 def test_the_server_dies_with_a_killed_owner(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from waybill_devstack.broker import private_broker\n"
+        "import sys, time; from pathlib import Path; from waybill_testkit.broker import private_broker\n"
         f"with private_broker(Path({str(tmp_path)!r})) as broker:\n"
         "    print(broker.pid, flush=True); time.sleep(600)"
     )

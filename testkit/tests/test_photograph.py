@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pyvips
 
-from waybill_devstack.testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, MARK_EDGE, make_photograph
+from waybill_testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, MARK_EDGE, make_photograph
 
 
 def test_a_photograph_as_a_telephone_would_send_it(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import aiormq
 from aiormq.exceptions import AMQPError
 
-from waybill_devstack.broker.base import BrokerError
-from waybill_devstack.broker.management import Management
+from waybill_testkit.broker.base import BrokerError
+from waybill_testkit.broker.management import Management
 
 #: Where AMQP listens unless the URL says otherwise (IANA).
 AMQP_PORT = 5672

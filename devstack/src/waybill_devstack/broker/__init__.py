@@ -1,7 +1,0 @@
-"""A private RabbitMQ for one stack or one test run: see `private_broker`."""
-
-from waybill_devstack.broker.base import Broker, BrokerError
-from waybill_devstack.broker.management import Management, QueueState
-from waybill_devstack.broker.private import private_broker
-
-__all__ = ["Broker", "BrokerError", "Management", "QueueState", "private_broker"]
