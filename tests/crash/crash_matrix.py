@@ -19,7 +19,7 @@ from crash_table import in_words, is_right, table, totals, write_page
 
 from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker import private_broker
-from waybill_testkit.fixtures import in_containers
+from waybill_testkit.machine.container_setting import in_containers
 
 #: Cells that run side by side: more would keep two cores busy instead of waiting.
 STACKS = 4

@@ -20,7 +20,7 @@ from soak_stack import CONNECTIONS, SoakStack, up
 
 from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker import private_broker
-from waybill_testkit.fixtures import in_containers
+from waybill_testkit.machine.container_setting import in_containers
 
 #: Seconds of load before the broker goes away.
 BEFORE_SECONDS = 5.0

@@ -24,7 +24,7 @@ from soak_trouble import Troublemaker
 
 from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker import private_broker
-from waybill_testkit.fixtures import in_containers
+from waybill_testkit.machine.container_setting import in_containers
 
 #: Seconds between two lines that tell how far it is.
 PROGRESS_SECONDS = 10.0

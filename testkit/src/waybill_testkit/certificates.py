@@ -17,7 +17,7 @@ class Certificates:
     @classmethod
     def made(cls, folder: Path) -> Self:
         """Makes them; every user of the machine may read them, for servers run as users of their own."""
-        # Only whoever tests has it: the stack's own programs, which are shipped, need none of it.
+        # Only here: it comes with the extra `pytest`, and most test runs need no certificates.
         import trustme  # noqa: PLC0415 - as said
 
         made = cls(folder)

@@ -24,6 +24,7 @@ from waybill_testkit.broker.waiting import AMQP_PORT
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.machine.container_setting import in_containers
 from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 from waybill_testkit.postgres.private import (
@@ -37,8 +38,6 @@ from waybill_testkit.proxy import Proxy, proxied
 from waybill_testkit.wire import Wire
 from waybill_worker.broker import topology
 
-#: Set to 1, brokers and databases come from Docker (RabbitMQ 4, PostgreSQL 17), whatever is installed.
-IN_CONTAINERS = "WAYBILL_TEST_CONTAINERS"
 #: For what a test's closed connections leave running: moments, unless the machine is busy.
 LEFT_SECONDS = 20
 #: Which brokers and databases were used, told at the end of the run.
@@ -227,7 +226,7 @@ async def records(ledger_url: str) -> AsyncIterator[Records]:
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The address of a server that speaks S3, in this process; any credentials do."""
-    # Only whoever tests has it: the stack's own programs, which are shipped, need none of it.
+    # Only here: importing it takes a second, and few tests want it.
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - as said
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -267,11 +266,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Tells which broker and database the run was made with."""
     for line in config.stash[_USED]:
         terminalreporter.write_line(f"used {line}")
-
-
-def in_containers() -> bool:
-    """Whether the tests are to take their servers from Docker."""
-    return os.environ.get(IN_CONTAINERS, "") == "1"
 
 
 def _tell(config: pytest.Config, line: str) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
 
 import uvicorn
 from fastapi import FastAPI
-
-from waybill_testkit.machine.lifeline import stop_requested
 
 #: The process ends with this when a port cannot be had; the message is on stderr.
 CANNOT_LISTEN = 1
@@ -40,7 +39,7 @@ async def serve_until_stopped(app: FastAPI, listener: socket.socket) -> None:
     """
     # Set before uvicorn sets its own handlers: these are what it restores and raises into at its end, so that
     # the process ends with 0 and not by the signal.
-    stopping = stop_requested()
+    stopping = _stop_requested()
     config = uvicorn.Config(
         app, lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS
     )
@@ -53,6 +52,17 @@ async def serve_until_stopped(app: FastAPI, listener: socket.socket) -> None:
     server.should_exit = server.force_exit = True
     await serving
     stopped.cancel()
+
+
+def _stop_requested() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set from now on, instead of ending this process.
+
+    For the main thread, inside the running loop.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
 
 
 def print_line(text: str) -> None:

@@ -1,14 +1,10 @@
 """A broker from Docker, through testcontainers."""
 
-import gc
 import os
-import warnings
-from contextlib import closing
 from typing import Any
 
 from docker.errors import DockerException  # type: ignore[import-untyped] # docker ships no types
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.docker_client import DockerClient
 from typing_extensions import override
 
 from waybill_testkit.broker.base import Broker, BrokerError
@@ -26,25 +22,6 @@ WITHOUT_RYUK = "(If only testcontainers/ryuk is missing: set TESTCONTAINERS_RYUK
 STOP_SECONDS = 10
 #: Inside the container: RabbitMQ's defaults.
 AMQP_PORT, MANAGEMENT_PORT = 5672, 15672
-
-
-def why_no_docker() -> str | None:
-    """Ask the Docker engine; None if it answers, else what went wrong."""
-    with warnings.catch_warnings():
-        # Its client leaves the socket of an attempt that failed to the garbage collector, which complains.
-        warnings.simplefilter("ignore", ResourceWarning)
-        reason = _docker_error()
-        gc.collect()
-    return reason
-
-
-def _docker_error() -> str | None:
-    try:
-        with closing(DockerClient().client) as client:
-            client.ping()
-    except DockerException as error:
-        return str(error)
-    return None
 
 
 class ContainerBroker(Broker):

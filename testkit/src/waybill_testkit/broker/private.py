@@ -4,14 +4,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker.base import Broker, BrokerError
 from waybill_testkit.broker.given import GivenBroker
 from waybill_testkit.broker.installation import find_server, install_server, privilege
 from waybill_testkit.broker.server import ServerBroker
 from waybill_testkit.machine.one_at_a_time import one_at_a_time
+
+#: Shown at once, also where the output is a file.
+_print_now = partial(print, flush=True)
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def private_broker(
     may_install: bool = True,
     in_container: bool = False,
     settings: str = "",
-    say: Callable[[str], None] = print_line,
+    say: Callable[[str], None] = _print_now,
 ) -> Iterator[Broker]:
     """A RabbitMQ that runs for the time of the `with` block.
 
@@ -78,7 +81,8 @@ def _choose(folder: Path, settings: str, say: Callable[[str], None], *, may_inst
 
 def _from_docker(reasons: list[str]) -> Broker:
     # Only here: importing it takes long and reads the environment.
-    from waybill_testkit.broker.container import ContainerBroker, why_no_docker  # noqa: PLC0415
+    from waybill_testkit.broker.container import ContainerBroker  # noqa: PLC0415
+    from waybill_testkit.machine.docker_engine import why_no_docker  # noqa: PLC0415
 
     no_docker = why_no_docker()
     if no_docker is None:

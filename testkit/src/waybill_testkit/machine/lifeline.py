@@ -1,6 +1,5 @@
-"""When a process ends: its stop signals, and a child's tie to the life of the one that started it."""
+"""Ties the life of a child process to that of the process that started it."""
 
-import asyncio
 import ctypes
 import os
 import signal
@@ -10,17 +9,6 @@ from collections.abc import Callable
 
 #: Of <linux/prctl.h>: the signal that the kernel sends a process when its parent dies.
 PR_SET_PDEATHSIG = 1
-
-
-def stop_requested() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set from now on, instead of ending this process.
-
-    For the main thread, inside the running loop.
-    """
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    return stopping
 
 
 def die_with_parent() -> Callable[[], None] | None:

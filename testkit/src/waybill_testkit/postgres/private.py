@@ -221,7 +221,7 @@ def _choose(settings: tuple[str, ...], *, may_install: bool) -> AbstractContextM
 
 def _from_docker(reasons: list[str], settings: tuple[str, ...]) -> AbstractContextManager[Postgres]:
     # Only here: importing it takes long and reads the environment.
-    from waybill_testkit.broker.container import why_no_docker  # noqa: PLC0415
+    from waybill_testkit.machine.docker_engine import why_no_docker  # noqa: PLC0415
 
     no_docker = why_no_docker()
     if no_docker is not None:
