@@ -263,7 +263,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Tells which broker and database the run was made with."""
+    """Prints which broker and database the run used."""
     for line in config.stash[_USED]:
         terminalreporter.write_line(f"used {line}")
 

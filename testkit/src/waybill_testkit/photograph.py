@@ -13,7 +13,7 @@ MARK_COLOUR = (220, 20, 20)
 #: EXIF 2.32, tag 0x0112: the stored picture's first row is the upright one's right edge; turn it clockwise.
 ORIENTATION = 6
 CAMERA_MAKE = "Waybill Optical"
-COMMENT = "Quayside, made by devstack: nobody's real photograph"
+COMMENT = "Quayside, made by the test kit: no real photograph"
 #: Standard deviation of the sensor's noise in steps of 256: about ISO 400 on a small sensor.
 NOISE_SIGMA = 6.0
 #: What telephones use; with the noise it gives a file of a few megabytes.

@@ -45,7 +45,7 @@ def private_broker(
         may_install: whether the package manager may be used.
         in_container: Docker and nothing else, unless `amqp_url` names one.
         settings: further lines of the `rabbitmq.conf` of an installed server; others know nothing of them.
-        say: told in a line what takes long.
+        say: called with a line of text before a step that takes long.
 
     Raises:
         BrokerError: no way leads to a broker, or it did not start; the message says what to do.

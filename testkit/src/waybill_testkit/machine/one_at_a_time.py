@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def one_at_a_time(doing: str) -> Iterator[None]:
-    """Waits until nobody else is at it; whoever was may have done what we came for.
+    """Waits until no other process of this user does it; that process may have done the work already.
 
     Args:
-        doing: what it is that one does at a time; part of a file's name.
+        doing: the work that one process does at a time; part of the lock file's name.
     """
     lock = Path(tempfile.gettempdir()) / f"waybill-{doing}-{os.getuid()}.lock"
     with lock.open("w") as file:

@@ -157,7 +157,7 @@ class InstalledPostgres(Postgres):
         """Ends it.
 
         Args:
-            how: SIGINT, whoever is still connected is thrown out; SIGQUIT, as in a crash.
+            how: SIGINT disconnects the clients; SIGQUIT is as a crash.
         """
         # A frozen one would not hear it.
         self.thaw()
