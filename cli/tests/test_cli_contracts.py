@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 
 from waybill_cli.checking.fit import fit
 from waybill_cli.checking.waiting import from_document
-from waybill_contracts.events import EmailRequested, PasswordResetRequested, SyncRequested
+from waybill_contracts.kinds.events import EmailRequested, PasswordResetRequested, SyncRequested
 from waybill_contracts.privacy.sealing import Keyring, is_sealed
 from waybill_testkit.samples import email_event, reset_event, sync_event
 

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from waybill_contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
-from waybill_contracts.events import (
+from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES, kinds_of
+from waybill_contracts.kinds.events import (
     EmailRequested,
     ImageUploaded,
     PasswordResetRequested,

@@ -1,6 +1,6 @@
 import re
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.versions.schemas import GOLDEN_FOLDER, contracts_version, current_schemas
 
 

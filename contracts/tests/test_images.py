@@ -1,6 +1,6 @@
 import pytest
 
-from waybill_contracts.images import ACCEPTED_FORMATS, ImageLimits, foreign_format, sniff
+from waybill_contracts.images.formats import ACCEPTED_FORMATS, ImageLimits, foreign_format, sniff
 
 
 @pytest.mark.parametrize(

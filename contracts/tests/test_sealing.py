@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from waybill_contracts.events import EmailRequested, SyncRequested
+from waybill_contracts.kinds.events import EmailRequested, SyncRequested
 from waybill_contracts.privacy.sealing import (
     KEY_BYTES,
     NO_KEYS,

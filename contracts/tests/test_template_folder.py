@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from waybill_contracts.own_templates import TemplateFolderError, read_own_params
+from waybill_contracts.kinds.template_folder import TemplateFolderError, read_own_params
 
 INVOICE = """{
   "name": "line",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_deploy.processes import PROCESSES
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_status.upkeep.metrics import StatusMetrics

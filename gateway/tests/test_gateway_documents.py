@@ -6,7 +6,7 @@ import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from gateway_under_test import Gateway
 
-from waybill_contracts.catalog import CATALOG, WORK_SERVICES
+from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.docs.documents import FOLDER, current_documents
 from waybill_worker.broker import topology

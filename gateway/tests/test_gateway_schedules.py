@@ -10,7 +10,7 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem, running
 from sqlalchemy import Connection, select, update
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.sealing import KEY_BYTES, Keyring
 from waybill_ledger import ReleaseLook, release_due
 from waybill_ledger.schema.tables import SCHEDULES

@@ -8,7 +8,7 @@ from typing import Any
 from desk_under_test import Desk
 from sqlalchemy import Connection, select
 
-from waybill_contracts.events import (
+from waybill_contracts.kinds.events import (
     EmailRequested,
     PasswordResetRequested,
     SyncRequested,

@@ -6,8 +6,8 @@ import pytest
 from desk_under_test import Desk
 from sqlalchemy import Connection, event, select, update
 
-from waybill_contracts.catalog import CATALOG
-from waybill_contracts.events import SyncRequested
+from waybill_contracts.kinds.catalog import CATALOG
+from waybill_contracts.kinds.events import SyncRequested
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.envelope import Envelope

@@ -1,6 +1,6 @@
 import pytest
 
-from waybill_contracts.images import ACCEPTED_FORMATS
+from waybill_contracts.images.formats import ACCEPTED_FORMATS
 from waybill_pictures.damage import describe_damage, is_only_untidy, unsupported_feature
 
 UNTIDY = "VipsJpeg: Corrupt JPEG data: 4 extraneous bytes before marker 0xdb\n"

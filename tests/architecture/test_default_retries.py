@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_email.settings import EmailSettings
 from waybill_images.settings import ImagesSettings

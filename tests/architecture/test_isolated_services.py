@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 from test_default_retries import REQUIRED, SETTINGS
 
-from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_worker.attempt.isolation import RunsAlone
 
 

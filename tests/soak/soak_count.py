@@ -15,7 +15,7 @@ from crash_effects import files_of, taken_dead_letters
 from crash_ledger import SubtaskRow
 from soak_stack import SoakStack
 
-from waybill_contracts.catalog import STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire.names import dead_letter_queue
 
 #: Seconds for everything to come to rest: what a sweep had taken when it died is free after 60 s, and a

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from waybill_contracts.events import SyncRequested, WhenUncertain
+from waybill_contracts.kinds.events import SyncRequested, WhenUncertain
 from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
 from waybill_testkit.samples import email_event, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from waybill_contracts.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.kinds.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire import names
 from waybill_worker.broker import topology
 from waybill_worker.publish.delay_ladder import LEVELS

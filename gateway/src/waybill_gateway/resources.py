@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.own_templates import read_own_params
+from waybill_contracts.kinds.template_folder import read_own_params
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from waybill_gateway.api.idempotency_key import CallsUnderWay
 from waybill_gateway.auth.authenticator import Authenticator

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pyvips
 
-from waybill_contracts.images import ImageFormat
+from waybill_contracts.images.formats import ImageFormat
 from waybill_pictures.damage import is_only_untidy, lacks_end
 from waybill_pictures.frames import Bytes, announced_frames
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from waybill_contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_contracts.kinds.events import EmailRequested, PasswordResetRequested, UserCreated
 from waybill_email.handlers import send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
 from waybill_email.rendering import Renderer

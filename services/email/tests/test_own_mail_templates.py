@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from waybill_contracts.own_templates import TemplateFolderError
+from waybill_contracts.kinds.template_folder import TemplateFolderError
 from waybill_email.rendering import Renderer
 from waybill_worker.attempt.errors import PermanentError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from waybill_contracts.images import ImageLimits
+from waybill_contracts.images.formats import ImageLimits
 from waybill_images.render_pool import RenderPool
 from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions
@@ -156,7 +156,7 @@ import asyncio, multiprocessing, sys
 from pathlib import Path
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions
 from waybill_worker.runtime.worker_process import WorkerLimits
-from waybill_contracts.images import ImageLimits
+from waybill_contracts.images.formats import ImageLimits
 from waybill_images.render_pool import RenderPool
 
 async def main():

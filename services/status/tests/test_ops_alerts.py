@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, select
 
-from waybill_contracts.catalog import CATALOG
-from waybill_contracts.events import EmailRequested, UserCreated
+from waybill_contracts.kinds.catalog import CATALOG
+from waybill_contracts.kinds.events import EmailRequested, UserCreated
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.lifecycle import (
     MAX_ERROR_MESSAGE_LENGTH,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from waybill_contracts.catalog import CATALOG
-from waybill_contracts.events import (
+from waybill_contracts.kinds.catalog import CATALOG
+from waybill_contracts.kinds.events import (
     EmailRequested,
     ImageUploaded,
     PasswordResetRequested,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.sealing import is_sealed
 from waybill_contracts.versions.reading import Fault, UnfitError, read_event
 

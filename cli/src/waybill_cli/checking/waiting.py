@@ -11,7 +11,7 @@ import click
 
 from waybill_cli.checking.fit import REDACTED
 from waybill_cli.session.exits import CommandError, Exit
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire import names
 
 #: States in which a dead letter may still be sent to a service.

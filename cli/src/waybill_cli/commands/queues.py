@@ -12,7 +12,7 @@ from waybill_cli.session.config import Setting
 from waybill_cli.session.exits import Exit
 from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
-from waybill_contracts.catalog import STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire import names
 
 _COLUMNS: Final = ("QUEUE", "READY", "CONSUMERS", "REMARK")

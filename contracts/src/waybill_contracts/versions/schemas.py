@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.versions.compatibility import narrowings
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.control import CancelRequested

@@ -3,8 +3,8 @@
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.events import EmailRequested, TaskEvent, check_params
-from waybill_contracts.templates import TEMPLATE_PARAMS
+from waybill_contracts.kinds.events import EmailRequested, TaskEvent, check_params
+from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS
 from waybill_gateway.resources import Resources
 
 

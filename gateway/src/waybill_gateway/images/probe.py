@@ -5,7 +5,7 @@ import os
 
 import pyvips
 
-from waybill_contracts.images import (
+from waybill_contracts.images.formats import (
     ACCEPTED_FORMATS,
     SNIFF_BYTES,
     ImageFormat,

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from waybill_contracts.fields import MailAddress
+from waybill_contracts.kinds.fields import MailAddress
 
 #: Of the digest, in hexadecimal: 128 bits, so that no two persons meet.
 DIGEST_LENGTH: Final = 32

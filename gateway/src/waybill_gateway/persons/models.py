@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from waybill_contracts.fields import MAX_ADDRESS_LENGTH
+from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH
 from waybill_contracts.wire.states import State
 from waybill_gateway.api.fields import Text, Truth
 from waybill_gateway.auth.models import Tenant

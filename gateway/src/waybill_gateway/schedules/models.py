@@ -15,8 +15,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from waybill_contracts.catalog import CATALOG
-from waybill_contracts.events import EmailRequested, SyncRequested, UserCreated
+from waybill_contracts.kinds.catalog import CATALOG
+from waybill_contracts.kinds.events import EmailRequested, SyncRequested, UserCreated
 from waybill_contracts.wire.states import State
 from waybill_gateway.api.fields import Beginning, Text, Truth, Whole
 from waybill_gateway.api.paging import Paged

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from waybill_contracts.catalog import CATALOG, WORK_SERVICES
+from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_contracts.privacy.masking import mask_addresses
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import FieldError, Problem

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.states import State
 from waybill_ledger.acceptance.new_task import PendingMessage
 from waybill_ledger.outbox.outbox import OUTBOX_ROWS, message_of, outbox_ids

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import insert_new

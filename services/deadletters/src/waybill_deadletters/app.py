@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.kinds.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire.envelope import MAX_TASK_ID_LENGTH
 from waybill_contracts.wire.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
 from waybill_contracts.wire.trace import known_traceparent, trace_id_of

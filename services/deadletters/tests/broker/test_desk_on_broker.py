@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from waybill_contracts.events import SyncRequested, TaskEvent, UserCreated
+from waybill_contracts.kinds.events import SyncRequested, TaskEvent, UserCreated
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.lifecycle import LifecycleType

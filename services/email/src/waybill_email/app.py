@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from waybill_contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_contracts.kinds.events import EmailRequested, PasswordResetRequested, UserCreated
 from waybill_email.handlers import send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
 from waybill_email.rendering import Renderer

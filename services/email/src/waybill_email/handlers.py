@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from waybill_contracts.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_contracts.kinds.events import EmailRequested, PasswordResetRequested, UserCreated
 from waybill_email.html import text_of
 from waybill_email.mail import OutgoingMail
 from waybill_email.mailer import Mailer

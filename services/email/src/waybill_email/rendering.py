@@ -21,8 +21,8 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from waybill_contracts.own_templates import TemplateFolderError, read_own_params
-from waybill_contracts.templates import TEMPLATE_PARAMS, TemplateParams
+from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, TemplateParams
+from waybill_contracts.kinds.template_folder import TemplateFolderError, read_own_params
 from waybill_email.template_checks import SUBJECT_SUFFIX, check_files, check_template
 from waybill_worker.attempt.errors import PermanentError
 
@@ -86,8 +86,8 @@ class Renderer:
 
         Args:
             template: `welcome`, `password_reset`, `ops_alert`, `ops_digest`, or one of the folder.
-            params: what `waybill_contracts.templates` or its `.params.json` lists for it; times as aware
-                `datetime` or ISO 8601 text.
+            params: what `waybill_contracts.kinds.mail_templates` or its `.params.json` lists for it; times as
+                aware `datetime` or ISO 8601 text.
 
         Raises:
             PermanentError: no such template, or a parameter is missing, unknown or malformed; it names them.

@@ -6,7 +6,7 @@ from functools import partial
 
 import pyvips
 
-from waybill_contracts.images import (
+from waybill_contracts.images.formats import (
     ACCEPTED_FORMATS,
     SNIFF_BYTES,
     ImageFormat,
@@ -35,7 +35,7 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered
 
     Args:
         data: the original file.
-        presets: names out of `waybill_contracts.images.PRESET_NAMES`; repeats are made once.
+        presets: names out of `waybill_contracts.images.formats.PRESET_NAMES`; repeats are made once.
         limits: what is refused before anything is decoded.
 
     Returns:

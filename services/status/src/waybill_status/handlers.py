@@ -7,7 +7,7 @@ from time import time_ns
 
 from sqlalchemy import Connection
 
-from waybill_contracts.catalog import STATUS_SERVICE
+from waybill_contracts.kinds.catalog import STATUS_SERVICE
 from waybill_contracts.wire.lifecycle import LifecycleEvent
 from waybill_contracts.wire.names import work_queue
 from waybill_database import BatchWrite, Records

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from waybill_contracts.fields import AcceptedAddress
+from waybill_contracts.kinds.fields import AcceptedAddress
 from waybill_ledger import StallTimeoutSettings
 from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED
 from waybill_status.upkeep.pruner import Retention

@@ -2,7 +2,7 @@
 
 from pydantic import Field, SecretStr
 
-from waybill_contracts.fields import TargetName
+from waybill_contracts.kinds.fields import TargetName
 from waybill_worker.runtime.settings import CircuitSettings, Seconds, ServiceSettings
 from waybill_worker.runtime.tls import TlsFiles
 

@@ -17,7 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from waybill_contracts.catalog import kinds_of
+from waybill_contracts.kinds.catalog import kinds_of
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_worker.attempt.outcome import Died, Outcome, RetryLater
 

@@ -16,7 +16,7 @@ from waybill_cli.session.config import Setting
 from waybill_cli.session.exits import Exit
 from waybill_cli.session.options import Group
 from waybill_cli.session.session import Session, with_session
-from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_contracts.wire.names import dead_letter_queue
 
 _COLUMNS: Final = ("SERVICE", "TASK", "KIND", "REDRIVE", "DIED", "REASON", "VERDICT", "ERROR")

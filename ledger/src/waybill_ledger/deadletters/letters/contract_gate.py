@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from waybill_contracts.catalog import CATALOG, WORK_SERVICES, kinds_of
+from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES, kinds_of
 from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
 from waybill_contracts.versions.reading import Fault, Opener, UnfitError, read_event
 from waybill_contracts.versions.schemas import contracts_version

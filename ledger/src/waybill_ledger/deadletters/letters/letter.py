@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_contracts.privacy.sealing import Keyring
 from waybill_contracts.versions.reading import opener
 from waybill_contracts.wire import names

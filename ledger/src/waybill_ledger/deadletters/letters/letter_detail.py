@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_ledger.access.tenants import owned_by
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions, with_effect
 from waybill_ledger.deadletters.letters.redaction import redacted_payload

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.masking import mask_addresses
 from waybill_contracts.privacy.sealing import is_sealed
 

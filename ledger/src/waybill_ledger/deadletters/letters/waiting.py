@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, and_, func, or_, select
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.names import work_queue
 from waybill_ledger.access.tenants import owned_by
 from waybill_ledger.deadletters.states import LetterState

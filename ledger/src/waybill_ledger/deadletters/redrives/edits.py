@@ -12,8 +12,8 @@ from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointerException
 from pydantic_core import to_json
 
-from waybill_contracts.catalog import CATALOG, kinds_of
-from waybill_contracts.events import TaskEvent
+from waybill_contracts.kinds.catalog import CATALOG, kinds_of
+from waybill_contracts.kinds.events import TaskEvent
 from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
 from waybill_contracts.versions.reading import (
     NOTHING_OPENED,

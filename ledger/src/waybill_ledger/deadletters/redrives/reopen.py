@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.names import EXCHANGE_DEFAULT, work_queue
 from waybill_contracts.wire.states import State
 from waybill_database import insert_new

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
-from waybill_contracts.catalog import CATALOG
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_database import Records
 from waybill_ledger import Feed, held_kinds, take_held
 from waybill_status.outbox.publication import MOST_AT_ONCE, TAKEN_FOR, publish_taken

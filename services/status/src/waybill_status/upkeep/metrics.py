@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from waybill_contracts.catalog import WORK_SERVICES
+from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_contracts.wire.states import State
 from waybill_ledger import FINISHED, Measures
 

@@ -19,7 +19,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from waybill_contracts.fields import (
+from waybill_contracts.images.formats import PRESET_NAMES, PresetName
+from waybill_contracts.kinds.fields import (
     AcceptedAddress,
     Body,
     Category,
@@ -33,8 +34,7 @@ from waybill_contracts.fields import (
     TargetName,
     UnsubscribeLink,
 )
-from waybill_contracts.images import PRESET_NAMES, PresetName
-from waybill_contracts.templates import TEMPLATE_PARAMS, TemplateName, TemplateParams
+from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, TemplateName, TemplateParams
 
 #: Fields that callers add to a record; more than this is a document, not a record.
 MAX_RECORD_FIELDS = 200

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, Field, PlainValidator, create_model
 
-from waybill_contracts.fields import Link, PersonName
-from waybill_contracts.templates import TEMPLATE_PARAMS, ShownText, TemplateParams
+from waybill_contracts.kinds.fields import Link, PersonName
+from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, ShownText, TemplateParams
 
 PARAMS_SUFFIX: Final = ".params.json"
 #: Of a template, and of a record in a list; a payload has no more parameters either.

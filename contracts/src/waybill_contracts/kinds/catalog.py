@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from waybill_contracts.events import (
+from waybill_contracts.kinds.events import (
     EmailRequested,
     ImageUploaded,
     PasswordResetRequested,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from waybill_contracts.fields import MAX_NAME_LENGTH, Link, PersonName
+from waybill_contracts.kinds.fields import MAX_NAME_LENGTH, Link, PersonName
 
-#: One of those below, or of the installation's own (`waybill_contracts.own_templates`).
+#: One of those below, or of the installation's own (`waybill_contracts.kinds.template_folder`).
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 #: Text that a template shows as it is, bounded so that no mail grows beyond reason.
 ShownText = Annotated[str, Field(max_length=2000)]

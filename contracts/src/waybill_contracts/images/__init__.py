@@ -1,0 +1,1 @@
+"""Image formats, limits and variant names that the gateway and the images service share."""
