@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, Final
 
 from bench.stamps import Stamps
-from waybill_contracts.kinds.events import SyncRequested, UserCreated
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.observe.logs import configure_logging

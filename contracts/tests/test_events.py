@@ -2,13 +2,11 @@ import pytest
 from pydantic import ValidationError
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES, kinds_of
-from waybill_contracts.kinds.events import (
-    EmailRequested,
-    ImageUploaded,
-    PasswordResetRequested,
-    SyncRequested,
-    UserCreated,
-)
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.kinds.password_resets import PasswordResetRequested
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.users import UserCreated
 
 MAIL = {"to": "ann@example.com", "subject": "Hello", "text": "Hi."}
 

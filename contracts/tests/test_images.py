@@ -1,6 +1,7 @@
 import pytest
 
-from waybill_contracts.images.formats import ACCEPTED_FORMATS, ImageLimits, foreign_format, sniff
+from waybill_contracts.images.formats import ACCEPTED_FORMATS, foreign_format, sniff
+from waybill_contracts.images.limits import ImageLimits
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from waybill_contracts.kinds.events import UserCreated
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.escapes import Writing, folded, layers
 from waybill_contracts.privacy.masking import Mask, mask_addresses
 from waybill_contracts.privacy.protocol_words import PROTOCOL_WORDS

@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from waybill_contracts.kinds.events import EmailRequested, UserCreated
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.masking import NO_MASK, Mask, mask_addresses
 
 TEXT = 'Dear Ann,\nyour code is "7 §-x".\n'

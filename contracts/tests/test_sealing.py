@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from waybill_contracts.kinds.events import EmailRequested, SyncRequested
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.sealing import (
     KEY_BYTES,
     NO_KEYS,

@@ -11,7 +11,7 @@ import pyvips
 from gateway_under_test import Gateway, problem
 from sqlalchemy import update
 
-from waybill_contracts.images.formats import variants_of
+from waybill_contracts.images.variants import variants_of
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_gateway.images.originals import UNTOUCHED_FOR, Collector

@@ -11,7 +11,7 @@ import pillow_heif
 import pytest
 import pyvips
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.probe import MAX_JPEG_SCANS, probe
 from waybill_testkit.photograph import make_photograph

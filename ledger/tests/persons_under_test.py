@@ -8,13 +8,11 @@ from typing import Any
 from desk_under_test import Desk
 from sqlalchemy import Connection, select
 
-from waybill_contracts.kinds.events import (
-    EmailRequested,
-    PasswordResetRequested,
-    SyncRequested,
-    TaskEvent,
-    UserCreated,
-)
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.password_resets import PasswordResetRequested
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
 from waybill_ledger import (
     AlertPolicy,

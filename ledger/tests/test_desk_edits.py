@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from waybill_contracts.kinds.events import EmailRequested
+from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.privacy.sealing import KEY_BYTES, SEALED, Keyring, is_sealed
 from waybill_contracts.versions.reading import opener
 from waybill_ledger.deadletters.letters.redaction import redacted_payload

@@ -4,7 +4,7 @@ from functools import partial
 from desk_under_test import Desk
 from sqlalchemy import text
 
-from waybill_contracts.kinds.events import TaskEvent
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_ledger import (

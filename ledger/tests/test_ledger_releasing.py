@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from waybill_contracts.kinds.events import EmailRequested, UserCreated
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.states import State
 from waybill_ledger import (

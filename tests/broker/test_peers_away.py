@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from waybill_contracts.kinds.events import TaskEvent
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.wire.lifecycle import LifecycleEvent
 from waybill_testkit.machine.ports import free_ports
 from waybill_testkit.samples import email_event, sync_event

@@ -12,7 +12,7 @@ import pyvips
 from gateway_under_test import settings_in
 from hostile_pictures import chunk, empty_texts, png
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.images.facts import RefusedImage
 from waybill_gateway.images.probe import probe
 from waybill_gateway.images.probe_pool import ProbePool

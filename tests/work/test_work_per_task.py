@@ -18,7 +18,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy import select
 from work_counted import Counter, Work
 
-from waybill_contracts.kinds.events import SyncRequested
+from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.sealing import Keyring
 from waybill_contracts.wire.names import EXCHANGE_EVENTS
 from waybill_contracts.wire.states import State

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from waybill_contracts.kinds.events import EmailRequested, WhenUncertain
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_database import Records
 from waybill_testkit.samples import email_event, envelope_of

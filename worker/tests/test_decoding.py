@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from waybill_contracts.kinds.events import SyncRequested, WhenUncertain
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
 from waybill_testkit.samples import email_event, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.kind_policies import configured, retry_policy
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.time_limits import TimeLimits

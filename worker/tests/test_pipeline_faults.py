@@ -11,7 +11,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from waybill_contracts.kinds.events import SyncRequested
+from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.sealing import NO_KEYS
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, ErrorInfo

@@ -10,7 +10,7 @@ from typing import Any
 from aio_pika.abc import AbstractIncomingMessage
 from command_under_test import WAYBILL, Ran, ran_apart
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.privacy.sealing import Keyring
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope

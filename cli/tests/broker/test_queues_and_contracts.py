@@ -5,7 +5,7 @@ from typing import Any
 
 from command_under_test import ran_apart
 
-from waybill_contracts.kinds.events import EmailRequested
+from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope
 from waybill_testkit.eventually import eventually

@@ -16,7 +16,7 @@ from aiormq.exceptions import ChannelAccessRefused
 from structlog.testing import capture_logs
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_deadletters.app import Desk
 from waybill_deadletters.settings import DeskSettings
 from waybill_deploy.definitions import ADMINISTRATOR, definitions

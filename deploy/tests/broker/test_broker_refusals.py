@@ -14,7 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import PROCESSES
 from waybill_gateway.app import create_app

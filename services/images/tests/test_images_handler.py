@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from waybill_contracts.images.formats import ImageLimits, variants_of
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.images.limits import ImageLimits
+from waybill_contracts.images.variants import variants_of
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_testkit.bucket import Bucket

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render_pool import RenderPool
 from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_images.rendering import render
 from waybill_worker.attempt.errors import PermanentError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import LONGEST_EDGE
 from waybill_images.rendered import RenderedVariant
 from waybill_images.rendering import render

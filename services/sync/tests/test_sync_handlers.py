@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from waybill_contracts.kinds.events import SyncRequested, UserCreated
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_sync.client import SyncClient
 from waybill_sync.handlers import sync_record, sync_user
 from waybill_worker.attempt.attempt import Attempt

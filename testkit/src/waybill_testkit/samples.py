@@ -6,14 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.events import (
-    EmailRequested,
-    ImageUploaded,
-    PasswordResetRequested,
-    SyncRequested,
-    TaskEvent,
-    UserCreated,
-)
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.kinds.password_resets import PasswordResetRequested
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
 from waybill_contracts.versions.reading import opener, read_event
 from waybill_contracts.wire.envelope import Envelope

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.runtime.service import Service

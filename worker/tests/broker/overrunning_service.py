@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.observe.logs import configure_logging

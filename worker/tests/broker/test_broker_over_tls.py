@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_testkit.broker import Broker
 from waybill_testkit.broker.server import ServerBroker

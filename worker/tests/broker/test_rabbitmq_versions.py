@@ -11,7 +11,7 @@ import aio_pika
 import pytest
 from aio_pika import DeliveryMode, Message
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.proxy import Proxy

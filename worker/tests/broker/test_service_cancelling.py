@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.names import EXCHANGE_CONTROL
 from waybill_testkit.eventually import eventually

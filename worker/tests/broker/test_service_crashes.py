@@ -14,7 +14,7 @@ import httpx
 import pytest
 from pamqp import commands as spec
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.ports import free_ports

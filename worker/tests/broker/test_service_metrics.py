@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.wire.names import EXCHANGE_TASKS
 from waybill_testkit.exposition import values
 from waybill_testkit.machine.ports import free_ports

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_testkit.broker import Broker

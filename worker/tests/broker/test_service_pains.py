@@ -11,7 +11,7 @@ from typing import Any
 import aiormq
 import pytest
 
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_testkit.eventually import eventually
 from waybill_testkit.proxy import Proxy
 from waybill_testkit.samples import image_event

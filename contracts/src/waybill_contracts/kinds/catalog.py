@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from waybill_contracts.kinds.events import (
-    EmailRequested,
-    ImageUploaded,
-    PasswordResetRequested,
-    SyncRequested,
-    TaskEvent,
-    UserCreated,
-)
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.kinds.password_resets import PasswordResetRequested
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.kinds.users import UserCreated
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ MAX_BODY_LENGTH: Final = 256 * 1024
 MAX_NAME_LENGTH: Final = 200
 #: Browsers and mail clients cut links beyond this.
 MAX_LINK_LENGTH: Final = 2048
+#: Fields that callers add to a record; more than this is a document, not a record.
+MAX_RECORD_FIELDS: Final = 200
 
 
 def _mail_address(value: str) -> str:

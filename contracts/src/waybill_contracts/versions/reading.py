@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from waybill_contracts.kinds.events import TaskEvent
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, may_hold_seals
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 

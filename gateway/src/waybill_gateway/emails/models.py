@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from waybill_contracts.kinds.events import SENSITIVE, EmailRequested, Sensitive
+from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.fields import AcceptedAddress, AcceptedBody, AcceptedSubject, without_control
+from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive
 from waybill_gateway.tasks.models import Priority, Timing, shown
 
 #: What is wrong with a mail that `needs_unsubscribe`, and what to do.

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from waybill_contracts.kinds.events import EmailRequested
+from waybill_contracts.kinds.emails import EmailRequested
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute

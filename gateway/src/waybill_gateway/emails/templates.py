@@ -3,8 +3,9 @@
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.events import EmailRequested, TaskEvent, check_params
+from waybill_contracts.kinds.emails import EmailRequested, check_params
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_gateway.resources import Resources
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.images.formats import variants_of
+from waybill_contracts.images.variants import variants_of
 from waybill_database import Records
 from waybill_gateway.api.problems import Problem
 from waybill_ledger import (

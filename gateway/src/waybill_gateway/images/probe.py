@@ -5,14 +5,8 @@ import os
 
 import pyvips
 
-from waybill_contracts.images.formats import (
-    ACCEPTED_FORMATS,
-    SNIFF_BYTES,
-    ImageFormat,
-    ImageLimits,
-    foreign_format,
-    sniff,
-)
+from waybill_contracts.images.formats import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, foreign_format, sniff
+from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
 from waybill_pictures.decoder import decode, read_header

@@ -4,7 +4,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.api.problems import Problem
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.probe_worker import look_into

@@ -10,8 +10,8 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Header, Response, UploadFile
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from waybill_contracts.images.formats import ORIGINALS, PRESET_NAMES, PresetName
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.images.variants import ORIGINALS, PRESET_NAMES, PresetName
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.wire.states import State
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.api.problems import FieldError, Problem

@@ -16,7 +16,9 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.events import EmailRequested, SyncRequested, UserCreated
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.wire.states import State
 from waybill_gateway.api.fields import Beginning, Text, Truth, Whole
 from waybill_gateway.api.paging import Paged

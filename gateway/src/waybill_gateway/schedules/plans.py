@@ -12,7 +12,10 @@ from zoneinfo import ZoneInfo
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.events import EmailRequested, SyncRequested, TaskEvent, UserCreated
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.masking import mask_addresses
 from waybill_contracts.privacy.sealing import SealBrokenError, UnknownKeyError
 from waybill_gateway.api.problems import FieldError, Problem

@@ -8,8 +8,10 @@ from uuid import UUID
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from waybill_contracts.kinds.events import Sensitive, SyncRequested, TaskEvent, UserCreated
 from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH, AcceptedAddress, AcceptedName, RecordId
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.task_event import Sensitive, TaskEvent
+from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.wire.states import State
 from waybill_gateway.api.fields import Beginning, Number, Search, Text, Word
 from waybill_gateway.api.paging import Paged

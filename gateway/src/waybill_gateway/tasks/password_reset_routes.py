@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from waybill_contracts.kinds.events import PasswordResetRequested
+from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.privacy.sealing import SealBrokenError, UnknownKeyError
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.api.problems import Problem

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Response
 
-from waybill_contracts.kinds.events import TaskEvent
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.masking import mask_addresses
 from waybill_contracts.wire.states import State
 from waybill_contracts.wire.trace import known_traceparent, new_traceparent, trace_id_of

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.events import TaskEvent
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, is_sealed
 from waybill_ledger.deadletters.letters.redaction import REDACTED
 

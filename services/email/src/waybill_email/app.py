@@ -2,7 +2,9 @@
 
 from functools import partial
 
-from waybill_contracts.kinds.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.password_resets import PasswordResetRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_email.handlers import send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
 from waybill_email.rendering import Renderer

@@ -3,7 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from waybill_contracts.kinds.events import EmailRequested, PasswordResetRequested, UserCreated
+from waybill_contracts.kinds.emails import EmailRequested
+from waybill_contracts.kinds.password_resets import PasswordResetRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_email.html import text_of
 from waybill_email.mail import OutgoingMail
 from waybill_email.mailer import Mailer

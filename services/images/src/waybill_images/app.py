@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from waybill_contracts.images.formats import ImageLimits
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.images.limits import ImageLimits
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_images.settings import ImagesSettings

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from waybill_contracts.images.formats import variants_of
-from waybill_contracts.kinds.events import ImageUploaded
+from waybill_contracts.images.variants import variants_of
+from waybill_contracts.kinds.images import ImageUploaded
 from waybill_images.presets import ENCODERS
 from waybill_images.render_pool import RenderPool
 from waybill_images.rendered import RenderedVariant

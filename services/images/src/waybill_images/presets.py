@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from waybill_contracts.images.formats import PRESET_NAMES
+from waybill_contracts.images.variants import PRESET_NAMES
 
 #: Every variant is made in both: WebP for whoever can show it, JPEG for everyone else (mail programs).
 VariantFormat = Literal["webp", "jpeg"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render_worker import render_one
 from waybill_images.rendered import Rendered
 from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
@@ -31,7 +31,7 @@ class RenderPool:
 
         Args:
             data: the original file.
-            presets: names out of `waybill_contracts.images.formats.PRESET_NAMES`.
+            presets: names out of `waybill_contracts.images.variants.PRESET_NAMES`.
 
         Raises:
             PermanentError: as `render`, or it takes more memory or processor time than it may.

@@ -1,6 +1,6 @@
 """What a worker process does with an original. It imports next to nothing, so that a worker starts soon."""
 
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_images.rendered import Rendered
 
 

@@ -6,14 +6,8 @@ from functools import partial
 
 import pyvips
 
-from waybill_contracts.images.formats import (
-    ACCEPTED_FORMATS,
-    SNIFF_BYTES,
-    ImageFormat,
-    ImageLimits,
-    foreign_format,
-    sniff,
-)
+from waybill_contracts.images.formats import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, foreign_format, sniff
+from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import ENCODERS, LONGEST_EDGE, VariantFormat
 from waybill_images.rendered import Animation, Rendered, RenderedVariant
 from waybill_pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
@@ -35,7 +29,7 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered
 
     Args:
         data: the original file.
-        presets: names out of `waybill_contracts.images.formats.PRESET_NAMES`; repeats are made once.
+        presets: names out of `waybill_contracts.images.variants.PRESET_NAMES`; repeats are made once.
         limits: what is refused before anything is decoded.
 
     Returns:

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from waybill_contracts.kinds.events import SyncRequested, UserCreated
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_sync.client import SyncClient
 from waybill_sync.handlers import sync_record, sync_user
 from waybill_sync.settings import SyncSettings

@@ -1,6 +1,7 @@
 """What the sync service does with its events: one record written each."""
 
-from waybill_contracts.kinds.events import SyncRequested, UserCreated
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_contracts.kinds.users import UserCreated
 from waybill_sync.client import SyncAnswer, SyncClient
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.running_handlers import uncancellable

@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import uvloop
 
-from waybill_contracts.kinds.events import TaskEvent
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.wire.envelope import Envelope
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import SnoozeError

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from waybill_contracts.kinds.events import WhenUncertain
+from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.wire.lifecycle import MAX_SNOOZES, DeadReason
 from waybill_worker.attempt.errors import PermanentError, SnoozeError, TransientError, UncertainError
 from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final
 
-from waybill_contracts.kinds.events import WhenUncertain
+from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.privacy.sealing import UnknownKeyError
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_contracts.wire.trace import trace_id_of

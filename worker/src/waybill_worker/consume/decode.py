@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from waybill_contracts.kinds.events import TaskEvent, WhenUncertain
+from waybill_contracts.kinds.task_event import TaskEvent, WhenUncertain
 from waybill_contracts.privacy.masking import NO_MASK, Mask
 from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
 from waybill_contracts.versions.reading import UnfitError, opener, read_event

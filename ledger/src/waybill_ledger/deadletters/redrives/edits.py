@@ -13,7 +13,7 @@ from jsonpointer import JsonPointerException
 from pydantic_core import to_json
 
 from waybill_contracts.kinds.catalog import CATALOG, kinds_of
-from waybill_contracts.kinds.events import TaskEvent
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
 from waybill_contracts.versions.reading import (
     NOTHING_OPENED,

@@ -1,0 +1,51 @@
+"""The largest original that is accepted."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """The largest original that is taken. Every field can be set by an operator."""
+
+    #: 100 megapixels: twice a telephone's largest usual setting; 400 MB if a decoder must hold it whole.
+    max_pixels: int = 100_000_000
+    #: A panorama fits; a strip of 1 x 1,000,000 pixels, cheap to send and dear to resize, does not.
+    max_edge: int = 30_000
+    #: A 50-megapixel JPEG is about 25 MB, a 12-megapixel PNG photograph about 30 MB.
+    max_bytes: int = 50 * 1024 * 1024
+    #: Of all frames of an animation that is to go on moving, 200 of 500 x 500; beyond, it stands still.
+    max_moving_pixels: int = 50_000_000
+    #: Each costs an encoder's call, however small it is.
+    max_frames: int = 1000
+
+    def may_move(self, width: int, height: int, frames: int) -> bool:
+        """Whether an animation of this size may go on moving, or shows its first frame.
+
+        Args:
+            width: of a frame, in pixels.
+            height: the same.
+            frames: how many there are.
+        """
+        return frames <= self.max_frames and width * height * frames <= self.max_moving_pixels
+
+    def objection_to(self, width: int, height: int) -> str | None:
+        """Says what is wrong with an image of this size, before it is decoded.
+
+        Args:
+            width: in pixels, from the header.
+            height: in pixels, from the header.
+
+        Returns:
+            A sentence for the caller, or None if the size is fine.
+        """
+        if max(width, height) > self.max_edge:
+            return (
+                f"The image is {width} x {height} pixels; an edge may have at most {self.max_edge}. "
+                "Send a smaller image."
+            )
+        if width * height > self.max_pixels:
+            return (
+                f"The image is {width} x {height} pixels, {width * height / 1e6:.0f} megapixels; "
+                f"at most {self.max_pixels / 1e6:g} are taken. Send a smaller image."
+            )
+        return None

@@ -1,0 +1,28 @@
+"""Uploaded images: `image.uploaded`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from waybill_contracts.images.variants import PRESET_NAMES, PresetName
+from waybill_contracts.kinds.fields import Sha256
+from waybill_contracts.kinds.task_event import TaskEvent
+
+
+class ImageUploaded(TaskEvent):
+    """An image in the object store, checked at upload, whose variants are wanted."""
+
+    KIND = "image.uploaded"
+
+    source_key: Annotated[str, Field(min_length=1, max_length=255)]
+    sha256: Sha256
+    content_type: Annotated[str, Field(max_length=100)]
+    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0)]
+    size_bytes: Annotated[int, Field(gt=0)]
+    variants: Annotated[tuple[PresetName, ...], Field(min_length=1, max_length=len(PRESET_NAMES))]
+
+    @property
+    def stored_files(self) -> tuple[str, ...]:
+        """The original."""
+        return (self.source_key,)

@@ -1,0 +1,87 @@
+"""The base of all task events: past-tense facts that carry the work to the services.
+
+An event is immutable, refuses unknown fields, and states its own limits. `KIND` is its CloudEvents type and
+the routing key; `VERSION` rises with every change that an older reader could not take.
+"""
+
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+#: Marks a field about a person, or with what a person wrote: it is sealed wherever it is kept and sent
+#: (`waybill_contracts.privacy.sealing`), and masked in logs and errors (`waybill_contracts.privacy.masking`).
+SENSITIVE: dict[str, Any] = {"sensitive": True}
+#: The same, and it must not outlive its use: the ledger forgets the payload when the task is completed.
+SECRET: dict[str, Any] = SENSITIVE | {"secret": True}
+Sensitive = Field(json_schema_extra=SENSITIVE)
+
+
+class WhenUncertain(StrEnum):
+    """What is to be done when an effect may have happened, and no repeat of it can be told apart."""
+
+    #: Do it again: rather twice than not at all.
+    RESEND = "resend"
+    #: Leave it to a person: rather not at all than twice.
+    PARK = "park"
+
+
+class TaskEvent(BaseModel):
+    """The base of all task events."""
+
+    # Errors that tell what was given would tell it to logs and records.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    KIND: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def dataschema(cls) -> str:
+        """The CloudEvents `dataschema`: names the contract and version that this event follows."""
+        return f"urn:waybill:{cls.KIND}:v{cls.VERSION}"
+
+    @property
+    def when_uncertain(self) -> WhenUncertain:
+        """What this event asks for when its effect may have happened."""
+        return WhenUncertain.RESEND
+
+    @property
+    def stored_files(self) -> tuple[str, ...]:
+        """Keys of the files in the object store that it needs, and that are kept as long as its task."""
+        return ()
+
+    @property
+    def person(self) -> str | None:
+        """The mail address of the person whom the task is about; None where it is about none."""
+        return None
+
+    @classmethod
+    @cache
+    def sensitive_fields(cls) -> frozenset[str]:
+        """The fields that are marked `SENSITIVE` or `SECRET`."""
+        return _marked(cls, "sensitive")
+
+    @classmethod
+    def is_sensitive(cls) -> bool:
+        """Whether any field is."""
+        return bool(cls.sensitive_fields())
+
+    @classmethod
+    @cache
+    def secret_fields(cls) -> frozenset[str]:
+        """The fields that are marked `SECRET`."""
+        return _marked(cls, "secret")
+
+    @classmethod
+    def holds_secrets(cls) -> bool:
+        """Whether any field is."""
+        return bool(cls.secret_fields())
+
+
+def _marked(event: type[TaskEvent], mark: str) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, field in event.model_fields.items()
+        if isinstance(extra := field.json_schema_extra, dict) and extra.get(mark) is True
+    )

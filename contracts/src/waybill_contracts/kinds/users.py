@@ -1,0 +1,26 @@
+"""New users of the application: `user.created`."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from waybill_contracts.kinds.fields import MAX_RECORD_FIELDS, MailAddress, PersonName, RecordId
+from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive, TaskEvent
+
+
+class UserCreated(TaskEvent):
+    """A new user of the application: gets a welcome mail, and a record in the configured target."""
+
+    KIND = "user.created"
+
+    user_id: RecordId
+    email: Annotated[MailAddress, Sensitive]
+    name: Annotated[PersonName, Sensitive]
+    attributes: dict[str, Any] = Field(
+        default_factory=dict, max_length=MAX_RECORD_FIELDS, json_schema_extra=SENSITIVE
+    )
+
+    @property
+    def person(self) -> str:
+        """The user."""
+        return self.email
