@@ -6,7 +6,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 
 #: Seconds for a test of these folders, whose first one starts a whole stack, builds images, or runs a matrix.
 LONGER = {"end_to_end": 900, "crash": 1800, "compose": 2400}

@@ -27,7 +27,7 @@ from bench.measure import MEBIBYTE, NANOSECONDS
 from bench.place import Place
 from bench.programs import Running, start, stop
 from bench.usage import cpu_seconds, family, memory_bytes
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.names import EXCHANGE_TASKS, work_queue
 from waybill_ledger import new_task_id
 from waybill_testkit.broker import private_broker

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import aio_pika
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_database import Records
 from waybill_ledger import Submission, accept, apply_events

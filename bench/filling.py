@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, select, text, type_coerce
 
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_database import Instant, Records
 from waybill_ledger import NewTask, Submission, accept, apply_events

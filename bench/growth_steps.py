@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleType, lifecycle_event
 from waybill_contracts.wire.states import State
 from waybill_database import Records

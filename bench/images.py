@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import ENCODERS, LONGEST_EDGE
-from waybill_images.rendering import render
+from waybill_images.render import render
 from waybill_testkit.photograph import make_photograph
 
 #: Each way is timed so often, one after the other.

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from bench.place import Place
 from bench.programs import Program, answers, python
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_ledger.schema.migrate import upgrade
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 

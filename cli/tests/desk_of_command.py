@@ -5,7 +5,7 @@ from typing import Any
 from command_under_test import Served
 from sqlalchemy import select
 
-from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
+from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of

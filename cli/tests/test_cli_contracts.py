@@ -13,7 +13,7 @@ from waybill_cli.checking.waiting import from_document
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.privacy.sealing import Keyring, is_sealed
+from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_testkit.samples import email_event, reset_event, sync_event
 
 MAIL = email_event().model_dump(mode="json", exclude_defaults=True)

@@ -11,7 +11,7 @@ from command_under_test import EMAIL, Served, Waybill, served
 from desk_of_command import SYNC, dead_and_sealed
 from sqlalchemy import select
 
-from waybill_contracts.privacy.sealing import Keyring, is_sealed
+from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_ledger import Scope, Secret
 from waybill_ledger.access.first_keys import make_missing_keys, wish_for
 from waybill_ledger.deadletters.tables import REDRIVE_LETTERS

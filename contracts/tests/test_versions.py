@@ -8,7 +8,7 @@ import pytest
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.versions.reading import NOTHING_OPENED, Fault, UnfitError, read_event
+from waybill_contracts.versions.event_reader import NOTHING_OPENED, Fault, UnfitError, read_event
 from waybill_contracts.versions.schemas import GOLDEN_FOLDER
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 

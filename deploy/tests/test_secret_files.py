@@ -7,7 +7,7 @@ import pytest
 from yarl import URL
 
 from waybill_contracts.kinds.catalog import WORK_SERVICES
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_deploy.definitions import ADMINISTRATOR
 from waybill_deploy.secret_files import Places, SecretFiles
 from waybill_ledger.access.keys import Scope

@@ -5,7 +5,7 @@ import httpx
 import pytest
 from gateway_under_test import EMAIL, Gateway, fields, problem
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_ledger import new_task_id
 from waybill_ledger.deadletters.letters.intake import take_in

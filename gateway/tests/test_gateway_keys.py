@@ -17,7 +17,7 @@ from gateway_under_test import EMAIL, Gateway, problem, running, settings_in
 from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_gateway import app as composition
 from waybill_gateway.auth import authenticator
 from waybill_gateway.auth.authenticator import GUESSES_AT_ONCE

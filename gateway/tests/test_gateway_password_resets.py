@@ -11,7 +11,7 @@ from gateway_under_test import Gateway, problem, running
 from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
 
-from waybill_contracts.privacy.sealing import KEY_BYTES, Keyring
+from waybill_contracts.privacy.seal import KEY_BYTES, Keyring
 from waybill_ledger.schema.tables import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, TASKS
 
 LINK = "https://app.example/reset/{token}?lang=en"

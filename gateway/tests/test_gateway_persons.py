@@ -6,7 +6,7 @@ from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import key_in
 from sqlalchemy import Connection
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_ledger import Scope, apply_events
 from waybill_ledger.deadletters.letters.intake import take_in

@@ -8,7 +8,7 @@ import pytest
 from gateway_under_test import EMAIL, Gateway, running
 from sqlalchemy import Connection, text
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_gateway.auth.models import PostKey
 from waybill_ledger.deadletters.letters.intake import take_in

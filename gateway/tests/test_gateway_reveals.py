@@ -15,7 +15,7 @@ from keys_under_test import id_of, key_in
 from sqlalchemy import select, update
 
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.privacy.sealing import Keyring, is_sealed
+from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
 from waybill_ledger import PendingMessage, Scope, apply_events
 from waybill_ledger.acceptance.new_task import NewTask

@@ -11,7 +11,7 @@ from gateway_under_test import EMAIL, Gateway, fields, problem, running
 from sqlalchemy import Connection, select, update
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.sealing import KEY_BYTES, Keyring
+from waybill_contracts.privacy.seal import KEY_BYTES, Keyring
 from waybill_ledger import ReleaseLook, release_due
 from waybill_ledger.schema.tables import SCHEDULES
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,

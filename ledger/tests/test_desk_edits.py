@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.privacy.sealing import KEY_BYTES, SEALED, Keyring, is_sealed
-from waybill_contracts.versions.reading import opener
+from waybill_contracts.privacy.seal import KEY_BYTES, SEALED, Keyring, is_sealed
+from waybill_contracts.versions.event_reader import opener
 from waybill_ledger.deadletters.letters.redaction import redacted_payload
 from waybill_ledger.deadletters.redrives.edits import Edited, edited
 from waybill_ledger.deadletters.states import Verdict

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from desk_under_test import Desk
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_ledger import BadCursorError, Submission, accept, get_timeline

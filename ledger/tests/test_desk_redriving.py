@@ -8,7 +8,7 @@ from sqlalchemy import Connection, event, select, update
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType

@@ -12,7 +12,7 @@ from desk_under_test import LATER, Desk
 from persons_under_test import COMPLETED, STARTED, Somebody, everything, telling
 from sqlalchemy import Engine, event, select, text
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import open_engine

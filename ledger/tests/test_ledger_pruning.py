@@ -7,7 +7,7 @@ import pytest
 from desk_under_test import KEEP, LATER, Desk
 from sqlalchemy import Connection, event, func, select
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_ledger import (

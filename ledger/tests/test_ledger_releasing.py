@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.states import State
 from waybill_ledger import (
     LOW_PRIORITY,
@@ -244,7 +244,7 @@ DYING = """
 import sys
 from datetime import datetime
 from time import sleep
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_database import open_engine
 from waybill_ledger import ReleaseLook, release_due
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select, update
 
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_ledger import (
     Created,
     Missed,

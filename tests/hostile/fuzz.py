@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gateway_process import gateway
 
-from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
+from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records
 from waybill_ledger import Submission, accept

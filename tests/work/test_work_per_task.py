@@ -19,7 +19,7 @@ from sqlalchemy import select
 from work_counted import Counter, Work
 
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.names import EXCHANGE_EVENTS
 from waybill_contracts.wire.states import State
 from waybill_database import Records

@@ -4,7 +4,7 @@ import pytest
 
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.task_event import WhenUncertain
-from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
+from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_testkit.samples import email_event, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import SnoozeError

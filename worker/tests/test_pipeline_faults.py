@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, ErrorInfo
 from waybill_database import Records

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_worker.attempt.kind_policies import retry_policy
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.runtime.settings import (

@@ -109,7 +109,7 @@ def test_the_words_of_a_task_hide_nothing_of_our_own() -> None:
     # As of a payload whose texts are words that we use ourselves.
     program = """
 from waybill_worker.observe.logs import mask_lines
-from waybill_contracts.privacy.masking import Mask
+from waybill_contracts.privacy.mask import Mask
 mask_lines(Mask(["attempt", "completed", "email", "error", "Anna"]))
 log = get_logger("waybill_worker.attempt.runner")
 log.info("attempt completed", queue="email.work", kind="email.requested", error="no Anna in Annapolis")
@@ -130,7 +130,7 @@ logging.getLogger("library").warning("refused for %s", "Anna", extra={"error": "
 def test_the_name_of_a_request_can_be_found_though_its_mail_quotes_it() -> None:
     program = """
 from waybill_worker.observe.logs import mask_lines
-from waybill_contracts.privacy.masking import Mask
+from waybill_contracts.privacy.mask import Mask
 mask_lines(Mask(["Alert 4711-disk: see 4711-disk", "4711-disk", "Kept"]))
 structlog.contextvars.bind_contextvars(correlation_id="4711-disk", task_id="t1")
 get_logger("m").info("attempt completed", step="4711-disk", error="2.0.0 kept as 7 for 4711-disk")
@@ -156,7 +156,7 @@ get_logger("m").info("attempt completed")
 def test_no_line_shows_a_value_in_another_writing(written: str) -> None:
     program = f"""
 from waybill_worker.observe.logs import mask_lines
-from waybill_contracts.privacy.masking import Mask
+from waybill_contracts.privacy.mask import Mask
 mask_lines(Mask(['Jörg "the boss" B/hm']))
 get_logger("m").warning("attempt failed", error={written!r})
 logging.getLogger("library").warning("refused: %s", {written!r})

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from command_under_test import WAYBILL, Ran, ran_apart
 
 from waybill_contracts.kinds.images import ImageUploaded
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope
 from waybill_testkit.eventually import eventually

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_database.waiting import reason_of, until_reachable
 from waybill_deploy.databases import prepare
 from waybill_deploy.secret_files import Places, SecretFiles

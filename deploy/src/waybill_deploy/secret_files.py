@@ -13,7 +13,7 @@ from typing import Final
 
 from yarl import URL
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
 from waybill_ledger.access.first_keys import wish_for

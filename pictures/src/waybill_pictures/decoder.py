@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 import pyvips
 
 from waybill_contracts.images.formats import ImageFormat
-from waybill_pictures.damage import is_only_untidy, lacks_end
-from waybill_pictures.frames import Bytes, announced_frames
+from waybill_pictures.decoder_errors import is_only_untidy, lacks_end
+from waybill_pictures.frame_count import Bytes, announced_frames
 
 #: Formats of which libvips can read every frame.
 WHOLE_FILMS: Final = frozenset({"gif", "webp"})

@@ -16,7 +16,7 @@ from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_email.handlers import send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
-from waybill_email.rendering import Renderer
+from waybill_email.renderer import Renderer
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError
 

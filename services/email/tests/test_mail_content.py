@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smtp_peer import MAIL, Peer, hurry, mailer_for
 
-from waybill_email.content import stuffed
-from waybill_email.faults import DeliveryUnknownError
 from waybill_email.mail import OutgoingMail
+from waybill_email.smtp_data import stuffed
+from waybill_email.smtp_errors import DeliveryUnknownError
 from waybill_worker.attempt.errors import HandlerError, OutOfServiceError, TransientError
 
 

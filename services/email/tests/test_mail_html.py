@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from waybill_email.html import text_of
+from waybill_email.html_to_text import text_of
 
 MAIL = """<!doctype html>
 <html><head><title>Your order</title><style>p { color: red }</style></head>

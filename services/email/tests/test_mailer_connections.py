@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from smtp_peer import MAIL, Peer, hurry, mailer_for
 
-from waybill_email.faults import DeliveryUnknownError
+from waybill_email.smtp_errors import DeliveryUnknownError
 from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.circuit import CircuitPolicy
 from waybill_worker.attempt.errors import (
@@ -130,7 +130,7 @@ async def test_a_cancelled_mail_gives_its_place_and_not_its_connection_to_the_ne
 async def test_a_connection_long_idle_is_asked_first(
     monkeypatch: pytest.MonkeyPatch, answer: str, connections: int
 ) -> None:
-    monkeypatch.setattr("waybill_email.pool.IDLE_SECONDS_BEFORE_CHECK", 0.0)
+    monkeypatch.setattr("waybill_email.connection_pool.IDLE_SECONDS_BEFORE_CHECK", 0.0)
     peer = Peer({(1, "NOOP", 1): answer})
     async with mailer_for(peer) as mailer:
         await mailer.send(MAIL)

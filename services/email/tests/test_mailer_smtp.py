@@ -12,10 +12,10 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from pydantic import ValidationError
 
-from waybill_email.faults import DeliveryUnknownError
 from waybill_email.mail import OutgoingMail
 from waybill_email.mailer import Mailer
 from waybill_email.settings import EmailSettings
+from waybill_email.smtp_errors import DeliveryUnknownError
 from waybill_testkit.certificates import Certificates
 from waybill_worker.attempt.errors import (
     HandlerError,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from waybill_contracts.kinds.template_folder import TemplateFolderError
-from waybill_email.rendering import Renderer
+from waybill_email.renderer import Renderer
 from waybill_worker.attempt.errors import PermanentError
 
 PARAMS = '{"name": "line", "total": "number", "note": "text?", "items": [{"what": "line"}]}'

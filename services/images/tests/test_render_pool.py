@@ -156,7 +156,7 @@ import asyncio, multiprocessing, sys
 from pathlib import Path
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions
 from waybill_worker.runtime.worker_process import WorkerLimits
-from waybill_contracts.images.formats import ImageLimits
+from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render_pool import RenderPool
 
 async def main():

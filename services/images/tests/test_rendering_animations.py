@@ -13,8 +13,8 @@ from PIL import Image
 from test_rendering_pictures import CLOSE, assert_quadrants, by_name, decode, far, quadrants
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_images.rendered import Animation, Rendered
-from waybill_images.rendering import render
+from waybill_images.render import render
+from waybill_images.render_result import Animation, Rendered
 
 FRAMES: tuple[Callable[[], Any], ...] = (
     quadrants,

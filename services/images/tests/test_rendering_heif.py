@@ -9,7 +9,7 @@ from PIL import Image
 from test_rendering_pictures import CLOSE, assert_quadrants, by_name, decode, far, quadrants
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_images.rendering import render
+from waybill_images.render import render
 from waybill_worker.attempt.errors import PermanentError
 
 #: EXIF 2.32.

@@ -11,7 +11,7 @@ import pytest
 import pyvips
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_images.rendering import render
+from waybill_images.render import render
 from waybill_worker.attempt.errors import PermanentError
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()

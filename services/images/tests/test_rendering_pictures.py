@@ -7,8 +7,8 @@ import pyvips
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import LONGEST_EDGE
-from waybill_images.rendered import RenderedVariant
-from waybill_images.rendering import render
+from waybill_images.render import render
+from waybill_images.render_result import RenderedVariant
 from waybill_testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, make_photograph
 
 HOPPER = Path(__file__).parent / "photographs" / "grace_hopper.jpg"

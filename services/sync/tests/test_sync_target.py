@@ -1,7 +1,7 @@
 import pytest
 
+from waybill_sync.response_excerpt import MAX_WORDS, mask_of_headers, masked_words
 from waybill_sync.target import configure_targets
-from waybill_sync.words import MAX_WORDS, mask_of_headers, masked_words
 from waybill_worker.attempt.errors import PermanentError
 
 

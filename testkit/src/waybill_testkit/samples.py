@@ -12,8 +12,8 @@ from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.sealing import NO_KEYS, Keyring
-from waybill_contracts.versions.reading import opener, read_event
+from waybill_contracts.privacy.seal import NO_KEYS, Keyring
+from waybill_contracts.versions.event_reader import opener, read_event
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import (
     DeadReason,

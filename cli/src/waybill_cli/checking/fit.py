@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.sealing import is_sealed
-from waybill_contracts.versions.reading import Fault, UnfitError, read_event
+from waybill_contracts.privacy.seal import is_sealed
+from waybill_contracts.versions.event_reader import Fault, UnfitError, read_event
 
 VALID: Final = "valid"
 UPCASTABLE: Final = "upcastable"

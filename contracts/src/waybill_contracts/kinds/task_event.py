@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 #: Marks a field about a person, or with what a person wrote: it is sealed wherever it is kept and sent
-#: (`waybill_contracts.privacy.sealing`), and masked in logs and errors (`waybill_contracts.privacy.masking`).
+#: (`waybill_contracts.privacy.seal`), and masked in logs and errors (`waybill_contracts.privacy.mask`).
 SENSITIVE: dict[str, Any] = {"sensitive": True}
 #: The same, and it must not outlive its use: the ledger forgets the payload when the task is completed.
 SECRET: dict[str, Any] = SENSITIVE | {"secret": True}

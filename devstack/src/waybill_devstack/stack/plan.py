@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_testkit.machine.ports import LOOPBACK
 
 #: Where alerts go in the local stack.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from waybill_contracts.versions.reading import opener
+from waybill_contracts.versions.event_reader import opener
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.caller import Caller, CallerDep

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header
 
-from waybill_contracts.privacy.masking import mask_addresses
+from waybill_contracts.privacy.mask import mask_addresses
 from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.desk.models import Filter, Selection

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from waybill_contracts.privacy.sealing import UnknownKeyError
-from waybill_contracts.versions.reading import opener
+from waybill_contracts.privacy.seal import UnknownKeyError
+from waybill_contracts.versions.event_reader import opener
 from waybill_gateway.api.problems import Problem
 from waybill_gateway.api.sealing_key_missing import key_missing
 from waybill_gateway.auth.caller import Caller, CallerDep

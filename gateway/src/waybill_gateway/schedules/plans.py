@@ -16,8 +16,8 @@ from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.masking import mask_addresses
-from waybill_contracts.privacy.sealing import SealBrokenError, UnknownKeyError
+from waybill_contracts.privacy.mask import mask_addresses
+from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
 from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.api.sealing_key_missing import key_missing
 from waybill_gateway.auth.caller import Caller

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
-from waybill_contracts.privacy.sealing import SealBrokenError, UnknownKeyError
+from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
 from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.api.problems import Problem
 from waybill_gateway.api.sealing_key_missing import key_missing

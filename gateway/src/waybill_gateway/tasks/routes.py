@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
-from waybill_contracts.privacy.masking import mask_addresses
+from waybill_contracts.privacy.mask import mask_addresses
 from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.auth.caller import Caller, CallerDep

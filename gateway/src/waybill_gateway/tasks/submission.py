@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Response
 
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.masking import mask_addresses
+from waybill_contracts.privacy.mask import mask_addresses
 from waybill_contracts.wire.states import State
 from waybill_contracts.wire.trace import known_traceparent, new_traceparent, trace_id_of
 from waybill_gateway.api.problems import FieldError, Problem

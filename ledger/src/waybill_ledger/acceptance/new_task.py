@@ -8,7 +8,7 @@ import uuid_utils
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.names import source_of
 from waybill_contracts.wire.trace import new_traceparent

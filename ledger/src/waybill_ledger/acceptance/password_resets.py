@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, select, update
 
-from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, UnknownKeyError
+from waybill_contracts.privacy.seal import Keyring, SealBrokenError, UnknownKeyError
 from waybill_ledger.acceptance.idempotency import (
     IdempotentCall,
     KeyedCall,

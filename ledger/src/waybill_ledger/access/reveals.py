@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
+from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
 from waybill_contracts.wire.names import service_of
 from waybill_ledger.access.opened_payload import Revealed, revealed
 from waybill_ledger.access.tenants import owned_by

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, UnknownKeyError
+from waybill_contracts.privacy.seal import Keyring, SealBrokenError, UnknownKeyError
 from waybill_ledger.acceptance.accept import insert_tasks
 from waybill_ledger.acceptance.new_task import NewTask, Slot, new_task_id
 from waybill_ledger.schedules.schedules import Missed, Schedule

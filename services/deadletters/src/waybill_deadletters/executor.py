@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Final
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_database import Records
 from waybill_ledger import PendingMessage, forget_published, put_back
 from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send

@@ -1,6 +1,6 @@
 """What is done with dead letters: into the ledger, whatever they are."""
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_database import Records
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of

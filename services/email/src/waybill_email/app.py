@@ -7,7 +7,7 @@ from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_email.handlers import send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
-from waybill_email.rendering import Renderer
+from waybill_email.renderer import Renderer
 from waybill_email.settings import EmailSettings
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.runtime.service import Service

@@ -6,10 +6,10 @@ from dataclasses import replace
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.users import UserCreated
-from waybill_email.html import text_of
+from waybill_email.html_to_text import text_of
 from waybill_email.mail import OutgoingMail
 from waybill_email.mailer import Mailer
-from waybill_email.rendering import RenderedMail, Renderer
+from waybill_email.renderer import RenderedMail, Renderer
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError
 from waybill_worker.attempt.running_handlers import uncancellable

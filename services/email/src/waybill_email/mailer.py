@@ -9,10 +9,16 @@ from typing import Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
-from waybill_email.content import begin_content, send_content
-from waybill_email.faults import CLOSING, bounded_words, connection_failure, content_failure, envelope_failure
+from waybill_email.connection_pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
 from waybill_email.mail import ComposedMail, OutgoingMail, compose, parse_sender
-from waybill_email.pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
+from waybill_email.smtp_data import begin_content, send_content
+from waybill_email.smtp_errors import (
+    CLOSING,
+    bounded_words,
+    connection_failure,
+    content_failure,
+    envelope_failure,
+)
 from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
 from waybill_worker.observe.spans import Attributes, SpanKind
 from waybill_worker.observe.tracing import span

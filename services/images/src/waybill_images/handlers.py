@@ -7,7 +7,7 @@ from waybill_contracts.images.variants import variants_of
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_images.presets import ENCODERS
 from waybill_images.render_pool import RenderPool
-from waybill_images.rendered import RenderedVariant
+from waybill_images.render_result import RenderedVariant
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError
 from waybill_worker.observe.spans import SpanKind

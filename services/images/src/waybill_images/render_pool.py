@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from waybill_contracts.images.limits import ImageLimits
+from waybill_images.render_result import Rendered
 from waybill_images.render_worker import render_one
-from waybill_images.rendered import Rendered
 from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
 from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
 from waybill_worker.runtime.worker_process import WorkerDied, WorkerSpent
@@ -25,7 +25,7 @@ class RenderPool:
         self._pool = WorkerPool(partial(render_one, limits, threads), options, name="render-worker")
 
     async def render(self, data: bytes, presets: Sequence[str]) -> Rendered:
-        """Does what `waybill_images.rendering.render` does, elsewhere.
+        """Does what `waybill_images.render.render` does, elsewhere.
 
         Cancelling ends the worker that renders it.
 

@@ -1,15 +1,15 @@
 """What a worker process does with an original. It imports next to nothing, so that a worker starts soon."""
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_images.rendered import Rendered
+from waybill_images.render_result import Rendered
 
 
 def render_one(limits: ImageLimits, threads: int, job: tuple[bytes, tuple[str, ...]]) -> Rendered:
-    """Renders one original; see `waybill_images.rendering.render`."""
+    """Renders one original; see `waybill_images.render.render`."""
     # In the worker alone: the service's own process never loads what decodes strangers' files.
-    from waybill_pictures.library import load_libvips  # noqa: PLC0415 - as said
+    from waybill_pictures.libvips import load_libvips  # noqa: PLC0415 - as said
 
     load_libvips(threads)
-    from waybill_images.rendering import render  # noqa: PLC0415 - as said
+    from waybill_images.render import render  # noqa: PLC0415 - as said
 
     return render(*job, limits)

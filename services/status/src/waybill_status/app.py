@@ -7,7 +7,7 @@ from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 
 from waybill_contracts.kinds.catalog import STATUS_SERVICE
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
 from waybill_ledger import AlertPolicy, SchemaError, require_current

@@ -17,11 +17,11 @@ from typing import Any
 
 import httpx
 
-from waybill_contracts.privacy.masking import Mask
+from waybill_contracts.privacy.mask import Mask
 from waybill_contracts.wire.names import HEADER_TRACEPARENT
+from waybill_sync.response_excerpt import mask_of_headers, masked_words
 from waybill_sync.retry_after import parse_retry_after
 from waybill_sync.target import Target, check_tls, configure_targets
-from waybill_sync.words import mask_of_headers, masked_words
 from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
 from waybill_worker.attempt.errors import (
     HandlerError,

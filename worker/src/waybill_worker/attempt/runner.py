@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Final
 
 from waybill_contracts.kinds.task_event import WhenUncertain
-from waybill_contracts.privacy.sealing import UnknownKeyError
+from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_worker.attempt.attempt import Attempt

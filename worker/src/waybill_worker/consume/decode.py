@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any
 
 from waybill_contracts.kinds.task_event import TaskEvent, WhenUncertain
-from waybill_contracts.privacy.masking import NO_MASK, Mask
-from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
-from waybill_contracts.versions.reading import UnfitError, opener, read_event
+from waybill_contracts.privacy.mask import NO_MASK, Mask
+from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
+from waybill_contracts.versions.event_reader import UnfitError, opener, read_event
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import SnoozeError

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_contracts.wire.names import work_queue
 from waybill_contracts.wire.trace import trace_id_of

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from waybill_contracts.privacy.masking import NO_MASK, Mask
+from waybill_contracts.privacy.mask import NO_MASK, Mask
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_worker.observe.repeated_lines import ClientRepeats, Repeats, leave_out_repeats
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from waybill_contracts.kinds.catalog import kinds_of
-from waybill_contracts.privacy.sealing import NO_KEYS
+from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire import names
 from waybill_worker.attempt.handlers import Handler, by_kind
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt

@@ -24,7 +24,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_database.records import ANSWER_SECONDS, READERS, Records
 from waybill_worker.attempt.circuit import CircuitPolicy
 from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits

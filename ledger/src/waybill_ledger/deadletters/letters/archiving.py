@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from waybill_contracts.privacy.masking import mask_addresses
+from waybill_contracts.privacy.mask import mask_addresses
 from waybill_database import Records
 from waybill_ledger.deadletters.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions

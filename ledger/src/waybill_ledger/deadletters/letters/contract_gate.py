@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES, kinds_of
-from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
-from waybill_contracts.versions.reading import Fault, Opener, UnfitError, read_event
+from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
+from waybill_contracts.versions.event_reader import Fault, Opener, UnfitError, read_event
 from waybill_contracts.versions.schemas import contracts_version
 from waybill_ledger.deadletters.states import Verdict
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from waybill_contracts.kinds.catalog import WORK_SERVICES
-from waybill_contracts.privacy.sealing import Keyring
-from waybill_contracts.versions.reading import opener
+from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.versions.event_reader import opener
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH

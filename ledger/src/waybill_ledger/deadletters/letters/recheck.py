@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from waybill_contracts.privacy.sealing import Keyring
-from waybill_contracts.versions.reading import opener
+from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.versions.event_reader import opener
 from waybill_database import Records
 from waybill_ledger.deadletters.letters.contract_gate import check, gate_version
 from waybill_ledger.deadletters.states import LetterState

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.masking import mask_addresses
-from waybill_contracts.privacy.sealing import is_sealed
+from waybill_contracts.privacy.mask import mask_addresses
+from waybill_contracts.privacy.seal import is_sealed
 
 #: Shown in place of what is marked as sensitive; and where an edit has given it a value.
 REDACTED: Final = "[redacted]"

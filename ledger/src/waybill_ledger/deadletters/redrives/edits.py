@@ -14,8 +14,8 @@ from pydantic_core import to_json
 
 from waybill_contracts.kinds.catalog import CATALOG, kinds_of
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.sealing import Keyring, UnknownKeyError
-from waybill_contracts.versions.reading import (
+from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
+from waybill_contracts.versions.event_reader import (
     NOTHING_OPENED,
     Fault,
     Opener,

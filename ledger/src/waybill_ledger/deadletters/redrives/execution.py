@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from waybill_contracts.privacy.sealing import Keyring
-from waybill_contracts.versions.reading import opener
+from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.versions.event_reader import opener
 from waybill_ledger.acceptance.new_task import PendingMessage
 from waybill_ledger.deadletters.letters.contract_gate import check
 from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS

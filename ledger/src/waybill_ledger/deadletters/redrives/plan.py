@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.names import work_queue
 from waybill_database import Records
 from waybill_ledger.deadletters.audit import AuditEntry, record

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from waybill_contracts.privacy.sealing import Keyring
-from waybill_contracts.versions.reading import opener
+from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.versions.event_reader import opener
 from waybill_database import Records
 from waybill_ledger.deadletters.redrives.edits import Edit, edited
 from waybill_ledger.deadletters.states import LetterState

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_ledger import (
     AlertPolicy,
     Digest,

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from waybill_contracts.privacy.sealing import Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_database import Records
 from waybill_ledger import Release, ReleaseLook, next_slot, release_due

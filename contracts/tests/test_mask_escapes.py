@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.escapes import Writing, folded, layers
-from waybill_contracts.privacy.masking import Mask, mask_addresses
+from waybill_contracts.privacy.mask import Mask, mask_addresses
 from waybill_contracts.privacy.protocol_words import PROTOCOL_WORDS
 
 Write = Callable[[str], str]
@@ -194,7 +194,7 @@ def test_a_long_text_costs_time_by_its_length() -> None:
         "nowhere ",
     ]
     look = (
-        "from waybill_contracts.privacy.masking import Mask; mask = Mask(['nowhere to be found', 'Anna']); "
+        "from waybill_contracts.privacy.mask import Mask; mask = Mask(['nowhere to be found', 'Anna']); "
         f"assert all(mask.error(each * 100_000) for each in {repeated!r})"
     )
     subprocess.run([sys.executable, "-c", look], timeout=60, check=True)

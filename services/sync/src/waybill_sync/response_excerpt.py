@@ -4,7 +4,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 
-from waybill_contracts.privacy.masking import Mask
+from waybill_contracts.privacy.mask import Mask
 
 #: Enough for a problem document's title and detail.
 MAX_WORDS = 500

@@ -7,7 +7,7 @@ import pytest
 
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.masking import NO_MASK, Mask, mask_addresses
+from waybill_contracts.privacy.mask import NO_MASK, Mask, mask_addresses
 
 TEXT = 'Dear Ann,\nyour code is "7 §-x".\n'
 MAIL = Mask.of(EmailRequested(to="ann.lee@example.test", subject="Your code", text=TEXT))
@@ -54,7 +54,7 @@ def test_addresses_keep_what_helps_an_operator() -> None:
 def test_a_long_text_without_an_address_costs_no_time(repeated: str) -> None:
     # In a process of its own, which can be ended: by the square of its length it would take many minutes.
     look = (
-        f"from waybill_contracts.privacy.masking import mask_addresses; "
+        f"from waybill_contracts.privacy.mask import mask_addresses; "
         f"text = {repeated!r} * 1_000_000 + '@'; "
         "assert mask_addresses(text) == text"
     )
@@ -105,7 +105,7 @@ def test_an_address_is_masked_wherever_it_stands(told: str, shown: str) -> None:
 def test_many_short_values_in_a_long_text_cost_no_time() -> None:
     # In a process of its own, as above.
     look = (
-        "from waybill_contracts.privacy.masking import Mask; "
+        "from waybill_contracts.privacy.mask import Mask; "
         "names = [f'n{number:04}' for number in range(2000)]; "
         "text = 'n1999x' * 100_000 + ' n1999'; "
         "assert Mask(names).text(text) == 'n1999x' * 100_000 + ' ***'"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.sealing import Keyring, SealBrokenError, may_hold_seals
+from waybill_contracts.privacy.seal import Keyring, SealBrokenError, may_hold_seals
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 
 _DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from waybill_email.rendering import Renderer
+from waybill_email.renderer import Renderer
 from waybill_worker.attempt.errors import PermanentError
 
 ALERT = {

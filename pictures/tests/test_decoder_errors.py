@@ -1,7 +1,7 @@
 import pytest
 
 from waybill_contracts.images.formats import ACCEPTED_FORMATS
-from waybill_pictures.damage import describe_damage, is_only_untidy, unsupported_feature
+from waybill_pictures.decoder_errors import describe_damage, is_only_untidy, unsupported_feature
 
 UNTIDY = "VipsJpeg: Corrupt JPEG data: 4 extraneous bytes before marker 0xdb\n"
 

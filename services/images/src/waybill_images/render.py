@@ -9,10 +9,10 @@ import pyvips
 from waybill_contracts.images.formats import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, foreign_format, sniff
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import ENCODERS, LONGEST_EDGE, VariantFormat
-from waybill_images.rendered import Animation, Rendered, RenderedVariant
-from waybill_pictures.damage import describe_damage, is_lack_of_memory, unsupported_feature
+from waybill_images.render_result import Animation, Rendered, RenderedVariant
 from waybill_pictures.decoder import WHOLE_FILMS, Header, decode, read_header
-from waybill_pictures.library import admit_only_accepted_loaders
+from waybill_pictures.decoder_errors import describe_damage, is_lack_of_memory, unsupported_feature
+from waybill_pictures.libvips import admit_only_accepted_loaders
 from waybill_worker.attempt.errors import PermanentError
 
 #: Where alpha cannot be kept the picture is put on paper.

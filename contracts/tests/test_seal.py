@@ -6,7 +6,7 @@ import pytest
 
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.privacy.sealing import (
+from waybill_contracts.privacy.seal import (
     KEY_BYTES,
     NO_KEYS,
     SEALED,
@@ -14,7 +14,7 @@ from waybill_contracts.privacy.sealing import (
     SealBrokenError,
     UnknownKeyError,
 )
-from waybill_contracts.versions.reading import NOTHING_OPENED, UnfitError, opener, read_event
+from waybill_contracts.versions.event_reader import NOTHING_OPENED, UnfitError, opener, read_event
 
 OLD, NEW = os.urandom(KEY_BYTES), os.urandom(KEY_BYTES)
 MAIL = EmailRequested(to="ann@example.test", subject="Hello", text="How are you?", category="orders")

@@ -5,7 +5,7 @@ from typing import TypeGuard
 
 from aiosmtplib import SMTPException, SMTPResponseException, SMTPSenderRefused
 
-from waybill_email.content import ContentInterruptedError
+from waybill_email.smtp_data import ContentInterruptedError
 from waybill_worker.attempt.errors import (
     HandlerError,
     OutOfServiceError,
