@@ -1,95 +1,80 @@
 """The real parts that tests share, as pytest fixtures: a broker, a PostgreSQL, what is fresh for each test.
 
-Each process of a test run (each worker of pytest-xdist) has a broker and a PostgreSQL of its own, started by
-the first test that wants it.
+All workers of a test run (see pytest-xdist) share one broker and one PostgreSQL, which the first test that
+asks for it starts: see `SharedServers`.
 """
 
 import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from xmlrpc.client import Fault, ServerProxy
 
 import aio_pika
 import pytest
 from sqlalchemy import Engine
 
 from waybill_database import Records, open_engine
-from waybill_ledger.schema.migrate import upgrade
-from waybill_testkit.broker import Broker, private_broker
+from waybill_testkit.broker import Broker
+from waybill_testkit.broker.given import GivenBroker
 from waybill_testkit.broker.waiting import AMQP_PORT
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.machine.container_setting import in_containers
-from waybill_testkit.machine.one_at_a_time import one_at_a_time
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
 from waybill_testkit.postgres.private import (
     InstalledPostgres,
     Postgres,
     PostgresError,
-    private_postgres,
     restartable_postgres,
 )
 from waybill_testkit.proxy import Proxy, proxied
+from waybill_testkit.shared_servers import Description, SharedServers
 from waybill_testkit.wire import Wire
 from waybill_worker.broker import topology
 
 #: For what a test's closed connections leave running: moments, unless the machine is busy.
 LEFT_SECONDS = 20
-#: Which brokers and databases were used, told at the end of the run.
-_USED = pytest.StashKey[list[str]]()
+#: Environment variable with the URL of the run's servers; workers of pytest-xdist inherit it.
+_URL = "WAYBILL_TEST_SERVERS"
+#: In the process that has them.
+_SERVERS = pytest.StashKey[SharedServers]()
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+def shared_servers() -> Iterator[ServerProxy]:
+    """The servers of the test run: see `SharedServers`."""
+    with ServerProxy(os.environ[_URL], allow_none=True) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def certificates(shared_servers: ServerProxy) -> Certificates:
     """Certificates of an authority that only this test run trusts."""
-    return Certificates.made(tmp_path_factory.mktemp("certificates"))
+    return Certificates(Path(_description(shared_servers.certificates())["folder"]))
 
 
 @pytest.fixture(scope="session")
-def amqps_port() -> int:
-    """Where the private RabbitMQ speaks TLS, and wants its clients' certificates too."""
-    (port,) = free_ports(1)
+def amqps_port(shared_servers: ServerProxy) -> int:
+    """Port on which the private RabbitMQ speaks TLS, and asks clients for certificates too."""
+    port: int = _description(shared_servers.broker())["amqps_port"]
     return port
 
 
 @pytest.fixture(scope="session")
-def broker(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    certificates: Certificates,
-    amqps_port: int,
-) -> Iterator[Broker]:
-    """A private RabbitMQ, or the one that AMQP_URL (and AMQP_MANAGEMENT_URL) names."""
-    folder: Path = tmp_path_factory.mktemp("broker")
-    with ExitStack() as stack:
-        with one_at_a_time("starting"):
-            running = stack.enter_context(
-                private_broker(
-                    folder,
-                    amqp_url=os.environ.get("AMQP_URL"),
-                    management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
-                    in_container=in_containers(),
-                    settings=_tls_listener(certificates, amqps_port),
-                )
-            )
-        _tell(request.config, f"RabbitMQ: {running.how}")
-        yield running
+def broker(shared_servers: ServerProxy) -> Iterator[Broker]:
+    """A RabbitMQ for all tests of the run: a private one, or what AMQP_URL and AMQP_MANAGEMENT_URL name.
 
-
-def _tls_listener(certificates: Certificates, port: int) -> str:
-    return (
-        f"listeners.ssl.1 = {LOOPBACK}:{port}\n"
-        f"ssl_options.cacertfile = {certificates.ca}\n"
-        f"ssl_options.certfile = {certificates.server}\n"
-        f"ssl_options.keyfile = {certificates.server}\n"
-        "ssl_options.verify = verify_peer\n"
-        "ssl_options.fail_if_no_peer_cert = true\n"
-    )
+    Tests take a virtual host each. One that stops the broker, or changes what all virtual hosts have in
+    common, starts a `private_broker` of its own.
+    """
+    running = _description(shared_servers.broker())
+    broker = GivenBroker(running["amqp_url"], running["management_url"], running["how"])
+    yield broker
+    broker.close()
 
 
 @pytest.fixture
@@ -144,18 +129,14 @@ async def proxy(topology_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    """A private PostgreSQL; tests that want it are skipped where there is none to be had."""
-    with ExitStack() as stack:
-        try:
-            with one_at_a_time("starting"):
-                server = stack.enter_context(private_postgres(in_container=in_containers()))
-        except PostgresError as error:
-            if in_containers():
-                raise
-            pytest.skip(str(error))
-        _tell(request.config, f"PostgreSQL: {server.how}")
-        yield server
+def postgres(shared_servers: ServerProxy) -> Postgres:
+    """A PostgreSQL for all tests of the run; tests that want it are skipped where there is none to be had."""
+    try:
+        return Postgres(**_description(shared_servers.postgres()))
+    except Fault as error:
+        if in_containers() or PostgresError.__name__ not in error.faultString:
+            raise
+        pytest.skip(error.faultString)
 
 
 @pytest.fixture(scope="module")
@@ -187,11 +168,10 @@ def database_url(database_system: str, request: pytest.FixtureRequest, tmp_path:
 
 
 @pytest.fixture(scope="session")
-def ledger_template(postgres: Postgres) -> Iterator[str]:
-    """The URL of an empty ledger in PostgreSQL, to be copied too: see `empty_ledger`."""
-    with postgres.database() as url:
-        upgrade(url)
-        yield url
+def ledger_template(shared_servers: ServerProxy) -> str:
+    """The URL of an empty ledger in PostgreSQL, to be copied: see `empty_ledger`."""
+    url: str = _description(shared_servers.ledger_template())["url"]
+    return url
 
 
 @pytest.fixture
@@ -244,30 +224,25 @@ def bucket(s3_endpoint: str) -> Bucket:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes room for what was used."""
-    config.stash[_USED] = []
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A worker of pytest-xdist hands over what it used."""
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["waybill"] = session.config.stash[_USED]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """The controller of pytest-xdist gathers what its workers used."""
-    for line in getattr(node, "workeroutput", {}).get("waybill", ()):
-        _tell(node.config, line)
+    """Make the run's servers ready to be asked for, unless this process is a worker of pytest-xdist."""
+    if not hasattr(config, "workerinput"):
+        servers = config.stash[_SERVERS] = SharedServers().start()
+        os.environ[_URL] = servers.url
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Prints which broker and database the run used."""
-    for line in config.stash[_USED]:
+    """Say which broker and database the run was made with."""
+    for line in config.stash[_SERVERS].used:
         terminalreporter.write_line(f"used {line}")
 
 
-def _tell(config: pytest.Config, line: str) -> None:
-    if line not in config.stash[_USED]:
-        config.stash[_USED].append(line)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run's servers."""
+    if _SERVERS in config.stash:
+        config.stash[_SERVERS].close()
+
+
+def _description(answer: Any) -> Description:
+    """The answer of a call by XML-RPC, which has no types."""
+    description: Description = answer
+    return description

@@ -11,8 +11,10 @@ from waybill_testkit.broker.waiting import AMQP_PORT, why_not_open
 class GivenBroker(Broker):
     """Used as it is: never started, stopped or killed by us."""
 
-    def __init__(self, amqp_url: str, management_url: str | None) -> None:
-        super().__init__(amqp_url, management_url, "the broker that AMQP_URL names")
+    def __init__(
+        self, amqp_url: str, management_url: str | None, how: str = "the broker that AMQP_URL names"
+    ) -> None:
+        super().__init__(amqp_url, management_url, how)
 
     @override
     def start(self) -> None:

@@ -118,6 +118,10 @@ class ServerBroker(Broker):
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 
+    @override
+    def discard(self) -> None:
+        self.kill()
+
     def control(self, *arguments: str) -> None:
         """Run `rabbitmqctl` on the server, for example with `set_vm_memory_high_watermark 0.4`.
 
