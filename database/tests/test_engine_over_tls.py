@@ -1,6 +1,6 @@
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,16 @@ from sqlalchemy.exc import OperationalError
 from waybill_database import open_engine
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_testkit.postgres.private import Postgres
 from waybill_worker.runtime.tls import distrust
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """The server is shared by all tests: one at a time says whether it speaks TLS."""
+    with one_at_a_time("database-tls"):
+        yield
 
 
 @pytest.fixture

@@ -21,6 +21,11 @@ from waybill_testkit.postgres.private import Postgres
 TASKS = 20_000
 #: For how long a condition is waited for: far above what it takes.
 PATIENCE_SECONDS = 60.0
+#: In this database: the server is shared by all tests.
+UPGRADES_THAT_WAIT = (
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 #: A next release, as one would write it: a column, and an index of it on a large table.
 NEXT_RELEASE = """
 import sqlalchemy as sa
@@ -126,7 +131,7 @@ def test_a_migration_that_waits_for_a_lock_lets_others_pass(ledger_in_use: tuple
         with engine.begin() as slow:
             slow.execute(text("SELECT count(*) FROM tasks"))
             upgrading = pool.submit(upgrade, url)
-            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'")
+            waits = text(UPGRADES_THAT_WAIT)
             with engine.connect() as connection:
                 for _ in within_patience():
                     if connection.scalar(waits):
@@ -151,7 +156,7 @@ def test_a_migration_that_comes_after_an_index_lets_others_pass_too(
             # The index of 0015 does not wait for that, but the column of the next release does.
             slow.execute(text("SELECT count(*) FROM tasks"))
             upgrading = pool.submit(upgrade, url)
-            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'")
+            waits = text(UPGRADES_THAT_WAIT)
             with engine.connect() as connection:
                 while not connection.scalar(waits):
                     connection.rollback()

@@ -50,7 +50,7 @@ def main() -> int:
     began = monotonic()
     counts: dict[tuple[Row, Harm], Count] = {}
     with (
-        private_broker(folder / "broker", in_container=in_containers()) as broker,
+        private_broker(folder / "broker", in_container=in_containers(), disposable=True) as broker,
         running(folder, broker, min(STACKS, len(rows))) as stacks,
     ):
         for row, harm, counted in run_matrix(stacks, rows, harms):

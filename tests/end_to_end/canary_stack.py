@@ -35,7 +35,7 @@ async def _stay_up(folder: Path, wishes: Wishes) -> None:
         return wishes.databases.get(name, f"sqlite:///{state / name}.db")
 
     console = Console(highlight=False, soft_wrap=True)
-    with private_broker(state / "broker", amqp_url=wishes.amqp_url) as broker:
+    with private_broker(state / "broker", amqp_url=wishes.amqp_url, disposable=True) as broker:
         async with running(
             broker,
             Ports(*free_ports(9)),

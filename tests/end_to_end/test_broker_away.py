@@ -79,7 +79,7 @@ class Stack:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("away")
-    with private_broker(folder / "broker") as broker:
+    with private_broker(folder / "broker", disposable=True) as broker:
         if not isinstance(broker, ServerBroker):
             pytest.skip("needs a broker that can be frozen and controlled: an installed rabbitmq-server")
         environment = os.environ | {"AMQP_URL": broker.amqp_url, "NO_COLOR": "1"}

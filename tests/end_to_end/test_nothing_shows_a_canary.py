@@ -135,7 +135,7 @@ def databases() -> Iterator[Databases]:
 def stack(tmp_path: Path, databases: Databases, traces: Receiver) -> Iterator[Stack]:
     (tmp_path / "broker").mkdir()
     program = [sys.executable, str(Path(__file__).with_name("canary_stack.py")), str(tmp_path / ".waybill")]
-    with private_broker(tmp_path / "broker") as broker:
+    with private_broker(tmp_path / "broker", disposable=True) as broker:
         wishes = {"amqp_url": broker.amqp_url, "databases": databases.urls, "settings": TALKATIVE}
         sent = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint}
         with started(tmp_path, program, sent, json.dumps(wishes)) as stack:

@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import pytest
 
-from waybill_testkit.broker import private_broker
 from waybill_testkit.eventually import eventually
 from waybill_worker.consume import pipeline
 
@@ -37,25 +36,24 @@ class Seen:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    with private_broker(tmp_path / "broker") as broker:
-        environment = os.environ | {"AMQP_URL": broker.amqp_url, "NO_COLOR": "1"}
-        with (
-            (tmp_path / "up.log").open("w") as log,
-            subprocess.Popen(
-                [sys.executable, "-m", "waybill_devstack", "up"],
-                cwd=tmp_path,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            ) as supervisor,
-        ):
-            try:
-                asyncio.run(eventually(lambda: _is_up(supervisor, tmp_path), PATIENCE))
-                yield tmp_path
-            finally:
-                supervisor.send_signal(signal.SIGINT)
-                assert supervisor.wait(PATIENCE) == 0
+def folder(tmp_path: Path, vhost_url: str) -> Iterator[Path]:
+    environment = os.environ | {"AMQP_URL": vhost_url, "NO_COLOR": "1"}
+    with (
+        (tmp_path / "up.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "waybill_devstack", "up"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        ) as supervisor,
+    ):
+        try:
+            asyncio.run(eventually(lambda: _is_up(supervisor, tmp_path), PATIENCE))
+            yield tmp_path
+        finally:
+            supervisor.send_signal(signal.SIGINT)
+            assert supervisor.wait(PATIENCE) == 0
 
 
 def test_every_process_is_restarted_under_load_without_a_failed_request(folder: Path) -> None:

@@ -30,7 +30,7 @@ STAND_INS = ("mailbox", "crm")
 
 @pytest.fixture(scope="module")
 def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerBroker]:
-    with private_broker(tmp_path_factory.mktemp("stopping")) as broker:
+    with private_broker(tmp_path_factory.mktemp("stopping"), disposable=True) as broker:
         if not isinstance(broker, ServerBroker):
             pytest.skip("needs a broker that can be frozen: an installed rabbitmq-server")
         yield broker

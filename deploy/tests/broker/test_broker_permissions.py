@@ -28,6 +28,7 @@ from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.errors import PermanentError, TransientError
 from waybill_worker.attempt.kind_policies import configured
@@ -40,6 +41,13 @@ UrlOf = Callable[[str], str]
 #: For one service to consume, on a busy machine.
 START_SECONDS = 60
 NAMES = [process.name for process in PROCESSES]
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """Users belong to the whole broker, which is shared by all tests."""
+    with one_at_a_time("broker-users"):
+        yield
 
 
 @pytest.fixture

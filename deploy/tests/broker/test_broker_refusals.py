@@ -24,6 +24,7 @@ from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_testkit.machine.ports import free_ports
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
@@ -80,6 +81,13 @@ class Place:
         self.broker.management.create_vhost(self.vhost)
         await self.declare()
         self.grant()
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """Users belong to the whole broker, which is shared by all tests."""
+    with one_at_a_time("broker-users"):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ PATIENCE = 90.0
 
 async def test_a_broker_that_was_killed_is_started_again(tmp_path: Path) -> None:
     said: list[str] = []
-    with private_broker(tmp_path / "broker") as broker:
+    with private_broker(tmp_path / "broker", disposable=True) as broker:
         if not isinstance(broker, ServerBroker):
             pytest.skip("needs a broker that is a process of ours: an installed rabbitmq-server")
         async with kept_running(broker, said.append):

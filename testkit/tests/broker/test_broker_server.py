@@ -27,7 +27,7 @@ QUORUM = {"x-queue-type": "quorum"}
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with private_broker(tmp_path_factory.mktemp("broker")) as broker:
+    with private_broker(tmp_path_factory.mktemp("broker"), disposable=True) as broker:
         yield broker
 
 

@@ -117,13 +117,13 @@ async def test_a_real_cancellation_stays_one(publisher: Publisher, proxy: Proxy)
 
 
 async def test_the_broker_may_close_the_connection(
-    publisher: Publisher, proxy: Proxy, broker: Broker
+    publisher: Publisher, proxy: Proxy, broker: Broker, vhost: str
 ) -> None:
     before = proxy.connections
 
     async def is_back() -> bool:
         # The broker lists a connection only a while after it was made.
-        await asyncio.to_thread(broker.management.close_connections)
+        await asyncio.to_thread(broker.management.close_vhost_connections, vhost)
         return proxy.connections > before
 
     await eventually(is_back)

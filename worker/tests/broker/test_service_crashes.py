@@ -128,7 +128,7 @@ async def test_the_broker_closes_every_connection_while_a_handler_runs(
         before = proxy.connections
 
         async def both_are_back() -> bool:
-            await asyncio.to_thread(broker.management.close_connections)
+            await asyncio.to_thread(broker.management.close_vhost_connections, vhost)
             return proxy.connections >= before + 2
 
         await eventually(both_are_back)
