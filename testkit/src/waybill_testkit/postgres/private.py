@@ -33,8 +33,10 @@ STOP_SECONDS = 10.0
 PAUSE_SECONDS = 0.05
 #: What Docker is asked for where there is no PostgreSQL.
 IMAGE = "postgres:17"
+#: All workers of a test run share one.
+_MANY_CLIENTS = "max_connections=400"
 #: Nothing of a test run must outlive a power cut …
-_CARELESS = ("fsync=off", "full_page_writes=off")
+_CARELESS = ("fsync=off", "full_page_writes=off", _MANY_CLIENTS)
 #: … or, mostly, the end of the server: then it need not write before it answers.
 _MOST_CARELESS = (*_CARELESS, "synchronous_commit=off")
 
