@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+
 from bench.figures import Durations, Round
 from bench.measure import Measurement
 from bench.place import Place

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+
 from bench.backlog import measure_backlog
 from bench.comeback import Trickle
 from bench.due import lateness
@@ -12,8 +14,6 @@ from bench.filling import BACKLOG, MODEL, SCHEDULED_ONLY, Mix, fill_ledger
 from bench.load import Load, Posted
 from bench.place import Place
 from bench.pruning import Turn, ratio
-from sqlalchemy import select
-
 from waybill_database import open_engine
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from bench.filling import MODEL, fill_inbox, fill_ledger
-from bench.growth_steps import LOOK_STEPS, TASK_STEPS, InboxUnderTest, Step, Subject
 from sqlalchemy import Connection, Engine, event, text
 
+from bench.filling import MODEL, fill_inbox, fill_ledger
+from bench.growth_steps import LOOK_STEPS, TASK_STEPS, InboxUnderTest, Step, Subject
 from waybill_database import open_engine
 
 #: As many as make PostgreSQL prefer an index: smaller tables it reads as a whole.

@@ -1,9 +1,9 @@
 """The crash matrix stops processes at functions that it knows by name: it must follow when they move."""
 
 import pytest
-from crash_steps import SHORTER, STEPS, WRITES, follow
 
 import waybill_ledger
+from tests.crash.steps import SHORTER, STEPS, WRITES, follow
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pickle
 from importlib import import_module
 
 import pytest
-from test_default_retries import REQUIRED, SETTINGS
 
+from tests.architecture.test_default_retries import REQUIRED, SETTINGS
 from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_worker.attempt.isolation import RunsAlone
 

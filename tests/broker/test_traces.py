@@ -14,9 +14,9 @@ import structlog
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP
 from gateway_under_test import Gateway, running
-from otlp_receiver import Received, Receiver, receiving
 from structlog.testing import LogCapture
 
+from tests.broker.otlp_receiver import Received, Receiver, receiving
 from waybill_email.app import make_service as make_email
 from waybill_email.settings import EmailSettings
 from waybill_status.app import make_service as make_status

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from installation import ROOT, VERSION, environment, installed
-from posting import Caller
 
+from tests.compose.installation import ROOT, VERSION, environment, installed
+from tests.compose.posting import Caller
 from waybill_deploy.processes import PROCESSES
 from waybill_devstack.tour.backstage import ContainersBackstage
 from waybill_devstack.tour.compose import Compose, ComposeError

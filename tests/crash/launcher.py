@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from crash_gate import Gate
-from crash_steps import STEPS, install, shorten_waits
-
+from tests.crash.gate import Gate
+from tests.crash.steps import STEPS, install, shorten_waits
 from waybill_testkit.machine.lifeline import die_with_parent
 
 #: Beside the modules with steps; imported here once instead of in each process.

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from crash_count import Count, Ending, is_as_it_should_be
-from crash_matrix import STACKS, run_matrix
-from crash_rows import ROWS, Flow, Harm, Row
-from crash_stack import CrashStack, NotInTimeError, running
-from crash_table import in_words, is_right
 
+from tests.crash.count import Count, Ending, is_as_it_should_be
+from tests.crash.matrix import STACKS, run_matrix
+from tests.crash.rows import ROWS, Flow, Harm, Row
+from tests.crash.stack import CrashStack, NotInTimeError, running
+from tests.crash.table import in_words, is_right
 from waybill_testkit.broker import Broker
 
 #: The boundary behind each step of the flow.

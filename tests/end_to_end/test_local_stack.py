@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
-from outage import take_broker_away
-from soak_stack import SoakStack
 
+from tests.soak.outage import take_broker_away
+from tests.soak.stack import SoakStack
 from waybill_testkit.broker import Broker, private_broker
 from waybill_testkit.machine.ports import LOOPBACK
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from twins import PATIENCE, Twins, twins
 
+from tests.end_to_end.twins import PATIENCE, Twins, twins
 from waybill_devstack.stack.plan import OPS_ADDRESS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.postgres.private import InstalledPostgres

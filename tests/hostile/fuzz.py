@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gateway_process import gateway
-
+from tests.hostile.gateway_process import gateway
 from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records

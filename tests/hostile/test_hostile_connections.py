@@ -10,9 +10,9 @@ from time import monotonic, sleep
 
 import httpx
 import pytest
-from gateway_process import PATIENCE, Running, gateway
 from gateway_under_test import EMAIL, JSON
 
+from tests.hostile.gateway_process import PATIENCE, Running, gateway
 from waybill_testkit.empty_ledger import empty_ledger
 
 #: Seconds that heads, bodies and unread answers have here, and what a busy machine may add to them.

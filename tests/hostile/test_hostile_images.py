@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 import pyvips
 from gateway_under_test import settings_in
-from hostile_pictures import chunk, empty_texts, png
 
+from tests.hostile.hostile_pictures import chunk, empty_texts, png
 from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.images.facts import RefusedImage
 from waybill_gateway.images.probe import probe

@@ -8,10 +8,10 @@ from time import monotonic
 
 import httpx
 import pytest
-from gateway_process import PATIENCE, Running, gateway
 from gateway_under_test import problem
-from hostile_pictures import empty_texts, interlaced, png
 
+from tests.hostile.gateway_process import PATIENCE, Running, gateway
+from tests.hostile.hostile_pictures import empty_texts, interlaced, png
 from waybill_testkit.empty_ledger import empty_ledger
 
 #: What the process that serves may use, whatever is uploaded; and each of those that decode.

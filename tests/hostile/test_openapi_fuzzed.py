@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from fuzz import fuzz
-
+from tests.hostile.fuzz import fuzz
 from waybill_testkit.postgres.private import Postgres
 
 

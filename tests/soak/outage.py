@@ -14,10 +14,9 @@ from http import HTTPStatus
 from pathlib import Path
 from time import monotonic, sleep
 
-from crash_callers import TERMINAL
-from crash_stack import until
-from soak_stack import CONNECTIONS, SoakStack, up
-
+from tests.crash.callers import TERMINAL
+from tests.crash.stack import until
+from tests.soak.stack import CONNECTIONS, SoakStack, up
 from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker import private_broker
 from waybill_testkit.machine.container_setting import in_containers

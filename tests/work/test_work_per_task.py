@@ -16,8 +16,8 @@ import httpx
 import pytest
 from faststream.rabbit import RabbitBroker
 from sqlalchemy import select
-from work_counted import Counter, Work
 
+from tests.work.counting import Counter, Work
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.names import EXCHANGE_EVENTS

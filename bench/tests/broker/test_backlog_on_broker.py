@@ -4,6 +4,7 @@ from pathlib import Path
 
 import aio_pika
 import pytest
+
 from bench.backlog import QUEUE, Backlog
 
 

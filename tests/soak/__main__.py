@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from crash_callers import Caller, Told
-from crash_stack import PATIENCE
-from soak_count import Verdict, count
-from soak_plan import Plan, make_plan
-from soak_stack import CONNECTIONS, SoakStack, up
-from soak_trouble import Troublemaker
-
+from tests.crash.callers import Caller, Told
+from tests.crash.stack import PATIENCE
+from tests.soak.count import Verdict, count
+from tests.soak.plan import Plan, make_plan
+from tests.soak.stack import CONNECTIONS, SoakStack, up
+from tests.soak.trouble import Troublemaker
 from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker import private_broker
 from waybill_testkit.machine.container_setting import in_containers

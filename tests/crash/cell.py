@@ -6,12 +6,12 @@ leases to run out and for retries to be due. A broker that is restarted is resta
 
 from collections.abc import Sequence
 
-from crash_callers import Callers, calls_of, prepare
-from crash_count import Count, count
-from crash_gate import Armed
-from crash_harms import do_harm
-from crash_rows import Harm, Row
-from crash_stack import PATIENCE, CrashStack, NotInTimeError
+from tests.crash.callers import Callers, calls_of, prepare
+from tests.crash.count import Count, count
+from tests.crash.gate import Armed
+from tests.crash.harms import do_harm
+from tests.crash.rows import Harm, Row
+from tests.crash.stack import PATIENCE, CrashStack, NotInTimeError
 
 
 def run_cells(stacks: Sequence[CrashStack], rows: Sequence[Row], harm: Harm) -> list[Count]:

@@ -7,10 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
-from crash_count import Count
-from crash_rows import HARMS, ROWS, Harm, Row
-from crash_stack import NotInTimeError
 
+from tests.crash.count import Count
+from tests.crash.rows import HARMS, ROWS, Harm, Row
+from tests.crash.stack import NotInTimeError
 from waybill_testkit.broker import Broker
 
 #: The page, and the lines between which it is ours.

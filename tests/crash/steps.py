@@ -5,8 +5,7 @@ from datetime import timedelta
 from pkgutil import resolve_name
 from typing import Any
 
-from crash_gate import Gate, around
-
+from tests.crash.gate import Gate, around
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
 
 #: Tells of a call's arguments which step it is; None: one that nobody is to stop at.

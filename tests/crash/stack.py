@@ -13,10 +13,10 @@ from time import monotonic, sleep
 from typing import Any
 
 import httpx
-from crash_gate import Gate
-from crash_ledger import LedgerFile
-from launcher import Order
 
+from tests.crash.gate import Gate
+from tests.crash.launcher import Order
+from tests.crash.ledger_file import LedgerFile
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
 from waybill_ledger.schema.migrate import upgrade
 from waybill_testkit.broker import Broker
@@ -28,7 +28,8 @@ from waybill_testkit.machine.ports import free_ports
 PATIENCE = 300.0
 #: Seconds between looks.
 LOOK_SECONDS = 0.05
-LAUNCHER = Path(__file__).with_name("launcher.py")
+#: `tests` is found from here.
+ROOT = Path(__file__).parents[2]
 
 
 class NotInTimeError(Exception):
@@ -55,7 +56,8 @@ class Launcher:
     def __init__(self, log: Path) -> None:
         with log.open("ab") as errors:
             self._running = subprocess.Popen(
-                [sys.executable, str(LAUNCHER)],
+                [sys.executable, "-m", "tests.crash.launcher"],
+                cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

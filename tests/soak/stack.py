@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
-from crash_ledger import LedgerFile
-from crash_stack import PATIENCE, NotInTimeError, until
 
+from tests.crash.ledger_file import LedgerFile
+from tests.crash.stack import PATIENCE, NotInTimeError, until
 from waybill_devstack.stack.stackfile import read_stackfile
 from waybill_testkit.broker import Broker
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from crash_callers import Call, picture
+from tests.crash.callers import Call, picture
 
 #: Processes that are killed and cut off: all of ours. Mailbox and crm are the outside world, which remembers.
 VICTIMS = ("gateway", "status", "email", "images", "sync", "deadletters")

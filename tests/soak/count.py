@@ -10,11 +10,11 @@ from time import monotonic, sleep
 from typing import Any
 
 import httpx
-from crash_callers import TERMINAL, Told
-from crash_effects import files_of, taken_dead_letters
-from crash_ledger import SubtaskRow
-from soak_stack import SoakStack
 
+from tests.crash.callers import TERMINAL, Told
+from tests.crash.effects import files_of, taken_dead_letters
+from tests.crash.ledger_file import SubtaskRow
+from tests.soak.stack import SoakStack
 from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire.names import dead_letter_queue
 

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
-from crash_cell import run_cells
-from crash_count import Count
-from crash_rows import ROWS, Harm, Row
-from crash_stack import CrashStack, NotInTimeError, running
-from crash_table import in_words, is_right, table, totals, write_page
-
+from tests.crash.cell import run_cells
+from tests.crash.count import Count
+from tests.crash.rows import ROWS, Harm, Row
+from tests.crash.stack import CrashStack, NotInTimeError, running
+from tests.crash.table import in_words, is_right, table, totals, write_page
 from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker import private_broker
 from waybill_testkit.machine.container_setting import in_containers

@@ -9,8 +9,9 @@ from time import monotonic, sleep
 from urllib.parse import quote
 
 import httpx
-from soak_plan import Blow, Trouble
-from soak_stack import SoakStack
+
+from tests.soak.plan import Blow, Trouble
+from tests.soak.stack import SoakStack
 
 #: Seconds that a lock is waited for before it is held.
 LOCK_SECONDS = 30

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 
 import httpx
-from crash_callers import TERMINAL, Call, Told
-from crash_effects import effects_of
-from crash_rows import Flow
-from crash_stack import PATIENCE, CrashStack
 
+from tests.crash.callers import TERMINAL, Call, Told
+from tests.crash.effects import effects_of
+from tests.crash.rows import Flow
+from tests.crash.stack import PATIENCE, CrashStack
 from waybill_contracts.wire.names import dead_letter_queue
 
 #: Seconds between two looks that must both see nothing: the broker's numbers are up to a second old.

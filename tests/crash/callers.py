@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 import pyvips
-from crash_rows import Flow
-from crash_stack import PATIENCE, CrashStack
 
+from tests.crash.rows import Flow
+from tests.crash.stack import PATIENCE, CrashStack
 from waybill_contracts.wire.states import State
 
 #: How many tasks a cell posts; images cost a second of work each.

@@ -7,8 +7,9 @@ from time import sleep
 from urllib.parse import quote
 
 import httpx
-from crash_rows import Harm
-from crash_stack import CrashStack, Process, until
+
+from tests.crash.rows import Harm
+from tests.crash.stack import CrashStack, Process, until
 
 #: Longer than a lease (3 s) and than any write waits for a lock (1 s, see `crash_steps`).
 LOCKED_SECONDS = 4.0

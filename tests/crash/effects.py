@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
-from crash_rows import Flow
-from crash_stack import CrashStack
 
+from tests.crash.rows import Flow
+from tests.crash.stack import CrashStack
 from waybill_contracts.wire.names import HEADER_TASK_ID, dead_letter_queue
 
 

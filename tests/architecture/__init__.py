@@ -1,0 +1,1 @@
+"""Rules of the code base, checked by reading it."""

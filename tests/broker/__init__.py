@@ -1,0 +1,1 @@
+"""Several members together on a real RabbitMQ."""

@@ -1,0 +1,1 @@
+"""The crash matrix: kills processes at named steps, and counts what is left."""

@@ -1,0 +1,1 @@
+"""Random failures under load, and a broker that is away."""

@@ -1,0 +1,1 @@
+"""The wheels of the workspace, installed outside of it."""

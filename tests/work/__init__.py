@@ -1,0 +1,1 @@
+"""What one task costs, counted in statements and messages."""
