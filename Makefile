@@ -70,16 +70,16 @@ test-crash: .venv/.installed ## the short crash matrix: each step, its process k
 	$(PYTEST) tests/crash -q
 
 crash: .venv/.installed ## the whole crash matrix, minutes; writes docs/guarantees.md (ARGS="--row effect")
-	@$(BIN)/python tests/crash/crash_matrix.py $(ARGS)
+	@$(BIN)/python -m tests.crash.matrix $(ARGS)
 
 soak: .venv/.installed ## everything fails at random under a mixed load (ARGS="--minutes 10 --seed 42")
-	@PYTHONPATH=tests/crash $(BIN)/python tests/soak/soak.py $(ARGS)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 outage: .venv/.installed ## the broker is away for a minute under load (ARGS="--away 60 --rate 50")
-	@PYTHONPATH=tests/crash $(BIN)/python tests/soak/outage.py $(ARGS)
+	@$(BIN)/python -m tests.soak.outage $(ARGS)
 
 fuzz: .venv/.installed ## schemathesis asks the gateway all that its OpenAPI document allows (ARGS="--max-examples 500")
-	@$(BIN)/python tests/hostile/fuzz.py $(ARGS)
+	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

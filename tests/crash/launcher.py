@@ -1,4 +1,4 @@
-"""Launches the processes of a stack, with gates around their steps: see `crash_steps` and `crash_gate`.
+"""Launches the processes of a stack, with gates around their steps: see `steps` and `gate`.
 
 Each process is a fork of this one, which has imported everything beforehand: a process that is killed is back
 within milliseconds, where a new interpreter would be busy importing for seconds. Orders come on stdin, one

@@ -1,6 +1,6 @@
 """`make crash`: the crash matrix. Exits 0 only if nothing was lost and nothing doubled that is not declared.
 
-`python tests/crash/crash_matrix.py --row effect --row claim --column kill` runs some cells; the page is
+`python -m tests.crash.matrix --row effect --row claim --column kill` runs some cells; the page is
 written only when all of them were run.
 """
 
