@@ -95,7 +95,7 @@ format: .venv/.installed ## let ruff mend what it can
 
 schemas: .venv/.installed ## write the golden JSON Schemas and the documents of both interfaces anew
 	$(BIN)/python -m waybill_contracts.versions.schemas
-	$(BIN)/python -m waybill_gateway.docs.documents
+	$(BIN)/python -m waybill_gateway.documents
 
 lock: .venv/.installed ## renew the pinned versions in requirements/ (ARGS=--upgrade for newer ones)
 	requirements/lock.sh $(ARGS)

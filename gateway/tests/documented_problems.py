@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from waybill_gateway.api.problem_types import OF_NO_OPERATION
-from waybill_gateway.api.problems import CONTENT_TYPE, TYPE_PREFIX
-from waybill_gateway.docs.documents import current_documents
+from waybill_gateway.docs.problem_types import OF_NO_OPERATION
+from waybill_gateway.documents import current_documents
+from waybill_gateway.http.problems import CONTENT_TYPE, TYPE_PREFIX
 
 
 @cache
@@ -33,5 +33,5 @@ async def require_documented(answer: httpx.Response) -> None:
     operations = next(there for pattern, there in _paths() if re.fullmatch(pattern, path))
     described = operations[method]["responses"].get(str(answer.status_code), {}).get("description", "")
     assert f"`{TYPE_PREFIX}{code}`" in described, (
-        f"{method} {path} answers {answer.status_code} {code}: say so in waybill_gateway.api.problem_types"
+        f"{method} {path} answers {answer.status_code} {code}: say so in waybill_gateway.docs.problem_types"
     )

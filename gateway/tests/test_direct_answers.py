@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
 from starlette.routing import Match
 
-from waybill_gateway.api.json_body import JsonRoute
 from waybill_gateway.emails import routes as emails
 from waybill_gateway.http.direct_route import direct_handler
+from waybill_gateway.http.json_body import JsonRoute
 from waybill_gateway.http.posting_paths import PostingPaths
 from waybill_gateway.images import routes as images
+from waybill_gateway.password_resets import routes as password_resets
+from waybill_gateway.syncs import routes as syncs
 from waybill_gateway.tasks import cancellation_routes as cancellations
-from waybill_gateway.tasks import password_reset_routes as password_resets
-from waybill_gateway.tasks import sync_routes as syncs
-from waybill_gateway.tasks import user_routes as users
+from waybill_gateway.users import routes as users
 
 
 class Posted(BaseModel):

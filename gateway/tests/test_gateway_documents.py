@@ -8,7 +8,7 @@ from gateway_under_test import Gateway
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_gateway.docs.asyncapi import asyncapi_document
-from waybill_gateway.docs.documents import FOLDER, current_documents
+from waybill_gateway.documents import FOLDER, current_documents
 from waybill_worker.broker import topology
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from gateway_under_test import Gateway
 
-from waybill_gateway.entrance import LINKS
+from waybill_gateway.health.entrance import LINKS
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_testkit.exposition import values

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
-from waybill_gateway.auth.models import PostKey
+from waybill_gateway.keys.models import PostKey
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.reports.id_prefix import GROUP_DIGITS, begins_with

@@ -10,7 +10,7 @@ import pytest
 from gateway_under_test import EMAIL, JSON, Gateway, fields, problem
 from pydantic_core import from_json
 
-from waybill_gateway.docs.documents import current_documents
+from waybill_gateway.documents import current_documents
 from waybill_gateway.http.single_headers import SINGLE
 from waybill_ledger.schema.tables import TASKS
 

@@ -175,7 +175,7 @@ async def test_a_reset_token_is_redeemed_by_its_own_tenant_alone(
 ) -> None:
     token = 43 * "t"
     own, other = [await key_in(gateway, Scope.SUBMIT, tenant=name) for name in "ab"]
-    monkeypatch.setattr("waybill_gateway.tasks.password_reset_routes.secrets.token_urlsafe", lambda _: token)
+    monkeypatch.setattr("waybill_gateway.password_resets.routes.secrets.token_urlsafe", lambda _: token)
     posted = await gateway.client.post("/v1/password-resets", json={"email": "ann@example.com"}, headers=own)
     assert posted.status_code == 202
     path, body = "/v1/password-resets/redeem", {"token": token}

@@ -11,7 +11,7 @@ import pytest
 import pyvips
 from gateway_under_test import settings_in
 
-from waybill_gateway.api.problems import Problem
+from waybill_gateway.http.problems import Problem
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.probe_pool import ProbePool
 

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from waybill_gateway.api.problem_types import OF_NO_OPERATION, PROBLEM_TYPES, problems_of
 from waybill_gateway.auth.scopes import NEEDED, OPEN
+from waybill_gateway.docs.problem_types import OF_NO_OPERATION, PROBLEM_TYPES, problems_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (

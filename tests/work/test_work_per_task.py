@@ -23,9 +23,9 @@ from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.names import EXCHANGE_EVENTS
 from waybill_contracts.wire.states import State
 from waybill_database import Records
-from waybill_gateway import resources as gateway_resources
 from waybill_gateway.app import create_app
-from waybill_gateway.resources import Resources
+from waybill_gateway.runtime import resources as gateway_resources
+from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import TASKS

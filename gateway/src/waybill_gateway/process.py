@@ -8,11 +8,11 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waybill_gateway.api.problems import ledger_unavailable, problem_answer
 from waybill_gateway.app import create_app, open_resources, start_resources
-from waybill_gateway.health import PROBES
+from waybill_gateway.health.routes import PROBES
+from waybill_gateway.http.problems import ledger_unavailable, problem_answer
 from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
-from waybill_gateway.resources import Resources
+from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.settings import GatewaySettings
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import first_completed

@@ -9,7 +9,7 @@ from gateway_under_test import EMAIL, Gateway, running
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from waybill_gateway import resources
+from waybill_gateway.runtime import resources
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.eventually import eventually

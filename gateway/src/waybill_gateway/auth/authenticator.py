@@ -11,9 +11,9 @@ from aiolimiter import AsyncLimiter
 from cachetools import LRUCache
 from fastapi import Request
 
-from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.caller import ANYBODY, Caller
 from waybill_gateway.auth.key_cache import KnownKey, KnownKeys
+from waybill_gateway.http.problems import Problem
 from waybill_ledger import Scope, Secret
 from waybill_worker.observe.logs import get_logger
 

@@ -6,11 +6,11 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from waybill_gateway.api.json_body import JsonRoute
 from waybill_gateway.auth.caller import remember
 from waybill_gateway.auth.scopes import needed_by
+from waybill_gateway.http.json_body import JsonRoute
 from waybill_gateway.http.single_headers import require_single
-from waybill_gateway.resources import Resources
+from waybill_gateway.runtime.resources import Resources
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 

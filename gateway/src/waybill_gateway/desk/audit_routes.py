@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from waybill_gateway.api.paging import page_or_problem
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.desk.letter_views import AuditEntryView, AuditPageView
 from waybill_gateway.desk.models import AuditQuery
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.paging import page_or_problem
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_ledger.deadletters.audit import AuditFilter, list_audit_entries
 
 router = APIRouter(tags=["audit"], route_class=GuardedRoute)

@@ -9,8 +9,6 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from waybill_contracts.versions.event_reader import opener
-from waybill_gateway.api.paging import page_or_problem
-from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.audit_routes import get_audit
@@ -39,7 +37,9 @@ from waybill_gateway.desk.selection import (
     letter_filter,
     selected,
 )
-from waybill_gateway.resources import Resources, ResourcesDep
+from waybill_gateway.http.paging import page_or_problem
+from waybill_gateway.http.problems import Problem
+from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_ledger.deadletters.letters.archiving import Move, move, would_move
 from waybill_ledger.deadletters.letters.letter_detail import letter_detail, message_of, next_letter_details
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters

@@ -9,8 +9,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from waybill_gateway.api.paging import page_or_problem
-from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.models import (
@@ -23,7 +21,9 @@ from waybill_gateway.desk.models import (
 )
 from waybill_gateway.desk.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
 from waybill_gateway.desk.selection import Actor, as_asked, selected
-from waybill_gateway.resources import Resources, ResourcesDep
+from waybill_gateway.http.paging import page_or_problem
+from waybill_gateway.http.problems import FieldError, Problem
+from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_ledger.deadletters.redrives.control import Refused, Start, Steer, start, steer
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.redrives.plan import (

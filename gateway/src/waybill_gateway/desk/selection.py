@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Header
 
 from waybill_contracts.privacy.mask import mask_addresses
-from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.desk.models import Filter, Selection
+from waybill_gateway.http.problems import Problem
 from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.redrives.edits import shown_edits
 from waybill_ledger.deadletters.states import LetterState

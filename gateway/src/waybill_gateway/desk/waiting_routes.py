@@ -10,7 +10,7 @@ from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.desk.letter_routes import EXPORT_PAGE
 from waybill_gateway.desk.selection import JSON_LINES, STREAMED_LINES, json_lines
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_ledger.deadletters.letters.waiting import waiting_letters, waiting_tasks
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedRoute)

@@ -5,12 +5,12 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.emails.models import PostEmail
 from waybill_gateway.emails.templates import require_known_template
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_gateway.tasks.models import AcceptedTask, event_of
 from waybill_gateway.tasks.submission import OriginDep, new_task, submit
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from waybill_contracts.kinds.emails import EmailRequested, check_params
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_gateway.resources import Resources
+from waybill_gateway.runtime.resources import Resources
 
 
 def require_known_template(resources: Resources, event: TaskEvent, *where: str) -> None:

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.caller import caller_in
+from waybill_gateway.http.problems import Problem
 
 #: What multipart framing and the other form fields may add to a file.
 FORM_OVERHEAD_BYTES = 64 * 1024

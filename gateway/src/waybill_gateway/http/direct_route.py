@@ -14,9 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, _effective_route_context_var
 from pydantic import BaseModel, ValidationError
 
-from waybill_gateway.api.idempotency_key import KEY_HEADER
 from waybill_gateway.auth.caller import caller_in, current_caller
-from waybill_gateway.resources import current_resources
+from waybill_gateway.http.idempotency_key import KEY_HEADER
+from waybill_gateway.runtime.resources import current_resources
 from waybill_gateway.tasks.submission import described_origin, origin_of
 
 #: What becomes of a request.

@@ -12,8 +12,8 @@ from starlette._utils import get_route_path
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
-from waybill_gateway.api.json_body import JsonRoute
 from waybill_gateway.http.direct_route import direct_handler
+from waybill_gateway.http.json_body import JsonRoute
 
 
 class PostingPaths(BaseRoute):

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from waybill_gateway.api.problems import Problem
+from waybill_gateway.http.problems import Problem
 
 #: Those that are read here; others, such as Accept, may be given in several lines.
 SINGLE: Final = frozenset(

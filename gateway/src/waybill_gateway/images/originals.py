@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_contracts.images.variants import variants_of
 from waybill_database import Records
-from waybill_gateway.api.problems import Problem
+from waybill_gateway.http.problems import Problem
 from waybill_ledger import (
     Mark,
     Removal,

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_gateway.api.problems import Problem
+from waybill_gateway.http.problems import Problem
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.probe_worker import look_into
 from waybill_gateway.settings import GatewaySettings

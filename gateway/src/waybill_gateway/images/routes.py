@@ -13,15 +13,15 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from waybill_contracts.images.variants import ORIGINALS, PRESET_NAMES, PresetName
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.wire.states import State
-from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
-from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.http.body_limit import too_large
+from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.http.problems import FieldError, Problem
 from waybill_gateway.images.download import Download
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.originals import keep_original
-from waybill_gateway.resources import Resources, ResourcesDep
+from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_gateway.tasks.models import AcceptedTask, PostImage
 from waybill_gateway.tasks.routes import find_task
 from waybill_gateway.tasks.submission import OriginDep, new_task, submit

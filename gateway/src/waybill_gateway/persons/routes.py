@@ -18,7 +18,7 @@ from waybill_gateway.persons.models import (
     PersonQuery,
     PersonView,
 )
-from waybill_gateway.resources import Resources, ResourcesDep
+from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_gateway.tasks.routes import person_of
 from waybill_ledger import (
     Cancellation,

@@ -8,14 +8,13 @@ from fastapi import APIRouter, Path, Response
 
 from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.versions.event_reader import opener
-from waybill_gateway.api.problems import Problem
-from waybill_gateway.api.sealing_key_missing import key_missing
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.letter_routes import no_such_letter
 from waybill_gateway.desk.models import LetterId
 from waybill_gateway.desk.selection import Actor
-from waybill_gateway.resources import Resources, ResourcesDep
+from waybill_gateway.http.problems import Problem
+from waybill_gateway.http.sealing_key_missing import key_missing
 from waybill_gateway.reveals.models import (
     RevealedEditView,
     RevealedLetterView,
@@ -26,6 +25,7 @@ from waybill_gateway.reveals.models import (
     RevealLetter,
     RevealReason,
 )
+from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_gateway.schedules.plans import no_such_schedule
 from waybill_gateway.tasks.routes import no_such_task
 from waybill_ledger.access.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal

@@ -18,12 +18,12 @@ from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.mask import mask_addresses
 from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
-from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.api.sealing_key_missing import key_missing
 from waybill_gateway.auth.caller import Caller
 from waybill_gateway.emails.models import UNSUBSCRIBE_MISSING, needs_unsubscribe
 from waybill_gateway.emails.templates import require_known_template
-from waybill_gateway.resources import Resources
+from waybill_gateway.http.problems import FieldError, Problem
+from waybill_gateway.http.sealing_key_missing import key_missing
+from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.schedules.models import (
     SHOWN_AHEAD,
     ChangeSchedule,
@@ -34,8 +34,8 @@ from waybill_gateway.schedules.models import (
     SlotTaskView,
     Steering,
 )
+from waybill_gateway.syncs.targets import require_known_target
 from waybill_gateway.tasks.models import AMQP_PRIORITIES, links_of, priority_name
-from waybill_gateway.tasks.targets import require_known_target
 from waybill_ledger import Plan, Schedule, Task, event_of, get_schedule
 from waybill_ledger.deadletters.letters.redaction import REDACTED, redacted_payload
 

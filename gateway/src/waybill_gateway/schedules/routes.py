@@ -7,12 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
-from waybill_gateway.api.paging import page_or_problem
-from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.http.paging import page_or_problem
+from waybill_gateway.http.problems import FieldError, Problem
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_gateway.schedules.models import (
     SHOWN_BEHIND,
     ChangeSchedule,

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from waybill_contracts.wire.states import State
-from waybill_gateway.api.paging import page_or_problem
-from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.paging import page_or_problem
+from waybill_gateway.http.problems import FieldError, Problem
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_gateway.tasks.models import (
     AccountQuery,
     AccountView,

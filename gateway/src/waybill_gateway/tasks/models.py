@@ -13,9 +13,9 @@ from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.task_event import Sensitive, TaskEvent
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.wire.states import State
-from waybill_gateway.api.fields import Beginning, Number, Search, Text, Word
-from waybill_gateway.api.paging import Paged
-from waybill_gateway.api.timestamps import Moment
+from waybill_gateway.http.fields import Beginning, Number, Search, Text, Word
+from waybill_gateway.http.paging import Paged
+from waybill_gateway.http.timestamps import Moment
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Farther ahead than anyone plans.

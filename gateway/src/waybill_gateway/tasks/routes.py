@@ -11,11 +11,11 @@ from fastapi import APIRouter, Query
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_contracts.privacy.mask import mask_addresses
-from waybill_gateway.api.paging import page_or_problem
-from waybill_gateway.api.problems import FieldError, Problem
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.resources import Resources, ResourcesDep
+from waybill_gateway.http.paging import page_or_problem
+from waybill_gateway.http.problems import FieldError, Problem
+from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_gateway.tasks.models import (
     SlotView,
     SubtaskView,

@@ -13,8 +13,8 @@ from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.mask import mask_addresses
 from waybill_contracts.wire.states import State
 from waybill_contracts.wire.trace import known_traceparent, new_traceparent, trace_id_of
-from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.resources import Resources
+from waybill_gateway.http.problems import FieldError, Problem
+from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of
 from waybill_ledger import (
     AcceptedBefore,

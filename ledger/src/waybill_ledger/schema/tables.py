@@ -28,7 +28,7 @@ METADATA = MetaData()
 #: SQLite numbers rows by itself only in a column of exactly this type.
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
-#: A keyed digest of a mail address (`waybill_gateway.persons.digests`), by which a person's tasks are found.
+#: A keyed digest of a mail address (`waybill_gateway.person_digests`), by which a person's tasks are found.
 _PERSON = String(32)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")

@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from waybill_gateway.api.problems import FieldError, Problem
-from waybill_gateway.resources import Resources
+from waybill_gateway.http.problems import FieldError, Problem
+from waybill_gateway.runtime.resources import Resources
 
 
 def require_known_target(resources: Resources, target: str, field: str = "target") -> None:

@@ -5,13 +5,13 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.runtime.resources import ResourcesDep
+from waybill_gateway.syncs.targets import require_known_target
 from waybill_gateway.tasks.models import AcceptedTask, PostSync, event_of
 from waybill_gateway.tasks.submission import OriginDep, new_task, submit
-from waybill_gateway.tasks.targets import require_known_target
 
 router = APIRouter(tags=["syncs"], route_class=GuardedJsonRoute)
 

@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_contracts.kinds.template_folder import read_own_params
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
-from waybill_gateway.api.idempotency_key import CallsUnderWay
 from waybill_gateway.auth.authenticator import Authenticator
 from waybill_gateway.auth.key_cache import KnownKeys
+from waybill_gateway.http.idempotency_key import CallsUnderWay
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.images.originals import Collector
 from waybill_gateway.images.probe_pool import ProbePool

@@ -5,10 +5,10 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from waybill_contracts.kinds.users import UserCreated
-from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_gateway.tasks.models import AcceptedTask, PostUser
 from waybill_gateway.tasks.submission import OriginDep, new_task, submit
 from waybill_ledger import new_task_id

@@ -10,8 +10,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
-from waybill_gateway.api.problems import Problem
 from waybill_gateway.http.direct_route import direct_handler
+from waybill_gateway.http.problems import Problem
 
 _WITH_BODY = frozenset({"POST", "PATCH"})
 

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from waybill_gateway.api.paging import page_or_problem
-from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.auth.models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
 from waybill_gateway.desk.selection import Actor
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.paging import page_or_problem
+from waybill_gateway.http.problems import Problem
+from waybill_gateway.keys.models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_ledger import (
     NewKey,
     Revocation,

@@ -5,9 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from waybill_gateway.api.fields import Beginning, Number, Text, Whole
-from waybill_gateway.api.paging import Paged
-from waybill_gateway.api.timestamps import Moment
+from waybill_gateway.http.fields import Beginning, Number, Text, Whole
+from waybill_gateway.http.paging import Paged
+from waybill_gateway.http.timestamps import Moment
 from waybill_ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
 from waybill_ledger.access.keys import BURST, KEY_NAME_PATTERN, RATE
 

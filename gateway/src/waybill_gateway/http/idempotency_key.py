@@ -12,9 +12,9 @@ from typing import Annotated
 
 from fastapi import Header
 
-from waybill_gateway.api.problems import Problem
 from waybill_gateway.auth.caller import Caller
-from waybill_gateway.persons.digests import Persons
+from waybill_gateway.http.problems import Problem
+from waybill_gateway.person_digests import Persons
 from waybill_ledger import IdempotentCall
 from waybill_ledger.access.tenants import idempotency_scope
 

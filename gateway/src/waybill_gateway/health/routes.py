@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.docs.asyncapi import asyncapi_document
-from waybill_gateway.resources import Resources, ResourcesDep
+from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_worker.observe.metrics import exposition
 from waybill_worker.runtime.health import liveness, startup
 

@@ -8,8 +8,8 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from waybill_gateway.api.fields import MAX_PAGE_SIZE, PAGE_SIZE, Text
-from waybill_gateway.api.problems import FieldError, Problem
+from waybill_gateway.http.fields import MAX_PAGE_SIZE, PAGE_SIZE, Text
+from waybill_gateway.http.problems import FieldError, Problem
 from waybill_ledger import BadCursorError
 
 Result = TypeVar("Result")

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from waybill_contracts.privacy.seal import UnknownKeyError
-from waybill_gateway.api.problems import Problem
+from waybill_gateway.http.problems import Problem
 from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)

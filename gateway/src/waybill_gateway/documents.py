@@ -11,7 +11,7 @@ from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.settings import GatewaySettings
 
 #: In the source tree; an installed gateway serves them, and has no such folder.
-FOLDER: Final = Path(__file__).resolve().parents[4] / "docs"
+FOLDER: Final = Path(__file__).resolve().parents[3] / "docs"
 
 
 def current_documents() -> Mapping[str, str]:

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Response
 
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
-from waybill_gateway.api.idempotency_key import IdempotencyKey, keyed_call
-from waybill_gateway.api.problems import Problem
-from waybill_gateway.api.sealing_key_missing import key_missing
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.resources import ResourcesDep
+from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
+from waybill_gateway.http.problems import Problem
+from waybill_gateway.http.sealing_key_missing import key_missing
+from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_gateway.tasks.models import (
     AcceptedTask,
     PostPasswordReset,

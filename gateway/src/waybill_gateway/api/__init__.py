@@ -1,1 +1,0 @@
-"""What the routes of all resources share: problems, fields, pages, idempotency keys."""

@@ -1,0 +1,1 @@
+"""Kept keys: made, listed, rotated, revoked."""

@@ -1,0 +1,1 @@
+"""Password resets: mailed links that are good once."""

@@ -1,0 +1,1 @@
+"""What lives as long as the gateway: the ledger, the object store, the relay to the broker."""
