@@ -20,11 +20,11 @@ from sqlalchemy import select, update
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_gateway import app as composition
 from waybill_gateway.auth import authenticator
+from waybill_gateway.auth.actor import MAX_ACTOR
 from waybill_gateway.auth.authenticator import GUESSES_AT_ONCE
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.auth.key_cache import KnownKeys
 from waybill_gateway.auth.scopes import NEEDED, OPEN, UndeclaredRouteError
-from waybill_gateway.desk.selection import MAX_ACTOR
 from waybill_ledger import Scope, Secret
 from waybill_ledger.access.key_table import API_KEYS
 from waybill_ledger.deadletters.letters.intake import take_in
@@ -58,7 +58,7 @@ def operations(gateway: Gateway) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 async def test_each_route_asks_for_a_key_but_those_that_are_open(gateway: Gateway) -> None:
     asked = set()
-    await eventually(lambda: gateway.resources.has_asked_the_broker)  # so that it has started
+    await eventually(lambda: gateway.resources.relay.has_asked_the_broker)  # so that it has started
     for method, path, operation in operations(gateway):
         answer = await gateway.client.request(method, path)
         if operation["operationId"] in OPEN:
@@ -296,7 +296,7 @@ async def test_whoever_guesses_is_slowed_down_and_keys_in_use_are_not(
     problem(answer, 429, "too_many_requests")
     assert answer.headers["retry-after"] == "1000"
     # Also once the key is due to be looked up again.
-    gateway.resources.known_keys.forget(id_of(key))
+    gateway.app.state.known_keys.forget(id_of(key))
     assert (await gateway.client.get("/v1/tasks", headers=key)).status_code == 200
 
 
@@ -338,7 +338,7 @@ async def test_nothing_of_a_secret_is_in_any_log_metric_or_answer(
         for header in (admin, key, {"Authorization": f"Bearer {made['token']}x"}):
             answer = await gateway.client.request(method, path, headers=header)
             bodies.append(answer.text + str(answer.headers))
-    bodies.append(repr(gateway.resources.known_keys._known))  # noqa: SLF001 - as a traceback would show it
+    bodies.append(repr(gateway.app.state.known_keys._known))  # noqa: SLF001 - as a traceback would show it
     rows = await gateway.rows(select(API_KEYS))
     hidden = [row["secret_hash"] for row in rows] + [
         header["Authorization"].split("_", 2)[2] for header in (admin, key)
@@ -392,5 +392,5 @@ async def test_a_key_changed_in_the_ledger_counts_as_it_is_there(stored: Gateway
     assert (await stored.client.get("/v1/tasks", headers=key)).status_code == 200
     changed = update(API_KEYS).values(scopes=["submit", "of a newer release"])
     await stored.resources.records.write(lambda c, _: [c.execute(changed)], None)
-    stored.resources.known_keys.forget(id_of(key))
+    stored.app.state.known_keys.forget(id_of(key))
     problem(await stored.client.get("/v1/tasks", headers=key), 403, "scope_missing")

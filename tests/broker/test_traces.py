@@ -141,7 +141,7 @@ async def world(
         for service in services:
             await stack.enter_async_context(started(service))
         gateway = await stack.enter_async_context(running(tmp_path, amqp_url=topology_url))
-        await eventually(lambda: gateway.resources.broker_is_connected)
+        await eventually(lambda: gateway.resources.relay.is_connected)
         yield World(gateway, target, receiver, log)
     for server in (http, smtp):
         server.close()

@@ -44,7 +44,7 @@ _PIPELINE: dict[str, StepOf] = {
 #: For each module the functions that are its steps, each as the code that calls it finds it.
 STEPS: dict[str, dict[str, StepOf]] = {
     "waybill_gateway": {
-        "waybill_gateway.runtime.resources:relay": _step_of_relay,
+        "waybill_gateway.runtime.task_relay:relay": _step_of_relay,
         "waybill_database:Records.write": _step_of_write,
     },
     "waybill_status": {

@@ -24,8 +24,9 @@ from waybill_contracts.wire.names import EXCHANGE_EVENTS
 from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_gateway.app import create_app
-from waybill_gateway.runtime import resources as gateway_resources
+from waybill_gateway.runtime import task_relay
 from waybill_gateway.runtime.resources import Resources
+from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import TASKS
@@ -76,10 +77,10 @@ async def accepted(
     """Posts that many tasks at once, and waits until all are published."""
     async with gateway(ledger_url, folder) as (resources, client):
         counter = Counter(resources.records.engine)
-        monkeypatch.setattr(Resources, "broker_is_connected", True)
+        monkeypatch.setattr(TaskRelay, "is_connected", True)
         # No sweep runs here that would do it for a gateway which the machine kept waiting.
-        monkeypatch.setattr(gateway_resources, "RELAY_GRACE", timedelta(hours=1))
-        monkeypatch.setattr(resources._publisher, "publish", counter.publish)  # noqa: SLF001 - in its place
+        monkeypatch.setattr(task_relay, "RELAY_GRACE", timedelta(hours=1))
+        monkeypatch.setattr(resources.relay._publisher, "publish", counter.publish)  # noqa: SLF001 - in its place
 
         async def post(number: int) -> None:
             body = {"target": "crm", "resource": "contacts", "id": str(number), "data": {"name": "Ann"}}
@@ -87,7 +88,7 @@ async def accepted(
             assert answer.status_code == 202
 
         await asyncio.gather(*map(post, range(tasks)))
-        if relaying := resources._relaying:  # noqa: SLF001 - each ends when its row is gone
+        if relaying := resources.relay._relaying:  # noqa: SLF001 - each ends when its row is gone
             await asyncio.wait(relaying)
         return counter.done(), counter.published
 

@@ -100,7 +100,7 @@ async def gateway(url_of: UrlOf, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
             )
         )
         await stack.enter_async_context(app.router.lifespan_context(app))
-        await eventually(lambda: app.state.resources.broker_is_connected)
+        await eventually(lambda: app.state.resources.relay.is_connected)
         transport = httpx.ASGITransport(app)
         yield await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://gateway")

@@ -8,6 +8,7 @@ from fastapi_swagger import patch_fastapi
 
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.auth.scopes import UndeclaredRouteError
+from waybill_gateway.components import Components
 from waybill_gateway.desk import audit_routes as audit
 from waybill_gateway.desk import group_routes as dead_letter_groups
 from waybill_gateway.desk import letter_routes as dead_letters
@@ -20,7 +21,6 @@ from waybill_gateway.health import routes as health
 from waybill_gateway.http.body_limit import BodyLimit
 from waybill_gateway.http.head_requests import HeadRequests
 from waybill_gateway.http.metrics import GatewayMetrics, MeasureRequests
-from waybill_gateway.http.posting_paths import PostingPaths
 from waybill_gateway.http.problems import install_problems
 from waybill_gateway.http.tracing import TraceRequests
 from waybill_gateway.images import routes as images
@@ -28,7 +28,6 @@ from waybill_gateway.keys import routes as keys
 from waybill_gateway.password_resets import routes as password_resets
 from waybill_gateway.persons import routes as persons
 from waybill_gateway.reveals import routes as reveals
-from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.schedules import routes as schedules
 from waybill_gateway.settings import GatewaySettings
 from waybill_gateway.syncs import routes as syncs
@@ -36,6 +35,7 @@ from waybill_gateway.tasks import accounting_routes as accounting
 from waybill_gateway.tasks import cancellation_routes as cancellations
 from waybill_gateway.tasks import pruning_routes as prunings
 from waybill_gateway.tasks import routes as tasks
+from waybill_gateway.tasks.post_route import post_routes
 from waybill_gateway.users import routes as users
 from waybill_ledger import SchemaError
 from waybill_worker.observe.metrics import make_registry
@@ -75,8 +75,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(app) as resources:
-            await start_resources(resources)
+        async with open_components(app) as components:
+            await start_components(components)
             yield
 
     app = FastAPI(
@@ -114,30 +114,29 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         # As it is: what an inclusion adds to a route, a dependency say, would be passed over below.
         app.include_router(module.router)
     app.router.routes.insert(0, HeadRequests(app.router))
-    app.router.routes.insert(0, PostingPaths(route for module in _ROUTES for route in module.router.routes))
+    app.router.routes[:0] = post_routes(route for module in _ROUTES for route in module.router.routes)
     return app
 
 
 @asynccontextmanager
-async def open_resources(app: FastAPI) -> AsyncIterator[Resources]:
-    """What `app` works with, not yet started."""
+async def open_components(app: FastAPI) -> AsyncIterator[Components]:
+    """The parts that `app` works with, not yet started."""
     with configuring(*WRONG_SETTING):
-        resources = Resources(app.state.settings, app.state.registry, app.state.metrics)
-    app.state.resources = resources
+        components = Components(app.state)
     try:
-        yield resources
+        yield components
     finally:
-        await resources.stop()
+        await components.stop()
 
 
-async def start_resources(resources: Resources) -> None:
-    """Begins; waits for a ledger that is away.
+async def start_components(components: Components) -> None:
+    """Starts the parts; waits for a ledger that is away.
 
     Raises:
         MisconfiguredError: the ledger's schema is not this release's.
     """
     with configuring(SchemaError):
-        await resources.start()
+        await components.start()
 
 
 def _require_guarded(router: APIRouter) -> None:

@@ -8,8 +8,9 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waybill_gateway.app import create_app, open_resources, start_resources
-from waybill_gateway.health.routes import PROBES
+from waybill_gateway.app import create_app, open_components, start_components
+from waybill_gateway.components import Components
+from waybill_gateway.http.probes import PROBES
 from waybill_gateway.http.problems import ledger_unavailable, problem_answer
 from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
 from waybill_gateway.runtime.resources import Resources
@@ -47,6 +48,7 @@ class GatewayProcess:
             timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
         )
         self._lifespan = AsyncExitStack()
+        self._components: Components | None = None
         self._is_serving = False
 
     async def start(self) -> None:
@@ -63,14 +65,17 @@ class GatewayProcess:
             host = _host_of(fd)
             with configuring(ValueError):
                 self._settings.require_open_on_purpose(host)
-        resources = await self._lifespan.enter_async_context(open_resources(self._app))
-        starting = asyncio.create_task(start_resources(resources))
+        components = await self._lifespan.enter_async_context(open_components(self._app))
+        self._components = components
+        starting = asyncio.create_task(start_components(components))
         try:
             # Not served before, though it could be: who takes over from another process fails no request.
             done, _ = await asyncio.wait((starting,), timeout=SILENT_SECONDS)
             if done:
                 starting.result()
-            port = await self._server.start(behind=None if done else partial(_until_checked, resources))
+            port = await self._server.start(
+                behind=None if done else partial(_until_checked, components.resources)
+            )
             self._is_serving = True
             await starting
         finally:
@@ -81,7 +86,9 @@ class GatewayProcess:
 
     async def wait_failed(self) -> None:
         """Returns only when the server, or what is done beside it, has ended by itself."""
-        await first_completed(self._server.ended(), self._app.state.resources.wait_failed())
+        if self._components is None:
+            raise RuntimeError("the gateway was not started")
+        await first_completed(self._server.ended(), self._components.wait_failed())
 
     async def stop(self) -> None:
         """Says that it is not ready any more, goes on until that is noticed, then ends what is under way."""

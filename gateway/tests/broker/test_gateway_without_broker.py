@@ -9,7 +9,7 @@ from gateway_under_test import EMAIL, Gateway, running
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from waybill_gateway.runtime import resources
+from waybill_gateway.runtime import task_relay
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.eventually import eventually
@@ -47,7 +47,7 @@ async def test_a_broker_that_hangs_holds_up_no_caller_and_no_stop(
         took = loop.time() - began
         # No more of them hang than there are slots; how many is told nowhere else.
         full = gateway.resources._slots.locked()  # noqa: SLF001 - as said
-        relaying = len(gateway.resources._relaying)  # noqa: SLF001 - as said
+        relaying = len(gateway.resources.relay._relaying)  # noqa: SLF001 - as said
         began = loop.time()
     stopped = loop.time() - began
 
@@ -68,23 +68,23 @@ async def test_a_burst_is_published_by_the_gateway_itself_and_nothing_is_left_to
 
         assert {answer.status_code for answer in answers} == {202}
         await eventually(lambda: outbox_is_empty(gateway))
-        assert gateway.resources._relaying_bytes == 0  # noqa: SLF001 - else the next burst finds less room
+        assert gateway.resources.relay._relaying_bytes == 0  # noqa: SLF001 - else the next burst finds less room
 
 
 async def test_what_was_accepted_before_the_broker_came_or_while_it_was_away_goes_out_when_it_is_there(
     topology_url: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "RELAY_GRACE", timedelta(minutes=5))  # a connection may take its time
+    monkeypatch.setattr(task_relay, "RELAY_GRACE", timedelta(minutes=5))  # a connection may take its time
     # Nobody sweeps here, as above. The first posts are made before the gateway has its connection.
     async with running(tmp_path, amqp_url=proxy.url(topology_url)) as gateway:
         for _ in range(2):
-            assert not gateway.resources.broker_is_connected
+            assert not gateway.resources.relay.is_connected
             answers = [await gateway.post("/v1/emails", EMAIL) for _ in range(3)]
             assert {answer.status_code for answer in answers} == {202}
             proxy.resume()
             await eventually(lambda: outbox_is_empty(gateway))
             proxy.cut(refuse=True)
-            await eventually(lambda: not gateway.resources.broker_is_connected)
+            await eventually(lambda: not gateway.resources.relay.is_connected)
 
 
 async def test_a_task_that_is_called_off_long_after_it_was_accepted_is_told_of_at_once(
@@ -106,7 +106,7 @@ async def test_a_task_that_is_called_off_long_after_it_was_accepted_is_told_of_a
 async def test_what_waits_for_the_broker_holds_up_no_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "RELAY_GRACE", timedelta(minutes=5))
+    monkeypatch.setattr(task_relay, "RELAY_GRACE", timedelta(minutes=5))
     loop = asyncio.get_running_loop()
     async with running(tmp_path) as gateway:
         assert (await gateway.post("/v1/emails", EMAIL)).status_code == 202
@@ -117,7 +117,7 @@ async def test_what_waits_for_the_broker_holds_up_no_stop(
 async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(
     topology_url: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "MOST_WAITING_BYTES", 5000)
+    monkeypatch.setattr(task_relay, "MAX_WAITING_BYTES", 5000)
     async with running(
         tmp_path, amqp_url=proxy.url(topology_url), publish_timeout_seconds=PUBLISH_SECONDS
     ) as gateway:
@@ -126,7 +126,7 @@ async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(
         answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(100)))
 
         assert {answer.status_code for answer in answers} == {202}
-        assert 0 < gateway.resources._relaying_bytes <= 5000  # noqa: SLF001 - as above
+        assert 0 < gateway.resources.relay._relaying_bytes <= 5000  # noqa: SLF001 - as above
         assert await gateway.count(OUTBOX) == 100
 
 

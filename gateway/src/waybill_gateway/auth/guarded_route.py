@@ -6,36 +6,51 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from waybill_gateway.auth.caller import remember
+from waybill_gateway.auth.authenticator import Authenticator
+from waybill_gateway.auth.caller import Caller, remember
 from waybill_gateway.auth.scopes import needed_by
+from waybill_gateway.http.body_limit import limit_body
 from waybill_gateway.http.json_body import JsonRoute
 from waybill_gateway.http.single_headers import require_single
-from waybill_gateway.runtime.resources import Resources
+from waybill_ledger import Scope
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+async def admit(request: Request, needed: Scope) -> Caller:
+    """Identifies the caller of a request, and keeps it and its limits with the request.
+
+    Raises:
+        Problem: 400, a header that counts once was repeated; or as `Authenticator.authorize`.
+        SQLAlchemyError: the key had to be looked up, and the ledger did not answer.
+    """
+    require_single(request.scope)
+    authenticator: Authenticator = request.app.state.authenticator
+    caller = await authenticator.authorize(request, needed)
+    remember(request.scope, caller)
+    limit_body(request.scope, caller.max_body_bytes)
+    return caller
 
 
 class GuardedRoute(APIRoute):
     """A route for which a key must allow what `scopes` says.
 
     Raises:
-        UndeclaredRouteError: while it is built, when that says nothing of it.
+        UndeclaredRouteError: at its creation, if `scopes` does not name it.
     """
 
     def get_route_handler(self) -> Handle:
-        """The route's handler behind the door; what answers directly stands behind it, too."""
+        """The route's handler, which is called only for callers that may call it."""
         needed, handle = needed_by(self.name), super().get_route_handler()
         if needed is None:
             return handle
 
         async def handle_admitted(request: Request) -> Response:
-            require_single(request.scope)
-            resources: Resources = request.app.state.resources
-            remember(request.scope, await resources.authenticator.authorize(request, needed))
+            await admit(request, needed)
             return await handle(request)
 
         return handle_admitted
 
 
 class GuardedJsonRoute(GuardedRoute, JsonRoute):
-    """The same for a route that takes JSON and nothing else."""
+    """A guarded route that takes JSON and nothing else."""

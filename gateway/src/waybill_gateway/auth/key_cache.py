@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Annotated, Final
 
 from aiolimiter import AsyncLimiter
 from cachetools import LRUCache, TTLCache
+from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import Records
@@ -133,3 +134,12 @@ class KnownKeys(Background):
         except SQLAlchemyError as error:
             # The next note tells it, if the key is used again; nothing depends on it.
             log.warning("the last use of keys was not written down", error=error)
+
+
+async def _current_known_keys(request: Request) -> KnownKeys:
+    known_keys: KnownKeys = request.app.state.known_keys
+    return known_keys
+
+
+#: The keys that this process has seen, for a route's signature.
+KnownKeysDep = Annotated[KnownKeys, Depends(_current_known_keys)]

@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
+from waybill_gateway.auth.actor import Actor
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.group_views import GroupPageView, GroupView
 from waybill_gateway.desk.letter_routes import export
 from waybill_gateway.desk.models import GroupNote, GroupQuery, GroupReason
-from waybill_gateway.desk.selection import STREAMED_LINES, Actor
+from waybill_gateway.desk.selection import STREAMED_LINES
 from waybill_gateway.http.paging import page_or_problem
 from waybill_gateway.http.problems import Problem
 from waybill_gateway.runtime.resources import Resources, ResourcesDep

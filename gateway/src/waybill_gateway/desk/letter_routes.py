@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from waybill_contracts.versions.event_reader import opener
+from waybill_gateway.auth.actor import Actor
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.audit_routes import get_audit
@@ -32,7 +33,6 @@ from waybill_gateway.desk.models import (
 from waybill_gateway.desk.selection import (
     JSON_LINES,
     STREAMED_LINES,
-    Actor,
     json_lines,
     letter_filter,
     selected,

@@ -5,9 +5,18 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from waybill_gateway.http.fields import MAX_INTEGER, Beginning, Number, Search, Text, Truth, Whole, Word
+from waybill_gateway.http.fields import (
+    MAX_INTEGER,
+    Beginning,
+    Moment,
+    Number,
+    Search,
+    Text,
+    Truth,
+    Whole,
+    Word,
+)
 from waybill_gateway.http.paging import Paged
-from waybill_gateway.http.timestamps import Moment
 from waybill_ledger.deadletters.redrives.edits import BadPatchError, require_patch
 from waybill_ledger.deadletters.states import (
     Effect,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from waybill_gateway.auth.actor import Actor
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.models import (
@@ -20,7 +21,7 @@ from waybill_gateway.desk.models import (
     SteerRedrive,
 )
 from waybill_gateway.desk.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
-from waybill_gateway.desk.selection import Actor, as_asked, selected
+from waybill_gateway.desk.selection import as_asked, selected
 from waybill_gateway.http.paging import page_or_problem
 from waybill_gateway.http.problems import FieldError, Problem
 from waybill_gateway.runtime.resources import Resources, ResourcesDep

@@ -1,27 +1,16 @@
 """What the failure desk's routes share."""
 
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from http import HTTPStatus
-from typing import Annotated, Any, Final
-
-from fastapi import Depends, Header
+from typing import Any, Final
 
 from waybill_contracts.privacy.mask import mask_addresses
-from waybill_gateway.auth.caller import Caller, CallerDep
+from waybill_gateway.auth.caller import Caller
 from waybill_gateway.desk.models import Filter, Selection
-from waybill_gateway.http.problems import Problem
 from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.redrives.edits import shown_edits
 from waybill_ledger.deadletters.states import LetterState
 
-#: Whom nobody names.
-ANONYMOUS = "anonymous"
-#: It appears in logs and in the audit trail.
-MAX_ACTOR = 128
-_ACTOR_PATTERN = rf"^[\x20-\x7e]{{1,{MAX_ACTOR}}}$"
-_ACTOR = re.compile(_ACTOR_PATTERN)
 JSON_LINES = "application/x-ndjson"
 #: What a route that streams them is described to answer.
 STREAMED_LINES: Final[dict[int | str, dict[str, Any]]] = {
@@ -30,29 +19,6 @@ STREAMED_LINES: Final[dict[int | str, dict[str, Any]]] = {
         "content": {JSON_LINES: {"schema": {"type": "string"}}},
     }
 }
-
-
-async def _actor(
-    caller: CallerDep,
-    x_actor: Annotated[
-        str | None,
-        # Only described here: below it is refused with words of its own.
-        Header(description="Who acts, for the audit trail.", json_schema_extra={"pattern": _ACTOR_PATTERN}),
-    ] = None,
-) -> str:
-    if x_actor is None:
-        return caller.name or ANONYMOUS
-    if not _ACTOR.match(x_actor):
-        raise Problem(HTTPStatus.BAD_REQUEST, "bad_actor", "X-Actor is 1 to 128 printable ASCII characters.")
-    if caller.name is None:
-        return x_actor
-    # What a caller says of himself is his word alone: whose key it was is not.
-    with_key = f" (key {caller.name})"
-    return x_actor[: MAX_ACTOR - len(with_key)] + with_key
-
-
-#: Who acts, for a route's signature.
-Actor = Annotated[str, Depends(_actor)]
 
 
 def letter_filter(

@@ -1,7 +1,7 @@
 """Whether the gateway lives, and whether it can accept."""
 
 import os
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
@@ -11,9 +11,6 @@ from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_worker.observe.metrics import exposition
 from waybill_worker.runtime.health import liveness, startup
-
-#: What supervisors ask, again and again.
-PROBES: Final = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
@@ -33,7 +30,7 @@ async def startupz(resources: ResourcesDep) -> Response:
     broker that is away does not count: tasks are accepted meanwhile.
     """
     if not resources.has_started:
-        resources.has_started = resources.has_asked_the_broker and await _ledger_answers(resources)
+        resources.has_started = resources.relay.has_asked_the_broker and await _ledger_answers(resources)
     status, body = startup(resources.database_wait.lasting_refusal, has_started=resources.has_started)
     return Response(body, status, media_type="application/json")
 
@@ -52,7 +49,7 @@ async def readyz(response: Response, resources: ResourcesDep) -> dict[str, Any]:
         "status": "stopping" if stopping else "ready" if ledger else "not ready",
         "pid": os.getpid(),
         "ledger": ledger,
-        "broker": resources.broker_is_connected,
+        "broker": resources.relay.is_connected,
     }
 
 

@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from waybill_gateway.auth.caller import caller_in
 from waybill_gateway.http.problems import Problem
 
 #: What multipart framing and the other form fields may add to a file.
 FORM_OVERHEAD_BYTES = 64 * 1024
 #: How much of a refused body is still taken in, and for how long.
 DRAIN_BYTES, DRAIN_SECONDS = 256 * 1024 * 1024, 10.0
+
+#: The place in a request's scope of the limit of its caller.
+_LIMIT: Final = "waybill.max_body_bytes"
 
 
 class BodyLimit:
@@ -39,9 +42,8 @@ class BodyLimit:
 
         async def counted() -> Message:
             nonlocal received
-            # Read by then is who calls, and what its key allows.
-            caller = caller_in(scope)
-            stated = min(largest, (caller and caller.max_body_bytes) or largest)
+            # Set by the time a route reads the body: a caller is authorized before that.
+            stated = min(largest, scope.get(_LIMIT) or largest)
             limit = stated + FORM_OVERHEAD_BYTES if uploading else stated
             if received == 0 and (refusal := _objection(headers, limit, stated)) is not None:
                 # Whoever asks first has sent nothing yet.
@@ -57,6 +59,11 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+def limit_body(scope: Scope, max_body_bytes: int | None) -> None:
+    """Limits the body of one request further; None leaves the gateway's own limit."""
+    scope[_LIMIT] = max_body_bytes
 
 
 async def _drain(receive: Receive) -> None:

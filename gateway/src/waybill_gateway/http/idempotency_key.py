@@ -12,7 +12,6 @@ from typing import Annotated
 
 from fastapi import Header
 
-from waybill_gateway.auth.caller import Caller
 from waybill_gateway.http.problems import Problem
 from waybill_gateway.person_digests import Persons
 from waybill_ledger import IdempotentCall
@@ -54,13 +53,13 @@ def parse_key(header: str | None) -> str | None:
 
 
 def keyed_call(
-    persons: Persons, caller: Caller, call: str, header: str | None, content: bytes
+    persons: Persons, tenant: str, call: str, header: str | None, content: bytes
 ) -> IdempotentCall | None:
     """The call to be remembered, with its caller's tenant; None without a key.
 
     Args:
         persons: makes digests of what may be about one.
-        caller: who calls.
+        tenant: the caller's.
         call: what the key is unique for.
         header: holds the key.
         content: what a repeat has the same of.
@@ -72,7 +71,7 @@ def keyed_call(
     if key is None:
         return None
     return IdempotentCall(
-        idempotency_scope(caller.tenant, call),
+        idempotency_scope(tenant, call),
         key,
         persons.fingerprint(content),
         # Its rows are there for as long as idempotency keys are kept.

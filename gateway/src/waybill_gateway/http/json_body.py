@@ -1,41 +1,59 @@
 """JSON bodies, read strictly: what goes in must come out of the other end of the wire unchanged."""
 
-import json
 from collections.abc import Callable, Coroutine
 from email.message import Message
 from http import HTTPStatus
+from math import isinf
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
-from waybill_gateway.http.direct_route import direct_handler
 from waybill_gateway.http.problems import Problem
 
 _WITH_BODY = frozenset({"POST", "PATCH"})
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a body; of a name that is there twice the last one counts.
+
+    Refused is what Python's parser takes but no message can carry: NaN and numbers beyond a double, text
+    that is no Unicode (lone surrogates), nesting deeper than 200.
+
+    Raises:
+        Problem: 400, it is no such JSON; says where, and nothing of the content.
+    """
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise _unreadable(str(error)) from error
+    # 1e400 is read as infinity, which JSON cannot hold.
+    if _holds_infinity(value):
+        raise _unreadable("a number is too large for a double")
+    return value
+
+
+def require_json(request: Request) -> None:
+    """Requires that the body is declared as JSON.
+
+    Raises:
+        Problem: 415, it is not.
+    """
+    if not _is_json(request.headers.get("content-type", "")):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "not_json",
+            "Send the body as JSON, with the header Content-Type: application/json.",
+        )
 
 
 class JsonRequest(Request):
     """A request whose body is JSON as RFC 8259 has it."""
 
     async def json(self) -> Any:
-        """The body's value; of a key that is there twice the last counts.
-
-        Refused is what Python's parser takes but no message can carry: NaN and numbers beyond a double, text
-        that is no Unicode (lone surrogates), nesting deeper than 200.
-
-        Raises:
-            Problem: 400, it is no such JSON; says where, and nothing of the content.
-        """
-        try:
-            value = from_json(await self.body(), allow_inf_nan=False)
-            # `from_json` reads 1e400 as infinity; writing it down tells.
-            json.dumps(value, allow_nan=False)
-        except ValueError as error:
-            detail = f"The body cannot be read as JSON: {error}."
-            raise Problem(HTTPStatus.BAD_REQUEST, "invalid_json", detail) from error
-        return value
+        """The body's value; see `parse_json`."""
+        return parse_json(await self.body())
 
 
 class JsonRoute(APIRoute):
@@ -43,18 +61,33 @@ class JsonRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler, given a `JsonRequest`."""
-        handle = direct_handler(self) or super().get_route_handler()
+        handle = super().get_route_handler()
 
         async def handle_json(request: Request) -> Response:
-            if request.method in _WITH_BODY and not _is_json(request.headers.get("content-type", "")):
-                raise Problem(
-                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                    "not_json",
-                    "Send the body as JSON, with the header Content-Type: application/json.",
-                )
+            if request.method in _WITH_BODY:
+                require_json(request)
             return await handle(JsonRequest(request.scope, request.receive))
 
         return handle_json
+
+
+def _holds_infinity(value: Any) -> bool:
+    # Only numbers are looked at: to serialise the value for this would take as long as to read it.
+    pending = [[value]]
+    while pending:
+        for each in pending.pop():
+            kind = type(each)
+            if kind is dict:
+                pending.append(each.values())
+            elif kind is list:
+                pending.append(each)
+            elif kind is float and isinf(each):
+                return True
+    return False
+
+
+def _unreadable(reason: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid_json", f"The body cannot be read as JSON: {reason}.")
 
 
 def _is_json(content_type: str) -> bool:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_database import Fault, fault_of
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.storage.object_store import StoreMisconfigured, StoreUnavailable
@@ -26,6 +27,8 @@ TYPE_PREFIX = "urn:waybill:problem:"
 MAX_ERRORS, MAX_FIELD_NAME = 50, 200
 #: What proxies write down for a caller that has gone; nobody is sent it.
 CALLER_GONE = 499
+#: Somebody has to configure the key, or a rotation under way has to reach this process.
+_KEY_RETRY_SECONDS = 60
 #: What a path may be asked with.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: Parts of a field's location that say where it was, not which it is.
@@ -75,6 +78,23 @@ def ledger_unavailable(**headers: str) -> Problem:
         "The ledger cannot be written or read just now. A POST may have been accepted all the same: "
         "repeat it in a moment with its Idempotency-Key, and it is accepted once.",
         headers={"Retry-After": "2"} | headers,
+    )
+
+
+def key_missing(error: UnknownKeyError, needed_for: str, detail: str) -> Problem:
+    """Says which key is missing in the log, where operators look, and to the caller only what it means.
+
+    Args:
+        error: names the key.
+        needed_for: what could not be opened, for the log.
+        detail: what the caller should know beside it.
+    """
+    log.error("a sealing key is not configured here", key=error.key, needed_for=needed_for)
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "sealing_key_missing",
+        f"This needs a sealing key that is not configured here just now. {detail}",
+        headers={"Retry-After": str(_KEY_RETRY_SECONDS)},
     )
 
 

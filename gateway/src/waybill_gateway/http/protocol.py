@@ -14,9 +14,9 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from waybill_gateway.health.routes import PROBES
 from waybill_gateway.http.late_close import WatchedClose
 from waybill_gateway.http.metrics import GatewayMetrics
+from waybill_gateway.http.probes import PROBES
 from waybill_gateway.http.problems import Problem, problem_answer
 
 #: Connections beyond the limit that still get an answer, probes their own; who comes later is hung up on.

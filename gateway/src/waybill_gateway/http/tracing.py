@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waybill_contracts.wire.names import HEADER_TRACEPARENT
 from waybill_contracts.wire.trace import known_traceparent
-from waybill_gateway.health.routes import PROBES
+from waybill_gateway.http.probes import PROBES
 from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
 

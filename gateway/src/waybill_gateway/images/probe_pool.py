@@ -2,7 +2,9 @@
 
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.http.problems import Problem
@@ -86,3 +88,12 @@ class ProbePool:
             else:
                 return facts
         raise RuntimeError("no look was taken")
+
+
+async def _current_probes(request: Request) -> ProbePool:
+    probes: ProbePool = request.app.state.image_probes
+    return probes
+
+
+#: The gateway's pool, for a route's signature.
+ProbesDep = Annotated[ProbePool, Depends(_current_probes)]

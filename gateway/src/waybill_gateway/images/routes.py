@@ -16,15 +16,17 @@ from waybill_contracts.wire.states import State
 from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.http.body_limit import too_large
-from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.http.problems import FieldError, Problem
 from waybill_gateway.images.download import Download
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
+from waybill_gateway.images.models import PostImage
 from waybill_gateway.images.originals import keep_original
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
-from waybill_gateway.tasks.models import AcceptedTask, PostImage
+from waybill_gateway.images.probe_pool import ProbePool, ProbesDep
+from waybill_gateway.runtime.resources import ResourcesDep
+from waybill_gateway.tasks.models import AcceptedTask
+from waybill_gateway.tasks.post import PostDep
 from waybill_gateway.tasks.routes import find_task
-from waybill_gateway.tasks.submission import OriginDep, new_task, submit
+from waybill_gateway.tasks.submission import accept_task, new_task
 from waybill_ledger import Task
 from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, content_key
 
@@ -51,22 +53,20 @@ _ONLY_A_PICTURE = {
 )
 async def post_image(
     posted: Annotated[PostImage, Form(media_type="multipart/form-data")],
-    response: Response,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    origin: OriginDep,
-    idempotency_key: IdempotencyKey = None,
+    post: PostDep,
+    probes: ProbesDep,
 ) -> AcceptedTask:
     """Uploads an image and has variants made of it."""
+    resources = post.resources
     presets = _presets(posted.variants)
     file = posted.file
     if file.size is not None and file.size > resources.settings.max_upload_bytes:
         raise too_large(resources.settings.max_upload_bytes)
     loop = asyncio.get_running_loop()
     sha256, descriptor = await loop.run_in_executor(None, _on_disk, _opened(file))
-    facts = await _look_into(resources, descriptor)
+    facts = await _look_into(probes, descriptor)
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
-    call = keyed_call(resources.persons, caller, "POST /v1/images", idempotency_key, content.encode())
+    call = post.keyed_call(lambda: content)
     with resources.calls.only(call):
         await keep_original(resources.records, content_key(sha256, prefix=ORIGINALS))
         key = await resources.objects.put_file(_opened(file), sha256, prefix=ORIGINALS)
@@ -79,15 +79,8 @@ async def post_image(
             size_bytes=file.size or 0,
             variants=presets,
         )
-        task = new_task(
-            resources,
-            event,
-            about=_shown_name(file) or sha256,
-            timing=posted,
-            origin=origin,
-            tenant=caller.tenant,
-        )
-        return await submit(resources, response, task, posted, call)
+        task = new_task(post, event, posted, about=_shown_name(file) or sha256)
+        return await accept_task(post, task, posted, call)
 
 
 @router.get(
@@ -219,9 +212,9 @@ def _on_disk(file: BinaryIO) -> tuple[str, int]:
     return digest.hexdigest(), descriptor
 
 
-async def _look_into(resources: Resources, descriptor: int) -> ImageFacts:
+async def _look_into(probes: ProbePool, descriptor: int) -> ImageFacts:
     try:
-        return await resources.image_probes.probe(descriptor)
+        return await probes.probe(descriptor)
     except RefusedImage as refused:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -5,17 +5,15 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from waybill_gateway.http.fields import Beginning, Number, Text, Whole
+from waybill_gateway.http.fields import Beginning, Moment, Number, Tenant, Text, Whole
 from waybill_gateway.http.paging import Paged
-from waybill_gateway.http.timestamps import Moment
-from waybill_ledger import DEFAULT_TENANT, TENANT_PATTERN, Key, Scope
+from waybill_ledger import DEFAULT_TENANT, Key, Scope
 from waybill_ledger.access.keys import BURST, KEY_NAME_PATTERN, RATE
 
 #: How long the secret before a rotation stays good: unless asked for otherwise, and at the most.
 OVERLAP, MAX_OVERLAP = timedelta(days=1), timedelta(days=30)
 MAX_RATE, MAX_BURST = 100_000.0, 100_000
 
-Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 KeyName = Annotated[str, StringConstraints(pattern=KEY_NAME_PATTERN)]
 
 

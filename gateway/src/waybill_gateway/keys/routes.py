@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
+from waybill_gateway.auth.actor import Actor
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.desk.selection import Actor
+from waybill_gateway.auth.key_cache import KnownKeysDep
 from waybill_gateway.http.paging import page_or_problem
 from waybill_gateway.http.problems import Problem
 from waybill_gateway.keys.models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
@@ -82,7 +83,12 @@ async def get_one_key(key_id: _KeyId, resources: ResourcesDep) -> KeyView:
     "/v1/keys/{key_id}/rotate",
 )
 async def rotate_key(
-    key_id: _KeyId, posted: RotateKey, response: Response, resources: ResourcesDep, actor: Actor
+    key_id: _KeyId,
+    posted: RotateKey,
+    response: Response,
+    resources: ResourcesDep,
+    known_keys: KnownKeysDep,
+    actor: Actor,
 ) -> MadeKey:
     """Gives a key another secret; the one that it has now stays good for a while."""
     now = resources.records.now()
@@ -92,19 +98,21 @@ async def rotate_key(
     if rotated is None:
         await get_one_key(key_id, resources)
         raise Problem(HTTPStatus.CONFLICT, "key_ended", "This key was revoked, or has expired. Make another.")
-    resources.known_keys.forget(key_id)
+    known_keys.forget(key_id)
     log.info("a key was rotated", key_id=key_id, actor=actor)
     response.headers.update(_NOT_KEPT)
     return MadeKey.with_token(rotated, secret.token)
 
 
 @router.delete("/v1/keys/{key_id}")
-async def revoke_key(key_id: _KeyId, resources: ResourcesDep, actor: Actor) -> KeyView:
+async def revoke_key(
+    key_id: _KeyId, resources: ResourcesDep, known_keys: KnownKeysDep, actor: Actor
+) -> KeyView:
     """Revokes a key for good: here at once, in every other gateway within ten seconds. It stays listed."""
     revoked = await resources.records.write(revoke_keys, Revocation(key_id, resources.records.now()))
     if revoked is None:
         raise _no_such_key()
-    resources.known_keys.forget(key_id)
+    known_keys.forget(key_id)
     log.info("a key was revoked", key_id=key_id, actor=actor)
     return KeyView.of(revoked)
 

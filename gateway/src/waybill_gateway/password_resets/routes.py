@@ -7,23 +7,22 @@ from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
-from waybill_gateway.auth.caller import CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
-from waybill_gateway.http.problems import Problem
-from waybill_gateway.http.sealing_key_missing import key_missing
-from waybill_gateway.runtime.resources import ResourcesDep
-from waybill_gateway.tasks.models import (
-    AcceptedTask,
+from waybill_gateway.http.problems import Problem, key_missing
+from waybill_gateway.password_resets.models import (
     PostPasswordReset,
     RedeemedPasswordReset,
     RedeemPasswordReset,
 )
-from waybill_gateway.tasks.submission import OriginDep, key_reused, new_task, submit
+from waybill_gateway.tasks.models import (
+    AcceptedTask,
+)
+from waybill_gateway.tasks.post import KeyedPostDep, PostDep
+from waybill_gateway.tasks.submission import accept_task, key_reused, new_task
 from waybill_ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
 from waybill_worker.observe.logs import get_logger
 
@@ -41,22 +40,10 @@ _REFUSALS = {
 
 
 @router.post("/v1/password-resets", status_code=HTTPStatus.ACCEPTED)
-async def post_password_reset(
-    posted: PostPasswordReset,
-    response: Response,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    origin: OriginDep,
-    idempotency_key: IdempotencyKey = None,
-) -> AcceptedTask:
+async def post_password_reset(posted: PostPasswordReset, post: PostDep) -> AcceptedTask:
     """Mails a link. The answer is the same whoever asks for whom: it tells nobody who has an account."""
-    call = keyed_call(
-        resources.persons,
-        caller,
-        "POST /v1/password-resets",
-        idempotency_key,
-        posted.model_dump_json().encode(),
-    )
+    resources = post.resources
+    call = post.keyed_call(posted.model_dump_json)
     with resources.calls.only(call):
         now = resources.records.now()
         expires_at = (posted.due_at(now) or now) + timedelta(seconds=resources.settings.reset_ttl_seconds)
@@ -67,32 +54,23 @@ async def post_password_reset(
             expires_at=expires_at,
         )
         # A link that has run out is not worth a mail.
-        task = replace(
-            new_task(resources, event, timing=posted, origin=origin, tenant=caller.tenant),
-            deadline=expires_at,
-        )
+        task = replace(new_task(post, event, posted), deadline=expires_at)
         token_hash = _hash(token)
         sealed = json.dumps(resources.keyring.seal(posted.email, token_hash))
         reset_token = ResetToken(token_hash, sealed, expires_at)
-        return await submit(resources, response, task, posted, call, reset_token)
+        return await accept_task(post, task, posted, call, reset_token)
 
 
 @router.post(
     "/v1/password-resets/redeem",
 )
-async def redeem_password_reset(
-    posted: RedeemPasswordReset,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    idempotency_key: IdempotencyKey = None,
-) -> RedeemedPasswordReset:
+async def redeem_password_reset(posted: RedeemPasswordReset, post: KeyedPostDep) -> RedeemedPasswordReset:
     """Redeems a token: 200 once, 410 from then on."""
-    call = keyed_call(
-        resources.persons, caller, "POST /v1/password-resets/redeem", idempotency_key, posted.token.encode()
-    )
+    resources = post.resources
+    call = post.keyed_call(lambda: posted.token)
     with resources.calls.only(call):
         redemption = Redemption(
-            _hash(posted.token), resources.records.now(), resources.keyring, call, caller.sees
+            _hash(posted.token), resources.records.now(), resources.keyring, call, post.caller.sees
         )
         answer = await resources.records.write(redeem, redemption)
     if isinstance(answer, KeyReusedError):

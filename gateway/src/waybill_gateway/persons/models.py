@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH
 from waybill_contracts.wire.states import State
-from waybill_gateway.http.fields import Text, Truth
-from waybill_gateway.keys.models import Tenant
+from waybill_gateway.http.fields import Tenant, Text, Truth
 
 #: Tasks that one step looks at: others wait no longer than erasing so many takes, some ten milliseconds.
 ERASE_STEP: Final = 50

@@ -8,8 +8,8 @@ from uuid import uuid4
 from fastapi import APIRouter
 
 from waybill_contracts.wire.states import State
+from waybill_gateway.auth.actor import Actor
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.desk.selection import Actor
 from waybill_gateway.persons.models import (
     ERASE_STEP,
     ErasePerson,
@@ -111,7 +111,7 @@ async def _cancel_open(resources: Resources, step: EraseStep) -> None:
     answers = await asyncio.gather(*(resources.records.write(cancel, wish) for wish in wishes))
     for answer in answers:
         if isinstance(answer, Stopping) and answer.message is not None:
-            resources.relay_soon(answer.message, step.now)
+            resources.relay.publish_soon(answer.message, step.now)
 
 
 def _person(resources: Resources, wanted: PersonQuery) -> Person:

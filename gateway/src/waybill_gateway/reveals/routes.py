@@ -8,13 +8,12 @@ from fastapi import APIRouter, Path, Response
 
 from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.versions.event_reader import opener
+from waybill_gateway.auth.actor import Actor
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
 from waybill_gateway.desk.letter_routes import no_such_letter
 from waybill_gateway.desk.models import LetterId
-from waybill_gateway.desk.selection import Actor
-from waybill_gateway.http.problems import Problem
-from waybill_gateway.http.sealing_key_missing import key_missing
+from waybill_gateway.http.problems import Problem, key_missing
 from waybill_gateway.reveals.models import (
     RevealedEditView,
     RevealedLetterView,

@@ -21,10 +21,10 @@ from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.wire.states import State
 from waybill_gateway.emails.models import EmailFields
-from waybill_gateway.http.fields import Beginning, Text, Truth, Whole
+from waybill_gateway.http.fields import Beginning, Moment, Text, Truth, Whole
 from waybill_gateway.http.paging import Paged
-from waybill_gateway.http.timestamps import Moment
-from waybill_gateway.tasks.models import Links, Priority, UserFields
+from waybill_gateway.tasks.models import Links, Priority
+from waybill_gateway.users.models import UserFields
 from waybill_ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
 #: Bytes of a body: it is stored once, and read for each task that is made of it.

@@ -21,8 +21,7 @@ from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
 from waybill_gateway.auth.caller import Caller
 from waybill_gateway.emails.models import UNSUBSCRIBE_MISSING, needs_unsubscribe
 from waybill_gateway.emails.templates import require_known_template
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.http.sealing_key_missing import key_missing
+from waybill_gateway.http.problems import FieldError, Problem, key_missing
 from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.schedules.models import (
     SHOWN_AHEAD,

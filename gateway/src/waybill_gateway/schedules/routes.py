@@ -5,11 +5,10 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 
 from waybill_gateway.auth.caller import Caller, CallerDep
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.http.idempotency_key import IdempotencyKey, keyed_call
 from waybill_gateway.http.paging import page_or_problem
 from waybill_gateway.http.problems import FieldError, Problem
 from waybill_gateway.runtime.resources import ResourcesDep
@@ -32,6 +31,7 @@ from waybill_gateway.schedules.plans import (
     require_unsubscribe,
     view_of,
 )
+from waybill_gateway.tasks.post import KeyedPostDep
 from waybill_gateway.tasks.submission import key_reused
 from waybill_ledger import (
     Change,
@@ -62,23 +62,16 @@ router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
     "/v1/schedules",
     status_code=HTTPStatus.CREATED,
 )
-async def post_schedule(
-    posted: PostSchedule,
-    response: Response,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    idempotency_key: IdempotencyKey = None,
-) -> ScheduleView:
+async def post_schedule(posted: PostSchedule, post: KeyedPostDep) -> ScheduleView:
     """Makes a schedule: from its next slot on, a task is made for each.
 
     Emails, syncs and users can be scheduled. The body is what you would post to their own route.
     """
+    resources, caller = post.resources, post.caller
     require_unsubscribe(posted)
     schedule_id = new_task_id()
     plan = plan_of(posted, resources, schedule_id)
-    call = keyed_call(
-        resources.persons, caller, "POST /v1/schedules", idempotency_key, posted.model_dump_json().encode()
-    )
+    call = post.keyed_call(posted.model_dump_json)
     _require_fitting(caller, plan.name)
     with resources.calls.only(call):
         now = resources.records.now()
@@ -103,13 +96,13 @@ async def post_schedule(
             f"There are {wish.most:,} schedules, which is the limit. Delete one, or have the limit raised.",
         )
     if not isinstance(made, Created):
-        response.headers["Idempotent-Replayed"] = "true"
+        post.headers["Idempotent-Replayed"] = "true"
     if made.schedule is None:
         raise Problem(
             HTTPStatus.GONE, "schedule_deleted", "This call made a schedule that was deleted since."
         )
     view = view_of(made.schedule)
-    response.headers["Location"] = view.links.self
+    post.headers["Location"] = view.links.self
     return view
 
 

@@ -39,6 +39,6 @@ async def cancel_task(
         )
     if isinstance(answer, Stopping):
         if answer.message is not None:
-            resources.relay_soon(answer.message, now)
+            resources.relay.publish_soon(answer.message, now)
         return CancelledTask(id=str(task_id), outcome="stopping", links=links_of(str(task_id)))
     return CancelledTask(id=str(task_id), outcome="prevented", links=links_of(str(task_id)))

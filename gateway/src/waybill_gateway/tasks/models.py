@@ -5,17 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH, AcceptedAddress, AcceptedName, RecordId
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import Sensitive, TaskEvent
-from waybill_contracts.kinds.users import UserCreated
+from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH
+from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.wire.states import State
-from waybill_gateway.http.fields import Beginning, Number, Search, Text, Word
+from waybill_gateway.http.fields import Beginning, Moment, Number, Search, Text, Word
 from waybill_gateway.http.paging import Paged
-from waybill_gateway.http.timestamps import Moment
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Farther ahead than anyone plans.
@@ -36,14 +32,10 @@ def shown(*examples: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
 
 
-_Delay = Field(ge=0, le=MAX_DELAY.total_seconds())
-_SEND_AT: Final = "Not before this time (ISO 8601 with a zone)."
-_DELAY_SECONDS: Final = "Not before so many seconds from now."
-
-
-def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
-    """The description of a field of a form that need not be filled in."""
-    return {"anyOf": [schema, {"type": "string", "maxLength": 0}, {"type": "null"}]}
+#: Seconds of a delay.
+Delay = Field(ge=0, le=MAX_DELAY.total_seconds())
+SEND_AT: Final = "Not before this time (ISO 8601 with a zone)."
+DELAY_SECONDS: Final = "Not before so many seconds from now."
 
 
 class Timing(BaseModel):
@@ -51,8 +43,8 @@ class Timing(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    send_at: Moment | None = Field(None, description=_SEND_AT)
-    delay_seconds: Annotated[Number, _Delay] | None = Field(None, description=_DELAY_SECONDS)
+    send_at: Moment | None = Field(None, description=SEND_AT)
+    delay_seconds: Annotated[Number, Delay] | None = Field(None, description=DELAY_SECONDS)
     priority: Priority = Field(
         "normal",
         description="low is for bulk work: it waits until nothing else is in its services' way. "
@@ -80,75 +72,6 @@ class Timing(BaseModel):
     def amqp_priority(self) -> int | None:
         """The message's priority on the wire."""
         return AMQP_PRIORITIES[self.priority]
-
-
-class PostSync(SyncRequested, Timing):
-    """A record for a configured target."""
-
-    model_config = shown(
-        {"target": "crm", "resource": "contacts", "id": "ada-1", "data": {"city": "London", "vip": True}}
-    )
-
-
-class UserFields(BaseModel):
-    """A user; `id` is yours, or the task's id if you give none."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: RecordId | None = None
-    email: AcceptedAddress
-    name: Annotated[AcceptedName, Sensitive]
-    attributes: Annotated[dict[str, Any], UserCreated.model_fields["attributes"]]
-
-
-class PostUser(UserFields, Timing):
-    """A new user; `id` is yours, or the task's id if you give none."""
-
-    model_config = shown(
-        {"id": "ada-1", "email": "ada@example.com", "name": "Ada Lovelace", "attributes": {"plan": "team"}}
-    )
-
-
-class PostImage(Timing):
-    """An image as a multipart form."""
-
-    # A form holds nothing but text, and what was not filled in comes as an empty one.
-    send_at: Moment | None = Field(
-        None, description=_SEND_AT, json_schema_extra=_or_empty({"type": "string", "format": "date-time"})
-    )
-    delay_seconds: Annotated[float, _Delay] | None = Field(
-        None,
-        description=_DELAY_SECONDS,
-        json_schema_extra=_or_empty({"type": "number", "minimum": 0, "maximum": MAX_DELAY.total_seconds()}),
-    )
-    # OpenAPI 3.1 has contentMediaType, which FastAPI writes; generators of clients only know the older word.
-    file: UploadFile = Field(json_schema_extra={"format": "binary"})
-    variants: list[str] = Field(
-        default_factory=list, description="Presets: any of thumb, medium, large; all if absent."
-    )
-
-
-class PostPasswordReset(Timing):
-    """Whose password is to be reset."""
-
-    model_config = shown({"email": "ada@example.com"})
-
-    email: AcceptedAddress
-
-
-class RedeemPasswordReset(BaseModel):
-    """The token of a mailed link."""
-
-    model_config = shown({"token": "k3QmW0Yb1rT8nJ5xA2uV7cF4hL9pS6dE-gZ_oRiMqXs"})
-
-    token: Annotated[Text, Field(min_length=1, max_length=200)]
-
-
-class RedeemedPasswordReset(BaseModel):
-    """Whose password may be set now."""
-
-    email: str
-    task_id: str
 
 
 class TaskQuery(Paged):

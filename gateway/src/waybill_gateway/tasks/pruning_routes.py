@@ -11,11 +11,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from waybill_contracts.wire.states import State
+from waybill_gateway.auth.actor import Actor
 from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.desk.selection import Actor
-from waybill_gateway.http.fields import Truth
+from waybill_gateway.http.fields import Moment, Truth
 from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.http.timestamps import Moment
 from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_ledger import PruneStep, prune_tasks, would_prune
 from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED

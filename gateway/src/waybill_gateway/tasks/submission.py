@@ -1,21 +1,17 @@
 """From a checked request to an accepted task: the part that all posting routes share."""
 
-import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated
-
-from fastapi import Depends, Header, Response
 
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.mask import mask_addresses
 from waybill_contracts.wire.states import State
-from waybill_contracts.wire.trace import known_traceparent, new_traceparent, trace_id_of
+from waybill_contracts.wire.trace import trace_id_of
 from waybill_gateway.http.problems import FieldError, Problem
 from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of
+from waybill_gateway.tasks.post import Post
 from waybill_ledger import (
     AcceptedBefore,
     CallErasedError,
@@ -32,64 +28,38 @@ from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 
-#: What a caller may name a request by: it appears in logs and headers.
-_REQUEST_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
 
+async def submit(
+    post: Post,
+    event: TaskEvent,
+    posted: Timing,
+    *,
+    about: str | None = None,
+    task_id: str | None = None,
+) -> AcceptedTask:
+    """Accepts the task of an event: once this returns it is safe, whatever happens next.
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request comes from, as its task will remember it."""
+    Args:
+        post: the rest of the request.
+        event: made of what was posted.
+        posted: all of what was posted: a repeat of the call has the same.
+        about: the subject of the task, if that is no person.
+        task_id: its id, if it has one already.
 
-    request_id: str | None
-    #: The caller's, or one of our own.
-    traceparent: str
-
-
-def origin_of(request_id: str | None, traceparent: str | None) -> Origin:
-    """The origin that a request's headers tell; what is malformed is left out, and a trace begun then."""
-    return Origin(
-        request_id if request_id and _REQUEST_ID.match(request_id) else None,
-        known_traceparent(traceparent) or new_traceparent(),
-    )
-
-
-async def described_origin(
-    x_request_id: Annotated[
-        str | None, Header(description="Your name for this request; becomes the task's correlation_id.")
-    ] = None,
-    traceparent: Annotated[
-        str | None, Header(description="W3C Trace Context: the trace that the task becomes part of.")
-    ] = None,
-) -> Origin:
-    """The same, with its headers as FastAPI is to describe them."""
-    return origin_of(x_request_id, traceparent)
-
-
-#: The request's origin, for a route's signature.
-OriginDep = Annotated[Origin, Depends(described_origin)]
+    Raises:
+        Problem: 400, 409 or 422, for its idempotency key; 422, `send_at` has passed.
+    """
+    call = post.keyed_call(posted.model_dump_json)
+    with post.resources.calls.only(call):
+        task = new_task(post, event, posted, about=about, task_id=task_id)
+        return await accept_task(post, task, posted, call)
 
 
 def new_task(
-    resources: Resources,
-    event: TaskEvent,
-    *,
-    timing: Timing,
-    origin: Origin,
-    tenant: str,
-    about: str | None = None,
-    task_id: str | None = None,
+    post: Post, event: TaskEvent, timing: Timing, *, about: str | None = None, task_id: str | None = None
 ) -> NewTask:
-    """A task for `event`, not accepted yet; what is sensitive in it is sealed.
-
-    Args:
-        resources: the keys.
-        event: what it is made from.
-        timing: when it is to begin.
-        origin: where the request comes from.
-        tenant: whose it is.
-        about: what it concerns, where that is no person.
-        task_id: its id, if it has one already.
-    """
+    """A task for `event`, not accepted yet; what is sensitive in it is sealed. Arguments as for `submit`."""
+    resources = post.resources
     now = resources.records.now()
     task_id = task_id or new_task_id()
     return NewTask.of(
@@ -97,29 +67,29 @@ def new_task(
         resources.keyring,
         id=task_id,
         created_at=now,
-        correlation_id=origin.request_id or task_id,
+        correlation_id=post.request_id or task_id,
         about=mask_addresses(about or event.person or ""),
         person=event.person and resources.persons.digest(event.person),
         due_at=timing.due_at(now),
-        traceparent=origin.traceparent,
+        traceparent=post.traceparent(),
         priority=timing.amqp_priority,
-        tenant=tenant,
+        tenant=post.caller.tenant,
     )
 
 
-async def submit(
-    resources: Resources,
-    response: Response,
+async def accept_task(
+    post: Post,
     task: NewTask,
     timing: Timing,
     call: IdempotentCall | None,
     reset_token: ResetToken | None = None,
 ) -> AcceptedTask:
-    """Accepts `task`: once this returns it is safe, whatever happens next.
+    """Accepts `task`, while its idempotency key is held; for routes that do more than `submit` does.
 
     Raises:
         Problem: 422, the idempotency key was used for another content, or `send_at` has passed.
     """
+    resources = post.resources
     if timing.is_past(task.created_at) and not await _is_repeated(resources, call):
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -131,8 +101,8 @@ async def submit(
     if isinstance(acceptance, KeyReusedError):
         raise key_reused(acceptance)
     if isinstance(acceptance, AcceptedBefore):
-        response.headers["Idempotent-Replayed"] = "true"
-        return _answer(response, acceptance.task_id, acceptance.kind, acceptance.due_at)
+        post.headers["Idempotent-Replayed"] = "true"
+        return _answer(post, acceptance.task_id, acceptance.kind, acceptance.due_at)
     resources.metrics.accepted(task.kind)
     log.info(
         "task accepted",
@@ -142,8 +112,8 @@ async def submit(
         trace_id=trace_id_of(task.traceparent),
     )
     if acceptance.message is not None:
-        resources.relay_soon(acceptance.message, task.created_at)
-    return _answer(response, task.id, task.kind, task.due_at)
+        resources.relay.publish_soon(acceptance.message, task.created_at)
+    return _answer(post, task.id, task.kind, task.due_at)
 
 
 async def _is_repeated(resources: Resources, call: IdempotentCall | None) -> bool:
@@ -166,8 +136,8 @@ def key_reused(error: KeyReusedError) -> Problem:
     )
 
 
-def _answer(response: Response, task_id: str, kind: str, due_at: datetime | None) -> AcceptedTask:
+def _answer(post: Post, task_id: str, kind: str, due_at: datetime | None) -> AcceptedTask:
     links = links_of(task_id)
-    response.headers["Location"] = links.self
+    post.headers["Location"] = links.self
     state = State.PENDING if due_at is None else State.SCHEDULED
     return AcceptedTask(id=task_id, kind=kind, state=state, links=links)

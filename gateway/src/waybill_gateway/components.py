@@ -1,0 +1,56 @@
+"""The parts of the gateway that live as long as it does, and the order in which they start and stop."""
+
+from starlette.datastructures import State
+
+from waybill_gateway.auth.authenticator import Authenticator
+from waybill_gateway.auth.key_cache import KnownKeys
+from waybill_gateway.images.originals import Collector
+from waybill_gateway.images.probe_pool import ProbePool
+from waybill_gateway.runtime.resources import Resources
+from waybill_worker.runtime.background import first_completed
+
+
+class Components:
+    """The parts of one gateway.
+
+    Args:
+        state: of the application: has its settings, registry and metrics. The parts that routes use are put
+            there.
+    """
+
+    def __init__(self, state: State) -> None:
+        settings = state.settings
+        self.resources = Resources(settings, state.registry, state.metrics)
+        records = self.resources.records
+        self._known_keys = KnownKeys(records, fresh_seconds=settings.key_fresh_seconds)
+        self._image_probes = ProbePool(settings)
+        self._collector = Collector(records, self.resources.objects)
+        state.resources, state.known_keys = self.resources, self._known_keys
+        state.image_probes = self._image_probes
+        state.authenticator = Authenticator(
+            None if settings.gateway_auth == "open" else self._known_keys, records.now
+        )
+
+    async def start(self) -> None:
+        """Starts all parts; waits for a ledger that is away, but not for the broker.
+
+        Raises:
+            SchemaError: the ledger's schema is not this release's.
+        """
+        await self.resources.start()
+        self._collector.start()
+        self._known_keys.start()
+
+    async def wait_failed(self) -> None:
+        """Returns only when a part that works beside the requests has ended by itself; the log says why."""
+        await first_completed(
+            *(part.wait_failed() for part in (self.resources.relay, self._collector, self._known_keys))
+        )
+
+    async def stop(self) -> None:
+        """Stops all parts, started or not; the ledger last."""
+        await self._collector.stop()
+        await self.resources.relay.stop()
+        await self._image_probes.close()
+        await self._known_keys.stop()
+        await self.resources.close()

@@ -1,0 +1,5 @@
+"""The paths that supervisors and Prometheus request, again and again."""
+
+from typing import Final
+
+PROBES: Final = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})

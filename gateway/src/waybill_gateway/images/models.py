@@ -1,0 +1,33 @@
+"""What the API takes with an upload."""
+
+from typing import Annotated, Any
+
+from fastapi import UploadFile
+from pydantic import Field
+
+from waybill_gateway.http.fields import Moment
+from waybill_gateway.tasks.models import DELAY_SECONDS, MAX_DELAY, SEND_AT, Delay, Timing
+
+
+def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    """The description of a field of a form that need not be filled in."""
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}, {"type": "null"}]}
+
+
+class PostImage(Timing):
+    """An image as a multipart form."""
+
+    # A form holds nothing but text, and what was not filled in comes as an empty one.
+    send_at: Moment | None = Field(
+        None, description=SEND_AT, json_schema_extra=_or_empty({"type": "string", "format": "date-time"})
+    )
+    delay_seconds: Annotated[float, Delay] | None = Field(
+        None,
+        description=DELAY_SECONDS,
+        json_schema_extra=_or_empty({"type": "number", "minimum": 0, "maximum": MAX_DELAY.total_seconds()}),
+    )
+    # OpenAPI 3.1 has contentMediaType, which FastAPI writes; generators of clients only know the older word.
+    file: UploadFile = Field(json_schema_extra={"format": "binary"})
+    variants: list[str] = Field(
+        default_factory=list, description="Presets: any of thumb, medium, large; all if absent."
+    )

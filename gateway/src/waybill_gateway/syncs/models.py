@@ -1,0 +1,12 @@
+"""What the API takes to write a record."""
+
+from waybill_contracts.kinds.syncs import SyncRequested
+from waybill_gateway.tasks.models import Timing, shown
+
+
+class PostSync(SyncRequested, Timing):
+    """A record for a configured target."""
+
+    model_config = shown(
+        {"target": "crm", "resource": "contacts", "id": "ada-1", "data": {"city": "London", "vip": True}}
+    )

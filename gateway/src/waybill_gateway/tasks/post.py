@@ -1,0 +1,84 @@
+"""What a posting route knows of its request beside the body, and how OpenAPI describes that."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Request, Response
+from starlette.datastructures import MutableHeaders
+
+from waybill_contracts.wire.trace import known_traceparent, new_traceparent
+from waybill_gateway.auth.caller import Caller, current_caller
+from waybill_gateway.http.idempotency_key import KEY_HEADER, IdempotencyKey, keyed_call
+from waybill_gateway.runtime.resources import Resources
+from waybill_ledger import IdempotentCall
+
+#: A name that a caller gives a request: it appears in logs and headers.
+_REQUEST_ID: Final = re.compile(r"^[\x21-\x7e]{1,128}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A posted request without its body."""
+
+    request: Request
+    resources: Resources
+    caller: Caller
+    #: Headers of the answer; a route may add to them.
+    headers: MutableHeaders
+
+    @property
+    def request_id(self) -> str | None:
+        """The caller's name for this request; None if there is none, or it is malformed."""
+        name = self.request.headers.get("x-request-id")
+        return name if name and _REQUEST_ID.match(name) else None
+
+    def traceparent(self) -> str:
+        """The caller's trace context; that of a new trace if there is none, or it is malformed."""
+        return known_traceparent(self.request.headers.get("traceparent")) or new_traceparent()
+
+    def keyed_call(self, content: Callable[[], str]) -> IdempotentCall | None:
+        """The call with its Idempotency-Key, to be recorded; None without a key.
+
+        Args:
+            content: what a repeat of the call must have in common with it; only called if there is a key.
+
+        Raises:
+            Problem: 400, the header holds no key.
+        """
+        header = self.request.headers.get(KEY_HEADER)
+        if header is None:
+            return None
+        operation = f"POST {self.request.scope['route'].path}"
+        return keyed_call(self.resources.persons, self.caller.tenant, operation, header, content().encode())
+
+
+async def keyed_post(
+    request: Request,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - only described here, as those below
+) -> Post:
+    """The post of a request, with the header that every POST takes."""
+    return Post(request, request.app.state.resources, await current_caller(request), response.headers)
+
+
+async def task_post(
+    request: Request,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+    x_request_id: Annotated[  # noqa: ARG001 - as said
+        str | None, Header(description="Your name for this request; becomes the task's correlation_id.")
+    ] = None,
+    traceparent: Annotated[  # noqa: ARG001 - as said
+        str | None, Header(description="W3C Trace Context: the trace that the task becomes part of.")
+    ] = None,
+) -> Post:
+    """The post of a request that makes a task, with the headers that such a request takes."""
+    return await keyed_post(request, response, idempotency_key)
+
+
+#: The post, for the signature of a route that takes an Idempotency-Key.
+KeyedPostDep = Annotated[Post, Depends(keyed_post)]
+#: The post, for the signature of a route that makes a task.
+PostDep = Annotated[Post, Depends(task_post)]

@@ -1,0 +1,29 @@
+"""What the API takes of a new user."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from waybill_contracts.kinds.fields import AcceptedAddress, AcceptedName, RecordId
+from waybill_contracts.kinds.task_event import Sensitive
+from waybill_contracts.kinds.users import UserCreated
+from waybill_gateway.tasks.models import Timing, shown
+
+
+class UserFields(BaseModel):
+    """A user; `id` is yours, or the task's id if you give none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: RecordId | None = None
+    email: AcceptedAddress
+    name: Annotated[AcceptedName, Sensitive]
+    attributes: Annotated[dict[str, Any], UserCreated.model_fields["attributes"]]
+
+
+class PostUser(UserFields, Timing):
+    """A new user; `id` is yours, or the task's id if you give none."""
+
+    model_config = shown(
+        {"id": "ada-1", "email": "ada@example.com", "name": "Ada Lovelace", "attributes": {"plan": "team"}}
+    )
