@@ -46,7 +46,7 @@ async def test_a_broker_that_hangs_holds_up_no_caller_and_no_stop(
         answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(100)))
         took = loop.time() - began
         # No more of them hang than there are slots; how many is told nowhere else.
-        full = gateway.resources._slots.locked()  # noqa: SLF001 - as said
+        full = gateway.resources.relay._slots.locked()  # noqa: SLF001 - as said
         relaying = len(gateway.resources.relay._relaying)  # noqa: SLF001 - as said
         began = loop.time()
     stopped = loop.time() - began
