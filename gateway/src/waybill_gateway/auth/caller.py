@@ -1,15 +1,14 @@
 """Who calls: what a request's key says of it, for the routes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from waybill_ledger import DEFAULT_TENANT, Key, Scope
 
-#: Where the caller is kept in a request's scope.
-_PLACE: Final = "waybill.caller"
+#: The place of the caller in the scope of its request.
+CALLER: Final = "waybill.caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +41,9 @@ class Caller:
 ANYBODY: Final = Caller(None, DEFAULT_TENANT, is_admin=True)
 
 
-def remember(scope: Any, caller: Caller) -> None:
-    """Keeps the caller with its request."""
-    scope[_PLACE] = caller
-
-
-def caller_in(scope: Mapping[str, Any]) -> Caller | None:
-    """Who calls; None before it was let in."""
-    return scope.get(_PLACE)
-
-
 async def current_caller(request: Request) -> Caller:
     """Who calls, as FastAPI asks for it; a route that lets in everybody has no caller, and fails."""
-    caller: Caller = request.scope[_PLACE]
+    caller: Caller = request.scope[CALLER]
     return caller
 
 

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from waybill_gateway.auth.authenticator import Authenticator
-from waybill_gateway.auth.caller import Caller, remember
+from waybill_gateway.auth.caller import CALLER, Caller
 from waybill_gateway.auth.scopes import needed_by
 from waybill_gateway.http.body_limit import limit_body
 from waybill_gateway.http.json_body import JsonRoute
@@ -27,7 +27,7 @@ async def admit(request: Request, needed: Scope) -> Caller:
     require_single(request.scope)
     authenticator: Authenticator = request.app.state.authenticator
     caller = await authenticator.authorize(request, needed)
-    remember(request.scope, caller)
+    request.scope[CALLER] = caller
     limit_body(request.scope, caller.max_body_bytes)
     return caller
 

@@ -3,7 +3,6 @@
 Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header).
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,7 @@ from typing import Annotated
 from fastapi import Header
 
 from waybill_gateway.http.problems import Problem
-from waybill_gateway.person_digests import Persons
 from waybill_ledger import IdempotentCall
-from waybill_ledger.access.tenants import idempotency_scope
 
 #: Visible ASCII, as generous as anyone's key; the draft writes it as a quoted string, many send it bare.
 _PATTERN = r'^(?:"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$'
@@ -50,33 +47,6 @@ def parse_key(header: str | None) -> str | None:
             "Idempotency-Key is 1 to 255 visible ASCII characters without spaces, quoted or not.",
         )
     return match[1] or match[2]
-
-
-def keyed_call(
-    persons: Persons, tenant: str, call: str, header: str | None, content: bytes
-) -> IdempotentCall | None:
-    """The call to be remembered, with its caller's tenant; None without a key.
-
-    Args:
-        persons: makes digests of what may be about one.
-        tenant: the caller's.
-        call: what the key is unique for.
-        header: holds the key.
-        content: what a repeat has the same of.
-
-    Raises:
-        Problem: 400, the header holds no key.
-    """
-    key = parse_key(header)
-    if key is None:
-        return None
-    return IdempotentCall(
-        idempotency_scope(tenant, call),
-        key,
-        persons.fingerprint(content),
-        # Its rows are there for as long as idempotency keys are kept.
-        former_fingerprint=hashlib.sha256(content).hexdigest(),
-    )
 
 
 class CallsUnderWay:

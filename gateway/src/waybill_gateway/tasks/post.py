@@ -1,5 +1,6 @@
 """What a posting route knows of its request beside the body, and how OpenAPI describes that."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from starlette.datastructures import MutableHeaders
 
 from waybill_contracts.wire.trace import known_traceparent, new_traceparent
 from waybill_gateway.auth.caller import Caller, current_caller
-from waybill_gateway.http.idempotency_key import KEY_HEADER, IdempotencyKey, keyed_call
+from waybill_gateway.http.idempotency_key import KEY_HEADER, IdempotencyKey, parse_key
 from waybill_gateway.runtime.resources import Resources
 from waybill_ledger import IdempotentCall
+from waybill_ledger.access.tenants import idempotency_scope
 
 #: A name that a caller gives a request: it appears in logs and headers.
 _REQUEST_ID: Final = re.compile(r"^[\x21-\x7e]{1,128}$")
@@ -47,11 +49,18 @@ class Post:
         Raises:
             Problem: 400, the header holds no key.
         """
-        header = self.request.headers.get(KEY_HEADER)
-        if header is None:
+        key = parse_key(self.request.headers.get(KEY_HEADER))
+        if key is None:
             return None
         operation = f"POST {self.request.scope['route'].path}"
-        return keyed_call(self.resources.persons, self.caller.tenant, operation, header, content().encode())
+        posted = content().encode()
+        return IdempotentCall(
+            idempotency_scope(self.caller.tenant, operation),
+            key,
+            self.resources.persons.fingerprint(posted),
+            # Calls of the last release are found by it, while their keys are kept.
+            former_fingerprint=hashlib.sha256(posted).hexdigest(),
+        )
 
 
 async def keyed_post(
