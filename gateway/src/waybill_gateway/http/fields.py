@@ -4,16 +4,30 @@ Bodies say exactly what they mean: `true` is no number, "60" neither, and "yes" 
 and forms hold only text, so numbers are read from it there.
 """
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
+from waybill_contracts.kinds.fields import OneLine
 from waybill_ledger import TENANT_PATTERN
 
 #: PostgreSQL's text holds no NUL, so none can be kept there or searched for. Half of a surrogate pair is
 #: refused by the type itself, for which text is Unicode.
 NO_NUL: Final = r"^[^\x00]*$"
+#: Text that is not blank, and holds no NUL.
+NOT_BLANK: Final = r"^[^\x00]*[^\x00\s][^\x00]*$"
+#: What is wrong with a text that does not match one of these patterns; callers need not read them.
+PATTERN_FAULTS: Final[Mapping[str | re.Pattern[str] | None, str]] = MappingProxyType(
+    {
+        NO_NUL: "must not contain the control character U+0000 (NUL)",
+        NOT_BLANK: "must contain more than white space, and not the control character U+0000 (NUL)",
+        OneLine.pattern: "must be one line of text without control characters",
+    }
+)
 #: As large as the databases' integers.
 MAX_INTEGER: Final = 2**63 - 1
 #: Tasks on one page unless asked for otherwise, and at the most.

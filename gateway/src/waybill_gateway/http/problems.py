@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_database import Fault, fault_of
+from waybill_gateway.http.fields import PATTERN_FAULTS
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.storage.object_store import StoreMisconfigured, StoreUnavailable
 
@@ -202,5 +203,9 @@ def _field(location: Sequence[int | str]) -> str:
 
 
 def _message(error: Mapping[str, Any]) -> str:
+    if error.get("type") == "string_pattern_mismatch" and (
+        words := PATTERN_FAULTS.get(error["ctx"]["pattern"])
+    ):
+        return words
     # Never the value itself: it may be private.
     return str(error["msg"]).removeprefix("Value error, ")

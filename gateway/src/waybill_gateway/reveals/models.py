@@ -6,12 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from waybill_gateway.desk.letter_views import FieldFault
 from waybill_gateway.desk.models import PayloadPatch
+from waybill_gateway.http.fields import NOT_BLANK
 from waybill_ledger.access.opened_payload import Hidden, Revealed, revealed_edit
 from waybill_ledger.deadletters.redrives.edits import Edited
 from waybill_ledger.deadletters.states import Verdict
 
-#: Something that can be read, and no NUL, which PostgreSQL holds in no text.
-_REASON = r"^[^\x00]*[^\x00\s][^\x00]*$"
 MAX_REASON = 500
 
 
@@ -22,7 +21,7 @@ class RevealReason(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"reason": "ticket 7: Ann asks"}]}
     )
 
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON, pattern=_REASON)] = Field(
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON, pattern=NOT_BLANK)] = Field(
         description="It goes into the audit trail, for whoever asks later why this was looked at."
     )
 
