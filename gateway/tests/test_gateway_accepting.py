@@ -177,6 +177,27 @@ async def test_each_limit_names_its_field_and_no_value(
     assert await gateway.count(TASKS) == 0
 
 
+async def test_all_that_is_wrong_with_a_bulk_mail_is_named_at_once(gateway: Gateway) -> None:
+    answer = await gateway.post("/v1/emails", {"to": "nobody", "priority": "low", "delay_seconds": -1})
+    assert fields(answer) == {"to", "delay_seconds", "list_unsubscribe"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/v1/emails", EMAIL | {"subject": "two\nlines"}, "one line of text without control characters"),
+        ("/v1/users", USER | {"name": "A\0B"}, "one line of text without control characters"),
+        ("/v1/password-resets/redeem", {"token": "a\0"}, "must not contain the control character"),
+        ("/v1/tasks/01a20797-6d09-71fe-b759-803ec3a459ee/reveal", {"reason": " "}, "more than white space"),
+    ],
+)
+async def test_a_refused_character_is_named_in_words_and_not_by_a_pattern(
+    gateway: Gateway, path: str, body: dict[str, Any], words: str
+) -> None:
+    [error] = problem(await gateway.post(path, body), 422, "invalid_request")["errors"]
+    assert words in error["message"]
+
+
 @pytest.mark.parametrize("links", [[], ["https://a.test/u"], ["mailto:u@a.test"]])
 async def test_bulk_mail_that_says_how_to_unsubscribe_is_accepted(gateway: Gateway, links: list[str]) -> None:
     mail = EMAIL | {"priority": "low", "list_unsubscribe": links, "reply_to": "team@a.test"}

@@ -215,13 +215,15 @@ async def test_bulk_mail_of_a_schedule_says_how_to_unsubscribe(gateway: Gateway)
     assert (await patch(gateway, schedule, change)).status_code == 200
     without = await patch(gateway, schedule, {"body": NIGHTLY["body"]})
     assert fields(without) == {"body.list_unsubscribe"}
+    wrong = NIGHTLY | {"priority": "low", "cron": "never", "body": NIGHTLY["body"] | {"to": "nobody"}}
+    assert fields(await gateway.post("/v1/schedules", wrong)) >= {"cron", "body.list_unsubscribe"}
 
 
 async def test_a_schedule_from_before_that_rule_can_be_paused(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr("waybill_gateway.schedules.plans.needs_unsubscribe", lambda *_: False)
+        before.setattr("waybill_gateway.schedules.models.unsubscribe_faults", lambda *_: [])
         schedule = await made(gateway, NIGHTLY | {"priority": "low"})
     assert (await patch(gateway, schedule, {"paused": True})).status_code == 200
 

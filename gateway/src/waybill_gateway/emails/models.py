@@ -1,26 +1,67 @@
 """What the API takes to send mails."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails
 
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.fields import AcceptedAddress, AcceptedBody, AcceptedSubject, without_control
 from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive
-from waybill_gateway.tasks.models import Priority, Timing, shown
+from waybill_gateway.tasks.models import Timing, shown
 
-#: What is wrong with a mail that `needs_unsubscribe`, and what to do.
-UNSUBSCRIBE_MISSING: Final = (
+Model = TypeVar("Model", bound=BaseModel)
+
+_UNSUBSCRIBE_MISSING: Final = (
     "bulk mail (priority low) names where its receiver says that no more are wanted: "
     '["https://…", "mailto:…"], or [] where there is nothing to unsubscribe from'
 )
 
 
-def needs_unsubscribe(priority: Priority, list_unsubscribe: object) -> bool:
-    """Whether it is bulk mail that does not say how to unsubscribe; mailboxes refuse such (RFC 8058)."""
-    return priority == "low" and list_unsubscribe is None
+def unsubscribe_faults(
+    priority: object, list_unsubscribe: object, *where: str | int
+) -> list[InitErrorDetails]:
+    """The fault of bulk mail that does not say how to unsubscribe; mailboxes refuse such mail (RFC 8058).
+
+    Args:
+        priority: of the mail, not validated yet.
+        list_unsubscribe: of the mail, not validated yet; None if it is absent.
+        where: the place of the mail's fields.
+    """
+    if priority != "low" or list_unsubscribe is not None:
+        return []
+    return [_wrong((*where, "list_unsubscribe"), _UNSUBSCRIBE_MISSING)]
+
+
+def validated_beside(
+    faults: list[InitErrorDetails], validate: ModelWrapValidatorHandler[Model], data: Any
+) -> Model:
+    """The valid model of `data`.
+
+    Raises:
+        ValidationError: names `faults` and all that `validate` finds.
+    """
+    try:
+        valid = validate(data)
+    except ValidationError as error:
+        if not faults:
+            raise
+        found = [
+            InitErrorDetails(type=line["type"], loc=line["loc"], input=None, ctx=line.get("ctx", {}))
+            for line in error.errors()
+        ]
+        raise ValidationError.from_exception_data(error.title, [*found, *faults]) from None
+    if faults:
+        raise ValidationError.from_exception_data(type(valid).__name__, faults)
+    return valid
 
 
 def _without_control(params: dict[str, Any]) -> dict[str, Any]:
@@ -78,10 +119,11 @@ class PostEmail(EmailFields, Timing):
         },
     )
 
-    @model_validator(mode="after")
-    def _bulk_mail_can_be_unsubscribed_from(self) -> Self:
-        if needs_unsubscribe(self.priority, self.list_unsubscribe):
-            raise ValidationError.from_exception_data(
-                "list_unsubscribe", [_wrong(("list_unsubscribe",), UNSUBSCRIBE_MISSING)]
-            )
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _bulk_mail_can_be_unsubscribed_from(
+        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        given = data if isinstance(data, dict) else {}
+        faults = unsubscribe_faults(given.get("priority"), given.get("list_unsubscribe"))
+        return validated_beside(faults, validate, data)

@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -20,7 +21,7 @@ from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.wire.states import State
-from waybill_gateway.emails.models import EmailFields
+from waybill_gateway.emails.models import EmailFields, unsubscribe_faults, validated_beside
 from waybill_gateway.http.fields import Beginning, Moment, Text, Truth, Whole
 from waybill_gateway.http.paging import Paged
 from waybill_gateway.tasks.models import Links, Priority
@@ -120,30 +121,8 @@ class Steering(Recurring):
     paused: Truth = Field(default=False, description="A paused schedule makes no tasks, and misses none.")
 
 
-class PostSchedule(Steering):
-    """A task to be made again and again."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "weekly-report",
-                    "kind": "email.requested",
-                    "body": {"to": "team@example.com", "subject": "The week", "text": "Here it is."},
-                    "cron": "0 8 * * MON",
-                    "timezone": "Europe/Berlin",
-                },
-                {
-                    "name": "heartbeat",
-                    "kind": "sync.requested",
-                    "body": {"target": "crm", "resource": "beats", "id": "waybill", "data": {"alive": True}},
-                    "every_seconds": 3600,
-                    "missed": "skip",
-                },
-            ]
-        },
-    )
+class ScheduleFields(Steering):
+    """A task to be made again and again, as it may have been posted to an earlier release."""
 
     name: ScheduleName = Field(description="Yours, and no other schedule's; the tasks' correlation_id.")
     kind: Kind
@@ -175,6 +154,43 @@ class PostSchedule(Steering):
             raise ValueError(f"the body has more than {MAX_BODY_BYTES:,} bytes")
         self.body = checked.model_dump(mode="json", exclude_unset=True)
         return self
+
+
+class PostSchedule(ScheduleFields):
+    """A task to be made again and again."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "weekly-report",
+                    "kind": "email.requested",
+                    "body": {"to": "team@example.com", "subject": "The week", "text": "Here it is."},
+                    "cron": "0 8 * * MON",
+                    "timezone": "Europe/Berlin",
+                },
+                {
+                    "name": "heartbeat",
+                    "kind": "sync.requested",
+                    "body": {"target": "crm", "resource": "beats", "id": "waybill", "data": {"alive": True}},
+                    "every_seconds": 3600,
+                    "missed": "skip",
+                },
+            ]
+        },
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _bulk_mail_can_be_unsubscribed_from(
+        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        given = data if isinstance(data, dict) else {}
+        mail, faults = given.get("body"), []
+        if given.get("kind") == EmailRequested.KIND and isinstance(mail, dict):
+            faults = unsubscribe_faults(given.get("priority"), mail.get("list_unsubscribe"), "body")
+        return validated_beside(faults, validate, data)
 
 
 class ChangeSchedule(BaseModel):

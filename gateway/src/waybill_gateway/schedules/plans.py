@@ -19,7 +19,6 @@ from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.mask import mask_addresses
 from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
 from waybill_gateway.auth.caller import Caller
-from waybill_gateway.emails.models import UNSUBSCRIBE_MISSING, needs_unsubscribe
 from waybill_gateway.emails.templates import require_known_template
 from waybill_gateway.http.problems import FieldError, Problem, key_missing
 from waybill_gateway.runtime.resources import Resources
@@ -28,6 +27,7 @@ from waybill_gateway.schedules.models import (
     ChangeSchedule,
     PostSchedule,
     ScheduleDetails,
+    ScheduleFields,
     ScheduleLinks,
     ScheduleView,
     SlotTaskView,
@@ -44,7 +44,7 @@ _RECURRENCES: Final = ("cron", "every_seconds")
 _Model = TypeVar("_Model", bound=Steering)
 
 
-def plan_of(posted: PostSchedule, resources: Resources, schedule_id: str) -> Plan:
+def plan_of(posted: ScheduleFields, resources: Resources, schedule_id: str) -> Plan:
     """The plan of a checked schedule, what is sensitive in it sealed.
 
     Raises:
@@ -93,25 +93,9 @@ def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resource
                 raise _cannot_resume(schedule, error) from None
             steering = _checked(Steering, {name: then[name] for name in Steering.model_fields})
             return replace(plan, **_steered(steering))
-    posted = _checked(PostSchedule, then)
-    if wanted.keys() & {"body", "priority"}:
-        # Not else: a schedule from before the rule can still be paused.
-        require_unsubscribe(posted)
-    return plan_of(posted, resources, schedule.id)
-
-
-def require_unsubscribe(posted: PostSchedule) -> None:
-    """Refuses bulk mail without a way to unsubscribe, as `POST /v1/emails` does.
-
-    Raises:
-        RequestValidationError: there is none.
-    """
-    if posted.kind == EmailRequested.KIND and needs_unsubscribe(
-        posted.priority, posted.body.get("list_unsubscribe")
-    ):
-        raise RequestValidationError(
-            [{"loc": ("body", "body", "list_unsubscribe"), "msg": UNSUBSCRIBE_MISSING}]
-        )
+    # A schedule from before a rule for new ones can still be paused.
+    model = PostSchedule if wanted.keys() & {"body", "priority"} else ScheduleFields
+    return plan_of(_checked(model, then), resources, schedule.id)
 
 
 def view_of(schedule: Schedule) -> ScheduleView:

@@ -28,7 +28,6 @@ from waybill_gateway.schedules.plans import (
     never_due,
     no_such_schedule,
     plan_of,
-    require_unsubscribe,
     view_of,
 )
 from waybill_gateway.tasks.post import KeyedPostDep
@@ -68,7 +67,6 @@ async def post_schedule(posted: PostSchedule, post: KeyedPostDep) -> ScheduleVie
     Emails, syncs and users can be scheduled. The body is what you would post to their own route.
     """
     resources, caller = post.resources, post.caller
-    require_unsubscribe(posted)
     schedule_id = new_task_id()
     plan = plan_of(posted, resources, schedule_id)
     call = post.keyed_call(posted.model_dump_json)
