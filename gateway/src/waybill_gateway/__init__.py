@@ -1,1 +1,1 @@
-"""The HTTP API: accepts tasks and answers where they are."""
+"""The HTTP API: accepts tasks and answers questions about them."""

@@ -1,7 +1,7 @@
 """`python -m waybill_gateway`: serves the API."""
 
 if __name__ == "__main__":
-    # Only here: a process that looks into images imports this module too, and needs nothing of the gateway.
+    # Imported here: a process that examines images imports this module too, and needs nothing of the gateway.
     from waybill_gateway.process import GatewayProcess
     from waybill_gateway.settings import GatewaySettings
     from waybill_worker.runtime.startup import start

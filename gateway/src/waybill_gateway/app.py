@@ -1,4 +1,4 @@
-"""The gateway, put together."""
+"""The gateway as an application: routes, middleware, lifespan."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -55,7 +55,7 @@ _ROUTES = (
     accounting,
     prunings,
     persons,
-    # Groups first: their paths would be taken for a letter's id.
+    # Groups first: otherwise their paths would match the path of a letter.
     dead_letter_groups,
     dead_letters,
     redrives,
@@ -87,13 +87,13 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         openapi_tags=TAGS,
         generate_unique_id_function=operation_id,
         lifespan=lifespan,
-        # Asked on each request whether anyone has configured OpenTelemetry, which nobody does here.
+        # FastAPI would check on each request whether OpenTelemetry is configured; Waybill has its own spans.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         # FastAPI's own pages load their scripts from elsewhere: blank where there is no internet.
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        # It would lead to whatever host the caller's own Host header names.
+        # A redirect would lead to the host that the caller's own Host header names.
         redirect_slashes=False,
     )
     app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
@@ -111,7 +111,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         app.add_middleware(TraceRequests)
     for module in _ROUTES:
         _require_guarded(module.router)
-        # As it is: what an inclusion adds to a route, a dependency say, would be passed over below.
+        # Without prefix or dependencies: the plain routes below would not have them.
         app.include_router(module.router)
     app.router.routes.insert(0, HeadRequests(app.router))
     app.router.routes[:0] = post_routes(route for module in _ROUTES for route in module.router.routes)
@@ -142,4 +142,4 @@ async def start_components(components: Components) -> None:
 def _require_guarded(router: APIRouter) -> None:
     for route in router.routes:
         if not isinstance(route, GuardedRoute):
-            raise UndeclaredRouteError(f"{route} lets in everybody: make it a GuardedRoute")
+            raise UndeclaredRouteError(f"{route} lets in every caller: make it a GuardedRoute")

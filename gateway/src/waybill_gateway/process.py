@@ -1,4 +1,4 @@
-"""The gateway as a process: how it begins, and how it ends without failing a request."""
+"""The gateway as a process: how it starts, and how it stops without failing a request."""
 
 import asyncio
 import math
@@ -22,12 +22,12 @@ from waybill_worker.runtime.process import configuring
 
 log = get_logger(__name__)
 
-#: Seconds for a ledger that is there to be checked; after that callers are told that it is away.
+#: Seconds for the check of a ledger that is available; after that callers are answered that it is not.
 SILENT_SECONDS: Final = 2.0
 
 
 class GatewayProcess:
-    """Serves the API until it is told to stop."""
+    """Serves the API until it is stopped."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
@@ -37,10 +37,10 @@ class GatewayProcess:
             host=settings.host,
             port=settings.port,
             listener_fd=settings.listener_fd,
-            # Begun and ended here: the server would make a traceback of what is wrong with a setting.
+            # Started and stopped here: the server would turn a wrong setting into a traceback.
             lifespan="off",
             http=partial(LimitedProtocol, limits=_limits(settings), metrics=self._app.state.metrics),
-            # Nothing here upgrades, or tells strangers what it is made of.
+            # No WebSockets, and no header that names the software.
             ws="none",
             server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
@@ -52,13 +52,15 @@ class GatewayProcess:
         self._is_serving = False
 
     async def start(self) -> None:
-        """Begins to serve; needs the ledger, but no broker.
+        """Starts to serve; needs the ledger, but no broker.
 
-        A ledger that is away is waited for. Probes are answered meanwhile, all else is told to come again.
+        While the ledger is away, the gateway waits for it, answers probes, and answers all other requests
+        with 503.
 
         Raises:
-            MisconfiguredError: the socket that was inherited is none, or is open to more than this machine by
-                mistake; a setting names what is not there; the ledger's schema is not this release's.
+            MisconfiguredError: the inherited descriptor is no socket, or other machines reach it though
+                that is not allowed; a setting names what does not exist; the ledger's schema is not this
+                release's.
         """
         host, fd = self._settings.host, self._settings.listener_fd
         if fd is not None:
@@ -69,7 +71,7 @@ class GatewayProcess:
         self._components = components
         starting = asyncio.create_task(start_components(components))
         try:
-            # Not served before, though it could be: who takes over from another process fails no request.
+            # Not served earlier, though it could be: a process that takes over from another fails no request.
             done, _ = await asyncio.wait((starting,), timeout=SILENT_SECONDS)
             if done:
                 starting.result()
@@ -85,13 +87,13 @@ class GatewayProcess:
         log.info("serving", host=host, port=port)
 
     async def wait_failed(self) -> None:
-        """Returns only when the server, or what is done beside it, has ended by itself."""
+        """Returns only when the server, or a part that works beside it, has ended by itself."""
         if self._components is None:
             raise RuntimeError("the gateway was not started")
         await first_completed(self._server.ended(), self._components.wait_failed())
 
     async def stop(self) -> None:
-        """Says that it is not ready any more, goes on until that is noticed, then ends what is under way."""
+        """Reports not ready, serves on until load balancers have noticed, then ends what is under way."""
         if self._is_serving:
             self._app.state.resources.stopping.set()
             await self._server.drain(self._settings.drain_seconds)
@@ -106,7 +108,7 @@ def _until_checked(resources: Resources, app: ASGIApp) -> ASGIApp:
         if resources.ledger_is_checked or scope["path"] in PROBES:
             await app(scope, receive, send)
             return
-        # On another connection the caller comes to the application itself.
+        # On a new connection the caller reaches the application itself.
         await problem_answer(ledger_unavailable(Connection="close"))(scope, receive, send)
 
     return answer
@@ -116,7 +118,7 @@ def _host_of(fd: int) -> str:
     """Where an inherited socket listens."""
     listener = inherited_socket(fd)
     address = listener.getsockname()
-    # The server opens it for itself.
+    # The server opens the descriptor itself.
     listener.detach()
     return str(address[0] if isinstance(address, tuple) else address)
 

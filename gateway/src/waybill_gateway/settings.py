@@ -16,100 +16,104 @@ MEBIBYTE = 1024 * 1024
 
 
 class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings, ProcessSettings):
-    """What the gateway needs besides what every process does."""
+    """The settings of the gateway beside those of every process."""
 
     host: str = "127.0.0.1"
     gateway_auth: Literal["keys", "open"] = Field(
         "open",
-        description="keys: a caller needs an API key. open: nobody is asked for one, everybody may do all.",
+        description="keys: a caller needs an API key. open: no key is needed, and every caller may do "
+        "everything.",
     )
     gateway_open_to_anyone: bool = Field(
         False,  # noqa: FBT003 - pydantic's way to give a default
-        description="Needed beside gateway_auth=open where others than this machine can reach the gateway.",
+        description="Required together with gateway_auth=open if other machines can reach the gateway.",
     )
     key_fresh_seconds: float = Field(
         5,
         gt=0,
         le=10,
-        description="How long a key counts without another look at the ledger: one that was revoked, too.",
+        description="Seconds for which a key is used without reading it again: so long a revoked key may "
+        "still be valid.",
     )
     port: int = Field(8000, ge=0, le=65535)
     trusted_proxies: tuple[str, ...] = Field(
         (),
-        description="Addresses or networks of the proxies before it; only their X-Forwarded-For and "
-        "X-Forwarded-Proto are believed.",
+        description="Addresses or networks of the proxies in front of the gateway; only their "
+        "X-Forwarded-For and X-Forwarded-Proto are trusted.",
     )
     ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     signed_url_seconds: int | None = Field(
         None,
         ge=1,
         le=3600,
-        description="Callers get variants straight from the bucket, by an address that is good for so long; "
-        "none: the gateway passes them on.",
+        description="Variants are redirected to the bucket, by an address that is valid for so many "
+        "seconds; none: the gateway streams them.",
     )
-    sync_targets: tuple[TargetName, ...] = Field((), description="The targets that syncs may name.")
+    sync_targets: tuple[TargetName, ...] = Field((), description="Targets that syncs may name.")
     templates_folder: Path | None = Field(
         None,
-        description="Mail templates of your own, as the email service has them: their parameters are read.",
+        description="Folder with mail templates of your own, as the email service has it; the gateway "
+        "reads their parameters.",
     )
     reset_link: Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]*\{token\}[^\s<>\"]*$")] = (
         Field(
             "http://127.0.0.1:8000/reset?token={token}",
-            description="The page of the application that sets a new password; {token} is put in.",
+            description="Page of the application that sets a new password; {token} is replaced by the token.",
         )
     )
-    reset_ttl_seconds: Seconds = Field(3600, description="How long a password reset link is good.")
+    reset_ttl_seconds: Seconds = Field(3600, description="Seconds for which a password reset link is valid.")
     max_body_bytes: int = Field(MEBIBYTE, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(25 * MEBIBYTE, gt=0, description="Largest image.")
     max_connections: int = Field(
         800,
         gt=0,
-        description="Connections at once; who comes on top is answered 503. Keep it, with some room for "
-        "databases and files, below the limit of open files, which is often 1,024.",
+        description="Connections at once; further ones are answered with 503. Keep it below the limit of "
+        "open files, which is often 1,024, with some room for databases and files.",
     )
     max_head_bytes: int = Field(32 * 1024, ge=1024, description="Largest head of a request.")
-    head_seconds: Seconds = Field(10, description="How long a request's head may take to come.")
+    head_seconds: Seconds = Field(10, description="Seconds within which the head of a request must arrive.")
     body_seconds: Seconds = Field(
-        30, description="The same for its body, and a second more for each 8 KiB that have come."
+        30, description="Seconds within which its body must arrive, and one more for each 8 KiB received."
     )
-    unread_seconds: Seconds = Field(60, description="How long a caller may leave an answer unread.")
+    unread_seconds: Seconds = Field(60, description="Seconds for which a caller may leave an answer unread.")
     max_image_pixels: int = Field(100_000_000, gt=0, description="Largest image, in pixels.")
     max_image_edge: int = Field(30_000, gt=0, description="Longest edge of an image, in pixels.")
     image_probes: int = Field(
-        2, ge=1, le=64, description="Uploads that are looked into at once, each in a process of its own."
+        2, ge=1, le=64, description="Uploads that are examined at once, each in a process of its own."
     )
     image_probe_bytes: int = Field(
-        1024 * MEBIBYTE, ge=256 * MEBIBYTE, description="Memory of each; an image that takes more is refused."
+        1024 * MEBIBYTE,
+        ge=256 * MEBIBYTE,
+        description="Memory of each such process; an image that takes more is refused.",
     )
     image_probe_cpu_seconds: Seconds = Field(
-        10, description="Processor time for each look; an image that takes more is refused."
+        10, description="Processor time to examine an upload; an image that takes more is refused."
     )
     image_probe_seconds: Seconds = Field(
-        30, description="The same by the clock; then the caller is asked to repeat."
+        30, description="Time to examine an upload; after it the caller is asked to repeat the call."
     )
     persons_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         None,
-        description="Persons are found by a digest of their address with this key, and repeats of calls by "
-        "one of their content: any long random text. It never changes: tasks from before would not be found "
-        "any more, and repeats be refused.",
+        description="Key for the digests by which persons and repeated calls are found: any long random "
+        "text. Never change it: older tasks would not be found any more, and repeated calls be refused.",
     )
     max_schedules: int = Field(1000, gt=0, description="Schedules that each tenant may have.")
-    max_in_flight: int = Field(
-        500, gt=0, description="Publishes under way at once; what comes on top waits for its turn."
-    )
+    max_in_flight: int = Field(500, gt=0, description="Publishes under way at once; further ones wait.")
     drain_seconds: float = Field(
         5,
         ge=0,
-        description="For how long a stopping gateway still takes requests, /readyz being 503: longer than it "
-        "takes a load balancer to notice that.",
+        description="Seconds for which a stopping gateway still takes requests while /readyz is 503: more "
+        "than a load balancer needs to notice.",
     )
     grace_seconds: Seconds = Field(
-        10, description="How long a stopping gateway then waits for the requests under way."
+        10, description="Seconds for which a stopping gateway then waits for the requests under way."
     )
     discarded_days: float = Field(
-        30, gt=0, description="How long letters that were discarded at the failure desk can be restored."
+        30,
+        gt=0,
+        description="Days for which letters that were discarded at the failure desk can be restored.",
     )
-    archived_days: float = Field(365, gt=0, description="The same for those that were archived.")
+    archived_days: float = Field(365, gt=0, description="Days for which archived letters can be restored.")
 
     @model_validator(mode="after")
     def _store_can_sign(self) -> Self:
@@ -119,33 +123,34 @@ class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings
 
     @model_validator(mode="after")
     def _is_open_on_purpose(self) -> Self:
-        # An inherited socket listens where it does, whatever the host: it is judged when the gateway starts.
+        # The address of an inherited socket does not depend on the host; it is checked when the gateway
+        # starts.
         if self.listener_fd is None:
             self.require_open_on_purpose(self.host)
         return self
 
     def require_open_on_purpose(self, host: str) -> None:
-        """Refuses to be open by mistake.
+        """Refuses an unintended open gateway.
 
         Args:
             host: where the gateway listens.
 
         Raises:
-            ValueError: others than this machine reach it, and everybody may do everything.
+            ValueError: other machines reach it, and every caller may do everything.
         """
         if self.gateway_auth == "open" and not self.gateway_open_to_anyone and not _is_loopback(host):
             raise ValueError(
-                f"WAYBILL_GATEWAY_AUTH=open lets everybody who reaches {host} do everything. Use keys, "
-                "or say WAYBILL_GATEWAY_OPEN_TO_ANYONE=true as well"
+                f"WAYBILL_GATEWAY_AUTH=open lets every caller who reaches {host} do everything. Use keys, "
+                "or set WAYBILL_GATEWAY_OPEN_TO_ANYONE=true as well"
             )
 
     @property
     def stop_seconds(self) -> float:
-        """From the signal to stop until the process is gone, at the longest."""
+        """The longest time from the signal to stop to the end of the process, in seconds."""
         return self.drain_seconds + super().stop_seconds
 
     def persons(self) -> Persons:
-        """Makes digests of persons.
+        """The maker of digests of persons.
 
         Raises:
             ValueError: there is no key, though payloads are sealed.
@@ -154,10 +159,10 @@ class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings
             return Persons(self.persons_key.get_secret_value().encode())
         if self.sealing == "on":
             raise ValueError(
-                "WAYBILL_PERSONS_KEY is not set: anybody who has the ledger could try whom it is about. "
-                "`python -m waybill_deploy key` makes one; WAYBILL_SEALING=off does without."
+                "WAYBILL_PERSONS_KEY is not set: without it, the ledger shows by trial which persons it is "
+                "about. `python -m waybill_deploy key` makes one; with WAYBILL_SEALING=off none is needed."
             )
-        # Whoever reads the ledger reads the addresses, too.
+        # The ledger holds the addresses unsealed anyway.
         return Persons(None)
 
 
