@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.escapes import Writing, folded, layers
+from waybill_contracts.privacy.mapped_text import MappedText, normalize
 from waybill_contracts.privacy.protocol_words import PROTOCOL_WORDS
 
 MASK: Final = "***"
@@ -52,7 +52,7 @@ def mask_addresses(text: str) -> str:
 class Mask:
     """Hides values wherever they stand in a text, whoever has written them there and in which escapes.
 
-    They are compared as `waybill_contracts.privacy.escapes` reads them, and in base64. Those of less than
+    They are compared as `waybill_contracts.privacy.mapped_text` reads them, and in base64. Those of less than
     `MIN_PART_LENGTH` characters are hidden as whole words alone. What servers say to everyone is not hidden.
 
     Args:
@@ -69,14 +69,14 @@ class Mask:
 
     def text(self, text: str) -> str:
         """The text without the values."""
-        if not self._forms or not any(self._stands_in(layer) for layer in layers(text)):
+        if not self._forms:
             return text
         places: set[tuple[int, int]] = set()
-        for writing in Writing.of(text).layers():
-            places.update(writing.original(*place) for place in self._in_base64(writing.text))
-            plain = writing.folded()
+        for decoded in MappedText(text).decodings():
+            places.update(decoded.original(*place) for place in self._in_base64(decoded.text))
+            plain = decoded.normalized()
             places.update(plain.original(*place) for place in self._places(plain.text))
-        return _hidden(text, sorted(places))
+        return _hidden(text, sorted(places)) if places else text
 
     def error(self, text: str) -> str:
         """The same of what others have said, in which any mail address is masked as well."""
@@ -94,12 +94,6 @@ class Mask:
     def _forms(self) -> frozenset[str]:
         leaves = (leaf for value in self._values for leaf in _leaves(value))
         return frozenset(form for leaf in leaves for form in _forms(leaf))
-
-    def _stands_in(self, text: str) -> bool:
-        plain = folded(text)
-        if any(form in plain for form in self._forms):
-            return True
-        return any(True for _ in self._cut_places(plain)) or any(True for _ in self._in_base64(text))
 
     def _places(self, plain: str) -> Iterator[tuple[int, int]]:
         # The longest first: of a value and a part of it the value is hidden. A pattern of what stands there,
@@ -122,7 +116,7 @@ class Mask:
 
     def _in_base64(self, text: str) -> Iterator[tuple[int, int]]:
         for match in _BASE64.finditer(text):
-            plain = folded(_from_base64(match[1]))
+            plain = normalize(_from_base64(match[1]))
             if plain and any(True for _ in self._places(plain)):
                 yield match.span()
 
@@ -182,10 +176,10 @@ def _leaves(value: Any) -> Iterator[str]:
 
 def _forms(text: str) -> Iterator[str]:
     """What is looked for, of a text."""
-    for written in layers(text):
-        yield from _form(written)
-        if "\n" in written or "\r" in written:
-            for line in written.splitlines():
+    for decoded in MappedText(text).decodings():
+        yield from _form(decoded.text)
+        if "\n" in decoded.text or "\r" in decoded.text:
+            for line in decoded.text.splitlines():
                 yield from _form(line, MIN_LINE_LENGTH)
     local, at, _ = text.partition("@")
     if at and " " not in text:
@@ -193,9 +187,9 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def _form(text: str, at_least: int = MIN_TEXT_LENGTH) -> Iterator[str]:
-    form = folded(text)
+    form = normalize(text)
     # Its last sign may have been read as the beginning of an escape, together with what stands behind it.
-    for each in {form, form.rstrip(_BEGINNING_ESCAPES)}:
+    for each in {form, form.rstrip(_BEGINNING_ESCAPES + " ")}:
         is_long = len(each) >= at_least or (len(each) >= MIN_DENSE_LENGTH and _is_dense(each))
         if is_long and each not in PROTOCOL_WORDS:
             yield each
