@@ -12,6 +12,9 @@ from waybill_contracts.privacy.mask import NO_MASK, Mask, mask_addresses
 TEXT = 'Dear Ann,\nyour code is "7 §-x".\n'
 MAIL = Mask.of(EmailRequested(to="ann.lee@example.test", subject="Your code", text=TEXT))
 
+#: Processor time, whatever else the machine does: by the square of its length a text would take many minutes.
+LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (20, 20)); "
+
 
 @pytest.mark.parametrize(
     "repeated",
@@ -52,13 +55,12 @@ def test_addresses_keep_what_helps_an_operator() -> None:
 
 @pytest.mark.parametrize("repeated", ["a", "%D0", "%4", "a%40"])
 def test_a_long_text_without_an_address_costs_no_time(repeated: str) -> None:
-    # In a process of its own, which can be ended: by the square of its length it would take many minutes.
-    look = (
+    look = LIMITED + (
         f"from waybill_contracts.privacy.mask import mask_addresses; "
-        f"text = {repeated!r} * 1_000_000 + '@'; "
+        f"text = {repeated!r} * 200_000 + '@'; "
         "assert mask_addresses(text) == text"
     )
-    subprocess.run([sys.executable, "-c", look], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", look], check=True)
 
 
 SHORT = Mask(["Anna", "it's", 12345, "late"])
@@ -103,14 +105,13 @@ def test_an_address_is_masked_wherever_it_stands(told: str, shown: str) -> None:
 
 
 def test_many_short_values_in_a_long_text_cost_no_time() -> None:
-    # In a process of its own, as above.
-    look = (
+    look = LIMITED + (
         "from waybill_contracts.privacy.mask import Mask; "
         "names = [f'n{number:04}' for number in range(2000)]; "
-        "text = 'n1999x' * 100_000 + ' n1999'; "
-        "assert Mask(names).text(text) == 'n1999x' * 100_000 + ' ***'"
+        "text = 'n1999x' * 20_000 + ' n1999'; "
+        "assert Mask(names).text(text) == 'n1999x' * 20_000 + ' ***'"
     )
-    subprocess.run([sys.executable, "-c", look], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", look], check=True)
 
 
 def test_the_lines_of_a_long_mail_are_hidden_the_longest_first() -> None:
