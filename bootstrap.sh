@@ -37,7 +37,7 @@ index=$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || tru
 echo "waybill: installing the pinned versions"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 export VIRTUAL_ENV=$PWD/$venv
-"$venv/bin/uv" pip sync --quiet --require-hashes requirements/uv.txt "requirements/$pins.txt"
+"$venv/bin/uv" pip sync --quiet --compile-bytecode --require-hashes requirements/uv.txt "requirements/$pins.txt"
 members=()
 for member in contracts database pictures worker ledger gateway services/* cli deploy testkit devstack; do members+=(--editable "$member"); done
 "$venv/bin/uv" pip install --quiet --no-deps "${members[@]}"
