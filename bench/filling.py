@@ -35,9 +35,9 @@ from waybill_testkit.samples import (
     sync_event,
     user_event,
 )
-from waybill_worker.attempt.outcome import Completed
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.inbox.table import INBOX
+from waybill_worker.outcome import Completed
 
 #: Tasks that take the real path.
 MODEL: Final = 1000

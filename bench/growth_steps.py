@@ -48,9 +48,9 @@ from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letter
 from waybill_ledger.reports.cursors import encoded
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
-from waybill_worker.attempt.outcome import Completed
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.outcome import Completed
 
 #: Tasks in one transaction, as a gateway under load has them.
 BATCH: Final = 25

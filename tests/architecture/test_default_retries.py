@@ -18,15 +18,6 @@ from waybill_email.settings import EmailSettings
 from waybill_images.settings import ImagesSettings
 from waybill_sync.settings import SyncSettings
 from waybill_worker.attempt.circuit import Circuit
-from waybill_worker.attempt.errors import (
-    HandlerError,
-    OutOfServiceError,
-    RateLimitedError,
-    ServerFailureError,
-    SnoozeError,
-    TransientError,
-    UnreachableError,
-)
 from waybill_worker.attempt.kind_policies import retry_policy
 from waybill_worker.attempt.retry_policy import (
     GiveUp,
@@ -36,7 +27,16 @@ from waybill_worker.attempt.retry_policy import (
     after_failure,
     after_snooze,
 )
-from waybill_worker.publish.delay_ladder import round_up
+from waybill_worker.broker.delay_ladder import round_up
+from waybill_worker.errors import (
+    HandlerError,
+    OutOfServiceError,
+    RateLimitedError,
+    ServerFailureError,
+    SnoozeError,
+    TransientError,
+    UnreachableError,
+)
 from waybill_worker.runtime.settings import CircuitSettings, ServiceSettings
 from waybill_worker.storage.object_store import StoreUnavailable
 

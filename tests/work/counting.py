@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, event
 
 from waybill_database.engine import RELAXED
-from waybill_worker.consume.delivery import Delivery
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.publish.publisher import OutgoingMessage
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from waybill_testkit.samples import NOON
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
-from waybill_worker.attempt.outcome import Completed, Outcome
+from waybill_worker.outcome import Completed, Outcome
 from waybill_worker.runtime.settings import ProcessSettings
 
 

@@ -15,18 +15,18 @@ from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_database import Records
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import SnoozeError, UncertainError
 from waybill_worker.attempt.handlers import handler
 from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
-from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import ALONE_FROM, MAX_STARTS, Attempts
 from waybill_worker.attempt.running_handlers import uncancellable
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.consume.decode import Work
+from waybill_worker.errors import SnoozeError, UncertainError
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
+from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from waybill_worker.attempt.circuit import Circuit, CircuitPolicy, CircuitState
-from waybill_worker.attempt.errors import (
+from waybill_worker.errors import (
     CircuitOpenError,
     OutOfServiceError,
     PermanentError,

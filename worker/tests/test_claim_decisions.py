@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
-from waybill_worker.attempt.outcome import Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.inbox.claims import (
     AlreadyDone,
     Busy,
@@ -17,6 +16,7 @@ from waybill_worker.inbox.claims import (
     Ticket,
     decide,
 )
+from waybill_worker.outcome import Completed, Died, Outcome, RetryLater, Snoozed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEFORE = NOW - timedelta(hours=1)

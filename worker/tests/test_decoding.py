@@ -7,11 +7,11 @@ from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_testkit.samples import email_event, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import SnoozeError
 from waybill_worker.attempt.handlers import by_kind, handler
 from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.consume.decode import UnreadableError, decode
-from waybill_worker.consume.delivery import Delivery
+from waybill_worker.errors import SnoozeError
 
 EVENT = sync_event()
 HEADERS = envelope_of(EVENT).to_headers()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waybill_contracts.wire.names import EXCHANGE_DELAY_OUT, delay_exchange
-from waybill_worker.publish.delay_ladder import (
+from waybill_worker.broker.delay_ladder import (
     LEVELS,
     MAX_DELAY_SECONDS,
     ladder_entry,

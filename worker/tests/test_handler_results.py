@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from waybill_worker.attempt.outcome import MAX_RESULT_BYTES, OUTCOME, Completed, result_of
+from waybill_worker.outcome import MAX_RESULT_BYTES, OUTCOME, Completed, result_of
 
 
 class Unwritable:

@@ -10,10 +10,10 @@ from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_database import Records
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import email_event, envelope_of
-from waybill_worker.attempt.outcome import Cancelled, Completed, Died, RetryLater, Snoozed
 from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed, Superseded
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.inbox.table import INBOX
+from waybill_worker.outcome import Cancelled, Completed, Died, RetryLater, Snoozed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = ErrorInfo(type="E", message="m")

@@ -11,10 +11,10 @@ from waybill_database import Records, is_unavailable
 from waybill_testkit.eventually import eventually
 from waybill_testkit.postgres.private import InstalledPostgres
 from waybill_testkit.samples import email_event, envelope_of
-from waybill_worker.attempt.outcome import Completed
-from waybill_worker.consume.step_retries import retry_until_success
 from waybill_worker.inbox.claims import AlreadyDone, Claimed
 from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.outcome import Completed
+from waybill_worker.publish.step_retries import retry_until_success
 
 COMPLETED = Completed(at=datetime(2026, 1, 1, tzinfo=UTC), seconds=1, max_attempts=4, result={})
 ONE, OTHER = (envelope_of(email_event(), name, attempt=1) for name in ("one", "other"))

@@ -13,7 +13,6 @@ from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records
 from waybill_ledger import new_task_id
 from waybill_testkit.samples import email_event, envelope_of
-from waybill_worker.attempt.outcome import Completed, RetryLater
 from waybill_worker.broker.connection import QueueStats
 from waybill_worker.inbox.cancelled_tasks import CANCELLED
 from waybill_worker.inbox.claims import AlreadyDone, Claimed, Superseded
@@ -28,6 +27,7 @@ from waybill_worker.inbox.pruning import (
     prune_inbox,
 )
 from waybill_worker.inbox.table import INBOX
+from waybill_worker.outcome import Completed, RetryLater
 
 NOW = datetime.now(UTC)
 KEEP, DAY = timedelta(days=45), timedelta(days=1)

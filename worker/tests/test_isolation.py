@@ -11,10 +11,10 @@ from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt import isolation
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import SnoozeError
 from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
-from waybill_worker.attempt.outcome import Completed
+from waybill_worker.errors import SnoozeError
 from waybill_worker.inbox.claims import Claimed
+from waybill_worker.outcome import Completed
 from waybill_worker.runtime.settings import ProcessSettings
 
 

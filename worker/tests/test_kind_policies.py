@@ -7,9 +7,9 @@ from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.kind_policies import configured, retry_policy
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.time_limits import TimeLimits
-from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
-from waybill_worker.runtime.service import Service
+from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
 from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.service import Service
 
 
 async def nothing(_event: ImageUploaded, _attempt: object) -> dict[str, Any]:

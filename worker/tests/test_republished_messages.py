@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_testkit.samples import email_event, envelope_of
-from waybill_worker.attempt.failure_location import FailureLocation
-from waybill_worker.consume.delivery import Delivery
+from waybill_worker.broker.delivery import Delivery
+from waybill_worker.failure_location import FailureLocation
 from waybill_worker.publish.republish import dead_letter, later
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

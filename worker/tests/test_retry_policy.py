@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waybill_contracts.wire.lifecycle import MAX_SNOOZES, DeadReason
-from waybill_worker.attempt.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
 from waybill_worker.attempt.retry_policy import (
     GiveUp,
     Retry,
@@ -15,7 +14,8 @@ from waybill_worker.attempt.retry_policy import (
     after_failure,
     after_snooze,
 )
-from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVEN = RetryPolicy(max_attempts=4, base_seconds=2, cap_seconds=900, jitter=0)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from waybill_worker.attempt import running_handlers as running_module
-from waybill_worker.attempt.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
 from waybill_worker.attempt.running_handlers import (
     HandlerCancelled,
     RunningHandlers,
@@ -13,6 +12,7 @@ from waybill_worker.attempt.running_handlers import (
     uncancellable,
 )
 from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
+from waybill_worker.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
 
 #: Limits that a test reaches at once.
 SHORT = TimeLimits(0.02, 0.1)

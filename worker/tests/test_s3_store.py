@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.listening import listening
-from waybill_worker.attempt.errors import UnreachableError
+from waybill_worker.errors import UnreachableError
 from waybill_worker.storage.object_store import (
     ObjectMissing,
     ObjectStore,

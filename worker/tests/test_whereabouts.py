@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.failure_location import MAX_TRACEBACK_BYTES, failure_location, service_version
+from waybill_worker.failure_location import MAX_TRACEBACK_BYTES, failure_location, service_version
 
 
 def raised(code: str, module: str) -> Exception:

@@ -11,7 +11,7 @@ from waybill_contracts.wire.envelope import Envelope
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_testkit.wire import Wire
-from waybill_worker.publish.delay_ladder import ladder_entry
+from waybill_worker.broker.delay_ladder import ladder_entry
 
 #: Longer than the command takes to start and look, so that it finds the message on its way.
 DELAY_SECONDS = 8

@@ -10,7 +10,7 @@ from typing import Final
 from waybill_contracts.kinds.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire import names
 from waybill_worker.broker import topology
-from waybill_worker.publish.delay_ladder import LEVELS
+from waybill_worker.broker.delay_ladder import LEVELS
 
 #: What the broker calls the default exchange when it looks at permissions.
 DEFAULT_EXCHANGE: Final = "amq.default"

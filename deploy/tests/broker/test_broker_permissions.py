@@ -30,11 +30,11 @@ from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import PermanentError, TransientError
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker import topology
-from waybill_worker.runtime.service import Service
+from waybill_worker.errors import PermanentError, TransientError
 from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.service import Service
 
 #: A url for a user's name.
 UrlOf = Callable[[str], str]

@@ -18,7 +18,7 @@ from waybill_email.handlers import send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
 from waybill_email.renderer import Renderer
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 RENDERER = Renderer()
 LINK = "https://app.test/reset?token=s3cret-token"

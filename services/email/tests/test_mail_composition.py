@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from waybill_email.mail import OutgoingMail, compose, parse_sender
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 SENDER = parse_sender("Waybill Störung <no-reply@mail.example.com>")
 

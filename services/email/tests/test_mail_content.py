@@ -10,7 +10,7 @@ from smtp_peer import MAIL, Peer, hurry, mailer_for
 from waybill_email.mail import OutgoingMail
 from waybill_email.smtp_data import stuffed
 from waybill_email.smtp_errors import DeliveryUnknownError
-from waybill_worker.attempt.errors import HandlerError, OutOfServiceError, TransientError
+from waybill_worker.errors import HandlerError, OutOfServiceError, TransientError
 
 
 @pytest.mark.parametrize("answer", ["close", "what?"])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from waybill_email.renderer import Renderer
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 ALERT = {
     "task_id": "0198-task",

@@ -8,7 +8,7 @@ from smtp_peer import MAIL, Peer, hurry, mailer_for
 from waybill_email.smtp_errors import DeliveryUnknownError
 from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.circuit import CircuitPolicy
-from waybill_worker.attempt.errors import (
+from waybill_worker.errors import (
     CircuitOpenError,
     HandlerError,
     OutOfServiceError,

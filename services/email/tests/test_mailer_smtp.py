@@ -17,7 +17,7 @@ from waybill_email.mailer import Mailer
 from waybill_email.settings import EmailSettings
 from waybill_email.smtp_errors import DeliveryUnknownError
 from waybill_testkit.certificates import Certificates
-from waybill_worker.attempt.errors import (
+from waybill_worker.errors import (
     HandlerError,
     OutOfServiceError,
     PermanentError,

@@ -11,7 +11,7 @@ import pytest
 
 from waybill_contracts.kinds.template_folder import TemplateFolderError
 from waybill_email.renderer import Renderer
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 PARAMS = '{"name": "line", "total": "number", "note": "text?", "items": [{"what": "line"}]}'
 SUBJECT = "Invoice for {{ name }}"

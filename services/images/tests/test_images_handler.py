@@ -12,7 +12,7 @@ from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_testkit.bucket import Bucket
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions
 from waybill_worker.runtime.worker_process import WorkerLimits
 from waybill_worker.storage.object_store import ObjectStore

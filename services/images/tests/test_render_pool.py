@@ -12,7 +12,7 @@ import pyvips
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render_pool import RenderPool
-from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
+from waybill_worker.errors import HardTimeLimitExceeded, PermanentError, TransientError
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions
 from waybill_worker.runtime.worker_process import WorkerLimits
 

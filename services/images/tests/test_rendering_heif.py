@@ -10,7 +10,7 @@ from test_rendering_pictures import CLOSE, assert_quadrants, by_name, decode, fa
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render import render
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 #: EXIF 2.32.
 ORIENTATION = 0x0112

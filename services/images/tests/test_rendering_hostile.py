@@ -12,7 +12,7 @@ import pyvips
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render import render
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 LIMITS = ImageLimits()

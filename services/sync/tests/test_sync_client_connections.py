@@ -11,7 +11,7 @@ from http_peer import Peer, answer, base_url_of, client_for, put
 from waybill_sync.client import SyncAnswer, SyncClient
 from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.circuit import CircuitPolicy
-from waybill_worker.attempt.errors import ServerFailureError, SnoozeError, UnansweredError, UnreachableError
+from waybill_worker.errors import ServerFailureError, SnoozeError, UnansweredError, UnreachableError
 
 WRITTEN, REFUSED = answer(200, b"written"), answer(500, b"refused")
 #: More failures than any of these tests has: the circuit stays closed.

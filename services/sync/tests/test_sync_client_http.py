@@ -15,7 +15,7 @@ from http_peer import Peer, answer, base_url_of, client_for, put
 from waybill_sync.client import MAX_BODY_BYTES, SyncAnswer, SyncClient
 from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.circuit import CircuitPolicy
-from waybill_worker.attempt.errors import (
+from waybill_worker.errors import (
     CircuitOpenError,
     PermanentError,
     RateLimitedError,

@@ -8,7 +8,7 @@ import pytest
 from waybill_sync.client import SyncClient
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.listening import listening
-from waybill_worker.attempt.errors import UnansweredError, UnreachableError
+from waybill_worker.errors import UnansweredError, UnreachableError
 from waybill_worker.runtime.tls import TlsFiles
 
 ANSWER = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"

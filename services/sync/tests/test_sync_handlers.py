@@ -12,7 +12,7 @@ from waybill_contracts.kinds.users import UserCreated
 from waybill_sync.client import SyncClient
 from waybill_sync.handlers import sync_record, sync_user
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 
 class Crm(HTTPServer):

@@ -2,7 +2,7 @@ import pytest
 
 from waybill_sync.response_excerpt import MAX_WORDS, mask_of_headers, masked_words
 from waybill_sync.target import configure_targets
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 
 def url(resource: str, record_id: str, base: str = "https://crm.test/api/") -> str:

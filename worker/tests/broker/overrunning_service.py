@@ -17,8 +17,8 @@ from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.observe.logs import configure_logging
 from waybill_worker.runtime.process import run
-from waybill_worker.runtime.service import Service
 from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.service import Service
 
 #: Longer than any test waits: whoever is still at it then is to be noticed.
 FOR_EVER = 3600.0

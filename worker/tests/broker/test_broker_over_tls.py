@@ -20,8 +20,8 @@ from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.runtime.process import EXIT_MISCONFIGURED
-from waybill_worker.runtime.service import Service
 from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.service import Service
 
 
 @pytest.fixture

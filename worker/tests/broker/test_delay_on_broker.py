@@ -4,7 +4,7 @@ import pytest
 
 from waybill_testkit.eventually import eventually
 from waybill_testkit.wire import Wire
-from waybill_worker.publish.delay_ladder import ladder_entry
+from waybill_worker.broker.delay_ladder import ladder_entry
 
 WAITS = (1, 2, 3, 5)
 

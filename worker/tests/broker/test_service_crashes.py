@@ -26,8 +26,8 @@ from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker import topology
 from waybill_worker.broker.connection import GOODBYE_SECONDS
 from waybill_worker.consume import consumer
-from waybill_worker.runtime.service import Service
 from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.service import Service
 
 CHILD = Path(__file__).with_name("effectful_service.py")
 

@@ -14,10 +14,10 @@ from waybill_testkit.machine.ports import free_ports
 from waybill_testkit.samples import envelope_of, image_event
 from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import PermanentError, TransientError
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.runtime.service import Service
+from waybill_worker.errors import PermanentError, TransientError
 from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.service import Service
 
 KIND = ImageUploaded.KIND
 

@@ -15,10 +15,10 @@ from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import image_event
 from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import RateLimitedError, TransientError, UnreachableError
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.runtime.service import Service
+from waybill_worker.errors import RateLimitedError, TransientError, UnreachableError
 from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.service import Service
 
 Answer = Callable[[Attempt], dict[str, Any]]
 Start = Callable[..., AbstractAsyncContextManager[list[tuple[int, int]]]]

@@ -21,15 +21,15 @@ from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
 from waybill_ledger.deadletters.letters.letter import DeadMessage
 from waybill_worker.broker.connection import disconnect, make_broker
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.consume.consumer import Consumer, start_consuming, stop_consuming
-from waybill_worker.consume.delivery import Delivery
-from waybill_worker.consume.step_retries import RETRY_SECONDS
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.metrics import make_registry
 from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
 from waybill_worker.publish.publisher import Publisher
+from waybill_worker.publish.step_retries import RETRY_SECONDS
 from waybill_worker.runtime.background import first_completed, stop_all
 from waybill_worker.runtime.database_wait import DatabaseWait
 from waybill_worker.runtime.health import HealthServer

@@ -10,7 +10,7 @@ from waybill_email.mailer import Mailer
 from waybill_email.renderer import Renderer
 from waybill_email.settings import EmailSettings
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.runtime.service import Service
+from waybill_worker.service import Service
 
 
 def make_service(settings: EmailSettings) -> Service:

@@ -11,8 +11,8 @@ from waybill_email.mail import OutgoingMail
 from waybill_email.mailer import Mailer
 from waybill_email.renderer import RenderedMail, Renderer
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import PermanentError
 from waybill_worker.attempt.running_handlers import uncancellable
+from waybill_worker.errors import PermanentError
 
 #: What a handler leaves in the task's record; not the address, which is the event's to show or to hide.
 Result = dict[str, str | bool]

@@ -16,7 +16,7 @@ from waybill_email.headers import (
     require_ours,
     text_header,
 )
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 #: A dot-atom local part and a host name in ASCII: RFC 5321, 4.1.2, without quoted strings and address
 #: literals, which hardly a mailbox needs and which can smuggle something onto a command line.

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, TemplateParams
 from waybill_contracts.kinds.template_folder import TemplateFolderError, read_own_params
 from waybill_email.template_checks import SUBJECT_SUFFIX, check_files, check_template
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 #: What a template does wrong with parameters that are right: it would do it again.
 _WRONG_IN_TEMPLATE: Final = (

@@ -6,7 +6,7 @@ from typing import TypeGuard
 from aiosmtplib import SMTPException, SMTPResponseException, SMTPSenderRefused
 
 from waybill_email.smtp_data import ContentInterruptedError
-from waybill_worker.attempt.errors import (
+from waybill_worker.errors import (
     HandlerError,
     OutOfServiceError,
     PermanentError,

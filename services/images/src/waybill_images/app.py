@@ -8,9 +8,9 @@ from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_images.settings import ImagesSettings
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.runtime.service import Service
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions, usable_cores
 from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_worker.service import Service
 from waybill_worker.storage.object_store import ObjectStore
 
 

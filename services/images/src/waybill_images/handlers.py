@@ -9,7 +9,7 @@ from waybill_images.presets import ENCODERS
 from waybill_images.render_pool import RenderPool
 from waybill_images.render_result import RenderedVariant
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
 from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, ObjectTooLarge

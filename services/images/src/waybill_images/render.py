@@ -13,7 +13,7 @@ from waybill_images.render_result import Animation, Rendered, RenderedVariant
 from waybill_pictures.decoder import WHOLE_FILMS, Header, decode, read_header
 from waybill_pictures.decoder_errors import describe_damage, is_lack_of_memory, unsupported_feature
 from waybill_pictures.libvips import admit_only_accepted_loaders
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 
 #: Where alpha cannot be kept the picture is put on paper.
 WHITE = 255

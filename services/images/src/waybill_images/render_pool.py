@@ -6,7 +6,7 @@ from functools import partial
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render_result import Rendered
 from waybill_images.render_worker import render_one
-from waybill_worker.attempt.errors import HardTimeLimitExceeded, PermanentError, TransientError
+from waybill_worker.errors import HardTimeLimitExceeded, PermanentError, TransientError
 from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
 from waybill_worker.runtime.worker_process import WorkerDied, WorkerSpent
 

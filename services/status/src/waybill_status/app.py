@@ -25,14 +25,14 @@ from waybill_status.upkeep.pruner import Pruner
 from waybill_status.upkeep.reconciler import Reconciler
 from waybill_worker.broker import topology
 from waybill_worker.broker.connection import QueueStats, disconnect, make_broker, queue_stats
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.consume.consumer import Consumer, stop_consuming
-from waybill_worker.consume.delivery import Delivery
-from waybill_worker.consume.step_retries import DeliveryLostError, retry_while_delivered
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.metrics import make_registry
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.republish import dead_letter
+from waybill_worker.publish.step_retries import DeliveryLostError, retry_while_delivered
 from waybill_worker.runtime.background import Background, first_completed, stop_all
 from waybill_worker.runtime.database_wait import DatabaseWait
 from waybill_worker.runtime.health import HealthServer

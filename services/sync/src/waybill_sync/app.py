@@ -8,7 +8,7 @@ from waybill_sync.client import SyncClient
 from waybill_sync.handlers import sync_record, sync_user
 from waybill_sync.settings import SyncSettings
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.runtime.service import Service
+from waybill_worker.service import Service
 
 
 def make_service(settings: SyncSettings) -> Service:

@@ -23,7 +23,7 @@ from waybill_sync.response_excerpt import mask_of_headers, masked_words
 from waybill_sync.retry_after import parse_retry_after
 from waybill_sync.target import Target, check_tls, configure_targets
 from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
-from waybill_worker.attempt.errors import (
+from waybill_worker.errors import (
     HandlerError,
     PermanentError,
     RateLimitedError,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from waybill_worker.attempt.errors import PermanentError
+from waybill_worker.errors import PermanentError
 from waybill_worker.runtime.tls import TlsFiles
 
 #: What a server, or a proxy before it that decodes %2F, may take for a step up or sideways in the path.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeVar
 
-from waybill_worker.attempt.errors import OUTAGE_ERRORS, CircuitOpenError
+from waybill_worker.errors import OUTAGE_ERRORS, CircuitOpenError
 from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)

@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 
 from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH, ErrorInfo
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import (
+from waybill_worker.attempt.retry_policy import GiveUp, Retry, Snooze, after_failure, after_snooze
+from waybill_worker.broker.delay_ladder import round_up
+from waybill_worker.consume.decode import Work
+from waybill_worker.errors import (
     HandlerError,
     HardTimeLimitExceeded,
     SnoozeError,
@@ -14,12 +17,9 @@ from waybill_worker.attempt.errors import (
     UnansweredError,
     UncertainError,
 )
-from waybill_worker.attempt.failure_location import failure_location
-from waybill_worker.attempt.outcome import Died, RetryLater, Snoozed
-from waybill_worker.attempt.retry_policy import GiveUp, Retry, Snooze, after_failure, after_snooze
-from waybill_worker.consume.decode import Work
+from waybill_worker.failure_location import failure_location
 from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.delay_ladder import round_up
+from waybill_worker.outcome import Died, RetryLater, Snoozed
 
 log = get_logger(__name__)
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.wire.lifecycle import MAX_SNOOZES, DeadReason
-from waybill_worker.attempt.errors import PermanentError, SnoozeError, TransientError, UncertainError
-from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.errors import PermanentError, SnoozeError, TransientError, UncertainError
 
 #: Beyond this power of two every cap is reached; it keeps the arithmetic small.
 _MAX_DOUBLINGS = 30
@@ -88,7 +88,7 @@ def after_failure(
     """Decides what follows the failure of one attempt.
 
     A wait that the other side asked for is honoured even beyond the cap, up to what the delay ladder can do.
-    An error that is not ours counts as transient (see `waybill_worker.attempt.errors`).
+    An error that is not ours counts as transient (see `waybill_worker.errors`).
     """
     if isinstance(error, PermanentError):
         return GiveUp(DeadReason.PERMANENT)

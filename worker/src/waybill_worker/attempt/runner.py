@@ -15,7 +15,6 @@ from waybill_contracts.wire.trace import trace_id_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
 from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
-from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from waybill_worker.attempt.running_handlers import (
     CLEAN_UP_SECONDS,
     HandlerCancelled,
@@ -26,12 +25,13 @@ from waybill_worker.attempt.running_handlers import (
 from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog, Watched
 from waybill_worker.consume.decode import Work
-from waybill_worker.consume.step_retries import retry_until_success
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from waybill_worker.publish.lifecycle_events import started_event
 from waybill_worker.publish.reporter import Reporter
+from waybill_worker.publish.step_retries import retry_until_success
 
 log = get_logger(__name__)
 

@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractChannel
 
 from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES, kinds_of
 from waybill_contracts.wire import names
-from waybill_worker.publish.delay_ladder import LEVELS, level_bindings
+from waybill_worker.broker.delay_ladder import LEVELS, level_bindings
 
 #: Returns of one message before it counts as one that kills its consumers.
 WORK_DELIVERY_LIMIT: Final = 10

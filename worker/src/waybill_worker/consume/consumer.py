@@ -15,9 +15,9 @@ from aiormq import spec
 from faststream.rabbit import RabbitBroker
 
 from waybill_worker.broker.connection import GOODBYE_SECONDS, queue_stats, would_connect
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
 from waybill_worker.consume.acknowledgements import CHANNEL_GONE, ChannelAcks
-from waybill_worker.consume.delivery import Delivery
 from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from waybill_contracts.wire.control import CancelRequested
-from waybill_worker.consume.delivery import Delivery
-from waybill_worker.consume.step_retries import DeliveryLostError, retry_while_delivered
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.step_retries import DeliveryLostError, retry_while_delivered
 
 log = get_logger(__name__)
 

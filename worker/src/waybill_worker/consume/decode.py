@@ -11,9 +11,9 @@ from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
 from waybill_contracts.versions.event_reader import UnfitError, opener, read_event
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.errors import SnoozeError
 from waybill_worker.attempt.handlers import Handler
-from waybill_worker.consume.delivery import Delivery
+from waybill_worker.broker.delivery import Delivery
+from waybill_worker.errors import SnoozeError
 
 
 class UnreadableError(Exception):

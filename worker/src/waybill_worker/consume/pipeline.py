@@ -20,22 +20,22 @@ from waybill_contracts.wire.names import work_queue
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_worker.attempt.handlers import Handler
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
-from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.watchdog import Watchdog
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.consume.decode import UnreadableError, Work, decode
-from waybill_worker.consume.delivery import Delivery
-from waybill_worker.consume.step_retries import DeliveryLostError, retry_until_success, retry_while_delivered
 from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.observe.logs import get_logger, mask_lines
 from waybill_worker.observe.metrics import AttemptMetrics
 from waybill_worker.observe.spans import Span
+from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.publish.lifecycle_events import outcome_event, superseding_event, unreadable_event
 from waybill_worker.publish.message_spans import consume_span, follow_up_span
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.reporter import Reporter
 from waybill_worker.publish.republish import dead_letter, later
+from waybill_worker.publish.step_retries import DeliveryLostError, retry_until_success, retry_while_delivered
 
 log = get_logger(__name__)
 

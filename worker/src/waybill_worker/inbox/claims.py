@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from waybill_worker.attempt.outcome import Outcome, RetryLater, Snoozed
+from waybill_worker.outcome import Outcome, RetryLater, Snoozed
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Update, update
 
 from waybill_contracts.wire.envelope import Envelope
 from waybill_database import Records, insert_new, make_tables
-from waybill_worker.attempt.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed, may_have_happened
 from waybill_worker.inbox.cancelled_tasks import METADATA as CANCELLED_METADATA
 from waybill_worker.inbox.cancelled_tasks import cancelled_among, mark
 from waybill_worker.inbox.claims import Claimed, ClaimRequest, InboxRow, RowState, Ticket, decide
 from waybill_worker.inbox.table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed, may_have_happened
 
 log = get_logger(__name__)
 

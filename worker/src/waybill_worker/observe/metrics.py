@@ -19,7 +19,7 @@ from prometheus_client import (
 
 from waybill_contracts.kinds.catalog import kinds_of
 from waybill_contracts.wire.lifecycle import DeadReason
-from waybill_worker.attempt.outcome import Died, Outcome, RetryLater
+from waybill_worker.outcome import Died, Outcome, RetryLater
 
 #: From a record written next door to an image of a hundred megapixels.
 HANDLER_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)

@@ -13,8 +13,8 @@ from waybill_contracts.wire.lifecycle import (
     lifecycle_event,
 )
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.inbox.claims import Superseded
+from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 
 
 def started_event(attempt: Attempt, at: datetime) -> LifecycleEvent:

@@ -9,9 +9,9 @@ from datetime import datetime
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
-from waybill_worker.attempt.failure_location import FailureLocation, service_version
-from waybill_worker.consume.delivery import Delivery
-from waybill_worker.publish.delay_ladder import ladder_entry
+from waybill_worker.broker.delay_ladder import ladder_entry
+from waybill_worker.broker.delivery import Delivery
+from waybill_worker.failure_location import FailureLocation, service_version
 from waybill_worker.publish.publisher import OutgoingMessage
 
 #: What does not travel on: the broker's own headers, and what is told of an earlier death.

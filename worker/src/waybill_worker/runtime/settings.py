@@ -28,7 +28,7 @@ from waybill_contracts.privacy.seal import Keyring
 from waybill_database.records import ANSWER_SECONDS, READERS, Records
 from waybill_worker.attempt.circuit import CircuitPolicy
 from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
-from waybill_worker.publish.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
 from waybill_worker.runtime.tls import TlsFiles
 
 #: Seconds beyond the grace time in which a process that stops is gone, whatever does not answer it: some for

@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import LocalStore, S3Store, from_url
 from obstore.store import ObjectStore as Backend
 
-from waybill_worker.attempt.errors import UnreachableError
+from waybill_worker.errors import UnreachableError
 from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
 from waybill_worker.storage.s3 import S3Options, open_bucket

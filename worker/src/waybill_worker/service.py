@@ -10,9 +10,9 @@ from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire import names
 from waybill_worker.attempt.handlers import Handler, by_kind
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
-from waybill_worker.attempt.outcome import Outcome
 from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
 from waybill_worker.broker.connection import disconnect, make_broker, queue_stats
+from waybill_worker.broker.delay_ladder import LEVELS
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.consume.consumer import Consumer, stop_consuming
 from waybill_worker.consume.control import Control
@@ -21,7 +21,7 @@ from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.inbox.pruning import InboxPruner
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.metrics import AttemptMetrics, make_registry
-from waybill_worker.publish.delay_ladder import LEVELS
+from waybill_worker.outcome import Outcome
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.reporter import Reporter
 from waybill_worker.runtime.database_wait import DatabaseWait

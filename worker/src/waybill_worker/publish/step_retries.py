@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import Fault, fault_of
 from waybill_database.waiting import Wait
-from waybill_worker.consume.delivery import Delivery
+from waybill_worker.broker.delivery import Delivery
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.publish.publisher import PublishError
 
