@@ -11,7 +11,7 @@ from waybill_deploy.processes import PROCESSES
 from waybill_devstack.stack.plan import OPS_ADDRESS, SHORT_WAITS
 from waybill_gateway.settings import GatewaySettings
 from waybill_images.settings import ImagesSettings
-from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.consume.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()

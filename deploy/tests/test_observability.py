@@ -15,7 +15,8 @@ from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_deploy.processes import PROCESSES
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_worker.observe.metrics import AttemptMetrics, make_registry
+from waybill_worker.attempt.metrics import AttemptMetrics
+from waybill_worker.observe.metrics import make_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"

@@ -18,7 +18,7 @@ from waybill_email.settings import EmailSettings
 from waybill_images.settings import ImagesSettings
 from waybill_sync.settings import SyncSettings
 from waybill_worker.attempt.circuit import Circuit
-from waybill_worker.attempt.kind_policies import retry_policy
+from waybill_worker.attempt.kind_policies import policy_of
 from waybill_worker.attempt.retry_policy import (
     GiveUp,
     Retry,
@@ -27,7 +27,9 @@ from waybill_worker.attempt.retry_policy import (
     after_failure,
     after_snooze,
 )
+from waybill_worker.attempt.settings import CircuitSettings
 from waybill_worker.broker.delay_ladder import round_up
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.errors import (
     HandlerError,
     OutOfServiceError,
@@ -37,7 +39,6 @@ from waybill_worker.errors import (
     TransientError,
     UnreachableError,
 )
-from waybill_worker.runtime.settings import CircuitSettings, ServiceSettings
 from waybill_worker.storage.object_store import StoreUnavailable
 
 GUARANTEES: Final = Path(__file__).parents[2] / "docs" / "guarantees.md"
@@ -62,7 +63,7 @@ SUBTASKS: Final = [(service, name) for name, kind in CATALOG.items() for service
 
 def default_policy(service: str, kind: str) -> RetryPolicy:
     settings = SETTINGS[service](inbox_url="sqlite:///inbox.db", sealing="off", **REQUIRED[service])
-    return retry_policy(settings, kind)
+    return policy_of(settings, kind)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.architecture.test_default_retries import REQUIRED, SETTINGS
 from waybill_contracts.kinds.catalog import WORK_SERVICES
-from waybill_worker.attempt.isolation import RunsAlone
+from waybill_worker.service import Service
 
 
 @pytest.mark.parametrize("service", WORK_SERVICES)
@@ -19,4 +19,4 @@ async def test_a_service_can_be_made_anew_in_another_process(service: str) -> No
     sent, sent_make = pickle.loads(pickle.dumps((settings, make)))
 
     assert sent == settings
-    assert isinstance(sent_make(sent), RunsAlone)
+    assert isinstance(sent_make(sent), Service)

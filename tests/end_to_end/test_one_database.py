@@ -14,7 +14,7 @@ from tests.end_to_end.twins import PATIENCE, Twins, twins
 from waybill_devstack.stack.plan import OPS_ADDRESS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.postgres.private import InstalledPostgres
-from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.consume.settings import ServiceSettings
 
 #: Rounds of posts, and how many a second.
 ROUNDS, RATE = 60, 6

@@ -33,11 +33,12 @@ from waybill_ledger.schema.tables import TASKS
 from waybill_status.app import make_service
 from waybill_status.settings import StatusSettings
 from waybill_worker.attempt.handlers import by_kind, handler
+from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.inbox.inbox import Inbox
-from waybill_worker.observe.metrics import AttemptMetrics, make_registry
+from waybill_worker.observe.metrics import make_registry
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
 

@@ -4,19 +4,15 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
 
 from waybill_testkit.samples import NOON
-from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.isolation import LoneAttempt
 from waybill_worker.outcome import Completed, Outcome
 from waybill_worker.runtime.settings import ProcessSettings
 
 
 class LoneService:
     """Ends its process, hangs, has lost its lease, or completes."""
-
-    def isolate(self, isolation: Isolation[Any]) -> None:
-        """Is not started, and so needs none."""
 
     async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object]) -> Outcome | None:
         """As its task is called."""

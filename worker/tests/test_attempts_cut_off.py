@@ -22,7 +22,7 @@ from waybill_worker.attempt.runner import ALONE_FROM, MAX_STARTS, Attempts
 from waybill_worker.attempt.running_handlers import uncancellable
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog
-from waybill_worker.consume.decode import Work
+from waybill_worker.attempt.work import Work
 from waybill_worker.errors import SnoozeError, UncertainError
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError

@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 
 from waybill_contracts.kinds.images import ImageUploaded
-from waybill_worker.attempt.kind_policies import configured, retry_policy
+from waybill_worker.attempt.kind_policies import configured, policy_of
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
-from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.service import Service
 
 
@@ -23,8 +23,8 @@ def settings_of(**values: Any) -> ServiceSettings:
 def test_a_kind_differs_in_what_is_set_for_it_and_in_nothing_else() -> None:
     settings = settings_of(retry_base_seconds=3, policy_overrides={"a": {"max_attempts": 2, "jitter": 0}})
 
-    assert retry_policy(settings, "a") == RetryPolicy(2, 3, 900, 0)
-    assert retry_policy(settings, "b") == RetryPolicy(16, 3, 900, 0.2)
+    assert policy_of(settings, "a") == RetryPolicy(2, 3, 900, 0)
+    assert policy_of(settings, "b") == RetryPolicy(16, 3, 900, 0.2)
 
 
 def test_overrides_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

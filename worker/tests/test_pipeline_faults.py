@@ -19,6 +19,7 @@ from waybill_database import Records
 from waybill_testkit.samples import NOON, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import HandlerFunction, by_kind, handler
+from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.broker.delivery import Delivery
@@ -26,7 +27,7 @@ from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.errors import TransientError
 from waybill_worker.inbox.claims import AlreadyDone, Claimed
 from waybill_worker.inbox.inbox import Inbox
-from waybill_worker.observe.metrics import AttemptMetrics, make_registry
+from waybill_worker.observe.metrics import make_registry
 from waybill_worker.outcome import Completed, Outcome, RetryLater
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter

@@ -4,15 +4,10 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from waybill_contracts.privacy.seal import Keyring
-from waybill_worker.attempt.kind_policies import retry_policy
+from waybill_worker.attempt.kind_policies import policy_of
 from waybill_worker.attempt.retry_policy import RetryPolicy
-from waybill_worker.runtime.settings import (
-    SECRETS_FOLDER,
-    DatabaseUrl,
-    ProcessSettings,
-    SealingSettings,
-    ServiceSettings,
-)
+from waybill_worker.consume.settings import ServiceSettings
+from waybill_worker.runtime.settings import SECRETS_FOLDER, DatabaseUrl, ProcessSettings, SealingSettings
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +32,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert settings.amqp_url == "amqp://user:pass@broker:5673/vhost"
     assert (settings.prefetch, settings.log_format) == (7, "console")
-    assert retry_policy(settings, "image.uploaded") == RetryPolicy(3, 0.5, 900, 0.2)
+    assert policy_of(settings, "image.uploaded") == RetryPolicy(3, 0.5, 900, 0.2)
 
 
 def test_a_setting_may_be_a_file_that_the_environment_overrides(

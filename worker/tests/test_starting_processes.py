@@ -13,7 +13,7 @@ import pytest
 PARTS = """
 import threading
 from waybill_worker.runtime.process import Lifecycle, MisconfiguredError
-from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.runtime.startup import start
 
 class Process:

@@ -13,9 +13,9 @@ from waybill_testkit.eventually import eventually
 from waybill_testkit.postgres.failover import read_only
 from waybill_testkit.postgres.private import InstalledPostgres
 from waybill_testkit.samples import email_event, envelope_of
-from waybill_worker.consume import step_retries as steps
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.publish import step_retries as steps
 from waybill_worker.publish.publisher import PublishError
 from waybill_worker.publish.step_retries import MOST_REFUSALS, retry_until_success
 

@@ -32,8 +32,8 @@ from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker import topology
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.errors import PermanentError, TransientError
-from waybill_worker.runtime.settings import ServiceSettings
 from waybill_worker.service import Service
 
 #: A url for a user's name.

@@ -31,8 +31,8 @@ from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker import topology
 from waybill_worker.broker import wait as broker_wait
 from waybill_worker.consume import consumer
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.runtime.process import EXIT_BROKEN
-from waybill_worker.runtime.settings import ServiceSettings
 from waybill_worker.service import Service
 
 NAMES = [*(process.name for process in PROCESSES), ADMINISTRATOR]

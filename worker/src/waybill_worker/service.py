@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NoReturn, TypeVar
 
 from waybill_contracts.kinds.catalog import kinds_of
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire import names
 from waybill_worker.attempt.handlers import Handler, by_kind
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
 from waybill_worker.broker.connection import disconnect, make_broker, queue_stats
 from waybill_worker.broker.delay_ladder import LEVELS
@@ -17,17 +18,18 @@ from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.consume.consumer import Consumer, stop_consuming
 from waybill_worker.consume.control import Control
 from waybill_worker.consume.pipeline import Pipeline
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.inbox.pruning import InboxPruner
 from waybill_worker.observe.logs import get_logger
-from waybill_worker.observe.metrics import AttemptMetrics, make_registry
+from waybill_worker.observe.metrics import make_registry
 from waybill_worker.outcome import Outcome
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.reporter import Reporter
 from waybill_worker.runtime.database_wait import DatabaseWait
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import EXIT_BROKEN
-from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.runtime.startup import start
 from waybill_worker.runtime.timekeeper import Timekeeper
 
 log = get_logger(__name__)
@@ -40,6 +42,7 @@ SETTLE_SECONDS: Final = 1.0
 CATCH_UP_SECONDS: Final = 10.0
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
+Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
 class Service:
@@ -195,3 +198,22 @@ class Service:
 
     def _stop_task(self, task_id: str) -> int:
         return self._pipeline.stop_task(task_id)
+
+
+def run_service(
+    name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Service]
+) -> NoReturn:
+    """Runs a service to its end, as `start`; suspect attempts run in processes of their own.
+
+    Args:
+        name: the service's.
+        settings_of: reads its settings.
+        make: makes the service of them; a function of a module, for those processes call it too.
+    """
+
+    def isolated(settings: Settings) -> Service:
+        service = make(settings)
+        service.isolate(Isolation(name, settings, make))
+        return service
+
+    start(name, settings_of, isolated)

@@ -14,9 +14,8 @@ from typing import Any
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.runtime.settings import ServiceSettings
-from waybill_worker.runtime.startup import start
-from waybill_worker.service import Service
+from waybill_worker.consume.settings import ServiceSettings
+from waybill_worker.service import Service, run_service
 
 #: Seconds of work: long enough that the poison finds others at work when it acts.
 WORK_SECONDS = 0.1
@@ -44,4 +43,4 @@ def make(settings: ServiceSettings) -> Service:
 
 
 if __name__ == "__main__":
-    start("images", ServiceSettings, make)
+    run_service("images", ServiceSettings, make)

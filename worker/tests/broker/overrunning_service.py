@@ -15,9 +15,9 @@ from typing import Any
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.observe.logs import configure_logging
 from waybill_worker.runtime.process import run
-from waybill_worker.runtime.settings import ServiceSettings
 from waybill_worker.service import Service
 
 #: Longer than any test waits: whoever is still at it then is to be noticed.

@@ -20,7 +20,7 @@ from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker.topology import WORK_DELIVERY_LIMIT
-from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.service import Service
 
 #: What the gateway sends with `"priority": "high"`; normal work has none.

@@ -26,7 +26,7 @@ from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker import topology
 from waybill_worker.broker.connection import GOODBYE_SECONDS
 from waybill_worker.consume import consumer
-from waybill_worker.runtime.settings import ServiceSettings
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.service import Service
 
 CHILD = Path(__file__).with_name("effectful_service.py")

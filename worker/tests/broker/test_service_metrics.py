@@ -15,8 +15,8 @@ from waybill_testkit.samples import envelope_of, image_event
 from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.errors import PermanentError, TransientError
-from waybill_worker.runtime.settings import ServiceSettings
 from waybill_worker.service import Service
 
 KIND = ImageUploaded.KIND

@@ -53,8 +53,8 @@ from waybill_testkit.samples import (
 from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.errors import PermanentError
-from waybill_worker.runtime.settings import ServiceSettings
 from waybill_worker.service import Service
 
 #: Letters of the redrive during which the desk is killed, and how often.

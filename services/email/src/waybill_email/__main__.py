@@ -2,7 +2,7 @@
 
 from waybill_email.app import make_service
 from waybill_email.settings import EmailSettings
-from waybill_worker.runtime.startup import start
+from waybill_worker.service import run_service
 
 if __name__ == "__main__":
-    start("email", EmailSettings, make_service)
+    run_service("email", EmailSettings, make_service)

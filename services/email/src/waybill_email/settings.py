@@ -5,13 +5,9 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from waybill_worker.runtime.settings import (
-    CircuitSettings,
-    LadderSeconds,
-    MaxAttempts,
-    Seconds,
-    ServiceSettings,
-)
+from waybill_worker.attempt.settings import CircuitSettings, LadderSeconds, MaxAttempts
+from waybill_worker.consume.settings import ServiceSettings
+from waybill_worker.runtime.settings import Seconds
 from waybill_worker.runtime.tls import TlsFiles
 
 

@@ -4,6 +4,6 @@ if __name__ == "__main__":
     # Only here: a renderer's process imports this module too, and needs nothing of the service.
     from waybill_images.app import make_service
     from waybill_images.settings import ImagesSettings
-    from waybill_worker.runtime.startup import start
+    from waybill_worker.service import run_service
 
-    start("images", ImagesSettings, make_service)
+    run_service("images", ImagesSettings, make_service)

@@ -2,7 +2,9 @@
 
 from pydantic import Field
 
-from waybill_worker.runtime.settings import MaxAttempts, Seconds, ServiceSettings
+from waybill_worker.attempt.settings import MaxAttempts
+from waybill_worker.consume.settings import ServiceSettings
+from waybill_worker.runtime.settings import Seconds
 from waybill_worker.storage.s3 import ObjectStoreSettings
 
 

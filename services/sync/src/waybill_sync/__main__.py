@@ -2,7 +2,7 @@
 
 from waybill_sync.app import make_service
 from waybill_sync.settings import SyncSettings
-from waybill_worker.runtime.startup import start
+from waybill_worker.service import run_service
 
 if __name__ == "__main__":
-    start("sync", SyncSettings, make_service)
+    run_service("sync", SyncSettings, make_service)

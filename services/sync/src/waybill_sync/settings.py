@@ -3,7 +3,9 @@
 from pydantic import Field, SecretStr
 
 from waybill_contracts.kinds.fields import TargetName
-from waybill_worker.runtime.settings import CircuitSettings, Seconds, ServiceSettings
+from waybill_worker.attempt.settings import CircuitSettings
+from waybill_worker.consume.settings import ServiceSettings
+from waybill_worker.runtime.settings import Seconds
 from waybill_worker.runtime.tls import TlsFiles
 
 

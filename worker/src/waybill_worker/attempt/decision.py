@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH, ErrorInfo
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.retry_policy import GiveUp, Retry, Snooze, after_failure, after_snooze
+from waybill_worker.attempt.work import Work
 from waybill_worker.broker.delay_ladder import round_up
-from waybill_worker.consume.decode import Work
 from waybill_worker.errors import (
     HandlerError,
     HardTimeLimitExceeded,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import uvloop
 
@@ -49,12 +49,8 @@ class LoneAttempt:
     claim: Claimed
 
 
-@runtime_checkable
 class RunsAlone(Protocol):
     """A service that can run one attempt for another process, without being started."""
-
-    def isolate(self, isolation: "Isolation[Any]") -> None:
-        """Is given the way to run attempts in processes of their own."""
 
     def run_alone(
         self, lone: LoneAttempt, begun: Callable[[], object]
@@ -74,7 +70,7 @@ class Isolation(Generic[Settings]):
         make: makes the service of them, in the other process; a function of a module.
     """
 
-    def __init__(self, name: str, settings: Settings, make: Callable[[Settings], object]) -> None:
+    def __init__(self, name: str, settings: Settings, make: Callable[[Settings], RunsAlone]) -> None:
         self._name = name
         self._settings = settings
         self._make = make
@@ -129,7 +125,7 @@ def _serve(
     theirs: Connection,
     name: str,
     settings: Settings,
-    make: Callable[[Settings], object],
+    make: Callable[[Settings], RunsAlone],
     lone: LoneAttempt,
 ) -> None:
     """What the process does."""
@@ -138,8 +134,6 @@ def _serve(
     threading.Thread(target=_end_with_owner, name="end-with-owner", daemon=True).start()
     configure_logging(name, level=settings.log_level, format_=settings.log_format)
     service = make(settings)
-    if not isinstance(service, RunsAlone):
-        raise TypeError(f"{name} runs no attempts")
 
     async def run() -> None:
         # What it holds ends with this process, which is killed once it has answered.

@@ -4,19 +4,19 @@ from typing import TypeVar
 
 from waybill_worker.attempt.handlers import Event, Handler, HandlerFunction, handler
 from waybill_worker.attempt.retry_policy import RetryPolicy
-from waybill_worker.runtime.settings import PolicyOverride, ServiceSettings
+from waybill_worker.attempt.settings import PolicyOverride, RetrySettings
 
 Value = TypeVar("Value")
 
 
-def configured(settings: ServiceSettings, event: type[Event], function: HandlerFunction[Event]) -> Handler:
+def configured(settings: RetrySettings, event: type[Event], function: HandlerFunction[Event]) -> Handler:
     """Binds `function` to the kind of `event`, with the policy that the settings give this kind."""
     override = settings.policy_overrides.get(event.KIND, PolicyOverride())
-    policy = retry_policy(settings, event.KIND)
+    policy = policy_of(settings, event.KIND)
     return handler(event, function, policy, settings.time_limits(override))
 
 
-def retry_policy(settings: ServiceSettings, kind: str) -> RetryPolicy:
+def policy_of(settings: RetrySettings, kind: str) -> RetryPolicy:
     """How often and how patiently `kind` is tried."""
     own = settings.policy_overrides.get(kind, PolicyOverride())
     return RetryPolicy(

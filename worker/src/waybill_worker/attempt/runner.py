@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.privacy.seal import UnknownKeyError
-from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleEvent
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
@@ -24,7 +24,7 @@ from waybill_worker.attempt.running_handlers import (
 )
 from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog, Watched
-from waybill_worker.consume.decode import Work
+from waybill_worker.attempt.work import Work
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.observe.logs import get_logger
@@ -116,13 +116,13 @@ class Attempts:
         return await self._outcome_of(_Run(self._inbox, work, lone.attempt, lone.claim))
 
     async def _handle(self, run: "_Run") -> Outcome:
-        self._reporter.emit(started_event(run.attempt, self._inbox.now()))
+        self._reporter.emit(run.started_event())
         with self._watchdog.watching(run.watched()):
             return await self._outcome_of(run)
 
     async def _handle_alone(self, isolation: "Isolation[Any]", lone: LoneAttempt, run: "_Run") -> Outcome:
         attempt, limits = run.attempt, run.work.handler.limits
-        self._reporter.emit(started_event(attempt, self._inbox.now()))
+        self._reporter.emit(run.started_event())
 
         async def alone() -> Outcome | None:
             # It has the soft limit there, and whether its effect has begun is not known here.
@@ -175,6 +175,10 @@ class _Run:
     @property
     def seconds(self) -> float:
         return monotonic() - self._started
+
+    def started_event(self) -> LifecycleEvent:
+        attempt = self.attempt
+        return started_event(attempt.service, self.work.envelope, attempt.max_attempts, self._started_at)
 
     def handler(self) -> Coroutine[Any, Any, dict[str, Any] | None]:
         return self.work.run(self.attempt)

@@ -9,28 +9,30 @@ claim or its outcome.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
 
 from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleEvent
 from waybill_contracts.wire.names import work_queue
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_worker.attempt.handlers import Handler
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.watchdog import Watchdog
+from waybill_worker.attempt.work import Work
 from waybill_worker.broker.delivery import Delivery
-from waybill_worker.consume.decode import UnreadableError, Work, decode
-from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed
+from waybill_worker.consume.decode import UnreadableError, decode
+from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed, Superseded
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.observe.logs import get_logger, mask_lines
-from waybill_worker.observe.metrics import AttemptMetrics
 from waybill_worker.observe.spans import Span
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
-from waybill_worker.publish.lifecycle_events import outcome_event, superseding_event, unreadable_event
+from waybill_worker.publish.lifecycle_events import outcome_event, started_event, unreadable_event
 from waybill_worker.publish.message_spans import consume_span, follow_up_span
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.reporter import Reporter
@@ -167,8 +169,7 @@ class Pipeline:
                 log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
                 span.set("waybill.outcome", "superseded")
                 # If the broker has lost what was told of that, nobody else will ever tell it.
-                attempt = work.attempt(self._service, delivery.correlation_id)
-                await self._reporter.emit_and_wait(superseding_event(attempt, ticket, datetime.now(UTC)))
+                await self._reporter.emit_and_wait(_superseding_event(self._service, work, ticket))
                 return
         span.set("waybill.outcome", outcome.is_)
         if not isinstance(outcome, Completed | Cancelled):
@@ -239,3 +240,11 @@ class Pipeline:
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
+
+
+def _superseding_event(service: str, work: Work, superseded: Superseded) -> LifecycleEvent:
+    """The event of the attempt or outcome that makes a copy obsolete."""
+    existing = replace(work.envelope, attempt=superseded.attempt, snooze_no=superseded.snooze_no)
+    if superseded.outcome is None:
+        return started_event(service, existing, work.max_attempts, datetime.now(UTC))
+    return outcome_event(service, existing, superseded.outcome)

@@ -8,8 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import (
     AfterValidator,
     AmqpDsn,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     TypeAdapter,
@@ -26,9 +24,6 @@ from pydantic_settings import (
 
 from waybill_contracts.privacy.seal import Keyring
 from waybill_database.records import ANSWER_SECONDS, READERS, Records
-from waybill_worker.attempt.circuit import CircuitPolicy
-from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
-from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
 from waybill_worker.runtime.tls import TlsFiles
 
 #: Seconds beyond the grace time in which a process that stops is gone, whatever does not answer it: some for
@@ -36,9 +31,6 @@ from waybill_worker.runtime.tls import TlsFiles
 ENDING_SECONDS: Final = 8.0
 #: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
-
-#: An attempt that is forgotten sooner might not be recognised when its message comes late.
-LEAST_INBOX_DAYS: Final = 3
 
 #: The client would take these from the URL, one of them to trust anybody.
 _TLS_IN_URL: Final = frozenset({"cafile", "capath", "cadata", "certfile", "keyfile", "no_verify_ssl"})
@@ -53,13 +45,6 @@ def _amqp_url(value: str) -> str:
     if named := sorted(_TLS_IN_URL & parse_qs(urlsplit(value).query).keys()):
         raise ValueError(f"{', '.join(named)}: set amqp_ca_file, amqp_cert_file and amqp_key_file instead")
     return value
-
-
-def _keeps_long_enough(days: float) -> float:
-    # A message may be on the delay ladder for a day and a half, and snoozed for another.
-    if days and days < LEAST_INBOX_DAYS:
-        raise ValueError(f"at least {LEAST_INBOX_DAYS} days, or 0 to keep them for good")
-    return days
 
 
 def _http_address(value: str) -> str:
@@ -78,12 +63,6 @@ DatabaseUrl = Annotated[str, Field(repr=False)]
 #: Of a system that is reached over HTTP.
 HttpAddress = Annotated[str, AfterValidator(_http_address)]
 Seconds = Annotated[float, Field(gt=0)]
-#: No longer than the delay ladder keeps a message.
-LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
-#: So far below the broker's own limit that an outcome can still be recorded and told.
-LimitSeconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
-MaxAttempts = Annotated[int, Field(ge=1, le=1000)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ProcessSettings(BaseSettings):
@@ -223,93 +202,3 @@ class SealingSettings(BaseSettings):
                 "`python -m waybill_deploy key` makes a key; WAYBILL_SEALING=off does without."
             )
         return keys
-
-
-class PolicyOverride(BaseModel):
-    """What differs for one kind; what is left out is as for the service's other kinds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_attempts: MaxAttempts | None = None
-    base_seconds: Seconds | None = None
-    cap_seconds: LadderSeconds | None = None
-    jitter: Share | None = None
-    deadline_seconds: Seconds | None = None
-    snooze_seconds: Seconds | None = None
-    snooze_base_seconds: Seconds | None = None
-    snooze_cap_seconds: LadderSeconds | None = None
-    soft_limit_seconds: Seconds | None = None
-    hard_limit_seconds: LimitSeconds | None = None
-
-
-class CircuitSettings(BaseSettings):
-    """What a service needs besides that leaves another system alone when it does not answer."""
-
-    circuit_threshold: int = Field(8, ge=1, le=1000, description="Failures in a row that open a circuit.")
-    circuit_base_seconds: Seconds = Field(5, description="How long it stays open the first time; it doubles.")
-    circuit_cap_seconds: Seconds = Field(120, description="It never stays open for longer.")
-
-    def circuit_policy(self) -> CircuitPolicy:
-        """When a circuit opens, and for how long."""
-        return CircuitPolicy(self.circuit_threshold, self.circuit_base_seconds, self.circuit_cap_seconds)
-
-
-class ServiceSettings(SealingSettings, ProcessSettings):
-    """What each consuming service needs besides."""
-
-    inbox_url: DatabaseUrl = Field(description="Database of the inbox: sqlite:///file or postgresql://…")
-    prefetch: int = Field(20, ge=1, le=1000, description="Messages in work at once: the concurrency.")
-    lease_seconds: Seconds = Field(
-        30,
-        description="A claim that is not renewed for so long is taken over; it is renewed three times in it.",
-    )
-    inbox_keep_days: Annotated[float, AfterValidator(_keeps_long_enough)] = Field(
-        45, description="How long attempts are recognised after their end, at least 3 days; 0: for good."
-    )
-    # With these, attempts last two hours: longer than a deployment or a restart of the other side takes.
-    retry_max_attempts: MaxAttempts = 16
-    retry_base_seconds: Seconds = Field(2, description="The longest wait before the second attempt.")
-    retry_cap_seconds: LadderSeconds = Field(900, description="The longest wait before any attempt.")
-    retry_jitter: Share = Field(
-        0.2, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
-    )
-    retry_deadline_seconds: Seconds | None = Field(
-        None, description="No attempt starts later than so long after the first; none: no limit."
-    )
-    retry_snooze_seconds: Seconds = Field(
-        24 * 60 * 60, description="For so long in all one attempt may be put off without being counted."
-    )
-    retry_snooze_base_seconds: Seconds = Field(
-        2, description="The longest wait when an attempt is put off for the first time; it doubles."
-    )
-    retry_snooze_cap_seconds: LadderSeconds = Field(
-        900, description="It is put off for no longer at a time, unless the other side asks for it."
-    )
-    soft_limit_seconds: Seconds = Field(240, description="After so long a handler is asked to stop.")
-    hard_limit_seconds: LimitSeconds = Field(
-        300, description="After so long it is cut off, if need be with its process."
-    )
-    policy_overrides: dict[str, PolicyOverride] = Field(
-        default_factory=dict,
-        description='What differs for one kind, as JSON: {"email.requested": {"max_attempts": 3}}.',
-    )
-
-    @model_validator(mode="after")
-    def _time_limits_fit(self) -> Self:
-        for kind, override in {"": PolicyOverride(), **self.policy_overrides}.items():
-            try:
-                self.time_limits(override)
-            except ValueError as error:
-                raise ValueError(f"{kind}: {error}" if kind else str(error)) from None
-        return self
-
-    def time_limits(self, override: PolicyOverride) -> TimeLimits:
-        """How long an attempt may take, of a kind with this override.
-
-        Raises:
-            ValueError: the limits make no sense together.
-        """
-        return TimeLimits(
-            override.soft_limit_seconds or self.soft_limit_seconds,
-            override.hard_limit_seconds or self.hard_limit_seconds,
-        )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from waybill_worker.attempt.isolation import Isolation, RunsAlone
 from waybill_worker.observe.logs import configure_logging, get_logger
 from waybill_worker.observe.tracing import configure_tracing
 from waybill_worker.runtime.process import (
@@ -34,8 +33,7 @@ def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
     Args:
         name: the process's, in its logs and traces.
         settings_of: reads its settings.
-        make: makes it of them; what it raises as ValueError or OSError is taken for a wrong setting. A
-            function of a module, for a service calls it in another process as well.
+        make: makes it of them; a ValueError or OSError that it raises is taken for a wrong setting.
     """
     # Those of the process are not known yet.
     configure_logging(name, level="info", format_="json")
@@ -50,10 +48,7 @@ def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
 
     def made() -> Lifecycle:
         with configuring(*WRONG_SETTING):
-            process = make(settings)
-        if isinstance(process, RunsAlone):
-            process.isolate(Isolation(name, settings, make))
-        return process
+            return make(settings)
 
     run(made, stop_seconds=settings.stop_seconds)
 

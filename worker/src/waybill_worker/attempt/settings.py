@@ -1,0 +1,99 @@
+"""The settings of retries, time limits and circuits."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings
+
+from waybill_worker.attempt.circuit import CircuitPolicy
+from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
+from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
+from waybill_worker.runtime.settings import Seconds
+
+#: No longer than the delay ladder keeps a message.
+LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
+#: So far below the broker's own limit that an outcome can still be recorded and told.
+LimitSeconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
+MaxAttempts = Annotated[int, Field(ge=1, le=1000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PolicyOverride(BaseModel):
+    """What differs for one kind; what is left out is as for the service's other kinds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_attempts: MaxAttempts | None = None
+    base_seconds: Seconds | None = None
+    cap_seconds: LadderSeconds | None = None
+    jitter: Share | None = None
+    deadline_seconds: Seconds | None = None
+    snooze_seconds: Seconds | None = None
+    snooze_base_seconds: Seconds | None = None
+    snooze_cap_seconds: LadderSeconds | None = None
+    soft_limit_seconds: Seconds | None = None
+    hard_limit_seconds: LimitSeconds | None = None
+
+
+class CircuitSettings(BaseSettings):
+    """What a service needs besides that leaves another system alone when it does not answer."""
+
+    circuit_threshold: int = Field(8, ge=1, le=1000, description="Failures in a row that open a circuit.")
+    circuit_base_seconds: Seconds = Field(5, description="How long it stays open the first time; it doubles.")
+    circuit_cap_seconds: Seconds = Field(120, description="It never stays open for longer.")
+
+    def circuit_policy(self) -> CircuitPolicy:
+        """When a circuit opens, and for how long."""
+        return CircuitPolicy(self.circuit_threshold, self.circuit_base_seconds, self.circuit_cap_seconds)
+
+
+class RetrySettings(BaseSettings):
+    """How often and how long a service tries its work."""
+
+    # With these, attempts last two hours: longer than a deployment or a restart of the other side takes.
+    retry_max_attempts: MaxAttempts = 16
+    retry_base_seconds: Seconds = Field(2, description="The longest wait before the second attempt.")
+    retry_cap_seconds: LadderSeconds = Field(900, description="The longest wait before any attempt.")
+    retry_jitter: Share = Field(
+        0.2, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
+    )
+    retry_deadline_seconds: Seconds | None = Field(
+        None, description="No attempt starts later than so long after the first; none: no limit."
+    )
+    retry_snooze_seconds: Seconds = Field(
+        24 * 60 * 60, description="For so long in all one attempt may be put off without being counted."
+    )
+    retry_snooze_base_seconds: Seconds = Field(
+        2, description="The longest wait when an attempt is put off for the first time; it doubles."
+    )
+    retry_snooze_cap_seconds: LadderSeconds = Field(
+        900, description="It is put off for no longer at a time, unless the other side asks for it."
+    )
+    soft_limit_seconds: Seconds = Field(240, description="After so long a handler is asked to stop.")
+    hard_limit_seconds: LimitSeconds = Field(
+        300, description="After so long it is cut off, if need be with its process."
+    )
+    policy_overrides: dict[str, PolicyOverride] = Field(
+        default_factory=dict,
+        description='What differs for one kind, as JSON: {"email.requested": {"max_attempts": 3}}.',
+    )
+
+    @model_validator(mode="after")
+    def _time_limits_fit(self) -> Self:
+        for kind, override in {"": PolicyOverride(), **self.policy_overrides}.items():
+            try:
+                self.time_limits(override)
+            except ValueError as error:
+                raise ValueError(f"{kind}: {error}" if kind else str(error)) from None
+        return self
+
+    def time_limits(self, override: PolicyOverride) -> TimeLimits:
+        """How long an attempt may take, of a kind with this override.
+
+        Raises:
+            ValueError: the limits make no sense together.
+        """
+        return TimeLimits(
+            override.soft_limit_seconds or self.soft_limit_seconds,
+            override.hard_limit_seconds or self.hard_limit_seconds,
+        )

@@ -1,0 +1,66 @@
+"""The work that a message asks for: its event, and the handler of its kind."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from waybill_contracts.kinds.task_event import TaskEvent, WhenUncertain
+from waybill_contracts.privacy.mask import NO_MASK, Mask
+from waybill_contracts.privacy.seal import UnknownKeyError
+from waybill_contracts.wire.envelope import Envelope
+from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.handlers import Handler
+from waybill_worker.errors import SnoozeError
+
+
+@dataclass(frozen=True)
+class Work:
+    """A message that was understood, or will be once its key is here."""
+
+    envelope: Envelope
+    #: What it says, its sealed fields opened; or why they cannot be opened here.
+    event: TaskEvent | UnknownKeyError
+    handler: Handler
+
+    @property
+    def when_uncertain(self) -> WhenUncertain:
+        """What the event asks for when its effect may have happened."""
+        # One that cannot be opened has no effect here, so that trying it again is no risk.
+        return WhenUncertain.RESEND if isinstance(self.event, UnknownKeyError) else self.event.when_uncertain
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Hides what is sensitive in it, wherever somebody repeats it."""
+        return NO_MASK if isinstance(self.event, UnknownKeyError) else Mask.of(self.event)
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts there may be: as the message says, or else the policy."""
+        return self.envelope.max_attempts or self.handler.policy.max_attempts
+
+    async def run(self, attempt: Attempt) -> dict[str, Any] | None:
+        """Runs the handler.
+
+        Raises:
+            SnoozeError: the key is missing, which is a fault of our configuration, not of the work.
+            Exception: what the handler raises.
+        """
+        if isinstance(self.event, UnknownKeyError):
+            raise SnoozeError(str(self.event))
+        return await self.handler.function(self.event, attempt)
+
+    def attempt(self, service: str, correlation_id: str | None) -> Attempt:
+        """The attempt that the message asks for, as its handler is told about it."""
+        envelope = self.envelope
+        return Attempt(
+            task_id=envelope.task_id,
+            service=service,
+            kind=envelope.kind,
+            correlation_id=correlation_id or envelope.task_id,
+            attempt=envelope.attempt,
+            max_attempts=self.max_attempts,
+            redrive_no=envelope.redrive_no,
+            deadline=envelope.deadline,
+            snooze_no=envelope.snooze_no,
+            edit_no=envelope.edit_no,
+        )
