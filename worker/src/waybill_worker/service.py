@@ -26,7 +26,7 @@ from waybill_worker.observe.metrics import make_registry
 from waybill_worker.outcome import Outcome
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.reporter import Reporter
-from waybill_worker.runtime.database_wait import DatabaseWait
+from waybill_worker.runtime.database import DatabaseWait
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import EXIT_BROKEN
 from waybill_worker.runtime.startup import start

@@ -12,7 +12,7 @@ from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
-from waybill_worker.runtime.database_wait import DatabaseWait
+from waybill_worker.runtime.database import DatabaseWait
 from waybill_worker.runtime.timekeeper import Timekeeper
 from waybill_worker.storage.object_store import ObjectStore
 

@@ -34,7 +34,7 @@ from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.republish import dead_letter
 from waybill_worker.publish.step_retries import DeliveryLostError, retry_while_delivered
 from waybill_worker.runtime.background import Background, first_completed, stop_all
-from waybill_worker.runtime.database_wait import DatabaseWait
+from waybill_worker.runtime.database import DatabaseWait
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import configuring
 from waybill_worker.runtime.timekeeper import Timekeeper

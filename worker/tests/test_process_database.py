@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from waybill_database import Records
 from waybill_database.waiting import TELL_SECONDS, Wait, until_reachable
 from waybill_testkit.postgres.private import Postgres
-from waybill_worker.runtime.database_wait import REFUSAL_GRACE_SECONDS, DatabaseWait
+from waybill_worker.runtime.database import REFUSAL_GRACE_SECONDS, DatabaseWait
 
 AWAY = OperationalError("", None, Exception("connection refused"))
 WRONG_PASSWORD = OperationalError("", None, Exception('password authentication failed for user "x"'))
