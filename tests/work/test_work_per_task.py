@@ -99,7 +99,8 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
     records = Records(f"sqlite:///{folder}/inbox.db")
     publisher = Publisher(RabbitBroker(logger=None), timeout_seconds=1)
     inbox = Inbox(records, "sync", lease_seconds=300)
-    inbox.open()
+    inbox.make_table()
+    await inbox.start()
     counter = Counter(records.engine)
     publisher.publish = counter.publish  # type: ignore[method-assign] # in the broker's place
 
@@ -117,7 +118,7 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
         keyring=Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]),
     )
     await asyncio.gather(*(pipeline.consume(counter.delivery(message)) for message in messages))
-    await inbox.close()
+    await inbox.stop()
     await records.close()
     return counter.done(), counter.published
 

@@ -29,8 +29,8 @@ async def served() -> AsyncIterator[tuple[httpx.AsyncClient, Checks]]:
         port=0,
         listener_fd=None,
     )
-    port = await server.start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    await server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         yield client, checks
     await server.stop()
 
@@ -135,7 +135,8 @@ async def test_a_port_that_is_taken_is_an_error_and_no_exit() -> None:
 
 async def test_the_port_is_free_again_after_stop() -> None:
     server = never_refused(port=0)
-    port = await server.start()
+    await server.start()
+    port = server.port
     await server.stop()
     socket.create_server(("127.0.0.1", port)).close()
 

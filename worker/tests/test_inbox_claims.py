@@ -36,12 +36,13 @@ async def inbox_of(database_url: str) -> AsyncIterator[OpenInbox]:
         records = Records(database_url)
         inbox = Inbox(records, service, lease_seconds=lease)
         opened.append((records, inbox))
-        inbox.open()
+        inbox.make_table()
+        await inbox.start()
         return inbox
 
     yield open_inbox
     for records, inbox in opened:
-        await inbox.close()
+        await inbox.stop()
         await records.close()
 
 
@@ -113,7 +114,7 @@ async def test_services_that_share_a_database_do_not_share_claims(inbox_of: Open
 async def test_a_lease_that_has_run_out_is_taken_over_and_its_owner_cannot_speak(inbox_of: OpenInbox) -> None:
     dead, alive = await inbox_of(SHORT), await inbox_of()
     late = await claimed(dead, a_message())
-    await dead.close()  # nobody renews it any more, as after a crash
+    await dead.stop()  # nobody renews it any more, as after a crash
     taken_over: Claimed = await eventually(lambda: _claimed_or_none(alive, a_message()))
 
     assert not await dead.record(late, a_message(), DIED)
@@ -133,7 +134,7 @@ async def test_an_outcome_is_recorded_once(inbox_of: OpenInbox) -> None:
 async def test_an_owner_who_is_late_but_alone_may_still_speak(inbox_of: OpenInbox) -> None:
     inbox = await inbox_of(SHORT)
     owner = await claimed(inbox, a_message())
-    await inbox.close()  # nobody renews it any more
+    await inbox.stop()  # nobody renews it any more
     run_out = datetime.now(UTC) + timedelta(seconds=SHORT)
     await eventually(lambda: datetime.now(UTC) > run_out)
 
@@ -203,7 +204,7 @@ async def test_a_run_that_was_cut_off_while_it_acted_leaves_a_doubt(inbox_of: Op
     alive, dead = await inbox_of(), await inbox_of(SHORT)
     owner = await claimed(dead, a_message())
     await dead.begin_effect(owner)
-    await dead.close()
+    await dead.stop()
     ticket: Claimed = await eventually(lambda: _claimed_or_none(alive, a_message()))
     assert ticket.in_doubt
 
@@ -307,7 +308,7 @@ async def test_replicas_that_start_at_once_make_one_table(database_url: str) -> 
 async def cut_off(inbox: Inbox) -> str:
     """Claims as a process that then dies; the owner of the claim that it leaves."""
     owner = await claimed(inbox, a_message())
-    await inbox.close()
+    await inbox.stop()
     return owner
 
 

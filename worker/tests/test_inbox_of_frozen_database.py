@@ -26,7 +26,8 @@ async def test_a_claim_fails_for_now_and_an_outcome_is_recorded_once_when_it_goe
     with own_postgres.database() as url:
         records = Records(url, answer_seconds=0.5)
         inbox = Inbox(records, "email", lease_seconds=300)
-        inbox.open()
+        inbox.make_table()
+        await inbox.start()
         claim = await inbox.claim(ONE)
         assert isinstance(claim, Claimed)
         own_postgres.freeze()
@@ -47,5 +48,5 @@ async def test_a_claim_fails_for_now_and_an_outcome_is_recorded_once_when_it_goe
         assert isinstance(await inbox.claim(ONE), AlreadyDone)
         # It may have been claimed after all, by whoever heard nothing of it: its lease decides.
         await inbox.claim(OTHER)
-        await inbox.close()
+        await inbox.stop()
         await records.close()

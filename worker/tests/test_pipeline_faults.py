@@ -87,7 +87,7 @@ class Bench:
 
     def __init__(self, records: Records) -> None:
         self.inbox = FailingInbox(records, "sync", lease_seconds=300)
-        self.inbox.open()
+        self.inbox.make_table()
         self.publisher = ListPublisher()
         self.acknowledger = Acknowledger()
         self.runs = 0
@@ -124,8 +124,9 @@ class Bench:
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     records = Records(f"sqlite:///{tmp_path}/inbox.db")
     bench = Bench(records)
+    await bench.inbox.start()
     yield bench
-    await bench.inbox.close()
+    await bench.inbox.stop()
     await records.close()
 
 

@@ -12,10 +12,11 @@ from waybill_worker.attempt.handlers import Handler, by_kind
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
-from waybill_worker.broker.connection import disconnect, make_broker, queue_stats
+from waybill_worker.broker.connection import queue_stats
 from waybill_worker.broker.delay_ladder import LEVELS
 from waybill_worker.broker.wait import BrokerWait
-from waybill_worker.consume.consumer import Consumer, stop_consuming
+from waybill_worker.consume.connections import Connections
+from waybill_worker.consume.consumer import Consumer, cancel_all
 from waybill_worker.consume.control import Control
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.consume.settings import ServiceSettings
@@ -24,13 +25,13 @@ from waybill_worker.inbox.pruning import InboxPruner
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.metrics import make_registry
 from waybill_worker.outcome import Outcome
-from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.reporter import Reporter
-from waybill_worker.runtime.database import DatabaseWait
+from waybill_worker.runtime.background import BackgroundWork
+from waybill_worker.runtime.components import Component, Components
+from waybill_worker.runtime.database import Database
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import EXIT_BROKEN
 from waybill_worker.runtime.startup import start
-from waybill_worker.runtime.timekeeper import Timekeeper
 
 log = get_logger(__name__)
 
@@ -45,7 +46,7 @@ Closer = Callable[[], Awaitable[None]]
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
-class Service:
+class Service(Components):
     """One service process: consumes the kinds of its handlers, and reports what came of them."""
 
     def __init__(
@@ -58,20 +59,13 @@ class Service:
     ) -> None:
         self._name = name
         self._queue = names.work_queue(name)
-        self._settings = settings
-        self._closers = closers
         table: Mapping[str, Handler] = by_kind(handlers)
         if tuple(sorted(table)) != kinds_of(name):
             raise ValueError(f"{name} handles {sorted(table)}, but the catalog gives it {kinds_of(name)}")
         if strange := settings.policy_overrides.keys() - table:
             raise ValueError(f"policy_overrides names {sorted(strange)}, but {name} handles {sorted(table)}")
-        self._publishing = make_broker(settings, name, "publish")
-        self._consuming = make_broker(settings, name, "consume")
-        self._broker_wait = BrokerWait()
-        self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
-        self._reporter = Reporter(self._publisher)
         self._records = settings.records(settings.inbox_url)
-        self._database_wait = DatabaseWait()
+        self._connections = Connections(settings, name, self._open_exchanges)
         self._inbox = Inbox(
             self._records,
             name,
@@ -84,44 +78,53 @@ class Service:
             name,
             table,
             inbox=self._inbox,
-            publisher=self._publisher,
-            reporter=self._reporter,
+            publisher=self._connections.publisher,
+            reporter=Reporter(self._connections.publisher),
             watchdog=self._watchdog,
             metrics=AttemptMetrics(name, registry),
             # Who does nothing with personal data needs no key.
             keyring=settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS,
         )
-        self._timekeeper = Timekeeper(self._records)
-        self._pruner = (
-            InboxPruner(
-                self._records,
-                name,
-                keep=timedelta(days=settings.inbox_keep_days),
-                look=lambda: queue_stats(self._publishing, self._queue),
-            )
-            if settings.inbox_keep_days
-            else None
-        )
         self._consumer = Consumer(
-            self._consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
+            self._connections.consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
         )
-        self._control = Consumer(
-            self._consuming,
+        control = Consumer(
+            self._connections.consuming,
             names.control_queue(name),
             Control(self._inbox, self._pipeline.stop_task).consume,
             prefetch=CONTROL_PREFETCH,
         )
+        database = Database(self._records, lambda _: self._inbox.make_table())
         self._health = HealthServer(
             {
                 "consuming": lambda: self._consumer.is_consuming,
-                "control": lambda: self._control.is_consuming,
+                "control": lambda: control.is_consuming,
                 "database": self._records.is_writable,
             },
             registry,
-            refusal=lambda: self._broker_wait.lasting_refusal or self._database_wait.lasting_refusal,
+            refusal=lambda: self._connections.wait.lasting_refusal or database.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
+        )
+        pruner = InboxPruner(
+            self._records,
+            name,
+            keep=timedelta(days=settings.inbox_keep_days),
+            look=lambda: queue_stats(self._connections.publishing, self._queue),
+        )
+        super().__init__(
+            self._health,
+            database,
+            self._inbox,
+            _Effects(closers, self._watchdog),
+            self._connections,
+            _Messages(
+                self._connections.wait, control, self._consumer, self._pipeline, settings.grace_seconds
+            ),
+            BackgroundWork(
+                *((pruner,) if settings.inbox_keep_days else ()), grace_seconds=settings.grace_seconds
+            ),
         )
 
     def isolate(self, isolation: Isolation[Any]) -> None:
@@ -140,33 +143,48 @@ class Service:
         return await self._pipeline.run_alone(lone)
 
     async def start(self) -> None:
-        """Starts everything, the consumer last; waits for a database or a broker that is away."""
-        port = await self._health.start()
-        await self._database_wait.until_prepared(self._records, lambda _: self._inbox.make_table())
-        await self._timekeeper.begin()
-        self._inbox.start_renewing()
+        """Start everything, the consumer last; wait for a database or a broker that is away."""
         self._watchdog.start()
-        await self._broker_wait.until(self._reach_broker)
-        # What was called off while nobody was here comes before the attempts that wait.
-        if not await self._control.caught_up(CATCH_UP_SECONDS):
-            log.warning("there are cancellations still to be read; beginning all the same")
-        await self._broker_wait.until(self._consumer.start)
-        if self._pruner is not None:
-            self._pruner.start()
-        log.info("consuming", queue=self._queue, health_port=port)
+        await super().start()
+        log.info("consuming", queue=self._queue, health_port=self._health.port)
 
-    async def _reach_broker(self) -> None:
-        await self._publisher.open_exchanges(
+    async def stop(self) -> None:
+        """Take no more messages, end those under way, report the rest, and close."""
+        await super().stop()
+        self._watchdog.stop()
+
+    async def _open_exchanges(self) -> None:
+        await self._connections.publisher.open_exchanges(
             names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
         )
+
+    def _stop_task(self, task_id: str) -> int:
+        return self._pipeline.stop_task(task_id)
+
+
+class _Messages(Component):
+    """The messages of a service: its work and its cancellations."""
+
+    def __init__(
+        self, wait: BrokerWait, control: Consumer, work: Consumer, pipeline: Pipeline, grace_seconds: float
+    ) -> None:
+        self._wait = wait
+        self._control = control
+        self._work = work
+        self._pipeline = pipeline
+        self._grace_seconds = grace_seconds
+
+    async def start(self) -> None:
         # Its queues are declared last of all: where they are, so are its dead-letter queue and the ladder's.
-        await self._control.start()
+        await self._wait.until(self._control.start)
+        # Cancellations that came while the service was away are read before the attempts that wait.
+        if not await self._control.caught_up(CATCH_UP_SECONDS):
+            log.warning("there are cancellations still to be read; beginning all the same")
+        await self._wait.until(self._work.start)
 
     async def wait_failed(self) -> int:
-        """Returns when a consumer or the pruner is gone for good, or a handler does not end."""
-        watches = [asyncio.create_task(consumer.watch()) for consumer in (self._consumer, self._control)]
-        if self._pruner is not None:
-            watches.append(asyncio.create_task(self._pruner.wait_failed()))
+        """Return when a consumer is gone for good, or a handler does not end."""
+        watches = [asyncio.create_task(consumer.watch()) for consumer in (self._work, self._control)]
         stuck = asyncio.create_task(self._pipeline.stuck())
         try:
             await asyncio.wait((*watches, stuck), return_when=asyncio.FIRST_COMPLETED)
@@ -176,28 +194,26 @@ class Service:
                 watch.cancel()
 
     async def stop(self) -> None:
-        """Takes no more messages, ends those under way, tells the rest, and closes."""
-        if self._pruner is not None:
-            await self._pruner.stop()
-        await stop_consuming(self._consumer, self._control)
-        late = await self._pipeline.drain(self._settings.grace_seconds)
+        await cancel_all(self._work, self._control)
+        late = await self._pipeline.drain(self._grace_seconds)
         if late:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
-        for consumer in (self._consumer, self._control):
+        for consumer in (self._work, self._control):
             await consumer.settle(SETTLE_SECONDS)
-        await disconnect(self._consuming, self._publishing)
+
+
+class _Effects(Component):
+    """What the handlers of a service hold of the outside world."""
+
+    def __init__(self, closers: tuple[Closer, ...], watchdog: Watchdog) -> None:
+        self._closers = closers
+        self._watchdog = watchdog
+
+    async def stop(self) -> None:
         for close in self._closers:
             await close()
-        # Last, while their claims still hold: no other replica runs the next attempt before we are gone.
+        # While their claims still hold: no other replica runs the next attempt before this process is gone.
         self._watchdog.end_with_the_late()
-        await self._timekeeper.stop()
-        await self._inbox.close()
-        await self._records.close()
-        await self._health.stop()
-        self._watchdog.stop()
-
-    def _stop_task(self, task_id: str) -> int:
-        return self._pipeline.stop_task(task_id)
 
 
 def run_service(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import structlog
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_contracts.kinds.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
@@ -20,21 +21,19 @@ from waybill_deadletters.housekeeper import Housekeeper
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
 from waybill_ledger.deadletters.letters.letter import DeadMessage
-from waybill_worker.broker.connection import disconnect, make_broker
 from waybill_worker.broker.delivery import Delivery
-from waybill_worker.broker.wait import BrokerWait
-from waybill_worker.consume.consumer import Consumer, start_consuming, stop_consuming
+from waybill_worker.consume.connections import Connections
+from waybill_worker.consume.consumer import Consumer, Consumers
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.metrics import make_registry
 from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
-from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.step_retries import RETRY_SECONDS
-from waybill_worker.runtime.background import first_completed, stop_all
-from waybill_worker.runtime.database import DatabaseWait
+from waybill_worker.runtime.background import BackgroundWork
+from waybill_worker.runtime.components import Components, Together
+from waybill_worker.runtime.database import Database
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import configuring
-from waybill_worker.runtime.timekeeper import Timekeeper
 
 log = get_logger(__name__)
 
@@ -42,78 +41,66 @@ log = get_logger(__name__)
 QUEUES: Final = (*map(dead_letter_queue, (*WORK_SERVICES, STATUS_SERVICE)), QUEUE_UNROUTED)
 
 
-class Desk:
+class Desk(Components):
     """Takes dead letters into the ledger, and redrives them."""
 
     def __init__(self, settings: DeskSettings) -> None:
-        self._settings = settings
         self._records = settings.records(settings.ledger_url)
-        self._database_wait = DatabaseWait()
-        self._publishing = make_broker(settings, DESK_SERVICE, "publish")
-        self._consuming = make_broker(settings, DESK_SERVICE, "consume")
-        self._broker_wait = BrokerWait()
-        self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
+        self._connections = Connections(settings, DESK_SERVICE, self._open)
         keep_for = timedelta(days=settings.settled_days)
         self._keyring = settings.keyring()
-        self._timekeeper = Timekeeper(self._records)
-        self._executor = Executor(self._records, self._publisher, keep_for=keep_for, keyring=self._keyring)
-        self._housekeeper = Housekeeper(
+        executor = Executor(
+            self._records, self._connections.publisher, keep_for=keep_for, keyring=self._keyring
+        )
+        housekeeper = Housekeeper(
             self._records, self._keyring, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
         )
-        self._consumers = [
-            Consumer(
-                self._consuming,
-                queue,
-                partial(self.consume, queue),
-                prefetch=settings.prefetch,
-                # Nothing is behind these queues: what were rejected would be gone.
-                reject_on_error=False,
-            )
-            for queue in QUEUES
-        ]
+        grace = settings.grace_seconds
+        consumers = Consumers(
+            self._connections.wait,
+            *(
+                Consumer(
+                    self._connections.consuming,
+                    queue,
+                    partial(self.consume, queue),
+                    prefetch=settings.prefetch,
+                    # Nothing is behind these queues: what were rejected would be gone.
+                    reject_on_error=False,
+                )
+                for queue in QUEUES
+            ),
+            grace_seconds=grace,
+        )
+        database = Database(self._records, _require_schema)
         self._health = HealthServer(
             {
-                "consuming": lambda: all(consumer.is_consuming for consumer in self._consumers),
+                "consuming": lambda: consumers.are_consuming,
                 "database": self._records.is_writable,
             },
             make_registry(),
-            refusal=lambda: self._broker_wait.lasting_refusal or self._database_wait.lasting_refusal,
+            refusal=lambda: self._connections.wait.lasting_refusal or database.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
         )
+        super().__init__(
+            self._health,
+            database,
+            self._connections,
+            Together(
+                BackgroundWork(executor, grace_seconds=grace),
+                consumers,
+                BackgroundWork(housekeeper, grace_seconds=grace),
+            ),
+        )
 
     async def start(self) -> None:
         """Begins to take letters in and to redrive; waits for what is away."""
-        port = await self._health.start()
-        with configuring(SchemaError):
-            await self._database_wait.until_prepared(self._records, require_current)
-        await self._timekeeper.begin()
-        await self._broker_wait.until(self._publisher.open_exchanges)
-        self._executor.start()
-        await self._broker_wait.until(lambda: start_consuming(*self._consumers))
-        self._housekeeper.start()
-        log.info("consuming", queues=QUEUES, health_port=port)
+        await super().start()
+        log.info("consuming", queues=QUEUES, health_port=self._health.port)
 
-    async def wait_failed(self) -> None:
-        """Returns when a consumer, the executor or the housekeeper is gone for good."""
-        await first_completed(
-            *(consumer.watch() for consumer in self._consumers),
-            self._executor.wait_failed(),
-            self._housekeeper.wait_failed(),
-        )
-
-    async def stop(self) -> None:
-        """Takes no more letters, ends what is under way, and closes."""
-        await stop_consuming(*self._consumers)
-        grace = self._settings.grace_seconds
-        await asyncio.gather(
-            *(consumer.settle(grace) for consumer in self._consumers),
-            stop_all(self._timekeeper, self._housekeeper, self._executor, timeout_seconds=grace),
-        )
-        await disconnect(self._consuming, self._publishing)
-        await self._records.close()
-        await self._health.stop()
+    async def _open(self) -> None:
+        await self._connections.publisher.open_exchanges()
 
     async def consume(self, queue: str, delivery: Delivery) -> None:
         """Keeps one letter, then acknowledges it; until it is kept the broker keeps it."""
@@ -146,6 +133,11 @@ class Desk:
             return False
         log.info("took in a dead letter", queue=message.queue, new=is_new)
         return True
+
+
+def _require_schema(engine: Engine) -> None:
+    with configuring(SchemaError):
+        require_current(engine)
 
 
 class _Named(NamedTuple):

@@ -1,10 +1,10 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
-import asyncio
 from datetime import timedelta
 
 from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
 from waybill_contracts.kinds.catalog import STATUS_SERVICE
 from waybill_contracts.privacy.seal import Keyring
@@ -24,43 +24,37 @@ from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_status.upkeep.pruner import Pruner
 from waybill_status.upkeep.reconciler import Reconciler
 from waybill_worker.broker import topology
-from waybill_worker.broker.connection import QueueStats, disconnect, make_broker, queue_stats
+from waybill_worker.broker.connection import QueueStats, queue_stats
 from waybill_worker.broker.delivery import Delivery
-from waybill_worker.broker.wait import BrokerWait
-from waybill_worker.consume.consumer import Consumer, stop_consuming
+from waybill_worker.consume.connections import Connections
+from waybill_worker.consume.consumer import Consumer, Consumers
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.observe.metrics import make_registry
-from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.republish import dead_letter
 from waybill_worker.publish.step_retries import DeliveryLostError, retry_while_delivered
-from waybill_worker.runtime.background import Background, first_completed, stop_all
-from waybill_worker.runtime.database import DatabaseWait
+from waybill_worker.runtime.background import Background, BackgroundWork
+from waybill_worker.runtime.components import Components, Together
+from waybill_worker.runtime.database import Database
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.process import configuring
-from waybill_worker.runtime.timekeeper import Timekeeper
 
 log = get_logger(__name__)
 
 
-class StatusService:
+class StatusService(Components):
     """Applies lifecycle events to the ledger, sweeps the outbox, puts back what went silent, and alerts."""
 
     def __init__(self, settings: StatusSettings) -> None:
-        self._settings = settings
         self._records = settings.records(settings.ledger_url)
-        self._database_wait = DatabaseWait()
         registry = make_registry()
         metrics = StatusMetrics(registry)
         keyring = settings.keyring()
         alerts = make_alerts(settings, keyring)
         self._write = batch_write(alerts, metrics, self._records.now)
-        self._publishing = make_broker(settings, STATUS_SERVICE, "publish")
-        self._consuming = make_broker(settings, STATUS_SERVICE, "consume")
-        self._broker_wait = BrokerWait()
-        self._publisher = Publisher(self._publishing, timeout_seconds=settings.publish_timeout_seconds)
+        self._connections = Connections(settings, STATUS_SERVICE, self._declare)
+        self._publisher = self._connections.publisher
         self._topology: AbstractChannel | None = None
-        self._timekeeper = Timekeeper(self._records)
-        self._background: list[Background] = [
+        background: list[Background] = [
             OutboxRelay(self._records, self._publisher),
             ScheduleReleaser(self._records, keyring),
             SlotCheck(self._records),
@@ -78,10 +72,10 @@ class StatusService:
                 patience=settings.patience,
                 look_seconds=settings.measure_seconds,
                 queues=[queue.name for queue in topology.queues()],
-                look=lambda queue: queue_stats(self._publishing, queue),
+                look=lambda queue: queue_stats(self._connections.publishing, queue),
             ),
         ]
-        self._background.append(
+        background.append(
             Pruner(
                 self._records,
                 settings.retention,
@@ -90,56 +84,45 @@ class StatusService:
             )
         )
         if alerts is not None:
-            self._background.append(Digests(self._records, alerts))
-        self._consumer = Consumer(
-            self._consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
+            background.append(Digests(self._records, alerts))
+        consumer = Consumer(
+            self._connections.consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
         )
+        database = Database(self._records, _require_schema)
         self._health = HealthServer(
             {
-                "consuming": lambda: self._consumer.is_consuming,
+                "consuming": lambda: consumer.is_consuming,
                 "database": self._records.is_writable,
             },
             registry,
-            refusal=lambda: self._broker_wait.lasting_refusal or self._database_wait.lasting_refusal,
+            refusal=lambda: self._connections.wait.lasting_refusal or database.lasting_refusal,
             host=settings.health_host,
             port=settings.health_port,
             listener_fd=settings.listener_fd,
         )
+        grace = settings.grace_seconds
+        super().__init__(
+            self._health,
+            database,
+            self._connections,
+            Together(
+                Consumers(self._connections.wait, consumer, grace_seconds=grace),
+                BackgroundWork(*background, grace_seconds=grace),
+            ),
+        )
 
     async def start(self) -> None:
         """Declares the topology, then begins to sweep and to consume; waits for what is away."""
-        port = await self._health.start()
-        with configuring(SchemaError):
-            await self._database_wait.until_prepared(self._records, require_current)
-        await self._timekeeper.begin()
-        await self._broker_wait.until(self._declare)
-        await self._broker_wait.until(self._consumer.start)
-        for work in self._background:
-            work.start()
-        log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=port)
+        await super().start()
+        log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=self._health.port)
 
     async def _declare(self) -> None:
-        connection = await self._publishing.connect()
+        connection = await self._connections.publishing.connect()
         # What is declared on a channel is declared again whenever its connection is back. The connection
         # keeps its channels by weak references only.
         self._topology = await connection.channel()
         await topology.declare(self._topology)
         await self._publisher.open_exchanges(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
-
-    async def wait_failed(self) -> None:
-        """Returns when the consumer, or anything in the background, is gone for good."""
-        await first_completed(self._consumer.watch(), *(work.wait_failed() for work in self._background))
-
-    async def stop(self) -> None:
-        """Takes no more messages, ends those under way, and closes."""
-        await stop_consuming(self._consumer)
-        grace = self._settings.grace_seconds
-        await asyncio.gather(
-            self._consumer.settle(grace), stop_all(self._timekeeper, *self._background, timeout_seconds=grace)
-        )
-        await disconnect(self._consuming, self._publishing)
-        await self._records.close()
-        await self._health.stop()
 
     async def consume(self, delivery: Delivery) -> None:
         """Applies one message of lifecycle events, then acknowledges it."""
@@ -162,7 +145,12 @@ class StatusService:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
 
     async def _look_at_work_of(self, service: str) -> QueueStats | None:
-        return await queue_stats(self._publishing, work_queue(service))
+        return await queue_stats(self._connections.publishing, work_queue(service))
+
+
+def _require_schema(engine: Engine) -> None:
+    with configuring(SchemaError):
+        require_current(engine)
 
 
 def make_alerts(settings: StatusSettings, keyring: Keyring) -> Alerts | None:

@@ -19,6 +19,8 @@ from waybill_worker.broker.delivery import Delivery
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
 from waybill_worker.consume.acknowledgements import CHANNEL_GONE, ChannelAcks
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.background import first_completed
+from waybill_worker.runtime.components import Component
 
 log = get_logger(__name__)
 
@@ -274,13 +276,41 @@ class Consumer:
         return self._acks
 
 
-async def start_consuming(*consumers: Consumer) -> None:
-    """Begins to consume, with all consumers."""
-    for consumer in consumers:
-        await consumer.start()
+class Consumers(Component):
+    """Consumers of one process, as a component.
+
+    Args:
+        wait: waits for the broker, and for the queues.
+        consumers: started one after the other.
+        grace_seconds: how long a stop waits for the messages under way.
+    """
+
+    def __init__(self, wait: BrokerWait, *consumers: Consumer, grace_seconds: float) -> None:
+        self._wait = wait
+        self._consumers = consumers
+        self._grace_seconds = grace_seconds
+
+    @property
+    def are_consuming(self) -> bool:
+        """Whether the broker sends messages to each of them."""
+        return all(consumer.is_consuming for consumer in self._consumers)
+
+    async def start(self) -> None:
+        """Begins to consume, with each as soon as its queue is there."""
+        for consumer in self._consumers:
+            await self._wait.until(consumer.start)
+
+    async def wait_failed(self) -> None:
+        """Returns when one of them is gone for good."""
+        await first_completed(*(consumer.watch() for consumer in self._consumers))
+
+    async def stop(self) -> None:
+        """Takes no more messages, and lets those under way end."""
+        await cancel_all(*self._consumers)
+        await asyncio.gather(*(consumer.settle(self._grace_seconds) for consumer in self._consumers))
 
 
-async def stop_consuming(*consumers: Consumer) -> None:
+async def cancel_all(*consumers: Consumer) -> None:
     """Asks for no more messages, with all consumers at once: each may wait for a broker that hangs."""
     await asyncio.gather(*(consumer.cancel() for consumer in consumers))
 

@@ -22,6 +22,7 @@ from waybill_worker.inbox.claims import Claimed, ClaimRequest, InboxRow, RowStat
 from waybill_worker.inbox.table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed, may_have_happened
+from waybill_worker.runtime.components import Component
 
 log = get_logger(__name__)
 
@@ -42,7 +43,7 @@ class _Record:
     outcome: Outcome
 
 
-class Inbox:
+class Inbox(Component):
     """The inbox of one service; replicas of the service share it."""
 
     def __init__(
@@ -71,13 +72,8 @@ class Inbox:
         self._held: dict[str, str] = {}
         self._renewing: asyncio.Task[None] | None = None
 
-    def open(self) -> None:
-        """Creates the table if it is missing, and begins to renew leases."""
-        self.make_table()
-        self.start_renewing()
-
-    def start_renewing(self) -> None:
-        """Begins to renew leases; the table is there."""
+    async def start(self) -> None:
+        """Begins to renew leases; the tables are there."""
         self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
 
     def make_table(self) -> None:
@@ -86,7 +82,7 @@ class Inbox:
             for metadata in (METADATA, CANCELLED_METADATA):
                 make_tables(connection, metadata)
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Stops renewing; what is still claimed is free once its lease has run out."""
         if self._renewing is not None:
             self._renewing.cancel()

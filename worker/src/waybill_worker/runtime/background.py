@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.components import Component
 
 log = get_logger(__name__)
 
@@ -113,3 +114,31 @@ class Background(ABC):
         Returns:
             Seconds until the next turn; None: as long as between any two.
         """
+
+
+class BackgroundWork(Component):
+    """Work in the background, as a component.
+
+    Args:
+        works: what is done.
+        grace_seconds: how long a stop waits for their current turns.
+    """
+
+    def __init__(self, *works: Background, grace_seconds: float) -> None:
+        self._works = works
+        self._grace_seconds = grace_seconds
+
+    async def start(self) -> None:
+        """Start all of it."""
+        for work in self._works:
+            work.start()
+
+    async def wait_failed(self) -> None:
+        """Return when one of the works has ended by itself."""
+        if not self._works:
+            await super().wait_failed()
+        await first_completed(*(work.wait_failed() for work in self._works))
+
+    async def stop(self) -> None:
+        """Stop all of it at once."""
+        await stop_all(*self._works, timeout_seconds=self._grace_seconds)

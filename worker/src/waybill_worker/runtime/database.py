@@ -1,8 +1,8 @@
-"""The wait for the database: it is away, or it refuses this process.
+"""The database of a process: the wait for it at the start, and its clock.
 
-Time mends the first. A refusal (password, role, database, rights) is mended by people, so it is said in a
-line of its own, and health shows it after a while; the process tries on, because it may be the database where
-it is corrected.
+It may be away, or refuse this process. Time mends the first. A refusal (password, role, database, rights) is
+corrected by people, so it has a log line of its own, and health shows it after a while; the process tries
+on, because the correction may be made in the database.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from waybill_database import Fault, Records, fault_of
 from waybill_database.waiting import Wait, reason_of
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.runtime.components import Component
+from waybill_worker.runtime.timekeeper import Timekeeper
 from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)
@@ -82,3 +84,33 @@ class DatabaseWait:
         if self._refusal is None:
             self._refused_since = self._clock()
         self._refusal = reason
+
+
+class Database(Component):
+    """The database of a process, as a component.
+
+    Args:
+        records: the database; closed at the end.
+        prepare: called with its engine at the start until the database does not refuse it.
+    """
+
+    def __init__(self, records: Records, prepare: Callable[[Engine], object]) -> None:
+        self._records = records
+        self._prepare = prepare
+        self._wait = DatabaseWait()
+        self._timekeeper = Timekeeper(records)
+
+    @property
+    def lasting_refusal(self) -> str | None:
+        """Why it refuses this process, once it has done so for longer than the grace time."""
+        return self._wait.lasting_refusal
+
+    async def start(self) -> None:
+        """Wait until it is prepared, then keep time by its clock."""
+        await self._wait.until_prepared(self._records, self._prepare)
+        await self._timekeeper.begin()
+
+    async def stop(self) -> None:
+        """Close it."""
+        await self._timekeeper.stop()
+        await self._records.close()

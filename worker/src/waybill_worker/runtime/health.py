@@ -8,6 +8,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 
 from waybill_worker.observe.metrics import exposition
+from waybill_worker.runtime.components import Component
 from waybill_worker.runtime.http_server import HttpServer
 
 #: Each check's name, and whether it is well just now.
@@ -15,7 +16,7 @@ Checks = Mapping[str, Callable[[], bool | Awaitable[bool]]]
 _JSON: Final = "application/json"
 
 
-class HealthServer:
+class HealthServer(Component):
     """Serves what supervisors ask.
 
     `/healthz`: the process answers; 503 once broker or database have refused it for longer than a grace time.
@@ -32,6 +33,9 @@ class HealthServer:
         host: where it listens.
         port: where it listens; 0: any free port.
         listener_fd: an inherited socket instead.
+
+    Attributes:
+        port: where it listens; 0 before the start: any free one.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class HealthServer:
         self._registry = registry
         self._refusal = refusal
         self._was_ready = False
+        self.port = port
         self._server = HttpServer(
             self._app,
             host=host,
@@ -58,16 +63,13 @@ class HealthServer:
             ws="none",
         )
 
-    async def start(self) -> int:
+    async def start(self) -> None:
         """Begins to serve.
-
-        Returns:
-            The port.
 
         Raises:
             OSError: the port is taken.
         """
-        return await self._server.start()
+        self.port = await self._server.start()
 
     async def stop(self) -> None:
         """Stops serving."""
