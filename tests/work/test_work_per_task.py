@@ -35,6 +35,8 @@ from waybill_status.settings import StatusSettings
 from waybill_worker.attempt.handlers import by_kind, handler
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.runner import Attempts
+from waybill_worker.attempt.running_handlers import RunningHandlers
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.inbox.inbox import Inbox
@@ -107,13 +109,14 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
     async def synced(event: SyncRequested, attempt: Any) -> dict[str, Any]:
         return {"record": event.id, "key": attempt.effect_key}
 
+    reporter = Reporter(publisher)
     pipeline = Pipeline(
         "sync",
         by_kind((handler(SyncRequested, synced, POLICY),)),
         inbox=inbox,
         publisher=publisher,
-        reporter=Reporter(publisher),
-        watchdog=Watchdog(),
+        reporter=reporter,
+        attempts=Attempts(inbox, reporter, Watchdog(), RunningHandlers()),
         metrics=AttemptMetrics("sync", make_registry()),
         keyring=Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]),
     )

@@ -11,6 +11,7 @@ import pytest
 
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.task_event import WhenUncertain
+from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_database import Records
 from waybill_testkit.samples import email_event, envelope_of
@@ -19,7 +20,7 @@ from waybill_worker.attempt.handlers import handler
 from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import ALONE_FROM, MAX_STARTS, Attempts
-from waybill_worker.attempt.running_handlers import uncancellable
+from waybill_worker.attempt.running_handlers import RunningHandlers, uncancellable
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.attempt.work import Work
@@ -51,7 +52,7 @@ class CutOff:
         # Leases that run out at once: every claim of an attempt that has no outcome is a take-over.
         self.inbox = Inbox(records, "email", lease_seconds=0.000_001)
         self.inbox.make_table()
-        self.attempts = Attempts(self.inbox, Reporter(NoPublisher()), Watchdog())
+        self.attempts = Attempts(self.inbox, Reporter(NoPublisher()), Watchdog(), RunningHandlers())
 
     async def claim(self, task_id: str = "t1") -> Claimed:
         ticket = await self.inbox.claim(envelope_of(email_event(), task_id))
@@ -101,6 +102,18 @@ async def test_an_attempt_that_kills_its_process_each_time_is_given_up(cut_off: 
     assert runs == MAX_STARTS
     assert isinstance(outcome, Died)
     assert (outcome.reason, outcome.error.type) == (DeadReason.CRASHED, "ProcessDied")
+
+
+async def test_an_attempt_whose_key_is_missing_is_put_off_and_says_which(cut_off: CutOff) -> None:
+    async def handle(_event: EmailRequested, _attempt: Attempt) -> dict[str, Any]:
+        raise AssertionError("it has nothing to read")
+
+    missing = UnknownKeyError("abc")
+    work = Work(envelope_of(email_event(), "t1"), missing, handler(EmailRequested, handle, POLICY))
+    outcome = await cut_off.attempts.run(work, work.attempt("email", None), await cut_off.claim())
+
+    assert isinstance(outcome, Snoozed)
+    assert "key abc" in outcome.error.message
 
 
 class Alone:

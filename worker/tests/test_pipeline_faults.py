@@ -21,6 +21,8 @@ from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import HandlerFunction, by_kind, handler
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.runner import Attempts
+from waybill_worker.attempt.running_handlers import RunningHandlers
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.broker.delivery import Delivery
 from waybill_worker.consume.pipeline import Pipeline
@@ -92,13 +94,14 @@ class Bench:
         self.acknowledger = Acknowledger()
         self.runs = 0
         self._function: HandlerFunction[SyncRequested] | None = None
+        reporter = Reporter(self.publisher)
         self.pipeline = Pipeline(
             "sync",
             by_kind((handler(SyncRequested, self._handle, POLICY),)),
             inbox=self.inbox,
             publisher=self.publisher,
-            reporter=Reporter(self.publisher),
-            watchdog=Watchdog(),
+            reporter=reporter,
+            attempts=Attempts(self.inbox, reporter, Watchdog(), RunningHandlers()),
             metrics=AttemptMetrics("sync", make_registry()),
             keyring=NO_KEYS,
         )

@@ -183,10 +183,9 @@ async def test_a_handler_that_ignores_the_soft_limit_is_cut_off_at_the_hard_one(
         await RunningHandlers().run("t", handler(), SHORT)
 
 
-async def test_one_that_ignores_both_is_told_as_stubborn_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_ignores_both_counts_as_stuck_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running_module, "CLEAN_UP_SECONDS", 0.05)
-    told = asyncio.Event()
-    running = RunningHandlers(told.set)
+    running = RunningHandlers()
     finish = asyncio.Event()
 
     async def handler() -> str:
@@ -198,7 +197,7 @@ async def test_one_that_ignores_both_is_told_as_stubborn_and_goes_on(monkeypatch
         return "at last"
 
     run = asyncio.create_task(running.run("t", handler(), SHORT))
-    await told.wait()
+    await running.wait_stuck()
     assert running.stuck == {run}
     assert not run.done()
     finish.set()

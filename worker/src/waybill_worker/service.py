@@ -11,6 +11,8 @@ from waybill_contracts.wire import names
 from waybill_worker.attempt.handlers import Handler, by_kind
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
 from waybill_worker.attempt.metrics import AttemptMetrics
+from waybill_worker.attempt.runner import Attempts
+from waybill_worker.attempt.running_handlers import RunningHandlers
 from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
 from waybill_worker.broker.connection import queue_stats
 from waybill_worker.broker.delay_ladder import LEVELS
@@ -66,21 +68,24 @@ class Service(Components):
             raise ValueError(f"policy_overrides names {sorted(strange)}, but {name} handles {sorted(table)}")
         self._records = settings.records(settings.inbox_url)
         self._connections = Connections(settings, name, self._open_exchanges)
+        running = RunningHandlers()
         self._inbox = Inbox(
             self._records,
             name,
             lease_seconds=settings.lease_seconds,
-            on_called_off=self._stop_task,
+            on_called_off=running.stop,
         )
         self._watchdog = Watchdog()
         registry = make_registry()
+        reporter = Reporter(self._connections.publisher)
+        self._attempts = Attempts(self._inbox, reporter, self._watchdog, running)
         self._pipeline = Pipeline(
             name,
             table,
             inbox=self._inbox,
             publisher=self._connections.publisher,
-            reporter=Reporter(self._connections.publisher),
-            watchdog=self._watchdog,
+            reporter=reporter,
+            attempts=self._attempts,
             metrics=AttemptMetrics(name, registry),
             # Who does nothing with personal data needs no key.
             keyring=settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS,
@@ -91,7 +96,7 @@ class Service(Components):
         control = Consumer(
             self._connections.consuming,
             names.control_queue(name),
-            Control(self._inbox, self._pipeline.stop_task).consume,
+            Control(self._inbox, running.stop).consume,
             prefetch=CONTROL_PREFETCH,
         )
         database = Database(self._records, lambda _: self._inbox.make_table())
@@ -113,23 +118,20 @@ class Service(Components):
             keep=timedelta(days=settings.inbox_keep_days),
             look=lambda: queue_stats(self._connections.publishing, self._queue),
         )
+        grace = settings.grace_seconds
         super().__init__(
             self._health,
             database,
             self._inbox,
             _Effects(closers, self._watchdog),
             self._connections,
-            _Messages(
-                self._connections.wait, control, self._consumer, self._pipeline, settings.grace_seconds
-            ),
-            BackgroundWork(
-                *((pruner,) if settings.inbox_keep_days else ()), grace_seconds=settings.grace_seconds
-            ),
+            _Messages(self._connections.wait, control, self._consumer, self._pipeline, running, grace),
+            BackgroundWork(*((pruner,) if settings.inbox_keep_days else ()), grace_seconds=grace),
         )
 
     def isolate(self, isolation: Isolation[Any]) -> None:
         """Has attempts under which processes died run in processes of their own, and tells how."""
-        self._pipeline.isolate(isolation)
+        self._attempts.isolation = isolation
 
     async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object]) -> Outcome | None:
         """Runs one attempt for another process, without being started; None: its lease was lost.
@@ -158,20 +160,24 @@ class Service(Components):
             names.EXCHANGE_EVENTS, names.EXCHANGE_DEAD_LETTERS, *map(names.delay_exchange, range(LEVELS))
         )
 
-    def _stop_task(self, task_id: str) -> int:
-        return self._pipeline.stop_task(task_id)
-
 
 class _Messages(Component):
     """The messages of a service: its work and its cancellations."""
 
     def __init__(
-        self, wait: BrokerWait, control: Consumer, work: Consumer, pipeline: Pipeline, grace_seconds: float
+        self,
+        wait: BrokerWait,
+        control: Consumer,
+        work: Consumer,
+        pipeline: Pipeline,
+        running: RunningHandlers,
+        grace_seconds: float,
     ) -> None:
         self._wait = wait
         self._control = control
         self._work = work
         self._pipeline = pipeline
+        self._running = running
         self._grace_seconds = grace_seconds
 
     async def start(self) -> None:
@@ -185,7 +191,7 @@ class _Messages(Component):
     async def wait_failed(self) -> int:
         """Return when a consumer is gone for good, or a handler does not end."""
         watches = [asyncio.create_task(consumer.watch()) for consumer in (self._work, self._control)]
-        stuck = asyncio.create_task(self._pipeline.stuck())
+        stuck = asyncio.create_task(self._running.wait_stuck())
         try:
             await asyncio.wait((*watches, stuck), return_when=asyncio.FIRST_COMPLETED)
             return EXIT_HARD_LIMIT if stuck.done() else EXIT_BROKEN

@@ -1,8 +1,6 @@
 """Handle and decide: runs a claimed attempt once, and makes an outcome of whatever comes of it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -25,6 +23,7 @@ from waybill_worker.attempt.running_handlers import (
 from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog, Watched
 from waybill_worker.attempt.work import Work
+from waybill_worker.errors import SnoozeError
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.observe.logs import get_logger
@@ -51,10 +50,11 @@ class Attempts:
         inbox: what is remembered of them.
         reporter: tells that they begin.
         watchdog: ends the process where a time limit cannot.
-        on_stubborn: called when a handler does not end though it was cut off.
+        running: runs their handlers.
 
     Attributes:
         isolation: runs attempts in processes of their own; None: there are none.
+        running: the handlers that run here.
     """
 
     def __init__(
@@ -62,25 +62,16 @@ class Attempts:
         inbox: Inbox,
         reporter: Reporter,
         watchdog: Watchdog,
-        on_stuck: Callable[[], object] = lambda: None,
+        running: RunningHandlers,
     ) -> None:
         self.isolation: Isolation[Any] | None = None
         self._inbox = inbox
         self._reporter = reporter
         self._watchdog = watchdog
-        self._handlers = RunningHandlers(on_stuck)
+        self.running = running
         # What was cut off before may be what kills the process: at most one such attempt runs here, so
         # that it takes no other suspect along, and is not taken for the culprit because of one.
         self._one_suspect = asyncio.Semaphore(1)
-
-    def stop_task(self, task_id: str) -> int:
-        """Asks the handlers of a task that was called off to stop; returns how many run here."""
-        return self._handlers.stop(task_id)
-
-    @property
-    def stuck(self) -> AbstractSet[asyncio.Task[Any]]:
-        """Those who wait for handlers that do not end though they were cut off."""
-        return self._handlers.stuck
 
     async def run(self, work: Work, attempt: Attempt, claim: Claimed) -> Outcome:
         """Runs the handler once, unless there is a reason not to.
@@ -93,14 +84,14 @@ class Attempts:
         if (refused := _refused(work, attempt, claim, now)) is not None:
             return refused
         if not claim.begun_before:
-            return await self._handle(_Run(self._inbox, work, attempt, claim))
+            return await self._handle(_ClaimedRun(self._inbox, work, attempt, claim))
         async with self._one_suspect:
             starts = await retry_until_success("begin again", lambda: self._inbox.begin_again(claim.owner))
             if starts > MAX_STARTS:
                 how = f"Each of its {MAX_STARTS} runs ended with the death of the service that ran it."
                 return _crashed(attempt, self._inbox.now(), how)
             log.warning("an earlier run of this attempt was cut off; running it again", run=starts)
-            run = _Run(self._inbox, work, attempt, claim)
+            run = _ClaimedRun(self._inbox, work, attempt, claim)
             if self.isolation is None or starts < ALONE_FROM or isinstance(work.event, UnknownKeyError):
                 return await self._handle(run)
             return await self._handle_alone(
@@ -113,14 +104,16 @@ class Attempts:
         Raises:
             LeaseLostError: another copy of the attempt has taken the claim over; there is nothing to record.
         """
-        return await self._outcome_of(_Run(self._inbox, work, lone.attempt, lone.claim))
+        return await self._outcome_of(_ClaimedRun(self._inbox, work, lone.attempt, lone.claim))
 
-    async def _handle(self, run: "_Run") -> Outcome:
+    async def _handle(self, run: "_ClaimedRun") -> Outcome:
         self._reporter.emit(run.started_event())
         with self._watchdog.watching(run.watched()):
             return await self._outcome_of(run)
 
-    async def _handle_alone(self, isolation: "Isolation[Any]", lone: LoneAttempt, run: "_Run") -> Outcome:
+    async def _handle_alone(
+        self, isolation: "Isolation[Any]", lone: LoneAttempt, run: "_ClaimedRun"
+    ) -> Outcome:
         attempt, limits = run.attempt, run.work.handler.limits
         self._reporter.emit(run.started_event())
 
@@ -131,7 +124,7 @@ class Attempts:
         run.may_act_elsewhere()
         try:
             later = TimeLimits(limits.soft_seconds, limits.hard_seconds + CLEAN_UP_SECONDS)
-            outcome = await self._handlers.run(attempt.task_id, alone(), later)
+            outcome = await self.running.run(attempt.task_id, alone(), later)
         except DiedAloneError as died:
             how = (
                 f"Its runs ended with their process, and the last one alone in a process of its own ({died})."
@@ -143,10 +136,14 @@ class Attempts:
             raise LeaseLostError
         return outcome
 
-    async def _outcome_of(self, run: "_Run") -> Outcome:
+    async def _outcome_of(self, run: "_ClaimedRun") -> Outcome:
         attempt, work = run.attempt, run.work
         try:
-            result = await self._handlers.run(attempt.task_id, run.handler(), work.handler.limits)
+            if isinstance(work.event, UnknownKeyError):
+                # A fault of the configuration, not of the work.
+                raise SnoozeError(str(work.event))  # noqa: TRY301 - as a handler that snoozes
+            handler = work.handler.function(work.event, attempt)
+            result = await self.running.run(attempt.task_id, handler, work.handler.limits)
             # It may repeat what the other side has repeated of the event.
             completed = run.completed(work.mask.json(result_of(result)))
         except HandlerCancelled:
@@ -160,7 +157,7 @@ class Attempts:
         return completed
 
 
-class _Run:
+class _ClaimedRun:
     """One run of a handler, which begins now: what it was given, and what came of it."""
 
     def __init__(self, inbox: Inbox, work: Work, attempt: Attempt, claim: Claimed) -> None:
@@ -179,9 +176,6 @@ class _Run:
     def started_event(self) -> LifecycleEvent:
         attempt = self.attempt
         return started_event(attempt.service, self.work.envelope, attempt.max_attempts, self._started_at)
-
-    def handler(self) -> Coroutine[Any, Any, dict[str, Any] | None]:
-        return self.work.run(self.attempt)
 
     def completed(self, result: dict[str, Any]) -> Completed:
         return Completed(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class StopReason(StrEnum):
 
 
 @dataclass(slots=True, eq=False)
-class _Run:
+class _RunningHandler:
     """One run of a handler."""
 
     #: Who waits for its end.
@@ -71,7 +71,7 @@ class _Run:
         return TransientError(_CUT_OFF)
 
 
-_CURRENT: ContextVar[_Run | None] = ContextVar("run of a handler", default=None)
+_CURRENT: ContextVar[_RunningHandler | None] = ContextVar("run of a handler", default=None)
 
 
 def hard_limit_error(limits: TimeLimits) -> HardTimeLimitExceeded:
@@ -84,15 +84,14 @@ def hard_limit_error(limits: TimeLimits) -> HardTimeLimitExceeded:
 class RunningHandlers:
     """Handlers by the task that they work for.
 
-    Args:
-        on_stubborn: called when a handler does not end though it was cut off.
+    Attributes:
+        stuck: the asyncio tasks that wait for handlers which were cut off and do not end.
     """
 
-    def __init__(self, on_stuck: Callable[[], object] = lambda: None) -> None:
-        self._on_stubborn = on_stuck
-        self._running: dict[str, set[_Run]] = defaultdict(set)
-        #: Those who wait for handlers that do not end.
+    def __init__(self) -> None:
+        self._running: dict[str, set[_RunningHandler]] = defaultdict(set)
         self.stuck: set[asyncio.Task[Any]] = set()
+        self._any_stuck = asyncio.Event()
 
     async def run(
         self, task_id: str, handler: Coroutine[Any, Any, Result], limits: TimeLimits = DEFAULT_LIMITS
@@ -100,12 +99,12 @@ class RunningHandlers:
         """Runs a handler to its end.
 
         Raises:
-            CalledOffError: `stop` was called for its task, and it stopped.
+            HandlerCancelled: `stop` was called for its task, and it stopped.
             SoftTimeLimitExceeded, HardTimeLimitExceeded: it ran for too long, and it stopped.
             TransientError: it was cancelled by something else, such as a library that lost its connection.
             Exception: whatever the handler raises.
         """
-        run = _Run(asyncio.current_task(), limits)
+        run = _RunningHandler(asyncio.current_task(), limits)
         context = copy_context()
         context.run(_CURRENT.set, run)
         run.handler = running = asyncio.create_task(handler, context=context)
@@ -133,8 +132,12 @@ class RunningHandlers:
             run.stop(StopReason.CALLED_OFF)
         return len(asked)
 
+    async def wait_stuck(self) -> None:
+        """Returns when a handler does not end though it was cut off: only the end of its process ends it."""
+        await self._any_stuck.wait()
+
     @contextmanager
-    def _timed(self, run: _Run) -> Iterator[None]:
+    def _timed(self, run: _RunningHandler) -> Iterator[None]:
         later = asyncio.get_running_loop().call_later
         hard_seconds = run.limits.hard_seconds
         timers = (
@@ -148,10 +151,10 @@ class RunningHandlers:
             for timer in timers:
                 timer.cancel()
 
-    def _does_not_end(self, run: _Run) -> None:
+    def _does_not_end(self, run: _RunningHandler) -> None:
         if run.waiter is not None:
             self.stuck.add(run.waiter)
-        self._on_stubborn()
+        self._any_stuck.set()
 
 
 async def uncancellable(effect: Awaitable[Result]) -> Result:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from waybill_contracts.kinds.task_event import TaskEvent, WhenUncertain
 from waybill_contracts.privacy.mask import NO_MASK, Mask
@@ -10,7 +9,6 @@ from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.wire.envelope import Envelope
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import Handler
-from waybill_worker.errors import SnoozeError
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,6 @@ class Work:
     def max_attempts(self) -> int:
         """How many attempts there may be: as the message says, or else the policy."""
         return self.envelope.max_attempts or self.handler.policy.max_attempts
-
-    async def run(self, attempt: Attempt) -> dict[str, Any] | None:
-        """Runs the handler.
-
-        Raises:
-            SnoozeError: the key is missing, which is a fault of our configuration, not of the work.
-            Exception: what the handler raises.
-        """
-        if isinstance(self.event, UnknownKeyError):
-            raise SnoozeError(str(self.event))
-        return await self.handler.function(self.event, attempt)
 
     def attempt(self, service: str, correlation_id: str | None) -> Attempt:
         """The attempt that the message asks for, as its handler is told about it."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -20,10 +20,9 @@ from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleEve
 from waybill_contracts.wire.names import work_queue
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_worker.attempt.handlers import Handler
-from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.isolation import LoneAttempt
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.runner import Attempts
-from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.attempt.work import Work
 from waybill_worker.broker.delivery import Delivery
 from waybill_worker.consume.decode import UnreadableError, decode
@@ -56,7 +55,7 @@ class Pipeline:
         inbox: Inbox,
         publisher: Publisher,
         reporter: Reporter,
-        watchdog: Watchdog,
+        attempts: Attempts,
         metrics: AttemptMetrics,
         keyring: Keyring,
     ) -> None:
@@ -68,8 +67,7 @@ class Pipeline:
         self._metrics = metrics
         self._keyring = keyring
         self._running: set[asyncio.Task[None]] = set()
-        self._stubborn = asyncio.Event()
-        self._attempts = Attempts(inbox, reporter, watchdog, self._stubborn.set)
+        self._attempts = attempts
         metrics.watch_work(lambda: len(self._running))
 
     async def consume(self, delivery: Delivery) -> None:
@@ -83,10 +81,6 @@ class Pipeline:
         finally:
             self._running.discard(running)
 
-    def isolate(self, isolation: Isolation[Any]) -> None:
-        """Has attempts under which processes died run in processes of their own."""
-        self._attempts.isolation = isolation
-
     async def run_alone(self, lone: LoneAttempt) -> Outcome | None:
         """Runs an attempt that another process has claimed; None: its lease was lost."""
         work = Work(lone.envelope, lone.event, self._handlers[lone.envelope.kind])
@@ -95,14 +89,6 @@ class Pipeline:
             return await self._attempts.run_here(work, lone)
         except LeaseLostError:
             return None
-
-    def stop_task(self, task_id: str) -> int:
-        """Asks the handlers of a task that was called off to stop; returns how many run here."""
-        return self._attempts.stop_task(task_id)
-
-    async def stuck(self) -> None:
-        """Returns when a handler does not end though it was cut off: only the end of its process ends it."""
-        await self._stubborn.wait()
 
     async def drain(self, timeout_seconds: float) -> int:
         """Waits for the deliveries under way, and cancels those that do not end in time.
@@ -113,7 +99,7 @@ class Pipeline:
         if not self._running:
             return 0
         # For who does not end at all there is no waiting.
-        if patiently := self._running - self._attempts.stuck:
+        if patiently := self._running - self._attempts.running.stuck:
             await asyncio.wait(patiently, timeout=timeout_seconds)
         late = set(self._running)
         for running in late:
