@@ -116,7 +116,7 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
         inbox=inbox,
         publisher=publisher,
         reporter=reporter,
-        attempts=Attempts(inbox, reporter, Watchdog(), RunningHandlers()),
+        attempts=Attempts("sync", inbox, reporter, Watchdog(), RunningHandlers()),
         metrics=AttemptMetrics("sync", make_registry()),
         keyring=Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]),
     )

@@ -52,7 +52,7 @@ class CutOff:
         # Leases that run out at once: every claim of an attempt that has no outcome is a take-over.
         self.inbox = Inbox(records, "email", lease_seconds=0.000_001)
         self.inbox.make_table()
-        self.attempts = Attempts(self.inbox, Reporter(NoPublisher()), Watchdog(), RunningHandlers())
+        self.attempts = Attempts("email", self.inbox, Reporter(NoPublisher()), Watchdog(), RunningHandlers())
 
     async def claim(self, task_id: str = "t1") -> Claimed:
         ticket = await self.inbox.claim(envelope_of(email_event(), task_id))
@@ -73,7 +73,7 @@ class CutOff:
 
         event = email_event().model_copy(update={"if_uncertain": when_uncertain})
         work = Work(envelope_of(event, task_id), event, handler(EmailRequested, handle, POLICY, limits))
-        return await self.attempts.run(work, work.attempt("email", None), claim)
+        return await self.attempts.run(work, claim, None)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_an_attempt_whose_key_is_missing_is_put_off_and_says_which(cut_off
 
     missing = UnknownKeyError("abc")
     work = Work(envelope_of(email_event(), "t1"), missing, handler(EmailRequested, handle, POLICY))
-    outcome = await cut_off.attempts.run(work, work.attempt("email", None), await cut_off.claim())
+    outcome = await cut_off.attempts.run(work, await cut_off.claim(), None)
 
     assert isinstance(outcome, Snoozed)
     assert "key abc" in outcome.error.message
@@ -314,7 +314,7 @@ async def test_the_deadline_comes_before_all(cut_off: CutOff) -> None:
         raise AssertionError("it is past its deadline")
 
     work = Work(envelope, event, handler(EmailRequested, handle, POLICY))
-    outcome = await cut_off.attempts.run(work, work.attempt("email", None), await cut_off.claim())
+    outcome = await cut_off.attempts.run(work, await cut_off.claim(), None)
 
     assert isinstance(outcome, Died)
     assert outcome.reason is DeadReason.DEADLINE

@@ -101,7 +101,7 @@ class Bench:
             inbox=self.inbox,
             publisher=self.publisher,
             reporter=reporter,
-            attempts=Attempts(self.inbox, reporter, Watchdog(), RunningHandlers()),
+            attempts=Attempts("sync", self.inbox, reporter, Watchdog(), RunningHandlers()),
             metrics=AttemptMetrics("sync", make_registry()),
             keyring=NO_KEYS,
         )

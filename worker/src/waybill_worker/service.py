@@ -78,7 +78,7 @@ class Service(Components):
         self._watchdog = Watchdog()
         registry = make_registry()
         reporter = Reporter(self._connections.publisher)
-        self._attempts = Attempts(self._inbox, reporter, self._watchdog, running)
+        self._attempts = Attempts(name, self._inbox, reporter, self._watchdog, running)
         self._pipeline = Pipeline(
             name,
             table,

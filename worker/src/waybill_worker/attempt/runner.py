@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ class Attempts:
     """Runs the attempts of one service.
 
     Args:
+        service: its name.
         inbox: what is remembered of them.
         reporter: tells that they begin.
         watchdog: ends the process where a time limit cannot.
@@ -59,12 +61,14 @@ class Attempts:
 
     def __init__(
         self,
+        service: str,
         inbox: Inbox,
         reporter: Reporter,
         watchdog: Watchdog,
         running: RunningHandlers,
     ) -> None:
         self.isolation: Isolation[Any] | None = None
+        self._service = service
         self._inbox = inbox
         self._reporter = reporter
         self._watchdog = watchdog
@@ -73,20 +77,25 @@ class Attempts:
         # that it takes no other suspect along, and is not taken for the culprit because of one.
         self._one_suspect = asyncio.Semaphore(1)
 
-    async def run(self, work: Work, attempt: Attempt, claim: Claimed) -> Outcome:
+    async def run(self, work: Work, claim: Claimed, correlation_id: str | None) -> Outcome:
         """Runs the handler once, unless there is a reason not to.
+
+        Args:
+            work: what the message asks for.
+            claim: the right to run it.
+            correlation_id: the message's.
 
         Raises:
             LeaseLostError: another copy of the attempt has taken the claim over; there is nothing to record.
         """
         now = self._inbox.now()
-        attempt = replace(attempt, in_doubt=claim.in_doubt, deadline=_deadline(work, attempt, claim, now))
+        attempt = work.attempt(self._service, claim, now, correlation_id)
         if (refused := _refused(work, attempt, claim, now)) is not None:
             return refused
         if not claim.begun_before:
             return await self._handle(_ClaimedRun(self._inbox, work, attempt, claim))
         async with self._one_suspect:
-            starts = await retry_until_success("begin again", lambda: self._inbox.begin_again(claim.owner))
+            starts = await retry_until_success("begin again", partial(self._inbox.begin_again, claim.owner))
             if starts > MAX_STARTS:
                 how = f"Each of its {MAX_STARTS} runs ended with the death of the service that ran it."
                 return _crashed(attempt, self._inbox.now(), how)
@@ -214,15 +223,6 @@ class _ClaimedRun:
         # From any thread, while the handler still runs: the process ends right after.
         outcome = self.failed(hard_limit_error(self.work.handler.limits))
         self._inbox.record_at_once(self._claim.owner, self.work.envelope, outcome)
-
-
-def _deadline(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> datetime | None:
-    """The sooner of what the message says and of what the policy gives the subtask for its whole life."""
-    seconds = work.handler.policy.deadline_seconds
-    if seconds is None:
-        return attempt.deadline
-    end = (claim.life_since or now) + timedelta(seconds=seconds)
-    return end if attempt.deadline is None else min(attempt.deadline, end)
 
 
 def _refused(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> Outcome | None:

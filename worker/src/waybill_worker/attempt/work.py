@@ -1,6 +1,7 @@
 """The work that a message asks for: its event, and the handler of its kind."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from waybill_contracts.kinds.task_event import TaskEvent, WhenUncertain
@@ -9,6 +10,7 @@ from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.wire.envelope import Envelope
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import Handler
+from waybill_worker.inbox.claims import Claimed
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Work:
         """How many attempts there may be: as the message says, or else the policy."""
         return self.envelope.max_attempts or self.handler.policy.max_attempts
 
-    def attempt(self, service: str, correlation_id: str | None) -> Attempt:
-        """The attempt that the message asks for, as its handler is told about it."""
+    def attempt(self, service: str, claim: Claimed, now: datetime, correlation_id: str | None) -> Attempt:
+        """The attempt that was claimed for the message, as its handler gets it."""
         envelope = self.envelope
         return Attempt(
             task_id=envelope.task_id,
@@ -47,7 +49,16 @@ class Work:
             attempt=envelope.attempt,
             max_attempts=self.max_attempts,
             redrive_no=envelope.redrive_no,
-            deadline=envelope.deadline,
+            deadline=self._deadline(claim.life_since or now),
             snooze_no=envelope.snooze_no,
             edit_no=envelope.edit_no,
+            in_doubt=claim.in_doubt,
         )
+
+    def _deadline(self, life_since: datetime) -> datetime | None:
+        """The earlier of the message's deadline and of the policy's for the subtask's whole life."""
+        deadline, seconds = self.envelope.deadline, self.handler.policy.deadline_seconds
+        if seconds is None:
+            return deadline
+        end = life_since + timedelta(seconds=seconds)
+        return end if deadline is None else min(deadline, end)

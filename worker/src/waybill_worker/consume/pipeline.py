@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -131,7 +132,7 @@ class Pipeline:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
 
     async def _work_through(self, delivery: Delivery, work: Work, span: Span) -> None:
-        ticket = await retry_while_delivered(delivery, "claim", lambda: self._inbox.claim(work.envelope))
+        ticket = await retry_while_delivered(delivery, "claim", partial(self._inbox.claim, work.envelope))
         match ticket:
             case Claimed() as claim:
                 recorded = await self._attempt_and_record(claim, delivery, work)
@@ -148,7 +149,7 @@ class Pipeline:
                 wait = (until - self._inbox.now()).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
                 await retry_while_delivered(
-                    delivery, "look again later", lambda: self._publisher.publish(message)
+                    delivery, "look again later", partial(self._publisher.publish, message)
                 )
                 return
             case _:
@@ -164,13 +165,12 @@ class Pipeline:
 
     async def _attempt_and_record(self, claim: Claimed, delivery: Delivery, work: Work) -> Outcome | None:
         """What is recorded of a claimed attempt; None if another copy has taken the claim over meanwhile."""
-        attempt = work.attempt(self._service, delivery.correlation_id)
         try:
-            outcome = await self._attempts.run(work, attempt, claim)
+            outcome = await self._attempts.run(work, claim, delivery.correlation_id)
             # However long it takes, and even if the message is lost meanwhile: nobody else knows what
             # happened, and the next copy must not run the attempt again.
             recorded = await retry_until_success(
-                "record", lambda: self._inbox.record(claim.owner, work.envelope, outcome)
+                "record", partial(self._inbox.record, claim.owner, work.envelope, outcome)
             )
         except LeaseLostError:
             self._metrics.lease_lost()
@@ -209,7 +209,7 @@ class Pipeline:
         else:
             return
         with follow_up_span(message, work.envelope) as sent:
-            await retry_while_delivered(delivery, "publish", lambda: self._publisher.publish(sent))
+            await retry_while_delivered(delivery, "publish", partial(self._publisher.publish, sent))
 
     async def _refuse(self, delivery: Delivery, unreadable: UnreadableError) -> None:
         now = datetime.now(UTC)
@@ -222,7 +222,7 @@ class Pipeline:
                     unreadable_event(self._service, unreadable.envelope, error, now)
                 )
             message = dead_letter(self._service, delivery, error, DeadReason.UNREADABLE, now)
-            await retry_while_delivered(delivery, "dead-letter", lambda: self._publisher.publish(message))
+            await retry_while_delivered(delivery, "dead-letter", partial(self._publisher.publish, message))
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)

@@ -25,6 +25,8 @@ RETRY_SECONDS: Final = (0.1, 2.0)
 #: Tries, one after the other, of a step that the database refuses for its values: two processes may have been
 #: in each other's way.
 MOST_REFUSALS: Final = 5
+#: What a broker or a database that is away makes a step raise.
+RETRIED_ERRORS: Final = (PublishError, SQLAlchemyError)
 
 
 class DeliveryLostError(Exception):
@@ -41,34 +43,55 @@ async def retry_until_success(step: str, action: Callable[[], Awaitable[Result]]
     Raises:
         SQLAlchemyError: the database refuses its values.
     """
-    return await _repeat(step, action, lambda: False)
+    failures = None
+    while True:
+        try:
+            return await action()
+        except RETRIED_ERRORS as error:
+            failures = failures or _Failures(step)
+            failures.add(error)
+        await _pause()
 
 
 async def retry_while_delivered(
     delivery: Delivery, step: str, action: Callable[[], Awaitable[Result]]
 ) -> Result:
-    """The same, as long as the message is ours: for steps that its next copy can do as well.
+    """Does `action` again as `retry_until_success`, but only while the broker has not taken the message back.
+
+    For steps that the next copy of the message can do as well.
 
     Raises:
-        DeliveryLostError: meanwhile the broker has taken the message back.
-        SQLAlchemyError: as above.
+        DeliveryLostError: the broker has taken the message back.
+        SQLAlchemyError: the database refuses the values.
     """
-    return await _repeat(step, action, lambda: delivery.acknowledger.is_lost)
-
-
-async def _repeat(
-    step: str, action: Callable[[], Awaitable[Result]], is_pointless: Callable[[], bool]
-) -> Result:
-    wait, refusals = Wait(), 0
+    failures = None
     while True:
         try:
             return await action()
-        except (PublishError, SQLAlchemyError) as error:
-            refusals = refusals + 1 if fault_of(error) is Fault.VALUES else 0
-            if refusals == MOST_REFUSALS:
-                raise
-            if wait.is_to_be_told():
-                log.warning("step failed, doing it again", step=step, error=error, once_a_minute=step)
-        if is_pointless():
+        except RETRIED_ERRORS as error:
+            failures = failures or _Failures(step)
+            failures.add(error)
+        if delivery.acknowledger.is_lost:
             raise DeliveryLostError
-        await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads load, guards nothing
+        await _pause()
+
+
+class _Failures:
+    """The failures of one step."""
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+        self._wait = Wait()
+        self._refusals = 0
+
+    def add(self, error: Exception) -> None:
+        """Logs a failure; raises it if the database has refused the values too often in a row."""
+        self._refusals = self._refusals + 1 if fault_of(error) is Fault.VALUES else 0
+        if self._refusals == MOST_REFUSALS:
+            raise error
+        if self._wait.is_to_be_told():
+            log.warning("step failed, doing it again", step=self._step, error=error, once_a_minute=self._step)
+
+
+async def _pause() -> None:
+    await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads load, guards nothing
