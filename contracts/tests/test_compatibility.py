@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from waybill_contracts.versions import schemas
-from waybill_contracts.versions.compatibility import narrowings
+from waybill_contracts.versions.compatibility import breaking_changes
 from waybill_contracts.versions.schemas import GOLDEN_FOLDER, current_schemas
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def message(*, required: tuple[str, ...] = ("to",), **changed: Any) -> dict[str,
     ],
 )
 def test_what_an_older_message_may_hold_must_not_be_refused(after: dict[str, Any], told: str) -> None:
-    found = narrowings(message(), after)
+    found = breaking_changes(message(), after)
     assert len(found) == 1
     assert found[0].startswith(told)
 
@@ -85,12 +85,12 @@ def test_what_an_older_message_may_hold_must_not_be_refused(after: dict[str, Any
     ],
 )
 def test_what_widens_is_compatible(after: dict[str, Any]) -> None:
-    assert narrowings(message(), after) == []
+    assert breaking_changes(message(), after) == []
 
 
 def test_a_renamed_field_is_gone_and_required() -> None:
     after = message(to=None, recipient={"type": "string"}, required=("recipient",))
-    assert sorted(narrowings(message(), after)) == [
+    assert sorted(breaking_changes(message(), after)) == [
         ".recipient: the field is required now",
         ".to: the field is gone",
     ]
@@ -116,7 +116,7 @@ def test_a_contract_reads_all_that_was_ever_committed_under_its_version(name: st
     since = git("log", "--format=%H", "--diff-filter=AM", f"{BEGINNING}..HEAD", "--", path).split()
     for commit in (*since, *([BEGINNING] if git("ls-tree", BEGINNING, path) else ())):
         before = json.loads(git("show", f"{commit}:{path}"))
-        assert narrowings(before, now) == [], f"raise VERSION: {commit[:8]} allowed more"
+        assert breaking_changes(before, now) == [], f"raise VERSION: {commit[:8]} allowed more"
 
 
 def test_the_golden_files_are_not_written_over_by_what_is_incompatible(

@@ -1,6 +1,6 @@
 import pytest
 
-from waybill_contracts.images.formats import ACCEPTED_FORMATS, foreign_format, sniff
+from waybill_contracts.images.formats import ACCEPTED_FORMATS, sniff, unsupported_format
 from waybill_contracts.images.limits import ImageLimits
 
 
@@ -27,16 +27,16 @@ def test_accepted_formats_are_known_by_their_signature(head: bytes, name: str) -
 )
 def test_nearly_is_not_enough(head: bytes) -> None:
     assert sniff(head) is None
-    assert foreign_format(head) is None
+    assert unsupported_format(head) is None
 
 
 def test_limits_are_kept_at_their_edges() -> None:
     limits = ImageLimits(max_pixels=200, max_edge=20, max_bytes=1)
 
-    assert limits.objection_to(20, 10) is None
-    assert limits.objection_to(1, 20) is None
-    assert "at most 20" in (limits.objection_to(21, 1) or "")
-    assert "at most 0.0002" in (limits.objection_to(20, 11) or "")
+    assert limits.size_error(20, 10) is None
+    assert limits.size_error(1, 20) is None
+    assert "at most 20" in (limits.size_error(21, 1) or "")
+    assert "at most 0.0002" in (limits.size_error(20, 11) or "")
 
 
 @pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
@@ -44,7 +44,7 @@ def test_heif_that_is_coded_otherwise_is_named_and_not_taken(brand: bytes) -> No
     head = b"\x00\x00\x00\x18ftyp" + brand + b"\x00\x00\x00\x00mif1jpeg"
 
     assert sniff(head) is None
-    assert foreign_format(head) == "HEIF"
+    assert unsupported_format(head) == "HEIF"
 
 
 @pytest.mark.parametrize("head", [b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00isomavif", b"\0\0\0\x18ftyp"])

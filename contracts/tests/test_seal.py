@@ -14,7 +14,7 @@ from waybill_contracts.privacy.seal import (
     SealBrokenError,
     UnknownKeyError,
 )
-from waybill_contracts.versions.event_reader import NOTHING_OPENED, UnfitError, opener, read_event
+from waybill_contracts.versions.event_reader import NOTHING_OPENED, InvalidPayloadError, opener, read_event
 
 OLD, NEW = os.urandom(KEY_BYTES), os.urandom(KEY_BYTES)
 MAIL = EmailRequested(to="ann@example.test", subject="Hello", text="How are you?", category="orders")
@@ -54,11 +54,11 @@ def test_a_missing_key_is_no_fault_of_the_payload_and_is_named() -> None:
 def test_what_belongs_to_another_task_or_field_or_was_altered_is_never_opened() -> None:
     keyring = Keyring([OLD])
     body = keyring.sealed_payload(MAIL, "t1")
-    with pytest.raises(UnfitError, match="altered"):
+    with pytest.raises(InvalidPayloadError, match="altered"):
         read(keyring, body, "t2")
     payload = json.loads(body)
     swapped = payload | {"subject": payload["to"], "to": payload["subject"]}
-    with pytest.raises(UnfitError, match="altered"):
+    with pytest.raises(InvalidPayloadError, match="altered"):
         read(keyring, json.dumps(swapped).encode())
     text = payload["to"][SEALED]
     for broken in (text[:-8] + "AAAAAAA=", text[:-4], text.partition(".")[0] + ".", text + "!"):
@@ -88,9 +88,9 @@ def test_a_value_that_looks_sealed_is_a_value_inside_of_a_sealed_field() -> None
 
 def test_a_sealed_value_left_as_it_is_breaks_the_contract_at_its_field() -> None:
     body = Keyring([OLD]).sealed_payload(MAIL, "t1")
-    with pytest.raises(UnfitError) as unfit:
+    with pytest.raises(InvalidPayloadError) as invalid:
         read_event(EmailRequested, MAIL.dataschema(), body, opened=NOTHING_OPENED)
-    assert {fault.field.partition(".")[0] for fault in unfit.value.faults} == {"to", "subject", "text"}
+    assert {fault.field.partition(".")[0] for fault in invalid.value.faults} == {"to", "subject", "text"}
 
 
 @pytest.mark.parametrize("text", ["short", "AAAA", "!" * 44, f"{'A' * 43}=,AAAA"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.template_folder import TemplateFolderError, read_own_params
+from waybill_contracts.kinds.template_folder import TemplateFolderError, read_template_params
 
 INVOICE = """{
   "name": "line",
@@ -32,12 +32,12 @@ def folder_of(folder: Path, name: str, text: str) -> Path:
 
 
 def test_no_folder_has_no_templates(tmp_path: Path) -> None:
-    assert read_own_params(None) == {}
-    assert read_own_params(tmp_path) == {}
+    assert read_template_params(None) == {}
+    assert read_template_params(tmp_path) == {}
 
 
 def test_parameters_have_the_types_that_the_file_names(tmp_path: Path) -> None:
-    invoice = read_own_params(folder_of(tmp_path, "invoice.params.json", INVOICE))["invoice"]
+    invoice = read_template_params(folder_of(tmp_path, "invoice.params.json", INVOICE))["invoice"]
 
     assert invoice.model_validate(GIVEN).model_dump(by_alias=True, mode="json") == GIVEN | {"note": None}
     for wrong, field in (
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_named_with_file_and_line(
     folder = folder_of(tmp_path, f"{file}.params.json", text)
 
     with pytest.raises(TemplateFolderError) as refused:
-        read_own_params(folder)
+        read_template_params(folder)
 
     assert str(refused.value).startswith(str(folder))
     assert complaint in str(refused.value)
@@ -98,10 +98,10 @@ def test_what_is_wrong_is_named_with_file_and_line(
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TemplateFolderError, match="no-such: is no folder with templates"):
-        read_own_params(tmp_path / "no-such")
+        read_template_params(tmp_path / "no-such")
 
 
 def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     (tmp_path / "invoice.params.json").write_bytes(b"\xff")
     with pytest.raises(TemplateFolderError, match=r"invoice.params.json: cannot be read"):
-        read_own_params(tmp_path)
+        read_template_params(tmp_path)

@@ -1,6 +1,6 @@
 import pytest
 
-from waybill_contracts.wire.trace import known_traceparent, new_traceparent, trace_id_of
+from waybill_contracts.wire.trace import accepted_traceparent, new_traceparent, trace_id_of
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
@@ -10,20 +10,20 @@ def test_a_new_trace_is_one_that_everybody_takes() -> None:
     made = {new_traceparent() for _ in range(100)}
 
     assert len({trace_id_of(each) for each in made}) == 100
-    assert all(known_traceparent(each) == each and each.endswith("-01") for each in made)
+    assert all(accepted_traceparent(each) == each and each.endswith("-01") for each in made)
 
 
 def test_a_callers_trace_is_gone_on_with() -> None:
-    assert known_traceparent(PARENT) == PARENT
+    assert accepted_traceparent(PARENT) == PARENT
     assert trace_id_of(PARENT) == TRACE_ID
 
 
 def test_that_a_caller_does_not_sample_is_kept() -> None:
-    assert known_traceparent(PARENT[:-1] + "0") == PARENT[:-1] + "0"
+    assert accepted_traceparent(PARENT[:-1] + "0") == PARENT[:-1] + "0"
 
 
 def test_a_later_version_is_cut_to_ours() -> None:
-    assert known_traceparent(f"cc{PARENT[2:]}-what-the-future-brings") == PARENT
+    assert accepted_traceparent(f"cc{PARENT[2:]}-what-the-future-brings") == PARENT
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_a_later_version_is_cut_to_ours() -> None:
     ],
 )
 def test_what_is_no_traceparent_is_left_out(text: str | None) -> None:
-    assert known_traceparent(text) is None
+    assert accepted_traceparent(text) is None

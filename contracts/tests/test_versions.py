@@ -8,7 +8,7 @@ import pytest
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.versions.event_reader import NOTHING_OPENED, Fault, UnfitError, read_event
+from waybill_contracts.versions.event_reader import NOTHING_OPENED, Fault, InvalidPayloadError, read_event
 from waybill_contracts.versions.schemas import GOLDEN_FOLDER
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 
@@ -45,7 +45,7 @@ MOVED: Upcasters = {
 
 
 def faults(dataschema: str, body: bytes, upcasters: Upcasters = MOVED) -> list[Fault]:
-    with pytest.raises(UnfitError) as caught:
+    with pytest.raises(InvalidPayloadError) as caught:
         read_event(Moved, dataschema, body, opened=NOTHING_OPENED, upcasters=upcasters)
     return caught.value.faults
 

@@ -1,7 +1,7 @@
 import pytest
 
 from waybill_contracts.images.formats import ACCEPTED_FORMATS
-from waybill_pictures.decoder_errors import describe_damage, is_only_untidy, unsupported_feature
+from waybill_pictures.decoder_errors import describe_damage, is_harmless_warning, unsupported_feature
 
 UNTIDY = "VipsJpeg: Corrupt JPEG data: 4 extraneous bytes before marker 0xdb\n"
 
@@ -27,7 +27,7 @@ def test_a_webp_tells_how_much_of_it_is_missing() -> None:
     ],
 )
 def test_untidy_is_told_from_damaged(complaint: str, expected: object) -> None:
-    assert is_only_untidy(complaint) is expected
+    assert is_harmless_warning(complaint) is expected
 
 
 @pytest.mark.parametrize(

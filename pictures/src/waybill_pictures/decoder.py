@@ -9,19 +9,19 @@ from typing import Any, Final, TypeVar
 import pyvips
 
 from waybill_contracts.images.formats import ImageFormat
-from waybill_pictures.decoder_errors import is_only_untidy, lacks_end
-from waybill_pictures.frame_count import Bytes, announced_frames
+from waybill_pictures.decoder_errors import is_harmless_warning, lacks_end
+from waybill_pictures.frame_count import Bytes, declared_frames
 
 #: Formats of which libvips can read every frame.
-WHOLE_FILMS: Final = frozenset({"gif", "webp"})
+ANIMATED_FORMATS: Final = frozenset({"gif", "webp"})
 Made = TypeVar("Made")
 
 #: ITU T.81, B.1.1.3: what ends a JPEG.
 _END_OF_JPEG: Final = b"\xff\xd9"
 #: GIF89a specification, 27: the trailer.
 _END_OF_GIF: Final = b";"
-CUT_GIF: Final = "The GIF has no end marker: frames may be missing."
-NO_END_MARKER: Final = "The JPEG has no end marker; what is there was decoded."
+GIF_WITHOUT_END: Final = "The GIF has no end marker: frames may be missing."
+JPEG_WITHOUT_END: Final = "The JPEG has no end marker; what is there was decoded."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ def read_header(data: Bytes, accepted: ImageFormat) -> Header:
     Raises:
         pyvips.Error: it cannot be read.
     """
-    frames = announced_frames(data, accepted)
+    frames = declared_frames(data, accepted)
     if accepted.libvips_loader is None:
         width, height = _heif().heic_size(data[:])
         return Header(width, height, frames)
     header = _open(data)
-    if accepted.name in WHOLE_FILMS:
+    if accepted.name in ANIMATED_FORMATS:
         frames = header.get_n_pages()
     return Header(header.width, header.height, frames)
 
@@ -67,7 +67,7 @@ def decode(
         use: wants all of its pixels, once and in their order. It may be called again, with a picture that is
             opened more leniently: libjpeg warns of damage, but also of what many cameras write.
         shrink: how far libjpeg may shrink on its way. Not by 8: it misses warnings of the last rows then.
-        all_frames: of one of `WHOLE_FILMS` all frames, one below the other; else the first.
+        all_frames: of one of `ANIMATED_FORMATS` all frames, one below the other; else the first.
 
     Returns:
         What `use` returned, and what there is to tell of a file that is not quite as it should be.
@@ -81,7 +81,7 @@ def decode(
         pages = {"n": -1} if all_frames else {}
         # libvips shows what there is of a GIF that was cut short, as browsers do.
         cut = all_frames and accepted.name == "gif" and data[-1:] != _END_OF_GIF
-        return use(_open(data, fail_on="error", **pages)), (CUT_GIF,) if cut else ()
+        return use(_open(data, fail_on="error", **pages)), (GIF_WITHOUT_END,) if cut else ()
     try:
         return _decode_jpeg(data, use, shrink), ()
     except pyvips.Error as error:
@@ -90,7 +90,7 @@ def decode(
         try:
             # Browsers show it. With an end of its own libjpeg tells whether it is only that which is missing;
             # shrunk, it would not see all of the last rows.
-            return _decode_jpeg(data[:] + _END_OF_JPEG, use, shrink=1), (NO_END_MARKER,)
+            return _decode_jpeg(data[:] + _END_OF_JPEG, use, shrink=1), (JPEG_WITHOUT_END,)
         except pyvips.Error:
             raise error from None
 
@@ -100,7 +100,7 @@ def _decode_jpeg(data: Bytes, use: Callable[[pyvips.Image], Made], shrink: int) 
         # libjpeg only warns of damage, and then paints grey.
         return use(_open(data, fail_on="warning", shrink=shrink))
     except pyvips.Error as error:
-        if not is_only_untidy(str(error)):
+        if not is_harmless_warning(str(error)):
             raise
         return use(_open(data, fail_on="error", shrink=shrink))
 

@@ -19,13 +19,13 @@ def declared_size(head: bytes) -> int | None:
 #: libjpeg's warnings about files that are whole all the same; cameras and editors in use write such files. Up
 #: to 99 stray bytes before a header segment (frame, tables, application data, comment: ITU T.81, B.1) are
 #: padding; the same words about compressed data mean that some of it is missing.
-_UNTIDY = re.compile(
+_HARMLESS = re.compile(
     r"VipsJpeg: (Corrupt JPEG data: \d{1,2} extraneous bytes before marker 0x(c[0-4]|db|dd|e[0-9a-f]|fe)"
     r"|Warning: unknown JFIF revision number .*|Unknown Adobe color transform code .*)"
 )
 
 
-def is_only_untidy(complaint: str) -> bool:
+def is_harmless_warning(complaint: str) -> bool:
     """Tells libjpeg's warnings about a whole but untidy file from those about damage.
 
     Args:
@@ -33,7 +33,7 @@ def is_only_untidy(complaint: str) -> bool:
     """
     lines = [line.strip() for line in complaint.splitlines()]
     warnings = [line for line in lines if line.startswith("VipsJpeg:")]
-    return bool(warnings) and all(_UNTIDY.fullmatch(line) for line in warnings)
+    return bool(warnings) and all(_HARMLESS.fullmatch(line) for line in warnings)
 
 
 #: How libvips, libjpeg, GLib and libheif say that an allocation or a thread's stack was refused.

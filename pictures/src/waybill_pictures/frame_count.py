@@ -15,7 +15,7 @@ _MOST_CHUNKS: Final = 1000
 _SEQUENCES: Final = frozenset({b"avis", b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"})
 
 
-def announced_frames(data: Bytes, accepted: ImageFormat) -> int | None:
+def declared_frames(data: Bytes, accepted: ImageFormat) -> int | None:
     """How many frames a file says that it has; None: it moves, and does not say how often.
 
     Args:

@@ -9,7 +9,7 @@ import pi_heif
 import pyvips
 
 #: What `pi-heif` raises for a file that it cannot decode.
-_MISHAPS = (ValueError, EOFError, SyntaxError, RuntimeError, OSError)
+_DECODE_ERRORS = (ValueError, EOFError, SyntaxError, RuntimeError, OSError)
 
 # None of them is wanted, and each costs a look.
 pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
@@ -35,7 +35,7 @@ def open_heic(data: bytes) -> pyvips.Image:
     primary = _primary(data)
     try:
         pixels, stride = primary.data, primary.stride
-    except _MISHAPS as error:
+    except _DECODE_ERRORS as error:
         raise _as_vips(error) from error
     width, height = primary.size
     # Only grey is left with more than 8 bits: in 2 bytes then.
@@ -57,7 +57,7 @@ def _primary(data: bytes) -> Any:
         # Also of HDR, 8 bits are enough: variants have no more.
         file = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
         return file[file.primary_index]
-    except (*_MISHAPS, IndexError) as error:
+    except (*_DECODE_ERRORS, IndexError) as error:
         raise _as_vips(error) from error
 
 

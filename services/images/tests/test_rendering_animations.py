@@ -14,7 +14,7 @@ from test_rendering_pictures import CLOSE, assert_quadrants, by_name, decode, fa
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render import render
-from waybill_images.render_result import Animation, Rendered
+from waybill_images.render_result import Animation, RenderResult
 
 FRAMES: tuple[Callable[[], Any], ...] = (
     quadrants,
@@ -33,7 +33,7 @@ def film(saver: str, frames: int = 3) -> bytes:
     return data
 
 
-def rendered(data: bytes, *presets: str, **limits: int) -> Rendered:
+def rendered(data: bytes, *presets: str, **limits: int) -> RenderResult:
     return render(data, presets or ("thumb",), ImageLimits(**limits))
 
 
@@ -70,7 +70,7 @@ def test_a_large_animation_is_reduced_frame_by_frame() -> None:
 
 
 @pytest.mark.parametrize("saver", ["gifsave_buffer", "webpsave_buffer"])
-@pytest.mark.parametrize("limits", [{"max_moving_pixels": 3 * 240 * 120 - 1}, {"max_frames": 2}])
+@pytest.mark.parametrize("limits", [{"max_animation_pixels": 3 * 240 * 120 - 1}, {"max_frames": 2}])
 def test_too_much_of_an_animation_shows_its_first_frame_and_says_so(
     saver: str, limits: dict[str, int]
 ) -> None:

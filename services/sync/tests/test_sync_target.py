@@ -1,6 +1,6 @@
 import pytest
 
-from waybill_sync.response_excerpt import MAX_WORDS, mask_of_headers, masked_words
+from waybill_sync.response_excerpt import MAX_EXCERPT_LENGTH, header_mask, masked_excerpt
 from waybill_sync.target import configure_targets
 from waybill_worker.errors import PermanentError
 
@@ -88,10 +88,10 @@ def test_words_are_masked_and_bounded() -> None:
         b'{"t": "s3cret-token", "a": "Basic dXNlcjpw",\n "m": "ada@example.com \x1b[31m \xff"}' + b"x" * 2000
     )
 
-    words = masked_words(body, mask_of_headers(["Bearer s3cret-token"]))
+    words = masked_excerpt(body, header_mask(["Bearer s3cret-token"]))
 
     assert words.startswith('{"t": "***", "a": "Basic ***", "m": "***@*** [31m \ufffd"}xxx')
-    assert len(words) == MAX_WORDS
+    assert len(words) == MAX_EXCERPT_LENGTH
     assert words.isprintable()
 
 
@@ -105,7 +105,7 @@ def test_words_are_masked_and_bounded() -> None:
     ],
 )
 def test_our_secrets_are_masked_however_a_target_writes_them(header: str, said: str) -> None:
-    words = masked_words(said.encode(), mask_of_headers([header]))
+    words = masked_excerpt(said.encode(), header_mask([header]))
 
     assert "***" in words
     for part in ("ab", "gh", "sesame", "open"):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.seal import is_sealed
-from waybill_contracts.versions.event_reader import Fault, UnfitError, read_event
+from waybill_contracts.versions.event_reader import Fault, InvalidPayloadError, read_event
 
 VALID: Final = "valid"
 UPCASTABLE: Final = "upcastable"
@@ -58,8 +58,8 @@ def fit(service: str, kind: str, dataschema: str, body: bytes, hidden: Collectio
 
     try:
         reading = read_event(entry.event, dataschema, body, opened=redacted)
-    except UnfitError as unfit:
-        told = tuple(fault for fault in unfit.faults if fault.field.split(".")[0] not in unseen)
+    except InvalidPayloadError as invalid:
+        told = tuple(fault for fault in invalid.faults if fault.field.split(".")[0] not in unseen)
         return Fit(UNFIXABLE, told) if told else Fit(VALID)
     return Fit(UPCASTABLE if reading.is_upcast else VALID)
 

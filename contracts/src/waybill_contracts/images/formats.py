@@ -36,7 +36,7 @@ ACCEPTED_FORMATS = MappingProxyType(
 SNIFF_BYTES = 512
 
 #: Leading bytes of what people send by mistake, to name it in the refusal.
-_FOREIGN_SIGNATURES = (
+_UNSUPPORTED_SIGNATURES = (
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
     (b"BM", "BMP"),
@@ -89,7 +89,7 @@ def sniff(head: bytes) -> ImageFormat | None:
     return None
 
 
-def foreign_format(head: bytes) -> str | None:
+def unsupported_format(head: bytes) -> str | None:
     """Names an image or document format that is known but not taken, or returns None.
 
     Args:
@@ -97,7 +97,7 @@ def foreign_format(head: bytes) -> str | None:
     """
     if head[8:12] in _ANY_HEIF and head[4:8] == b"ftyp":
         return "HEIF"
-    for signature, name in _FOREIGN_SIGNATURES:
+    for signature, name in _UNSUPPORTED_SIGNATURES:
         if head.startswith(signature):
             return name
     return "SVG" if b"<svg" in head.lower() else None

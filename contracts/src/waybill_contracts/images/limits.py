@@ -14,11 +14,11 @@ class ImageLimits:
     #: A 50-megapixel JPEG is about 25 MB, a 12-megapixel PNG photograph about 30 MB.
     max_bytes: int = 50 * 1024 * 1024
     #: Of all frames of an animation that is to go on moving, 200 of 500 x 500; beyond, it stands still.
-    max_moving_pixels: int = 50_000_000
+    max_animation_pixels: int = 50_000_000
     #: Each costs an encoder's call, however small it is.
     max_frames: int = 1000
 
-    def may_move(self, width: int, height: int, frames: int) -> bool:
+    def allows_animation(self, width: int, height: int, frames: int) -> bool:
         """Whether an animation of this size may go on moving, or shows its first frame.
 
         Args:
@@ -26,9 +26,9 @@ class ImageLimits:
             height: the same.
             frames: how many there are.
         """
-        return frames <= self.max_frames and width * height * frames <= self.max_moving_pixels
+        return frames <= self.max_frames and width * height * frames <= self.max_animation_pixels
 
-    def objection_to(self, width: int, height: int) -> str | None:
+    def size_error(self, width: int, height: int) -> str | None:
         """Says what is wrong with an image of this size, before it is decoded.
 
         Args:

@@ -87,11 +87,11 @@ class EmailRequested(TaskEvent):
                 raise ValueError("a template brings its own subject, text and html: leave them out")
             # Those of the installation's own templates are checked by who knows them: gateway and service.
             if (contract := TEMPLATE_PARAMS.get(self.template)) is not None:
-                check_params(contract, self.params)
+                check_template_params(contract, self.params)
         return self
 
 
-def check_params(contract: type[TemplateParams], params: dict[str, Any]) -> None:
+def check_template_params(contract: type[TemplateParams], params: dict[str, Any]) -> None:
     """Checks the parameters for a template.
 
     Raises:

@@ -83,7 +83,7 @@ _NO_CONTROL: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 _NO_LINE_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 
-def without_control(value: str) -> str:
+def without_control_characters(value: str) -> str:
     """A text of several lines, checked.
 
     Raises:
@@ -126,6 +126,6 @@ AcceptedSubject = Annotated[Subject, AfterValidator(_without_line_control), _one
 AcceptedName = Annotated[PersonName, AfterValidator(_without_line_control), _one_line(MAX_NAME_LENGTH)]
 AcceptedBody = Annotated[
     Body,
-    AfterValidator(without_control),
+    AfterValidator(without_control_characters),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_BODY_LENGTH, "pattern": _NO_CONTROL}),
 ]

@@ -52,7 +52,7 @@ class TemplateFolderError(ValueError):
         super().__init__(f"{where}: {words}")
 
 
-def read_own_params(folder: Path | None) -> Mapping[str, type[TemplateParams]]:
+def read_template_params(folder: Path | None) -> Mapping[str, type[TemplateParams]]:
     """The templates that a folder has beside those of Waybill, and what each of them is given; None: none.
 
     Raises:

@@ -162,7 +162,7 @@ def is_sealed(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(SEALED), str)
 
 
-def may_hold_seals(body: bytes) -> bool:
+def may_be_sealed(body: bytes) -> bool:
     """Whether a payload may have sealed fields; False is certain, and quickly found."""
     return b'"$sealed"' in body
 

@@ -20,12 +20,12 @@ _LOWER: Final = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minPro
 _FIXED: Final = ("pattern", "format")
 
 
-def narrowings(before: Schema, after: Schema) -> list[str]:
+def breaking_changes(before: Schema, after: Schema) -> list[str]:
     """What `before` allowed and `after` may refuse, one line each; empty: every message can still be read."""
-    return list(_narrowings("", before, after, before.get("$defs", {}), after.get("$defs", {})))
+    return list(_breaking_changes("", before, after, before.get("$defs", {}), after.get("$defs", {})))
 
 
-def _narrowings(
+def _breaking_changes(
     path: str, before: Schema, after: Schema, old_defs: Schema, new_defs: Schema
 ) -> Iterator[str]:
     before, after = _resolved(before, old_defs), _resolved(after, new_defs)
@@ -33,14 +33,14 @@ def _narrowings(
     if len(olds) > 1 or len(news) > 1:
         for old in olds:
             # One of the new alternatives must take all of it; of those that do not, the nearest is told.
-            found = [list(_narrowings(path, old, new, old_defs, new_defs)) for new in news]
+            found = [list(_breaking_changes(path, old, new, old_defs, new_defs)) for new in news]
             yield from min(found, key=len)
         return
     where = path or "the message"
     yield from _narrower_values(where, before, after)
     yield from _narrower_fields(path, before, after, old_defs, new_defs)
     if isinstance(old_items := before.get("items"), Mapping) and isinstance(after.get("items"), Mapping):
-        yield from _narrowings(f"{path}[]", old_items, after["items"], old_defs, new_defs)
+        yield from _breaking_changes(f"{path}[]", old_items, after["items"], old_defs, new_defs)
 
 
 def _narrower_values(where: str, before: Schema, after: Schema) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _narrower_fields(
     if others is False and before.get("additionalProperties", True) is not False:
         yield f"{path or 'the message'}: unknown fields are refused now"
     for name in old.keys() & new.keys():
-        yield from _narrowings(f"{path}.{name}", old[name], new[name], old_defs, new_defs)
+        yield from _breaking_changes(f"{path}.{name}", old[name], new[name], old_defs, new_defs)
 
 
 def _resolved(schema: Schema, defs: Schema) -> Schema:

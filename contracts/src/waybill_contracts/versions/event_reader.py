@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.seal import Keyring, SealBrokenError, may_hold_seals
+from waybill_contracts.privacy.seal import Keyring, SealBrokenError, may_be_sealed
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 
 _DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")
@@ -29,7 +29,7 @@ class Fault:
     message: str
 
 
-class UnfitError(ValueError):
+class InvalidPayloadError(ValueError):
     """The payload is none that this release can read."""
 
     def __init__(self, faults: list[Fault]) -> None:
@@ -38,7 +38,7 @@ class UnfitError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadEvent:
     """A payload that was understood."""
 
     event: TaskEvent
@@ -62,7 +62,7 @@ def read_event(
     *,
     opened: Opener,
     upcasters: Upcasters = UPCASTERS,
-) -> Reading:
+) -> ReadEvent:
     """Reads a payload by the contract of `event` as it is now.
 
     Args:
@@ -73,18 +73,18 @@ def read_event(
         upcasters: how older versions are brought up.
 
     Raises:
-        UnfitError: another kind, a version that this release does not read, a body against the contract, or
-            a seal that was broken.
-        UnknownKeyError: it was sealed with a key that is not here; nothing is known to be wrong with it.
+        InvalidPayloadError: the kind is another, this release does not read the version, the body breaks the
+            contract, or a sealed field was altered.
+        UnknownKeyError: the key that sealed it is not configured here; the payload may be valid.
     """
     is_current = dataschema == event.dataschema()
     try:
-        if is_current and not may_hold_seals(body):
-            return Reading(event.model_validate_json(body), is_upcast=False)
+        if is_current and not may_be_sealed(body):
+            return ReadEvent(event.model_validate_json(body), is_upcast=False)
         payload = current_payload(event, dataschema, body, opened=opened, upcasters=upcasters)
-        return Reading(event.model_validate(payload), is_upcast=not is_current)
+        return ReadEvent(event.model_validate(payload), is_upcast=not is_current)
     except ValidationError as error:
-        raise UnfitError([_fault(line["loc"], line["msg"]) for line in error.errors()]) from None
+        raise InvalidPayloadError([_fault(line["loc"], line["msg"]) for line in error.errors()]) from None
 
 
 def current_payload(
@@ -98,39 +98,39 @@ def current_payload(
     """A payload in the form of the contract's current version; whether it keeps the contract is not checked.
 
     Raises:
-        UnfitError: it cannot be brought into that form.
+        InvalidPayloadError: it cannot be brought into that form.
         UnknownKeyError: as `read_event`.
     """
     version = _version(event, dataschema)
-    return _brought_up(event, version, json_object(body, opened), upcasters)
+    return _upcast(event, version, json_object(body, opened), upcasters)
 
 
 def json_object(body: bytes, opened: Opener) -> dict[str, Any]:
     """A payload as it is, its sealed fields opened.
 
     Raises:
-        UnfitError: it is no JSON object, or a seal was broken.
+        InvalidPayloadError: it is no JSON object, or a seal was broken.
         UnknownKeyError: as `read_event`.
     """
     try:
         value = from_json(body)
     except ValueError as error:
-        raise UnfitError([Fault("body", f"Invalid JSON: {error}")]) from None
+        raise InvalidPayloadError([Fault("body", f"Invalid JSON: {error}")]) from None
     if not isinstance(value, dict):
-        raise UnfitError([Fault("body", "Input should be an object")])
+        raise InvalidPayloadError([Fault("body", "Input should be an object")])
     try:
         return opened(value)
     except SealBrokenError as error:
-        raise UnfitError([Fault("body", str(error))]) from None
+        raise InvalidPayloadError([Fault("body", str(error))]) from None
 
 
 def _version(event: type[TaskEvent], dataschema: str) -> int:
     match = _DATASCHEMA.fullmatch(dataschema)
     if match is None or match["kind"] != event.KIND:
-        raise UnfitError([Fault("dataschema", f"{dataschema} is none of {event.KIND}")])
+        raise InvalidPayloadError([Fault("dataschema", f"{dataschema} is none of {event.KIND}")])
     version = int(match["version"])
     if version > event.VERSION:
-        raise UnfitError(
+        raise InvalidPayloadError(
             [
                 Fault(
                     "dataschema",
@@ -141,19 +141,19 @@ def _version(event: type[TaskEvent], dataschema: str) -> int:
     return version
 
 
-def _brought_up(
+def _upcast(
     event: type[TaskEvent], version: int, payload: dict[str, Any], upcasters: Upcasters
 ) -> dict[str, Any]:
     for step in range(version, event.VERSION):
         upcaster = upcasters.get((event.KIND, step))
         if upcaster is None:
-            raise UnfitError([Fault("dataschema", f"version {step} is no longer read")])
+            raise InvalidPayloadError([Fault("dataschema", f"version {step} is no longer read")])
         try:
             payload = upcaster(payload)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # The payload is not even what its own version says; an upcaster has no duty to check that.
             what = f"version {step} cannot be brought up: {type(error).__name__}"
-            raise UnfitError([Fault("body", what)]) from error
+            raise InvalidPayloadError([Fault("body", what)]) from error
     return payload
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.versions.compatibility import narrowings
+from waybill_contracts.versions.compatibility import breaking_changes
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.lifecycle import LifecycleEvent
@@ -46,7 +46,9 @@ def main() -> int:
     refused = False
     for name, text in current_schemas().items():
         golden = GOLDEN_FOLDER / name
-        for line in narrowings(json.loads(golden.read_text()), json.loads(text)) if golden.exists() else ():
+        for line in (
+            breaking_changes(json.loads(golden.read_text()), json.loads(text)) if golden.exists() else ()
+        ):
             refused = True
             sys.stderr.write(f"{name}: {line}\n")
     if refused:

@@ -33,7 +33,7 @@ HEADER_SERVICE_VERSION: Final = "x-service-version"
 #: The end of the traceback, and the deepest place in a service's own code.
 HEADER_TRACEBACK: Final = "x-traceback"
 HEADER_ERROR_FRAME: Final = "x-error-frame"
-HEADERS_OF_DEATH: Final = (
+DEAD_LETTER_HEADERS: Final = (
     HEADER_DEAD_REASON,
     HEADER_ERROR_TYPE,
     HEADER_ERROR_MESSAGE,
@@ -44,8 +44,8 @@ HEADERS_OF_DEATH: Final = (
     HEADER_ERROR_FRAME,
 )
 #: Headers that the broker writes on its own account.
-HEADERS_OF_BROKER: Final = ("x-death", "x-delivery-count", "x-acquired-count", "CC", "BCC")
-HEADER_PREFIXES_OF_BROKER: Final = ("x-first-death-", "x-last-death-")
+BROKER_HEADERS: Final = ("x-death", "x-delivery-count", "x-acquired-count", "CC", "BCC")
+BROKER_HEADER_PREFIXES: Final = ("x-first-death-", "x-last-death-")
 
 #: Prefix of the CloudEvents attributes in binary mode (CloudEvents AMQP binding 1.0.2, section 3.1.3.1).
 CLOUD_EVENTS_PREFIX: Final = "cloudEvents_"

@@ -19,7 +19,7 @@ def new_traceparent() -> str:
     return f"{_VERSION}-{ids[:32]}-{ids[32:]}-{_SAMPLED}"
 
 
-def known_traceparent(text: str | None) -> str | None:
+def accepted_traceparent(text: str | None) -> str | None:
     """A caller's traceparent, of this version or cut to it; None if it is none that is to be used."""
     match = _TRACEPARENT.fullmatch(text) if text else None
     # Only a later version may be longer.

@@ -14,7 +14,12 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.fields import AcceptedAddress, AcceptedBody, AcceptedSubject, without_control
+from waybill_contracts.kinds.fields import (
+    AcceptedAddress,
+    AcceptedBody,
+    AcceptedSubject,
+    without_control_characters,
+)
 from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive
 from waybill_gateway.tasks.models import Timing, shown
 
@@ -74,7 +79,7 @@ def _without_control(params: dict[str, Any]) -> dict[str, Any]:
 def _wrong_texts(value: Any, where: tuple[str | int, ...]) -> Iterator[InitErrorDetails]:
     if isinstance(value, str):
         try:
-            without_control(value)
+            without_control_characters(value)
         except ValueError as error:
             yield _wrong(where, str(error))
         return

@@ -3,7 +3,7 @@
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.emails import EmailRequested, check_params
+from waybill_contracts.kinds.emails import EmailRequested, check_template_params
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_gateway.runtime.resources import Resources
@@ -27,7 +27,7 @@ def require_known_template(resources: Resources, event: TaskEvent, *where: str) 
         known = ", ".join(sorted({*TEMPLATE_PARAMS, *resources.own_templates}))
         raise RequestValidationError([{"loc": ("body", *where, "template"), "msg": f"one of: {known}"}])
     try:
-        check_params(contract, event.params)
+        check_template_params(contract, event.params)
     except ValidationError as error:
         raise RequestValidationError(
             [line | {"loc": ("body", *where, *line["loc"])} for line in error.errors()]

@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waybill_contracts.wire.names import HEADER_TRACEPARENT
-from waybill_contracts.wire.trace import known_traceparent
+from waybill_contracts.wire.trace import accepted_traceparent
 from waybill_gateway.http.probes import PROBES
 from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
@@ -29,7 +29,7 @@ class TraceRequests:
             await self._app(scope, receive, send)
             return
         headers = MutableHeaders(scope=scope)
-        parent = known_traceparent(headers.get(HEADER_TRACEPARENT))
+        parent = accepted_traceparent(headers.get(HEADER_TRACEPARENT))
         # No path and no query: they may tell of people.
         told = {"http.request.method": scope["method"], "url.scheme": scope["scheme"]}
         with span(scope["method"], SpanKind.SERVER, told, parent=parent) as request:

@@ -5,7 +5,13 @@ import os
 
 import pyvips
 
-from waybill_contracts.images.formats import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, foreign_format, sniff
+from waybill_contracts.images.formats import (
+    ACCEPTED_FORMATS,
+    SNIFF_BYTES,
+    ImageFormat,
+    sniff,
+    unsupported_format,
+)
 from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_pictures.decoder import decode, read_header
@@ -60,7 +66,7 @@ def probe(file: int, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
     admit_only_accepted_loaders()
     try:
         header = read_header(data, accepted)
-        objection = limits.objection_to(header.width, header.height)
+        objection = limits.size_error(header.width, header.height)
         if objection:
             raise RefusedImage("too_large", objection)
         if accepted.name == "jpeg":
@@ -85,7 +91,7 @@ def _recognise(head: bytes) -> ImageFormat:
     if accepted is not None:
         return accepted
     wanted = f"Send one of {', '.join(ACCEPTED_FORMATS)}."
-    found = foreign_format(head)
+    found = unsupported_format(head)
     if found:
         raise RefusedImage("unsupported_format", f"{found} files are not taken. {wanted}")
     raise RefusedImage("not_an_image", f"The file is not an image, whatever its name says. {wanted}")

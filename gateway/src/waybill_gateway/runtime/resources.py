@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
-from waybill_contracts.kinds.template_folder import read_own_params
+from waybill_contracts.kinds.template_folder import read_template_params
 from waybill_gateway.http.idempotency_key import CallsUnderWay
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.runtime.task_relay import TaskRelay
@@ -28,7 +28,7 @@ class Resources:
         self.metrics = metrics
         self.keyring = settings.keyring()
         self.persons = settings.persons()
-        self.own_templates = read_own_params(settings.templates_folder)
+        self.own_templates = read_template_params(settings.templates_folder)
         self.records = settings.records(settings.ledger_url)
         self.database_wait = DatabaseWait()
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())

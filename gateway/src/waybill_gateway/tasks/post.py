@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Request, Response
 from starlette.datastructures import MutableHeaders
 
-from waybill_contracts.wire.trace import known_traceparent, new_traceparent
+from waybill_contracts.wire.trace import accepted_traceparent, new_traceparent
 from waybill_gateway.auth.caller import Caller, current_caller
 from waybill_gateway.http.idempotency_key import KEY_HEADER, IdempotencyKey, parse_key
 from waybill_gateway.runtime.resources import Resources
@@ -38,7 +38,7 @@ class Post:
 
     def traceparent(self) -> str:
         """The caller's trace context; that of a new trace if there is none, or it is malformed."""
-        return known_traceparent(self.request.headers.get("traceparent")) or new_traceparent()
+        return accepted_traceparent(self.request.headers.get("traceparent")) or new_traceparent()
 
     def keyed_call(self, content: Callable[[], str]) -> IdempotentCall | None:
         """The call with its Idempotency-Key, to be recorded; None without a key.

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from waybill_contracts.kinds.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire.envelope import MAX_TASK_ID_LENGTH
 from waybill_contracts.wire.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
-from waybill_contracts.wire.trace import known_traceparent, trace_id_of
+from waybill_contracts.wire.trace import accepted_traceparent, trace_id_of
 from waybill_deadletters.executor import Executor
 from waybill_deadletters.handlers import keep
 from waybill_deadletters.housekeeper import Housekeeper
@@ -152,7 +152,7 @@ def _named(headers: Mapping[str, Any]) -> _Named:
     task_id, traceparent = headers.get(HEADER_TASK_ID), headers.get(HEADER_TRACEPARENT)
     return _Named(
         task_id[:MAX_TASK_ID_LENGTH] if isinstance(task_id, str) else None,
-        known_traceparent(traceparent) if isinstance(traceparent, str) else None,
+        accepted_traceparent(traceparent) if isinstance(traceparent, str) else None,
     )
 
 

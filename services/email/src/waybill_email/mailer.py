@@ -14,7 +14,7 @@ from waybill_email.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from waybill_email.smtp_data import begin_content, send_content
 from waybill_email.smtp_errors import (
     CLOSING,
-    bounded_words,
+    bounded_text,
     connection_failure,
     content_failure,
     envelope_failure,
@@ -185,7 +185,7 @@ class Mailer:
                 await _reset(lease, error)
                 raise content_failure(error, self._server, *self._secrets) from error
             lease.reusable = True
-            return SentMail(mail.message_id, bounded_words(answer.message, *self._secrets))
+            return SentMail(mail.message_id, bounded_text(answer.message, *self._secrets))
 
     async def _send_envelope(self, smtp: SMTP, mail: ComposedMail) -> None:
         # With its size (RFC 1870) a mail too large is refused before its content is sent.

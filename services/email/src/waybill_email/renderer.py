@@ -22,7 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, TemplateParams
-from waybill_contracts.kinds.template_folder import TemplateFolderError, read_own_params
+from waybill_contracts.kinds.template_folder import TemplateFolderError, read_template_params
 from waybill_email.template_checks import SUBJECT_SUFFIX, check_files, check_template
 from waybill_worker.errors import PermanentError
 
@@ -70,7 +70,7 @@ class Renderer:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._params: Mapping[str, type[TemplateParams]] = {**TEMPLATE_PARAMS, **read_own_params(folder)}
+        self._params: Mapping[str, type[TemplateParams]] = {**TEMPLATE_PARAMS, **read_template_params(folder)}
         environment = _environment(folder)
         if folder is not None:
             check_files(folder, self._params.keys())

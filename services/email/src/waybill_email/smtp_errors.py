@@ -17,7 +17,7 @@ from waybill_worker.errors import (
 )
 
 #: Enough for an enhanced status code and a sentence; a server may send 32 KiB.
-_MAX_WORDS = 300
+_MAX_TEXT_LENGTH = 300
 #: Line breaks and other characters that would garble a log line.
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 #: RFC 5321, 4.2.1: the first digit 5 says "permanent negative completion".
@@ -48,12 +48,12 @@ class DeliveryUnknownError(UncertainError):
     """
 
 
-def bounded_words(words: str, *secrets: str) -> str:
+def bounded_text(words: str, *secrets: str) -> str:
     """Make a server's words fit for a record: one line, at most 300 characters, without the given secrets."""
     for secret in filter(None, secrets):
         words = words.replace(secret, "***")
     line = _UNPRINTABLE.sub(" ", words).strip()
-    return line if len(line) <= _MAX_WORDS else line[: _MAX_WORDS - 1] + "…"
+    return line if len(line) <= _MAX_TEXT_LENGTH else line[: _MAX_TEXT_LENGTH - 1] + "…"
 
 
 def connection_failure(error: Exception, server: str, *secrets: str) -> UnreachableError:
@@ -135,6 +135,6 @@ def _status_of(error: SMTPResponseException) -> tuple[str, str]:
 
 def _describe(error: Exception, *secrets: str) -> str:
     if isinstance(error, SMTPResponseException):
-        return bounded_words(f"{error.code} {error.message}", *secrets)
+        return bounded_text(f"{error.code} {error.message}", *secrets)
     words = error.message if isinstance(error, SMTPException) else str(error)
-    return bounded_words(words or type(error).__name__, *secrets)
+    return bounded_text(words or type(error).__name__, *secrets)

@@ -18,7 +18,9 @@ def make_service(settings: ImagesSettings) -> Service:
     """The service with its adapters, not yet started."""
     store = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
     pool = RenderPool(
-        ImageLimits(settings.max_pixels, settings.max_edge, settings.max_bytes, settings.max_moving_pixels),
+        ImageLimits(
+            settings.max_pixels, settings.max_edge, settings.max_bytes, settings.max_animation_pixels
+        ),
         WorkerPoolOptions(
             WorkerLimits(settings.render_bytes_per_worker, settings.render_cpu_seconds_per_image),
             settings.render_seconds_per_image,

@@ -6,11 +6,17 @@ from functools import partial
 
 import pyvips
 
-from waybill_contracts.images.formats import ACCEPTED_FORMATS, SNIFF_BYTES, ImageFormat, foreign_format, sniff
+from waybill_contracts.images.formats import (
+    ACCEPTED_FORMATS,
+    SNIFF_BYTES,
+    ImageFormat,
+    sniff,
+    unsupported_format,
+)
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import ENCODERS, LONGEST_EDGE, VariantFormat
-from waybill_images.render_result import Animation, Rendered, RenderedVariant
-from waybill_pictures.decoder import WHOLE_FILMS, Header, decode, read_header
+from waybill_images.render_result import Animation, RenderedVariant, RenderResult
+from waybill_pictures.decoder import ANIMATED_FORMATS, Header, decode, read_header
 from waybill_pictures.decoder_errors import describe_damage, is_lack_of_memory, unsupported_feature
 from waybill_pictures.libvips import admit_only_accepted_loaders
 from waybill_worker.errors import PermanentError
@@ -19,7 +25,7 @@ from waybill_worker.errors import PermanentError
 WHITE = 255
 
 
-def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered:
+def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> RenderResult:
     """Makes each preset in each format from one original.
 
     Upright by its EXIF orientation, in sRGB, without any metadata, never enlarged; an animation moves on in
@@ -47,17 +53,17 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> Rendered
     accepted = _recognise(data, limits)
     try:
         header = read_header(data, accepted)
-        objection = limits.objection_to(header.width, header.height)
+        objection = limits.size_error(header.width, header.height)
         if objection:
             raise PermanentError(objection)
         wanted = sorted(set(presets), key=LONGEST_EDGE.__getitem__, reverse=True)
         edge = LONGEST_EDGE[wanted[0]]
         film, notes = _film(data, accepted, header, edge, limits)
         if film is not None:
-            return Rendered(_render_all(film, wanted), Animation(header.frames, "all frames"), notes)
+            return RenderResult(_render_all(film, wanted), Animation(header.frames, "all frames"), notes)
         picture, told = decode(data, accepted, partial(_reduce, edge=edge), shrink=_shrink(header, edge))
         animation = None if header.frames == 1 else Animation(header.frames, "first frame")
-        return Rendered(_render_all(picture, wanted), animation, (*notes, *told))
+        return RenderResult(_render_all(picture, wanted), animation, (*notes, *told))
     except pyvips.Error as error:
         raise _failure(accepted, data, str(error)) from error
 
@@ -68,14 +74,14 @@ def _film(
     """All frames of an animation, reduced, one below the other; or None, and why it shows its first frame."""
     if header.frames == 1:
         return None, ()
-    if header.frames is None or accepted.name not in WHOLE_FILMS:
+    if header.frames is None or accepted.name not in ANIMATED_FORMATS:
         name = accepted.name.upper()
         return None, (f"Animations are kept of GIF and WebP, not of {name}: its first frame was used.",)
-    if not limits.may_move(header.width, header.height, header.frames):
+    if not limits.allows_animation(header.width, header.height, header.frames):
         note = (
             f"The animation has {header.frames} frames of {header.width} x {header.height} pixels; up to "
-            f"{limits.max_frames} frames are kept, and {limits.max_moving_pixels / 1e6:g} megapixels in all: "
-            "its first frame was used."
+            f"{limits.max_frames} frames are kept, and {limits.max_animation_pixels / 1e6:g} megapixels in "
+            "all: its first frame was used."
         )
         return None, (note,)
     try:
@@ -98,7 +104,7 @@ def _recognise(data: bytes, limits: ImageLimits) -> ImageFormat:
         raise PermanentError(f"The file has {len(data)} bytes; at most {limits.max_bytes} are taken.")
     accepted = sniff(data[:SNIFF_BYTES])
     if accepted is None:
-        found = foreign_format(data[:SNIFF_BYTES])
+        found = unsupported_format(data[:SNIFF_BYTES])
         what = f"a {found} file" if found else "not an image that we know"
         raise PermanentError(f"The file is {what}; send one of {', '.join(ACCEPTED_FORMATS)}.")
     return accepted

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_images.render_result import Rendered
+from waybill_images.render_result import RenderResult
 from waybill_images.render_worker import render_one
 from waybill_worker.errors import HardTimeLimitExceeded, PermanentError, TransientError
 from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
@@ -24,7 +24,7 @@ class RenderPool:
         self._options = options
         self._pool = WorkerPool(partial(render_one, limits, threads), options, name="render-worker")
 
-    async def render(self, data: bytes, presets: Sequence[str]) -> Rendered:
+    async def render(self, data: bytes, presets: Sequence[str]) -> RenderResult:
         """Does what `waybill_images.render.render` does, elsewhere.
 
         Cancelling ends the worker that renders it.
@@ -40,7 +40,7 @@ class RenderPool:
             RuntimeError: the pool is closed.
         """
         try:
-            rendered: Rendered = await self._pool.run((data, tuple(presets)))
+            rendered: RenderResult = await self._pool.run((data, tuple(presets)))
         except TimeoutError as error:
             seconds = self._options.seconds
             raise HardTimeLimitExceeded(f"The image was not rendered within {seconds:g} s.") from error

@@ -30,7 +30,7 @@ class Animation:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderResult:
     """All that was made of one original."""
 
     variants: list[RenderedVariant]

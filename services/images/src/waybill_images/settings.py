@@ -26,7 +26,7 @@ class ImagesSettings(ObjectStoreSettings, ServiceSettings):
     render_bytes_per_worker: int = Field(2 * 1024**3, gt=0)
     max_pixels: int = Field(100_000_000, gt=0)
     max_edge: int = Field(30_000, gt=0, description="Longest edge of an original, in pixels.")
-    max_moving_pixels: int = Field(
+    max_animation_pixels: int = Field(
         50_000_000, ge=0, description="Pixels of all frames of an animation that is to go on moving."
     )
     max_bytes: int = Field(50 * 1024 * 1024, gt=0, description="Largest original.")

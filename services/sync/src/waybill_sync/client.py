@@ -19,7 +19,7 @@ import httpx
 
 from waybill_contracts.privacy.mask import Mask
 from waybill_contracts.wire.names import HEADER_TRACEPARENT
-from waybill_sync.response_excerpt import mask_of_headers, masked_words
+from waybill_sync.response_excerpt import header_mask, masked_excerpt
 from waybill_sync.retry_after import parse_retry_after
 from waybill_sync.target import Target, check_tls, configure_targets
 from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
@@ -99,9 +99,7 @@ class SyncClient:
         self._circuits = {name: Circuit(f"target {name!r}", circuit) for name in self._targets}
         self._timeout_seconds = timeout_seconds
         self._max_connections = max_connections
-        self._secrets = {
-            name: mask_of_headers(target.headers.values()) for name, target in self._targets.items()
-        }
+        self._secrets = {name: header_mask(target.headers.values()) for name, target in self._targets.items()}
         # One for each target: while one of them hangs, the others go on.
         self._slots = {name: asyncio.Semaphore(max_connections) for name in self._targets}
         check_tls(self._targets, tls)
@@ -246,7 +244,7 @@ async def _read_beginning(response: httpx.Response) -> bytes:
 def _refusal(response: httpx.Response, body: bytes, target: str, secrets: Mask) -> HandlerError:
     # A compressed body, which we did not ask for, has no words to show.
     readable = b"" if "Content-Encoding" in response.headers else body
-    words = masked_words(readable, secrets)
+    words = masked_excerpt(readable, secrets)
     message = f"target {target!r} answered {response.status_code}" + (f": {words}" if words else "")
     retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from waybill_contracts.privacy.mask import Mask
 
 #: Enough for a problem document's title and detail.
-MAX_WORDS = 500
+MAX_EXCERPT_LENGTH = 500
 #: A shorter part of a header value (`Bearer`) is no secret, and would mask half the text.
 _MIN_SECRET_LENGTH = 8
 #: Line breaks and other characters that would garble a log line.
@@ -19,13 +19,13 @@ _CREDENTIALS = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',]+", re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(\.[\w-]+)+")
 
 
-def mask_of_headers(values: Iterable[str]) -> Mask:
+def header_mask(values: Iterable[str]) -> Mask:
     """Hides header values that we send, their parts, and the login in one of `Basic`, in any writing."""
     parts = (part for value in values for part in (value, *value.split(), *_login(value)))
     return Mask([part for part in parts if len(part) >= _MIN_SECRET_LENGTH])
 
 
-def masked_words(body: bytes, secrets: Mask) -> str:
+def masked_excerpt(body: bytes, secrets: Mask) -> str:
     """Shorten and mask the beginning of a response body.
 
     Args:
@@ -39,7 +39,7 @@ def masked_words(body: bytes, secrets: Mask) -> str:
     words = _CREDENTIALS.sub(r"\1 ***", words)
     words = _MAIL_ADDRESS.sub("***@***", words)
     line = _UNPRINTABLE.sub(" ", words).strip()
-    return line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"
+    return line if len(line) <= MAX_EXCERPT_LENGTH else line[: MAX_EXCERPT_LENGTH - 1] + "…"
 
 
 def _login(value: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
-from waybill_contracts.versions.event_reader import UnfitError, opener, read_event
+from waybill_contracts.versions.event_reader import InvalidPayloadError, opener, read_event
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 from waybill_worker.attempt.handlers import Handler
 from waybill_worker.attempt.work import Work
@@ -41,8 +41,8 @@ def decode(delivery: Delivery, handlers: Mapping[str, Handler], keyring: Keyring
         reading = read_event(
             handler.event, envelope.dataschema, delivery.body, opened=opener(keyring, envelope.task_id)
         )
-    except UnfitError as unfit:
-        raise UnreadableError(f"the message breaks its contract: {unfit}", envelope) from None
+    except InvalidPayloadError as invalid:
+        raise UnreadableError(f"the message breaks its contract: {invalid}", envelope) from None
     except UnknownKeyError as unknown:
         return Work(envelope, unknown, handler)
     return Work(envelope, reading.event, handler)

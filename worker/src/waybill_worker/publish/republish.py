@@ -15,7 +15,7 @@ from waybill_worker.failure_location import FailureLocation, service_version
 from waybill_worker.publish.publisher import OutgoingMessage
 
 #: What does not travel on: the broker's own headers, and what is told of an earlier death.
-_LEFT_BEHIND = (*names.HEADERS_OF_BROKER, *names.HEADERS_OF_DEATH)
+_LEFT_BEHIND = (*names.BROKER_HEADERS, *names.DEAD_LETTER_HEADERS)
 #: A header is for a glance; the whole error is in the task's record.
 _MAX_HEADER_LENGTH = 1000
 
@@ -45,7 +45,7 @@ def dead_letter(
     own = {
         name: value
         for name, value in delivery.headers.items()
-        if name not in _LEFT_BEHIND and not name.startswith(names.HEADER_PREFIXES_OF_BROKER)
+        if name not in _LEFT_BEHIND and not name.startswith(names.BROKER_HEADER_PREFIXES)
     }
     if where is not None:
         own[names.HEADER_TRACEBACK] = where.traceback

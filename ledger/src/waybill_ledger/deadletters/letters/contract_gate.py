@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES, kinds_of
 from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
-from waybill_contracts.versions.event_reader import Fault, Opener, UnfitError, read_event
+from waybill_contracts.versions.event_reader import Fault, InvalidPayloadError, Opener, read_event
 from waybill_contracts.versions.schemas import contracts_version
 from waybill_ledger.deadletters.states import Verdict
 
@@ -69,8 +69,8 @@ def gate_version(keyring: Keyring) -> str:
 def _read(kind: str, dataschema: str, body: bytes, opened: Opener) -> Checked:
     try:
         reading = read_event(CATALOG[kind].event, dataschema, body, opened=opened)
-    except UnfitError as unfit:
-        return Checked(Verdict.UNFIXABLE, tuple(unfit.faults))
+    except InvalidPayloadError as invalid:
+        return Checked(Verdict.UNFIXABLE, tuple(invalid.faults))
     except UnknownKeyError as unknown:
         # It is checked again once there is another set of keys: see `gate_version`.
         return _unfixable("body", str(unknown))

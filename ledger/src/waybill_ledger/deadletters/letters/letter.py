@@ -163,7 +163,7 @@ def _key(message: DeadMessage, service: str, envelope: Envelope | None) -> str:
 
 
 def _is_brokers(name: str) -> bool:
-    return name in names.HEADERS_OF_BROKER or name.startswith(names.HEADER_PREFIXES_OF_BROKER)
+    return name in names.BROKER_HEADERS or name.startswith(names.BROKER_HEADER_PREFIXES)
 
 
 def _death(message: DeadMessage, service: str) -> Mapping[str, Any]:

@@ -18,8 +18,8 @@ from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
 from waybill_contracts.versions.event_reader import (
     NOTHING_OPENED,
     Fault,
+    InvalidPayloadError,
     Opener,
-    UnfitError,
     current_payload,
     json_object,
     read_event,
@@ -120,15 +120,15 @@ def edited(
         sealed = sealed_names(json_object(body, NOTHING_OPENED))
         sensitive, secret = event.sensitive_fields() | sealed, frozenset(never_revealed(kind, sealed))
         payload = _applied(_base(event, dataschema, body, opened), patch, sensitive, secret)
-    except UnfitError as unfit:
-        return Edited(Checked(Verdict.UNFIXABLE, tuple(unfit.faults)), None)
+    except InvalidPayloadError as invalid:
+        return Edited(Checked(Verdict.UNFIXABLE, tuple(invalid.faults)), None)
     except UnknownKeyError as unknown:
         return Edited(Checked(Verdict.UNFIXABLE, (Fault("body", str(unknown)),)), None)
     touched = _touched(patch, payload)
     try:
         read_event(event, event.dataschema(), to_json(payload), opened=NOTHING_OPENED)
-    except UnfitError as unfit:
-        faults = Checked(Verdict.UNFIXABLE, tuple(unfit.faults))
+    except InvalidPayloadError as invalid:
+        faults = Checked(Verdict.UNFIXABLE, tuple(invalid.faults))
         return Edited(faults, payload, sensitive, touched, secret)
     return Edited(Checked(Verdict.VALID), payload, sensitive, touched, secret)
 
@@ -136,7 +136,7 @@ def edited(
 def _base(event: type[TaskEvent], dataschema: str, body: bytes, opened: Opener) -> dict[str, Any]:
     try:
         return current_payload(event, dataschema, body, opened=opened)
-    except UnfitError:
+    except InvalidPayloadError:
         # Perhaps the very thing that the patch mends.
         return json_object(body, opened)
 
@@ -157,16 +157,16 @@ def _applied(
     document = payload
     for number, operation in enumerate(patch):
         if (why := _why_refused(operation, sensitive, secret)) is not None:
-            raise UnfitError([Fault(f"patch.{number}", why)])
+            raise InvalidPayloadError([Fault(f"patch.{number}", why)])
         try:
             changed: Any = JsonPatch([operation]).apply(document, in_place=True)
         except (JsonPatchException, JsonPointerException, TypeError, KeyError):
             # Their own words repeat what stands there.
             what = f"{operation['op']} is not possible at {operation['path']}: there is no such place"
-            raise UnfitError([Fault(f"patch.{number}", what)]) from None
+            raise InvalidPayloadError([Fault(f"patch.{number}", what)]) from None
         if not isinstance(changed, dict) or len(to_json(changed)) > MAX_PAYLOAD_BYTES:
             what = f"leaves no object of up to {MAX_PAYLOAD_BYTES} bytes"
-            raise UnfitError([Fault(f"patch.{number}", what)])
+            raise InvalidPayloadError([Fault(f"patch.{number}", what)])
         document = changed
     return document
 
