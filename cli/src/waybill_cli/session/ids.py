@@ -1,6 +1,7 @@
 """Ids as people type them: whole, or as much of the beginning as tells them apart."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -90,6 +91,16 @@ def group_id(session: Session, beginning: str) -> str:
         "group of dead letters",
         lambda found: f"{found['error_type']}: {found['message']}",
     )
+
+
+def with_whole_group(session: Session, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter whose group has its whole id.
+
+    Raises:
+        CommandError: no group begins so, or several do.
+    """
+    group = filters.get("group")
+    return dict(filters) if group is None else {**filters, "group": group_id(session, group)}
 
 
 def _whole_uuid(text: str) -> str | None:

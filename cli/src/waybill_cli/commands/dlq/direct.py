@@ -9,11 +9,11 @@ import click
 from waybill_cli.checking.fit import UNFIXABLE
 from waybill_cli.direct.letters import Letter, Wanted, letters
 from waybill_cli.direct.redriving import Redriven, Redriver
-from waybill_cli.output.listing import DEFAULT_LIMIT
 from waybill_cli.output.times import age
 from waybill_cli.session import broker
 from waybill_cli.session.config import Setting
 from waybill_cli.session.exits import Exit
+from waybill_cli.session.listing import DEFAULT_LIMIT
 from waybill_cli.session.options import Group
 from waybill_cli.session.session import Session, with_session
 from waybill_contracts.kinds.catalog import WORK_SERVICES

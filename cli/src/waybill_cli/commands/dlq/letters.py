@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from waybill_cli.actions.audit_listing import audit_options, show_audit
 from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
-from waybill_cli.commands.dlq.options import LETTER_STATES, filter_options, whole
-from waybill_cli.output.audit_listing import audit_options, show_audit
+from waybill_cli.commands.dlq.options import LETTER_STATES, filter_options
 from waybill_cli.output.letter_views import (
     GROUP_COLUMNS,
     LETTER_COLUMNS,
@@ -19,9 +19,9 @@ from waybill_cli.output.letter_views import (
     show_group,
     show_letter,
 )
-from waybill_cli.output.listing import list_options, show_listing
 from waybill_cli.session.exits import CommandError, Exit
-from waybill_cli.session.ids import group_id, is_beginning
+from waybill_cli.session.ids import group_id, is_beginning, with_whole_group
+from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 
@@ -54,7 +54,7 @@ def groups(session: Session, /, *, limit: int, every: bool, **filters: Any) -> N
 @with_session
 def list_letters(session: Session, /, *, limit: int, every: bool, **filters: Any) -> None:
     """Lists dead letters, the newest first."""
-    wanted = whole(session, filters)
+    wanted = with_whole_group(session, filters)
     show_listing(session, _LETTERS, LETTER_COLUMNS, letter_row, limit=limit, every=every, **wanted)
 
 
@@ -153,7 +153,7 @@ def note(session: Session, /, *, group: str, text: str) -> None:
 @with_session
 def export(session: Session, /, *, output: Path | None, **filters: Any) -> None:
     """Writes whole letters as JSON lines, oldest first; sensitive fields are redacted."""
-    found = session.gateway.lines(f"{_LETTERS}/export", **whole(session, filters))
+    found = session.gateway.lines(f"{_LETTERS}/export", **with_whole_group(session, filters))
     if output is None:
         for letter in found:
             session.out.document(letter)

@@ -9,7 +9,7 @@ import click
 
 from waybill_cli.output.times import Moment
 from waybill_cli.session.exits import CommandError, Exit
-from waybill_cli.session.ids import group_id
+from waybill_cli.session.ids import with_whole_group
 from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,16 +54,6 @@ def selection_options(command: F) -> F:
     )
 
 
-def whole(session: Session, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """A filter whose group has its whole id.
-
-    Raises:
-        CommandError: no group begins so, or several do.
-    """
-    group = filters.get("group")
-    return dict(filters) if group is None else {**filters, "group": group_id(session, group)}
-
-
 def selection(session: Session, ids: tuple[int, ...], filters: Mapping[str, Any]) -> dict[str, Any]:
     """The letters that are meant, as the API takes them.
 
@@ -77,7 +67,7 @@ def selection(session: Session, ids: tuple[int, ...], filters: Mapping[str, Any]
             "name letters by their numbers, or by a filter such as --group: one of the two",
             "waybill dlq groups and waybill dlq ls show what there is.",
         )
-    return {"ids": list(ids)} if ids else {"filter": whole(session, given)}
+    return {"ids": list(ids)} if ids else {"filter": with_whole_group(session, given)}
 
 
 def described(chosen: Mapping[str, Any]) -> str:

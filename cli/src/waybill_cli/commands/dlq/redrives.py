@@ -7,7 +7,6 @@ import click
 
 from waybill_cli.actions.redrive import ended_well, follow_redrive, plan
 from waybill_cli.commands.dlq.options import VERDICTS, edit_options, patch_of, selection, selection_options
-from waybill_cli.output.listing import list_options, show_listing
 from waybill_cli.output.redrive_views import (
     ITEM_COLUMNS,
     REDRIVE_COLUMNS,
@@ -18,6 +17,7 @@ from waybill_cli.output.redrive_views import (
     show_redrive,
 )
 from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 

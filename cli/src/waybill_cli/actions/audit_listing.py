@@ -5,12 +5,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from waybill_cli.commands.dlq.options import whole
-from waybill_cli.output.listing import list_options, show_listing
 from waybill_cli.output.times import Moment, when
 from waybill_cli.session import ids
 from waybill_cli.session.exits import CommandError, Refused, Unreachable
 from waybill_cli.session.ids import Id
+from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,7 +40,7 @@ def audit_options(command: F) -> F:
 
 def show_audit(session: Session, *, limit: int, every: bool, subject: str | None, **asked: Any) -> None:
     """Lists who did what, when and why, the latest first."""
-    wanted = whole(session, asked) | {"subject": subject and _subject(session, subject)}
+    wanted = ids.with_whole_group(session, asked) | {"subject": subject and _subject(session, subject)}
     show_listing(session, "/v1/audit", _COLUMNS, _row, limit=limit, every=every, **wanted)
 
 
