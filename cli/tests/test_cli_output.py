@@ -10,6 +10,7 @@ from terminal import on_a_terminal
 from waybill_cli.main import run
 from waybill_cli.output.output import Output
 from waybill_cli.output.printable import printable
+from waybill_cli.output.task_views import attempt_of
 from waybill_cli.output.times import Moment, age
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -70,6 +71,11 @@ def test_lines_are_kept_where_they_are_meant() -> None:
 )
 def test_ages_are_told_in_their_largest_unit(seconds: int, told: str) -> None:
     assert age((NOW - timedelta(seconds=seconds)).isoformat(), NOW) == told
+
+
+@pytest.mark.parametrize(("most", "shown"), [(16, "1/16"), (None, "1")])
+def test_an_attempt_has_its_limit_where_that_is_known(most: int | None, shown: str) -> None:
+    assert attempt_of({"attempt": 1, "max_attempts": most}) == shown
 
 
 def test_moments_are_ago_or_iso() -> None:

@@ -1,26 +1,27 @@
-"""Dead letters and their groups as people see them."""
+"""Dead letters and their groups as text for people."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from waybill_cli.output.output import Output
+from waybill_cli.output.task_views import attempt_of
 from waybill_cli.output.times import age, when
 
 GROUP_COLUMNS: Final = ("GROUP", "STATE", "DEAD", "ALL", "LAST", "LAST 24 H", "SERVICE", "KIND", "ERROR")
 LETTER_COLUMNS: Final = ("LETTER", "STATE", "DIED", "SERVICE", "REASON", "VERDICT", "EFFECT", "TASK", "ERROR")
-#: Why a reveal does not show a field.
+#: Reasons why a reveal does not show a field.
 _HIDDEN: Final = {
     "secret": "it is a secret",
-    "unknown": "it came sealed, and no contract of the gateway's release knows it",
-    "altered": "it was altered since it was sealed, and cannot be opened",
+    "unknown": "it is sealed, and no contract of the gateway's release has this field",
+    "altered": "it was changed after it was sealed, and cannot be opened",
 }
-#: Eight heights for the hours of a day, and a point for none.
+#: Eight heights of a bar; an hour without any has a dot.
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 
 
 def group_row(group: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A line of a list of groups, by `GROUP_COLUMNS`."""
+    """A row of `GROUP_COLUMNS`."""
     return (
         group["id"],
         group["state"],
@@ -35,7 +36,7 @@ def group_row(group: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def letter_row(letter: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A line of a list of letters, by `LETTER_COLUMNS`."""
+    """A row of `LETTER_COLUMNS`."""
     return (
         letter["id"],
         letter["state"],
@@ -50,7 +51,7 @@ def letter_row(letter: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def show_group(out: Output, group: Mapping[str, Any]) -> None:
-    """Everything about one group."""
+    """Shows all fields of a group."""
     out.fields(
         (
             ("group", group["id"]),
@@ -70,8 +71,8 @@ def show_group(out: Output, group: Mapping[str, Any]) -> None:
 
 
 def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
-    """Everything about one letter."""
-    away = letter["put_away"]
+    """Shows all fields of a letter."""
+    archived = letter["put_away"]
     out.fields(
         (
             ("letter", letter["id"]),
@@ -81,7 +82,7 @@ def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
             ("service", letter["service"]),
             ("kind", letter["kind"]),
             ("schema", letter["dataschema"]),
-            ("attempt", f"{letter['attempt']}/{letter['max_attempts'] or '?'}"),
+            ("attempt", attempt_of(letter)),
             ("redrive", letter["redrive_no"] or None),
             ("died", when(letter["died_at"])),
             ("reason", letter["reason"]),
@@ -91,8 +92,11 @@ def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
             ("verdict", letter["verdict"]),
             *(("", f"{each['field']}: {each['message']}") for each in letter["errors"] or ()),
             ("effect", letter["effect"]),
-            ("put away", f"{when(away['at'])} by {away['by']}: {away['reason']}" if away else None),
-            ("restorable", f"until {when(letter['restorable_until'])}" if away else None),
+            (
+                "archived",
+                f"{when(archived['at'])} by {archived['by']}: {archived['reason']}" if archived else None,
+            ),
+            ("restorable", f"until {when(letter['restorable_until'])}" if archived else None),
         )
     )
     if letter["redrives"]:
@@ -109,18 +113,18 @@ def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
 
 
 def payload_in(seen: Mapping[str, Any]) -> dict[str, Any]:
-    """What a reveal has shown, in place of what is masked."""
+    """The revealed fields, to replace the masked ones of a letter."""
     return {name: seen[name] for name in ("payload", "body_base64", "hidden")}
 
 
 def show_edited(out: Output, title: str, edited: Mapping[str, Any] | None) -> None:
-    """What an edit made of a payload."""
+    """Shows an edited payload; None: it is not edited."""
     out.line(title)
-    out.block("the same: it is not edited" if edited is None else payload_text(edited))
+    out.block("not edited" if edited is None else payload_text(edited))
 
 
 def payload_text(letter: Mapping[str, Any]) -> str:
-    """The payload, indented, and what stays hidden of a revealed one; bytes in base64 where it is no JSON."""
+    """The payload as indented JSON, with remarks on hidden fields; base64 if it is no JSON."""
     if letter.get("body_base64"):
         return f"no JSON, in base64: {letter['body_base64']}"
     text = json.dumps(letter["payload"], indent=2, ensure_ascii=False)
@@ -131,7 +135,7 @@ def payload_text(letter: Mapping[str, Any]) -> str:
 
 
 def sparkline(counts: list[int]) -> str:
-    """Counts as a row of bars, the highest one as tall as there are."""
+    """Counts as a row of bars, scaled to the highest."""
     highest = max(counts, default=0)
     return "".join(_HEIGHTS[(len(_HEIGHTS) - 1) * count // highest] if count else "." for count in counts)
 

@@ -1,4 +1,4 @@
-"""Tasks as people see them."""
+"""Tasks as text for people."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ _TIMELINE_COLUMNS: Final = ("WHEN", "WHAT", "SERVICE", "ATTEMPT", "DETAILS")
 
 
 def task_row(task: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A line of a list of tasks, by `TASK_COLUMNS`."""
+    """A row of `TASK_COLUMNS`."""
     parts = ", ".join(f"{part['service']} {part['state']}" for part in task["subtasks"])
     return (task["id"], task["kind"], task["state"], age(task["created_at"]), task["about"], parts)
 
 
 def show_whole_task(out: Output, task: Mapping[str, Any], events: list[dict[str, Any]]) -> None:
-    """Everything about one task."""
+    """Shows all fields of a task, its subtasks and its timeline."""
     out.fields(
         (
             ("id", task["id"]),
@@ -31,7 +31,7 @@ def show_whole_task(out: Output, task: Mapping[str, Any], events: list[dict[str,
             ("accepted", when(task["created_at"])),
             ("due", when(task["due_at"])),
             ("ended", when(task["completed_at"])),
-            ("erased", when(task.get("erased_at"))),  # gateways from before tell none
+            ("erased", when(task.get("erased_at"))),  # absent in answers of older gateways
         )
     )
     out.line("")
@@ -41,17 +41,23 @@ def show_whole_task(out: Output, task: Mapping[str, Any], events: list[dict[str,
 
 
 def event_line(event: Mapping[str, Any]) -> str:
-    """One event of a timeline in words, for a log that grows."""
+    """One event of a timeline as a line of text."""
     at, what, service, attempt, details = _timeline_row(event)
     part = f"  {service} attempt {attempt}" if service else ""
     return f"{at}  {what}{part}{f': {details}' if details else ''}"
+
+
+def attempt_of(facts: Mapping[str, Any]) -> str:
+    """The attempt of a subtask or letter, `3/16`; without its limit where that is unknown."""
+    attempt, most = facts["attempt"], facts["max_attempts"]
+    return f"{attempt}/{most}" if most else f"{attempt}"
 
 
 def _subtask_row(part: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
         part["service"],
         part["state"],
-        f"{part['attempt']}/{part['max_attempts'] or '?'}",
+        attempt_of(part),
         part["redrive_no"] or None,
         age(part["next_attempt_at"]),
         _error(part["error"]) or _in_words(part["result"]),
@@ -66,24 +72,24 @@ def _timeline_row(event: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _details(details: Mapping[str, Any]) -> str | None:
-    """What an event tells beside the attempt, in words; None if it is nothing."""
-    told = dict(details)
-    told.pop("max_attempts", None)
-    seconds, reason, error = (told.pop(name, None) for name in ("seconds", "reason", "error"))
+    """The details of an event in words, without the attempt; None if there are none."""
+    rest = dict(details)
+    rest.pop("max_attempts", None)
+    seconds, reason, error = (rest.pop(name, None) for name in ("seconds", "reason", "error"))
     times = {"next_attempt_at": "next attempt", "due_at": "due"}
     words = [
         _error(error),
         f"given up as {reason}" if reason else None,
-        *(f"{name} {when(told.pop(key))}" for key, name in times.items() if told.get(key)),
+        *(f"{name} {when(rest.pop(key))}" for key, name in times.items() if rest.get(key)),
         f"took {seconds:.3g} s" if isinstance(seconds, int | float) else None,
-        _in_words(told.pop("result", None)),
-        _in_words(told),
+        _in_words(rest.pop("result", None)),
+        _in_words(rest),
     ]
     return "; ".join(filter(None, words)) or None
 
 
 def _in_words(facts: Any) -> str | None:
-    """What a handler has said, as names and values; what is deeper than that as JSON."""
+    """The result of a handler as names and values; nested values as JSON."""
     if not isinstance(facts, dict):
         return None if facts is None else _value(facts)
     return ", ".join(f"{name} {_value(value)}" for name, value in facts.items()) or None
