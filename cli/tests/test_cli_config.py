@@ -62,8 +62,8 @@ def test_key_and_actor_come_from_environment_or_file(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("url = ", "cannot be read"),
-        ('uri = "http://x"', "no use for uri"),
-        ("url = 7", "no use for url"),
+        ('uri = "http://x"', "unknown or wrong entries: uri"),
+        ("url = 7", "unknown or wrong entries: url"),
         ("\xff", "cannot be read"),
     ],
 )

@@ -13,7 +13,7 @@ def ended(gateway: Served, count: int, type_: LifecycleType = LifecycleType.COMP
     return tasks
 
 
-def test_a_dry_run_tells_and_changes_nothing(gateway: Served, waybill: Waybill) -> None:
+def test_a_dry_run_reports_and_changes_nothing(gateway: Served, waybill: Waybill) -> None:
     ended(gateway, 2)
 
     ran = waybill("prune", "--older-than", "30d", "--dry-run")
@@ -24,17 +24,17 @@ def test_a_dry_run_tells_and_changes_nothing(gateway: Served, waybill: Waybill) 
         ["failed", "0", "0"],
         ["cancelled", "0", "0"],
     ]
-    assert ran.out.splitlines()[-1] == "nothing was forgotten"
+    assert ran.out.splitlines()[-1] == "nothing was deleted"
     assert len(waybill("tasks", "ls", "--json").lines) == 2
 
 
-def test_what_is_old_is_forgotten_and_the_account_adds_up(gateway: Served, waybill: Waybill) -> None:
+def test_what_is_old_is_deleted_and_the_account_adds_up(gateway: Served, waybill: Waybill) -> None:
     ended(gateway, 2)
     waiting = gateway.post("/v1/emails", EMAIL)
 
     ran = waybill("prune", "--older-than", "30d", "--yes")
 
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "forgot 2 task(s)")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "deleted 2 task(s)")
     assert [task["id"] for task in waybill("tasks", "ls", "--json").lines] == [waiting]
     account = waybill("accounting", "--json").document
     assert account["balanced"]
@@ -46,7 +46,7 @@ def test_what_is_old_is_forgotten_and_the_account_adds_up(gateway: Served, waybi
     assert waybill("prune", "--older-than", "30d", "--yes", "--json").document["pruned"] == 0
 
 
-def test_the_audit_trail_tells_who_had_tasks_forgotten(gateway: Served, waybill: Waybill) -> None:
+def test_the_audit_trail_names_who_pruned_tasks(gateway: Served, waybill: Waybill) -> None:
     ended(gateway, 2)
 
     waybill("prune", "--older-than", "30d", "--dry-run", "--actor", "ann")
@@ -67,13 +67,13 @@ def test_only_the_states_that_are_named_go(gateway: Served, waybill: Waybill) ->
     assert [task["id"] for task in waybill("tasks", "ls", "--json").lines] == [failed]
 
 
-def test_nobody_is_there_to_confirm(gateway: Served, waybill: Waybill) -> None:
+def test_without_a_terminal_it_needs_a_yes(gateway: Served, waybill: Waybill) -> None:
     ended(gateway, 1)
 
     ran = waybill("prune", "--older-than", "30d")
 
     assert ran.code == 2
-    assert "Forget 1 task(s)" in ran.err
+    assert "Delete 1 task(s)" in ran.err
     assert len(waybill("tasks", "ls", "--json").lines) == 1
 
 

@@ -62,8 +62,8 @@ def test_a_letter_a_task_and_a_schedule_are_shown_as_they_are(
         (("dlq", "show", "1", "--reveal"), "say why"),
         (("dlq", "show", "1", "--reveal", "--reason", " "), "say why"),
         (("dlq", "show", "1", "--reason", "x"), "--reason belongs to --reveal"),
-        (("dlq", "show", "1", "--redrive", "1"), "--redrive belongs to --reveal"),
-        (("dlq", "show", "abc", *WHY), "--reveal shows a letter"),
+        (("dlq", "show", "1", "--redrive", "1"), "--redrive needs --reveal"),
+        (("dlq", "show", "abc", *WHY), "--reveal works on a letter only"),
     ],
 )
 def test_without_a_reason_it_is_no_reveal(

@@ -1,4 +1,4 @@
-"""The command line's root, and how a run ends."""
+"""Root of the command line, and exit code of a run."""
 
 import sys
 from collections.abc import Sequence
@@ -21,39 +21,42 @@ Exit codes
   1    the answer is no: a task failed, a contract does not fit, you declined
   2    the command line or the configuration is wrong
   3    gateway or broker cannot be reached, or cannot answer now
-  4    the gateway refused: no such thing, a conflict, a wrong field or key
+  4    the gateway refused: not found, a conflict, a wrong field or key
   130  Ctrl-C
 
-Where the gateway is: --url, before or behind the command, else WAYBILL_URL,
+The gateway is found by --url, before or after the command, else WAYBILL_URL,
 else `url` in ~/.config/waybill/config.toml, else the local stack (make up) of
-this folder or one above it. Ids may be as short as they are unique.
+this folder or a parent. The beginning of an id is enough if it is unique.
 """
 
 
 @click.group(
     cls=Group,
     lazy={
-        "tasks": (f"{_COMMANDS}.tasks:tasks", "Where tasks are, and what happened to them."),
-        "schedules": (f"{_COMMANDS}.schedules:schedules", "Tasks that are made again and again."),
-        "accounting": (f"{_COMMANDS}.accounting:accounting", "What became of every task that was accepted."),
-        "prune": (f"{_COMMANDS}.prune:prune", "Forget finished tasks by their age."),
-        "persons": (f"{_COMMANDS}.persons:persons", "What is held of one person, and erasing it."),
-        "queues": (f"{_COMMANDS}.queues:queues", "What waits at the broker, and who takes it."),
-        "contracts": (f"{_COMMANDS}.contracts:contracts", "Whether this release can read what waits."),
-        "audit": (f"{_COMMANDS}.audit:audit", "Who did what, when and why."),
-        "keys": (f"{_COMMANDS}.keys:keys", "Who may do what."),
-        "dlq": (f"{_COMMANDS}.dlq.group:dlq", "What failed for good: look, repair, redrive."),
+        "tasks": (f"{_COMMANDS}.tasks:tasks", "State and history of tasks; cancel, erase."),
+        "schedules": (f"{_COMMANDS}.schedules:schedules", "Schedules that make tasks repeatedly."),
+        "accounting": (f"{_COMMANDS}.accounting:accounting", "Account of every accepted task."),
+        "prune": (f"{_COMMANDS}.prune:prune", "Delete finished tasks by age."),
+        "persons": (f"{_COMMANDS}.persons:persons", "Look up and erase the data of one person."),
+        "queues": (f"{_COMMANDS}.queues:queues", "Queues of the broker: messages and consumers."),
+        "contracts": (
+            f"{_COMMANDS}.contracts:contracts",
+            "Check that this release can read all waiting payloads.",
+        ),
+        "audit": (f"{_COMMANDS}.audit:audit", "Audit trail: who did what, when and why."),
+        "keys": (f"{_COMMANDS}.keys:keys", "API keys and their scopes."),
+        "dlq": (f"{_COMMANDS}.dlq.group:dlq", "Dead letters: inspect, repair, redrive."),
     },
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="waybill-cli", message="waybill %(version)s")
 def root() -> None:
-    """Operates Waybill: tasks, the failure desk, queues, contracts."""
+    """Operates Waybill: tasks, dead letters, queues, contracts."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command line; the exit code tells how it went."""
+    """Runs one command line and returns its exit code."""
     try:
         ended = root.main(list(arguments), prog_name="waybill", standalone_mode=False)
     except click.exceptions.Abort:
@@ -65,5 +68,5 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """The console script."""
+    """Entry point of the console script."""
     sys.exit(run(sys.argv[1:]))

@@ -101,7 +101,7 @@ async def test_what_a_user_may_not_do_is_told_in_one_line(nobody: str) -> None:
     # What all the others do some releases of RabbitMQ let everybody do, as long as nothing waits.
     line = one_line(await ran(COMMANDS[1], nobody), 4)
     assert "does not allow that to this user" in line
-    assert "name one who may read every queue" in line
+    assert "use one that may read every queue" in line
 
 
 @pytest.mark.parametrize("after", CUT_AFTER_BYTES)

@@ -37,7 +37,7 @@ async def test_queues_tell_what_waits_and_who_does_not_consume(topology_url: str
     found = {line["queue"]: line for line in lines}
     assert code == 1
     assert (found["email.dlq"]["ready"], found["email.dlq"]["in_trouble"]) == (3, False)
-    assert found["email.work"]["remark"] == "nobody consumes it"
+    assert found["email.work"]["remark"] == "no consumer"
     assert "delay.00" not in found
     _, everything, _ = await ran("queues", "--amqp", topology_url, "--all")
     assert len(everything) > len(lines)
@@ -86,4 +86,4 @@ async def test_a_queue_that_holds_more_is_looked_at_in_part(topology_url: str, w
         await put(wire, "", "email.dlq", BODY)
     code, lines, err = await ran("contracts", "check", "--against", topology_url, "--limit", "2")
     assert (code, lines[0]["count"]) == (0, 2)
-    assert "email.dlq holds 3; the first 2 were looked at" in err
+    assert "email.dlq holds 3; the first 2 were checked" in err

@@ -1,4 +1,4 @@
-"""The audit trail, as `waybill audit` and `waybill dlq audit` list it."""
+"""Listing of the audit trail, for `waybill audit` and `waybill dlq audit`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -18,7 +18,7 @@ _COLUMNS: Final = ("WHEN", "WHO", "WHAT", "REDRIVE", "LETTERS", "GROUP", "SUBJEC
 
 
 def audit_options(command: F) -> F:
-    """Adds what the trail may be asked for."""
+    """Adds the filters of the audit trail."""
     command = list_options(command)
     for option in (
         click.option("--until", type=Moment(), help="Before."),
@@ -27,25 +27,27 @@ def audit_options(command: F) -> F:
             "--subject",
             type=Id(),
             metavar="ID",
-            help="Who saw this task, its letters, or this schedule revealed.",
+            help="Reveals of this task, of its letters, or of this schedule.",
         ),
-        click.option("--group", metavar="GROUP", help="What was done with this group of dead letters."),
-        click.option("--redrive", type=click.IntRange(min=1), help="What was done with this redrive."),
-        click.option("--action", metavar="WORD", help="Only this: reveal, plan, start, discard, erase …"),
-        click.option("--who", "actor", metavar="NAME", help="What this person did."),
+        click.option("--group", metavar="GROUP", help="Actions on this group of dead letters."),
+        click.option("--redrive", type=click.IntRange(min=1), help="Actions on this redrive."),
+        click.option(
+            "--action", metavar="WORD", help="Only this action: reveal, plan, start, discard, erase …"
+        ),
+        click.option("--who", "actor", metavar="NAME", help="Actions of this person."),
     ):
         command = option(command)
     return command
 
 
 def show_audit(session: Session, *, limit: int, every: bool, subject: str | None, **asked: Any) -> None:
-    """Lists who did what, when and why, the latest first."""
+    """Lists audit entries, the latest first."""
     wanted = ids.with_whole_group(session, asked) | {"subject": subject and _subject(session, subject)}
     show_listing(session, "/v1/audit", _COLUMNS, _row, limit=limit, every=every, **wanted)
 
 
 def _subject(session: Session, beginning: str) -> str:
-    """The id of the task or schedule that is meant; whole ones may be forgotten since."""
+    """The id of a task or schedule; a whole id is accepted even if the task was pruned since."""
     try:
         return ids.task_id(session, beginning)
     except (Refused, Unreachable):
@@ -57,15 +59,15 @@ def _subject(session: Session, beginning: str) -> str:
             raise no_task from None
 
 
-def _row(deed: Mapping[str, Any]) -> tuple[Any, ...]:
-    letter = (deed["details"] or {}).get("letter")
+def _row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    letter = (entry["details"] or {}).get("letter")
     return (
-        when(deed["at"]),
-        deed["actor"],
-        deed["action"],
-        deed["redrive"],
-        deed["letters"],
-        deed["group"],
-        deed["subject"],
-        "; ".join(filter(None, (f"letter {letter}" if letter else None, deed["reason"]))),
+        when(entry["at"]),
+        entry["actor"],
+        entry["action"],
+        entry["redrive"],
+        entry["letters"],
+        entry["group"],
+        entry["subject"],
+        "; ".join(filter(None, (f"letter {letter}" if letter else None, entry["reason"]))),
     )

@@ -1,4 +1,4 @@
-"""What erasures have in common: their steps, and how they end."""
+"""Erasures by person and by task: their steps, and the report at the end."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,9 +8,9 @@ from typing import Any, Final
 from waybill_cli.session.exits import Exit
 from waybill_cli.session.session import Session
 
-#: What of a step is counted.
+#: Fields of a step that are added up.
 COUNTED: Final = ("tasks", "letters", "schedules", "password_resets", "idempotency_keys")
-#: Tasks that the gateway takes at once.
+#: Most tasks in one call.
 MOST_NAMED: Final = 50
 
 
@@ -37,12 +37,12 @@ def erase_person(session: Session, wanted: dict[str, Any], total: int) -> Erasur
 
 
 def erase_tasks(session: Session, ids: list[str], *, cancel_open: bool) -> Erasure:
-    """The same for tasks that are named."""
+    """Erases the contents of the named tasks, step by step; the gateway must answer each."""
     return _counted(session, _named(session, ids, cancel_open=cancel_open), len(ids))
 
 
-def tell(session: Session, erasure: Erasure, *, cancelled: bool) -> Exit:
-    """Tells what was erased, and what is left to do; there is none left if the exit code is 0."""
+def report(session: Session, erasure: Erasure, *, cancelled: bool) -> Exit:
+    """Reports what was erased, and what is left to do; nothing is left if the exit code is 0."""
     done, left = erasure.done, erasure.left.total()
     session.out.result(
         {"erasure": erasure.name, "erased": {name: done[name] for name in COUNTED}, "open": left},
@@ -51,7 +51,7 @@ def tell(session: Session, erasure: Erasure, *, cancelled: bool) -> Exit:
     )
     if not left:
         return Exit.OK
-    what = "are being called off" if cancelled else "stay as they are (--cancel calls them off)"
+    what = "are being cancelled" if cancelled else "stay as they are (--cancel cancels them)"
     states = ", ".join(f"{number} {state}" for state, number in sorted(erasure.left.items()))
     session.out.remark(f"{left} task(s) have no outcome yet ({states}) and {what}: run it again later.")
     return Exit.NO

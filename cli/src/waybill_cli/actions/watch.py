@@ -1,4 +1,4 @@
-"""Following what goes on, by asking again and again; a gateway that is away for a moment is borne with."""
+"""Following a task or redrive by polling; short outages of the gateway are tolerated."""
 
 import time
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from waybill_contracts.wire.states import State
 
 T = TypeVar("T")
 
-#: Between two looks.
-LOOK_SECONDS: Final = 0.5
-#: For how long a gateway may be away before the watch is given up: longer than a restart takes.
-PATIENCE_SECONDS: Final = 60.0
-#: What tells an event of a timeline from all others: late ones may come in between.
+#: Pause between two polls.
+POLL_SECONDS: Final = 0.5
+#: How long the gateway may be away before the watch is given up: longer than a restart takes.
+OUTAGE_SECONDS: Final = 60.0
+#: Fields that identify an event of a timeline: late events may be inserted between known ones.
 _FACT: Final = ("type", "service", "redrive_no", "attempt", "at")
 
 
-class Patience:
-    """Asks, and bears with a gateway that was there before and is away for a moment."""
+class OutageTolerance:
+    """Polls, and tolerates a gateway that answered before and is away for a moment."""
 
-    def __init__(self, out: Output, seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, out: Output, seconds: float = OUTAGE_SECONDS) -> None:
         self._out = out
         self._seconds = seconds
         self._away_since: float | None = None
@@ -59,18 +59,18 @@ def follow_task(session: Session, task_id: str, timeout: float | None) -> State:
     Raises:
         CommandError: there was none within `timeout` seconds.
     """
-    patience = Patience(session.out)
+    tolerance = OutageTolerance(session.out)
     deadline = None if timeout is None else time.monotonic() + timeout
-    told: set[tuple[Any, ...]] = set()
+    printed: set[tuple[Any, ...]] = set()
     while True:
-        # The state is asked for first: every event of a state that is seen is then in the timeline.
-        task = patience.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}"))
-        timeline = patience.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}/timeline"))
+        # The state is fetched first, so that the timeline has every event that led to it.
+        task = tolerance.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}"))
+        timeline = tolerance.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}/timeline"))
         if task is not None and timeline is not None:
             for event in timeline["events"]:
                 fact = tuple(event[name] for name in _FACT)
-                if fact not in told:
-                    told.add(fact)
+                if fact not in printed:
+                    printed.add(fact)
                     session.out.result(event, event_line(event))
             state = State(task["state"])
             if state.is_terminal:
@@ -78,4 +78,4 @@ def follow_task(session: Session, task_id: str, timeout: float | None) -> State:
                 return state
         if deadline is not None and time.monotonic() >= deadline:
             raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it goes on")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)

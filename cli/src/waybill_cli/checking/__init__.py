@@ -1,1 +1,1 @@
-"""Whether the contracts of this release can read what waits, wherever it waits."""
+"""Checks whether the contracts of this release can read the payloads that wait."""

@@ -1,4 +1,4 @@
-"""What waits at the broker: dead-letter queues, the delay ladder, and what no queue wanted."""
+"""Payloads that wait at the broker: in dead-letter queues, `unrouted` and the delay ladder."""
 
 from collections.abc import AsyncIterator, Callable
 from itertools import count
@@ -18,15 +18,15 @@ _QUEUE_END: Final = names.work_queue("")
 
 
 async def at_broker(url: Setting, most: int, on_partly: Callable[[str, int], None]) -> AsyncIterator[Waiting]:
-    """Looks at what waits, and gives it back.
+    """Reads waiting messages and returns them to their queues.
 
-    Each message is taken and, when the queue's channel is closed, returned; the broker counts that, up to the
-    million that these queues allow. Work queues are not looked at: they allow ten.
+    Each message is taken, and returned when the channel of its queue is closed. The broker counts that as a
+    delivery; these queues allow a million. Work queues are left out: they allow ten.
 
     Args:
         url: the broker.
-        most: messages of one queue that are looked at.
-        on_partly: told of a queue that holds more, and how many.
+        most: messages read from one queue at most.
+        on_partly: called with the name and size of each queue that holds more.
     """
     async with connected(url) as connection:
         for name in await _names(connection):
@@ -57,11 +57,11 @@ async def _names(connection: AbstractConnection) -> list[str]:
 
 
 def _waiting(queue: str, message: AbstractIncomingMessage) -> list[Waiting]:
-    """The message, once for each service that is to read it."""
+    """The message, once for each service that will read it."""
     try:
         envelope = Envelope.from_headers(message.headers)
     except EnvelopeError:
-        # Lifecycle events, or what never told what it is: no task event, so no contract of one is broken.
+        # A lifecycle event, or a message without an envelope: no contract to check.
         return []
     return [
         Waiting(queue, envelope.task_id, service, envelope.kind, envelope.dataschema, message.body)

@@ -11,21 +11,21 @@ from waybill_contracts.versions.event_reader import Fault, InvalidPayloadError, 
 VALID: Final = "valid"
 UPCASTABLE: Final = "upcastable"
 UNFIXABLE: Final = "unfixable"
-#: Stands for a value that was left out because it is sensitive.
+#: Placeholder of a sensitive value that was left out.
 REDACTED: Final = "[redacted]"
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What came of it."""
+    """Verdict on a payload, with its faults."""
 
-    #: `valid`; `upcastable`, of an older version that is read; or `unfixable`.
+    #: `valid`; `upcastable`: an older version that this release can read; or `unfixable`.
     verdict: str
     faults: tuple[Fault, ...] = ()
 
     @property
     def is_one(self) -> bool:
-        """Whether a service of this release can take it."""
+        """Whether a service of this release can read it."""
         return self.verdict != UNFIXABLE
 
     @property
@@ -35,14 +35,14 @@ class Fit:
 
 
 def fit(service: str, kind: str, dataschema: str, body: bytes, hidden: Collection[str] = ()) -> Fit:
-    """Judges a payload by the contracts of this release.
+    """Checks a payload against the contracts of this release.
 
     Args:
-        service: which is to take it.
+        service: its consumer.
         kind: of its task.
-        dataschema: the contract and version that it was written by.
-        body: JSON. No keys are here: what is sealed in it is taken for hidden.
-        hidden: fields of it that hold no value but `REDACTED`; what is wrong with these is not told.
+        dataschema: contract and version that it was written with.
+        body: JSON. Sealed fields are treated as hidden: the command has no sealing keys.
+        hidden: fields whose value was replaced by `REDACTED`; their faults are not reported.
     """
     entry = CATALOG.get(kind)
     if entry is None:
@@ -59,11 +59,11 @@ def fit(service: str, kind: str, dataschema: str, body: bytes, hidden: Collectio
     try:
         reading = read_event(entry.event, dataschema, body, opened=redacted)
     except InvalidPayloadError as invalid:
-        told = tuple(fault for fault in invalid.faults if fault.field.split(".")[0] not in unseen)
-        return Fit(UNFIXABLE, told) if told else Fit(VALID)
+        reported = tuple(fault for fault in invalid.faults if fault.field.split(".")[0] not in unseen)
+        return Fit(UNFIXABLE, reported) if reported else Fit(VALID)
     return Fit(UPCASTABLE if reading.is_upcast else VALID)
 
 
 def unreadable(field: str, message: str) -> Fit:
-    """The judgement on what has one fault that leaves nothing to be read."""
+    """Verdict on a message that cannot be read at all."""
     return Fit(UNFIXABLE, (Fault(field, message),))

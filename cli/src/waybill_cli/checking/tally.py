@@ -1,4 +1,4 @@
-"""Judging what waits, and counting: a million payloads are told in a few lines."""
+"""Checks of payloads, counted by verdict: a million payloads make a few lines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from waybill_cli.checking.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is counted together."""
+    """Key of a count."""
 
     where: str
     service: str
@@ -21,7 +21,7 @@ class Line:
 
 @dataclass(slots=True)
 class Count:
-    """How many, and the first of them."""
+    """A number of payloads, and the id of the first."""
 
     sample: str
     number: int = 0
@@ -29,27 +29,27 @@ class Count:
 
 @dataclass(slots=True)
 class Tally:
-    """What was judged so far."""
+    """Counts of the payloads checked so far."""
 
     lines: dict[Line, Count] = field(default_factory=dict)
 
     def add(self, waiting: Waiting) -> None:
-        """Judges one payload by the contracts of this release."""
+        """Checks one payload against the contracts of this release."""
         judged = fit(waiting.service, waiting.kind, waiting.dataschema, waiting.body, waiting.hidden)
         line = Line(waiting.where, waiting.service, waiting.kind, waiting.dataschema, judged)
         self.lines.setdefault(line, Count(waiting.id)).number += 1
 
     def number(self, *, verdict: str | None = None) -> int:
-        """How many have this verdict; None: all."""
+        """Number of payloads with this verdict; None: all."""
         return sum(count.number for line, count in self.lines.items() if verdict in {None, line.fit.verdict})
 
     @property
     def troubles(self) -> Mapping[Line, Count]:
-        """What this release cannot read."""
+        """Payloads that this release cannot read."""
         return {line: count for line, count in self.lines.items() if line.fit.verdict == UNFIXABLE}
 
     def documents(self) -> list[dict[str, Any]]:
-        """All of it, for programs."""
+        """All counts, for programs."""
         return [
             {
                 "where": line.where,
@@ -65,8 +65,10 @@ class Tally:
         ]
 
     def summary(self) -> str:
-        """In one sentence."""
+        """One sentence for people."""
         unfit = self.number(verdict=UNFIXABLE)
         older = self.number() - self.number(verdict=VALID) - unfit
-        told = f"{self.number()} wait: {self.number(verdict=VALID)} fit, {older} of an older version are read"
-        return f"{told}, {unfit} cannot be read"
+        readable = (
+            f"{self.number()} wait: {self.number(verdict=VALID)} fit, {older} of an older version are read"
+        )
+        return f"{readable}, {unfit} cannot be read"

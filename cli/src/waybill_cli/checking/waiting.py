@@ -1,4 +1,4 @@
-"""What waits for a release that can read it, from the gateway or from a file."""
+"""Payloads that wait for a service, from the gateway or from a file."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ _MAY_BE_SENT: Final = (None, "dead", "redriving")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One payload that some service will have to read."""
+    """One payload that a service will have to read."""
 
     where: str
     id: str
@@ -28,15 +28,15 @@ class Waiting:
     kind: str
     dataschema: str
     body: bytes
-    #: Fields of it that hold no value but `REDACTED`.
+    #: Fields whose value was replaced by `REDACTED`.
     hidden: frozenset[str] = field(default_factory=frozenset)
 
 
 def from_file(path: str) -> Iterator[Waiting]:
-    """What a file of JSON lines holds: an export of dead letters, or what `/v1/contracts/waiting` gave.
+    """Reads JSON lines: an export of dead letters, or a saved answer of `/v1/contracts/waiting`.
 
     Raises:
-        CommandError: it cannot be read, or a line is none of either.
+        CommandError: the file cannot be read, or a line is neither.
     """
     try:
         # `-` is standard input.
@@ -56,7 +56,7 @@ def _from_lines(path: str, lines: Iterable[str]) -> Iterator[Waiting]:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CommandError(
                 Exit.USAGE,
-                f"{path}, line {number}, is no dead letter and nothing that waits: {error!r}",
+                f"{path}, line {number}, is neither a dead letter nor a waiting payload: {error!r}",
                 "Make such a file with `waybill dlq export`.",
             ) from error
         if waiting is not None:
@@ -64,7 +64,7 @@ def _from_lines(path: str, lines: Iterable[str]) -> Iterator[Waiting]:
 
 
 def _may_be_sent(document: Mapping[str, Any]) -> Waiting | None:
-    # A message that does not tell what it is can never be sent to a service.
+    # A message without a kind can never be sent to a service.
     if document["kind"] is None or document.get("state") not in _MAY_BE_SENT:
         return None
     return from_document(document)
@@ -101,7 +101,7 @@ def _body(kind: str, document: Mapping[str, Any]) -> tuple[bytes, frozenset[str]
     hidden = frozenset(document.get("redacted") or ()) | {
         name for name, value in payload.items() if value == REDACTED and _is_sensitive(kind, name)
     }
-    # Something must stand there, or an upcaster would miss it.
+    # A placeholder must be present, or an upcaster would miss the field.
     return json.dumps(payload | dict.fromkeys(hidden, REDACTED)).encode(), hidden
 
 

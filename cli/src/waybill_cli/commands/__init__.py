@@ -1,1 +1,1 @@
-"""The commands, one file for each kind of thing that they are about."""
+"""The commands, one module for each kind of resource."""

@@ -1,4 +1,4 @@
-"""`waybill accounting`: what became of every task that was accepted."""
+"""`waybill accounting`: the account of every accepted task."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from waybill_cli.session.session import Session, with_session
 from waybill_contracts.wire.states import State
 
 _STATES: Final = tuple(state.value for state in State)
-#: Of those that cannot be placed; there must be none, so more than a screenful is a case for the API.
+#: Tasks that are listed: there must be none, so a longer list is a case for the API.
 _SHOWN: Final = 50
 
 
@@ -27,9 +27,9 @@ _SHOWN: Final = 50
 @click.option("--until", type=Moment(), help="Accepted before.")
 @with_session
 def accounting(session: Session, /, *, since: datetime | None, until: datetime | None) -> Exit:
-    """Accounts for every task that was accepted: how many are in which state, and which cannot be placed.
+    """Counts accepted tasks by state, and lists those without a known place.
 
-    Exits with 0 if the account balances, 1 if it does not.
+    Exits with 0 if the account balances, 1 if not.
     """
     account = session.gateway.get("/v1/accounting", since=since, until=until, limit=_SHOWN)
     if session.out.as_json:
@@ -59,5 +59,6 @@ def _show(session: Session, account: dict[str, Any]) -> None:
             ),
         )
     session.out.line("")
-    told = f"{unplaced['count']} cannot be placed"
-    session.out.line("balanced" if account["balanced"] else f"not balanced: {told}")
+    session.out.line(
+        "balanced" if account["balanced"] else f"not balanced: {unplaced['count']} cannot be placed"
+    )

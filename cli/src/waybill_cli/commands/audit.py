@@ -1,4 +1,4 @@
-"""`waybill audit`: who did what, when and why."""
+"""`waybill audit`: the audit trail."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ from waybill_cli.session.session import Session, with_session
     cls=Command,
     epilog="waybill audit --since 7d\n"
     "waybill audit --action reveal --json\n"
-    "waybill audit --subject 01a20797-6d09-71fe    # who saw this task",
+    "waybill audit --subject 01a20797-6d09-71fe    # reveals of this task",
 )
 @audit_options
 @with_session
 def audit(session: Session, /, **asked: Any) -> None:
-    """Lists who did what at the failure desk, erased or revealed what, when and why, the latest first."""
+    """Lists actions at the failure desk, erasures and reveals: who, when and why, the latest first."""
     show_audit(session, **asked)

@@ -1,4 +1,4 @@
-"""`waybill contracts`: whether the contracts of this checkout can read what waits right now."""
+"""`waybill contracts`: checks that the installed contracts can read all waiting payloads."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -17,18 +17,18 @@ from waybill_cli.session.session import Session, with_session
 
 _COLUMNS: Final = ("WHERE", "SERVICE", "KIND", "SCHEMA", "COUNT", "SAMPLE", "WHY NOT")
 _WAITING: Final = "/v1/contracts/waiting"
-#: Of one queue; more take long, and are of the same few kinds.
-_LOOKED_AT: Final = 10_000
+#: Messages of one queue; more take long, and are of few kinds.
+_MOST_READ: Final = 10_000
 
 
 @click.group(cls=Group)
 def contracts() -> None:
-    """Whether this release can read what waits."""
+    """Checks that this release can read all waiting payloads."""
 
 
 @contracts.command(
     "check",
-    epilog="waybill contracts check         # what the ledger knows to wait\n"
+    epilog="waybill contracts check         # payloads known to the ledger\n"
     "waybill contracts check --against https://waybill.example.com\n"
     "waybill contracts check --against amqp://reader@broker/  # what waits there\n"
     "waybill contracts check --against letters.jsonl  # an export; - is stdin",
@@ -44,25 +44,25 @@ def contracts() -> None:
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    default=_LOOKED_AT,
+    default=_MOST_READ,
     show_default=True,
-    help="Messages of one queue of a broker that are looked at.",
+    help="Messages read from one queue of a broker, at most.",
 )
 @with_session
 def check(session: Session, /, *, sources: tuple[str, ...], limit: int) -> Exit:
-    """Checks what waits against the contracts of this checkout; for CI, before a deploy.
+    """Checks waiting payloads against the installed contracts; for CI, before a deploy.
 
-    Exits with 0 if all of it can be read, 1 if not. What waits is known to the gateway: tasks without an
-    outcome, wherever their messages are, and dead letters.
+    Exits with 0 if all can be read, 1 if not. The gateway knows all that wait: tasks without an outcome,
+    wherever their messages are, and dead letters.
 
-    A broker is only looked at: messages of dead-letter queues, `unrouted` and the delay ladder are taken and
-    given back, which it counts (they allow a million), and which holds up those on the ladder for as long as
-    the look takes. Work queues are not looked at, for they allow ten: ask the gateway as well.
+    At a broker the messages of dead-letter queues, `unrouted` and the delay ladder are taken and returned.
+    The broker counts that (these queues allow a million), and messages on the ladder are delayed meanwhile.
+    Work queues are left out, because they allow ten: check the gateway as well.
     """
     tally = Tally()
-    with session.out.bar("checking", None) as tell:
+    with session.out.bar("checking", None) as show_progress:
         for source in sources or ("",):
-            _add(session, source, tally, limit, lambda: tell(tally.number(), ""))
+            _add(session, source, tally, limit, lambda: show_progress(tally.number(), ""))
     if session.out.as_json:
         for document in tally.documents():
             session.out.document(document)
@@ -78,14 +78,14 @@ def check(session: Session, /, *, sources: tuple[str, ...], limit: int) -> Exit:
     return Exit.NO if tally.troubles else Exit.OK
 
 
-def _add(session: Session, source: str, tally: Tally, limit: int, tell: Callable[[], None]) -> None:
+def _add(session: Session, source: str, tally: Tally, limit: int, step: Callable[[], None]) -> None:
     def add_all(found: Iterable[Waiting]) -> None:
         for waiting in found:
             tally.add(waiting)
-            tell()
+            step()
 
     if source.startswith(("amqp://", "amqps://")):
-        broker.run(_look(session, source, tally, limit, tell))
+        broker.run(_add_from_broker(session, source, tally, limit, step))
     elif source == "":
         add_all(map(from_document, session.gateway.lines(_WAITING)))
     elif source.startswith(("http://", "https://")):
@@ -99,10 +99,12 @@ def _add(session: Session, source: str, tally: Tally, limit: int, tell: Callable
         add_all(from_file(source))
 
 
-async def _look(session: Session, source: str, tally: Tally, limit: int, tell: Callable[[], None]) -> None:
+async def _add_from_broker(
+    session: Session, source: str, tally: Tally, limit: int, step: Callable[[], None]
+) -> None:
     def partly(name: str, held: int) -> None:
-        session.out.remark(f"{name} holds {held}; the first {limit} were looked at (--limit)")
+        session.out.remark(f"{name} holds {held}; the first {limit} were checked (--limit)")
 
     async for waiting in at_broker(Setting(source, "--against"), limit, partly):
         tally.add(waiting)
-        tell()
+        step()

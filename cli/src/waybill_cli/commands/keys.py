@@ -1,4 +1,4 @@
-"""`waybill keys`: who may do what."""
+"""`waybill keys`: API keys."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,12 @@ from waybill_cli.session.options import Group
 from waybill_cli.session.session import Session, with_session
 
 _COLUMNS: Final = ("ID", "NAME", "TENANT", "SCOPES", "STATE", "LAST USED")
-_ONCE: Final = "This is shown once: keep it where secrets are kept."
+_ONCE: Final = "The token is shown only once: store it as a secret."
 
 
 @click.group(cls=Group)
 def keys() -> None:
-    """Who may do what. All of it needs a key with the scope admin."""
+    """Manages API keys. Needs a key with the scope admin."""
 
 
 @keys.command("ls", epilog="waybill keys ls --all")
@@ -26,7 +26,7 @@ def keys() -> None:
 @click.option("--tenant", help="Only keys of this tenant.")
 @with_session
 def list_keys(session: Session, /, *, limit: int, every: bool, tenant: str | None) -> None:
-    """Lists keys, those that have ended included."""
+    """Lists keys, including revoked and expired ones."""
     show_listing(session, "/v1/keys", _COLUMNS, _row, limit=limit, every=every, tenant=tenant)
 
 
@@ -39,7 +39,7 @@ def show_key(session: Session, /, *, key_id: str) -> None:
 
 
 @keys.command("create", epilog="waybill keys create --name shop --scope submit --expires-in-days 365")
-@click.option("--name", required=True, help="Who uses it, for people.")
+@click.option("--name", required=True, help="Name of its user, for people.")
 @click.option(
     "--scope",
     "scopes",
@@ -47,11 +47,15 @@ def show_key(session: Session, /, *, key_id: str) -> None:
     required=True,
     help="submit, read, operate, reveal, metrics or admin; may be repeated.",
 )
-@click.option("--tenant", default="default", show_default=True, help="Whose tasks it makes and sees.")
-@click.option("--expires-in-days", type=click.IntRange(min=1), help="It ends then.  [default: never]")
-@click.option("--rate", type=float, help="Requests a second, in each gateway process.")
-@click.option("--burst", type=int, help="How many requests at once.")
-@click.option("--max-body-bytes", type=int, help="Largest body.")
+@click.option(
+    "--tenant", default="default", show_default=True, help="Tenant of the tasks that it submits and sees."
+)
+@click.option(
+    "--expires-in-days", type=click.IntRange(min=1), help="Days until it expires.  [default: never]"
+)
+@click.option("--rate", type=float, help="Requests a second, for each gateway process.")
+@click.option("--burst", type=int, help="Requests in a burst.")
+@click.option("--max-body-bytes", type=int, help="Largest request body, in bytes.")
 @with_session
 def create_key(
     session: Session,
@@ -61,7 +65,7 @@ def create_key(
     expires_in_days: int | None,
     **wanted: Any,
 ) -> None:
-    """Makes a key and shows its token, once."""
+    """Creates a key and shows its token, once."""
     body = {name: value for name, value in wanted.items() if value is not None} | {"scopes": list(scopes)}
     if expires_in_days is not None:
         body["expires_at"] = (datetime.now(UTC) + timedelta(days=expires_in_days)).isoformat()
@@ -75,11 +79,11 @@ def create_key(
     type=click.FloatRange(min=0),
     default=24,
     show_default=True,
-    help="How long the secret that it has now stays good.",
+    help="How long the old secret stays valid.",
 )
 @with_session
 def rotate_key(session: Session, /, *, key_id: str, overlap_hours: float) -> None:
-    """Gives a key another secret and shows its token, once."""
+    """Gives a key a new secret and shows its token, once."""
     body = {"overlap_seconds": overlap_hours * 3600}
     _show(session, session.gateway.post(f"/v1/keys/{ids.key_id(session, key_id)}/rotate", body))
 
@@ -89,12 +93,12 @@ def rotate_key(session: Session, /, *, key_id: str, overlap_hours: float) -> Non
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def revoke_key(session: Session, /, *, key_id: str, yes: bool) -> None:
-    """Ends a key for good; every gateway has heard of it within ten seconds."""
+    """Revokes a key for good; it takes effect in every gateway within ten seconds."""
     key = session.gateway.get(f"/v1/keys/{ids.key_id(session, key_id)}")
     if key["revoked_at"]:
-        session.out.result({"id": key["id"], "revoked": True}, f"revoked before  {key['name']}")
+        session.out.result({"id": key["id"], "revoked": True}, f"already revoked  {key['name']}")
         return
-    question = f"Revoke the key {key['name']} of {key['tenant']}? It cannot be taken back."
+    question = f"Revoke the key {key['name']} of {key['tenant']}? This cannot be undone."
     session.confirm(question, yes=yes)
     session.gateway.delete(f"/v1/keys/{key['id']}")
     session.out.result({"id": key["id"], "revoked": True}, f"revoked  {key['name']}")
@@ -113,7 +117,7 @@ def _show(session: Session, key: Mapping[str, Any]) -> None:
             ("state", _state(key)),
             ("created", f"{when(key['created_at'])} by {key['created_by']}"),
             ("expires", when(key["expires_at"]) if key["expires_at"] else "never"),
-            ("former secret", f"good until {when(key['former_until'])}" if key["former_until"] else None),
+            ("former secret", f"valid until {when(key['former_until'])}" if key["former_until"] else None),
             ("last used", when(key["last_used_at"]) if key["last_used_at"] else None),
             ("limits", f"{key['rate']:g} requests a second, {key['burst']} at once"),
             ("largest body", key["max_body_bytes"]),
@@ -135,4 +139,4 @@ def _state(key: Mapping[str, Any]) -> str:
         return "revoked"
     if key["expires_at"] and datetime.fromisoformat(key["expires_at"]) <= datetime.now(UTC):
         return "expired"
-    return "good"
+    return "valid"

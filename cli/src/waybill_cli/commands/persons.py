@@ -1,4 +1,4 @@
-"""`waybill persons`: what is held of one person, and erasing it."""
+"""`waybill persons`: lookup and erasure of the data of one person."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from waybill_cli.session.exits import Exit
 from waybill_cli.session.options import Group
 from waybill_cli.session.session import Session, with_session
 
-_tenant = click.option("--tenant", metavar="NAME", help="Only what this tenant has.  [default: everybody's]")
+_tenant = click.option("--tenant", metavar="NAME", help="Only data of this tenant.  [default: all tenants]")
 
 
 @click.group(cls=Group)
 def persons() -> None:
-    """What is held of one person. All of it needs a key with the scope admin."""
+    """Looks up and erases the data of one person. Needs a key with the scope admin."""
 
 
 @persons.command("show", epilog="waybill persons show ann@example.com")
@@ -23,9 +23,9 @@ def persons() -> None:
 @_tenant
 @with_session
 def show_person(session: Session, /, *, address: str, tenant: str | None) -> None:
-    """Shows how much is held of a person, and nothing of what it says.
+    """Shows how much data is held of a person, but not the data.
 
-    Of records and images nobody knows whom they are about: `waybill tasks erase` erases those that you name.
+    Records and images have no known person: `waybill tasks erase` erases those that you name.
     """
     held = _held(session, address, tenant)
     if session.out.as_json:
@@ -42,18 +42,18 @@ def show_person(session: Session, /, *, address: str, tenant: str | None) -> Non
 )
 @click.argument("address")
 @_tenant
-@click.option("--cancel", "cancel_open", is_flag=True, help="Also call off the tasks without an outcome.")
-@click.option("--dry-run", is_flag=True, help="Only say how much is held.")
+@click.option("--cancel", "cancel_open", is_flag=True, help="Also cancel the tasks without an outcome.")
+@click.option("--dry-run", is_flag=True, help="Only show how much is held.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def erase_person(
     session: Session, /, *, address: str, tenant: str | None, cancel_open: bool, dry_run: bool, yes: bool
 ) -> Exit:
-    """Erases what is held of a person, for good; the account stays as it is.
+    """Erases the data of a person, for good; the account of tasks does not change.
 
-    Schedules and reset links go. Tasks that have ended keep their ids, kinds, states and times, and nothing
-    else. Tasks without an outcome stay whole: the exit code is 1 then, and it is to be run again once they
-    have ended. It goes in small steps, and may be stopped and begun again at any time.
+    Schedules and reset links are deleted. Finished tasks keep only their ids, kinds, states and times. Tasks
+    without an outcome are not erased: the exit code is then 1, and you run the command again after they have
+    ended. It works in small steps, and may be interrupted and repeated at any time.
     """
     held = _held(session, address, tenant)
     if not session.out.as_json:
@@ -64,7 +64,7 @@ def erase_person(
     session.confirm("Erase it for good?", yes=yes)
     wanted = _named(address, tenant) | {"cancel_open": cancel_open}
     erasure = erasing.erase_person(session, wanted, sum(held["tasks"].values()))
-    return erasing.tell(session, erasure, cancelled=cancel_open)
+    return erasing.report(session, erasure, cancelled=cancel_open)
 
 
 def _held(session: Session, address: str, tenant: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`waybill prune`: forgets finished tasks by their age."""
+"""`waybill prune`: deletes finished tasks by age."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 
 _STATES: Final = ("completed", "failed", "cancelled")
-#: As the gateway has them.
+#: Limits of the gateway.
 _YOUNGEST: Final = timedelta(hours=1)
 _YOUNGEST_FAILED: Final = timedelta(days=3)
 
@@ -37,41 +37,43 @@ _YOUNGEST_FAILED: Final = timedelta(days=3)
     multiple=True,
     help="Only tasks in this state; may be repeated [default: all three].",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be forgotten.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def prune(
     session: Session, /, *, older_than: datetime, states: tuple[str, ...], dry_run: bool, yes: bool
 ) -> None:
-    """Forgets finished tasks with their timelines; the account counts them on.
+    """Deletes finished tasks with their timelines; the account still counts them.
 
-    Tasks without an outcome stay, and so do those with a dead letter that is open, under redrive, or can be
-    restored. It goes in small steps, and may be stopped and begun again at any time.
+    Tasks without an outcome stay, and so do those with a dead letter that is open, in a redrive, or can be
+    restored. It works in small steps, and may be interrupted and repeated at any time.
     """
     if older_than > datetime.now(UTC) - _YOUNGEST:
-        raise CommandError(Exit.USAGE, "--older-than: at least an hour; what ended just now may be told of")
+        raise CommandError(
+            Exit.USAGE, "--older-than: at least an hour; late reports of younger tasks may still arrive"
+        )
     if "failed" in (states or _STATES) and older_than > datetime.now(UTC) - _YOUNGEST_FAILED:
         raise CommandError(
             Exit.USAGE,
-            "--older-than: at least 3 days for failed tasks, whose dead letters may still be on their way; "
-            "younger ones are pruned with --state completed --state cancelled",
+            "--older-than: at least 3 days for failed tasks, whose dead letters may still be in transit; "
+            "for younger tasks of other states add --state completed --state cancelled",
         )
     before = older_than.isoformat()
     plan = {state: _counted(session, state, before) for state in states or _STATES}
     total = sum(counts["tasks"] for counts in plan.values())
     if dry_run or not total:
-        _tell(session, plan, before, pruned=0)
+        _report(session, plan, before, pruned=0)
         return
     if not session.out.as_json:
         _show(session, plan)
-    session.confirm(f"Forget {total} task(s) that ended before {before}, for good?", yes=yes)
+    session.confirm(f"Delete {total} task(s) that ended before {before}, for good?", yes=yes)
     pruned = 0
-    with session.out.bar("forgetting", total) as tell:
+    with session.out.bar("pruning", total) as show_progress:
         for state in plan:
             for step in _steps(session, state, before, dry_run=False):
                 pruned += step["tasks"]
-                tell(pruned, state)
-    _tell(session, plan, before, pruned=pruned)
+                show_progress(pruned, state)
+    _report(session, plan, before, pruned=pruned)
 
 
 def _counted(session: Session, state: str, before: str) -> dict[str, int]:
@@ -92,17 +94,17 @@ def _steps(session: Session, state: str, before: str, *, dry_run: bool) -> Itera
 
 def _show(session: Session, plan: dict[str, dict[str, int]]) -> None:
     session.out.table(
-        ("STATE", "TO FORGET", "OLD BUT KEPT"),
+        ("STATE", "TO DELETE", "OLD BUT KEPT"),
         ((state, counts["tasks"], counts["kept"]) for state, counts in plan.items()),
     )
 
 
-def _tell(session: Session, plan: dict[str, dict[str, int]], before: str, *, pruned: int) -> None:
+def _report(session: Session, plan: dict[str, dict[str, int]], before: str, *, pruned: int) -> None:
     if session.out.as_json:
         session.out.document({"ended_before": before, "plan": plan, "pruned": pruned})
         return
     if pruned:
-        session.out.line(f"forgot {pruned} task(s)")
+        session.out.line(f"deleted {pruned} task(s)")
         return
     _show(session, plan)
-    session.out.line("nothing was forgotten")
+    session.out.line("nothing was deleted")

@@ -1,4 +1,4 @@
-"""`waybill queues`: what waits at the broker, and who takes it."""
+"""`waybill queues`: messages and consumers of the queues at the broker."""
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
@@ -22,10 +22,10 @@ _COLUMNS: Final = ("QUEUE", "READY", "CONSUMERS", "REMARK")
 class _Queue:
     queue: str
     exists: bool
-    #: Messages that wait for a consumer; those that one works on are not among them.
+    #: Messages that wait for a consumer, without those being processed.
     ready: int
     consumers: int
-    #: Whether somebody ought to take from it, and nobody does, or it ought to be there, and is not.
+    #: Whether the queue is missing, or lacks the consumer that it needs.
     in_trouble: bool
     remark: str
 
@@ -35,19 +35,19 @@ class _Queue:
     cls=Command,
     epilog="waybill queues --amqp amqp://admin@broker/\n"
     "waybill queues --all\n"
-    "waybill queues > /dev/null || echo 'somebody does not consume'",
+    "waybill queues > /dev/null || echo 'a queue has no consumer'",
 )
 @click.option(
     "--all", "every", is_flag=True, help="Also empty levels of the delay ladder, and control queues."
 )
 @with_session
 def queues(session: Session, /, *, every: bool) -> Exit:
-    """Tells what waits in each queue, and how many consume it.
+    """Lists the queues with their waiting messages and consumers.
 
-    It asks the broker itself; nothing is declared or taken. Exits with 1 if a queue is missing, or one of the
-    work queues has no consumer.
+    Asks the broker directly; nothing is declared or taken. Exits with 1 if a queue is missing, or a work
+    queue has no consumer.
     """
-    found = broker.run(_look(session.config.amqp_url(), every=every))
+    found = broker.run(_queues(session.config.amqp_url(), every=every))
     if session.out.as_json:
         for each in found:
             session.out.document(asdict(each))
@@ -56,7 +56,7 @@ def queues(session: Session, /, *, every: bool) -> Exit:
     return Exit.NO if any(each.in_trouble for each in found) else Exit.OK
 
 
-async def _look(url: Setting, *, every: bool) -> list[_Queue]:
+async def _queues(url: Setting, *, every: bool) -> list[_Queue]:
     async with broker.connected(url) as connection:
 
         async def ask(name: str, *, needs_consumer: bool = False) -> _Queue:
@@ -64,10 +64,10 @@ async def _look(url: Setting, *, every: bool) -> list[_Queue]:
             if queue is None:
                 return _Queue(name, exists=False, ready=0, consumers=0, in_trouble=True, remark="missing")
             await queue.channel.close()
-            told = queue.declaration_result
-            ready, consumers = told.message_count or 0, told.consumer_count or 0
+            counts = queue.declaration_result
+            ready, consumers = counts.message_count or 0, counts.consumer_count or 0
             idle = needs_consumer and not consumers
-            remark = "nobody consumes it" if idle else ""
+            remark = "no consumer" if idle else ""
             return _Queue(name, exists=True, ready=ready, consumers=consumers, in_trouble=idle, remark=remark)
 
         async def levels() -> AsyncIterator[_Queue]:

@@ -1,4 +1,4 @@
-"""`waybill schedules`: tasks that are made again and again."""
+"""`waybill schedules`: schedules of tasks."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,7 +17,7 @@ _COLUMNS: Final = ("NAME", "KIND", "WHEN", "STATE", "NEXT", "LAST", "ID")
 
 @click.group(cls=Group)
 def schedules() -> None:
-    """Tasks that are made again and again."""
+    """Schedules that make tasks repeatedly."""
 
 
 @schedules.command("ls", epilog="waybill schedules ls")
@@ -37,9 +37,9 @@ def list_schedules(session: Session, /, *, limit: int, every: bool) -> None:
 @reveal_options
 @with_session
 def show_schedule(session: Session, /, *, schedule: str, reveal: bool, reason: str | None) -> None:
-    """Shows a schedule, its next slots, and the last tasks that it made.
+    """Shows a schedule, its next slots, and its latest tasks.
 
-    What is sealed is shown as [redacted]. --reveal shows it as it is; who saw it, and why, is written down.
+    Sealed fields are shown as [redacted]. --reveal shows them in clear; who saw them, and why, is audited.
     """
     because = reason_of(reveal=reveal, reason=reason)
     path = f"/v1/schedules/{schedule_id(session, schedule)}"
@@ -77,7 +77,7 @@ def show_schedule(session: Session, /, *, schedule: str, reveal: bool, reason: s
 @click.argument("schedule", metavar="NAME_OR_ID")
 @with_session
 def pause_schedule(session: Session, /, *, schedule: str) -> None:
-    """Makes no more tasks until it is resumed; what passes meanwhile is not made up for."""
+    """Pauses a schedule; slots that pass meanwhile make no tasks, also not later."""
     _change(session, schedule, paused=True)
 
 
@@ -85,7 +85,7 @@ def pause_schedule(session: Session, /, *, schedule: str) -> None:
 @click.argument("schedule", metavar="NAME_OR_ID")
 @with_session
 def resume_schedule(session: Session, /, *, schedule: str) -> None:
-    """Makes tasks again, from the next slot on."""
+    """Resumes a schedule from its next slot on."""
     _change(session, schedule, paused=False)
 
 
@@ -94,11 +94,11 @@ def resume_schedule(session: Session, /, *, schedule: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def remove_schedule(session: Session, /, *, schedule: str, yes: bool) -> None:
-    """Deletes a schedule; the tasks that it made stay."""
+    """Deletes a schedule; its tasks stay."""
     path = f"/v1/schedules/{schedule_id(session, schedule)}"
     found = session.gateway.get(path)
     about = f"{found['name']} ({found['kind']}, {_when(found)})"
-    session.confirm(f"Delete the schedule {about}? It cannot be taken back.", yes=yes)
+    session.confirm(f"Delete the schedule {about}? This cannot be undone.", yes=yes)
     session.gateway.delete(path)
     session.out.result({"id": found["id"], "deleted": True}, f"deleted  {found['name']}")
 

@@ -1,4 +1,4 @@
-"""`waybill tasks`: where tasks are, what happened to them, calling them off, erasing what they say."""
+"""`waybill tasks`: state and history of tasks, cancellation, erasure of their contents."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ from waybill_contracts.wire.states import State
 
 @click.group(cls=Group)
 def tasks() -> None:
-    """Where tasks are, and what happened to them."""
+    """State and history of tasks; cancel, erase."""
 
 
 @tasks.command(
@@ -35,10 +35,10 @@ def tasks() -> None:
     "--state", type=click.Choice([state.value for state in State]), help="Only those in this state."
 )
 @click.option("--kind", metavar="KIND", help="Only this kind, for example email.requested.")
-@click.option("--service", metavar="NAME", help="Only those that this service has a part of.")
+@click.option("--service", metavar="NAME", help="Only those with a subtask of this service.")
 @click.option("--since", type=Moment(), help="Accepted at or after: 30m, 2h, 7d (ago), or ISO 8601.")
 @click.option("--until", type=Moment(), help="Accepted before.")
-@click.option("-q", metavar="TEXT", help="Part of what it is about, or the beginning of an id.")
+@click.option("-q", metavar="TEXT", help="Part of the ABOUT column, or the beginning of an id.")
 @list_options
 @with_session
 def list_tasks(session: Session, /, *, limit: int, every: bool, **filters: Any) -> None:
@@ -55,9 +55,9 @@ def list_tasks(session: Session, /, *, limit: int, every: bool, **filters: Any) 
 @reveal_options
 @with_session
 def show_task(session: Session, /, beginning: str, *, reveal: bool, reason: str | None) -> None:
-    """Shows a task, its subtasks, and everything that happened to it.
+    """Shows a task, its subtasks and its timeline.
 
-    --reveal also shows what it was accepted with; who saw it, and why, is written down.
+    --reveal also shows its payload in clear; who saw it, and why, is audited.
     """
     because = reason_of(reveal=reveal, reason=reason)
     task_id = ids.task_id(session, beginning)
@@ -83,11 +83,14 @@ def show_task(session: Session, /, beginning: str, *, reveal: bool, reason: str 
 )
 @click.argument("beginning", metavar="ID", type=Id())
 @click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after so long (exit code 1)."
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Give up after this time (exit code 1).",
 )
 @with_session
 def watch_task(session: Session, /, beginning: str, timeout: float | None) -> Exit:
-    """Follows a task until its outcome; exits with 0 if it is completed, 1 if it is not.
+    """Follows a task until its outcome; exits with 0 if it is completed, 1 if not.
 
     Ctrl-C ends the watch, not the task.
     """
@@ -100,19 +103,20 @@ def watch_task(session: Session, /, beginning: str, timeout: float | None) -> Ex
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def cancel_task(session: Session, /, beginning: str, *, yes: bool) -> None:
-    """Calls a task off, and says what that could still do.
+    """Cancels a task, and reports what that can still prevent.
 
-    prevented: no attempt will begin. stopping: the services are told; it ends cancelled, or with what it was
-    past stopping. A task that has its outcome is refused (exit code 4).
+    prevented: no attempt will begin. stopping: the services are notified; the task ends cancelled, or with
+    its outcome if it was too late. For a task with an outcome the call is refused (exit code 4).
     """
     task_id = ids.task_id(session, beginning)
     if not yes:
         task = session.gateway.get(f"/v1/tasks/{task_id}")
         if State(task["state"]).is_terminal:
-            told = f"task {task_id} is {task['state']} already: nothing was changed"
-            raise CommandError(Exit.REFUSED, told)
+            raise CommandError(
+                Exit.REFUSED, f"task {task_id} is {task['state']} already: nothing was changed"
+            )
         about = f"{task['kind']}, {task['about']}, {task['state']}, accepted {age(task['created_at'])} ago"
-        session.confirm(f"Call off {task_id} ({about})? It cannot be taken back.", yes=yes)
+        session.confirm(f"Cancel {task_id} ({about})? This cannot be undone.", yes=yes)
     answer = session.gateway.post(f"/v1/tasks/{task_id}/cancel")
     session.out.result(answer, f"{answer['outcome']}  {task_id}")
 
@@ -124,26 +128,26 @@ def cancel_task(session: Session, /, beginning: str, *, yes: bool) -> None:
     "    $(waybill tasks ls -q crm/contacts/17 --json | jq -r .id)",
 )
 @click.argument("beginnings", metavar="ID...", type=Id(), nargs=-1, required=True)
-@click.option("--cancel", "cancel_open", is_flag=True, help="Also call off those without an outcome.")
+@click.option("--cancel", "cancel_open", is_flag=True, help="Also cancel those without an outcome.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def erase_tasks(session: Session, /, beginnings: tuple[str, ...], *, cancel_open: bool, yes: bool) -> Exit:
-    """Erases what tasks say, for good: records and images, of which nobody knows whom they are about.
+    """Erases the contents of tasks, for good; for records and images, which have no known person.
 
-    They keep their ids, kinds, states and times, and nothing else. Those without an outcome stay whole, and
-    the exit code is 1. It needs a key with the scope admin.
+    The tasks keep only their ids, kinds, states and times. Those without an outcome are not erased, and the
+    exit code is 1. Needs a key with the scope admin.
     """
     task_ids = list(dict.fromkeys(ids.task_id(session, each) for each in beginnings))
     named = [session.gateway.get(f"/v1/tasks/{task_id}") for task_id in task_ids]
     if not session.out.as_json:
         session.out.table(TASK_COLUMNS, map(task_row, named))
     if any(_can_erase(task, cancel_open=cancel_open) for task in named):
-        session.confirm(f"Erase what {len(task_ids)} task(s) say, for good?", yes=yes)
-    # Where nothing can be erased the steps tell why.
+        session.confirm(f"Erase the contents of {len(task_ids)} task(s), for good?", yes=yes)
+    # Where nothing can be erased, the answers of the steps say why.
     erasure = erasing.erase_tasks(session, task_ids, cancel_open=cancel_open)
-    return erasing.tell(session, erasure, cancelled=cancel_open)
+    return erasing.report(session, erasure, cancelled=cancel_open)
 
 
 def _can_erase(task: Mapping[str, Any], *, cancel_open: bool) -> bool:
-    """Whether an erasure would change it."""
+    """Whether an erasure would change the task."""
     return task.get("erased_at") is None and (cancel_open or State(task["state"]).is_terminal)

@@ -1,4 +1,4 @@
-"""Dead letters as they wait at the broker."""
+"""Dead letters in the queues of the broker."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from waybill_cli.session.broker import ANSWER_SECONDS
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 
-#: Of a letter without our headers, which the broker dead-lettered by itself.
+#: Reason of a letter that the broker dead-lettered by itself, without our headers.
 _BY_BROKER: Final = "by the broker"
 
 
@@ -22,23 +22,23 @@ class Letter:
 
     service: str
     message: AbstractIncomingMessage
-    #: None: the message does not tell what it is.
+    #: None: the message has no valid envelope.
     envelope: Envelope | None
     fit: Fit
 
     @property
     def subtask(self) -> tuple[str, str, int] | None:
-        """What tells it from all others: service, task, redrive."""
+        """Its identity: service, task, redrive number."""
         return (self.service, self.envelope.task_id, self.envelope.redrive_no) if self.envelope else None
 
     def header(self, name: str) -> str | None:
-        """A header that tells of its death."""
+        """A header that was set when it was dead-lettered."""
         value = self.message.headers.get(name)
         return str(value) if value is not None else None
 
     @property
     def died_at(self) -> str | None:
-        """When, in ISO 8601; None if it does not tell."""
+        """Time of its dead-lettering in ISO 8601; None if unknown."""
         try:
             at = datetime.fromisoformat(self.header(names.HEADER_DIED_AT) or "")
         except ValueError:
@@ -51,7 +51,7 @@ class Letter:
         return self.header(names.HEADER_DEAD_REASON) or _BY_BROKER
 
     def facts(self) -> dict[str, Any]:
-        """What can be told of it, for programs."""
+        """Its facts, for programs."""
         envelope = self.envelope
         return {
             "service": self.service,
@@ -72,14 +72,14 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which letters are meant; what is empty or None does not matter."""
+    """A filter of letters; an empty or None field matches all."""
 
     tasks: frozenset[str] = frozenset()
     kind: str | None = None
     reason: str | None = None
 
     def takes(self, letter: Letter) -> bool:
-        """Whether this is one of them."""
+        """Whether the filter matches this letter."""
         envelope = letter.envelope
         return (
             (not self.tasks or (envelope is not None and envelope.task_id in self.tasks))
@@ -89,9 +89,9 @@ class Wanted:
 
 
 async def letters(queue: AbstractQueue, service: str, most: int) -> AsyncIterator[Letter]:
-    """Takes up to `most` letters, oldest first; what is not acknowledged goes back when the channel closes.
+    """Takes up to `most` letters, oldest first; unacknowledged ones return when the channel closes.
 
-    The broker counts that as one return of each. Dead-letter queues allow a million.
+    The broker counts one return of each. Dead-letter queues allow a million.
     """
     for _ in range(most):
         message = await queue.get(no_ack=False, fail=False, timeout=ANSWER_SECONDS)
@@ -101,11 +101,11 @@ async def letters(queue: AbstractQueue, service: str, most: int) -> AsyncIterato
 
 
 def letter_of(service: str, message: AbstractIncomingMessage) -> Letter:
-    """Reads what a message says of itself."""
+    """Reads the envelope of a message, and checks its payload."""
     headers: Mapping[str, Any] = message.headers
     try:
         envelope = Envelope.from_headers(headers)
     except EnvelopeError as error:
         return Letter(service, message, None, unreadable("headers", str(error)))
-    judged = fit(service, envelope.kind, envelope.dataschema, message.body)
-    return Letter(service, message, envelope, judged)
+    checked = fit(service, envelope.kind, envelope.dataschema, message.body)
+    return Letter(service, message, envelope, checked)

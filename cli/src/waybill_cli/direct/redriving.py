@@ -1,7 +1,7 @@
-"""Dead letters back to their services' work queues, straight at the broker.
+"""Dead letters back to their services' work queues, directly at the broker.
 
-Each is published, confirmed, and then acknowledged. Whoever is killed in between leaves the letter where it
-was; sent again it has the same redrive number, so the service's inbox drops the second copy.
+Each is published, confirmed, and then acknowledged. If the command is killed in between, the letter stays in
+its queue; sent again it has the same redrive number, so the inbox of the service drops the second copy.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from waybill_contracts.wire.names import CONTENT_TYPE_EVENT, dead_letter_queue, 
 
 @dataclass(slots=True)
 class Redriven:
-    """What came of the letters that were looked at."""
+    """Counts of the letters seen so far."""
 
     sent: int = 0
-    #: Those that were left where they are, by the reason.
+    #: Letters that were left in their queue, by reason.
     left: Counter[str] = field(default_factory=Counter)
 
 
@@ -36,11 +36,11 @@ class Redriver:
 
     Args:
         connection: to the broker.
-        done: counts, also for a run that is cut off.
-        wanted: which letters.
+        done: its counts, which stay valid if the run is interrupted.
+        wanted: filter of the letters.
         rate: letters a second.
-        most: letters that are sent at the most; None: all.
-        on_letter: called after each letter that was looked at.
+        most: number of letters sent at most; None: all.
+        on_letter: called after each letter.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Redriver:
         self._next_at = 0.0
 
     async def redrive(self, service: str) -> None:
-        """Redrives the letters that wait for `service` now; those that die again meanwhile are left."""
+        """Redrives the letters of `service` that wait now; those that fail again meanwhile are left."""
         queue = await find_queue(self._connection, dead_letter_queue(service))
         if queue is None:
             raise CommandError(Exit.NO, f"there is no queue {dead_letter_queue(service)}")
@@ -79,12 +79,12 @@ class Redriver:
                 await letter.message.ack()
                 self._done.sent += 1
             self._on_letter()
-        # Waits until the broker has taken the acknowledgements, and gives back what was left.
+        # Waits until the broker has the acknowledgements, and returns the letters that were left.
         await queue.channel.close()
 
     def _why_not(self, letter: Letter) -> str | None:
         if not self._wanted.takes(letter):
-            return "not asked for"
+            return "not selected"
         if letter.envelope is None or not letter.fit.is_one:
             return UNFIXABLE
         if letter.subtask in self._sent:

@@ -1,4 +1,4 @@
-"""What is printed: tables for people, one JSON document a line for programs, remarks on stderr."""
+"""Output: tables for people, one JSON document a line for programs, remarks on stderr."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from waybill_cli.output.tables import fitted, whole, wrapped
 if TYPE_CHECKING:
     from waybill_cli.output.progress import Bar
 
-#: Colours of words that tell how a thing is doing; everything else is plain.
+#: Colours of states; all other text has none.
 COLOURS: Final = {
     **dict.fromkeys(("completed", "succeeded", "recovered", "resolved", "valid", "yes"), "green"),
     **dict.fromkeys(("failed", "dead", "regressed", "halted", "unfixable", "no"), "red"),
@@ -26,21 +26,21 @@ COLOURS: Final = {
 
 
 class Output:
-    """One run's way to its reader.
+    """Output of one run.
 
     Args:
-        as_json: for a program.
+        as_json: JSON documents for a program, instead of text for people.
     """
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        #: Only on a terminal: a pipe gets whole columns without colour, however wide they are.
+        #: A pipe gets whole columns without colour, however wide they are.
         self.is_terminal = sys.stdout.isatty() and not as_json
         self._bar: Bar | None = None
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal (`COLUMNS` counts before what it says); None: there is no end."""
+        """Width of the terminal (`COLUMNS` overrides it); None: unlimited."""
         return shutil.get_terminal_size().columns if self.is_terminal else None
 
     def document(self, value: Any) -> None:
@@ -48,14 +48,14 @@ class Output:
         self._print(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
     def result(self, value: Any, text: str) -> None:
-        """The same fact as a document for programs, or as a line for people."""
+        """A fact, as a document for programs or as a line for people."""
         if self.as_json:
             self.document(value)
         else:
             self.line(text)
 
     def progress(self, value: Any, text: str) -> None:
-        """A step of something that goes on: a document for programs, a remark for people."""
+        """A step of something under way, as a document for programs or as a remark for people."""
         if self.as_json:
             self.document(value)
         else:
@@ -66,18 +66,18 @@ class Output:
         self._print(printable(text))
 
     def block(self, text: str) -> None:
-        """Some lines, as they are."""
+        """Several lines, unchanged."""
         self._print(printable(text, lines=True))
 
     def remark(self, text: str) -> None:
-        """What is said beside the output, so that a pipe never sees it."""
-        told = printable(text)
+        """A line for people on stderr, so that a pipe never gets it."""
+        shown = printable(text)
         if sys.stderr.isatty():
-            told = "\n".join(wrapped(told, shutil.get_terminal_size().columns))
-        self._print(told, err=True)
+            shown = "\n".join(wrapped(shown, shutil.get_terminal_size().columns))
+        self._print(shown, err=True)
 
     def fields(self, pairs: Iterable[tuple[str, Any]]) -> None:
-        """Names and values, one a line; what is None is left out."""
+        """Names and values, one pair a line; pairs whose value is None are left out."""
         shown = [(name, _cell(value)) for name, value in pairs if value is not None]
         room = max((len(name) for name, _ in shown), default=0) + 2
         for name, value in shown:
@@ -87,7 +87,7 @@ class Output:
                 self._print(" " * room + line)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """A table; on a terminal it fits its width, and nothing is cut but ids."""
+        """A table; on a terminal it fits the width, and only ids are shortened."""
         cells = [[_cell(value) for value in row] for row in rows]
         lines = whole(columns, cells) if self.width is None else fitted(columns, cells, self.width)
         for line in lines:
@@ -95,27 +95,26 @@ class Output:
 
     @contextmanager
     def bar(self, doing: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
-        """Shows how far long work is, on stderr: a bar on a terminal, nothing in a log.
+        """Shows the progress of long work on stderr: a bar on a terminal, nothing in a log.
 
-        What is printed within the block stands above the bar, on its own stream.
+        Text that is printed within the block appears above the bar, on its own stream.
 
         Args:
-            doing: what takes long.
-            total: units of it; None: not known.
+            doing: name of the work.
+            total: number of its units; None: unknown.
 
         Yields:
-            Takes how many units are done by now, and a word on how it goes.
+            A function of the number of units done so far, and a word on their state.
         """
         if not sys.stderr.isatty():
             yield lambda _done, _word: None
             return
-        # Not above: help must be there at once.
-        from waybill_cli.output.progress import Bar  # noqa: PLC0415 - as said
+        from waybill_cli.output.progress import Bar  # noqa: PLC0415 - slow to import; help must not wait for it
 
         with Bar(doing, total) as shown:
             self._bar = shown
             try:
-                yield shown.tell
+                yield shown.update
             finally:
                 self._bar = None
 

@@ -1,16 +1,16 @@
-"""Text from outside, made harmless for a terminal."""
+"""Sanitizing of text from outside for a terminal."""
 
 import unicodedata
 
-#: Categories that move the cursor, colour, or reorder text: control, format, and line separators.
+#: Unicode categories that move the cursor, colour or reorder text: control, format, line separators.
 _HARMFUL = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """`text` with a space for each character that would steer the terminal.
+    """Replaces each character that would control the terminal by a space.
 
     Args:
-        text: may come from a message or a task, so from anyone.
+        text: may come from a message or a task, so from outside.
         lines: keep newlines and tabs.
     """
     kept = "\n\t" if lines else ""

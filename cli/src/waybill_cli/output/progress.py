@@ -1,4 +1,4 @@
-"""A bar on stderr for work that takes long, which makes room for whatever is said meanwhile."""
+"""A progress bar on stderr, which makes room for other output."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Bar:
-    """A bar; shown while its context is entered.
+    """A progress bar; visible while its context is entered.
 
     Args:
-        doing: what takes long.
-        total: units of it; None: not known.
+        doing: name of the work.
+        total: number of its units; None: unknown.
     """
 
     def __init__(self, doing: str, total: int | None) -> None:
@@ -25,7 +25,7 @@ class Bar:
             TimeElapsedColumn(),
             console=Console(stderr=True, highlight=False),
             transient=True,
-            # It would have what belongs on stdout printed on stderr.
+            # Redirected, output for stdout would go to stderr.
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -38,13 +38,13 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def tell(self, done: int, word: str) -> None:
-        """Shows how many units are done by now, and a word on how it goes."""
+    def update(self, done: int, word: str) -> None:
+        """Shows the number of units done so far, and a word on their state."""
         self._progress.update(self._task, completed=done, word=word)
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Takes the bar from the terminal for the block."""
+        """Hides the bar for the block."""
         self._progress.stop()
         try:
             yield

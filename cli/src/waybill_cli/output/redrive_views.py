@@ -1,4 +1,4 @@
-"""Redrives as people see them."""
+"""Redrives as text for people."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,14 +6,14 @@ from typing import Any, Final
 from waybill_cli.output.output import Output
 from waybill_cli.output.times import age, span, when
 
-#: Digits of a plan's hash that tell it from any other.
+#: Shown digits of a plan's hash: enough to be unique.
 SHOWN_HASH: Final = 12
 REDRIVE_COLUMNS: Final = ("REDRIVE", "STATE", "LETTERS", "ENDED WELL", "FAILED", "PLANNED", "BY", "NOTE")
 ITEM_COLUMNS: Final = ("LETTER", "STATE", "SERVICE", "VERDICT", "EFFECT", "TASK", "REDRIVE", "REMARK")
 
 
 def redrive_row(redrive: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A line of a list of redrives, by `REDRIVE_COLUMNS`."""
+    """A row of `REDRIVE_COLUMNS`."""
     return (
         redrive["id"],
         redrive["state"],
@@ -27,7 +27,7 @@ def redrive_row(redrive: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def item_row(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A line of the letters of a redrive, by `ITEM_COLUMNS`."""
+    """A row of `ITEM_COLUMNS`."""
     faults = "; ".join(f"{each['field']}: {each['message']}" for each in item["errors"] or ())
     again = f"dead again as {item['returned_as']}" if item["returned_as"] else ""
     return (
@@ -43,7 +43,7 @@ def item_row(item: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def show_plan(out: Output, redrive: Mapping[str, Any]) -> None:
-    """What a redrive will do, before it is started."""
+    """Shows what a redrive will do, before it is started."""
     dry_run = redrive["dry_run"]
     takes = f"{span(dry_run['seconds'])} at {redrive['rate']:g} a second"
     canary = f", {redrive['canary']} of them first" if redrive["canary"] else ", without a canary"
@@ -58,7 +58,7 @@ def show_plan(out: Output, redrive: Mapping[str, Any]) -> None:
             ("verdicts", _counts(dry_run["verdicts"])),
             ("effects", _counts(dry_run["effects"])),
             ("takes", takes + canary),
-            # Enough of it for `start`, and as long as a line has room for.
+            # Long enough for `start`, short enough for a line.
             ("hash", redrive["hash"][:SHOWN_HASH] if out.is_terminal else redrive["hash"]),
         )
     )
@@ -74,7 +74,7 @@ def show_plan(out: Output, redrive: Mapping[str, Any]) -> None:
 
 
 def show_redrive(out: Output, redrive: Mapping[str, Any]) -> None:
-    """How a redrive stands."""
+    """Shows the progress of a redrive."""
     out.fields(
         (
             ("redrive", redrive["id"]),
@@ -97,7 +97,7 @@ def show_redrive(out: Output, redrive: Mapping[str, Any]) -> None:
 
 
 def progress_line(redrive: Mapping[str, Any]) -> str:
-    """How a redrive stands, in one line."""
+    """The progress of a redrive in one line."""
     phase = f" ({redrive['phase']})" if redrive["phase"] else ""
     because = f": {redrive['halted_because']}" if redrive["halted_because"] else ""
     return f"redrive {redrive['id']} {redrive['state']}{phase}{because}  {_counts(redrive['progress'])}"

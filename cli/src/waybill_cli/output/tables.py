@@ -1,13 +1,13 @@
-"""Tables that fit a terminal: ids shortened as far as they stay different, long text on lines of its own.
+"""Tables that fit a terminal: ids are shortened while they stay unique, long text gets lines of its own.
 
-Nothing is ever cut but ids, and their beginning is enough for every command.
+Only ids are ever shortened, and every command accepts the beginning of an id.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-#: Columns with ids, and how much of one is shown at the least: of the ids of tasks and schedules as much as
-#: tells the millisecond, and something of what is random; the others are random from the first digit on.
+#: Columns of ids, and the shortest form of each: ids of tasks and schedules begin with their millisecond, and
+#: some random digits must follow; other ids are random from the first digit on.
 _TIMED, _RANDOM = 18, 8
 _SHORTEST: Final = {
     "ID": _TIMED,
@@ -16,7 +16,7 @@ _SHORTEST: Final = {
     "SUBJECT": _TIMED,
     "GROUP": _RANDOM,
 }
-#: What goes to a line of its own where a table is too wide, in this order; it is understood without its name.
+#: Columns that move to a line of their own if a table is too wide, in this order; clear without their name.
 _LONG: Final = (
     "ERROR",
     "WHY NOT",
@@ -44,11 +44,11 @@ Row = Sequence[str]
 
 
 def fitted(columns: Row, rows: Sequence[Row], width: int) -> list[list[str]]:
-    """The lines of a table, its heading first; each line as its cells, padded.
+    """Lays a table out within a width: heading first, each line as padded cells.
 
     Args:
-        columns: their names.
-        rows: their cells.
+        columns: names.
+        rows: cells.
         width: of the terminal.
     """
     every = [list(columns), *map(list, rows)]
@@ -56,7 +56,7 @@ def fitted(columns: Row, rows: Sequence[Row], width: int) -> list[list[str]]:
     if _width(every, beside) > width:
         short = [list(columns), *_with_short_ids(columns, rows)]
         beside, below = _split(columns, short, width)
-        # Ids that have room all the same stay whole.
+        # Ids stay whole where there is room after all.
         keeps = set(beside) if below and _width(every, beside) <= width else set[int]()
         every = [
             [row[place] if place in keeps else less[place] for place in range(len(columns))]
@@ -71,15 +71,15 @@ def fitted(columns: Row, rows: Sequence[Row], width: int) -> list[list[str]]:
 
 
 def whole(columns: Row, rows: Sequence[Row]) -> list[list[str]]:
-    """The same without an end to the lines: for pipes, and whatever reads them."""
+    """Lays a table out without a width, for pipes."""
     every = [list(columns), *map(list, rows)]
     return [_padded(every, row, range(len(columns))) for row in every]
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """A text as lines of at most so many columns, broken between words where there are any."""
-    # Not above: help must be there at once.
-    from rich.console import Console  # noqa: PLC0415 - as said
+    """A text as lines of at most `width` columns, broken between words where possible."""
+    # Imported here, because they are slow to import and help must not wait for them.
+    from rich.console import Console  # noqa: PLC0415 - see the comment
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(width=max(width, 1), force_terminal=False, no_color=True)
@@ -87,16 +87,16 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _size(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Number of columns that a text takes on a terminal."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # noqa: PLC0415 - as above
+    from rich.cells import cell_len  # noqa: PLC0415 - slow to import
 
     return cell_len(text)
 
 
 def _split(columns: Row, every: Sequence[Row], width: int) -> tuple[list[int], list[int]]:
-    """The columns that stand beside each other, and those that go below: no more than have to."""
+    """Columns beside each other, and columns that move below: as few as possible."""
     places = {name: place for place, name in enumerate(columns)}
     movable = [places[name] for name in _LONG if places.get(name)]
     movable += [place for place in range(len(columns) - 1, 0, -1) if place not in movable]
@@ -107,7 +107,7 @@ def _split(columns: Row, every: Sequence[Row], width: int) -> tuple[list[int], l
 
 
 def _below(columns: Row, row: Row, below: Sequence[int], *, is_heading: bool) -> str:
-    """What stands below a row; facts that are not understood by themselves have their names."""
+    """The line below a row; cells that are unclear by themselves get their column's name."""
     if is_heading:
         return _GAP.join(columns[place] for place in below if columns[place] in _LONG)
     return _GAP.join(
@@ -139,7 +139,7 @@ def _with_short_ids(columns: Row, rows: Sequence[Row]) -> list[list[str]]:
 
 
 def _shortened(ids: Sequence[str], least: int) -> list[str]:
-    """Ids cut to one length at which different ones are still different."""
+    """Ids cut to one length at which they are still unique."""
     different = set(ids) - {_NOTHING}
     longest = max(map(len, different), default=0)
     size = least

@@ -1,4 +1,4 @@
-"""Times as people write and read them."""
+"""Times as text for people."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,17 +8,17 @@ import click
 
 _AGO: Final = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-#: Each larger unit begins where it can be told in whole numbers above one.
+#: Seconds in each unit, the largest first.
 _STEPS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 class Moment(click.ParamType[datetime]):
-    """`2h` (ago), or ISO 8601; without a zone it is the time here."""
+    """`2h` (ago), or ISO 8601; local time if it has no zone."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Reads it; a wrong one ends the command with a usage error."""
+        """Parses a time; a wrong one is a usage error."""
         if isinstance(value, datetime):
             return value
         if match := _AGO.fullmatch(value):
@@ -30,22 +30,22 @@ class Moment(click.ParamType[datetime]):
 
 
 def age(text: str | None, now: datetime | None = None) -> str:
-    """How long ago an ISO time was, in its largest unit: `4m`, `3h`, `2d`; `in 4m` if it is to come."""
+    """Age of an ISO time in its largest unit: `4m`, `3h`, `2d`; `in 4m` if it is in the future."""
     if not text:
         return "-"
     seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(text)).total_seconds()
-    told = span(abs(seconds))
-    return f"in {told}" if seconds < 0 else told
+    length = span(abs(seconds))
+    return f"in {length}" if seconds < 0 else length
 
 
 def due(text: str | None, now: datetime | None = None) -> str:
-    """When an ISO time is to come: `in 4m`; `4m late` if it has passed."""
-    told = age(text, now)
-    return told if told == "-" or told.startswith("in ") else f"{told} late"
+    """Time until an ISO time: `in 4m`; `4m late` if it has passed."""
+    found = age(text, now)
+    return found if found == "-" or found.startswith("in ") else f"{found} late"
 
 
 def span(seconds: float) -> str:
-    """A length of time in its largest unit."""
+    """A duration in its largest unit."""
     for size, unit in _STEPS:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
@@ -53,5 +53,5 @@ def span(seconds: float) -> str:
 
 
 def when(text: str | None) -> str:
-    """An ISO time as the clock here showed it, with its zone."""
+    """An ISO time in the local zone, with the name of the zone."""
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if text else "-"

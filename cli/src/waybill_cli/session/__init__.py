@@ -1,1 +1,1 @@
-"""What every command works with: configuration, the gateway, options, exit codes."""
+"""Shared by every command: configuration, clients of gateway and broker, options, listings, exit codes."""

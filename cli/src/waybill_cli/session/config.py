@@ -1,4 +1,4 @@
-"""Where the gateway is and who asks: flag before environment before configuration file before local stack."""
+"""Settings of the command: from flags, else environment, else configuration file, else local stack."""
 
 import getpass
 import json
@@ -22,22 +22,22 @@ VARIABLES: Final = {
     "amqp_url": "WAYBILL_AMQP_URL",
     "ca_file": "WAYBILL_CA_FILE",
 }
-#: As long as the API takes it.
+#: As the API limits it.
 MAX_ACTOR_LENGTH: Final = 128
 _COMMAND_LINE: Final = "the command line"
 CONFIG_VARIABLE: Final = "WAYBILL_CONFIG"
 DEFAULT_CONFIG: Final = "~/.config/waybill/config.toml"
-#: Written by a local stack (`make up`) into the folder that it was started in.
+#: Written by a local stack (`make up`) into its working folder.
 STACK_FILE: Final = Path(".waybill/stack.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value, and where it is from: what is wrong with it must be mended there."""
+    """A value, and its source, for error messages."""
 
     value: str
     source: str
-    #: Of an address: whom to trust there; None: the usual authorities.
+    #: Of an address: trusted authorities; None: the system's.
     tls: ssl.SSLContext | None = field(default=None, compare=False)
 
 
@@ -45,9 +45,9 @@ class Config:
     """The settings of one run.
 
     Args:
-        flags: what the command line gives, by setting.
+        flags: values from the command line, by setting.
         environment: of the process.
-        folder: where the command runs; it and its parents are searched for a local stack.
+        folder: working folder; it and its parents are searched for a local stack.
     """
 
     def __init__(self, flags: Mapping[str, str], environment: Mapping[str, str], folder: Path) -> None:
@@ -56,10 +56,10 @@ class Config:
         self._folder = folder
 
     def url(self) -> Setting:
-        """Where the gateway is, without a slash at the end.
+        """URL of the gateway, without a slash at the end.
 
         Raises:
-            CommandError: nobody says, or it is no URL.
+            CommandError: it is not configured, or no URL.
         """
         found = self._find("url", lambda: self._stack("gateway"))
         if found is None:
@@ -67,16 +67,16 @@ class Config:
                 Exit.USAGE,
                 "no gateway is configured",
                 f"Name it: --url http://HOST:8000, {VARIABLES['url']}, or `url` in {self._file_name()}.",
-                "In the folder of a local stack (make up) it is found by itself.",
+                "In the folder of a local stack (make up) it is found automatically.",
             )
         _require_url(found, ("http", "https"))
         return Setting(found.value.rstrip("/"), found.source, self.tls())
 
     def amqp_url(self) -> Setting:
-        """Where the broker is.
+        """URL of the broker.
 
         Raises:
-            CommandError: nobody says, or it is no URL.
+            CommandError: it is not configured, or no URL.
         """
         found = self._find("amqp_url", lambda: self._stack("amqp"))
         if found is None:
@@ -90,10 +90,10 @@ class Config:
         return replace(found, tls=self.tls())
 
     def tls(self) -> ssl.SSLContext | None:
-        """Whom to trust as gateway or broker; None: the usual authorities.
+        """Trusted authorities for gateway and broker; None: the system's.
 
         Raises:
-            CommandError: the file that names them holds none.
+            CommandError: the configured file has no certificates.
         """
         found = self._find("ca_file", lambda: None)
         if found is None:
@@ -106,15 +106,15 @@ class Config:
             ) from error
 
     def api_key(self) -> str | None:
-        """What the gateway knows the caller by."""
+        """API key of the caller; None: not configured."""
         found = self._find("api_key", lambda: None)
         return found.value if found else None
 
     def actor(self) -> str:
-        """Who acts, for the audit trail.
+        """Name of the operator, for the audit trail.
 
         Raises:
-            CommandError: the API would not take that name.
+            CommandError: the API would not accept that name.
         """
         found = self._find("actor", lambda: None)
         if found is None:
@@ -122,8 +122,7 @@ class Config:
         if not (found.value.isascii() and found.value.isprintable() and len(found.value) <= MAX_ACTOR_LENGTH):
             raise CommandError(
                 Exit.USAGE,
-                f"the name of who acts, from {found.source}, is not up to {MAX_ACTOR_LENGTH} printable ASCII "
-                "characters",
+                f"the actor from {found.source} is not up to {MAX_ACTOR_LENGTH} printable ASCII characters",
             )
         return found.value
 
@@ -140,7 +139,7 @@ class Config:
         return self._flags.get("config") or self._environment.get(CONFIG_VARIABLE) or DEFAULT_CONFIG
 
     def _file(self) -> dict[str, str]:
-        """What the configuration file says; a default one that is missing says nothing."""
+        """The configuration file; empty if the default one does not exist."""
         path = Path(self._file_name()).expanduser()
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -156,8 +155,8 @@ class Config:
         if wrong:
             raise CommandError(
                 Exit.USAGE,
-                f"the configuration file {path} has no use for {', '.join(wrong)}",
-                f"It may hold, each as a string: {', '.join(VARIABLES)}.",
+                f"the configuration file {path} has unknown or wrong entries: {', '.join(wrong)}",
+                f"Allowed, each as a string: {', '.join(VARIABLES)}.",
             )
         return content
 
@@ -167,7 +166,7 @@ class Config:
             try:
                 value: Any = json.loads(path.read_text(encoding="utf-8")).get(name)
             except (OSError, ValueError, AttributeError):
-                continue  # none here, or it is being written: the search is a convenience
+                continue  # no file, or one that is being written: the search is a convenience
             if isinstance(value, str):
                 return Setting(value, str(path))
         return None
@@ -179,7 +178,7 @@ def process_config(flags: Mapping[str, str]) -> Config:
 
 
 def place(url: str) -> str:
-    """A URL as it may be shown: without user and password."""
+    """A URL without user and password, for messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
@@ -199,5 +198,5 @@ def _require_url(setting: Setting, schemes: tuple[str, ...]) -> None:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user need not have a name
+    except (OSError, KeyError):  # a container's user may have no name
         return str(os.getuid())

@@ -1,4 +1,4 @@
-"""What the command ends with: exit codes that a script can act on, and the errors that lead to them."""
+"""Exit codes of the command, and the errors that lead to them."""
 
 from collections.abc import Sequence
 from enum import IntEnum
@@ -10,23 +10,23 @@ from waybill_cli.output.printable import printable
 
 
 class Exit(IntEnum):
-    """The exit codes, as the help and the README tell them."""
+    """Exit codes, as documented in the help and the README."""
 
     OK = 0
     #: The answer is no: a task failed, a contract does not fit, a redrive halted, the question was declined.
     NO = 1
-    #: click's own, for command lines that it cannot read.
+    #: click's own code for wrong command lines.
     USAGE = 2
     #: Gateway or broker cannot be reached, or cannot answer now.
     UNREACHABLE = 3
-    #: The gateway understood and declined: no such thing, a conflict, a wrong field, a wrong key.
+    #: The gateway refused the call: not found, a conflict, a wrong field, a wrong key.
     REFUSED = 4
-    #: Ctrl-C, as shells count it.
+    #: Ctrl-C, by the convention of shells.
     INTERRUPTED = 130
 
 
 class CommandError(click.ClickException):
-    """Ends the command with a message on stderr, and hints what to do."""
+    """Ends the command with a message and hints on stderr."""
 
     def __init__(self, code: Exit, message: str, *hints: str) -> None:
         super().__init__(message)
@@ -34,21 +34,21 @@ class CommandError(click.ClickException):
         self.hints: Sequence[str] = hints
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Writes it to stderr; what comes from outside is shown without its control characters."""
+        """Writes message and hints to stderr, without control characters."""
         click.echo(click.style("waybill: ", fg="red") + printable(self.message), file=file, err=True)
         for hint in self.hints:
             click.echo("  " + printable(hint), file=file, err=True)
 
 
-class Unreachable(CommandError):  # noqa: N818 - reads as what it says in `raise Unreachable(...)`
-    """Somebody who is needed does not answer."""
+class Unreachable(CommandError):  # noqa: N818 - `raise Unreachable(...)` reads well
+    """Gateway or broker does not answer."""
 
     def __init__(self, message: str, *hints: str) -> None:
         super().__init__(Exit.UNREACHABLE, message, *hints)
 
 
-class Refused(CommandError):  # noqa: N818 - as above
-    """The gateway declined."""
+class Refused(CommandError):  # noqa: N818 - `raise Refused(...)` reads well
+    """The gateway refused the call."""
 
     def __init__(self, status: int, code: str, message: str, *hints: str) -> None:
         super().__init__(Exit.REFUSED, message, *hints)

@@ -1,4 +1,4 @@
-"""The gateway as the commands call it: JSON in and out, errors as what they mean for the exit code."""
+"""HTTP client of the gateway: JSON in and out, errors as exit codes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ import httpx
 from waybill_cli.session.config import Setting, place
 from waybill_cli.session.exits import CommandError, Refused, Unreachable
 
-#: To connect; and to wait for the next byte of an answer: the largest plan is made within it.
+#: To connect, and to wait for the next byte of an answer; enough for the largest plan.
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 120
-#: As many as the API gives on one page.
+#: Limit of the API.
 MAX_PAGE_SIZE: Final = 500
 _PROBLEM_TYPE: Final = "urn:waybill:problem:"
 
@@ -20,12 +20,12 @@ _PROBLEM_TYPE: Final = "urn:waybill:problem:"
 class Gateway:
     """A client of `/v1`.
 
-    Every call raises `Unreachable` when the gateway is away or broken, `Refused` when it declines.
+    Every call raises `Unreachable` if the gateway is away or broken, `Refused` if it refuses the call.
 
     Args:
-        url: where it is, and who says so.
-        api_key: sent as a bearer token, if there is one.
-        actor: who acts, for the audit trail.
+        url: of the gateway.
+        api_key: sent as a bearer token; None: none is sent.
+        actor: for the audit trail.
     """
 
     def __init__(self, url: Setting, *, api_key: str | None, actor: str) -> None:
@@ -41,38 +41,38 @@ class Gateway:
         )
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Closes the connections."""
         self._http.close()
 
     def get(self, path: str, **params: Any) -> Any:
-        """What is at `path`; parameters that are None are left out."""
+        """Returns the resource at `path`; parameters that are None are left out."""
         with self._errors(is_safe=True):
             return self._document(self._http.get(path, params=_present(params)))
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The answer to a call that changes something."""
+        """Posts `body` and returns the answer."""
         with self._errors(is_safe=False):
             return self._document(self._http.post(path, json=body))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The thing at `path`, changed."""
+        """Changes the resource at `path` and returns it."""
         with self._errors(is_safe=False):
             return self._document(self._http.patch(path, json=body))
 
     def delete(self, path: str) -> None:
-        """Removes what is at `path`."""
+        """Deletes the resource at `path`."""
         with self._errors(is_safe=False):
             answer = self._http.delete(path)
             if answer.is_error:
                 raise self._error(answer)
 
     def items(self, path: str, *, most: int | None, **params: Any) -> Iterator[dict[str, Any]]:
-        """The items of a listing, page by page.
+        """Yields the items of a listing, fetched page by page.
 
         Args:
             path: of the listing.
-            most: so many at the most; None: all.
-            params: its filters.
+            most: number of items at most; None: all.
+            params: filters.
         """
         left = most
         cursor: str | None = None
@@ -86,7 +86,7 @@ class Gateway:
             left = None if left is None else left - len(page["items"])
 
     def lines(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """The documents of a stream of JSON lines."""
+        """Yields the documents of a stream of JSON lines."""
         with self._errors(is_safe=True), self._http.stream("GET", path, params=_present(params)) as answer:
             if answer.is_error:
                 answer.read()
@@ -103,7 +103,7 @@ class Gateway:
             raise Unreachable(f"the gateway {self._place} cannot be reached: {error}") from error
         except (httpx.TransportError, httpx.InvalidURL, httpx.TooManyRedirects) as error:
             what = str(error) or type(error).__name__
-            hints = () if is_safe else ("It may have been done all the same: look before you repeat it.",)
+            hints = () if is_safe else ("The call may have taken effect: check before you repeat it.",)
             raise Unreachable(f"the gateway {self._place} did not answer: {what}", *hints) from error
 
     def _document(self, answer: httpx.Response) -> Any:
@@ -115,14 +115,14 @@ class Gateway:
         try:
             return json.loads(text)
         except ValueError:
-            raise Unreachable(f"what answers at {self._place} is not Waybill's gateway") from None
+            raise Unreachable(f"the server at {self._place} is not Waybill's gateway") from None
 
     def _error(self, answer: httpx.Response) -> CommandError:
         try:
             problem = answer.json()
             detail = str(problem["detail"])
         except (ValueError, KeyError, TypeError):
-            return Unreachable(f"what answers at {self._place} said {answer.status_code}, and not why")
+            return Unreachable(f"the server at {self._place} answered {answer.status_code} without a reason")
         hints = [f"{each['field']}: {each['message']}" for each in problem.get("errors") or ()]
         if answer.is_server_error:
             return Unreachable(f"the gateway cannot answer now ({answer.status_code}): {detail}", *hints)

@@ -1,4 +1,4 @@
-"""Ids as people type them: whole, or as much of the beginning as tells them apart."""
+"""Ids on the command line: whole, or abbreviated to a unique beginning."""
 
 import re
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from waybill_cli.session.session import Session
 
 #: A whole id, or its beginning: hexadecimal digits and hyphens.
 _DIGITS: Final = re.compile(r"(?=.*[0-9A-Fa-f])[0-9A-Fa-f-]{1,36}")
-#: Ids listed in the error where several have this beginning.
-_MOST_TOLD: Final = 10
-#: How many digits a group of dead letters has, and a key.
+#: Ids listed in the error if several have this beginning.
+_MOST_LISTED: Final = 10
+#: Number of digits of the id of a group of dead letters, and of a key.
 _GROUP_DIGITS, _KEY_DIGITS = 32, 16
 
 
@@ -24,11 +24,11 @@ class Id(click.ParamType[str]):
     name = "id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Reads it; what is none ends the command with a usage error."""
+        """Parses an id; a wrong one is a usage error."""
         if not is_beginning(value):
             self.fail(
-                f"{value!r} is no task's id: that is 32 digits from 0 to f like "
-                "01a20797-6d09-71fe-b759-803ec3a459ee, or the first few of them",
+                f"{value!r} is no id of a task: that has 32 digits from 0 to f, like "
+                "01a20797-6d09-71fe-b759-803ec3a459ee; the first few are enough",
                 param,
                 ctx,
             )
@@ -36,24 +36,24 @@ class Id(click.ParamType[str]):
 
 
 def is_beginning(text: str) -> bool:
-    """Whether ids may begin so."""
+    """Whether the text may be the beginning of an id."""
     return _DIGITS.fullmatch(text) is not None
 
 
 def task_id(session: Session, beginning: str) -> str:
-    """The id of the task that is meant.
+    """The whole id of a task.
 
     Raises:
-        CommandError: none begins so, or several do.
+        CommandError: no task has this beginning, or several have.
     """
     return _whole_uuid(beginning) or _resolved(session, "/v1/tasks", beginning, "task", _task_words)
 
 
 def schedule_id(session: Session, name_or_id: str) -> str:
-    """The id of the schedule that is meant, by its name, its id, or the beginning of that.
+    """The id of a schedule, by its name, its id, or the beginning of its id.
 
     Raises:
-        CommandError: there is none, or several begin so.
+        CommandError: there is no such schedule, or there are several.
     """
     if whole := _whole_uuid(name_or_id):
         return whole
@@ -66,10 +66,10 @@ def schedule_id(session: Session, name_or_id: str) -> str:
 
 
 def key_id(session: Session, beginning: str) -> str:
-    """The id of the key that is meant.
+    """The whole id of an API key.
 
     Raises:
-        CommandError: none begins so, or several do.
+        CommandError: no key has this beginning, or several have.
     """
     if len(beginning) == _KEY_DIGITS and is_beginning(beginning):
         return beginning
@@ -77,10 +77,10 @@ def key_id(session: Session, beginning: str) -> str:
 
 
 def group_id(session: Session, beginning: str) -> str:
-    """The id of the group of dead letters that is meant.
+    """The whole id of a group of dead letters.
 
     Raises:
-        CommandError: none begins so, or several do.
+        CommandError: no group has this beginning, or several have.
     """
     if len(beginning) == _GROUP_DIGITS and is_beginning(beginning):
         return beginning
@@ -94,10 +94,10 @@ def group_id(session: Session, beginning: str) -> str:
 
 
 def with_whole_group(session: Session, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """A filter whose group has its whole id.
+    """The filters, with the group's id completed.
 
     Raises:
-        CommandError: no group begins so, or several do.
+        CommandError: no group has this beginning, or several have.
     """
     group = filters.get("group")
     return dict(filters) if group is None else {**filters, "group": group_id(session, group)}
@@ -117,12 +117,12 @@ def _task_words(task: Any) -> str:
 def _resolved(session: Session, path: str, beginning: str, what: str, words: Any) -> str:
     found = []
     if is_beginning(beginning):
-        found = session.gateway.get(path, id=beginning, limit=_MOST_TOLD + 1)["items"]
+        found = session.gateway.get(path, id=beginning, limit=_MOST_LISTED + 1)["items"]
     if not found:
         raise CommandError(Exit.REFUSED, f"there is no {what} whose id begins with {beginning}")
     if len(found) == 1:
         return str(found[0]["id"])
-    told = [f"{each['id']}  {words(each)}" for each in found[:_MOST_TOLD]]
-    more = ["and more"] if len(found) > _MOST_TOLD else []
-    many = f"more than {_MOST_TOLD}" if more else len(found)
-    raise CommandError(Exit.REFUSED, f"{many} ids begin with {beginning}: name one {what}", *told, *more)
+    listed = [f"{each['id']}  {words(each)}" for each in found[:_MOST_LISTED]]
+    more = ["and more"] if len(found) > _MOST_LISTED else []
+    many = f"more than {_MOST_LISTED}" if more else len(found)
+    raise CommandError(Exit.REFUSED, f"{many} ids begin with {beginning}: name one {what}", *listed, *more)

@@ -1,4 +1,4 @@
-"""Listings: the options that they share, and how they are shown."""
+"""Listings: their shared options, and how they are shown."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -16,15 +16,13 @@ DEFAULT_LIMIT = 50
 
 def list_options(command: F) -> F:
     """Adds `--limit` and `--all` (as `every`)."""
-    command = click.option("--all", "every", is_flag=True, help="All there are, whatever --limit says.")(
-        command
-    )
+    command = click.option("--all", "every", is_flag=True, help="All of them, without a limit.")(command)
     return click.option(
         "--limit",
         type=click.IntRange(min=1),
         default=DEFAULT_LIMIT,
         show_default=True,
-        help="So many at the most.",
+        help="Number of rows at most.",
     )(command)
 
 
@@ -38,19 +36,19 @@ def show_listing(
     every: bool,
     **filters: Any,
 ) -> None:
-    """Shows the items of a listing of the API: as a table, or as JSON lines as they come.
+    """Shows the items of a listing of the API: as a table, or as JSON lines as they arrive.
 
     Args:
         session: of the command.
-        path: of the listing.
+        path: of the listing in the API.
         columns: of the table.
-        row: its cells, from an item.
-        limit: items at the most, unless `every`.
+        row: makes the cells of a row from an item.
+        limit: number of items at most, unless `every`.
         every: all of them.
         filters: of the listing.
     """
     most = None if every else limit
-    # One more than is shown tells whether there are more.
+    # One more than is shown, to know whether there are more.
     found = session.gateway.items(path, most=None if most is None else most + 1, **filters)
     shown = islice(found, most)
     if session.out.as_json:
@@ -59,4 +57,4 @@ def show_listing(
     else:
         session.out.table(columns, map(row, shown))
     if next(found, None) is not None:
-        session.out.remark(f"These are the first {most}; --all shows all, --limit N more.")
+        session.out.remark(f"These are the first {most}; --all shows all, --limit N shows N.")

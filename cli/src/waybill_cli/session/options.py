@@ -1,4 +1,4 @@
-"""Groups and commands of one shape: shared options in any place, examples in the help, loaded when needed."""
+"""Base classes of groups and commands: options accepted anywhere, examples in the help, lazy loading."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import click
 
-#: The verb for every listing, and what it may be called instead.
+#: The verb of every listing, and its alias.
 _LS: Final = "ls"
 _LIST: Final = "list"
 
 
 @dataclass(slots=True)
 class Given:
-    """What the command line said, wherever on it."""
+    """Values of the shared options, from any position on the command line."""
 
     settings: dict[str, str] = field(default_factory=dict)
     as_json: bool = False
@@ -39,54 +39,53 @@ def _shared() -> list[click.Parameter]:
             "--amqp",
             "amqp_url",
             metavar="URL",
-            help="The broker, for what goes past the gateway [env: WAYBILL_AMQP_URL].",
+            help="The broker, for commands that bypass the gateway [env: WAYBILL_AMQP_URL].",
         ),
         option(
             "--api-key",
             metavar="KEY",
-            help="Who you are to the gateway; others on this machine can see it here, so rather [env: "
-            "WAYBILL_API_KEY].",
+            help="API key; other users of this machine can see it here, so prefer [env: WAYBILL_API_KEY].",
         ),
         option(
             "--ca-file",
             metavar="FILE",
-            help="PEM with the authorities that https:// and amqps:// are trusted by, instead of the usual "
+            help="PEM file of the authorities trusted for https:// and amqps://, instead of the system's "
             "[env: WAYBILL_CA_FILE].",
         ),
-        option("--actor", metavar="NAME", help="Who acts, for the audit trail [env: WAYBILL_ACTOR]."),
+        option("--actor", metavar="NAME", help="Your name for the audit trail [env: WAYBILL_ACTOR]."),
         option(
             "--config",
             metavar="FILE",
-            help="Where these are kept [env: WAYBILL_CONFIG; default: ~/.config/waybill/config.toml].",
+            help="Configuration file [env: WAYBILL_CONFIG; default: ~/.config/waybill/config.toml].",
         ),
     ]
 
 
 class _Sharing(click.Command):
-    """What takes the shared options: before its own, and after."""
+    """Base of commands and groups that accept the shared options."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Its own parameters and the shared ones."""
+        """Returns its own parameters and the shared ones."""
         own = super().get_params(ctx)
-        return [*own[:-1], *_shared(), *own[-1:]]  # --help stays the last
+        return [*own[:-1], *_shared(), *own[-1:]]  # --help stays last
 
 
 class Command(_Sharing):
-    """A command that takes the shared options, and shows its epilog as examples."""
+    """A command that accepts the shared options and shows its epilog as examples."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the examples as they are."""
+        """Writes the examples unchanged."""
         del ctx
         _examples(self.epilog, formatter)
 
 
 class Group(_Sharing, click.Group):
-    """A group that loads a command when it is called, so that help is there at once.
+    """A group that loads a command only when it is called, so that help is fast.
 
-    It takes the shared options as well, for the command that follows; and `list` where it has `ls`.
+    It accepts the shared options, for the command that follows, and `list` as an alias of `ls`.
 
     Args:
-        lazy: name of each command to `(module:attribute, short help)`.
+        lazy: maps the name of each command to `(module:attribute, short help)`.
     """
 
     command_class = Command
@@ -97,12 +96,12 @@ class Group(_Sharing, click.Group):
         self._lazy = dict(lazy or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which they were given."""
+        """Returns the names, in the order in which they were added."""
         del ctx
         return [*self._lazy, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name, loaded if it is not."""
+        """Returns the command of this name; loads it if needed."""
         if cmd_name == _LIST and cmd_name not in self._lazy:
             cmd_name = _LS
         if cmd_name not in self._lazy:
@@ -121,13 +120,13 @@ class Group(_Sharing, click.Group):
             formatter.write_dl(rows)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the examples as they are."""
+        """Writes the examples unchanged."""
         del ctx
         _examples(self.epilog, formatter)
 
 
 def load(target: str) -> Any:
-    """The command or group at `module:attribute`."""
+    """Imports the command or group at `module:attribute`."""
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 

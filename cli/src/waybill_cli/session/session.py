@@ -1,4 +1,4 @@
-"""What every command works with: the configuration, the gateway, the way to its reader."""
+"""State of one run: configuration, client of the gateway, output."""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 class Session:
-    """One run of one command; what it does not use is never made."""
+    """State of one run; clients are created on first use."""
 
     def __init__(self, given: Given) -> None:
         self.config = process_config(given.settings)
@@ -26,28 +26,30 @@ class Session:
 
     @cached_property
     def gateway(self) -> Gateway:
-        """A client of the gateway that is configured."""
+        """Client of the configured gateway."""
         return Gateway(self.config.url(), api_key=self.config.api_key(), actor=self.config.actor())
 
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Asks before what cannot be undone.
+        """Asks before an action that cannot be undone.
 
         Args:
             question: says what will happen.
-            yes: the command line has answered already.
+            yes: `--yes` was given: do not ask.
 
         Raises:
-            CommandError: the answer is no, or there is nobody to ask.
+            CommandError: the answer is no, or stdin is no terminal.
         """
         if yes:
             return
         if not sys.stdin.isatty():
-            raise CommandError(Exit.USAGE, f"{question} Nobody is there to ask: add --yes if so.")
+            raise CommandError(
+                Exit.USAGE, f"{question} Cannot ask, because stdin is no terminal: add --yes to confirm."
+            )
         if not click.confirm(question, err=True):
             raise CommandError(Exit.NO, "nothing was changed")
 
     def close(self) -> None:
-        """Closes what was opened."""
+        """Closes open connections."""
         if "gateway" in self.__dict__:
             self.gateway.close()
 

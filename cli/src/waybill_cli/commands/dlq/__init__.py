@@ -1,1 +1,1 @@
-"""`waybill dlq`: the failure desk, one file for each group of its commands."""
+"""`waybill dlq`: the failure desk, one module for each group of its commands."""

@@ -1,4 +1,4 @@
-"""`waybill dlq discard|archive|restore`: what nobody wants any more."""
+"""`waybill dlq discard|archive|restore`: closing letters without a redrive."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from waybill_cli.output.times import when
 from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 
-_because = click.option("--because", metavar="TEXT", required=True, help="Why; it goes into the audit trail.")
+_because = click.option("--because", metavar="TEXT", required=True, help="Reason, for the audit trail.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -21,8 +21,8 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 @_yes
 @with_session
 def discard(session: Session, /, *, ids: tuple[int, ...], because: str, yes: bool, **filters: Any) -> None:
-    """Puts letters away that nobody wants; for some time they can be restored, then they are forgotten."""
-    _put_away(session, "discard", selection(session, ids, filters), because, yes=yes)
+    """Discards letters; for some time they can be restored, then they are deleted."""
+    _close(session, "discard", selection(session, ids, filters), because, yes=yes)
 
 
 @click.command(
@@ -33,27 +33,27 @@ def discard(session: Session, /, *, ids: tuple[int, ...], because: str, yes: boo
 @_yes
 @with_session
 def archive(session: Session, /, *, ids: tuple[int, ...], because: str, yes: bool, **filters: Any) -> None:
-    """Puts letters away that are to be kept: as discard, for longer."""
-    _put_away(session, "archive", selection(session, ids, filters), because, yes=yes)
+    """Archives letters: like discard, but kept for longer."""
+    _close(session, "archive", selection(session, ids, filters), because, yes=yes)
 
 
 @click.command("restore", cls=Command, epilog="waybill dlq restore 17 18\nwaybill dlq restore --group $GROUP")
 @selection_options
-@click.option("--because", metavar="TEXT", help="Why; it goes into the audit trail.")
+@click.option("--because", metavar="TEXT", help="Reason, for the audit trail.")
 @with_session
 def restore(session: Session, /, *, ids: tuple[int, ...], because: str | None, **filters: Any) -> None:
-    """Makes letters that were put away dead again, so that they can be planned."""
+    """Restores discarded or archived letters to dead, so that they can be redriven."""
     body = selection(session, ids, filters) | ({"reason": because} if because else {})
     answer = session.gateway.post("/v1/dead-letters/restore", body)
     session.out.result(answer, f"restored {answer['changed']}")
 
 
-def _put_away(session: Session, what: str, chosen: dict[str, Any], because: str, *, yes: bool) -> None:
+def _close(session: Session, what: str, chosen: dict[str, Any], because: str, *, yes: bool) -> None:
     path, body = f"/v1/dead-letters/{what}", chosen | {"reason": because}
     if not yes:
         there = session.gateway.post(path, body | {"dry_run": True})["changed"]
         if not there:
-            session.out.result({"changed": 0}, f"{what}: no letter that is dead, and in no redrive, is meant")
+            session.out.result({"changed": 0}, f"{what}: no matching letter is dead and in no redrive")
             return
         session.confirm(f"{what.capitalize()} {there} letter(s): {described(chosen)}?", yes=yes)
     answer = session.gateway.post(path, body)

@@ -1,4 +1,4 @@
-"""`waybill dlq --direct`: dead letters straight from the broker, when ledger or gateway are down."""
+"""`waybill dlq --direct`: dead letters directly at the broker, when ledger or gateway are down."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,25 +20,27 @@ from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_contracts.wire.names import dead_letter_queue
 
 _COLUMNS: Final = ("SERVICE", "TASK", "KIND", "REDRIVE", "DIED", "REASON", "VERDICT", "ERROR")
-#: Letters a second unless asked for otherwise: as the desk's plans.
+#: Default letters a second, as in plans of the failure desk.
 _RATE: Final = 10.0
 _DESK_RUNS: Final = """\
-The failure desk consumes these queues: it has taken, or takes, what comes into them. `waybill dlq` without
---direct works on that; once the desk is stopped, what it had taken and not yet kept is back here."""
+The failure desk consumes these queues, so their letters are in the ledger: use `waybill dlq` without
+--direct. When the desk is stopped, letters that it had taken and not yet stored return to these queues."""
 _UNCHECKED: Final = """\
-Straight from the broker, so this cannot be told or done: whether a task was completed, called off or redriven
-in the meantime (its service's inbox knows, and drops what would double), a canary, an audit trail, the
-outcome (the ledger hears of it from the service once it is back)."""
+Directly at the broker there is no check whether a task was completed, cancelled or redriven in the meantime
+(the inbox of its service drops what would run twice), no canary, no audit trail and no outcome (the ledger
+gets it from the service when it is back)."""
 
 
 @click.group(cls=Group)
 def direct() -> None:
-    """Dead letters straight from the broker: `ls` and `redrive`, without ledger or gateway."""
+    """Dead letters directly at the broker: `ls` and `redrive`, without ledger or gateway."""
 
 
 def _selection(command: Any) -> Any:
     for option in (
-        click.option("--reason", metavar="WORD", help="Only those that died of this: permanent, exhausted …"),
+        click.option(
+            "--reason", metavar="WORD", help="Only letters with this reason: permanent, exhausted …"
+        ),
         click.option("--kind", metavar="KIND", help="Only this kind."),
         click.option(
             "--task", "tasks", type=click.UUID, multiple=True, help="Only this task; may be repeated."
@@ -62,12 +64,12 @@ def _selection(command: Any) -> Any:
 )
 @with_session
 def list_letters(session: Session, /, *, services: tuple[str, ...], limit: int, **selected: Any) -> None:
-    """Lists what waits in the dead-letter queues, oldest first.
+    """Lists the letters in the dead-letter queues, oldest first.
 
-    Looking takes each letter and gives it back. The broker counts that: a dead-letter queue allows a million.
+    Each letter is taken and returned. The broker counts that: a dead-letter queue allows a million.
     """
-    look = _look(session.config.amqp_url(), services or WORK_SERVICES, _wanted(**selected), limit)
-    found, more, taken_by_desk = broker.run(look)
+    reading = _read(session.config.amqp_url(), services or WORK_SERVICES, _wanted(**selected), limit)
+    found, more, taken_by_desk = broker.run(reading)
     if session.out.as_json:
         for letter in found:
             session.out.document(letter.facts())
@@ -76,10 +78,10 @@ def list_letters(session: Session, /, *, services: tuple[str, ...], limit: int, 
     if taken_by_desk:
         session.out.remark(_DESK_RUNS)
     for name, count in more.items():
-        session.out.remark(f"{name} holds {count} letters; the first {limit} were looked at (--limit).")
+        session.out.remark(f"{name} holds {count} letters; the first {limit} were read (--limit).")
 
 
-async def _look(
+async def _read(
     url: Setting, services: tuple[str, ...], wanted: Wanted, limit: int
 ) -> tuple[list[Letter], dict[str, int], bool]:
     found: list[Letter] = []
@@ -111,7 +113,7 @@ async def _look(
     show_default=True,
     help="Letters a second.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="So many at the most; a few first is wise.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of letters at most; begin with a few.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def redrive_letters(
@@ -126,21 +128,21 @@ def redrive_letters(
 ) -> Exit:
     """Sends dead letters back to their services' work queues.
 
-    Each is published, confirmed, then taken off its dead-letter queue; it may be stopped at any time, and
-    repeated. What no contract of this release fits is left where it is, and the exit code is 1.
+    Each is published, confirmed, then removed from its dead-letter queue; the command may be interrupted
+    at any time and repeated. Letters that this release cannot read are left, and the exit code is 1.
     """
     wanted = _wanted(**selected)
     services = services or WORK_SERVICES
     url = session.config.amqp_url()
     counts = broker.run(_counts(url, services))
     waiting = ", ".join(f"{count} of {name}" for name, count in counts.items() if count) or "none"
-    which = "those asked for" if wanted != Wanted() or limit else "all"
+    which = "the selected ones" if wanted != Wanted() or limit else "all"
     if any(counts.values()):
         session.out.remark(_UNCHECKED)
         session.confirm(f"Redrive {which} of the letters that wait ({waiting})?", yes=yes)
     done = Redriven()
 
-    async def redrive(tell: Callable[[int, str], None]) -> None:
+    async def redrive(show_progress: Callable[[int, str], None]) -> None:
         async with broker.connected(url) as connection:
             redriver = Redriver(
                 connection,
@@ -148,14 +150,14 @@ def redrive_letters(
                 wanted,
                 rate=rate,
                 most=limit,
-                on_letter=lambda: tell(done.sent + done.left.total(), f"sent {done.sent}"),
+                on_letter=lambda: show_progress(done.sent + done.left.total(), f"sent {done.sent}"),
             )
             for service in counts:
                 await redriver.redrive(service)
 
     try:
-        with session.out.bar("redriving", sum(counts.values())) as tell:
-            broker.run(redrive(tell))
+        with session.out.bar("redriving", sum(counts.values())) as show_progress:
+            broker.run(redrive(show_progress))
     finally:
         if session.out.as_json:
             session.out.document({"sent": done.sent, "left": dict(done.left)})

@@ -1,4 +1,4 @@
-"""`waybill dlq edit`: mends the payload of a letter, and plans its redrive."""
+"""`waybill dlq edit`: edits the payload of a letter, and plans its redrive."""
 
 import json
 from typing import Any
@@ -21,13 +21,13 @@ from waybill_cli.session.session import Session, with_session
     cls=Command,
     epilog="waybill dlq edit 17                                  # in your editor\n"
     "waybill dlq edit 17 --set /data/city=London\n"
-    "waybill dlq edit 17 --patch mend.json --preview\n"
+    "waybill dlq edit 17 --patch fix.json --preview\n"
     "waybill dlq edit 17 --set /data/city=London --reveal --reason 'ticket 7'",
 )
 @click.argument("letter", type=click.IntRange(min=1))
 @edit_options
-@click.option("--preview", is_flag=True, help="Only tell what the contract says of it: no plan.")
-@click.option("--note", metavar="TEXT", help="For the record.")
+@click.option("--preview", is_flag=True, help="Only check the result against the contract; make no plan.")
+@click.option("--note", metavar="TEXT", help="Note, kept with the plan.")
 @reveal_options
 @with_session
 def edit(
@@ -41,11 +41,11 @@ def edit(
     reason: str | None,
     **how: Any,
 ) -> Exit:
-    """Mends the payload of a letter, and plans its redrive; nothing is sent before the plan is started.
+    """Edits the payload of a letter, and plans its redrive; nothing is sent before the plan is started.
 
-    Without --set, --remove or --patch the payload opens in $EDITOR, in the contract's current form. What is
-    sealed can be edited unseen: it is shown as [redacted]. --reveal shows it as it is, before the edit and
-    after; who saw it, and why, is written down. Exits with 1 if the contract does not accept the result.
+    Without --set, --remove or --patch the payload opens in $EDITOR, in the current version of its contract.
+    Sealed fields are shown as [redacted], and can still be edited. --reveal shows them in clear, before and
+    after the edit; who saw them, and why, is audited. Exits with 1 if the contract rejects the result.
     """
     because = reason_of(reveal=reveal, reason=reason)
     patch = patch_of(**how)
@@ -54,8 +54,8 @@ def edit(
     seen = _tried(session, letter, patch, because)
     if seen["verdict"] == UNFIXABLE:
         faults = [f"{each['field']}: {each['message']}" for each in seen["errors"] or ()]
-        repeat = f"Your edit, to go on from (--patch FILE): {json.dumps(patch, ensure_ascii=False)}"
-        raise CommandError(Exit.NO, "the contract does not accept it", *faults, repeat)
+        repeat = f"Your edit, to continue from (--patch FILE): {json.dumps(patch, ensure_ascii=False)}"
+        raise CommandError(Exit.NO, "the contract rejects the result", *faults, repeat)
     if preview and session.out.as_json:
         session.out.document(seen)
         return Exit.OK
@@ -67,7 +67,7 @@ def edit(
 
 
 def _tried(session: Session, letter: int, patch: list[dict[str, Any]], because: str | None) -> dict[str, Any]:
-    """What an edit makes of a letter; for a reason unmasked, and with what was `before`."""
+    """Previews an edit; given a reason, unmasked and with the payload `before`."""
     path = f"/v1/dead-letters/{letter}"
     if because is None:
         masked: dict[str, Any] = session.gateway.post(f"{path}/preview", {"patch": patch})
@@ -88,7 +88,7 @@ def _show(session: Session, seen: dict[str, Any]) -> None:
 
 
 def _by_hand(payload: Any) -> list[dict[str, Any]]:
-    """What an editor made of it, as a JSON Patch."""
+    """Opens an editor; returns the changes as a JSON Patch."""
     if not isinstance(payload, dict):
         raise CommandError(Exit.NO, "the payload is no JSON object, so there is nothing to edit: use --patch")
     text = click.edit(json.dumps(payload, indent=2, ensure_ascii=False) + "\n", extension=".json")
@@ -101,8 +101,7 @@ def _by_hand(payload: Any) -> list[dict[str, Any]]:
     if changed == payload:
         raise CommandError(Exit.NO, "nothing was changed")
     patch: list[dict[str, Any]] = make_patch(payload, changed).patch
-    # What a field holds may not be moved to where it would show, even if that was only the shorter way to say
-    # so: then each field is given its value as it is.
+    # The API refuses to move or copy a sealed value, which a computed patch may do: then set each field.
     return _by_field(payload, changed) if any(each["op"] in {"move", "copy"} for each in patch) else patch
 
 

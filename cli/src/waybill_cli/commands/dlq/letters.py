@@ -1,4 +1,4 @@
-"""`waybill dlq groups|ls|show|note|export|audit`: looking at what failed."""
+"""`waybill dlq groups|ls|show|note|export|audit`: inspecting dead letters."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ _LETTERS = "/v1/dead-letters"
 @list_options
 @with_session
 def groups(session: Session, /, *, limit: int, every: bool, **filters: Any) -> None:
-    """Lists what failed alike, the latest first; the bars are the deaths of each of the last 24 hours."""
+    """Lists groups of dead letters, the latest first; the bars count the last 24 hours, one by one."""
     path = f"{_LETTERS}/groups"
     show_listing(session, path, GROUP_COLUMNS, group_row, limit=limit, every=every, **filters)
 
@@ -71,22 +71,22 @@ def list_letters(session: Session, /, *, limit: int, every: bool, **filters: Any
 @click.option(
     "--redrive",
     type=click.IntRange(min=1),
-    help="With --reveal: also what the plan of this redrive sends instead.",
+    help="With --reveal: also the edited payload that this redrive sends.",
 )
 @with_session
 def show(
     session: Session, /, *, letter_or_group: str, reveal: bool, reason: str | None, redrive: int | None
 ) -> None:
-    """Shows a letter (by its number) whole, or a group (by its id, or the beginning of it).
+    """Shows a letter in full (by its number), or a group (by its id, or the beginning of it).
 
-    What is sealed is shown as [redacted]. --reveal shows it as it is; who saw it, and why, is written down.
+    Sealed fields are shown as [redacted]. --reveal shows them in clear; who saw them, and why, is audited.
     """
     because = reason_of(reveal=reveal, reason=reason)
     if redrive is not None and because is None:
-        raise CommandError(Exit.USAGE, "--redrive belongs to --reveal: what a plan sends is sealed")
+        raise CommandError(Exit.USAGE, "--redrive needs --reveal: the payloads of a plan are sealed")
     if not is_letter(letter_or_group):
         if because is not None:
-            raise CommandError(Exit.USAGE, "--reveal shows a letter, by its number")
+            raise CommandError(Exit.USAGE, "--reveal works on a letter only: give its number")
         _show_group(session, letter_or_group)
         return
     letter = session.gateway.get(f"{_LETTERS}/{letter_or_group}")
@@ -108,7 +108,7 @@ def show(
 
 
 def is_letter(text: str) -> bool:
-    """Whether this is a letter's number, and not a group's id: that has 32 digits, hexadecimal.
+    """Whether the text is a letter's number; otherwise it is the id of a group, 32 hexadecimal digits.
 
     Raises:
         CommandError: it is neither.
@@ -133,7 +133,7 @@ def _show_group(session: Session, group: str) -> None:
 @click.argument("text")
 @with_session
 def note(session: Session, /, *, group: str, text: str) -> None:
-    """Writes down what is to be remembered of a group."""
+    """Writes a note on a group."""
     path = f"{_LETTERS}/groups/{group_id(session, group)}/note"
     session.out.result(session.gateway.post(path, {"note": text}), "noted")
 
@@ -148,11 +148,14 @@ def note(session: Session, /, *, group: str, text: str) -> None:
 @click.option("--task", metavar="ID", help="Only letters of this task.")
 @filter_options
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, instead of the output."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write to, instead of stdout.",
 )
 @with_session
 def export(session: Session, /, *, output: Path | None, **filters: Any) -> None:
-    """Writes whole letters as JSON lines, oldest first; sensitive fields are redacted."""
+    """Writes full letters as JSON lines, oldest first; sensitive fields are redacted."""
     found = session.gateway.lines(f"{_LETTERS}/export", **with_whole_group(session, filters))
     if output is None:
         for letter in found:
@@ -161,10 +164,13 @@ def export(session: Session, /, *, output: Path | None, **filters: Any) -> None:
     unfinished = output.with_name(f"{output.name}.part")
     count = 0
     try:
-        with unfinished.open("w", encoding="utf-8") as file, session.out.bar("exporting", None) as tell:
+        with (
+            unfinished.open("w", encoding="utf-8") as file,
+            session.out.bar("exporting", None) as show_progress,
+        ):
             for count, letter in enumerate(found, start=1):
                 file.write(json.dumps(letter, ensure_ascii=False) + "\n")
-                tell(count, "")
+                show_progress(count, "")
         unfinished.replace(output)
     except OSError as error:
         raise CommandError(Exit.NO, f"{output} cannot be written: {error}") from error
@@ -177,5 +183,5 @@ def export(session: Session, /, *, output: Path | None, **filters: Any) -> None:
 @audit_options
 @with_session
 def audit(session: Session, /, **asked: Any) -> None:
-    """Lists who did what, when and why, the latest first: the same as `waybill audit`."""
+    """Lists audit entries, the latest first; an alias of `waybill audit`."""
     show_audit(session, **asked)

@@ -1,4 +1,4 @@
-"""Options that the desk's commands share: which letters are meant, and how their payloads are edited."""
+"""Shared options of the desk's commands: selection of letters, and edits of payloads."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: What a filter of letters may be made of; the same names in the API.
+#: Fields of a filter of letters, named as in the API.
 FILTERS: Final = ("group", "service", "kind", "error_type", "reason", "verdict", "since", "until", "q")
 LETTER_STATES: Final = (
     "dead",
@@ -34,11 +34,17 @@ def filter_options(command: F) -> F:
         click.option(
             "-q", metavar="TEXT", help="Part of the error message, or the beginning of a task's id."
         ),
-        click.option("--until", type=Moment(), help="Died before."),
-        click.option("--since", type=Moment(), help="Died at or after: 30m, 2h, 7d (ago), or ISO 8601."),
-        click.option("--verdict", type=click.Choice(VERDICTS), help="What the contracts say of it now."),
-        click.option("--reason", metavar="WORD", help="Why it died: permanent, exhausted, deadline …"),
-        click.option("--error-type", metavar="NAME", help="The class of its error."),
+        click.option("--until", type=Moment(), help="Dead-lettered before."),
+        click.option(
+            "--since", type=Moment(), help="Dead-lettered at or after: 30m, 2h, 7d (ago), or ISO 8601."
+        ),
+        click.option(
+            "--verdict", type=click.Choice(VERDICTS), help="Only letters with this verdict of the contracts."
+        ),
+        click.option(
+            "--reason", metavar="WORD", help="Only letters with this reason: permanent, exhausted, deadline …"
+        ),
+        click.option("--error-type", metavar="NAME", help="Only letters with this class of error."),
         click.option("--kind", metavar="KIND", help="Only this kind, for example sync.requested."),
         click.option("--service", metavar="NAME", help="Only this service's letters."),
         click.option("--group", metavar="GROUP", help="Only letters of this group (waybill dlq groups)."),
@@ -48,47 +54,47 @@ def filter_options(command: F) -> F:
 
 
 def selection_options(command: F) -> F:
-    """Adds letters one by one (as `ids`), or the filter."""
+    """Adds the numbers of letters (as `ids`), and the filter."""
     return click.argument("ids", metavar="[LETTER]...", nargs=-1, type=click.IntRange(min=1))(
         filter_options(command)
     )
 
 
 def selection(session: Session, ids: tuple[int, ...], filters: Mapping[str, Any]) -> dict[str, Any]:
-    """The letters that are meant, as the API takes them.
+    """The selected letters, in the form of the API.
 
     Raises:
-        CommandError: none are, or they are named in two ways.
+        CommandError: neither numbers nor a filter were given, or both.
     """
     given = {name: _plain(value) for name, value in filters.items() if value is not None}
     if bool(ids) == bool(given):
         raise CommandError(
             Exit.USAGE,
-            "name letters by their numbers, or by a filter such as --group: one of the two",
-            "waybill dlq groups and waybill dlq ls show what there is.",
+            "select letters either by their numbers, or by a filter such as --group",
+            "waybill dlq groups and waybill dlq ls list them.",
         )
     return {"ids": list(ids)} if ids else {"filter": with_whole_group(session, given)}
 
 
 def described(chosen: Mapping[str, Any]) -> str:
-    """The letters that are meant, in words."""
+    """The selected letters in words."""
     if ids := chosen.get("ids"):
         return f"{len(ids)} letter(s)"
     return "all letters with " + ", ".join(f"{name} {value}" for name, value in chosen["filter"].items())
 
 
 def edit_options(command: F) -> F:
-    """Adds the ways to say a JSON Patch (as `patch_file`, `assigned`, `removed`)."""
+    """Adds the options for a JSON Patch (as `patch_file`, `assigned`, `removed`)."""
     for option in (
         click.option(
-            "--remove", "removed", metavar="POINTER", multiple=True, help="Take a field out: /data/fax."
+            "--remove", "removed", metavar="POINTER", multiple=True, help="Remove a field: /data/fax."
         ),
         click.option(
             "--set",
             "assigned",
             metavar="POINTER=VALUE",
             multiple=True,
-            help="Set a field: /data/city=London. JSON if it is some, else text; may be repeated.",
+            help="Set a field: /data/city=London. A value that is no JSON is text; may be repeated.",
         ),
         click.option(
             "--patch",
@@ -105,10 +111,10 @@ def edit_options(command: F) -> F:
 def patch_of(
     patch_file: Path | None, assigned: tuple[str, ...], removed: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """The JSON Patch that the options say; empty if they say none.
+    """The JSON Patch of the options; empty if there are none.
 
     Raises:
-        CommandError: one of them is none.
+        CommandError: an option is invalid.
     """
     patch = _read(patch_file) if patch_file is not None else []
     for assignment in assigned:
@@ -116,7 +122,7 @@ def patch_of(
         _require_pointer(pointer)
         if not sign:
             raise CommandError(Exit.USAGE, f"--set {assignment} has no value: write --set /path=value")
-        # Of an object's member `add` is both: it replaces one that is there.
+        # On an object's member, `add` also replaces an existing one.
         patch.append({"op": "add", "path": pointer, "value": _json_or_text(value)})
     for pointer in removed:
         _require_pointer(pointer)

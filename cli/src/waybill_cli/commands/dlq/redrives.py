@@ -1,4 +1,4 @@
-"""`waybill dlq plan|start|…`: redrives, from the plan to their end."""
+"""`waybill dlq plan|start|…`: redrives, from plan to end."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -23,13 +23,13 @@ from waybill_cli.session.session import Session, with_session
 
 _REDRIVES: Final = "/v1/redrives"
 _STATES: Final = ("planned", "running", "paused", "halted", "completed", "cancelled")
-#: Of these nothing can be cancelled any more, so the gateway refuses it and says why.
+#: States in which the gateway refuses a cancellation, with its reason.
 _ENDED: Final = frozenset({"completed", "cancelled"})
 _ITEM_STATES: Final = ("waiting", "sent", "succeeded", "failed", "cancelled", "skipped")
 _EFFECTS: Final = ("not_done", "unknown", "done", "called_off", "under_way", "no_task", "erased")
 
 _redrive = click.argument("redrive", type=click.IntRange(min=1))
-_because = click.option("--because", metavar="TEXT", help="Why; it goes into the audit trail.")
+_because = click.option("--because", metavar="TEXT", help="Reason, for the audit trail.")
 
 
 @click.command(
@@ -43,9 +43,11 @@ _because = click.option("--because", metavar="TEXT", help="Why; it goes into the
 @edit_options
 @click.option("--rate", type=click.FloatRange(0.1, 2000), help="Letters a second.  [default: 10]")
 @click.option(
-    "--canary", type=click.IntRange(0, 1000), help="So many first, and their outcomes awaited.  [default: 5]"
+    "--canary",
+    type=click.IntRange(0, 1000),
+    help="Letters sent first, whose outcomes are awaited.  [default: 5]",
 )
-@click.option("--note", metavar="TEXT", help="For the record.")
+@click.option("--note", metavar="TEXT", help="Note, kept with the plan.")
 @with_session
 def make_plan(
     session: Session,
@@ -60,9 +62,9 @@ def make_plan(
     note: str | None,
     **filters: Any,
 ) -> None:
-    """Plans a redrive: freezes its letters and edits, and tells what it would do. Nothing is sent.
+    """Plans a redrive: freezes its letters and edits, and shows what it would do. Nothing is sent.
 
-    Exactly what is shown is what `waybill dlq start` sends. An edit is for all letters of the plan.
+    `waybill dlq start` sends exactly what is shown. An edit applies to all letters of the plan.
     """
     patch = patch_of(patch_file, assigned, removed)
     wishes = {"rate": rate, "canary": canary, "note": note}
@@ -77,19 +79,19 @@ def make_plan(
     "--hash",
     "hash_",
     metavar="HASH",
-    help=f"Of the plan as you saw it, or its first {SHOWN_HASH} digits; else it is shown again.",
+    help=f"Hash of the plan as you saw it, at least {SHOWN_HASH} digits; without it the plan is shown again.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--wait/--no-wait", default=True, help="Follow it to its end (the default), or not.")
+@click.option("--wait/--no-wait", default=True, help="Whether to follow it to its end.  [default: --wait]")
 @with_session
 def start(session: Session, /, *, redrive: int, hash_: str | None, yes: bool, wait: bool) -> Exit:
-    """Starts a plan, and follows it; exits with 0 if all that was sent was completed, 1 if not.
+    """Starts a plan, and follows it; exits with 0 if every letter that was sent was completed, 1 if not.
 
-    Ctrl-C ends the watch, not the redrive: `waybill dlq pause` and `cancel` do that.
+    Ctrl-C ends the watch, not the redrive; for that use `waybill dlq pause` or `cancel`.
     """
     planned = session.gateway.get(f"{_REDRIVES}/{redrive}")
     seen = _seen(planned, hash_)
-    # One that cannot be started is refused by the gateway, which says why: then there is nothing to ask.
+    # A redrive that cannot be started is refused by the gateway, with its reason: do not ask then.
     if planned["state"] == "planned" and seen == planned["hash"]:
         if hash_ is None and not yes:
             show_plan(session.out, planned)
@@ -103,10 +105,10 @@ def start(session: Session, /, *, redrive: int, hash_: str | None, yes: bool, wa
 
 @click.command("progress", cls=Command, epilog="waybill dlq progress 3\nwaybill dlq progress 3 --follow")
 @_redrive
-@click.option("--follow", is_flag=True, help="Until it ends.")
+@click.option("--follow", is_flag=True, help="Follow it until it ends.")
 @with_session
 def progress(session: Session, /, *, redrive: int, follow: bool) -> Exit:
-    """Tells how a redrive stands; exits with 1 if it halted, was cancelled, or letters of it failed."""
+    """Shows the progress of a redrive; exits with 1 if it halted, was cancelled, or has failed letters."""
     if follow:
         return follow_redrive(session, redrive)
     found = session.gateway.get(f"{_REDRIVES}/{redrive}")
@@ -131,12 +133,16 @@ def redrives(session: Session, /, *, limit: int, every: bool, **filters: Any) ->
 @click.command("outcomes", cls=Command, epilog="waybill dlq outcomes 3 --state failed")
 @_redrive
 @click.option("--state", type=click.Choice(_ITEM_STATES), help="Only those in this state.")
-@click.option("--verdict", type=click.Choice(VERDICTS), help="What the contracts say of it.")
-@click.option("--effect", type=click.Choice(_EFFECTS), help="What had happened before.")
+@click.option(
+    "--verdict", type=click.Choice(VERDICTS), help="Only letters with this verdict of the contracts."
+)
+@click.option(
+    "--effect", type=click.Choice(_EFFECTS), help="Only letters with this effect of earlier attempts."
+)
 @list_options
 @with_session
 def outcomes(session: Session, /, *, redrive: int, limit: int, every: bool, **filters: Any) -> None:
-    """Lists the letters of a redrive, in the order in which they are sent, and how each went."""
+    """Lists the letters of a redrive in sending order, with their outcomes."""
     path = f"{_REDRIVES}/{redrive}/letters"
     show_listing(session, path, ITEM_COLUMNS, item_row, limit=limit, every=every, **filters)
 
@@ -146,7 +152,7 @@ def outcomes(session: Session, /, *, redrive: int, limit: int, every: bool, **fi
 @_because
 @with_session
 def pause(session: Session, /, *, redrive: int, because: str | None) -> None:
-    """Sends nothing more of a running redrive; what is on its way goes on."""
+    """Pauses a running redrive; letters that were sent go on."""
     _steer(session, redrive, "pause", because)
 
 
@@ -155,7 +161,7 @@ def pause(session: Session, /, *, redrive: int, because: str | None) -> None:
 @_because
 @with_session
 def resume(session: Session, /, *, redrive: int, because: str | None) -> None:
-    """Goes on with a redrive that is paused or halted; after a halt it begins with a canary again."""
+    """Resumes a paused or halted redrive; after a halt it begins with a canary again."""
     _steer(session, redrive, "resume", because)
 
 
@@ -165,9 +171,9 @@ def resume(session: Session, /, *, redrive: int, because: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def cancel(session: Session, /, *, redrive: int, because: str | None, yes: bool) -> None:
-    """Ends a redrive: its letters that were not sent are free for another plan."""
+    """Cancels a redrive; its unsent letters are free for another plan."""
     if not yes and session.gateway.get(f"{_REDRIVES}/{redrive}")["state"] not in _ENDED:
-        session.confirm(f"Cancel redrive {redrive}? It cannot be taken up again.", yes=yes)
+        session.confirm(f"Cancel redrive {redrive}? It cannot be resumed.", yes=yes)
     _steer(session, redrive, "cancel", because)
 
 
@@ -178,7 +184,7 @@ def _steer(session: Session, redrive: int, action: str, because: str | None) -> 
 
 
 def _seen(planned: dict[str, Any], hash_: str | None) -> str:
-    """The hash of the plan that was seen: this one's, if it begins as it was given."""
+    """The hash to confirm: the plan's, if it has the given beginning."""
     whole = str(planned["hash"])
     if hash_ is None or (len(hash_) >= SHOWN_HASH and whole.startswith(hash_.lower())):
         return whole
@@ -186,6 +192,6 @@ def _seen(planned: dict[str, Any], hash_: str | None) -> str:
         raise CommandError(
             Exit.REFUSED,
             f"--hash is not that of redrive {planned['id']} as it is now: nothing was started",
-            f"Look at it: waybill dlq progress {planned['id']}",
+            f"Show it: waybill dlq progress {planned['id']}",
         )
     return hash_
