@@ -42,7 +42,7 @@ def test_a_file_that_holds_no_token_is_named(folder: Path) -> None:
     path = folder / "operator" / "waybill_api_key"
     path.chmod(0o600)
     path.write_text("secret\n")
-    with pytest.raises(ValueError, match="operator/waybill_api_key holds no token") as refused:
+    with pytest.raises(ValueError, match="operator/waybill_api_key has no token") as refused:
         list(SecretFiles(folder).first_keys())
     assert "secret" not in str(refused.value).replace(str(path), "")
 

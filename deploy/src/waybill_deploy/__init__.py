@@ -1,1 +1,1 @@
-"""What an installation needs before its first start: passwords, broker users, databases, schema."""
+"""Preparation of an installation before its first start: passwords, broker users, databases, schema."""

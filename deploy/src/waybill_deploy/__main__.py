@@ -1,4 +1,4 @@
-"""`python -m waybill_deploy secrets` and `… databases`: what an installation needs before its first start."""
+"""`python -m waybill_deploy secrets` and `… databases`: prepare an installation for its first start."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ from waybill_ledger.access.first_keys import make_missing_keys
 
 
 def main() -> int:
-    """Runs the command line; the exit code tells whether it was done."""
+    """Runs the command line; returns 0 on success, 1 on failure."""
     arguments = _parser().parse_args()
     if arguments.command == "key":
         sys.stdout.write(f"{Keyring.new_key()}\n")
@@ -43,15 +43,17 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m waybill_deploy", description="Prepares an installation.")
     commands = parser.add_subparsers(dest="command", required=True)
-    making = commands.add_parser("secrets", help="make the passwords, URLs and broker users that are missing")
+    making = commands.add_parser("secrets", help="create missing passwords, URLs and broker users")
     making.add_argument("--broker", default="rabbitmq:5672", metavar="HOST:PORT", help="default: %(default)s")
     making.add_argument(
         "--database", default="postgres:5432", metavar="HOST:PORT", help="default: %(default)s"
     )
-    commands.add_parser("key", help="print a key, for WAYBILL_SEALING_KEYS or WAYBILL_PERSONS_KEY")
-    preparing = commands.add_parser("databases", help="make roles and databases; upgrade the ledger's schema")
+    commands.add_parser("key", help="print a new key for WAYBILL_SEALING_KEYS or WAYBILL_PERSONS_KEY")
+    preparing = commands.add_parser(
+        "databases", help="create roles and databases; upgrade the schema of the ledger"
+    )
     for command in (making, preparing):
-        command.add_argument("--folder", type=Path, required=True, help="where the secrets are kept")
+        command.add_argument("--folder", type=Path, required=True, help="folder of the secrets")
     return parser
 
 

@@ -1,8 +1,8 @@
-"""Roles and databases in PostgreSQL: each service owns its inbox; the ledger is its own owner's.
+"""Roles and databases in PostgreSQL: each service owns its inbox; a separate role owns the ledger.
 
-Whoever works on the ledger may read and write its rows, and change nothing about its tables. All of it is
-made where it is missing and brought up to date where it is there: also the passwords, so that they can be
-changed by writing other ones into the files.
+Processes that work on the ledger may read and write its rows, but not change its tables. Missing roles and
+databases are created, existing ones are updated. That includes passwords: write a new one into its file to
+change it.
 """
 
 from collections.abc import Iterable
@@ -19,15 +19,15 @@ CONNECT_SECONDS = 10
 
 
 def prepare(superuser: URL, ledger_url: str, processes: Iterable[tuple[str, URL]]) -> str:
-    """Makes roles and databases, and brings the ledger's schema up to this release.
+    """Creates roles and databases, and upgrades the schema of the ledger to this release.
 
     Args:
-        superuser: the server, as its superuser.
-        ledger_url: the ledger, as its owner.
-        processes: of each the database that it works on, and its URL.
+        superuser: URL of the server, with its superuser.
+        ledger_url: URL of the ledger, with its owner.
+        processes: name and URL of the database of each process.
 
     Returns:
-        The revision that the ledger is at.
+        The revision of the ledger's schema.
 
     Raises:
         psycopg.Error: the server refused.
@@ -58,7 +58,7 @@ def _role_and_database(connection: psycopg.Connection[tuple[object, ...]], url: 
     name = url.path.removeprefix("/")
     known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
     if known is None:
-        # Whatever the server's own defaults are, which differ between images.
+        # Explicit, because the defaults of servers differ between images.
         created = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
         connection.execute(created.format(sql.Identifier(name), sql.Identifier(url.user or "")))
     # By default every role may connect to every database.
@@ -81,7 +81,7 @@ def _may_work_on_rows(connection: psycopg.Connection[tuple[object, ...]], owner:
         "GRANT CONNECT ON DATABASE {ledger} TO {user}",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user}",
-        # What later migrations make.
+        # For tables of later migrations.
         (
             "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public "
             "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {user}"

@@ -1,4 +1,4 @@
-"""RabbitMQ's definitions file: one user for each process, who may do what the process must and no more.
+"""RabbitMQ's definitions file: one user for each process, with the permissions that the process needs.
 
 Format: https://www.rabbitmq.com/docs/definitions; password hashes: https://www.rabbitmq.com/docs/passwords.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from waybill_deploy.processes import PROCESSES
 
-#: Who looks after the broker by hand; no process uses it.
+#: User for people who administer the broker; no process uses it.
 ADMINISTRATOR: Final = "admin"
 _SALT_BYTES: Final = 4
 _EVERYTHING: Final = ".*"
@@ -20,11 +20,11 @@ _NOTHING: Final = "^$"
 
 
 def definitions(passwords: Mapping[str, str], vhost: str = "/") -> dict[str, Any]:
-    """The whole file.
+    """The content of the file.
 
     Args:
         passwords: of every process and of `ADMINISTRATOR`, by name.
-        vhost: the virtual host that all of it is for.
+        vhost: virtual host of the installation.
     """
     return {
         "vhosts": [{"name": vhost}],
@@ -42,7 +42,7 @@ def definitions(passwords: Mapping[str, str], vhost: str = "/") -> dict[str, Any
 
 
 def permissions(vhost: str) -> Iterable[dict[str, str]]:
-    """Who may do what, as RabbitMQ writes it: expressions that the names of exchanges and queues match."""
+    """Permissions of each user, as regular expressions on the names of exchanges and queues."""
     everything = {"configure": _EVERYTHING, "write": _EVERYTHING, "read": _EVERYTHING}
     yield {"user": ADMINISTRATOR, "vhost": vhost} | everything
     for process in PROCESSES:

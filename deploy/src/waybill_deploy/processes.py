@@ -1,6 +1,6 @@
-"""Which processes an installation has, what each may do at the broker, and which database it works on.
+"""Processes of an installation, with their permissions at the broker and their databases.
 
-A new service of the catalog is here by itself; one of another kind is a line in `PROCESSES`.
+Services of the catalog are included automatically; another process needs a line in `PROCESSES`.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from waybill_contracts.wire import names
 from waybill_worker.broker import topology
 from waybill_worker.broker.delay_ladder import LEVELS
 
-#: What the broker calls the default exchange when it looks at permissions.
+#: Name of the default exchange in permissions of the broker.
 DEFAULT_EXCHANGE: Final = "amq.default"
 GATEWAY: Final = "gateway"
-#: Who seals and opens personal data: services that do nothing with it are given no key.
+#: Processes that seal and open personal data; all others get no key.
 SEALERS: Final[Sequence[str]] = (
     GATEWAY,
     STATUS_SERVICE,
@@ -26,7 +26,7 @@ SEALERS: Final[Sequence[str]] = (
         if any(kind.event.is_sensitive() for kind in CATALOG.values() if service in kind.services)
     ),
 )
-#: The database that is no service's own.
+#: Name of the shared database.
 LEDGER: Final = "ledger"
 
 
@@ -41,16 +41,16 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process: its name is also that of its broker user and its database role."""
+    """One process; its broker user and its database role have its name."""
 
     name: str
     rights: Rights
-    #: `LEDGER`, or a database of its own.
+    #: `LEDGER`, or the name of its own database.
     database: str
 
     @property
     def database_setting(self) -> str:
-        """The setting that takes the URL of its database."""
+        """Name of the setting with the URL of its database."""
         return "waybill_ledger_url" if self.database == LEDGER else "waybill_inbox_url"
 
 
@@ -67,16 +67,16 @@ def _work_rights(service: str) -> Rights:
 
 
 def _status_rights() -> Rights:
-    # It declares everything: binding needs writing to the target and reading from the source.
+    # It declares everything; a binding needs write access to its target and read access to its source.
     everything = frozenset(
         {exchange.name for exchange in topology.exchanges()} | {queue.name for queue in topology.queues()}
     )
-    # It puts subtasks back into one service's queue, which goes through the default exchange.
+    # It publishes silent subtasks to the queue of one service, through the default exchange.
     return Rights(everything, everything | {DEFAULT_EXCHANGE}, everything)
 
 
 def _desk_rights() -> Rights:
-    # It redrives into one service's queue, which goes through the default exchange.
+    # It redrives to the queue of one service, through the default exchange.
     letters = frozenset(map(names.dead_letter_queue, (*WORK_SERVICES, STATUS_SERVICE)))
     return Rights(write=frozenset({DEFAULT_EXCHANGE}), read=letters | {names.QUEUE_UNROUTED})
 

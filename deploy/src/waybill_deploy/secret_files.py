@@ -1,7 +1,7 @@
-"""The secrets of an installation: a folder for each process, in it a file for each setting.
+"""Secrets of an installation: a folder for each process, with a file for each setting.
 
-What is there stays as it is, so that a file can be put there beforehand and a second start changes nothing.
-The folder as a whole is its owner's alone; a container is given the one folder of its process.
+Existing files are kept, so that you can provide your own and a second start changes nothing. Only its owner
+can read the whole folder; a container gets only the folder of its process.
 """
 
 import json
@@ -19,25 +19,25 @@ from waybill_deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
 from waybill_ledger.access.first_keys import wish_for
 from waybill_ledger.access.keys import NewKey, Scope, Secret
 
-#: What the one-shot process is called that prepares the databases; it alone may change the ledger's schema.
+#: Name of the one-shot process that prepares the databases; only it may change the schema of the ledger.
 MIGRATE: Final = "migrate"
-#: The keys that an installation begins with: whose folder and file they are in, and what they allow.
+#: First API keys of an installation: folder and file of each, and its scope.
 FIRST_KEYS: Final = {
     ("operator", "waybill_api_key"): Scope.ADMIN,
     ("prometheus", "waybill_api_key"): Scope.METRICS,
 }
-#: The setting with the keys that seal personal data.
+#: Name of the setting with the keys that seal personal data.
 _SEALING: Final = "waybill_sealing_keys"
-#: Bytes of chance in a password: beyond any guessing, even from a quick hash.
+#: Random bytes in a password: too many to guess, even from a fast hash.
 _PASSWORD_BYTES: Final = 24
 _OWNER_ONLY: Final = 0o700
-#: Who reads them in its container is not ours to know; see above for who gets there.
+#: The user in a container is unknown here; the folder protects the files on the host.
 _READABLE: Final = 0o444
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where broker and database are, as host:port."""
+    """Addresses of broker and database, as host:port."""
 
     broker: str
     database: str
@@ -50,7 +50,7 @@ class SecretFiles:
         self._folder = folder
 
     def make_missing(self, places: Places) -> None:
-        """Writes what is not there yet, and the broker's definitions anew."""
+        """Writes missing files, and always the definitions of the broker."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._folder.chmod(_OWNER_ONLY)
         self._keep("postgres", "password", secrets.token_hex(_PASSWORD_BYTES))
@@ -69,7 +69,7 @@ class SecretFiles:
         self._write("rabbitmq", "definitions.json", json.dumps(definitions(passwords), indent=2))
 
     def _keep_keys(self) -> None:
-        # One key for all who seal and open; a folder that is new gets the one that the others have.
+        # All processes share one key; a new folder gets the key of the others.
         sealing = next(
             (self._read(name, _SEALING) for name in SEALERS if self._path(name, _SEALING).exists()), ""
         )
@@ -78,29 +78,29 @@ class SecretFiles:
         self._keep(GATEWAY, "waybill_persons_key", Keyring.new_key())
 
     def superuser_url(self) -> URL:
-        """The database server, as its superuser."""
+        """URL of the database server, with its superuser."""
         server = URL(self.ledger_url()).with_path("/postgres")
         return server.with_user("postgres").with_password(self._read("postgres", "password"))
 
     def ledger_url(self) -> str:
-        """The ledger, as its owner."""
+        """URL of the ledger, with its owner."""
         return self._read(MIGRATE, "waybill_ledger_url")
 
     def database_urls(self) -> Iterable[tuple[str, URL]]:
-        """Of every process: which database it works on (`LEDGER`, or its own), and the URL with its role."""
+        """Yields the database of every process (`LEDGER`, or its own), and the URL with its role."""
         for process in PROCESSES:
             yield process.database, URL(self._read(process.name, process.database_setting))
 
     def first_keys(self) -> Iterable[NewKey]:
-        """The keys that the ledger is to know.
+        """Yields the first API keys, to be stored in the ledger.
 
         Raises:
-            ValueError: a file holds no token.
+            ValueError: a file has no token.
         """
         for (owner, name), scope in FIRST_KEYS.items():
             secret = Secret.of(self._read(owner, name))
             if secret is None:
-                raise ValueError(f"{self._path(owner, name)} holds no token of a key")
+                raise ValueError(f"{self._path(owner, name)} has no token of an API key")
             yield wish_for(secret, name=owner, scopes=[scope], actor="python -m waybill_deploy databases")
 
     def _broker_password(self, name: str) -> str:
@@ -116,7 +116,7 @@ class SecretFiles:
     def _write(self, process: str, name: str, text: str) -> None:
         path = self._path(process, name)
         path.parent.mkdir(exist_ok=True)
-        # Whole or not at all: a start that is cut off leaves no half of a password.
+        # Written at once: an interrupted start leaves no half of a password.
         unfinished = path.with_name(f".{name}")
         unfinished.write_text(text + "\n")
         unfinished.chmod(_READABLE)
