@@ -177,7 +177,7 @@ ROWS = (
     ),
     Row(
         "cancel-due",
-        "taken by a sweep and called off → published",
+        "taken by a sweep and cancelled → published",
         "status",
         "release:after",
         Flow.CANCEL_LATER,
