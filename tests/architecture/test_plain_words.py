@@ -40,16 +40,17 @@ BANNED: Final = {
 PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in BANNED), re.IGNORECASE)
 
 #: File and banned word that stays there, and why.
-EXCEPTIONS: Final[dict[tuple[str, str], str]] = {}
+EXCEPTIONS: Final = {
+    ("docs/failure-desk-api.md", "called_off"): "a value of the API's field `effect`",
+    ("docs/failure-desk.md", "called_off"): "a value of the API's field `effect`",
+    ("docs/personal-data.md", "forgotten"): "a problem code of the API",
+}
 
 #: Folders that are not clean yet, and how many findings each may have at most.
 NOT_YET: Final = {
-    "bench": 3,
     "contracts": 21,
     "database": 16,
-    "deploy": 3,
     "devstack": 24,
-    "docs": 169,
     "gateway": 74,
     "ledger": 76,
     "pictures": 7,
@@ -79,7 +80,13 @@ def test_what_is_not_clean_yet_exists(folder: str) -> None:
 
 
 def test_help_of_the_command_is_plain() -> None:
-    found = [(name, word) for name, text in help_texts(waybill_command, "waybill") for word in banned(text)]
+    # A word with an underscore is a value of the API, which the command passes on.
+    found = [
+        (name, word)
+        for name, text in help_texts(waybill_command, "waybill")
+        for word in banned(text)
+        if "_" not in word
+    ]
     assert len(found) <= NOT_YET.get("cli", 0), found
 
 

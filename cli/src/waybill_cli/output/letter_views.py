@@ -72,7 +72,7 @@ def show_group(out: Output, group: Mapping[str, Any]) -> None:
 
 def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
     """Shows all fields of a letter."""
-    archived = letter["put_away"]
+    closed = letter["put_away"]
     out.fields(
         (
             ("letter", letter["id"]),
@@ -93,10 +93,10 @@ def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
             *(("", f"{each['field']}: {each['message']}") for each in letter["errors"] or ()),
             ("effect", letter["effect"]),
             (
-                "archived",
-                f"{when(archived['at'])} by {archived['by']}: {archived['reason']}" if archived else None,
+                "closed",
+                f"{when(closed['at'])} by {closed['by']}: {closed['reason']}" if closed else None,
             ),
-            ("restorable", f"until {when(letter['restorable_until'])}" if archived else None),
+            ("restorable", f"until {when(letter['restorable_until'])}" if closed else None),
         )
     )
     if letter["redrives"]:
