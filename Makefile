@@ -29,7 +29,7 @@ help: ## show this
 demo: .venv/.installed ## install what is missing, start the whole stack, take the tour, stop
 	@$(BIN)/python -m waybill_devstack demo
 
-tour: .venv/.installed ## take the tour on the containers of compose.yaml that are up (deploy/demo.env)
+tour: .venv/.installed ## take the tour on the running containers of compose.yaml (deploy/demo.env)
 	@$(BIN)/python -m waybill_devstack tour
 
 up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
@@ -42,10 +42,10 @@ test: lint ## everything that CI runs
 
 check: lint types ## lint and types
 
-test-unit: .venv/.installed ## no I/O beyond files and loopback: seconds
+test-unit: .venv/.installed ## tests without I/O beyond files and loopback: seconds
 	$(PYTEST) -m "not broker and not end_to_end and not crash and not compose" $(PARALLEL) -q
 
-test-broker: .venv/.installed ## one service or part of it and a real RabbitMQ
+test-broker: .venv/.installed ## tests of one service, or a part of it, with a real RabbitMQ
 	$(PYTEST) -m broker $(PARALLEL) -q
 
 test-parts: types
@@ -55,27 +55,27 @@ test-parts: types
 test-stacks: .venv/.installed
 	$(PYTEST) tests/end_to_end tests/crash $(PARALLEL_STACKS) -q
 
-test-e2e: .venv/.installed ## the whole stack
+test-e2e: .venv/.installed ## tests of the whole stack
 	$(PYTEST) tests/end_to_end $(PARALLEL_STACKS) -q
 
-test-compose: .venv/.installed ## the containers of compose.yaml, toured, hurt and upgraded (needs Docker; not part of test)
+test-compose: .venv/.installed ## tests of the containers of compose.yaml: tour, faults, upgrade (needs Docker; not part of test)
 	$(PYTEST) tests/compose -q
 
-test-asyncapi: ## docs/asyncapi.json held against AsyncAPI's own parser (needs node and npm; not part of test)
+test-asyncapi: ## check docs/asyncapi.json with AsyncAPI's own parser (needs node and npm; not part of test)
 	@mkdir -p .waybill/asyncapi && cp tests/asyncapi/check.mjs .waybill/asyncapi/
 	@cd .waybill/asyncapi && npm install --silent --no-audit --no-fund --no-save --ignore-scripts @asyncapi/parser@3.6.6
 	@node .waybill/asyncapi/check.mjs docs/asyncapi.json
 
-test-crash: .venv/.installed ## the short crash matrix: each step, its process killed behind it
+test-crash: .venv/.installed ## the short crash matrix: each process killed after each step
 	$(PYTEST) tests/crash -q
 
-crash: .venv/.installed ## the whole crash matrix, minutes; writes docs/guarantees.md (ARGS="--row effect")
+crash: .venv/.installed ## the whole crash matrix, ten minutes; writes docs/guarantees.md (ARGS="--row effect")
 	@$(BIN)/python -m tests.crash.matrix $(ARGS)
 
-soak: .venv/.installed ## everything fails at random under a mixed load (ARGS="--minutes 10 --seed 42")
+soak: .venv/.installed ## random failures under a mixed load (ARGS="--minutes 10 --seed 42")
 	@$(BIN)/python -m tests.soak $(ARGS)
 
-outage: .venv/.installed ## the broker is away for a minute under load (ARGS="--away 60 --rate 50")
+outage: .venv/.installed ## a minute without a broker under load (ARGS="--away 60 --rate 50")
 	@$(BIN)/python -m tests.soak.outage $(ARGS)
 
 fuzz: .venv/.installed ## schemathesis asks the gateway all that its OpenAPI document allows (ARGS="--max-examples 500")
@@ -89,11 +89,11 @@ lint: .venv/.installed
 types: .venv/.installed
 	@$(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files 'bench/*.py' '*/tests/*.py' 'tests/*.py' ':!*/tests/conftest.py' conftest.py)
 
-format: .venv/.installed ## let ruff mend what it can
+format: .venv/.installed ## ruff's formatter and its automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: .venv/.installed ## write the golden JSON Schemas and the documents of both interfaces anew
+schemas: .venv/.installed ## write the golden JSON Schemas and the documents of both interfaces
 	$(BIN)/python -m waybill_contracts.versions.schemas
 	$(BIN)/python -m waybill_gateway.documents
 
