@@ -111,9 +111,12 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
         hide_parameters=True,  # errors are logged, and a payload may hold secrets
         **_JSON,
     )
+    # Imported here, because importing the driver costs a process on SQLite ten megabytes.
+    from waybill_database.encoding import expect_utf8  # noqa: PLC0415 - see the comment
+
+    expect_utf8(engine)
     if answer_seconds is not None:
-        # Only here: importing the driver costs a process on SQLite ten megabytes.
-        from waybill_database.answers import expect_answers  # noqa: PLC0415 - as said
+        from waybill_database.answers import expect_answers  # noqa: PLC0415 - see the comment
 
         expect_answers(engine, answer_seconds)
     return engine
