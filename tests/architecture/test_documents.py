@@ -1,5 +1,6 @@
-"""Documents name files, modules and headings that exist."""
+"""Documents name files, modules, headings and log lines that exist."""
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ TRACKED: Final = [
 DOCUMENTS: Final = sorted(path for path in TRACKED if path.suffix == ".md")
 #: Every module as documents may write it: with the folders of its member in front, or without.
 MODULES: Final = frozenset(path.as_posix() for path in TRACKED if path.suffix == ".py")
+#: Documents for operators, who search their logs for lines quoted there.
+OPERATING: Final = ("deploy.md", "retention.md", "runbook.md")
+#: Quoted lines that are not ours: RabbitMQ's.
+OF_OTHERS: Final = {"leader not known"}
 ARCHITECTURE: Final = (ROOT / "docs" / "architecture.md").read_text()
 
 
@@ -50,6 +55,25 @@ def test_dotted_names_are_those_of_packages_modules_or_what_is_in_them(document:
 )
 def test_the_file_of_each_step_exists(step: tuple[str, str]) -> None:
     assert list(files_of(step[1]))
+
+
+@pytest.mark.parametrize("document", OPERATING)
+def test_log_lines_that_are_quoted_exist(document: str) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / "docs" / document).read_text(), flags=re.DOTALL)
+    quoted = {re.split(r" …| '", " ".join(phrase.split()))[0] for phrase in re.findall(r"`([^`]+)`", text)}
+    lines = {phrase for phrase in quoted if re.fullmatch(r"(?:[a-z':,]+ ){2,}[a-z':,]+", phrase)}
+    program = "\n".join(strings())
+    commands = ("docker ", "waybill ", "python ")
+    assert [line for line in lines - OF_OTHERS if not line.startswith(commands) and line not in program] == []
+
+
+def strings() -> Iterator[str]:
+    """All strings in the sources of the members."""
+    for module in MODULES:
+        if "/src/" in module:
+            for node in ast.walk(ast.parse((ROOT / module).read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
 
 
 def files_of(cell: str) -> Iterator[str]:
