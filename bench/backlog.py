@@ -1,10 +1,10 @@
-"""What it costs to have very many messages waiting: `python -m bench.backlog`.
+"""Cost of a large backlog of messages: `python -m bench.backlog`.
 
 Work queues of one service, each on a virtual host of the same broker, are filled with 10,000, 100,000 and
-more messages, as gateways publish them. Then each in turn is drained for a while by a service process that
-has just been started, and filled up again: so that what slows the machine down slows all of them. Told are
-the rate, the time from the process's start to its first task, and what a task costs the service and the
-broker in processor time, and the broker in memory.
+more messages, as gateways publish them. Then in turn a newly started service process
+drains each for a while, and it is refilled: so that a slow machine affects all of them. Reports the rate, the
+time from the start of the process to its first task, the processor time of a task in service and broker, and
+the memory of the broker.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""How soon work goes on when the broker is back: `python -m bench.comeback`.
+"""Time until work continues after the broker is back: `python -m bench.comeback`.
 
-A trickle of tasks is posted while the broker is ended and started again, time after time. Told is what passes
-between its port taking connections and the first task that is run, the first outcome that is recorded, and
-the last of what was accepted meanwhile.
+Tasks are posted at a low rate while the broker is repeatedly stopped and started. Reports the time from the
+moment its port accepts connections to the first task that is run, the first recorded outcome, and the last
+outcome of the tasks accepted meanwhile.
 """
 
 import argparse

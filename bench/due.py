@@ -1,8 +1,8 @@
-"""How late is what is due at one instant: `python -m bench.due`.
+"""Lateness of tasks that are due at one instant: `python -m bench.due`.
 
-A thousand schedules and a thousand delayed tasks fall due, each at an instant of their own, among many that
-wait for years. Told is how long after the instant their messages are at the broker, and how long after it
-their handlers run; on SQLite and on PostgreSQL.
+A thousand schedules and a thousand delayed tasks are due, each group at one instant, among many that
+wait for years. Reports the time from the instant until their messages are at the broker, and until their
+handlers run; on SQLite and on PostgreSQL.
 """
 
 import argparse
@@ -51,7 +51,7 @@ LOOK_SECONDS: Final = 0.05
 
 
 class Tap:
-    """A queue of our own beside the service's, which tells when messages came to the broker."""
+    """A queue of our own beside the service's, which records when messages arrive at the broker."""
 
     def __init__(self) -> None:
         self.arrived: list[float] = []

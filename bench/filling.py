@@ -1,6 +1,6 @@
 """Fills ledgers and inboxes with very many tasks, as the real path would have written them.
 
-A thousand tasks take the real path: accepted with their keys, told of, failed, dead-lettered, called off.
+A thousand tasks take the real path: accepted with their keys, reported, failed, dead-lettered, cancelled.
 Their rows are then copied by the database itself, each copy an hour older than the one before, ids included
 (they begin with the time). A ledger of a million is made in a minute or two.
 """
@@ -86,7 +86,7 @@ class _Copy:
 
 
 def fill_ledger(url: str, tasks: int, mix: Mix = PAST) -> None:
-    """Makes a ledger at `url` with so many tasks, a multiple of `MODEL`, of which `mix` tells."""
+    """Makes a ledger at `url` with a number of tasks, a multiple of `MODEL`, in the states of `mix`."""
     upgrade(url)
     records = Records(url)
     at = datetime.now(UTC) - APART

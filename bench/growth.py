@@ -1,8 +1,8 @@
-"""What the past costs: each operation on a ledger of 10,000, 100,000 and 1,000,000 tasks, on both databases.
+"""Cost of a large ledger: each operation with 10,000, 100,000 and 1,000,000 tasks, on both databases.
 
-With `--backlog` it is what the future costs: no task has been begun, and half of them are in the outbox.
-The ledgers stand side by side and are asked in turn, so that what slows the machine down slows all of them.
-Told is processor time, the database server's included: the clock says little where others are at work.
+With `--backlog` no task has begun, and half of them are in the outbox. The ledgers are measured in turn, so
+that a slow machine affects all of them. Reports processor time, including that of the database server: wall
+time means little on a busy machine.
 """
 
 import argparse

@@ -92,8 +92,8 @@ def accept_tasks(connection: Connection, subject: Subject) -> None:
     )
 
 
-def forget_outbox(connection: Connection, subject: Subject) -> None:
-    """Forgets what the broker has confirmed."""
+def delete_published(connection: Connection, subject: Subject) -> None:
+    """Deletes the outbox rows that the broker has confirmed."""
     forget_published(connection, [subject.outbox.popleft()])
 
 
@@ -173,7 +173,7 @@ def _letters(connection: Connection, _: Subject) -> None:
 #: What every task goes through; the target is theirs.
 TASK_STEPS: Final[Mapping[str, Step]] = {
     "accept": accept_tasks,
-    "forget published": forget_outbox,
+    "delete published": delete_published,
     "merge outcomes": merge_outcomes,
 }
 #: What people and background work ask for.

@@ -55,7 +55,7 @@ class Installation:
         )
 
     def status(self, **settings: object) -> Program:
-        """The status service; `settings` as above."""
+        """The status service; with `settings`."""
         (port,) = free_ports(1)
         special = {"WAYBILL_LEDGER_URL": self._ledger_url} | _variables(settings)
         return self._program("status", "waybill_status", port, special)

@@ -1,8 +1,8 @@
-"""How late the delay ladder is while very many messages wait in it: `python -m bench.ladder`.
+"""Lateness of the delay ladder while very many messages wait in it: `python -m bench.ladder`.
 
 Messages that wait far longer fill the ladder's queues, as retries do when another system is down for hours.
 Then messages with short waits go the same way, each with the time at which it is due, and are taken from
-their queue. Told is how late they came, and what the broker paid.
+their queue. Reports their lateness, and the cost in the broker.
 """
 
 import argparse

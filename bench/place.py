@@ -30,7 +30,7 @@ class Place:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What every process of the system is told."""
+        """Settings of every process of the system."""
         return {
             VARIABLE: str(self.stamps.path),
             AMQP_VARIABLE: self.amqp_url,

@@ -1,7 +1,7 @@
-"""Where a task's processor time goes: each process of Waybill, under each load, and within it each function.
+"""Processor time of a task by process of Waybill, by load, and by function.
 
-Processor time of whole processes comes from /proc and is exact; within a process py-spy looks a few hundred
-times a second at whoever holds the interpreter's lock, and its shares are applied to that time.
+Processor time of whole processes comes from /proc and is exact; within a process py-spy samples the holder of
+the interpreter's lock a few hundred times a second, and its shares are applied to that time.
 """
 
 import subprocess

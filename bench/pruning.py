@@ -1,8 +1,8 @@
-"""What it does to accepting that old tasks are forgotten meanwhile: `python -m bench.pruning`.
+"""Effect of pruning on the time to accept a task: `python -m bench.pruning`.
 
-Posts come at a steady rate while, in turn, nothing is forgotten, the status service forgets in the
-background, and an operator does it by hand (`waybill prune`). Told is how long a 202 takes in each, and how
-much was forgotten; on SQLite and on PostgreSQL, both flushed at each commit.
+Posts arrive at a steady rate while, in turn, nothing is pruned, the status service prunes in the background,
+and an operator prunes by hand (`waybill prune`). Reports the time to a 202 in each turn, and the number of
+pruned tasks; on SQLite and on PostgreSQL, both flushed at each commit.
 """
 
 import argparse
@@ -36,20 +36,20 @@ SECONDS: Final = 15.0
 RATE: Final = 60.0
 #: Posts under way at most: each connection is used again well before the gateway closes it.
 UNDER_WAY: Final = 128
-#: What p99 may be of that without any forgetting.
+#: Highest p99 relative to that without pruning.
 TARGET: Final = 1.5
 FINISHED: Final = "SELECT count(*) FROM tasks WHERE state IN ('completed', 'failed', 'cancelled')"
 
 
 @dataclass
 class Turn:
-    """One way of forgetting, over all its turns."""
+    """One way of pruning, over all its turns."""
 
     name: str
     doing: Callable[[], AbstractContextManager[None]]
     #: Seconds, of each turn.
     waits: list[list[float]] = field(default_factory=list)
-    forgotten: int = 0
+    pruned: int = 0
 
     def middle(self, share: float) -> float:
         """The median of the turns' own percentiles, in milliseconds."""
@@ -65,34 +65,34 @@ class Pruning:
         self._load = Load(place.api_port, place.stamps, count())
 
     def turns(self) -> list[Turn]:
-        """The ways to forget that are compared."""
+        """The ways of pruning that are compared."""
         return [
-            Turn("nothing is forgotten", self._not_at_all),
-            Turn("the status service forgets", self._in_the_background),
-            Turn("`waybill prune` forgets", self._by_hand),
+            Turn("nothing is pruned", self._not_at_all),
+            Turn("the status service prunes", self._in_the_background),
+            Turn("`waybill prune` runs", self._by_hand),
         ]
 
     def take(self, turn: Turn, seconds: float, rate: float) -> None:
         """Posts for one turn.
 
         Raises:
-            SystemExit: a post failed, or nothing was forgotten where something should have been.
+            SystemExit: a post failed, or nothing was pruned where it should have been.
         """
         with turn.doing():
             before = self._installation.count(FINISHED)
             posted = uvloop.run(self._load.steady(rate, seconds, most_under_way=UNDER_WAY))
-            forgotten = before - self._installation.count(FINISHED)
+            pruned = before - self._installation.count(FINISHED)
         if posted.failures:
             raise SystemExit(f"{len(posted.failures)} posts failed: {posted.failures[0]}")
-        if (forgotten == 0) is not (turn.doing == self._not_at_all):
-            raise SystemExit(f"{turn.name}: {forgotten} tasks went")
+        if (pruned == 0) is not (turn.doing == self._not_at_all):
+            raise SystemExit(f"{turn.name}: {pruned} tasks went")
         turn.waits.append(posted.waits)
         print(
-            f"{turn.name}: p99 {1000 * nearest_rank(posted.waits, 0.99):.0f} ms, {forgotten:,} forgotten; "
+            f"{turn.name}: p99 {1000 * nearest_rank(posted.waits, 0.99):.0f} ms, {pruned:,} pruned; "
             f"load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
-        turn.forgotten += forgotten
+        turn.pruned += pruned
 
     @contextmanager
     def _not_at_all(self) -> Iterator[None]:
@@ -190,19 +190,19 @@ def measure_pruning(
 
 
 def ratio(turn: Turn, without: Turn) -> float:
-    """Its p99 to that without forgetting: the median of each round's own."""
+    """Its p99 to that without pruning: the median of each round's own."""
     pairs = zip(turn.waits, without.waits, strict=True)
     return median(nearest_rank(each, 0.99) / nearest_rank(other, 0.99) for each, other in pairs)
 
 
 def _table(name: str, turns: list[Turn]) -> str:
     lines = [
-        f"| {name}: a 202 while | p50 | p99 | most | p99 ratio | forgotten |",
+        f"| {name}: a 202 while | p50 | p99 | most | p99 ratio | pruned |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     lines += [
         f"| {turn.name} | {turn.middle(0.5):.1f} ms | {turn.middle(0.99):.1f} ms "
-        f"| {turn.middle(1):.1f} ms | {ratio(turn, turns[0]):.2f} | {turn.forgotten:,} |"
+        f"| {turn.middle(1):.1f} ms | {ratio(turn, turns[0]):.2f} | {turn.pruned:,} |"
         for turn in turns
     ]
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""What one, two and four processes of a service make of the same work: `python -m bench.replicas`.
+"""One, two and four processes of a service with equal work: `python -m bench.replicas`.
 
 Ledger and inbox are in PostgreSQL, which the processes share. Each task waits, as one does that calls the
-outside: so processes add up beyond the cores, until those are full. Told are the rate, whether the processor
-time of a task stays what it was, and whether any task was run twice.
+outside: so processes add up beyond the cores, until those are full. Reports the rate, the processor time of a
+task, and whether any task was run twice.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """When each task was sent and begun, and how often it was run: a file that all processes of a run map.
 
-The work of every measured system is one call of `Stamps.begin`: it costs a microsecond, it is the same for
-all, and it tells afterwards which tasks were run at all, how long after their POST, and whether twice.
+The work of every measured system is one call of `Stamps.begin`: it costs a microsecond, it is equal for
+all, and shows afterwards which tasks were run, how long after their POST, and whether twice.
 """
 
 import mmap

@@ -1,4 +1,4 @@
-"""Many rounds put together: medians, spreads, and the ratios that may be told."""
+"""Many rounds put together: medians, spreads, and valid ratios."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ class Accepted(BaseModel):
 
 
 def make_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
-    """A gateway that tells that it is up; the peer adds the route."""
+    """A gateway that answers when it is up; the peer adds the route."""
     api = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 
     @api.get("/healthz")

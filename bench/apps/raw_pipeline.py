@@ -46,7 +46,7 @@ async def publish(first: int, count: int) -> None:
 
 
 async def consume() -> None:
-    """Runs what comes, until it is told to stop."""
+    """Runs messages until it is stopped."""
     stamps = Stamps.from_environment()
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)

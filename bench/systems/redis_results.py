@@ -15,7 +15,7 @@ class RedisResults:
         self._client = redis.Redis.from_url(url)
 
     def clear(self) -> None:
-        """Forgets those of the system that was here before."""
+        """Deletes the results of the previous system."""
         self._client.flushdb()
 
     def count(self) -> int:
@@ -25,7 +25,7 @@ class RedisResults:
     def without_success(
         self, ids: Iterable[str], succeeded: Callable[[bytes], bool], *, prefix: str = ""
     ) -> set[str]:
-        """The tasks whose result is missing or tells of no success."""
+        """The tasks whose result is missing or no success."""
         wanted = sorted(ids)
         missing: set[str] = set()
         for start in range(0, len(wanted), _AT_ONCE):

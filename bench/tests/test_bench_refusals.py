@@ -1,4 +1,4 @@
-"""What the single measurements refuse to tell, and the ledgers that they begin with."""
+"""Results that the single measurements refuse to report, and the ledgers that they begin with."""
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def turn(*p99: float) -> Turn:
 
 
 def test_what_forgetting_does_to_accepting_is_told_by_each_rounds_own_ratio() -> None:
-    # The machine was ten times slower in the second round, whatever was forgotten.
+    # The machine was ten times slower in the second round, whatever was pruned.
     assert ratio(turn(0.02, 0.2, 0.03), turn(0.01, 0.1, 0.02)) == pytest.approx(2)
 
 

@@ -1,4 +1,4 @@
-"""Ratios are told of whole measurements only."""
+"""Ratios are reported only of complete measurements."""
 
 from bench.figures import ACCEPTED, Round
 from bench.summary import Spread, Summary

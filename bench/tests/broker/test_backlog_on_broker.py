@@ -1,4 +1,4 @@
-"""The messages of a backlog are counted before anything is told of it."""
+"""The messages of a backlog are counted before anything is reported."""
 
 from pathlib import Path
 
