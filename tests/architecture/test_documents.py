@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from tests.architecture.test_import_direction import MAY_IMPORT
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 TRACKED: Final = [
     Path(line)
@@ -55,6 +57,18 @@ def test_dotted_names_are_those_of_packages_modules_or_what_is_in_them(document:
 )
 def test_the_file_of_each_step_exists(step: tuple[str, str]) -> None:
     assert list(files_of(step[1]))
+
+
+def test_the_table_of_imports_is_the_one_that_is_enforced() -> None:
+    table = ARCHITECTURE.partition("## Who may import whom")[2].partition("\n## ")[0]
+    written = {}
+    for members, imports in re.findall(r"^\| (`.+?) \| (.+?) \|$", table, re.MULTILINE):
+        allowed = (
+            None if imports == "all" else {f"waybill_{name}" for name in re.findall(r"`(\w+)`", imports)}
+        )
+        for member in re.findall(r"`([\w/*]+)`", members):
+            written[member.removesuffix("/*")] = allowed
+    assert written == {**MAY_IMPORT, "bench": None}
 
 
 @pytest.mark.parametrize("document", OPERATING)
