@@ -1,19 +1,19 @@
 # One image for each deployable: docker build --build-arg SERVICE=email .
 #
 # SERVICE is gateway, cli, deploy, devstack, or a folder of services/. Each image has its own pinned requirements and
-# those members of the workspace that it declares, nothing else. It listens on 8000, where health is, and writes
-# to /tmp and /data only, so that its root file system may be read-only.
+# those members of the workspace that it declares, nothing else. It serves health on port 8000, and writes
+# only to /tmp and /data, so that its root file system may be read-only.
 #
-# Two builds of one source make the same files, but for uv_cache.json of each member, where uv writes down when it saw the
-# wheel, and its line in RECORD; layers also hold the times of their files.
+# Two builds of one source make equal files, except uv_cache.json of each member, which has the time when uv saw the
+# wheel, and its line in RECORD; layers also contain the times of their files.
 #
-# PYTHON names another base, for a registry of your own or its certificates. PIP_INDEX_URL names another index
-# of packages; it stays in the build stages.
+# PYTHON names another base image, for your own registry or certificates. PIP_INDEX_URL names another package
+# index; it stays in the build stages.
 ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS tools
 ARG PIP_INDEX_URL
-# Of the same sources the same wheels: their files bear this date, the earliest that zip can tell.
+# Reproducible wheels: all files get this date, the earliest that zip supports.
 ENV SOURCE_DATE_EPOCH=315532800 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 WORKDIR /build
 COPY requirements/uv.txt requirements/
@@ -30,13 +30,13 @@ RUN for project in */pyproject.toml services/*/pyproject.toml; do \
 FROM tools AS app
 ARG SERVICE
 COPY requirements/${SERVICE}.txt requirements/
-# Byte code is made now, for nobody can write it later; checked by nobody, for nothing changes in an image.
+# Byte code is compiled now, because the image is read-only later, and never checked, because files do not change.
 ENV PYC_INVALIDATION_MODE=UNCHECKED_HASH VIRTUAL_ENV=/app
 RUN python -m venv --without-pip /app \
  && /tools/bin/uv pip install --quiet ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} \
       --compile-bytecode --require-hashes -r "requirements/$SERVICE.txt"
 COPY --from=members /wheels /wheels
-# Without an index: what the requirements lack fails the build here.
+# Without an index: a package that the requirements lack fails the build here.
 RUN /tools/bin/uv pip install --quiet --compile-bytecode --offline --no-index --find-links /wheels \
       "$(ls "/wheels/waybill_$SERVICE"[-_]*.whl)" \
  && printf '#!/bin/sh\nexec /app/bin/python -m waybill_%s "$@"\n' "$SERVICE" >/app/bin/serve \
@@ -50,7 +50,7 @@ ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 USER 10001:10001
 WORKDIR /data
 EXPOSE 8000
-# Healthy once it has been ready, and then whatever the broker does: docs/deploy.md#health.
+# Healthy after it was ready once, whatever the broker does then: docs/deploy.md#health.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/startupz', timeout=4)"]
 CMD ["serve"]
