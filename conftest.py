@@ -16,6 +16,8 @@ settings.register_profile("waybill", deadline=None)
 settings.load_profile("waybill")
 
 pytest_plugins = ["waybill_testkit.fixtures"]
+# It asserts in place of the tests: its failures show the values, too.
+pytest.register_assert_rewrite("waybill_testkit.gateway")
 
 
 def pytest_configure() -> None:

@@ -1,5 +1,5 @@
 """What the gateway"s tests share."""
 
-from gateway_under_test import gateway
+from gateway_fixture import gateway
 
 __all__ = ["gateway"]

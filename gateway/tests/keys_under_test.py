@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway_under_test import Gateway
-
 from waybill_ledger import NewKey, Scope, Secret, create_keys
+from waybill_testkit.gateway.in_process import Gateway
 
 
 async def key_in(gateway: Gateway, *scopes: Scope, **changes: Any) -> dict[str, str]:

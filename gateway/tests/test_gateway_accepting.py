@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem
 from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem
 
 USER = {"email": "ada@example.com", "name": "Ada"}
 SYNC = {"target": "crm", "resource": "contacts", "id": "1", "data": {"a": 1}}

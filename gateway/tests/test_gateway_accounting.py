@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, problem, running
 from sqlalchemy import Connection, Delete, Update, delete, update
 
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 
 USER = {"email": "bob@example.com", "name": "Bob"}
 NONE = dict.fromkeys(("scheduled", "running", "retrying", "completed", "failed", "cancelled", "pruned"), 0)

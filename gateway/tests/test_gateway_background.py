@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from gateway_under_test import settings_in
 
 from waybill_gateway.auth.key_cache import KnownKeys
 from waybill_gateway.images.originals import Collector
 from waybill_gateway.process import GatewayProcess
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.eventually import eventually
+from waybill_testkit.gateway.in_process import settings_in
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.runtime.background import Background
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem, running
 from pydantic_core import from_json, to_json
 from structlog.testing import capture_logs
 
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem, running
 
 SYNC = b'{"target":"crm","resource":"contacts","id":"1","data":%s}'
 

@@ -1,5 +1,6 @@
 import pytest
-from gateway_under_test import Gateway, problem
+
+from waybill_testkit.gateway.in_process import Gateway, problem
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 MAIL = {"to": "ann@example.test", "subject": "Hello", "text": "Hi."}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_under_test import Gateway, running
 from sqlalchemy import update
 from test_gateway_originals import ended, files, picture, upload
 
@@ -16,6 +15,7 @@ from waybill_database import Records
 from waybill_gateway.images.originals import Collector
 from waybill_ledger import ABANDONED_AFTER
 from waybill_ledger.schema.tables import ORIGINALS
+from waybill_testkit.gateway.in_process import Gateway, running
 from waybill_worker.storage.object_store import ObjectStore
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
-from gateway_under_test import Gateway
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.documents import FOLDER, current_documents
+from waybill_testkit.gateway.in_process import Gateway
 from waybill_worker.broker import topology
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_under_test import problem, running
 from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -16,6 +15,7 @@ from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
 from waybill_gateway.images.download import Download
 from waybill_testkit.bucket import Bucket
+from waybill_testkit.gateway.in_process import problem, running
 from waybill_worker.runtime.http_server import HttpServer
 from waybill_worker.storage.object_store import ObjectMissing, StoreUnavailable
 

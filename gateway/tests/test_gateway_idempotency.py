@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, problem, running
 from sqlalchemy import Connection, update
 
 from waybill_gateway.emails.models import PostEmail
 from waybill_ledger.schema.tables import IDEMPOTENCY, TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 
 USER = {"email": "ada@example.com", "name": "Ada"}
 

@@ -12,9 +12,9 @@ import httpx
 import pillow_heif
 import pytest
 import pyvips
-from gateway_under_test import Gateway, fields, problem, running
 
 from waybill_ledger.schema.tables import OUTBOX, TASKS
+from waybill_testkit.gateway.in_process import Gateway, fields, problem, running
 from waybill_testkit.photograph import STORED_HEIGHT, STORED_WIDTH, make_photograph
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_under_test import settings_in
 
 from waybill_gateway.process import GatewayProcess
 from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.gateway.in_process import settings_in
 from waybill_worker.runtime.process import MisconfiguredError
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_under_test import running
 from keys_under_test import id_of, key_in
 
 from waybill_database import Records
 from waybill_ledger import Scope
+from waybill_testkit.gateway.in_process import running
 
 
 async def test_a_look_that_was_under_way_when_its_key_was_changed_counts_for_nobody(

@@ -13,7 +13,6 @@ import httpx
 import pytest
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
-from gateway_under_test import EMAIL, Gateway, problem, running, settings_in
 from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
@@ -30,6 +29,7 @@ from waybill_ledger.access.key_table import API_KEYS
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_testkit.eventually import eventually
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running, settings_in
 from waybill_testkit.samples import dead_message, sync_event
 
 #: Longer than any revocation may take to be heard of, which docs/keys.md states.

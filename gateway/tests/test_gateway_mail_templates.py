@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_under_test import Gateway, fields, running
 
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.in_process import Gateway, fields, running
 from waybill_worker.runtime.process import MisconfiguredError
 
 MAIL = {"to": "ada@example.com", "template": "invoice", "params": {"total": 12}}

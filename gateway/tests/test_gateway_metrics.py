@@ -1,7 +1,7 @@
 import pytest
-from gateway_under_test import EMAIL, Gateway
 
 from waybill_testkit.exposition import values
+from waybill_testkit.gateway.in_process import EMAIL, Gateway
 
 
 @pytest.fixture

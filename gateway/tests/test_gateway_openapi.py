@@ -4,8 +4,9 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_under_test import Gateway
 from openapi_spec_validator import validate
+
+from waybill_testkit.gateway.in_process import Gateway
 
 METHODS = {"get", "post", "put", "delete", "patch"}
 #: Where each model with examples is posted.

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 import pyvips
-from gateway_under_test import Gateway, problem
 from sqlalchemy import update
 
 from waybill_contracts.images.variants import variants_of
@@ -27,6 +26,7 @@ from waybill_ledger import (
 )
 from waybill_ledger.schema.tables import ORIGINALS, TASKS
 from waybill_testkit.eventually import eventually
+from waybill_testkit.gateway.in_process import Gateway, problem
 from waybill_testkit.samples import told
 from waybill_worker.storage.object_store import ObjectStore
 

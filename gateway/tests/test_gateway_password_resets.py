@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_under_test import Gateway, problem, running
 from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
 
 from waybill_contracts.privacy.seal import KEY_BYTES, Keyring
 from waybill_ledger.schema.tables import IDEMPOTENCY, OUTBOX, PASSWORD_RESETS, TASKS
+from waybill_testkit.gateway.in_process import Gateway, problem, running
 
 LINK = "https://app.example/reset/{token}?lang=en"
 ADA = {"email": "ada@example.com"}

@@ -2,7 +2,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import key_in
 from sqlalchemy import Connection
 
@@ -12,6 +11,7 @@ from waybill_ledger import Scope, apply_events
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import dead_message, told, user_event
 
 ADDRESS = {"address": EMAIL["to"].upper()}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, running
 from sqlalchemy import Connection, text
 
 from waybill_contracts.privacy.seal import NO_KEYS
@@ -15,6 +14,7 @@ from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.reports.id_prefix import GROUP_DIGITS, begins_with
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, running
 from waybill_testkit.samples import dead_message, sync_event
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_under_test import problem, settings_in
 from keys_under_test import bearer
 from structlog.testing import capture_logs
 
 from waybill_gateway.process import GatewayProcess
 from waybill_ledger import Secret
 from waybill_ledger.schema.migrate import upgrade
+from waybill_testkit.gateway.in_process import problem, settings_in
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 FORWARDED = "203.0.113.9"

@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import pytest
-from gateway_under_test import Gateway, problem
 from httpx import Response
 
+from waybill_testkit.gateway.in_process import Gateway, problem
 from waybill_worker.runtime.throttle import LEAST_PAUSE
 
 

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import id_of, key_in
 from sqlalchemy import select, update
 
@@ -24,6 +23,7 @@ from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
 from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DESK_AUDIT, REDRIVE_LETTERS
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import dead_message, event_in, new_task, reset_event, sync_event, told
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann", "city": "Lodnon"}}

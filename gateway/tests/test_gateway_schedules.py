@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem, running
 from sqlalchemy import Connection, select, update
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.seal import KEY_BYTES, Keyring
 from waybill_ledger import ReleaseLook, release_due
 from waybill_ledger.schema.tables import SCHEDULES
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem, running
 
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",

@@ -11,9 +11,9 @@ from time import monotonic, sleep
 
 import httpx
 import pytest
-from gateway_under_test import EMAIL, NO_BROKER
 
 from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.gateway.in_process import EMAIL, NO_BROKER
 
 PATIENCE = 60.0
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_under_test import EMAIL, JSON, Gateway, fields, problem
 from pydantic_core import from_json
 
 from waybill_gateway.documents import current_documents
 from waybill_gateway.http.single_headers import SINGLE
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.in_process import EMAIL, JSON, Gateway, fields, problem
 
 DOCUMENT: dict[str, Any] = from_json(current_documents()["openapi.json"])
 SYNC = {"target": "crm", "resource": "contacts", "id": "ada", "data": {}}

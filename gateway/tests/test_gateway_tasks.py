@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, fields, problem, running, settings_in
 from sqlalchemy import Connection
 
 from waybill_contracts.wire.lifecycle import (
@@ -19,6 +18,7 @@ from waybill_contracts.wire.lifecycle import (
 )
 from waybill_gateway.app import create_app
 from waybill_ledger import apply_events
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem, running, settings_in
 from waybill_worker.runtime.process import MisconfiguredError
 
 USER = {"email": "bob@example.com", "name": "Bob"}

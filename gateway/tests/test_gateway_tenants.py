@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, problem, running
 from keys_under_test import key_in
 from sqlalchemy import select
 
@@ -17,6 +16,7 @@ from waybill_ledger import Scope
 from waybill_ledger.deadletters.letters.intake import take_in
 from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.schema.tables import METADATA, TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import dead_message, sync_event
 
 TENANT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.OPERATE, Scope.REVEAL)

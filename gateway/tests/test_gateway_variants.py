@@ -8,7 +8,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import pyvips
-from gateway_under_test import EMAIL, Gateway, fields, problem, running, settings_in
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
@@ -23,6 +22,7 @@ from waybill_contracts.wire.lifecycle import (
 from waybill_ledger import apply_events
 from waybill_ledger.schema.tables import ORIGINALS, TASKS
 from waybill_testkit.bucket import Bucket
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem, running, settings_in
 
 
 def picture(suffix: str) -> bytes:

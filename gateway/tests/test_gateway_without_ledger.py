@@ -6,11 +6,11 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, problem, running
 
 from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.eventually import eventually
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.postgres.failover import read_only
 from waybill_testkit.postgres.private import InstalledPostgres
 

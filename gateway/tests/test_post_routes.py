@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, Depends
-from gateway_under_test import EMAIL, Gateway, running
 from pydantic import BaseModel
 from starlette.routing import Match
 
@@ -20,6 +19,7 @@ from waybill_gateway.tasks import cancellation_routes as cancellations
 from waybill_gateway.tasks.post import PostDep
 from waybill_gateway.tasks.post_route import PostRoute, post_routes
 from waybill_gateway.users import routes as users
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, running
 
 
 class Posted(BaseModel):

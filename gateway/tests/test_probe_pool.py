@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import pyvips
-from gateway_under_test import settings_in
 
 from waybill_gateway.http.problems import Problem
 from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.probe_pool import ProbePool
+from waybill_testkit.gateway.in_process import settings_in
 
 
 @pytest.fixture

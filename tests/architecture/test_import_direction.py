@@ -29,7 +29,13 @@ MAY_IMPORT = {
     "cli": {"waybill_contracts"},
     "deploy": {"waybill_contracts", "waybill_database", "waybill_worker", "waybill_ledger"},
     "services/deadletters": {"waybill_contracts", "waybill_database", "waybill_worker", "waybill_ledger"},
-    "testkit": {"waybill_contracts", "waybill_database", "waybill_worker", "waybill_ledger"},
+    "testkit": {
+        "waybill_contracts",
+        "waybill_database",
+        "waybill_worker",
+        "waybill_ledger",
+        "waybill_gateway",
+    },
     "devstack": None,  # the local stack starts them all, so it may know them all
 }
 

@@ -13,7 +13,6 @@ import pytest
 import structlog
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP
-from gateway_under_test import Gateway, running
 from structlog.testing import LogCapture
 
 from tests.broker.otlp_receiver import Received, Receiver, receiving
@@ -25,6 +24,7 @@ from waybill_sync.app import make_service as make_sync
 from waybill_sync.settings import SyncSettings
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.eventually import eventually
+from waybill_testkit.gateway.in_process import Gateway, running
 from waybill_worker.observe.tracing import configure_tracing, shut_down_tracing
 from waybill_worker.runtime.process import Lifecycle
 

@@ -10,10 +10,10 @@ from time import monotonic, sleep
 
 import httpx
 import pytest
-from gateway_under_test import EMAIL, JSON
 
 from tests.hostile.gateway_process import PATIENCE, Running, gateway
 from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.gateway.in_process import EMAIL, JSON
 
 #: Seconds that heads, bodies and unread answers have here, and what a busy machine may add to them.
 LIMIT, SLACK = 1.0, 20.0

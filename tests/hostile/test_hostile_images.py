@@ -9,7 +9,6 @@ from time import monotonic
 import pytest
 import pytest_asyncio
 import pyvips
-from gateway_under_test import settings_in
 
 from tests.hostile.hostile_pictures import chunk, empty_texts, png
 from waybill_contracts.images.limits import ImageLimits
@@ -17,6 +16,7 @@ from waybill_gateway.images.facts import RefusedImage
 from waybill_gateway.images.probe import probe
 from waybill_gateway.images.probe_pool import ProbePool
 from waybill_images.render_pool import RenderPool
+from waybill_testkit.gateway.in_process import settings_in
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions
 from waybill_worker.runtime.worker_process import WorkerLimits
 

@@ -8,11 +8,11 @@ from time import monotonic
 
 import httpx
 import pytest
-from gateway_under_test import problem
 
 from tests.hostile.gateway_process import PATIENCE, Running, gateway
 from tests.hostile.hostile_pictures import empty_texts, interlaced, png
 from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.gateway.in_process import problem
 
 #: What the process that serves may use, whatever is uploaded; and each of those that decode.
 OWN_MEMORY, PROBE_MEMORY = 200 * 1024**2, 400 * 1024**2

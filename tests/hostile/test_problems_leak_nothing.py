@@ -6,9 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_under_test import JSON, Gateway, running
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
+
+from waybill_testkit.gateway.in_process import JSON, Gateway, running
 
 SECRET = "s3cret-value"
 #: Names of what it is made of and of where it lies, and how an error of Python looks.

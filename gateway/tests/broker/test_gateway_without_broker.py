@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from gateway_under_test import EMAIL, Gateway, running
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
@@ -13,6 +12,7 @@ from waybill_gateway.runtime import task_relay
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.eventually import eventually
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, running
 from waybill_testkit.listening import listening
 from waybill_testkit.proxy import Proxy
 

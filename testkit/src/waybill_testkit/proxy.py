@@ -47,7 +47,7 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Passes one connection on until either side ends it."""
         pair = asyncio.current_task()
-        assert pair is not None  # noqa: S101 - a coroutine runs in a task
+        assert pair is not None
         self._pairs.add(pair)
         try:
             if not self._refusing:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-from documented_problems import require_documented
 from fastapi import FastAPI
 from sqlalchemy import Select, Table, func, select
 
@@ -16,6 +14,7 @@ from waybill_gateway.app import create_app
 from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.settings import GatewaySettings
 from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.gateway.documented_problems import require_documented
 
 #: Nobody listens on port 1 of the loopback: accepting must not need a broker.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
@@ -25,34 +24,42 @@ EMAIL = {"to": "ada@example.com", "subject": "Hello", "text": "Good morning."}
 
 @dataclass(frozen=True)
 class Gateway:
+    """A gateway that is up."""
+
     app: FastAPI
     client: httpx.AsyncClient
     folder: Path
 
     @property
     def resources(self) -> Resources:
+        """Its connections and pools."""
         resources: Resources = self.app.state.resources
         return resources
 
     async def rows(self, query: Select[Any] | Table) -> list[dict[str, Any]]:
+        """Returns the rows of a query, or of a whole table, by column."""
         wanted = select(query) if isinstance(query, Table) else query
         found = await self.resources.records.read(lambda connection: connection.execute(wanted).all())
         return [row._asdict() for row in found]
 
     async def count(self, table: Table) -> int:
+        """Returns how many rows a table has."""
         counted = select(func.count().label("n")).select_from(table)
         number: int = (await self.rows(counted))[0]["n"]
         return number
 
     async def post(self, path: str, body: object, **headers: str) -> httpx.Response:
+        """Posts JSON; the names of `headers` have underscores for hyphens."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.client.post(path, json=body, headers=named)
 
     async def post_raw(self, path: str, body: bytes) -> httpx.Response:
+        """Posts bytes as JSON, whatever they are."""
         return await self.client.post(path, content=body, headers=JSON)
 
 
 def settings_in(folder: Path, **changes: Any) -> GatewaySettings:
+    """Returns the settings of a gateway that keeps its files in `folder`; `changes` are those that differ."""
     defaults = {
         "ledger_url": f"sqlite:///{folder}/ledger.db",
         "object_store_url": f"file://{folder}/objects",
@@ -64,6 +71,7 @@ def settings_in(folder: Path, **changes: Any) -> GatewaySettings:
 
 @asynccontextmanager
 async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
+    """Runs a gateway for the time of the block; `changes` as `settings_in` takes them."""
     if "ledger_url" not in changes and not (folder / "ledger.db").exists():
         (folder / "ledger.db").write_bytes(empty_ledger())
     app = create_app(settings_in(folder, **changes))
@@ -77,7 +85,11 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Checks that an answer is the problem document of this kind (RFC 9457), and gives it."""
+    """Returns the problem document (RFC 9457) of an answer.
+
+    Raises:
+        AssertionError: the answer is none, or has another status or code.
+    """
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = answer.json()
@@ -90,11 +102,5 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 def fields(answer: httpx.Response) -> set[str]:
+    """Returns the fields that an answer with `invalid_request` names."""
     return {error["field"] for error in problem(answer, 422, "invalid_request")["errors"]}
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path, ledger_url: str) -> AsyncIterator[Gateway]:
-    """Its test runs once with each database, unless the test's module says otherwise (`database_system`)."""
-    async with running(tmp_path, ledger_url=ledger_url) as started:
-        yield started
