@@ -65,7 +65,7 @@ def test_keeps_no_more_bytes_than_allowed() -> None:
     assert [mail.subject for mail in mails.all()] == ["large"]
 
 
-def test_clearing_forgets_mails_but_never_reuses_an_id() -> None:
+def test_clearing_deletes_mails_but_never_reuses_an_id() -> None:
     mails = Mails()
     mails.receive(b"\r\n", "", [])
     mails.clear()

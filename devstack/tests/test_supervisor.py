@@ -21,19 +21,19 @@ from waybill_testkit.machine.ports import free_ports
 
 #: Says it is there, then does nothing until a signal ends it.
 IDLE = "import time; print('here'); time.sleep(600)"
-#: The same, but ignores SIGTERM.
-STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {IDLE}"
+#: A program that ignores SIGTERM, too.
+IGNORES_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {IDLE}"
 
 
 class Stage:
-    """A supervisor with what it printed and told."""
+    """A supervisor, its output and the process ids that it reported."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
         self.screen = io.StringIO()
-        self.told: list[Mapping[str, int]] = []
+        self.reported: list[Mapping[str, int]] = []
         self.supervisor = Supervisor(
-            state, Console(file=self.screen), on_pids=self.told.append, ready_seconds=60, grace_seconds=60
+            state, Console(file=self.screen), on_pids=self.reported.append, ready_seconds=60, grace_seconds=60
         )
 
     def spec(self, name: str, script: str, *arguments: str, **env: str) -> ProcessSpec:
@@ -75,7 +75,7 @@ async def test_starts_a_step_together_and_waits_until_all_are_ready(stage: Stage
     pids = stage.supervisor.pids()
     assert list(pids) == ["one", "two"]
     assert all(alive(pid) for pid in pids.values())
-    assert stage.told[-1] == pids
+    assert stage.reported[-1] == pids
     assert stage.log("one") == "here\n"
     assert re.search(r"^\d\d:\d\d:\d\d one   here$", stage.screen.getvalue(), re.MULTILINE)
 
@@ -92,8 +92,8 @@ async def test_starts_again_what_dies_and_says_so(stage: Stage) -> None:
     os.kill(first, signal.SIGKILL)
     await until(lambda: stage.supervisor.pids().get("one", first) != first)
     assert "one ended (SIGKILL); it is started again in 0.5 s" in stage.screen.getvalue()
-    assert {} in stage.told
-    assert stage.told[-1] == stage.supervisor.pids()
+    assert {} in stage.reported
+    assert stage.reported[-1] == stage.supervisor.pids()
 
 
 async def start_and_break(stage: Stage) -> None:
@@ -145,7 +145,7 @@ async def test_stops_everything_with_descendants(stage: Stage) -> None:
     parent = (
         f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', sys.argv[1]]).pid); {IDLE}"
     )
-    await stage.supervisor.start(stage.spec("one", IDLE), stage.spec("two", parent, STUBBORN))
+    await stage.supervisor.start(stage.spec("one", IDLE), stage.spec("two", parent, IGNORES_SIGTERM))
     pids = [*stage.supervisor.pids().values(), int(stage.log("two").split()[0])]
     await stage.supervisor.stop()
     assert stage.supervisor.pids() == {}
@@ -159,7 +159,7 @@ async def test_kills_what_does_not_stop_in_time(tmp_path: Path) -> None:
     screen = io.StringIO()
     stage = Stage(tmp_path)
     async with Supervisor(tmp_path, Console(file=screen), grace_seconds=0.1) as supervisor:
-        await supervisor.start(stage.spec("one", STUBBORN))
+        await supervisor.start(stage.spec("one", IGNORES_SIGTERM))
         pid = supervisor.pids()["one"]
     assert not alive(pid)
     assert "one did not stop within 0.1 s: killed" in screen.getvalue()
@@ -217,7 +217,7 @@ async def test_a_restart_has_the_new_one_ready_before_the_old_one_stops(stage: S
     second = stage.supervisor.pids()
     assert not alive(first["one"])
     assert (second["two"], alive(second["one"])) == (first["two"], True)
-    assert stage.told[-1] == second
+    assert stage.reported[-1] == second
     # It is kept running like the first was.
     os.kill(second["one"], signal.SIGKILL)
     await until(lambda: stage.supervisor.pids().get("one") not in {None, second["one"]})
@@ -236,7 +236,7 @@ async def test_a_restart_that_fails_leaves_the_old_one(stage: Stage) -> None:
 async def test_a_restart_kills_what_does_not_stop(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     async with Supervisor(tmp_path, Console(file=stage.screen), grace_seconds=0.3) as supervisor:
-        await supervisor.start(stage.spec("one", STUBBORN))
+        await supervisor.start(stage.spec("one", IGNORES_SIGTERM))
         first = supervisor.pids()["one"]
         await supervisor.restart("one")
         assert not alive(first)
@@ -294,7 +294,7 @@ from rich.console import Console
 
 async def main():
     async with Supervisor(Path({str(tmp_path)!r}), Console(stderr=True)) as supervisor:
-        await supervisor.start(ProcessSpec("one", [sys.executable, "-c", {STUBBORN!r}]))
+        await supervisor.start(ProcessSpec("one", [sys.executable, "-c", {IGNORES_SIGTERM!r}]))
         print(supervisor.pids()["one"], flush=True)
         await asyncio.sleep(600)
 

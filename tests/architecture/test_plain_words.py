@@ -50,7 +50,6 @@ EXCEPTIONS: Final = {
 NOT_YET: Final = {
     "contracts": 21,
     "database": 16,
-    "devstack": 24,
     "gateway": 74,
     "ledger": 76,
     "pictures": 7,

@@ -27,7 +27,7 @@ STATE_FOLDER = ".waybill"
 
 
 def main() -> int:
-    """Runs the command line; the exit code tells whether all went well."""
+    """Runs the command line; returns the exit code, 0 for success."""
     arguments = _parser().parse_args()
     console = Console(highlight=False, soft_wrap=True)
     folders = Folders((Path.cwd() / STATE_FOLDER).resolve())
@@ -54,15 +54,15 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
         console.print(f"broker: {broker.how}")
 
         async def stay_up() -> None:
-            told = asyncio.Event()
+            stopping = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, told.set)
+                asyncio.get_running_loop().add_signal_handler(number, stopping.set)
             async with (
                 kept_running(broker, lambda line: console.print(f"[bold]{line}[/bold]")),
                 running(broker, ports, state, folders.stackfile, console) as stack,
             ):
                 _show(console, stack)
-                await told.wait()
+                await stopping.wait()
                 console.print("\nstopping")
 
         asyncio.run(stay_up())
@@ -92,7 +92,7 @@ def _demo(arguments: argparse.Namespace, console: Console, folders: Folders) -> 
             async with running(broker, ports, state, folders.stackfile, output) as stack:
                 return await take_tour(Places.of(stack), console)
 
-        # The tour tells what happens; what the processes say is in their logs.
+        # The tour prints each step; the output of the processes is in their logs.
         with Path(os.devnull).open("w") as nowhere:
             return asyncio.run(tour(Console(file=nowhere)))
 

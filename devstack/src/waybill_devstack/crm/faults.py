@@ -1,4 +1,4 @@
-"""How the crm misbehaves on demand."""
+"""Faults of the crm, on demand."""
 
 from typing import Self
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 #: Longer than any caller waits for an answer.
 MAX_DELAY_SECONDS = 600
-#: More calls than any demo makes; only keeps nonsense out.
+#: More calls than any demo makes; a limit on input.
 MAX_COUNT = 1_000_000
 #: The status that Retry-After belongs to unless another is given (RFC 9110, section 10.2.3).
 SERVICE_UNAVAILABLE = 503
@@ -45,13 +45,13 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults in force, at most one a record and one for all others, counted down write by write."""
+    """Faults in force: at most one for each record and one for all others; each write counts one down."""
 
     def __init__(self) -> None:
         self._faults: dict[str | None, Fault] = {}
 
     def set(self, fault: Fault) -> None:
-        """Put `fault` in force in place of the one for the same records, or clear."""
+        """Replace the fault for the same records, or clear it."""
         if not fault.clears:
             self._faults[fault.id] = fault
         elif fault.id is None:

@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 #: Resource names and record ids: long enough for any id in use.
 _Name = Annotated[str, Path(min_length=1, max_length=200)]
-#: Of a body that is refused, bytes that are repeated.
+#: Bytes of a refused body that the answer repeats.
 MAX_REPEATED = 300
 #: A string of the caller's (IETF draft-ietf-httpapi-idempotency-key-header).
 _Key = Annotated[str | None, Header(min_length=1, max_length=255)]
@@ -94,7 +94,7 @@ def _write(
 
 
 def _fault_answer(fault: Fault, status: int, body: bytes) -> JSONResponse:
-    # Like many systems it repeats what it refuses.
+    # As many systems do, it repeats what it refuses.
     received = body[:MAX_REPEATED].decode(errors="replace")
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     return _problem(status, f"a fault was asked for with POST /faults; received {received}", headers)

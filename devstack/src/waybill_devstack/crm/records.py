@@ -1,4 +1,4 @@
-"""What the crm keeps: records, the answers to idempotency keys, and a log of the calls."""
+"""State of the crm: records, the answers to idempotency keys, and a log of the calls."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from pydantic import BaseModel
 #: Records, keys and logged calls that are kept, each; the oldest go first.
 MAX_KEPT = 10_000
 
-#: written: the record was written. replayed: the first answer to the same key and body was given again,
-#: nothing was written. fault: a fault was answered. refused: the call was wrong (no JSON object; key of
+#: written: the record was written. replayed: the first answer to the same key and body was repeated,
+#: nothing was written. fault: a fault was the answer. refused: the call was wrong (no JSON object; key of
 #: another write).
 Outcome = Literal["written", "replayed", "fault", "refused"]
 
@@ -27,7 +27,7 @@ class Record(BaseModel):
 
 
 class Call(BaseModel):
-    """A write call and what became of it; `status` is the answer's."""
+    """A write call and its outcome; `status` is that of the answer."""
 
     at: datetime
     method: str
@@ -39,7 +39,7 @@ class Call(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a write is answered with."""
+    """Answer to a write."""
 
     status: int
     record: Record
@@ -58,7 +58,7 @@ class KeyReusedError(Exception):
 
 
 class Records:
-    """The records, keys and calls, with nothing of HTTP."""
+    """Records, keys and calls, without HTTP."""
 
     def __init__(self, max_kept: int = MAX_KEPT) -> None:
         self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
@@ -114,7 +114,7 @@ class Records:
         return list(self._calls)
 
     def clear(self) -> None:
-        """Forget records, keys and calls."""
+        """Delete records, keys and calls."""
         self._records.clear()
         self._used.clear()
         self._calls.clear()

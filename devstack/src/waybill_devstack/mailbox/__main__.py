@@ -12,7 +12,7 @@ from waybill_testkit.machine.ports import LOOPBACK
 
 
 async def run(host: str, smtp_port: int, http_port: int) -> None:
-    """Listen on both ports until told to stop."""
+    """Listen on both ports until SIGTERM or SIGINT."""
     mails, faults = Mails(), Faults()
     http_listener = listen(host, http_port)
     smtp = await start_smtp(listen(host, smtp_port), Handler(mails, faults, report=print_line))

@@ -1,14 +1,14 @@
-"""How the mailbox misbehaves on demand."""
+"""Faults of the mailbox, on demand."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: ok: as it should be. reject, tempfail: 550, 451 in answer to RCPT. hang: no answer to MAIL FROM. drop: the
+#: ok: no fault. reject, tempfail: 550, 451 in answer to RCPT. hang: no answer to MAIL FROM. drop: the
 #: connection is closed at DATA, the mail is not taken. drop_after: the mail is taken and kept, then the
 #: connection is closed without an answer, so that the sender cannot know.
 Mode = Literal["ok", "reject", "tempfail", "hang", "drop", "drop_after"]
-#: More mails than any demo sends; only keeps nonsense out.
+#: More mails than any demo sends; a limit on input.
 MAX_COUNT = 1_000_000
 
 
@@ -22,13 +22,13 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The fault in force, counted down mail by mail."""
+    """Fault in force; each mail counts it down."""
 
     def __init__(self) -> None:
         self.current = Fault(mode="ok")
 
     def set(self, fault: Fault) -> None:
-        """Put `fault` in force in place of what was."""
+        """Replace the fault in force."""
         self.current = fault
 
     def take(self) -> Mode:

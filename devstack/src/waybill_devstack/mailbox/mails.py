@@ -1,4 +1,4 @@
-"""What the mailbox keeps: mails as a person reads them, the newest ones only."""
+"""State of the mailbox: the newest mails, decoded for a reader."""
 
 from collections import deque
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from email.utils import getaddresses
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: Mails that are kept; a bulk test of some thousands still finds all of its mails.
+#: Mails that are kept; enough for a bulk test of some thousands.
 MAX_MAILS = 10_000
 #: Bytes as received that are kept in all: 10,000 mails of the largest size would not fit into memory.
 MAX_KEPT_BYTES = 256 * 1024 * 1024
@@ -98,6 +98,6 @@ class Mails:
         return [mail for mail, _ in self._kept]
 
     def clear(self) -> None:
-        """Forget every mail; ids go on counting."""
+        """Delete every mail; ids continue."""
         self._kept.clear()
         self._bytes = 0

@@ -14,7 +14,7 @@ from waybill_devstack.mailbox.mails import Mail, Mails
 
 #: The limit of most providers lies between 10 and 50 MiB; announced as SIZE, answered with 552 above.
 MAX_MAIL_BYTES = 10 * 1024 * 1024
-#: As a real relay's; also bounds what a mail may hold of the mailbox's time.
+#: As of a real relay; also limits the time that one mail takes.
 MAX_RECIPIENTS = 100
 
 
@@ -47,14 +47,14 @@ class Handler:
         self._modes[envelope] = mode
         if mode == "hang":
             self._report(f"hang: no answer to MAIL FROM <{address}>")
-            await asyncio.Event().wait()  # cancelled when the client hangs up or the mailbox stops
+            await asyncio.Event().wait()  # cancelled when the client disconnects or the mailbox stops
         if mode == "drop":
             self._report(f"drop: a mail from <{address}> will be cut off at DATA")
         envelope.mail_from = address
         envelope.mail_options.extend(mail_options)
         return "250 OK"
 
-    async def handle_RCPT(  # noqa: N802 (as above)
+    async def handle_RCPT(  # noqa: N802 (a hook, too)
         self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
     ) -> str:
         """Answer RCPT TO."""
@@ -71,12 +71,12 @@ class Handler:
         envelope.rcpt_options.extend(rcpt_options)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 (as above)
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 (a hook, too)
         """Take the mail."""
         mail = self._mails.receive(_content(envelope), envelope.mail_from or "", envelope.rcpt_tos)
         if self.mode_of(envelope) == "drop_after":
             self._report(f"drop_after: kept without an answer: {_line(mail)}")
-            _hang_up(server)
+            _disconnect(server)
         else:
             self._report(_line(mail))
         return f"250 2.0.0 Kept as {mail.id}"
@@ -100,7 +100,7 @@ class MailboxSMTP(SMTP):
     async def smtp_DATA(self, arg: str | None) -> None:
         """Answer DATA."""
         if self.envelope is not None and self._handler.mode_of(self.envelope) == "drop":
-            _hang_up(self)
+            _disconnect(self)
             return
         await super().smtp_DATA(arg)
 
@@ -121,6 +121,6 @@ def _content(envelope: Envelope) -> bytes:
     return content
 
 
-def _hang_up(server: SMTP) -> None:
+def _disconnect(server: SMTP) -> None:
     if server.transport is not None:  # None: the client was faster
         server.transport.close()

@@ -13,9 +13,9 @@ from waybill_devstack.processes.output import Terminal, copy_output
 from waybill_devstack.processes.readiness import Check
 from waybill_testkit.machine.lifeline import die_with_parent
 
-#: For the last output of a process that has ended; something that escaped its group may hold the pipe open.
+#: Time for the last output of an ended process; a descendant outside its group may hold the pipe open.
 DRAIN_SECONDS = 1.0
-#: Of a log in an error message.
+#: Lines of a log in an error message.
 TAIL_LINES = 20
 #: Read from the end of a log for its tail.
 TAIL_BYTES = 16 * 1024
@@ -29,8 +29,8 @@ class ProcessSpec:
         name: unique among the processes; names its lines and its log file.
         argv: program and arguments.
         env: laid over this process' own environment.
-        ready: asked again and again until it says True; None: ready once started.
-        inherits: file descriptors that it has from us, under the same numbers.
+        ready: called until it returns True; None: ready once started.
+        inherits: file descriptors that it inherits, under the same numbers.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Child:
         started()
         copying = asyncio.create_task(copy_output(reader, self.spec.name, self._terminal, self.log))
         code = await process.wait()
-        # What it left behind would hold its ports, and its output open.
+        # Descendants that are left would keep its ports and its output open.
         self.signal(signal.SIGKILL)
         self._process = None
         try:

@@ -10,7 +10,7 @@ from rich.style import Style
 
 from waybill_devstack.processes.log_lines import render
 
-#: Told apart on dark and light grounds; red and yellow are left to the levels.
+#: Readable on dark and light backgrounds; red and yellow are left to the levels.
 NAME_COLOURS = (
     "cyan",
     "green",

@@ -1,21 +1,21 @@
-"""What a process may be asked to see whether it is ready: each makes a check for `ProcessSpec.ready`."""
+"""Readiness checks for `ProcessSpec.ready`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
 
-#: One try; a process that is up answers within milliseconds.
+#: Time limit of one attempt; a process that is up answers within milliseconds.
 TRY_SECONDS = 5.0
 
-#: Is given the pid of the process that is to be ready.
+#: Called with the pid of the process that must become ready.
 Check = Callable[[int], Awaitable[bool]]
 
 
 def http_ok(url: str) -> Check:
     """Ready when GET `url` is answered with a status below 300.
 
-    Not if the answer names the `pid` of another process, as one that shares the listener may give it.
+    Not ready if the answer names the `pid` of another process, which may share the listener.
     """
 
     async def check(pid: int) -> bool:

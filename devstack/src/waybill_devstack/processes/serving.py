@@ -1,4 +1,4 @@
-"""Runs one of the stand-ins' HTTP applications in this process until it is told to stop."""
+"""Runs the HTTP application of a stand-in in this process until SIGTERM or SIGINT."""
 
 import asyncio
 import logging

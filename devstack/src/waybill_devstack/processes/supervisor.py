@@ -13,15 +13,15 @@ from rich.console import Console
 from waybill_devstack.processes.child import Child, ProcessSpec
 from waybill_devstack.processes.output import Terminal
 
-#: A service imports for a second or two; this much on a machine that is busy with other things.
+#: A service imports for a second or two; this much on a busy machine.
 READY_SECONDS = 60.0
-#: For finishing work in hand at the end; a service's own limits lie below.
+#: Time to finish work in hand; the limits of services are shorter.
 GRACE_SECONDS = 15.0
 #: Wait before a start after an unexpected end; doubled each time up to the longest.
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 10.0
 #: A process that ran this long before it died begins again with the shortest wait.
 STEADY_SECONDS = 30.0
-#: Between two questions whether a process is ready.
+#: Seconds between two checks whether a process is ready.
 POLL_SECONDS = 0.05
 #: The name of the supervisor's own lines.
 OWN_NAME = "stack"
@@ -49,7 +49,7 @@ class Supervisor:
         state: Path,
         console: Console,
         *,
-        on_pids: Callable[[Mapping[str, int]], None] = lambda pids: None,  # noqa: ARG005 (nobody listens)
+        on_pids: Callable[[Mapping[str, int]], None] = lambda pids: None,  # noqa: ARG005 (no listener)
         ready_seconds: float = READY_SECONDS,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
@@ -60,7 +60,7 @@ class Supervisor:
         self._ready_seconds = ready_seconds
         self._grace_seconds = grace_seconds
         self._children: dict[str, Child] = {}
-        #: Every process that is kept running, also one that another of its name has taken over from.
+        #: Every process that is kept running, also one that a new process of its name replaces.
         self._running: dict[Child, asyncio.Task[None]] = {}
         self._was_ready: set[Child] = set()
         self._retired: set[Child] = set()

@@ -1,4 +1,4 @@
-"""Keeps a stack's own broker running: one that ends by itself is started again, as its processes are."""
+"""Keeps the broker of a stack running: starts it again when it ends by itself."""
 
 import asyncio
 import time
@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from waybill_testkit.broker.base import Broker
 
-#: Between two looks at it.
-LOOK_SECONDS = 0.5
+#: Seconds between two checks.
+POLL_SECONDS = 0.5
 #: Wait before a start; doubled each time up to the longest, until it has run for long enough.
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, STEADY_SECONDS = 0.5, 10.0, 30.0
 
@@ -17,11 +17,11 @@ FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, STEADY_SECONDS = 0.5, 10.0, 30.0
 async def kept_running(broker: Broker, say: Callable[[str], None]) -> AsyncIterator[None]:
     """For the time of the block, starts the broker again whenever it has ended by itself.
 
-    Its data is the same, and so are its ports; whoever uses it connects again by himself.
+    Data and ports stay; clients have to connect again.
 
     Args:
-        broker: which runs; one that is not ours is left alone.
-        say: told in a line what happens.
+        broker: a running broker; one that we did not start is left alone.
+        say: called with a line of text for each restart.
     """
     keeping = asyncio.create_task(_keep(broker, say))
     try:
@@ -34,7 +34,7 @@ async def kept_running(broker: Broker, say: Callable[[str], None]) -> AsyncItera
 async def _keep(broker: Broker, say: Callable[[str], None]) -> None:
     backoff, started = FIRST_BACKOFF_SECONDS, time.monotonic()
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
         if not broker.has_ended:
             continue
         if time.monotonic() - started > STEADY_SECONDS:

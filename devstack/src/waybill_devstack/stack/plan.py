@@ -1,6 +1,6 @@
-"""Which processes the stack consists of, and with which settings: the same services as in production.
+"""The processes of the stack and their settings: the same services as in production.
 
-Waits are short here by configuration, so that a retry is seen within seconds.
+Configured with short waits, so that a retry is seen within seconds.
 """
 
 import json
@@ -21,16 +21,16 @@ SHORT_WAITS = {
     "WAYBILL_RETRY_MAX_ATTEMPTS": "4",  # three retries
     "WAYBILL_RETRY_BASE_SECONDS": "1",  # waits of 1, 2 and 4 seconds …
     "WAYBILL_RETRY_JITTER": "0.2",  # … that are seen to grow, whatever the dice say
-    "WAYBILL_RETRY_SNOOZE_BASE_SECONDS": "1",  # what was away is asked again soon
+    "WAYBILL_RETRY_SNOOZE_BASE_SECONDS": "1",  # an unreachable peer is tried again soon
     "WAYBILL_LEASE_SECONDS": "3",  # the work of a killed service is taken up again soon
-    "WAYBILL_GRACE_SECONDS": "5",  # Ctrl-C is obeyed soon …
-    "WAYBILL_DRAIN_SECONDS": "1",  # … and nobody sends requests on who would have to notice
+    "WAYBILL_GRACE_SECONDS": "5",  # Ctrl-C stops the stack soon …
+    "WAYBILL_DRAIN_SECONDS": "1",  # … and no load balancer needs time to notice
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where everything listens, on loopback."""
+    """Ports of the processes, on loopback."""
 
     gateway: int
     mailbox_smtp: int
@@ -52,13 +52,13 @@ class Planned:
     env: dict[str, str]
     #: Answers 200 once the process does its work.
     ready_url: str
-    #: Where it takes requests; such a process can be given the listener, and then be restarted without a gap.
+    #: Port for requests. Such a process can inherit the listener, and then be restarted without a gap.
     port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that the stack is made of."""
+    """Parts of the stack."""
 
     ledger_url: str
     objects: Path
@@ -73,10 +73,10 @@ def make_plan(
     database: Callable[[str], str] | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """The processes of a stack that keeps its state, its keys included, in `state` (absolute).
+    """Returns the processes of a stack that keeps its state and keys in `state` (an absolute path).
 
-    `database` gives the URL of the database `ledger`, `inbox-email` …: a file of `state` unless given.
-    `settings` are each process's besides, but for the stand-ins'.
+    `database` returns the URL of the database `ledger`, `inbox-email` …; files in `state` if not given.
+    `settings` are more settings of all processes except the stand-ins.
     """
     database = database or (lambda name: f"sqlite:///{state / name}.db")
     gateway_url = url(ports.gateway)
@@ -147,7 +147,7 @@ def make_plan(
 
 
 def _kept_key(path: Path) -> str:
-    """A key of this stack, made at its first start: what it has sealed must be opened by the next one."""
+    """Returns a key of this stack, made at its first start and kept: later starts open what it sealed."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(Keyring.new_key())

@@ -1,11 +1,11 @@
-"""The ports of a stack: the asked ones, else the usual ones if they are free, else any."""
+"""Ports of a stack: those on the command line, else the usual ones if free, else any."""
 
 import argparse
 
 from waybill_devstack.stack.plan import Ports
 from waybill_testkit.machine.ports import free_ports, is_free, require_free
 
-#: Easy to remember; taken only if nobody else has them.
+#: Easy to remember; used only if free.
 USUAL = {"gateway": 8000, "mailbox": 8025, "crm": 8090}
 
 

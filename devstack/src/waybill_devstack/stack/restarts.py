@@ -11,48 +11,48 @@ from time import monotonic, sleep
 from waybill_devstack.processes.supervisor import StartError, Supervisor
 from waybill_devstack.stack.stackfile import StackFile, read_stackfile
 
-#: They keep what they got in memory, as the outside world that they stand for does not.
+#: They keep their state in memory: a restart would lose it.
 STAND_INS = ("mailbox", "crm")
-#: For all of them to be restarted, on a machine that is busy with other things.
+#: Time limit for all restarts, on a busy machine.
 RESTART_SECONDS = 300.0
 POLL_SECONDS = 0.1
 
 
 class RestartError(Exception):
-    """Not all is restarted; `str()` says why."""
+    """A process is not restarted; `str()` says why."""
 
 
 @asynccontextmanager
-async def obeying_restarts(supervisor: Supervisor, stack: StackFile) -> AsyncIterator[None]:
-    """For the time of the block, restarts on SIGHUP what was asked for, or else all but the stand-ins."""
-    told = asyncio.Event()
+async def restarting_on_request(supervisor: Supervisor, stack: StackFile) -> AsyncIterator[None]:
+    """For the time of the block, on SIGHUP restarts the requested processes, or all but the stand-ins."""
+    requested = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, told.set)
-    obeying = asyncio.create_task(_obey(supervisor, _wish(stack), told))
+    loop.add_signal_handler(signal.SIGHUP, requested.set)
+    restarting = asyncio.create_task(_restart_on_request(supervisor, _request_file(stack), requested))
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
-        obeying.cancel()
-        await asyncio.gather(obeying, return_exceptions=True)
+        restarting.cancel()
+        await asyncio.gather(restarting, return_exceptions=True)
 
 
 def restart(stack: StackFile, names: Sequence[str]) -> None:
-    """Has processes of a stack that is up restarted, and returns when they are.
+    """Restarts processes of a running stack; returns when all new ones are ready.
 
     Args:
         stack: the stack.
-        names: of which processes; none: all but the stand-ins.
+        names: names of the processes; empty: all but the stand-ins.
 
     Raises:
-        RestartError: an unknown name, or one did not become ready; what ran before goes on.
+        RestartError: a name is unknown, or a new process did not become ready and the old one goes on.
     """
     before = _pids(stack)
     wanted = list(names) or [name for name in before if name not in STAND_INS]
     if strangers := sorted(set(wanted) - before.keys() | set(wanted) & set(STAND_INS)):
         known = ", ".join(name for name in before if name not in STAND_INS)
         raise RestartError(f"cannot restart {', '.join(strangers)}: choose from {known}")
-    _wish(stack).write_text("\n".join(wanted))
+    _request_file(stack).write_text("\n".join(wanted))
     os.kill(stack.supervisor, signal.SIGHUP)
     deadline = monotonic() + RESTART_SECONDS
     while late := [name for name in wanted if _is_as_before(stack, name, before[name])]:
@@ -61,12 +61,12 @@ def restart(stack: StackFile, names: Sequence[str]) -> None:
         sleep(POLL_SECONDS)
 
 
-async def _obey(supervisor: Supervisor, wish: Path, told: asyncio.Event) -> None:
+async def _restart_on_request(supervisor: Supervisor, request: Path, requested: asyncio.Event) -> None:
     while True:
-        await told.wait()
-        told.clear()
-        wanted = wish.read_text().split() if wish.exists() else []
-        wish.unlink(missing_ok=True)
+        await requested.wait()
+        requested.clear()
+        wanted = request.read_text().split() if request.exists() else []
+        request.unlink(missing_ok=True)
         for name in wanted or [name for name in supervisor.pids() if name not in STAND_INS]:
             try:
                 await supervisor.restart(name)
@@ -76,7 +76,7 @@ async def _obey(supervisor: Supervisor, wish: Path, told: asyncio.Event) -> None
                 supervisor.say(f"{name} is restarted")
 
 
-def _wish(stack: StackFile) -> Path:
+def _request_file(stack: StackFile) -> Path:
     return stack.path.with_name("restart")
 
 

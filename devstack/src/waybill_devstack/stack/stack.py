@@ -1,4 +1,4 @@
-"""The local stack: broker, ledger, all processes, and the file that tells where they are."""
+"""The local stack: broker, ledger, all processes, and the file with their addresses."""
 
 import asyncio
 import os
@@ -16,33 +16,33 @@ from waybill_devstack.processes.child import ProcessSpec
 from waybill_devstack.processes.readiness import http_ok
 from waybill_devstack.processes.supervisor import Supervisor
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
-from waybill_devstack.stack.restarts import obeying_restarts
+from waybill_devstack.stack.restarts import restarting_on_request
 from waybill_devstack.stack.stackfile import RunningProcess, StackFile, write_stackfile
 from waybill_ledger.schema.migrate import upgrade
 from waybill_testkit.broker import Broker
 from waybill_testkit.machine.ports import LOOPBACK, PortTakenError
 
-#: Connections that may wait for a process to take them.
+#: Connections that may wait to be accepted.
 BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where the stack keeps what."""
+    """Folders of stacks."""
 
     root: Path
 
     @property
     def stackfile(self) -> Path:
-        """Where it can be reached."""
+        """File with its addresses."""
         return self.root / "stack.json"
 
     def state(self, name: str) -> Path:
-        """Data and logs of one stack; the demo has its own, so that it never touches yours."""
+        """Data and logs of one stack; the demo has its own folder, so that it never touches yours."""
         return self.root / name
 
     def fresh_state(self, name: str) -> Path:
-        """The same, emptied."""
+        """Empties the folder of a stack and returns it."""
         shutil.rmtree(self.state(name), ignore_errors=True)
         return self.state(name)
 
@@ -61,13 +61,13 @@ async def running(
     """Starts everything on a running broker, and stops it at the end of the block.
 
     Args:
-        broker: which runs already.
-        ports: where everything is to listen.
-        state: folder of its data and logs.
-        stackfile: where to write down where it is.
-        output: takes the lines that the processes write.
-        database: as `make_plan` takes it.
-        settings: the same.
+        broker: a running broker.
+        ports: where the processes listen.
+        state: folder of data and logs.
+        stackfile: file to write the addresses to.
+        output: receives the output lines of the processes.
+        database: URLs of databases, see `make_plan`.
+        settings: more settings of all processes, see `make_plan`.
 
     Raises:
         StartError: a process did not begin its work in time.
@@ -87,16 +87,16 @@ async def running(
         path=stackfile,
     )
 
-    def write_down(pids: Mapping[str, int]) -> None:
+    def write_pids(pids: Mapping[str, int]) -> None:
         processes = [RunningProcess(name=name, pid=pid) for name, pid in pids.items()]
         write_stackfile(stack.model_copy(update={"processes": processes}))
 
     try:
         with ExitStack() as listeners:
             specs = [_spec(planned, listeners) for planned in plan.processes]
-            async with Supervisor(state, output, on_pids=write_down) as supervisor:
+            async with Supervisor(state, output, on_pids=write_pids) as supervisor:
                 await supervisor.start(*specs)
-                async with obeying_restarts(supervisor, stack):
+                async with restarting_on_request(supervisor, stack):
                     yield stack
     finally:
         stackfile.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ def _spec(planned: Planned, listeners: ExitStack) -> ProcessSpec:
     ready = http_ok(planned.ready_url)
     if planned.port is None:
         return ProcessSpec(planned.name, planned.argv, planned.env, ready)
-    # We keep the listener: what connects while one process takes over from another waits in it.
+    # We keep the listener: connections wait in it while one process takes over from another.
     try:
         listener = listeners.enter_context(socket.create_server((LOOPBACK, planned.port), backlog=BACKLOG))
     except OSError as error:

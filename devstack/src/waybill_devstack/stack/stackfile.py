@@ -1,4 +1,4 @@
-"""`.waybill/stack.json`: where a running stack can be reached, for people and programs outside of it."""
+"""`.waybill/stack.json`: the addresses of a running stack, for users and other programs."""
 
 import json
 import os
@@ -15,7 +15,7 @@ class RunningProcess(BaseModel):
 
 
 class StackFile(BaseModel):
-    """What the file holds."""
+    """Content of the file."""
 
     gateway: str
     mailbox: str
@@ -25,13 +25,13 @@ class StackFile(BaseModel):
     processes: list[RunningProcess]
     #: The supervisor: while it lives, the stack is up.
     supervisor: int
-    #: Where it keeps its data and logs.
+    #: Folder of its data and logs.
     state: Path
     path: Path = Field(exclude=True)
 
 
 def write_stackfile(stack: StackFile) -> None:
-    """Writes the file at once and whole: a reader never sees half of it."""
+    """Replaces the file atomically: a reader never sees half of it."""
     unfinished = stack.path.with_suffix(".tmp")
     unfinished.write_text(stack.model_dump_json(indent=2, exclude_none=True) + "\n")
     unfinished.replace(stack.path)

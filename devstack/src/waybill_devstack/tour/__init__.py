@@ -1,1 +1,1 @@
-"""The tour: shows on real input that the stack does what it says, and fails if any of it is not so."""
+"""The tour: shows the features of the stack on real input, and fails if one does not work."""

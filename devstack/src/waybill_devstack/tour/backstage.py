@@ -1,4 +1,4 @@
-"""What the tour does and sees behind the API: of a stack on this machine, and of one in containers."""
+"""Access of the tour behind the API, to a stack on this machine or in containers."""
 
 import asyncio
 import os
@@ -13,15 +13,15 @@ from waybill_devstack.tour.compose import Compose
 
 
 class NotRunningError(Exception):
-    """The process that is to be killed does not run."""
+    """The process to kill does not run."""
 
 
 class Backstage(Protocol):
-    """The stack from behind."""
+    """Access to the stack behind the API."""
 
     @property
     def logs(self) -> str:
-        """Where its logs are, in words for the user."""
+        """Where its logs are, as text for the user."""
 
     async def waiting_in(self, queue: str) -> int:
         """How many messages wait in a queue."""
@@ -30,14 +30,14 @@ class Backstage(Protocol):
         """Kills a process at once.
 
         Returns:
-            What was done, in words.
+            Description of what was done.
 
         Raises:
             NotRunningError: there is nothing to kill.
         """
 
     async def back_as(self, process: str) -> str | None:
-        """What runs in the place of a process that was killed, in words; None until something does."""
+        """Description of the successor of a killed process; None until there is one."""
 
     async def stored_files(self) -> set[str]:
         """The files in the object store."""
@@ -71,7 +71,7 @@ class ProcessesBackstage:
         return f"kill -9 {pid}"
 
     async def back_as(self, process: str) -> str | None:
-        """The process that runs in the place of one that was killed."""
+        """The successor of a killed process."""
         pid = self._pid_of(process)
         return None if pid in {None, self._killed[process]} else f"process {pid}"
 

@@ -1,4 +1,4 @@
-"""Bad input: each answered with what to do about it, and nothing of it kept."""
+"""Bad input: refused with advice, and nothing of it stored."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from waybill_devstack.tour.world import World
 
 #: Larger than the upload limit of the local stack.
 OVERSIZED_BYTES = 30 * 1024 * 1024
-#: Where the truncated JPEG ends: in the midst of its picture.
+#: Where the truncated JPEG ends: in the middle of its picture.
 TRUNCATED_AT = 0.6
 
 

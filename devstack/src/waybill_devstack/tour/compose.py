@@ -1,4 +1,4 @@
-"""An installation in containers, by way of `docker compose`."""
+"""An installation in containers, through `docker compose`."""
 
 import subprocess
 from collections.abc import Mapping

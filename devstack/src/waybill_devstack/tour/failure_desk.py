@@ -1,4 +1,4 @@
-"""The failure desk: what failed for good is looked at, planned, started and completed; one of them edited."""
+"""The failure desk: dead letters are listed, redriven by a plan, and completed; one is edited."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ async def failure_desk(world: World, narrator: Narrator, failed: str) -> None:
 
     Args:
         world: the running stack; the crm works again.
-        narrator: tells what happens.
+        narrator: prints each step.
         failed: the task whose record failed.
     """
     narrator.chapter("What failed is redriven")
@@ -39,7 +39,7 @@ async def failure_desk(world: World, narrator: Narrator, failed: str) -> None:
     await _completed(world, narrator, refused)
     narrator.expect(await world.crm_record(right) is not None, f"the crm has the record {right}")
     await world.crm_faults()
-    narrator.sum_up("two dead letters looked at, planned, redriven and completed, one of them edited")
+    narrator.sum_up("two dead letters listed, planned, redriven and completed, one of them edited")
 
 
 async def _redriven(world: World, narrator: Narrator, wish: dict[str, Any]) -> dict[str, Any]:
@@ -60,10 +60,10 @@ async def _redriven(world: World, narrator: Narrator, wish: dict[str, Any]) -> d
 
 async def _completed(world: World, narrator: Narrator, task_id: str) -> None:
     task = await world.task(task_id)
-    told = [event["type"] for event in await world.timeline(task_id)]
+    types = [event["type"] for event in await world.timeline(task_id)]
     narrator.expect(
-        task["state"] == "completed" and "task.redriven" in told,
-        "the same task is completed now, and its timeline tells of both lives",
+        task["state"] == "completed" and "task.redriven" in types,
+        "the same task is completed now, and its timeline shows both runs",
         task,
     )
 

@@ -1,4 +1,4 @@
-"""The order of the tour, and its end."""
+"""Order of the tour, and its summary."""
 
 import httpx
 from rich.console import Console

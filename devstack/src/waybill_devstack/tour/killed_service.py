@@ -7,12 +7,12 @@ from waybill_devstack.tour.narrator import Narrator
 from waybill_devstack.tour.world import World, until
 
 MAILS = 20
-#: Mails that are to be through before the mailbox stalls and the service is killed.
+#: Mails that arrive before the mailbox stalls and the service is killed.
 BEFORE_THE_STALL = 5
 
 
 async def killed_service(world: World, narrator: Narrator) -> None:
-    """Kills the email service with mails in its hands, and counts what arrives."""
+    """Kills the email service while it sends mails, and counts what arrives."""
     narrator.chapter(f"kill -9 of the email service in the middle of {MAILS} mails")
     addresses = [f"guest-{number:02d}.{world.mark}@example.com" for number in range(1, MAILS + 1)]
     first = await asyncio.gather(*(_post(world, address) for address in addresses[:BEFORE_THE_STALL]))
@@ -20,15 +20,15 @@ async def killed_service(world: World, narrator: Narrator) -> None:
     narrator.did(f"{BEFORE_THE_STALL} of {MAILS} mails have arrived; now the mail server stalls")
     await world.mail_faults(mode="hang")
     rest = await asyncio.gather(*(_post(world, address) for address in addresses[BEFORE_THE_STALL:]))
-    narrator.did(f"the other {len(rest)} are accepted all the same")
+    narrator.did(f"the other {len(rest)} are still accepted")
 
     async def in_hand() -> int | None:
         states = Counter([(await world.task(task_id))["state"] for task_id in rest])
         return states["running"] or None
 
-    running = await until("the service to have mails in its hands", in_hand)
+    running = await until("the service to send mails", in_hand)
     killed = await world.backstage.kill("email")
-    narrator.did(f"{killed}: the email service dies with {running} mails in its hands")
+    narrator.did(f"{killed}: the email service dies while it sends {running} mails")
     await world.mail_faults(mode="ok")
 
     async def back() -> str | None:

@@ -1,4 +1,4 @@
-"""The tour's voice: says each step as it happens, and keeps what was seen for the summary."""
+"""Prints each step of the tour, and keeps results for the summary."""
 
 from dataclasses import dataclass, field
 from time import monotonic
@@ -8,7 +8,7 @@ from rich.markup import escape
 
 
 class TourError(Exception):
-    """Something is not as the tour says it is; `str()` tells what was expected and what was seen."""
+    """A check of the tour failed; `str()` has what was expected and what was seen."""
 
 
 @dataclass(slots=True)
@@ -25,11 +25,11 @@ class Narrator:
         self.console.print(f"\n[bold]{escape(title)}[/bold]")
 
     def did(self, text: str) -> None:
-        """Tells what the tour does."""
+        """Prints an action of the tour."""
         self.console.print(f"  [dim]{self._clock()}[/dim]  {escape(text)}")
 
     def saw(self, text: str) -> None:
-        """Tells what came of it."""
+        """Prints a result."""
         self.console.print(f"  [dim]{self._clock()}[/dim]  [green]✓[/green] {escape(text)}")
 
     def sum_up(self, text: str) -> None:

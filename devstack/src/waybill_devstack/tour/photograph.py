@@ -12,12 +12,12 @@ from waybill_testkit.photograph import make_photograph
 #: Longest edge of each preset, in pixels.
 LONGEST_EDGE = {"thumb": 256, "medium": 1024, "large": 2048}
 MIN_PIXELS = 8_000_000
-#: What a file that was stripped may still tell about itself: how it is coded, nothing of where or by whom.
+#: Metadata that a variant must not have; it may still say how it is encoded.
 METADATA_PREFIXES = ("exif", "xmp", "iptc", "icc", "orientation", "gainmap")
 
 
 async def photograph(world: World, narrator: Narrator, folder: Path) -> None:
-    """Makes a photograph, uploads it, and looks at what comes back."""
+    """Makes a photograph, uploads it, and checks the variants."""
     narrator.chapter("A photograph")
     path = folder / "photograph.jpg"
     make_photograph(path)

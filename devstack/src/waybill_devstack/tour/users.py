@@ -53,7 +53,7 @@ async def user_through_an_outage(world: World, narrator: Narrator) -> None:
 
 
 async def user_that_fails(world: World, narrator: Narrator) -> str:
-    """A user whose record the crm never takes: retried, then given up, with everybody told.
+    """A user whose record the crm never takes: retried, then given up, with an alert.
 
     Returns:
         The task's id.
@@ -64,7 +64,7 @@ async def user_that_fails(world: World, narrator: Narrator) -> str:
     narrator.did(f"the crm answers every write of {user['id']} with 503")
     accepted = await world.post("/v1/users", user)
     narrator.saw(f"POST /v1/users: 202, task {accepted['id']}")
-    task = await world.follow(accepted["id"], partial(_tell_failed_attempt, narrator))
+    task = await world.follow(accepted["id"], partial(_print_failed_attempt, narrator))
     waits = [
         _wait(event) for event in await world.timeline(accepted["id"]) if event["type"] == "task.retrying"
     ]
@@ -98,7 +98,7 @@ async def _alert(world: World, task_id: str) -> dict[str, Any]:
     return await until("the alert in the ops mailbox", arrived)
 
 
-def _tell_failed_attempt(narrator: Narrator, event: dict[str, Any]) -> None:
+def _print_failed_attempt(narrator: Narrator, event: dict[str, Any]) -> None:
     if event["type"] == "task.retrying":
         reason = event["details"]["error"]["message"].partition(":")[0]
         narrator.did(f"attempt {event['attempt']} failed ({reason}), the next one in {_wait(event):.0f} s")

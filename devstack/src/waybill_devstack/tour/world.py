@@ -1,4 +1,4 @@
-"""What the tour talks to: the gateway as any application would, and the stand-ins of the outside world."""
+"""Clients of the tour: for the gateway, as of any application, and for the stand-ins."""
 
 import asyncio
 import os
@@ -17,30 +17,30 @@ from waybill_devstack.tour.narrator import TourError
 
 Seen = TypeVar("Seen")
 
-#: Seconds between two looks at something that is about to happen.
-LOOK_SECONDS = 0.1
-#: Seconds that anything of the tour may take before it counts as not happening.
+#: Seconds between two checks of a condition.
+POLL_SECONDS = 0.1
+#: Time limit of each step, in seconds.
 PATIENCE_SECONDS = 30.0
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
-#: Names a key, for a stack that asks for one.
+#: Environment variable with an API key, for a stack that needs one.
 API_KEY: Final = "WAYBILL_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the stack can be reached, and from where it can be seen from behind."""
+    """Addresses of the stack, and access behind its API."""
 
     gateway: str
     mailbox: str
     crm: str
     backstage: Backstage
-    #: Where the tour keeps what it makes.
+    #: Folder of the files that the tour makes.
     folder: Path
 
     @classmethod
     def of(cls, stack: StackFile) -> Self:
-        """Those of a stack on this machine."""
+        """Returns those of a stack on this machine."""
         return cls(stack.gateway, stack.mailbox, stack.crm, ProcessesBackstage(stack), stack.state)
 
 
@@ -74,7 +74,7 @@ class World:
             await client.aclose()
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Posts to the gateway what is to be accepted.
+        """Posts to the gateway; returns the accepted task.
 
         Raises:
             TourError: it was not answered with 202.
@@ -100,17 +100,17 @@ class World:
 
         return await until(f"task {task_id} to end", ended)
 
-    async def follow(self, task_id: str, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Tells each lifecycle event of a task as it happens; returns the task once it has its outcome."""
-        told = 0
+    async def follow(self, task_id: str, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Calls `report` with each lifecycle event of a task; returns the task once it has its outcome."""
+        reported = 0
 
         async def ended() -> dict[str, Any] | None:
-            nonlocal told
+            nonlocal reported
             task = await self.task(task_id)
             events = await self.timeline(task_id)
-            for event in events[told:]:
-                tell(event)
-            told = len(events)
+            for event in events[reported:]:
+                report(event)
+            reported = len(events)
             return task if task["state"] in TERMINAL else None
 
         return await until(f"task {task_id} to end", ended)
@@ -145,11 +145,11 @@ class World:
         return await until(f"a mail to {address}", arrived)
 
     async def mail_faults(self, **fault: Any) -> None:
-        """Has the mailbox misbehave."""
+        """Sets a fault of the mailbox."""
         (await self.mailbox.post("/api/faults", json=fault)).raise_for_status()
 
     async def crm_faults(self, **fault: Any) -> None:
-        """Has the crm misbehave; without arguments, behave again."""
+        """Sets a fault of the crm; clears all without arguments."""
         (await self.crm.post("/faults", json=fault)).raise_for_status()
 
     async def crm_record(self, record_id: str) -> dict[str, Any] | None:
@@ -159,7 +159,7 @@ class World:
 
 
 async def until(what: str, look: Callable[[], Awaitable[Seen | None]]) -> Seen:
-    """Looks until there is something to see.
+    """Polls `look` until it returns something.
 
     Raises:
         TourError: it did not come in time.
@@ -168,5 +168,5 @@ async def until(what: str, look: Callable[[], Awaitable[Seen | None]]) -> Seen:
     while monotonic() < deadline:
         if (seen := await look()) is not None:
             return seen
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     raise TourError(f"waited {PATIENCE_SECONDS:g} s in vain for {what}")
