@@ -1,6 +1,6 @@
-"""The callers: they post one task each, with an idempotency key, until they are told that it is accepted.
+"""Callers: each posts one task with an idempotency key, and repeats the call until the task is accepted.
 
-Those who call their task off as well do that until they are told what it could still do.
+Some also cancel their task, and repeat that until it is answered.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ TASKS: Mapping[Flow, int] = {flow: 4 if flow is Flow.IMAGE else 20 for flow in F
 REPEAT_SECONDS = 0.2
 #: Seconds until a task that is for later is due.
 DELAY_SECONDS = 1
-#: Seconds that the crm asks the first attempt to wait, so that a task can be called off meanwhile, also by a
+#: Seconds that the crm asks the first attempt to wait, so that a task can be cancelled meanwhile, also by a
 #: sweep, which comes after 5 s.
 RETRY_AFTER_SECONDS = 7
-#: Seconds by which the crm's answer is late, so that a task can be called off while it runs.
+#: Seconds by which the crm's answer is late, so that a task can be cancelled while it runs.
 ANSWER_SECONDS = 5
-#: Seconds to wait for the moment to call a task off; after that it is done at any moment.
+#: Seconds to wait for the state to cancel a task in; after that it is cancelled in any state.
 MOMENT_SECONDS = 10
 #: The states that no task leaves.
 TERMINAL = frozenset(state.value for state in State if state.is_terminal)
@@ -41,23 +41,23 @@ PICTURE_EDGE = 64
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, the same each time it is repeated."""
+    """One call; a repeat is identical."""
 
-    #: Names the record, address or picture that this call alone is about.
+    #: Name of the record, address or picture; no other call has it.
     name: str
     path: str
     content: dict[str, Any]
-    #: The states in which its task is to be called off; None: not at all.
-    call_off_when: frozenset[str] | None = None
+    #: States in which to cancel the task; None: do not cancel it.
+    cancel_when: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a caller was told."""
+class Accepted:
+    """Answers to a caller: 202, and that to its cancellation."""
 
-    #: Its task is accepted, under this id.
+    #: Id of the accepted task.
     task_id: str
-    #: What calling it off could still do, in the gateway's word; None: it was not called off.
+    #: Outcome of the cancellation, as the gateway names it; None: not cancelled.
     cancellation: str | None = None
 
 
@@ -67,7 +67,7 @@ def calls_of(flow: Flow, cell: str) -> list[Call]:
 
 
 def prepare(stack: CrashStack, flow: Flow, calls: list[Call]) -> None:
-    """Empties the outside world, and has it fail as the flow wants it."""
+    """Clears crm and mailbox, and sets the faults of the flow."""
     stack.crm.delete("/records").raise_for_status()
     stack.crm.post("/faults", json={}).raise_for_status()
     stack.mailbox.delete("/api/messages").raise_for_status()
@@ -85,29 +85,29 @@ def prepare(stack: CrashStack, flow: Flow, calls: list[Call]) -> None:
 
 
 class Caller:
-    """Asks until it is answered, however often that takes."""
+    """Repeats calls until they are answered."""
 
     def __init__(self, gateway: httpx.Client, deadline: float) -> None:
-        """Asks `gateway` until `deadline`, in the seconds of `monotonic`."""
+        """Repeats calls to `gateway` until `deadline`, in seconds of `monotonic`."""
         self._gateway = gateway
         self._deadline = deadline
 
-    def do(self, call: Call) -> Told | None:
-        """Makes a call, and calls the task off if that is part of it; None if it was not accepted in time."""
+    def do(self, call: Call) -> Accepted | None:
+        """Makes a call, and cancels the task if the call says so; None if it was not accepted in time."""
         # 409: the gateway is still busy with the call whose answer was lost.
         key = {"Idempotency-Key": call.name}
         accepted = self._until_answered(call.path, {HTTPStatus.ACCEPTED}, headers=key, **call.content)
         if accepted is None:
             return None
         task_id: str = accepted.json()["id"]
-        if call.call_off_when is None:
-            return Told(task_id)
-        self._wait_for(task_id, call.call_off_when)
+        if call.cancel_when is None:
+            return Accepted(task_id)
+        self._wait_for(task_id, call.cancel_when)
         path = f"/v1/tasks/{task_id}/cancel"
         answered = self._until_answered(path, {HTTPStatus.OK, HTTPStatus.CONFLICT})
         if answered is None:
-            return Told(task_id)
-        return Told(task_id, answered.json()["outcome"] if answered.is_success else "too_late")
+            return Accepted(task_id)
+        return Accepted(task_id, answered.json()["outcome"] if answered.is_success else "too_late")
 
     def _until_answered(
         self, path: str, answers: AbstractSet[HTTPStatus], **content: Any
@@ -136,17 +136,19 @@ class Caller:
 
 
 class Callers:
-    """Makes all calls at once, beside what the test does."""
+    """Makes all calls at once, in threads."""
 
     def __init__(self, gateway: httpx.Client, calls: list[Call]) -> None:
         caller = Caller(gateway, monotonic() + PATIENCE)
         self._threads = ThreadPoolExecutor(len(calls), thread_name_prefix="caller")
-        self._answers: list[Future[Told | None]] = [self._threads.submit(caller.do, call) for call in calls]
+        self._answers: list[Future[Accepted | None]] = [
+            self._threads.submit(caller.do, call) for call in calls
+        ]
 
-    def told(self) -> list[Told]:
-        """Waits until every caller has been answered; what those were told whose task was accepted."""
+    def accepted(self) -> list[Accepted]:
+        """Waits until every caller has been answered; returns the answers of those with an accepted task."""
         try:
-            return [told for answer in self._answers if (told := answer.result()) is not None]
+            return [accepted for answer in self._answers if (accepted := answer.result()) is not None]
         finally:
             self._threads.shutdown()
 
@@ -178,7 +180,7 @@ def _moment(flow: Flow, number: int) -> frozenset[str] | None:
 
 
 def picture(name: str) -> bytes:
-    """A small PNG that has no equal."""
+    """A small PNG, different for each name."""
     # Noise of its own, so that no other picture has the same files.
     seed = int.from_bytes(sha256(name.encode()).digest()[:3])
     png: bytes = (

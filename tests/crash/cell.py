@@ -18,7 +18,7 @@ def run_cells(stacks: Sequence[CrashStack], rows: Sequence[Row], harm: Harm) -> 
     """Runs a cell for each of `rows`, on one of `stacks` each.
 
     Raises:
-        NotInTimeError: nobody came to a boundary, or a process did not come back.
+        NotInTimeError: no process reached a boundary, or one did not come back.
     """
     cells = [_Cell(stack, row, harm) for stack, row in zip(stacks[: len(rows)], rows, strict=True)]
     try:
@@ -55,5 +55,5 @@ class _Cell:
             raise NotInTimeError(f"{self._name}: {self.process.name} has not come to {self._row.point}")
 
     def finish(self) -> Count:
-        told = self._callers.told() if self._callers is not None else []
-        return count(self.stack, self._row.flow, self._calls, told, self._tasks_before)
+        answers = self._callers.accepted() if self._callers is not None else []
+        return count(self.stack, self._row.flow, self._calls, answers, self._tasks_before)

@@ -1,4 +1,4 @@
-"""What came of a cell: waits until nothing moves any more, then compares what was accepted with the world."""
+"""Result of a cell: waits until all work has ended, then compares accepted tasks with their effects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,77 +6,79 @@ from time import monotonic, sleep
 
 import httpx
 
-from tests.crash.callers import TERMINAL, Call, Told
+from tests.crash.callers import TERMINAL, Accepted, Call
 from tests.crash.effects import effects_of
 from tests.crash.rows import Flow
 from tests.crash.stack import PATIENCE, CrashStack
 from waybill_contracts.wire.names import dead_letter_queue
 
-#: Seconds between two looks that must both see nothing: the broker's numbers are up to a second old.
+#: Seconds between two checks that must both find no work: the broker's numbers are up to a second old.
 STILL_SECONDS = 1.2
-#: Seconds between looks while something moves.
-LOOK_SECONDS = 0.25
+#: Seconds between checks while there is work.
+POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
     """The numbers of one cell."""
 
-    #: Calls that were answered with 202, of how many.
+    #: Calls that were answered with 202, and all calls.
     accepted: int
     called: int
-    #: Accepted tasks that have the outcome and the effect that the row is about.
+    #: Accepted tasks with the outcome and effect that the row expects.
     ended: int
-    #: Accepted tasks that have not.
+    #: Accepted tasks without them.
     lost: int
-    #: Effects that happened more than once, and tasks that nobody was told of.
+    #: Effects that happened more than once, and tasks without an answer to a caller.
     doubled: int
     #: Repeats of an effect that the other side recognised, so that nothing happened.
     recognised: int
-    #: Tasks that were called off in time, and those of them whose record says that their effect may have
+    #: Tasks that were cancelled in time, and those of them whose record says that their effect may have
     #: happened.
     cancelled: int
     in_doubt: int
     #: Whether all came to rest: nothing left in the outbox, nor in any queue that should be empty.
     at_rest: bool
-    #: What is wrong, in words.
+    #: Descriptions of what is wrong.
     remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of one task."""
+    """Final state of one task."""
 
     state: str | None
     #: How often its effect has happened.
     times: int
-    #: Its record says that the effect may have happened, though the task was called off.
+    #: Its record says that the effect may have happened, though the task was cancelled.
     in_doubt: bool
-    #: What calling it off could still do, as its caller was told.
+    #: Outcome of its cancellation, as answered to its caller.
     cancellation: str | None = None
 
 
 def is_as_it_should_be(flow: Flow, ending: Ending) -> bool:
-    """Whether the record tells the truth, and it is the truth that was promised."""
+    """Whether the record agrees with the effects, and both with the guarantees."""
     if flow is Flow.DEAD:
         return ending.state == "failed" and bool(ending.times)
-    if flow.is_called_off and ending.state == "cancelled":
-        # Never a cancelled task whose effect has happened, and nothing says so.
+    if flow.is_cancelled and ending.state == "cancelled":
+        # If the effect of a cancelled task has happened, its record must say so.
         return ending.cancellation != "too_late" and (not ending.times or ending.in_doubt)
     return ending.state == "completed" and bool(ending.times) and ending.cancellation != "prevented"
 
 
-def count(stack: CrashStack, flow: Flow, calls: list[Call], told: Sequence[Told], before: int) -> Count:
+def count(
+    stack: CrashStack, flow: Flow, calls: list[Call], answers: Sequence[Accepted], before: int
+) -> Count:
     """Counts after all has come to rest.
 
     Args:
-        stack: what ran.
-        flow: what the tasks were.
-        calls: what was asked for.
-        told: what was answered to those whose task was accepted.
-        before: how many tasks the ledger held before.
+        stack: the stack that ran the cell.
+        flow: the kind of tasks.
+        calls: the calls that were made.
+        answers: the answers for accepted tasks.
+        before: number of tasks in the ledger before.
     """
-    accepted = [each.task_id for each in told]
+    accepted = [each.task_id for each in answers]
     unrest = _came_to_rest(stack, flow, accepted)
     remarks = [f"not at rest after {PATIENCE:g} s: {unrest}"] if unrest else []
     effects = effects_of(stack, flow, accepted)
@@ -89,20 +91,20 @@ def count(stack: CrashStack, flow: Flow, calls: list[Call], told: Sequence[Told]
             each.task_id in doubts,
             each.cancellation,
         )
-        for each in told
+        for each in answers
     }
     lost = [task_id for task_id, ending in endings.items() if not is_as_it_should_be(flow, ending)]
     remarks += [f"lost: {task_id} is {endings[task_id]}" for task_id in lost]
-    untold = stack.ledger.number_of_tasks() - before - len(set(accepted))
-    if untold:
-        remarks.append(f"{untold} tasks that nobody was told of")
+    unanswered = stack.ledger.number_of_tasks() - before - len(set(accepted))
+    if unanswered:
+        remarks.append(f"{unanswered} tasks whose callers got no answer")
     doubled = effects.more + sum(times - 1 for times in effects.times.values() if times > 1)
     return Count(
         accepted=len(accepted),
         called=len(calls),
         ended=len(accepted) - len(lost),
         lost=len(lost),
-        doubled=doubled + untold,
+        doubled=doubled + unanswered,
         recognised=effects.recognised,
         cancelled=sum(ending.state == "cancelled" for ending in endings.values()),
         in_doubt=sum(ending.in_doubt for ending in endings.values()),
@@ -112,7 +114,7 @@ def count(stack: CrashStack, flow: Flow, calls: list[Call], told: Sequence[Told]
 
 
 def _came_to_rest(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | None:
-    """Waits until nothing moves any more; what still does when the time has run out."""
+    """Waits until all work has ended; returns what has not when the time has run out."""
     deadline = monotonic() + PATIENCE
     still_since: float | None = None
     moving = None
@@ -124,7 +126,7 @@ def _came_to_rest(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | N
             still_since = monotonic()
         elif monotonic() - still_since > STILL_SECONDS:
             return None
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
     return moving or "it came to rest too late"
 
 

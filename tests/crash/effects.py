@@ -1,4 +1,4 @@
-"""What the outside world shows of the tasks: records in the crm, mails, files, dead letters."""
+"""Effects of the tasks: records in the crm, mails, files, dead letters."""
 
 import asyncio
 from collections import Counter
@@ -16,18 +16,18 @@ from waybill_contracts.wire.names import HEADER_TASK_ID, dead_letter_queue
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """How often what has happened."""
+    """Numbers of effects."""
 
-    #: How often each task's effect has happened.
+    #: Number of effects by task.
     times: Counter[str]
-    #: Repeats that the other side recognised, so that nothing happened.
+    #: Repeats that the peer recognised, without an effect.
     recognised: int = 0
     #: Effects that belong to no task.
     more: int = 0
 
 
 def effects_of(stack: CrashStack, flow: Flow, accepted: list[str]) -> Effects:
-    """Looks at where the effects of a flow's tasks are to be seen."""
+    """Counts the effects of the tasks of a flow."""
     match flow:
         case Flow.MAIL:
             return _mails(stack)

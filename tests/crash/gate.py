@@ -1,9 +1,9 @@
-"""Where a process stops: a gate in front of and behind each step, shut from outside by a file.
+"""Gates before and after each step of a process, closed from outside by a file.
 
 The file `armed` in the gate's folder names the point, how many may pass, how many are waited for, and who
-shut it: `claim:after 3 4 claim-kill`. Whoever comes to that point after the third waits there, with the rest
-of the process alive; once four stand there the process writes its id to `reached`. Deleting `armed` lets all
-of them go on.
+closed it: `claim:after 3 4 claim-kill`. Tasks that reach that point after the third wait there, while the
+rest of the process goes on; once four wait, the process writes its id to `reached`. Deleting `armed` lets all
+of them continue.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-#: Seconds between looks at the file, on both sides.
-LOOK_SECONDS = 0.01
+#: Seconds between two checks of the file, on both sides.
+POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """What the file says."""
+    """Content of the file."""
 
     #: `step:before` or `step:after`.
     point: str
@@ -41,27 +41,27 @@ class Gate:
         self._passages = 0
 
     def arm(self, armed: Armed) -> None:
-        """Shuts the gate."""
+        """Closes the gate."""
         self._reached.unlink(missing_ok=True)
         written = self._armed.with_suffix(".new")
         written.write_text(f"{armed.point} {armed.passing} {armed.standing} {armed.by}")
         written.rename(self._armed)
 
     def open(self) -> None:
-        """Lets everyone go on."""
+        """Opens the gate."""
         self._armed.unlink(missing_ok=True)
 
     def wait_reached(self, seconds: float) -> bool:
-        """Whether those who are waited for have come to the gate within that time."""
+        """Whether the expected tasks reach the gate within that time."""
         deadline = monotonic() + seconds
         while not self._reached.exists():
             if monotonic() > deadline:
                 return False
-            sleep(LOOK_SECONDS)
+            sleep(POLL_SECONDS)
         return True
 
     async def at(self, point: str) -> None:
-        """Called at each point by the process: waits there if that is where it is to stop."""
+        """Called by the process at each point: waits if the gate is closed there."""
         armed = self.armed()
         if armed is None or armed.point != point:
             return
@@ -73,10 +73,10 @@ class Gate:
         if self._passages - armed.passing >= armed.standing:
             self._mark_reached()
         while self.armed() == armed:  # noqa: ASYNC110 - what it waits for is another process
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def armed(self) -> Armed | None:
-        """Where it is shut, if it is."""
+        """Where the gate is closed; None if it is open."""
         try:
             point, passing, standing, by = self._armed.read_text().split()
         except FileNotFoundError:

@@ -45,7 +45,7 @@ def main() -> None:
     shorten_waits()
     if threading.active_count() > 1:
         raise RuntimeError(f"an import has started threads, which no fork has: {threading.enumerate()}")
-    # The kernel reaps the processes: nobody asks for how they ended.
+    # The kernel reaps the processes: their exit codes are not needed.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     tie = die_with_parent()
     for line in sys.stdin:

@@ -40,7 +40,7 @@ def run_matrix(
 
 
 def main() -> int:
-    """Runs the chosen cells and tells what came of them."""
+    """Runs the chosen cells and prints the counts."""
     arguments = _arguments()
     rows = [row for row in ROWS if not arguments.row or row.name in arguments.row]
     harms = arguments.column or list(Harm)

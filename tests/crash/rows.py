@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Harm(StrEnum):
-    """The columns: what is done while a process stands at a boundary."""
+    """Columns: what is done while a process stands at a boundary."""
 
     KILL = "kill"
     CUT = "cut"
@@ -23,7 +23,7 @@ HARMS = {
 
 
 class Flow(StrEnum):
-    """What the tasks of a row are, and what is to come of them."""
+    """Tasks of a row, and their expected outcome."""
 
     SYNC = "sync"
     RETRY = "retry"
@@ -31,14 +31,14 @@ class Flow(StrEnum):
     LATER = "later"
     MAIL = "mail"
     IMAGE = "image"
-    #: Called off: while they wait for their second attempt, while they run, and around the time they are due.
+    #: Cancelled: while they wait for their second attempt, while they run, and around the time they are due.
     CANCEL_RETRYING = "cancel-retrying"
     CANCEL_RUNNING = "cancel-running"
     CANCEL_LATER = "cancel-later"
 
     @property
-    def is_called_off(self) -> bool:
-        """Whether its tasks are called off by those who asked for them."""
+    def is_cancelled(self) -> bool:
+        """Whether the callers cancel their tasks."""
         return self.name.startswith("CANCEL")
 
 
@@ -51,10 +51,10 @@ class Row:
     process: str
     point: str
     flow: Flow = Flow.SYNC
-    #: How many go through first, and how many stand here when harm is done; the rest is anywhere else.
+    #: Tasks that pass first, and tasks that stand here when harm is done; the others are anywhere.
     passing: int = 3
     standing: int = 4
-    #: A repeat of the effect cannot be recognised by anybody: SMTP knows no keys.
+    #: A repeat of the effect cannot be recognised: SMTP has no keys.
     in_smtp_window: bool = False
 
     def may_double(self, harm: Harm) -> bool:
@@ -158,7 +158,7 @@ ROWS = (
     ),
     Row("remember", "kept in the inbox → handler stopped", "sync", "remember:after", Flow.CANCEL_RUNNING),
     Row("stop", "handler stopped, acknowledged →", "sync", "stop:after", Flow.CANCEL_RUNNING),
-    # The first attempts' claims and outcomes pass; those of the called-off second ones stand here.
+    # The first attempts' claims and outcomes pass; those of the cancelled second ones stand here.
     Row(
         "withdraw-before",
         "claim finds the cancellation → outcome recorded",

@@ -23,11 +23,10 @@ from waybill_testkit.broker import Broker
 from waybill_testkit.machine.lifeline import die_with_parent
 from waybill_testkit.machine.ports import free_ports
 
-#: Seconds that anything may take on a machine that does ten other things; nothing waits that long when all
-#: is well.
+#: Time limit of every wait, in seconds: for a busy machine.
 PATIENCE = 300.0
-#: Seconds between looks.
-LOOK_SECONDS = 0.05
+#: Seconds between two checks.
+POLL_SECONDS = 0.05
 #: `tests` is found from here.
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +45,7 @@ def until(look: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     while not (seen := look()):
         if monotonic() > deadline:
             raise NotInTimeError(f"waited {seconds:g} s in vain for {what}")
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
     return seen
 
 
@@ -94,7 +93,7 @@ class Process:
         self._log = folder / f"{planned.name}.log"
         self._ready_url = planned.ready_url
         _python, _dash_m, module, *arguments = planned.argv
-        # Alerts would be tasks that nobody posted.
+        # Alerts would be tasks that no caller posted.
         environment = {name: value for name, value in planned.env.items() if name != "WAYBILL_OPS_ADDRESS"}
         self._order = Order(
             module, arguments, environment, str(self._log), str(folder / f"gate-{planned.name}")

@@ -8,7 +8,7 @@ from typing import Any
 from tests.crash.gate import Gate, around
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
 
-#: Tells of a call's arguments which step it is; None: one that nobody is to stop at.
+#: Returns the step of a call from its arguments; None: none to stop at.
 StepOf = Callable[..., str | None]
 
 
@@ -56,7 +56,7 @@ STEPS: dict[str, dict[str, StepOf]] = {
     "waybill_email": _PIPELINE | {"waybill_email.mailer:send_content": _always("effect")},
     "waybill_images": _PIPELINE | {"waybill_images.app:make_variants": _always("effect")},
 }
-#: Constants that are made short, because nobody needs to tune them and a crash test would only sit through
+#: Constants that are shortened: no installation tunes them, and a crash test would only sit through
 #: them: for how long a sweep that died keeps its rows from the next one (60 s), and how many seconds a write
 #: waits for a locked SQLite file (15), which must be short enough that it really fails.
 SHORTER: dict[str, object] = {

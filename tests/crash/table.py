@@ -13,7 +13,7 @@ from tests.crash.rows import HARMS, ROWS, Harm, Row
 from tests.crash.stack import NotInTimeError
 from waybill_testkit.broker import Broker
 
-#: The page, and the lines between which it is ours.
+#: The page, and the lines around the generated part.
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 BEGIN = "<!-- make crash: begin -->"
 END = "<!-- make crash: end -->"
@@ -35,7 +35,7 @@ def in_words(row: Row, harm: Harm, counted: Count | NotInTimeError) -> str:
         return f"WRONG  {row.name:18} {harm:6}  {counted}"
     verdict = "ok" if is_right(row, harm, counted) else "WRONG"
     declared = " (in the SMTP window)" if counted.doubled and row.may_double(harm) else ""
-    cancelled = f"  cancelled {counted.cancelled}" if row.flow.is_called_off else ""
+    cancelled = f"  cancelled {counted.cancelled}" if row.flow.is_cancelled else ""
     doubt = f" ({counted.in_doubt} may have happened)" if counted.in_doubt else ""
     numbers = (
         f"accepted {counted.accepted}/{counted.called}  ended {counted.ended}  lost {counted.lost}  "
@@ -77,7 +77,7 @@ def totals(counts: Mapping[Cell, Count]) -> str:
 
 
 def write_page(counts: Mapping[Cell, Count], broker: Broker, seconds: float) -> None:
-    """Puts the counts into the page, with when and with what they were made."""
+    """Writes the counts into the page, with the date and the versions."""
     text = PAGE.read_text()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
@@ -93,7 +93,7 @@ def _cell(row: Row, harm: Harm, count: Count | None) -> str:
     if count is None:
         return "not run"
     declared = " in the window" if count.doubled and row.may_double(harm) else ""
-    cancelled = f" ({count.cancelled} cancelled)" if row.flow.is_called_off else ""
+    cancelled = f" ({count.cancelled} cancelled)" if row.flow.is_cancelled else ""
     return f"{count.ended}/{count.accepted}{cancelled} · {count.lost} · {count.doubled}{declared}"
 
 

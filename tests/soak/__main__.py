@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from tests.crash.callers import Caller, Told
+from tests.crash.callers import Accepted, Caller
 from tests.crash.stack import PATIENCE
 from tests.soak.count import Verdict, count
 from tests.soak.plan import Plan, make_plan
@@ -25,18 +25,18 @@ from waybill_devstack.processes.serving import print_line
 from waybill_testkit.broker import private_broker
 from waybill_testkit.machine.container_setting import in_containers
 
-#: Seconds between two lines that tell how far it is.
+#: Seconds between two lines of progress.
 PROGRESS_SECONDS = 10.0
-#: Posts that mailbox and crm remember for certain: they keep 10,000 calls, and a retry is one too.
+#: Posts that mailbox and crm can keep: 10,000 calls, and a retry is one too.
 MOST_POSTS = 6_000
 
 
 def main() -> int:
-    """Soaks, and tells what came of it."""
+    """Runs the soak, and prints the counts."""
     arguments = _arguments()
     seconds = arguments.minutes * 60
     if seconds * arguments.rate > MOST_POSTS:
-        print_line(f"mailbox and crm remember {MOST_POSTS} tasks: choose fewer minutes or a lower rate")
+        print_line(f"mailbox and crm keep {MOST_POSTS} tasks: choose fewer minutes or a lower rate")
         return 2
     plan = make_plan(arguments.seed, seconds, arguments.rate)
     folder = Path(tempfile.mkdtemp(prefix="waybill-soak-"))
@@ -54,22 +54,22 @@ def main() -> int:
             print_line(f"{monotonic() - began:4.0f} s  {line}")
 
         trouble = Troublemaker(stack, say)
-        told = _soak(stack, plan, trouble, began)
-        say(f"all is healed; {len(told)} tasks were accepted, waiting for rest")
-        verdict = count(stack, len(plan.posts), told, trouble.email_kills)
+        accepted = _soak(stack, plan, trouble, began)
+        say(f"all is healed; {len(accepted)} tasks were accepted, waiting for rest")
+        verdict = count(stack, len(plan.posts), accepted, trouble.email_kills)
         account = stack.gateway.get("/v1/accounting").raise_for_status().json()
         say("at rest" if verdict.unrest is None else f"not at rest: {verdict.unrest}")
-    _tell(verdict, trouble)
+    _print_counts(verdict, trouble)
     print_line(f"the gateway's account: {account['total']}, balanced: {account['balanced']}")
     right = verdict.is_right and account["balanced"]
     print_line("All is accounted for." if right else f"WRONG. Repeat it with --seed {arguments.seed}.")
     return 0 if right else 1
 
 
-def _soak(stack: SoakStack, plan: Plan, trouble: Troublemaker, began: float) -> list[Told]:
+def _soak(stack: SoakStack, plan: Plan, trouble: Troublemaker, began: float) -> list[Accepted]:
     longest = plan.posts[-1].at + PATIENCE
     caller = Caller(stack.gateway, began + longest)
-    answers: list[Future[Told | None]] = []
+    answers: list[Future[Accepted | None]] = []
     with ThreadPoolExecutor(CONNECTIONS) as callers, _progress(stack, answers, began):
         blows = callers.submit(trouble.deal, plan.blows, began)
         for post in plan.posts:
@@ -77,30 +77,30 @@ def _soak(stack: SoakStack, plan: Plan, trouble: Troublemaker, began: float) -> 
             answers.append(callers.submit(caller.do, post.call))
         blows.result()
         trouble.heal()
-        return [told for answer in answers if (told := answer.result()) is not None]
+        return [accepted for answer in answers if (accepted := answer.result()) is not None]
 
 
 @contextmanager
-def _progress(stack: SoakStack, answers: list[Future[Told | None]], began: float) -> Iterator[None]:
+def _progress(stack: SoakStack, answers: list[Future[Accepted | None]], began: float) -> Iterator[None]:
     over = threading.Event()
 
-    def tell() -> None:
+    def report() -> None:
         while not over.wait(PROGRESS_SECONDS):
             answered = sum(answer.done() for answer in answers)
             states = stack.ledger.number_by_state()
-            told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-            print_line(f"{monotonic() - began:4.0f} s  {len(answers)} posted, {answered} answered; {told}")
+            numbers = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+            print_line(f"{monotonic() - began:4.0f} s  {len(answers)} posted, {answered} answered; {numbers}")
 
-    telling = threading.Thread(target=tell)
-    telling.start()
+    reporting = threading.Thread(target=report)
+    reporting.start()
     try:
         yield
     finally:
         over.set()
-        telling.join()
+        reporting.join()
 
 
-def _tell(verdict: Verdict, trouble: Troublemaker) -> None:
+def _print_counts(verdict: Verdict, trouble: Troublemaker) -> None:
     dealt = ", ".join(f"{kind} {number}" for kind, number in sorted(trouble.dealt.items()))
     states = ", ".join(f"{number} {state}" for state, number in sorted(verdict.states.items()))
     for wrong in (*verdict.lost, *verdict.doubled):

@@ -1,4 +1,4 @@
-"""What came of a soak: what was accepted, compared with the ledger, the mailbox, the crm and the files."""
+"""Result of a soak: accepted tasks, compared with the ledger, the mailbox, the crm and the files."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.crash.callers import TERMINAL, Told
+from tests.crash.callers import TERMINAL, Accepted
 from tests.crash.effects import files_of, taken_dead_letters
 from tests.crash.ledger_file import SubtaskRow
 from tests.soak.stack import SoakStack
@@ -19,13 +19,13 @@ from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire.names import dead_letter_queue
 
 #: Seconds for everything to come to rest: what a sweep had taken when it died is free after 60 s, and a
-#: first sign of life that is missing is missed after 60 s more.
+#: a missing first heartbeat is noticed after 60 s more.
 REST_SECONDS = 400.0
-#: Seconds between two looks that must both see nothing.
+#: Seconds between two checks that must both find no work.
 STILL_SECONDS = 2.0
-#: Seconds from a mail's content to its record, at the most: a kill in between has it sent again.
+#: Seconds from a mail's content to its record, at most: a kill in between makes it be sent again.
 WINDOW = timedelta(seconds=10)
-#: Mails that we do not ask for.
+#: Mails that the stack sends by itself.
 ALERTS = "operators"
 
 #: A subtask: its task and its service.
@@ -34,7 +34,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Verdict:
-    """The numbers, and what is wrong in words."""
+    """Numbers, and descriptions of what is wrong."""
 
     asked: int
     accepted: int
@@ -51,12 +51,12 @@ class Verdict:
 
     @property
     def is_right(self) -> bool:
-        """Whether all that was promised was kept."""
+        """Whether all guarantees hold."""
         return self.asked == self.accepted and not self.lost and not self.doubled and self.unrest is None
 
 
 def wait_for_rest(stack: SoakStack, accepted: Sequence[str]) -> str | None:
-    """Waits until nothing moves any more; what still does when the time has run out."""
+    """Waits until all work has ended; returns what has not when the time has run out."""
     deadline = monotonic() + REST_SECONDS
     still_since: float | None = None
     moving: str | None = "nothing was looked at"
@@ -72,9 +72,11 @@ def wait_for_rest(stack: SoakStack, accepted: Sequence[str]) -> str | None:
     return moving
 
 
-def count(stack: SoakStack, asked: int, told: Sequence[Told], email_kills: Sequence[datetime]) -> Verdict:
+def count(
+    stack: SoakStack, asked: int, answers: Sequence[Accepted], email_kills: Sequence[datetime]
+) -> Verdict:
     """Waits for rest, and counts."""
-    accepted = {each.task_id: each for each in told}
+    accepted = {each.task_id: each for each in answers}
     unrest = wait_for_rest(stack, list(accepted))
     verdict = Verdict(asked, len(accepted), unrest=unrest)
     effects, mails = _effects(stack, verdict)
@@ -87,15 +89,15 @@ def count(stack: SoakStack, asked: int, told: Sequence[Told], email_kills: Seque
     for row in stack.ledger.subtasks():
         rows[row.task_id].append(row)
     for task_id in rows.keys() - accepted.keys() - stack.ledger.tasks_about(ALERTS):
-        verdict.doubled.append(f"task {task_id}: nobody was told of it")
-    for task_id, told_of in accepted.items():
+        verdict.doubled.append(f"task {task_id}: its caller got no answer")
+    for task_id, answer in accepted.items():
         if not rows[task_id]:
             verdict.lost.append(f"task {task_id}: the ledger does not know it")
         for row in rows[task_id]:
             key = (task_id, row.service)
             verdict.states[row.state] += 1
             verdict.in_doubt += row.state == "cancelled" and row.is_in_doubt
-            if (wrong := _wrong(row, effects[key], key in letters, told_of)) is not None:
+            if (wrong := _wrong(row, effects[key], key in letters, answer)) is not None:
                 verdict.lost.append(f"{row.service} of {task_id}: {wrong}")
             if outcomes[key] != 1:
                 verdict.lost.append(f"{row.service} of {task_id}: {outcomes[key]} outcomes in its timeline")
@@ -103,15 +105,15 @@ def count(stack: SoakStack, asked: int, told: Sequence[Told], email_kills: Seque
     return verdict
 
 
-def _wrong(row: SubtaskRow, times: int, is_in_dlq: bool, told: Told) -> str | None:  # noqa: FBT001
+def _wrong(row: SubtaskRow, times: int, is_in_dlq: bool, answer: Accepted) -> str | None:  # noqa: FBT001
     match row.state:
         case "completed":
-            if told.cancellation == "prevented":
-                return "completed, though its caller was told that this is prevented"
+            if answer.cancellation == "prevented":
+                return "completed, though its cancellation was answered with `prevented`"
             return None if times else "completed without its effect"
         case "cancelled":
-            if told.cancellation is None:
-                return "cancelled, though nobody has called it off"
+            if answer.cancellation is None:
+                return "cancelled, though its caller has not cancelled it"
             return None if not times or row.is_in_doubt else "cancelled, and its effect has happened silently"
         case "failed":
             return None if is_in_dlq else "failed, and there is no dead letter"

@@ -31,7 +31,7 @@ SHARES = (("p50", 0.5), ("p99", 0.99), ("longest", 1.0))
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The only answer to one post: nothing is asked twice."""
+    """Answer to one post; posts are not repeated."""
 
     #: When it was posted, in the seconds of `monotonic`, and how long the answer took.
     posted: float
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What came of one."""
+    """Result of an outage."""
 
     #: When the broker had gone, and when it took connections again.
     gone: float
@@ -107,7 +107,7 @@ def take_broker_away(stack: SoakStack, *, seconds: float, rate: float) -> Outage
 
 
 class _Posting:
-    """Posts at a steady rate, whatever the answers take."""
+    """Posts at a steady rate, without waiting for answers."""
 
     def __init__(self, stack: SoakStack, callers: ThreadPoolExecutor, rate: float) -> None:
         self._stack = stack
@@ -144,7 +144,7 @@ def _wait_until(look: Callable[[], bool], what: str) -> float:
 
 
 def main() -> int:
-    """Takes the broker away once, and tells what came of it."""
+    """Takes the broker away once, and prints the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -160,11 +160,11 @@ def main() -> int:
         up(folder, broker) as stack,
     ):
         outage = take_broker_away(stack, seconds=arguments.away, rate=arguments.rate)
-    _tell(outage)
+    _print_result(outage)
     return 0 if outage.is_right else 1
 
 
-def _tell(outage: Outage) -> None:
+def _print_result(outage: Outage) -> None:
     print_line(f"accepted {outage.accepted} of {len(outage.answers)} posts, completed {outage.completed}")
     print_line(f"the broker was away for {outage.back - outage.gone:.1f} s")
     for away, when in ((False, "while it was there"), (True, "while it was away")):

@@ -1,4 +1,4 @@
-"""What a soak does and when: all of it drawn from one seed, so that the seed repeats it."""
+"""Plan of a soak: drawn from one seed, so that the seed repeats it."""
 
 import random
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 from tests.crash.callers import Call, picture
 
-#: Processes that are killed and cut off: all of ours. Mailbox and crm are the outside world, which remembers.
+#: Processes that are killed and cut off: ours. Mailbox and crm keep their state, as the outside world does.
 VICTIMS = ("gateway", "status", "email", "images", "sync", "deadletters")
 #: Troubles in a minute, on average; restarts of the broker are spread evenly.
 KILLS, CUTS, LOCKS, CRM_FAULTS, MAILBOX_FAULTS, BROKER_RESTARTS = 3.0, 1.5, 1.0, 2.0, 2.0, 0.4
-#: Seconds at the begin without troubles.
+#: Seconds at the beginning without troubles.
 CALM_SECONDS = 5.0
-#: What the crm does for some writes: busy, down, asking for patience, too late with its answer, refusing.
+#: What the crm does for some writes: busy, down, asking to wait, too late with its answer, refusing.
 CRM: tuple[dict[str, Any], ...] = (
     {"status": 503},
     {"status": 500},
@@ -26,10 +26,10 @@ CRM: tuple[dict[str, Any], ...] = (
 MAILBOX = ("tempfail", "drop", "hang", "reject")
 #: The most writes or mails that one fault is for; refusals are for few.
 LONGEST_FAULT, LONGEST_REFUSAL = 20, 2
-#: How many in a hundred tasks are what.
+#: Kinds of tasks, in percent.
 MIX = {"mail": 35, "sync": 33, "user": 18, "image": 4, "later": 10}
-#: One task in so many is called off, at one of these moments.
-CALLED_OFF = 8
+#: One task in so many is cancelled, in one of these states.
+CANCELLED = 8
 MOMENTS = (frozenset({"scheduled", "pending"}), frozenset({"running"}), frozenset({"retrying"}))
 #: Seconds until a task that is for later is due, at the most.
 LONGEST_DELAY = 20
@@ -51,7 +51,7 @@ class Trouble(StrEnum):
 class Blow:
     """One trouble."""
 
-    #: Seconds after the begin.
+    #: Seconds after the beginning.
     at: float
     trouble: Trouble
     #: The process; empty for the rest.
@@ -63,7 +63,7 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One call and when it is made, in seconds after the begin."""
+    """One call and when it is made, in seconds after the beginning."""
 
     at: float
     call: Call
@@ -144,7 +144,7 @@ def _fault(draw: random.Random, fault: dict[str, Any], refusing: dict[str, Any])
 
 def _call(draw: random.Random, name: str) -> Call:
     (what,) = draw.choices(list(MIX), list(MIX.values()))
-    moment = draw.choice(MOMENTS) if draw.randrange(CALLED_OFF) == 0 else None
+    moment = draw.choice(MOMENTS) if draw.randrange(CANCELLED) == 0 else None
     address = f"{name}@example.com"
     match what:
         case "mail":

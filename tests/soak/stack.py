@@ -53,7 +53,7 @@ class SoakStack:
         return own if own.exists() else self.state / "ledger.db"
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         for client in (self.gateway, self.mailbox, self.crm):
             client.close()
 

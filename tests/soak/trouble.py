@@ -1,4 +1,4 @@
-"""Does to the stack what the plan says, blow by blow."""
+"""Deals the blows of a plan to the stack."""
 
 import sqlite3
 from collections import Counter
