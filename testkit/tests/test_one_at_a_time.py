@@ -18,7 +18,7 @@ with one_at_a_time(sys.argv[1]):
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where both look whose turn it is."""
+    """A temporary folder of both processes, for the lock."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 

@@ -1,1 +1,1 @@
-"""Real parts and samples for tests: broker, PostgreSQL, bucket, proxy, tasks and events."""
+"""Real servers and samples for tests: RabbitMQ, PostgreSQL, S3, a proxy, tasks and events."""

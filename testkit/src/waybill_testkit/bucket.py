@@ -1,4 +1,4 @@
-"""A bucket of a server that speaks S3, for tests."""
+"""A bucket of an S3 server, for tests."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,31 +9,31 @@ import httpx
 from waybill_worker.storage.object_store import ObjectStore
 from waybill_worker.storage.s3 import ObjectStoreSettings
 
-#: Such a server takes any, but whoever signs needs some.
+#: The server accepts any, but a client needs some to sign with.
 _KEY, _SECRET = "a-key", "a-secret"
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where it is."""
+    """A bucket: its server and name."""
 
     endpoint: str
     name: str
 
     @classmethod
     def made(cls, endpoint: str) -> Self:
-        """Makes a bucket that nobody else has."""
+        """Makes a new bucket."""
         bucket = cls(endpoint, f"bucket-{uuid4().hex}")
         httpx.put(f"{endpoint}/{bucket.name}").raise_for_status()
         return bucket
 
     @property
     def url(self) -> str:
-        """Where in the bucket files are kept."""
+        """URL of the folder in the bucket."""
         return f"s3://{self.name}/some/where"
 
     def settings(self) -> dict[str, Any]:
-        """The settings of a process that keeps its files there."""
+        """Settings of a process that keeps its files there."""
         return {
             "object_store_url": self.url,
             "s3_endpoint": self.endpoint,

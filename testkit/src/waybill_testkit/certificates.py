@@ -10,13 +10,13 @@ from waybill_testkit.machine.ports import LOOPBACK
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """A folder with an authority, what it vouches for, and one that nobody should trust, as files in PEM."""
+    """A folder of PEM files: an authority, its certificates, and an untrusted authority."""
 
     folder: Path
 
     @classmethod
     def made(cls, folder: Path) -> Self:
-        """Makes them; every user of the machine may read them, for servers run as users of their own."""
+        """Makes them, readable by all users of the machine: servers may run as other users."""
         # Only here: it comes with the extra `pytest`, and most test runs need no certificates.
         import trustme  # noqa: PLC0415 - as said
 
@@ -40,7 +40,7 @@ class Certificates:
 
     @property
     def strangers_ca(self) -> Path:
-        """Another authority, which has vouched for nobody."""
+        """Another authority, without certificates."""
         return self.folder / "strangers-ca.pem"
 
     @property
@@ -59,11 +59,11 @@ class Certificates:
         return self.folder / "misnamed.pem"
 
     def context(self, certificate: Path, *, asks_clients: bool = False) -> ssl.SSLContext:
-        """What a server speaks TLS with.
+        """TLS context of a server.
 
         Args:
-            certificate: one of those above, which it shows.
-            asks_clients: whether clients have to show one of the authority, too.
+            certificate: the server's own.
+            asks_clients: whether clients need a certificate of the authority.
         """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.ca)
         context.load_cert_chain(certificate)

@@ -1,4 +1,4 @@
-"""An empty ledger in SQLite, to be copied: all migrations take longer than most tests."""
+"""An empty ledger in SQLite, to copy: the migrations take longer than most tests."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from waybill_ledger.schema.migrate import upgrade
 
 @cache
 def empty_ledger() -> bytes:
-    """The file of a ledger that holds nothing yet; migrated once in each process."""
+    """Content of the file of an empty ledger; migrated once in each process."""
     with TemporaryDirectory(prefix="waybill-ledger-") as folder:
         upgrade(f"sqlite:///{folder}/ledger.db")
         return (Path(folder) / "ledger.db").read_bytes()

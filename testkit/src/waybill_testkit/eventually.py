@@ -1,4 +1,4 @@
-"""Waiting for what must become true, instead of for a time."""
+"""Waits for a condition instead of for a time."""
 
 import asyncio
 import inspect
@@ -7,9 +7,9 @@ from typing import Any, TypeVar, overload
 
 Seen = TypeVar("Seen")
 
-#: Between two looks at a condition.
+#: Seconds between two checks of a condition.
 POLL_SECONDS = 0.02
-#: For how long a condition is waited for: far above what it takes, for machines that are busy.
+#: Time limit of a condition, in seconds: far above what it takes, for busy machines.
 EVENTUALLY_SECONDS = 30.0
 
 
@@ -24,18 +24,18 @@ async def eventually(
 async def eventually(
     condition: Callable[[], Any], seconds: float = EVENTUALLY_SECONDS, *, every: float = POLL_SECONDS
 ) -> Any:
-    """Looks again and again until `condition`, a function or coroutine function, answers something true.
+    """Calls `condition`, a function or coroutine function, until it returns something true.
 
     Args:
-        condition: what is waited for.
-        seconds: for how long.
-        every: seconds between two looks; more where looks take time from what is waited for.
+        condition: the condition to wait for.
+        seconds: time limit.
+        every: seconds between two checks; more where checks slow down the work that they wait for.
 
     Returns:
-        What it answered.
+        The last result of `condition`.
 
     Raises:
-        AssertionError: the time ran out; the message has the last answer.
+        AssertionError: the time ran out; the message has the last result.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

@@ -1,4 +1,4 @@
-"""A server for a test: whatever comes to a port of the loopback is given to one function."""
+"""A server for one test: one function serves all connections to a loopback port."""
 
 import asyncio
 import ssl
@@ -13,7 +13,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] |
 
 @asynccontextmanager
 async def listening(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serves as long as it is entered, over TLS if there is a context for it; gives the port."""
+    """Serves for the time of the block, over TLS if `context` is given; yields the port."""
     server = await asyncio.start_server(serve, LOOPBACK, 0, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]

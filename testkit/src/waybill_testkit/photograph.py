@@ -1,4 +1,4 @@
-"""A photograph as a telephone would send it, made on the spot: the repository need not carry megabytes."""
+"""A photograph as of a telephone, made when needed: the repository need not contain megabytes."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pyvips
 #: A 12-megapixel sensor held upright: stored on its side, as cameras do, and turned by the EXIF orientation.
 STORED_WIDTH, STORED_HEIGHT = 4000, 3000
 UPRIGHT_WIDTH, UPRIGHT_HEIGHT = STORED_HEIGHT, STORED_WIDTH
-#: Edge in pixels of the square mark at the upright picture's top left: still plain when 256 pixels high.
+#: Edge in pixels of the square mark at the upright picture's top left: still visible when 256 pixels high.
 MARK_EDGE = 600
 MARK_COLOUR = (220, 20, 20)
 #: EXIF 2.32, tag 0x0112: the stored picture's first row is the upright one's right edge; turn it clockwise.

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that a test can cut and stall, as networks and brokers do."""
+"""A TCP proxy on loopback that a test can cut and stall."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ CHUNK = 65_536
 
 
 class Proxy:
-    """Passes connections on to one address."""
+    """Forwards connections to one address."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -20,21 +20,21 @@ class Proxy:
         self._flowing.set()
         self._refusing = False
         self._pairs: set[asyncio.Task[None]] = set()
-        #: How many connections were made through it.
+        #: Number of connections made through it.
         self.connections = 0
         self.port = 0
 
     def url(self, direct: str) -> str:
-        """The URL `direct`, by way of this proxy."""
+        """The URL `direct` through this proxy."""
         parts = urlsplit(direct)
         return parts._replace(netloc=f"{parts.username}:{parts.password}@{LOOPBACK}:{self.port}").geturl()
 
     def stall(self) -> None:
-        """Passes nothing on any more, and closes nothing: the other side hangs."""
+        """Forwards nothing, and closes nothing: the peer hangs."""
         self._flowing.clear()
 
     def resume(self) -> None:
-        """Passes on what has gathered, and takes connections again."""
+        """Forwards what is buffered, and accepts connections again."""
         self._flowing.set()
         self._refusing = False
 
@@ -45,7 +45,7 @@ class Proxy:
             pair.cancel()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Passes one connection on until either side ends it."""
+        """Forwards one connection until either side ends it."""
         pair = asyncio.current_task()
         assert pair is not None
         self._pairs.add(pair)

@@ -1,4 +1,4 @@
-"""Tasks, events and messages as tests make them: valid throughout, so that a test says only what matters."""
+"""Valid tasks, events and messages, so that a test names only the fields that matter to it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -40,12 +40,12 @@ from waybill_ledger.deadletters.letters.letter import DeadMessage
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-#: What the samples' attempts fail with.
+#: Error of the samples' attempts.
 ERROR = ErrorInfo(type="TransientError", message="refused")
 
 
 def email_event(to: str = "ann@example.test") -> EmailRequested:
-    """A mail with words of its own."""
+    """A mail with its own text."""
     return EmailRequested(to=to, subject="Hello", text="How are you?")
 
 
@@ -61,7 +61,7 @@ def reset_event() -> PasswordResetRequested:
 
 
 def image_event() -> ImageUploaded:
-    """A picture in the object store; the service `images` consumes this kind and no other."""
+    """A picture in the object store; only the service `images` consumes this kind."""
     return ImageUploaded(
         source_key="uploads/aa/photo.jpg",
         sha256="a" * 64,
@@ -74,12 +74,12 @@ def image_event() -> ImageUploaded:
 
 
 def sync_event(record_id: str = "7") -> SyncRequested:
-    """A record to be written."""
+    """A record to write."""
     return SyncRequested(target="crm", resource="contacts", id=record_id, data={"name": "Ann"})
 
 
 def new_task(event: TaskEvent | None = None, keyring: Keyring = NO_KEYS, **fields: Any) -> NewTask:
-    """A task about `event` (a mail unless given), not sealed unless there is a key; `fields` are its own."""
+    """A task of `event` (default: a mail), sealed only if there is a key; `fields` are those of `NewTask`."""
     task_id = new_task_id()
     standard: dict[str, Any] = {
         "id": task_id,
@@ -91,7 +91,7 @@ def new_task(event: TaskEvent | None = None, keyring: Keyring = NO_KEYS, **field
 
 
 def event_in(task: NewTask, keyring: Keyring = NO_KEYS) -> TaskEvent:
-    """The event that a task was made from."""
+    """Returns the event of a task."""
     event = CATALOG[task.kind].event
     return read_event(event, task.dataschema, task.payload, opened=opener(keyring, task.id)).event
 

@@ -1,4 +1,4 @@
-"""What a test puts into the broker and takes out of it, past the services."""
+"""Messages that a test publishes and consumes itself."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ class Wire:
     async def put(
         self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, Any], *, copies: int = 1
     ) -> None:
-        """Publishes, and returns when the broker has confirmed it."""
+        """Publishes, and returns when the broker has confirmed."""
         target = (
             await self.channel.get_exchange(exchange, ensure=False)
             if exchange
@@ -41,7 +41,7 @@ class Wire:
             await target.publish(message, routing_key)
 
     async def request(self, event: TaskEvent, *, copies: int = 1, **fields: Any) -> Envelope:
-        """Publishes a task event as the gateway would; `fields` are those of its envelope."""
+        """Publishes a task event as the gateway does; `fields` are those of its envelope."""
         envelope = envelope_of(event, **fields)
         body = event.model_dump_json(exclude_defaults=True).encode()
         await self.put(EXCHANGE_TASKS, event.KIND, body, envelope.to_headers(), copies=copies)
@@ -62,6 +62,6 @@ class Wire:
         return events
 
     async def ready(self, queue: str) -> int:
-        """How many messages are ready in `queue`, just now."""
+        """Number of ready messages in `queue`, now."""
         declared = await self.channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0

@@ -1,4 +1,4 @@
-"""What every way of having a broker has in common."""
+"""Base class of all brokers."""
 
 import secrets
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from waybill_testkit.broker.management import Management
 
 
 class BrokerError(Exception):
-    """There is no broker to be had, or it does not do what was asked; `str()` says what to do."""
+    """There is no broker, or it failed; `str()` says what to do."""
 
 
 class Broker(ABC):
@@ -19,7 +19,7 @@ class Broker(ABC):
     Attributes:
         amqp_url: of its default virtual host, with user and password.
         management_url: of its management API, or None where it has none.
-        how: where it comes from, in words for the user.
+        how: its origin, as text for the user.
     """
 
     def __init__(self, amqp_url: str, management_url: str | None, how: str) -> None:
@@ -38,7 +38,7 @@ class Broker(ABC):
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was started and has ended by itself; False too where that cannot be known."""
+        """Whether it was started and has ended by itself; False also if that is unknown."""
         return False
 
     def launch(self) -> None:
@@ -59,7 +59,7 @@ class Broker(ABC):
     def kill(self) -> None:
         """End it at once, as a crash would (SIGKILL); its data stays.
 
-        All but one thing: RabbitMQ writes which quorum queues there are with up to 3 s delay (Ra's
+        One exception: RabbitMQ writes which quorum queues there are with up to 3 s delay (Ra's
         names.dets, seen on 3.10.8). A queue declared just before comes back empty or without a leader,
         whatever was confirmed. Crash tests declare their queues, and wait, before they begin.
         """
@@ -90,7 +90,7 @@ class Broker(ABC):
 
     @contextmanager
     def vhost(self) -> Iterator[str]:
-        """A virtual host of one's own, for one test: yields its name and deletes it afterwards."""
+        """A virtual host for one test: yields its name and deletes it afterwards."""
         name = f"test-{secrets.token_hex(6)}"
         self.management.create_vhost(name)
         try:
@@ -103,11 +103,11 @@ class Broker(ABC):
         self.stop()
 
     def close(self) -> None:
-        """Stop it for good and let go of what this object holds."""
+        """Stop it for good and release all resources."""
         self.stop()
-        self._hang_up()
+        self._close_management()
 
-    def _hang_up(self) -> None:
+    def _close_management(self) -> None:
         """Close the management client: a broker that stops waits for its kept-alive connections."""
         if self._management is not None:
             self._management.close()

@@ -12,7 +12,7 @@ from waybill_testkit.broker.server import ERL_ARGS, TAIL_LINES
 from waybill_testkit.broker.waiting import wait_until_open
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
-#: Names another image, such as that of an earlier release; it must have the management plugin enabled.
+#: Environment variable with another image; it must have the management plugin enabled.
 IMAGE_SETTING = "WAYBILL_RABBITMQ_IMAGE"
 #: The newest 4.x, as compose.yaml has it.
 IMAGE = "rabbitmq:4-management"
@@ -25,7 +25,7 @@ AMQP_PORT, MANAGEMENT_PORT = 5672, 15672
 
 
 class ContainerBroker(Broker):
-    """A container that lives as long as this object's use; its data goes with it.
+    """A container that is removed, with its data, when this object is closed.
 
     The ports are fixed, not Docker's choice, because Docker would choose anew at a restart. testcontainers'
     RabbitMQ class is not used: it needs a second AMQP client (pika) only to wait, and exposes no management
@@ -67,7 +67,7 @@ class ContainerBroker(Broker):
 
     @override
     def stop(self) -> None:
-        self._hang_up()
+        self._close_management()
         if self._container is not None:
             self._container.get_wrapped_container().stop(timeout=STOP_SECONDS)
 
@@ -78,10 +78,10 @@ class ContainerBroker(Broker):
 
     @override
     def close(self) -> None:
-        self._hang_up()
+        self._close_management()
         container, self._container = self._container, None
         if container is not None:
-            container.stop()  # testcontainers' word for kill and remove: nothing of it is kept
+            container.stop()  # in testcontainers this kills and removes the container
 
     def _describe(self) -> DockerContainer:
         container = DockerContainer(self._image).with_env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERL_ARGS)

@@ -1,4 +1,4 @@
-"""A broker that someone else runs, named by its AMQP URL."""
+"""A broker that runs already, named by its AMQP URL."""
 
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from waybill_testkit.broker.waiting import AMQP_PORT, why_not_open
 
 
 class GivenBroker(Broker):
-    """Used as it is: never started, stopped or killed by us."""
+    """A broker that this class never starts, stops or kills."""
 
     def __init__(
         self, amqp_url: str, management_url: str | None, how: str = "the broker that AMQP_URL names"

@@ -1,4 +1,4 @@
-"""Finds an installed RabbitMQ, and installs Debian's package where we may."""
+"""Finds an installed RabbitMQ, and installs Debian's package where that is allowed."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The few calls of RabbitMQ's management HTTP API that the stack and the tests need."""
+"""Client for RabbitMQ's management HTTP API: the calls that stack and tests need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class QueueState:
 
 
 class Management:
-    """A client of the management API; every call raises `httpx.HTTPError` when the broker refuses or is away.
+    """A client of the management API; calls raise `httpx.HTTPError` if the broker refuses or is unreachable.
 
     Args:
         url: where the API listens, without user and password.
-        user: who calls; it is also given all permissions in virtual hosts made here.
+        user: name of the user, who also gets all permissions in virtual hosts made here.
         password: of that user.
     """
 
@@ -49,7 +49,7 @@ class Management:
             return False
 
     def create_vhost(self, name: str) -> None:
-        """Make a virtual host (or find it made) that this client's user may do everything in."""
+        """Make a virtual host, if it does not exist, and give this client's user all permissions in it."""
         self._call("PUT", f"/api/vhosts/{_quote(name)}")
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         self._call("PUT", f"/api/permissions/{_quote(name)}/{_quote(self._user)}", json=everything)
@@ -59,7 +59,7 @@ class Management:
         self._call("DELETE", f"/api/vhosts/{_quote(name)}")
 
     def import_definitions(self, document: Mapping[str, Any]) -> None:
-        """Make what a definitions file lists: users, permissions and more; what is there already stays."""
+        """Make what a definitions file lists: users, permissions and more; existing objects stay."""
         self._call("POST", "/api/definitions", json=document)
 
     def version(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A broker from the installed `rabbitmq-server`, in a folder of its own, as whatever user we are."""
+"""A broker from the installed `rabbitmq-server`, in a folder of its own, as the current user."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 #: It stops within about 5 s; after this it is killed, which its durable data survives.
 STOP_SECONDS = 20.0
-#: Of each log in an error message.
+#: Lines of each log in an error message.
 TAIL_LINES = 15
 #: Two schedulers that sleep when idle instead of spinning: the stack shares a small machine.
 FRUGAL = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
@@ -29,7 +29,7 @@ PROMPT = (
     "[{global,[{605,1}]},{basic,[{605,1}]},{detailed,[{10,1}]}]"
 )
 ERL_ARGS = f"{FRUGAL} {PROMPT}"
-#: Our caller's own settings for RabbitMQ and Erlang, and systemd's socket, must not reach a private broker.
+#: Settings of RabbitMQ, Erlang and systemd that a private broker must not inherit.
 FOREIGN = ("RABBITMQ_", "ERL_", "NOTIFY_SOCKET")
 
 
@@ -37,7 +37,7 @@ def survives_a_kill(folder: Path, queues: Iterable[str]) -> bool:
     """Whether a server that is killed now finds these quorum queues again when it is started.
 
     RabbitMQ writes its directory of them about half a second after the last change. A queue that is not in
-    it has lost its members: it has no leader for ever, and nobody can consume it.
+    it has lost its members: it never has a leader again, and cannot be consumed.
 
     Args:
         folder: the broker's, as `ServerBroker.folder`.
@@ -111,7 +111,7 @@ class ServerBroker(Broker):
 
     @override
     def stop(self) -> None:
-        self._hang_up()
+        self._close_management()
         self._end(signal.SIGTERM)
 
     @override
@@ -128,7 +128,7 @@ class ServerBroker(Broker):
         Raises:
             BrokerError: it failed; the message has its output.
         """
-        ran = subprocess.run(  # noqa: S603 (as above)
+        ran = subprocess.run(  # noqa: S603 (the program was found among fixed places)
             [self._program.with_name("rabbitmqctl"), *arguments],
             env=self._environment(),
             stdin=subprocess.DEVNULL,

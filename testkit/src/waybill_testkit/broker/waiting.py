@@ -1,4 +1,4 @@
-"""Waits for a broker by really opening AMQP: log lines and open ports come before it can be used."""
+"""Waits for a broker by opening AMQP connections: log lines and open ports come too early."""
 
 import asyncio
 import time
@@ -16,9 +16,9 @@ from waybill_testkit.broker.management import Management
 AMQP_PORT = 5672
 #: A broker starts in 5 to 10 s; this much on a machine that is busy with other things.
 START_SECONDS = 90.0
-#: One try at opening a connection, which takes milliseconds once the broker is up.
+#: Time limit of one attempt; once the broker is up it takes milliseconds.
 TRY_SECONDS = 5.0
-#: Between two tries: short against the start, long enough to leave the processor to the broker.
+#: Between two attempts: short compared with the start, long enough to leave the processor to the broker.
 PAUSE_SECONDS = 0.2
 
 

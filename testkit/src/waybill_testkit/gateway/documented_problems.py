@@ -1,4 +1,4 @@
-"""Holds each problem that a test is answered with against the OpenAPI document."""
+"""Checks each problem in an answer against the OpenAPI document."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def _paths() -> list[tuple[str, dict[str, Any]]]:
 
 
 async def require_documented(answer: httpx.Response) -> None:
-    """Fails where a problem is answered that its operation's description does not know."""
+    """Fails if the description of the operation does not contain the problem of the answer."""
     if answer.headers.get("content-type") != CONTENT_TYPE or answer.request.method == "HEAD":
         return
     await answer.aread()

@@ -1,4 +1,4 @@
-"""The gateway in this process: a real ledger and object store in a folder, and no broker at all."""
+"""The gateway in this process: a real ledger and object store in a folder, without a broker."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from waybill_gateway.settings import GatewaySettings
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.gateway.documented_problems import require_documented
 
-#: Nobody listens on port 1 of the loopback: accepting must not need a broker.
+#: No server listens on port 1 of the loopback: accepting must not need a broker.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 JSON = {"Content-Type": "application/json"}
 EMAIL = {"to": "ada@example.com", "subject": "Hello", "text": "Good morning."}

@@ -1,1 +1,1 @@
-"""What a test run or a local stack needs of its machine: free ports, a lock, children that die with it."""
+"""Resources of the machine: free ports, a lock among processes, children that die with their parent."""

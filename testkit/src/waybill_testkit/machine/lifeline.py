@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """A `preexec_fn` that has the kernel kill the child once this process is gone, however it ended.
+    """A `preexec_fn` that makes the kernel kill the child when this process ends, for any reason.
 
     Linux only (None elsewhere), and only from the main thread: the kernel watches the thread that started the
     child, and a worker thread may well end before its process. See prctl(2).

@@ -1,4 +1,4 @@
-"""Processes of this machine and user that take turns."""
+"""A lock among the processes of one user."""
 
 import fcntl
 import os

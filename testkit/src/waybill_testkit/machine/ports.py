@@ -11,7 +11,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 
-#: Everything of the stack listens here and nowhere else.
+#: The only address that the stack listens on.
 LOOPBACK = "127.0.0.1"
 #: Above the ports that well-known servers use, below the kernel's ephemeral range.
 LOWEST, HIGHEST = 20_000, 31_999
@@ -57,7 +57,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def require_free(wanted: Mapping[str, tuple[int, str]], host: str = LOOPBACK) -> None:
-    """Check the ports that someone asked for, all at once.
+    """Check all requested ports.
 
     Args:
         wanted: for each process name its port and the way to choose another one, such as `--gateway-port`.

@@ -1,1 +1,1 @@
-"""A private PostgreSQL for one test run, its failover, and the programs that it runs."""
+"""A private PostgreSQL for a test run, its failover, and its programs."""

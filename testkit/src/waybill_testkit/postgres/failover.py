@@ -1,4 +1,4 @@
-"""A failover of PostgreSQL: a server takes no more writes, and another one that copies it does."""
+"""Failover of PostgreSQL: a server refuses writes, and its standby accepts them."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from waybill_testkit.postgres.private import (
 
 
 def set_read_only(server: Postgres, *, on: bool) -> None:
-    """Has the server refuse writes from now on, in sessions that are open too, or take them again."""
+    """Makes the server refuse writes, also in open sessions, or accept them again."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
         connection.execute(
@@ -36,7 +36,7 @@ def set_read_only(server: Postgres, *, on: bool) -> None:
 
 @contextmanager
 def read_only(server: Postgres) -> Iterator[None]:
-    """Has the server refuse writes for the time of the `with` block."""
+    """Makes the server refuse writes for the time of the `with` block."""
     set_read_only(server, on=True)
     try:
         yield
@@ -46,10 +46,10 @@ def read_only(server: Postgres) -> Iterator[None]:
 
 @contextmanager
 def standby_of(primary: InstalledPostgres) -> Iterator[InstalledPostgres]:
-    """A second server that copies what the first one commits, and can be promoted: see `promote`.
+    """A standby that replicates the primary and can be promoted: see `promote`.
 
     Raises:
-        PostgresError: it cannot be made.
+        PostgresError: it could not be made.
     """
     user = unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="waybill-standby-") as name:

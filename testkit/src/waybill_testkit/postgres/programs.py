@@ -1,4 +1,4 @@
-"""Finds PostgreSQL's server programs, and installs Debian's package where we may."""
+"""Finds PostgreSQL's server programs, and installs Debian's package where that is allowed."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ PLACES = (
     "/usr/local/opt/postgresql*/bin",
     "/usr/pgsql-*/bin",
 )
-#: Debian's tool reads this before it makes a cluster of the system's own, which nobody asked for here.
+#: Debian's tool reads this before it makes a system cluster, which is not wanted here.
 CLUSTER_CONFIG = Path("/etc/postgresql-common/createcluster.conf")
 #: A download of some 20 MB and its set-up, on a slow line.
 INSTALL_SECONDS = 600
@@ -38,7 +38,7 @@ def find_programs(path: str, places: Sequence[str] = PLACES) -> Path | None:
 
 
 def install_programs() -> str:
-    """Try the package manager; say why it did not help, if it did not."""
+    """Try the package manager; return why it did not help."""
     apt_get = shutil.which("apt-get")
     if apt_get is None or os.geteuid() != 0:
         return "no package manager may be used (apt-get, as root)"
