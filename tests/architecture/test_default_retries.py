@@ -1,4 +1,4 @@
-"""How long work is tried at the settings that nobody has changed, lived through on a clock of its own.
+"""How long work is tried with the default settings, on a simulated clock.
 
 The documents promise it, so the tables of docs/guarantees.md are held to what is computed here.
 """

@@ -1,4 +1,4 @@
-"""Every problem that the gateway's code can raise is one that its OpenAPI document tells of."""
+"""Every problem that the gateway can raise is in its OpenAPI document."""
 
 import ast
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_each_code_that_is_raised_is_described() -> None:
 def test_each_described_problem_is_one_that_some_operation_may_answer_with() -> None:
     headers = [{"in": "header", "name": name} for name in ("X-Actor", "Idempotency-Key")]
     forms: tuple[dict[str, Any], ...] = ({"application/json": {}}, {"multipart/form-data": {}})
-    told = {
+    documented = {
         problem
         for name in NEEDED.keys() | OPEN
         for form in forms
@@ -62,5 +62,5 @@ def test_each_described_problem_is_one_that_some_operation_may_answer_with() -> 
     }
     described = {(status, code) for status, codes in PROBLEM_TYPES.items() for code in codes}
 
-    assert {problem for problem in described - told if problem[1] not in OF_NO_OPERATION} == set()
+    assert {problem for problem in described - documented if problem[1] not in OF_NO_OPERATION} == set()
     assert {status for status, _ in described if status < HTTPStatus.BAD_REQUEST} == set()

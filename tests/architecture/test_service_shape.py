@@ -1,4 +1,4 @@
-"""Every service has the same files, so that who knows one finds his way in all."""
+"""Every service has the same files, so that a reader of one knows where to look in all."""
 
 import ast
 from collections import Counter
@@ -54,7 +54,7 @@ def test_no_folder_holds_more_modules_than_a_reader_overlooks() -> None:
         str(folder.relative_to(ROOT)): modules
         for folder, modules in folders.items()
         if modules > MAX_MODULES
-        # Migrations: a chain that only grows, read by nobody as a whole.
+        # Migrations: a chain that only grows, never read as a whole.
         and not {"migrations", ".venv", ".venv-bench"} & set(folder.parts)
     }
     assert crowded == {}

@@ -48,7 +48,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(  # noqa: N802 - as above
+    async def handle_DATA(  # noqa: N802 - a hook of aiosmtpd, too
         self, _server: SMTP, _session: Session, _envelope: Envelope
     ) -> str:
         self.mails += 1
@@ -95,7 +95,7 @@ async def serving(serve: Serve, port: int) -> AsyncIterator[None]:
 async def waits_until_it_is_served(
     wire: Wire, event: TaskEvent, back: Callable[[], Awaitable[object]]
 ) -> None:
-    """What is told of a lone task while the other side is away, and when it is back."""
+    """Lifecycle events of one task while the peer is away, and when it is back."""
     await wire.request(event)
     events: list[LifecycleEvent] = []
     for _ in range(TIMES):

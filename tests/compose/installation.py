@@ -17,7 +17,7 @@ PUBLISHED = ("GATEWAY", "MANAGEMENT", "MAILBOX", "CRM")
 
 
 def environment(secret_files: Path) -> dict[str, str]:
-    """What `docker compose` is told: nothing that someone has set for an installation of his own.
+    """Environment of `docker compose`, without the settings of an installation on this machine.
 
     Except which RabbitMQ it is tried with.
     """

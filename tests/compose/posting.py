@@ -109,7 +109,7 @@ class Caller:
 
 
 def _state(client: httpx.Client, task_id: str) -> str:
-    """Where a task is; a key that asks too often waits as long as it is told."""
+    """State of a task; waits as long as Retry-After says."""
     while (answer := client.get(f"/v1/tasks/{task_id}")).status_code == httpx.codes.TOO_MANY_REQUESTS:
         sleep(float(answer.headers["Retry-After"]))
     return str(answer.raise_for_status().json()["state"])

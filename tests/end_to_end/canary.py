@@ -1,4 +1,4 @@
-"""A word that must not be seen: put into everything that is sensitive, then looked for everywhere."""
+"""A word in all sensitive fields, which must not appear elsewhere."""
 
 import base64
 import secrets
@@ -28,20 +28,20 @@ class Canary:
         """What somebody writes."""
         return f"Dear reader,\nthe word is {self.word}, keep it to yourself.\n"
 
-    def look(self, where: str, content: bytes) -> None:
-        """Looks for it, as it is or in base64."""
+    def search(self, where: str, content: bytes) -> None:
+        """Searches for it, as it is or in base64."""
         if any(form in content for form in self._forms()):
             at = min(content.find(form) for form in self._forms() if form in content)
             self.seen.append(f"{where}: {content[max(0, at - 80) : at + 80]!r}")
 
     def look_into_files(self, folder: Path) -> int:
-        """Looks into every file below a folder but the logs of the outside world; returns how many."""
+        """Searches every file below a folder except the logs of mailbox and crm; returns how many."""
         looked_into = 0
         for path in folder.rglob("*"):
             if path.is_file() and path.stem not in OUTSIDE:
                 # A server that runs deletes some meanwhile, as PostgreSQL its `pg_internal.init`.
                 with suppress(FileNotFoundError):
-                    self.look(str(path), path.read_bytes())
+                    self.search(str(path), path.read_bytes())
                     looked_into += 1
         return looked_into
 

@@ -1,7 +1,7 @@
-"""`python canary_stack.py FOLDER`: a stack as talkative as it can be, to look for what it must not say.
+"""`python canary_stack.py FOLDER`: a stack with the most verbose settings, to search its output for secrets.
 
-From standard input it is told, as JSON, where its broker is, which of its databases are not files, and what
-differs in the settings. It is up when it says so, and until SIGINT.
+Reads from standard input, as JSON, the URL of its broker, those of databases that are not files, and changed
+settings. Runs until SIGINT.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from waybill_testkit.machine.ports import free_ports
 
 
 class Wishes(BaseModel):
-    """What standard input tells."""
+    """Content of standard input."""
 
     amqp_url: str
     databases: dict[str, str]
@@ -27,8 +27,8 @@ class Wishes(BaseModel):
 
 
 async def _stay_up(folder: Path, wishes: Wishes) -> None:
-    folders, told = Folders(folder), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, told.set)
+    folders, stopping = Folders(folder), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopping.set)
     state = folders.state("up")
 
     def database(name: str) -> str:
@@ -46,7 +46,7 @@ async def _stay_up(folder: Path, wishes: Wishes) -> None:
             settings=wishes.settings,
         ):
             console.print("Waybill is up.")
-            await told.wait()
+            await stopping.wait()
 
 
 if __name__ == "__main__":

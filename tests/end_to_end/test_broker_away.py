@@ -51,7 +51,7 @@ def frozen(broker: ServerBroker) -> Iterator[None]:
 
 @contextmanager
 def blocked(broker: ServerBroker) -> Iterator[None]:
-    """By its memory alarm: whoever publishes is not read from any more."""
+    """By its memory alarm: the broker stops reading from publishers."""
     broker.control("set_vm_memory_high_watermark", "0.0000001")
     try:
         yield

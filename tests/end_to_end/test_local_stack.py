@@ -25,16 +25,16 @@ from waybill_testkit.machine.ports import LOOPBACK
 DEPLOY = Path(__file__).parents[2] / "deploy"
 #: Seconds that anything may take on a busy machine; nothing here waits that long when all is well.
 PATIENCE = 60.0
-LOOK = 0.1
+POLL_SECONDS = 0.1
 
 
 def eventually(look: Callable[[], Any], what: str) -> Any:
-    """What `look` gives, once it gives anything."""
+    """Polls `look` until it returns something true; returns that."""
     deadline = monotonic() + PATIENCE
     while monotonic() < deadline:
         if seen := look():
             return seen
-        sleep(LOOK)
+        sleep(POLL_SECONDS)
     pytest.fail(f"waited {PATIENCE:g} s in vain for {what}")
 
 
@@ -89,9 +89,9 @@ def up(folder: Path, amqp_url: str, *options: str) -> AbstractContextManager[Sta
 
 @contextmanager
 def started(
-    folder: Path, command: Sequence[str], environment: Mapping[str, str], told: str = ""
+    folder: Path, command: Sequence[str], environment: Mapping[str, str], stdin: str = ""
 ) -> Iterator[Stack]:
-    """A stack that says in `up.log` when it is up; `told` is what it reads from its standard input."""
+    """A stack that says in `up.log` when it is up; `stdin` is its standard input."""
     with (
         (folder / "up.log").open("w") as log,
         subprocess.Popen(
@@ -107,7 +107,7 @@ def started(
         stack = None
         try:
             assert supervisor.stdin is not None
-            supervisor.stdin.write(told)
+            supervisor.stdin.write(stdin)
             supervisor.stdin.close()
 
             def is_up() -> bool:
@@ -164,12 +164,12 @@ def test_a_scheduled_mail_is_sent_when_it_is_due(stack: Stack) -> None:
     assert datetime.fromisoformat(mail["received_at"]) >= due
 
 
-def test_what_rules_and_dashboard_ask_for_is_told_by_some_process(stack: Stack) -> None:
+def test_some_process_exports_each_metric_of_rules_and_dashboard(stack: Stack) -> None:
     addresses = [stack.places()["gateway"]]
     for pid in stack.pids().values():
         ports = re.findall(r"WAYBILL_HEALTH_PORT=(\d+)", Path(f"/proc/{pid}/environ").read_text())
         addresses += [f"http://{LOOPBACK}:{port}" for port in ports]
-    told = "".join(httpx.get(f"{address}/metrics", trust_env=False).text for address in addresses)
+    exported = "".join(httpx.get(f"{address}/metrics", trust_env=False).text for address in addresses)
     asked = {
         re.sub(r"_(bucket|count|sum)$", "", name)
         for path in ("prometheus/alerts.yml", "grafana/dashboards/waybill.json")
@@ -177,7 +177,7 @@ def test_what_rules_and_dashboard_ask_for_is_told_by_some_process(stack: Stack) 
     }
     assert len(addresses) == 6
     assert len(asked) > 15
-    assert asked - set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE)) == set()
+    assert asked - set(re.findall(r"^# TYPE (\w+)", exported, re.MULTILINE)) == set()
 
 
 def test_posts_are_accepted_while_the_broker_is_away(stack: Stack, broker: Broker) -> None:

@@ -28,7 +28,7 @@ from waybill_testkit.machine.ports import LOOPBACK
 from waybill_testkit.postgres.private import InstalledPostgres, Postgres, private_postgres
 from waybill_worker.attempt.runner import MAX_STARTS
 
-#: All that anybody may log, and operators told by a digest soon.
+#: The most verbose logs, and an early digest for operators.
 TALKATIVE = {
     "WAYBILL_LOG_LEVEL": "debug",
     "WAYBILL_ALERT_WINDOW_SECONDS": "2",
@@ -41,7 +41,7 @@ SCHEDULE = {"name": "birthday", "kind": "email.requested", "cron": "* * * * *"}
 
 
 class Watched:
-    """A client that looks for the canary in all that it is answered."""
+    """A client that searches all answers for the canary."""
 
     def __init__(self, http: httpx.Client, canary: Canary) -> None:
         self._canary = canary
@@ -51,8 +51,8 @@ class Watched:
         headers = {"Idempotency-Key": key} if key else {}
         answer = self._http.request(method, path, json=body, headers=headers)
         where = f"{method} {path.partition('?')[0]} {answer.status_code}"
-        self._canary.look(where, answer.content)
-        self._canary.look(f"{where}, headers", repr(answer.headers.raw).encode())
+        self._canary.search(where, answer.content)
+        self._canary.search(f"{where}, headers", repr(answer.headers.raw).encode())
         return answer
 
     def accept(self, path: str, body: Any, key: str | None = None) -> str:
@@ -108,8 +108,8 @@ class Databases:
     server: Postgres
     urls: dict[str, str]
 
-    def look(self, word: Canary) -> None:
-        """Looks into every row, for what lies compressed in the server's files, and into these."""
+    def search(self, word: Canary) -> None:
+        """Searches every row, because the server's files are compressed, and these files."""
         for name, url in self.urls.items():
             with psycopg.connect(url, options="-c bytea_output=escape") as connection:
                 tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -117,7 +117,7 @@ class Databases:
                     whole = SQL("COPY {} TO STDOUT").format(Identifier(table))
                     with connection.cursor().copy(whole) as rows:
                         for row in rows:
-                            word.look(f"{name}, {table}", bytes(row))
+                            word.search(f"{name}, {table}", bytes(row))
         if isinstance(self.server, InstalledPostgres):
             with psycopg.connect(self.server.url, autocommit=True) as connection:
                 connection.execute("CHECKPOINT")
@@ -156,26 +156,26 @@ def test_nothing_but_mailbox_and_crm_ever_shows_it(
             _schedules_and_cancellations(watched, canary)
             killed.result()
         _put_it_everywhere(stack, watched, canary, crm)
-        databases.look(canary)
+        databases.search(canary)
         _the_erasure(stack, watched, canary)
         _put_the_control(watched, control)
         _the_metrics(stack, canary)
     for line in (tmp_path / "up.log").read_text().splitlines():
         if not any(f" {outside} " in line[:30] for outside in OUTSIDE):
-            canary.look("up.log", line.encode())
+            canary.search("up.log", line.encode())
     # Databases, logs, and every queue's messages as the broker keeps them.
     assert canary.look_into_files(tmp_path / ".waybill") > 10
     logs = b"".join(path.read_bytes() for path in (tmp_path / ".waybill" / "up" / "logs").iterdir())
     assert b'"level": "debug"' in logs, "libraries are to say all that they can"
     assert canary.look_into_files(tmp_path / "broker") > 10
-    databases.look(canary)
+    databases.search(canary)
     eventually(lambda: {span.service for span in traces.spans} == TRACED, "spans of every process")
-    canary.look("traces", b"".join(traces.bodies))
+    canary.search("traces", b"".join(traces.bodies))
     assert not canary.seen, "\n".join(canary.seen)
     # What is not sealed is found there: neither database nor broker would hide it from this search.
     control.look_into_files(tmp_path / ".waybill")
     control.look_into_files(tmp_path / "broker")
-    databases.look(control)
+    databases.search(control)
     for kept in (f"{tmp_path}/broker/data/", "ledger, tasks"):
         assert any(found.startswith(kept) for found in control.seen), (kept, control.seen)
 
@@ -184,10 +184,10 @@ def test_nothing_but_mailbox_and_crm_ever_shows_it(
 @pytest.mark.parametrize("after", range(3))
 def test_the_word_is_found_in_base64_wherever_it_lies(canary: Canary, before: int, after: int) -> None:
     content = b"something else, " + base64.b64encode(before * b"?" + canary.word.encode() + after * b"?")
-    canary.look("in base64", content)
+    canary.search("in base64", content)
     assert len(canary.seen) == 1
     another = Canary()
-    another.look("in base64", content)
+    another.search("in base64", content)
     assert another.seen == []
 
 
@@ -205,7 +205,7 @@ def _the_metrics(stack: Stack, canary: Canary) -> None:
             each.partition("=")[2] for each in environment if each.startswith("WAYBILL_HEALTH_PORT=")
         ):
             answer = httpx.get(f"http://{LOOPBACK}:{port}/metrics", timeout=PATIENCE, trust_env=False)
-            canary.look(f"metrics of {name}", answer.raise_for_status().content)
+            canary.search(f"metrics of {name}", answer.raise_for_status().content)
             seen.add(name)
     assert seen == {"status", "deadletters", "email", "images", "sync"}
 
@@ -326,7 +326,7 @@ def _the_desk(watched: Watched, canary: Canary, crm: httpx.Client) -> int:
 
 
 def _killed_amid_its_work(stack: Stack, watched: Watched, canary: Canary, crm: httpx.Client) -> None:
-    """A record that is at work whenever its process is killed, until nobody tries it any more."""
+    """A record that is at work whenever its process is killed, until it is given up."""
     crm.post("/faults", json={"delay": 2 * PATIENCE, "id": "deadly"}).raise_for_status()
     record = {"target": "crm", "resource": "contacts", "id": "deadly", "data": {"name": canary.word}}
     task = watched.accept("/v1/syncs", record)
@@ -351,14 +351,14 @@ def _killed_amid_its_work(stack: Stack, watched: Watched, canary: Canary, crm: h
 
 
 def _the_alerts(stack: Stack, canary: Canary) -> None:
-    """One that is sent at once, and the digest that tells the others."""
+    """One that is sent at once, and the digest with the others."""
 
     def mails() -> list[dict[str, Any]]:
         found = stack.mails(OPS_ADDRESS)
         return found if any("more subtask" in mail["text"] for mail in found) else []
 
     for mail in eventually(mails, "an alert and a digest"):
-        canary.look("an alert", repr(mail).encode())
+        canary.search("an alert", repr(mail).encode())
 
 
 def _the_command(stack: Stack, canary: Canary, letter: int) -> None:
@@ -377,7 +377,7 @@ def _waybill(stack: Stack, canary: Canary, *words: str) -> int:
         timeout=PATIENCE,
         check=False,
     )
-    canary.look(f"waybill {' '.join(words[:2])}", ran.stdout + ran.stderr)
+    canary.search(f"waybill {' '.join(words[:2])}", ran.stdout + ran.stderr)
     return ran.returncode
 
 

@@ -23,8 +23,8 @@ CRASH, KILL_EMAIL, KILL_STATUS, KILL_GATEWAY = 15, 30, 35, 45
 LETTERS = 5
 #: Letters that a redrive sends in a second: so few that a desk can be killed in its middle.
 REDRIVE_RATE = 1
-#: Seconds from posting what waits for one second to calling it off: far before its release, and around it.
-CALL_OFF_AFTER = (0.0, 0.8, 0.9, 1.0, 1.1)
+#: Seconds from posting a task with a delay of one second to its cancellation: before and around its release.
+CANCEL_AFTER = (0.0, 0.8, 0.9, 1.0, 1.1)
 #: Mails in work at once: as many may be sent again when their service dies between DATA and its record.
 IN_WORK = ServiceSettings.model_fields["prefetch"].default
 
@@ -59,8 +59,8 @@ async def test_two_of_each_lose_nothing_and_double_nothing(
                 ):
                     if number == round_:
                         stack.kill(*killed)
-        assert stack.told_to_come_again
-        assert stack.found_nobody
+        assert stack.asked_to_repeat
+        assert stack.found_no_process
         refused = await _refused_records(stack)
         await eventually(lambda: _all_ended(stack), PATIENCE)
         assert stack.ended() == {}
@@ -99,15 +99,15 @@ async def _later_mail(stack: Twins, posted: Posted, number: int) -> None:
 
 
 async def _called_off(stack: Twins, posted: Posted, number: int) -> None:
-    """Called off at both gateways, while two status services release it."""
+    """Cancelled at both gateways, while two status services release it."""
     to = f"off-{number}@example.com"
     mail = {"to": to, "subject": "Hello", "text": "It works.", "delay_seconds": 1}
     task_id = (await stack.retry_until_success("/v1/emails", mail, to, number))["id"]
-    await asyncio.sleep(CALL_OFF_AFTER[number % len(CALL_OFF_AFTER)])
+    await asyncio.sleep(CANCEL_AFTER[number % len(CANCEL_AFTER)])
     answers = await asyncio.gather(*(_cancelled(stack, task_id, first) for first in range(2)))
-    for answer, told in (("prevented", posted.prevented), ("stopping", posted.stopping)):
+    for answer, task_ids in (("prevented", posted.prevented), ("stopping", posted.stopping)):
         if answer in answers:
-            told[to] = task_id
+            task_ids[to] = task_id
             return
     posted.mails[to] = task_id
 
@@ -129,7 +129,7 @@ async def _cancelled(stack: Twins, task_id: str, first: int) -> str:
 
 
 async def _refused_records(stack: Twins) -> dict[str, str]:
-    """Records that the crm refuses for good, until it is told otherwise."""
+    """Records that the crm refuses for good, until its fault is cleared."""
     refused: dict[str, str] = {}
     for number in range(LETTERS):
         name = f"refused-{number}"
@@ -202,7 +202,7 @@ async def _assert_counts(stack: Twins, posted: Posted, refused: dict[str, str]) 
 
 
 def _tells_of(task: dict[str, Any], *, arrived: bool) -> bool:
-    """Whether the record of a mail that was called off is true: who was killed in the window cannot know."""
+    """Whether the record of a cancelled mail is true; a process killed in the window cannot know."""
     [subtask] = task["subtasks"]
     in_doubt = (subtask["error"] or {}).get("type") == "MayHaveHappened"
     return arrived if task["state"] == "completed" else in_doubt or not arrived

@@ -37,8 +37,8 @@ class Twins:
     mailbox: httpx.AsyncClient
     crm: httpx.AsyncClient
     #: Answers that said the ledger is away, and calls that found no gateway.
-    told_to_come_again: int = 0
-    found_nobody: int = 0
+    asked_to_repeat: int = 0
+    found_no_process: int = 0
     running: dict[tuple[str, int], subprocess.Popen[bytes]] = field(default_factory=dict)
     planned: dict[tuple[str, int], Planned] = field(default_factory=dict)
 
@@ -83,7 +83,7 @@ class Twins:
                 try:
                     answer = await gateway.post(path, json=body, headers={"Idempotency-Key": key})
                 except httpx.TransportError:
-                    self.found_nobody += 1
+                    self.found_no_process += 1
                     await asyncio.sleep(REPEAT_SECONDS)
                     continue
                 if answer.is_success:
@@ -94,7 +94,7 @@ class Twins:
                     answer.text
                 )
                 assert "Retry-After" in answer.headers
-                self.told_to_come_again += answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+                self.asked_to_repeat += answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
                 await asyncio.sleep(REPEAT_SECONDS)
 
     async def get(self, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""`make fuzz`: schemathesis asks a gateway all that its OpenAPI document allows, and what it does not.
+"""`make fuzz`: schemathesis sends a gateway what its OpenAPI document allows, and what it does not.
 
 The gateway is a process of its own; its ledger holds some tasks and letters, and no broker is there.
 `make fuzz ARGS="--max-examples 500 --seed 42"`; arguments are those of `schemathesis run`, and `--ledger-url`

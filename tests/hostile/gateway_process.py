@@ -1,4 +1,4 @@
-"""A gateway as a process of its own, as strangers meet it."""
+"""A gateway as a process of its own, reached over HTTP."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 import httpx
 
-#: Nobody listens on port 1 of the loopback.
+#: No server listens on port 1 of the loopback.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 #: Seconds until a gateway answers.
 PATIENCE = 60.0
@@ -36,7 +36,7 @@ class Running:
 
 @contextmanager
 def gateway(folder: Path, ledger_url: str, **settings: str) -> Iterator[Running]:
-    """A gateway as a process that anyone may use.
+    """Runs a gateway as a process, without authentication.
 
     Args:
         folder: for its objects and its log.

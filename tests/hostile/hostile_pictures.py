@@ -1,4 +1,4 @@
-"""Small files that want very much."""
+"""Small files that need very much memory or time."""
 
 import struct
 import zlib

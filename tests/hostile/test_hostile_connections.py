@@ -95,7 +95,7 @@ def drip(connection: socket.socket, drop: bytes) -> float:
     return monotonic() - began
 
 
-def test_whoever_only_knocks_is_hung_up_on(served: Running) -> None:
+def test_a_silent_client_is_disconnected(served: Running) -> None:
     began = monotonic()
     with connect(served) as connection:
         assert all_of(connection) == b""
@@ -221,7 +221,7 @@ def test_nothing_is_upgraded(client: httpx.Client, protocol: str) -> None:
     assert "server" not in answer.headers
 
 
-def test_answers_that_nobody_reads_are_given_up(served: Running, client: httpx.Client) -> None:
+def test_unread_answers_are_given_up(served: Running, client: httpx.Client) -> None:
     before = refused(client, "unread")
     with connect(served) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -232,7 +232,7 @@ def test_answers_that_nobody_reads_are_given_up(served: Running, client: httpx.C
             sleep(0.05)
 
 
-def test_too_many_connections_are_told_to_come_again_and_probes_are_answered(served: Running) -> None:
+def test_too_many_connections_are_asked_to_retry_and_probes_are_answered(served: Running) -> None:
     with ExitStack() as stack:
         for _ in range(CONNECTIONS + 5):
             held = stack.enter_context(connect(served))

@@ -1,4 +1,4 @@
-"""Small files that unpack to very much: a look at the upload and the rendering end soon, in little memory."""
+"""Small files that unpack to very much: probe and rendering end soon, in little memory."""
 
 import struct
 import tempfile

@@ -16,7 +16,7 @@ from waybill_testkit.gateway.in_process import problem
 
 #: What the process that serves may use, whatever is uploaded; and each of those that decode.
 OWN_MEMORY, PROBE_MEMORY = 200 * 1024**2, 400 * 1024**2
-#: Seconds of processor time for a look; the interlaced picture takes two.
+#: Seconds of processor time for a probe; the interlaced picture takes two.
 PROBE_SECONDS = 1
 
 packed = cache(interlaced)

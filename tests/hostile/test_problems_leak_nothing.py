@@ -1,4 +1,4 @@
-"""Errors of every kind, provoked: none tells what the gateway is made of, where it is, or what it got."""
+"""Errors of every kind: no answer reveals the gateway's parts, its address, or its input."""
 
 import re
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from waybill_testkit.gateway.in_process import JSON, Gateway, running
 
 SECRET = "s3cret-value"
-#: Names of what it is made of and of where it lies, and how an error of Python looks.
-TELLING = re.compile(
+#: Names of its parts and paths, and the form of a Python error.
+REVEALING = re.compile(
     r"traceback|line \d+, in|\.py\b|/src/|site-packages|pydantic|fastapi|starlette|uvicorn|sqlalchemy|sqlite|"
     r"psycopg|libvips|\bselect\b.*\bfrom\b|insert into|amqp://|127\.0\.0\.1|localhost|0x[0-9a-f]{6}",
     re.IGNORECASE,
@@ -32,11 +32,11 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 def looked_over(gateway: Gateway, answer: httpx.Response, least: int = 400) -> None:
     assert answer.status_code >= least, answer.request.url
     assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.text + str(dict(answer.headers))
-    assert not TELLING.search(told), told
-    assert SECRET not in told
-    assert str(gateway.folder) not in told
-    assert len(told) < 20_000
+    shown = answer.text + str(dict(answer.headers))
+    assert not REVEALING.search(shown), shown
+    assert SECRET not in shown
+    assert str(gateway.folder) not in shown
+    assert len(shown) < 20_000
 
 
 async def posting_paths(gateway: Gateway) -> list[str]:
@@ -44,7 +44,7 @@ async def posting_paths(gateway: Gateway) -> list[str]:
     return [path for path, item in document["paths"].items() if "post" in item]
 
 
-async def test_nothing_is_told_by_a_refused_body(gateway: Gateway) -> None:
+async def test_nothing_is_shown_by_a_refused_body(gateway: Gateway) -> None:
     for path in await posting_paths(gateway):
         for body in BODIES:
             sent = body.replace(b"%s", SECRET.encode())
@@ -69,7 +69,7 @@ async def test_nothing_is_told_by_a_refused_body(gateway: Gateway) -> None:
         b"--b\r\nX-Long: " + b"x" * 60_000 + b"\r\n\r\nx\r\n--b--\r\n",
     ],
 )
-async def test_nothing_is_told_by_a_refused_form(gateway: Gateway, form: bytes) -> None:
+async def test_nothing_is_shown_by_a_refused_form(gateway: Gateway, form: bytes) -> None:
     looked_over(gateway, await gateway.client.post("/v1/images", content=form, headers=FORM))
     assert (await gateway.post("/v1/emails", {"to": "a@b.test", "subject": "s", "text": "t"})).is_success
 
@@ -77,7 +77,7 @@ async def test_nothing_is_told_by_a_refused_form(gateway: Gateway, form: bytes) 
 @pytest.mark.parametrize(
     "path", ["/v1/tasks/..%2f..%2fetc", "/v1/tasks?q=%00", "/v1/nothing", "/.git/config", "http://gateway//"]
 )
-async def test_nothing_is_told_by_a_strange_path(gateway: Gateway, path: str) -> None:
+async def test_nothing_is_shown_by_a_strange_path(gateway: Gateway, path: str) -> None:
     looked_over(gateway, await gateway.client.get(path))
 
 
@@ -91,7 +91,7 @@ async def test_nothing_is_told_by_a_strange_path(gateway: Gateway, path: str) ->
         KeyError(SECRET),
     ],
 )
-async def test_nothing_is_told_by_a_defect(
+async def test_nothing_is_shown_by_a_defect(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, defect: Exception
 ) -> None:
     async def broken(*_: object, **__: object) -> None:

@@ -1,6 +1,6 @@
 """What a task costs in work, not in time: a regression is seen on the busiest machine.
 
-Real ledger, real inbox, no broker: what is published is handed to whoever would consume it. A hundred tasks
+Real ledger, real inbox, no broker: published messages are handed to their consumers. A hundred tasks
 at once must share their transactions; if a number here rises, every task has become dearer.
 """
 
@@ -44,7 +44,7 @@ from waybill_worker.observe.metrics import make_registry
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
 
-#: Nobody listens there.
+#: No server listens there.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
 BATCHES = pytest.mark.parametrize("tasks", [1, 100])
@@ -126,7 +126,7 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
     return counter.done(), counter.published
 
 
-async def told(messages: list[OutgoingMessage], ledger_url: str) -> Work:
+async def applied(messages: list[OutgoingMessage], ledger_url: str) -> Work:
     """Has the status service apply the lifecycle events."""
     service = make_service(StatusSettings(ledger_url=ledger_url, amqp_url=NO_BROKER))
     counter = Counter(service._records.engine)  # noqa: SLF001 - it is asked for nowhere else
@@ -153,7 +153,7 @@ async def test_an_attempt_costs_two_commits_and_two_messages_however_many_run_at
 
     work, _ = await run(messages, tmp_path)
 
-    # Claim and what was called off; then the rows, what was called off, the outcomes.
+    # Claim and cancellations; then the rows, cancellations, outcomes.
     assert work == Work(statements=5, commits=2, flushes=1, publishes=2, acks=tasks)
 
 
@@ -165,7 +165,7 @@ async def test_applying_what_happened_costs_one_commit_however_many_it_concerns(
     _, events = await run(messages, tmp_path)
     assert {message.exchange for message in events} == {EXCHANGE_EVENTS}
 
-    work = await told(events, ledger_file)
+    work = await applied(events, ledger_file)
 
     # Tasks and subtasks read; timeline, subtasks and tasks written.
     assert work == Work(statements=5, commits=1, flushes=1, acks=len(events))
