@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_cli.session.config import Config, place
-from waybill_cli.session.exits import CommandError, Exit
 from waybill_testkit.certificates import Certificates
 
 

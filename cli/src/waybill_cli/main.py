@@ -6,8 +6,8 @@ from typing import Final
 
 import click
 
-from waybill_cli.session.exits import Exit
-from waybill_cli.session.options import Group
+from waybill_cli.command_line.exits import Exit
+from waybill_cli.command_line.options import Group
 
 _COMMANDS: Final = "waybill_cli.commands"
 

@@ -5,9 +5,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from waybill_cli.command_line.exits import CommandError, Refused, Unreachable
 from waybill_cli.output.times import Moment, when
 from waybill_cli.session import ids
-from waybill_cli.session.exits import CommandError, Refused, Unreachable
 from waybill_cli.session.ids import Id
 from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.session import Session

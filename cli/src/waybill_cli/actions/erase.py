@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waybill_cli.session.exits import Exit
+from waybill_cli.command_line.exits import Exit
 from waybill_cli.session.session import Session
 
 #: Fields of a step that are added up.

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_cli.session.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from waybill_cli.checking.fit import REDACTED
-from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire import names
 

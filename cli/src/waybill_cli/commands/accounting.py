@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
+from waybill_cli.command_line.exits import Exit
+from waybill_cli.command_line.options import Command
 from waybill_cli.output.times import Moment, age
-from waybill_cli.session.exits import Exit
-from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 from waybill_contracts.wire.states import State
 

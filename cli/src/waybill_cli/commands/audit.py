@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from waybill_cli.actions.audit_listing import audit_options, show_audit
-from waybill_cli.session.options import Command
+from waybill_cli.command_line.options import Command
 from waybill_cli.session.session import Session, with_session
 
 

@@ -5,14 +5,14 @@ from typing import Final
 
 import click
 
-from waybill_cli.checking.at_broker import at_broker
+from waybill_cli.broker import connection as broker
+from waybill_cli.broker.waiting import at_broker
 from waybill_cli.checking.tally import Tally
 from waybill_cli.checking.waiting import Waiting, from_document, from_file
-from waybill_cli.session import broker
+from waybill_cli.command_line.exits import Exit
+from waybill_cli.command_line.options import Group
 from waybill_cli.session.config import Setting
-from waybill_cli.session.exits import Exit
 from waybill_cli.session.gateway import Gateway
-from waybill_cli.session.options import Group
 from waybill_cli.session.session import Session, with_session
 
 _COLUMNS: Final = ("WHERE", "SERVICE", "KIND", "SCHEMA", "COUNT", "SAMPLE", "WHY NOT")

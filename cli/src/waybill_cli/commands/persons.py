@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from waybill_cli.actions import erase as erasing
-from waybill_cli.session.exits import Exit
-from waybill_cli.session.options import Group
+from waybill_cli.command_line.exits import Exit
+from waybill_cli.command_line.options import Group
 from waybill_cli.session.session import Session, with_session
 
 _tenant = click.option("--tenant", metavar="NAME", help="Only data of this tenant.  [default: all tenants]")

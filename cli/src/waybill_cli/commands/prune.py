@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import click
 
+from waybill_cli.command_line.exits import CommandError, Exit
+from waybill_cli.command_line.options import Command
 from waybill_cli.output.times import Moment
-from waybill_cli.session.exits import CommandError, Exit
-from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 
 _STATES: Final = ("completed", "failed", "cancelled")

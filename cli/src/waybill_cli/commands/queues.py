@@ -7,10 +7,10 @@ from typing import Final
 
 import click
 
-from waybill_cli.session import broker
+from waybill_cli.broker import connection as broker
+from waybill_cli.command_line.exits import Exit
+from waybill_cli.command_line.options import Command
 from waybill_cli.session.config import Setting
-from waybill_cli.session.exits import Exit
-from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire import names

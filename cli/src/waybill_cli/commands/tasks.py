@@ -8,14 +8,14 @@ import click
 from waybill_cli.actions import erase as erasing
 from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
 from waybill_cli.actions.watch import follow_task
+from waybill_cli.command_line.exits import CommandError, Exit
+from waybill_cli.command_line.options import Group
 from waybill_cli.output.letter_views import show_edited
 from waybill_cli.output.task_views import TASK_COLUMNS, show_whole_task, task_row
 from waybill_cli.output.times import Moment, age
 from waybill_cli.session import ids
-from waybill_cli.session.exits import CommandError, Exit
 from waybill_cli.session.ids import Id
 from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.options import Group
 from waybill_cli.session.session import Session, with_session
 from waybill_contracts.wire.states import State
 

@@ -1,1 +1,1 @@
-"""How the command shows things: tables, views, progress."""
+"""Output of the command: tables, views, progress."""

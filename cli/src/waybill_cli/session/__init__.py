@@ -1,1 +1,1 @@
-"""Shared by every command: configuration, clients of gateway and broker, options, listings, exit codes."""
+"""Shared by every command: configuration, client of the gateway, abbreviated ids, listings."""

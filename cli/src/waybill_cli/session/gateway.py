@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import httpx
 
+from waybill_cli.command_line.exits import CommandError, Refused, Unreachable
 from waybill_cli.session.config import Setting, place
-from waybill_cli.session.exits import CommandError, Refused, Unreachable
 
 #: To connect, and to wait for the next byte of an answer; enough for the largest plan.
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 120

@@ -6,15 +6,15 @@ from uuid import UUID
 
 import click
 
+from waybill_cli.broker import connection as broker
+from waybill_cli.broker.letters import Letter, Wanted, letters
+from waybill_cli.broker.redriving import Redriven, Redriver
 from waybill_cli.checking.fit import UNFIXABLE
-from waybill_cli.direct.letters import Letter, Wanted, letters
-from waybill_cli.direct.redriving import Redriven, Redriver
+from waybill_cli.command_line.exits import Exit
+from waybill_cli.command_line.options import Group
 from waybill_cli.output.times import age
-from waybill_cli.session import broker
 from waybill_cli.session.config import Setting
-from waybill_cli.session.exits import Exit
 from waybill_cli.session.listing import DEFAULT_LIMIT
-from waybill_cli.session.options import Group
 from waybill_cli.session.session import Session, with_session
 from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_contracts.wire.names import dead_letter_queue

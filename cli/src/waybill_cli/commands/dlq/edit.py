@@ -9,10 +9,10 @@ from jsonpatch import make_patch
 from waybill_cli.actions.redrive import plan
 from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
 from waybill_cli.checking.fit import UNFIXABLE
+from waybill_cli.command_line.exits import CommandError, Exit
+from waybill_cli.command_line.options import Command
 from waybill_cli.commands.dlq.options import edit_options, patch_of
 from waybill_cli.output.letter_views import show_edited
-from waybill_cli.session.exits import CommandError, Exit
-from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 
 

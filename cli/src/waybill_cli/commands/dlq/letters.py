@@ -8,6 +8,8 @@ import click
 
 from waybill_cli.actions.audit_listing import audit_options, show_audit
 from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
+from waybill_cli.command_line.exits import CommandError, Exit
+from waybill_cli.command_line.options import Command
 from waybill_cli.commands.dlq.options import LETTER_STATES, filter_options
 from waybill_cli.output.letter_views import (
     GROUP_COLUMNS,
@@ -19,10 +21,8 @@ from waybill_cli.output.letter_views import (
     show_group,
     show_letter,
 )
-from waybill_cli.session.exits import CommandError, Exit
 from waybill_cli.session.ids import group_id, is_beginning, with_whole_group
 from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 
 _GROUP_STATES = ("open", "redriving", "resolved", "regressed", "archived")

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_cli.output.times import Moment
-from waybill_cli.session.exits import CommandError, Exit
 from waybill_cli.session.ids import with_whole_group
 from waybill_cli.session.session import Session
 

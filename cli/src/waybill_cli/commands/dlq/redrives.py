@@ -6,6 +6,8 @@ from typing import Any, Final
 import click
 
 from waybill_cli.actions.redrive import ended_well, follow_redrive, plan
+from waybill_cli.command_line.exits import CommandError, Exit
+from waybill_cli.command_line.options import Command
 from waybill_cli.commands.dlq.options import VERDICTS, edit_options, patch_of, selection, selection_options
 from waybill_cli.output.redrive_views import (
     ITEM_COLUMNS,
@@ -16,9 +18,7 @@ from waybill_cli.output.redrive_views import (
     show_plan,
     show_redrive,
 )
-from waybill_cli.session.exits import CommandError, Exit
 from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.options import Command
 from waybill_cli.session.session import Session, with_session
 
 _REDRIVES: Final = "/v1/redrives"

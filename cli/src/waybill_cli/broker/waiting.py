@@ -6,8 +6,8 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
+from waybill_cli.broker.connection import ANSWER_SECONDS, connected, find_queue
 from waybill_cli.checking.waiting import Waiting
-from waybill_cli.session.broker import ANSWER_SECONDS, connected, find_queue
 from waybill_cli.session.config import Setting
 from waybill_contracts.kinds.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire import names

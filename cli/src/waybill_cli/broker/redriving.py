@@ -14,10 +14,10 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
+from waybill_cli.broker.connection import ANSWER_SECONDS, find_queue
+from waybill_cli.broker.letters import Letter, Wanted, letters
 from waybill_cli.checking.fit import UNFIXABLE
-from waybill_cli.direct.letters import Letter, Wanted, letters
-from waybill_cli.session.broker import ANSWER_SECONDS, find_queue
-from waybill_cli.session.exits import CommandError, Exit
+from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.names import CONTENT_TYPE_EVENT, dead_letter_queue, work_queue
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
+from waybill_cli.broker.connection import ANSWER_SECONDS
 from waybill_cli.checking.fit import Fit, fit, unreadable
-from waybill_cli.session.broker import ANSWER_SECONDS
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 
