@@ -8,8 +8,8 @@ from command_under_test import NOWHERE, Waybill, listening
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from waybill_cli.checking.fit import fit
-from waybill_cli.checking.waiting import from_document
+from waybill_cli.checking.fit import check_payload
+from waybill_cli.checking.waiting import read_waiting
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
@@ -79,10 +79,10 @@ def test_a_redacted_field_counts_neither_for_nor_against(waybill: Waybill, tmp_p
     wrong = hidden | {"payload": hidden["payload"] | {"expires_at": "never"}}
     assert waybill("contracts", "check", "--against", export(tmp_path, wrong)).code == 1
     # Only what its contract marks: a mail may be about the word.
-    assert fit("email", "email.requested", "urn:waybill:email.requested:v9", b"{}").why.startswith(
+    assert check_payload("email", "email.requested", "urn:waybill:email.requested:v9", b"{}").why.startswith(
         "dataschema"
     )
-    assert from_document(letter(MAIL | {"category": "[redacted]"})).hidden == frozenset()
+    assert read_waiting(letter(MAIL | {"category": "[redacted]"})).hidden == frozenset()
 
 
 def test_what_is_sealed_counts_neither_for_nor_against() -> None:
@@ -91,7 +91,7 @@ def test_what_is_sealed_counts_neither_for_nor_against() -> None:
 
     def why(**changes: Any) -> str:
         body = json.dumps(payload | changes).encode()
-        return fit("sync", "sync.requested", SyncRequested.dataschema(), body).why
+        return check_payload("sync", "sync.requested", SyncRequested.dataschema(), body).why
 
     assert why() == ""
     assert why(target="").startswith("target: ")

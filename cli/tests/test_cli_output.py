@@ -9,7 +9,7 @@ from terminal import on_a_terminal
 
 from waybill_cli.main import run
 from waybill_cli.output.output import Output
-from waybill_cli.output.printable import printable
+from waybill_cli.output.printable import make_printable
 from waybill_cli.output.task_views import attempt_of
 from waybill_cli.output.times import Moment, age
 
@@ -58,11 +58,11 @@ Output(as_json=False).table(("ID", "ABOUT", "ERROR"), [("{"7" * 36}", "{LONG}", 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2J", "a\rb", "a\nb", "\x9b31m", "\u202e", "\u2028"])
 def test_text_from_outside_cannot_steer_the_terminal(hostile: str) -> None:
-    assert printable(hostile).isprintable()
+    assert make_printable(hostile).isprintable()
 
 
 def test_lines_are_kept_where_they_are_meant() -> None:
-    assert printable("a\n\tb\x1b", lines=True) == "a\n\tb "
+    assert make_printable("a\n\tb\x1b", lines=True) == "a\n\tb "
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,16 @@ import click
 
 from waybill_cli.command_line.exits import CommandError, Refused, Unreachable
 from waybill_cli.output.times import Moment, when
-from waybill_cli.session import ids
-from waybill_cli.session.ids import Id
+from waybill_cli.session.ids import Id, find_schedule_id, find_task_id, with_whole_group
 from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.session import Session
 
-F = TypeVar("F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 _COLUMNS: Final = ("WHEN", "WHO", "WHAT", "REDRIVE", "LETTERS", "GROUP", "SUBJECT", "WHY")
 
 
-def audit_options(command: F) -> F:
+def audit_options(command: _F) -> _F:
     """Adds the filters of the audit trail."""
     command = list_options(command)
     for option in (
@@ -42,19 +41,19 @@ def audit_options(command: F) -> F:
 
 def show_audit(session: Session, *, limit: int, every: bool, subject: str | None, **asked: Any) -> None:
     """Lists audit entries, the latest first."""
-    wanted = ids.with_whole_group(session, asked) | {"subject": subject and _subject(session, subject)}
+    wanted = with_whole_group(session, asked) | {"subject": subject and _subject(session, subject)}
     show_listing(session, "/v1/audit", _COLUMNS, _row, limit=limit, every=every, **wanted)
 
 
 def _subject(session: Session, beginning: str) -> str:
     """The id of a task or schedule; a whole id is accepted even if the task was pruned since."""
     try:
-        return ids.task_id(session, beginning)
+        return find_task_id(session, beginning)
     except (Refused, Unreachable):
         raise
     except CommandError as no_task:
         try:
-            return ids.schedule_id(session, beginning)
+            return find_schedule_id(session, beginning)
         except CommandError:
             raise no_task from None
 

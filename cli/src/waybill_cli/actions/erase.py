@@ -31,17 +31,17 @@ class Erasure:
         self.left.update(step["open"])
 
 
-def erase_person(session: Session, wanted: dict[str, Any], total: int) -> Erasure:
+def run_person_erasure(session: Session, wanted: dict[str, Any], total: int) -> Erasure:
     """Erases what is held of a person, step by step; the gateway must answer each."""
     return _counted(session, _steps(session, wanted), total)
 
 
-def erase_tasks(session: Session, ids: list[str], *, cancel_open: bool) -> Erasure:
+def run_task_erasure(session: Session, ids: list[str], *, cancel_open: bool) -> Erasure:
     """Erases the contents of the named tasks, step by step; the gateway must answer each."""
     return _counted(session, _named(session, ids, cancel_open=cancel_open), len(ids))
 
 
-def report(session: Session, erasure: Erasure, *, cancelled: bool) -> Exit:
+def report_erasure(session: Session, erasure: Erasure, *, cancelled: bool) -> Exit:
     """Reports what was erased, and what is left to do; nothing is left if the exit code is 0."""
     done, left = erasure.done, erasure.left.total()
     session.out.result(

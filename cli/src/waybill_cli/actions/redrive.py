@@ -14,7 +14,9 @@ _AT_REST: Final = frozenset({"halted", "completed", "cancelled"})
 _DONE: Final = ("succeeded", "failed", "cancelled", "skipped")
 
 
-def plan(session: Session, chosen: Mapping[str, Any], patch: list[dict[str, Any]], **wishes: Any) -> None:
+def make_redrive_plan(
+    session: Session, chosen: Mapping[str, Any], patch: list[dict[str, Any]], **wishes: Any
+) -> None:
     """Makes a plan and shows what it would do; nothing is sent.
 
     Args:

@@ -8,10 +8,10 @@ import click
 from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_cli.session.session import Session
 
-F = TypeVar("F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def reveal_options(command: F) -> F:
+def reveal_options(command: _F) -> _F:
     """Adds `--reveal` and `--reason`."""
     command = click.option(
         "--reason", metavar="TEXT", help="Why you need to see it; recorded in the audit trail."

@@ -10,7 +10,7 @@ from waybill_cli.output.task_views import event_line
 from waybill_cli.session.session import Session
 from waybill_contracts.wire.states import State
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: Pause between two polls.
 POLL_SECONDS: Final = 0.5
@@ -29,7 +29,7 @@ class OutageTolerance:
         self._away_since: float | None = None
         self._was_there = False
 
-    def ask(self, question: Callable[[], T]) -> T | None:
+    def ask(self, question: Callable[[], _T]) -> _T | None:
         """The answer, or None if there is none now.
 
         Raises:

@@ -19,7 +19,7 @@ from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed, Invali
 from waybill_cli.command_line.exits import CommandError, Exit, Unreachable
 from waybill_cli.session.config import Setting, place
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: Seconds for the broker to accept a connection, and to answer a call.
 CONNECT_SECONDS: Final = 10
@@ -35,7 +35,7 @@ _CLIENT_LOGS: Final = ("aiormq", "aio_pika", "asyncio")
 
 
 @asynccontextmanager
-async def connected(url: Setting) -> AsyncIterator[AbstractConnection]:
+async def connected_broker(url: Setting) -> AsyncIterator[AbstractConnection]:
     """A connection for the block.
 
     Raises:
@@ -79,7 +79,7 @@ async def find_queue(connection: AbstractConnection, name: str) -> AbstractQueue
         return None
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run_on_broker(work: Coroutine[Any, Any, _T]) -> _T:
     """Runs `work` against the broker; errors are printed once, by the command and not also by the client."""
     for name in _CLIENT_LOGS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

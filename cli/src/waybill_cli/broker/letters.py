@@ -8,7 +8,7 @@ from typing import Any, Final
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from waybill_cli.broker.connection import ANSWER_SECONDS
-from waybill_cli.checking.fit import Fit, fit, unreadable
+from waybill_cli.checking.fit import Fit, check_payload, unreadable
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 
@@ -88,7 +88,7 @@ class Wanted:
         )
 
 
-async def letters(queue: AbstractQueue, service: str, most: int) -> AsyncIterator[Letter]:
+async def take_letters(queue: AbstractQueue, service: str, most: int) -> AsyncIterator[Letter]:
     """Takes up to `most` letters, oldest first; unacknowledged ones return when the channel closes.
 
     The broker counts one return of each. Dead-letter queues allow a million.
@@ -97,15 +97,15 @@ async def letters(queue: AbstractQueue, service: str, most: int) -> AsyncIterato
         message = await queue.get(no_ack=False, fail=False, timeout=ANSWER_SECONDS)
         if message is None:
             return
-        yield letter_of(service, message)
+        yield read_letter(service, message)
 
 
-def letter_of(service: str, message: AbstractIncomingMessage) -> Letter:
+def read_letter(service: str, message: AbstractIncomingMessage) -> Letter:
     """Reads the envelope of a message, and checks its payload."""
     headers: Mapping[str, Any] = message.headers
     try:
         envelope = Envelope.from_headers(headers)
     except EnvelopeError as error:
         return Letter(service, message, None, unreadable("headers", str(error)))
-    checked = fit(service, envelope.kind, envelope.dataschema, message.body)
+    checked = check_payload(service, envelope.kind, envelope.dataschema, message.body)
     return Letter(service, message, envelope, checked)

@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
 from waybill_cli.broker.connection import ANSWER_SECONDS, find_queue
-from waybill_cli.broker.letters import Letter, Wanted, letters
+from waybill_cli.broker.letters import Letter, Wanted, take_letters
 from waybill_cli.checking.fit import UNFIXABLE
 from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_contracts.wire.envelope import Envelope
@@ -68,7 +68,7 @@ class Redriver:
         if queue is None:
             raise CommandError(Exit.NO, f"there is no queue {dead_letter_queue(service)}")
         exchange = (await self._connection.channel(on_return_raises=True)).default_exchange
-        async for letter in letters(queue, service, queue.declaration_result.message_count or 0):
+        async for letter in take_letters(queue, service, queue.declaration_result.message_count or 0):
             if self._most is not None and self._done.sent >= self._most:
                 break
             why_not = self._why_not(letter)

@@ -6,7 +6,7 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
-from waybill_cli.broker.connection import ANSWER_SECONDS, connected, find_queue
+from waybill_cli.broker.connection import ANSWER_SECONDS, connected_broker, find_queue
 from waybill_cli.checking.waiting import Waiting
 from waybill_cli.session.config import Setting
 from waybill_contracts.kinds.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES
@@ -17,7 +17,9 @@ from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 _QUEUE_END: Final = names.work_queue("")
 
 
-async def at_broker(url: Setting, most: int, on_partly: Callable[[str, int], None]) -> AsyncIterator[Waiting]:
+async def waiting_at_broker(
+    url: Setting, most: int, on_partly: Callable[[str, int], None]
+) -> AsyncIterator[Waiting]:
     """Reads waiting messages and returns them to their queues.
 
     Each message is taken, and returned when the channel of its queue is closed. The broker counts that as a
@@ -28,7 +30,7 @@ async def at_broker(url: Setting, most: int, on_partly: Callable[[str, int], Non
         most: messages read from one queue at most.
         on_partly: called with the name and size of each queue that holds more.
     """
-    async with connected(url) as connection:
+    async with connected_broker(url) as connection:
         for name in await _names(connection):
             queue = await find_queue(connection, name)
             if queue is None:

@@ -34,7 +34,7 @@ class Fit:
         return "; ".join(f"{fault.field}: {fault.message}" for fault in self.faults)
 
 
-def fit(service: str, kind: str, dataschema: str, body: bytes, hidden: Collection[str] = ()) -> Fit:
+def check_payload(service: str, kind: str, dataschema: str, body: bytes, hidden: Collection[str] = ()) -> Fit:
     """Checks a payload against the contracts of this release.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from waybill_cli.checking.fit import UNFIXABLE, VALID, Fit, fit
+from waybill_cli.checking.fit import UNFIXABLE, VALID, Fit, check_payload
 from waybill_cli.checking.waiting import Waiting
 
 
@@ -35,7 +35,9 @@ class Tally:
 
     def add(self, waiting: Waiting) -> None:
         """Checks one payload against the contracts of this release."""
-        judged = fit(waiting.service, waiting.kind, waiting.dataschema, waiting.body, waiting.hidden)
+        judged = check_payload(
+            waiting.service, waiting.kind, waiting.dataschema, waiting.body, waiting.hidden
+        )
         line = Line(waiting.where, waiting.service, waiting.kind, waiting.dataschema, judged)
         self.lines.setdefault(line, Count(waiting.id)).number += 1
 

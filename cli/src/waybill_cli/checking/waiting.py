@@ -32,7 +32,7 @@ class Waiting:
     hidden: frozenset[str] = field(default_factory=frozenset)
 
 
-def from_file(path: str) -> Iterator[Waiting]:
+def read_waiting_file(path: str) -> Iterator[Waiting]:
     """Reads JSON lines: an export of dead letters, or a saved answer of `/v1/contracts/waiting`.
 
     Raises:
@@ -67,10 +67,10 @@ def _may_be_sent(document: Mapping[str, Any]) -> Waiting | None:
     # A message without a kind can never be sent to a service.
     if document["kind"] is None or document.get("state") not in _MAY_BE_SENT:
         return None
-    return from_document(document)
+    return read_waiting(document)
 
 
-def from_document(document: Mapping[str, Any]) -> Waiting:
+def read_waiting(document: Mapping[str, Any]) -> Waiting:
     """A dead letter of an export, or a line of `/v1/contracts/waiting`.
 
     Raises:

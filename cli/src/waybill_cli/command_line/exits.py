@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from waybill_cli.output.printable import printable
+from waybill_cli.output.printable import make_printable
 
 
 class Exit(IntEnum):
@@ -35,9 +35,9 @@ class CommandError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Writes message and hints to stderr, without control characters."""
-        click.echo(click.style("waybill: ", fg="red") + printable(self.message), file=file, err=True)
+        click.echo(click.style("waybill: ", fg="red") + make_printable(self.message), file=file, err=True)
         for hint in self.hints:
-            click.echo("  " + printable(hint), file=file, err=True)
+            click.echo("  " + make_printable(hint), file=file, err=True)
 
 
 class Unreachable(CommandError):  # noqa: N818 - `raise Unreachable(...)` reads well

@@ -5,10 +5,10 @@ from typing import Final
 
 import click
 
-from waybill_cli.broker import connection as broker
-from waybill_cli.broker.waiting import at_broker
+from waybill_cli.broker.connection import run_on_broker
+from waybill_cli.broker.waiting import waiting_at_broker
 from waybill_cli.checking.tally import Tally
-from waybill_cli.checking.waiting import Waiting, from_document, from_file
+from waybill_cli.checking.waiting import Waiting, read_waiting, read_waiting_file
 from waybill_cli.command_line.exits import Exit
 from waybill_cli.command_line.options import Group
 from waybill_cli.session.config import Setting
@@ -85,18 +85,18 @@ def _add(session: Session, source: str, tally: Tally, limit: int, step: Callable
             step()
 
     if source.startswith(("amqp://", "amqps://")):
-        broker.run(_add_from_broker(session, source, tally, limit, step))
+        run_on_broker(_add_from_broker(session, source, tally, limit, step))
     elif source == "":
-        add_all(map(from_document, session.gateway.lines(_WAITING)))
+        add_all(map(read_waiting, session.gateway.lines(_WAITING)))
     elif source.startswith(("http://", "https://")):
         url = Setting(source.rstrip("/"), "--against", session.config.tls())
         gateway = Gateway(url, api_key=session.config.api_key(), actor=session.config.actor())
         try:
-            add_all(map(from_document, gateway.lines(_WAITING)))
+            add_all(map(read_waiting, gateway.lines(_WAITING)))
         finally:
             gateway.close()
     else:
-        add_all(from_file(source))
+        add_all(read_waiting_file(source))
 
 
 async def _add_from_broker(
@@ -105,6 +105,6 @@ async def _add_from_broker(
     def partly(name: str, held: int) -> None:
         session.out.remark(f"{name} holds {held}; the first {limit} were checked (--limit)")
 
-    async for waiting in at_broker(Setting(source, "--against"), limit, partly):
+    async for waiting in waiting_at_broker(Setting(source, "--against"), limit, partly):
         tally.add(waiting)
         step()

@@ -8,7 +8,7 @@ import click
 
 from waybill_cli.command_line.options import Group
 from waybill_cli.output.times import age, when
-from waybill_cli.session import ids
+from waybill_cli.session.ids import find_key_id
 from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.session import Session, with_session
 
@@ -35,7 +35,7 @@ def list_keys(session: Session, /, *, limit: int, every: bool, tenant: str | Non
 @with_session
 def show_key(session: Session, /, *, key_id: str) -> None:
     """Shows a key, without its secret."""
-    _show(session, session.gateway.get(f"/v1/keys/{ids.key_id(session, key_id)}"))
+    _show(session, session.gateway.get(f"/v1/keys/{find_key_id(session, key_id)}"))
 
 
 @keys.command("create", epilog="waybill keys create --name shop --scope submit --expires-in-days 365")
@@ -85,7 +85,7 @@ def create_key(
 def rotate_key(session: Session, /, *, key_id: str, overlap_hours: float) -> None:
     """Gives a key a new secret and shows its token, once."""
     body = {"overlap_seconds": overlap_hours * 3600}
-    _show(session, session.gateway.post(f"/v1/keys/{ids.key_id(session, key_id)}/rotate", body))
+    _show(session, session.gateway.post(f"/v1/keys/{find_key_id(session, key_id)}/rotate", body))
 
 
 @keys.command("revoke", epilog="waybill keys revoke 5f0c8a1be2d94c77 --yes")
@@ -94,7 +94,7 @@ def rotate_key(session: Session, /, *, key_id: str, overlap_hours: float) -> Non
 @with_session
 def revoke_key(session: Session, /, *, key_id: str, yes: bool) -> None:
     """Revokes a key for good; it takes effect in every gateway within ten seconds."""
-    key = session.gateway.get(f"/v1/keys/{ids.key_id(session, key_id)}")
+    key = session.gateway.get(f"/v1/keys/{find_key_id(session, key_id)}")
     if key["revoked_at"]:
         session.out.result({"id": key["id"], "revoked": True}, f"already revoked  {key['name']}")
         return

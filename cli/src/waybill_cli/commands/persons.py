@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from waybill_cli.actions import erase as erasing
+from waybill_cli.actions.erase import report_erasure, run_person_erasure
 from waybill_cli.command_line.exits import Exit
 from waybill_cli.command_line.options import Group
 from waybill_cli.session.session import Session, with_session
@@ -63,8 +63,8 @@ def erase_person(
         return Exit.OK
     session.confirm("Erase it for good?", yes=yes)
     wanted = _named(address, tenant) | {"cancel_open": cancel_open}
-    erasure = erasing.erase_person(session, wanted, sum(held["tasks"].values()))
-    return erasing.report(session, erasure, cancelled=cancel_open)
+    erasure = run_person_erasure(session, wanted, sum(held["tasks"].values()))
+    return report_erasure(session, erasure, cancelled=cancel_open)
 
 
 def _held(session: Session, address: str, tenant: str | None) -> dict[str, Any]:

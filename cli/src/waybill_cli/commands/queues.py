@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from waybill_cli.broker import connection as broker
+from waybill_cli.broker.connection import connected_broker, find_queue, run_on_broker
 from waybill_cli.command_line.exits import Exit
 from waybill_cli.command_line.options import Command
 from waybill_cli.session.config import Setting
@@ -47,7 +47,7 @@ def queues(session: Session, /, *, every: bool) -> Exit:
     Asks the broker directly; nothing is declared or taken. Exits with 1 if a queue is missing, or a work
     queue has no consumer.
     """
-    found = broker.run(_queues(session.config.amqp_url(), every=every))
+    found = run_on_broker(_queues(session.config.amqp_url(), every=every))
     if session.out.as_json:
         for each in found:
             session.out.document(asdict(each))
@@ -57,10 +57,10 @@ def queues(session: Session, /, *, every: bool) -> Exit:
 
 
 async def _queues(url: Setting, *, every: bool) -> list[_Queue]:
-    async with broker.connected(url) as connection:
+    async with connected_broker(url) as connection:
 
         async def ask(name: str, *, needs_consumer: bool = False) -> _Queue:
-            queue = await broker.find_queue(connection, name)
+            queue = await find_queue(connection, name)
             if queue is None:
                 return _Queue(name, exists=False, ready=0, consumers=0, in_trouble=True, remark="missing")
             await queue.channel.close()

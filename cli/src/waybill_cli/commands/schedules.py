@@ -8,7 +8,7 @@ import click
 from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
 from waybill_cli.command_line.options import Group
 from waybill_cli.output.times import age, due, span, when
-from waybill_cli.session.ids import schedule_id
+from waybill_cli.session.ids import find_schedule_id
 from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.session import Session, with_session
 
@@ -42,7 +42,7 @@ def show_schedule(session: Session, /, *, schedule: str, reveal: bool, reason: s
     Sealed fields are shown as [redacted]. --reveal shows them in clear; who saw them, and why, is audited.
     """
     because = reason_of(reveal=reveal, reason=reason)
-    path = f"/v1/schedules/{schedule_id(session, schedule)}"
+    path = f"/v1/schedules/{find_schedule_id(session, schedule)}"
     found = session.gateway.get(path)
     if because is not None:
         found |= {"body": revealed(session, path, because)["payload"]}
@@ -95,7 +95,7 @@ def resume_schedule(session: Session, /, *, schedule: str) -> None:
 @with_session
 def remove_schedule(session: Session, /, *, schedule: str, yes: bool) -> None:
     """Deletes a schedule; its tasks stay."""
-    path = f"/v1/schedules/{schedule_id(session, schedule)}"
+    path = f"/v1/schedules/{find_schedule_id(session, schedule)}"
     found = session.gateway.get(path)
     about = f"{found['name']} ({found['kind']}, {_when(found)})"
     session.confirm(f"Delete the schedule {about}? This cannot be undone.", yes=yes)
@@ -104,7 +104,7 @@ def remove_schedule(session: Session, /, *, schedule: str, yes: bool) -> None:
 
 
 def _change(session: Session, schedule: str, **changes: Any) -> None:
-    changed = session.gateway.patch(f"/v1/schedules/{schedule_id(session, schedule)}", changes)
+    changed = session.gateway.patch(f"/v1/schedules/{find_schedule_id(session, schedule)}", changes)
     following = f", next {when(changed['next'][0])}" if changed["next"] else ""
     session.out.result(changed, f"{_state(changed)}  {changed['name']}{following}")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from waybill_cli.actions import erase as erasing
+from waybill_cli.actions.erase import report_erasure, run_task_erasure
 from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
 from waybill_cli.actions.watch import follow_task
 from waybill_cli.command_line.exits import CommandError, Exit
@@ -13,8 +13,7 @@ from waybill_cli.command_line.options import Group
 from waybill_cli.output.letter_views import show_edited
 from waybill_cli.output.task_views import TASK_COLUMNS, show_whole_task, task_row
 from waybill_cli.output.times import Moment, age
-from waybill_cli.session import ids
-from waybill_cli.session.ids import Id
+from waybill_cli.session.ids import Id, find_task_id
 from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.session import Session, with_session
 from waybill_contracts.wire.states import State
@@ -60,7 +59,7 @@ def show_task(session: Session, /, beginning: str, *, reveal: bool, reason: str 
     --reveal also shows its payload in clear; who saw it, and why, is audited.
     """
     because = reason_of(reveal=reveal, reason=reason)
-    task_id = ids.task_id(session, beginning)
+    task_id = find_task_id(session, beginning)
     task = session.gateway.get(f"/v1/tasks/{task_id}")
     events = session.gateway.get(f"/v1/tasks/{task_id}/timeline")["events"]
     seen = None if because is None else revealed(session, f"/v1/tasks/{task_id}", because)
@@ -94,7 +93,7 @@ def watch_task(session: Session, /, beginning: str, timeout: float | None) -> Ex
 
     Ctrl-C ends the watch, not the task.
     """
-    state = follow_task(session, ids.task_id(session, beginning), timeout)
+    state = follow_task(session, find_task_id(session, beginning), timeout)
     return Exit.OK if state is State.COMPLETED else Exit.NO
 
 
@@ -108,7 +107,7 @@ def cancel_task(session: Session, /, beginning: str, *, yes: bool) -> None:
     prevented: no attempt will begin. stopping: the services are notified; the task ends cancelled, or with
     its outcome if it was too late. For a task with an outcome the call is refused (exit code 4).
     """
-    task_id = ids.task_id(session, beginning)
+    task_id = find_task_id(session, beginning)
     if not yes:
         task = session.gateway.get(f"/v1/tasks/{task_id}")
         if State(task["state"]).is_terminal:
@@ -137,15 +136,15 @@ def erase_tasks(session: Session, /, beginnings: tuple[str, ...], *, cancel_open
     The tasks keep only their ids, kinds, states and times. Those without an outcome are not erased, and the
     exit code is 1. Needs a key with the scope admin.
     """
-    task_ids = list(dict.fromkeys(ids.task_id(session, each) for each in beginnings))
+    task_ids = list(dict.fromkeys(find_task_id(session, each) for each in beginnings))
     named = [session.gateway.get(f"/v1/tasks/{task_id}") for task_id in task_ids]
     if not session.out.as_json:
         session.out.table(TASK_COLUMNS, map(task_row, named))
     if any(_can_erase(task, cancel_open=cancel_open) for task in named):
         session.confirm(f"Erase the contents of {len(task_ids)} task(s), for good?", yes=yes)
     # Where nothing can be erased, the answers of the steps say why.
-    erasure = erasing.erase_tasks(session, task_ids, cancel_open=cancel_open)
-    return erasing.report(session, erasure, cancelled=cancel_open)
+    erasure = run_task_erasure(session, task_ids, cancel_open=cancel_open)
+    return report_erasure(session, erasure, cancelled=cancel_open)
 
 
 def _can_erase(task: Mapping[str, Any], *, cancel_open: bool) -> bool:

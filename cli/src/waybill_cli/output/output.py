@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from waybill_cli.output.printable import printable
+from waybill_cli.output.printable import make_printable
 from waybill_cli.output.tables import fitted, whole, wrapped
 
 if TYPE_CHECKING:
@@ -63,15 +63,15 @@ class Output:
 
     def line(self, text: str) -> None:
         """A line for people."""
-        self._print(printable(text))
+        self._print(make_printable(text))
 
     def block(self, text: str) -> None:
         """Several lines, unchanged."""
-        self._print(printable(text, lines=True))
+        self._print(make_printable(text, lines=True))
 
     def remark(self, text: str) -> None:
         """A line for people on stderr, so that a pipe never gets it."""
-        shown = printable(text)
+        shown = make_printable(text)
         if sys.stderr.isatty():
             shown = "\n".join(wrapped(shown, shutil.get_terminal_size().columns))
         self._print(shown, err=True)
@@ -138,5 +138,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict | list):
-        return printable(json.dumps(value, ensure_ascii=False))
-    return printable(str(value))
+        return make_printable(json.dumps(value, ensure_ascii=False))
+    return make_printable(str(value))

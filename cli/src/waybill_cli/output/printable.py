@@ -6,7 +6,7 @@ import unicodedata
 _HARMFUL = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 
 
-def printable(text: str, *, lines: bool = False) -> str:
+def make_printable(text: str, *, lines: bool = False) -> str:
     """Replaces each character that would control the terminal by a space.
 
     Args:

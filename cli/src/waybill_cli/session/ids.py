@@ -40,7 +40,7 @@ def is_beginning(text: str) -> bool:
     return _DIGITS.fullmatch(text) is not None
 
 
-def task_id(session: Session, beginning: str) -> str:
+def find_task_id(session: Session, beginning: str) -> str:
     """The whole id of a task.
 
     Raises:
@@ -49,7 +49,7 @@ def task_id(session: Session, beginning: str) -> str:
     return _whole_uuid(beginning) or _resolved(session, "/v1/tasks", beginning, "task", _task_words)
 
 
-def schedule_id(session: Session, name_or_id: str) -> str:
+def find_schedule_id(session: Session, name_or_id: str) -> str:
     """The id of a schedule, by its name, its id, or the beginning of its id.
 
     Raises:
@@ -65,7 +65,7 @@ def schedule_id(session: Session, name_or_id: str) -> str:
     raise CommandError(Exit.REFUSED, f"there is no schedule {name_or_id}", "waybill schedules ls lists them.")
 
 
-def key_id(session: Session, beginning: str) -> str:
+def find_key_id(session: Session, beginning: str) -> str:
     """The whole id of an API key.
 
     Raises:
@@ -76,7 +76,7 @@ def key_id(session: Session, beginning: str) -> str:
     return _resolved(session, "/v1/keys", beginning, "key", lambda found: str(found["name"]))
 
 
-def group_id(session: Session, beginning: str) -> str:
+def find_group_id(session: Session, beginning: str) -> str:
     """The whole id of a group of dead letters.
 
     Raises:
@@ -100,7 +100,7 @@ def with_whole_group(session: Session, filters: Mapping[str, Any]) -> dict[str, 
         CommandError: no group has this beginning, or several have.
     """
     group = filters.get("group")
-    return dict(filters) if group is None else {**filters, "group": group_id(session, group)}
+    return dict(filters) if group is None else {**filters, "group": find_group_id(session, group)}
 
 
 def _whole_uuid(text: str) -> str | None:

@@ -8,13 +8,13 @@ import click
 
 from waybill_cli.session.session import Session
 
-F = TypeVar("F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 #: A screenful or two.
 DEFAULT_LIMIT = 50
 
 
-def list_options(command: F) -> F:
+def list_options(command: _F) -> _F:
     """Adds `--limit` and `--all` (as `every`)."""
     command = click.option("--all", "every", is_flag=True, help="All of them, without a limit.")(command)
     return click.option(

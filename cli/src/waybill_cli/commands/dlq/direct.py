@@ -6,8 +6,8 @@ from uuid import UUID
 
 import click
 
-from waybill_cli.broker import connection as broker
-from waybill_cli.broker.letters import Letter, Wanted, letters
+from waybill_cli.broker.connection import connected_broker, find_queue, run_on_broker
+from waybill_cli.broker.letters import Letter, Wanted, take_letters
 from waybill_cli.broker.redriving import Redriven, Redriver
 from waybill_cli.checking.fit import UNFIXABLE
 from waybill_cli.command_line.exits import Exit
@@ -63,13 +63,15 @@ def _selection(command: Any) -> Any:
     "--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="Of each queue."
 )
 @with_session
-def list_letters(session: Session, /, *, services: tuple[str, ...], limit: int, **selected: Any) -> None:
+def list_queued_letters(
+    session: Session, /, *, services: tuple[str, ...], limit: int, **selected: Any
+) -> None:
     """Lists the letters in the dead-letter queues, oldest first.
 
     Each letter is taken and returned. The broker counts that: a dead-letter queue allows a million.
     """
     reading = _read(session.config.amqp_url(), services or WORK_SERVICES, _wanted(**selected), limit)
-    found, more, taken_by_desk = broker.run(reading)
+    found, more, taken_by_desk = run_on_broker(reading)
     if session.out.as_json:
         for letter in found:
             session.out.document(letter.facts())
@@ -87,12 +89,12 @@ async def _read(
     found: list[Letter] = []
     more: dict[str, int] = {}
     taken_by_desk = False
-    async with broker.connected(url) as connection:
+    async with connected_broker(url) as connection:
         for service in services:
-            queue = await broker.find_queue(connection, dead_letter_queue(service))
+            queue = await find_queue(connection, dead_letter_queue(service))
             if queue is None:
                 continue
-            found += [letter async for letter in letters(queue, service, limit) if wanted.takes(letter)]
+            found += [letter async for letter in take_letters(queue, service, limit) if wanted.takes(letter)]
             await queue.channel.close()
             taken_by_desk = taken_by_desk or bool(queue.declaration_result.consumer_count)
             if (count := queue.declaration_result.message_count or 0) > limit:
@@ -116,7 +118,7 @@ async def _read(
 @click.option("--limit", type=click.IntRange(min=1), help="Number of letters at most; begin with a few.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
-def redrive_letters(
+def redrive_queued_letters(
     session: Session,
     /,
     *,
@@ -134,7 +136,7 @@ def redrive_letters(
     wanted = _wanted(**selected)
     services = services or WORK_SERVICES
     url = session.config.amqp_url()
-    counts = broker.run(_counts(url, services))
+    counts = run_on_broker(_counts(url, services))
     waiting = ", ".join(f"{count} of {name}" for name, count in counts.items() if count) or "none"
     which = "the selected ones" if wanted != Wanted() or limit else "all"
     if any(counts.values()):
@@ -143,7 +145,7 @@ def redrive_letters(
     done = Redriven()
 
     async def redrive(show_progress: Callable[[int, str], None]) -> None:
-        async with broker.connected(url) as connection:
+        async with connected_broker(url) as connection:
             redriver = Redriver(
                 connection,
                 done,
@@ -157,7 +159,7 @@ def redrive_letters(
 
     try:
         with session.out.bar("redriving", sum(counts.values())) as show_progress:
-            broker.run(redrive(show_progress))
+            run_on_broker(redrive(show_progress))
     finally:
         if session.out.as_json:
             session.out.document({"sent": done.sent, "left": dict(done.left)})
@@ -174,9 +176,9 @@ def _wanted(tasks: tuple[UUID, ...], kind: str | None, reason: str | None) -> Wa
 
 async def _counts(url: Setting, services: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    async with broker.connected(url) as connection:
+    async with connected_broker(url) as connection:
         for service in services:
-            queue = await broker.find_queue(connection, dead_letter_queue(service))
+            queue = await find_queue(connection, dead_letter_queue(service))
             if queue is not None:
                 counts[service] = queue.declaration_result.message_count or 0
     return counts

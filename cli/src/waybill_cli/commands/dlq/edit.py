@@ -6,7 +6,7 @@ from typing import Any
 import click
 from jsonpatch import make_patch
 
-from waybill_cli.actions.redrive import plan
+from waybill_cli.actions.redrive import make_redrive_plan
 from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
 from waybill_cli.checking.fit import UNFIXABLE
 from waybill_cli.command_line.exits import CommandError, Exit
@@ -62,7 +62,7 @@ def edit(
     if preview or because is not None:
         _show(session, seen)
     if not preview:
-        plan(session, {"ids": [letter]}, patch, note=note)
+        make_redrive_plan(session, {"ids": [letter]}, patch, note=note)
     return Exit.OK
 
 

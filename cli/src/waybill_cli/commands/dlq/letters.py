@@ -21,7 +21,7 @@ from waybill_cli.output.letter_views import (
     show_group,
     show_letter,
 )
-from waybill_cli.session.ids import group_id, is_beginning, with_whole_group
+from waybill_cli.session.ids import find_group_id, is_beginning, with_whole_group
 from waybill_cli.session.listing import list_options, show_listing
 from waybill_cli.session.session import Session, with_session
 
@@ -121,7 +121,7 @@ def is_letter(text: str) -> bool:
 
 
 def _show_group(session: Session, group: str) -> None:
-    found = session.gateway.get(f"{_LETTERS}/groups/{group_id(session, group)}")
+    found = session.gateway.get(f"{_LETTERS}/groups/{find_group_id(session, group)}")
     if session.out.as_json:
         session.out.document(found)
     else:
@@ -134,7 +134,7 @@ def _show_group(session: Session, group: str) -> None:
 @with_session
 def note(session: Session, /, *, group: str, text: str) -> None:
     """Writes a note on a group."""
-    path = f"{_LETTERS}/groups/{group_id(session, group)}/note"
+    path = f"{_LETTERS}/groups/{find_group_id(session, group)}/note"
     session.out.result(session.gateway.post(path, {"note": text}), "noted")
 
 

@@ -12,7 +12,7 @@ from waybill_cli.output.times import Moment
 from waybill_cli.session.ids import with_whole_group
 from waybill_cli.session.session import Session
 
-F = TypeVar("F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Fields of a filter of letters, named as in the API.
 FILTERS: Final = ("group", "service", "kind", "error_type", "reason", "verdict", "since", "until", "q")
@@ -28,7 +28,7 @@ LETTER_STATES: Final = (
 VERDICTS: Final = ("valid", "upcastable", "unfixable")
 
 
-def filter_options(command: F) -> F:
+def filter_options(command: _F) -> _F:
     """Adds the options of `FILTERS`."""
     for option in (
         click.option(
@@ -53,7 +53,7 @@ def filter_options(command: F) -> F:
     return command
 
 
-def selection_options(command: F) -> F:
+def selection_options(command: _F) -> _F:
     """Adds the numbers of letters (as `ids`), and the filter."""
     return click.argument("ids", metavar="[LETTER]...", nargs=-1, type=click.IntRange(min=1))(
         filter_options(command)
@@ -83,7 +83,7 @@ def described(chosen: Mapping[str, Any]) -> str:
     return "all letters with " + ", ".join(f"{name} {value}" for name, value in chosen["filter"].items())
 
 
-def edit_options(command: F) -> F:
+def edit_options(command: _F) -> _F:
     """Adds the options for a JSON Patch (as `patch_file`, `assigned`, `removed`)."""
     for option in (
         click.option(

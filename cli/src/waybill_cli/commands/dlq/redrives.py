@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.actions.redrive import ended_well, follow_redrive, plan
+from waybill_cli.actions.redrive import ended_well, follow_redrive, make_redrive_plan
 from waybill_cli.command_line.exits import CommandError, Exit
 from waybill_cli.command_line.options import Command
 from waybill_cli.commands.dlq.options import VERDICTS, edit_options, patch_of, selection, selection_options
@@ -68,7 +68,7 @@ def make_plan(
     """
     patch = patch_of(patch_file, assigned, removed)
     wishes = {"rate": rate, "canary": canary, "note": note}
-    plan(session, selection(session, ids, filters), patch, **wishes)
+    make_redrive_plan(session, selection(session, ids, filters), patch, **wishes)
 
 
 @click.command(
