@@ -26,8 +26,8 @@ from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_database import Records
 from waybill_ledger import Submission, accept, apply_events
 from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.redrives.control import Start, start
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive

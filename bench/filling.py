@@ -18,9 +18,9 @@ from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_database import Instant, Records
 from waybill_ledger import NewTask, Submission, accept, apply_events
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
 from waybill_testkit.samples import (

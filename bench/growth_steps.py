@@ -45,7 +45,7 @@ from waybill_ledger import (
 )
 from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
-from waybill_ledger.reports.cursors import encoded
+from waybill_ledger.listings.cursors import encoded
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
 from waybill_worker.inbox.claims import Claimed

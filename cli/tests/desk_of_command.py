@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.samples import dead_message, sync_event, told
 

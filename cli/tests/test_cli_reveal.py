@@ -14,7 +14,7 @@ from sqlalchemy import select
 from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_ledger import Scope, Secret
 from waybill_ledger.access.first_keys import make_missing_keys, wish_for
-from waybill_ledger.deadletters.tables import REDRIVE_LETTERS
+from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
 
 BODY = SYNC | {"data": {"name": "Ann", "city": "Lodnon"}}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

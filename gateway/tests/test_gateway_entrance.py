@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from waybill_gateway.health.entrance import LINKS
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_testkit.exposition import values
 from waybill_testkit.gateway.in_process import Gateway
 from waybill_testkit.samples import dead_message, new_task, sync_event

@@ -7,8 +7,8 @@ import pytest
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_ledger import new_task_id
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem
 from waybill_testkit.samples import dead_message, sync_event
 

@@ -25,9 +25,9 @@ from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.auth.key_cache import KnownKeys
 from waybill_gateway.auth.scopes import NEEDED, OPEN, UndeclaredRouteError
 from waybill_ledger import Scope, Secret
-from waybill_ledger.access.key_table import API_KEYS
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
+from waybill_ledger.schema.key_table import API_KEYS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running, settings_in
 from waybill_testkit.samples import dead_message, sync_event

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_ledger import Scope, apply_events
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import dead_message, told, user_event

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, text
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_gateway.keys.models import PostKey
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
-from waybill_ledger.reports.id_prefix import GROUP_DIGITS, begins_with
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
+from waybill_ledger.listings.id_prefix import GROUP_DIGITS, begins_with
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, running
 from waybill_testkit.samples import dead_message, sync_event

@@ -18,10 +18,10 @@ from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
 from waybill_ledger import PendingMessage, Scope, apply_events
 from waybill_ledger.acceptance.new_task import NewTask
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DESK_AUDIT, REDRIVE_LETTERS
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DESK_AUDIT, REDRIVE_LETTERS
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import dead_message, event_in, new_task, reset_event, sync_event, told

@@ -13,8 +13,8 @@ from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_gateway.auth.scopes import NEEDED, OPEN
 from waybill_ledger import Scope
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import METADATA, TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import dead_message, sync_event

@@ -31,8 +31,8 @@ from waybill_ledger import (
     get_task,
 )
 from waybill_ledger.deadletters.groups.queries import Group, GroupFilter, list_groups
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import DeadMessage, letter_of
 from waybill_ledger.deadletters.letters.letter_detail import letter_detail
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.redrives.control import Refused, Start, Steer, start, steer

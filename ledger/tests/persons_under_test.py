@@ -26,7 +26,7 @@ from waybill_ledger import (
     forget_published,
     new_task_id,
 )
-from waybill_ledger.deadletters.letters.letter import DeadMessage
+from waybill_ledger.deadletters.intake.letter import DeadMessage
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.progress.merge import Failure
 from waybill_ledger.schema.tables import METADATA

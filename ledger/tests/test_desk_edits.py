@@ -9,7 +9,7 @@ import pytest
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.privacy.seal import KEY_BYTES, SEALED, Keyring, is_sealed
 from waybill_contracts.versions.event_reader import opener
-from waybill_ledger.deadletters.letters.redaction import redacted_payload
+from waybill_ledger.access.redaction import redacted_payload
 from waybill_ledger.deadletters.redrives.edits import Edited, edited
 from waybill_ledger.deadletters.states import Verdict
 

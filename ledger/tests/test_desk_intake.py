@@ -10,12 +10,12 @@ from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_ledger import BadCursorError, Submission, accept, get_timeline
-from waybill_ledger.deadletters.audit import AuditFilter, list_audit_entries
+from waybill_ledger.audit.trail import AuditFilter, list_audit_entries
 from waybill_ledger.deadletters.groups.queries import NewNote, note
-from waybill_ledger.deadletters.letters import amqp_json
+from waybill_ledger.deadletters.intake import amqp_json
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import DeadMessage, letter_of
 from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_group, move
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
 from waybill_ledger.deadletters.letters.pruning import Pruning, prune
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.states import GroupState, LetterState, Verdict

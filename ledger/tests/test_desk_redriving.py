@@ -27,7 +27,7 @@ from waybill_ledger.deadletters.states import (
     RedriveState,
     Verdict,
 )
-from waybill_ledger.deadletters.tables import DEAD_LETTERS
+from waybill_ledger.schema.desk_tables import DEAD_LETTERS
 from waybill_testkit.samples import (
     NOON,
     dead_message,

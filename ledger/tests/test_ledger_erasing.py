@@ -37,12 +37,12 @@ from waybill_ledger import (
     redeem,
     take_account,
 )
-from waybill_ledger.deadletters.audit import AuditFilter, list_audit_entries
+from waybill_ledger.audit.trail import AuditFilter, list_audit_entries
 from waybill_ledger.deadletters.letters.archiving import Move, move
 from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
-from waybill_ledger.deadletters.tables import REDRIVE_LETTERS
+from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import NOON, keyed, new_task, told

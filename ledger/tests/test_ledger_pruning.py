@@ -40,14 +40,14 @@ from waybill_ledger import (
     would_prune,
 )
 from waybill_ledger.acceptance.originals import leave_originals
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.deadletters.letters.archiving import Move, move
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
 from waybill_ledger.deadletters.letters.pruning import Pruning, prune
 from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
 from waybill_ledger.retention import pruning
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
 from waybill_ledger.schema.tables import IDEMPOTENCY, METADATA, OUTBOX, PASSWORD_RESETS, PRUNED, TASKS
 from waybill_testkit.samples import (
     NOON,

@@ -22,8 +22,8 @@ from waybill_database import Records
 from waybill_ledger import Submission, accept
 from waybill_ledger.access.first_keys import wish_for
 from waybill_ledger.access.keys import Scope, Secret, create_keys
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.migrate import upgrade
 from waybill_testkit.samples import dead_message, new_task, sync_event
 

@@ -8,7 +8,6 @@ from waybill_ledger.acceptance.accept import (
     accept,
     insert_tasks,
 )
-from waybill_ledger.acceptance.cancellation import Cancellation, Prevented, Stopping, TooLate, cancel
 from waybill_ledger.acceptance.idempotency import CallErasedError, IdempotentCall, KeyReusedError, look_up
 from waybill_ledger.acceptance.new_task import (
     HIGH_PRIORITY,
@@ -45,7 +44,8 @@ from waybill_ledger.access.keys import (
     revoke_keys,
     rotate_keys,
 )
-from waybill_ledger.access.tenants import DEFAULT_TENANT, TENANT_PATTERN
+from waybill_ledger.cancellation.cancel import Cancellation, Prevented, Stopping, TooLate, cancel
+from waybill_ledger.listings.cursors import BadCursorError
 from waybill_ledger.outbox.held_work import Feed, held_kinds, take_held
 from waybill_ledger.outbox.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
 from waybill_ledger.progress.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
@@ -55,7 +55,6 @@ from waybill_ledger.progress.reconciliation import Look, Overdue, is_any_overdue
 from waybill_ledger.progress.stall_timeouts import StallTimeouts, StallTimeoutSettings
 from waybill_ledger.progress.states import Subtask
 from waybill_ledger.reports.accounting import Account, take_account
-from waybill_ledger.reports.cursors import BadCursorError
 from waybill_ledger.reports.measures import Measures, measure
 from waybill_ledger.reports.queries import (
     Page,
@@ -103,6 +102,7 @@ from waybill_ledger.schedules.schedules import (
 )
 from waybill_ledger.schedules.slot_check import SlotLook, bring_forward, find_postponed
 from waybill_ledger.schema.version import SchemaError, require_current
+from waybill_ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
 
 __all__ = [
     "ABANDONED_AFTER",

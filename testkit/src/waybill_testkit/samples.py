@@ -36,7 +36,7 @@ from waybill_contracts.wire.names import (
     source_of,
 )
 from waybill_ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
-from waybill_ledger.deadletters.letters.letter import DeadMessage
+from waybill_ledger.deadletters.intake.letter import DeadMessage
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from waybill_gateway.desk.letter_views import AuditEntryView, AuditPageView
 from waybill_gateway.desk.models import AuditQuery
 from waybill_gateway.http.paging import page_or_problem
 from waybill_gateway.runtime.resources import ResourcesDep
-from waybill_ledger.deadletters.audit import AuditFilter, list_audit_entries
+from waybill_ledger.audit.trail import AuditFilter, list_audit_entries
 
 router = APIRouter(tags=["audit"], route_class=GuardedRoute)
 

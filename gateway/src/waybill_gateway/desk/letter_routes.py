@@ -40,10 +40,10 @@ from waybill_gateway.desk.selection import (
 from waybill_gateway.http.paging import page_or_problem
 from waybill_gateway.http.problems import Problem
 from waybill_gateway.runtime.resources import Resources, ResourcesDep
+from waybill_ledger.access.redaction import redacted_payload
 from waybill_ledger.deadletters.letters.archiving import Move, move, would_move
 from waybill_ledger.deadletters.letters.letter_detail import letter_detail, message_of, next_letter_details
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
-from waybill_ledger.deadletters.letters.redaction import redacted_payload
 from waybill_ledger.deadletters.redrives.edits import edited
 from waybill_ledger.deadletters.states import LetterState
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from waybill_ledger.deadletters.audit import AuditEntry
+from waybill_ledger.audit.trail import AuditEntry
 from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
 
 

@@ -36,7 +36,7 @@ from waybill_gateway.schedules.models import (
 from waybill_gateway.syncs.targets import require_known_target
 from waybill_gateway.tasks.models import AMQP_PRIORITIES, links_of, priority_name
 from waybill_ledger import Plan, Schedule, Task, event_of, get_schedule
-from waybill_ledger.deadletters.letters.redaction import REDACTED, redacted_payload
+from waybill_ledger.access.redaction import REDACTED, redacted_payload
 
 #: What a schedule is due by; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")

@@ -1,1 +1,1 @@
-"""What is written when a task is accepted or cancelled."""
+"""What is written when tasks are accepted, and what a repeated call is answered."""

@@ -12,7 +12,7 @@ from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.names import source_of
 from waybill_contracts.wire.trace import new_traceparent
-from waybill_ledger.access.tenants import DEFAULT_TENANT
+from waybill_ledger.tenants import DEFAULT_TENANT
 
 #: The CloudEvents source of task events.
 GATEWAY_SOURCE = source_of("gateway")

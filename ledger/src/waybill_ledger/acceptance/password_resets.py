@@ -18,8 +18,8 @@ from waybill_ledger.acceptance.idempotency import (
     look_up,
     reserve,
 )
-from waybill_ledger.access.tenants import owned_by
 from waybill_ledger.schema.tables import PASSWORD_RESETS
+from waybill_ledger.tenants import owned_by
 
 
 class Refusal(StrEnum):

@@ -1,1 +1,1 @@
-"""Who may do what: API keys, tenants, reveals."""
+"""Who may do what and see what: API keys, redaction, reveals."""

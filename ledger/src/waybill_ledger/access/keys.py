@@ -11,9 +11,9 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, or_, select, update
 
-from waybill_ledger.access.key_table import API_KEYS
-from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
-from waybill_ledger.reports.id_prefix import KEY_DIGITS, begins_with
+from waybill_ledger.listings.id_prefix import KEY_DIGITS, begins_with
+from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.schema.key_table import API_KEYS
 
 #: How every token begins, so that one is recognised wherever it turns up.
 PREFIX: Final = "wb"

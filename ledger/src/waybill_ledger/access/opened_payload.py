@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.seal import Keyring, SealBrokenError, is_sealed
-from waybill_ledger.deadletters.letters.redaction import REDACTED
+from waybill_ledger.access.redaction import REDACTED
 
 
 class Hidden(StrEnum):

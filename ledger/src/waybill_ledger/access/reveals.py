@@ -14,10 +14,10 @@ from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
 from waybill_contracts.wire.names import service_of
 from waybill_ledger.access.opened_payload import Revealed, revealed
-from waybill_ledger.access.tenants import owned_by
-from waybill_ledger.deadletters.audit import AuditEntry, record
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from waybill_ledger.audit.trail import AuditEntry, record
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SCHEDULES, TASKS
+from waybill_ledger.tenants import owned_by
 
 #: What the audit trail calls it.
 REVEAL: Final = "reveal"

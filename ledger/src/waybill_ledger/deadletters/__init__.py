@@ -1,1 +1,1 @@
-"""The failure desk's part of the ledger: dead letters, their groups, redrives and who did what."""
+"""The failure desk: dead letters, their groups and redrives."""

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
+from waybill_ledger.progress.erased_words import ERASED
 from waybill_ledger.progress.fingerprint import MAX_LENGTH, fingerprint
 from waybill_ledger.progress.merge import Failure
-from waybill_ledger.retention.erased_words import ERASED
 from waybill_ledger.schema.tables import ALERT_GROUPS, ALERT_WINDOW
 
 #: While failures go on, each window is twice as long as the one before; after so many doublings it stays.

@@ -13,8 +13,8 @@ from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, Life
 from waybill_contracts.wire.states import State
 from waybill_database import insert_new
 from waybill_ledger.deadletters.letters.pruning import forget_bodies
+from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
-from waybill_ledger.retention.erased_words import erased_event
 from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 
 

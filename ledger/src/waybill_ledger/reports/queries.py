@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 
 from waybill_contracts.wire.states import State
 from waybill_contracts.wire.trace import trace_id_of
-from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.listings.cursors import decoded, encoded
+from waybill_ledger.listings.id_prefix import begins_with
 from waybill_ledger.progress.states import Subtask
-from waybill_ledger.reports.cursors import decoded, encoded
-from waybill_ledger.reports.id_prefix import begins_with
 from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
+from waybill_ledger.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, literal, or_, select, true
 
 from waybill_contracts.wire.states import State
-from waybill_ledger.access.tenants import owned_by
 from waybill_ledger.outbox.held_work import is_held
 from waybill_ledger.progress.reconciliation import is_silent
 from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
+from waybill_ledger.tenants import owned_by
 
 #: How many patiences may pass in silence: for one the reconciler listens before it looks for the first time,
 #: after another it puts back, and what it put back is in the outbox or has a new one.

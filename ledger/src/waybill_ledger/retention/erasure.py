@@ -18,10 +18,10 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from waybill_contracts.wire.states import State
 from waybill_ledger.acceptance.idempotency import forget_content
 from waybill_ledger.acceptance.originals import leave_originals
-from waybill_ledger.deadletters.audit import AuditEntry, record
+from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.letters.erasure import erase_letters, lock_letters
 from waybill_ledger.progress.alerts import erase_samples
-from waybill_ledger.retention.erased_words import ERASED, erased_error, without_words
+from waybill_ledger.progress.erased_words import ERASED, erased_error, without_words
 from waybill_ledger.retention.persons import NamedTasks, Person, schedules_of, tasks_of
 from waybill_ledger.schema.tables import (
     OUTBOX,

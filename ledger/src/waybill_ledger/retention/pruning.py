@@ -17,8 +17,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, sel
 from waybill_contracts.wire.states import State
 from waybill_database import from_microseconds, insert_adding, microseconds
 from waybill_ledger.acceptance.originals import leave_originals
-from waybill_ledger.access.tenants import DEFAULT_TENANT
-from waybill_ledger.deadletters.audit import AuditEntry, record
+from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.letters.pruning import forget_settled, has_wanted_letter
 from waybill_ledger.schema.tables import (
     IDEMPOTENCY,
@@ -28,6 +27,7 @@ from waybill_ledger.schema.tables import (
     PRUNED_OF_TENANTS,
     TASKS,
 )
+from waybill_ledger.tenants import DEFAULT_TENANT
 
 #: Days that a failed task is kept at the least: so long its letter may wait for a desk that is away, and a
 #: letter without a task is never redriven.

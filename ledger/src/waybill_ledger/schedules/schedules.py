@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from waybill_database import insert_new
 from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
-from waybill_ledger.access.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
-from waybill_ledger.reports.cursors import decoded, encoded
-from waybill_ledger.reports.id_prefix import begins_with
+from waybill_ledger.listings.cursors import decoded, encoded
+from waybill_ledger.listings.id_prefix import begins_with
 from waybill_ledger.schedules.recurrence import Recurrence
 from waybill_ledger.schema.tables import IDEMPOTENCY, SCHEDULES
+from waybill_ledger.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
 
 
 class Missed(StrEnum):

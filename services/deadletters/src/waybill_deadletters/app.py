@@ -20,7 +20,7 @@ from waybill_deadletters.handlers import keep
 from waybill_deadletters.housekeeper import Housekeeper
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
-from waybill_ledger.deadletters.letters.letter import DeadMessage
+from waybill_ledger.deadletters.intake.letter import DeadMessage
 from waybill_worker.broker.delivery import Delivery
 from waybill_worker.consume.connections import Connections
 from waybill_worker.consume.consumer import Consumer, Consumers

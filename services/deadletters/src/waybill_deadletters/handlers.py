@@ -2,8 +2,8 @@
 
 from waybill_contracts.privacy.seal import Keyring
 from waybill_database import Records
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import DeadMessage, letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import DeadMessage, letter_of
 
 
 async def keep(message: DeadMessage, records: Records, keyring: Keyring) -> bool:

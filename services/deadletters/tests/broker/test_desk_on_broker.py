@@ -29,8 +29,8 @@ from waybill_deadletters import app
 from waybill_deadletters.app import Desk
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import NewTask, Submission, accept, apply_events, forget_published, get_task
-from waybill_ledger.deadletters.letters.intake import take_in
-from waybill_ledger.deadletters.letters.letter import letter_of
+from waybill_ledger.deadletters.intake.intake import take_in
+from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.redrives.control import Start, start
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive

@@ -20,13 +20,13 @@ from sqlalchemy import (
 )
 
 from waybill_database import from_microseconds, microseconds
-from waybill_ledger.access.tenants import owned_by
-from waybill_ledger.deadletters.audit import AuditEntry, record
-from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
+from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.states import GroupState, LetterState
-from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS as GROUPS
-from waybill_ledger.deadletters.tables import DEAD_LETTERS
-from waybill_ledger.reports.id_prefix import GROUP_DIGITS, begins_with
+from waybill_ledger.listings.id_prefix import GROUP_DIGITS, begins_with
+from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS as GROUPS
+from waybill_ledger.schema.desk_tables import DEAD_LETTERS
+from waybill_ledger.tenants import owned_by
 
 #: How far back the trend goes; one number an hour.
 TREND_HOURS: Final = 24

@@ -1,1 +1,1 @@
-"""Dead letters: intake, contract gate, queries, archiving, pruning."""
+"""Dead letters: contract gate, queries, archiving, pruning."""

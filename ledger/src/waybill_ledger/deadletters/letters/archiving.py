@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from waybill_contracts.privacy.mask import mask_addresses
 from waybill_database import Records
-from waybill_ledger.deadletters.audit import AuditEntry, record
+from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions
 from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
 
 #: Letters in one transaction.
 STEP: Final = 5_000

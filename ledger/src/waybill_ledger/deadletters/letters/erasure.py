@@ -8,13 +8,13 @@ from sqlalchemy import Connection, exists, select, update
 
 from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT
 from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.deadletters.tables import (
+from waybill_ledger.progress.erased_words import ERASED
+from waybill_ledger.schema.desk_tables import (
     DEAD_LETTER_GROUPS,
     DEAD_LETTER_MESSAGES,
     DEAD_LETTERS,
     REDRIVE_LETTERS,
 )
-from waybill_ledger.retention.erased_words import ERASED
 
 #: Why a letter was put away that nobody has put away by hand.
 WHY: Final = "its person was erased"

@@ -8,10 +8,10 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_ledger.access.tenants import owned_by
+from waybill_ledger.access.redaction import redacted_payload
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions, with_effect
-from waybill_ledger.deadletters.letters.redaction import redacted_payload
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from waybill_ledger.tenants import owned_by
 
 
 def letter_detail(

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select, update
 
 from waybill_ledger.deadletters.states import LetterState, RedriveState
-from waybill_ledger.deadletters.tables import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVES
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVES
 from waybill_ledger.schema.tables import TASKS
 
 #: A plan that its maker has not finished by then never will be.

@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, fun
 
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_contracts.wire.states import State
-from waybill_ledger.access.tenants import owned_by
-from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
 from waybill_ledger.deadletters.states import Effect, LetterState, Verdict
-from waybill_ledger.deadletters.tables import DEAD_LETTERS
-from waybill_ledger.reports.id_prefix import begins_with
+from waybill_ledger.listings.id_prefix import begins_with
+from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.schema.desk_tables import DEAD_LETTERS
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
+from waybill_ledger.tenants import owned_by
 
 #: The beginning of a task's id, or all of it.
 _DIGITS: Final = re.compile("[0-9A-Fa-f-]{1,36}")

@@ -12,7 +12,7 @@ from waybill_contracts.versions.event_reader import opener
 from waybill_database import Records
 from waybill_ledger.deadletters.letters.contract_gate import check, gate_version
 from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 
 
 @dataclass(frozen=True, slots=True)

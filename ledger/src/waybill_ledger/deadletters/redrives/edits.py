@@ -25,8 +25,8 @@ from waybill_contracts.versions.event_reader import (
     read_event,
 )
 from waybill_ledger.access.opened_payload import never_revealed, sealed_names
+from waybill_ledger.access.redaction import REDACTED
 from waybill_ledger.deadletters.letters.contract_gate import Checked, check
-from waybill_ledger.deadletters.letters.redaction import REDACTED
 from waybill_ledger.deadletters.states import Verdict
 
 Patch = Sequence[dict[str, Any]]

@@ -20,7 +20,7 @@ from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS
 from waybill_ledger.deadletters.redrives.progress import Progress, batch_size, canary_is_over, progress_of
 from waybill_ledger.deadletters.redrives.reopen import Reopening, reopen
 from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Phase, RedriveState, Verdict
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from waybill_ledger.schema.tables import TASKS
 
 

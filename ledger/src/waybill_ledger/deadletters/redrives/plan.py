@@ -17,13 +17,13 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.names import work_queue
 from waybill_database import Records
-from waybill_ledger.deadletters.audit import AuditEntry, record
+from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS, LetterFilter, conditions
 from waybill_ledger.deadletters.letters.recheck import recheck_all
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.redrives.plan_edits import apply_edits
 from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, RedriveState, Verdict
-from waybill_ledger.deadletters.tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 
 #: Letters in one transaction: some hundredths of a second of it.
 CHUNK: Final = 10_000

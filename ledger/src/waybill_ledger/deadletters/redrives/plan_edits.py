@@ -11,7 +11,7 @@ from waybill_contracts.versions.event_reader import opener
 from waybill_database import Records
 from waybill_ledger.deadletters.redrives.edits import Edit, edited
 from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.deadletters.tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 
 #: Payloads in memory at once.
 _CHUNK: Final = 500

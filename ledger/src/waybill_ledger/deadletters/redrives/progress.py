@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from waybill_ledger.deadletters.states import ItemState, Phase
-from waybill_ledger.deadletters.tables import REDRIVE_LETTERS
+from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
 
 #: After the canary there are at most so many on their way for each that came out well: a fault that shows
 #: late meets a bounded number of letters, and the rate is still reached within a few rounds.

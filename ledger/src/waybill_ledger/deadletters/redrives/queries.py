@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from waybill_ledger.access.tenants import owned_by
-from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
 from waybill_ledger.deadletters.redrives.progress import Progress, progress_of
 from waybill_ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
-from waybill_ledger.deadletters.tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from waybill_contracts.wire.names import EXCHANGE_CONTROL
 from waybill_contracts.wire.states import State
 from waybill_ledger.acceptance.accept import RELAY_GRACE
 from waybill_ledger.acceptance.new_task import PendingMessage
-from waybill_ledger.access.tenants import owned_by
 from waybill_ledger.outbox.outbox import messages_of
 from waybill_ledger.progress.merge import apply_events
 from waybill_ledger.reports.queries import Task, get_task
 from waybill_ledger.schema.tables import OUTBOX, TASKS
+from waybill_ledger.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)

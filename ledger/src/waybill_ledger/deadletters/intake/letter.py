@@ -13,11 +13,11 @@ from waybill_contracts.versions.event_reader import opener
 from waybill_contracts.wire import names
 from waybill_contracts.wire.envelope import Envelope, EnvelopeError
 from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH
-from waybill_ledger.access.tenants import DEFAULT_TENANT
-from waybill_ledger.deadletters.letters import amqp_json
+from waybill_ledger.deadletters.intake import amqp_json
 from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT, Checked, check, gate_version
+from waybill_ledger.progress.erased_words import ERASED
 from waybill_ledger.progress.fingerprint import fingerprint
-from waybill_ledger.retention.erased_words import ERASED
+from waybill_ledger.tenants import DEFAULT_TENANT
 
 #: What the broker says of messages that it dead-letters by itself, in words.
 _BROKER_WORDS: Final = {

@@ -5,7 +5,7 @@ import binascii
 import json
 from typing import Final
 
-from waybill_ledger.reports.cursors import BadCursorError
+from waybill_ledger.listings.cursors import BadCursorError
 
 #: Beyond what either database holds in a column.
 _MAX_INTEGER: Final = 2**63 - 1

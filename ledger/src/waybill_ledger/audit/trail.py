@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
-from waybill_ledger.access.tenants import owned_by
-from waybill_ledger.deadletters.keyset_cursors import decoded, encoded
-from waybill_ledger.deadletters.tables import DESK_AUDIT
+from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.schema.desk_tables import DESK_AUDIT
+from waybill_ledger.tenants import owned_by
 
 #: Who does what nobody has asked for.
 DESK_ITSELF: Final = "the desk"

@@ -1,0 +1,1 @@
+"""Intake of dead messages: each becomes a letter, and is counted into its group."""
