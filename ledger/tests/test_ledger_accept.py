@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_ledger import Accepted, ResetToken, Submission, Sweep, accept, get_task, insert_tasks, take_due
-from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_ledger.outbox.outbox import RELAY_GRACE
 from waybill_ledger.schema.tables import METADATA, OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
 from waybill_testkit.samples import NOON, email_event, keyed, new_task, reset_event, user_event
 

@@ -20,7 +20,7 @@ from waybill_ledger import (
     put_back,
     take_due,
 )
-from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_ledger.outbox.outbox import RELAY_GRACE
 from waybill_testkit.samples import NOON, new_task, reset_event, told
 
 TAKEN_FOR = timedelta(minutes=1)

@@ -9,14 +9,7 @@ from waybill_ledger.acceptance.accept import (
     insert_tasks,
 )
 from waybill_ledger.acceptance.idempotency import CallErasedError, IdempotentCall, KeyReusedError, look_up
-from waybill_ledger.acceptance.new_task import (
-    HIGH_PRIORITY,
-    LOW_PRIORITY,
-    NewTask,
-    PendingMessage,
-    Slot,
-    new_task_id,
-)
+from waybill_ledger.acceptance.new_task import NewTask, Slot, new_task_id
 from waybill_ledger.acceptance.originals import (
     ABANDONED_AFTER,
     Mark,
@@ -48,14 +41,15 @@ from waybill_ledger.cancellation.cancel import Cancellation, Prevented, Stopping
 from waybill_ledger.listings.cursors import BadCursorError
 from waybill_ledger.outbox.held_work import Feed, held_kinds, take_held
 from waybill_ledger.outbox.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
+from waybill_ledger.outbox.pending_message import HIGH_PRIORITY, LOW_PRIORITY, PendingMessage
 from waybill_ledger.progress.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
 from waybill_ledger.progress.fingerprint import fingerprint, normalised
 from waybill_ledger.progress.merge import Failure, Merged, apply_events
 from waybill_ledger.progress.reconciliation import Look, Overdue, is_any_overdue, reconcile
 from waybill_ledger.progress.stall_timeouts import StallTimeouts, StallTimeoutSettings
-from waybill_ledger.progress.states import Subtask
+from waybill_ledger.progress.states import FINISHED, Subtask
 from waybill_ledger.reports.accounting import Account, take_account
-from waybill_ledger.reports.measures import Measures, measure
+from waybill_ledger.reports.measures import Measures, measure, oldest_finished
 from waybill_ledger.reports.queries import (
     Page,
     Task,
@@ -69,12 +63,10 @@ from waybill_ledger.reports.unplaced import Range, Unplaced
 from waybill_ledger.retention.erasure import Erased, ErasedStep, EraseStep, erase_persons, open_tasks
 from waybill_ledger.retention.persons import Holdings, NamedTasks, Person, holdings_of
 from waybill_ledger.retention.pruning import (
-    FINISHED,
     PrunedKeys,
     PrunedStep,
     PruneKeys,
     PruneStep,
-    oldest_finished,
     prune_keys,
     prune_tasks,
     would_prune,

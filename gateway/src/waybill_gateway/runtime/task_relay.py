@@ -12,7 +12,7 @@ from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from waybill_database import Records
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import PendingMessage, forget_published
-from waybill_ledger.acceptance.accept import RELAY_GRACE
+from waybill_ledger.outbox.outbox import RELAY_GRACE
 from waybill_worker.broker.connection import GOODBYE_SECONDS, disconnect, make_broker
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
 from waybill_worker.observe.logs import get_logger

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -11,12 +10,11 @@ from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.names import EXCHANGE_TASKS
 from waybill_contracts.wire.states import State
 from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
-from waybill_ledger.acceptance.new_task import GATEWAY_SOURCE, NewTask, PendingMessage
+from waybill_ledger.acceptance.new_task import NewTask
 from waybill_ledger.acceptance.originals import use_originals
+from waybill_ledger.outbox.outbox import RELAY_GRACE
+from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, PendingMessage
 from waybill_ledger.schema.tables import OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
-
-#: How long the gateway has to publish a new row itself before a sweep takes it over.
-RELAY_GRACE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,9 @@ import uuid_utils
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.names import source_of
 from waybill_contracts.wire.trace import new_traceparent
+from waybill_ledger.outbox.pending_message import LOW_PRIORITY
 from waybill_ledger.tenants import DEFAULT_TENANT
-
-#: The CloudEvents source of task events.
-GATEWAY_SOURCE = source_of("gateway")
-#: AMQP priorities. A quorum queue of RabbitMQ 4.0 to 4.2 lets messages of 5 and more overtake the others, two
-#: for one; from 4.3 on each level goes before all lower ones, and what has none is of the lowest. Low work is
-#: held in the outbox while its services' queues are long (`waybill_ledger.outbox.held_work`).
-HIGH_PRIORITY, LOW_PRIORITY = 9, 0
 
 
 def new_task_id() -> str:
@@ -82,16 +74,3 @@ class NewTask:
     def services(self) -> tuple[str, ...]:
         """The services that each do one subtask of it."""
         return CATALOG[self.kind].services
-
-
-@dataclass(frozen=True, slots=True)
-class PendingMessage:
-    """A row of the outbox with all that is needed to publish it."""
-
-    outbox_id: int
-    exchange: str
-    routing_key: str
-    envelope: Envelope
-    body: bytes
-    correlation_id: str
-    priority: int | None

@@ -6,16 +6,13 @@ Rows are only ever added.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from waybill_ledger.listings.keyset_cursors import decoded, encoded
 from waybill_ledger.schema.desk_tables import DESK_AUDIT
 from waybill_ledger.tenants import owned_by
-
-#: Who does what nobody has asked for.
-DESK_ITSELF: Final = "the desk"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_contracts.wire.names import EXCHANGE_CONTROL
 from waybill_contracts.wire.states import State
-from waybill_ledger.acceptance.accept import RELAY_GRACE
-from waybill_ledger.acceptance.new_task import PendingMessage
-from waybill_ledger.outbox.outbox import messages_of
+from waybill_ledger.outbox.outbox import RELAY_GRACE, messages_of
+from waybill_ledger.outbox.pending_message import PendingMessage
 from waybill_ledger.progress.merge import apply_events
 from waybill_ledger.reports.queries import Task, get_task
 from waybill_ledger.schema.tables import OUTBOX, TASKS

@@ -1,6 +1,10 @@
 """The words of the failure desk: where letters and redrives are, and what is known of each letter."""
 
 from enum import StrEnum
+from typing import Final
+
+#: Actor of audit entries that the desk makes by itself.
+DESK_ITSELF: Final = "the desk"
 
 
 class LetterState(StrEnum):

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.states import State
-from waybill_ledger.acceptance.new_task import PendingMessage
 from waybill_ledger.outbox.outbox import OUTBOX_ROWS, message_of, outbox_ids
+from waybill_ledger.outbox.pending_message import PendingMessage
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 
 

@@ -7,8 +7,8 @@ meanwhile, and a sweep that dies leaves it to the next.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
 
@@ -16,8 +16,11 @@ from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.names import EXCHANGE_CONTROL
 from waybill_contracts.wire.states import State
-from waybill_ledger.acceptance.new_task import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
+from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
 from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
+
+#: How long the gateway has to publish a new row itself before the relay takes it over.
+RELAY_GRACE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)

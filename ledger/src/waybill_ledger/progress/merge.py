@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import insert_new
-from waybill_ledger.deadletters.letters.pruning import forget_bodies
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
-from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
+from waybill_ledger.progress.used_payloads import delete_payloads
+from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class _Changes:
     facts: list[dict[str, Any]] = field(default_factory=list)
     subtasks: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
-    #: Completed tasks whose payload is not to be kept.
-    forgotten: list[str] = field(default_factory=list)
+    #: Completed tasks whose payload holds secrets.
+    used: list[str] = field(default_factory=list)
     #: As `Merged` tells it.
     picked_up: list[tuple[str, timedelta]] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
     change = _task_change(task)
     changes.tasks.append(change)
     if change["b_state"] is State.COMPLETED and CATALOG[task.row.kind].event.holds_secrets():
-        changes.forgotten.append(task.row.id)
+        changes.used.append(task.row.id)
     return _failures(task.row, changed, before, events)
 
 
@@ -101,14 +101,8 @@ def _write(connection: Connection, changes: _Changes) -> None:
         connection.execute(_UPDATE_SUBTASK, changes.subtasks)
     if changes.tasks:
         connection.execute(_UPDATE_TASK, changes.tasks)
-    if changes.forgotten:
-        connection.execute(update(TASKS).where(TASKS.c.id.in_(changes.forgotten)).values(payload=None))
-        # A publish whose confirm was lost has left its row; a sweep must not publish it without its payload.
-        connection.execute(delete(OUTBOX).where(OUTBOX.c.task_id.in_(changes.forgotten)))
-        connection.execute(
-            delete(REDRIVEN_PAYLOADS).where(REDRIVEN_PAYLOADS.c.task_id.in_(changes.forgotten))
-        )
-        forget_bodies(connection, changes.forgotten)
+    if changes.used:
+        delete_payloads(connection, changes.used)
 
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:

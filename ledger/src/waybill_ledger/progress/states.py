@@ -7,7 +7,7 @@ a higher one: applying events in any order, any number of times, ends in the sam
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
@@ -23,6 +23,8 @@ _STEPS = (1 << _SNOOZE_SHIFT) - 1
 #: what did not: an effect that took place cannot be undone by a copy that failed.
 _OUTCOME_RANK = {LifecycleType.DEAD: 1, LifecycleType.CANCELLED: 2, LifecycleType.COMPLETED: 3}
 _STEP_RANK = {LifecycleType.STARTED: 1, LifecycleType.RETRYING: 2, LifecycleType.SNOOZED: 3}
+#: States of tasks and subtasks that have an outcome.
+FINISHED: Final = tuple(state for state in State if state.is_terminal)
 _STATE_AFTER = {
     LifecycleType.STARTED: State.RUNNING,
     LifecycleType.RETRYING: State.RETRYING,

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, String, case, func, literal_column, or_, sele
 
 from waybill_contracts.wire.names import EXCHANGE_TASKS
 from waybill_contracts.wire.states import State
+from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.reports.unplaced import Range, unplaced
-from waybill_ledger.retention.pruning import oldest_finished
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 #: A sweep moves the rows that it takes ahead for a minute; what is available later than this is not due.
@@ -73,3 +73,13 @@ def measure(connection: Connection, wanted: Range) -> Measures:
     measures.oldest_finished = oldest_finished(connection)
     measures.bytes = connection.scalar(text(_SIZE[connection.dialect.name])) or 0
     return measures
+
+
+def oldest_finished(connection: Connection) -> dict[State, datetime]:
+    """When the oldest task of each final state was accepted, where there is one."""
+    found = {}
+    for state in FINISHED:
+        first = select(TASKS.c.created_at).where(TASKS.c.state == state).order_by(TASKS.c.id).limit(1)
+        if (created_at := connection.scalar(first)) is not None:
+            found[state] = created_at
+    return found

@@ -12,6 +12,7 @@ from waybill_contracts.wire.states import State
 from waybill_ledger.outbox.held_work import is_held
 from waybill_ledger.progress.reconciliation import is_silent
 from waybill_ledger.progress.stall_timeouts import StallTimeouts
+from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
 from waybill_ledger.tenants import owned_by
 
@@ -21,7 +22,6 @@ PATIENCES: Final = 3
 #: Before any task.
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN: Final = tuple(state for state in State if not state.is_terminal)
-_ENDED: Final = tuple(state for state in State if state.is_terminal)
 #: What may be wrong with a task, and the words for it; `state`, `subtasks` and `from_subtasks` are put in.
 _WORDS: Final = {
     "no_subtasks": "it has no subtasks, so nobody will ever work on it",
@@ -124,7 +124,7 @@ def _is_suspect() -> ColumnElement[bool]:
     suspect: ColumnElement[bool] = or_(
         SUBTASKS.c.task_id.is_(None),
         SUBTASKS.c.state != TASKS.c.state,
-        TASKS.c.state.not_in(_ENDED),
+        TASKS.c.state.not_in(FINISHED),
         TASKS.c.completed_at.is_(None),
     )
     return suspect
@@ -140,7 +140,7 @@ def _faults(wanted: Range) -> dict[str, ColumnElement[bool]]:
         "unknown_state": TASKS.c.state.not_in(State),
         "unknown_subtask_state": _number_of(SUBTASKS.c.state.not_in(State)) > 0,
         "other_state": and_(subtasks > 0, TASKS.c.state != _state_from_subtasks()),
-        "no_completion": and_(TASKS.c.state.in_(_ENDED), no_time),
+        "no_completion": and_(TASKS.c.state.in_(FINISHED), no_time),
         "early_completion": and_(TASKS.c.state.in_(_OPEN), ~no_time),
         "unexpected": _number_of(and_(is_open, SUBTASKS.c.expected_at.is_(None), ~is_held())) > 0,
         "silent": _number_of(and_(is_open, is_silent(_cut(wanted)))) > 0,
@@ -162,7 +162,7 @@ def _cut(wanted: Range) -> ColumnElement[datetime]:
 def _state_from_subtasks() -> ColumnElement[str]:
     """`states.task_state` in SQL; a test holds the two together."""
     number = {state: _number_of(SUBTASKS.c.state == state) for state in State}
-    ended = _number_of(SUBTASKS.c.state.in_(_ENDED))
+    ended = _number_of(SUBTASKS.c.state.in_(FINISHED))
     all_ended = ended == func.count(SUBTASKS.c.service)
     return case(
         (and_(all_ended, number[State.FAILED] > 0), State.FAILED.value),

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -22,6 +22,7 @@ from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.letters.erasure import erase_letters, lock_letters
 from waybill_ledger.progress.alerts import erase_samples
 from waybill_ledger.progress.erased_words import ERASED, erased_error, without_words
+from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.retention.persons import NamedTasks, Person, schedules_of, tasks_of
 from waybill_ledger.schema.tables import (
     OUTBOX,
@@ -33,8 +34,6 @@ from waybill_ledger.schema.tables import (
     TASKS,
     TIMELINE,
 )
-
-_FINISHED: Final = tuple(state for state in State if state.is_terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def erase_persons(connection: Connection, steps: Sequence[EraseStep]) -> Sequenc
 
 def open_tasks(connection: Connection, step: EraseStep) -> Sequence[str]:
     """The tasks that the step would leave as they are."""
-    return [row.id for row in _looked_at(connection, step) if row.state not in _FINISHED]
+    return [row.id for row in _looked_at(connection, step) if row.state not in FINISHED]
 
 
 def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
@@ -95,7 +94,7 @@ def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
     connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.task_id.in_(ids)).with_for_update())
     tasks = connection.execute(
         select(TASKS.c.id, TASKS.c.created_at)
-        .where(TASKS.c.id.in_(ids), TASKS.c.state.in_(_FINISHED), *tasks_of(step.whose))
+        .where(TASKS.c.id.in_(ids), TASKS.c.state.in_(FINISHED), *tasks_of(step.whose))
         .order_by(TASKS.c.id)
         .with_for_update()
     ).all()

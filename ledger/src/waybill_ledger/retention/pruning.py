@@ -19,6 +19,7 @@ from waybill_database import from_microseconds, insert_adding, microseconds
 from waybill_ledger.acceptance.originals import leave_originals
 from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.letters.pruning import forget_settled, has_wanted_letter
+from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.schema.tables import (
     IDEMPOTENCY,
     OUTBOX,
@@ -32,8 +33,6 @@ from waybill_ledger.tenants import DEFAULT_TENANT
 #: Days that a failed task is kept at the least: so long its letter may wait for a desk that is away, and a
 #: letter without a task is never redriven.
 LEAST_DAYS_FAILED: Final = 3
-#: States of which tasks are forgotten.
-FINISHED: Final = tuple(state for state in State if state.is_terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +107,6 @@ def prune_keys(connection: Connection, wishes: Sequence[PruneKeys]) -> Sequence[
     The key of a task that has no outcome yet stays, however old: a repeat of the call must not make another.
     """
     return [_prune_keys(connection, wish) for wish in wishes]
-
-
-def oldest_finished(connection: Connection) -> dict[State, datetime]:
-    """When the oldest task of each final state was accepted, where there is one."""
-    found = {}
-    for state in FINISHED:
-        first = select(TASKS.c.created_at).where(TASKS.c.state == state).order_by(TASKS.c.id).limit(1)
-        if (created_at := connection.scalar(first)) is not None:
-            found[state] = created_at
-    return found
 
 
 def _prune(connection: Connection, step: PruneStep) -> PrunedStep:

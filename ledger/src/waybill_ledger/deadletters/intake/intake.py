@@ -15,12 +15,11 @@ from waybill_contracts.wire.lifecycle import (
     lifecycle_event,
 )
 from waybill_database import insert_new
-from waybill_ledger.audit.trail import DESK_ITSELF
 from waybill_ledger.deadletters.intake import amqp_json
 from waybill_ledger.deadletters.intake.letter import Letter
 from waybill_ledger.deadletters.intake.membership import count_in, quiet_groups
 from waybill_ledger.deadletters.letters.erasure import put_away
-from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters.states import DESK_ITSELF, LetterState
 from waybill_ledger.progress.merge import apply_events
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from waybill_ledger.schema.tables import TASKS

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select
 
 from waybill_ledger.deadletters.states import LetterState, RedriveState
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVES
+from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS, REDRIVES
 from waybill_ledger.schema.tables import TASKS
 
 #: A plan that its maker has not finished by then never will be.
@@ -25,14 +25,6 @@ class Pruning:
     most: int
     #: Plans that were never started, and redrives that ended, are kept for so long.
     redrives_for: timedelta
-
-
-def forget_bodies(connection: Connection, task_ids: Sequence[str]) -> None:
-    """Forgets the payloads of these tasks' letters: a kind with sensitive fields is completed."""
-    letters = select(DEAD_LETTERS.c.id).where(DEAD_LETTERS.c.task_id.in_(task_ids))
-    connection.execute(
-        update(DEAD_LETTER_MESSAGES).where(DEAD_LETTER_MESSAGES.c.letter_id.in_(letters)).values(body=None)
-    )
 
 
 def forget_settled(connection: Connection, task_ids: Sequence[str]) -> None:

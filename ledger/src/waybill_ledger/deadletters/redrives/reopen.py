@@ -11,9 +11,8 @@ from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.wire.names import EXCHANGE_DEFAULT, work_queue
 from waybill_contracts.wire.states import State
 from waybill_database import insert_new
-from waybill_ledger.acceptance.accept import RELAY_GRACE
-from waybill_ledger.acceptance.new_task import PendingMessage
-from waybill_ledger.outbox.outbox import messages_of
+from waybill_ledger.outbox.outbox import RELAY_GRACE, messages_of
+from waybill_ledger.outbox.pending_message import PendingMessage
 from waybill_ledger.progress.states import redriven_position, task_state
 from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 

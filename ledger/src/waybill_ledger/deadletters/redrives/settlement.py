@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
 from waybill_contracts.wire.states import State
-from waybill_ledger.audit.trail import DESK_ITSELF, AuditEntry, record
+from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.redrives.progress import progress_of
-from waybill_ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
+from waybill_ledger.deadletters.states import DESK_ITSELF, ItemState, LetterState, Phase, RedriveState
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from waybill_ledger.schema.tables import SUBTASKS
 
