@@ -93,8 +93,8 @@ from waybill_ledger.schedules.schedules import (
     list_schedules,
 )
 from waybill_ledger.schedules.slot_check import SlotLook, bring_forward, find_postponed
+from waybill_ledger.schema.tenants import DEFAULT_TENANT, TENANT_PATTERN
 from waybill_ledger.schema.version import SchemaError, require_current
-from waybill_ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
 
 __all__ = [
     "ABANDONED_AFTER",

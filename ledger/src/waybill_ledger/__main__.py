@@ -13,8 +13,8 @@ from waybill_database.waiting import reason_of, until_reachable
 from waybill_ledger.access.first_keys import make_missing_keys, wish_for
 from waybill_ledger.access.keys import KEY_NAME_PATTERN, Scope, Secret
 from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.schema.tenants import DEFAULT_TENANT, TENANT_PATTERN
 from waybill_ledger.schema.version import SchemaError
-from waybill_ledger.tenants import DEFAULT_TENANT, TENANT_PATTERN
 
 
 def main() -> int:

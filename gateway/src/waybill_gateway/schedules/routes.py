@@ -49,7 +49,7 @@ from waybill_ledger import (
     list_tasks,
     new_task_id,
 )
-from waybill_ledger.tenants import qualified
+from waybill_ledger.schema.tenants import qualified
 
 #: Of a schedule's name, with that of its tenant where it is not the default one.
 MAX_NAME = 100

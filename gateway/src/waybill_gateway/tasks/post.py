@@ -14,7 +14,7 @@ from waybill_gateway.auth.caller import Caller, current_caller
 from waybill_gateway.http.idempotency_key import KEY_HEADER, IdempotencyKey, parse_key
 from waybill_gateway.runtime.resources import Resources
 from waybill_ledger import IdempotentCall
-from waybill_ledger.tenants import idempotency_scope
+from waybill_ledger.schema.tenants import idempotency_scope
 
 #: A name that a caller gives a request: it appears in logs and headers.
 _REQUEST_ID: Final = re.compile(r"^[\x21-\x7e]{1,128}$")

@@ -11,7 +11,7 @@ from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.trace import new_traceparent
 from waybill_ledger.outbox.pending_message import LOW_PRIORITY
-from waybill_ledger.tenants import DEFAULT_TENANT
+from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 
 def new_task_id() -> str:

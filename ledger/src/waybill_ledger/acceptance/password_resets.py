@@ -19,7 +19,7 @@ from waybill_ledger.acceptance.idempotency import (
     reserve,
 )
 from waybill_ledger.schema.tables import PASSWORD_RESETS
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 
 class Refusal(StrEnum):

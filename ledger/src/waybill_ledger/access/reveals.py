@@ -17,7 +17,7 @@ from waybill_ledger.access.opened_payload import Revealed, revealed
 from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SCHEDULES, TASKS
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 #: What the audit trail calls it.
 REVEAL: Final = "reveal"

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 
 from waybill_ledger.listings.keyset_cursors import decoded, encoded
 from waybill_ledger.schema.desk_tables import DESK_AUDIT
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)

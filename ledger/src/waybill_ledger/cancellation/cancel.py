@@ -14,7 +14,7 @@ from waybill_ledger.outbox.pending_message import PendingMessage
 from waybill_ledger.progress.merge import apply_events
 from waybill_ledger.reports.queries import Task, get_task
 from waybill_ledger.schema.tables import OUTBOX, TASKS
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from waybill_contracts.wire.states import State
 from waybill_ledger.listings.cursors import decoded, encoded
 from waybill_ledger.reports.unplaced import Range, Unplaced, is_in_range, tell, unplaced
 from waybill_ledger.schema.tables import PRUNED, PRUNED_OF_TENANTS, TASKS
-from waybill_ledger.tenants import DEFAULT_TENANT
+from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 _NOTHING: Final[ColumnElement[str]] = literal_column("''", String)
 

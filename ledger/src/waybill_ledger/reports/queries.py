@@ -14,7 +14,7 @@ from waybill_ledger.listings.cursors import decoded, encoded
 from waybill_ledger.listings.id_prefix import begins_with
 from waybill_ledger.progress.states import Subtask
 from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from waybill_ledger.progress.reconciliation import is_silent
 from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 #: How many patiences may pass in silence: for one the reconciler listens before it looks for the first time,
 #: after another it puts back, and what it put back is in the outbox or has a new one.

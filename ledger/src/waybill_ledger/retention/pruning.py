@@ -28,7 +28,7 @@ from waybill_ledger.schema.tables import (
     PRUNED_OF_TENANTS,
     TASKS,
 )
-from waybill_ledger.tenants import DEFAULT_TENANT
+from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 #: Days that a failed task is kept at the least: so long its letter may wait for a desk that is away, and a
 #: letter without a task is never redriven.

@@ -15,7 +15,7 @@ from waybill_ledger.listings.cursors import decoded, encoded
 from waybill_ledger.listings.id_prefix import begins_with
 from waybill_ledger.schedules.recurrence import Recurrence
 from waybill_ledger.schema.tables import IDEMPOTENCY, SCHEDULES
-from waybill_ledger.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
+from waybill_ledger.schema.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
 
 
 class Missed(StrEnum):

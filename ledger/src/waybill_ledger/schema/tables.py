@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from waybill_database import Instant
-from waybill_ledger.tenants import DEFAULT_TENANT
+from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 METADATA = MetaData()
 

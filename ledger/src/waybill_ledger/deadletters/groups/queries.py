@@ -26,7 +26,7 @@ from waybill_ledger.listings.id_prefix import GROUP_DIGITS, begins_with
 from waybill_ledger.listings.keyset_cursors import decoded, encoded
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS as GROUPS
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 #: How far back the trend goes; one number an hour.
 TREND_HOURS: Final = 24

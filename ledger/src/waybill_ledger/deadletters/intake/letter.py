@@ -17,7 +17,7 @@ from waybill_ledger.deadletters.intake import amqp_json
 from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT, Checked, check, gate_version
 from waybill_ledger.progress.erased_words import ERASED
 from waybill_ledger.progress.fingerprint import fingerprint
-from waybill_ledger.tenants import DEFAULT_TENANT
+from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 #: What the broker says of messages that it dead-letters by itself, in words.
 _BROKER_WORDS: Final = {

@@ -15,7 +15,7 @@ from waybill_ledger.listings.id_prefix import begins_with
 from waybill_ledger.listings.keyset_cursors import decoded, encoded
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 #: The beginning of a task's id, or all of it.
 _DIGITS: Final = re.compile("[0-9A-Fa-f-]{1,36}")

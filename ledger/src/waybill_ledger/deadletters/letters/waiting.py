@@ -14,7 +14,7 @@ from waybill_contracts.wire.names import work_queue
 from waybill_ledger.deadletters.states import LetterState
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SUBTASKS, TASKS
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 #: How the name of each work queue ends.
 _QUEUE_END = work_queue("")

@@ -10,7 +10,7 @@ from waybill_ledger.deadletters.redrives.progress import Progress, progress_of
 from waybill_ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
 from waybill_ledger.listings.keyset_cursors import decoded, encoded
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
-from waybill_ledger.tenants import owned_by
+from waybill_ledger.schema.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)
