@@ -21,8 +21,10 @@ from waybill_contracts.wire.lifecycle import (
 )
 from waybill_database import Records
 from waybill_ledger import (
+    CompanionRow,
     NewTask,
     PendingMessage,
+    ResetToken,
     Submission,
     Task,
     accept,
@@ -216,3 +218,8 @@ async def desk(ledger_url: str) -> AsyncIterator[Desk]:
     desk = Desk(ledger_url)
     yield desk
     await desk.records.close()
+
+
+def rows_of(token: ResetToken | None, task: NewTask) -> tuple[CompanionRow, ...]:
+    """The rows that a task's submission has with it."""
+    return () if token is None else (token.row(task),)

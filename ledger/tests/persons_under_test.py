@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from desk_under_test import Desk
+from desk_under_test import Desk, rows_of
 from sqlalchemy import Connection, select
 
 from waybill_contracts.kinds.emails import EmailRequested
@@ -71,12 +71,18 @@ class Somebody:
         return SyncRequested(target="crm", resource="contacts", id="7", data={"name": self.word})
 
     async def accepted(
-        self, desk: Desk, event: TaskEvent | None = None, *, stays: bool = False, **more: Any
+        self,
+        desk: Desk,
+        event: TaskEvent | None = None,
+        *,
+        stays: bool = False,
+        token: ResetToken | None = None,
+        **more: Any,
     ) -> NewTask:
         """A task; unless it stays in the outbox, its message has left."""
         told_of: dict[str, Any] = {"about": self.word, "correlation_id": self.word}
         task = new_task(event or self.mail, person=self.digest, tenant=self.tenant, **told_of)
-        answer = await desk.records.write(accept, Submission(task, **more))
+        answer = await desk.records.write(accept, Submission(task, rows=rows_of(token, task), **more))
         if not stays:
             await desk.records.write(forget_published, [answer.message.outbox_id])  # type: ignore[union-attr]
         return task
@@ -120,7 +126,7 @@ class Somebody:
         tasks = {
             "completed": await self.completed(desk, call=keyed(self.digest, self.word)),
             "failed": await self.failed(desk),
-            "reset": await self.accepted(desk, self.reset, reset_token=token),
+            "reset": await self.accepted(desk, self.reset, token=token),
         }
         await desk.apply(told(COMPLETED, tasks["reset"].id, kind=tasks["reset"].kind))
         await desk.came(self.letter(tasks["failed"]))

@@ -93,7 +93,7 @@ def test_a_token_is_kept_with_its_task(engine: Engine) -> None:
     task = new_task(reset_event())
     token = ResetToken("f" * 64, "ann@example.test", NOON + timedelta(hours=1))
     with engine.begin() as connection:
-        accept(connection, [Submission(new_task()), Submission(task, None, token)])
+        accept(connection, [Submission(new_task()), Submission(task, None, (token.row(task),))])
         (row,) = connection.execute(select(PASSWORD_RESETS)).all()
 
     assert (row.token_hash, row.task_id, row.sealed_email, row.expires_at, row.redeemed_at) == (
@@ -107,9 +107,9 @@ def test_a_token_is_kept_with_its_task(engine: Engine) -> None:
 
 def test_what_fails_in_the_middle_leaves_nothing(engine: Engine) -> None:
     token = ResetToken("f" * 64, "ann@example.test", NOON)
-    first = Submission(new_task(reset_event()), keyed("a"), token)
+    tasks = [new_task(reset_event()), new_task(reset_event())]
     # The second token clashes with the first, in the last of the statements.
-    clash = [first, Submission(new_task(reset_event()), keyed("b"), token)]
+    clash = [Submission(task, keyed(task.id), (token.row(task),)) for task in tasks]
     before = rows(engine)  # what the migrations put there
     with pytest.raises(IntegrityError), engine.begin() as connection:
         accept(connection, clash)

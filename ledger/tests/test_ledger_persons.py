@@ -1,7 +1,7 @@
 from dataclasses import replace
 from functools import partial
 
-from desk_under_test import Desk
+from desk_under_test import Desk, rows_of
 from sqlalchemy import text
 
 from waybill_contracts.kinds.task_event import TaskEvent
@@ -38,11 +38,16 @@ ANN, BOB = 32 * "a", 32 * "b"
 
 
 async def accepted(
-    desk: Desk, event: TaskEvent | None = None, person: str = ANN, tenant: str = "default", **more: object
+    desk: Desk,
+    event: TaskEvent | None = None,
+    person: str = ANN,
+    tenant: str = "default",
+    token: ResetToken | None = None,
+    **more: object,
 ) -> NewTask:
     """A task that has left the outbox."""
     task = new_task(event or email_event(), person=person, tenant=tenant)
-    answer = await desk.records.write(accept, Submission(task, **more))  # type: ignore[arg-type]
+    answer = await desk.records.write(accept, Submission(task, rows=rows_of(token, task), **more))  # type: ignore[arg-type]
     await desk.records.write(forget_published, [answer.message.outbox_id])  # type: ignore[union-attr]
     return task
 
@@ -53,7 +58,7 @@ async def furnished(desk: Desk, person: str, tenant: str = "default") -> dict[st
     tasks = {
         "completed": await accepted(desk, None, person, tenant, call=keyed(f"{person} {tenant}")),
         "failed": await accepted(desk, user_event(), person, tenant),
-        "reset": await accepted(desk, reset_event(), person, tenant, reset_token=token),
+        "reset": await accepted(desk, reset_event(), person, tenant, token=token),
         "file": await accepted(desk, image_event(), person, tenant),
     }
     failed = tasks["failed"]

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from desk_under_test import KEEP, LATER, Desk
+from desk_under_test import KEEP, LATER, Desk, rows_of
 from sqlalchemy import Connection, event, func, select
 
 from waybill_contracts.privacy.seal import NO_KEYS
@@ -313,7 +313,7 @@ async def test_keys_and_reset_tokens_go_by_their_own_age(desk: Desk) -> None:
     for number in range(3):
         token = ResetToken(f"hash {number}", "ann@example.test", NOON + number * DAY)
         task = new_task(created_at=NOON + number * DAY)
-        await completed(desk, task, call=keyed(str(number)), reset_token=token)
+        await completed(desk, task, call=keyed(str(number)), rows=rows_of(token, task))
 
     wish = PruneKeys(NOON + 2 * DAY, 10)
     assert await desk.records.write(prune_keys, wish) == PrunedKeys(4, None)

@@ -32,9 +32,11 @@ GOOD = Redeemed("ann@example.test", TASK.id)
 def engine(ledger_url: str) -> Iterator[Engine]:
     engine = open_engine(ledger_url, connections=3)
     with engine.begin() as connection:
-        accept(connection, [Submission(TASK, None, ResetToken(HASH, '"ann@example.test"', EXPIRY))])
-        token = ResetToken(OTHER, '"bob@example.test"', EXPIRY)
-        accept(connection, [Submission(new_task(reset_event()), None, token)])
+        for task, token in (
+            (TASK, ResetToken(HASH, '"ann@example.test"', EXPIRY)),
+            (new_task(reset_event()), ResetToken(OTHER, '"bob@example.test"', EXPIRY)),
+        ):
+            accept(connection, [Submission(task, None, (token.row(task),))])
     yield engine
     engine.dispose()
 

@@ -85,7 +85,7 @@ async def _fill(ledger_url: str) -> str:
         await records.write(create_keys, replace(key, rate=UNLIMITED, burst=UNLIMITED))
         for message in FAILURES:
             task = new_task(sync_event())
-            await records.write(accept, Submission(task, None, None))
+            await records.write(accept, Submission(task))
             error = ErrorInfo(type="TransientError", message=message)
             await records.write(
                 take_in, letter_of(dead_message(sync_event(), task.id, error=error), keyring=NO_KEYS)

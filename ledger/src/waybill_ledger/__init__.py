@@ -3,13 +3,12 @@
 from waybill_ledger.acceptance.accept import (
     Accepted,
     AcceptedBefore,
-    ResetToken,
     Submission,
     accept,
     insert_tasks,
 )
 from waybill_ledger.acceptance.idempotency import CallErasedError, IdempotentCall, KeyReusedError, look_up
-from waybill_ledger.acceptance.new_task import NewTask, Slot, new_task_id
+from waybill_ledger.acceptance.new_task import CompanionRow, NewTask, Slot, new_task_id
 from waybill_ledger.acceptance.originals import (
     ABANDONED_AFTER,
     Mark,
@@ -21,7 +20,7 @@ from waybill_ledger.acceptance.originals import (
     renew_marks,
     touch_originals,
 )
-from waybill_ledger.acceptance.password_resets import Redeemed, Redemption, Refusal, redeem
+from waybill_ledger.acceptance.password_resets import Redeemed, Redemption, Refusal, ResetToken, redeem
 from waybill_ledger.access.keys import (
     Key,
     KeyPage,
@@ -72,7 +71,7 @@ from waybill_ledger.retention.pruning import (
     would_prune,
 )
 from waybill_ledger.schedules.recurrence import BadRecurrenceError, Recurrence, check_cron, zone_of
-from waybill_ledger.schedules.release import Release, ReleaseLook, event_of, next_slot, release_due
+from waybill_ledger.schedules.release import Release, ReleaseLook, next_slot, release_due
 from waybill_ledger.schedules.schedules import (
     Change,
     ChangedMeanwhileError,
@@ -113,6 +112,7 @@ __all__ = [
     "Cancellation",
     "Change",
     "ChangedMeanwhileError",
+    "CompanionRow",
     "Created",
     "CreatedBefore",
     "Digest",
@@ -193,7 +193,6 @@ __all__ = [
     "digest_due",
     "end_window",
     "erase_persons",
-    "event_of",
     "find_postponed",
     "fingerprint",
     "forget_published",

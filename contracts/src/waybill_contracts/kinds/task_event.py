@@ -4,9 +4,10 @@ An event is immutable, refuses unknown fields, and states its own limits. `KIND`
 the routing key; `VERSION` rises with every change that an older reader could not take.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +41,19 @@ class TaskEvent(BaseModel):
     def dataschema(cls) -> str:
         """The CloudEvents `dataschema`: names the contract and version that this event follows."""
         return f"urn:waybill:{cls.KIND}:v{cls.VERSION}"
+
+    @classmethod
+    def of_posted(cls, body: Mapping[str, Any], task_id: str) -> Self:  # noqa: ARG003 - for kinds that need it
+        """Event of a body as it is posted to the route of the kind.
+
+        Args:
+            body: JSON object.
+            task_id: id of the task that is made from the event.
+
+        Raises:
+            ValidationError: the contract does not allow the body.
+        """
+        return cls.model_validate(body)
 
     @property
     def when_uncertain(self) -> WhenUncertain:

@@ -1,6 +1,7 @@
 """New users of the application: `user.created`."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -19,6 +20,12 @@ class UserCreated(TaskEvent):
     attributes: dict[str, Any] = Field(
         default_factory=dict, max_length=MAX_RECORD_FIELDS, json_schema_extra=SENSITIVE
     )
+
+    @classmethod
+    def of_posted(cls, body: Mapping[str, Any], task_id: str) -> Self:
+        """Event of a posted body; a user without an id gets that of the task."""
+        fields = {name: value for name, value in body.items() if name != "id"}
+        return cls.model_validate(fields | {"user_id": body.get("id") or task_id})
 
     @property
     def person(self) -> str:

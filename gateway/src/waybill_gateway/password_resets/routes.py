@@ -58,7 +58,7 @@ async def post_password_reset(posted: PostPasswordReset, post: PostDep) -> Accep
         token_hash = _hash(token)
         sealed = json.dumps(resources.keyring.seal(posted.email, token_hash))
         reset_token = ResetToken(token_hash, sealed, expires_at)
-        return await accept_task(post, task, posted, call, reset_token)
+        return await accept_task(post, task, posted, call, (reset_token.row(task),))
 
 
 @router.post(

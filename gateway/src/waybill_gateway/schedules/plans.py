@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.task_event import TaskEvent
@@ -35,7 +36,7 @@ from waybill_gateway.schedules.models import (
 )
 from waybill_gateway.syncs.targets import require_known_target
 from waybill_gateway.tasks.models import AMQP_PRIORITIES, links_of, priority_name
-from waybill_ledger import Plan, Schedule, Task, event_of, get_schedule
+from waybill_ledger import Plan, Schedule, Task, get_schedule
 from waybill_ledger.access.redaction import REDACTED, redacted_payload
 
 #: What a schedule is due by; a change of one replaces the other.
@@ -52,7 +53,7 @@ def plan_of(posted: ScheduleFields, resources: Resources, schedule_id: str) -> P
         RequestValidationError: its body names a template that is not there, or gives it wrong parameters.
     """
     # Some id: only what the task is about is wanted of this event.
-    event = event_of(posted.kind, posted.body, posted.name)
+    event = CATALOG[posted.kind].event.of_posted(posted.body, posted.name)
     if isinstance(event, SyncRequested):
         require_known_target(resources, event.target, field="body.target")
     require_known_template(resources, event, "body")

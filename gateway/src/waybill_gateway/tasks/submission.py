@@ -15,10 +15,10 @@ from waybill_gateway.tasks.post import Post
 from waybill_ledger import (
     AcceptedBefore,
     CallErasedError,
+    CompanionRow,
     IdempotentCall,
     KeyReusedError,
     NewTask,
-    ResetToken,
     Submission,
     accept,
     look_up,
@@ -82,9 +82,16 @@ async def accept_task(
     task: NewTask,
     timing: Timing,
     call: IdempotentCall | None,
-    reset_token: ResetToken | None = None,
+    rows: tuple[CompanionRow, ...] = (),
 ) -> AcceptedTask:
     """Accepts `task`, while its idempotency key is held; for routes that do more than `submit` does.
+
+    Args:
+        post: the request, with the headers of its answer.
+        task: is accepted.
+        timing: when it is to begin.
+        call: the request with its idempotency key, if it has one.
+        rows: are written together with the task.
 
     Raises:
         Problem: 422, the idempotency key was used for another content, or `send_at` has passed.
@@ -97,7 +104,7 @@ async def accept_task(
             "send_at is in the past. Leave it out to begin at once.",
             errors=[FieldError(field="send_at", message="is in the past")],
         )
-    acceptance = await resources.records.write(accept, Submission(task, call, reset_token))
+    acceptance = await resources.records.write(accept, Submission(task, call, rows))
     if isinstance(acceptance, KeyReusedError):
         raise key_reused(acceptance)
     if isinstance(acceptance, AcceptedBefore):

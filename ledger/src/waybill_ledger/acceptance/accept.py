@@ -1,39 +1,30 @@
 """Accepting tasks: key, task, subtasks and outbox row in one transaction, many tasks in one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Table, insert, select
 
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.names import EXCHANGE_TASKS
 from waybill_contracts.wire.states import State
 from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
-from waybill_ledger.acceptance.new_task import NewTask
+from waybill_ledger.acceptance.new_task import CompanionRow, NewTask
 from waybill_ledger.acceptance.originals import use_originals
 from waybill_ledger.outbox.outbox import RELAY_GRACE
 from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, PendingMessage
-from waybill_ledger.schema.tables import OUTBOX, PASSWORD_RESETS, SUBTASKS, TASKS
-
-
-@dataclass(frozen=True, slots=True)
-class ResetToken:
-    """What is kept of a password reset token: not the token."""
-
-    token_hash: str
-    #: Whose password it is, as JSON.
-    sealed_email: str
-    expires_at: datetime
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One task to accept, with what comes along."""
+    """One task to accept, and what is written with it."""
 
     task: NewTask
     call: IdempotentCall | None = None
-    reset_token: ResetToken | None = None
+    #: Rows of other tables that belong to the task: written if it is accepted, in the same transaction.
+    rows: tuple[CompanionRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +95,19 @@ def _insert(
     files = [(s.task.id, key) for s in submissions for key in s.task.files]
     if files:
         use_originals(connection, files, submissions[0].task.created_at)
-    tokens = [(s.reset_token, s.task.id, s.task.tenant) for s in submissions if s.reset_token is not None]
-    if tokens:
-        connection.execute(
-            insert(PASSWORD_RESETS),
-            [
-                {
-                    "token_hash": token.token_hash,
-                    "tenant": tenant,
-                    "task_id": task_id,
-                    "email": "",
-                    "sealed_email": token.sealed_email,
-                    "expires_at": token.expires_at,
-                }
-                for token, task_id, tenant in tokens
-            ],
-        )
+    _insert_companions(connection, [row for s in submissions for row in s.rows])
     return [
         None if s.task.due_at is not None or s.task.is_held else _message(outbox_ids[s.task.id], s.task)
         for s in submissions
     ]
+
+
+def _insert_companions(connection: Connection, rows: Sequence[CompanionRow]) -> None:
+    by_table: dict[Table, list[Mapping[str, object]]] = {}
+    for row in rows:
+        by_table.setdefault(row.table, []).append(row.values)
+    for table, values in by_table.items():
+        connection.execute(insert(table), values)
 
 
 def _insert_outbox(connection: Connection, rows: Sequence[dict[str, object]]) -> dict[str, int]:

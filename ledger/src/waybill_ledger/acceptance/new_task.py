@@ -1,10 +1,12 @@
 """What goes into the ledger when a task is accepted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
 import uuid_utils
+from sqlalchemy import Table
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.task_event import TaskEvent
@@ -74,3 +76,11 @@ class NewTask:
     def services(self) -> tuple[str, ...]:
         """The services that each do one subtask of it."""
         return CATALOG[self.kind].services
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionRow:
+    """A row of another table that is written together with a task."""
+
+    table: Table
+    values: Mapping[str, object]

@@ -1,4 +1,4 @@
-"""Redeeming password reset tokens: each once, before it expires."""
+"""Password reset tokens: kept with the task that mails them, redeemed once, before they expire."""
 
 import json
 from collections.abc import Sequence
@@ -18,8 +18,33 @@ from waybill_ledger.acceptance.idempotency import (
     look_up,
     reserve,
 )
+from waybill_ledger.acceptance.new_task import CompanionRow, NewTask
 from waybill_ledger.schema.tables import PASSWORD_RESETS
 from waybill_ledger.schema.tenants import owned_by
+
+
+@dataclass(frozen=True, slots=True)
+class ResetToken:
+    """What is kept of a password reset token: its hash, and the account's address."""
+
+    token_hash: str
+    #: Address of the account, sealed, as JSON.
+    sealed_email: str
+    expires_at: datetime
+
+    def row(self, task: NewTask) -> CompanionRow:
+        """The token's row, for the submission of the task that mails it."""
+        return CompanionRow(
+            PASSWORD_RESETS,
+            {
+                "token_hash": self.token_hash,
+                "tenant": task.tenant,
+                "task_id": task.id,
+                "email": "",
+                "sealed_email": self.sealed_email,
+                "expires_at": self.expires_at,
+            },
+        )
 
 
 class Refusal(StrEnum):

@@ -9,8 +9,6 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.seal import Keyring, SealBrokenError, UnknownKeyError
 from waybill_ledger.acceptance.accept import insert_tasks
 from waybill_ledger.acceptance.new_task import NewTask, Slot, new_task_id
@@ -122,7 +120,7 @@ def _not_released(connection: Connection, schedule: Schedule, slots: list[dateti
 def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, look: ReleaseLook) -> NewTask:
     task_id = new_task_id()
     return NewTask.of(
-        event_of(schedule.plan.kind, body, task_id),
+        CATALOG[schedule.plan.kind].event.of_posted(body, task_id),
         look.keyring,
         id=task_id,
         created_at=look.now,
@@ -133,21 +131,6 @@ def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, look: Releas
         slot=Slot(schedule.id, slot),
         tenant=schedule.tenant,
     )
-
-
-def event_of(kind: str, body: dict[str, Any], task_id: str) -> TaskEvent:
-    """The event of a body as it is posted to the kind's own route.
-
-    Raises:
-        ValidationError: the contract does not allow it.
-    """
-    event = CATALOG[kind].event
-    if event is UserCreated:
-        # Who gives no id of his own for the user gets the task's.
-        body = {name: value for name, value in body.items() if name != "id"} | {
-            "user_id": body.get("id") or task_id
-        }
-    return event.model_validate(body)
 
 
 def _in_words(error: ValidationError) -> str:
