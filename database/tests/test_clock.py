@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from waybill_database import Records
-from waybill_database.clock import DISBELIEF, LEAP, Clock
+from waybill_database.clock import LEAP, TRUST_AFTER, Clock
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -33,11 +33,11 @@ def test_a_day_ahead_and_back_is_as_if_nothing_had_been() -> None:
     assert clock.now() == NOON + 10 * SECOND
     machine.shown += DAY
     assert (clock.now(), clock.leap) == (NOON + 10 * SECOND, DAY)
-    machine.pass_(DISBELIEF - SECOND)
-    assert clock.now() == NOON + DISBELIEF + 9 * SECOND
+    machine.pass_(TRUST_AFTER - SECOND)
+    assert clock.now() == NOON + TRUST_AFTER + 9 * SECOND
     machine.shown -= DAY
     machine.pass_(SECOND)
-    assert (clock.now(), clock.leap) == (NOON + DISBELIEF + 10 * SECOND, None)
+    assert (clock.now(), clock.leap) == (NOON + TRUST_AFTER + 10 * SECOND, None)
     # Nothing is left of it: the next one counts from its own beginning.
     machine.shown += DAY
     assert clock.now() < NOON + DAY
@@ -48,8 +48,8 @@ def test_what_stays_so_is_believed() -> None:
     clock = machine.clock()
     machine.shown += DAY
     assert clock.now() == NOON
-    machine.pass_(DISBELIEF)
-    assert (clock.now(), clock.leap) == (NOON + DAY + DISBELIEF, None)
+    machine.pass_(TRUST_AFTER)
+    assert (clock.now(), clock.leap) == (NOON + DAY + TRUST_AFTER, None)
 
 
 def test_another_leap_counts_from_its_own_beginning() -> None:
@@ -57,11 +57,11 @@ def test_another_leap_counts_from_its_own_beginning() -> None:
     clock = machine.clock()
     machine.shown += DAY
     clock.now()
-    machine.pass_(DISBELIEF - SECOND)
+    machine.pass_(TRUST_AFTER - SECOND)
     machine.shown += DAY
     clock.now()
     machine.pass_(2 * SECOND)
-    assert clock.now() == NOON + DISBELIEF + SECOND
+    assert clock.now() == NOON + TRUST_AFTER + SECOND
 
 
 def test_a_clock_that_is_set_back_is_believed_at_once() -> None:
@@ -89,11 +89,11 @@ def test_a_remote_clock_is_gone_by_whatever_this_machine_shows() -> None:
     machine = Machine()
     clock = machine.clock(is_remote=True)
     assert clock.now() == NOON
-    clock.tell(NOON + DAY)  # the first time that it tells: ours is wrong
+    clock.observe(NOON + DAY)  # the first time that it tells: ours is wrong
     machine.shown -= 3 * DAY
     machine.pass_(10 * SECOND)
     assert clock.now() == NOON + DAY + 10 * SECOND
-    clock.tell(NOON + 5 * DAY)
+    clock.observe(NOON + 5 * DAY)
     assert clock.now() == NOON + DAY + 10 * SECOND
 
 
@@ -103,7 +103,7 @@ async def test_records_go_by_the_clock_of_postgresql_and_else_by_this_machines(
     records = Records(database_url)
     # This machine's clock is a day ahead, since before the process began.
     records.clock = Clock(is_remote=database_system == "postgresql", system=lambda: datetime.now(UTC) + DAY)
-    await records.look_at_clock()
+    await records.sync_clock()
 
     off = records.now() - datetime.now(UTC)
     assert abs(off - (DAY if database_system == "sqlite" else timedelta())) < 10 * SECOND

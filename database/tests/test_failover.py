@@ -116,7 +116,7 @@ async def test_a_turn_that_cannot_be_taken_is_an_absence_and_no_defect(tmp_path:
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://u:hunter2@host:port/name", "://"])
 def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(ValueError, match="no database's URL") as refused:
+    with pytest.raises(ValueError, match="not the URL of a database") as refused:
         parse_url(url)
 
     assert "hunter2" not in str(refused.value)

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from structlog.testing import capture_logs
 
 from waybill_database import Records
-from waybill_database.waiting import TELL_SECONDS, Wait, until_reachable
+from waybill_database.waiting import LOG_SECONDS, Wait, until_reachable
 from waybill_testkit.postgres.private import Postgres
 from waybill_worker.runtime.database import REFUSAL_GRACE_SECONDS, DatabaseWait
 
@@ -73,8 +73,8 @@ async def test_what_is_no_trouble_with_the_database_is_raised(tmp_path: Path) ->
 def test_a_wait_is_told_at_once_and_then_every_minute() -> None:
     wait = Wait(lambda: Time.now)
     told = []
-    for Time.now in (0.0, 1.0, TELL_SECONDS - 1, TELL_SECONDS, TELL_SECONDS + 1, 2 * TELL_SECONDS):
-        told.append(wait.is_to_be_told())
+    for Time.now in (0.0, 1.0, LOG_SECONDS - 1, LOG_SECONDS, LOG_SECONDS + 1, 2 * LOG_SECONDS):
+        told.append(wait.should_log())
 
     assert told == [True, False, False, True, False, True]
 

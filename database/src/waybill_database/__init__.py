@@ -1,4 +1,4 @@
-"""How a process keeps records: engines for SQLite and PostgreSQL, and the group commit."""
+"""Records of a process: engines for SQLite and PostgreSQL, and the group commit."""
 
 from waybill_database.columns import (
     Instant,

@@ -1,8 +1,7 @@
-"""Connections to PostgreSQL whose server has to answer in time.
+"""Connections to PostgreSQL with a limit on the time of an answer.
 
-The kernel notices a server that is gone (`waybill_database.engine`). One that is there and does
-nothing, such as a frozen machine, acknowledges all that is sent and answers nothing: a statement would wait
-for ever.
+The kernel detects a server that is gone (`waybill_database.engine`). A server that hangs, such as a frozen
+machine, acknowledges everything and answers nothing: a statement would wait forever.
 """
 
 from typing import Any, Final
@@ -11,22 +10,22 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
-#: Seconds that the server has, beyond its own limit for a statement, to say that this has run out.
+#: Seconds that the server has after its own limit for a statement to report the timeout.
 GRACE_SECONDS: Final = 1.0
 
 
 class _Answered(psycopg.Connection[Any]):
-    """A connection that is closed once its server has not answered a statement in time."""
+    """A connection that closes if the server does not answer a statement in time."""
 
-    #: Until it is told otherwise.
+    #: Default, until it is set.
     answer_seconds: float = 10.0
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As its parent's, but not for ever.
+        """Waits like the base class, but with a limit.
 
         Raises:
-            psycopg.OperationalError: no answer came. Whether the statement, or the commit, has happened or
-                will yet is unknown.
+            psycopg.OperationalError: no answer came. It is unknown whether the statement or commit has
+                happened or will.
         """
         seconds = self.answer_seconds + GRACE_SECONDS if timeout is None else timeout
         try:
@@ -34,22 +33,22 @@ class _Answered(psycopg.Connection[Any]):
         except psycopg.OperationalError as error:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
-            # It could not be used for anything else: the answer may come yet.
+            # It cannot be used again: the answer may still come.
             self.close()
             raise psycopg.OperationalError(f"the server has not answered for {seconds:g} s") from error
 
 
 def expect_answers(engine: Engine, seconds: float) -> None:
-    """Has every statement on a new connection of `engine` end within `seconds`.
+    """Limits every statement on new connections of `engine` to `seconds`.
 
-    The server ends those that take long; where it does not answer at all, the connection is closed.
+    The server cancels slow statements; if it does not answer at all, the connection is closed.
     """
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
         connection = _Answered.connect(*arguments, autocommit=True, **parameters)
         connection.answer_seconds = seconds
-        # Not as an option of the connection, which poolers refuse.
+        # Not as a connection option, which poolers refuse.
         connection.execute(f"SET statement_timeout = {round(seconds * 1000)}".encode())
         connection.autocommit = False
         return connection

@@ -9,55 +9,55 @@ from sqlalchemy import BigInteger, Column, Connection, Dialect, Executable, Tabl
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
-#: Of either database: both say the same of conflicts in the same words.
+#: An INSERT of either database: both have the same clauses for conflicts.
 AnyInsert = postgresql.Insert | sqlite.Insert
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-#: The advisory lock under which schemas are changed; the number is "waybill" as ASCII.
+#: Advisory lock for changes of schemas; the number is "waybill" as ASCII.
 _SCHEMA_LOCK = 0x77617962696C6C
 
 
 def microseconds(at: datetime) -> int:
-    """A point in time as the databases hold it: whole microseconds since 1970 UTC."""
+    """A point in time as stored: whole microseconds since 1970 UTC."""
     return (at - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(count: int) -> datetime:
-    """The point in time that `microseconds` made this of, in UTC."""
+    """A point in time in UTC; reverses `microseconds`."""
     return _EPOCH + timedelta(microseconds=count)
 
 
 class Instant(TypeDecorator[datetime]):
-    """A point in time as whole microseconds since 1970 UTC: exact, comparable and the same everywhere."""
+    """A point in time as whole microseconds since 1970 UTC: exact, comparable, equal on both databases."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """To the database: microseconds."""
+        """Converts to microseconds for the database."""
         return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """From the database: a point in time in UTC."""
+        """Converts from the database to a point in time in UTC."""
         return None if value is None else from_microseconds(value)
 
 
 def insert_new(connection: Connection, table: Table, *returning: Column[Any]) -> Executable:
-    """An INSERT that passes over rows whose key exists, and answers `returning` of those that were new."""
+    """An INSERT that skips rows with an existing key, and returns `returning` of the new ones."""
     return _insert_new(connection.dialect.name, table, returning)
 
 
 def insert_adding(connection: Connection, column: Column[int]) -> Executable:
-    """An INSERT that adds to the number in `column` where a row's key exists."""
+    """An INSERT that adds to the number in `column` if the key exists."""
     return _insert_adding(connection.dialect.name, column)
 
 
 def insert_into(connection: Connection, table: Table) -> AnyInsert:
-    """An INSERT that can be told what to do where a row's key exists."""
+    """An INSERT that takes a clause for rows with an existing key."""
     return _insert(connection.dialect.name, table)
 
 
-@cache  # to build a statement takes longer than to run it
+@cache  # building a statement takes longer than running it
 def _insert_new(dialect: str, table: Table, returning: tuple[Column[Any], ...]) -> Executable:
     statement = _insert(dialect, table).on_conflict_do_nothing()
     return statement.returning(*returning) if returning else statement
@@ -78,9 +78,10 @@ def _insert(dialect: str, table: Any) -> AnyInsert:
 
 
 def one_at_a_time(connection: Connection) -> None:
-    """Has processes that change the schema of one database wait for each other, until the transaction ends.
+    """Serialises processes that change the schema of one database, until the transaction ends.
 
-    PostgreSQL lets two of them create the same table, and fails one; SQLite has one writer in any case.
+    On PostgreSQL one of two processes that create the same table would fail; SQLite has one writer in any
+    case.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))

@@ -1,4 +1,4 @@
-"""Engines that keep what they were told to keep, on SQLite and on PostgreSQL."""
+"""Engines with durable commits, for SQLite and PostgreSQL."""
 
 import sqlite3
 import time
@@ -13,28 +13,28 @@ from sqlalchemy.exc import ArgumentError
 
 from waybill_database.faults import PRIMARY, Fault, fault_of
 
-#: Seconds that a SQLite writer waits for another process's transaction; commits take milliseconds.
+#: Seconds that a SQLite writer waits for the transaction of another process; commits take milliseconds.
 SQLITE_BUSY_TIMEOUT = 15
 #: Seconds between tries to switch a new SQLite file to its write-ahead log.
 _SWITCH_PAUSE = 0.01
-#: Seconds that a connection to PostgreSQL may take to be made; the driver would wait for minutes.
+#: Seconds to connect to PostgreSQL; the driver would wait for minutes.
 POSTGRES_CONNECT_TIMEOUT = 10
-#: A server that is gone without a word is noticed after about half a minute, by what libpq has the kernel do:
-#: a statement would wait for its answer for hours.
+#: With these settings of libpq the kernel detects a vanished server in about half a minute; otherwise a
+#: statement would wait for hours.
 _POSTGRES_ALIVE: dict[str, int] = {
-    "keepalives_idle": 10,  # seconds of silence, then a question …
-    "keepalives_interval": 5,  # … every so many seconds …
-    "keepalives_count": 4,  # … and so many without an answer
-    "tcp_user_timeout": 30_000,  # milliseconds that what was sent may be left unacknowledged
+    "keepalives_idle": 10,  # seconds of silence before a probe …
+    "keepalives_interval": 5,  # … seconds between probes …
+    "keepalives_count": 4,  # … and unanswered probes
+    "tcp_user_timeout": 30_000,  # milliseconds that sent data may stay unacknowledged
 }
-#: Execution option of a connection that only reads: on SQLite it must not queue for the write lock.
+#: Execution option of a connection that only reads: on SQLite it does not take the write lock.
 READ_ONLY = "waybill_read_only"
-#: Execution option of a connection whose writes outlive the process, but perhaps not a power cut right after,
-#: which takes the process along. A server that may go down alone flushes them like all others.
+#: Execution option of a connection with writes that survive the process, but perhaps not a power cut right
+#: after them. PostgreSQL, which may fail without the process, flushes them like all others.
 RELAXED = "waybill_relaxed"
 #: SQLite's two ways to commit to its log: with a flush to the disk, and without (sqlite.org/pragma.html).
 _FLUSHED, _WRITTEN = "FULL", "NORMAL"
-#: Where it is noted on a SQLite connection which of them holds.
+#: Key of the current way in the info of a SQLite connection.
 _SYNCHRONOUS = "waybill_synchronous"
 
 
@@ -47,17 +47,17 @@ _JSON: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": from_
 
 
 def open_engine(url: str, *, connections: int, answer_seconds: float | None = None) -> Engine:
-    """Opens a pool of up to `connections` connections; no error text of it tells the values of a statement.
+    """Opens a pool of up to `connections` connections; error texts never show the values of a statement.
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`; see
             `parse_url`.
-        connections: the pool's size; a caller beyond it waits.
-        answer_seconds: on PostgreSQL a statement that takes longer fails, and so does one whose server does
-            not answer at all; None: it may take for ever.
+        connections: size of the pool; further callers wait.
+        answer_seconds: on PostgreSQL a statement that takes longer fails, and also one without any answer of
+            the server; None: no limit.
 
     Raises:
-        ValueError: neither SQLite nor PostgreSQL, or a SQLite without a file.
+        ValueError: neither SQLite nor PostgreSQL, or SQLite without a file.
     """
     parsed = parse_url(url)
     match parsed.get_backend_name():
@@ -72,10 +72,10 @@ def open_engine(url: str, *, connections: int, answer_seconds: float | None = No
 
 
 def parse_url(url: str) -> URL:
-    """A database's URL; that of PostgreSQL may name several servers, as libpq has it: `h1:5432,h2:5432`.
+    """Parses the URL of a database; PostgreSQL may have several servers as in libpq: `h1:5432,h2:5432`.
 
     Raises:
-        ValueError: it is none. It says nothing of what the URL holds, which may be a password.
+        ValueError: invalid URL. The message shows nothing of it, because it may hold a password.
     """
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
@@ -86,14 +86,16 @@ def parse_url(url: str) -> URL:
             return make_url(url)
         one = make_url(f"{scheme}{separator}{user}{at}{slash}{path}")
     except (ArgumentError, ValueError):
-        raise ValueError("no database's URL: sqlite:///file or postgresql://user@host/name is one") from None
+        raise ValueError(
+            "not the URL of a database: sqlite:///file or postgresql://user@host/name is one"
+        ) from None
     return one.update_query_dict({"host": several})
 
 
 def _leave_stale(context: ExceptionContext) -> None:
-    """Drops the pool's connections once one of them leads to a database that can only be read.
+    """Drops the connections of the pool once one of them leads to a read-only database.
 
-    After a failover that is the server that was the primary; a new connection finds the one that is.
+    After a failover that is the former primary; a new connection finds the new one.
     """
     error = context.sqlalchemy_exception
     if error is not None and fault_of(error) is Fault.STALE:
@@ -105,7 +107,7 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
         url.set(drivername="postgresql+psycopg"),
         pool_size=connections,
         max_overflow=0,
-        # A connection that the server closed meanwhile is replaced instead of failing its user.
+        # Replaces a connection that the server has closed, instead of failing its user.
         pool_pre_ping=True,
         connect_args=_POSTGRES_ALIVE | {"connect_timeout": _connect_timeout(answer_seconds)},
         hide_parameters=True,  # errors are logged, and a payload may hold secrets
@@ -123,7 +125,7 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
 
 
 def _connect_timeout(answer_seconds: float | None) -> int:
-    # No less than two: libpq takes none that is shorter.
+    # At least two: libpq takes no shorter timeout.
     return (
         POSTGRES_CONNECT_TIMEOUT
         if answer_seconds is None
@@ -140,32 +142,33 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         connect_args={"timeout": SQLITE_BUSY_TIMEOUT, "check_same_thread": False},
-        hide_parameters=True,  # as above
+        hide_parameters=True,  # errors are logged, and a payload may hold secrets
         **_JSON,
     )
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        # The driver's own implicit BEGIN would come too late and unlocked; `begin` below says it.
+        # The implicit BEGIN of the driver would come too late and without a lock; `begin` below sends it.
         connection.isolation_level = None
         _switch_to_wal(connection)
         for pragma in (
-            f"synchronous={_FLUSHED}",  # a commit is on the disk before anyone is told so
+            f"synchronous={_FLUSHED}",  # a commit is on the disk before it is reported
             "foreign_keys=ON",
-            "secure_delete=ON",  # what is deleted is overwritten; many builds of SQLite do so anyway
+            "secure_delete=ON",  # deleted data is overwritten; many builds of SQLite do so by default
             "cache_size=-16000",  # 16 MB of pages for each connection
         ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A writer takes its lock at once: one that upgrades from reading may be refused unwaited.
+        # A writer takes its lock at once: an upgrade from reading may be refused without waiting.
         options = connection.get_execution_options()
         if options.get(READ_ONLY, False):
             connection.exec_driver_sql("BEGIN")
             return
         wanted = _WRITTEN if options.get(RELAXED, False) else _FLUSHED
-        # It can only be changed between transactions, and the next user of the pool may want the other.
+        # It can only be changed between transactions, and the next user of the connection may need the other
+        # way.
         if connection.info.get(_SYNCHRONOUS, _FLUSHED) != wanted:
             sqlite: Any = connection.connection.dbapi_connection
             sqlite.execute(f"PRAGMA synchronous={wanted}")
@@ -176,10 +179,10 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Has readers and the one writer not wait for each other.
+    """Switches to the write-ahead log, so that readers and the writer do not block each other.
 
-    It changes a new file, once. Of two processes that are at it at the same time SQLite refuses one at once,
-    whatever its timeout says, for none of them could go first: so we wait ourselves.
+    It changes a new file, once. If two processes do this at the same time, SQLite refuses one at once,
+    regardless of the timeout: so this function retries.
     """
     deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT
     while True:

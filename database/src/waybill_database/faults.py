@@ -1,6 +1,6 @@
-"""What an error of the database means: one table for every process, on SQLite and on PostgreSQL.
+"""Meaning of database errors: one table for every process, for SQLite and PostgreSQL.
 
-Whatever the table does not name is a defect: the same statement would fail again.
+An error outside the table is a defect: the same statement would fail again.
 """
 
 import re
@@ -13,71 +13,71 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 
 
 class Fault(StrEnum):
-    """What befell a statement, and so what is to be done."""
+    """Fault of a statement, and how to handle it."""
 
-    #: The database cannot be used just now, and any other statement would fare the same: wait, and repeat.
+    #: The database is unavailable, and any other statement would fail, too: wait and retry.
     AWAY = "away"
-    #: As `AWAY`, and it is this connection that sees it so: a new one may lead to the server that took over.
+    #: Like `AWAY`, but perhaps only for this connection: a new one may reach the server that took over.
     STALE = "stale"
-    #: It gave way to another transaction, and nothing of it happened: repeat at once.
+    #: Rolled back in favour of another transaction: retry at once.
     CONFLICT = "conflict"
-    #: A lock was not to be had in time: repeat later.
+    #: A lock was not available in time: retry later.
     HELD_UP = "held up"
-    #: The database refuses the values that the statement carries: a repeat changes nothing.
+    #: The database refuses the values of the statement: a retry would fail, too.
     VALUES = "values"
-    #: The database is there and refuses us: only people can mend that.
+    #: The database refuses access: an operator must fix that.
     REFUSED = "refused"
-    #: A statement that is wrong.
+    #: The statement is wrong.
     DEFECT = "defect"
 
 
 _UNAVAILABLE: Final = frozenset({Fault.AWAY, Fault.STALE, Fault.REFUSED})
 
-#: PostgreSQL's SQLSTATEs (its manual, appendix A), or their classes: the first two characters. A state counts
-#: before its class.
+#: SQLSTATEs of PostgreSQL (manual, appendix A), or their classes: the first two characters. A state takes
+#: precedence over its class.
 _POSTGRES: Final[Mapping[str, Fault]] = {
     "08": Fault.AWAY,  # the connection broke
     "21": Fault.VALUES,
     "22": Fault.VALUES,  # text with NUL, a number out of range …
     "23": Fault.VALUES,  # a constraint
-    "25006": Fault.STALE,  # read-only: a standby, or a server that is about to become one
-    "25P03": Fault.AWAY,  # it ended a transaction that was idle for too long …
+    "25006": Fault.STALE,  # read-only: a standby, or a server that becomes one
+    "25P03": Fault.AWAY,  # it ended a transaction that was idle too long …
     "25P04": Fault.AWAY,  # … or took too long
     "28": Fault.REFUSED,  # password, role, pg_hba.conf
     "3D": Fault.REFUSED,  # no such database
     "40001": Fault.CONFLICT,  # serialization failure
-    "40003": Fault.AWAY,  # whether it was completed is unknown
+    "40003": Fault.AWAY,  # unknown whether it was completed
     "40P01": Fault.CONFLICT,  # deadlock
-    "42501": Fault.REFUSED,  # a right that was not granted
+    "42501": Fault.REFUSED,  # missing privilege
     "53": Fault.AWAY,  # connections (53300), disk (53100), memory (53200)
     "55P03": Fault.HELD_UP,  # `lock_timeout`
     "57": Fault.AWAY,  # shut down (57P01, 57P02), starting (57P03), `statement_timeout` (57014)
-    "58": Fault.AWAY,  # its disk fails
+    "58": Fault.AWAY,  # disk failure
 }
-#: SQLite's primary result codes (sqlite.org/rescode.html).
+#: Primary result codes of SQLite (sqlite.org/rescode.html).
 _SQLITE: Final[Mapping[int, Fault]] = {
     sqlite3.SQLITE_BUSY: Fault.AWAY,  # "database is locked"
     sqlite3.SQLITE_LOCKED: Fault.AWAY,
     sqlite3.SQLITE_INTERRUPT: Fault.AWAY,
     sqlite3.SQLITE_NOMEM: Fault.AWAY,
-    sqlite3.SQLITE_PROTOCOL: Fault.AWAY,  # others were in the way of its locks for too long
+    sqlite3.SQLITE_PROTOCOL: Fault.AWAY,  # locks of others blocked it for too long
     sqlite3.SQLITE_FULL: Fault.AWAY,
-    # A file that was opened while it, its folder or the disk could only be read stays so on that connection.
+    # A file opened while it, its folder or the disk was read-only stays read-only on that connection.
     sqlite3.SQLITE_READONLY: Fault.STALE,
     sqlite3.SQLITE_IOERR: Fault.STALE,
     sqlite3.SQLITE_CANTOPEN: Fault.STALE,
     sqlite3.SQLITE_PERM: Fault.REFUSED,
     sqlite3.SQLITE_AUTH: Fault.REFUSED,
     sqlite3.SQLITE_CORRUPT: Fault.REFUSED,  # the file is damaged …
-    sqlite3.SQLITE_NOTADB: Fault.REFUSED,  # … or none of SQLite's
+    sqlite3.SQLITE_NOTADB: Fault.REFUSED,  # … or not a SQLite file
     sqlite3.SQLITE_CONSTRAINT: Fault.VALUES,
     sqlite3.SQLITE_MISMATCH: Fault.VALUES,
     sqlite3.SQLITE_TOOBIG: Fault.VALUES,
 }
 #: An extended result code of SQLite holds the primary one in its low byte.
 PRIMARY: Final = 0xFF
-#: How libpq, whose errors have no types, says that it does not trust the server, or that it cannot tell the
-#: server who we are (fe-secure-openssl.c).
+#: Messages of libpq, which has no error types, for TLS failures: the server is not trusted, or the client
+#: certificate is unusable (fe-secure-openssl.c).
 DISTRUST_OF_LIBPQ: Final = (
     "certificate verify failed",
     "does not match host name",
@@ -86,7 +86,7 @@ DISTRUST_OF_LIBPQ: Final = (
     "could not load private key file",
     "server does not support SSL",
 )
-#: How a server that speaks English refuses a connection for good: libpq passes its words on, but no state.
+#: English messages of a server that refuses a connection for good: libpq passes on the text, but no state.
 _REFUSED_WORDS: Final = (
     "password authentication failed",
     "no password supplied",
@@ -96,14 +96,14 @@ _REFUSED_WORDS: Final = (
     "is not currently accepting connections",
     *DISTRUST_OF_LIBPQ,
 )
-#: The same of a role or a database that is missing.
+#: Message about a missing role or database.
 _MISSING: Final = re.compile(r'(role|database) ".*" does not exist')
 
 
 def fault_of(error: BaseException) -> Fault:
-    """What `error` means."""
+    """Fault of an error."""
     if not isinstance(error, DBAPIError):
-        # One that could not even be bound never reached the driver.
+        # A statement with values that cannot be bound never reached the driver.
         return Fault.VALUES if isinstance(error, StatementError) else Fault.DEFECT
     named = _named(error.orig)
     if named is not None:
@@ -112,7 +112,7 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def _named(cause: BaseException | None) -> Fault | None:
-    """What the database's own number for it means; None: it has none, or the table does not name it."""
+    """Fault by the error code of the database; None: it has no code, or the table does not list it."""
     if isinstance(cause, sqlite3.Error):
         code: int | None = getattr(cause, "sqlite_errorcode", None)
         return None if code is None else _SQLITE.get(code & PRIMARY)
@@ -123,31 +123,31 @@ def _named(cause: BaseException | None) -> Fault | None:
 def _unnamed(error: DBAPIError) -> Fault:
     if _state(error.orig) is not None or isinstance(error.orig, sqlite3.Error):
         return Fault.DEFECT
-    if isinstance(error, DataError):  # the driver did not even send it
+    if isinstance(error, DataError):  # the driver did not send it
         return Fault.VALUES
-    if isinstance(error, OperationalError | InterfaceError):  # it never spoke to a server
+    if isinstance(error, OperationalError | InterfaceError):  # no server was reached
         return Fault.REFUSED if _is_refused(str(error.orig)) else Fault.AWAY
     return Fault.DEFECT
 
 
 def _state(cause: BaseException | None) -> str | None:
-    # Asked for by its attribute: importing the driver costs a process on SQLite ten megabytes.
+    # By attribute: importing the driver costs a process on SQLite ten megabytes.
     state: str | None = getattr(cause, "sqlstate", None)
     return state
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database cannot be used just now, so that any other statement would fare the same."""
+    """Whether the database is unavailable, so that any other statement would fail, too."""
     return fault_of(error) in _UNAVAILABLE
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether it gave way to another transaction: nothing of it happened, and it may be done again."""
+    """Whether it was rolled back in favour of another transaction, and may be retried."""
     return fault_of(error) is Fault.CONFLICT
 
 
 def is_held_up(error: BaseException) -> bool:
-    """Whether a lock was not to be had in time, so that the transaction should be done again later."""
+    """Whether a lock was not available in time, so that the transaction should be retried later."""
     return fault_of(error) is Fault.HELD_UP
 
 

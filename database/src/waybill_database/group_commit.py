@@ -1,8 +1,8 @@
 """Group commit: many small writes, few transactions.
 
-A commit costs a flush to the disk and about a millisecond of computing, whoever shares it. Writes that arrive
-while one commit is under way wait for the next and go into it together, sharing the cost under load.
-A write that nobody waits for may have patience: it lets the others go first, and goes along with the next.
+A commit costs a flush to the disk and about a millisecond of computing, however many writes it has. Writes
+that arrive during a commit share the next one, and so its cost under load. A write that no caller waits for
+may have patience: it waits for an urgent write, and shares its commit.
 """
 
 import asyncio
@@ -21,19 +21,18 @@ from waybill_database.write_turn import write_turn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-#: Writes many items of one sort in the transaction it is given; answers one result for each, in order.
+#: Writes many items of one type in the given transaction; returns one result for each, in order.
 BatchWrite = Callable[[Connection, Sequence[Item]], Sequence[Result]]
 
-#: Writes in one transaction; more would only make the first of them wait longer.
+#: Most writes in one transaction; more would only delay the first ones.
 MAX_BATCH = 500
 
-#: So many writes in one transaction show that others are about to come: the next one waits a little for them,
-#: which costs each some milliseconds and spares most of the commits.
+#: After a transaction with so many writes more are expected: the next commit waits for them, which costs each
+#: write some milliseconds and saves most commits.
 CROWD = 16
 GATHER_SECONDS = 0.004
 
-#: Tries of a transaction that PostgreSQL ends in favour of another's; as it ends one of two, the next mostly
-#: goes through.
+#: Tries of a transaction that PostgreSQL rolls back in favour of another one; the next try mostly succeeds.
 MOST_TRIES = 5
 
 
@@ -46,7 +45,7 @@ class _Waiting:
 
 
 class GroupCommit:
-    """Commits what is submitted, on one thread of its own, in the order of arrival within each sort."""
+    """Commits submitted writes, on one thread of its own, in the order of arrival within each type."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -56,7 +55,7 @@ class GroupCommit:
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
         self._closed = False
-        #: When the next commit begins at the latest, by the loop's clock.
+        #: Latest begin of the next commit, by the clock of the loop.
         self._due = inf
         self._hurried = asyncio.Event()
 
@@ -68,19 +67,19 @@ class GroupCommit:
         patience: float = 0.0,
         relaxed: bool = False,
     ) -> Result:
-        """Has `write` called with `item` among others, and returns its result once that is committed.
+        """Writes `item` together with others, and returns its result after the commit.
 
         Args:
             write: writes many such items.
-            item: what is written.
-            patience: seconds that it may wait for a write that is in a hurry, to share its commit.
-            relaxed: it outlives this process, but may be lost if the machine goes down within the moment and
-                takes this process along: for what is only done again then. A commit of nothing else needs no
-                flush to the disk. Means nothing to PostgreSQL, which may go down while this process goes on.
+            item: to write.
+            patience: seconds that it may wait for an urgent write, to share its commit.
+            relaxed: the write survives this process, but may be lost if the machine fails within a moment:
+                for writes that are repeated then. A commit of only such writes needs no flush to the disk.
+                Ignored on PostgreSQL, which may fail without this process.
 
         Raises:
-            Exception: what `write` or the database raised; nothing of the item is stored then.
-            RuntimeError: this is closed.
+            Exception: raised by `write` or the database; nothing of the item is stored.
+            RuntimeError: the group commit is closed.
         """
         if self._closed:
             raise RuntimeError("the group commit is closed: nothing more can be written")
@@ -93,10 +92,10 @@ class GroupCommit:
         return await done
 
     def commit(self, write: BatchWrite[Item, Result], item: Item, *, relaxed: bool = False) -> Result:
-        """The same in a transaction of its own, on the caller's thread.
+        """Writes `item` in a transaction of its own, on the thread of the caller.
 
         Raises:
-            Exception: what `write` or the database raised; nothing of the item is stored then.
+            Exception: raised by `write` or the database; nothing of the item is stored.
         """
         engine = self._relaxed if relaxed else self._engine
 
@@ -105,14 +104,14 @@ class GroupCommit:
                 (result,) = write(connection, [item])
             return result
 
-        return _though_others_are_in_the_way(transact)
+        return _retry_on_conflict(transact)
 
     async def close(self) -> None:
-        """Commits what still waits, then ends the thread."""
+        """Commits waiting writes, then ends the thread."""
         self._closed = True
         self._hurry(0.0)
         if self._committing is not None:
-            # Whoever gives up waiting for this must not take the writes along.
+            # A caller that is cancelled here must not cancel the writes.
             await asyncio.shield(self._committing)
         self._thread.shutdown()
 
@@ -122,12 +121,12 @@ class GroupCommit:
             while self._waiting:
                 await self._until_due()
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                # What is left over has waited already.
+                # The remaining writes have waited already.
                 self._due = 0.0 if self._waiting or self._closed else inf
                 results = await loop.run_in_executor(self._thread, self._commit, batch)
                 for waiting, (result, error) in zip(batch, results, strict=True):
                     if waiting.done.cancelled():
-                        continue  # the caller is gone; what it submitted is committed all the same
+                        continue  # the caller is gone; its write is committed
                     if error is None:
                         waiting.done.set_result(result)
                     else:
@@ -138,7 +137,7 @@ class GroupCommit:
             self._committing = None
 
     def _hurry(self, due: float) -> None:
-        """Has the next commit begin at `due`, unless it begins earlier anyway."""
+        """Lets the next commit begin at `due` at the latest."""
         if due < self._due:
             self._due = due
             self._hurried.set()
@@ -153,12 +152,12 @@ class GroupCommit:
 
     def _commit(self, batch: Sequence[_Waiting]) -> list[tuple[Any, Exception | None]]:
         try:
-            results = _though_others_are_in_the_way(lambda: self._transact(batch))
+            results = _retry_on_conflict(lambda: self._transact(batch))
             return [(result, None) for result in results]
-        except Exception as error:  # noqa: BLE001 - each waiting caller gets it, none is swallowed
+        except Exception as error:  # noqa: BLE001 - every waiting caller gets it
             if len(batch) == 1 or is_unavailable(error):
                 return [(None, error)] * len(batch)
-        # One bad item must not fail its neighbours: each tries again alone.
+        # One bad item must not fail the others: each is tried again alone.
         return [outcome for waiting in batch for outcome in self._commit([waiting])]
 
     def _transact(self, batch: Sequence[_Waiting]) -> list[Any]:
@@ -175,7 +174,7 @@ class GroupCommit:
         return results
 
 
-def _though_others_are_in_the_way(transact: Callable[[], Result]) -> Result:
+def _retry_on_conflict(transact: Callable[[], Result]) -> Result:
     for left in reversed(range(MOST_TRIES)):
         try:
             return transact()

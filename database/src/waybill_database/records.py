@@ -1,4 +1,4 @@
-"""One database as an asyncio program sees it: grouped writes, and reads beside them."""
+"""One database for an asyncio program: grouped writes, and concurrent reads."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from waybill_database.writable import can_write
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Reads at once where nobody says otherwise; each takes a thread and a connection.
+#: Default number of concurrent reads; each takes a thread and a connection.
 READERS = 4
-#: Seconds after which a database that has not said whether it can be written to counts as one that cannot.
-LOOK_SECONDS = 3.0
-#: Seconds that a statement on PostgreSQL may take where nobody says otherwise.
+#: Seconds after which a database that has not answered counts as not writable.
+PROBE_SECONDS = 3.0
+#: Default seconds that a statement on PostgreSQL may take.
 ANSWER_SECONDS = 20.0
-#: A look at the server's clock that takes longer tells too little.
-MOST_SECONDS_OF_A_LOOK = 2.0
+#: A reading of the clock of the server that takes longer is too inexact.
+MOST_SECONDS_OF_A_READING = 2.0
 
 
 class Records:
@@ -36,26 +36,26 @@ class Records:
         self._reading = self.engine.execution_options(**{READ_ONLY: True})
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="records-read")
         self._writes = GroupCommit(self.engine)
-        self._looking: asyncio.Task[bool] | None = None
+        self._probing: asyncio.Task[bool] | None = None
         self._closed = False
         self.clock = Clock(is_remote=self.engine.dialect.name == "postgresql")
 
     def now(self) -> datetime:
-        """The time that decisions about what is in the database go by: see `waybill_database.clock`."""
+        """The time for decisions about the database: see `waybill_database.clock`."""
         return self.clock.now()
 
-    async def look_at_clock(self) -> None:
-        """Takes notice of the time: PostgreSQL's, or with SQLite that of this machine."""
+    async def sync_clock(self) -> None:
+        """Reads the clock: that of PostgreSQL, or with SQLite that of this machine."""
         if self.engine.dialect.name != "postgresql":
             self.clock.now()
             return
         began = elapsed_seconds()
         shown = await self.read(_clock_of_server)
         took = elapsed_seconds() - began
-        # The later it was answered, the less it is known of when. It is taken as of the answer: a clock that
-        # is behind makes what is due late by a moment, one that is ahead makes it early.
-        if took < MOST_SECONDS_OF_A_LOOK:
-            self.clock.tell(shown)
+        # The slower the answer, the less exact the reading. It counts from the answer: a clock that is behind
+        # makes due things late by a moment, a clock that is ahead would make them early.
+        if took < MOST_SECONDS_OF_A_READING:
+            self.clock.observe(shown)
 
     async def write(
         self,
@@ -71,45 +71,45 @@ class Records:
     async def write_apart(
         self, write: BatchWrite[Item, Result], item: Item, *, relaxed: bool = False
     ) -> Result:
-        """The same in a transaction of its own, on a reader's thread: for what takes long.
+        """Writes `item` in a transaction of its own, on the thread of a reader: for long writes.
 
-        Nothing that is written meanwhile is in the same transaction, and so waits for it. (On SQLite it does
-        for its turn.)
+        Other writes do not share the transaction, and do not wait for it. (On SQLite they wait for their
+        turn.)
         """
         commit = partial(self._writes.commit, write, item, relaxed=relaxed)
         return await asyncio.get_running_loop().run_in_executor(self._readers, commit)
 
     def write_at_once(self, write: BatchWrite[Item, Result], item: Item) -> Result:
-        """Writes `item` in a transaction of its own, on the caller's thread; needs no event loop."""
+        """Writes `item` in a transaction of its own, on the thread of the caller; needs no event loop."""
         return self._writes.commit(write, item)
 
     async def read(self, query: Callable[[Connection], Result]) -> Result:
-        """Runs `query` in a transaction of its own on a reader's thread."""
+        """Runs `query` in a transaction of its own, on the thread of a reader."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
 
     async def is_writable(self) -> bool:
-        """Whether it could be written to just now, as far as one question without a write can tell.
+        """Whether a write would succeed now, as far as a probe without a write shows.
 
-        Whoever asks while that is under way shares the answer. None within `LOOK_SECONDS` is one, too.
+        Concurrent callers share one probe. No answer within `PROBE_SECONDS` counts as False.
         """
         if self._closed:
             return False
-        looking = self._looking
-        if looking is None or looking.done():
-            looking = self._looking = asyncio.create_task(self._look(), name="look at the database")
-        done, _ = await asyncio.wait((looking,), timeout=LOOK_SECONDS)
-        return bool(done) and looking.result()
+        probing = self._probing
+        if probing is None or probing.done():
+            probing = self._probing = asyncio.create_task(self._probe(), name="probe the database")
+        done, _ = await asyncio.wait((probing,), timeout=PROBE_SECONDS)
+        return bool(done) and probing.result()
 
     async def prepare(self, work: Callable[[Engine], Result]) -> Result:
-        """Runs `work` on a reader's thread: what is done with the whole database at a process's start."""
+        """Runs `work` with the engine, on the thread of a reader: for the start of a process."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, self.engine)
 
     async def close(self) -> None:
-        """Commits what waits and closes every connection."""
+        """Commits waiting writes and closes every connection."""
         self._closed = True
         await self._writes.close()
-        if self._looking is not None:
-            await asyncio.wait((self._looking,))
+        if self._probing is not None:
+            await asyncio.wait((self._probing,))
         self._readers.shutdown()
         self.engine.dispose()
 
@@ -117,13 +117,13 @@ class Records:
         with self._reading.begin() as connection:
             return query(connection)
 
-    async def _look(self) -> bool:
+    async def _probe(self) -> bool:
         try:
             writable = await self.read(can_write)
         except SQLAlchemyError:
             return False
         if not writable:
-            # Those that are idle lead to where nobody can write: the next ones may lead elsewhere.
+            # Idle connections lead to a read-only server: new ones may lead to another one.
             self.engine.dispose()
         return writable
 

@@ -1,4 +1,4 @@
-"""Having processes that upgrade one database wait for each other, but hold up nobody who works on it."""
+"""A lock for upgrades: one process upgrades a database at a time, without blocking its users."""
 
 import time
 from collections.abc import Iterator
@@ -9,20 +9,20 @@ from sqlalchemy import Engine, func, select
 
 from waybill_database.write_turn import write_turn
 
-#: Of PostgreSQL's advisory locks this one; the number is "upgrade" as ASCII. Not that of `one_at_a_time`: who
-#: waits for that one does so in a transaction, which building an index concurrently would wait for in turn.
+#: Advisory lock of PostgreSQL; the number is "upgrade" as ASCII. Not that of `one_at_a_time`: processes wait
+#: for that one in a transaction, and CREATE INDEX CONCURRENTLY would wait for the transaction.
 _LOCK: Final = 0x75706772616465
-#: Seconds between two tries for it.
+#: Seconds between two tries.
 _PAUSE: Final = 0.1
 
 
 @contextmanager
 def schema_turn(engine: Engine) -> Iterator[None]:
-    """Waits until no other process is in here for the same database; takes one connection of the pool.
+    """Waits until no other process holds the lock for the database; takes one connection of the pool.
 
-    On SQLite it is the turn of a writer. On PostgreSQL it is a lock of a session that is idle meanwhile,
-    asked for again and again rather than waited for: a statement that waits is a transaction under way, and
-    CREATE INDEX CONCURRENTLY waits for those to end.
+    On SQLite it is the turn of a writer. On PostgreSQL it is a lock of an idle session, polled instead of
+    waited for: a waiting statement is an open transaction, and CREATE INDEX CONCURRENTLY waits for those to
+    end.
     """
     if engine.dialect.name != "postgresql":
         with write_turn(engine)():
@@ -34,5 +34,5 @@ def schema_turn(engine: Engine) -> Iterator[None]:
         try:
             yield
         finally:
-            # The pool would keep the session, and the lock with it.
+            # Otherwise the pool keeps the session, and with it the lock.
             holder.scalar(select(func.pg_advisory_unlock(_LOCK)))

@@ -1,4 +1,4 @@
-"""Tables that a process keeps for itself alone: made when they are missing, and grown by what is new."""
+"""Private tables of a process: created and extended at its start, without migrations."""
 
 from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.schema import CreateColumn
@@ -7,10 +7,10 @@ from waybill_database.columns import one_at_a_time
 
 
 def make_tables(connection: Connection, metadata: MetaData) -> None:
-    """Creates the tables that are missing, and adds to the others the columns that they lack.
+    """Creates missing tables, and adds missing columns to the others.
 
-    Enough for tables that only ever grow; a column that is new must be nullable or have a server default.
-    Other processes may be at it at the same time.
+    Enough for tables that only get new columns; a new column must be nullable or have a server default.
+    Several processes may do this at the same time.
     """
     one_at_a_time(connection)
     metadata.create_all(connection)

@@ -1,4 +1,4 @@
-"""Waiting for a database that cannot be used yet: how long between two tries, and when to say so."""
+"""Waits for a database that is not available yet: pauses between tries, and intervals of log lines."""
 
 import random
 import time
@@ -10,54 +10,54 @@ from sqlalchemy.exc import SQLAlchemyError
 from waybill_database.engine import open_engine
 from waybill_database.faults import Fault, fault_of
 
-#: Seconds between two tries: the first ones come quickly, for most databases are only restarting.
+#: Seconds between two tries: the first pauses are short, because most databases are only restarting.
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
-#: Seconds between two lines about it.
-TELL_SECONDS: Final = 60.0
-#: What time mends, or people at the database's side: whoever waits for it need not be started again.
-_MENDED: Final = frozenset({Fault.AWAY, Fault.STALE, Fault.CONFLICT, Fault.HELD_UP, Fault.REFUSED})
+#: Seconds between two log lines about it.
+LOG_SECONDS: Final = 60.0
+#: Faults that end by themselves or are fixed at the database: a waiting process needs no restart.
+_TEMPORARY: Final = frozenset({Fault.AWAY, Fault.STALE, Fault.CONFLICT, Fault.HELD_UP, Fault.REFUSED})
 
 
 class Wait:
     """One wait for a database.
 
     Args:
-        clock: tells seconds.
+        clock: monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._pause = FIRST_PAUSE
-        self._told_at: float | None = None
+        self._logged_at: float | None = None
 
     def can_help(self, error: BaseException) -> bool:
-        """Whether the database may be usable later, though `error` came of using it."""
-        return fault_of(error) in _MENDED
+        """Whether the database may become available, despite this error."""
+        return fault_of(error) in _TEMPORARY
 
-    def is_to_be_told(self) -> bool:
-        """Whether a line about it is due: at once, then once a minute."""
+    def should_log(self) -> bool:
+        """Whether a log line is due: at once, then once a minute."""
         now = self._clock()
-        if self._told_at is not None and now - self._told_at < TELL_SECONDS:
+        if self._logged_at is not None and now - self._logged_at < LOG_SECONDS:
             return False
-        self._told_at = now
+        self._logged_at = now
         return True
 
     def pause(self) -> float:
-        """Seconds until the next try; drawn, so that not all processes come at once."""
+        """Seconds until the next try; random, so that not all processes try at once."""
         pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
         return pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, guards nothing
 
 
-def until_reachable(url: str, tell: Callable[[str], object]) -> None:
-    """Returns once the database at `url` lets us in; for commands, which do nothing else meanwhile.
+def until_reachable(url: str, report: Callable[[str], object]) -> None:
+    """Waits until the database at `url` accepts a connection; blocks, for commands.
 
     Args:
         url: of the database.
-        tell: given a line for people, at once and then every minute.
+        report: gets a line for people, at once and then every minute.
 
     Raises:
-        SQLAlchemyError: it is there, and refuses us.
+        SQLAlchemyError: it refuses access.
     """
     wait = Wait()
     while True:
@@ -67,8 +67,8 @@ def until_reachable(url: str, tell: Callable[[str], object]) -> None:
         except SQLAlchemyError as error:
             if fault_of(error) is not Fault.AWAY:
                 raise
-            if wait.is_to_be_told():
-                tell(f"the database cannot be reached, waiting for it: {reason_of(error)}")
+            if wait.should_log():
+                report(f"the database cannot be reached, waiting for it: {reason_of(error)}")
         else:
             return
         finally:
@@ -77,6 +77,6 @@ def until_reachable(url: str, tell: Callable[[str], object]) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """What the database or its driver said, in one line."""
-    said = str(getattr(error, "orig", None) or error).split()
-    return " ".join(said)
+    """Message of the database or its driver, on one line."""
+    words = str(getattr(error, "orig", None) or error).split()
+    return " ".join(words)

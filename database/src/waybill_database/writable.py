@@ -1,4 +1,4 @@
-"""Whether a database can be written to, asked without a write."""
+"""Checks without a write whether a database is writable."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,12 @@ from sqlalchemy import Connection, text
 def can_write(connection: Connection) -> bool:
     """Whether a write could succeed now.
 
-    PostgreSQL tells of a standby and of `default_transaction_read_only`. Of a SQLite file the file system
-    tells whether it and its folder, where SQLite keeps its log, can be written, and whether there is room.
+    PostgreSQL reports a standby and `default_transaction_read_only`. For SQLite the file system shows whether
+    the file and its folder, which holds the log, are writable, and whether there is free space.
     """
     if connection.dialect.name == "postgresql":
         return bool(connection.scalar(text("SHOW transaction_read_only")) == "off")
-    # Reads the file; SELECT 1 would not.
+    # Reads the file, unlike SELECT 1.
     connection.execute(text("PRAGMA schema_version"))
     file = Path(connection.engine.url.database or "")
     return (

@@ -1,8 +1,8 @@
 """Taking turns at writing a SQLite file.
 
-SQLite lets one process write at a time, and has the others poll for the lock with growing pauses of up to
-100 ms: under load whoever polls loses, again and again. The kernel's file lock has them wait in a queue
-instead, wakes the next one at once, and lets go by itself when a process dies.
+SQLite lets one process write at a time, and the others poll for the lock with growing pauses of up to 100 ms:
+under load a polling process loses again and again. With a file lock of the kernel they wait in a queue
+instead: the kernel wakes the next one at once, and releases the lock of a process that dies.
 """
 
 import fcntl
@@ -19,14 +19,14 @@ WriteTurn = Callable[[], AbstractContextManager[None]]
 
 
 def write_turn(engine: Engine) -> WriteTurn:
-    """How to wait for one's turn: on a lock file beside a SQLite file, and not at all on PostgreSQL."""
+    """How to wait for a turn: with a lock file beside a SQLite file, and not at all on PostgreSQL."""
     if engine.dialect.name != "sqlite" or engine.url.database is None:
         return nullcontext
     path = Path(f"{engine.url.database}.turn")
 
     @contextmanager
     def turn() -> Iterator[None]:
-        # Closing the file lets the lock go.
+        # Closing the file releases the lock.
         with _opened(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -35,10 +35,10 @@ def write_turn(engine: Engine) -> WriteTurn:
 
 
 def _opened(path: Path) -> TextIO:
-    """The lock file.
+    """Opens the lock file.
 
     Raises:
-        OperationalError: it cannot be written, and neither can the database beside it.
+        OperationalError: it is not writable, and so neither is the database beside it.
     """
     try:
         return path.open("w")

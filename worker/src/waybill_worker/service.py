@@ -140,7 +140,7 @@ class Service(Components):
             lone: the attempt.
             begun: called right before its handler.
         """
-        await self._records.look_at_clock()
+        await self._records.sync_clock()
         begun()
         return await self._pipeline.run_alone(lone)
 

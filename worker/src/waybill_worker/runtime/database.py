@@ -58,7 +58,7 @@ class DatabaseWait:
                 if distrust(error) is not None or not wait.can_help(error):
                     raise
                 self._failed(error)
-                if wait.is_to_be_told():
+                if wait.should_log():
                     log.warning("the database cannot be used, waiting for it", error=reason_of(error))
             else:
                 self._refusal = None

@@ -38,7 +38,7 @@ class Timekeeper(Background):
 
     async def look(self) -> None:
         """Looks at the clock once."""
-        await self._records.look_at_clock()
+        await self._records.sync_clock()
         leap = self._records.clock.leap
         if leap is not None and self._leap is None:
             log.error(
