@@ -15,19 +15,19 @@ from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_ledger import (
     Accepted,
-    Look,
     NewTask,
+    OverdueSearch,
     PruneKeys,
     PruneStep,
     Range,
-    ReleaseLook,
+    ReleaseBatch,
     StallTimeouts,
     Submission,
     Sweep,
     TaskFilter,
     accept,
     apply_events,
-    forget_published,
+    delete_published,
     get_task,
     get_timeline,
     held_kinds,
@@ -45,7 +45,7 @@ from waybill_ledger import (
 )
 from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
-from waybill_ledger.listings.cursors import encoded
+from waybill_ledger.listings.cursors import encoded_id
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
 from waybill_worker.inbox.claims import Claimed
@@ -92,9 +92,9 @@ def accept_tasks(connection: Connection, subject: Subject) -> None:
     )
 
 
-def delete_published(connection: Connection, subject: Subject) -> None:
+def delete_confirmed(connection: Connection, subject: Subject) -> None:
     """Deletes the outbox rows that the broker has confirmed."""
-    forget_published(connection, [subject.outbox.popleft()])
+    delete_published(connection, [subject.outbox.popleft()])
 
 
 def merge_outcomes(connection: Connection, subject: Subject) -> None:
@@ -112,7 +112,7 @@ def merge_outcomes(connection: Connection, subject: Subject) -> None:
 
 def _listing(*, deep: bool = False, **wanted: Any) -> Step:
     def step(connection: Connection, subject: Subject) -> None:
-        cursor = encoded(subject.middle) if deep else None
+        cursor = encoded_id(subject.middle) if deep else None
         list_tasks(connection, TaskFilter(**wanted), limit=LIMIT, cursor=cursor)
 
     return step
@@ -135,11 +135,11 @@ def _sweep(connection: Connection, _: Subject) -> None:
 
 def _release(connection: Connection, _: Subject) -> None:
     next_slot(connection)
-    release_due(connection, [ReleaseLook(datetime.now(UTC), 50, keyring=NO_KEYS)])
+    release_due(connection, [ReleaseBatch(datetime.now(UTC), 50, keyring=NO_KEYS)])
 
 
 def _reconcile(connection: Connection, _: Subject) -> None:
-    look = Look(datetime.now(UTC), PATIENCE, 100)
+    look = OverdueSearch(datetime.now(UTC), PATIENCE, 100)
     is_any_overdue(connection, look)
     reconcile(connection, [look])
 
@@ -173,7 +173,7 @@ def _letters(connection: Connection, _: Subject) -> None:
 #: What every task goes through; the target is theirs.
 TASK_STEPS: Final[Mapping[str, Step]] = {
     "accept": accept_tasks,
-    "delete published": delete_published,
+    "delete published": delete_confirmed,
     "merge outcomes": merge_outcomes,
 }
 #: What people and background work ask for.

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_ledger import Scope, Secret
-from waybill_ledger.access.first_keys import make_missing_keys, wish_for
+from waybill_ledger.access.first_keys import make_missing_keys, new_key
 from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
 
 BODY = SYNC | {"data": {"name": "Ann", "city": "Lodnon"}}
@@ -122,7 +122,7 @@ def test_a_key_without_the_scope_is_refused(tmp_path: Path, capsys: pytest.Captu
         scopes = {masked: (Scope.READ,), seeing: (Scope.READ, Scope.REVEAL, Scope.SUBMIT)}
         make_missing_keys(
             gateway.ledger_url,
-            [wish_for(secret, name="test", scopes=each, actor="test") for secret, each in scopes.items()],
+            [new_key(secret, name="test", scopes=each, actor="test") for secret, each in scopes.items()],
         )
         waybill = Waybill(capsys, gateway.url)
         posted = httpx.post(

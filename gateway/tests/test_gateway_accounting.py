@@ -66,7 +66,7 @@ async def test_what_cannot_be_placed_is_told_with_its_reasons_and_a_way_to_it(ga
     assert (rest["unplaced"]["count"], len(rest["unplaced"]["items"])) == (3, 1)
     assert rest["unplaced"]["next_cursor"] is None
     task = first["unplaced"]["items"][0]
-    assert task["reasons"] == ["it has no subtasks, so nobody will ever work on it"]
+    assert task["reasons"] == ["it has no subtasks, so no service will work on it"]
     assert (await gateway.client.get(task["links"]["self"])).json()["id"] == task["id"]
 
 

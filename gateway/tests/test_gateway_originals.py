@@ -20,7 +20,7 @@ from waybill_ledger import (
     PruneStep,
     Removal,
     apply_events,
-    forget_removed,
+    delete_removed,
     mark_unused,
     prune_tasks,
 )
@@ -118,7 +118,7 @@ async def test_an_upload_waits_for_a_removal_and_stores_the_file_anew(gateway: G
     await asyncio.wait([uploading], timeout=0.3)
     assert not uploading.done()
     await gateway.resources.objects.delete(mark.key)
-    await gateway.resources.records.write(forget_removed, mark)
+    await gateway.resources.records.write(delete_removed, mark)
 
     assert (await uploading).status_code == 202
     assert await gateway.resources.objects.exists(mark.key)

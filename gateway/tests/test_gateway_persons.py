@@ -81,7 +81,7 @@ async def test_the_desk_shows_an_erased_letter_and_says_why_it_cannot_be_redrive
     patch = {"patch": [{"op": "replace", "path": "/name", "value": "Eve"}]}
     preview = (await gateway.post(f"/v1/dead-letters/{shown['id']}/preview", patch)).json()
     for errors in (plan["unfixable"][0]["errors"], preview["errors"]):
-        assert errors[0]["message"] == "what it held is not kept any more: it cannot be redriven, nor edited"
+        assert errors[0]["message"] == "its content is no longer kept: it cannot be redriven or edited"
 
 
 def applied(connection: Connection, events: Sequence[LifecycleEvent]) -> list[None]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.seal import KEY_BYTES, Keyring
-from waybill_ledger import ReleaseLook, release_due
+from waybill_ledger import ReleaseBatch, release_due
 from waybill_ledger.schema.tables import SCHEDULES
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem, running
 
@@ -51,7 +51,7 @@ async def patch(gateway: Gateway, schedule: dict[str, Any], change: object) -> h
 def released(gateway: Gateway, now: datetime) -> None:
     """What the status service does when slots are due."""
     with gateway.resources.records.engine.begin() as connection:
-        release_due(connection, [ReleaseLook(now, 100, gateway.resources.keyring)])
+        release_due(connection, [ReleaseBatch(now, 100, gateway.resources.keyring)])
 
 
 @pytest.mark.parametrize("schedule", [NIGHTLY, HEARTBEAT, USER])

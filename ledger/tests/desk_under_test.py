@@ -29,7 +29,7 @@ from waybill_ledger import (
     Task,
     accept,
     apply_events,
-    forget_published,
+    delete_published,
     get_task,
 )
 from waybill_ledger.deadletters.groups.queries import Group, GroupFilter, list_groups
@@ -84,7 +84,7 @@ class Desk:
         tasks = [new_task(event or sync_event(str(n))) for n in range(count)]
         for task in tasks:
             accepted = await self.records.write(accept, Submission(task))
-            await self.records.write(forget_published, [accepted.message.outbox_id])  # type: ignore[union-attr]
+            await self.records.write(delete_published, [accepted.message.outbox_id])  # type: ignore[union-attr]
         await self.apply(*(self.told(task, LifecycleType.DEAD, error=error, reason=reason) for task in tasks))
         for task in tasks:
             await self.came(dead_message(event_in(task), task.id, error=error, reason=reason, **message))

@@ -23,7 +23,7 @@ from waybill_ledger import (
     accept,
     count_failures,
     create_schedules,
-    forget_published,
+    delete_published,
     new_task_id,
 )
 from waybill_ledger.deadletters.intake.letter import DeadMessage
@@ -84,7 +84,7 @@ class Somebody:
         task = new_task(event or self.mail, person=self.digest, tenant=self.tenant, **told_of)
         answer = await desk.records.write(accept, Submission(task, rows=rows_of(token, task), **more))
         if not stays:
-            await desk.records.write(forget_published, [answer.message.outbox_id])  # type: ignore[union-attr]
+            await desk.records.write(delete_published, [answer.message.outbox_id])  # type: ignore[union-attr]
         return task
 
     async def completed(self, desk: Desk, **more: Any) -> NewTask:

@@ -181,7 +181,7 @@ async def test_every_deed_is_in_the_audit_trail(desk: Desk) -> None:
     await restore(desk, group=group.id)
 
     page = await desk.records.read(lambda c: list_audit_entries(c, AuditFilter(), limit=100, cursor=None))
-    assert [(deed.actor, deed.action) for _, deed in reversed(page.deeds)] == [
+    assert [(entry.actor, entry.action) for _, entry in reversed(page.entries)] == [
         ("ann", "note"),
         ("ann", "plan"),
         ("ann", "start"),
@@ -193,7 +193,7 @@ async def test_every_deed_is_in_the_audit_trail(desk: Desk) -> None:
     of_plan = await desk.records.read(
         lambda c: list_audit_entries(c, AuditFilter(redrive_id=plan.id), limit=100, cursor=None)
     )
-    assert len(of_plan.deeds) == 4
+    assert len(of_plan.entries) == 4
     assert [group.note for group in await desk.groups()] == ["see ticket 7"]
 
 
@@ -252,4 +252,4 @@ async def test_the_audit_trail_shows_no_address_that_letters_were_looked_for_by(
     assert await restore(desk, q="ann@example.com") == 1
 
     page = await desk.records.read(lambda c: list_audit_entries(c, AuditFilter(), limit=100, cursor=None))
-    assert [deed.details and deed.details["q"] for _, deed in page.deeds] == ["a***@example.com"] * 2
+    assert [entry.details and entry.details["q"] for _, entry in page.entries] == ["a***@example.com"] * 2

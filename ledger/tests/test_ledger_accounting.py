@@ -11,21 +11,21 @@ from waybill_ledger import (
     Account,
     BadCursorError,
     Cancellation,
-    Look,
     NewTask,
+    OverdueSearch,
     Range,
     StallTimeouts,
     Submission,
     accept,
     apply_events,
     cancel,
-    forget_published,
+    delete_published,
     reconcile,
     take_account,
 )
 from waybill_ledger.progress.states import task_state
 from waybill_ledger.reports.accounting import counts_query
-from waybill_ledger.reports.unplaced import PATIENCES
+from waybill_ledger.reports.unplaced import MOST_TIMEOUTS
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 from waybill_testkit.samples import NOON, email_event, new_task, told, user_event
 
@@ -43,7 +43,7 @@ def accepted(engine: Engine, *tasks: NewTask) -> None:
 def published(engine: Engine, *tasks: NewTask) -> None:
     accepted(engine, *tasks)
     with engine.begin() as connection:
-        forget_published(connection, [list(connection.scalars(select(OUTBOX.c.id)))])
+        delete_published(connection, [list(connection.scalars(select(OUTBOX.c.id)))])
 
 
 def happened(engine: Engine, *events: LifecycleEvent) -> None:
@@ -182,7 +182,7 @@ def test_a_state_that_contradicts_the_subtasks_is_told_with_both(engine: Engine)
     damaged(engine, update(TASKS).values(state="completed"))
 
     assert reasons(engine) == [
-        "its state is completed, but that of its subtasks (email completed; sync failed) makes it failed"
+        "its state is completed, but by its subtasks (email completed; sync failed) it should be failed"
     ]
 
 
@@ -190,7 +190,7 @@ def test_a_task_without_subtasks_is_told(engine: Engine) -> None:
     accepted(engine, new_task())
     damaged(engine, delete(SUBTASKS))
 
-    assert reasons(engine) == ["it has no subtasks, so nobody will ever work on it"]
+    assert reasons(engine) == ["it has no subtasks, so no service will work on it"]
 
 
 def test_a_state_that_there_is_not_breaks_the_sum_and_is_told(engine: Engine) -> None:
@@ -200,14 +200,14 @@ def test_a_state_that_there_is_not_breaks_the_sum_and_is_told(engine: Engine) ->
     seen = account(engine)
 
     assert (seen.accepted["email.requested"], sum(seen.kinds["email.requested"].values())) == (2, 1)
-    assert seen.unplaced[0].reasons[0] == "its state 'lost' is none that there is"
+    assert seen.unplaced[0].reasons[0] == "its state 'lost' is unknown"
 
 
 def test_a_subtasks_state_that_there_is_not_is_told(engine: Engine) -> None:
     accepted(engine, new_task())
     damaged(engine, update(SUBTASKS).values(state="lost", expected_at=None))
 
-    assert "a subtask is in a state that there is not: email lost" in reasons(engine)
+    assert "a subtask is in an unknown state: email lost" in reasons(engine)
 
 
 def test_an_outcome_without_its_time_is_told(engine: Engine) -> None:
@@ -216,7 +216,7 @@ def test_an_outcome_without_its_time_is_told(engine: Engine) -> None:
     happened(engine, told(COMPLETED, task.id))
     damaged(engine, update(TASKS).values(completed_at=None))
 
-    assert reasons(engine) == ["it is completed, but the time of that is missing"]
+    assert reasons(engine) == ["it is completed, but has no time of completion"]
 
 
 def test_a_time_of_completion_without_an_outcome_is_told(engine: Engine) -> None:
@@ -231,7 +231,7 @@ def test_a_subtask_that_the_reconciler_would_never_look_at_is_told(engine: Engin
     damaged(engine, update(SUBTASKS).values(expected_at=None))
 
     assert reasons(engine) == [
-        "a subtask has no outcome, and no time at which the reconciler would look: email pending"
+        "a subtask has no outcome, and no time at which the reconciler would check it: email pending"
     ]
 
 
@@ -250,13 +250,11 @@ def test_a_silence_beyond_the_reconcilers_patience_is_told(
     task = new_task()
     published(engine, task)
     happened(engine, *(told(type_, task.id) for type_ in told_before))
-    late = due + (PATIENCES - 1) * PATIENCE.pending
+    late = due + (MOST_TIMEOUTS - 1) * PATIENCE.pending
 
     assert account(engine, now=late - JUST).is_balanced
     (reason,) = reasons(engine, now=late)
-    assert reason.startswith(
-        "a sign of life is overdue, nothing is in the outbox, and the reconciler has not"
-    )
+    assert reason.startswith("a heartbeat is overdue, nothing is in the outbox, and the reconciler has not")
     assert "due 2026-03-01 12:00:0" in reason
 
 
@@ -269,7 +267,7 @@ def test_what_the_outbox_holds_or_the_reconciler_put_back_is_placed(engine: Engi
     assert not account(engine, now=late).is_balanced
 
     with engine.begin() as connection:
-        reconcile(connection, [Look(late, PATIENCE, 10)])
+        reconcile(connection, [OverdueSearch(late, PATIENCE, 10)])
     assert account(engine, now=late).is_balanced
     damaged(engine, delete(OUTBOX))  # published
     assert account(engine, now=late).is_balanced

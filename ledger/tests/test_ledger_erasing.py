@@ -142,9 +142,9 @@ async def test_steps_are_small_and_a_second_run_finds_nothing_more(desk: Desk) -
     assert await erased(desk, most=2) == ErasedStep(Erased(1), {}, None)
     assert await erased(desk, most=2) == ErasedStep(Erased(0), {}, None)
     trail = partial(list_audit_entries, wanted=AuditFilter(action="erase"), limit=9, cursor=None)
-    deeds = [deed for _, deed in (await desk.records.read(trail)).deeds]
-    assert [(deed.actor, deed.letters) for deed in deeds] == [("eve", 0)] * 3
-    details = [deed.details or {} for deed in deeds]
+    entries = [entry for _, entry in (await desk.records.read(trail)).entries]
+    assert [(entry.actor, entry.letters) for entry in entries] == [("eve", 0)] * 3
+    details = [entry.details or {} for entry in entries]
     assert [(each["erasure"], each["tasks"]) for each in details] == [("erasure-1", n) for n in (1, 2, 2)]
 
 
@@ -176,8 +176,8 @@ async def test_a_process_that_is_killed_in_the_middle_leaves_each_task_whole_or_
     assert await asyncio.to_thread(run, 0) == 0
     assert telling(await everything(desk), ANN.word) == {}
     trail = partial(list_audit_entries, wanted=AuditFilter(action="erase"), limit=9, cursor=None)
-    deeds = (await desk.records.read(trail)).deeds
-    assert sum((deed.details or {})["tasks"] for _, deed in deeds) == len(tasks)
+    entries = (await desk.records.read(trail)).entries
+    assert sum((entry.details or {})["tasks"] for _, entry in entries) == len(tasks)
 
 
 async def test_what_is_open_stays_whole_and_is_told(desk: Desk) -> None:
@@ -284,7 +284,7 @@ async def test_a_letter_of_an_erased_task_is_not_redriven_and_says_why(desk: Des
         plan = await desk.planned(ids=[letter["id"]], edits=edits)
         assert (plan.dry_run["will_run"], plan.dry_run["effects"][Effect.ERASED]) == (0, 1)
         assert plan.dry_run["verdicts"][Verdict.UNFIXABLE] == 1
-        assert "not kept any more" in plan.dry_run["unfixable"][0]["errors"][0]["message"]
+        assert "no longer kept" in plan.dry_run["unfixable"][0]["errors"][0]["message"]
 
 
 async def test_an_edit_that_is_written_while_its_letter_is_erased_is_not_kept(

@@ -12,8 +12,8 @@ from waybill_ledger import (
     Accepted,
     Cancellation,
     Feed,
-    Look,
     NewTask,
+    OverdueSearch,
     PendingMessage,
     Prevented,
     Range,
@@ -24,7 +24,7 @@ from waybill_ledger import (
     accept,
     apply_events,
     cancel,
-    forget_swept,
+    delete_swept,
     get_task,
     held_kinds,
     next_due,
@@ -81,7 +81,7 @@ def ids(messages: list[PendingMessage]) -> list[str]:
 
 def overdue(engine: Engine, now: datetime) -> list[str]:
     with engine.begin() as connection:
-        (found,) = reconcile(connection, [Look(now, PATIENCE, 100)])
+        (found,) = reconcile(connection, [OverdueSearch(now, PATIENCE, 100)])
     return [each.task_id for each in found]
 
 
@@ -123,7 +123,7 @@ def test_what_was_fed_is_a_row_like_any_other(engine: Engine) -> None:
     rows = {message.envelope.task_id: message.outbox_id for message in fed(engine)}
     with engine.begin() as connection:
         put_back(connection, [([rows[failed.id]], LATER + timedelta(seconds=1))])
-        forget_swept(connection, [([rows[done.id]], LATER)])
+        delete_swept(connection, [([rows[done.id]], LATER)])
 
     assert fed(engine) == []
     assert ids(swept(engine, LATER + timedelta(seconds=1))) == [failed.id]
@@ -160,7 +160,7 @@ def test_what_is_held_owes_no_sign_of_life_and_what_was_fed_does(engine: Engine)
 
     rows = [message.outbox_id for message in fed(engine)]
     with engine.begin() as connection:
-        forget_swept(connection, [(rows, LATER)])
+        delete_swept(connection, [(rows, LATER)])
     assert overdue(engine, LATER + timedelta(seconds=59)) == []
     assert sorted(overdue(engine, LATER + timedelta(seconds=60))) == sorted([task.id, due.id])
     # Put back, it is published at once, as what a broker lost.

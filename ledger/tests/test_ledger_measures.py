@@ -6,16 +6,16 @@ from sqlalchemy import Engine, delete, select
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_ledger import (
-    Look,
     Measures,
     NewTask,
+    OverdueSearch,
     Range,
     StallTimeouts,
     Submission,
     Sweep,
     accept,
     apply_events,
-    forget_published,
+    delete_published,
     measure,
     put_back,
     reconcile,
@@ -32,7 +32,7 @@ def accepted(engine: Engine, *tasks: NewTask, is_published: bool = True) -> None
     with engine.begin() as connection:
         accept(connection, [Submission(task) for task in tasks])
         if is_published:
-            forget_published(connection, [list(connection.scalars(select(OUTBOX.c.id)))])
+            delete_published(connection, [list(connection.scalars(select(OUTBOX.c.id)))])
 
 
 def measured(engine: Engine, after: timedelta = MINUTE) -> Measures:
@@ -99,7 +99,7 @@ def test_what_was_put_back_counts_until_there_is_a_sign_of_life(engine: Engine) 
     task = new_task()
     accepted(engine, task)
     with engine.begin() as connection:
-        reconcile(connection, [Look(NOON + 2 * MINUTE, PATIENCE, 10)])
+        reconcile(connection, [OverdueSearch(NOON + 2 * MINUTE, PATIENCE, 10)])
     assert measured(engine, 3 * MINUTE).put_back == {"email": 1}
     with engine.begin() as connection:
         apply_events(connection, [told(LifecycleType.STARTED, task.id)])

@@ -13,7 +13,7 @@ from waybill_ledger import (
     Submission,
     Touch,
     accept,
-    forget_removed,
+    delete_removed,
     mark_unused,
     renew_marks,
     touch_originals,
@@ -52,8 +52,8 @@ async def test_a_mark_is_given_to_one_and_to_another_only_when_it_was_long_not_r
     assert {mark.owner for mark in taken}.isdisjoint({first[1].owner, second[0].owner})
     for late in (first[1], second[0]):
         assert await records.write(renew_marks, Renewal(late, later)) is False
-        assert await records.write(forget_removed, late) is False
-    assert await records.write(forget_removed, first[0]) is True
+        assert await records.write(delete_removed, late) is False
+    assert await records.write(delete_removed, first[0]) is True
 
 
 async def test_a_mark_does_not_stand_once_the_file_is_used_again(records: Records) -> None:
@@ -64,7 +64,7 @@ async def test_a_mark_does_not_stand_once_the_file_is_used_again(records: Record
     await records.write(accept, Submission(new_task(image_event())))
 
     assert await records.write(renew_marks, Renewal(mark, NOON + 9 * DAY)) is False
-    assert await records.write(forget_removed, mark) is False
+    assert await records.write(delete_removed, mark) is False
     assert await unused(records, since=NOON + 99 * DAY, now=NOON + 99 * DAY) == []
 
 

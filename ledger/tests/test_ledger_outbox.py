@@ -14,7 +14,7 @@ from waybill_ledger import (
     Sweep,
     accept,
     apply_events,
-    forget_published,
+    delete_published,
     get_task,
     next_due,
     put_back,
@@ -65,7 +65,7 @@ def test_what_is_published_is_forgotten(engine: Engine) -> None:
     taken = swept(engine, LATER)
     with engine.begin() as connection:
         published = [m.outbox_id for m in taken if m.envelope.task_id == first.id]
-        forget_published(connection, [published, [], published])
+        delete_published(connection, [published, [], published])
 
     assert ids(swept(engine, LATER + TAKEN_FOR)) == [second.id]
 

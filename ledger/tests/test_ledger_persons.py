@@ -16,7 +16,7 @@ from waybill_ledger import (
     Submission,
     accept,
     create_schedules,
-    forget_published,
+    delete_published,
     holdings_of,
     new_task_id,
 )
@@ -48,7 +48,7 @@ async def accepted(
     """A task that has left the outbox."""
     task = new_task(event or email_event(), person=person, tenant=tenant)
     answer = await desk.records.write(accept, Submission(task, rows=rows_of(token, task), **more))  # type: ignore[arg-type]
-    await desk.records.write(forget_published, [answer.message.outbox_id])  # type: ignore[union-attr]
+    await desk.records.write(delete_published, [answer.message.outbox_id])  # type: ignore[union-attr]
     return task
 
 

@@ -29,8 +29,8 @@ from waybill_ledger import (
     Touch,
     accept,
     apply_events,
-    forget_published,
-    forget_removed,
+    delete_published,
+    delete_removed,
     get_task,
     mark_unused,
     prune_keys,
@@ -39,7 +39,7 @@ from waybill_ledger import (
     touch_originals,
     would_prune,
 )
-from waybill_ledger.acceptance.originals import leave_originals
+from waybill_ledger.acceptance.originals import release_originals
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.deadletters.letters.archiving import Move, move
@@ -70,7 +70,7 @@ async def accepted(desk: Desk, task: NewTask, **submission: object) -> NewTask:
     answer = await desk.records.write(accept, Submission(task, **submission))  # type: ignore[arg-type]
     assert isinstance(answer, Accepted)
     if answer.message is not None:
-        await desk.records.write(forget_published, [answer.message.outbox_id])
+        await desk.records.write(delete_published, [answer.message.outbox_id])
     return task
 
 
@@ -240,7 +240,7 @@ async def test_a_task_under_redrive_stays_and_goes_with_its_letters_once_it_has_
     for state in (State.FAILED, State.COMPLETED):
         assert (await pruned(desk, state, before=OVER)).tasks == 0
 
-    await desk.records.write(forget_published, [message.outbox_id for message in messages])
+    await desk.records.write(delete_published, [message.outbox_id for message in messages])
     await desk.completed(messages)
     # Until the desk has settled it the letter is on its way.
     assert (await pruned(desk, before=OVER)).tasks == 0
@@ -260,17 +260,17 @@ async def test_a_letter_that_comes_in_while_its_task_is_forgotten_is_not_lost(
     plan = await desk.planned()
     await desk.start(plan)
     messages = await desk.sent(plan)
-    await desk.records.write(forget_published, [message.outbox_id for message in messages])
+    await desk.records.write(delete_published, [message.outbox_id for message in messages])
     await desk.completed(messages)
     await desk.settled(plan)
     late = letter_of(dead_message(sync_event(), task.id, redrive_no=1, died_at=LATER), keyring=NO_KEYS)
 
     def leave_as_another_comes_in(connection: Connection, task_ids: Sequence[str], at: datetime) -> None:
         take_in(connection, [late])
-        leave_originals(connection, task_ids, at)
+        release_originals(connection, task_ids, at)
 
     # Once a step has chosen its tasks, this is the first that it does with them.
-    monkeypatch.setattr(pruning, "leave_originals", leave_as_another_comes_in)
+    monkeypatch.setattr(pruning, "release_originals", leave_as_another_comes_in)
     assert (await pruned(desk, before=OVER)).tasks == 1
 
     assert not await is_there(desk, task)
@@ -330,14 +330,14 @@ async def test_a_key_stays_for_as_long_as_its_task_is_open_and_keeps_no_other(de
         # Two in one moment, so that a step ends between them.
         task = new_task(created_at=NOON + number // 2 * DAY)
         await (accepted if number % 2 else completed)(desk, task, call=keyed(f"k{number}"))
-    forgotten: list[int] = []
+    deleted: list[int] = []
     after: str | None = ""
     while after is not None:
         step = await desk.records.write(prune_keys, PruneKeys(NOON + 60 * DAY, 1, after))
-        forgotten.append(step.forgotten)
+        deleted.append(step.deleted)
         after = step.after
 
-    assert forgotten == [1, 0, 0, 1, 0, 0]
+    assert deleted == [1, 0, 0, 1, 0, 0]
     again = await desk.records.write(accept, Submission(new_task(), keyed("later")))
     assert again == AcceptedBefore(later.id, later.kind, later.due_at)
     assert (await counts(desk))[IDEMPOTENCY.name] == 3
@@ -364,7 +364,7 @@ async def test_a_file_is_in_use_until_the_last_task_that_refers_to_it_has_gone(d
     assert await unused(desk, since=OVER) == []
     [mark] = await marked(desk)
     assert mark.key == key
-    assert await desk.records.write(forget_removed, mark) is True
+    assert await desk.records.write(delete_removed, mark) is True
     assert await counts(desk) == {PRUNED.name: 1}
 
 
@@ -382,7 +382,7 @@ async def test_an_upload_keeps_a_file_and_waits_for_one_that_is_being_removed(de
     now += ABANDONED_AFTER + timedelta(seconds=1)
     [mark] = await marked(desk, since=now, now=now)
     assert await desk.records.write(touch_originals, Touch(key, now)) is False
-    assert await desk.records.write(forget_removed, mark) is True
+    assert await desk.records.write(delete_removed, mark) is True
     assert await desk.records.write(touch_originals, Touch(key, OVER + 4 * DAY)) is True
 
 

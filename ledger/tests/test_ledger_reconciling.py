@@ -10,9 +10,9 @@ from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_ledger import (
     Cancellation,
-    Look,
     NewTask,
     Overdue,
+    OverdueSearch,
     PendingMessage,
     StallTimeouts,
     Stopping,
@@ -21,8 +21,8 @@ from waybill_ledger import (
     accept,
     apply_events,
     cancel,
-    forget_published,
-    forget_swept,
+    delete_published,
+    delete_swept,
     is_any_overdue,
     reconcile,
     take_due,
@@ -43,7 +43,7 @@ def published(engine: Engine, *tasks: NewTask) -> None:
     """Accepted, and gone from the outbox: as if the gateway had published them."""
     with engine.begin() as connection:
         accept(connection, [Submission(task) for task in tasks])
-        forget_published(connection, [list(connection.scalars(select(OUTBOX.c.id)))])
+        delete_published(connection, [list(connection.scalars(select(OUTBOX.c.id)))])
 
 
 def happened(engine: Engine, *events: LifecycleEvent) -> None:
@@ -52,7 +52,7 @@ def happened(engine: Engine, *events: LifecycleEvent) -> None:
 
 
 def reconciled(engine: Engine, now: datetime, most: int = 100) -> list[Overdue]:
-    look = Look(now, PATIENCE, most)
+    look = OverdueSearch(now, PATIENCE, most)
     with engine.begin() as connection:
         expected = is_any_overdue(connection, look)
     with engine.begin() as connection:
@@ -64,7 +64,7 @@ def reconciled(engine: Engine, now: datetime, most: int = 100) -> list[Overdue]:
 def swept(engine: Engine, now: datetime) -> list[PendingMessage]:
     with engine.begin() as connection:
         (messages,) = take_due(connection, [Sweep(now, now + MINUTE, 100)])
-        forget_swept(connection, [([message.outbox_id for message in messages], now)])
+        delete_swept(connection, [([message.outbox_id for message in messages], now)])
     return messages
 
 
@@ -188,8 +188,8 @@ def test_what_was_called_off_is_told_again_before_the_attempt(engine: Engine) ->
         (stopping,) = cancel(connection, [Cancellation(task.id, NOON)])
         assert isinstance(stopping, Stopping)
         assert stopping.message is not None
-        forget_published(connection, [[stopping.message.outbox_id]])
-    assert [found.is_called_off for found in reconciled(engine, NOON + MINUTE)] == [True, True]
+        delete_published(connection, [[stopping.message.outbox_id]])
+    assert [found.is_cancel_requested for found in reconciled(engine, NOON + MINUTE)] == [True, True]
 
     (control,) = swept(engine, NOON + MINUTE)
     assert (control.exchange, control.routing_key) == ("control", "")
@@ -247,7 +247,7 @@ def test_two_reconcilers_at_once_put_nothing_back_twice(engine: Engine) -> None:
 
     def reconcile_once() -> list[Overdue]:
         with engine.begin() as connection:
-            (found,) = reconcile(connection, [Look(NOON + MINUTE, PATIENCE, 7)])
+            (found,) = reconcile(connection, [OverdueSearch(NOON + MINUTE, PATIENCE, 7)])
         return found
 
     with ThreadPoolExecutor(2) as pool:
@@ -266,7 +266,7 @@ def test_a_task_that_is_being_merged_is_passed_over_on_postgresql(engine: Engine
         apply_events(connection, [told(STARTED, alive.id)])
         # Not committed yet: the reconciler neither waits for it nor takes it for silent.
         with engine.begin() as other:
-            (found,) = reconcile(other, [Look(NOON + MINUTE, PATIENCE, 100)])
+            (found,) = reconcile(other, [OverdueSearch(NOON + MINUTE, PATIENCE, 100)])
     assert [each.task_id for each in found] == [silent.id]
     assert reconciled(engine, NOON + MINUTE) == []
 
@@ -277,7 +277,7 @@ def test_finding_nothing_is_cheap_among_many_that_have_ended(engine: Engine) -> 
     happened(engine, *(told(COMPLETED, task.id) for task in ended))
     with engine.connect() as connection:
         connection.execute(text("ANALYZE"))
-        query = overdue_query(Look(NOON + MINUTE, PATIENCE, 100)).limit(100)
+        query = overdue_query(OverdueSearch(NOON + MINUTE, PATIENCE, 100)).limit(100)
         asked = query.compile(engine, compile_kwargs={"literal_binds": True})
         explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
         plan = "\n".join(str(row) for row in connection.execute(text(f"{explain} {asked}")))

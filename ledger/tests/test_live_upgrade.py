@@ -171,7 +171,7 @@ def test_an_upgrade_gives_up_on_a_table_that_is_never_free_and_says_why(
     ledger_in_use: tuple[str, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, engine = ledger_in_use
-    monkeypatch.setattr(migrate, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(migrate, "UPGRADE_TIMEOUT_SECONDS", 0)
     with engine.begin() as slow:
         slow.execute(text("SELECT count(*) FROM tasks"))
         with pytest.raises(SchemaError, match="transactions that stay open"):

@@ -10,9 +10,9 @@ from waybill_ledger import (
     Missed,
     NewSchedule,
     Plan,
-    ReleaseLook,
+    ReleaseBatch,
     Schedule,
-    SlotLook,
+    SlotScan,
     bring_forward,
     create_schedules,
     find_postponed,
@@ -35,12 +35,12 @@ def created(engine: Engine, plan_: Plan) -> Schedule:
 
 def released(engine: Engine, now: datetime) -> None:
     with engine.begin() as connection:
-        release_due(connection, [ReleaseLook(now, 50, keyring=NO_KEYS)])
+        release_due(connection, [ReleaseBatch(now, 50, keyring=NO_KEYS)])
 
 
 def checked(engine: Engine, now: datetime) -> int:
     with engine.begin() as connection:
-        seen = find_postponed(connection, SlotLook(now, 50))
+        seen = find_postponed(connection, SlotScan(now, 50))
         (changed,) = bring_forward(connection, [seen.postponed])
     return changed
 
@@ -88,7 +88,7 @@ def test_a_schedule_that_was_changed_since_it_was_seen_is_left_alone(engine: Eng
     schedule = created(engine, plan())
     released(engine, NOON + DAY)
     with engine.begin() as connection:
-        seen = find_postponed(connection, SlotLook(NOON, 50))
+        seen = find_postponed(connection, SlotScan(NOON, 50))
         connection.execute(update(SCHEDULES).values(next_at=None, paused=True))
         assert bring_forward(connection, [seen.postponed]) == [0]
     assert next_at(engine, schedule) is None
@@ -101,7 +101,7 @@ def test_the_check_goes_through_all_in_small_steps(engine: Engine) -> None:
     names, after = list[str](), ""
     with engine.connect() as connection:
         while True:
-            seen = find_postponed(connection, SlotLook(NOON, 2, after))
+            seen = find_postponed(connection, SlotScan(NOON, 2, after))
             names += [each.name for each in seen.postponed]
             if seen.after is None:
                 break

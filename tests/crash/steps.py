@@ -31,7 +31,7 @@ def _step_of_publish(_publisher: Any, message: Any) -> str | None:
 
 
 #: Steps that are writes to the ledger, by the name of the write.
-WRITES = {"accept": "accept", "cancel": "cancel", "forget_published": "mark", "take_due": "release"}
+WRITES = {"accept": "accept", "cancel": "cancel", "delete_published": "mark", "take_due": "release"}
 _PIPELINE: dict[str, StepOf] = {
     "waybill_worker.inbox.inbox:Inbox.claim": _always("claim"),
     "waybill_worker.inbox.inbox:Inbox.record": _always("record"),

@@ -20,7 +20,7 @@ from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records
 from waybill_ledger import Submission, accept
-from waybill_ledger.access.first_keys import wish_for
+from waybill_ledger.access.first_keys import new_key
 from waybill_ledger.access.keys import Scope, Secret, create_keys
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
@@ -79,7 +79,7 @@ def fuzz(
 async def _fill(ledger_url: str) -> str:
     """Puts tasks and letters into the ledger, and a key that may do all; gives its token."""
     secret = Secret.new()
-    key = wish_for(secret, name="fuzz", scopes=Scope, actor="fuzz")
+    key = new_key(secret, name="fuzz", scopes=Scope, actor="fuzz")
     records = Records(ledger_url)
     try:
         await records.write(create_keys, replace(key, rate=UNLIMITED, burst=UNLIMITED))

@@ -16,7 +16,7 @@ from yarl import URL
 from waybill_contracts.privacy.seal import Keyring
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
-from waybill_ledger.access.first_keys import wish_for
+from waybill_ledger.access.first_keys import new_key
 from waybill_ledger.access.keys import NewKey, Scope, Secret
 
 #: Name of the one-shot process that prepares the databases; only it may change the schema of the ledger.
@@ -101,7 +101,7 @@ class SecretFiles:
             secret = Secret.of(self._read(owner, name))
             if secret is None:
                 raise ValueError(f"{self._path(owner, name)} has no token of an API key")
-            yield wish_for(secret, name=owner, scopes=[scope], actor="python -m waybill_deploy databases")
+            yield new_key(secret, name=owner, scopes=[scope], actor="python -m waybill_deploy databases")
 
     def _broker_password(self, name: str) -> str:
         password = URL(self._read(name, "waybill_amqp_url")).password

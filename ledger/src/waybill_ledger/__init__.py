@@ -15,7 +15,7 @@ from waybill_ledger.acceptance.originals import (
     Removal,
     Renewal,
     Touch,
-    forget_removed,
+    delete_removed,
     mark_unused,
     renew_marks,
     touch_originals,
@@ -39,12 +39,12 @@ from waybill_ledger.access.keys import (
 from waybill_ledger.cancellation.cancel import Cancellation, Prevented, Stopping, TooLate, cancel
 from waybill_ledger.listings.cursors import BadCursorError
 from waybill_ledger.outbox.held_work import Feed, held_kinds, take_held
-from waybill_ledger.outbox.outbox import Sweep, forget_published, forget_swept, next_due, put_back, take_due
+from waybill_ledger.outbox.outbox import Sweep, delete_published, delete_swept, next_due, put_back, take_due
 from waybill_ledger.outbox.pending_message import HIGH_PRIORITY, LOW_PRIORITY, PendingMessage
 from waybill_ledger.progress.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
 from waybill_ledger.progress.fingerprint import fingerprint, normalised
 from waybill_ledger.progress.merge import Failure, Merged, apply_events
-from waybill_ledger.progress.reconciliation import Look, Overdue, is_any_overdue, reconcile
+from waybill_ledger.progress.reconciliation import Overdue, OverdueSearch, is_any_overdue, reconcile
 from waybill_ledger.progress.stall_timeouts import StallTimeouts, StallTimeoutSettings
 from waybill_ledger.progress.states import FINISHED, Subtask
 from waybill_ledger.reports.accounting import Account, take_account
@@ -71,7 +71,7 @@ from waybill_ledger.retention.pruning import (
     would_prune,
 )
 from waybill_ledger.schedules.recurrence import BadRecurrenceError, Recurrence, check_cron, zone_of
-from waybill_ledger.schedules.release import Release, ReleaseLook, next_slot, release_due
+from waybill_ledger.schedules.release import Release, ReleaseBatch, next_slot, release_due
 from waybill_ledger.schedules.schedules import (
     Change,
     ChangedMeanwhileError,
@@ -91,7 +91,7 @@ from waybill_ledger.schedules.schedules import (
     get_schedule,
     list_schedules,
 )
-from waybill_ledger.schedules.slot_check import SlotLook, bring_forward, find_postponed
+from waybill_ledger.schedules.slot_check import SlotScan, bring_forward, find_postponed
 from waybill_ledger.schema.tenants import DEFAULT_TENANT, TENANT_PATTERN
 from waybill_ledger.schema.version import SchemaError, require_current
 
@@ -127,7 +127,6 @@ __all__ = [
     "Key",
     "KeyPage",
     "KeyReusedError",
-    "Look",
     "Mark",
     "Measures",
     "Merged",
@@ -139,6 +138,7 @@ __all__ = [
     "NewSchedule",
     "NewTask",
     "Overdue",
+    "OverdueSearch",
     "Page",
     "PendingMessage",
     "Person",
@@ -154,7 +154,7 @@ __all__ = [
     "Redemption",
     "Refusal",
     "Release",
-    "ReleaseLook",
+    "ReleaseBatch",
     "Removal",
     "Renewal",
     "ResetToken",
@@ -166,7 +166,7 @@ __all__ = [
     "Scope",
     "Secret",
     "Slot",
-    "SlotLook",
+    "SlotScan",
     "StallTimeoutSettings",
     "StallTimeouts",
     "Stopping",
@@ -189,15 +189,15 @@ __all__ = [
     "count_failures",
     "create_keys",
     "create_schedules",
+    "delete_published",
+    "delete_removed",
     "delete_schedules",
+    "delete_swept",
     "digest_due",
     "end_window",
     "erase_persons",
     "find_postponed",
     "fingerprint",
-    "forget_published",
-    "forget_removed",
-    "forget_swept",
     "get_key",
     "get_schedule",
     "get_task",

@@ -1,4 +1,4 @@
-"""`python -m waybill_ledger upgrade` and `… key`: the schema, and keys where only the database is at hand."""
+"""`python -m waybill_ledger upgrade` and `… key`: upgrades the schema, and creates keys."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import is_unavailable
 from waybill_database.waiting import reason_of, until_reachable
-from waybill_ledger.access.first_keys import make_missing_keys, wish_for
+from waybill_ledger.access.first_keys import make_missing_keys, new_key
 from waybill_ledger.access.keys import KEY_NAME_PATTERN, Scope, Secret
 from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tenants import DEFAULT_TENANT, TENANT_PATTERN
@@ -43,31 +43,33 @@ def main() -> int:
 def _made(arguments: argparse.Namespace) -> str:
     """The token of a new key."""
     secret = Secret.new()
-    wish = wish_for(
+    request = new_key(
         secret,
         name=arguments.name,
         scopes=arguments.scope,
         actor="python -m waybill_ledger key",
         tenant=arguments.tenant,
     )
-    make_missing_keys(arguments.url, [wish])
+    make_missing_keys(arguments.url, [request])
     return secret.token
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m waybill_ledger", description="Looks after the ledger.")
+    parser = argparse.ArgumentParser(
+        prog="python -m waybill_ledger", description="Upgrades the ledger and creates keys."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    upgrading = commands.add_parser("upgrade", help="bring the schema up to this release")
+    upgrading = commands.add_parser("upgrade", help="upgrade the schema to this release")
     making = commands.add_parser(
         "key",
-        help="make an API key, such as the first one",
-        description="Makes an API key and writes its token, and nothing else, to standard output.",
+        help="create an API key, such as the first one",
+        description="Creates an API key and writes only its token to standard output.",
     )
     making.add_argument(
         "--name",
         required=True,
         type=_fits(KEY_NAME_PATTERN, "1 to 64 printable ASCII characters"),
-        help="who uses it, for people",
+        help="name of its user, for people",
     )
     making.add_argument(
         "--scope",
@@ -76,13 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Scope,
         choices=list(Scope),
         metavar="SCOPE",
-        help=f"what it allows, again for another: {', '.join(Scope)}",
+        help=f"scope of the key, may be repeated: {', '.join(Scope)}",
     )
     making.add_argument(
         "--tenant",
         default=DEFAULT_TENANT,
         type=_fits(TENANT_PATTERN, "1 to 63 small letters, digits and hyphens, no hyphen first"),
-        help="whose tasks it makes and sees (default: %(default)s)",
+        help="owner of the tasks that it creates and sees (default: %(default)s)",
     )
     for command in (upgrading, making):
         command.add_argument(
@@ -94,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fits(pattern: str, words: str) -> Callable[[str], str]:
-    """What an argument is to be, as the API has it; `words` tell a person."""
+    """Check of an argument against a pattern of the API, described by `words`."""
 
     def checked(value: str) -> str:
         if re.fullmatch(pattern, value) is None:

@@ -39,10 +39,10 @@ async def test_who_measures_for_long_pauses_for_longer(
     measurer = Measurer(
         records,
         StatusMetrics(CollectorRegistry()),
-        patience=StallTimeouts(minute, minute, minute),
+        timeouts=StallTimeouts(minute, minute, minute),
         look_seconds=LOOK_SECONDS,
         queues=(),
-        look=lambda _: asyncio.sleep(0, None),
+        queue_stats=lambda _: asyncio.sleep(0, None),
     )
 
     measurer.start()

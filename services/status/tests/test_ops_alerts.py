@@ -60,7 +60,7 @@ async def mails(records: Records) -> list[EmailRequested]:
 
 async def mails_after(records: Records, *failures: Failure) -> list[EmailRequested]:
     def tell(connection: Connection, batch: Sequence[Failure]) -> list[None]:
-        alerts().tell(connection, batch, NOON)
+        alerts().report(connection, batch, NOON)
         return [None] * len(batch)
 
     await asyncio.gather(*(records.write(tell, failure) for failure in failures))

@@ -12,7 +12,7 @@ from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_database import Records
-from waybill_database.clock import DISBELIEF, Clock, elapsed_seconds
+from waybill_database.clock import TRUST_AFTER, Clock, elapsed_seconds
 from waybill_ledger import (
     Accepted,
     Created,
@@ -22,7 +22,7 @@ from waybill_ledger import (
     accept,
     apply_events,
     create_schedules,
-    forget_published,
+    delete_published,
     get_schedule,
     get_task,
     new_task_id,
@@ -60,24 +60,24 @@ class Machine:
 
     async def set_ahead(self, by: timedelta) -> None:
         self.ahead = by
-        await self.records.look_at_clock()
+        await self.records.sync_clock()
 
     def set_all_clocks_ahead(self, by: timedelta) -> None:
         """For so long that it is believed, and the database's too."""
         self.ahead = by
-        self.records.clock.tell(self.shown())
-        self.passed += DISBELIEF.total_seconds()
-        self.records.clock.tell(self.shown())
+        self.records.clock.observe(self.shown())
+        self.passed += TRUST_AFTER.total_seconds()
+        self.records.clock.observe(self.shown())
 
     def set_all_clocks_right(self) -> None:
         self.ahead, self.passed = timedelta(), 0.0
-        self.records.clock.tell(self.shown())
+        self.records.clock.observe(self.shown())
 
 
 @pytest.fixture
 async def machine(records: Records) -> Machine:
     machine = Machine(records)
-    await records.look_at_clock()
+    await records.sync_clock()
     return machine
 
 
@@ -87,7 +87,7 @@ async def accepted(records: Records, **fields: Any) -> str:
     assert isinstance(made, Accepted)
     if task.due_at is None:
         assert made.message is not None
-        await records.write(forget_published, [made.message.outbox_id])
+        await records.write(delete_published, [made.message.outbox_id])
     return task.id
 
 
@@ -125,7 +125,7 @@ async def test_nothing_is_sent_released_put_back_or_forgotten_early(machine: Mac
     assert await OutboxRelay(records, NOBODY).sweep() == 0
     assert await ScheduleReleaser(records, NO_KEYS).release() == []
     assert await Pruner(records, retention, look_seconds=1, metrics=metrics).prune() == 0
-    reconciler = Reconciler(records, patience=PATIENCE, look_seconds=1, look=NOBODY, metrics=metrics)
+    reconciler = Reconciler(records, timeouts=PATIENCE, look_seconds=1, queue_stats=NOBODY, metrics=metrics)
     assert await reconciler.reconcile() == []
     assert await state_of(records, in_two_hours) is State.SCHEDULED
     assert await state_of(records, old) is State.COMPLETED

@@ -33,5 +33,5 @@ async def get_audit(
     )
     query = partial(list_audit_entries, wanted=wanted, limit=asked.limit, cursor=asked.place("audit"))
     page = await page_or_problem(resources.records.read(query))
-    items = [AuditEntryView.of(seq, deed) for seq, deed in page.deeds]
+    items = [AuditEntryView.of(seq, entry) for seq, entry in page.entries]
     return AuditPageView(items=items, next_cursor=asked.continued("audit", page.next_cursor))

@@ -183,7 +183,7 @@ async def _put_away(
     now = resources.records.now()
     wish = Move(selected(caller, posted), target, actor, now, posted.reason, now + keep_for)
     if posted.dry_run:
-        changed = await resources.records.read(partial(would_move, wish=wish))
+        changed = await resources.records.read(partial(would_move, request=wish))
     else:
         changed = await move(resources.records, wish)
     return ChangedView(changed=changed, restorable_until=wish.restorable_until)

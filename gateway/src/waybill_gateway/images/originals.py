@@ -15,7 +15,7 @@ from waybill_ledger import (
     Removal,
     Renewal,
     Touch,
-    forget_removed,
+    delete_removed,
     mark_unused,
     renew_marks,
     touch_originals,
@@ -95,7 +95,7 @@ class Collector(Background):
             log.warning("another collector has taken a file over, leaving it alone", key=mark.key)
             return False
         await self._objects.delete(mark.key)
-        if not await self._records.write(forget_removed, mark):
+        if not await self._records.write(delete_removed, mark):
             # Whether it was uploaded anew before or after this deletion is not known.
             log.error("a file was removed so slowly that it may have been uploaded anew", key=mark.key)
             return False

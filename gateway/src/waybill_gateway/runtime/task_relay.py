@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from waybill_database import Records
 from waybill_gateway.settings import GatewaySettings
-from waybill_ledger import PendingMessage, forget_published
+from waybill_ledger import PendingMessage, delete_published
 from waybill_ledger.outbox.outbox import RELAY_GRACE
 from waybill_worker.broker.connection import GOODBYE_SECONDS, disconnect, make_broker
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
@@ -165,7 +165,7 @@ class TaskRelay:
         try:
             # If this write is lost, the sweep publishes the row once more, as below.
             await self._records.write(
-                forget_published, [message.outbox_id], patience=DELETE_SECONDS, relaxed=True
+                delete_published, [message.outbox_id], patience=DELETE_SECONDS, relaxed=True
             )
         except SQLAlchemyError as error:
             # The sweep publishes it again, and the inbox drops the second copy.

@@ -44,7 +44,7 @@ async def get_account(
             errors=[FieldError(field="until", message=message)],
         )
     wanted = Range(
-        resources.records.now(), resources.settings.patience, asked.since, asked.until, caller.sees
+        resources.records.now(), resources.settings.stall_timeouts, asked.since, asked.until, caller.sees
     )
     account = await page_or_problem(
         resources.records.read(

@@ -29,15 +29,15 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The task is safe."""
+    """The task is stored."""
 
-    #: To be published at once; None if it is scheduled for later, or held.
+    #: Message to publish now; None if the task is scheduled or held.
     message: PendingMessage | None
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBefore:
-    """The same call was accepted before; this is its task."""
+    """The call was accepted before; its task."""
 
     task_id: str
     kind: str
@@ -51,15 +51,15 @@ def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequenc
     """Accepts many tasks; a batch write for `Records.write`.
 
     Returns:
-        For each submission what became of it. `KeyReusedError` is returned, not raised: it concerns one
-        submission, and its neighbours are accepted all the same.
+        The result of each submission. `KeyReusedError` is returned, not raised: it concerns one submission,
+        and the others are accepted.
     """
     verdicts = _verdicts(connection, submissions)
     fresh = [s for s, verdict in zip(submissions, verdicts, strict=True) if verdict is None]
     messages = iter(_insert(connection, fresh))
     before = _accepted_before(connection, [v.reference for v in verdicts if isinstance(v, Repeated)])
     return [
-        # A task that is no longer kept was of the same kind: it is the same call.
+        # The task was pruned. It was of the same kind, because the call is the same.
         before.get(verdict.reference, AcceptedBefore(verdict.reference, s.task.kind, s.task.due_at))
         if isinstance(verdict, Repeated)
         else verdict
@@ -70,7 +70,7 @@ def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequenc
 
 
 def insert_tasks(connection: Connection, tasks: Sequence[NewTask]) -> None:
-    """Accepts tasks that we make ourselves, as part of the caller's transaction; a sweep publishes them."""
+    """Accepts tasks of the ledger's own, in the transaction of the caller; the relay publishes them."""
     _insert(connection, [Submission(task) for task in tasks], relay_grace=timedelta(0))
 
 
@@ -111,9 +111,9 @@ def _insert_companions(connection: Connection, rows: Sequence[CompanionRow]) -> 
 
 
 def _insert_outbox(connection: Connection, rows: Sequence[dict[str, object]]) -> dict[str, int]:
-    """The row of each task; by task, for to keep their order SQLite would take a statement for each row."""
+    """Outbox id of each task. By task: to keep the order, SQLite would need one statement for each row."""
     inserted = connection.execute(_INSERT_OUTBOX, rows)
-    # All of it: a result left open on an error would spoil the connection for its next user on SQLite.
+    # Reads all rows: on SQLite a result left open by an error breaks the connection for its next user.
     return {task_id: outbox_id for task_id, outbox_id in inserted.all()}  # noqa: C416 - rows are no pairs to mypy
 
 
@@ -171,7 +171,7 @@ def _outbox_row(task: NewTask, relay_grace: timedelta) -> dict[str, object]:
 
 def _message(outbox_id: int, task: NewTask) -> PendingMessage:
     envelope = Envelope(
-        # One event a task: they share their id.
+        # One event for each task, with the id of the task.
         id=task.id,
         kind=task.kind,
         source=GATEWAY_SOURCE,
@@ -193,7 +193,7 @@ def _accepted_before(connection: Connection, task_ids: Sequence[str]) -> dict[st
     return {row.id: AcceptedBefore(row.id, row.kind, row.due_at) for row in connection.execute(query)}
 
 
-# Made once: to build a statement takes longer than to run it.
+# Built once: to build a statement takes longer than to run it.
 _INSERT_TASKS = insert(TASKS)
 _INSERT_SUBTASKS = insert(SUBTASKS)
 _INSERT_OUTBOX = insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id)

@@ -1,4 +1,4 @@
-"""Idempotency keys: a call that is repeated with its key is answered as the first time.
+"""Idempotency keys: a repeated call with the same key gets the answer of the first one.
 
 Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header).
 """
@@ -13,40 +13,40 @@ from sqlalchemy import Connection, select, tuple_, update
 from waybill_database import insert_new
 from waybill_ledger.schema.tables import IDEMPOTENCY
 
-#: In the place of a call's fingerprint: like none of any content.
-_FORGOTTEN: Final = ""
+#: Fingerprint of a call with erased content: differs from all others.
+_ERASED: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotentCall:
-    """A call that carries a key."""
+    """A call with an idempotency key."""
 
     scope: str
     key: str
-    #: The same for calls of the same content, and tells nobody what it is: 64 hexadecimal digits.
+    #: Keyed digest of the content: 64 hexadecimal digits.
     fingerprint: str
-    #: As the last release made it, while its rows are kept; None: alike.
+    #: Fingerprint in the form of the last release, while its rows are kept; None: the same form.
     former_fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The same call was made before: what it made then."""
+    """The call was made before: the id of what it created."""
 
     reference: str
 
 
 class KeyReusedError(Exception):
-    """The key was given to a call with other content."""
+    """The key was used for a call with other content."""
 
 
 class CallErasedError(KeyReusedError):
-    """The key was given to a call whose content was erased: nobody can tell whether this is the same."""
+    """The key was used for a call with erased content, so the two cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedCall:
-    """A call, and what it is about to make."""
+    """A call, and the id of what it is about to create."""
 
     call: IdempotentCall
     reference: str
@@ -54,14 +54,14 @@ class KeyedCall:
 
 
 def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated | KeyReusedError | None]:
-    """Takes the keys of many calls at once; also tells apart two with the same key in one batch.
+    """Reserves the keys of many calls at once, also of several calls with one key in the batch.
 
     Returns:
-        For each call None if it is the first with its key, else what the first one made, or the complaint.
+        For each call None if it is the first with its key; else what the first one created, or the error.
     """
     if not calls:
         return []
-    # A reference is made for one call only, so it tells which of several calls came first.
+    # Each call has a reference of its own, so the stored one identifies the first call.
     won = set(
         connection.scalars(
             insert_new(connection, IDEMPOTENCY, IDEMPOTENCY.c.reference),
@@ -73,7 +73,7 @@ def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated
                     "reference": keyed.reference,
                     "created_at": keyed.at,
                 }
-                # In one order for all: two writers with the same keys must not wait for each other.
+                # In one order for all writers, so that two with the same keys cannot deadlock.
                 for keyed in sorted(calls, key=_order)
             ],
         )
@@ -89,26 +89,26 @@ def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated
 
 
 def look_up(connection: Connection, call: IdempotentCall) -> Repeated | KeyReusedError | None:
-    """What `reserve` would answer, but the key is not taken: None if no call has used it."""
+    """Result that `reserve` would have, without reserving the key; None: the key is unused."""
     row = _recorded(connection, [call]).get((call.scope, call.key))
     return None if row is None else _verdict(row, call)
 
 
-def forget_content(connection: Connection, made: Mapping[str, datetime]) -> int:
-    """Forgets what calls were about; their keys stay taken.
+def erase_content(connection: Connection, made: Mapping[str, datetime]) -> int:
+    """Erases the fingerprints of calls; their keys stay reserved.
 
     Args:
-        connection: the transaction in which what they made is erased.
-        made: what each of them made, and when.
+        connection: in the transaction that erases what the calls created.
+        made: reference and time of what each call created.
 
     Returns:
-        How many calls had a key.
+        Number of calls that had a key.
     """
     if not made:
         return 0
-    # A key is taken in the very moment; so an index finds it.
+    # A key has the time of what its call created, so an index finds it.
     of_them = IDEMPOTENCY.c.created_at.in_(set(made.values())), IDEMPOTENCY.c.reference.in_(made)
-    return connection.execute(update(IDEMPOTENCY).where(*of_them).values(fingerprint=_FORGOTTEN)).rowcount
+    return connection.execute(update(IDEMPOTENCY).where(*of_them).values(fingerprint=_ERASED)).rowcount
 
 
 def _order(keyed: KeyedCall) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def _recorded(connection: Connection, calls: Sequence[IdempotentCall]) -> dict[t
 
 
 def _verdict(row: Any, call: IdempotentCall) -> Repeated | KeyReusedError:
-    if row.fingerprint == _FORGOTTEN:
+    if row.fingerprint == _ERASED:
         return CallErasedError(call.key)
     is_same = row.fingerprint in (call.fingerprint, call.former_fingerprint)
     return Repeated(row.reference) if is_same else KeyReusedError(call.key)

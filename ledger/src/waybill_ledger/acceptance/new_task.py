@@ -1,4 +1,4 @@
-"""What goes into the ledger when a task is accepted."""
+"""A task before it is accepted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 
 def new_task_id() -> str:
-    """A UUIDv7 (RFC 9562, 5.7): ids sort by their time of creation."""
+    """A UUIDv7 (RFC 9562, 5.7): ids sort by time of creation."""
     return str(uuid_utils.uuid7())
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Which schedule made a task, and for which of its times."""
+    """The schedule that created a task, and the time that it was due."""
 
     schedule_id: str
     at: datetime
@@ -31,24 +31,24 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as it is accepted; it holds nothing sensitive that is not sealed."""
+    """A task to accept, with its sensitive fields sealed."""
 
     id: str
-    #: The event type that the task is made from, and the contract and version that its payload follows.
+    #: Type of its event, and the contract and version of its payload.
     kind: str
     dataschema: str
     payload: bytes
     created_at: datetime
     correlation_id: str
-    #: Whom or what it concerns, for people who read the list.
+    #: Subject, for people who read listings.
     about: str
-    #: A keyed digest of the person whom it concerns, by which it is found.
+    #: Keyed digest of the person whom it concerns.
     person: str | None = None
     #: Keys of the files in the object store that it needs.
     files: tuple[str, ...] = ()
     due_at: datetime | None = None
     deadline: datetime | None = None
-    #: Every task belongs to a trace, whether anybody records it or not.
+    #: Every task belongs to a trace, recorded or not.
     traceparent: str = field(default_factory=new_traceparent)
     priority: int | None = None
     slot: Slot | None = None
@@ -56,7 +56,7 @@ class NewTask:
 
     @classmethod
     def of(cls, event: TaskEvent, keyring: Keyring, *, id: str, **fields: Any) -> Self:  # noqa: A002 - its name
-        """The task of an event, whose sensitive fields are sealed; `fields` are the others of a task."""
+        """The task of an event, with sensitive fields sealed; `fields` are the other fields of the task."""
         payload = keyring.sealed_payload(event, id)
         return cls(
             id=id,
@@ -69,12 +69,12 @@ class NewTask:
 
     @property
     def is_held(self) -> bool:
-        """Whether it is due, but goes to the broker only when the queues of its services are short."""
+        """Whether it is due, but waits in the outbox until the queues of its services are short."""
         return self.due_at is None and self.priority == LOW_PRIORITY
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The services that each do one subtask of it."""
+        """Services that each do one subtask."""
         return CATALOG[self.kind].services
 
 

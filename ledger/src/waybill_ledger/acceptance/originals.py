@@ -1,14 +1,15 @@
-"""The uploaded files that tasks refer to: which are in use, and which may be removed.
+"""Uploaded files: which are in use by tasks, and which may be removed.
 
-Files are named by their content, so that several tasks may share one, and an upload finds it there. A file
-is removed in three steps: its row is marked (only while no task refers to it, and nobody has touched it for
-a while), the file goes, the row goes. An upload touches the row before it looks for the file, and waits
-while it is marked: it never relies on a file that is about to go.
+Files are named by their content, so several tasks may share one, and an upload may find it stored. A file is
+removed in three steps: its row is marked (only if no task refers to it, and it was not touched for a while),
+the file is deleted, the row is deleted. An upload touches the row before it looks for the file, and waits
+while the row is marked: it never relies on a file that is about to be deleted.
 
-A mark is its collector's alone. It is renewed before each deletion, and the row goes only by the mark under
-which the file went. Who died leaves his marks behind: after `ABANDONED_AFTER` another takes them over. No
-store can be told to delete only while a mark stands, so this is a bound: a deletion that takes effect so
-long after its mark was renewed may meet a file that was uploaded anew. Clocks that differ count towards it.
+A mark belongs to one collector. The collector renews it before each deletion, and deletes the row only under
+the mark under which it deleted the file. If a collector dies, another one takes over its marks after
+`ABANDONED_AFTER`. No store can make a deletion depend on a mark, so this time is a bound: a deletion that
+takes effect later than that after the renewal may remove a file that was uploaded again. Clock differences
+count.
 """
 
 from collections import Counter
@@ -23,13 +24,13 @@ from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete,
 from waybill_database import insert_into
 from waybill_ledger.schema.tables import BEING_REMOVED, ORIGINALS, TASK_FILES
 
-#: Longer than a request to the store may last (ten minutes), and be tried again.
+#: Longer than a request to the store (ten minutes) and its retry.
 ABANDONED_AFTER: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """An upload is about to store this file, or to find it there."""
+    """Notice that an upload is about to store or reuse this file."""
 
     key: str
     now: datetime
@@ -37,7 +38,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A wish to remove files that nobody has used or touched since `untouched_since`."""
+    """Request to remove files that were not used or touched since `untouched_since`."""
 
     untouched_since: datetime
     now: datetime
@@ -46,7 +47,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The right to remove a file, for `ABANDONED_AFTER` from when it was given or renewed."""
+    """The right to remove a file, for `ABANDONED_AFTER` after it was given or renewed."""
 
     key: str
     owner: str
@@ -54,19 +55,19 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A deletion is about to happen under this mark."""
+    """Notice that a deletion is about to happen under this mark."""
 
     mark: Mark
     now: datetime
 
 
 def touch_originals(connection: Connection, touches: Sequence[Touch]) -> Sequence[bool]:
-    """Keeps files from being removed for a while; a batch write for `Records.write`.
+    """Protects files from removal for a while; a batch write for `Records.write`.
 
     Returns:
-        False: the file is being removed just now. Ask again in a moment.
+        False: the file is being removed now. Ask again in a moment.
     """
-    # In one order for all: two writers with the same files must not wait for each other.
+    # In one order for all writers, so that two with the same files cannot deadlock.
     latest = {touch.key: touch.now for touch in sorted(touches, key=lambda touch: touch.key)}
     rows = [{"key": key, "tasks": 0, "touched_at": now} for key, now in latest.items()]
     touched = {key for row in rows for key in connection.scalars(_touch(connection), row)}
@@ -74,12 +75,12 @@ def touch_originals(connection: Connection, touches: Sequence[Touch]) -> Sequenc
 
 
 def use_originals(connection: Connection, files: Sequence[tuple[str, str]], now: datetime) -> None:
-    """Notes which task refers to which file, as part of the transaction that accepts the tasks.
+    """Records which task refers to which file, in the transaction that accepts the tasks.
 
     Args:
         connection: in that transaction.
         files: pairs of task id and key.
-        now: when that is.
+        now: time of the transaction.
     """
     connection.execute(
         TASK_FILES.insert(), [{"task_id": task_id, "key": key} for task_id, key in sorted(files)]
@@ -90,8 +91,8 @@ def use_originals(connection: Connection, files: Sequence[tuple[str, str]], now:
     )
 
 
-def leave_originals(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:
-    """Notes that tasks are about to be forgotten, and refer to nothing from then on."""
+def release_originals(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:
+    """Records that tasks are about to be deleted or erased, and refer to no file from then on."""
     keys = connection.scalars(select(TASK_FILES.c.key).where(TASK_FILES.c.task_id.in_(task_ids)))
     left = Counter(keys)
     if left:
@@ -101,18 +102,18 @@ def leave_originals(connection: Connection, task_ids: Sequence[str], now: dateti
 
 
 def mark_unused(connection: Connection, removals: Sequence[Removal]) -> Sequence[list[Mark]]:
-    """Marks files for their removal, and takes over marks that were abandoned; a batch write.
+    """Marks files for removal, and takes over abandoned marks; a batch write for `Records.write`.
 
-    No two callers are given the same file, unless the first is silent for `ABANDONED_AFTER`.
+    No two callers get the same file, unless the first is silent for `ABANDONED_AFTER`.
     """
     return [_marked(connection, removal) for removal in removals]
 
 
 def renew_marks(connection: Connection, renewals: Sequence[Renewal]) -> Sequence[bool]:
-    """Makes marks young again; a batch write for `Records.write`.
+    """Renews marks; a batch write for `Records.write`.
 
     Returns:
-        False: it is another's by now, or nobody's. The file must stay as it is.
+        False: the mark was taken over or removed, and the file must stay.
     """
     times = {renewal.mark: renewal.now for renewal in renewals}
     stands = {
@@ -122,11 +123,11 @@ def renew_marks(connection: Connection, renewals: Sequence[Renewal]) -> Sequence
     return [stands[renewal.mark] for renewal in renewals]
 
 
-def forget_removed(connection: Connection, marks: Sequence[Mark]) -> Sequence[bool]:
-    """Forgets files that are gone; a batch write for `Records.write`.
+def delete_removed(connection: Connection, marks: Sequence[Mark]) -> Sequence[bool]:
+    """Deletes the rows of deleted files; a batch write for `Records.write`.
 
     Returns:
-        False: the mark did not stand any more, and so the row stays.
+        False: the mark was taken over or removed, so the row stays.
     """
     stood = {mark: _is_one(connection, delete(ORIGINALS).where(*_stands(mark))) for mark in _in_order(marks)}
     return [stood[mark] for mark in marks]
@@ -146,10 +147,10 @@ def _marked(connection: Connection, removal: Removal) -> list[Mark]:
     connection.execute(
         update(ORIGINALS)
         .where(ORIGINALS.c.key.in_([row.key for row in found]))
-        # The last release, which may run beside this one, does not take what was touched just now.
+        # The last release, which may run beside this one, does not mark files that were touched now.
         .values(removing=True, removing_by=owner, touched_at=removal.now)
     )
-    # Nobody knows how old a mark of the last release is: its time begins now.
+    # The age of a mark of the last release is unknown: its time begins now.
     return [Mark(row.key, owner) for row in found if not (row.removing and row.removing_by is None)]
 
 
@@ -182,7 +183,7 @@ def _use(connection: Connection) -> Executable:
         set_={
             "tasks": ORIGINALS.c.tasks + insert.excluded.tasks,
             "touched_at": insert.excluded.touched_at,
-            # Who uploads has touched it: a mark can only be left from a file that is gone and stored anew.
+            # The upload touched the row: a mark can only remain of a file that was deleted and stored again.
             "removing": False,
             "removing_by": None,
         },

@@ -48,7 +48,7 @@ class ResetToken:
 
 
 class Refusal(StrEnum):
-    """Why a token is not redeemed."""
+    """Reason why a token is not redeemed."""
 
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -57,26 +57,26 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """Whose password may be set now."""
+    """The account of which the password may be set now."""
 
     email: str
     task_id: str
 
 
-#: What comes of a wish to redeem. Whatever is not `Redeemed` has changed nothing.
+#: Result of a redemption. All but `Redeemed` have changed nothing.
 Answer: TypeAlias = Redeemed | Refusal | KeyReusedError | UnknownKeyError | SealBrokenError
 
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """A wish to redeem."""
+    """Request to redeem a token."""
 
     token_hash: str
     now: datetime
     #: Opens the address.
     keyring: Keyring
     call: IdempotentCall | None = None
-    #: Whose the token must be; None: anybody's.
+    #: Tenant that must own the token; None: any.
     tenant: str | None = None
 
 
@@ -100,12 +100,12 @@ def _redeem(connection: Connection, redemption: Redemption) -> Answer:
         return _redeemed_before(connection, redemption, row)
     if redemption.now > row.expires_at:
         return Refusal.EXPIRED
-    # Before anything is written: a token whose address cannot be told is not used up.
+    # Before anything is written: a token with an address that cannot be opened is not used up.
     redeemed = _opened(row, redemption.keyring)
     if not isinstance(redeemed, Redeemed):
         return redeemed
     if redemption.call is not None:
-        # Only a call that redeems takes its key: a repeat of one that was refused is refused again.
+        # Only a call that redeems reserves its key: the repeat of a refused call is refused again.
         (verdict,) = reserve(connection, [KeyedCall(redemption.call, redemption.token_hash, redemption.now)])
         if isinstance(verdict, KeyReusedError):
             return verdict

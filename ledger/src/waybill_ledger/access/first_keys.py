@@ -1,4 +1,4 @@
-"""Making keys where only the database is at hand: the first ones of an installation."""
+"""Keys made with the database alone: the first ones of an installation."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,17 +9,17 @@ from waybill_ledger.schema.tenants import DEFAULT_TENANT
 from waybill_ledger.schema.version import require_current
 
 
-def wish_for(
+def new_key(
     secret: Secret, *, name: str, scopes: Iterable[Scope], actor: str, tenant: str = DEFAULT_TENANT
 ) -> NewKey:
-    """A key with the usual limits that does not expire.
+    """Request for a key with default limits that does not expire.
 
     Args:
-        secret: what its token is made of.
-        name: who uses it, for people.
-        scopes: what it allows.
-        actor: who makes it.
-        tenant: whose tasks it makes and sees.
+        secret: of the key.
+        name: of the user of the key, for people.
+        scopes: of the key.
+        actor: who creates it.
+        tenant: owner of the tasks that it creates and sees.
     """
     return NewKey(
         secret=secret,
@@ -35,17 +35,17 @@ def wish_for(
     )
 
 
-def make_missing_keys(url: str, wishes: Iterable[NewKey]) -> None:
-    """Makes those keys that the ledger at `url` does not know; one that was revoked stays so.
+def make_missing_keys(url: str, requests: Iterable[NewKey]) -> None:
+    """Creates the keys that the ledger at `url` does not have; a revoked one stays revoked.
 
     Raises:
-        SchemaError: the ledger's schema is not this release's.
+        SchemaError: the schema of the ledger is not that of this release.
     """
     engine = open_engine(url, connections=1)
     try:
         require_current(engine)
         with engine.begin() as connection:
-            missing = [wish for wish in wishes if get_key(connection, wish.secret.key_id) is None]
+            missing = [request for request in requests if get_key(connection, request.secret.key_id) is None]
             if missing:
                 create_keys(connection, missing)
     finally:

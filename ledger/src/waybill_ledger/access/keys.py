@@ -1,4 +1,4 @@
-"""API keys: who may do what, for which tenant. Of a secret only its hash is kept."""
+"""API keys: what a caller may do, and for which tenant. Of a secret only the hash is kept."""
 
 import hashlib
 import hmac
@@ -12,54 +12,54 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection, Row, Select, bindparam, insert, or_, select, update
 
 from waybill_ledger.listings.id_prefix import KEY_DIGITS, begins_with
-from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
 from waybill_ledger.schema.key_table import API_KEYS
 
-#: How every token begins, so that one is recognised wherever it turns up.
+#: Prefix of every token, so that scanners recognise a leaked one.
 PREFIX: Final = "wb"
-#: Of a key's name; it appears in logs and in the audit trail.
+#: Pattern of names of keys; they appear in logs and in the audit trail.
 KEY_NAME_PATTERN: Final = r"^[\x20-\x7e]{1,64}$"
-#: Bytes of chance in an id, which is no secret, and in a secret: 256 bits, beyond any guessing.
+#: Random bytes of an id, which is public, and of a secret: 256 bits cannot be guessed.
 _ID_BYTES, _SECRET_BYTES = 8, 32
-#: What one gateway process is let to do for one key unless asked for otherwise: well below what it can.
+#: Default limits of one key in one gateway process: requests a second, and at once.
 RATE: Final = 100.0
 BURST: Final = 200
-#: Longer is no token of ours: prefix, id, secret and two underscores.
+#: Longest token: prefix, id, secret and two underscores.
 MAX_TOKEN_LENGTH: Final = 80
 
 
 class Scope(StrEnum):
     """What a key allows."""
 
-    #: To make tasks and schedules, and to call them off.
+    #: Create and cancel tasks, create and change schedules.
     SUBMIT = "submit"
-    #: To see what became of them.
+    #: Read tasks, schedules and their outcomes.
     READ = "read"
-    #: To work at the failure desk.
+    #: Work at the failure desk.
     OPERATE = "operate"
-    #: To see what is sealed, with a reason that is written down.
+    #: See sealed data, with a reason that is recorded.
     REVEAL = "reveal"
-    #: To read the numbers of the process, for Prometheus.
+    #: Read the metrics, for Prometheus.
     METRICS = "metrics"
-    #: All of it, for every tenant, and to manage keys.
+    #: Everything, for every tenant, and manage keys.
     ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What a new key or a rotation is made of: shown once, as part of `token`, and never kept."""
+    """Secret of a new or rotated key: shown once, as part of `token`, and never kept."""
 
     key_id: str
     _secret: str = field(repr=False)
 
     @classmethod
     def new(cls, key_id: str | None = None) -> Self:
-        """A new one, for a new key or for the one that is named."""
+        """Random secret for a new key, or for the key with this id."""
         return cls(key_id or secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES))
 
     @classmethod
     def of(cls, token: str) -> Self | None:
-        """The one within a token; None if it is no token of ours."""
+        """Secret in a token; None if the token has another format."""
         prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
         is_one = prefix == PREFIX and key_id and secret and len(token) <= MAX_TOKEN_LENGTH
@@ -67,18 +67,18 @@ class Secret:
 
     @property
     def token(self) -> str:
-        """What the caller sends."""
+        """Token that the caller sends."""
         return f"{PREFIX}_{self.key_id}_{self._secret}"
 
     @property
     def hash(self) -> str:
-        """What is kept: SHA-256 in hexadecimal."""
+        """SHA-256 of the secret in hexadecimal: the part that is kept."""
         return hashlib.sha256(self._secret.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as the ledger knows it."""
+    """An API key, as read from the ledger."""
 
     id: str
     tenant: str
@@ -89,18 +89,18 @@ class Key:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
-    #: Requests a second, and how many at once.
+    #: Requests a second, and at once.
     rate: float
     burst: int
-    #: Largest body; None: the gateway's own limit alone.
+    #: Largest body in bytes; None: only the limit of the gateway.
     max_body_bytes: int | None
-    #: Until when the secret before the last rotation is good.
+    #: When the previous secret expires.
     former_until: datetime | None
     secret_hash: str = field(repr=False)
     former_hash: str | None = field(repr=False)
 
     def is_opened_by(self, secret: Secret, now: datetime) -> bool:
-        """Whether this secret is the key's, ended or not; takes the same time for each wrong one."""
+        """Whether this is the secret of the key, expired or not; in constant time."""
         given = secret.hash
         is_current = hmac.compare_digest(given, self.secret_hash)
         is_former = hmac.compare_digest(given, self.former_hash or self.secret_hash)
@@ -111,13 +111,13 @@ class Key:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def allows(self, scope: Scope) -> bool:
-        """Whether it allows this; `admin` allows everything."""
+        """Whether the key has the scope; `admin` includes all."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A wish to make a key."""
+    """Request to create a key."""
 
     secret: Secret
     tenant: str
@@ -133,7 +133,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A wish to end a key."""
+    """Request to revoke a key."""
 
     key_id: str
     at: datetime
@@ -141,7 +141,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """A wish to give a key another secret; the one before is good until `former_until`."""
+    """Request to replace the secret of a key; the previous one is valid until `former_until`."""
 
     secret: Secret
     at: datetime
@@ -150,55 +150,55 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class KeyPage:
-    """Some keys, in the order of their ids, and the cursor of the next page if there is one."""
+    """Keys in the order of their ids; the cursor of the next page, or None."""
 
     keys: list[Key]
     next_cursor: str | None
 
 
-def create_keys(connection: Connection, wishes: Sequence[NewKey]) -> Sequence[Key]:
-    """Makes keys; a batch write for `Records.write`."""
-    connection.execute(insert(API_KEYS), [_row(wish) for wish in wishes])
-    return [_key(connection.execute(_one(wish.secret.key_id)).one()) for wish in wishes]
+def create_keys(connection: Connection, requests: Sequence[NewKey]) -> Sequence[Key]:
+    """Creates keys; a batch write for `Records.write`."""
+    connection.execute(insert(API_KEYS), [_row(request) for request in requests])
+    return [_key(connection.execute(_one(request.secret.key_id)).one()) for request in requests]
 
 
-def revoke_keys(connection: Connection, wishes: Sequence[Revocation]) -> Sequence[Key | None]:
-    """Ends keys; a batch write for `Records.write`. One that has ended stays as it was. None: unknown."""
-    for wish in wishes:
+def revoke_keys(connection: Connection, requests: Sequence[Revocation]) -> Sequence[Key | None]:
+    """Revokes keys; a batch write for `Records.write`. A revoked key keeps its time. None: no such key."""
+    for request in requests:
         connection.execute(
             update(API_KEYS)
-            .where(API_KEYS.c.id == wish.key_id, API_KEYS.c.revoked_at.is_(None))
-            .values(revoked_at=wish.at)
+            .where(API_KEYS.c.id == request.key_id, API_KEYS.c.revoked_at.is_(None))
+            .values(revoked_at=request.at)
         )
-    return [get_key(connection, wish.key_id) for wish in wishes]
+    return [get_key(connection, request.key_id) for request in requests]
 
 
-def rotate_keys(connection: Connection, wishes: Sequence[Rotation]) -> Sequence[Key | None]:
-    """Gives keys other secrets; a batch write for `Records.write`. None: unknown, revoked or expired.
+def rotate_keys(connection: Connection, requests: Sequence[Rotation]) -> Sequence[Key | None]:
+    """Replaces secrets of keys; a batch write for `Records.write`. None: no such key, revoked or expired.
 
-    A secret from before an earlier rotation ends at once.
+    A secret from before an earlier rotation expires at once.
     """
     rotated: list[Key | None] = []
-    for wish in wishes:
+    for request in requests:
         changed = connection.execute(
             update(API_KEYS)
             .where(
-                API_KEYS.c.id == wish.secret.key_id,
+                API_KEYS.c.id == request.secret.key_id,
                 API_KEYS.c.revoked_at.is_(None),
-                or_(API_KEYS.c.expires_at.is_(None), API_KEYS.c.expires_at > wish.at),
+                or_(API_KEYS.c.expires_at.is_(None), API_KEYS.c.expires_at > request.at),
             )
             .values(
                 former_hash=API_KEYS.c.secret_hash,
-                former_until=wish.former_until,
-                secret_hash=wish.secret.hash,
+                former_until=request.former_until,
+                secret_hash=request.secret.hash,
             )
         )
-        rotated.append(get_key(connection, wish.secret.key_id) if changed.rowcount else None)
+        rotated.append(get_key(connection, request.secret.key_id) if changed.rowcount else None)
     return rotated
 
 
 def note_use(connection: Connection, uses: Sequence[Mapping[str, datetime]]) -> Sequence[None]:
-    """Writes down when keys were last used; a batch write for `Records.write`."""
+    """Records when keys were last used; a batch write for `Records.write`."""
     rows = [{"b_id": key_id, "b_at": at} for use in uses for key_id, at in sorted(use.items())]
     if rows:
         connection.execute(_USED, rows)
@@ -219,21 +219,21 @@ def list_keys(
     cursor: str | None,
     beginning: str | None = None,
 ) -> KeyPage:
-    """A page of keys, those that have ended included.
+    """A page of keys, including revoked and expired ones.
 
     Args:
         connection: to the ledger.
-        tenant: whose they are; None: everybody's.
+        tenant: the owner; None: all tenants.
         limit: keys on a page.
-        cursor: of the page.
-        beginning: of their ids.
+        cursor: of the page; None: the first.
+        beginning: prefix of the ids.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     query = select(API_KEYS).order_by(API_KEYS.c.id).limit(limit + 1)
     if cursor is not None:
-        (last,) = decoded(cursor, str)
+        (last,) = decoded_key(cursor, str)
         query = query.where(API_KEYS.c.id > last)
     if beginning is not None:
         query = query.where(begins_with(API_KEYS.c.id, beginning, KEY_DIGITS))
@@ -241,7 +241,7 @@ def list_keys(
         query = query.where(API_KEYS.c.tenant == tenant)
     found = [_key(row) for row in connection.execute(query)]
     page = found[:limit]
-    return KeyPage(page, encoded(page[-1].id) if len(found) > limit else None)
+    return KeyPage(page, encoded_key(page[-1].id) if len(found) > limit else None)
 
 
 def _one(key_id: str) -> Select[Any]:
@@ -249,24 +249,24 @@ def _one(key_id: str) -> Select[Any]:
 
 
 def _key(row: Row[Any]) -> Key:
-    # A scope of a newer release means nothing to this one.
+    # A scope of a newer release is unknown here, and ignored.
     known = frozenset(Scope(scope) for scope in row.scopes if scope in set(Scope))
     return Key(**row._asdict() | {"scopes": known})
 
 
-def _row(wish: NewKey) -> dict[str, Any]:
+def _row(request: NewKey) -> dict[str, Any]:
     return {
-        "id": wish.secret.key_id,
-        "tenant": wish.tenant,
-        "name": wish.name,
-        "scopes": sorted(wish.scopes),
-        "secret_hash": wish.secret.hash,
-        "created_at": wish.at,
-        "created_by": wish.actor,
-        "expires_at": wish.expires_at,
-        "rate": wish.rate,
-        "burst": wish.burst,
-        "max_body_bytes": wish.max_body_bytes,
+        "id": request.secret.key_id,
+        "tenant": request.tenant,
+        "name": request.name,
+        "scopes": sorted(request.scopes),
+        "secret_hash": request.secret.hash,
+        "created_at": request.at,
+        "created_by": request.actor,
+        "expires_at": request.expires_at,
+        "rate": request.rate,
+        "burst": request.burst,
+        "max_body_bytes": request.max_body_bytes,
     }
 
 

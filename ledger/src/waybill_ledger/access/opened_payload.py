@@ -1,4 +1,4 @@
-"""Payloads opened for a person who may see what is sealed. Secrets stay hidden from everybody. Pure."""
+"""Payloads with their sealed fields opened, for a reveal. Secrets stay hidden from everyone. Pure."""
 
 import base64
 from collections.abc import Collection, Mapping
@@ -17,25 +17,25 @@ from waybill_ledger.access.redaction import REDACTED
 class Hidden(StrEnum):
     """Why a field is not revealed."""
 
-    #: Its contract marks it as a secret.
+    #: The contract marks it as a secret.
     SECRET = "secret"  # noqa: S105 - a word of the API
-    #: It came sealed, and no contract of this release says what it is: it may be a secret.
+    #: It is sealed, and no contract of this release knows it: it may be a secret.
     UNKNOWN = "unknown"
-    #: It was altered since it was sealed, or belongs to another task: no key opens it.
+    #: It was altered after it was sealed, or belongs to another task: no key opens it.
     ALTERED = "altered"
 
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """A payload as it may be shown to whoever may see what is sealed."""
+    """A payload as a caller with the scope `reveal` may see it."""
 
     kind: str | None
     dataschema: str | None
-    #: JSON; None if it is none.
+    #: JSON; None if the body is not JSON.
     payload: Any = None
-    #: The body where it is no JSON.
+    #: The body if it is not JSON.
     body_base64: str | None = None
-    #: The fields that hold nothing but `REDACTED`, and why; `body`: the whole.
+    #: Fields that are `REDACTED`, each with the reason; `body`: all of it.
     hidden: Mapping[str, Hidden] = field(default_factory=dict)
 
 
@@ -43,14 +43,14 @@ def revealed(kind: str | None, dataschema: str | None, body: bytes, keyring: Key
     """A body with its sealed fields opened.
 
     Args:
-        kind: of its task; None where that is not known.
-        dataschema: the contract and version that its sender followed.
-        body: as it is kept.
-        keyring: opens its fields.
-        owner: the id of the task or schedule that it belongs to.
+        kind: of its task; None if unknown.
+        dataschema: contract and version of the body.
+        body: as stored.
+        keyring: opens the fields.
+        owner: id of the task or schedule that the fields are sealed for.
 
     Raises:
-        UnknownKeyError: a field was sealed with a key that is not here.
+        UnknownKeyError: a field was sealed with a key that is not in the keyring.
     """
     try:
         payload = from_json(body)
@@ -73,12 +73,12 @@ def revealed(kind: str | None, dataschema: str | None, body: bytes, keyring: Key
 
 
 def revealed_edit(kind: str | None, payload: Any, secret: Collection[str]) -> Revealed:
-    """What an edit made of a payload, which is open.
+    """An edited payload, which is open already.
 
     Args:
         kind: of its task.
-        payload: JSON, in the contract's current form; None if there is none.
-        secret: the fields that are never revealed.
+        payload: JSON, of the current version of the contract; None if there is none.
+        secret: fields that are never revealed.
     """
     if not isinstance(payload, dict):
         return Revealed(kind, None)
@@ -89,11 +89,11 @@ def revealed_edit(kind: str | None, payload: Any, secret: Collection[str]) -> Re
 
 
 def never_revealed(kind: str | None, sealed: Collection[str]) -> dict[str, Hidden]:
-    """The fields that are not shown to anybody, and why.
+    """Fields that are never revealed, each with the reason.
 
     Args:
-        kind: of the payload's task.
-        sealed: the fields that came sealed; what they hold may be a secret if no contract knows them.
+        kind: of the task.
+        sealed: sealed fields; one that no contract knows may be a secret.
     """
     event = _event(kind)
     known = event.model_fields.keys() if event else ()
@@ -102,7 +102,7 @@ def never_revealed(kind: str | None, sealed: Collection[str]) -> dict[str, Hidde
 
 
 def sealed_names(payload: Mapping[str, Any]) -> frozenset[str]:
-    """The fields that came sealed, those that the contract does not know, or no longer, among them."""
+    """Sealed fields, including those that the contract does not know."""
     return frozenset(name for name, value in payload.items() if is_sealed(value))
 
 

@@ -1,4 +1,4 @@
-"""Payloads as they may be shown: nothing of what is sensitive."""
+"""Payloads without their sensitive values. Pure."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -7,7 +7,7 @@ from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.privacy.mask import mask_addresses
 from waybill_contracts.privacy.seal import is_sealed
 
-#: Shown in place of what is marked as sensitive; and where an edit has given it a value.
+#: Shown in place of a sensitive value, and of one that an edit has set.
 REDACTED: Final = "[redacted]"
 CHANGED: Final = "[redacted, changed]"
 
@@ -15,13 +15,13 @@ CHANGED: Final = "[redacted, changed]"
 def redacted_payload(
     kind: str | None, payload: Any, *, sensitive: Collection[str] = (), touched: Collection[str] = ()
 ) -> Any:
-    """A payload without what its contract marks as sensitive, what is sealed, and mail addresses.
+    """A payload without sensitive fields, sealed values and mail addresses.
 
     Args:
-        kind: of its task; None where that is not known.
+        kind: of its task; None if unknown.
         payload: JSON.
-        sensitive: fields that are so whatever the contract says, for they came sealed.
-        touched: fields of which is to be seen that an edit gave them a value.
+        sensitive: more sensitive fields than the contract names, because they came sealed.
+        touched: fields that an edit has set.
     """
     if not isinstance(payload, dict):
         return mask_addresses(payload) if isinstance(payload, str) else payload

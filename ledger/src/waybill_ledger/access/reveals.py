@@ -1,6 +1,6 @@
-"""Reveals: what is sealed is opened for a person who says why, and who did so is written down.
+"""Reveals: sealed data is opened for a caller with a reason, and the audit trail records it.
 
-The audit trail has it in the transaction that reads it: nobody sees what is not in the trail.
+The entry is written in the transaction that reads the data: there is no reveal without one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SCHEDULES, TASKS
 from waybill_ledger.schema.tenants import owned_by
 
-#: What the audit trail calls it.
+#: Action in the audit trail.
 REVEAL: Final = "reveal"
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A payload as it is kept."""
+    """A payload as stored."""
 
     kind: str | None
     dataschema: str | None
@@ -34,27 +34,27 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is held of the thing that is to be revealed."""
+    """Stored data of the thing that is to be revealed."""
 
     tenant: str | None
-    #: The id of the task or schedule that its fields are sealed for; None: no task is known.
+    #: Id of the task or schedule that the fields are sealed for; None: unknown.
     owner: str | None
-    #: Its payloads by their names; empty: they are not kept any more.
+    #: Payloads by name; empty: no longer kept.
     bodies: Mapping[str, Body]
     erased_at: datetime | None = None
-    #: Of a dead letter: the service that gave it up, and its group.
+    #: Of a dead letter: the service whose queue it was in, and its group.
     service: str | None = None
     group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OfTask:
-    """The payload of a task, as `payload`; where a redrive has edited it for a service, by its name."""
+    """Payload of a task, as `payload`; and one that a redrive edited, under the name of the service."""
 
     id: str
 
     def find(self, connection: Connection, tenant: str | None) -> Held | None:
-        """The task's payloads."""
+        """Payloads of the task."""
         columns = (TASKS.c.tenant, TASKS.c.kind, TASKS.c.dataschema, TASKS.c.payload, TASKS.c.erased_at)
         query = select(*columns).where(TASKS.c.id == self.id, *owned_by(tenant, TASKS.c.tenant))
         task = connection.execute(query).one_or_none()
@@ -68,18 +68,18 @@ class OfTask:
         return Held(task.tenant, self.id, bodies | {"payload": own}, task.erased_at)
 
     def named(self) -> dict[str, Any]:
-        """Its id."""
+        """Id for the audit entry."""
         return {"task": self.id}
 
 
 @dataclass(frozen=True, slots=True)
 class OfSchedule:
-    """What a schedule posts, as `payload`."""
+    """Body of a schedule, as `payload`."""
 
     id: str
 
     def find(self, connection: Connection, tenant: str | None) -> Held | None:
-        """The schedule's body."""
+        """Body of the schedule."""
         query = select(SCHEDULES.c.tenant, SCHEDULES.c.kind, SCHEDULES.c.body)
         query = query.where(SCHEDULES.c.id == self.id, *owned_by(tenant, SCHEDULES.c.tenant))
         row = connection.execute(query).one_or_none()
@@ -88,19 +88,19 @@ class OfSchedule:
         return Held(row.tenant, self.id, {"payload": Body(row.kind, None, row.body)})
 
     def named(self) -> dict[str, Any]:
-        """Its id."""
+        """Id for the audit entry."""
         return {"schedule": self.id}
 
 
 @dataclass(frozen=True, slots=True)
 class OfLetter:
-    """The body of a dead letter, as `payload`; with a redrive also what its plan would send, as `edited`."""
+    """Body of a dead letter, as `payload`; with a redrive also the edited one of its plan, as `edited`."""
 
     id: int
     redrive_id: int | None = None
 
     def find(self, connection: Connection, tenant: str | None) -> Held | None:
-        """The letter's body, and what the plan makes of it."""
+        """Body of the letter, and the edited one of the plan."""
         letters = DEAD_LETTERS.c
         query = (
             select(
@@ -129,13 +129,13 @@ class OfLetter:
             if edited is None:
                 return None
             if edited.edited is not None:
-                # The contract of this release has accepted it, or that of the last.
+                # It was checked against the contract of this release or of the last one.
                 now = CATALOG[row.kind].event.dataschema() if row.kind in CATALOG else None
                 bodies["edited"] = Body(row.kind, now, edited.edited)
         return Held(row.tenant, row.task_id, bodies, row.erased_at, row.service, row.fingerprint)
 
     def named(self) -> dict[str, Any]:
-        """Its number."""
+        """Number for the audit entry."""
         return {"letter": self.id}
 
 
@@ -144,14 +144,14 @@ Thing = OfTask | OfSchedule | OfLetter
 
 @dataclass(frozen=True, slots=True)
 class Reveal:
-    """A wish to see what is sealed."""
+    """Request to see sealed data."""
 
     thing: Thing
-    #: Whose it may be; None: everybody's.
+    #: Tenant that must own it; None: any.
     tenant: str | None
     reason: str
     actor: str
-    #: The id of the key that the caller has; None: nobody was asked for one.
+    #: Id of the key of the caller; None: keys are not required.
     key: str | None
     at: datetime
     keyring: Keyring
@@ -159,7 +159,7 @@ class Reveal:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What there was to see."""
+    """The data, opened."""
 
     held: Held
     payloads: Mapping[str, Revealed]
@@ -167,52 +167,52 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class NotKept:
-    """There is such a thing, but what it held is not kept any more."""
+    """The thing exists, but its data is no longer kept."""
 
-    #: When it was erased; None: it was forgotten once it was used, for it held a secret.
+    #: When it was erased; None: it held a secret, and was deleted after its use.
     erased_at: datetime | None
 
 
 Answer = Opened | NotKept | UnknownKeyError | None
 
 
-def reveal(connection: Connection, wishes: Sequence[Reveal]) -> Sequence[Answer]:
-    """Opens what is sealed, and writes down who saw it; a batch write for `Records.write`.
+def reveal(connection: Connection, requests: Sequence[Reveal]) -> Sequence[Answer]:
+    """Opens sealed data and records it in the audit trail; a batch write for `Records.write`.
 
-    None: there is no such thing. A complaint concerns one wish, and is returned; nothing is written of it.
+    None: no such thing. An error concerns one request, and is returned; it leaves no entry.
     """
-    return [_reveal(connection, wish) for wish in wishes]
+    return [_reveal(connection, request) for request in requests]
 
 
-def _reveal(connection: Connection, wish: Reveal) -> Answer:
-    held = wish.thing.find(connection, wish.tenant)
+def _reveal(connection: Connection, request: Reveal) -> Answer:
+    held = request.thing.find(connection, request.tenant)
     if held is None:
         return None
     if not held.bodies or held.erased_at is not None:
         return NotKept(held.erased_at)
     try:
         payloads = {
-            name: revealed(each.kind, each.dataschema, each.body, wish.keyring, held.owner or "")
+            name: revealed(each.kind, each.dataschema, each.body, request.keyring, held.owner or "")
             for name, each in held.bodies.items()
         }
     except UnknownKeyError as unknown:
         return unknown
-    record(connection, [_deed(wish, held, payloads)])
+    record(connection, [_audit_entry(request, held, payloads)])
     return Opened(held, payloads)
 
 
-def _deed(wish: Reveal, held: Held, payloads: Mapping[str, Revealed]) -> AuditEntry:
+def _audit_entry(request: Reveal, held: Held, payloads: Mapping[str, Revealed]) -> AuditEntry:
     hidden = {f"{name}: {why}" for each in payloads.values() for name, why in each.hidden.items()}
-    details = wish.thing.named() | ({"key": wish.key} if wish.key else {})
-    letter = wish.thing if isinstance(wish.thing, OfLetter) else None
+    details = request.thing.named() | ({"key": request.key} if request.key else {})
+    letter = request.thing if isinstance(request.thing, OfLetter) else None
     return AuditEntry(
-        wish.at,
-        wish.actor,
+        request.at,
+        request.actor,
         REVEAL,
         redrive_id=letter.redrive_id if letter else None,
         group=held.group,
         letters=1 if letter else None,
-        reason=wish.reason,
+        reason=request.reason,
         details=details | ({"hidden": sorted(hidden)} if hidden else {}),
         tenant=held.tenant,
         subject=held.owner,

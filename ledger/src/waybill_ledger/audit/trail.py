@@ -1,6 +1,6 @@
-"""The audit trail: who did what at the desk, erased or revealed what, when and why.
+"""The audit trail: who changed, erased or revealed what, when and why.
 
-Rows are only ever added.
+Rows are only added, never changed.
 """
 
 from collections.abc import Sequence
@@ -10,37 +10,37 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
 from waybill_ledger.schema.desk_tables import DESK_AUDIT
 from waybill_ledger.schema.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Something that was done, as it is written down."""
+    """One action, as the trail records it."""
 
     at: datetime
     actor: str
     action: str
     redrive_id: int | None = None
     group: str | None = None
-    #: How many letters it concerned.
+    #: Number of dead letters concerned.
     letters: int | None = None
     reason: str | None = None
     details: dict[str, Any] | None = None
-    #: Who may see it beside those who see everything.
+    #: Tenant that may see it; None: only callers that see all tenants.
     tenant: str | None = None
-    #: The id of the task or schedule of which something was revealed.
+    #: Id of the task or schedule that was revealed.
     subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which deeds are wanted; what is None does not matter."""
+    """Conditions on audit entries; None: no condition."""
 
     actor: str | None = None
     action: str | None = None
-    #: Of whose letters they are; None: of everybody's.
+    #: Owning tenant; None: all tenants.
     tenant: str | None = None
     redrive_id: int | None = None
     group: str | None = None
@@ -51,31 +51,31 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Some deeds with their numbers, the latest first, and the cursor of the next page if there is one."""
+    """Audit entries with their numbers, latest first; the cursor of the next page, or None."""
 
-    deeds: list[tuple[int, AuditEntry]]
+    entries: list[tuple[int, AuditEntry]]
     next_cursor: str | None
 
 
-def record(connection: Connection, deeds: Sequence[AuditEntry]) -> None:
-    """Writes deeds down, in the transaction that does them."""
-    if deeds:
+def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Adds entries, in the transaction of the actions."""
+    if entries:
         connection.execute(
             insert(DESK_AUDIT),
             [
                 {
-                    "at": deed.at,
-                    "tenant": deed.tenant,
-                    "actor": deed.actor,
-                    "action": deed.action,
-                    "redrive_id": deed.redrive_id,
-                    "fingerprint": deed.group,
-                    "letters": deed.letters,
-                    "reason": deed.reason,
-                    "details": deed.details,
-                    "subject": deed.subject,
+                    "at": entry.at,
+                    "tenant": entry.tenant,
+                    "actor": entry.actor,
+                    "action": entry.action,
+                    "redrive_id": entry.redrive_id,
+                    "fingerprint": entry.group,
+                    "letters": entry.letters,
+                    "reason": entry.reason,
+                    "details": entry.details,
+                    "subject": entry.subject,
                 }
-                for deed in deeds
+                for entry in entries
             ],
         )
 
@@ -83,10 +83,10 @@ def record(connection: Connection, deeds: Sequence[AuditEntry]) -> None:
 def list_audit_entries(
     connection: Connection, wanted: AuditFilter, *, limit: int, cursor: str | None
 ) -> AuditPage:
-    """A page of deeds.
+    """A page of audit entries.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     columns = DESK_AUDIT.c
     query = select(DESK_AUDIT).where(*owned_by(wanted.tenant, columns.tenant))
@@ -105,7 +105,7 @@ def list_audit_entries(
     if wanted.until is not None:
         query = query.where(columns.at < wanted.until)
     if cursor is not None:
-        (last,) = decoded(cursor, int)
+        (last,) = decoded_key(cursor, int)
         query = query.where(columns.seq < last)
     rows = connection.execute(query).all()
     more = len(rows) > limit
@@ -127,4 +127,4 @@ def list_audit_entries(
         )
         for row in rows[:limit]
     ]
-    return AuditPage(page, encoded(page[-1][0]) if more else None)
+    return AuditPage(page, encoded_key(page[-1][0]) if more else None)

@@ -1,4 +1,4 @@
-"""Calling tasks off, and saying truthfully what that can still do."""
+"""Cancelling tasks, and what a cancellation can still prevent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ from waybill_ledger.schema.tenants import owned_by
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """A wish to call a task off."""
+    """Request to cancel a task."""
 
     task_id: str
     now: datetime
-    #: Whose it must be; None: anybody's.
+    #: Tenant that must own it; None: any.
     tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prevented:
-    """Nothing of it had left the ledger, or it is cancelled already: no attempt of it will begin."""
+    """No message of it had left the ledger, or it is cancelled already: no attempt of it will begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The services are told. Each subtask ends cancelled, or with what it was past stopping."""
+    """The services are asked to stop. Each subtask ends cancelled, or with its own outcome."""
 
-    #: To be published at once; None if an earlier call has done it.
+    #: Message to publish now; None if an earlier call did.
     message: PendingMessage | None
 
 
 @dataclass(frozen=True, slots=True)
 class TooLate:
-    """It has its outcome."""
+    """The task has its outcome."""
 
     state: State
 
@@ -51,34 +51,38 @@ Answer = Prevented | Stopping | TooLate
 
 
 def cancel(connection: Connection, cancellations: Sequence[Cancellation]) -> Sequence[Answer | None]:
-    """Calls tasks off; a batch write for `Records.write`. None: there is no such task."""
+    """Cancels tasks; a batch write for `Records.write`. None: no such task."""
     return [_cancel(connection, each) for each in cancellations]
 
 
-def _cancel(connection: Connection, wish: Cancellation) -> Answer | None:
-    # In the order in which a sweep locks them, or the two could wait for each other. One that is just
-    # releasing the task holds its row: what is read after this is what it left behind.
-    in_outbox = select(OUTBOX.c.id, OUTBOX.c.held).where(OUTBOX.c.task_id == wish.task_id).with_for_update()
+def _cancel(connection: Connection, request: Cancellation) -> Answer | None:
+    # In the order in which the relay locks them, to avoid a deadlock. A relay that is releasing the task
+    # holds its row: the state read after this is the one that it left.
+    in_outbox = (
+        select(OUTBOX.c.id, OUTBOX.c.held).where(OUTBOX.c.task_id == request.task_id).with_for_update()
+    )
     rows = connection.execute(in_outbox).all()
     locked = connection.execute(
         select(TASKS.c.cancel_requested_at)
-        .where(TASKS.c.id == wish.task_id, *owned_by(wish.tenant, TASKS.c.tenant))
+        .where(TASKS.c.id == request.task_id, *owned_by(request.tenant, TASKS.c.tenant))
         .with_for_update()
     ).one_or_none()
     if locked is None:
         return None
-    task = get_task(connection, wish.task_id)
+    task = get_task(connection, request.task_id)
     if task is None:
         return None
     if task.state.is_terminal:
         return Prevented() if task.state is State.CANCELLED else TooLate(task.state)
     if task.state is State.SCHEDULED or any(row.held for row in rows):
         connection.execute(delete(OUTBOX).where(OUTBOX.c.id.in_([row.id for row in rows])))
-        apply_events(connection, [_never_run(task, subtask.service, wish.now) for subtask in task.subtasks])
+        apply_events(
+            connection, [_never_run(task, subtask.service, request.now) for subtask in task.subtasks]
+        )
         return Prevented()
     if locked.cancel_requested_at is not None:
         return Stopping(None)
-    return Stopping(_tell_services(connection, task, wish.now))
+    return Stopping(_request_stop(connection, task, request.now))
 
 
 def _never_run(task: Task, service: str, now: datetime) -> LifecycleEvent:
@@ -88,7 +92,7 @@ def _never_run(task: Task, service: str, now: datetime) -> LifecycleEvent:
     return lifecycle_event(LifecycleType.CANCELLED, now, data)
 
 
-def _tell_services(connection: Connection, task: Task, now: datetime) -> PendingMessage:
+def _request_stop(connection: Connection, task: Task, now: datetime) -> PendingMessage:
     connection.execute(update(TASKS).where(TASKS.c.id == task.id).values(cancel_requested_at=now))
     outbox_id = connection.scalars(
         insert(OUTBOX).returning(OUTBOX.c.id),

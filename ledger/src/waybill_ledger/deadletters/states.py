@@ -1,4 +1,4 @@
-"""The words of the failure desk: where letters and redrives are, and what is known of each letter."""
+"""States of letters, groups and redrives, and verdicts and effects of letters."""
 
 from enum import StrEnum
 from typing import Final
@@ -8,59 +8,58 @@ DESK_ITSELF: Final = "the desk"
 
 
 class LetterState(StrEnum):
-    """Where a dead letter is."""
+    """State of a dead letter."""
 
-    #: It waits for a person.
+    #: It waits for an operator.
     DEAD = "dead"
-    #: Its redrive is on its way: in the outbox, at the broker or with its service.
+    #: Its redrive is under way: in the outbox, at the broker or in its service.
     REDRIVING = "redriving"
     #: Redriven, and completed.
     RECOVERED = "recovered"
-    #: Redriven, and dead again: as a letter of its own, with the next `redrive_no`.
+    #: Redriven, and dead again: as another letter, with the next `redrive_no`.
     RETURNED = "returned"
-    #: Redriven, and called off.
+    #: Redriven, and cancelled.
     CANCELLED = "cancelled"
     DISCARDED = "discarded"
     ARCHIVED = "archived"
 
 
 class Verdict(StrEnum):
-    """What the contracts, as they are now, say to a letter's payload."""
+    """Result of checking the payload of a letter against the current contracts."""
 
     VALID = "valid"
-    #: Of an older version that can be brought up.
+    #: Of an older version that can be upcast.
     UPCASTABLE = "upcastable"
     UNFIXABLE = "unfixable"
 
 
 class Effect(StrEnum):
-    """What is known of a letter's effect on the outside world, and so what a redrive does with it."""
+    """What is known of the effect of a letter on other systems, which decides what a redrive does with it."""
 
-    #: Its first attempt, and that of each redrive, was refused before or instead of an effect: a redrive runs
-    #: it.
+    #: Its first attempt, and that of each redrive, was refused before an effect: a redrive runs it.
     NOT_DONE = "not_done"
-    #: An attempt ended without telling: a redrive runs it, and the effect's key is what tells a repeat.
+    #: An attempt may have had its effect: a redrive runs it, and the key of the effect identifies a repeat.
     UNKNOWN = "unknown"
     # A redrive skips the rest.
     DONE = "done"
     CALLED_OFF = "called_off"
     #: An attempt is being made, or its redrive is not settled.
     UNDER_WAY = "under_way"
-    #: The ledger has no such task, so nobody would account for it.
+    #: The ledger has no such task, so no outcome would be recorded.
     NO_TASK = "no_task"
-    #: Its person was erased: there is nothing that could be sent.
+    #: Its data was erased: there is nothing to send.
     ERASED = "erased"
 
     @property
     def is_skipped(self) -> bool:
-        """Whether a redrive passes it over."""
+        """Whether a redrive skips it."""
         return self not in {Effect.NOT_DONE, Effect.UNKNOWN}
 
 
 class RedriveState(StrEnum):
-    """Where a redrive is."""
+    """State of a redrive."""
 
-    #: Its letters are still being gathered; nobody sees it yet.
+    #: Its letters are still being collected; it is not visible yet.
     MAKING = "making"
     PLANNED = "planned"
     RUNNING = "running"
@@ -72,15 +71,15 @@ class RedriveState(StrEnum):
 
 
 class Phase(StrEnum):
-    """How far a redrive trusts itself."""
+    """Phase of a redrive."""
 
-    #: A few letters are out, and their outcomes are awaited.
+    #: A few letters are sent, and it waits for their outcomes.
     CANARY = "canary"
     FULL = "full"
 
 
 class ItemState(StrEnum):
-    """Where one letter of a redrive is."""
+    """State of one letter of a redrive."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -91,7 +90,7 @@ class ItemState(StrEnum):
 
 
 class GroupState(StrEnum):
-    """Where a group of letters is; follows from its letters and from what happened to it."""
+    """State of a group, from its letters and its history."""
 
     OPEN = "open"
     REDRIVING = "redriving"

@@ -1,4 +1,4 @@
-"""Where the next page of a listing by task id begins, as text that means nothing to its reader."""
+"""Cursors of listings in the order of ids, opaque to callers."""
 
 import base64
 import binascii
@@ -6,22 +6,22 @@ from uuid import UUID
 
 
 class BadCursorError(ValueError):
-    """The cursor is none that a listing gave out."""
+    """The cursor was not issued by this listing."""
 
 
-def encoded(task_id: str) -> str:
-    """The cursor of a page that ended with this task."""
+def encoded_id(task_id: str) -> str:
+    """Cursor of a page that ends with this id."""
     return base64.urlsafe_b64encode(task_id.encode()).decode().rstrip("=")
 
 
-def decoded(cursor: str) -> str:
-    """The task that the page before ended with.
+def decoded_id(cursor: str) -> str:
+    """Id that the previous page ended with.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         return str(UUID(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")))
     except (binascii.Error, ValueError):
-        raise BadCursorError("cursor is none that a listing gave out") from None
+        raise BadCursorError("the cursor was not issued by this listing") from None

@@ -1,4 +1,4 @@
-"""Cursors of the desk's listings: the sort key of a page's last row, made opaque."""
+"""Cursors of listings with other sort keys: the key of the last row of a page, opaque to callers."""
 
 import base64
 import binascii
@@ -7,20 +7,20 @@ from typing import Final
 
 from waybill_ledger.listings.cursors import BadCursorError
 
-#: Beyond what either database holds in a column.
+#: Largest integer of a column.
 _MAX_INTEGER: Final = 2**63 - 1
 
 
-def encoded(*key: int | str) -> str:
-    """The cursor behind a row with this sort key."""
+def encoded_key(*key: int | str) -> str:
+    """Cursor of a page that ends with this sort key."""
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
-def decoded(cursor: str, *types: type) -> list[int | str]:
-    """The sort key of a cursor.
+def decoded_key(cursor: str, *types: type) -> list[int | str]:
+    """Sort key of a cursor.
 
     Raises:
-        BadCursorError: it is none that such a listing gave out.
+        BadCursorError: the cursor was not issued by this listing.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
@@ -31,7 +31,7 @@ def decoded(cursor: str, *types: type) -> list[int | str]:
         not isinstance(key, list)
         or [type(each) for each in key] != list(types)
         or any(isinstance(each, int) and abs(each) > _MAX_INTEGER for each in key)
-        or any(isinstance(each, str) and "\0" in each for each in key)  # nor does PostgreSQL hold that
+        or any(isinstance(each, str) and "\0" in each for each in key)  # PostgreSQL cannot hold NUL
     ):
-        raise BadCursorError("cursor is none that a listing gave out")
+        raise BadCursorError("the cursor was not issued by this listing")
     return key

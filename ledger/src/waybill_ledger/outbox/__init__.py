@@ -1,1 +1,1 @@
-"""The outbox: rows that are to be published."""
+"""The outbox: messages that are stored, and still to be published."""

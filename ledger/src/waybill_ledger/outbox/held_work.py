@@ -1,7 +1,7 @@
-"""Holding low work back: it stays in the outbox until the queues of its services are short.
+"""Held work: low work stays in the outbox until the queues of its services are short.
 
-So work of normal priority never stands behind it at the broker, on any version of RabbitMQ, and what is held
-can still be called off for certain. A subtask that is held owes no sign of life: it has no `expected_at`.
+So work of normal priority never queues behind it at the broker, on any version of RabbitMQ, and held work can
+always be cancelled. A held subtask owes no heartbeat: it has no `expected_at`.
 """
 
 from collections.abc import Sequence
@@ -19,28 +19,28 @@ from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A wish to publish some of a kind's held tasks, because the queues of its services are short."""
+    """Request to take held tasks of a kind for publishing, because the queues of its services are short."""
 
     kind: str
     now: datetime
-    #: Until when the rows taken are nobody else's.
+    #: Until when no other process takes these rows.
     until: datetime
     most: int
 
 
 def held_kinds(connection: Connection) -> list[str]:
-    """The kinds of which tasks are held, that with the longest waiting one first."""
+    """Kinds with held tasks, the one with the longest waiting task first."""
     oldest = {kind: connection.scalar(_OLDEST.where(OUTBOX.c.routing_key == kind)) for kind in CATALOG}
     return [kind for _, kind in sorted((since, kind) for kind, since in oldest.items() if since is not None)]
 
 
 def is_held() -> ColumnElement[bool]:
-    """Condition: the subtask's task is held, so that the feeder looks after it, and not the reconciler."""
+    """Condition: the task of the subtask is held; the feeder publishes it, the reconciler ignores it."""
     return exists().where(OUTBOX.c.task_id == SUBTASKS.c.task_id, OUTBOX.c.held).correlate(SUBTASKS)
 
 
 def take_held(connection: Connection, feeds: Sequence[Feed]) -> Sequence[list[PendingMessage]]:
-    """Takes held rows for publishing, the oldest first; from now on they are rows like any other."""
+    """Takes held rows for publishing, oldest first; they are no longer held."""
     return [_take_held(connection, feed) for feed in feeds]
 
 

@@ -1,8 +1,8 @@
-"""The outbox: what is accepted but not known to be at the broker.
+"""The outbox: messages that are accepted, and not known to be at the broker.
 
 A row becomes available at a time: shortly after the accept (until then the gateway publishes it itself), or
 when a scheduled task is due. A sweep that takes a row moves that time ahead, so that no other sweep takes it
-meanwhile, and a sweep that dies leaves it to the next.
+meanwhile; if the sweep dies, the next one takes the row.
 """
 
 from collections.abc import Sequence
@@ -25,36 +25,36 @@ RELAY_GRACE: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A wish to publish what is due."""
+    """Request to take due rows for publishing."""
 
     now: datetime
-    #: Until when the rows taken are nobody else's.
+    #: Until when no other process takes these rows.
     until: datetime
     most: int
 
 
 def take_due(connection: Connection, sweeps: Sequence[Sweep]) -> Sequence[list[PendingMessage]]:
-    """Takes due rows for publishing, and shows scheduled tasks among them as pending.
+    """Takes due rows for publishing, and sets scheduled tasks among them to pending.
 
-    Scheduled tasks of low priority are only due from now on: their rows are held, not taken.
+    Rows of scheduled tasks of low priority are held from now on, not taken.
     """
     return [_take_due(connection, sweep) for sweep in sweeps]
 
 
-def forget_published(connection: Connection, batches: Sequence[Sequence[int]]) -> Sequence[None]:
-    """Removes rows whose publish the broker has confirmed."""
-    connection.execute(_FORGET, {"b_ids": [i for batch in batches for i in batch]})
+def delete_published(connection: Connection, batches: Sequence[Sequence[int]]) -> Sequence[None]:
+    """Deletes rows that the broker has confirmed."""
+    connection.execute(_DELETE, {"b_ids": [i for batch in batches for i in batch]})
     return [None] * len(batches)
 
 
-def forget_swept(connection: Connection, batches: Sequence[tuple[Sequence[int], datetime]]) -> Sequence[None]:
-    """The same for rows that a sweep has published; their subtasks' first sign of life is due from now on.
+def delete_swept(connection: Connection, batches: Sequence[tuple[Sequence[int], datetime]]) -> Sequence[None]:
+    """Deletes confirmed rows of a sweep; the first heartbeat of their subtasks is due from now on.
 
-    They may have waited long for a broker that was away, and must not count as silent the moment they are
-    there. The gateway publishes at once, and spares itself this write.
+    They may have waited long for the broker, and must not be overdue as soon as they are published. The
+    gateway publishes at once, and does without this write.
     """
     outbox_ids = [i for batch, _ in batches for i in batch]
-    # Rows of the outbox before those of tasks, as everyone locks them, or two could wait for each other.
+    # Rows of the outbox before those of tasks: the order of all writers, to avoid deadlocks.
     task_ids = connection.scalars(
         delete(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids)).returning(OUTBOX.c.task_id)
     ).all()
@@ -63,7 +63,7 @@ def forget_swept(connection: Connection, batches: Sequence[tuple[Sequence[int], 
 
 
 def put_back(connection: Connection, batches: Sequence[tuple[Sequence[int], datetime]]) -> Sequence[None]:
-    """Makes rows available again from a time on: their publish failed."""
+    """Makes rows available again from a time on, because their publish failed."""
     for outbox_ids, available_at in batches:
         connection.execute(
             update(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids)).values(available_at=available_at)
@@ -72,13 +72,13 @@ def put_back(connection: Connection, batches: Sequence[tuple[Sequence[int], date
 
 
 def next_due(connection: Connection) -> datetime | None:
-    """When the next row becomes available; None if there is none but such as are held."""
+    """When the next row becomes available; None if there are only held rows, or none."""
     due: datetime | None = connection.scalar(select(func.min(OUTBOX.c.available_at)).where(~OUTBOX.c.held))
     return due
 
 
 def _expect_from(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:
-    # A task that is locked is being merged or called off: there is nothing to restart for it.
+    # A locked task is being merged or cancelled: its heartbeat needs no new start.
     unlocked = connection.scalars(
         select(TASKS.c.id).where(TASKS.c.id.in_(task_ids)).with_for_update(skip_locked=True)
     ).all()
@@ -107,16 +107,16 @@ def _take_due(connection: Connection, sweep: Sweep) -> list[PendingMessage]:
     _hold(connection, low, sweep.now)
     put_back(connection, [(outbox_ids(rows), sweep.until)])
     released = [row.task_id for row in rows if row.due_at is not None]
-    _show_as_pending(connection, released, sweep.now, expected_at=sweep.now)
+    _set_pending(connection, released, sweep.now, expected_at=sweep.now)
     return [message_of(row) for row in rows]
 
 
 def _hold(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
     connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(outbox_ids(rows))).values(held=True))
-    _show_as_pending(connection, [row.task_id for row in rows], now, expected_at=None)
+    _set_pending(connection, [row.task_id for row in rows], now, expected_at=None)
 
 
-def _show_as_pending(
+def _set_pending(
     connection: Connection, task_ids: Sequence[str], now: datetime, *, expected_at: datetime | None
 ) -> None:
     if not task_ids:
@@ -134,17 +134,17 @@ def _show_as_pending(
 
 
 def messages_of(connection: Connection, outbox_ids: Sequence[int]) -> list[PendingMessage]:
-    """The messages of rows, which are not taken by that."""
+    """Messages of rows, without taking the rows."""
     return [message_of(row) for row in connection.execute(OUTBOX_ROWS.where(OUTBOX.c.id.in_(outbox_ids)))]
 
 
 def outbox_ids(rows: Sequence[Row[Any]]) -> list[int]:
-    """The ids of rows that `OUTBOX_ROWS` selected."""
+    """Ids of rows that `OUTBOX_ROWS` selected."""
     return [row._mapping[OUTBOX.c.id] for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def message_of(row: Row[Any]) -> PendingMessage:
-    """The message of a row that `OUTBOX_ROWS` selected."""
+    """Message of a row that `OUTBOX_ROWS` selected."""
     columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     envelope = Envelope(
         id=columns[TASKS.c.id],
@@ -157,7 +157,7 @@ def message_of(row: Row[Any]) -> PendingMessage:
         snooze_no=columns[OUTBOX.c.snooze_no],
         redrive_no=columns[OUTBOX.c.redrive_no],
         edit_no=columns[REDRIVEN_PAYLOADS.c.edit_no] or 0,
-        # Whoever redrives wants it done, late as it is.
+        # A redrive runs the task even after its deadline.
         deadline=None if columns[OUTBOX.c.redrive_no] else columns[TASKS.c.deadline],
         traceparent=columns[TASKS.c.traceparent],
     )
@@ -183,7 +183,7 @@ def _body(row: Row[Any]) -> bytes:
     return columns[TASKS.c.payload] if payload is None else payload
 
 
-#: Rows of the outbox with all that their messages need.
+#: Selects rows of the outbox with everything that their messages need.
 OUTBOX_ROWS = (
     select(
         OUTBOX,
@@ -195,12 +195,12 @@ OUTBOX_ROWS = (
     .join(TASKS, TASKS.c.id == OUTBOX.c.task_id)
     .outerjoin(
         REDRIVEN_PAYLOADS,
-        # Task events for all services of a kind are routed by the kind, which is no queue's name.
+        # Task events for all services of a kind are routed by the kind, which is not the name of a queue.
         and_(
             REDRIVEN_PAYLOADS.c.task_id == OUTBOX.c.task_id,
             REDRIVEN_PAYLOADS.c.queue == OUTBOX.c.routing_key,
         ),
     )
 )
-# Made once: to build a statement takes longer than to run it.
-_FORGET = delete(OUTBOX).where(OUTBOX.c.id.in_(bindparam("b_ids", expanding=True)))
+# Built once: to build a statement takes longer than to run it.
+_DELETE = delete(OUTBOX).where(OUTBOX.c.id.in_(bindparam("b_ids", expanding=True)))

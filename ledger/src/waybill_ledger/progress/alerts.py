@@ -1,9 +1,9 @@
-"""Which failures the operators are told of, and when: a new kind at once, all else in digests.
+"""Alerts about failures: a new kind is reported at once, all others in digests.
 
-The first failure of a kind (`fingerprint`) opens a window, unless one is open. While it is open failures are
-only counted, but for a few more new kinds that are told at once. When it ends, one digest tells what was
-counted, and a longer window begins; one in which nothing was counted is the last. So however many tasks fail,
-in however many ways, each window has a few mails and a digest.
+The first failure of a kind (`fingerprint`) opens a window, unless one is open. While a window is open
+failures are counted, and only a few more new kinds are reported at once. When it ends, one digest reports the
+counts, and a longer window begins; a window without failures is the last. So each window has a few mails and
+one digest, however many tasks fail.
 """
 
 from collections import defaultdict
@@ -19,20 +19,20 @@ from waybill_ledger.progress.fingerprint import MAX_LENGTH, fingerprint
 from waybill_ledger.progress.merge import Failure
 from waybill_ledger.schema.tables import ALERT_GROUPS, ALERT_WINDOW
 
-#: While failures go on, each window is twice as long as the one before; after so many doublings it stays.
+#: While failures continue, each window is twice as long as the previous one, up to this many doublings.
 MOST_DOUBLINGS: Final = 4
-#: Kinds that a digest tells, those with the most failures; the others are only counted.
+#: Kinds that a digest lists, those with the most failures; it only counts the others.
 MOST_GROUPS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicy:
-    """How much the operators are told.
+    """Limits of alerts.
 
     Attributes:
         window: from the first failure to the digest about the others.
-        most_at_once: new kinds that are told at once in one window.
-        quiet: a kind that has not been seen for so long is new again.
+        most_at_once: new kinds reported at once in one window.
+        quiet: a kind without failures for so long counts as new again.
     """
 
     window: timedelta
@@ -42,48 +42,48 @@ class AlertPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Failures of one kind, since they were last told."""
+    """Failures of one kind since the last report."""
 
     service: str
     kind: str
     error_type: str
-    #: Of the latest one, cut.
+    #: Of the latest one, shortened.
     error_message: str
     #: The latest one.
     task_id: str
     count: int
     last_at: datetime
-    #: Whether this kind is told for the first time.
+    #: Whether this kind is reported for the first time.
     is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The failures of one window that were not told at once."""
+    """Failures of one window that were not reported at once."""
 
     since: datetime
     until: datetime
-    #: The largest groups, the largest first.
+    #: The largest groups, largest first.
     groups: list[Group]
     failures: int
-    #: How many kinds there are, those in `groups` included.
+    #: Number of kinds, including those in `groups`.
     kinds: int
 
 
 def count_failures(
     connection: Connection, failures: Sequence[Failure], policy: AlertPolicy, now: datetime
 ) -> list[Failure]:
-    """Counts failures, in the caller's transaction.
+    """Counts failures, in the transaction of the caller.
 
     Returns:
-        Those that are to be told at once; a digest tells the others.
+        Failures to report at once; a digest reports the others.
     """
     if not failures:
         return []
     by_kind: dict[str, list[Failure]] = defaultdict(list)
     for failure in failures:
         by_kind[_fingerprint(failure)].append(failure)
-    # Everyone who counts waits for this row, so that no two of them find the same kind new.
+    # Every writer waits for this row, so that no two find the same kind new.
     window = connection.execute(select(ALERT_WINDOW).with_for_update()).one()
     connection.execute(
         delete(ALERT_GROUPS).where(ALERT_GROUPS.c.untold == 0, ALERT_GROUPS.c.last_at < now - policy.quiet)
@@ -111,7 +111,7 @@ def count_failures(
 
 
 def erase_samples(connection: Connection, task_ids: Sequence[str]) -> None:
-    """Forgets the words of these tasks' failures; that there were so many stays."""
+    """Erases the messages of failures of these tasks; their counts stay."""
     of_them = ALERT_GROUPS.c.sample["task_id"].as_string().in_(task_ids)
     query = select(ALERT_GROUPS.c.fingerprint, ALERT_GROUPS.c.sample).where(of_them)
     for row in connection.execute(query).all():
@@ -123,16 +123,16 @@ def erase_samples(connection: Connection, task_ids: Sequence[str]) -> None:
 
 
 def digest_due(connection: Connection) -> datetime | None:
-    """When the open window ends; None if there is none."""
+    """When the open window ends; None if no window is open."""
     ends_at: datetime | None = connection.scalar(select(ALERT_WINDOW.c.ends_at))
     return ends_at
 
 
 def end_window(connection: Connection, policy: AlertPolicy, now: datetime) -> Digest | None:
-    """Ends the window if its time has come, in the caller's transaction; of two callers only one does.
+    """Ends the window if it is due, in the transaction of the caller; of two callers one does.
 
     Returns:
-        What is to be told, if anything was counted.
+        The digest to report; None if nothing was counted or nothing is due.
     """
     window = connection.execute(select(ALERT_WINDOW).with_for_update()).one()
     if window.ends_at is None or window.ends_at > now:

@@ -1,26 +1,26 @@
-"""When two failures are of one kind: same service, task kind, error type, and message but for its details.
+"""Fingerprints of failures: equal for the same service, task kind, error type and normalised message.
 
-What differs from one task to the next is taken out of a message: ids, numbers, times, addresses, hosts. What
-tells one fault from another stays: its words, and the status with which the other side answered.
+Details that differ from task to task are taken out of a message: ids, numbers, times, addresses, hosts. Its
+words stay, and the status that the other side answered.
 """
 
 import hashlib
 import re
 from typing import Final
 
-#: Of a message: what tells the fault stands at its beginning, and every failure's is looked at.
+#: Characters of a message that count: faults differ at the beginning, and every failure is normalised.
 MAX_LENGTH: Final = 500
 #: Hexadecimal digits of a fingerprint: 128 bits.
 FINGERPRINT_LENGTH: Final = 32
 
-#: With these words before it, or where a sentence begins, a number from 400 to 599 is what the other side
-#: answered; an SMTP reply has an enhanced status code behind it (RFC 3463).
+#: After these words, or at the beginning of a sentence, a number from 400 to 599 is the status that the other
+#: side answered; in an SMTP reply an enhanced status code follows (RFC 3463).
 _STATUS: Final = (
     r"(?:^|\b(?:answered|status|code|HTTP|HTTP/\d(?:\.\d)?)[ :=]|: )"
     r"[45]\d\d(?![\w.])(?:[ -][45]\.\d{1,3}\.\d{1,3}(?!\w))?"
 )
-#: Each detail's placeholder and how it looks; the first that fits counts. A detail begins where a word does,
-#: and takes all it can (possessive quantifiers), so that no message makes the search slow.
+#: Placeholder and pattern of each detail; the first match counts. A detail begins at the beginning of a word
+#: and is as long as possible (possessive quantifiers), so that no message makes the search slow.
 _DETAILS: Final = (
     ("url", r"\bhttps?://[^\s<>\"']++"),
     ("address", r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)*+"),
@@ -40,23 +40,23 @@ _PLACES: Final = re.compile(
 
 
 def fingerprint(service: str, kind: str, error_type: str, message: str, frame: str | None = None) -> str:
-    """The same for failures of one kind, in 32 hexadecimal digits.
+    """Fingerprint of a failure: 32 hexadecimal digits.
 
     Args:
-        service: whose failure it is.
-        kind: of the task; empty if it is not known.
-        error_type: the exception's name.
-        message: the exception's words.
-        frame: the deepest place in the service's own code, where it is known.
+        service: that failed.
+        kind: of the task; empty if unknown.
+        error_type: name of the exception.
+        message: text of the exception.
+        frame: deepest frame in the code of the service, if known.
     """
     parts = (service, kind, error_type, normalised(message), *([] if frame is None else [frame]))
-    # Each with its length before it, so that no two sets of parts read alike.
+    # Each with its length first, so that different parts never give the same text.
     content = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:FINGERPRINT_LENGTH]
 
 
 def normalised(message: str) -> str:
-    """The message without its details, on one line: `user <id> not found at <host>`."""
+    """The message with placeholders for details, on one line: `user <id> not found at <host>`."""
     return " ".join(_PLACES.sub(_placeholder, message[:MAX_LENGTH]).split())
 
 

@@ -1,4 +1,4 @@
-"""Applying lifecycle events to the ledger: many messages' worth in one transaction."""
+"""Applies lifecycle events to the ledger, those of many messages in one transaction."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A subtask that has just failed for good."""
+    """A subtask that has failed for good with the applied events."""
 
     task_id: str
     kind: str
@@ -32,12 +32,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What applying some events came to."""
+    """Result of applying events."""
 
     failures: list[Failure]
     #: Ids of tasks that the ledger does not know; their events cannot be applied.
     unknown: set[str]
-    #: For each subtask whose first attempt has just begun: its service, and how long after it was due.
+    #: Service of each subtask with a first attempt that began, and the time since it was due.
     picked_up: list[tuple[str, timedelta]]
 
 
@@ -49,19 +49,19 @@ class _Task:
 
 @dataclass(slots=True)
 class _Changes:
-    """What is to be written, gathered over all tasks so that each table is written once."""
+    """Changes of all tasks, collected so that each table is written once."""
 
     facts: list[dict[str, Any]] = field(default_factory=list)
     subtasks: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
     #: Completed tasks whose payload holds secrets.
     used: list[str] = field(default_factory=list)
-    #: As `Merged` tells it.
+    #: See `Merged`.
     picked_up: list[tuple[str, timedelta]] = field(default_factory=list)
 
 
 def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Merged:
-    """Applies events; which order they come in, and how often, makes no difference."""
+    """Applies events; their order and repeats make no difference."""
     by_task: dict[str, list[LifecycleEvent]] = defaultdict(list)
     for event in events:
         by_task[event.data.task_id].append(event)
@@ -106,7 +106,7 @@ def _write(connection: Connection, changes: _Changes) -> None:
 
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:
-    # Locked in the order of their ids, so that two writers cannot wait for each other.
+    # Locked in the order of their ids, so that two writers cannot deadlock.
     rows = connection.execute(_LOCKED, {"b_ids": sorted(task_ids)})
     tasks = {row.id: _Task(row, {}) for row in rows}
     for row in connection.execute(_SUBTASKS_OF, {"b_ids": list(tasks)}):
@@ -158,8 +158,8 @@ def _failures(
 ) -> Iterable[Failure]:
     for subtask in changed:
         was = before[subtask.service]
-        already_told = was.state is State.FAILED and was.redrive_no == subtask.redrive_no
-        if subtask.state is not State.FAILED or already_told:
+        already_reported = was.state is State.FAILED and was.redrive_no == subtask.redrive_no
+        if subtask.state is not State.FAILED or already_reported:
             continue
         event = next(
             e for e in events if e.data.service == subtask.service and position(e) == subtask.position
@@ -171,7 +171,7 @@ def _bound(subtask: Subtask) -> dict[str, Any]:
     return {parameter: getattr(subtask, name) for name, parameter in _SUBTASK_PARAMETERS}
 
 
-# Statements are made once: to build one takes longer than to run it.
+# Built once: to build a statement takes longer than to run it.
 _LOCKED = (
     select(
         TASKS.c.id,

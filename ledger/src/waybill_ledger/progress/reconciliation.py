@@ -1,9 +1,9 @@
-"""Putting back what went silent: the same attempt again for every subtask whose sign of life is overdue.
+"""Reconciliation: publishes the same attempt again for every subtask with an overdue heartbeat.
 
-A subtask without an outcome has a time at which its next sign of life is due: a pending one from when it was
-accepted, released or swept, a running one from its attempt's start, a retrying one from when its next attempt
-is due. How long after that it counts as overdue is the reconciler's patience. If the original was alive after
-all, its service's inbox drops or delays the copy (`waybill_worker.inbox.claims`).
+A subtask without an outcome has a time at which its next heartbeat is due: of a pending one when it was
+accepted, released or published, of a running one the start of its attempt, of a retrying one the time of its
+next attempt. A stall timeout later it is overdue. If the original is still alive, the inbox of its service
+drops or delays the copy (`waybill_worker.inbox.claims`).
 """
 
 from collections.abc import Sequence
@@ -31,19 +31,19 @@ from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.progress.states import due_next
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
-#: Each time the same subtask is put back the patience doubles, so that a long queue is not filled with
-#: copies; after this many doublings it stays.
+#: Each time a subtask is put back its timeout doubles, up to this many doublings, so that a long queue is not
+#: filled with copies.
 MOST_DOUBLINGS: Final = 6
-#: What was called off is told to the services again, and that is to reach them before the attempt does.
+#: A cancellation is sent to the services again, and must reach them before the attempt does.
 CONTROL_LEAD: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A wish to find, or to put back, what is overdue."""
+class OverdueSearch:
+    """Request to find or put back overdue subtasks."""
 
     now: datetime
-    patience: StallTimeouts
+    timeouts: StallTimeouts
     most: int
 
 
@@ -60,39 +60,39 @@ class Overdue:
     snooze_no: int
     redrive_no: int
     expected_at: datetime
-    #: Whether the task was called off, so that this is told again as well.
-    is_called_off: bool
-    #: How often it has been put back since its last sign of life, this time included.
+    #: Whether cancellation of the task was requested, so that this is sent again as well.
+    is_cancel_requested: bool
+    #: How often it was put back since its last heartbeat, including this time.
     times: int
 
 
-def is_any_overdue(connection: Connection, look: Look) -> bool:
-    """Whether `reconcile` would find something; takes no lock."""
-    return connection.execute(overdue_query(look).limit(1)).first() is not None
+def is_any_overdue(connection: Connection, search: OverdueSearch) -> bool:
+    """Whether `reconcile` would find a subtask; takes no lock."""
+    return connection.execute(overdue_query(search).limit(1)).first() is not None
 
 
-def reconcile(connection: Connection, looks: Sequence[Look]) -> Sequence[list[Overdue]]:
+def reconcile(connection: Connection, searches: Sequence[OverdueSearch]) -> Sequence[list[Overdue]]:
     """Puts overdue subtasks back into the outbox, for their service alone; a batch write for `Records.write`.
 
-    Never a second row for one subtask: what is in the outbox already is left alone, and what was put back is
-    due again only after twice the patience of the time before. Two callers at once find different ones.
+    Never adds a second row for one subtask: a subtask in the outbox is ignored, and one that was put back is
+    overdue again only after twice the previous timeout. Concurrent callers find different subtasks.
     """
-    return [_reconcile(connection, look) for look in looks]
+    return [_reconcile(connection, search) for search in searches]
 
 
 def is_silent(cut: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
-    """Condition: the subtask's sign of life was due before `cut`, and nothing of its task is in the outbox.
+    """Condition: the heartbeat of the subtask was due before `cut`, and its task has no row in the outbox.
 
-    What is in the outbox cannot have begun, and the sweep looks after it.
+    A task in the outbox cannot have begun, and the relay publishes it.
     """
     waits = exists().where(OUTBOX.c.task_id == SUBTASKS.c.task_id).correlate(SUBTASKS)
     return and_(SUBTASKS.c.expected_at <= cut, ~waits)
 
 
-def overdue_query(look: Look) -> Select[Any]:
-    """Finds subtasks that are overdue; which index it uses is held by a test."""
-    patience = look.patience
-    shortest = min(patience.pending, patience.running, patience.retrying)
+def overdue_query(search: OverdueSearch) -> Select[Any]:
+    """Selects overdue subtasks; a test checks the index that it uses."""
+    timeouts = search.timeouts
+    shortest = min(timeouts.pending, timeouts.running, timeouts.retrying)
     return (
         select(
             SUBTASKS.c.task_id,
@@ -108,10 +108,10 @@ def overdue_query(look: Look) -> Select[Any]:
         )
         .join(TASKS, TASKS.c.id == SUBTASKS.c.task_id)
         .where(
-            is_silent(look.now - shortest),
+            is_silent(search.now - shortest),
             or_(
                 *(
-                    and_(SUBTASKS.c.state == state, SUBTASKS.c.expected_at <= look.now - patience.of(state))
+                    and_(SUBTASKS.c.state == state, SUBTASKS.c.expected_at <= search.now - timeouts.of(state))
                     for state in State
                     if not state.is_terminal
                 )
@@ -120,22 +120,22 @@ def overdue_query(look: Look) -> Select[Any]:
     )
 
 
-def _reconcile(connection: Connection, look: Look) -> list[Overdue]:
-    # Both rows are locked, the task's like the merge does, and locked ones are passed over: whoever holds
-    # them has just seen a sign of life, or is another reconciler.
+def _reconcile(connection: Connection, search: OverdueSearch) -> list[Overdue]:
+    # Locks both rows, that of the task like the merge does, and skips locked ones: their writer has just seen
+    # a heartbeat, or is another reconciler.
     rows = connection.execute(
-        overdue_query(look)
+        overdue_query(search)
         .order_by(SUBTASKS.c.expected_at)
-        .limit(look.most)
+        .limit(search.most)
         .with_for_update(skip_locked=True, of=(TASKS, SUBTASKS))
     ).all()
     if not rows:
         return []
     found = [_found(row) for row in rows]
-    called_off = sorted({overdue.task_id for overdue in found if overdue.is_called_off})
-    rows_out = [_control_row(task_id, look.now) for task_id in called_off]
-    connection.execute(insert(OUTBOX), rows_out + [_outbox_row(overdue, look.now) for overdue in found])
-    connection.execute(_MOVE_AHEAD, [_moved_ahead(overdue, look) for overdue in found])
+    cancelled = sorted({overdue.task_id for overdue in found if overdue.is_cancel_requested})
+    rows_out = [_control_row(task_id, search.now) for task_id in cancelled]
+    connection.execute(insert(OUTBOX), rows_out + [_outbox_row(overdue, search.now) for overdue in found])
+    connection.execute(_MOVE_AHEAD, [_moved_ahead(overdue, search) for overdue in found])
     return found
 
 
@@ -151,7 +151,7 @@ def _found(row: Row[Any]) -> Overdue:
         snooze_no=snooze_no,
         redrive_no=row.redrive_no,
         expected_at=row.expected_at,
-        is_called_off=row.cancel_requested_at is not None,
+        is_cancel_requested=row.cancel_requested_at is not None,
         times=row.reconciled + 1,
     )
 
@@ -159,13 +159,13 @@ def _found(row: Row[Any]) -> Overdue:
 def _outbox_row(overdue: Overdue, now: datetime) -> dict[str, object]:
     return {
         "task_id": overdue.task_id,
-        # Not the tasks exchange: the kind's other services have nothing to do with it.
+        # Not the tasks exchange: the other services of the kind have no part in it.
         "exchange": EXCHANGE_DEFAULT,
         "routing_key": work_queue(overdue.service),
         "attempt": overdue.attempt,
         "snooze_no": overdue.snooze_no,
         "redrive_no": overdue.redrive_no,
-        "available_at": now + CONTROL_LEAD if overdue.is_called_off else now,
+        "available_at": now + CONTROL_LEAD if overdue.is_cancel_requested else now,
     }
 
 
@@ -181,14 +181,14 @@ def _control_row(task_id: str, now: datetime) -> dict[str, object]:
     }
 
 
-def _moved_ahead(overdue: Overdue, look: Look) -> dict[str, object]:
-    patience = look.patience.of(overdue.state)
-    following = patience * (1 << min(overdue.times, MOST_DOUBLINGS))
+def _moved_ahead(overdue: Overdue, search: OverdueSearch) -> dict[str, object]:
+    timeout = search.timeouts.of(overdue.state)
+    following = timeout * (1 << min(overdue.times, MOST_DOUBLINGS))
     return {
         "b_task_id": overdue.task_id,
         "b_service": overdue.service,
-        # The query adds the patience once.
-        "b_expected_at": look.now + following - patience,
+        # The query adds the timeout once.
+        "b_expected_at": search.now + following - timeout,
         "b_reconciled": overdue.times,
     }
 

@@ -1,4 +1,4 @@
-"""How long a sign of life may be overdue: the status service acts on it, the gateway's account goes by it."""
+"""How long a heartbeat may be overdue: for the reconciler, and for the account of the gateway."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,12 +10,12 @@ from waybill_contracts.wire.states import State
 
 @dataclass(frozen=True, slots=True)
 class StallTimeouts:
-    """How long after its due time a sign of life may be missing, for each state.
+    """How long a heartbeat may be overdue, for each state.
 
     Attributes:
-        pending: from accept to the first start; also for scheduled ones after their time.
-        running: the longest time of any handler, and the lease of a claim.
-        retrying: beyond the time at which the next attempt is due.
+        pending: from accept, or the due time of a scheduled task, to the first start.
+        running: from the start of an attempt; longer than any handler and the lease of a claim.
+        retrying: after the time at which the next attempt is due.
     """
 
     pending: timedelta
@@ -23,12 +23,12 @@ class StallTimeouts:
     retrying: timedelta
 
     def of(self, state: State) -> timedelta:
-        """That of a state without outcome."""
+        """Timeout of a state without outcome."""
         return {State.RUNNING: self.running, State.RETRYING: self.retrying}.get(state, self.pending)
 
 
 class StallTimeoutSettings(BaseModel):
-    """The patience as settings, alike for every process that goes by it."""
+    """The stall timeouts as settings, with the same names in every process."""
 
     reconcile_pending_seconds: float = Field(
         60, gt=0, description="How long a subtask may be pending before its message is put back."
@@ -44,8 +44,8 @@ class StallTimeoutSettings(BaseModel):
     )
 
     @property
-    def patience(self) -> StallTimeouts:
-        """The patience that they make."""
+    def stall_timeouts(self) -> StallTimeouts:
+        """The stall timeouts of these settings."""
         return StallTimeouts(
             pending=timedelta(seconds=self.reconcile_pending_seconds),
             running=timedelta(seconds=self.reconcile_running_seconds),

@@ -1,7 +1,7 @@
-"""The state machine of tasks and subtasks, as pure functions; docs/states.md draws it.
+"""The state machine of tasks and subtasks, as pure functions; docs/states.md shows it.
 
-Lifecycle events may come late, twice or out of order. Each has a position, and a subtask only ever moves to
-a higher one: applying events in any order, any number of times, ends in the same state.
+Lifecycle events may come late, twice or out of order. Each has a position, and a subtask only moves to a
+higher one: events applied in any order, any number of times, end in the same state.
 """
 
 from collections.abc import Iterable
@@ -12,15 +12,14 @@ from typing import Any, Final
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_contracts.wire.states import State
 
-#: Bits of a position below the redrive number: the outcome, then the attempt, how often it was put off, and
-#: the step in it.
+#: Bits of a position below the redrive number: the outcome, the attempt, its snoozes, and its step.
 _REDRIVE_SHIFT = 40
 _OUTCOME_SHIFT = 36
 _ATTEMPT_SHIFT = 16
 _SNOOZE_SHIFT = 4
 _STEPS = (1 << _SNOOZE_SHIFT) - 1
-#: An outcome stands above every attempt of its redrive. Where two claim to be one, what happened wins over
-#: what did not: an effect that took place cannot be undone by a copy that failed.
+#: An outcome ranks above every attempt of its redrive. Of two outcomes, an effect that happened wins over one
+#: that did not: a failed copy cannot undo it.
 _OUTCOME_RANK = {LifecycleType.DEAD: 1, LifecycleType.CANCELLED: 2, LifecycleType.COMPLETED: 3}
 _STEP_RANK = {LifecycleType.STARTED: 1, LifecycleType.RETRYING: 2, LifecycleType.SNOOZED: 3}
 #: States of tasks and subtasks that have an outcome.
@@ -37,7 +36,7 @@ _STATE_AFTER = {
 
 @dataclass(frozen=True, slots=True)
 class Subtask:
-    """One service's part of a task, as the ledger knows it."""
+    """Part of a task that one service does, as the ledger knows it."""
 
     task_id: str
     service: str
@@ -48,16 +47,16 @@ class Subtask:
     max_attempts: int | None
     next_attempt_at: datetime | None
     updated_at: datetime
-    #: When its next sign of life is due, patience apart; None once it has an outcome.
+    #: When its next heartbeat is due, before the stall timeout; None once it has an outcome.
     expected_at: datetime | None
-    #: How often it was put back since its last sign of life.
+    #: How often it was put back since its last heartbeat.
     reconciled: int
     result: dict[str, Any] | None
     error: dict[str, Any] | None
 
 
 def position(event: LifecycleEvent) -> int:
-    """How far a subtask has come when `event` has happened: by redrive, outcome, attempt, snooze and step."""
+    """Rank of an event in the life of its subtask: by redrive, outcome, attempt, snooze and step."""
     data = event.data
     return (
         data.redrive_no << _REDRIVE_SHIFT
@@ -69,12 +68,12 @@ def position(event: LifecycleEvent) -> int:
 
 
 def due_next(state: State, attempt: int, position: int) -> tuple[int, int]:
-    """The attempt that a subtask without an outcome waits for or runs, and how often it was put off.
+    """Attempt that a subtask without an outcome waits for or runs, and its number of snoozes.
 
     Args:
-        state: where the subtask is.
-        attempt: the latest that is known of; 0: none has begun.
-        position: how far it has come.
+        state: of the subtask.
+        attempt: the latest known one; 0: none has begun.
+        position: of the latest event.
     """
     snooze_no = (position >> _SNOOZE_SHIFT) % (1 << _ATTEMPT_SHIFT - _SNOOZE_SHIFT)
     if state is State.RUNNING:
@@ -87,12 +86,12 @@ def due_next(state: State, attempt: int, position: int) -> tuple[int, int]:
 
 
 def redriven_position(redrive_no: int) -> int:
-    """Where a subtask is when it has been redriven and nothing of that is heard yet."""
+    """Position of a subtask that was redriven, before any event of the redrive."""
     return redrive_no << _REDRIVE_SHIFT
 
 
 def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
-    """The subtask after `event`; the very same object if the event tells nothing newer."""
+    """The subtask after `event`; the same object if the event is not newer."""
     reached = position(event)
     if reached <= subtask.position:
         return subtask
@@ -116,23 +115,23 @@ def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
 def _expected_after(event: LifecycleEvent) -> datetime | None:
     if _STATE_AFTER[event.type].is_terminal:
         return None
-    # The handler's patience counts from its start, a retry's from when it is due.
+    # The timeout of a handler begins with its start, that of a retry when it is due.
     return event.data.next_attempt_at or event.time
 
 
 def _error_after(subtask: Subtask, event: LifecycleEvent) -> dict[str, Any] | None:
     if event.data.error is not None:
         return event.data.error.model_dump()
-    # What went wrong last stays in sight while the next attempt runs; an outcome clears it.
+    # The last error stays visible while the next attempt runs; an outcome clears it.
     return subtask.error if event.type is LifecycleType.STARTED else None
 
 
 def task_state(subtasks: Iterable[State]) -> State:
-    """A task's state, which follows from those of its subtasks.
+    """State of a task, from the states of its subtasks.
 
-    An outcome only when every subtask has one: failed if any failed, else cancelled if any was, else
-    completed. Until then the liveliest state of the rest, and `running` too where some have ended while the
-    rest has not begun.
+    An outcome only if every subtask has one: failed if any failed, else cancelled if any was, else completed.
+    Otherwise running or retrying if any subtask is; running if some have ended and the others have not begun;
+    else pending or scheduled.
     """
     states = set(subtasks)
     for outcome in (State.FAILED, State.CANCELLED, State.COMPLETED):

@@ -1,7 +1,7 @@
-"""The account: every task that was accepted is in exactly one state, and can be placed there.
+"""The account: every accepted task is in exactly one state, and its record is consistent.
 
-A task that cannot be placed has a record that is at odds with itself, or has been silent for longer than the
-reconciler would let it. There must be none; each is told with its reasons (`unplaced`).
+An unplaced task has an inconsistent record, or was silent for longer than the reconciler allows. There must
+be none; each one is reported with its reasons (`unplaced`).
 """
 
 from collections import Counter
@@ -12,8 +12,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, String, Table, func, literal_column, select
 
 from waybill_contracts.wire.states import State
-from waybill_ledger.listings.cursors import decoded, encoded
-from waybill_ledger.reports.unplaced import Range, Unplaced, is_in_range, tell, unplaced
+from waybill_ledger.listings.cursors import decoded_id, encoded_id
+from waybill_ledger.reports.unplaced import Range, Unplaced, describe, is_in_range, unplaced
 from waybill_ledger.schema.tables import PRUNED, PRUNED_OF_TENANTS, TASKS
 from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
@@ -22,32 +22,32 @@ _NOTHING: Final[ColumnElement[str]] = literal_column("''", String)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The tasks of a time range, by kind and state, and those that cannot be placed."""
+    """Tasks of a time range by kind and state, and the unplaced ones."""
 
     kinds: dict[str, dict[State, int]]
-    #: Of each kind: how many there are, whatever their state.
+    #: Number of tasks of each kind, in any state.
     accepted: dict[str, int]
-    #: Of each kind: how many of them are no longer kept, and only counted.
+    #: Number of pruned tasks of each kind, which are only counted.
     pruned: dict[str, int]
     unplaced_count: int
-    #: A page of them, in the order of their ids.
+    #: A page of unplaced tasks, in the order of their ids.
     unplaced: list[Unplaced]
     next_cursor: str | None
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every accepted task is in one of the states, and can be placed."""
+        """Whether every accepted task is in one state and none is unplaced."""
         placed = {kind: sum(states.values()) for kind, states in self.kinds.items()}
         return placed == self.accepted and self.unplaced_count == 0
 
 
 def take_account(connection: Connection, wanted: Range, *, limit: int, cursor: str | None) -> Account:
-    """The account of a time range, with a page of those tasks that cannot be placed.
+    """Account of a time range, with a page of the unplaced tasks.
 
     Raises:
-        BadCursorError: `cursor` is none that an account gave out.
+        BadCursorError: `cursor` was not issued by an account.
     """
-    after = "" if cursor is None else decoded(cursor)
+    after = "" if cursor is None else decoded_id(cursor)
     accepted: Counter[str] = Counter()
     kinds: dict[str, dict[State, int]] = {}
     for kind, state, count in connection.execute(counts_query(wanted)):
@@ -65,22 +65,22 @@ def take_account(connection: Connection, wanted: Range, *, limit: int, cursor: s
     page: list[Unplaced] = []
     if wrong_count:
         query = select(wrong).where(wrong.c.id > after).order_by(wrong.c.id).limit(limit + 1)
-        page = tell(connection, connection.execute(query))
-    next_cursor = encoded(page[limit - 1].task_id) if len(page) > limit else None
+        page = describe(connection, connection.execute(query))
+    next_cursor = encoded_id(page[limit - 1].task_id) if len(page) > limit else None
     return Account(kinds, dict(accepted), dict(pruned), wrong_count, page[:limit], next_cursor)
 
 
 def counts_query(wanted: Range) -> Select[str, str, int]:
-    """Counts tasks by kind and state; a test holds that it reads an index and no row."""
-    # Not the bare columns: SQLite would go along the index of one of them, and fetch every row for the rest.
+    """Counts tasks by kind and state; a test checks that it reads an index only."""
+    # Not the bare columns: SQLite would scan the index of one of them, and fetch every row for the others.
     columns = (TASKS.c.kind.concat(_NOTHING), TASKS.c.state.concat(_NOTHING))
     return select(*columns, func.count()).where(is_in_range(wanted)).group_by(*columns)
 
 
 def _pruned(connection: Connection, wanted: Range) -> Iterator[tuple[str, str, int]]:
-    """Counts of tasks that are no longer kept, by the day of their acceptance.
+    """Counts of pruned tasks, by the day of their acceptance.
 
-    A day belongs to the range in which it begins, so that ranges side by side count each task once.
+    A day belongs to the range in which it begins, so that adjacent ranges count each task once.
     """
     if wanted.tenant in {None, DEFAULT_TENANT}:
         yield from _of_days(connection, PRUNED, wanted)

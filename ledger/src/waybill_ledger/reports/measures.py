@@ -1,4 +1,4 @@
-"""What the ledger shows of the whole: numbers for monitoring, most of them of what has not ended."""
+"""Measurements of the whole ledger for monitoring, mostly of open tasks."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.reports.unplaced import Range, unplaced
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 
-#: A sweep moves the rows that it takes ahead for a minute; what is available later than this is not due.
+#: A sweep postpones the rows that it takes by a minute; rows that are available later than this are not due.
 _TAKEN: Final = timedelta(minutes=2)
-#: A file that has shrunk inside keeps its size on SQLite: new rows take the free pages.
+#: On SQLite free pages count, too: the file keeps its size, and new rows take them.
 _SIZE: Final = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     "postgresql": "SELECT pg_database_size(current_database())",
@@ -24,30 +24,30 @@ _SIZE: Final = {
 
 @dataclass(slots=True)
 class Measures:
-    """The ledger at a moment."""
+    """State of the ledger at one moment."""
 
-    #: Of each service, how many subtasks without an outcome are in each state.
+    #: Number of open subtasks by service and state.
     open: dict[str, dict[State, int]] = field(default_factory=lambda: defaultdict(dict))
-    #: Of each service, since when its longest-waiting pending subtask has been pending.
+    #: For each service, since when its longest waiting subtask is pending.
     oldest_pending: dict[str, datetime] = field(default_factory=dict)
-    #: Of each service, how many subtasks were put back by the reconciler and are silent still.
+    #: For each service, number of subtasks that were put back and still have no heartbeat.
     put_back: dict[str, int] = field(default_factory=dict)
-    #: Tasks that are due and not known to be at the broker, and since when the oldest of them has been due.
+    #: Number of due tasks that are not known to be at the broker, and since when the oldest one is due.
     unpublished: int = 0
     oldest_unpublished: datetime | None = None
-    #: Tasks of the range that cannot be placed: see `unplaced`.
+    #: Number of unplaced tasks of the range: see `unplaced`.
     unplaced: int = 0
-    #: Of each final state, when its oldest task was accepted.
+    #: For each final state, when its oldest task was accepted.
     oldest_finished: dict[State, datetime] = field(default_factory=dict)
-    #: What the database takes on the disk.
+    #: Size of the database on disk.
     bytes: int = 0
 
 
 def measure(connection: Connection, wanted: Range) -> Measures:
-    """Takes the measures; `wanted` bounds how far back tasks are looked at for whether they can be placed."""
+    """Measures the ledger; `wanted` is the range that is searched for unplaced tasks."""
     measures = Measures()
     put_back = func.sum(case((SUBTASKS.c.reconciled > 0, 1), else_=0))
-    # Not the bare column: SQLite would go along its index, past every subtask that has ever ended.
+    # Not the bare column: SQLite would scan its index, with every subtask that has ended.
     service_name = SUBTASKS.c.service.concat(literal_column("''", String))
     columns = (service_name, SUBTASKS.c.state, func.count(), func.min(SUBTASKS.c.updated_at), put_back)
     # The index holds these alone, however many have ended.
@@ -76,7 +76,7 @@ def measure(connection: Connection, wanted: Range) -> Measures:
 
 
 def oldest_finished(connection: Connection) -> dict[State, datetime]:
-    """When the oldest task of each final state was accepted, where there is one."""
+    """When the oldest task of each final state was accepted, for states with tasks."""
     found = {}
     for state in FINISHED:
         first = select(TASKS.c.created_at).where(TASKS.c.state == state).order_by(TASKS.c.id).limit(1)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 
 from waybill_contracts.wire.states import State
 from waybill_contracts.wire.trace import trace_id_of
-from waybill_ledger.listings.cursors import decoded, encoded
+from waybill_ledger.listings.cursors import decoded_id, encoded_id
 from waybill_ledger.listings.id_prefix import begins_with
 from waybill_ledger.progress.states import Subtask
 from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
@@ -19,7 +19,7 @@ from waybill_ledger.schema.tenants import owned_by
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as the ledger knows it."""
+    """A task, as read from the ledger."""
 
     id: str
     tenant: str
@@ -29,44 +29,44 @@ class Task:
     due_at: datetime | None
     completed_at: datetime | None
     correlation_id: str
-    #: None: accepted by a release that knew of none.
+    #: None: accepted by a release without traces.
     trace_id: str | None
     about: str
     priority: int | None
-    #: Which schedule made it, and for which of its times.
+    #: The schedule and the slot that it was made for.
     schedule_id: str | None
     slot_at: datetime | None
-    #: When what it says of its person was erased.
+    #: When its personal data was erased.
     erased_at: datetime | None
     subtasks: list[Subtask]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks are wanted; what is None does not matter."""
+    """Conditions on tasks; None: no condition."""
 
-    #: The beginning of its id.
+    #: Prefix of the id.
     id: str | None = None
     state: State | None = None
-    #: Whose they are; None: everybody's.
+    #: Owning tenant; None: all tenants.
     tenant: str | None = None
     kind: str | None = None
     service: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    #: The id of the schedule that made it.
+    #: Id of the schedule that made it.
     schedule: str | None = None
-    #: Part of what the task is about, or the beginning of its id or correlation id.
+    #: Part of the subject, or prefix of the id or the correlation id.
     q: str | None = None
-    #: The digest of the person whom `q` names, if it names one: that person's tasks count, too.
+    #: Digest of the person that `q` names, if any: tasks of the person match, too.
     q_person: str | None = None
-    #: The digest of the person whom it is about.
+    #: Digest of the person that the task is about.
     person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some tasks, newest first, and the cursor of the next page if there is one."""
+    """Tasks, newest first; the cursor of the next page, or None."""
 
     tasks: list[Task]
     next_cursor: str | None
@@ -85,7 +85,7 @@ class TimelineEntry:
 
 
 def get_task(connection: Connection, task_id: str, *, tenant: str | None = None) -> Task | None:
-    """The task, or None; with a tenant, only if it is its."""
+    """The task, or None; with a tenant, only if that tenant owns it."""
     query = select(*_COLUMNS).where(TASKS.c.id == task_id, *owned_by(tenant, TASKS.c.tenant))
     tasks = _with_subtasks(connection, query)
     return tasks[0] if tasks else None
@@ -95,19 +95,19 @@ def list_tasks(connection: Connection, wanted: TaskFilter, *, limit: int, cursor
     """A page of tasks, newest first.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     query = select(*_COLUMNS).where(*_conditions(wanted)).order_by(TASKS.c.id.desc()).limit(limit + 1)
     if cursor is not None:
-        query = query.where(TASKS.c.id < decoded(cursor))
+        query = query.where(TASKS.c.id < decoded_id(cursor))
     tasks = _with_subtasks(connection, query)
     more = len(tasks) > limit
     page = tasks[:limit]
-    return Page(page, encoded(page[-1].id) if more else None)
+    return Page(page, encoded_id(page[-1].id) if more else None)
 
 
 def get_timeline(connection: Connection, task_id: str) -> list[TimelineEntry]:
-    """Every lifecycle event of a task, in the order in which they happened."""
+    """Lifecycle events of a task, in the order of their times."""
     rows = connection.execute(
         select(TIMELINE).where(TIMELINE.c.task_id == task_id).order_by(TIMELINE.c.at, TIMELINE.c.seq)
     )
@@ -136,7 +136,7 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
         same_task = SUBTASKS.c.task_id == TASKS.c.id
         conditions.append(exists().where(same_task, SUBTASKS.c.service == wanted.service))
     if wanted.q is not None and "\0" in wanted.q:
-        # PostgreSQL holds no such character in a text, and refuses to be asked for one.
+        # PostgreSQL holds no NUL in a text, and refuses a query with one.
         conditions.append(false())
     elif wanted.q is not None:
         conditions.append(

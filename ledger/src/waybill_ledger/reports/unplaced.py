@@ -1,4 +1,4 @@
-"""Finds tasks that cannot be placed: at odds with themselves, or silent beyond the reconciler's patience."""
+"""Finds unplaced tasks: with an inconsistent record, or silent for longer than the reconciler allows."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,53 +16,53 @@ from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
 from waybill_ledger.schema.tenants import owned_by
 
-#: How many patiences may pass in silence: for one the reconciler listens before it looks for the first time,
-#: after another it puts back, and what it put back is in the outbox or has a new one.
-PATIENCES: Final = 3
-#: Before any task.
+#: Number of stall timeouts that may pass in silence: one before the first run of the reconciler, one until it
+#: puts the subtask back, and then the subtask is in the outbox or has a new timeout.
+MOST_TIMEOUTS: Final = 3
+#: Earlier than any task.
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN: Final = tuple(state for state in State if not state.is_terminal)
-#: What may be wrong with a task, and the words for it; `state`, `subtasks` and `from_subtasks` are put in.
+#: Message for each fault of a task; `state`, `subtasks` and `from_subtasks` are filled in.
 _WORDS: Final = {
-    "no_subtasks": "it has no subtasks, so nobody will ever work on it",
-    "unknown_state": "its state {state!r} is none that there is",
-    "unknown_subtask_state": "a subtask is in a state that there is not: {subtasks}",
-    "other_state": "its state is {state}, but that of its subtasks ({subtasks}) makes it {from_subtasks}",
-    "no_completion": "it is {state}, but the time of that is missing",
+    "no_subtasks": "it has no subtasks, so no service will work on it",
+    "unknown_state": "its state {state!r} is unknown",
+    "unknown_subtask_state": "a subtask is in an unknown state: {subtasks}",
+    "other_state": "its state is {state}, but by its subtasks ({subtasks}) it should be {from_subtasks}",
+    "no_completion": "it is {state}, but has no time of completion",
     "early_completion": "it is {state}, but has a time of completion",
-    "unexpected": "a subtask has no outcome, and no time at which the reconciler would look: {subtasks}",
-    "silent": "a sign of life is overdue, nothing is in the outbox, and the reconciler has not put it back: "
+    "unexpected": "a subtask has no outcome, and no time at which the reconciler would check it: {subtasks}",
+    "silent": "a heartbeat is overdue, nothing is in the outbox, and the reconciler has not put it back: "
     "{subtasks}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The tasks that were accepted at or after `since` and before `until`, as seen `now`."""
+    """Tasks that were accepted at or after `since` and before `until`, as of `now`."""
 
     now: datetime
-    patience: StallTimeouts
+    timeouts: StallTimeouts
     since: datetime | None = None
     until: datetime | None = None
-    #: Whose they are; None: everybody's.
+    #: Owning tenant; None: all tenants.
     tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:
-    """A task that cannot be placed."""
+    """A task with a fault."""
 
     task_id: str
     kind: str
-    #: As the ledger has it; perhaps none of ours.
+    #: As stored, perhaps an unknown one.
     state: str
     created_at: datetime
-    #: What is wrong with it, in words.
+    #: What is wrong with it, as sentences.
     reasons: tuple[str, ...]
 
 
 def is_in_range(wanted: Range) -> ColumnElement[bool]:
-    """Condition: the task was accepted in that time."""
+    """Condition: the task was accepted in the range."""
     # Always a lower bound: without one SQLite reads every row instead of the index by time.
     not_before = TASKS.c.created_at >= (wanted.since or _BEGINNING)
     not_after = true() if wanted.until is None else TASKS.c.created_at < wanted.until
@@ -70,7 +70,7 @@ def is_in_range(wanted: Range) -> ColumnElement[bool]:
 
 
 def unplaced(wanted: Range) -> Subquery:
-    """The tasks that cannot be placed; beside `id kind state created_at` a column, 1 or 0, for each fault."""
+    """Selects unplaced tasks; columns `id kind state created_at`, and one of 1 or 0 for each fault."""
     faults = _faults(wanted)
     suspects = (
         select(TASKS.c.id)
@@ -94,8 +94,8 @@ def unplaced(wanted: Range) -> Subquery:
     )
 
 
-def tell(connection: Connection, rows: Iterable[Row[Any]]) -> list[Unplaced]:
-    """Puts rows of `unplaced` into words."""
+def describe(connection: Connection, rows: Iterable[Row[Any]]) -> list[Unplaced]:
+    """Describes rows of `unplaced`."""
     found = [row._asdict() for row in rows]
     subtasks: dict[str, list[str]] = defaultdict(list)
     columns = (SUBTASKS.c.task_id, SUBTASKS.c.service, SUBTASKS.c.state, SUBTASKS.c.expected_at)
@@ -120,7 +120,7 @@ def tell(connection: Connection, rows: Iterable[Row[Any]]) -> list[Unplaced]:
 
 
 def _is_suspect() -> ColumnElement[bool]:
-    # Nearly all tasks have ended like all their subtasks, and need no second look.
+    # Nearly all tasks have ended with all their subtasks, and need no closer check.
     suspect: ColumnElement[bool] = or_(
         SUBTASKS.c.task_id.is_(None),
         SUBTASKS.c.state != TASKS.c.state,
@@ -131,7 +131,7 @@ def _is_suspect() -> ColumnElement[bool]:
 
 
 def _faults(wanted: Range) -> dict[str, ColumnElement[bool]]:
-    """For each of `_WORDS` when it is so, of a task's row and all its subtasks'."""
+    """Condition of each fault of `_WORDS`, on a task and its subtasks."""
     subtasks = func.count(SUBTASKS.c.service)
     no_time = TASKS.c.completed_at.is_(None)
     is_open = SUBTASKS.c.state.in_(_OPEN)
@@ -148,11 +148,11 @@ def _faults(wanted: Range) -> dict[str, ColumnElement[bool]]:
 
 
 def _cut(wanted: Range) -> ColumnElement[datetime]:
-    beyond = wanted.patience.pending * (PATIENCES - 1)
+    beyond = wanted.timeouts.pending * (MOST_TIMEOUTS - 1)
     instant = SUBTASKS.c.expected_at.type
     cut: ColumnElement[datetime] = case(
         *(
-            (SUBTASKS.c.state == state, literal(wanted.now - wanted.patience.of(state) - beyond, instant))
+            (SUBTASKS.c.state == state, literal(wanted.now - wanted.timeouts.of(state) - beyond, instant))
             for state in _OPEN
         )
     )
@@ -160,7 +160,7 @@ def _cut(wanted: Range) -> ColumnElement[datetime]:
 
 
 def _state_from_subtasks() -> ColumnElement[str]:
-    """`states.task_state` in SQL; a test holds the two together."""
+    """`states.task_state` in SQL; a test compares the two."""
     number = {state: _number_of(SUBTASKS.c.state == state) for state in State}
     ended = _number_of(SUBTASKS.c.state.in_(FINISHED))
     all_ended = ended == func.count(SUBTASKS.c.service)

@@ -1,10 +1,10 @@
-"""Erasing what is held of a person, or what named tasks say, in small steps, each whole by itself.
+"""Erasure of the data of a person, or of named tasks, in small steps, each a transaction.
 
-What a task says of its person goes: payload, results, words of errors, what it is about, its letters' bodies,
-its reset link, what its idempotency key stands for. What makes the account stays: ids, kinds, states, times.
-A schedule goes whole. A task without an outcome is left as it is, for its payload is still needed.
+Erased of a task: payload, results, error messages, subject, bodies of its letters, its reset link, the
+fingerprint of its idempotency key. Kept for the account: ids, kinds, states, times. A schedule is deleted. A
+task without an outcome is not changed, because its payload is still needed.
 
-A task that is erased is nobody's any more, so that the next step, or another run after a crash, passes on.
+An erased task no longer matches the person, so the next step, or another run after a crash, skips it.
 """
 
 from collections import Counter
@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from waybill_contracts.wire.states import State
-from waybill_ledger.acceptance.idempotency import forget_content
-from waybill_ledger.acceptance.originals import leave_originals
+from waybill_ledger.acceptance.idempotency import erase_content
+from waybill_ledger.acceptance.originals import release_originals
 from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.letters.erasure import erase_letters, lock_letters
 from waybill_ledger.progress.alerts import erase_samples
@@ -38,22 +38,22 @@ from waybill_ledger.schema.tables import (
 
 @dataclass(frozen=True, slots=True)
 class EraseStep:
-    """A wish to erase what is held of a person, or what some tasks say: the next tasks of it."""
+    """Request for one step of an erasure, of a person or of named tasks."""
 
     whose: Person | NamedTasks
     now: datetime
-    #: Tasks that are looked at, and so the most that are erased.
+    #: Most tasks to examine.
     most: int
-    #: Names the erasure in the audit trail, and tells nobody whose it was.
+    #: Id of the erasure in the audit trail; does not name the person.
     erasure: str
     actor: str
-    #: Where the last step ended; empty: begin with the schedules, and the oldest task.
+    #: Where the last step ended; empty: begin with the schedules and the oldest task.
     after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How much a step has erased."""
+    """Counts of what a step erased."""
 
     tasks: int
     letters: int = 0
@@ -64,22 +64,22 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class ErasedStep:
-    """What a step came to."""
+    """Result of a step."""
 
     erased: Erased
-    #: Tasks that were left as they are, by the state that they were in.
+    #: Number of unchanged open tasks by state.
     open: dict[State, int]
-    #: Where the next step begins; None: there is nothing more to look at.
+    #: Where the next step begins; None: all are done.
     after: str | None
 
 
 def erase_persons(connection: Connection, steps: Sequence[EraseStep]) -> Sequence[ErasedStep]:
-    """Erases; a batch write for `Records.write`. What was erased is written down in the audit trail."""
+    """Erases, and records it in the audit trail; a batch write for `Records.write`."""
     return [_erase(connection, step) for step in steps]
 
 
 def open_tasks(connection: Connection, step: EraseStep) -> Sequence[str]:
-    """The tasks that the step would leave as they are."""
+    """Open tasks that the step would not change."""
     return [row.id for row in _looked_at(connection, step) if row.state not in FINISHED]
 
 
@@ -89,7 +89,7 @@ def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
         schedules, keys = _erase_schedules(connection, step.whose)
     looked_at = _looked_at(connection, step)
     ids = [row.id for row in looked_at]
-    # Letters, outbox, tasks: in the order in which everyone locks them.
+    # Letters, outbox, tasks: the lock order of all writers.
     letters = lock_letters(connection, ids)
     connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.task_id.in_(ids)).with_for_update())
     tasks = connection.execute(
@@ -105,10 +105,10 @@ def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
         letters=len(own),
         schedules=schedules,
         password_resets=_erase_tasks(connection, list(finished), step.now),
-        idempotency_keys=keys + forget_content(connection, finished),
+        idempotency_keys=keys + erase_content(connection, finished),
     )
     erase_letters(connection, own, actor=step.actor, now=step.now)
-    _write_down(connection, step, erased)
+    _record_erasure(connection, step, erased)
     left = Counter(State(row.state) for row in looked_at if row.id not in finished)
     return ErasedStep(erased, dict(left), ids[-1] if len(ids) == step.most else None)
 
@@ -119,19 +119,19 @@ def _looked_at(connection: Connection, step: EraseStep) -> Sequence[Any]:
 
 
 def _erase_schedules(connection: Connection, person: Person) -> tuple[int, int]:
-    """Deletes the person's schedules, as many as a tenant may have; how many, and how many keys they had."""
+    """Deletes all schedules of the person; returns their number, and the number of their keys."""
     gone = connection.execute(
         delete(SCHEDULES).where(*schedules_of(person)).returning(SCHEDULES.c.id, SCHEDULES.c.created_at)
     ).all()
-    return len(gone), forget_content(connection, {row.id: row.created_at for row in gone})
+    return len(gone), erase_content(connection, {row.id: row.created_at for row in gone})
 
 
 def _erase_tasks(connection: Connection, ids: Sequence[str], now: datetime) -> int:
-    """Erases what tasks say themselves; how many reset links went."""
+    """Erases tasks; returns the number of deleted reset links."""
     if not ids:
         return 0
-    leave_originals(connection, ids, now)
-    # A row whose publish was not confirmed in time may be left, and its payload is gone.
+    release_originals(connection, ids, now)
+    # The outbox may still have a row with an unconfirmed publish, and its payload is erased.
     for table in (TASK_FILES, OUTBOX, REDRIVEN_PAYLOADS):
         connection.execute(delete(table).where(table.c.task_id.in_(ids)))
     _erase_words(connection, ids)
@@ -167,11 +167,11 @@ def _erase_words(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(update(SUBTASKS).where(SUBTASKS.c.task_id.in_(ids)).values(result=None))
 
 
-def _write_down(connection: Connection, step: EraseStep, erased: Erased) -> None:
+def _record_erasure(connection: Connection, step: EraseStep, erased: Erased) -> None:
     counts = asdict(erased)
     if not any(counts.values()):
         return
-    deed = AuditEntry(
+    entry = AuditEntry(
         step.now,
         step.actor,
         "erase",
@@ -180,7 +180,7 @@ def _write_down(connection: Connection, step: EraseStep, erased: Erased) -> None
         details={"erasure": step.erasure} | counts,
         tenant=step.whose.tenant,
     )
-    record(connection, [deed])
+    record(connection, [entry])
 
 
 _FACT = update(TIMELINE).where(TIMELINE.c.seq == bindparam("b_seq")).values(details=bindparam("b_details"))

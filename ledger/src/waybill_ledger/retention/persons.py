@@ -1,4 +1,4 @@
-"""What is held of a person: how much of what, and never what it says."""
+"""Stored data of a person: counts only, no content."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,45 +13,45 @@ from waybill_ledger.schema.tenants import owned_by
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody, as the ledger knows persons."""
+    """A person, as the ledger identifies one."""
 
-    #: The keyed digest of the mail address.
+    #: Keyed digest of the mail address.
     digest: str
-    #: Of whose data; None: of everybody's.
+    #: Owning tenant of the data; None: all tenants.
     tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NamedTasks:
-    """Tasks that somebody names: nobody knows whom they are about, but somebody does."""
+    """Tasks given by their ids, for data that no digest finds."""
 
     ids: tuple[str, ...]
-    #: Whose they must be; None: anybody's.
+    #: Tenant that must own them; None: any.
     tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """How much is held of a person."""
+    """Counts of the stored data of a person."""
 
-    #: How many tasks are in each state, if any are.
+    #: Number of tasks by state, without zeros.
     tasks: dict[State, int]
-    #: Dead letters of these tasks, whatever their state.
+    #: Dead letters of these tasks, in any state.
     letters: int
     schedules: int
-    #: Reset links, used ones and those that ran out included.
+    #: Reset links, including used and expired ones.
     password_resets: int
-    #: Idempotency keys that these tasks were posted with.
+    #: Idempotency keys of these tasks.
     idempotency_keys: int
     #: Uploaded files that these tasks refer to.
     originals: int
 
 
 def holdings_of(connection: Connection, person: Person) -> Holdings:
-    """Counts what is held of a person."""
+    """Counts the stored data of a person."""
     by_state = select(TASKS.c.state, func.count()).where(*tasks_of(person)).group_by(TASKS.c.state)
     own = select(TASKS.c.id).where(*tasks_of(person))
-    # A key was taken in the moment in which its task was accepted, and an index finds it by that.
+    # A key has the time of its task, and an index finds it by that.
     keys = select(func.count()).select_from(
         TASKS.join(
             IDEMPOTENCY,
@@ -71,7 +71,7 @@ def holdings_of(connection: Connection, person: Person) -> Holdings:
 
 
 def tasks_of(whose: Person | NamedTasks) -> list[ColumnElement[bool]]:
-    """Conditions on `TASKS`, which none fits any more that was erased."""
+    """Conditions on `TASKS`; erased tasks do not match."""
     if isinstance(whose, Person):
         return [TASKS.c.person == whose.digest, *owned_by(whose.tenant, TASKS.c.tenant)]
     return [
@@ -82,7 +82,7 @@ def tasks_of(whose: Person | NamedTasks) -> list[ColumnElement[bool]]:
 
 
 def schedules_of(person: Person) -> list[ColumnElement[bool]]:
-    """Conditions on `SCHEDULES`, of which there are so few that they need no index."""
+    """Conditions on `SCHEDULES`; they are few and need no index."""
     return [SCHEDULES.c.person == person.digest, *owned_by(person.tenant, SCHEDULES.c.tenant)]
 
 

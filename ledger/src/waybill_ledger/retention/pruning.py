@@ -1,8 +1,8 @@
-"""Forgetting finished tasks when their time is over, in small steps, and what goes with them.
+"""Pruning: deletes finished tasks after their retention time, with everything that belongs to them.
 
-A step walks along the ids of one state's tasks, which are in the order of their creation. So a pass needs no
-index of its own, and a step is short whatever it finds. What is never forgotten: a task without outcome, one
-with something in the outbox, and one with a dead letter that somebody may still want.
+A step scans the tasks of one state by id, which is the order of their creation. So a pass needs no index of
+its own, and a step is short whatever it finds. Never pruned: a task without an outcome, one with a row in the
+outbox, and one with a dead letter that is open or can be restored.
 """
 
 import json
@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, sel
 
 from waybill_contracts.wire.states import State
 from waybill_database import from_microseconds, insert_adding, microseconds
-from waybill_ledger.acceptance.originals import leave_originals
+from waybill_ledger.acceptance.originals import release_originals
 from waybill_ledger.audit.trail import AuditEntry, record
-from waybill_ledger.deadletters.letters.pruning import forget_settled, has_wanted_letter
+from waybill_ledger.deadletters.letters.pruning import delete_settled, has_wanted_letter
 from waybill_ledger.progress.states import FINISHED
 from waybill_ledger.schema.tables import (
     IDEMPOTENCY,
@@ -30,44 +30,44 @@ from waybill_ledger.schema.tables import (
 )
 from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
-#: Days that a failed task is kept at the least: so long its letter may wait for a desk that is away, and a
-#: letter without a task is never redriven.
+#: Least days that a failed task is kept: its letter may wait so long while the desk is down, and a letter
+#: without a task is never redriven.
 LEAST_DAYS_FAILED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PruneStep:
-    """A wish to forget tasks of one state that ended before a time."""
+    """Request to prune tasks of one state that ended before a time."""
 
     state: State
     ended_before: datetime
     now: datetime
-    #: Tasks that are looked at, and so the most that are forgotten.
+    #: Most tasks to examine.
     most: int
     #: Where the last step ended; empty: begin with the oldest.
     after: str = ""
-    #: Who asked for it; None: nobody, their time is over.
+    #: Who requested it; None: the retention time is over.
     actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PrunedStep:
-    """What a step came to."""
+    """Result of a step."""
 
-    #: Tasks that were forgotten, or would be.
+    #: Number of tasks that were pruned, or would be.
     tasks: int
-    #: Tasks that are old enough and are kept all the same.
+    #: Number of tasks that are old enough, but kept.
     kept: int
-    #: Where the next step begins; None: there is nothing more to look at.
+    #: Where the next step begins; None: all are done.
     after: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PruneKeys:
-    """A wish to forget idempotency keys that were taken, and reset tokens that ran out, before a time."""
+    """Request to delete idempotency keys from before a time, and reset tokens that expired before it."""
 
     before: datetime
-    #: Of each, so many are looked at.
+    #: Most rows of each table to examine.
     most: int
     #: Where the last step ended; empty: begin with the oldest.
     after: str = ""
@@ -75,53 +75,53 @@ class PruneKeys:
 
 @dataclass(frozen=True, slots=True)
 class PrunedKeys:
-    """What a step came to."""
+    """Result of a step."""
 
-    #: Keys and tokens that were forgotten.
-    forgotten: int
-    #: Where the next step begins; None: there is nothing more to look at.
+    #: Number of deleted keys and tokens.
+    deleted: int
+    #: Where the next step begins; None: all are done.
     after: str | None
 
 
 def prune_tasks(connection: Connection, steps: Sequence[PruneStep]) -> Sequence[PrunedStep]:
-    """Forgets tasks with all that belongs to them; a batch write for `Records.write`.
+    """Prunes tasks with everything that belongs to them; a batch write for `Records.write`.
 
-    Subtasks, timeline and redriven payloads go with the task's row. What became of the task is counted in the
-    same transaction, and its files are left to whoever removes what is not in use. What somebody asked for is
-    written down in the audit trail.
+    Subtasks, timeline and redriven payloads are deleted with the row of the task. The same transaction counts
+    the outcomes. The collector of unused files removes the files. Prunings on request are recorded in the
+    audit trail.
     """
     return [_prune(connection, step) for step in steps]
 
 
 def would_prune(connection: Connection, step: PruneStep) -> PrunedStep:
-    """What `prune_tasks` would do; takes no lock and changes nothing."""
+    """Result that `prune_tasks` would have; takes no lock and changes nothing."""
     looked_at = _looked_at(connection, step)
     old = _old(looked_at, step)
     found = connection.scalar(select(func.count()).select_from(_prunable(old, step).subquery())) or 0
     return PrunedStep(found, len(old) - found, _next(looked_at, step))
 
 
-def prune_keys(connection: Connection, wishes: Sequence[PruneKeys]) -> Sequence[PrunedKeys]:
-    """Forgets idempotency keys and reset tokens; a batch write for `Records.write`.
+def prune_keys(connection: Connection, requests: Sequence[PruneKeys]) -> Sequence[PrunedKeys]:
+    """Deletes idempotency keys and reset tokens; a batch write for `Records.write`.
 
-    The key of a task that has no outcome yet stays, however old: a repeat of the call must not make another.
+    The key of a task without an outcome is kept, however old: a repeated call must not create another task.
     """
-    return [_prune_keys(connection, wish) for wish in wishes]
+    return [_prune_keys(connection, request) for request in requests]
 
 
 def _prune(connection: Connection, step: PruneStep) -> PrunedStep:
     looked_at = _looked_at(connection, step)
     old = _old(looked_at, step)
-    # A task that is locked is being redriven or merged: the next pass looks at it again.
+    # A locked task is being redriven or merged: the next pass examines it again.
     tasks = connection.execute(_prunable(old, step).with_for_update(skip_locked=True, of=TASKS)).all()
     if tasks:
         ids = [task.id for task in tasks]
-        leave_originals(connection, ids, step.now)
-        forget_settled(connection, ids)
+        release_originals(connection, ids, step.now)
+        delete_settled(connection, ids)
         _count_in(connection, tasks, step.state)
         connection.execute(delete(TASKS).where(TASKS.c.id.in_(ids)))
         if step.actor is not None:
-            record(connection, [_deed(step, step.actor, len(ids))])
+            record(connection, [_audit_entry(step, step.actor, len(ids))])
     return PrunedStep(len(tasks), len(old) - len(tasks), _next(looked_at, step))
 
 
@@ -138,7 +138,7 @@ def _old(looked_at: Sequence[Any], step: PruneStep) -> list[str]:
 
 
 def _next(looked_at: Sequence[Any], step: PruneStep) -> str | None:
-    # Whatever follows a task that was accepted later than that has ended later, too.
+    # All following tasks were accepted later than that, and have ended later, too.
     if len(looked_at) < step.most or looked_at[-1].created_at >= step.ended_before:
         return None
     return str(looked_at[-1].id)
@@ -150,7 +150,7 @@ def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
         select(TASKS.c.id, TASKS.c.tenant, TASKS.c.kind, TASKS.c.created_at)
         .where(
             TASKS.c.id.in_(ids),
-            # Once more: it may have been redriven since it was looked at.
+            # Checked again: it may have been redriven since it was read.
             TASKS.c.state == step.state,
             TASKS.c.completed_at < step.ended_before,
             ~waits,
@@ -160,7 +160,7 @@ def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
     )
 
 
-def _deed(step: PruneStep, actor: str, tasks: int) -> AuditEntry:
+def _audit_entry(step: PruneStep, actor: str, tasks: int) -> AuditEntry:
     details = {"tasks": tasks, "state": step.state.value, "ended_before": step.ended_before.isoformat()}
     return AuditEntry(step.now, actor, "prune", details=details)
 
@@ -182,30 +182,32 @@ def _day(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _prune_keys(connection: Connection, wish: PruneKeys) -> PrunedKeys:
+def _prune_keys(connection: Connection, request: PruneKeys) -> PrunedKeys:
     place = (IDEMPOTENCY.c.created_at, IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key)
     looked_at = connection.execute(
         select(*place, IDEMPOTENCY.c.reference)
-        .where(IDEMPOTENCY.c.created_at < wish.before, *_behind(wish.after))
+        .where(IDEMPOTENCY.c.created_at < request.before, *_behind(request.after))
         .order_by(*place)
-        .limit(wish.most)
+        .limit(request.most)
     ).all()
     references = [row.reference for row in looked_at]
     is_open = TASKS.c.id.in_(references), TASKS.c.state.not_in(FINISHED)
     still_open = set(connection.scalars(select(TASKS.c.id).where(*is_open)))
     old = [(row.scope, row.key) for row in looked_at if row.reference not in still_open]
     connection.execute(delete(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).in_(old)))
-    expired = select(PASSWORD_RESETS.c.token_hash).where(PASSWORD_RESETS.c.expires_at < wish.before)
+    expired = select(PASSWORD_RESETS.c.token_hash).where(PASSWORD_RESETS.c.expires_at < request.before)
     tokens = connection.execute(
         delete(PASSWORD_RESETS).where(
-            PASSWORD_RESETS.c.token_hash.in_(expired.order_by(PASSWORD_RESETS.c.expires_at).limit(wish.most))
+            PASSWORD_RESETS.c.token_hash.in_(
+                expired.order_by(PASSWORD_RESETS.c.expires_at).limit(request.most)
+            )
         )
     ).rowcount
-    after = wish.after
+    after = request.after
     if looked_at:
         last = looked_at[-1]
         after = json.dumps([microseconds(last.created_at), last.scope, last.key])
-    is_done = len(looked_at) < wish.most and tokens < wish.most
+    is_done = len(looked_at) < request.most and tokens < request.most
     return PrunedKeys(len(old) + tokens, None if is_done else after)
 
 
@@ -218,5 +220,5 @@ def _behind(after: str) -> list[ColumnElement[bool]]:
         IDEMPOTENCY.c.created_at > created_at,
         tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key) > (scope, key),
     )
-    # Said by itself, so that the index finds where to begin.
+    # A condition of its own, so that the index finds the start.
     return [IDEMPOTENCY.c.created_at >= created_at, later]

@@ -1,15 +1,16 @@
-"""When a schedule is due: its slots, computed from a cron expression or an interval. Pure.
+"""The slots of a schedule, computed from a cron expression or an interval. Pure.
 
-Cron expressions mean what Debian's cron takes them to mean, in the schedule's time zone; where clocks are
-changed, that is:
+Cron expressions mean what they mean to the cron of Debian, in the time zone of the schedule; when clocks
+change, that is:
 
 - Minute and hour are both given (`30 2 * * *`): a wall time is due when the clock first shows it. One that
   the clock jumps over is due the moment after the jump, and all of one jump together once.
 - Minute or hour begins with a star (`*/15 * * * *`, `30 * * * *`): a wall time is due whenever the clock
   shows it. What is jumped over is not due, and what comes twice is due twice.
 
-CronSim reads an expression and names its wall times, as if no clock were ever changed; when those are, is
-found here. (Its own arithmetic in a zone misses slots after a jump at midnight or of half an hour.)
+CronSim parses an expression and lists its wall times, as if clocks never changed; this module finds the
+instants of these times. (CronSim's own arithmetic in a zone misses slots after a jump at midnight or of half
+an hour.)
 """
 
 from collections import deque
@@ -33,19 +34,19 @@ NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-#: Minute, hour, day of the month, month, day of the week. A sixth would be seconds: too often for us.
+#: Minute, hour, day of the month, month, day of the week. A sixth field would be seconds: too often.
 FIELDS: Final = 5
-#: How far back `latest` looks at first; twice as far each time that is not enough.
+#: How far back `latest` searches first; the distance doubles until it is enough.
 _FIRST_LOOK_BACK: Final = timedelta(hours=1)
 _INSTANT: Final = timedelta(microseconds=1)
 _MINUTE: Final = timedelta(minutes=1)
 _NO_TIME: Final = timedelta(0)
-#: Where `check_cron` begins to look.
+#: Where `check_cron` begins its search.
 _ANY_WALL: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - what a clock shows, in no zone
 
 
 class BadRecurrenceError(ValueError):
-    """No such recurrence; the message says what is wrong with it."""
+    """The recurrence is invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ class Recurrence:
     """When a schedule is due.
 
     Attributes:
-        cron: the expression; None: by `every`.
-        every: from `anchor` on, again and again.
-        anchor: where intervals are counted from.
-        timezone: IANA name of the zone that the expression speaks of.
+        cron: expression; None: `every` counts.
+        every: interval.
+        anchor: start of the first interval.
+        timezone: IANA name of the zone of the expression.
         starts_at: no slot is earlier.
         ends_at: no slot is later.
     """
@@ -69,21 +70,21 @@ class Recurrence:
     ends_at: datetime | None = None
 
     def slots(self, after: datetime) -> Iterator[datetime]:
-        """The slots later than `after`, in order, in UTC; perhaps without end."""
+        """Slots later than `after`, in order, in UTC; may be endless."""
         if self.starts_at is not None:
             after = max(after, self.starts_at - _INSTANT)
         found = self._intervals(after) if self.cron is None else self._cron_slots(self.cron, after)
         return found if self.ends_at is None else takewhile(self._is_not_over, found)
 
     def first(self, after: datetime) -> datetime | None:
-        """The first slot later than `after`, if there is one."""
+        """First slot later than `after`, or None."""
         return next(self.slots(after), None)
 
     def latest(self, since: datetime, until: datetime, most: int) -> list[datetime]:
-        """The last `most` slots from `since` to `until`, both included; in order."""
+        """The last `most` slots from `since` to `until`, both inclusive, in order."""
         look_back = _FIRST_LOOK_BACK
         while True:
-            # From the end: nobody wants to count the minutes of a year for the last of them.
+            # Backwards from the end: a scan of all minutes of a year would be slow.
             begin = max(since, until - look_back)
             slots = takewhile(lambda slot: slot <= until, self.slots(begin - _INSTANT))
             found = deque(slots, maxlen=most)
@@ -110,20 +111,20 @@ class Recurrence:
 
 
 def check_cron(cron: str) -> None:
-    """Checks that there is such an expression.
+    """Checks a cron expression.
 
     Raises:
-        BadRecurrenceError: there is not, or it never comes true.
+        BadRecurrenceError: it is invalid, or no time ever matches it.
     """
     if next(_parsed(cron, _ANY_WALL), None) is None:
-        raise BadRecurrenceError("no day ever meets it")
+        raise BadRecurrenceError("no day ever matches it")
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone of this IANA name.
+    """Time zone of an IANA name.
 
     Raises:
-        BadRecurrenceError: there is none.
+        BadRecurrenceError: there is no such zone.
     """
     if name not in _zones():
         raise BadRecurrenceError("not the IANA name of a time zone, like Europe/Berlin or UTC")
@@ -131,7 +132,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def _parsed(cron: str, after: datetime) -> CronSim:
-    """The wall times later than `after` that an expression names, as if no clock were ever changed."""
+    """Wall times of an expression later than `after`, as if clocks never changed."""
     expression = NICKNAMES.get(cron, cron)
     if len(expression.split()) != FIELDS:
         known = ", ".join(NICKNAMES)
@@ -150,16 +151,16 @@ def _goes_by_passing_time(cron: str) -> bool:
 
 
 def _wall_before_all(after: datetime, zone: ZoneInfo) -> datetime:
-    """A wall time that is earlier than that of each instant later than `after`."""
+    """A wall time earlier than the wall time of every instant later than `after`."""
     local = after.astimezone(zone)
     first, second = (_instant(local.replace(tzinfo=None), zone, fold) for fold in (0, 1))
-    # The first of two equal hours: what it has shown comes again.
+    # In the first of two equal hours: its wall times come again.
     comes_again = second - first if after < second else _NO_TIME
     return local.replace(tzinfo=None, fold=0) - comes_again
 
 
 def _fixed(walls: Iterable[datetime], zone: ZoneInfo) -> Iterator[datetime]:
-    """When the clock first shows each wall time or, where it jumps over it, a later one."""
+    """First instant at which the clock shows each wall time or, if it jumps over it, a later one."""
     before: datetime | None = None
     for wall in walls:
         instant = _first_from(wall, zone)
@@ -169,7 +170,7 @@ def _fixed(walls: Iterable[datetime], zone: ZoneInfo) -> Iterator[datetime]:
 
 
 def _passing(walls: Iterable[datetime], zone: ZoneInfo) -> Iterator[datetime]:
-    """Each time that the clock shows one of the wall times, in the order in which time passes."""
+    """All instants at which the clock shows one of the wall times, in order."""
     second_times: deque[datetime] = deque()
     for wall in walls:
         first, second = (_instant(wall, zone, fold) for fold in (0, 1))
@@ -198,5 +199,5 @@ def _instant(wall: datetime, zone: ZoneInfo, fold: int) -> datetime:
 
 @cache
 def _zones() -> frozenset[str]:
-    # Reads a folder of some hundred files: once.
+    # Reads a folder of some hundred files, so only once.
     return frozenset(available_timezones())

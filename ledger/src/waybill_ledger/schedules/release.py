@@ -1,4 +1,4 @@
-"""Releasing the slots of schedules that are due: each becomes an accepted task, once."""
+"""Release of due slots of schedules: each becomes an accepted task, once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,84 +15,84 @@ from waybill_ledger.acceptance.new_task import NewTask, Slot, new_task_id
 from waybill_ledger.schedules.schedules import Missed, Schedule
 from waybill_ledger.schema.tables import SCHEDULES, TASKS
 
-#: A slot that is released later than this was missed.
+#: A slot released later than this counts as missed.
 MISSED_AFTER: Final = timedelta(minutes=1)
-#: As much of an error as is kept.
+#: Longest error that is stored.
 _MAX_ERROR_LENGTH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseLook:
-    """A wish to release what is due."""
+class ReleaseBatch:
+    """Request to release due slots."""
 
     now: datetime
-    #: Schedules released in one transaction.
+    #: Most schedules in one transaction.
     most: int
     #: Opens the bodies of schedules, and seals the payloads of their tasks.
     keyring: Keyring
-    #: Ids of schedules that are left alone for now.
-    passed_over: frozenset[str] = frozenset()
+    #: Ids of schedules to skip for now.
+    skipped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What was done about one schedule that was due."""
+    """Result for one schedule that was due."""
 
     schedule: Schedule
-    #: The tasks that were accepted, in the order of their slots.
+    #: Accepted tasks, in the order of their slots.
     tasks: tuple[NewTask, ...]
     #: Whether earlier slots passed without a task.
     has_skipped: bool
-    #: Why no task can be made of it any more; it is paused then.
+    #: Why no task can be made of it; it is paused then.
     error: str | None = None
-    #: Why no task can be made of it here and now; it stays due.
+    #: Key that is missing here; the schedule stays due.
     closed: UnknownKeyError | None = None
 
 
 def next_slot(connection: Connection) -> datetime | None:
-    """When the next slot of any schedule is due; None if there is none."""
+    """When the next slot of any schedule is due; None if no slot is."""
     due: datetime | None = connection.scalar(select(func.min(SCHEDULES.c.next_at)))
     return due
 
 
-def release_due(connection: Connection, looks: Sequence[ReleaseLook]) -> Sequence[list[Release]]:
-    """Releases what is due; a batch write for `Records.write`.
+def release_due(connection: Connection, batches: Sequence[ReleaseBatch]) -> Sequence[list[Release]]:
+    """Releases due slots; a batch write for `Records.write`.
 
-    The tasks and the schedule's next slot are written together, so that a slot is released once or not yet,
-    whenever a process dies. Two callers at once take different schedules.
+    Tasks and the next slot of the schedule are written together, so a slot is released once, whenever a
+    process dies. Concurrent callers take different schedules.
     """
-    return [_release_due(connection, look) for look in looks]
+    return [_release_due(connection, batch) for batch in batches]
 
 
-def _release_due(connection: Connection, look: ReleaseLook) -> list[Release]:
+def _release_due(connection: Connection, batch: ReleaseBatch) -> list[Release]:
     rows = connection.execute(
         select(SCHEDULES)
-        .where(SCHEDULES.c.next_at <= look.now, SCHEDULES.c.id.not_in(look.passed_over))
+        .where(SCHEDULES.c.next_at <= batch.now, SCHEDULES.c.id.not_in(batch.skipped))
         .order_by(SCHEDULES.c.next_at)
-        .limit(look.most)
+        .limit(batch.most)
         .with_for_update(skip_locked=True)
     ).all()
-    releases = [_release(connection, Schedule.of(row), look) for row in rows]
+    releases = [_release(connection, Schedule.of(row), batch) for row in rows]
     insert_tasks(connection, [task for release in releases for task in release.tasks])
-    after = [_after(release, look.now) for release in releases if release.closed is None]
+    after = [_after(release, batch.now) for release in releases if release.closed is None]
     if after:
         connection.execute(_MOVE_ON, after)
     return releases
 
 
-def _release(connection: Connection, schedule: Schedule, look: ReleaseLook) -> Release:
-    slots = _slots_to_run(schedule, look.now)
+def _release(connection: Connection, schedule: Schedule, batch: ReleaseBatch) -> Release:
+    slots = _slots_to_run(schedule, batch.now)
     has_skipped = not slots or slots[0] != schedule.next_at
     slots = _not_released(connection, schedule, slots)
     try:
-        body = look.keyring.open_fields(schedule.plan.body, schedule.id)
-        tasks = tuple(_task(schedule, body, slot, look) for slot in slots)
+        body = batch.keyring.open_fields(schedule.plan.body, schedule.id)
+        tasks = tuple(_task(schedule, body, slot, batch) for slot in slots)
     except UnknownKeyError as unknown:
         return Release(schedule, (), has_skipped=False, closed=unknown)
     except SealBrokenError as broken:
         return Release(schedule, (), has_skipped, f"its body cannot be opened: {broken}")
     except ValidationError as error:
-        return Release(schedule, (), has_skipped, _in_words(error))
+        return Release(schedule, (), has_skipped, _message_of(error))
     return Release(schedule, tasks, has_skipped)
 
 
@@ -106,7 +106,7 @@ def _slots_to_run(schedule: Schedule, now: datetime) -> list[datetime]:
 
 
 def _not_released(connection: Connection, schedule: Schedule, slots: list[datetime]) -> list[datetime]:
-    """The slots without those that were released ahead of their time, when a clock was ahead."""
+    """Slots without those that were released early, when a clock was ahead."""
     if schedule.last_slot_at is None or not slots or slots[0] > schedule.last_slot_at:
         return slots
     released = set(
@@ -117,13 +117,13 @@ def _not_released(connection: Connection, schedule: Schedule, slots: list[dateti
     return [slot for slot in slots if slot not in released]
 
 
-def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, look: ReleaseLook) -> NewTask:
+def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, batch: ReleaseBatch) -> NewTask:
     task_id = new_task_id()
     return NewTask.of(
         CATALOG[schedule.plan.kind].event.of_posted(body, task_id),
-        look.keyring,
+        batch.keyring,
         id=task_id,
-        created_at=look.now,
+        created_at=batch.now,
         correlation_id=schedule.plan.name,
         about=schedule.plan.about,
         person=schedule.plan.person,
@@ -133,8 +133,8 @@ def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, look: Releas
     )
 
 
-def _in_words(error: ValidationError) -> str:
-    # Without the values: they may be private.
+def _message_of(error: ValidationError) -> str:
+    # Without values: they may be personal data.
     wrong = "; ".join(
         f"{'.'.join(map(str, line['loc'])) or 'body'}: {line['msg']}" for line in error.errors()
     )
@@ -144,7 +144,7 @@ def _in_words(error: ValidationError) -> str:
 def _after(release: Release, now: datetime) -> dict[str, Any]:
     schedule = release.schedule
     released = [task.slot.at for task in release.tasks if task.slot is not None]
-    # The latest of all, though a clock that was ahead have released it.
+    # The latest of all, even if a clock that was ahead released it.
     last = max((*released, *filter(None, [schedule.last_slot_at])), default=None)
     return {
         "b_id": schedule.id,
@@ -155,7 +155,7 @@ def _after(release: Release, now: datetime) -> dict[str, Any]:
     }
 
 
-#: One statement for all: a round trip for each would be most of what a thousand at once take.
+#: One statement for all: with a round trip for each a thousand schedules would take much longer.
 _MOVE_ON: Final = (
     update(SCHEDULES)
     .where(SCHEDULES.c.id == bindparam("b_id"))

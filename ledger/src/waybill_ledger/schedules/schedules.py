@@ -1,4 +1,4 @@
-"""Schedules: what is to be posted again and again, kept in the ledger."""
+"""Schedules: recurring tasks, stored in the ledger."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from waybill_database import insert_new
 from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
-from waybill_ledger.listings.cursors import decoded, encoded
+from waybill_ledger.listings.cursors import decoded_id, encoded_id
 from waybill_ledger.listings.id_prefix import begins_with
 from waybill_ledger.schedules.recurrence import Recurrence
 from waybill_ledger.schema.tables import IDEMPOTENCY, SCHEDULES
@@ -19,7 +19,7 @@ from waybill_ledger.schema.tenants import DEFAULT_TENANT, owned_by, qualified, u
 
 
 class Missed(StrEnum):
-    """What becomes of slots that passed while nobody could release them."""
+    """What happens to slots that passed while no process released them."""
 
     SKIP = "skip"
     RUN_ONCE = "run_once"
@@ -28,15 +28,15 @@ class Missed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a schedule posts, and when; all of it may be changed but the name and the kind."""
+    """What a schedule posts, and when; all but name and kind may be changed."""
 
     name: str
     kind: str
-    #: As it is posted to the kind's own route, its sensitive fields sealed for the schedule's id.
+    #: As posted to the route of the kind, with sensitive fields sealed for the id of the schedule.
     body: dict[str, Any]
-    #: Whom or what its tasks concern, for people who read the list.
+    #: Subject of its tasks, for people who read listings.
     about: str
-    #: A keyed digest of the person whom they concern.
+    #: Keyed digest of the person whom they concern.
     person: str | None
     cron: str | None
     every_seconds: int | None
@@ -44,13 +44,13 @@ class Plan:
     starts_at: datetime | None
     ends_at: datetime | None
     missed: Missed
-    #: The most slots that `run_all` makes up for.
+    #: Most missed slots that `run_all` releases.
     missed_limit: int
     priority: int | None
     paused: bool
 
     def recurrence(self, created_at: datetime) -> Recurrence:
-        """When it is due; intervals without a start are counted from when it was made."""
+        """When it is due; intervals without a start count from its creation."""
         every = None if self.every_seconds is None else timedelta(seconds=self.every_seconds)
         anchor = self.starts_at or created_at
         return Recurrence(self.cron, every, anchor, self.timezone, self.starts_at, self.ends_at)
@@ -58,7 +58,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule as the ledger knows it."""
+    """A schedule, as read from the ledger."""
 
     id: str
     tenant: str
@@ -67,10 +67,10 @@ class Schedule:
     updated_at: datetime
     #: Rises with every change of the plan.
     version: int
-    #: The slot that is released next; None while it is paused, and when it is over.
+    #: Next slot; None while it is paused, and after the last one.
     next_at: datetime | None
     last_slot_at: datetime | None
-    #: Why it was paused by us.
+    #: Why the releaser paused it.
     error: str | None
 
     @property
@@ -80,7 +80,7 @@ class Schedule:
 
     @property
     def is_never_due(self) -> bool:
-        """Whether no slot of it lies ahead, though it is not paused."""
+        """Whether it has no slot ahead although it is not paused."""
         return self.next_at is None and not self.plan.paused
 
     @classmethod
@@ -95,47 +95,47 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class NewSchedule:
-    """A wish to make a schedule."""
+    """Request to create a schedule."""
 
     id: str
     plan: Plan
     now: datetime
-    #: How many schedules its tenant may have.
+    #: Most schedules of the tenant.
     most: int
     call: IdempotentCall | None = None
     tenant: str = DEFAULT_TENANT
 
     @property
     def schedule(self) -> Schedule:
-        """What it comes to."""
+        """The resulting schedule."""
         next_at = None if self.plan.paused else self.plan.recurrence(self.now).first(self.now)
         return Schedule(self.id, self.tenant, self.plan, self.now, self.now, 1, next_at, None, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """It is made."""
+    """The schedule is created."""
 
     schedule: Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedBefore:
-    """The same call made one before: as it is now; None if it was deleted since."""
+    """The call created a schedule before: its present state; None if it was deleted."""
 
     schedule: Schedule | None
 
 
 class NeverDueError(Exception):
-    """No slot of it lies ahead."""
+    """The schedule has no slot ahead."""
 
 
 class NameTakenError(Exception):
-    """There is another of this name."""
+    """Another schedule has the name."""
 
 
 class TooManySchedulesError(Exception):
-    """There are as many as there may be."""
+    """The tenant has as many schedules as allowed."""
 
 
 Denial = NameTakenError | NeverDueError | TooManySchedulesError
@@ -144,7 +144,7 @@ Creation = Created | CreatedBefore | KeyReusedError | Denial
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A wish to give a schedule another plan, if nobody has changed it since it was read."""
+    """Request to replace the plan of a schedule, if it was not changed since it was read."""
 
     id: str
     version: int
@@ -152,7 +152,7 @@ class Change:
     now: datetime
 
     def applied_to(self, before: Schedule) -> Schedule:
-        """What it comes to."""
+        """The resulting schedule."""
         after = replace(
             before, plan=self.plan, version=self.version + 1, updated_at=self.now, next_at=None, error=None
         )
@@ -160,37 +160,37 @@ class Change:
             return after
         if before.next_at is not None and after.recurrence == before.recurrence:
             return replace(after, next_at=before.next_at)
-        # Never back before what was released; and what it missed while it was paused is not made up for.
+        # Never earlier than the last released slot; slots missed during a pause are not released.
         since = max(self.now, before.last_slot_at or self.now)
         return replace(after, next_at=after.recurrence.first(since))
 
 
 class ChangedMeanwhileError(Exception):
-    """It is no more what it was when it was read."""
+    """The schedule was changed since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulePage:
-    """Some schedules, newest first, and the cursor of the next page if there is one."""
+    """Schedules, newest first; the cursor of the next page, or None."""
 
     schedules: list[Schedule]
     next_cursor: str | None
 
 
-def create_schedules(connection: Connection, wishes: Sequence[NewSchedule]) -> Sequence[Creation]:
-    """Makes schedules; a batch write for `Records.write`. A complaint concerns one wish, and is returned."""
-    return [_create(connection, wish) for wish in wishes]
+def create_schedules(connection: Connection, requests: Sequence[NewSchedule]) -> Sequence[Creation]:
+    """Creates schedules; a batch write for `Records.write`. Errors are returned, one for each request."""
+    return [_create(connection, request) for request in requests]
 
 
 def change_schedules(
     connection: Connection, changes: Sequence[Change]
 ) -> Sequence[Schedule | ChangedMeanwhileError | NeverDueError]:
-    """Gives schedules another plan; a batch write for `Records.write`."""
+    """Replaces plans of schedules; a batch write for `Records.write`."""
     return [_change(connection, change) for change in changes]
 
 
 def delete_schedules(connection: Connection, ids: Sequence[str]) -> Sequence[bool]:
-    """Deletes schedules; a batch write for `Records.write`. Their tasks stay. False: there was none."""
+    """Deletes schedules; a batch write for `Records.write`. Their tasks stay. False: no such schedule."""
     return [
         connection.execute(delete(SCHEDULES).where(SCHEDULES.c.id == schedule_id)).rowcount > 0
         for schedule_id in ids
@@ -198,7 +198,7 @@ def delete_schedules(connection: Connection, ids: Sequence[str]) -> Sequence[boo
 
 
 def get_schedule(connection: Connection, schedule_id: str, *, tenant: str | None = None) -> Schedule | None:
-    """The schedule, or None; with a tenant, only if it is its."""
+    """The schedule, or None; with a tenant, only if that tenant owns it."""
     query = select(SCHEDULES).where(SCHEDULES.c.id == schedule_id, *owned_by(tenant, SCHEDULES.c.tenant))
     row = connection.execute(query).one_or_none()
     return None if row is None else Schedule.of(row)
@@ -217,14 +217,14 @@ def list_schedules(
 
     Args:
         connection: to the ledger.
-        name: of the one that is wanted; None: all.
+        name: of one schedule; None: all.
         limit: schedules on a page.
-        cursor: of the page.
-        tenant: whose they are; None: everybody's.
-        beginning: of their ids.
+        cursor: of the page; None: the first.
+        tenant: the owner; None: all tenants.
+        beginning: prefix of the ids.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     query = select(SCHEDULES).where(*owned_by(tenant, SCHEDULES.c.tenant)).order_by(SCHEDULES.c.id.desc())
     query = query.limit(limit + 1)
@@ -236,38 +236,38 @@ def list_schedules(
         of_others = SCHEDULES.c.name == SCHEDULES.c.tenant.concat(qualified("", name))
         query = query.where(or_(SCHEDULES.c.name == name, of_others))
     if cursor is not None:
-        query = query.where(SCHEDULES.c.id < decoded(cursor))
+        query = query.where(SCHEDULES.c.id < decoded_id(cursor))
     found = [Schedule.of(row) for row in connection.execute(query)]
     page = found[:limit]
-    return SchedulePage(page, encoded(page[-1].id) if len(found) > limit else None)
+    return SchedulePage(page, encoded_id(page[-1].id) if len(found) > limit else None)
 
 
-def _create(connection: Connection, wish: NewSchedule) -> Creation:
-    if wish.call is not None:
-        (before,) = reserve(connection, [KeyedCall(wish.call, wish.id, wish.now)])
+def _create(connection: Connection, request: NewSchedule) -> Creation:
+    if request.call is not None:
+        (before,) = reserve(connection, [KeyedCall(request.call, request.id, request.now)])
         if isinstance(before, Repeated):
             return CreatedBefore(get_schedule(connection, before.reference))
         if before is not None:
             return before
-    refusal = _insert(connection, wish)
+    refusal = _insert(connection, request)
     if refusal is None:
-        return Created(_found(connection, wish.id))
-    if wish.call is not None:
-        # What was refused may be tried again with the same key.
-        connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.reference == wish.id))
+        return Created(_found(connection, request.id))
+    if request.call is not None:
+        # A refused call may be repeated with the same key.
+        connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.reference == request.id))
     return refusal
 
 
-def _insert(connection: Connection, wish: NewSchedule) -> Denial | None:
-    of_tenant = select(func.count()).where(SCHEDULES.c.tenant == wish.tenant)
-    if (connection.scalar(of_tenant) or 0) >= wish.most:
-        return TooManySchedulesError(wish.most)
-    if wish.schedule.is_never_due:
-        return NeverDueError(wish.plan.name)
+def _insert(connection: Connection, request: NewSchedule) -> Denial | None:
+    of_tenant = select(func.count()).where(SCHEDULES.c.tenant == request.tenant)
+    if (connection.scalar(of_tenant) or 0) >= request.most:
+        return TooManySchedulesError(request.most)
+    if request.schedule.is_never_due:
+        return NeverDueError(request.plan.name)
     inserted = connection.scalars(
-        insert_new(connection, SCHEDULES, SCHEDULES.c.id), [_columns(wish.schedule)]
+        insert_new(connection, SCHEDULES, SCHEDULES.c.id), [_columns(request.schedule)]
     ).all()
-    return None if inserted else NameTakenError(wish.plan.name)
+    return None if inserted else NameTakenError(request.plan.name)
 
 
 def _change(connection: Connection, change: Change) -> Schedule | ChangedMeanwhileError | NeverDueError:

@@ -1,7 +1,7 @@
-"""Finding schedules whose next slot lies behind one that is due earlier, and giving them that one.
+"""Correction of schedules that would skip a slot: they get an earlier one as their next slot.
 
-A schedule's next slot is computed when the one before is released. Should the clock have been ahead then, or
-the rules of its time zone have been others, it is not the next one from now on.
+The next slot of a schedule is computed when the previous one is released. If the clock was ahead then, or the
+rules of the time zone were others, the stored slot is too late.
 """
 
 from collections.abc import Sequence
@@ -15,59 +15,59 @@ from waybill_ledger.schema.tables import SCHEDULES
 
 
 @dataclass(frozen=True, slots=True)
-class SlotLook:
-    """A wish to look at the next few schedules."""
+class SlotScan:
+    """Request to examine the next schedules."""
 
     now: datetime
     most: int
-    #: The id of the last one that was looked at; empty: none yet.
+    #: Id of the last examined schedule; empty: none yet.
     after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A schedule that would pass over a slot."""
+    """A schedule that would skip a slot."""
 
     id: str
     name: str
     next_at: datetime
-    #: The slot that it would pass over.
+    #: The slot that it would skip.
     due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class SlotsSeen:
-    """What a look came to."""
+class SlotScanResult:
+    """Result of a scan."""
 
     postponed: list[Postponed]
-    #: Where the next look begins; None: all have been looked at.
+    #: Where the next scan begins; None: all are examined.
     after: str | None
 
 
-def find_postponed(connection: Connection, look: SlotLook) -> SlotsSeen:
-    """Looks at some schedules; writes nothing."""
+def find_postponed(connection: Connection, scan: SlotScan) -> SlotScanResult:
+    """Examines schedules; writes nothing."""
     rows = connection.execute(
         select(SCHEDULES)
-        .where(SCHEDULES.c.id > look.after, SCHEDULES.c.next_at > look.now)
+        .where(SCHEDULES.c.id > scan.after, SCHEDULES.c.next_at > scan.now)
         .order_by(SCHEDULES.c.id)
-        .limit(look.most)
+        .limit(scan.most)
     ).all()
     schedules = [Schedule.of(row) for row in rows]
     postponed = [
         Postponed(schedule.id, schedule.plan.name, schedule.next_at, due)
         for schedule in schedules
         if schedule.next_at is not None
-        and (due := schedule.recurrence.first(look.now)) is not None
+        and (due := schedule.recurrence.first(scan.now)) is not None
         and due < schedule.next_at
     ]
-    return SlotsSeen(postponed, schedules[-1].id if len(schedules) == look.most else None)
+    return SlotScanResult(postponed, schedules[-1].id if len(schedules) == scan.most else None)
 
 
 def bring_forward(connection: Connection, batches: Sequence[Sequence[Postponed]]) -> Sequence[int]:
-    """Gives schedules the slot that they would pass over; a batch write for `Records.write`.
+    """Sets the slots that schedules would skip as their next ones; a batch write for `Records.write`.
 
     Returns:
-        For each batch how many are as they were seen, and so were changed.
+        For each batch the number of changed schedules; those changed by others meanwhile do not count.
     """
     return [sum(_bring_forward(connection, each) for each in batch) for batch in batches]
 

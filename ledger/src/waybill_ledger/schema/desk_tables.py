@@ -1,4 +1,4 @@
-"""The tables of the failure desk, beside the ledger's own and in the same database."""
+"""The tables of the failure desk, and of the audit trail."""
 
 from sqlalchemy import (
     JSON,
@@ -31,7 +31,9 @@ DEAD_LETTERS = Table(
     # (service, task, redrive_no), or queue and content where no envelope can be read: one letter, one row.
     Column("letter_key", String(255), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
-    Column("version", Integer, nullable=False),  # rises with each change of state: what a plan has seen
+    Column(
+        "version", Integer, nullable=False
+    ),  # rises with each change of state; a plan keeps the one it saw
     Column("queue", String(80), nullable=False),
     Column("service", String(64), nullable=False),
     Column("task_id", String(64)),
@@ -50,16 +52,16 @@ DEAD_LETTERS = Table(
     Column("fingerprint", _FINGERPRINT, nullable=False),
     Column("verdict", String(16), nullable=False),
     Column("errors", JSON(none_as_null=True)),
-    Column("checked_against", String(16), nullable=False),  # the version of the contracts
+    Column("checked_against", String(16), nullable=False),  # version of the contracts
     Column("died_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("last_received_at", Instant, nullable=False),
-    Column("deliveries", Integer, nullable=False),  # how often the broker has handed it over
-    Column("redrive_id", BigInteger),  # the redrive that has started and has yet to deal with it
+    Column("deliveries", Integer, nullable=False),  # deliveries by the broker
+    Column("redrive_id", BigInteger),  # started redrive that still has to send it
     Column("put_away_at", Instant),
     Column("put_away_by", String(128)),
     Column("put_away_reason", Text),
-    Column("forget_at", Instant),  # when what is settled or put away is pruned
+    Column("forget_at", Instant),  # when it is pruned; NULL while it is open
     Index("dead_letters_by_state", "state", "id"),
     Index(
         "dead_letters_of_tenant",
@@ -79,12 +81,12 @@ DEAD_LETTERS = Table(
         postgresql_where=_TO_FORGET,
     ),
 )
-#: What is large and seldom looked at, so that lists and plans need not read past it.
+#: Large columns that are seldom read, apart, so that listings and plans do not read past them.
 DEAD_LETTER_MESSAGES = Table(
     "dead_letter_messages",
     METADATA,
     Column("letter_id", BigInteger, ForeignKey("dead_letters.id", ondelete="CASCADE"), primary_key=True),
-    Column("body", LargeBinary),  # byte for byte; gone once a kind with sensitive fields is completed
+    Column("body", LargeBinary),  # byte for byte; NULL once a kind with secrets is completed
     Column("headers", JSON, nullable=False),  # see `amqp_json`
     Column("properties", JSON, nullable=False),
     Column("traceback", Text),
@@ -97,12 +99,12 @@ DEAD_LETTER_GROUPS = Table(
     Column("service", String(64), nullable=False),
     Column("kind", String(255)),
     Column("error_type", String(200), nullable=False),
-    Column("message", Text, nullable=False),  # without the details that differ
+    Column("message", Text, nullable=False),  # normalised, without details
     Column("frame", String(200)),
     Column("total", Integer, nullable=False),
     Column("first_seen", Instant, nullable=False),
     Column("last_seen", Instant, nullable=False),
-    Column("sample", BigInteger, nullable=False),  # its latest letter
+    Column("sample", BigInteger, nullable=False),  # latest letter
     Column("note", Text),
     Column("archived_at", Instant),
     Column("regressed_at", Instant),
@@ -121,16 +123,16 @@ REDRIVES = Table(
     Column("edits", JSON, nullable=False),
     Column("rate", Float, nullable=False),
     Column("canary", Integer, nullable=False),
-    Column("canary_from", Integer, nullable=False),  # how many were sent when the canary began
+    Column("canary_from", Integer, nullable=False),  # letters sent when the canary began
     Column("letters", Integer, nullable=False),
-    Column("fingerprints", JSON, nullable=False),  # of its letters: what must not come back
+    Column("fingerprints", JSON, nullable=False),  # of its letters: errors that halt it if they come back
     Column("dry_run", JSON),
     Column("created_at", Instant, nullable=False),
     Column("created_by", String(128), nullable=False),
     Column("started_at", Instant),
     Column("started_by", String(128)),
-    Column("next_send_at", Instant),  # keeps the rate, whoever sends
-    Column("ended_at", Instant),  # nothing of it waits or is on its way
+    Column("next_send_at", Instant),  # keeps the rate, whichever process sends
+    Column("ended_at", Instant),  # when no letter of it waits or is on its way
     Column("halted_because", Text),
     Index("redrives_under_way", "started_at", sqlite_where=_UNDER_WAY, postgresql_where=_UNDER_WAY),
 )
@@ -145,13 +147,13 @@ REDRIVE_LETTERS = Table(
     Column("verdict", String(16), nullable=False),
     Column("effect", String(16), nullable=False),
     Column("errors", JSON(none_as_null=True)),  # of its edit
-    Column("edited", LargeBinary),  # the payload that is sent instead
+    Column("edited", LargeBinary),  # payload that is sent instead
     Column("state", String(16), nullable=False),
     Column("skipped_because", String(64)),
     Column("redrive_no", Integer),
     Column("sent_at", Instant),
     Column("ended_at", Instant),
-    Column("returned_as", BigInteger),  # the letter that it died as
+    Column("returned_as", BigInteger),  # letter that it came back as
     Index("redrive_letters_by_state", "redrive_id", "state", "letter_id"),
     Index("redrive_letters_by_letter", "letter_id"),
 )
@@ -165,10 +167,10 @@ DESK_AUDIT = Table(
     Column("action", String(32), nullable=False),
     Column("redrive_id", BigInteger),
     Column("fingerprint", _FINGERPRINT),
-    Column("letters", Integer),  # how many it concerned
+    Column("letters", Integer),  # number of letters concerned
     Column("reason", Text),
     Column("details", JSON(none_as_null=True)),
-    Column("subject", String(64)),  # the id of the task or schedule of which something was revealed
+    Column("subject", String(64)),  # id of the task or schedule that was revealed
     Index("desk_audit_by_redrive", "redrive_id"),
     Index("desk_audit_by_group", "fingerprint"),
     Index("desk_audit_by_subject", "subject", "seq", sqlite_where=_OF_SUBJECT, postgresql_where=_OF_SUBJECT),

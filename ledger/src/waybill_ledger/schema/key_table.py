@@ -1,4 +1,4 @@
-"""The table of API keys, beside the ledger's own and in the same database."""
+"""The table of API keys."""
 
 from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, String, Table
 
@@ -12,18 +12,18 @@ API_KEYS = Table(
     Column("tenant", String(63), nullable=False),
     Column("name", String(64), nullable=False),
     Column("scopes", JSON, nullable=False),
-    # SHA-256 in hexadecimal. A secret is 256 bits of chance: there is nothing to guess that a slow hash would
-    # make slower, and a quick one can be afforded with each request.
+    # SHA-256 in hexadecimal. A secret is 256 random bits: a slow hash would protect nothing, and a fast one
+    # can be computed with each request.
     Column("secret_hash", String(64), nullable=False),
-    Column("former_hash", String(64)),  # of the secret before the last rotation …
-    Column("former_until", Instant),  # … and until when it is still good
+    Column("former_hash", String(64)),  # of the previous secret …
+    Column("former_until", Instant),  # … and when it expires
     Column("created_at", Instant, nullable=False),
     Column("created_by", String(128), nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     Column("last_used_at", Instant),  # to the minute
     Column("rate", Float, nullable=False),  # requests a second, in each gateway process …
-    Column("burst", Integer, nullable=False),  # … and how many at once
-    Column("max_body_bytes", BigInteger),  # none: the gateway's own limit alone
+    Column("burst", Integer, nullable=False),  # … and requests at once
+    Column("max_body_bytes", BigInteger),  # NULL: only the limit of the gateway
     Index("api_keys_by_tenant", "tenant", "id"),
 )

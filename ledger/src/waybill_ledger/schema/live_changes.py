@@ -1,8 +1,8 @@
-"""Changing tables that others work on meanwhile: what migrations use for tables that may be large.
+"""Changes of tables in use: what migrations call for tables that may be large.
 
-On PostgreSQL an index of such a table is built while rows come and go. That takes longer, cannot be part of a
-transaction, and leaves an index behind that nobody uses when it is cut off; so each of these can be run
-again. SQLite has one writer in any case.
+On PostgreSQL an index of such a table is built while rows are written. That takes longer, cannot be part of a
+transaction, and leaves an unused index behind if it is interrupted; so each function here can be run again.
+SQLite has one writer in any case.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from alembic import op
 def create_index(
     name: str, table: str, columns: Sequence[str], *, unique: bool = False, where: str | None = None
 ) -> None:
-    """Creates an index of an existing table. One that replaces another has another name.
+    """Creates an index of an existing table. An index that replaces another one needs another name.
 
     Args:
         name: of the index.
-        table: which has it.
-        columns: in their order.
+        table: that is indexed.
+        columns: of the index, in order.
         unique: whether no two rows may have the same values.
-        where: SQL, the condition of a partial index; the same on both databases.
+        where: condition of a partial index in SQL that both databases read.
     """
     condition = None if where is None else sa.text(where)
     with _while_others_work():
@@ -39,7 +39,7 @@ def create_index(
 
 
 def drop_index(name: str, table: str) -> None:
-    """Drops an index, if it is there: no running release may need it any more."""
+    """Drops an index if it exists. No running release may need it any more."""
     with _while_others_work():
         _drop(name, table)
 
@@ -55,10 +55,10 @@ def _while_others_work() -> Iterator[None]:
         yield
         return
     with context.autocommit_block():
-        # Without a connection SQL is only written, and what it sets no script has set before.
+        # Without a connection the SQL is only printed, and no earlier script has set a timeout.
         before = None if context.as_sql else op.get_bind().scalar(sa.text("SHOW lock_timeout"))
-        # It waits for the transactions under way, but nobody waits for it meanwhile: so it may take its time.
+        # It waits for running transactions, but blocks none: so it may wait long.
         op.execute("SET lock_timeout = 0")
         yield
-        # A RESET goes to the server's default, and whatever comes next would wait without limit.
+        # RESET would restore the server's default, and the next statement could wait without limit.
         op.execute("RESET lock_timeout" if before is None else f"SET lock_timeout = '{before}'")

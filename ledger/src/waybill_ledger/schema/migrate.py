@@ -12,39 +12,39 @@ from sqlalchemy.exc import OperationalError
 from waybill_database import is_held_up, open_engine, schema_turn
 from waybill_ledger.schema.version import SCRIPTS, SchemaError, require_known, revision_of
 
-#: The revision of the first release: whatever comes after it is done while others work (CONTRIBUTING.md).
+#: Revision of the first release: later migrations run while the ledger is in use (CONTRIBUTING.md).
 FIRST_RELEASE: Final = "0010"
-#: Seconds that a migration may hold up others while it waits for a lock itself.
+#: Seconds that a migration waits for a lock, and so may block others.
 LOCK_SECONDS: Final = 2
-#: Seconds that the others then have for themselves, and after which an upgrade no longer tries again; the
+#: Seconds between two tries, in which others proceed, and after which an upgrade does not try again; the
 #: building of indexes counts.
 PAUSE_SECONDS: Final = 1
-PATIENCE_SECONDS: Final = 600
+UPGRADE_TIMEOUT_SECONDS: Final = 600
 
 
 def upgrade(url: str, revision: str = "head") -> str:
-    """Brings the ledger at `url` to the newest schema, while others go on working with it.
+    """Upgrades the ledger at `url` to the newest schema while others use it.
 
-    Each migration happens or does not; where one is cut off, the next upgrade goes on from there. On
-    PostgreSQL a change that would wait long for a table lets everybody else go first, again and again.
+    Each migration is applied whole or not at all; after an interruption the next upgrade continues there. On
+    PostgreSQL a change that would wait long for a table gives way to all others, and is tried again.
 
     Args:
         url: the ledger's database.
-        revision: the one to stop at, for a test of what comes after it.
+        revision: the last one to apply, for tests of later ones.
 
     Returns:
-        The revision it is at now.
+        The revision of the ledger.
 
     Raises:
-        SchemaError: it is newer than this release, or others did not let go of a table for minutes.
+        SchemaError: it is newer than this release, or others locked a table for minutes.
     """
-    # One that holds the turn, and one that works.
+    # One connection holds the lock on upgrades, the other one works.
     engine = open_engine(url, connections=2)
     try:
         with schema_turn(engine), engine.connect() as connection:
             require_known(revision_of(connection))
             connection.rollback()
-            _patiently(lambda: _migrate(connection, revision))
+            _retry_when_locked(lambda: _migrate(connection, revision))
             reached = revision_of(connection)
     finally:
         engine.dispose()
@@ -55,7 +55,7 @@ def upgrade(url: str, revision: str = "head") -> str:
 
 def _migrate(connection: Connection, revision: str) -> None:
     if connection.dialect.name == "postgresql":
-        # Whoever comes later for the same table waits behind us, readers too: so we do not wait for long.
+        # All later users of the table queue behind this lock request, readers too: so it must not wait long.
         connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
         connection.commit()
     config = configuration()
@@ -63,8 +63,8 @@ def _migrate(connection: Connection, revision: str) -> None:
     command.upgrade(config, revision)
 
 
-def _patiently(migrate: Callable[[], None]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _retry_when_locked(migrate: Callable[[], None]) -> None:
+    deadline = time.monotonic() + UPGRADE_TIMEOUT_SECONDS
     while True:
         try:
             migrate()
@@ -73,8 +73,8 @@ def _patiently(migrate: Callable[[], None]) -> None:
                 raise
             if time.monotonic() > deadline:
                 raise SchemaError(
-                    f"others hold a table of the ledger, {PATIENCE_SECONDS} s after the upgrade began: look "
-                    "for transactions that stay open (pg_stat_activity), end them, and upgrade again. "
+                    f"a table of the ledger is locked, {UPGRADE_TIMEOUT_SECONDS} s after the upgrade began: "
+                    "look for transactions that stay open (pg_stat_activity), end them, and upgrade again. "
                     "What was done so far stays done"
                 ) from error
             time.sleep(PAUSE_SECONDS)
@@ -83,7 +83,7 @@ def _patiently(migrate: Callable[[], None]) -> None:
 
 
 def configuration() -> Config:
-    """Where Alembic finds the migrations."""
+    """Alembic's configuration, with the folder of the migrations."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.set_main_option("path_separator", "os")

@@ -28,26 +28,27 @@ METADATA = MetaData()
 #: SQLite numbers rows by itself only in a column of exactly this type.
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
-#: A keyed digest of a mail address (`waybill_gateway.person_digests`), by which a person's tasks are found.
+#: Keyed digest of a mail address (`waybill_gateway.persons.digests`): finds the tasks of a person.
 _PERSON = String(32)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")
 _OF_PERSON = text("person IS NOT NULL")
 _BY_SCHEDULE = text("schedule_id IS NOT NULL")
-#: SQLite uses such an index only if the query says the very same, and this is how SQLAlchemy says it there.
+#: SQLite uses such an index only for a query with the same text, and SQLAlchemy writes it this way.
 _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
 _NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
 _UNUSED = text("tasks = 0")
-#: In words of its own, for SQLite finds an index by them.
+#: As text, because SQLite matches a query to a partial index by its text.
 BEING_REMOVED = text("removing")
 
 
 def tenant_column(*, nullable: bool = False) -> Column[str]:
-    """Whose a row is; nobody's where no task is known of what it tells, or all of them are meant."""
+    """Owning tenant; NULL if unknown, or if the row concerns all tenants."""
     return Column("tenant", String(63), nullable=nullable, server_default=DEFAULT_TENANT)
 
 
-#: Lists of the default tenant, of which most installations have no other, use the indexes of everybody.
+#: Condition of the indexes for other tenants. Most installations have the default one only, and its listings
+#: use the indexes on all rows.
 OF_TENANTS = text(f"tenant <> '{DEFAULT_TENANT}'")
 
 TASKS = Table(
@@ -58,26 +59,26 @@ TASKS = Table(
     Column("kind", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Instant, nullable=False),
-    Column("due_at", Instant),  # when it was to begin, if not at once
+    Column("due_at", Instant),  # when it was to begin; NULL: at once
     Column("completed_at", Instant),
     Column("deadline", Instant),
     Column("cancel_requested_at", Instant),
     Column("correlation_id", String(128), nullable=False),
     Column("traceparent", String(64)),
     Column("priority", Integer),
-    Column("about", String(512), nullable=False),  # whom or what it concerns, its mail address masked
+    Column("about", String(512), nullable=False),  # subject for people, mail address masked
     Column("person", _PERSON),
-    # Which schedule made it, and for which of its times; the schedule may be deleted.
+    # The schedule and the slot that it was made for; the schedule may be deleted.
     Column("schedule_id", String(36)),
     Column("slot_at", Instant),
     Column("dataschema", String(128), nullable=False),
-    Column("payload", LargeBinary),  # gone once a task of a kind with secrets is completed, or it is erased
-    Column("erased_at", Instant),  # when what it says of its person was: see erasing.py
+    Column("payload", LargeBinary),  # NULL once erased, or once completed if its kind holds secrets
+    Column("erased_at", Instant),  # when its personal data was erased: see `retention.erasure`
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_person", "person", "id", sqlite_where=_OF_PERSON, postgresql_where=_OF_PERSON),
     Index("tasks_by_kind", "kind", "id"),
     Index("tasks_by_creation", "created_at", "state", "kind"),  # all that counting reads
-    # A slot is released once, whoever releases it.
+    # A slot is released once, whichever process releases it.
     Index(
         "tasks_by_slot",
         "schedule_id",
@@ -112,20 +113,20 @@ SUBTASKS = Table(
     Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("service", String(64), primary_key=True),
     Column("state", String(16), nullable=False),
-    Column("position", BigInteger, nullable=False),  # how far it has come: see states.position
+    Column("position", BigInteger, nullable=False),  # see `progress.states.position`
     Column("redrive_no", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),  # 0: none has begun
     Column("max_attempts", Integer),
     Column("next_attempt_at", Instant),
     Column("updated_at", Instant, nullable=False),
-    # When its next sign of life is due; none once it has an outcome, and while it is held in the outbox.
+    # When its next heartbeat is due; NULL once it has an outcome, and while it is held in the outbox.
     Column("expected_at", Instant),
-    # How often it was put back since its last sign of life.
+    # How often it was put back since its last heartbeat.
     Column("reconciled", Integer, nullable=False, server_default="0"),
     Column("result", JSON(none_as_null=True)),
     Column("error", JSON(none_as_null=True)),
     Index("subtasks_by_service", "service", "task_id"),
-    # Only what has no outcome: however many tasks have ended, the reconciler looks at the others.
+    # Subtasks without an outcome only: the reconciler scans these, however many have ended.
     Index(
         "subtasks_by_expectation",
         "expected_at",
@@ -145,7 +146,7 @@ TIMELINE = Table(
     Column("type", String(32), nullable=False),
     Column("at", Instant, nullable=False),
     Column("details", JSON(none_as_null=True)),
-    # One fact, one row, however often it is told.
+    # One row for each fact, however often it is reported.
     UniqueConstraint(
         "task_id", "service", "redrive_no", "attempt", "snooze_no", "type", name="timeline_one_fact"
     ),
@@ -158,10 +159,10 @@ OUTBOX = Table(
     Column("exchange", String(64), nullable=False),
     Column("routing_key", String(255), nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("snooze_no", Integer, nullable=False, server_default="0"),  # how often that attempt was put off
+    Column("snooze_no", Integer, nullable=False, server_default="0"),  # snoozes of that attempt
     Column("redrive_no", Integer, nullable=False),
-    Column("available_at", Instant, nullable=False),  # when a sweep may publish it
-    # Low work that goes out only when the queues of its services are short: see holding.py.
+    Column("available_at", Instant, nullable=False),  # when the relay may publish it
+    # Low work that goes out only when the queues of its services are short: see `outbox.held_work`.
     Column("held", Boolean, nullable=False, server_default=false()),
     Index("outbox_by_availability", "available_at", **_NOT_HELD),
     Index("outbox_held", "routing_key", "available_at", **_HELD),
@@ -174,9 +175,9 @@ SCHEDULES = Table(
     tenant_column(),
     Column("name", String(100), nullable=False, unique=True),  # see `tenants.qualified`
     Column("kind", String(64), nullable=False),
-    Column("body", LargeBinary, nullable=False),  # JSON, as it is posted to the kind's own route, sealed
-    Column("about", String(512), nullable=False),  # as its tasks have it
-    Column("person", _PERSON),  # likewise
+    Column("body", LargeBinary, nullable=False),  # JSON as posted to the route of the kind, sealed
+    Column("about", String(512), nullable=False),  # of its tasks
+    Column("person", _PERSON),  # of its tasks
     Column("cron", String(100)),
     Column("every_seconds", Integer),  # one of the two
     Column("timezone", String(64), nullable=False),
@@ -196,7 +197,7 @@ SCHEDULES = Table(
     Column("error", Text),  # why it was paused by us
     Index("schedules_by_next_slot", "next_at"),
 )
-#: What redrives of one subtask send instead of the task's payload: it was edited, or is another's letter.
+#: Payload that redrives of one subtask send instead of the task's: it was edited, or comes from a letter.
 REDRIVEN_PAYLOADS = Table(
     "redriven_payloads",
     METADATA,
@@ -211,8 +212,10 @@ IDEMPOTENCY = Table(
     METADATA,
     Column("scope", String(128), primary_key=True),  # the call that the key was given to
     Column("key", String(255), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),  # a keyed digest of the request's content
-    Column("reference", String(64), nullable=False),  # what the first call made: a task id, a token's hash
+    Column("fingerprint", String(64), nullable=False),  # keyed digest of the content of the request
+    Column(
+        "reference", String(64), nullable=False
+    ),  # what the first call created: id of a task, hash of a token
     Column("created_at", Instant, nullable=False),
     Index("idempotency_by_creation", "created_at"),
 )
@@ -223,32 +226,32 @@ PASSWORD_RESETS = Table(
     tenant_column(),
     Column("task_id", _TASK_ID, nullable=False),
     Column("email", String(254), nullable=False),  # empty where it is sealed
-    Column("sealed_email", Text),  # JSON, sealed for the token's hash; none: from before
+    Column("sealed_email", Text),  # JSON, sealed for the hash of the token; NULL in old rows
     Column("expires_at", Instant, nullable=False),
     Column("redeemed_at", Instant),
     Index("password_resets_by_expiry", "expires_at"),
     Index("password_resets_by_task", "task_id"),
 )
-#: The uploaded files, so that one is removed only when no task refers to it: see originals.py.
+#: Uploaded files, so that one is removed only when no task refers to it: see `acceptance.originals`.
 ORIGINALS = Table(
     "originals",
     METADATA,
     Column("key", String(255), primary_key=True),  # in the object store
-    Column("tasks", Integer, nullable=False),  # how many refer to it
-    Column("touched_at", Instant, nullable=False),  # when it was last uploaded, used, left, or marked
-    Column("removing", Boolean, nullable=False, server_default=false()),  # nobody may begin to use it now
-    Column("removing_by", String(32)),  # whose mark that is, if it is one; NULL: the last release's
+    Column("tasks", Integer, nullable=False),  # number of tasks that refer to it
+    Column("touched_at", Instant, nullable=False),  # when it was last uploaded, used, released or marked
+    Column("removing", Boolean, nullable=False, server_default=false()),  # no task may begin to use it now
+    Column("removing_by", String(32)),  # owner of the mark; NULL: of the last release
     Index("originals_unused", "touched_at", sqlite_where=_UNUSED, postgresql_where=_UNUSED),
     Index("originals_marked", "touched_at", sqlite_where=BEING_REMOVED, postgresql_where=BEING_REMOVED),
 )
-#: Which task refers to which of them.
+#: The files that each task refers to.
 TASK_FILES = Table(
     "task_files",
     METADATA,
     Column("task_id", _TASK_ID, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("key", String(255), primary_key=True),
 )
-#: What became of tasks that are no longer kept, so that accounts still add up.
+#: Outcomes of pruned tasks, so that accounts still add up.
 PRUNED = Table(
     "pruned",
     METADATA,
@@ -257,7 +260,7 @@ PRUNED = Table(
     Column("state", String(16), primary_key=True),
     Column("tasks", Integer, nullable=False),
 )
-#: The same for every tenant but the default one.
+#: Outcomes of pruned tasks of all tenants but the default one.
 PRUNED_OF_TENANTS = Table(
     "pruned_of_tenants",
     METADATA,
@@ -267,14 +270,14 @@ PRUNED_OF_TENANTS = Table(
     Column("state", String(16), primary_key=True),
     Column("tasks", Integer, nullable=False),
 )
-#: One row for each kind of failure that operators were told of, or are to be told of.
+#: One row for each kind of failure that was or will be reported to the operators.
 ALERT_GROUPS = Table(
     "alert_groups",
     METADATA,
     Column("fingerprint", String(32), primary_key=True),
     Column("sample", JSON, nullable=False),  # the latest failure, as a mail shows it
     Column("last_at", Instant, nullable=False),
-    Column("untold", Integer, nullable=False),  # failures that the next digest tells
+    Column("untold", Integer, nullable=False),  # failures for the next digest
     Column("told_at", Instant),
     Index("alert_groups_by_last", "last_at"),
 )
@@ -283,8 +286,8 @@ ALERT_WINDOW = Table(
     "alert_window",
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("begins_at", Instant),  # none: no window is open
+    Column("begins_at", Instant),  # NULL: no window is open
     Column("ends_at", Instant),
-    Column("told_at_once", Integer, nullable=False),  # new kinds, in this window
-    Column("digests", Integer, nullable=False),  # how many came one after the other
+    Column("told_at_once", Integer, nullable=False),  # new kinds mailed at once in this window
+    Column("digests", Integer, nullable=False),  # digests in a row
 )

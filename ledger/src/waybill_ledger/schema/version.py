@@ -1,7 +1,7 @@
-"""Which schema a ledger has, and which one this release needs.
+"""The schema that a ledger has, and the one that this release needs.
 
-Each process asks at its start, so this does without Alembic, which takes as long to import as all the rest of
-the ledger: it knows where Alembic keeps a database's revision, and the revisions by the names of their files.
+Each process checks this at its start, so it does without Alembic, which takes as long to import as the rest
+of the ledger: it reads Alembic's table of the revision, and knows the revisions by their file names.
 """
 
 from pathlib import Path
@@ -46,7 +46,7 @@ def require_known(found: str | None) -> None:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The revision that a ledger is at; none if it was never migrated."""
+    """Revision of a ledger; None if it was never migrated."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -54,7 +54,7 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def newest() -> str:
-    """The revision that this release needs.
+    """Revision that this release needs.
 
     Raises:
         SchemaError: the installation is broken.
@@ -65,5 +65,5 @@ def newest() -> str:
 
 
 def revisions() -> tuple[str, ...]:
-    """Those that this release knows, the oldest first; each is the beginning of its file's name."""
+    """Revisions that this release knows, oldest first; each is the prefix of a file name."""
     return tuple(sorted(file.name.partition("_")[0] for file in SCRIPTS.glob("versions/[0-9]*.py")))

@@ -1,1 +1,1 @@
-"""The failure desk: takes dead letters into the ledger, and redrives them as planned."""
+"""The failure desk: stores dead letters in the ledger, and runs planned redrives."""

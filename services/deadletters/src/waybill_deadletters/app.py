@@ -1,4 +1,4 @@
-"""The failure desk, put together."""
+"""The failure desk: wiring of the process."""
 
 import asyncio
 import random
@@ -64,7 +64,7 @@ class Desk(Components):
                     queue,
                     partial(self.consume, queue),
                     prefetch=settings.prefetch,
-                    # Nothing is behind these queues: what were rejected would be gone.
+                    # These queues have no dead-letter queue: a rejected message would be lost.
                     reject_on_error=False,
                 )
                 for queue in QUEUES
@@ -141,14 +141,14 @@ def _require_schema(engine: Engine) -> None:
 
 
 class _Named(NamedTuple):
-    """What log and trace name a letter by."""
+    """Identity of a letter in logs and traces."""
 
     task_id: str | None
     traceparent: str | None
 
 
 def _named(headers: Mapping[str, Any]) -> _Named:
-    """As far as its headers, which may be damaged, tell."""
+    """Identity of a letter, as far as its headers are valid."""
     task_id, traceparent = headers.get(HEADER_TASK_ID), headers.get(HEADER_TRACEPARENT)
     return _Named(
         task_id[:MAX_TASK_ID_LENGTH] if isinstance(task_id, str) else None,

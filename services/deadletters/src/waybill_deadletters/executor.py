@@ -1,4 +1,4 @@
-"""The executor: sends the letters of started redrives at their rate, and writes down what came of them."""
+"""The executor: sends the letters of started redrives at their rate, and settles their outcomes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from waybill_contracts.privacy.seal import Keyring
 from waybill_database import Records
-from waybill_ledger import PendingMessage, forget_published, put_back
+from waybill_ledger import PendingMessage, delete_published, put_back
 from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
 from waybill_ledger.deadletters.redrives.settlement import Settlement, may_settle, redrives_under_way, settle
 from waybill_worker.observe.logs import get_logger
@@ -18,12 +18,12 @@ from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 
-#: Seconds between looks for a redrive that was started, and for outcomes of one that runs.
+#: Seconds between checks for started redrives, and for outcomes of running ones.
 IDLE_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 0.1
-#: Batches at the broker at once: the next one is prepared while the last is being confirmed.
+#: Most batches at the broker: the next one is prepared while earlier ones are being confirmed.
 MOST_BATCHES: Final = 4
-#: When a sweep may publish rows whose publish failed.
+#: Pause before the outbox relay publishes rows with a failed publish.
 AFTER_FAILURE: Final = timedelta(seconds=1)
 
 
@@ -32,9 +32,9 @@ class Executor(Background):
 
     Args:
         records: the ledger.
-        publisher: knows the default exchange.
+        publisher: publishes to the default exchange.
         keep_for: how long settled letters are kept.
-        keyring: opens payloads for a last check before they go.
+        keyring: opens payloads for a last check.
     """
 
     NAME: ClassVar = "redrive"
@@ -51,10 +51,10 @@ class Executor(Background):
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def step(self) -> float:
-        """Does what can be done now for each redrive.
+        """Advances each redrive as far as possible now.
 
         Returns:
-            Seconds until the next step is worth while.
+            Seconds until the next step.
         """
         under_way = await self._records.read(redrives_under_way)
         waits = [await self._advance(redrive_id) for redrive_id in under_way]
@@ -88,13 +88,13 @@ class Executor(Background):
         self._publishing.discard(task)
         self._batches.release()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The sweep publishes what is left, and the inbox drops what comes twice.
+            # The outbox relay publishes what is left, and the inbox drops duplicates.
             log.warning("published letters stay in the outbox", error=error)
 
     async def _publish(self, messages: Sequence[PendingMessage]) -> None:
         confirmed, failed = await relay_all(self._publisher, messages)
         if confirmed:
-            await self._records.write(forget_published, confirmed)
+            await self._records.write(delete_published, confirmed)
         if failed:
             await self._records.write(put_back, (failed, self._records.now() + AFTER_FAILURE))
 
@@ -102,7 +102,7 @@ class Executor(Background):
         return await self.step()
 
     async def stop(self) -> None:
-        """Ends; what is just being published is seen through."""
+        """Stops after the batches that are being published."""
         await super().stop()
         if self._publishing:
             await asyncio.wait(self._publishing)

@@ -1,4 +1,4 @@
-"""What is done with dead letters: into the ledger, whatever they are."""
+"""Handler of dead letters: stores them in the ledger, valid or not."""
 
 from waybill_contracts.privacy.seal import Keyring
 from waybill_database import Records
@@ -7,7 +7,7 @@ from waybill_ledger.deadletters.intake.letter import DeadMessage, letter_of
 
 
 async def keep(message: DeadMessage, records: Records, keyring: Keyring) -> bool:
-    """Keeps one dead letter; it is committed when this returns.
+    """Stores one dead letter; it is committed when this returns.
 
     Returns:
         Whether it is new.

@@ -1,4 +1,4 @@
-"""The housekeeper: checks letters again after a release has changed the contracts, and forgets old ones."""
+"""The housekeeper: checks letters again after a change of the contracts, and prunes old ones."""
 
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -12,12 +12,12 @@ from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 
-#: Letters in one transaction: other writers wait no longer than that takes.
+#: Most letters in one transaction: limits how long other writers wait.
 STEP: Final = 500
 
 
 class Housekeeper(Background):
-    """Keeps house for as long as it runs; several may."""
+    """Runs at intervals; several may run at once."""
 
     NAME: ClassVar = "housekeeping"
 
@@ -30,14 +30,14 @@ class Housekeeper(Background):
         self._keep_for = keep_for
 
     async def keep_house(self) -> None:
-        """Does all that is due now, in small steps."""
+        """Does everything that is due, in small steps."""
         if checked := await recheck_all(self._records, self._keyring, step=STEP):
             log.info("checked letters against the contracts of this release", letters=checked)
-        forgotten = 0
+        pruned = 0
         while step := await self._records.write(prune, Pruning(self._records.now(), STEP, self._keep_for)):
-            forgotten += step
-        if forgotten:
-            log.info("forgot letters and redrives whose time is over", rows=forgotten)
+            pruned += step
+        if pruned:
+            log.info("pruned letters and redrives", rows=pruned)
 
     async def _run_once(self) -> None:
         await self.keep_house()

@@ -6,13 +6,13 @@ from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, Sealin
 
 
 class DeskSettings(SealingSettings, ProcessSettings):
-    """What the failure desk needs besides what every process does."""
+    """Settings of the failure desk, besides those of every process."""
 
     ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
     prefetch: int = Field(100, ge=1, le=1000, description="Letters of each queue taken in at once.")
     settled_days: float = Field(
-        30, gt=0, description="How long letters are kept whose redrive has ended, and redrives that have."
+        30, gt=0, description="How long redriven letters and ended redrives are kept."
     )
     housekeeping_seconds: Seconds = Field(
-        60, description="Between looks for letters to be checked again or forgotten."
+        60, description="Between checks for letters to check again or to prune."
     )

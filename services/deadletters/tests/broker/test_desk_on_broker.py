@@ -28,7 +28,7 @@ from waybill_database import Records
 from waybill_deadletters import app
 from waybill_deadletters.app import Desk
 from waybill_deadletters.settings import DeskSettings
-from waybill_ledger import NewTask, Submission, accept, apply_events, forget_published, get_task
+from waybill_ledger import NewTask, Submission, accept, apply_events, delete_published, get_task
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
@@ -102,7 +102,7 @@ class Stack:
         """A task that the ledger knows, and that nobody publishes."""
         task = new_task(event or sync_event(), created_at=datetime.now(UTC))
         accepted = await self.records.write(accept, Submission(task))
-        await self.records.write(forget_published, [accepted.message.outbox_id])  # type: ignore[union-attr]
+        await self.records.write(delete_published, [accepted.message.outbox_id])  # type: ignore[union-attr]
         return task
 
     async def letters(self, **wanted: Any) -> list[dict[str, Any]]:

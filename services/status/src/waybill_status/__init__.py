@@ -1,1 +1,1 @@
-"""Applies lifecycle events to the ledger, sweeps the outbox, raises ops alerts."""
+"""The status service: applies lifecycle events to the ledger, relays the outbox, and alerts operators."""

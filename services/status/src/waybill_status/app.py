@@ -58,21 +58,21 @@ class StatusService(Components):
             OutboxRelay(self._records, self._publisher),
             ScheduleReleaser(self._records, keyring),
             SlotCheck(self._records),
-            Feeder(self._records, self._publisher, look=self._look_at_work_of),
+            Feeder(self._records, self._publisher, queue_stats=self._work_queue_stats),
             Reconciler(
                 self._records,
-                patience=settings.patience,
+                timeouts=settings.stall_timeouts,
                 look_seconds=settings.reconcile_look_seconds,
-                look=lambda: self._look_at_work_of(STATUS_SERVICE),
+                queue_stats=lambda: self._work_queue_stats(STATUS_SERVICE),
                 metrics=metrics,
             ),
             Measurer(
                 self._records,
                 metrics,
-                patience=settings.patience,
+                timeouts=settings.stall_timeouts,
                 look_seconds=settings.measure_seconds,
                 queues=[queue.name for queue in topology.queues()],
-                look=lambda queue: queue_stats(self._connections.publishing, queue),
+                queue_stats=lambda queue: queue_stats(self._connections.publishing, queue),
             ),
         ]
         background.append(
@@ -144,7 +144,7 @@ class StatusService(Components):
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
 
-    async def _look_at_work_of(self, service: str) -> QueueStats | None:
+    async def _work_queue_stats(self, service: str) -> QueueStats | None:
         return await queue_stats(self._connections.publishing, work_queue(service))
 
 
@@ -154,7 +154,7 @@ def _require_schema(engine: Engine) -> None:
 
 
 def make_alerts(settings: StatusSettings, keyring: Keyring) -> Alerts | None:
-    """The alerts, if there is somebody to tell."""
+    """The alerts; None if no recipient is configured."""
     if settings.ops_address is None:
         return None
     policy = AlertPolicy(

@@ -1,4 +1,4 @@
-"""What is done with lifecycle events: into the ledger, and alerts for what failed, in one transaction."""
+"""Handler of lifecycle events: applies them to the ledger and reports failures, in one transaction."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -20,19 +20,19 @@ from waybill_worker.observe.tracing import is_tracing, past_span
 
 log = get_logger(__name__)
 
-#: So long may facts wait for more, to share a commit; a SQLite ledger is the gateway's meanwhile.
+#: How long events wait for more, to share a commit; meanwhile the gateway can write to a SQLite ledger.
 MERGE_SECONDS = 0.01
 
 ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
 
 def batch_write(alerts: Alerts | None, metrics: StatusMetrics, now: Callable[[], datetime]) -> ApplyBatches:
-    """The write that applies many messages' events at once; made once, so that its calls share commits."""
+    """The write that applies the events of many messages; made once, so that its calls share commits."""
     return partial(_apply, alerts, metrics, now)
 
 
 async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
-    """Applies one message's events; they are committed when this returns."""
+    """Applies the events of one message; they are committed when this returns."""
     since = time_ns()
     await records.write(write, events, patience=MERGE_SECONDS)
     if is_tracing():
@@ -40,10 +40,10 @@ async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, wr
 
 
 def _trace(events: Sequence[LifecycleEvent], since_ns: int, until_ns: int) -> None:
-    """One span for each event whose trace is recorded: they share message and commit, but no trace."""
+    """Records one span for each event with a trace: events share message and commit, but no trace."""
     for event in events:
         if event.traceparent is not None:
-            told: Attributes = {
+            attributes: Attributes = {
                 "messaging.system": "rabbitmq",
                 "messaging.operation.type": "process",
                 "messaging.operation.name": "process",
@@ -52,7 +52,7 @@ def _trace(events: Sequence[LifecycleEvent], since_ns: int, until_ns: int) -> No
                 "waybill.task_id": event.data.task_id,
             }
             name = f"record {event.type.value}"
-            past_span(name, SpanKind.CONSUMER, event.traceparent, told, since_ns, until_ns)
+            past_span(name, SpanKind.CONSUMER, event.traceparent, attributes, since_ns, until_ns)
 
 
 def _apply(
@@ -64,8 +64,8 @@ def _apply(
 ) -> Sequence[None]:
     merged = apply_events(connection, (event for batch in batches for event in batch))
     if alerts is not None:
-        alerts.tell(connection, merged.failures, now())
-    # Before the commit; one that fails is rare, and then they are counted twice.
+        alerts.report(connection, merged.failures, now())
+    # Before the commit; if it fails, which is rare, they are counted twice.
     for service, wait in merged.picked_up:
         metrics.picked_up(service, wait.total_seconds())
     for task_id in merged.unknown:

@@ -89,7 +89,7 @@ class _Failures:
         self._refusals = self._refusals + 1 if fault_of(error) is Fault.VALUES else 0
         if self._refusals == MOST_REFUSALS:
             raise error
-        if self._wait.is_to_be_told():
+        if self._wait.should_log():
             log.warning("step failed, doing it again", step=self._step, error=error, once_a_minute=self._step)
 
 

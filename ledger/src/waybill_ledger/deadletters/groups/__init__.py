@@ -1,1 +1,1 @@
-"""Groups of letters that failed alike."""
+"""Groups of letters with the same fingerprint."""

@@ -1,4 +1,4 @@
-"""Reading groups: their letters counted by state, how they go on, and what state they are in."""
+"""Queries for groups: letters by state, trend, and state of the group."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from waybill_database import from_microseconds, microseconds
 from waybill_ledger.audit.trail import AuditEntry, record
 from waybill_ledger.deadletters.states import GroupState, LetterState
 from waybill_ledger.listings.id_prefix import GROUP_DIGITS, begins_with
-from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS as GROUPS
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS
 from waybill_ledger.schema.tenants import owned_by
@@ -35,47 +35,47 @@ _HOUR_US: Final = 3_600_000_000
 
 @dataclass(frozen=True, slots=True)
 class GroupFilter:
-    """Which groups are wanted; what is None does not matter."""
+    """Conditions on groups; None: no condition."""
 
     state: GroupState | None = None
-    #: Whose they are; None: everybody's, and nobody's.
+    #: Owning tenant; None: all, including those without a tenant.
     tenant: str | None = None
     service: str | None = None
     kind: str | None = None
-    #: Part of the message or of the error's type.
+    #: Part of the message or of the type of the error.
     q: str | None = None
-    #: The beginning of its id.
+    #: Prefix of the id.
     id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Letters that failed alike."""
+    """Letters with the same fingerprint."""
 
     id: str
     state: GroupState
     service: str
     kind: str | None
     error_type: str
-    #: Without the details that differ from one letter to the next.
+    #: Normalised, without details.
     message: str
     frame: str | None
-    #: Letters by state, those that were pruned not counted.
+    #: Letters by state, without pruned ones.
     letters: dict[LetterState, int]
-    #: Letters ever.
+    #: Letters ever, including pruned ones.
     total: int
     first_seen: datetime
     last_seen: datetime
     #: Deaths in each of the last 24 hours, the current one last.
     trend: list[int]
-    #: Its latest letter.
+    #: Latest letter.
     sample: int
     note: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPage:
-    """Some groups, the latest first, and the cursor of the next page if there is one."""
+    """Groups, latest first; the cursor of the next page, or None."""
 
     groups: list[Group]
     next_cursor: str | None
@@ -83,13 +83,13 @@ class GroupPage:
 
 @dataclass(frozen=True, slots=True)
 class NewNote:
-    """What is to be remembered of a group."""
+    """Request to set the note of a group."""
 
     group: str
     note: str
     actor: str
     at: datetime
-    #: Whose it must be; None: anybody's.
+    #: Tenant that must own it; None: any.
     tenant: str | None = None
 
 
@@ -99,11 +99,11 @@ def list_groups(
     """A page of groups.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     query = _query(wanted).order_by(GROUPS.c.last_seen.desc(), GROUPS.c.fingerprint).limit(limit + 1)
     if cursor is not None:
-        moment, fingerprint = decoded(cursor, int, str)
+        moment, fingerprint = decoded_key(cursor, int, str)
         last_seen = from_microseconds(int(moment))
         query = query.where(
             or_(
@@ -114,20 +114,20 @@ def list_groups(
     rows = connection.execute(query).all()
     more = len(rows) > limit
     page = rows[:limit]
-    next_cursor = encoded(microseconds(page[-1].last_seen), page[-1].fingerprint) if more else None
+    next_cursor = encoded_key(microseconds(page[-1].last_seen), page[-1].fingerprint) if more else None
     return GroupPage(_groups(connection, page, now), next_cursor)
 
 
 def get_group(
     connection: Connection, group: str, *, now: datetime, tenant: str | None = None
 ) -> Group | None:
-    """One group, or None; with a tenant, only if it is its."""
+    """One group, or None; with a tenant, only if that tenant owns it."""
     rows = connection.execute(_query(GroupFilter(tenant=tenant)).where(GROUPS.c.fingerprint == group)).all()
     return next(iter(_groups(connection, rows, now)), None)
 
 
 def note(connection: Connection, notes: Sequence[NewNote]) -> Sequence[bool]:
-    """Writes notes; a batch write for `Records.write`. False: there is no such group."""
+    """Sets notes of groups; a batch write for `Records.write`. False: no such group."""
     found = []
     for each in notes:
         changed = connection.execute(
@@ -166,7 +166,7 @@ def _query(wanted: GroupFilter) -> Select[Any]:
         query = query.where(GROUPS.c.kind == wanted.kind)
     if wanted.q is not None:
         query = query.where(
-            false()  # as in `letters`
+            false()  # PostgreSQL holds no NUL in a text
             if "\0" in wanted.q
             else or_(
                 GROUPS.c.message.icontains(wanted.q, autoescape=True),
@@ -177,7 +177,7 @@ def _query(wanted: GroupFilter) -> Select[Any]:
 
 
 def _counted(beginning: str | None = None) -> Subquery:
-    """For each group, whose id begins so, its letters that are dead, and those on their way."""
+    """Numbers of dead and redriving letters for each group with this prefix of the id."""
     these = [] if beginning is None else [begins_with(DEAD_LETTERS.c.fingerprint, beginning, GROUP_DIGITS)]
     return (
         select(
@@ -239,7 +239,7 @@ def _letters(connection: Connection, wanted: Sequence[str]) -> dict[str, dict[Le
 
 
 def _trends(connection: Connection, wanted: Sequence[str], now: datetime) -> dict[str, list[int]]:
-    # Whole hours of the clock, so that a number stays what it is until it leaves at the far end.
+    # Full hours of the clock, so that the number of an hour does not change later.
     current = microseconds(now) // _HOUR_US
     since = from_microseconds((current - TREND_HOURS + 1) * _HOUR_US)
     hour = (type_coerce(DEAD_LETTERS.c.died_at, BigInteger) // _HOUR_US).label("hour")
@@ -251,6 +251,6 @@ def _trends(connection: Connection, wanted: Sequence[str], now: datetime) -> dic
     found: dict[str, list[int]] = {}
     for row in connection.execute(query):
         place = TREND_HOURS - 1 - (current - row.hour)
-        if place < TREND_HOURS:  # a clock elsewhere may be ahead of ours
+        if place < TREND_HOURS:  # the clock of a service may be ahead
             found.setdefault(row.fingerprint, [0] * TREND_HOURS)[place] = row.n
     return found

@@ -1,6 +1,6 @@
-"""AMQP header tables as JSON and back: a letter's headers are kept with the types that they came with.
+"""AMQP header tables as JSON and back, so that the headers of a letter keep their types.
 
-What JSON does not know is an object with one key that begins with `$`.
+A value without a JSON type is an object with one key that begins with `$`.
 """
 
 import base64
@@ -10,7 +10,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-#: Headers nest no deeper than this: the broker writes two levels, and nobody needs more.
+#: Deepest nesting of headers that is kept; the broker writes two levels.
 MAX_DEPTH = 10
 
 
@@ -18,7 +18,7 @@ def to_json(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line a ty
     """An AMQP value as JSON.
 
     Raises:
-        TypeError: no AMQP client makes such a value.
+        TypeError: the value has no AMQP type.
     """
     if depth > MAX_DEPTH:
         return {"$cut": "nested too deep"}
@@ -43,7 +43,7 @@ def to_json(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line a ty
 
 
 def from_json(value: Any) -> Any:  # noqa: PLR0911 - one line a type
-    """The value that `to_json` made this of."""
+    """An AMQP value from its JSON; reverses `to_json`."""
     match value:
         case {"$float": text}:
             return float(text)

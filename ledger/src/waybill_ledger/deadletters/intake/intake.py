@@ -1,4 +1,4 @@
-"""Intake: dead messages into the ledger, each letter one row, however often it is handed over."""
+"""Intake: stores dead messages as letters, one row for each letter, however often it is delivered."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from waybill_database import insert_new
 from waybill_ledger.deadletters.intake import amqp_json
 from waybill_ledger.deadletters.intake.letter import Letter
 from waybill_ledger.deadletters.intake.membership import count_in, quiet_groups
-from waybill_ledger.deadletters.letters.erasure import put_away
+from waybill_ledger.deadletters.letters.erasure import discarded_values
 from waybill_ledger.deadletters.states import DESK_ITSELF, LetterState
 from waybill_ledger.progress.merge import apply_events
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
@@ -26,12 +26,12 @@ from waybill_ledger.schema.tables import TASKS
 
 
 def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]:
-    """Keeps letters; a batch write for `Records.write`.
+    """Stores letters; a batch write for `Records.write`.
 
     Returns:
-        For each whether its row is new.
+        For each letter whether its row is new.
     """
-    # The same letter may stand twice in one batch. In one order for all, or two desks wait for each other.
+    # A letter may occur twice in one batch. In one order for all writers, so that two desks cannot deadlock.
     unique = {letter.key: letter for letter in _owned(connection, letters)}
     in_order = [unique[key] for key in sorted(unique)]
     quiet = quiet_groups(connection, in_order)
@@ -39,17 +39,17 @@ def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]
     fresh = [letter for letter in in_order if letter.key in new]
     if fresh:
         connection.execute(insert(DEAD_LETTER_MESSAGES), [_message_row(letter, new) for letter in fresh])
-        apply_events(connection, [_dead_event(letter) for letter in fresh if letter.is_untold])
+        apply_events(connection, [_dead_event(letter) for letter in fresh if letter.is_unreported])
         count_in(connection, fresh, ids=new, quiet=quiet)
     _count_deliveries(connection, letters)
     return [letter.key in new for letter in letters]
 
 
 def _owned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
-    """The letters, each as its task's tenant's; of what an erased task's held, nothing."""
+    """The letters, each owned by the tenant of its task; those of erased tasks without content."""
     ids = {letter.envelope.task_id for letter in letters if letter.envelope is not None}
     query = select(TASKS.c.id, TASKS.c.tenant, TASKS.c.erased_at).where(TASKS.c.id.in_(ids))
-    # An erasure under way has its end first, or waits until it sees the letter. Locked as by the merge, which
+    # A running erasure ends first, or waits and then sees the letter. Locked in the order of the merge, which
     # may follow.
     query = query.order_by(TASKS.c.id).with_for_update()
     tasks = {row.id: row for row in connection.execute(query)} if ids else {}
@@ -62,7 +62,7 @@ def _owned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
 
 
 def _insert(connection: Connection, letters: Sequence[Letter]) -> dict[str, int]:
-    """Ids of those that are new, by their keys."""
+    """Ids of new letters by key."""
     rows = connection.execute(
         insert_new(connection, DEAD_LETTERS, DEAD_LETTERS.c.letter_key, DEAD_LETTERS.c.id),
         [_row(letter) for letter in letters],
@@ -100,14 +100,14 @@ def _row(letter: Letter) -> dict[str, Any]:
         "died_at": letter.died_at,
         "received_at": letter.message.received_at,
         "last_received_at": letter.message.received_at,
-        "deliveries": 0,  # counted with all others
-        **_put_away(letter),
+        "deliveries": 0,  # set by the following update
+        **_discarded_values(letter),
     }
 
 
-def _put_away(letter: Letter) -> dict[str, Any]:
+def _discarded_values(letter: Letter) -> dict[str, Any]:
     if letter.is_erased:
-        return put_away(DESK_ITSELF, letter.message.received_at)
+        return discarded_values(DESK_ITSELF, letter.message.received_at)
     return dict.fromkeys(("put_away_at", "put_away_by", "put_away_reason", "forget_at"))
 
 
@@ -131,10 +131,10 @@ def _count_deliveries(connection: Connection, letters: Sequence[Letter]) -> None
 
 
 def _dead_event(letter: Letter) -> LifecycleEvent:
-    """What a service would have told, had it been the one to give up."""
+    """Lifecycle event that the service would have reported, had it dead-lettered the message itself."""
     envelope = letter.envelope
     if envelope is None:
-        raise ValueError("without an envelope there is no subtask")
+        raise ValueError("a letter without an envelope has no subtask")
     data = LifecycleData(
         task_id=envelope.task_id,
         service=letter.service,
@@ -148,7 +148,7 @@ def _dead_event(letter: Letter) -> LifecycleEvent:
     return lifecycle_event(LifecycleType.DEAD, letter.died_at, data)
 
 
-#: What the broker says, in the words of the contracts; whatever else it does counts as a refusal.
+#: Reasons of the broker as reasons of the contracts; all others count as a rejection.
 _REASONS = {reason.value: reason for reason in DeadReason}
 _DELIVERED = (
     update(DEAD_LETTERS)

@@ -1,4 +1,4 @@
-"""A message in a dead-letter queue as the desk understands it; whatever it is, it becomes a letter."""
+"""Letters: what the desk reads from messages in dead-letter queues, valid or not."""
 
 import hashlib
 import json
@@ -19,15 +19,15 @@ from waybill_ledger.progress.erased_words import ERASED
 from waybill_ledger.progress.fingerprint import fingerprint
 from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
-#: What the broker says of messages that it dead-letters by itself, in words.
+#: Error messages for messages that the broker dead-lettered itself, by its reason.
 _BROKER_WORDS: Final = {
-    "delivery_limit": "The broker gave it up: it was returned too often, as by consumers that die of it.",
+    "delivery_limit": "The broker gave up on it: it was returned too often, as if consumers crash on it.",
     "rejected": "Its consumer refused it before it could be read.",
     "expired": "It waited longer than its queue lets messages wait.",
     "maxlen": "Its queue was full.",
     "unrouted": "No queue was bound to where it was sent.",
 }
-_UNKNOWN_WORDS: Final = "Nobody says why it is here."
+_UNKNOWN_WORDS: Final = "The reason is unknown."
 _SUFFIX: Final = ".dlq"
 _MAX_REASON, _MAX_NAME, _MAX_FRAME, _MAX_VERSION, _MAX_TRACEBACK = 32, 200, 200, 64, 64 * 1024
 
@@ -46,7 +46,7 @@ class DeadMessage:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is kept of it."""
+    """What is stored of a dead message."""
 
     key: str
     message: DeadMessage
@@ -60,20 +60,20 @@ class Letter:
     service_version: str | None
     traceback: str | None
     died_at: datetime
-    #: The broker dead-lettered it by itself, so that nobody has told the ledger.
-    is_untold: bool
-    #: The group that it belongs to.
+    #: The broker dead-lettered it, so no service has reported it to the ledger.
+    is_unreported: bool
+    #: Id of its group.
     fingerprint: str
-    #: What the contracts say to its payload, and by which of them.
+    #: Verdict on its payload, and the version of the contracts.
     checked: Checked
     checked_against: str
-    #: Whose its task is; None: nobody knows.
+    #: Owning tenant of its task; None: unknown.
     tenant: str | None = DEFAULT_TENANT
-    #: Its task's person was erased, and so is what it held.
+    #: Its task was erased, and so is its content.
     is_erased: bool = False
 
     def erased(self) -> Self:
-        """The same letter without what it held."""
+        """This letter without its content."""
         message = replace(self.message, body=b"", headers={}, properties={})
         return replace(
             self,
@@ -86,7 +86,7 @@ class Letter:
         )
 
     def of(self, tenant: str | None) -> Self:
-        """The same letter of another tenant: no two of them share a group."""
+        """This letter, owned by a tenant; tenants do not share groups."""
         if tenant == self.tenant:
             return self
         content = f"{tenant or ''}\n{self.fingerprint}".encode()
@@ -95,18 +95,18 @@ class Letter:
 
 
 def letter_of(message: DeadMessage, keyring: Keyring) -> Letter:
-    """Reads what can be read of a message, and checks its payload."""
+    """Reads a message as far as possible, and checks its payload."""
     headers = message.headers
     service = _service(message)
     try:
         envelope = Envelope.from_headers(headers)
     except EnvelopeError:
         envelope = None
-    told = _text(headers.get(names.HEADER_DEAD_REASON), _MAX_REASON)
+    stated = _text(headers.get(names.HEADER_DEAD_REASON), _MAX_REASON)
     death = _death(message, service)
-    unsaid = "unrouted" if message.queue == names.QUEUE_UNROUTED else "unknown"
-    by_broker = _text(death.get("reason"), _MAX_REASON) or unsaid
-    reason = told or by_broker
+    default = "unrouted" if message.queue == names.QUEUE_UNROUTED else "unknown"
+    by_broker = _text(death.get("reason"), _MAX_REASON) or default
+    reason = stated or by_broker
     words = f"{_BROKER_WORDS.get(reason, _UNKNOWN_WORDS)} Last queue: {death.get('queue', message.queue)}."
     error_type = _text(headers.get(names.HEADER_ERROR_TYPE), _MAX_NAME) or reason
     error_message = _text(headers.get(names.HEADER_ERROR_MESSAGE), MAX_ERROR_MESSAGE_LENGTH) or words
@@ -132,7 +132,7 @@ def letter_of(message: DeadMessage, keyring: Keyring) -> Letter:
         service_version=_text(headers.get(names.HEADER_SERVICE_VERSION), _MAX_VERSION),
         traceback=_text(headers.get(names.HEADER_TRACEBACK), _MAX_TRACEBACK),
         died_at=_died_at(headers, death, message.received_at),
-        is_untold=told is None and envelope is not None and service in WORK_SERVICES,
+        is_unreported=stated is None and envelope is not None and service in WORK_SERVICES,
         fingerprint=fingerprint(service, kind, error_type, error_message, frame),
         checked=checked,
         checked_against=gate_version(keyring),
@@ -142,20 +142,20 @@ def letter_of(message: DeadMessage, keyring: Keyring) -> Letter:
 def _service(message: DeadMessage) -> str:
     if message.queue.endswith(_SUFFIX):
         return message.queue.removesuffix(_SUFFIX)
-    # Its own dead-letter queue was missing when it died.
+    # The dead-letter queue of its service was missing when it died.
     died_in = message.headers.get(names.HEADER_DIED_IN)
     return died_in if died_in in WORK_SERVICES else message.queue
 
 
 def key_of(service: str, task_id: str, redrive_no: int) -> str:
-    """What tells the letter of a subtask from all others."""
+    """Unique key of the letter of a subtask."""
     return f"{service}/{task_id}/{redrive_no}"
 
 
 def _key(message: DeadMessage, service: str, envelope: Envelope | None) -> str:
     if envelope is not None and service in WORK_SERVICES:
         return key_of(service, envelope.task_id, envelope.redrive_no)
-    # What the broker writes differs from one delivery to the next.
+    # Headers of the broker differ between deliveries.
     kept = {k: amqp_json.to_json(v) for k, v in message.headers.items() if not _is_brokers(k)}
     content = hashlib.sha256(message.body)
     content.update(json.dumps(kept, sort_keys=True).encode())
@@ -167,7 +167,7 @@ def _is_brokers(name: str) -> bool:
 
 
 def _death(message: DeadMessage, service: str) -> Mapping[str, Any]:
-    """The broker's record of the last death; the newest comes first, waits on the delay ladder among them."""
+    """The broker's record of the last death. The newest comes first, including waits on the delay ladder."""
     deaths = message.headers.get("x-death")
     found = [each for each in deaths if isinstance(each, Mapping)] if isinstance(deaths, list) else []
     own = [each for each in found if str(each.get("queue", "")).startswith(f"{service}.")]
@@ -175,19 +175,19 @@ def _death(message: DeadMessage, service: str) -> Mapping[str, Any]:
 
 
 def _died_at(headers: Mapping[str, Any], death: Mapping[str, Any], received_at: datetime) -> datetime:
-    told = headers.get(names.HEADER_DIED_AT)
+    stated = headers.get(names.HEADER_DIED_AT)
     try:
-        at = datetime.fromisoformat(told) if isinstance(told, str) else death.get("time")
+        at = datetime.fromisoformat(stated) if isinstance(stated, str) else death.get("time")
     except ValueError:
         at = None
     if not isinstance(at, datetime):
         return received_at
-    # A clock that is ahead must not put a letter before its receipt; the broker's times have no zone.
+    # Not later than its receipt, even if a clock is ahead. Times of the broker have no zone.
     return min(at if at.tzinfo is not None else at.replace(tzinfo=UTC), received_at)
 
 
 def _text(value: Any, at_most: int) -> str | None:
-    """A header as text that both databases can hold; None if it is none."""
+    """A header as text that both databases can hold; None if it is not text."""
     if not isinstance(value, str) or not value:
         return None
     return value[:at_most].replace("\0", "\N{REPLACEMENT CHARACTER}")

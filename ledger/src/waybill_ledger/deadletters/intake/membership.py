@@ -1,7 +1,6 @@
-"""Groups of letters that failed alike: what is written down of each as its letters come in.
+"""Groups of letters: what is stored of each as its letters come in.
 
-How many letters of a group are in which state is counted where it is asked for (`groups`): nothing that is
-kept twice can disagree.
+The letters of a group are counted by state in queries (`groups`), not stored, so the two cannot disagree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from waybill_ledger.schema.desk_tables import DEAD_LETTERS
 
 
 def quiet_groups(connection: Connection, letters: Sequence[Letter]) -> set[str]:
-    """Groups of these letters that exist, and have nothing that waits or is on its way: news is a relapse."""
+    """Existing groups of these letters without a dead or redriving letter: a new one is a relapse."""
     alive = exists().where(
         DEAD_LETTERS.c.fingerprint == GROUPS.c.fingerprint,
         DEAD_LETTERS.c.state.in_((LetterState.DEAD, LetterState.REDRIVING)),
@@ -32,13 +31,13 @@ def quiet_groups(connection: Connection, letters: Sequence[Letter]) -> set[str]:
 def count_in(
     connection: Connection, letters: Sequence[Letter], *, ids: Mapping[str, int], quiet: AbstractSet[str]
 ) -> None:
-    """Counts new letters into their groups, which are made where they are missing.
+    """Counts new letters into their groups, and creates missing groups.
 
     Args:
-        connection: the transaction in which the letters were inserted.
+        connection: in the transaction that inserted the letters.
         letters: the new ones.
-        ids: of each by its key.
-        quiet: what `quiet_groups` told before they were inserted.
+        ids: of the letters by key.
+        quiet: result of `quiet_groups` before the insert.
     """
     members: dict[str, list[Letter]] = {}
     for letter in sorted(letters, key=lambda each: (each.fingerprint, each.died_at)):
@@ -60,7 +59,7 @@ def _row(members: Sequence[Letter]) -> dict[str, Any]:
         "error_type": first.error_type,
         "message": normalised(first.error_message),
         "frame": first.frame,
-        "total": 0,  # counted with all others
+        "total": 0,  # set by the following update
         "first_seen": first.died_at,
         "last_seen": first.died_at,
         "sample": 0,
@@ -80,7 +79,7 @@ def _growth(members: Sequence[Letter], ids: Mapping[str, int], *, is_relapse: bo
 
 
 def _came_back(connection: Connection, letters: Sequence[Letter]) -> set[str]:
-    """Groups into which a redriven letter has come back."""
+    """Groups to which a redriven letter has returned."""
     before = {
         key_of(letter.service, letter.envelope.task_id, letter.envelope.redrive_no - 1): letter.fingerprint
         for letter in letters
@@ -103,7 +102,7 @@ _GREW = (
         first_seen=case((GROUPS.c.first_seen > _FIRST, _FIRST), else_=GROUPS.c.first_seen),
         last_seen=case((GROUPS.c.last_seen < _LAST, _LAST), else_=GROUPS.c.last_seen),
         sample=case((GROUPS.c.last_seen <= _LAST, bindparam("b_sample")), else_=GROUPS.c.sample),
-        # Whatever was archived, this is new.
+        # A new letter reopens an archived group.
         archived_at=None,
         regressed_at=func.coalesce(bindparam("b_regressed", type_=Instant), GROUPS.c.regressed_at),
     )

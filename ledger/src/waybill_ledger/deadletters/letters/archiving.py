@@ -1,7 +1,7 @@
-"""Discarding, archiving and restoring letters: with a reason, and restorable for a time.
+"""Discards, archives and restores letters: with a reason, and restorable for a time.
 
-Many letters are put away in steps, so that no other writer waits for long; each step is written into the
-audit trail in its own transaction.
+Many letters are moved in steps, so that other writers do not wait long; the transaction of each step adds an
+audit entry.
 """
 
 from collections.abc import Sequence
@@ -18,56 +18,56 @@ from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions
 from waybill_ledger.deadletters.states import LetterState
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
 
-#: Letters in one transaction.
+#: Most letters in one transaction.
 STEP: Final = 5_000
-#: What the audit trail calls it.
+#: Action in the audit trail.
 _ACTIONS: Final = {
     LetterState.DISCARDED: "discard",
     LetterState.ARCHIVED: "archive",
     LetterState.DEAD: "restore",
 }
-_PUT_AWAY: Final = (LetterState.DISCARDED, LetterState.ARCHIVED)
+_CLOSED: Final = (LetterState.DISCARDED, LetterState.ARCHIVED)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A wish to discard or archive letters that are dead and in no redrive, or to make such dead again."""
+    """Request to discard or archive dead letters that are in no redrive, or to restore them."""
 
     wanted: LetterFilter
     target: LetterState
     actor: str
     at: datetime
     reason: str | None
-    #: Until when what is put away can be restored; None for what is restored.
+    #: When discarded or archived letters are pruned; None: letters are restored.
     restorable_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupMove:
-    """The same for all letters of a group, and the group itself."""
+    """Request to mark a group as archived, or as open."""
 
     group: str
     archived: bool
     at: datetime
 
 
-async def move(records: Records, wish: Move) -> int:
-    """Moves letters; returns how many."""
+async def move(records: Records, request: Move) -> int:
+    """Moves letters; returns their number."""
     moved = 0
     while True:
-        step = await records.write(_move, wish)
+        step = await records.write(_move, request)
         moved += step
         if step < STEP:
             return moved
 
 
-def would_move(connection: Connection, wish: Move) -> int:
-    """How many letters it would move."""
-    return connection.scalar(select(func.count()).where(*_meant(wish))) or 0
+def would_move(connection: Connection, request: Move) -> int:
+    """Number of letters that `move` would move."""
+    return connection.scalar(select(func.count()).where(*_meant(request))) or 0
 
 
 def mark_group(connection: Connection, moves: Sequence[GroupMove]) -> Sequence[None]:
-    """Marks groups as archived, or no longer; a batch write for `Records.write`."""
+    """Marks groups as archived or open; a batch write for `Records.write`."""
     for each in moves:
         connection.execute(
             update(DEAD_LETTER_GROUPS)
@@ -77,50 +77,52 @@ def mark_group(connection: Connection, moves: Sequence[GroupMove]) -> Sequence[N
     return [None] * len(moves)
 
 
-def _move(connection: Connection, wishes: Sequence[Move]) -> Sequence[int]:
-    return [_step(connection, wish) for wish in wishes]
+def _move(connection: Connection, requests: Sequence[Move]) -> Sequence[int]:
+    return [_step(connection, request) for request in requests]
 
 
-def _step(connection: Connection, wish: Move) -> int:
-    meant = select(DEAD_LETTERS.c.id).where(*_meant(wish)).order_by(DEAD_LETTERS.c.id)
+def _step(connection: Connection, request: Move) -> int:
+    meant = select(DEAD_LETTERS.c.id).where(*_meant(request)).order_by(DEAD_LETTERS.c.id)
     ids = connection.scalars(meant.limit(STEP).with_for_update()).all()
     if ids:
-        connection.execute(update(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(ids)).values(_values(wish)))
-        record(connection, [_deed(wish, ids)])
+        connection.execute(update(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(ids)).values(_values(request)))
+        record(connection, [_audit_entry(request, ids)])
     return len(ids)
 
 
-def _meant(wish: Move) -> list[ColumnElement[bool]]:
-    sources = _PUT_AWAY if wish.target is LetterState.DEAD else (LetterState.DEAD,)
+def _meant(request: Move) -> list[ColumnElement[bool]]:
+    sources = _CLOSED if request.target is LetterState.DEAD else (LetterState.DEAD,)
     can_move = (DEAD_LETTERS.c.state.in_(sources), DEAD_LETTERS.c.redrive_id.is_(None))
-    return [*conditions(wish.wanted), *can_move]
+    return [*conditions(request.wanted), *can_move]
 
 
-def _values(wish: Move) -> dict[str, Any]:
-    is_back = wish.target is LetterState.DEAD
+def _values(request: Move) -> dict[str, Any]:
+    is_back = request.target is LetterState.DEAD
     return {
-        "state": wish.target,
+        "state": request.target,
         "version": DEAD_LETTERS.c.version + 1,
-        "put_away_at": None if is_back else wish.at,
-        "put_away_by": None if is_back else wish.actor,
-        "put_away_reason": None if is_back else wish.reason,
-        "forget_at": wish.restorable_until,
+        "put_away_at": None if is_back else request.at,
+        "put_away_by": None if is_back else request.actor,
+        "put_away_reason": None if is_back else request.reason,
+        "forget_at": request.restorable_until,
     }
 
 
-def _deed(wish: Move, ids: Sequence[int]) -> AuditEntry:
-    # Whoever reads the trail is not shown whom somebody looked for.
+def _audit_entry(request: Move, ids: Sequence[int]) -> AuditEntry:
+    # Readers of the trail must not see the addresses of a search.
     asked = {
-        name: mask_addresses(str(value)) for name, value in asdict(wish.wanted).items() if value is not None
+        name: mask_addresses(str(value))
+        for name, value in asdict(request.wanted).items()
+        if value is not None
     }
     return AuditEntry(
-        wish.at,
-        wish.actor,
-        _ACTIONS[wish.target],
-        group=wish.wanted.group,
+        request.at,
+        request.actor,
+        _ACTIONS[request.target],
+        group=request.wanted.group,
         letters=len(ids),
-        reason=wish.reason,
-        tenant=wish.wanted.tenant,
-        # The span of the letters, where the wish itself does not name them.
+        reason=request.reason,
+        tenant=request.wanted.tenant,
+        # The range of ids, because the request may not name letters.
         details=asked | {"first": ids[0], "last": ids[-1]},
     )

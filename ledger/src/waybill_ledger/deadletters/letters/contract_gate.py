@@ -1,4 +1,4 @@
-"""The contract gate: what the contracts, as they are now, say to a letter. Pure."""
+"""The contract gate: checks a letter against the current contracts. Pure."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from waybill_ledger.deadletters.states import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A verdict, and what is wrong where it is `unfixable`."""
+    """A verdict, and the faults if it is `unfixable`."""
 
     verdict: Verdict
     faults: tuple[Fault, ...] = ()
 
     def errors(self) -> list[dict[str, Any]] | None:
-        """The faults as they are kept; None if there are none."""
+        """The faults as stored; None if there are none."""
         return [{"field": f.field, "message": f.message} for f in self.faults] or None
 
 
-#: A payload with secrets that was used, or one of a person who was erased.
+#: For a payload with secrets that was used, or one that was erased.
 NOT_KEPT: Final = Checked(
     Verdict.UNFIXABLE,
-    (Fault("body", "what it held is not kept any more: it cannot be redriven, nor edited"),),
+    (Fault("body", "its content is no longer kept: it cannot be redriven or edited"),),
 )
 
 
@@ -38,28 +38,28 @@ def check(
     *,
     opened: Opener,
 ) -> Checked:
-    """Checks a payload that `service` is to be sent.
+    """Checks a payload for a redrive to `service`.
 
     Args:
-        service: whose letter it is.
-        kind: None where no envelope can be read.
-        dataschema: the version that the sender followed.
-        body: JSON, if it is any; None: it is not kept any more.
+        service: of the letter.
+        kind: None if no envelope can be read.
+        dataschema: contract and version of the sender.
+        body: JSON, if valid; None: no longer kept.
         opened: opens its sealed fields.
     """
     if service not in WORK_SERVICES:
-        return _unfixable("service", f"{service} does no tasks: its letters are looked at, not redriven")
+        return _unfixable("service", f"{service} does no tasks: its letters can be read, but not redriven")
     if kind is None or dataschema is None:
-        return _unfixable("headers", "no envelope can be read, so no task would account for it")
+        return _unfixable("headers", "no envelope can be read, so no task would record its outcome")
     if kind not in kinds_of(service):
-        return _unfixable("kind", f"{kind} is none of {', '.join(kinds_of(service))}")
+        return _unfixable("kind", f"{kind} is not one of {', '.join(kinds_of(service))}")
     if body is None:
         return NOT_KEPT
     return _read(kind, dataschema, body, opened)
 
 
 def gate_version(keyring: Keyring) -> str:
-    """The same for gates that give the same verdicts: by the same contracts, with the same keys."""
+    """Version of the verdicts: differs if the contracts or the names of the keys differ."""
     if not keyring.names:
         return contracts_version()
     stated = "/".join((contracts_version(), *sorted(keyring.names)))
@@ -72,7 +72,7 @@ def _read(kind: str, dataschema: str, body: bytes, opened: Opener) -> Checked:
     except InvalidPayloadError as invalid:
         return Checked(Verdict.UNFIXABLE, tuple(invalid.faults))
     except UnknownKeyError as unknown:
-        # It is checked again once there is another set of keys: see `gate_version`.
+        # It is checked again with another set of keys: see `gate_version`.
         return _unfixable("body", str(unknown))
     return Checked(Verdict.UPCASTABLE if reading.is_upcast else Verdict.VALID)
 

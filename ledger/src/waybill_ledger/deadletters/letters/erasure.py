@@ -1,4 +1,4 @@
-"""Letters of erased tasks: what they held goes, and that they were there stays."""
+"""Erasure of letters of erased tasks: their content goes, their rows stay."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,14 +16,14 @@ from waybill_ledger.schema.desk_tables import (
     REDRIVE_LETTERS,
 )
 
-#: Why a letter was put away that nobody has put away by hand.
+#: Reason of letters that were discarded by an erasure.
 WHY: Final = "its person was erased"
-#: For how long it is still shown.
-SHOWN_FOR: Final = timedelta(days=30)
+#: How long such a letter is kept.
+KEPT_FOR: Final = timedelta(days=30)
 
 
 def lock_letters(connection: Connection, task_ids: Sequence[str]) -> Sequence[Any]:
-    """The letters of tasks, locked: their ids, and whose they are."""
+    """Locks the letters of tasks; rows with `id` and `task_id`."""
     return connection.execute(
         select(DEAD_LETTERS.c.id, DEAD_LETTERS.c.task_id)
         .where(DEAD_LETTERS.c.task_id.in_(task_ids))
@@ -33,7 +33,7 @@ def lock_letters(connection: Connection, task_ids: Sequence[str]) -> Sequence[An
 
 
 def erase_letters(connection: Connection, ids: Sequence[int], *, actor: str, now: datetime) -> None:
-    """Erases letters, and what plans would have sent instead of them; open ones are put away."""
+    """Erases letters and the edited payloads of plans; open letters are discarded."""
     if not ids:
         return
     these, faults = DEAD_LETTERS.c.id.in_(ids), NOT_KEPT.errors()
@@ -45,7 +45,7 @@ def erase_letters(connection: Connection, ids: Sequence[int], *, actor: str, now
     connection.execute(
         update(DEAD_LETTERS)
         .where(these, DEAD_LETTERS.c.state == LetterState.DEAD)
-        .values(**put_away(actor, now), version=DEAD_LETTERS.c.version + 1, redrive_id=None)
+        .values(**discarded_values(actor, now), version=DEAD_LETTERS.c.version + 1, redrive_id=None)
     )
     connection.execute(
         update(DEAD_LETTER_MESSAGES)
@@ -61,7 +61,7 @@ def erase_letters(connection: Connection, ids: Sequence[int], *, actor: str, now
 
 
 def _erase_groups(connection: Connection, ids: Sequence[int]) -> None:
-    """A group has its words from one of its letters; where none is left that says them, they go, too."""
+    """Erases the messages of groups without a letter that still has the message."""
     own = select(DEAD_LETTERS.c.fingerprint).where(DEAD_LETTERS.c.id.in_(ids))
     of_others = exists().where(
         DEAD_LETTERS.c.fingerprint == DEAD_LETTER_GROUPS.c.fingerprint,
@@ -74,12 +74,12 @@ def _erase_groups(connection: Connection, ids: Sequence[int]) -> None:
     )
 
 
-def put_away(actor: str, now: datetime) -> dict[str, Any]:
-    """What makes a letter a discarded one."""
+def discarded_values(actor: str, now: datetime) -> dict[str, Any]:
+    """Column values of a discarded letter."""
     return {
         "state": LetterState.DISCARDED,
         "put_away_at": now,
         "put_away_by": actor,
         "put_away_reason": WHY,
-        "forget_at": now + SHOWN_FOR,
+        "forget_at": now + KEPT_FOR,
     }

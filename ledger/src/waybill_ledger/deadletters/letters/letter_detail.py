@@ -1,4 +1,4 @@
-"""Letters whole: payload, headers, traceback, and each redrive of the subtask with how it ended."""
+"""Letters in detail: payload, headers, traceback, and each redrive of the subtask with its outcome."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from waybill_ledger.schema.tenants import owned_by
 def letter_detail(
     connection: Connection, letter_id: int, *, tenant: str | None = None
 ) -> dict[str, Any] | None:
-    """One letter, or None; with a tenant, only if it is its."""
+    """One letter, or None; with a tenant, only if that tenant owns it."""
     query = with_effect().where(DEAD_LETTERS.c.id == letter_id, *owned_by(tenant, DEAD_LETTERS.c.tenant))
     found = _whole(connection, query)
     return found[0] if found else None
@@ -26,7 +26,7 @@ def letter_detail(
 def next_letter_details(
     connection: Connection, wanted: LetterFilter, *, after: int, limit: int
 ) -> list[dict[str, Any]]:
-    """The next letters behind the one with the id `after`, oldest first."""
+    """Details of the next letters after the id `after`, oldest first."""
     query = (
         with_effect()
         .where(*conditions(wanted), DEAD_LETTERS.c.id > after)
@@ -37,7 +37,7 @@ def next_letter_details(
 
 
 def message_of(connection: Connection, letter_id: int, *, tenant: str | None = None) -> Any:
-    """What a check of a letter needs; None: no such letter."""
+    """Columns of a letter that a check needs; None: no such letter."""
     return connection.execute(
         select(
             DEAD_LETTERS.c.task_id,
@@ -82,7 +82,7 @@ def _message(letter: Mapping[str, Any], row: Any) -> dict[str, Any]:
 
 
 def _payload(kind: str | None, body: bytes | None) -> tuple[Any, str | None]:
-    """The body as JSON, or, where it is none, its bytes in base64; nothing of what may hold a secret."""
+    """The body as JSON, or else in base64; without anything that may be sensitive."""
     if body is None:
         return None, None
     is_sensitive = kind is not None and kind in CATALOG and CATALOG[kind].event.is_sensitive()
@@ -98,7 +98,7 @@ def _payload(kind: str | None, body: bytes | None) -> tuple[Any, str | None]:
 def _redrives(
     connection: Connection, task_ids: Sequence[str]
 ) -> Mapping[tuple[str, str], list[dict[str, Any]]]:
-    """Redrives of each subtask, the first one first."""
+    """Redrives of each subtask, in order."""
     columns = REDRIVE_LETTERS.c
     query = (
         select(

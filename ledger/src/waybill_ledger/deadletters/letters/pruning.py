@@ -1,4 +1,4 @@
-"""What the desk forgets: bodies that hold secrets once they are used, and letters that are long settled."""
+"""Pruning of letters and redrives after their retention time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,35 +11,35 @@ from waybill_ledger.deadletters.states import LetterState, RedriveState
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS, REDRIVES
 from waybill_ledger.schema.tables import TASKS
 
-#: A plan that its maker has not finished by then never will be.
+#: A plan that is not finished after this time is abandoned.
 MAKING_FOR: Final = timedelta(hours=1)
-#: What was put away can be restored until it is forgotten, and then needs its task.
+#: States of letters that need their task: open ones, and those that can still be restored.
 _WANTED: Final = (LetterState.DEAD, LetterState.REDRIVING, LetterState.DISCARDED, LetterState.ARCHIVED)
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """A wish to forget what is due, in a small step."""
+    """Request for a small step of pruning."""
 
     now: datetime
     most: int
-    #: Plans that were never started, and redrives that ended, are kept for so long.
+    #: How long ended redrives and plans that were not started are kept.
     redrives_for: timedelta
 
 
-def forget_settled(connection: Connection, task_ids: Sequence[str]) -> None:
-    """Forgets the settled letters of tasks that are about to be forgotten.
+def delete_settled(connection: Connection, task_ids: Sequence[str]) -> None:
+    """Deletes the settled letters of tasks that are about to be pruned.
 
-    One that came in after they were chosen (see `has_wanted_letter`) stays, as one does that comes later.
+    An open letter that came in after the tasks were chosen (see `has_wanted_letter`) stays.
     """
     settled = select(DEAD_LETTERS.c.id).where(
         DEAD_LETTERS.c.task_id.in_(task_ids), DEAD_LETTERS.c.state.not_in(_WANTED)
     )
-    _forget(connection, connection.scalars(settled).all())
+    _delete_letters(connection, connection.scalars(settled).all())
 
 
 def has_wanted_letter() -> ColumnElement[bool]:
-    """Condition: the task has a letter that waits for somebody, is redriven, or can be restored."""
+    """Condition: the task has a letter that is open, redriving, or can be restored."""
     return (
         exists()
         .where(DEAD_LETTERS.c.task_id == TASKS.c.id, DEAD_LETTERS.c.state.in_(_WANTED))
@@ -48,10 +48,10 @@ def has_wanted_letter() -> ColumnElement[bool]:
 
 
 def prune(connection: Connection, prunings: Sequence[Pruning]) -> Sequence[int]:
-    """Forgets letters whose time is over, and old redrives; a batch write for `Records.write`.
+    """Deletes letters and redrives after their retention time; a batch write for `Records.write`.
 
     Returns:
-        How many letters and redrives were forgotten; 0: nothing more is due.
+        Number of deleted letters and redrives; 0: nothing more is due.
     """
     return [_prune(connection, each) for each in prunings]
 
@@ -64,7 +64,7 @@ def _prune(connection: Connection, pruning: Pruning) -> int:
         .limit(pruning.most)
         .with_for_update(skip_locked=True)
     ).all()
-    _forget(connection, letters)
+    _delete_letters(connection, letters)
     old = pruning.now - pruning.redrives_for
     redrives = connection.scalars(
         select(REDRIVES.c.id)
@@ -83,11 +83,11 @@ def _prune(connection: Connection, pruning: Pruning) -> int:
     return len(letters) + len(redrives)
 
 
-def _forget(connection: Connection, letters: Sequence[int]) -> None:
+def _delete_letters(connection: Connection, letters: Sequence[int]) -> None:
     if not letters:
         return
     connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(letters)))
-    # A group is as long remembered as its latest letter.
+    # A group is kept as long as its latest letter.
     connection.execute(
         delete(DEAD_LETTER_GROUPS).where(DEAD_LETTER_GROUPS.c.sample.in_(letters), ~_has_letters())
     )

@@ -1,4 +1,4 @@
-"""Reading letters: which are wanted, a page of them, and what is known of each one's effect."""
+"""Queries for letters: filters, pages, and what is known of the effect of each letter."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_contracts.wire.states import State
 from waybill_ledger.deadletters.states import Effect, LetterState, Verdict
 from waybill_ledger.listings.id_prefix import begins_with
-from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
 from waybill_ledger.schema.tenants import owned_by
 
-#: The beginning of a task's id, or all of it.
+#: Id of a task, or a prefix of one.
 _DIGITS: Final = re.compile("[0-9A-Fa-f-]{1,36}")
-#: How the first and only attempt ends without a chance that its effect has happened.
+#: Reasons that end a first attempt before it can have an effect.
 _BEFORE_ANY_EFFECT: Final = (
     DeadReason.PERMANENT,
     DeadReason.DEADLINE,
@@ -30,29 +30,29 @@ _BEFORE_ANY_EFFECT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
-    """Which letters are wanted; what is None does not matter."""
+    """Conditions on letters; None: no condition."""
 
     state: LetterState | None = None
-    #: Whose they are; None: everybody's, and nobody's.
+    #: Owning tenant; None: all, including those without a tenant.
     tenant: str | None = None
     ids: Sequence[int] | None = None
     group: str | None = None
     service: str | None = None
     kind: str | None = None
-    #: The id of a task, or its beginning.
+    #: Id of a task, or a prefix of one.
     task: str | None = None
     error_type: str | None = None
     reason: str | None = None
     verdict: Verdict | None = None
     since: datetime | None = None
     until: datetime | None = None
-    #: Part of the error message, or the beginning of a task or correlation id.
+    #: Part of the error message, or prefix of the task id or correlation id.
     q: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LetterPage:
-    """Some letters, newest first, and the cursor of the next page if there is one."""
+    """Letters, newest first; the cursor of the next page, or None."""
 
     letters: list[dict[str, Any]]
     next_cursor: str | None
@@ -64,19 +64,19 @@ def list_letters(
     """A page of letters, as rows of `DEAD_LETTERS` with their `effect`.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
-    # First their ids, which an index has: rows of all letters of a large group would be sorted otherwise.
+    # First the ids, from an index: otherwise the rows of all letters of a large group would be sorted.
     ids = select(DEAD_LETTERS.c.id).where(*conditions(wanted)).order_by(DEAD_LETTERS.c.id.desc())
     if cursor is not None:
-        (last,) = decoded(cursor, int)
+        (last,) = decoded_key(cursor, int)
         ids = ids.where(DEAD_LETTERS.c.id < last)
     found = connection.scalars(ids.limit(limit + 1)).all()
     query = with_effect().where(DEAD_LETTERS.c.id.in_(found)).order_by(DEAD_LETTERS.c.id.desc())
     rows = [row._asdict() for row in connection.execute(query)]
     more = len(rows) > limit
     page = rows[:limit]
-    return LetterPage(page, encoded(page[-1]["id"]) if more else None)
+    return LetterPage(page, encoded_key(page[-1]["id"]) if more else None)
 
 
 def with_effect() -> Select[Any]:
@@ -98,7 +98,7 @@ def conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
         (columns.verdict, wanted.verdict),
     ):
         if value is not None:
-            # PostgreSQL holds no NUL in a text, and refuses to be asked for one.
+            # PostgreSQL holds no NUL in a text, and refuses a query with one.
             found.append(false() if "\0" in value else column == value)
     if wanted.task is not None:
         found.append(_of_task(wanted.task))
@@ -116,7 +116,7 @@ def conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
 def _of_task(task: str) -> ColumnElement[bool]:
     if "\0" in task:
         return false()
-    # What others have put at the broker may name any task.
+    # Foreign messages at the broker may have a task id of any form.
     whole = DEAD_LETTERS.c.task_id == task
     return or_(whole, begins_with(DEAD_LETTERS.c.task_id, task)) if _DIGITS.fullmatch(task) else whole
 
@@ -131,14 +131,14 @@ def _mentions(words: str) -> ColumnElement[bool]:
     )
 
 
-#: Letters beside their tasks and subtasks, for those that have any.
+#: Letters joined to their tasks and subtasks, if any.
 LETTERS_AND_TASKS: Final = DEAD_LETTERS.outerjoin(TASKS, TASKS.c.id == DEAD_LETTERS.c.task_id).outerjoin(
     SUBTASKS,
     and_(SUBTASKS.c.task_id == DEAD_LETTERS.c.task_id, SUBTASKS.c.service == DEAD_LETTERS.c.service),
 )
-#: All letters of the subtask: the one that is asked about, those before it, and those that it came back as.
+#: All letters of the subtask: this one, earlier and later ones.
 _OF_SUBTASK: Final = DEAD_LETTERS.alias("letters_of_subtask")
-#: Those without a chance that this letter's effect has happened: an edit is an effect of its own.
+#: Letters of the subtask that cannot have had the effect of this one: an edit makes another effect.
 _REFUSED: Final = (
     select(func.count())
     .where(
@@ -152,7 +152,7 @@ _REFUSED: Final = (
     .correlate(DEAD_LETTERS, SUBTASKS)
     .scalar_subquery()
 )
-#: What is known of a letter's effect, from what the ledger knows of its subtask.
+#: Effect of a letter, from the state of its subtask.
 EFFECT: Final[ColumnElement[str]] = case(
     (SUBTASKS.c.state.is_(None), Effect.NO_TASK.value),
     (TASKS.c.erased_at.is_not(None), Effect.ERASED.value),
@@ -164,7 +164,7 @@ EFFECT: Final[ColumnElement[str]] = case(
     (
         or_(
             SUBTASKS.c.state != State.FAILED,
-            # Once its redrive is settled, nothing of it is under way any more.
+            # Once its redrive is settled, no attempt is under way.
             and_(
                 SUBTASKS.c.redrive_no != DEAD_LETTERS.c.redrive_no,
                 DEAD_LETTERS.c.state != LetterState.RETURNED,
@@ -172,7 +172,7 @@ EFFECT: Final[ColumnElement[str]] = case(
         ),
         Effect.UNDER_WAY.value,
     ),
-    # Each redrive ends in one letter. One that is not here, or not any more, may have done anything.
+    # Each redrive ends in one letter. A missing or pruned one may have had its effect.
     (SUBTASKS.c.redrive_no + 1 == _REFUSED, Effect.NOT_DONE.value),
     else_=Effect.UNKNOWN.value,
 )

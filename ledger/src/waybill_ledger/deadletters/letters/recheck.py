@@ -1,4 +1,4 @@
-"""Checking letters again: their verdicts are those of the contracts as they are now, not as they were."""
+"""Checks letters again, so that their verdicts are those of the current contracts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 
 @dataclass(frozen=True, slots=True)
 class _Recheck:
-    """A wish to check again those of some letters that need it."""
+    """Request to check again the stale letters of a range."""
 
     first: int
     last: int
@@ -25,18 +25,18 @@ class _Recheck:
 
 
 async def recheck_all(records: Records, keyring: Keyring, *, step: int) -> int:
-    """Checks again all letters that wait and were checked against other contracts, or with other keys.
+    """Checks all open letters again that were checked with other contracts or other keys.
 
-    Each is looked at once: while keys are rotated another process may do the same with other keys, and undo
-    what is done here as often as it is done.
+    Each is checked once: during a rotation of keys another process may check with other keys, and each would
+    undo the verdicts of the other.
 
     Args:
         records: of the ledger.
-        keyring: opens what is sealed.
-        step: letters in one transaction.
+        keyring: opens sealed fields.
+        step: most letters in one transaction.
 
     Returns:
-        How many were checked.
+        Number of checked letters.
     """
     checked, after = 0, 0
     while (span := await records.read(partial(_next, keyring=keyring, after=after, most=step))) is not None:
@@ -46,18 +46,18 @@ async def recheck_all(records: Records, keyring: Keyring, *, step: int) -> int:
 
 
 def _next(connection: Connection, keyring: Keyring, after: int, most: int) -> tuple[int, int] | None:
-    """The first and the last of the next letters that need it."""
+    """First and last id of the next stale letters."""
     stale = select(DEAD_LETTERS.c.id).where(_is_stale(keyring), DEAD_LETTERS.c.id > after)
     found = stale.order_by(DEAD_LETTERS.c.id).limit(most).subquery()
     first, last = connection.execute(select(func.min(found.c.id), func.max(found.c.id))).one()
     return None if first is None else (first, last)
 
 
-def _recheck(connection: Connection, wishes: Sequence[_Recheck]) -> Sequence[int]:
-    return [_recheck_some(connection, wish) for wish in wishes]
+def _recheck(connection: Connection, requests: Sequence[_Recheck]) -> Sequence[int]:
+    return [_recheck_some(connection, request) for request in requests]
 
 
-def _recheck_some(connection: Connection, wish: _Recheck) -> int:
+def _recheck_some(connection: Connection, request: _Recheck) -> int:
     rows = connection.execute(
         select(
             DEAD_LETTERS.c.id,
@@ -68,13 +68,13 @@ def _recheck_some(connection: Connection, wish: _Recheck) -> int:
             DEAD_LETTER_MESSAGES.c.body,
         )
         .join(DEAD_LETTER_MESSAGES, DEAD_LETTER_MESSAGES.c.letter_id == DEAD_LETTERS.c.id)
-        .where(_is_stale(wish.keyring), DEAD_LETTERS.c.id.between(wish.first, wish.last))
+        .where(_is_stale(request.keyring), DEAD_LETTERS.c.id.between(request.first, request.last))
         .order_by(DEAD_LETTERS.c.id)
-        # None is passed over because others are at it, for nobody would come back to it.
+        # Waits for locked rows: a skipped letter would not be checked again.
         .with_for_update(of=DEAD_LETTERS)
     ).all()
     if rows:
-        connection.execute(_VERDICT, [_verdict(row, wish.keyring) for row in rows])
+        connection.execute(_VERDICT, [_verdict(row, request.keyring) for row in rows])
     return len(rows)
 
 

@@ -1,7 +1,7 @@
-"""What waits somewhere for a release that can read it: for a check before a new one is deployed.
+"""Payloads that a new release must be able to read, for a check before it is deployed.
 
-Wherever a task waits, in the outbox, a work queue or on the delay ladder, the ledger knows that it has no
-outcome, and its payload.
+Wherever a task waits, in the outbox, a work queue or on the delay ladder, the ledger has its payload, and
+knows that it has no outcome.
 """
 
 from typing import Any
@@ -16,14 +16,14 @@ from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SUBTASKS, TASKS
 from waybill_ledger.schema.tenants import owned_by
 
-#: How the name of each work queue ends.
+#: Suffix of the names of work queues.
 _QUEUE_END = work_queue("")
 
 
 def waiting_tasks(
     connection: Connection, *, after: tuple[str, str], limit: int, tenant: str | None = None
 ) -> list[dict[str, Any]]:
-    """The next subtasks without an outcome behind `after`, a task's id and a service."""
+    """The next subtasks without an outcome after `after`, a task id and a service."""
     task_id, service = after
     query = (
         select(
@@ -58,7 +58,7 @@ def waiting_tasks(
 def waiting_letters(
     connection: Connection, *, after: int, limit: int, tenant: str | None = None
 ) -> list[dict[str, Any]]:
-    """The next letters behind `after` that wait for a person and could be redriven."""
+    """The next open letters after `after` that could be redriven."""
     query = (
         select(
             DEAD_LETTERS.c.id,

@@ -1,4 +1,4 @@
-"""Starting, pausing, resuming and cancelling redrives: who comes second is told why."""
+"""Starts, pauses, resumes and cancels redrives; a refused request gets the reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, RED
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A wish to start a redrive; the hash says which set of letters was seen."""
+    """Request to start a redrive; the hash identifies the set of letters that was seen."""
 
     redrive_id: int
     hash: str
@@ -24,7 +24,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Steer:
-    """A wish to pause, resume or cancel a redrive."""
+    """Request to pause, resume or cancel a redrive."""
 
     redrive_id: int
     action: str
@@ -35,13 +35,13 @@ class Steer:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a wish was not fulfilled; nothing has changed."""
+    """Why a request was refused; nothing has changed."""
 
     code: str
     why: str
 
 
-#: From which states each action leads, and where to.
+#: Allowed states of each action, and the state after it.
 _STEPS: Final[dict[str, tuple[tuple[RedriveState, ...], RedriveState]]] = {
     "pause": ((RedriveState.RUNNING,), RedriveState.PAUSED),
     "resume": ((RedriveState.PAUSED, RedriveState.HALTED), RedriveState.RUNNING),
@@ -64,52 +64,54 @@ def steer(connection: Connection, steers: Sequence[Steer]) -> Sequence[Refused |
     return [_steer(connection, each) for each in steers]
 
 
-def _start(connection: Connection, wish: Start) -> Refused | None:
-    row = _locked(connection, wish.redrive_id)
+def _start(connection: Connection, request: Start) -> Refused | None:
+    row = _locked(connection, request.redrive_id)
     if row is None:
         return _unknown()
     if row.state != RedriveState.PLANNED:
         return _not_planned(row)
-    if row.hash != wish.hash:
-        return Refused("hash_differs", "This is not the set of letters that you saw. Look at the plan again.")
-    # Locked in the order of their ids. Whoever started first is seen once we have them.
+    if row.hash != request.hash:
+        return Refused("hash_differs", "This is not the set of letters that you saw. Read the plan again.")
+    # Locked in the order of their ids. Once they are locked, a redrive that started first is visible.
     if connection.dialect.name == "postgresql":
         connection.execute(
             select(DEAD_LETTERS.c.id)
-            .where(DEAD_LETTERS.c.id.in_(_letters_of(wish.redrive_id)))
+            .where(DEAD_LETTERS.c.id.in_(_letters_of(request.redrive_id)))
             .order_by(DEAD_LETTERS.c.id)
             .with_for_update()
         )
-    overlaps = _overlaps(connection, wish.redrive_id)
+    overlaps = _overlaps(connection, request.redrive_id)
     if overlaps:
         held = ", ".join(f"redrive {other} holds {count:,}" for other, count in overlaps)
         return Refused("overlaps", f"Other redrives have begun with letters of this one: {held}.")
     connection.execute(
         update(DEAD_LETTERS)
-        .where(DEAD_LETTERS.c.id.in_(_letters_of(wish.redrive_id)), DEAD_LETTERS.c.state == LetterState.DEAD)
-        .values(redrive_id=wish.redrive_id)
+        .where(
+            DEAD_LETTERS.c.id.in_(_letters_of(request.redrive_id)), DEAD_LETTERS.c.state == LetterState.DEAD
+        )
+        .values(redrive_id=request.redrive_id)
     )
     connection.execute(
         update(REDRIVES)
-        .where(REDRIVES.c.id == wish.redrive_id)
+        .where(REDRIVES.c.id == request.redrive_id)
         .values(
             state=RedriveState.RUNNING,
             phase=Phase.CANARY if row.canary else Phase.FULL,
-            started_at=wish.at,
-            started_by=wish.actor,
-            next_send_at=wish.at,
+            started_at=request.at,
+            started_by=request.actor,
+            next_send_at=request.at,
         )
     )
     record(
         connection,
         [
             AuditEntry(
-                wish.at,
-                wish.actor,
+                request.at,
+                request.actor,
                 "start",
-                wish.redrive_id,
+                request.redrive_id,
                 letters=row.letters,
-                details={"hash": wish.hash},
+                details={"hash": request.hash},
                 tenant=row.tenant,
             )
         ],
@@ -127,7 +129,7 @@ def _not_planned(row: Any) -> Refused:
 
 
 def _overlaps(connection: Connection, redrive_id: int) -> list[tuple[int, int]]:
-    """Other redrives that hold letters of this one, and how many."""
+    """Other redrives that hold letters of this one, and the number of letters."""
     query = (
         select(DEAD_LETTERS.c.redrive_id, func.count())
         .where(DEAD_LETTERS.c.id.in_(_letters_of(redrive_id)), DEAD_LETTERS.c.redrive_id.is_not(None))
@@ -136,53 +138,60 @@ def _overlaps(connection: Connection, redrive_id: int) -> list[tuple[int, int]]:
     return [(row[0], row[1]) for row in connection.execute(query)]
 
 
-def _steer(connection: Connection, wish: Steer) -> Refused | None:
-    row = _locked(connection, wish.redrive_id)
+def _steer(connection: Connection, request: Steer) -> Refused | None:
+    row = _locked(connection, request.redrive_id)
     if row is None:
         return _unknown()
-    sources, target = _STEPS[wish.action]
+    sources, target = _STEPS[request.action]
     if row.state not in sources:
         wanted = ", ".join(sources)
         return Refused(
-            "wrong_state", f"The redrive is {row.state}; {wish.action} needs one that is {wanted}."
+            "wrong_state", f"The redrive is {row.state}; {request.action} needs one that is {wanted}."
         )
     values: dict[str, Any] = {"state": target}
     if target is RedriveState.RUNNING:
-        values["next_send_at"] = wish.at
+        values["next_send_at"] = request.at
     if row.state == RedriveState.HALTED and target is RedriveState.RUNNING:
-        # It lost its trust in itself: it begins with a canary again.
+        # After a halt it begins with a canary again.
         values |= {
             "halted_because": None,
             "phase": Phase.CANARY if row.canary else Phase.FULL,
-            "canary_from": _sent(connection, wish.redrive_id),
+            "canary_from": _sent(connection, request.redrive_id),
         }
     if target is RedriveState.CANCELLED:
-        _let_go(connection, wish)
-        values["ended_at"] = wish.at if not _on_their_way(connection, wish.redrive_id) else None
-    connection.execute(update(REDRIVES).where(REDRIVES.c.id == wish.redrive_id).values(values))
-    deed = AuditEntry(
-        wish.at, wish.actor, wish.action, wish.redrive_id, reason=wish.reason, tenant=row.tenant
+        _release_letters(connection, request)
+        values["ended_at"] = request.at if not _on_their_way(connection, request.redrive_id) else None
+    connection.execute(update(REDRIVES).where(REDRIVES.c.id == request.redrive_id).values(values))
+    entry = AuditEntry(
+        request.at,
+        request.actor,
+        request.action,
+        request.redrive_id,
+        reason=request.reason,
+        tenant=row.tenant,
     )
-    record(connection, [deed])
+    record(connection, [entry])
     return None
 
 
-def _let_go(connection: Connection, wish: Steer) -> None:
-    """Gives back what was not sent yet."""
+def _release_letters(connection: Connection, request: Steer) -> None:
+    """Releases the letters that were not sent."""
     connection.execute(
         update(DEAD_LETTERS)
-        .where(DEAD_LETTERS.c.redrive_id == wish.redrive_id, DEAD_LETTERS.c.state == LetterState.DEAD)
+        .where(DEAD_LETTERS.c.redrive_id == request.redrive_id, DEAD_LETTERS.c.state == LetterState.DEAD)
         .values(redrive_id=None)
     )
     connection.execute(
         update(REDRIVE_LETTERS)
-        .where(REDRIVE_LETTERS.c.redrive_id == wish.redrive_id, REDRIVE_LETTERS.c.state == ItemState.WAITING)
-        .values(state=ItemState.SKIPPED, skipped_because=CANCELLED, ended_at=wish.at)
+        .where(
+            REDRIVE_LETTERS.c.redrive_id == request.redrive_id, REDRIVE_LETTERS.c.state == ItemState.WAITING
+        )
+        .values(state=ItemState.SKIPPED, skipped_because=CANCELLED, ended_at=request.at)
     )
 
 
 def _sent(connection: Connection, redrive_id: int) -> int:
-    """How many letters have left so far."""
+    """Number of letters that were sent so far."""
     query = select(func.count()).where(
         REDRIVE_LETTERS.c.redrive_id == redrive_id,
         REDRIVE_LETTERS.c.state.not_in((ItemState.WAITING, ItemState.SKIPPED)),
@@ -202,7 +211,7 @@ def _letters_of(redrive_id: int) -> Any:
 
 
 def _locked(connection: Connection, redrive_id: int) -> Any:
-    """The redrive, locked; None if there is none, or it is still being made."""
+    """The redrive, locked; None if it does not exist or is still being made."""
     row = connection.execute(
         select(REDRIVES).where(REDRIVES.c.id == redrive_id).with_for_update()
     ).one_or_none()
@@ -210,4 +219,4 @@ def _locked(connection: Connection, redrive_id: int) -> Any:
 
 
 def _unknown() -> Refused:
-    return Refused("no_such_redrive", "There is no redrive of this number.")
+    return Refused("no_such_redrive", "There is no redrive with this number.")

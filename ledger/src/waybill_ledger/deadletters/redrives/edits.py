@@ -1,7 +1,8 @@
-"""Edits of a letter's payload: JSON Patch (RFC 6902), checked against the contract as it is now. Pure.
+"""Edits of the payload of a letter: JSON Patch (RFC 6902), checked against the current contract. Pure.
 
-Sealed fields are opened for that, and sealed again; a patch can change them, and cannot bring to light what
-they hold. What is never revealed, a secret say, stays in its own field: another one may be revealed.
+Sealed fields are opened for this, and sealed again; a patch can change them, but cannot show their values.
+The value of a field that is never revealed, such as a secret, stays in its field, because others may be
+revealed.
 """
 
 from collections.abc import Sequence
@@ -30,54 +31,54 @@ from waybill_ledger.deadletters.letters.contract_gate import Checked, check
 from waybill_ledger.deadletters.states import Verdict
 
 Patch = Sequence[dict[str, Any]]
-#: Operations of one patch; more is another document.
+#: Most operations of one patch.
 MAX_OPERATIONS: Final = 100
-#: Of an edited payload: `copy` can double a document with each operation.
+#: Largest edited payload: each `copy` can double a document.
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 
 
 class BadPatchError(ValueError):
-    """It is no JSON Patch, whatever it is applied to."""
+    """The patch is not a valid JSON Patch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A patch, and the letters that it is for; None: all of the plan."""
+    """A patch, and the ids of its letters; None: all letters of the plan."""
 
     patch: Patch
     ids: frozenset[int] | None = None
 
     def fits(self, letter_id: int) -> bool:
-        """Whether it is for this letter."""
+        """Whether the edit is for this letter."""
         return self.ids is None or letter_id in self.ids
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """What a patch made of a payload."""
+    """Result of a patch."""
 
     checked: Checked
-    #: In the contract's current form, opened; None where the patch could not be applied.
+    #: Opened payload of the current version; None if the patch could not be applied.
     payload: dict[str, Any] | None
-    #: The fields that show nothing of what they hold: by their contract, or because they came sealed.
+    #: Fields with hidden values: sensitive in the contract, or sealed.
     sensitive: frozenset[str] = frozenset()
-    #: The fields that the patch gives a value, be it the one that they had: else it could be guessed.
+    #: Fields that the patch sets, even to their old value, because otherwise it could be guessed.
     touched: frozenset[str] = frozenset()
-    #: Those of them that are never revealed.
+    #: Sensitive fields that are never revealed.
     secret: frozenset[str] = frozenset()
 
     def body(self, keyring: Keyring, task_id: str | None) -> bytes | None:
-        """What is to be sent, sealed; None unless the contract accepts it."""
+        """Sealed payload to send; None unless the contract accepts it."""
         if self.checked.verdict is not Verdict.VALID or self.payload is None:
             return None
         return to_json(keyring.seal_fields(self.payload, self.sensitive, task_id or ""))
 
 
 def require_patch(patch: Patch) -> None:
-    """Checks a patch by itself.
+    """Checks a patch without a payload.
 
     Raises:
-        BadPatchError: an operation is none of RFC 6902, or there are too many.
+        BadPatchError: an operation is not one of RFC 6902, or there are too many.
     """
     if len(patch) > MAX_OPERATIONS:
         raise BadPatchError(f"a patch has at most {MAX_OPERATIONS} operations")
@@ -88,7 +89,7 @@ def require_patch(patch: Patch) -> None:
 
 
 def shown_edits(edits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Edits as they may be kept and shown: without the values that they give to sensitive fields."""
+    """Edits for storage and display: without values of sensitive fields."""
     return [edit | {"patch": [_shown(operation) for operation in edit["patch"]]} for edit in edits]
 
 
@@ -99,7 +100,7 @@ def _shown(operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _field(pointer: Any) -> str:
-    """The field of the payload that a JSON Pointer leads into; empty for the payload itself."""
+    """Top-level field of a JSON Pointer; empty for the payload itself."""
     return str(pointer).split("/", 2)[1].replace("~1", "/").replace("~0", "~") if pointer else ""
 
 
@@ -112,7 +113,7 @@ def edited(
     *,
     opened: Opener,
 ) -> Edited:
-    """Applies a patch to a payload, brought up to the current version first where that is possible."""
+    """Applies a patch to a payload, after upcasting it to the current version if possible."""
     if body is None or kind is None or dataschema is None or kind not in kinds_of(service):
         return Edited(check(service, kind, dataschema, body, opened=opened), None)
     event = CATALOG[kind].event
@@ -137,7 +138,7 @@ def _base(event: type[TaskEvent], dataschema: str, body: bytes, opened: Opener) 
     try:
         return current_payload(event, dataschema, body, opened=opened)
     except InvalidPayloadError:
-        # Perhaps the very thing that the patch mends.
+        # The patch may repair this.
         return json_object(body, opened)
 
 
@@ -161,28 +162,28 @@ def _applied(
         try:
             changed: Any = JsonPatch([operation]).apply(document, in_place=True)
         except (JsonPatchException, JsonPointerException, TypeError, KeyError):
-            # Their own words repeat what stands there.
-            what = f"{operation['op']} is not possible at {operation['path']}: there is no such place"
+            # Their messages quote values of the payload.
+            what = f"{operation['op']} is not possible at {operation['path']}: there is no such path"
             raise InvalidPayloadError([Fault(f"patch.{number}", what)]) from None
         if not isinstance(changed, dict) or len(to_json(changed)) > MAX_PAYLOAD_BYTES:
-            what = f"leaves no object of up to {MAX_PAYLOAD_BYTES} bytes"
+            what = f"the result is not an object of up to {MAX_PAYLOAD_BYTES} bytes"
             raise InvalidPayloadError([Fault(f"patch.{number}", what)])
         document = changed
     return document
 
 
 def _why_refused(operation: dict[str, Any], sensitive: frozenset[str], secret: frozenset[str]) -> str | None:
-    """Why an operation may not be done: it would show, or let somebody guess, what a field hides."""
+    """Why an operation is refused: it would show or reveal by guessing the value of a hidden field."""
     if not sensitive:
         return None
     hidden = sensitive | {""}
     if operation["op"] == "test" and _field(operation["path"]) in hidden:
-        return "test does not look into sensitive fields"
+        return "test cannot read sensitive fields"
     moves = operation["op"] in {"copy", "move"}
     if moves and _field(operation["from"]) in hidden and _field(operation["path"]) not in sensitive:
-        return "what a sensitive field holds cannot be put where it would show"
+        return "the value of a sensitive field cannot be moved to a field that shows it"
     if moves and secret and _field(operation["from"]) in secret | {""}:
-        return "what a secret field holds stays in it"
+        return "the value of a secret field cannot be moved"
     return None
 
 

@@ -1,8 +1,8 @@
-"""Sending the letters of a running redrive: a batch in one transaction, each letter once.
+"""Sends the letters of a running redrive: a batch in one transaction, each letter once.
 
-The transaction moves the letter from `dead` to `redriving`, its subtask to the next `redrive_no`, and puts
-the message into the outbox. Whatever dies afterwards, somebody publishes that row; whatever dies before, the
-letter waits as it did.
+The transaction moves the letter from `dead` to `redriving`, its subtask to the next `redrive_no`, and adds
+the message to the outbox. If a process dies later, another one publishes that row; if it dies earlier, the
+letter is unchanged.
 """
 
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ from waybill_ledger.schema.tables import TASKS
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A redrive's turn to send."""
+    """Turn of a redrive to send letters."""
 
     redrive_id: int
     now: datetime
-    #: For a last check of each letter.
+    #: Opens sealed fields for a last check of each letter.
     keyring: Keyring
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one turn came to."""
+    """Result of one turn."""
 
-    #: To be published at once; they are in the outbox, so that a sweep does it if we do not.
+    #: Messages to publish now; they are in the outbox, so the relay publishes them otherwise.
     messages: list[PendingMessage]
-    #: When the next turn may be; None: it waits for outcomes, or is no longer running.
+    #: When the next turn may begin; None: it waits for outcomes, or is not running.
     next_at: datetime | None
 
 
@@ -48,7 +48,7 @@ NOTHING = Sent([], None)
 
 
 def may_send(connection: Connection, turn: Turn) -> bool:
-    """Whether `send` would do anything; takes no lock."""
+    """Whether `send` would change anything; takes no lock."""
     row = connection.execute(select(REDRIVES).where(REDRIVES.c.id == turn.redrive_id)).one_or_none()
     if row is None or row.state != RedriveState.RUNNING or row.next_send_at > turn.now:
         return False
@@ -57,7 +57,7 @@ def may_send(connection: Connection, turn: Turn) -> bool:
 
 
 def send(connection: Connection, turns: Sequence[Turn]) -> Sequence[Sent]:
-    """Sends what may be sent; a batch write for `Records.write`. Several desks may call it at once."""
+    """Sends letters; a batch write for `Records.write`. Several desks may call it at once."""
     return [_send(connection, turn) for turn in turns]
 
 
@@ -111,7 +111,7 @@ def _send_batch(connection: Connection, turn: Turn, size: int) -> list[PendingMe
     letters = _locked_letters(connection, turn.redrive_id, ids)
     skipped = {letter.id: why for letter in letters if (why := _why_not(letter, turn.keyring)) is not None}
     going = [letter for letter in letters if letter.id not in skipped]
-    # What was pruned meanwhile has no row any more.
+    # Letters that were pruned meanwhile have no row.
     skipped |= {letter_id: "gone" for letter_id in ids if letter_id not in {x.id for x in letters}}
     if skipped:
         _skip(connection, turn, skipped)
@@ -134,7 +134,7 @@ def _send_batch(connection: Connection, turn: Turn, size: int) -> list[PendingMe
 
 
 def _locked_letters(connection: Connection, redrive_id: int, ids: Sequence[int]) -> Sequence[Any]:
-    # First the letters, then their tasks, each in one order, as everyone does.
+    # First the letters, then their tasks: the lock order of all writers.
     connection.execute(
         select(DEAD_LETTERS.c.id)
         .where(DEAD_LETTERS.c.id.in_(ids))
@@ -164,7 +164,7 @@ def _locked_letters(connection: Connection, redrive_id: int, ids: Sequence[int])
 
 
 def _why_not(letter: Any, keyring: Keyring) -> str | None:
-    """Why a letter is passed over; None: it goes."""
+    """Why a letter is skipped; None: it is sent."""
     if letter.effect == Effect.ERASED:
         return Effect.ERASED.value
     if letter.version != letter.letter_version or letter.state != LetterState.DEAD:
@@ -174,7 +174,7 @@ def _why_not(letter: Any, keyring: Keyring) -> str | None:
     if letter.planned_verdict == Verdict.UNFIXABLE:
         return Verdict.UNFIXABLE.value
     if letter.edited is None:
-        # The contracts may have changed since the plan was made; edited ones are of the current version.
+        # The contracts may have changed since the plan was made; edited payloads are of the current version.
         opened = opener(keyring, letter.task_id or "")
         checked = check(letter.service, letter.kind, letter.dataschema, letter.body, opened=opened)
         if checked.verdict is Verdict.UNFIXABLE:
@@ -208,7 +208,7 @@ def _reopening(letter: Any, turn: Turn) -> Reopening:
         task_id=letter.task_id,
         service=letter.service,
         redrive_no=letter.redrive_no + 1,
-        # Each edit is an effect of its own.
+        # Each edit makes another effect.
         edit_no=letter.edit_no + 1 if is_edited else letter.edit_no,
         payload=letter.edited if is_edited else letter.body,
         dataschema=None if is_edited else letter.dataschema,

@@ -1,7 +1,7 @@
-"""Making a plan: gathers its letters, freezes them, and tells what a redrive of them would do.
+"""Plans: collect and freeze letters, and compute what a redrive of them would do.
 
-A plan is made in several short transactions, so that a large one keeps no other writer waiting; until the
-last of them nobody sees it, and one that is never finished is pruned.
+A plan is made in several short transactions, so that a large one does not block other writers. It is visible
+after the last one; an unfinished plan is pruned.
 """
 
 import hashlib
@@ -25,48 +25,48 @@ from waybill_ledger.deadletters.redrives.plan_edits import apply_edits
 from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, RedriveState, Verdict
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 
-#: Letters in one transaction: some hundredths of a second of it.
+#: Most letters in one transaction, which takes some hundredths of a second.
 CHUNK: Final = 10_000
-#: Letters of one plan; and of one whose payloads are edited, for each is read, patched and checked.
+#: Most letters of a plan, and of a plan with edits, in which each payload is read, patched and checked.
 MOST_LETTERS: Final = 200_000
 MOST_EDITED: Final = 10_000
-#: Unfixable letters that a dry run names; the plan's listing has them all.
+#: Most unfixable letters that a dry run lists; the listing of the plan has all.
 MOST_NAMED: Final = 20
 
 
 class NothingSelectedError(Exception):
-    """No letter that is dead, and in no redrive that runs, is wanted."""
+    """The selection contains no dead letter that is in no redrive."""
 
 
 class TooManyLettersError(Exception):
-    """More letters than one plan may have."""
+    """The selection has more letters than a plan may have."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"a plan of this sort has at most {limit:,} letters")
+        super().__init__(f"a plan of this type has at most {limit:,} letters")
         self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
 class NewRedrive:
-    """What is wanted of a redrive."""
+    """Request to plan a redrive."""
 
     wanted: LetterFilter
     edits: Sequence[Edit]
     #: Letters a second.
     rate: float
-    #: So many are sent first, and their outcomes awaited; 0: none.
+    #: Letters that are sent first, until their outcomes are known; 0: no canary.
     canary: int
     note: str | None
     actor: str
     at: datetime
-    #: How the caller put `wanted` and `edits`, for the record.
+    #: `wanted` and `edits` as the caller sent them, for the audit trail.
     asked: dict[str, Any]
-    #: Opens what is checked and edited, and seals it again.
+    #: Opens payloads for checks and edits, and seals them again.
     keyring: Keyring
 
 
 @dataclass(frozen=True, slots=True)
-class _Gathering:
+class _Collection:
     redrive_id: int
     wanted: LetterFilter
     after: int
@@ -79,30 +79,31 @@ class _Finished:
     letters: int
     fingerprints: list[str]
     dry_run: dict[str, Any]
-    deed: AuditEntry
+    entry: AuditEntry
 
 
 async def make_redrive(records: Records, new: NewRedrive) -> int:
-    """Makes a plan, and returns its number. Nothing is sent.
+    """Makes a plan and returns its number. Nothing is sent.
 
     Raises:
-        NothingSelectedError, TooManyLettersError: nothing is planned.
+        NothingSelectedError: no letter is selected; nothing is planned.
+        TooManyLettersError: too many letters are selected; nothing is planned.
     """
     await recheck_all(records, new.keyring, step=CHUNK)
     redrive_id = await records.write(_begin, new)
     most = MOST_EDITED if new.edits else MOST_LETTERS
-    gathered, after = 0, 0
+    collected, after = 0, 0
     while True:
-        more, after = await records.write(_gather, _Gathering(redrive_id, new.wanted, after))
-        gathered += more
-        if gathered > most:
+        more, after = await records.write(_collect, _Collection(redrive_id, new.wanted, after))
+        collected += more
+        if collected > most:
             raise TooManyLettersError(most)
         if more < CHUNK:
             break
-    if not gathered:
+    if not collected:
         raise NothingSelectedError
     await apply_edits(records, redrive_id, new.edits, new.keyring)
-    finished = await records.read(partial(_look_over, redrive_id=redrive_id, new=new))
+    finished = await records.read(partial(_summarise, redrive_id=redrive_id, new=new))
     await records.write(_finish, finished)
     return redrive_id
 
@@ -130,14 +131,14 @@ def _begin(connection: Connection, plans: Sequence[NewRedrive]) -> Sequence[int]
     ]
 
 
-def _gather(connection: Connection, gatherings: Sequence[_Gathering]) -> Sequence[tuple[int, int]]:
-    return [_gather_one(connection, gathering) for gathering in gatherings]
+def _collect(connection: Connection, collections: Sequence[_Collection]) -> Sequence[tuple[int, int]]:
+    return [_collect_one(connection, collection) for collection in collections]
 
 
-def _gather_one(connection: Connection, gathering: _Gathering) -> tuple[int, int]:
+def _collect_one(connection: Connection, collection: _Collection) -> tuple[int, int]:
     letters = (
         select(
-            literal(gathering.redrive_id),
+            literal(collection.redrive_id),
             DEAD_LETTERS.c.id,
             DEAD_LETTERS.c.version,
             DEAD_LETTERS.c.task_id,
@@ -148,24 +149,24 @@ def _gather_one(connection: Connection, gathering: _Gathering) -> tuple[int, int
         )
         .select_from(LETTERS_AND_TASKS)
         .where(
-            *conditions(gathering.wanted),
+            *conditions(collection.wanted),
             DEAD_LETTERS.c.state == LetterState.DEAD,
             DEAD_LETTERS.c.redrive_id.is_(None),
-            DEAD_LETTERS.c.id > gathering.after,
+            DEAD_LETTERS.c.id > collection.after,
         )
         .order_by(DEAD_LETTERS.c.id)
         .limit(CHUNK)
     )
-    gather = insert(REDRIVE_LETTERS).from_select(_GATHERED, letters)
-    # Not asked for, the number of rows that an INSERT made is unknown (-1) on PostgreSQL.
-    more = connection.execute(gather, execution_options={"preserve_rowcount": True}).rowcount
+    collect = insert(REDRIVE_LETTERS).from_select(_COLLECTED, letters)
+    # Without this option the number of inserted rows is unknown (-1) on PostgreSQL.
+    more = connection.execute(collect, execution_options={"preserve_rowcount": True}).rowcount
     of_plan = select(func.max(REDRIVE_LETTERS.c.letter_id)).where(
-        REDRIVE_LETTERS.c.redrive_id == gathering.redrive_id
+        REDRIVE_LETTERS.c.redrive_id == collection.redrive_id
     )
     return more, connection.scalar(of_plan) or 0
 
 
-def _look_over(connection: Connection, redrive_id: int, new: NewRedrive) -> _Finished:
+def _summarise(connection: Connection, redrive_id: int, new: NewRedrive) -> _Finished:
     hash_, letters = _hash(connection, redrive_id)
     fingerprints = connection.scalars(
         select(DEAD_LETTERS.c.fingerprint)
@@ -175,15 +176,15 @@ def _look_over(connection: Connection, redrive_id: int, new: NewRedrive) -> _Fin
     ).all()
     details = {"hash": hash_, **new.asked, "rate": new.rate, "canary": new.canary}
     group = fingerprints[0] if len(fingerprints) == 1 else None
-    deed = AuditEntry(
+    entry = AuditEntry(
         new.at, new.actor, "plan", redrive_id, group, letters, new.note, details, new.wanted.tenant
     )
     dry_run = _dry_run(connection, redrive_id, new.rate)
-    return _Finished(redrive_id, hash_, letters, list(fingerprints), dry_run, deed)
+    return _Finished(redrive_id, hash_, letters, list(fingerprints), dry_run, entry)
 
 
 def _hash(connection: Connection, redrive_id: int) -> tuple[str, int]:
-    """SHA-256 over each letter, its version and its edit; and how many letters there are."""
+    """SHA-256 over each letter, its version and its edit; and the number of letters."""
     columns = REDRIVE_LETTERS.c
     query = (
         select(columns.letter_id, columns.letter_version, columns.edited)
@@ -251,11 +252,11 @@ def _finish(connection: Connection, plans: Sequence[_Finished]) -> Sequence[None
                 dry_run=plan.dry_run,
             )
         )
-    record(connection, [plan.deed for plan in plans])
+    record(connection, [plan.entry for plan in plans])
     return [None] * len(plans)
 
 
-_GATHERED: Final = (
+_COLLECTED: Final = (
     "redrive_id",
     "letter_id",
     "letter_version",

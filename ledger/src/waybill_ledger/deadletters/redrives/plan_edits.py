@@ -1,4 +1,4 @@
-"""The edits of a plan: each letter's payload is patched and checked when the plan is made, and kept in it."""
+"""Edits of a plan: each payload is patched and checked when the plan is made, and stored in it."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,12 +13,12 @@ from waybill_ledger.deadletters.redrives.edits import Edit, edited
 from waybill_ledger.deadletters.states import LetterState
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 
-#: Payloads in memory at once.
+#: Most payloads in memory.
 _CHUNK: Final = 500
 
 
 async def apply_edits(records: Records, redrive_id: int, edits: Sequence[Edit], keyring: Keyring) -> None:
-    """Writes into the plan what its edits make of its letters; of several that fit one the first counts."""
+    """Writes edited payloads into a plan; of several edits for one letter the first counts."""
     after: int | None = 0 if edits else None
     while after is not None:
         rows, after = await records.read(
@@ -31,7 +31,7 @@ async def apply_edits(records: Records, redrive_id: int, edits: Sequence[Edit], 
 def _edited_rows(
     connection: Connection, redrive_id: int, edits: Sequence[Edit], keyring: Keyring, after: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """What is to be kept of the next letters, and where to go on."""
+    """Rows to store for the next letters, and where to continue."""
     query = (
         select(
             DEAD_LETTERS.c.id,
@@ -75,7 +75,7 @@ def _edited_rows(
 
 def _keep(connection: Connection, batches: Sequence[Sequence[dict[str, Any]]]) -> Sequence[None]:
     rows = [row for batch in batches for row in batch]
-    # One that was erased since its payload was read is no longer dead, and nothing of it may be kept.
+    # A letter that was erased since its payload was read is no longer dead, and nothing of it may be stored.
     dead = connection.scalars(
         select(DEAD_LETTERS.c.id)
         .where(

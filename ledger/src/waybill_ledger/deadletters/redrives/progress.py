@@ -1,4 +1,4 @@
-"""How far a redrive is, and what it may do next. The rules are pure; the counts come from its letters."""
+"""Progress of a redrive, and what it may send next. The rules are pure; the counts come from its letters."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,18 +8,18 @@ from sqlalchemy import Connection, func, select
 from waybill_ledger.deadletters.states import ItemState, Phase
 from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
 
-#: After the canary there are at most so many on their way for each that came out well: a fault that shows
-#: late meets a bounded number of letters, and the rate is still reached within a few rounds.
+#: After the canary, most letters under way for each success: a fault that shows late affects a bounded number
+#: of letters, and the full rate is still reached within a few rounds.
 WIDENING: Final = 4
-#: Letters sent in one transaction.
+#: Most letters in one transaction.
 MAX_BATCH: Final = 100
-#: How much of the rate one batch may hold: smaller ones go more smoothly, larger ones cost less.
+#: Seconds of the rate in one batch: small batches are smoother, large ones cheaper.
 BATCH_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The letters of a redrive, by where they are."""
+    """Number of letters of a redrive by state."""
 
     waiting: int = 0
     sent: int = 0
@@ -30,12 +30,12 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """How many have been sent, whatever came of them."""
+        """Number of letters that were sent, with any outcome."""
         return self.sent + self.succeeded + self.failed + self.cancelled
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing waits or is on its way."""
+        """Whether no letter waits or is under way."""
         return not self.waiting and not self.sent
 
 
@@ -50,13 +50,13 @@ def progress_of(connection: Connection, redrive_id: int) -> Progress:
 
 
 def batch_size(progress: Progress, phase: Phase, *, canary: int, canary_from: int, rate: float) -> int:
-    """How many letters may be sent now, the rate's pauses apart.
+    """Number of letters that may be sent now, apart from the pauses of the rate.
 
     Args:
-        progress: where the redrive's letters are.
-        phase: in the canary phase no more than `canary` are sent before it has ended.
-        canary: its size; 0: the operator wants none, and nothing holds back but the rate.
-        canary_from: how many had been sent when it began.
+        progress: of the redrive.
+        phase: in the canary phase at most `canary` letters are sent.
+        canary: size of the canary; 0: no canary, and only the rate limits.
+        canary_from: number of letters sent when the canary began.
         rate: letters a second.
     """
     allowed = min(progress.waiting, MAX_BATCH, max(1, round(rate * BATCH_SECONDS)))
@@ -69,6 +69,6 @@ def batch_size(progress: Progress, phase: Phase, *, canary: int, canary_from: in
 
 
 def canary_is_over(progress: Progress, *, canary: int, canary_from: int) -> bool:
-    """Whether every canary has come out; one that failed would have halted the redrive."""
+    """Whether all canaries have their outcome; a failed one would have halted the redrive."""
     all_sent = progress.left - canary_from >= canary or not progress.waiting
     return all_sent and not progress.sent

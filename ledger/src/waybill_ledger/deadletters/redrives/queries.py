@@ -1,4 +1,4 @@
-"""Reading redrives: one, a page of them, and the letters of one."""
+"""Queries for redrives: one, a page, and the letters of one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,14 +8,14 @@ from sqlalchemy import Connection, func, select
 
 from waybill_ledger.deadletters.redrives.progress import Progress, progress_of
 from waybill_ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
-from waybill_ledger.listings.keyset_cursors import decoded, encoded
+from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from waybill_ledger.schema.tenants import owned_by
 
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """A redrive as it stands."""
+    """A redrive, as read from the ledger."""
 
     id: int
     state: RedriveState
@@ -39,7 +39,7 @@ class Redrive:
 
 @dataclass(frozen=True, slots=True)
 class RedrivePage:
-    """Some redrives, the latest first, and the cursor of the next page if there is one."""
+    """Redrives, latest first; the cursor of the next page, or None."""
 
     redrives: list[Redrive]
     next_cursor: str | None
@@ -47,7 +47,7 @@ class RedrivePage:
 
 @dataclass(frozen=True, slots=True)
 class ItemFilter:
-    """Which letters of a redrive are wanted; what is None does not matter."""
+    """Conditions on letters of a redrive; None: no condition."""
 
     state: ItemState | None = None
     verdict: Verdict | None = None
@@ -56,14 +56,14 @@ class ItemFilter:
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """Some letters of a redrive, in the order in which they are sent."""
+    """Letters of a redrive, in the order of sending; the cursor of the next page, or None."""
 
     items: list[dict[str, Any]]
     next_cursor: str | None
 
 
 def get_redrive(connection: Connection, redrive_id: int, *, tenant: str | None = None) -> Redrive | None:
-    """One redrive; None if there is none, it is another tenant's, or it is still being made."""
+    """One redrive; None if it does not exist, another tenant owns it, or it is still being made."""
     query = select(REDRIVES).where(REDRIVES.c.id == redrive_id, REDRIVES.c.state != RedriveState.MAKING)
     row = connection.execute(query.where(*owned_by(tenant, REDRIVES.c.tenant))).one_or_none()
     return None if row is None else _redrive(connection, row)
@@ -77,10 +77,10 @@ def list_redrives(
     cursor: str | None,
     tenant: str | None = None,
 ) -> RedrivePage:
-    """A page of redrives; with a tenant, of its own.
+    """A page of redrives, of one tenant or all.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     query = (
         select(REDRIVES)
@@ -91,11 +91,11 @@ def list_redrives(
     if state is not None:
         query = query.where(REDRIVES.c.state == state)
     if cursor is not None:
-        (last,) = decoded(cursor, int)
+        (last,) = decoded_key(cursor, int)
         query = query.where(REDRIVES.c.id < last)
     rows = connection.execute(query).all()
     page = [_redrive(connection, row) for row in rows[:limit]]
-    return RedrivePage(page, encoded(page[-1].id) if len(rows) > limit else None)
+    return RedrivePage(page, encoded_key(page[-1].id) if len(rows) > limit else None)
 
 
 def list_items(
@@ -104,7 +104,7 @@ def list_items(
     """A page of a redrive's letters.
 
     Raises:
-        BadCursorError: `cursor` is none of ours.
+        BadCursorError: `cursor` was not issued by this listing.
     """
     columns = REDRIVE_LETTERS.c
     query = (
@@ -136,14 +136,14 @@ def list_items(
         if value is not None:
             query = query.where(column == value)
     if cursor is not None:
-        (last,) = decoded(cursor, int)
+        (last,) = decoded_key(cursor, int)
         query = query.where(columns.letter_id > last)
     rows = [row._asdict() for row in connection.execute(query)]
     page = [
         row | {"errors": row["errors"] if row["verdict"] == Verdict.UNFIXABLE else None}
         for row in rows[:limit]
     ]
-    return ItemPage(page, encoded(page[-1]["letter"]) if len(rows) > limit else None)
+    return ItemPage(page, encoded_key(page[-1]["letter"]) if len(rows) > limit else None)
 
 
 def _redrive(connection: Connection, row: Any) -> Redrive:

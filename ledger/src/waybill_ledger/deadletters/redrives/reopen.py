@@ -1,4 +1,4 @@
-"""Reopening failed subtasks for a redrive: state, timeline and outbox, in the caller's transaction."""
+"""Reopens failed subtasks for a redrive: state, timeline and outbox, in the transaction of the caller."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from waybill_ledger.outbox.pending_message import PendingMessage
 from waybill_ledger.progress.states import redriven_position, task_state
 from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 
-#: What the timeline calls it: the ledger's own fact, told by no service.
+#: Type of the timeline entry; the ledger writes it, not a service.
 REDRIVEN = "task.redriven"
 
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
-    """A failed subtask, and what it is sent this time."""
+    """A failed subtask, and what is sent to it this time."""
 
     task_id: str
     service: str
     redrive_no: int
     edit_no: int
     payload: bytes
-    #: None: that of the kind's current version.
+    #: None: of the current version of the kind.
     dataschema: str | None
     redrive_id: int
     letter_id: int
@@ -37,7 +37,7 @@ class Reopening:
 
 
 def reopen(connection: Connection, reopenings: Sequence[Reopening]) -> list[PendingMessage]:
-    """Reopens subtasks whose tasks are locked and which have failed; returns what is to be published."""
+    """Reopens failed subtasks of locked tasks; returns the messages to publish."""
     tasks = _tasks(connection, reopenings)
     _keep_payloads(connection, reopenings, tasks)
     connection.execute(_REOPEN, [_subtask_values(each) for each in reopenings])
@@ -56,7 +56,7 @@ def _tasks(connection: Connection, reopenings: Sequence[Reopening]) -> dict[str,
 
 
 def _keep_payloads(connection: Connection, reopenings: Sequence[Reopening], tasks: dict[str, Any]) -> None:
-    """Keeps what differs from the task's own payload, for as long as the task: it may be put back again."""
+    """Stores payloads that differ from those of the tasks: the reconciler may need them again."""
     for each in reopenings:
         connection.execute(
             delete(REDRIVEN_PAYLOADS).where(
@@ -105,7 +105,7 @@ def _fact(each: Reopening) -> dict[str, Any]:
 
 
 def _follow(connection: Connection, task_ids: Sequence[str]) -> None:
-    """The tasks' states, which follow from those of all their subtasks."""
+    """Sets the states of tasks from those of their subtasks."""
     states: dict[str, list[State]] = {}
     query = select(SUBTASKS.c.task_id, SUBTASKS.c.state).where(SUBTASKS.c.task_id.in_(task_ids))
     for row in connection.execute(query):
@@ -118,7 +118,7 @@ def _follow(connection: Connection, task_ids: Sequence[str]) -> None:
 def _outbox_row(each: Reopening) -> dict[str, Any]:
     return {
         "task_id": each.task_id,
-        # Not the tasks exchange: the kind's other services have nothing to do with it.
+        # Not the tasks exchange: the other services of the kind have no part in it.
         "exchange": EXCHANGE_DEFAULT,
         "routing_key": work_queue(each.service),
         "attempt": 1,
@@ -139,7 +139,7 @@ _REOPEN = (
         updated_at=bindparam("b_at"),
         expected_at=bindparam("b_at"),
         reconciled=0,
-        # Its error stays in sight until it has an outcome.
+        # Its error stays visible until it has an outcome.
     )
 )
 _FOLLOW = (

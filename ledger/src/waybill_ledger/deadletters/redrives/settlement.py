@@ -1,4 +1,4 @@
-"""What came of redriven letters: read from the ledger, written to letter and redrive; a relapse halts it."""
+"""Settlement: writes outcomes of redriven letters to letter and redrive; a relapse halts the redrive."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from waybill_ledger.deadletters.states import DESK_ITSELF, ItemState, LetterStat
 from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 from waybill_ledger.schema.tables import SUBTASKS
 
-#: Outcomes written in one transaction.
+#: Most outcomes in one transaction.
 MOST_AT_ONCE: Final = 500
-#: How long after a failure its letter may take to come in, before the failure counts without it.
-LETTER_PATIENCE: Final = timedelta(seconds=30)
+#: How long a failure waits for its letter before it counts without one.
+LETTER_GRACE: Final = timedelta(seconds=30)
 
 _OUTCOMES: Final = {
     State.COMPLETED: (ItemState.SUCCEEDED, LetterState.RECOVERED),
@@ -29,25 +29,25 @@ _OUTCOMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A wish to write down the outcomes of one redrive."""
+    """Request to settle the outcomes of one redrive."""
 
     redrive_id: int
     now: datetime
-    #: For how long settled letters are kept.
+    #: How long settled letters are kept.
     keep_for: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was written down."""
+    """Result of a settlement."""
 
     outcomes: int
-    #: Why the redrive has halted just now; None: it has not.
+    #: Why the redrive has halted now; None: it has not.
     halted_because: str | None
 
 
 def redrives_under_way(connection: Connection) -> Sequence[int]:
-    """Redrives that have begun, and of which something waits or is on its way."""
+    """Started redrives with letters that wait or are under way."""
     return connection.scalars(
         select(REDRIVES.c.id)
         .where(REDRIVES.c.ended_at.is_(None), REDRIVES.c.started_at.is_not(None))
@@ -56,12 +56,12 @@ def redrives_under_way(connection: Connection) -> Sequence[int]:
 
 
 def may_settle(connection: Connection, settlement: Settlement) -> bool:
-    """Whether `settle` would do anything; takes no lock."""
+    """Whether `settle` would change anything; takes no lock."""
     return connection.execute(_outcomes(settlement).limit(1)).first() is not None
 
 
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> Sequence[Settled]:
-    """Writes outcomes down; a batch write for `Records.write`. Several desks may call it at once."""
+    """Settles outcomes; a batch write for `Records.write`. Several desks may call it at once."""
     return [_settle(connection, each) for each in settlements]
 
 
@@ -98,7 +98,7 @@ _NEXT = DEAD_LETTERS.alias("next_letters")
 
 
 def _outcomes(settlement: Settlement) -> Select[Any]:
-    """Letters that were sent and have an outcome; a failure counts once its own letter has come in."""
+    """Selects sent letters with an outcome; a failure counts once its own letter has come in."""
     items = REDRIVE_LETTERS.c
     return (
         select(
@@ -129,10 +129,10 @@ def _outcomes(settlement: Settlement) -> Select[Any]:
                     SUBTASKS.c.state == State.FAILED,
                     or_(
                         _NEXT.c.id.is_not(None),
-                        SUBTASKS.c.updated_at <= settlement.now - LETTER_PATIENCE,
+                        SUBTASKS.c.updated_at <= settlement.now - LETTER_GRACE,
                     ),
                 ),
-                # Its task is no longer in the ledger: nobody will ever tell.
+                # Its task is no longer in the ledger: the outcome will never be known.
                 SUBTASKS.c.state.is_(None),
             ),
         )
@@ -162,7 +162,7 @@ def _letter_end(row: Any, settlement: Settlement) -> dict[str, Any]:
 
 
 def _why_halt(redrive: Any, rows: Sequence[Any]) -> str | None:
-    """Why the redrive is to halt; None: it goes on."""
+    """Why the redrive must halt; None: it continues."""
     if redrive.state != RedriveState.RUNNING:
         return None
     outcomes = Counter(_outcome(row)[0] for row in rows)
@@ -172,7 +172,7 @@ def _why_halt(redrive: Any, rows: Sequence[Any]) -> str | None:
         bad = outcomes.total() - outcomes[ItemState.SUCCEEDED]
         what = f"{bad} of its canaries did not complete"
     elif relapsed:
-        what = f"{len(relapsed)} came back with an error that it was to cure"
+        what = f"{len(relapsed)} came back with an error that it should have cured"
     else:
         return None
     error = (relapsed or failed or [None])[0]

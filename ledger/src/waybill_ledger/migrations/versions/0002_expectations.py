@@ -1,4 +1,4 @@
-"""When each subtask's next sign of life is due, so that the reconciler finds those that went silent."""
+"""Time at which the next heartbeat of each subtask is due, so that the reconciler finds silent ones."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Remembers when a task was called off."""
+"""Time at which cancellation of a task was requested."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""An attempt can be put off: positions, timeline and outbox tell how often it was."""
+"""Snoozes of an attempt: their number in positions, timeline and outbox."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Remembers which kinds of failure the operators were told of, and what the next digest is to tell."""
+"""Kinds of failure that were reported to the operators, and counts for the next digest."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Finished tasks are forgotten after a time: their outcomes are counted, and files know their tasks."""
+"""Pruning of finished tasks: counts of their outcomes, and references of files to tasks."""
 
 import json
 

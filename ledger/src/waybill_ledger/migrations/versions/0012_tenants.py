@@ -1,4 +1,4 @@
-"""Tenants: whose a row is. What is there is the default one's, and what the last release still writes."""
+"""Tenants as owners of rows; existing rows, and rows of the last release, belong to the default tenant."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ revision = "0012"
 down_revision = "0011"
 
 _OWNED = ("tasks", "schedules", "password_resets")
-#: Nobody's where no task is known of what they tell, or all tenants are meant.
+#: NULL if the task is unknown, or if all tenants are meant.
 _MAYBE_OWNED = ("dead_letters", "dead_letter_groups", "redrives", "desk_audit")
 
 

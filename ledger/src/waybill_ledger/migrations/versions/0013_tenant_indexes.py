@@ -1,4 +1,4 @@
-"""Lists of a tenant read its own rows alone."""
+"""Indexes for listings of one tenant."""
 
 from waybill_ledger.schema.live_changes import create_index
 

@@ -1,4 +1,4 @@
-"""Tasks and schedules know a digest of the person whom they are about."""
+"""Digest of the person of tasks and schedules."""
 
 import sqlalchemy as sa
 from alembic import op

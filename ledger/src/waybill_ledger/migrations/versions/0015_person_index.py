@@ -1,4 +1,4 @@
-"""Tasks are found by the person whom they are about."""
+"""Index on tasks by person."""
 
 from waybill_ledger.schema.live_changes import create_index
 

@@ -1,4 +1,4 @@
-"""A file that is to be removed is marked by somebody, and removed by nobody else."""
+"""Owner of the mark on a file that is to be removed."""
 
 import sqlalchemy as sa
 from alembic import op

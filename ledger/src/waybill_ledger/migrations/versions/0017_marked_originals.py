@@ -1,4 +1,4 @@
-"""Marks whose collector died are found without a look at all that is unused."""
+"""Index on marks, to find abandoned ones without scanning all unused files."""
 
 from waybill_ledger.schema.live_changes import create_index
 

@@ -1,4 +1,4 @@
-"""The reset links of a person's tasks are found without reading all of them."""
+"""Index on reset links by task."""
 
 from waybill_ledger.schema.live_changes import create_index
 

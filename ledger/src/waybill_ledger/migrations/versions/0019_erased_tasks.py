@@ -1,4 +1,4 @@
-"""A task knows when what it says of its person was erased."""
+"""Time at which the personal data of a task was erased."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The audit trail names the task or schedule of which something was revealed."""
+"""Task or schedule that was revealed, in the audit trail."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who looked at a task is found without reading the whole audit trail."""
+"""Index on the audit trail by revealed task or schedule."""
 
 from waybill_ledger.schema.live_changes import create_index
 

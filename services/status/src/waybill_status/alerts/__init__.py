@@ -1,1 +1,1 @@
-"""Alerts to the operators: at once for a new kind of failure, else in digests."""
+"""Alerts to the operators: at once for a new kind of failure, otherwise in digests."""

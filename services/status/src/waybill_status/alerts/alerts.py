@@ -1,4 +1,4 @@
-"""Ops alerts: mails to the operators about what failed for good, accepted like any other task."""
+"""Ops alerts: mails to the operators about failed tasks, accepted like any other task."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,19 +19,19 @@ from waybill_ledger import (
     new_task_id,
 )
 
-#: Cut to what the template's parameters allow.
+#: Longest message that the parameters of the template allow.
 _MAX_MESSAGE_LENGTH = 2000
-#: What our own mails are about; no caller's task can be, for theirs are about an address.
+#: Subject of alert tasks; tasks of callers have an address there.
 ABOUT = "operators"
 
 
 class Alerts:
-    """Tells the operators of a new kind of failure at once, and of all else in digests.
+    """Mails the operators about a new kind of failure at once, and about all others in digests.
 
     Args:
-        ops_address: whom to tell.
-        public_url: the gateway, as links in mails name it.
-        policy: how much to tell.
+        ops_address: recipient.
+        public_url: of the gateway, for links in mails.
+        policy: limits of the mails.
         keyring: seals the mails.
     """
 
@@ -41,21 +41,21 @@ class Alerts:
         self._policy = policy
         self._keyring = keyring
 
-    def tell(self, connection: Connection, failures: Sequence[Failure], now: datetime) -> None:
-        """Counts failures, and accepts a mail about each that is to be told at once."""
+    def report(self, connection: Connection, failures: Sequence[Failure], now: datetime) -> None:
+        """Counts failures, and accepts a mail about each one to report at once."""
         counted = [failure for failure in failures if not self._is_of_alert(failure)]
         at_once = count_failures(connection, counted, self._policy, now)
         insert_tasks(connection, [self._first(failure, now) for failure in at_once])
 
     def end_window(self, connection: Connection, now: datetime) -> Digest | None:
-        """Ends a window whose time has come, and accepts the mail about what was counted in it."""
+        """Ends the window if it is due, and accepts the mail with its digest."""
         digest = end_window(connection, self._policy, now)
         if digest is not None:
             insert_tasks(connection, [self._digest(digest, now)])
         return digest
 
     def _is_of_alert(self, failure: Failure) -> bool:
-        # A mail about it would go to the same address, fail as well, and so on.
+        # A mail about it would go to the same address, fail, too, and so on.
         return failure.kind == EmailRequested.KIND and failure.about == ABOUT
 
     def _first(self, failure: Failure, now: datetime) -> NewTask:

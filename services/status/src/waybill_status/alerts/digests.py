@@ -1,4 +1,4 @@
-"""The digests: ends each window of alerts when its time has come."""
+"""The digests: ends each window of alerts when it is due."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 
-#: Seconds between looks whether a window has ended; windows take minutes.
+#: Seconds between checks for the end of the window; windows take minutes.
 LOOK_SECONDS: Final = 1.0
 
 
@@ -29,19 +29,19 @@ class Digests(Background):
         self._alerts = alerts
 
     async def end_window(self) -> Digest | None:
-        """Ends the window if its time has come.
+        """Ends the window if it is due.
 
         Returns:
-            What the mail tells that is in the outbox now, if there is one.
+            Digest of the mail that is now in the outbox; None if there is none.
         """
         now = self._records.now()
-        # Nearly always it is too early, and reading that needs no turn at writing.
+        # Nearly always it is too early, and a read needs no write lock.
         due = await self._records.read(digest_due)
         if due is None or due > now:
             return None
         digest = await self._records.write(self._end, now)
         if digest is not None:
-            log.warning("failures told in a digest", failures=digest.failures, kinds=digest.kinds)
+            log.warning("failures reported in a digest", failures=digest.failures, kinds=digest.kinds)
         return digest
 
     def _end(self, connection: Connection, times: Sequence[datetime]) -> Sequence[Digest | None]:

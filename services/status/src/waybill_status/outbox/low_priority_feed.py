@@ -1,4 +1,4 @@
-"""The feeder: publishes low work that the outbox holds, only as fast as the services take it."""
+"""The feeder: publishes held low work from the outbox, only as fast as the services take it."""
 
 import asyncio
 from collections import defaultdict
@@ -17,7 +17,7 @@ from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 
-#: Seconds between looks at the outbox while it holds nothing back, and while it does.
+#: Seconds between reads of the outbox without and with held work.
 IDLE_SECONDS, BUSY_SECONDS = 0.25, 0.1
 
 
@@ -26,8 +26,8 @@ class Feeder(Background):
 
     Args:
         records: the ledger.
-        publisher: knows the exchange of tasks.
-        look: looks at the work queue of a service; None: the broker cannot tell now.
+        publisher: has the exchange of tasks open.
+        queue_stats: gets the statistics of the work queue of a service; None: the broker is unavailable.
     """
 
     NAME: ClassVar = "feeder"
@@ -37,19 +37,19 @@ class Feeder(Background):
         records: Records,
         publisher: Publisher,
         *,
-        look: Callable[[str], Awaitable[QueueStats | None]],
+        queue_stats: Callable[[str], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=IDLE_SECONDS)
         self._records = records
         self._publisher = publisher
-        self._look = look
+        self._queue_stats = queue_stats
         self._windows: defaultdict[str, Window] = defaultdict(Window)
 
     async def feed(self) -> bool:
-        """Publishes as much as there is room for.
+        """Publishes as many tasks as there is room for.
 
         Returns:
-            Whether anything was held.
+            Whether any task was held.
         """
         kinds = await self._records.read(held_kinds)
         rooms: dict[str, int] = {}
@@ -58,7 +58,7 @@ class Feeder(Background):
             for service in services:
                 if service not in rooms:
                     rooms[service] = await self._room(service)
-            # A kind of several services goes at the pace of the one that is furthest behind.
+            # A kind of several services goes at the pace of the slowest one.
             most = min(MOST_AT_ONCE, *(rooms[service] for service in services))
             fed = await self._publish(kind, most) if most else 0
             for service in services:
@@ -67,8 +67,8 @@ class Feeder(Background):
         return bool(kinds)
 
     async def _room(self, service: str) -> int:
-        look = await self._look(service)
-        return 0 if look is None else self._windows[service].room(look, _now())
+        stats = await self._queue_stats(service)
+        return 0 if stats is None else self._windows[service].room(stats, _now())
 
     async def _publish(self, kind: str, most: int) -> int:
         now = self._records.now()

@@ -1,4 +1,4 @@
-"""The sweep: publishes what the outbox still holds, and scheduled tasks when they are due."""
+"""The outbox relay: publishes what is left in the outbox, and scheduled tasks when they are due."""
 
 from typing import ClassVar, Final
 
@@ -11,9 +11,9 @@ from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 
-#: Seconds between looks at the outbox: a scheduled task is released within this of its time.
+#: Seconds between sweeps: a scheduled task is released within this time.
 LOOK_SECONDS: Final = 0.25
-#: Rows taken at once, however few of them are in flight: what is due together is released together.
+#: Most rows of one sweep: tasks that are due together are released together.
 MOST_TAKEN: Final = 2000
 
 
@@ -28,10 +28,10 @@ class OutboxRelay(Background):
         self._publisher = publisher
 
     async def sweep(self) -> int:
-        """Publishes what is due now.
+        """Publishes due rows.
 
         Returns:
-            How many the broker confirmed.
+            Number of rows that the broker confirmed.
         """
         now = self._records.now()
         due = await self._records.read(next_due)

@@ -1,11 +1,11 @@
-"""Publishing rows that were taken out of the outbox, and telling the ledger what came of it."""
+"""Publishes taken rows of the outbox, and records the results in the ledger."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from waybill_database import Records
-from waybill_ledger import PendingMessage, forget_swept, put_back
+from waybill_ledger import PendingMessage, delete_swept, put_back
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.publish.publisher import Publisher
 from waybill_worker.publish.relay import relay_all
@@ -14,27 +14,27 @@ log = get_logger(__name__)
 
 #: Messages in flight to the broker at once.
 MOST_AT_ONCE: Final = 500
-#: For how long rows that were taken are nobody else's; well above the time that a publish may take.
+#: How long taken rows are reserved; well above the time of a publish.
 TAKEN_FOR: Final = timedelta(seconds=60)
-#: When rows whose publish failed are looked at again.
+#: Pause before rows with a failed publish are taken again.
 AFTER_FAILURE: Final = timedelta(seconds=1)
 
 
 async def publish_taken(records: Records, publisher: Publisher, taken: Sequence[PendingMessage]) -> int:
-    """Publishes rows that were taken; those that the broker does not confirm are the sweep's a second later.
+    """Publishes taken rows; unconfirmed ones become available again a second later.
 
     Returns:
-        How many the broker confirmed.
+        Number of rows that the broker confirmed.
     """
     published = 0
     for begin in range(0, len(taken), MOST_AT_ONCE):
         confirmed, failed = await relay_all(publisher, taken[begin : begin + MOST_AT_ONCE])
         published += len(confirmed)
         if confirmed:
-            await records.write(forget_swept, (confirmed, records.now()))
+            await records.write(delete_swept, (confirmed, records.now()))
             log.info("published out of the outbox", published=len(confirmed), failed=len(failed))
         if not confirmed:
-            # The broker is away: the rest would only wait in vain.
+            # The broker is away: the others would fail, too.
             failed = [message.outbox_id for message in taken[begin:]]
         if failed:
             await records.write(put_back, (failed, records.now() + AFTER_FAILURE))

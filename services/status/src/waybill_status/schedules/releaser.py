@@ -1,4 +1,4 @@
-"""The releaser: makes the tasks of schedules when they are due; the sweep publishes them."""
+"""The releaser: creates the tasks of schedules when they are due; the outbox relay publishes them."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -6,18 +6,18 @@ from typing import ClassVar, Final
 from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.trace import trace_id_of
 from waybill_database import Records
-from waybill_ledger import Release, ReleaseLook, next_slot, release_due
+from waybill_ledger import Release, ReleaseBatch, next_slot, release_due
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 
-#: Seconds between looks: with the sweep's own, a slot is at the broker well within a second of its time.
+#: Seconds between checks: with that of the relay, a slot is at the broker well within a second.
 LOOK_SECONDS: Final = 0.25
-#: Schedules released in one transaction: bounds how long others wait for it.
+#: Most schedules in one transaction: limits how long other writers wait.
 MOST_AT_ONCE: Final = 50
-#: Between two tries at a schedule whose key is missing.
-CLOSED_FOR: Final = timedelta(minutes=1)
+#: Pause between two tries of a schedule with a missing key.
+RETRY_AFTER: Final = timedelta(minutes=1)
 
 
 class ScheduleReleaser(Background):
@@ -29,29 +29,29 @@ class ScheduleReleaser(Background):
         super().__init__(every_seconds=LOOK_SECONDS)
         self._records = records
         self._keyring = keyring
-        #: Schedules that cannot be opened here, and until when they are left alone.
+        #: Schedules that cannot be opened here, and until when they are skipped.
         self._closed: dict[str, datetime] = {}
 
     async def release(self) -> list[Release]:
-        """Releases what is due now, as far as one transaction goes."""
+        """Releases due slots in one transaction."""
         now = self._records.now()
         due = await self._records.read(next_slot)
         if due is None or due > now:
             return []
         self._closed = {each: until for each, until in self._closed.items() if until > now}
-        look = ReleaseLook(now, MOST_AT_ONCE, self._keyring, frozenset(self._closed))
-        releases = await self._records.write(release_due, look)
+        batch = ReleaseBatch(now, MOST_AT_ONCE, self._keyring, frozenset(self._closed))
+        releases = await self._records.write(release_due, batch)
         for release in releases:
             if release.closed is not None:
-                self._closed[release.schedule.id] = now + CLOSED_FOR
-            _tell(release, now)
+                self._closed[release.schedule.id] = now + RETRY_AFTER
+            _log(release, now)
         return releases
 
     async def _run_once(self) -> float | None:
         return None if len(await self.release()) < MOST_AT_ONCE else 0
 
 
-def _tell(release: Release, now: datetime) -> None:
+def _log(release: Release, now: datetime) -> None:
     schedule = release.schedule
     about = {"schedule": schedule.plan.name, "schedule_id": schedule.id}
     if release.closed is not None:

@@ -1,20 +1,20 @@
-"""The slot check: finds schedules that would pass over a slot, as after a clock that was ahead."""
+"""The slot check: corrects schedules that would skip a slot, for example after a clock was ahead."""
 
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Final
 
 from waybill_database import Records
-from waybill_ledger import SlotLook, bring_forward, find_postponed
+from waybill_ledger import SlotScan, bring_forward, find_postponed
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.background import Background
 from waybill_worker.runtime.throttle import throttled
 
 log = get_logger(__name__)
 
-#: Seconds between two looks at all schedules: so much late is a slot at most when a clock is right again.
+#: Seconds between checks of all schedules: the most that a slot is late after a clock is right again.
 LOOK_SECONDS: Final = 60.0
-#: Schedules looked at at once: some milliseconds.
+#: Most schedules in one query, which takes some milliseconds.
 STEP: Final = 50
 
 
@@ -28,22 +28,22 @@ class SlotCheck(Background):
         self._records = records
 
     async def check(self) -> int:
-        """Looks at all schedules, and gives those their slot that would pass over it; their number."""
+        """Checks all schedules, and corrects those that would skip a slot; returns their number."""
         changed = 0
-        look: SlotLook | None = SlotLook(self._records.now(), STEP)
-        while look is not None:
-            seen = await throttled(self._records.read(partial(find_postponed, look=look)))
+        scan: SlotScan | None = SlotScan(self._records.now(), STEP)
+        while scan is not None:
+            seen = await throttled(self._records.read(partial(find_postponed, scan=scan)))
             if seen.postponed:
                 changed += await self._records.write(bring_forward, seen.postponed)
             for each in seen.postponed:
                 log.warning(
-                    "a schedule would pass over a slot; it gets it",
+                    "a schedule would have skipped a slot; corrected",
                     schedule=each.name,
                     schedule_id=each.id,
                     slot=each.due_at.isoformat(),
                     instead_of=each.next_at.isoformat(),
                 )
-            look = None if seen.after is None else replace(look, now=self._records.now(), after=seen.after)
+            scan = None if seen.after is None else replace(scan, now=self._records.now(), after=seen.after)
         return changed
 
     async def _run_once(self) -> None:

@@ -1,4 +1,4 @@
-"""The measurer: looks at ledger and queues from time to time, for Prometheus."""
+"""The measurer: measures ledger and queues at intervals, for Prometheus."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -16,7 +16,7 @@ from waybill_worker.runtime.throttle import pause_since
 
 log = get_logger(__name__)
 
-#: How far back tasks are looked at for whether they can be placed; GET /v1/accounting looks further.
+#: How far back it searches for unplaced tasks; GET /v1/accounting searches all.
 ACCOUNTED: Final = timedelta(days=1)
 
 
@@ -25,11 +25,11 @@ class Measurer(Background):
 
     Args:
         records: the ledger.
-        metrics: takes what was seen.
-        patience: after which silence counts as a gap.
-        look_seconds: seconds between looks; longer where a look takes long.
-        queues: the names of the queues to look at.
-        look: looks at one; None: the broker cannot tell now.
+        metrics: gets the measurements.
+        timeouts: after which a silent task counts as unplaced.
+        look_seconds: seconds between measurements; more if one takes long.
+        queues: names of the queues to measure.
+        queue_stats: gets the statistics of one queue; None: the broker is unavailable.
     """
 
     NAME: ClassVar = "measurer"
@@ -39,31 +39,31 @@ class Measurer(Background):
         records: Records,
         metrics: StatusMetrics,
         *,
-        patience: StallTimeouts,
+        timeouts: StallTimeouts,
         look_seconds: float,
         queues: Sequence[str],
-        look: Callable[[str], Awaitable[QueueStats | None]],
+        queue_stats: Callable[[str], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=look_seconds)
         self._records = records
         self._metrics = metrics
-        self._patience = patience
+        self._timeouts = timeouts
         self._queues = queues
-        self._look = look
+        self._queue_stats = queue_stats
 
     async def measure(self) -> None:
         """Measures once."""
         now = self._records.now()
-        wanted = Range(now, self._patience, since=now - ACCOUNTED)
+        wanted = Range(now, self._timeouts, since=now - ACCOUNTED)
         self._metrics.measured(await self._records.read(partial(measure, wanted=wanted)), now)
         for queue in self._queues:
-            seen = await self._look(queue)
-            if seen is None:
-                return  # the broker is away: asking for the others would only wait
-            self._metrics.queue(queue, seen.waiting, seen.consumers)
+            stats = await self._queue_stats(queue)
+            if stats is None:
+                return  # the broker is away: further requests would only wait
+            self._metrics.queue(queue, stats.waiting, stats.consumers)
 
     async def _run_once(self) -> float:
-        # What waits is counted one by one: of a million it takes seconds.
+        # Waiting rows are counted one by one: a million takes seconds.
         started = monotonic()
         await self.measure()
         return max(self._every_seconds, pause_since(started))

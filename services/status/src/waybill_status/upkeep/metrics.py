@@ -1,4 +1,4 @@
-"""What the status service tells Prometheus of the whole: the ledger, the outbox, the queues."""
+"""Metrics of the whole installation: ledger, outbox, queues."""
 
 from datetime import datetime
 from typing import Final
@@ -9,13 +9,13 @@ from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_contracts.wire.states import State
 from waybill_ledger import FINISHED, Measures
 
-#: From at once to a day behind.
+#: Seconds, from at once to a day.
 PICKUP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 86_400)
 _OPEN: Final = tuple(state for state in State if not state.is_terminal)
 
 
 class StatusMetrics:
-    """The metrics; several status services tell the same of the ledger, so take the largest."""
+    """The metrics. Several status services report the same values of the ledger, so use the maximum."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._pickup = Histogram(
@@ -27,7 +27,7 @@ class StatusMetrics:
         )
         self._put_back = Counter(
             "waybill_put_back_total",
-            "Attempts that were put back because their sign of life was overdue.",
+            "Attempts that were put back because their heartbeat was overdue.",
             ("service",),
             registry=registry,
         )
@@ -45,7 +45,7 @@ class StatusMetrics:
         )
         self._silent = Gauge(
             "waybill_silent_subtasks",
-            "Subtasks that were put back and have given no sign of life since.",
+            "Subtasks that were put back and have had no heartbeat since.",
             ("service",),
             registry=registry,
         )
@@ -53,7 +53,7 @@ class StatusMetrics:
             "waybill_outbox_tasks", "Tasks that are due and not known to be at the broker.", registry=registry
         )
         self._lag = Gauge(
-            "waybill_outbox_lag_seconds", "Since when the oldest of them has been due.", registry=registry
+            "waybill_outbox_lag_seconds", "Seconds since the oldest of them was due.", registry=registry
         )
         self._gap = Gauge(
             "waybill_accounting_gap",
@@ -67,17 +67,17 @@ class StatusMetrics:
             "waybill_queue_consumers", "Consumers of a queue.", ("queue",), registry=registry
         )
         self._measured = Gauge(
-            "waybill_measured_timestamp_seconds", "When these were last measured.", registry=registry
+            "waybill_measured_timestamp_seconds", "Time of the last measurement.", registry=registry
         )
         self._pruned = Counter(
             "waybill_pruned_tasks_total",
-            "Finished tasks that were forgotten because their time was over.",
+            "Finished tasks that were pruned after their retention time.",
             ("state",),
             registry=registry,
         )
         self._oldest_kept = Gauge(
             "waybill_oldest_task_seconds",
-            "Since when the oldest task in a final state was accepted; 0: there is none.",
+            "Seconds since the oldest task in a final state was accepted; 0: there is none.",
             ("state",),
             registry=registry,
         )
@@ -90,24 +90,24 @@ class StatusMetrics:
             self._pruned.labels(state.value)
 
     def picked_up(self, service: str, seconds: float) -> None:
-        """A subtask's first attempt began so long after it was due."""
+        """Records how long after its due time the first attempt of a subtask began."""
         self._pickup.labels(service).observe(max(0.0, seconds))
 
     def put_back(self, service: str) -> None:
-        """An attempt was put back."""
+        """Counts an attempt that was put back."""
         self._put_back.labels(service).inc()
 
     def pruned(self, state: State, tasks: int) -> None:
-        """Finished tasks were forgotten."""
+        """Counts pruned tasks."""
         self._pruned.labels(state.value).inc(tasks)
 
     def queue(self, name: str, waiting: int, consumers: int) -> None:
-        """What the broker tells of a queue."""
+        """Sets the statistics of a queue."""
         self._waiting.labels(name).set(waiting)
         self._consumers.labels(name).set(consumers)
 
     def measured(self, measures: Measures, now: datetime) -> None:
-        """What the ledger shows."""
+        """Sets the measurements of the ledger."""
         for service in WORK_SERVICES:
             for state in _OPEN:
                 self._subtasks.labels(service, state.value).set(measures.open[service].get(state, 0))

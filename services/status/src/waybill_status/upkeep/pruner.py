@@ -1,4 +1,4 @@
-"""The pruner: forgets finished tasks when their time is over, in small steps with pauses."""
+"""The pruner: deletes finished tasks after their retention time, in small steps with pauses."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,20 +14,20 @@ from waybill_worker.runtime.throttle import scan_in_batches
 
 log = get_logger(__name__)
 
-#: Tasks that one transaction looks at: others wait no longer than that takes, some five milliseconds.
+#: Most tasks in one transaction: other writers wait about five milliseconds for it.
 STEP: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """For how long things are kept after their end; None: for good."""
+    """Retention times after the end; None: for good."""
 
     tasks: timedelta | None
     failed: timedelta | None
     keys: timedelta | None
 
     def of(self, state: State) -> timedelta | None:
-        """For how long tasks in this final state are kept."""
+        """Retention time of tasks in a final state."""
         return self.failed if state is State.FAILED else self.tasks
 
 
@@ -36,9 +36,9 @@ class Pruner(Background):
 
     Args:
         records: the ledger.
-        retention: for how long things are kept.
+        retention: the retention times.
         look_seconds: seconds between passes.
-        metrics: takes what was done.
+        metrics: counts pruned tasks.
     """
 
     NAME: ClassVar = "pruner"
@@ -46,14 +46,14 @@ class Pruner(Background):
     def __init__(
         self, records: Records, retention: Retention, *, look_seconds: float, metrics: StatusMetrics
     ) -> None:
-        # There is enough to do at a start.
+        # The start of a process is busy enough.
         super().__init__(every_seconds=look_seconds, waits_first=True)
         self._records = records
         self._retention = retention
         self._metrics = metrics
 
     async def prune(self) -> int:
-        """Forgets all that is due now; the number of tasks that went."""
+        """Prunes everything that is due; returns the number of tasks."""
         now = self._records.now()
         tasks = 0
         for state, oldest in (await self._records.read(oldest_finished)).items():
@@ -61,16 +61,16 @@ class Pruner(Background):
             if keep is not None and oldest < now - keep:
                 tasks += await self._prune_tasks(PruneStep(state, now - keep, now, STEP))
         if tasks:
-            log.info("forgot finished tasks whose time is over", tasks=tasks)
+            log.info("pruned finished tasks", tasks=tasks)
         if self._retention.keys is not None:
-            wish = PruneKeys(now - self._retention.keys, STEP)
-            async for _ in scan_in_batches(self._records, prune_keys, wish, relaxed=True):
+            request = PruneKeys(now - self._retention.keys, STEP)
+            async for _ in scan_in_batches(self._records, prune_keys, request, relaxed=True):
                 pass
         return tasks
 
     async def _prune_tasks(self, step: PruneStep) -> int:
         tasks = 0
-        # What a power cut brings back is as old as before, and goes again.
+        # Tasks that a power cut restores are pruned again.
         async for done in scan_in_batches(self._records, prune_tasks, step, relaxed=True):
             self._metrics.pruned(step.state, done.tasks)
             tasks += done.tasks
