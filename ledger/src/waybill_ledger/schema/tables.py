@@ -28,7 +28,7 @@ METADATA = MetaData()
 #: SQLite numbers rows by itself only in a column of exactly this type.
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
-#: Keyed digest of a mail address (`waybill_gateway.persons.digests`): finds the tasks of a person.
+#: Keyed digest of a mail address (`waybill_gateway.person_digests`): finds the tasks of a person.
 _PERSON = String(32)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")
