@@ -21,7 +21,7 @@ from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 #: Error messages for messages that the broker dead-lettered itself, by its reason.
 _BROKER_WORDS: Final = {
-    "delivery_limit": "The broker gave up on it: it was returned too often, as if consumers crash on it.",
+    "delivery_limit": "The broker gave it up: it was returned too often, as by consumers that die of it.",
     "rejected": "Its consumer refused it before it could be read.",
     "expired": "It waited longer than its queue lets messages wait.",
     "maxlen": "Its queue was full.",
