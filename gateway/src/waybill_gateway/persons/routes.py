@@ -105,7 +105,7 @@ async def _erase(resources: Resources, step: EraseStep, *, cancel_open: bool) ->
 
 async def _cancel_open(resources: Resources, step: EraseStep) -> None:
     wishes = [
-        Cancellation(task_id, step.now, step.whose.tenant)
+        Cancellation(task_id, step.now, step.target.tenant)
         for task_id in await resources.records.read(partial(open_tasks, step=step))
     ]
     answers = await asyncio.gather(*(resources.records.write(cancel, wish) for wish in wishes))

@@ -94,9 +94,9 @@ def count_failures(
     new = [kind for kind in by_kind if kind not in known]
     at_once = new[: max(0, policy.most_at_once - window.told_at_once)]
     if new:
-        told = dict.fromkeys(at_once, now)
+        reported_at = dict.fromkeys(at_once, now)
         connection.execute(
-            insert(ALERT_GROUPS), [_new_row(kind, by_kind[kind], told.get(kind), now) for kind in new]
+            insert(ALERT_GROUPS), [_new_row(kind, by_kind[kind], reported_at.get(kind), now) for kind in new]
         )
     if known:
         connection.execute(_COUNT, [_counted(kind, by_kind[kind], now) for kind in known])

@@ -40,7 +40,7 @@ from waybill_ledger.schema.tables import (
 class EraseStep:
     """Request for one step of an erasure, of a person or of named tasks."""
 
-    whose: Person | NamedTasks
+    target: Person | NamedTasks
     now: datetime
     #: Most tasks to examine.
     most: int
@@ -85,8 +85,8 @@ def open_tasks(connection: Connection, step: EraseStep) -> Sequence[str]:
 
 def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
     schedules, keys = 0, 0
-    if isinstance(step.whose, Person) and not step.after:
-        schedules, keys = _erase_schedules(connection, step.whose)
+    if isinstance(step.target, Person) and not step.after:
+        schedules, keys = _erase_schedules(connection, step.target)
     looked_at = _looked_at(connection, step)
     ids = [row.id for row in looked_at]
     # Letters, outbox, tasks: the lock order of all writers.
@@ -94,7 +94,7 @@ def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
     connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.task_id.in_(ids)).with_for_update())
     tasks = connection.execute(
         select(TASKS.c.id, TASKS.c.created_at)
-        .where(TASKS.c.id.in_(ids), TASKS.c.state.in_(FINISHED), *tasks_of(step.whose))
+        .where(TASKS.c.id.in_(ids), TASKS.c.state.in_(FINISHED), *tasks_of(step.target))
         .order_by(TASKS.c.id)
         .with_for_update()
     ).all()
@@ -114,7 +114,7 @@ def _erase(connection: Connection, step: EraseStep) -> ErasedStep:
 
 
 def _looked_at(connection: Connection, step: EraseStep) -> Sequence[Any]:
-    along = select(TASKS.c.id, TASKS.c.state).where(*tasks_of(step.whose), TASKS.c.id > step.after)
+    along = select(TASKS.c.id, TASKS.c.state).where(*tasks_of(step.target), TASKS.c.id > step.after)
     return connection.execute(along.order_by(TASKS.c.id).limit(step.most)).all()
 
 
@@ -178,7 +178,7 @@ def _record_erasure(connection: Connection, step: EraseStep, erased: Erased) -> 
         letters=erased.letters,
         reason=f"erasure {step.erasure}: {erased.tasks} task(s), {erased.schedules} schedule(s)",
         details={"erasure": step.erasure} | counts,
-        tenant=step.whose.tenant,
+        tenant=step.target.tenant,
     )
     record(connection, [entry])
 

@@ -70,14 +70,14 @@ def holdings_of(connection: Connection, person: Person) -> Holdings:
     )
 
 
-def tasks_of(whose: Person | NamedTasks) -> list[ColumnElement[bool]]:
+def tasks_of(target: Person | NamedTasks) -> list[ColumnElement[bool]]:
     """Conditions on `TASKS`; erased tasks do not match."""
-    if isinstance(whose, Person):
-        return [TASKS.c.person == whose.digest, *owned_by(whose.tenant, TASKS.c.tenant)]
+    if isinstance(target, Person):
+        return [TASKS.c.person == target.digest, *owned_by(target.tenant, TASKS.c.tenant)]
     return [
-        TASKS.c.id.in_(whose.ids),
+        TASKS.c.id.in_(target.ids),
         TASKS.c.erased_at.is_(None),
-        *owned_by(whose.tenant, TASKS.c.tenant),
+        *owned_by(target.tenant, TASKS.c.tenant),
     ]
 
 
