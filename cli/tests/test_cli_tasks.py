@@ -95,7 +95,7 @@ def test_cancel_does_nothing_unasked(gateway: Served, waybill: Waybill) -> None:
 def test_what_the_gateway_refuses_exits_4_with_its_words(waybill: Waybill) -> None:
     unknown = waybill("tasks", "show", str(uuid4()))
     assert (unknown.code, unknown.out) == (4, "")
-    assert "No task of this id" in unknown.err
+    assert "There is no task of this id" in unknown.err
     wrong = waybill("tasks", "ls", "--kind", "email.sent")
     assert wrong.code == 4
     assert "kind: one of: email.requested" in wrong.err

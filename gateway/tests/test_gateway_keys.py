@@ -296,7 +296,7 @@ async def test_whoever_guesses_is_slowed_down_and_keys_in_use_are_not(
     problem(answer, 429, "too_many_requests")
     assert answer.headers["retry-after"] == "1000"
     # Also once the key is due to be looked up again.
-    gateway.app.state.known_keys.forget(id_of(key))
+    gateway.app.state.known_keys.invalidate(id_of(key))
     assert (await gateway.client.get("/v1/tasks", headers=key)).status_code == 200
 
 
@@ -367,7 +367,7 @@ def test_a_route_without_a_door_makes_the_gateway_impossible(
     router.add_api_route("/healthz", healthz)
     module = type("module", (), {"router": router})
     monkeypatch.setattr(composition, "_ROUTES", (module,))
-    with pytest.raises(UndeclaredRouteError, match="lets in everybody"):
+    with pytest.raises(UndeclaredRouteError, match="lets in every caller"):
         composition.create_app(settings_in(tmp_path))
 
 
@@ -392,5 +392,5 @@ async def test_a_key_changed_in_the_ledger_counts_as_it_is_there(stored: Gateway
     assert (await stored.client.get("/v1/tasks", headers=key)).status_code == 200
     changed = update(API_KEYS).values(scopes=["submit", "of a newer release"])
     await stored.resources.records.write(lambda c, _: [c.execute(changed)], None)
-    stored.app.state.known_keys.forget(id_of(key))
+    stored.app.state.known_keys.invalidate(id_of(key))
     problem(await stored.client.get("/v1/tasks", headers=key), 403, "scope_missing")

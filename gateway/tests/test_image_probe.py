@@ -142,7 +142,7 @@ def test_an_empty_file() -> None:
 @pytest.mark.parametrize("data", [b"just words\n" * 100, b"x", b"<html>" + encoded("jpeg"), b"#!/bin/sh\n"])
 def test_what_is_no_image(data: bytes) -> None:
     expected = (
-        "The file is not an image, whatever its name says. Send one of jpeg, png, webp, gif, avif, heic."
+        "The file is not an image, even if its name says so. Send one of jpeg, png, webp, gif, avif, heic."
     )
 
     assert refusal(data) == ("not_an_image", expected)
@@ -159,7 +159,7 @@ def test_what_is_no_image(data: bytes) -> None:
     ],
 )
 def test_formats_that_are_not_taken_are_named(data: bytes, name: str) -> None:
-    expected = f"{name} files are not taken. Send one of jpeg, png, webp, gif, avif, heic."
+    expected = f"{name} files are not supported. Send one of jpeg, png, webp, gif, avif, heic."
 
     assert refusal(data) == ("unsupported_format", expected)
 

@@ -1,4 +1,4 @@
-"""The committed descriptions of both interfaces, HTTP and messages; `make schemas` writes them."""
+"""The committed documents of both interfaces, HTTP and messages; `make schemas` writes them."""
 
 import json
 import sys
@@ -10,13 +10,13 @@ from waybill_gateway.app import create_app
 from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.settings import GatewaySettings
 
-#: In the source tree; an installed gateway serves them, and has no such folder.
+#: Their folder in the source tree; an installed gateway serves the documents, and has no such folder.
 FOLDER: Final = Path(__file__).resolve().parents[3] / "docs"
 
 
 def current_documents() -> Mapping[str, str]:
-    """File name to text of each document, as the code states it now."""
-    # Nothing is opened before the application starts, so these need not exist.
+    """File name to text of each document, as the code describes it now."""
+    # Nothing is opened before the application starts, so none of these has to exist.
     settings = GatewaySettings(ledger_url="sqlite:///unused.db", object_store_url="memory:///")
     documents = {"openapi.json": create_app(settings).openapi(), "asyncapi.json": asyncapi_document()}
     return {

@@ -1,1 +1,1 @@
-"""API keys: who calls, and what the key allows."""
+"""Authentication: the caller, what its key allows, and the routes that check it."""

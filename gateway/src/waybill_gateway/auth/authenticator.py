@@ -1,4 +1,4 @@
-"""Lets requests in: who calls, whether the key allows it, and whether it asks too often."""
+"""The check of a request's key: who calls, whether the key allows it, and whether it calls too often."""
 
 import ipaddress
 import math
@@ -19,22 +19,23 @@ from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 
-#: Wrong keys that one address may send: so many at once, and so many a minute. Nobody guesses 256 bits; this
-#: keeps whoever tries from the ledger and the log.
+#: Wrong keys that one address may send at once, and in a minute. 256 bits cannot be guessed; this protects
+#: the
+#: ledger and the log from those who try.
 GUESSES_AT_ONCE, GUESSES_A_MINUTE = 20, 60
-#: Addresses that are remembered.
+#: Addresses with wrong keys that are kept in memory.
 _MOST_ADDRESSES: Final = 10_000
-#: Of an IPv6 address what one customer has to himself.
+#: Bits of an IPv6 address that identify one customer's network.
 _IPV6_NETWORK: Final = 64
 _SCHEME: Final = "bearer"
 
 
 class Authenticator:
-    """Lets requests in.
+    """Authorizes requests.
 
     Args:
-        known_keys: where keys are found; None: nobody is asked for one.
-        now: the time by which they expire.
+        known_keys: finds keys; None if no key is needed.
+        now: gives the time by which keys expire.
     """
 
     def __init__(self, known_keys: KnownKeys | None, now: Callable[[], datetime]) -> None:
@@ -43,10 +44,14 @@ class Authenticator:
         self._guesses: LRUCache[str, AsyncLimiter] = LRUCache(_MOST_ADDRESSES)
 
     async def authorize(self, request: Request, needed: Scope) -> Caller:
-        """Who calls, if it may.
+        """The caller of a request.
+
+        Args:
+            request: has the key.
+            needed: what the key must allow.
 
         Raises:
-            Problem: 401 without a good key, 403 where it does not allow `needed`, 429 when it asks too often.
+            Problem: 401 without a valid key, 403 if it does not allow `needed`, 429 if it calls too often.
             SQLAlchemyError: the key had to be looked up, and the ledger did not answer.
         """
         if self._known_keys is None:
@@ -62,35 +67,35 @@ class Authenticator:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "scope_missing",
-                f"This key does not allow {needed}. Use one that does, or have one made with that scope.",
+                f"This key does not allow {needed}. Use a key with that scope.",
                 headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
             )
         return Caller.of(key)
 
     async def _identified(self, known_keys: KnownKeys, request: Request, now: datetime) -> KnownKey:
-        """The key that opens.
+        """The valid key of a request.
 
         Raises:
-            Problem: there is none.
-            SQLAlchemyError: as above.
+            Problem: 401 or 429, there is none.
+            SQLAlchemyError: the ledger did not answer.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != _SCHEME:
             raise _unauthorized("key_missing", "Send your key: Authorization: Bearer wb_…", "Bearer")
         secret = Secret.of(token.strip())
-        # What was a key before is always looked at, so that nobody can lock out others by guessing from the
-        # address of their proxy.
+        # A known key is always checked, so that a caller with wrong keys cannot lock out others behind the
+        # same proxy.
         if secret is None or not known_keys.knows(secret.key_id):
-            self._require_patience(request)
+            self._require_few_guesses(request)
         known = None if secret is None else await known_keys.find(secret.key_id)
         if secret is None or known is None or not known.key.is_opened_by(secret, now):
             await self._guessed(request)
-            raise _unauthorized("key_unknown", "This is no key that was given out here, or no more.")
+            raise _unauthorized("key_unknown", "This is not a key of this installation, or not any more.")
         if not known.key.is_good(now):
-            raise _unauthorized("key_ended", "This key was revoked, or has expired. Have another one made.")
+            raise _unauthorized("key_ended", "This key was revoked, or has expired. Ask for another one.")
         return known
 
-    def _require_patience(self, request: Request) -> None:
+    def _require_few_guesses(self, request: Request) -> None:
         guesses = self._guesses.get(_address(request))
         if guesses is not None and not guesses.has_capacity():
             raise _too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
@@ -109,13 +114,13 @@ class Authenticator:
 
 
 def _unauthorized(code: str, detail: str, challenge: str = 'Bearer error="invalid_token"') -> Problem:
-    """The answer to whoever is not known. Source: RFC 6750, 3."""
+    """The answer to a caller without a valid key. Source: RFC 6750, 3."""
     return Problem(HTTPStatus.UNAUTHORIZED, code, detail, headers={"WWW-Authenticate": challenge})
 
 
 def _too_often(rate: float, burst: int) -> Problem:
-    """The answer to whoever asks too often. Source: draft-ietf-httpapi-ratelimit-headers-10."""
-    # The bucket is full: one request fits again when one has leaked out.
+    """The answer to a caller over its rate. Source: draft-ietf-httpapi-ratelimit-headers-10."""
+    # The bucket is full: there is room for a request when one has leaked out.
     wait = math.ceil(1 / rate)
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,

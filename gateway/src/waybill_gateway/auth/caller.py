@@ -1,4 +1,4 @@
-"""Who calls: what a request's key says of it, for the routes."""
+"""The caller of a request, as its key describes it."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -13,39 +13,39 @@ CALLER: Final = "waybill.caller"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls."""
+    """The caller of a request."""
 
-    #: What the key is called; None: nobody was asked for one.
+    #: The name of the key; None if no key is needed.
     name: str | None
-    #: Whose tasks it makes.
+    #: The tenant that owns the tasks it makes.
     tenant: str
-    #: Whether it sees and touches what every tenant has.
+    #: Whether it sees and changes the data of every tenant.
     is_admin: bool
-    #: Largest body that it may send; None: the gateway's own limit alone.
+    #: Largest body that it may send; None: only the gateway's own limit holds.
     max_body_bytes: int | None = None
     #: The key's id, for the audit trail: several keys may have one name.
     key_id: str | None = None
 
     @classmethod
     def of(cls, key: Key) -> "Caller":
-        """Who calls with this key."""
+        """The caller with this key."""
         return cls(key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes, key.id)
 
     @property
     def sees(self) -> str | None:
-        """The tenant whose rows it may see and touch; None: everybody's."""
+        """The tenant of the rows that it may see and change; None: every tenant."""
         return None if self.is_admin else self.tenant
 
 
-#: Who calls where no key is asked for.
+#: The caller if no key is needed.
 ANYBODY: Final = Caller(None, DEFAULT_TENANT, is_admin=True)
 
 
 async def current_caller(request: Request) -> Caller:
-    """Who calls, as FastAPI asks for it; a route that lets in everybody has no caller, and fails."""
+    """The caller, as a dependency of FastAPI; fails on a route that needs no key, which has no caller."""
     caller: Caller = request.scope[CALLER]
     return caller
 
 
-#: Who calls, for a route's signature.
+#: The caller, for a route's signature.
 CallerDep = Annotated[Caller, Depends(current_caller)]

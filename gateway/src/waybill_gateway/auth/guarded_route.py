@@ -1,4 +1,4 @@
-"""Routes that let a caller in before anything else: before a body is read, and however they are answered."""
+"""Routes that check the caller before anything else, before a body is read too."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

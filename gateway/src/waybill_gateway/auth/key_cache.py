@@ -1,4 +1,4 @@
-"""The keys that this process has seen: from the ledger now and then, from memory for each request."""
+"""The keys that this process has seen: read from the ledger now and then, from memory for each request."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
 
-#: Keys in memory, good ones and ids that are none: some megabytes at the most.
+#: Keys in memory, valid ones and unknown ids: some megabytes at most.
 MOST_KEYS: Final = 10_000
-#: Seconds between two times that the last use of keys is written down.
+#: Seconds between two writes of the last use of keys.
 NOTE_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
 class KnownKey:
-    """A key, and how much it has asked for in this process."""
+    """A key, and its use in this process."""
 
     key: Key
-    #: On the monotonic clock, in seconds: from then on it is looked up again.
+    #: By the monotonic clock, in seconds: from then on the key is read again.
     stale_at: float
     limiter: AsyncLimiter
     used_at: datetime | None = None
@@ -41,8 +41,8 @@ class KnownKeys(Background):
 
     Args:
         records: the ledger.
-        fresh_seconds: how long what was found counts without another look, and so how long a key that was
-            revoked elsewhere may still be good here.
+        fresh_seconds: for how long a key is used without reading it again, and so for how long a key that was
+            revoked elsewhere may still be valid here.
     """
 
     NAME = "known keys"
@@ -57,21 +57,21 @@ class KnownKeys(Background):
         self._used: set[str] = set()
 
     def knows(self, key_id: str) -> bool:
-        """Whether `find` can tell without the ledger, or the id was a key's before."""
+        """Whether `find` can answer without the ledger, or the id was that of a key before."""
         return key_id in self._known or key_id in self._unknown
 
     async def find(self, key_id: str) -> KnownKey | None:
-        """The key of this id, as the ledger had it at most `fresh_seconds` ago; None: there is none.
+        """The key of this id, as the ledger had it at most `fresh_seconds` ago; None if there is none.
 
         Raises:
-            SQLAlchemyError: the ledger had to be asked, and did not answer.
+            SQLAlchemyError: the ledger had to be read, and did not answer.
         """
         known = self._known.get(key_id)
         if known is not None and monotonic() < known.stale_at:
             return known
         if key_id in self._unknown:
             return None
-        # One look for all who wait for it.
+        # One read for all requests that wait for it.
         looking = self._looking.get(key_id)
         if looking is None:
             looking = asyncio.create_task(self._look_up(key_id))
@@ -79,20 +79,20 @@ class KnownKeys(Background):
             looking.add_done_callback(partial(self._looked, key_id))
         return await asyncio.shield(looking)
 
-    def forget(self, key_id: str) -> None:
-        """Has the next request look again, and whoever waits for a look: the key was changed here."""
+    def invalidate(self, key_id: str) -> None:
+        """Makes the next request read the key again, and all that wait for it: it was changed here."""
         self._looking.pop(key_id, None)
         self._unknown.pop(key_id, None)
         if (known := self._known.get(key_id)) is not None:
             known.stale_at = 0
 
     def used(self, known: KnownKey, now: datetime) -> None:
-        """Remembers that a key was used, to be written down later."""
+        """Records in memory that a key was used; a later write puts it into the ledger."""
         known.used_at = now
         self._used.add(known.key.id)
 
     async def stop(self) -> None:
-        """Writes down what is not written yet, and ends."""
+        """Writes the uses that are not written yet, and stops."""
         await super().stop()
         await self._note_use()
 
@@ -100,7 +100,7 @@ class KnownKeys(Background):
         asked_at = monotonic()
         key = await self._records.read(partial(get_key, key_id=key_id))
         if self._looking.get(key_id) is not asyncio.current_task():
-            # Forgotten meanwhile: what was read may be from before the change.
+            # Invalidated meanwhile: what was read may be older than the change.
             return await self.find(key_id)
         if key is None:
             self._known.pop(key_id, None)
@@ -132,8 +132,8 @@ class KnownKeys(Background):
         try:
             await self._records.write(note_use, times)
         except SQLAlchemyError as error:
-            # The next note tells it, if the key is used again; nothing depends on it.
-            log.warning("the last use of keys was not written down", error=error)
+            # The next write has it, if the key is used again; nothing depends on it.
+            log.warning("the last use of keys was not written", error=error)
 
 
 async def _current_known_keys(request: Request) -> KnownKeys:

@@ -1,6 +1,6 @@
-"""What a key must allow for each route: the one place where that is said.
+"""The scope that each route needs: this is the only place that defines it.
 
-A route that is missing here cannot be built, and so neither can the gateway.
+A route that is missing here cannot be created, and so neither can the gateway.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from typing import Final
 
 from waybill_ledger import Scope
 
-#: Routes that let in everybody: supervisors must reach the first three, the others describe only our code.
+#: Routes that need no key: supervisors must reach the first three, the others only describe the software.
 OPEN: Final = frozenset({"healthz", "startupz", "readyz", "asyncapi", "entrance"})
-#: What the others need, by the name of the route's function, which is its operation's id.
+#: The scopes of the others, by the name of the route's function, which is the id of its operation.
 NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
     {
         "post_email": Scope.SUBMIT,
@@ -75,11 +75,11 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
 
 
 class UndeclaredRouteError(Exception):
-    """A route that nobody has said of what it needs."""
+    """A route without a declaration of the scope that it needs."""
 
 
 def needed_by(name: str) -> Scope | None:
-    """What a key must allow for a route; None: it lets in everybody.
+    """The scope that a route needs; None: it needs no key.
 
     Raises:
         UndeclaredRouteError: it is neither in `NEEDED` nor in `OPEN`.
@@ -87,7 +87,5 @@ def needed_by(name: str) -> Scope | None:
     if name in OPEN:
         return None
     if name not in NEEDED:
-        raise UndeclaredRouteError(
-            f"say in gateway/auth/scopes.py what a key must allow for the route {name}"
-        )
+        raise UndeclaredRouteError(f"declare in gateway/auth/scopes.py which scope the route {name} needs")
     return NEEDED[name]

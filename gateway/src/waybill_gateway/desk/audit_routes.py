@@ -20,7 +20,7 @@ router = APIRouter(tags=["audit"], route_class=GuardedRoute)
 async def get_audit(
     resources: ResourcesDep, caller: CallerDep, asked: Annotated[AuditQuery, Query()]
 ) -> AuditPageView:
-    """Lists who did what at the failure desk, erased or revealed what, when and why, the latest first."""
+    """Lists actions at the failure desk, erasures and reveals: actor, time and reason, the latest first."""
     wanted = AuditFilter(
         actor=asked.actor,
         action=asked.action,

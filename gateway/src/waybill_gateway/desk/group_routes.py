@@ -1,4 +1,4 @@
-"""The failure desk: groups of letters that failed alike."""
+"""The failure desk: groups of letters with the same failure."""
 
 from datetime import timedelta
 from functools import partial
@@ -32,7 +32,7 @@ _GroupId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 async def get_dead_letter_groups(
     resources: ResourcesDep, caller: CallerDep, asked: Annotated[GroupQuery, Query()]
 ) -> GroupPageView:
-    """Lists groups, those with the latest death first."""
+    """Lists groups, those with the latest dead letter first."""
     wanted = GroupFilter(asked.state, caller.sees, asked.service, asked.kind, asked.q, asked.id)
     query = partial(
         list_groups,
@@ -62,7 +62,7 @@ async def get_dead_letter_group(group: _GroupId, resources: ResourcesDep, caller
 async def export_dead_letter_group(
     group: _GroupId, resources: ResourcesDep, caller: CallerDep
 ) -> StreamingResponse:
-    """Streams the letters of a group, whole, as JSON lines."""
+    """Streams the letters of a group with all details, as JSON lines."""
     await _view(resources, caller, group)
     return export(resources, LetterFilter(tenant=caller.sees, group=group))
 
@@ -71,7 +71,7 @@ async def export_dead_letter_group(
 async def note_dead_letter_group(
     group: _GroupId, posted: GroupNote, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> GroupView:
-    """Writes down what is to be remembered of a group."""
+    """Stores a note about a group."""
     await resources.records.write(
         note, NewNote(group, posted.note, actor, resources.records.now(), caller.sees)
     )
@@ -82,7 +82,7 @@ async def note_dead_letter_group(
 async def archive_dead_letter_group(
     group: _GroupId, posted: GroupReason, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> GroupView:
-    """Archives a group with all its letters that are dead; a new one brings it back as `regressed`."""
+    """Archives a group with all its letters that are dead; a new letter makes it `regressed`."""
     await _view(resources, caller, group)
     now = resources.records.now()
     until = now + timedelta(days=resources.settings.archived_days)
@@ -98,7 +98,7 @@ async def archive_dead_letter_group(
 async def restore_dead_letter_group(
     group: _GroupId, posted: GroupReason, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> GroupView:
-    """Takes a group out of the archive: its archived letters are dead again."""
+    """Restores an archived group: its archived letters are dead again."""
     await _view(resources, caller, group)
     now = resources.records.now()
     archived = LetterFilter(tenant=caller.sees, group=group, state=LetterState.ARCHIVED)

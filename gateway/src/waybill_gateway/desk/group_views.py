@@ -1,4 +1,4 @@
-"""What the API gives of the failure desk's groups."""
+"""Answers about groups of the failure desk."""
 
 from datetime import datetime
 from typing import Self
@@ -10,7 +10,7 @@ from waybill_ledger.deadletters.states import GroupState, LetterState
 
 
 class GroupLinks(BaseModel):
-    """Where to look next."""
+    """Links."""
 
     self: str
     letters: str
@@ -18,7 +18,7 @@ class GroupLinks(BaseModel):
 
 
 class GroupView(BaseModel):
-    """Letters that failed alike."""
+    """Letters with the same failure."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -48,7 +48,7 @@ class GroupView(BaseModel):
 
 
 class GroupPageView(BaseModel):
-    """Some groups, the latest first."""
+    """A page of groups, the latest first."""
 
     items: list[GroupView]
     next_cursor: str | None

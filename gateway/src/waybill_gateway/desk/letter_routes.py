@@ -1,4 +1,4 @@
-"""The failure desk: dead letters, one by one and many at once."""
+"""The failure desk: dead letters, single ones and many at once."""
 
 from datetime import timedelta
 from functools import partial
@@ -49,7 +49,7 @@ from waybill_ledger.deadletters.states import LetterState
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 
-#: Letters in memory at once while they are exported: each may be a megabyte.
+#: Letters in memory at once during an export: each may have a megabyte.
 EXPORT_PAGE = 50
 
 _LetterId = Annotated[LetterId, Path()]
@@ -76,7 +76,7 @@ async def get_dead_letters(
 async def export_dead_letters(
     resources: ResourcesDep, caller: CallerDep, asked: Annotated[LetterFilterQuery, Query()]
 ) -> StreamingResponse:
-    """Streams whole letters as JSON lines, oldest first."""
+    """Streams letters with all details as JSON lines, oldest first."""
     return export(resources, letter_filter(caller, asked, state=asked.state, task=asked.task))
 
 
@@ -84,7 +84,7 @@ async def export_dead_letters(
 async def get_desk_audit(
     resources: ResourcesDep, caller: CallerDep, asked: Annotated[AuditQuery, Query()]
 ) -> AuditPageView:
-    """The same as `/v1/audit`, under the name that it had when it told of the desk alone."""
+    """Lists the audit trail; the former path of `/v1/audit`."""
     return await get_audit(resources, caller, asked)
 
 
@@ -92,25 +92,29 @@ async def get_desk_audit(
 async def discard_dead_letters(
     posted: PutAwayLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
-    """Discards letters that are dead; they can be restored for a time, and are then forgotten."""
+    """Discards letters that are dead; they can be restored for a time, and are then deleted."""
     days = resources.settings.discarded_days
-    return await _put_away(resources, caller, posted, actor, LetterState.DISCARDED, timedelta(days=days))
+    return await _archive_or_discard(
+        resources, caller, posted, actor, LetterState.DISCARDED, timedelta(days=days)
+    )
 
 
 @router.post("/v1/dead-letters/archive")
 async def archive_dead_letters(
     posted: PutAwayLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
-    """Archives letters that are dead: they are kept for the record, and can be restored as long."""
+    """Archives letters that are dead; they are kept and can be restored for a longer time."""
     days = resources.settings.archived_days
-    return await _put_away(resources, caller, posted, actor, LetterState.ARCHIVED, timedelta(days=days))
+    return await _archive_or_discard(
+        resources, caller, posted, actor, LetterState.ARCHIVED, timedelta(days=days)
+    )
 
 
 @router.post("/v1/dead-letters/restore")
 async def restore_dead_letters(
     posted: RestoreLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
-    """Makes letters dead again that were discarded or archived."""
+    """Restores discarded or archived letters: they are dead again."""
     wish = Move(selected(caller, posted), LetterState.DEAD, actor, resources.records.now(), posted.reason)
     return ChangedView(changed=await move(resources.records, wish), restorable_until=None)
 
@@ -119,7 +123,7 @@ async def restore_dead_letters(
 async def get_dead_letter(
     letter_id: _LetterId, resources: ResourcesDep, caller: CallerDep
 ) -> WholeLetterView:
-    """Shows one letter whole, and what became of each of its redrives."""
+    """Shows one letter with all details, and the outcome of each of its redrives."""
     row = await resources.records.read(partial(letter_detail, letter_id=letter_id, tenant=caller.sees))
     if row is None:
         raise no_such_letter()
@@ -130,7 +134,7 @@ async def get_dead_letter(
 async def preview_edit(
     letter_id: _LetterId, posted: Preview, resources: ResourcesDep, caller: CallerDep
 ) -> PreviewView:
-    """Shows what an edit would make of a letter's payload, and what the contract says to it."""
+    """Shows the result of an edit of a letter's payload, and its check by the contract."""
     message = await resources.records.read(partial(message_of, letter_id=letter_id, tenant=caller.sees))
     if message is None:
         raise no_such_letter()
@@ -154,7 +158,7 @@ async def preview_edit(
 
 
 def export(resources: Resources, wanted: LetterFilter) -> StreamingResponse:
-    """Letters as a stream of JSON lines."""
+    """A stream of letters as JSON lines."""
 
     async def next_rows(after: int) -> tuple[list[dict[str, Any]], int]:
         query = partial(next_letter_details, wanted=wanted, after=after, limit=EXPORT_PAGE)
@@ -166,13 +170,13 @@ def export(resources: Resources, wanted: LetterFilter) -> StreamingResponse:
 
 
 def no_such_letter() -> Problem:
-    """The answer to an id that is no letter's."""
+    """The answer to an unknown id of a letter."""
     return Problem(
-        HTTPStatus.NOT_FOUND, "no_such_letter", "There is no dead letter of this id, or it was forgotten."
+        HTTPStatus.NOT_FOUND, "no_such_letter", "There is no dead letter of this id, or it was deleted."
     )
 
 
-async def _put_away(
+async def _archive_or_discard(
     resources: Resources,
     caller: Caller,
     posted: PutAwayLetters,

@@ -1,4 +1,4 @@
-"""What the API gives of dead letters, and of what was done at the desk."""
+"""Answers about dead letters, and about the audit trail."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -10,21 +10,21 @@ from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Ve
 
 
 class ErrorView(BaseModel):
-    """What went wrong."""
+    """The error of a failed attempt."""
 
     type: str
     message: str
 
 
 class FieldFault(BaseModel):
-    """One way in which a payload breaks its contract."""
+    """One violation of the contract by a payload."""
 
     field: str
     message: str
 
 
 class PutAwayView(BaseModel):
-    """Who put a letter away, and why."""
+    """The discarding or archiving of a letter."""
 
     at: datetime
     by: str
@@ -80,7 +80,7 @@ class LetterView(BaseModel):
 
 
 class LetterRedriveView(BaseModel):
-    """One redrive of a letter's subtask, and how it ended."""
+    """One redrive of a letter's subtask, and its outcome."""
 
     redrive_id: int
     letter_id: int
@@ -93,11 +93,11 @@ class LetterRedriveView(BaseModel):
 
 
 class WholeLetterView(LetterView):
-    """A dead letter with all that is known of it."""
+    """A dead letter with all details."""
 
-    #: The body as JSON, sensitive fields redacted; null if it is none.
+    #: The body as JSON, sensitive fields redacted; null if it is not JSON.
     payload: Any
-    #: The body where it is no JSON.
+    #: The body, if it is not JSON.
     body_base64: str | None
     headers: dict[str, Any]
     properties: dict[str, Any]
@@ -106,14 +106,14 @@ class WholeLetterView(LetterView):
 
 
 class LetterPageView(BaseModel):
-    """Some letters, newest first."""
+    """A page of letters, newest first."""
 
     items: list[LetterView]
     next_cursor: str | None
 
 
 class PreviewView(BaseModel):
-    """What an edit would make of a payload."""
+    """The result of an edit of a payload."""
 
     verdict: Verdict
     errors: list[FieldFault] | None
@@ -121,14 +121,14 @@ class PreviewView(BaseModel):
 
 
 class ChangedView(BaseModel):
-    """How many letters were moved."""
+    """The number of letters that changed."""
 
     changed: int
     restorable_until: datetime | None
 
 
 class AuditEntryView(BaseModel):
-    """Something that was done: at the desk, an erasure, a reveal."""
+    """An entry of the audit trail: an action at the failure desk, an erasure, a reveal."""
 
     seq: int
     at: datetime
@@ -139,28 +139,28 @@ class AuditEntryView(BaseModel):
     letters: int | None
     reason: str | None
     details: dict[str, Any] | None
-    #: The id of the task or schedule of which something was revealed.
+    #: Id of the task or schedule of a reveal.
     subject: str | None
 
     @classmethod
-    def of(cls, seq: int, deed: AuditEntry) -> Self:
-        """The view of a deed."""
+    def of(cls, seq: int, entry: AuditEntry) -> Self:
+        """The view of an entry."""
         return cls(
             seq=seq,
-            at=deed.at,
-            actor=deed.actor,
-            action=deed.action,
-            redrive=deed.redrive_id,
-            group=deed.group,
-            letters=deed.letters,
-            reason=deed.reason,
-            details=deed.details,
-            subject=deed.subject,
+            at=entry.at,
+            actor=entry.actor,
+            action=entry.action,
+            redrive=entry.redrive_id,
+            group=entry.group,
+            letters=entry.letters,
+            reason=entry.reason,
+            details=entry.details,
+            subject=entry.subject,
         )
 
 
 class AuditPageView(BaseModel):
-    """Some deeds, the latest first."""
+    """A page of entries, the latest first."""
 
     items: list[AuditEntryView]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""What the failure desk's part of the API takes."""
+"""Requests to the failure desk."""
 
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -27,16 +27,16 @@ from waybill_ledger.deadletters.states import (
     Verdict,
 )
 
-#: Letters that a call names one by one.
+#: Letters that a call may name by id.
 MAX_IDS = 10_000
-#: Different edits in one plan.
+#: Edits in one plan.
 MAX_EDITS = 1_000
-#: Of a letter or redrive.
+#: Id of a letter or redrive.
 LetterId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 LetterIds = Annotated[
     list[Annotated[Whole, Field(ge=1, le=MAX_INTEGER)]], Field(min_length=1, max_length=MAX_IDS)
 ]
-#: Why something is done: for whoever reads the audit trail in half a year.
+#: The reason for an action, for readers of the audit trail.
 Reason = Annotated[Text, Field(min_length=1, max_length=2000)]
 
 
@@ -45,50 +45,52 @@ class _Strict(BaseModel):
 
 
 class Filter(_Strict):
-    """Which letters are meant: all that is given must hold."""
+    """Filters of letters: a letter must match all that are given."""
 
     group: Word | None = None
     service: Word | None = None
     kind: Word | None = None
     error_type: Word | None = None
-    reason: Word | None = Field(None, description="Why it died: `permanent`, `exhausted`, `delivery_limit` …")
+    reason: Word | None = Field(
+        None, description="Why it is dead: `permanent`, `exhausted`, `delivery_limit` …"
+    )
     verdict: Verdict | None = None
-    since: Moment | None = Field(None, description="Died at or after this time.")
-    until: Moment | None = Field(None, description="Died before this time.")
+    since: Moment | None = Field(None, description="Dead since this time or later.")
+    until: Moment | None = Field(None, description="Dead since before this time.")
     q: Search | None = Field(
-        None, description="Part of the error message, or the beginning of a task or correlation id."
+        None, description="Part of the error message, or the first characters of a task id or correlation id."
     )
 
 
 class LetterFilterQuery(Filter):
-    """The same, and what only listings ask for."""
+    """Filters of letters in lists."""
 
     state: LetterState | None = None
-    task: Word | None = Field(None, description="The id of a task, or its beginning.")
+    task: Word | None = Field(None, description="The id of a task, or its first characters.")
 
 
 class LetterQuery(LetterFilterQuery, Paged):
-    """Which letters are listed."""
+    """Filters and page of the list of letters."""
 
 
 class GroupQuery(Paged):
-    """Which groups are listed."""
+    """Filters and page of the list of groups."""
 
-    id: Beginning | None = Field(None, description="The beginning of its id.")
+    id: Beginning | None = Field(None, description="The first characters of its id.")
     state: GroupState | None = None
     service: Word | None = None
     kind: Word | None = None
-    q: Search | None = Field(None, description="Part of the message or of the error's type.")
+    q: Search | None = Field(None, description="Part of the error message or error type.")
 
 
 class RedriveQuery(Paged):
-    """Which redrives are listed."""
+    """Filters and page of the list of redrives."""
 
     state: RedriveState | None = None
 
 
 class ItemQuery(Paged):
-    """Which letters of a redrive are listed."""
+    """Filters and page of the list of a redrive's letters."""
 
     state: ItemState | None = None
     verdict: Verdict | None = None
@@ -96,14 +98,14 @@ class ItemQuery(Paged):
 
 
 class AuditQuery(Paged):
-    """Which deeds are listed."""
+    """Filters and page of the audit trail."""
 
     actor: Word | None = None
     action: Word | None = None
     redrive: LetterId | None = None
     group: Word | None = None
     subject: UUID | None = Field(
-        None, description="The id of a task or schedule: who had it, or a letter of it, revealed."
+        None, description="Id of a task or schedule: its reveals, and those of its letters."
     )
     since: Moment | None = None
     until: Moment | None = None
@@ -120,25 +122,27 @@ class Selection(_Strict):
         if (self.filter is None) == (self.ids is None):
             raise ValueError("give filter or ids, one of the two")
         if self.filter is not None and not self.filter.model_dump(exclude_none=True):
-            raise ValueError("the filter is empty: name what is meant, or it would be everything")
+            raise ValueError(
+                "the filter is empty, which would select all letters: give at least one condition"
+            )
         return self
 
 
 class PutAwayLetters(Selection):
-    """Letters to be discarded or archived."""
+    """Letters to discard or archive."""
 
     reason: Reason
-    dry_run: Truth = Field(default=False, description="Only tell in `changed` how many it would be.")
+    dry_run: Truth = Field(default=False, description="Only count in `changed` how many would change.")
 
 
 class RestoreLetters(Selection):
-    """Letters to be made dead again."""
+    """Letters to restore."""
 
     reason: Reason | None = None
 
 
 class GroupNote(_Strict):
-    """What is to be remembered of a group."""
+    """A note about a group."""
 
     note: Annotated[Text, Field(max_length=10_000)]
 
@@ -168,13 +172,13 @@ class Preview(_Strict):
 
 
 class PlannedEdit(Preview):
-    """A patch, and the letters that it is for; all of the plan if none are named."""
+    """A patch, and the letters that it changes; all of the plan if no ids are given."""
 
     ids: LetterIds | None = None
 
 
 class PlanRedrive(Selection):
-    """A redrive as it is wanted. Nothing is sent before it is started."""
+    """The plan of a redrive. Nothing is sent before its start."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -191,18 +195,21 @@ class PlanRedrive(Selection):
     edits: list[PlannedEdit] = Field(default_factory=list, max_length=MAX_EDITS)
     rate: Number = Field(10, ge=0.1, le=2000, description="Letters a second.")
     canary: Whole = Field(
-        5, ge=0, le=1000, description="So many are sent first, and their outcomes awaited; 0: none."
+        5,
+        ge=0,
+        le=1000,
+        description="Letters that are sent first; the others wait for their outcomes; 0: none.",
     )
     note: Reason | None = None
 
 
 class StartRedrive(_Strict):
-    """The hash of the plan as it was seen."""
+    """The hash of the plan that the caller has seen."""
 
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SteerRedrive(_Strict):
-    """Why a redrive is paused, resumed or cancelled."""
+    """The reason to pause, resume or cancel a redrive."""
 
     reason: Reason | None = None

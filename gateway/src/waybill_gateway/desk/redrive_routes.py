@@ -1,4 +1,4 @@
-"""The failure desk: redrives, from the plan to their end."""
+"""The failure desk: redrives, from plan to end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ from waybill_ledger.deadletters.redrives.queries import ItemFilter, get_redrive,
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 
-#: Seconds between looks at a redrive that somebody watches.
+#: Seconds between two reads of a redrive that a caller watches.
 WATCH_SECONDS = 0.5
 
 _RedriveId = Annotated[LetterId, Path()]
@@ -47,7 +47,7 @@ _RedriveId = Annotated[LetterId, Path()]
 async def plan_redrive(
     posted: PlanRedrive, response: Response, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
-    """Makes a plan: freezes its letters, and tells what a redrive would do. Nothing is sent."""
+    """Makes a plan: fixes its letters, and shows what a redrive would do. Nothing is sent."""
     edits = [Edit(edit.patch, None if edit.ids is None else frozenset(edit.ids)) for edit in posted.edits]
     new = NewRedrive(
         wanted=selected(caller, posted),
@@ -66,7 +66,7 @@ async def plan_redrive(
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "nothing_selected",
-            "No letter that is dead, and in no redrive that has started, is meant by this.",
+            "The selection has no letter that is dead and in no redrive that has started.",
         ) from None
     except TooManyLettersError as error:
         raise Problem(
@@ -98,7 +98,7 @@ async def get_redrives(
 
 @router.get("/v1/redrives/{redrive_id}")
 async def get_one_redrive(redrive_id: _RedriveId, resources: ResourcesDep, caller: CallerDep) -> RedriveView:
-    """Shows a redrive as it stands."""
+    """Shows a redrive."""
     return await _view(resources, caller, redrive_id)
 
 
@@ -106,7 +106,7 @@ async def get_one_redrive(redrive_id: _RedriveId, resources: ResourcesDep, calle
 async def get_redrive_letters(
     redrive_id: _RedriveId, resources: ResourcesDep, caller: CallerDep, asked: Annotated[ItemQuery, Query()]
 ) -> ItemPageView:
-    """Lists the letters of a redrive, in the order in which they are sent."""
+    """Lists the letters of a redrive, in the order of sending."""
     await _view(resources, caller, redrive_id)
     wanted = ItemFilter(asked.state, asked.verdict, asked.effect)
     listing = f"letters of redrive {redrive_id}"
@@ -122,7 +122,7 @@ async def get_redrive_letters(
 async def start_redrive(
     redrive_id: _RedriveId, posted: StartRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
-    """Starts a redrive: exactly the letters, versions and edits of which the hash was made."""
+    """Starts a redrive, of exactly the letters, versions and edits that the hash stands for."""
     await _view(resources, caller, redrive_id)
     wish = Start(redrive_id, posted.hash, actor, resources.records.now())
     _require(await resources.records.write(start, wish))
@@ -133,7 +133,7 @@ async def start_redrive(
 async def pause_redrive(
     redrive_id: _RedriveId, posted: SteerRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
-    """Pauses a running redrive: nothing more is sent, what is on its way goes on."""
+    """Pauses a running redrive: nothing more is sent; messages that were sent are still handled."""
     return await _steer(resources, caller, redrive_id, "pause", posted, actor)
 
 
@@ -141,7 +141,7 @@ async def pause_redrive(
 async def resume_redrive(
     redrive_id: _RedriveId, posted: SteerRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
-    """Goes on with a redrive that is paused or halted; after a halt it begins with a canary again."""
+    """Resumes a redrive that is paused or halted; after a halt it begins with a canary again."""
     return await _steer(resources, caller, redrive_id, "resume", posted, actor)
 
 
@@ -149,12 +149,12 @@ async def resume_redrive(
 async def cancel_redrive(
     redrive_id: _RedriveId, posted: SteerRedrive, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> RedriveView:
-    """Ends a redrive: its letters that were not sent are free again, what is on its way goes on."""
+    """Cancels a redrive: unsent letters are free again; messages that were sent are still handled."""
     return await _steer(resources, caller, redrive_id, "cancel", posted, actor)
 
 
 async def _watched(redrive_id: _RedriveId, resources: ResourcesDep, caller: CallerDep) -> RedriveView:
-    """What is watched; before the stream begins, so that an unknown one is answered with a problem."""
+    """The redrive to watch; read before the stream begins, so that 404 can still be answered."""
     return await _view(resources, caller, redrive_id)
 
 

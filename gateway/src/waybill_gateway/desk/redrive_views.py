@@ -1,4 +1,4 @@
-"""What the API gives of redrives."""
+"""Answers about redrives."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -11,14 +11,14 @@ from waybill_ledger.deadletters.states import Effect, ItemState, Phase, RedriveS
 
 
 class UnfixableView(BaseModel):
-    """A letter that a redrive will not send, and what is wrong with it."""
+    """A letter that a redrive will not send, and its faults."""
 
     letter: int
     errors: list[FieldFault]
 
 
 class DryRunView(BaseModel):
-    """What a redrive would do, as the plan was made."""
+    """What a redrive would do, at the time of its plan."""
 
     verdicts: dict[Verdict, int]
     effects: dict[Effect, int]
@@ -31,7 +31,7 @@ class DryRunView(BaseModel):
 
 
 class ProgressView(BaseModel):
-    """The letters of a redrive, by where they are."""
+    """The letters of a redrive, by state."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -44,7 +44,7 @@ class ProgressView(BaseModel):
 
 
 class RedriveLinks(BaseModel):
-    """Where to look next."""
+    """Links."""
 
     self: str
     letters: str
@@ -52,7 +52,7 @@ class RedriveLinks(BaseModel):
 
 
 class RedriveView(BaseModel):
-    """A redrive as it stands."""
+    """A redrive."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -86,7 +86,7 @@ class RedriveView(BaseModel):
 
 
 class RedrivePageView(BaseModel):
-    """Some redrives, the latest first."""
+    """A page of redrives, the latest first."""
 
     items: list[RedriveView]
     next_cursor: str | None
@@ -111,7 +111,7 @@ class ItemView(BaseModel):
 
 
 class ItemPageView(BaseModel):
-    """Some letters of a redrive, in the order in which they are sent."""
+    """A page of a redrive's letters, in the order of sending."""
 
     items: list[ItemView]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""What the failure desk's routes share."""
+"""Selections of letters, and streams of JSON lines, for the routes of the failure desk."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,10 +12,10 @@ from waybill_ledger.deadletters.redrives.edits import shown_edits
 from waybill_ledger.deadletters.states import LetterState
 
 JSON_LINES = "application/x-ndjson"
-#: What a route that streams them is described to answer.
+#: The description of an answer of JSON lines.
 STREAMED_LINES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "A JSON object a line.",
+        "description": "One JSON object per line.",
         "content": {JSON_LINES: {"schema": {"type": "string"}}},
     }
 }
@@ -29,18 +29,18 @@ def letter_filter(
     state: LetterState | None = None,
     task: str | None = None,
 ) -> LetterFilter:
-    """The letters that a call means."""
+    """The filter for the letters of a call."""
     fields = asked.model_dump(include=set(Filter.model_fields)) if asked is not None else {}
     return LetterFilter(**fields, ids=ids, state=state, task=task, tenant=caller.sees)
 
 
 def selected(caller: Caller, selection: Selection) -> LetterFilter:
-    """The letters that a body means."""
+    """The filter for the letters of a body."""
     return letter_filter(caller, selection.filter, selection.ids)
 
 
 def as_asked(body: Selection) -> dict[str, Any]:
-    """What the caller wrote, as the record keeps it: nothing of what is sensitive."""
+    """The selection as the caller wrote it, for the record, without sensitive data."""
     asked: dict[str, Any] = body.model_dump(
         mode="json", exclude_none=True, include={"filter", "ids", "edits"}, exclude_defaults=True
     )
@@ -54,10 +54,10 @@ def as_asked(body: Selection) -> dict[str, Any]:
 async def json_lines(
     next_rows: Callable[[Any], Awaitable[tuple[list[dict[str, Any]], Any]]], start: Any
 ) -> AsyncIterator[bytes]:
-    """Rows as lines of JSON, a page in memory at a time.
+    """Rows as lines of JSON; only one page is in memory at a time.
 
     Args:
-        next_rows: gives the rows behind a place, and the place of the last; no rows at the end.
+        next_rows: returns the rows behind a place, and the place of the last one; no rows at the end.
         start: where to begin.
     """
     place = start

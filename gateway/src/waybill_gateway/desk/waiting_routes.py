@@ -1,4 +1,4 @@
-"""What waits for a release that can read it: for a check in CI before a new one is deployed."""
+"""Payloads that future releases have to read, for a check in CI before a deployment."""
 
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from waybill_ledger.deadletters.letters.waiting import waiting_letters, waiting_
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedRoute)
 
-#: Before the first task and service.
+#: The place before the first task and service.
 _BEGINNING = ("", "")
 
 
@@ -28,10 +28,11 @@ async def get_waiting_payloads(
     resources: ResourcesDep,
     caller: CallerDep,
     where: Annotated[
-        Literal["task", "dead_letter"] | None, Query(description="Only those; both if absent.")
+        Literal["task", "dead_letter"] | None,
+        Query(description="Only those of tasks or dead letters; both if absent."),
     ] = None,
 ) -> StreamingResponse:
-    """Streams, as JSON lines, each payload that some release will have to read, and its version."""
+    """Streams, as JSON lines, each payload that a future release has to read, with its version."""
 
     async def next_rows(place: tuple[str, Any]) -> tuple[list[dict[str, Any]], tuple[str, Any]]:
         kind, after = place

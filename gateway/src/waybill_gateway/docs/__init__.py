@@ -1,1 +1,1 @@
-"""What the API says of itself: OpenAPI and AsyncAPI."""
+"""The descriptions of the API: OpenAPI and AsyncAPI."""

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of what crosses the wire, made from the catalog, the topology and the models.
+"""The AsyncAPI 3 document of all messages, made from the catalog, the topology and the models.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0, AMQP binding 0.3.0. Task events are CloudEvents
 in binary mode: their attributes are headers (`waybill_contracts.wire.envelope`).
@@ -17,7 +17,7 @@ from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.lifecycle import LifecycleEvent
 from waybill_worker.broker import topology
 
-#: Pydantic writes a later draft, but nothing that this one lacks.
+#: Pydantic writes a later draft, but uses nothing that this one lacks.
 _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-07"
 _REF_TEMPLATE: Final = "#/components/schemas/{model}"
 _TEXT: Final = {"type": "string"}
@@ -43,7 +43,7 @@ _OTHER_HEADERS: Final = {
 
 @cache
 def asyncapi_document() -> dict[str, Any]:
-    """The whole document."""
+    """The document."""
     events = {kind: entry.event for kind, entry in CATALOG.items()}
     models: tuple[type[BaseModel], ...] = (*events.values(), LifecycleEvent, CancelRequested)
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF_TEMPLATE)
@@ -66,7 +66,7 @@ def asyncapi_document() -> dict[str, Any]:
         "info": {
             "title": "Waybill",
             "version": "1",
-            "description": "What gateway and services say to each other over RabbitMQ.",
+            "description": "The messages between gateway and services over RabbitMQ.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": names.CONTENT_TYPE_EVENT,

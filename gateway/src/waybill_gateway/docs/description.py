@@ -1,4 +1,4 @@
-"""How the API describes itself: what /openapi.json and /docs show beside the routes."""
+"""The description of the API: what /openapi.json and /docs show beside the routes."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -16,41 +16,46 @@ from waybill_gateway.http.problems import CONTENT_TYPE, TYPE_PREFIX, ProblemDocu
 
 SUMMARY = "Background work for web applications."
 DESCRIPTION = """\
-Post a task and get an answer at once; every task that was answered with 202 ends in exactly one recorded
+Post a task and get an answer at once. Every task that was answered with 202 ends in exactly one recorded
 outcome, and until then you can see where it is and why.
 
 1. **Post** a mail, an image, a user, a record. The answer is `202` with a `Location`.
 2. **Look** at `GET /v1/tasks/{id}`: one subtask for each service that does a part of it.
-3. **Account**: `GET /v1/accounting` adds up what became of all of them, and names what cannot be placed.
-4. **Repeat** safely: send an `Idempotency-Key` with a POST, and it is accepted once however often you send
-   it. Other content under the same key is refused with 422, a call that is still being answered with 409.
+3. **Account**: `GET /v1/accounting` adds up what became of all of them, and lists those that cannot be
+placed.
+4. **Repeat** safely: send an `Idempotency-Key` with a POST, and it is accepted once, even if you send it
+several
+   times. Other content with the same key is refused with 422, a call that is still being answered with 409.
 
-Any POST of a task may say when it is to begin (`send_at` or `delay_seconds`), and that it may overtake or
-is bulk work that keeps out of the way (`priority`); a schedule makes tasks again and again. Errors are
-problem details (RFC 9457): `type` is for programs, `detail` for people, `errors` names each wrong field.
+Any POST of a task may set its start (`send_at` or `delay_seconds`) and its `priority`: high work overtakes,
+low work is bulk work that waits for all other work. A schedule makes tasks again and again. Errors are
+problem details (RFC 9457): `type` is for programs, `detail` for people, `errors` lists each wrong field.
 Unknown fields are refused.
 
-Send your key with each call: `Authorization: Bearer wb_…`. What it must allow is said at each operation.
+Send your key with each call: `Authorization: Bearer wb_…`. Each operation names the scope that it needs.
 """
 TAGS = [
-    {"name": "emails", "description": "Mails, with their own words or from a template."},
+    {"name": "emails", "description": "Mails, with their own text or from a template."},
     {"name": "images", "description": "Uploads, and the variants made of them."},
     {"name": "users", "description": "New users: a welcome mail and a record elsewhere, as one task."},
     {"name": "syncs", "description": "Records for other systems."},
-    {"name": "password resets", "description": "Mailed links that are good once."},
+    {"name": "password resets", "description": "Mailed links that are valid once."},
     {"name": "schedules", "description": "Tasks that are made again and again, by cron or interval."},
     {"name": "tasks", "description": "Where tasks are, and what happened to them."},
-    {"name": "persons", "description": "What is held of one person, by the mail address."},
-    {"name": "failure desk", "description": "What failed for good, and how it is redriven."},
-    {"name": "reveal", "description": "What is sealed, shown to whoever may see it and says why."},
-    {"name": "audit", "description": "Who did what at the desk, erased or revealed what, when and why."},
-    {"name": "keys", "description": "Who may do what, and for which tenant."},
+    {"name": "persons", "description": "Stored data of one person, found by the mail address."},
+    {"name": "failure desk", "description": "Tasks that failed permanently, and their redrives."},
+    {"name": "reveal", "description": "Sealed data, shown to callers that may see it and give a reason."},
+    {
+        "name": "audit",
+        "description": "Actions at the failure desk, erasures and reveals: actor, time, reason.",
+    },
+    {"name": "keys", "description": "What callers may do, and for which tenant."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]
 
 
 def _describe_streams(document: dict[str, Any]) -> None:
-    """Describes event streams as text: `itemSchema`, which FastAPI writes, is a word of OpenAPI 3.2."""
+    """Describes event streams as text: `itemSchema`, which FastAPI writes, is part of OpenAPI 3.2."""
     for path in document["paths"].values():
         for operation in path.values():
             for answer in operation["responses"].values():
@@ -59,7 +64,7 @@ def _describe_streams(document: dict[str, Any]) -> None:
 
 
 def _describe_keys(document: dict[str, Any]) -> None:
-    """Adds who may call what; where a gateway asks nobody for a key, sending one does no harm."""
+    """Adds the scope that each operation needs; a gateway without keys ignores them."""
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key: wb_…"}
     }
@@ -71,17 +76,17 @@ def _describe_keys(document: dict[str, Any]) -> None:
 
 
 def _describe_problems(document: dict[str, Any]) -> None:
-    """Adds what each operation may be answered with, and what that means."""
+    """Adds the problems of each operation, and their meaning."""
     for path in document["paths"].values():
         for operation in path.values():
             answers: dict[str, Any] = {
-                # A probe says with 503 what it has to say, and in no problem document.
+                # A probe reports with 503, without a problem document.
                 status: answer
                 for status, answer in operation["responses"].items()
                 if status < "400" or CONTENT_TYPE not in answer.get("content", {})
             }
-            for status, told in groupby(problems_of(operation), itemgetter(0)):
-                codes = [code for _, code in told]
+            for status, problems in groupby(problems_of(operation), itemgetter(0)):
+                codes = [code for _, code in problems]
                 answers[str(status.value)] = _problem_answer(status, codes)
             operation["responses"] = dict(sorted(answers.items()))
 
@@ -95,12 +100,12 @@ def _problem_answer(status: HTTPStatus, codes: Sequence[str]) -> dict[str, Any]:
 
 
 def operation_id(route: APIRoute) -> str:
-    """The name of a route's function: what generated clients call their method."""
+    """The name of a route's function, which generated clients use as the name of their method."""
     return route.name
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Adds the schema of problem documents to the app's OpenAPI document; the routes only refer to it."""
+    """Adds keys, problems and their schema to the app's OpenAPI document."""
     without_problems = app.openapi
 
     def openapi() -> dict[str, Any]:

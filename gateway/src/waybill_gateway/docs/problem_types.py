@@ -1,7 +1,7 @@
-"""Every type of problem that there is, and which operation may answer with it: the one place that says so.
+"""All types of problems, and which operation may answer with them: this is the only place that defines it.
 
-The OpenAPI document is made of it. Tests hold it against the code that raises problems, and against each
-problem that they are answered with.
+The OpenAPI document is made of it. Tests compare it with the code that raises problems, and with each problem
+that they receive.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from waybill_gateway.auth.scopes import NEEDED
 
-#: Status to code to what it means, for people. Few codes come with two statuses.
+#: Status to code to meaning, for people. A few codes have two statuses.
 PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
     {
         HTTPStatus.BAD_REQUEST: {
@@ -25,84 +25,85 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
         HTTPStatus.UNAUTHORIZED: {
             "key_ended": "This key was revoked, or has expired.",
             "key_missing": "Send your key.",
-            "key_unknown": "This is no key that was given out here.",
+            "key_unknown": "This is not a key of this installation.",
         },
         HTTPStatus.FORBIDDEN: {
             "scope_missing": "This key does not allow that.",
         },
         HTTPStatus.NOT_FOUND: {
-            "never_produced": "The task has failed or was cancelled: no variant was made.",
+            "never_produced": "The task failed or was cancelled: no variant was made.",
             "no_such_format": "The variant has no such format.",
             "no_such_group": "There is no group of this id.",
             "no_such_key": "There is no key of this id.",
-            "no_such_letter": "There is no dead letter of this id, or it was forgotten.",
+            "no_such_letter": "There is no dead letter of this id, or it was deleted.",
             "no_such_redrive": "There is no redrive of this number.",
             "no_such_schedule": "There is no schedule of this id; it may have been deleted.",
-            "no_such_task": "There is no task of this id, or it is not kept any more.",
+            "no_such_task": "There is no task of this id, or it was pruned.",
             "no_such_variant": "The task was not asked for such a variant.",
             "not_found": "There is no such path.",
-            "token_unknown": "This is no token that was mailed.",
+            "token_unknown": "This token was never mailed.",
         },
         HTTPStatus.METHOD_NOT_ALLOWED: {
             "method_not_allowed": "The path takes other methods; Allow names them.",
         },
         HTTPStatus.REQUEST_TIMEOUT: {
-            "slow_body": "The body did not come in time.",
-            "slow_head": "The request's head did not come in time.",
+            "slow_body": "The body did not arrive in time.",
+            "slow_head": "The head of the request did not arrive in time.",
         },
         HTTPStatus.CONFLICT: {
-            "already_started": "The redrive was started already.",
-            "body_broken": "The body of this schedule was altered. Give it its body anew.",
+            "already_started": "The redrive has already been started.",
+            "body_broken": "The body of this schedule was altered. Send the body again.",
             "call_under_way": "A call with this Idempotency-Key is being answered. Repeat it in a moment.",
-            "changed_meanwhile": "Somebody else changed this just now. Look at it, and repeat your change.",
-            "hash_differs": "This is not the set of letters that you saw. Look at the plan again.",
+            "changed_meanwhile": "Another call changed this just now. Read it again, and repeat your change.",
+            "hash_differs": "This is not the set of letters that you saw. Read the plan again.",
             "key_ended": "The key was revoked, or has expired: it cannot be replaced.",
-            "name_taken": "There is a schedule of this name already.",
-            "not_produced_yet": "The task is not completed. Ask again in a moment.",
-            "overlaps": "Other redrives have begun with letters of this one.",
-            "too_late": "The task has ended already.",
-            "too_many_schedules": "There are as many schedules as there may be.",
+            "name_taken": "Another schedule has this name.",
+            "not_produced_yet": "The task is not completed. Repeat the call in a moment.",
+            "overlaps": "Other redrives have started with letters of this one.",
+            "too_late": "The task has already ended.",
+            "too_many_schedules": "The limit of schedules is reached.",
             "wrong_state": "The redrive is in another state.",
         },
         HTTPStatus.GONE: {
-            "erased": "What this said was erased.",
-            "forgotten": "What this held is not kept any more.",
-            "no_longer_kept": "This file was made, and is not kept any more.",
-            "schedule_deleted": "This call made a schedule that was deleted since.",
-            "token_broken": "What the token led to was altered.",
+            "erased": "The content was erased.",
+            "forgotten": "The content is not kept any more.",
+            "no_longer_kept": "This file was made, but is not kept any more.",
+            "schedule_deleted": "This call made a schedule that has been deleted since.",
+            "token_broken": "The address that the token belongs to was altered.",
             "token_expired": "The token is too old. Ask for a new one.",
-            "token_redeemed": "The token was used already.",
+            "token_redeemed": "The token has already been used.",
         },
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {
             "too_large": "The body is too large.",
         },
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {
-            "encoded_body": "Send the body as it is, not compressed.",
+            "encoded_body": "Send the body uncompressed.",
             "not_json": "Send the body as JSON.",
         },
         HTTPStatus.UNPROCESSABLE_ENTITY: {
-            "bad_cursor": "No listing with these filters gave out this cursor. Begin again without one.",
-            "call_erased": "What the call of this Idempotency-Key held was erased.",
+            "bad_cursor": "The cursor is not of this listing with these filters. Begin again without a "
+            "cursor.",
+            "call_erased": "The content of the call with this Idempotency-Key was erased.",
             "damaged": "The image is damaged or incomplete. Send the original.",
             "empty": "The file is empty.",
             "empty_range": "No time lies between since and until.",
             "too_large": "The image has too many bytes or pixels.",
-            "invalid_request": "Fields are not as they should be; errors names them.",
+            "invalid_request": "Fields are wrong; errors lists them.",
             "key_reused": "This Idempotency-Key was used for a call with other content.",
             "name_too_long": "The schedule's name is too long for this tenant.",
             "never_due": "This schedule would never be due.",
             "no_address": "Persons are found by their whole mail address.",
-            "not_an_image": "The file is not an image, whatever its name says.",
-            "nothing_selected": "No letter that can be redriven is meant by this.",
+            "not_an_image": "The file is not an image, even if its name says so.",
+            "nothing_selected": "The selection has no letter that can be redriven.",
             "send_at_passed": "send_at is in the past.",
             "too_costly": "Decoding the image takes too much memory or processor time.",
-            "too_many_letters": "More letters are meant than one redrive may have.",
-            "too_young": "What is to be forgotten is too young for that.",
+            "too_many_letters": "The selection has more letters than one redrive may have.",
+            "too_young": "The tasks are too young to be pruned.",
             "unknown_kind": "There is no such kind of task.",
             "unknown_service": "There is no such service.",
             "unknown_target": "No target of this name is configured.",
             "unknown_variant": "There is no such variant.",
-            "unsupported_format": "Images of this format are not taken.",
+            "unsupported_format": "Images of this format are not supported.",
         },
         HTTPStatus.TOO_MANY_REQUESTS: {
             "too_many_requests": "Too many requests. Repeat the call later.",
@@ -111,32 +112,32 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "head_too_large": "The request's head is too large.",
         },
         HTTPStatus.INTERNAL_SERVER_ERROR: {
-            "internal_error": "Something broke here.",
+            "internal_error": "An internal error.",
         },
         HTTPStatus.SERVICE_UNAVAILABLE: {
-            "image_check_too_slow": "The image was not looked into in time. Repeat the call in a moment.",
-            "ledger_unavailable": "The ledger cannot be written or read. Repeat the call in a moment.",
+            "image_check_too_slow": "The image was not examined in time. Repeat the call in a moment.",
+            "ledger_unavailable": "The ledger cannot be written or read now. Repeat the call in a moment.",
             "original_being_removed": "An older copy of this file is being removed. Repeat the call soon.",
             "overloaded": "There are too many connections. Repeat the call in a moment.",
-            "sealing_key_missing": "This needs a sealing key that is not configured here just now.",
-            "store_misconfigured": "The store of files refuses this gateway.",
-            "store_unavailable": "Files cannot be stored or read just now. Repeat the call in a moment.",
+            "sealing_key_missing": "A sealing key that is needed is not configured here.",
+            "store_misconfigured": "The object store refuses this gateway.",
+            "store_unavailable": "Files cannot be stored or read now. Repeat the call in a moment.",
         },
     }
 )
 
-#: What any operation may be answered with, before a route sees the request or when something breaks.
+#: Problems of any operation, before a route sees the request or by an internal error.
 _ANY: Final = ("malformed_request", "slow_head", "head_too_large", "internal_error")
-#: Probes are answered however many connections there are.
+#: Problems of all but probes, which are answered with any number of connections.
 _CROWDED: Final = ("overloaded",)
 _PROBES: Final = frozenset({"healthz", "readyz", "metrics"})
-#: What the operations that need a key are answered with besides; each of them reads or writes the ledger.
+#: Further problems of operations that need a key; each of them reads or writes the ledger.
 _KEYED: Final = (
     *("repeated_header", "key_missing", "key_unknown", "401 key_ended", "scope_missing"),
     "too_many_requests",
 )
 _LEDGER: Final = ("ledger_unavailable",)
-#: By what an operation takes.
+#: Problems by what an operation takes.
 _BODY: Final = ("slow_body", "413 too_large", "encoded_body")
 _JSON: Final = ("invalid_json", "not_json")
 _FORM: Final = ("bad_request",)
@@ -153,7 +154,7 @@ _STORE: Final = ("store_misconfigured", "store_unavailable")
 _SCHEDULE: Final = ("no_such_schedule",)
 _STEERING: Final = ("no_such_redrive", "wrong_state")
 _REVEALING: Final = ("forgotten", "erased", "sealing_key_missing")
-#: What is left: what one operation alone may say, by its name.
+#: All others, by the name of the operation.
 _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "post_email": ("send_at_passed",),
@@ -216,7 +217,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "rotate_key": ("no_such_key", "409 key_ended"),
     }
 )
-#: What a path is answered with where no operation is.
+#: Problems of paths and methods without an operation.
 OF_NO_OPERATION: Final = frozenset({"not_found", "method_not_allowed"})
 
 
@@ -224,7 +225,7 @@ def problems_of(operation: Mapping[str, Any]) -> list[tuple[HTTPStatus, str]]:
     """Status and code of each problem that an operation may be answered with.
 
     Args:
-        operation: as the OpenAPI document has it: what it takes tells most of it.
+        operation: as the OpenAPI document has it; most follows from what it takes.
     """
     return sorted(_statused(code) for code in set(_codes_of(operation)))
 
@@ -249,7 +250,7 @@ def _codes_of(operation: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _statused(code: str) -> tuple[HTTPStatus, str]:
-    """A code with its status, which stands before it only where there are two."""
+    """A code with its status, which only codes with two statuses have in front."""
     number, _, name = code.rpartition(" ")
     if number:
         return HTTPStatus(int(number)), name

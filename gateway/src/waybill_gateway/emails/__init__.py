@@ -1,1 +1,1 @@
-"""Mails."""
+"""Emails: mails with their own text or from a template."""

@@ -26,7 +26,7 @@ from waybill_gateway.tasks.models import Timing, shown
 Model = TypeVar("Model", bound=BaseModel)
 
 _UNSUBSCRIBE_MISSING: Final = (
-    "bulk mail (priority low) names where its receiver says that no more are wanted: "
+    "bulk mail (priority low) must say how to unsubscribe: "
     '["https://…", "mailto:…"], or [] where there is nothing to unsubscribe from'
 )
 
@@ -89,12 +89,12 @@ def _wrong_texts(value: Any, where: tuple[str | int, ...]) -> Iterator[InitError
 
 
 def _wrong(where: tuple[str | int, ...], words: str) -> InitErrorDetails:
-    # Without the value: it may be private.
+    # Without the value, which may be private.
     return InitErrorDetails(type="value_error", loc=where, input=None, ctx={"error": ValueError(words)})
 
 
 class EmailFields(EmailRequested):
-    """A mail as its callers may write it: the contract's, without what no server should be sent."""
+    """A mail as callers may write it: stricter than the contract, which also reads older mails."""
 
     to: Annotated[AcceptedAddress, Sensitive]
     subject: Annotated[AcceptedSubject | None, Sensitive] = None
@@ -108,7 +108,7 @@ class EmailFields(EmailRequested):
 class PostEmail(EmailFields, Timing):
     """A mail: `{to, subject, text?, html?, category?}` or `{to, template, params}`.
 
-    `reply_to` and `list_unsubscribe` go with both. Bulk mail (`priority` low) needs the latter.
+    Both take `reply_to` and `list_unsubscribe`. Bulk mail (`priority` low) needs the latter.
     """
 
     model_config = shown(

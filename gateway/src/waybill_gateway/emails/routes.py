@@ -17,6 +17,6 @@ router = APIRouter(tags=["emails"], route_class=GuardedJsonRoute)
 
 @router.post("/v1/emails", status_code=HTTPStatus.ACCEPTED)
 async def post_email(posted: PostEmail, post: PostDep) -> AcceptedTask:
-    """Sends a mail, with its own words or from a template."""
+    """Sends a mail, with its own text or from a template."""
     require_known_template(post.resources, posted)
     return await submit(post, event_of(EmailRequested, posted), posted)

@@ -1,4 +1,4 @@
-"""The mail templates that mails may name: Waybill's, and those of the installation's own."""
+"""The mail templates that mails may name: Waybill's own, and those of the installation."""
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -10,12 +10,12 @@ from waybill_gateway.runtime.resources import Resources
 
 
 def require_known_template(resources: Resources, event: TaskEvent, *where: str) -> None:
-    """Checks the template that a mail names, and its parameters; the contract has checked Waybill's own.
+    """Checks the template of a mail and its parameters; the contract has already checked Waybill's own.
 
     Args:
-        resources: the templates of the installation's own.
-        event: a mail, or another event.
-        where: the place of its fields in the request's body.
+        resources: the templates of the installation.
+        event: a mail, or another event, which is not checked.
+        where: the place of its fields in the body of the request.
 
     Raises:
         RequestValidationError: there is no such template, or its parameters are wrong.

@@ -1,4 +1,4 @@
-"""What the gateway is, for whoever opens its bare address."""
+"""The root of the gateway: what it is, and links."""
 
 from typing import Annotated, Final
 
@@ -11,12 +11,12 @@ from waybill_gateway.docs.description import SUMMARY
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
-#: Where to look next, and what for.
+#: Paths, and what is there.
 LINKS: Final = {
-    "/docs": "every call, to be tried out",
-    "/openapi.json": "the same for programs",
-    "/asyncapi.json": "the messages behind it",
-    "/v1/tasks": "what was accepted, and where it is",
+    "/docs": "all calls, to try out",
+    "/openapi.json": "all calls, for programs",
+    "/asyncapi.json": "the messages between the services",
+    "/v1/tasks": "accepted tasks and their states",
     "/readyz": "whether tasks can be accepted now",
 }
 _ITEMS: Final = "\n".join(f'<li><a href="{path}">{path}</a>: {words}</li>' for path, words in LINKS.items())
@@ -32,14 +32,14 @@ _PAGE: Final = f"""<!doctype html>
 </ul>
 </html>
 """
-#: It holds links and nothing else.
+#: The page has links and nothing else.
 _SAFE: Final = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
-#: Which of the two it is depends on that.
+#: The answer is JSON or HTML.
 _VARIES: Final = {"Vary": "Accept"}
 
 
 class Entrance(BaseModel):
-    """What this is, and where to look next."""
+    """What this is, and links."""
 
     name: str
     summary: str
@@ -52,12 +52,12 @@ class Entrance(BaseModel):
     responses={
         200: {
             "content": {"text/html": {"schema": {"type": "string"}}},
-            "description": "As JSON; for a browser as a page.",
+            "description": "JSON; for a browser a page.",
         }
     },
 )
 async def entrance(accept: Annotated[str, Header(include_in_schema=False)] = "*/*") -> Response:
-    """Tells what this is and where to look next; needs no key."""
+    """Describes this service and links to its parts; needs no key."""
     if "text/html" in accept:
         return HTMLResponse(_PAGE, headers=_SAFE | _VARIES)
     answer = Entrance(name="Waybill", summary=SUMMARY, links=LINKS)

@@ -1,4 +1,4 @@
-"""Whether the gateway lives, and whether it can accept."""
+"""Whether the gateway is alive, and whether it can accept."""
 
 import os
 from typing import Any
@@ -15,19 +15,23 @@ from waybill_worker.runtime.health import liveness, startup
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
-@router.get("/healthz", responses={503: {"description": "The database refuses us; it must be mended."}})
+@router.get(
+    "/healthz",
+    responses={503: {"description": "The database refuses the gateway; an operator must correct that."}},
+)
 async def healthz(resources: ResourcesDep) -> Response:
-    """Tells that the process answers, or who has refused it for so long that somebody must mend it."""
+    """Reports that the process answers, or what has refused it for so long that an operator must act."""
     status, body = liveness(resources.database_wait.lasting_refusal)
     return Response(body, status, media_type="application/json")
 
 
 @router.get("/startupz", responses={503: {"description": "It has not been ready since it was started."}})
 async def startupz(resources: ResourcesDep) -> Response:
-    """Tells whether the gateway has been ready since it was started, whatever came later.
+    """Reports whether the gateway has been ready at least once since its start.
 
-    The ledger must have answered, and the broker must not refuse the gateway: people must correct that. A
-    broker that is away does not count: tasks are accepted meanwhile.
+    For that the ledger must have answered, and the broker must not refuse the gateway, which an operator
+    would
+    have to correct. A broker that is away does not matter: tasks are accepted meanwhile.
     """
     if not resources.has_started:
         resources.has_started = resources.relay.has_asked_the_broker and await _ledger_answers(resources)
@@ -37,9 +41,10 @@ async def startupz(resources: ResourcesDep) -> Response:
 
 @router.get("/readyz", responses={503: {"description": "Send no tasks here."}})
 async def readyz(response: Response, resources: ResourcesDep) -> dict[str, Any]:
-    """Tells whether tasks can be accepted: a ledger that can be written is needed for it, the broker is not.
+    """Reports whether tasks can be accepted, which needs a writable ledger, but no broker.
 
-    A gateway that is stopping still accepts, but wants no more callers to be sent to it.
+    A gateway that is stopping still accepts tasks, but reports 503, so that load balancers send no more
+    callers.
     """
     ledger = await _ledger_answers(resources)
     stopping = resources.stopping.is_set()
@@ -55,14 +60,14 @@ async def readyz(response: Response, resources: ResourcesDep) -> dict[str, Any]:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(resources: ResourcesDep) -> Response:
-    """Tells Prometheus what was accepted, how requests were answered, and how the process is."""
+    """Gives Prometheus the metrics of tasks, requests and the process."""
     text, content_type = exposition(resources.registry)
     return Response(text, media_type=content_type)
 
 
 @router.get("/asyncapi.json")
 async def asyncapi() -> dict[str, Any]:
-    """Describes the messages behind the API, as an AsyncAPI 3 document."""
+    """Describes the messages between the services, as an AsyncAPI 3 document."""
     return asyncapi_document()
 
 

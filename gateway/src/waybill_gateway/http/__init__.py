@@ -1,1 +1,1 @@
-"""HTTP below the routes: limits, metrics, traces, the direct path of posts."""
+"""HTTP below the routes: connections, bodies, fields, pages, idempotency keys, problem documents, metrics."""

@@ -1,4 +1,4 @@
-"""Refuses a request body that is compressed, or too large: at once, before it fills memory or disk."""
+"""The limit of request bodies: compressed and too large ones are refused before they fill memory or disk."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from waybill_gateway.http.problems import Problem
 
 #: What multipart framing and the other form fields may add to a file.
 FORM_OVERHEAD_BYTES = 64 * 1024
-#: How much of a refused body is still taken in, and for how long.
+#: Bytes of a refused body that are still read, and seconds for it.
 DRAIN_BYTES, DRAIN_SECONDS = 256 * 1024 * 1024, 10.0
 
 #: The place in a request's scope of the limit of its caller.
@@ -21,7 +21,7 @@ _LIMIT: Final = "waybill.max_body_bytes"
 class BodyLimit:
     """ASGI middleware: at most `max_body_bytes`, and for the upload path a file of `max_upload_bytes`.
 
-    A key may have a smaller limit for both.
+    A key may have a smaller limit for both (`limit_body`).
     """
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, upload_path: str, max_upload_bytes: int) -> None:
@@ -31,7 +31,7 @@ class BodyLimit:
         self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, counting what is read of its body."""
+        """Passes the request on, and counts the bytes that are read of its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -46,7 +46,7 @@ class BodyLimit:
             stated = min(largest, scope.get(_LIMIT) or largest)
             limit = stated + FORM_OVERHEAD_BYTES if uploading else stated
             if received == 0 and (refusal := _objection(headers, limit, stated)) is not None:
-                # Whoever asks first has sent nothing yet.
+                # A caller that waits for 100 Continue has sent nothing yet.
                 if headers.get(b"expect", b"").lower() != b"100-continue":
                     await _drain(receive)
                 raise refusal
@@ -67,10 +67,10 @@ def limit_body(scope: Scope, max_body_bytes: int | None) -> None:
 
 
 async def _drain(receive: Receive) -> None:
-    """Takes in the rest of a refused body, within bounds.
+    """Reads the rest of a refused body, within bounds.
 
-    Most clients read the answer only when they have sent everything, and one whose connection is closed
-    before that sees a broken connection instead of the reason.
+    Most clients read the answer only after they have sent everything; if the connection is closed before,
+    they see a broken connection instead of the reason.
     """
     drained = 0
     try:
@@ -96,7 +96,7 @@ def too_large(limit: int) -> Problem:
 
 
 def _objection(headers: Mapping[bytes, bytes], limit: int, stated: int) -> Problem | None:
-    """What there is to say to a body by its headers alone."""
+    """The refusal that follows from the headers alone; None if there is none."""
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         return too_large(stated)

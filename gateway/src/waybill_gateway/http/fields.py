@@ -1,7 +1,7 @@
 """Types of what callers send, each limit stated once.
 
-Bodies say exactly what they mean: `true` is no number, "60" neither, and "yes" is no truth value. Addresses
-and forms hold only text, so numbers are read from it there.
+JSON bodies are read strictly: `true` and "60" are no numbers, "yes" is no truth value. Addresses and forms
+hold only text, so there numbers are read from text.
 """
 
 import re
@@ -15,8 +15,8 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Stri
 from waybill_contracts.kinds.fields import OneLine
 from waybill_ledger import TENANT_PATTERN
 
-#: PostgreSQL's text holds no NUL, so none can be kept there or searched for. Half of a surrogate pair is
-#: refused by the type itself, for which text is Unicode.
+#: PostgreSQL cannot store NUL in text. Half of a surrogate pair is refused by the type itself, for which text
+#: is Unicode.
 NO_NUL: Final = r"^[^\x00]*$"
 #: Text that is not blank, and holds no NUL.
 NOT_BLANK: Final = r"^[^\x00]*[^\x00\s][^\x00]*$"
@@ -28,18 +28,18 @@ PATTERN_FAULTS: Final[Mapping[str | re.Pattern[str] | None, str]] = MappingProxy
         OneLine.pattern: "must be one line of text without control characters",
     }
 )
-#: As large as the databases' integers.
+#: The largest integer of the databases.
 MAX_INTEGER: Final = 2**63 - 1
-#: Tasks on one page unless asked for otherwise, and at the most.
+#: Items on one page: default and maximum.
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 500
 
-#: Any text that can be kept and searched for.
+#: Any text that can be stored and searched for.
 Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
 #: A name that a listing is filtered by.
 Word = Annotated[Text, Field(min_length=1, max_length=255)]
-#: What a listing looks for in texts.
+#: A text that a listing searches for.
 Search = Annotated[Text, Field(min_length=1, max_length=200)]
-#: The beginning of an id, by which a listing finds the one that somebody means.
+#: The first characters of an id.
 Beginning = Annotated[str, Field(pattern=r"^[0-9A-Fa-f-]{1,36}$")]
 #: Numbers and truth values of JSON bodies.
 Whole = Annotated[int, Field(strict=True)]
@@ -47,7 +47,7 @@ Number = Annotated[float, Field(strict=True)]
 Truth = Annotated[bool, Field(strict=True)]
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 
-#: Nothing here happened before or is planned after; reckoning from the calendar's ends would leave it.
+#: No time here is before or after these years; calculations at the ends of the calendar would overflow.
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 _EXAMPLE: Final = "2026-03-05T14:05:00Z"
 

@@ -8,9 +8,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 
 class HeadRequests(BaseRoute):
-    """Answers HEAD wherever a route of `router` answers GET: status and headers are the same.
+    """Answers HEAD wherever a route of `router` answers GET, with the status and headers of GET.
 
-    FastAPI has no HEAD of its own, and would describe one beside each GET if it were given it.
+    FastAPI does not answer HEAD by itself; as routes of their own, HEAD requests would be in its OpenAPI
+    document beside each GET.
     """
 
     def __init__(self, router: Router) -> None:
@@ -25,11 +26,11 @@ class HeadRequests(BaseRoute):
         return Match.FULL if any(r.matches(got)[0] == Match.FULL for r in others) else Match.NONE, {}
 
     def url_path_for(self, name: str, /, **path_params: object) -> NoReturn:
-        """Leaves it to the routes, which have the names."""
+        """Raises always: the routes of GET have the names."""
         raise NoMatchFound(name, path_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, and goes no further than the head: what GET would stream is not even read."""
+        """Answers, and ends after the head: a body that GET would stream is not even read."""
         got = _got(scope)
 
         async def send_head(message: Message) -> None:
@@ -40,7 +41,7 @@ class HeadRequests(BaseRoute):
 
         with anyio.CancelScope() as answering:
             await self._router(got, receive, send_head)
-        # By its template the request is measured.
+        # Requests are measured by the path template of their route.
         if "route" in got:
             scope["route"] = got["route"]
 

@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` header: reading it, and telling calls of one key that run at the same time.
+"""The `Idempotency-Key` header, and the calls with a key that are under way.
 
 Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header).
 """
@@ -14,25 +14,25 @@ from fastapi import Header
 from waybill_gateway.http.problems import Problem
 from waybill_ledger import IdempotentCall
 
-#: Visible ASCII, as generous as anyone's key; the draft writes it as a quoted string, many send it bare.
+#: Visible ASCII. The draft specifies a quoted string; many clients send it without quotes.
 _PATTERN = r'^(?:"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))$'
 _KEY = re.compile(_PATTERN)
 
-#: Its name.
+#: The name of the header.
 KEY_HEADER = "Idempotency-Key"
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias=KEY_HEADER,
-        description="Repeat a call with the same key and content, and it is answered as the first time.",
-        # Only described here: `parse_key` refuses with its own words.
+        description="A repeat of a call with the same key and content is answered like the first call.",
+        # For the description only: `parse_key` checks it, and its message is easier to read.
         json_schema_extra={"pattern": _PATTERN},
     ),
 ]
 
 
 def parse_key(header: str | None) -> str | None:
-    """The key within the header's value.
+    """The key in the value of the header; None without a header.
 
     Raises:
         Problem: 400, it is no key.
@@ -50,7 +50,7 @@ def parse_key(header: str | None) -> str | None:
 
 
 class CallsUnderWay:
-    """The keyed calls that this process is just answering."""
+    """The calls with a key that this process is answering now."""
 
     def __init__(self) -> None:
         self._running: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""JSON bodies, read strictly: what goes in must come out of the other end of the wire unchanged."""
+"""JSON bodies, read strictly: only values that reach the service unchanged are accepted."""
 
 from collections.abc import Callable, Coroutine
 from email.message import Message
@@ -16,13 +16,13 @@ _WITH_BODY = frozenset({"POST", "PATCH"})
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of a body; of a name that is there twice the last one counts.
+    """The value of a body; of a repeated name the last one counts.
 
-    Refused is what Python's parser takes but no message can carry: NaN and numbers beyond a double, text
-    that is no Unicode (lone surrogates), nesting deeper than 200.
+    Values that Python's parser accepts but no message can carry are refused: NaN and numbers beyond a double,
+    text that is not Unicode (lone surrogates), nesting deeper than 200.
 
     Raises:
-        Problem: 400, it is no such JSON; says where, and nothing of the content.
+        Problem: 400, it is no such JSON; names the position, and nothing of the content.
     """
     try:
         value = from_json(body, allow_inf_nan=False)

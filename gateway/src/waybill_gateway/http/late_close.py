@@ -1,4 +1,4 @@
-"""A connection whose end is noticed to be late."""
+"""A transport that reports a late close."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,25 +6,25 @@ from typing import Any
 
 
 class WatchedClose:
-    """A transport, besides that it tells when a close has to wait for somebody to read.
+    """A transport that reports a close which has to wait for the peer to read.
 
-    A transport that is closed sends what is left first, and waits for ever for whoever does not take it.
+    A transport that is closed first sends the rest of its data, and waits for ever if the peer does not read.
 
     Args:
-        transport: does everything.
-        on_waiting: called when it has been closed, and is not ended by that.
+        transport: the transport itself.
+        on_waiting: called when it was closed, but still has data to send.
     """
 
     def __init__(self, transport: asyncio.Transport, on_waiting: Callable[[], None]) -> None:
         self._transport, self._on_waiting = transport, on_waiting
-        # What each answer needs is had without a detour.
+        # Each answer uses these: without the detour through `__getattr__`.
         self.write, self.is_closing = transport.write, transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def close(self) -> None:
-        """Ends it once all is sent."""
+        """Closes it after all data was sent."""
         self._transport.close()
         if self._transport.get_write_buffer_size():
             self._on_waiting()

@@ -1,4 +1,4 @@
-"""What the gateway tells Prometheus: what it accepted, and how it answers."""
+"""The metrics of the gateway: accepted tasks, answered and refused requests."""
 
 from collections.abc import MutableMapping
 from time import perf_counter
@@ -7,9 +7,9 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: From a read to an upload over a slow line.
+#: Seconds: from a simple read to an upload over a slow connection.
 REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-#: Instead of a path that no route has: what strangers ask for must not become labels.
+#: The label for paths without a route: paths that callers invent must not become labels.
 NO_ROUTE: Final = "none"
 
 
@@ -36,20 +36,27 @@ class GatewayMetrics:
         )
 
     def accepted(self, kind: str) -> None:
-        """A task was accepted."""
+        """Counts an accepted task."""
         self._accepted.labels(kind).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered; `route` is its template."""
+        """Records an answered request.
+
+        Args:
+            method: of the request.
+            route: the path template of its route.
+            status: of the answer.
+            seconds: from the first byte of the request to the last of the answer.
+        """
         self._requests.labels(method, route, str(status)).observe(seconds)
 
     def refused(self, reason: str) -> None:
-        """A connection or request was ended for a limit; `reason` is one of a few words."""
+        """Counts a connection or request that was ended for a limit; `reason` is one of a few words."""
         self._refused.labels(reason).inc()
 
 
 class MeasureRequests:
-    """ASGI middleware: measures each request under the template of its route."""
+    """ASGI middleware: measures each request by the path template of its route."""
 
     def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
         self._app = app
@@ -61,7 +68,7 @@ class MeasureRequests:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        # A connection that is cut before the answer counts as the proxies' 499.
+        # A connection that is closed before the answer counts as 499, as in proxies.
         status = 499
 
         async def sending(message: MutableMapping[str, Any]) -> None:

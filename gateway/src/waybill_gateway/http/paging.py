@@ -1,4 +1,4 @@
-"""Listings in pages: their cursors belong to one listing, and to what was asked of it."""
+"""Listings in pages: a cursor is valid for one listing with its filters only."""
 
 import base64
 import hashlib
@@ -14,41 +14,41 @@ from waybill_ledger import BadCursorError
 
 Result = TypeVar("Result")
 
-#: Bytes of the mark that tells listings and filters apart: nobody is kept from anything by it.
+#: Bytes of the mark that identifies listing and filters. It protects against mistakes, not against attacks.
 _MARK_BYTES: Final = 6
 _BETWEEN: Final = "."
 
 
 class Paged(BaseModel):
-    """Which page of a listing is wanted; its other fields are the listing's filters."""
+    """The page of a listing; the other fields are the filters of the listing."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
     cursor: Annotated[Text, Field(max_length=500)] | None = Field(
-        None, description="`next_cursor` of the page before, which was asked for with the same filters."
+        None, description="`next_cursor` of the previous page, which had the same filters."
     )
 
     def place(self, listing: str) -> str | None:
-        """Where the page begins, in the ledger's words; None: it is the first one.
+        """The place where the page begins, as the ledger wrote it; None for the first page.
 
         Args:
-            listing: its name, and whatever else than the filters tells it from others.
+            listing: its name, with all beside the filters that identifies it.
 
         Raises:
-            Problem: 422, the cursor comes from another listing or other filters, or from nowhere.
+            Problem: 422, the cursor comes from another listing or other filters, or from no listing.
         """
         if self.cursor is None:
             return None
         mark, between, place = self.cursor.partition(_BETWEEN)
         if not between:
-            raise bad_cursor("cursor is none that a listing gave out")
+            raise bad_cursor("the cursor is none that a listing gave")
         if mark != self._mark(listing):
-            raise bad_cursor("cursor is of another listing, or was given out for other filters")
+            raise bad_cursor("the cursor is of another listing, or of other filters")
         return place
 
     def continued(self, listing: str, place: str | None) -> str | None:
-        """The cursor of the next page of the same listing, which begins at `place`; None: there is none."""
+        """The cursor of the next page of the listing, which begins at `place`; None after the last page."""
         return None if place is None else f"{self._mark(listing)}{_BETWEEN}{place}"
 
     def _mark(self, listing: str) -> str:
@@ -61,7 +61,7 @@ async def page_or_problem(page: Awaitable[Result]) -> Result:
     """A page of a listing.
 
     Raises:
-        Problem: 422, the cursor is none of ours.
+        Problem: 422, the cursor is not valid.
     """
     try:
         return await page
@@ -70,7 +70,7 @@ async def page_or_problem(page: Awaitable[Result]) -> Result:
 
 
 def bad_cursor(message: str) -> Problem:
-    """The answer to a cursor that the listing did not give out."""
+    """The answer to a cursor that the listing did not give."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "bad_cursor",

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): what is wrong, and what to do about it."""
+"""Errors as problem documents (RFC 9457): what is wrong, and what to do about it."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -22,17 +22,18 @@ from waybill_worker.storage.object_store import StoreMisconfigured, StoreUnavail
 log = get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-#: Before a problem's code, which makes its type.
+#: The prefix of a problem's type; its code follows.
 TYPE_PREFIX = "urn:waybill:problem:"
-#: Wrong fields that are listed, and how much of a name is: an answer must not grow with a hostile body.
+#: Listed wrong fields, and characters of a name: an answer must not grow with a hostile body.
 MAX_ERRORS, MAX_FIELD_NAME = 50, 200
-#: What proxies write down for a caller that has gone; nobody is sent it.
+#: The status that proxies log for a caller that has disconnected; it is never sent.
 CALLER_GONE = 499
-#: Somebody has to configure the key, or a rotation under way has to reach this process.
+#: Seconds after which a call may be repeated: an operator has to configure the key, or a rotation is under
+#: way and has to reach this process.
 _KEY_RETRY_SECONDS = 60
-#: What a path may be asked with.
+#: The methods that a path may take.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-#: Parts of a field's location that say where it was, not which it is.
+#: Parts of a location that name a place, not a field.
 _PLACES = frozenset({"body", "query", "path", "header"})
 
 
@@ -54,7 +55,7 @@ class ProblemDocument(BaseModel):
 
 
 class Problem(HTTPException):
-    """An error answer. It is an HTTPException, so that the framework lets it pass wherever it is raised."""
+    """An error answer; an HTTPException, so that the framework passes it on wherever it is raised."""
 
     def __init__(
         self,
@@ -75,20 +76,20 @@ def ledger_unavailable(**headers: str) -> Problem:
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger_unavailable",
-        # Where its answer to the commit was lost, nobody knows.
-        "The ledger cannot be written or read just now. A POST may have been accepted all the same: "
-        "repeat it in a moment with its Idempotency-Key, and it is accepted once.",
+        # If its answer to the commit was lost, the outcome is unknown.
+        "The ledger cannot be written or read just now. A POST may have been accepted all the same: repeat "
+        "it in a moment with its Idempotency-Key, and it is accepted once.",
         headers={"Retry-After": "2"} | headers,
     )
 
 
 def key_missing(error: UnknownKeyError, needed_for: str, detail: str) -> Problem:
-    """Says which key is missing in the log, where operators look, and to the caller only what it means.
+    """Logs which key is missing, for operators, and gives the answer for the caller, who sees no key.
 
     Args:
         error: names the key.
         needed_for: what could not be opened, for the log.
-        detail: what the caller should know beside it.
+        detail: what else the caller should know.
     """
     log.error("a sealing key is not configured here", key=error.key, needed_for=needed_for)
     return Problem(
@@ -100,7 +101,7 @@ def key_missing(error: UnknownKeyError, needed_for: str, detail: str) -> Problem
 
 
 def problem_answer(problem: Problem) -> JSONResponse:
-    """The answer that says `problem`; where no application runs, it can be sent as it is."""
+    """The answer for a problem; it can also be sent where no application runs."""
     status = HTTPStatus(problem.status_code)
     return _response(status, problem.code, problem.detail, problem.errors, problem.headers)
 
@@ -114,7 +115,8 @@ def install_problems(app: FastAPI) -> None:
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            # The framework names those of the first route alone, and a path may have several.
+            # The framework names only the methods of the first route of a path; a path may have several
+            # routes.
             allowed = ", ".join(_allowed_methods(app, request))
             detail = f"This path takes {allowed}."
             return _response(status, "method_not_allowed", detail, (), {"Allow": allowed})
@@ -125,7 +127,7 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [FieldError(field=_field(e["loc"]), message=_message(e)) for e in error.errors()]
-        detail = f"{len(errors)} field(s) are not as they should be; see errors."
+        detail = f"{len(errors)} field(s) are wrong; see errors."
         if len(errors) > MAX_ERRORS:
             detail += f" The first {MAX_ERRORS} are listed."
         return _response(
@@ -136,14 +138,14 @@ def install_problems(app: FastAPI) -> None:
     async def on_ledger_away(_request: Request, error: DBAPIError) -> JSONResponse:
         if fault_of(error) in {Fault.VALUES, Fault.DEFECT}:
             raise error
-        log.error("the ledger is not to be had", error=error)
+        log.error("the ledger is unavailable", error=error)
         return problem_answer(ledger_unavailable())
 
     @app.exception_handler(Exception)
     async def on_defect(_request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", exc_info=error)
         detail = (
-            "Something broke here; our log says what. A POST may have been accepted: repeat it with its "
+            "An internal error; the log has the details. A POST may have been accepted: repeat it with its "
             "Idempotency-Key, and it is accepted once."
         )
         return _response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, (), None)
@@ -155,13 +157,13 @@ async def _on_gone(_request: Request, _error: Exception) -> Response:
 
 async def _on_store_away(_request: Request, error: Exception) -> Response:
     if isinstance(error, StoreMisconfigured):
-        log.critical("the object store refuses us, which only people can mend", error=error)
+        log.critical("the object store refuses this gateway; an operator must correct that", error=error)
         code, wait = "store_misconfigured", 60
         detail = (
-            "The store of files refuses this gateway. Nothing was accepted: whoever runs it must mend that."
+            "The store of files refuses this gateway. Nothing was accepted: its operator must correct that."
         )
     else:
-        log.error("the object store is not to be had", error=error)
+        log.error("the object store is unavailable", error=error)
         code, wait = "store_unavailable", 10
         detail = "Files cannot be stored or read just now. Nothing was accepted: repeat the call in a moment."
     return _response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, (), {"Retry-After": str(wait)})
@@ -207,5 +209,5 @@ def _message(error: Mapping[str, Any]) -> str:
         words := PATTERN_FAULTS.get(error["ctx"]["pattern"])
     ):
         return words
-    # Never the value itself: it may be private.
+    # Without the value, which may be private.
     return str(error["msg"]).removeprefix("Value error, ")

@@ -1,8 +1,8 @@
 """HTTP with limits on what a caller may do to a connection.
 
-uvicorn waits for ever for the rest of a head, of a body, and for somebody to read an answer; it takes heads
-of any size, and any number of connections. Here each of these has an end, and an answer that is a problem
-document like any other.
+uvicorn waits for ever for the rest of a head or body, and for a caller to read an answer; it accepts heads of
+any size, and any number of connections. Here each of these has a limit, and is answered with a problem
+document.
 """
 
 import asyncio
@@ -19,9 +19,10 @@ from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.http.probes import PROBES
 from waybill_gateway.http.problems import Problem, problem_answer
 
-#: Connections beyond the limit that still get an answer, probes their own; who comes later is hung up on.
+#: Connections beyond the limit that are still answered: probes normally, others with 503. Further ones are
+#: closed at once.
 SPARE_CONNECTIONS: Final = 100
-#: A large upload over a slow line takes its time; one byte now and then is no upload.
+#: The slowest upload that is accepted: a large one over a slow connection, but not a byte now and then.
 BODY_BYTES_PER_SECOND: Final = 8 * 1024
 #: Headers of a request at most.
 MAX_HEADERS: Final = 100
@@ -33,16 +34,16 @@ class HttpLimits:
 
     connections: int
     head_bytes: int
-    #: From a connection's beginning, or a head's first byte, to its last.
+    #: From the beginning of a connection, or the first byte of a head, to the last byte of the head.
     head_seconds: float
-    #: For a body, besides a second for each `BODY_BYTES_PER_SECOND` that have come.
+    #: For a body; one second is added for each `BODY_BYTES_PER_SECOND` received.
     body_seconds: float
-    #: For which nothing of an answer is taken.
+    #: During which the caller reads nothing of an answer.
     unread_seconds: float
 
 
 class _Part(Enum):
-    """Which part of a request is awaited."""
+    """The part of a request that is awaited."""
 
     NOTHING = auto()
     HEAD = auto()
@@ -55,16 +56,16 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, limits: HttpLimits, metrics: GatewayMetrics, **options: Any) -> None:
         super().__init__(*args, **options)
         self._limits, self._metrics = limits, metrics
-        #: The request that is being answered; `cycle` is the last that came, and may wait for its turn.
+        #: The request that is being answered; `cycle` is the last one received, and may still wait.
         self._answered: RequestResponseCycle | None = None
         self._awaited = _Part.NOTHING
         self._clock: asyncio.TimerHandle | None = None
         self._unread_clock: asyncio.TimerHandle | None = None
-        #: Of the part that is awaited.
+        #: Bytes received of the awaited part, and when it began.
         self._bytes, self._began = 0, 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        """Takes it, unless there are too many."""
+        """Accepts the connection, unless there are too many."""
         super().connection_made(WatchedClose(transport, self._start_unread_clock))  # type: ignore[arg-type] # acts as one
         surplus = len(self.connections) - self._limits.connections
         if surplus > SPARE_CONNECTIONS:
@@ -84,7 +85,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_unread_clock()
 
     def data_received(self, data: bytes) -> None:
-        """Reads on; what is complete by that, as most is, is looked at nowhere else."""
+        """Reads; a request that is complete with this data, as most are, needs no check of its progress."""
         super().data_received(data)
         if self._awaited is _Part.NOTHING or self.transport.is_closing():
             return
@@ -116,15 +117,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._await(_Part.NOTHING)
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Answers what is no HTTP."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text
+        """Answers a request that is no HTTP."""
         detail = "This cannot be read as a request of HTTP/1.1."
         self._refuse(_closing(HTTPStatus.BAD_REQUEST, "malformed_request", detail), "malformed")
 
     def timeout_keep_alive_handler(self) -> None:
         """Closes a connection that is idle."""
         if self.transport.get_write_buffer_size():
-            self._give_up_unread()  # a close would wait until somebody reads
+            self._give_up_unread()  # a close would wait until the caller reads
         super().timeout_keep_alive_handler()
 
     def pause_writing(self) -> None:
@@ -133,14 +134,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._start_unread_clock()
 
     def resume_writing(self) -> None:
-        """It is read on."""
+        """The caller reads again."""
         super().resume_writing()
-        # Not of one that is closing: nothing more comes, so that all of it has had its time.
+        # Not on a closing connection: nothing more is written, and the clock is for all that is left.
         if not self.transport.is_closing():
             self._stop_unread_clock()
 
     def eof_received(self) -> None:
-        """Nothing more will be asked; said here, for the event loop would close it unwatched."""
+        """The caller sends nothing more: closes the watched transport; the loop would close the bare one."""
         self.transport.close()
 
     def _start_unread_clock(self) -> None:
@@ -176,13 +177,13 @@ class LimitedProtocol(HttpToolsProtocol):
     def _look_at_clock(self) -> None:
         left = self._began + self._allowed() - self.loop.time()
         if self._awaited is _Part.HEAD and self._is_answering:
-            left = self._limits.head_seconds  # the caller may well read first, and then go on
+            left = self._limits.head_seconds  # the caller may read the answer before it sends again
         if left > 0:
             self._clock = self.loop.call_later(left, self._look_at_clock)
             return
         self._clock = None
         if self._awaited is _Part.HEAD and not self._bytes:
-            self.transport.close()  # nothing has been asked, so nothing is answered
+            self.transport.close()  # no request has begun, so there is no answer
             return
         what = "head" if self._awaited is _Part.HEAD else "body"
         detail = f"The request's {what} did not come within {self._allowed():.0f} s. Send it again, faster."
@@ -193,10 +194,10 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._answered is not None and not self._answered.response_complete
 
     def _refuse(self, problem: Problem, reason: str) -> None:
-        """Ends the connection: with an answer, if a request has begun that this can be the answer to."""
+        """Ends the connection; with an answer if that can only belong to the awaited request."""
         self._metrics.refused(reason)
         if self._is_body_of(self.cycle) and self.cycle.response_complete:
-            self.transport.close()  # it has its answer, and a second would be taken for another request's
+            self.transport.close()  # it has its answer; a second one would seem to belong to another request
             return
         if self._is_answering:
             its_own = self._is_body_of(self._answered)
@@ -211,11 +212,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _is_body_of(self, cycle: RequestResponseCycle | None) -> bool:
-        """Whether this request's body is awaited; a head that cannot be read after all has no cycle."""
+        """Whether the body of this request is awaited; an unreadable head has no cycle."""
         return self._awaited is _Part.BODY and cycle is not None and cycle.scope is self.scope
 
     def _leave_alone(self) -> None:
-        """Lets the application, which may wait for the rest of a body, see that nobody is there any more."""
+        """Reports the disconnect to the application, which may be waiting for the rest of a body."""
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True
             self._answered.message_event.set()
@@ -245,5 +246,5 @@ def _closing(status: HTTPStatus, code: str, detail: str, **headers: str) -> Prob
 
 
 def _overloaded() -> Problem:
-    detail = "There are too many connections. Come again in a moment; nothing was accepted."
+    detail = "There are too many connections. Repeat the call in a moment; nothing was accepted."
     return _closing(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", detail, **{"Retry-After": "1"})

@@ -1,4 +1,4 @@
-"""Headers of which a request has one at most: of two, nobody could tell which one counts."""
+"""Headers that a request may have only once: of two, it would be unclear which one counts."""
 
 from http import HTTPStatus
 from typing import Final
@@ -7,17 +7,17 @@ from starlette.types import Scope
 
 from waybill_gateway.http.problems import Problem
 
-#: Those that are read here; others, such as Accept, may be given in several lines.
+#: The headers that the gateway reads; others, such as Accept, may have several lines.
 SINGLE: Final = frozenset(
     {b"authorization", b"content-type", b"idempotency-key", b"traceparent", b"x-actor", b"x-request-id"}
 )
 
 
 def require_single(scope: Scope) -> None:
-    """Refuses a request with two of one of them.
+    """Refuses a request that repeats one of them.
 
     Raises:
-        Problem: 400; says which.
+        Problem: 400, names the header.
     """
     names = [name for name, _ in scope["headers"] if name in SINGLE]
     if len(names) == len(set(names)):

@@ -1,4 +1,4 @@
-"""Spans of requests, where traces are recorded."""
+"""Spans of requests, if traces are recorded."""
 
 from collections.abc import MutableMapping
 from http import HTTPStatus
@@ -15,9 +15,9 @@ from waybill_worker.observe.tracing import span
 
 
 class TraceRequests:
-    """ASGI middleware: a span for each request, under the template of its route.
+    """ASGI middleware: a span for each request, named by the path template of its route.
 
-    The request goes on as if its caller had sent this span, so that its task becomes a part of it.
+    The span replaces the caller's trace context in the request, so that the task becomes a part of it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -30,9 +30,9 @@ class TraceRequests:
             return
         headers = MutableHeaders(scope=scope)
         parent = accepted_traceparent(headers.get(HEADER_TRACEPARENT))
-        # No path and no query: they may tell of people.
-        told = {"http.request.method": scope["method"], "url.scheme": scope["scheme"]}
-        with span(scope["method"], SpanKind.SERVER, told, parent=parent) as request:
+        # No path and no query: they may contain personal data.
+        attributes = {"http.request.method": scope["method"], "url.scheme": scope["scheme"]}
+        with span(scope["method"], SpanKind.SERVER, attributes, parent=parent) as request:
 
             async def sending(message: MutableMapping[str, Any]) -> None:
                 if message["type"] == "http.response.start":

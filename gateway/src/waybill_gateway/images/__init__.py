@@ -1,1 +1,1 @@
-"""Images: uploads, the look into them, and the variants that were made."""
+"""Images: uploads, their examination, and their variants."""

@@ -1,4 +1,4 @@
-"""A file on its way to a caller, which the store may break off."""
+"""The download of a file, which may fail in the middle."""
 
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
@@ -10,16 +10,16 @@ log = get_logger(__name__)
 
 
 class Download(StreamingResponse):
-    """What the object store gives, bit by bit.
+    """A file of the object store, streamed.
 
-    Where that fails amid the file the status is long sent: the connection is cut before `Content-Length`, so
-    that no caller takes a part for the whole.
+    If the store fails in the middle, the status has already been sent: the connection is closed before
+    `Content-Length` is reached, so that no caller takes a part for the whole.
     """
 
     async def stream_response(self, send: Send) -> None:
-        """Sends all of it, or leaves the answer without its end, which makes the server hang up."""
+        """Sends the file, or leaves the answer incomplete, which makes the server close the connection."""
         try:
             await super().stream_response(send)
         except (StoreUnavailable, ObjectMissing) as error:
-            # Without a traceback, which would tell nothing more.
-            log.error("a download was cut off, for the object store failed", error=error)  # noqa: TRY400 - as said
+            # Without a traceback, which would add nothing.
+            log.error("a download was cut off because the object store failed", error=error)  # noqa: TRY400 - as said

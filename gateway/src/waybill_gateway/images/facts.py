@@ -1,4 +1,4 @@
-"""What a look at an upload finds: what it is, or why it is refused."""
+"""The result of examining an upload: facts, or the reason for its refusal."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,21 +8,21 @@ RefusalCode = Literal["empty", "not_an_image", "unsupported_format", "too_large"
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What the header says of an image that was decoded without complaint."""
+    """The header of an image that was decoded without errors."""
 
     format: str
     content_type: str
-    #: As stored, in pixels: an EXIF orientation may swap them.
+    #: As stored, in pixels; an EXIF orientation may swap both.
     width: int
     height: int
 
 
-class RefusedImage(ValueError):  # noqa: N818 - the API's word for it
-    """The file cannot be taken.
+class RefusedImage(ValueError):  # noqa: N818 - the term of the API
+    """The file cannot be accepted.
 
     Args:
         code: for programs.
-        detail: for people: what is wrong and what to do.
+        detail: for people, what is wrong and what to do.
     """
 
     def __init__(self, code: RefusalCode, detail: str) -> None:
@@ -31,5 +31,5 @@ class RefusedImage(ValueError):  # noqa: N818 - the API's word for it
         self.detail = detail
 
     def __reduce__(self) -> tuple[type["RefusedImage"], tuple[RefusalCode, str]]:
-        # It comes from another process, and pickle would call the class with the detail alone.
+        # It comes from another process; pickle would call the class with only the detail.
         return type(self), (self.code, self.detail)

@@ -1,4 +1,4 @@
-"""What the API takes with an upload."""
+"""Requests for images."""
 
 from typing import Annotated, Any
 
@@ -10,14 +10,14 @@ from waybill_gateway.tasks.models import DELAY_SECONDS, MAX_DELAY, SEND_AT, Dela
 
 
 def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
-    """The description of a field of a form that need not be filled in."""
+    """The schema of an optional field of a form."""
     return {"anyOf": [schema, {"type": "string", "maxLength": 0}, {"type": "null"}]}
 
 
 class PostImage(Timing):
     """An image as a multipart form."""
 
-    # A form holds nothing but text, and what was not filled in comes as an empty one.
+    # A form holds only text; an empty field arrives as an empty text.
     send_at: Moment | None = Field(
         None, description=SEND_AT, json_schema_extra=_or_empty({"type": "string", "format": "date-time"})
     )
@@ -26,7 +26,7 @@ class PostImage(Timing):
         description=DELAY_SECONDS,
         json_schema_extra=_or_empty({"type": "number", "minimum": 0, "maximum": MAX_DELAY.total_seconds()}),
     )
-    # OpenAPI 3.1 has contentMediaType, which FastAPI writes; generators of clients only know the older word.
+    # FastAPI writes contentMediaType (OpenAPI 3.1); generators of clients only know the older `format`.
     file: UploadFile = Field(json_schema_extra={"format": "binary"})
     variants: list[str] = Field(
         default_factory=list, description="Presets: any of thumb, medium, large; all if absent."

@@ -1,4 +1,4 @@
-"""Uploaded files: kept while a task refers to them, removed when none has for a while."""
+"""Uploaded files: kept while a task refers to them, and for a while after."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -27,22 +27,23 @@ from waybill_worker.storage.object_store import ObjectStore, StoreUnavailable
 
 log = get_logger(__name__)
 
-#: A file that no task refers to stays for so long: an upload of the same is spared its transfer, and one that
-#: is on its way to its task has all the time that it needs.
+#: For how long a file stays that no task refers to: a repeated upload need not be stored again, and an upload
+#: has enough time until its task is accepted.
 UNTOUCHED_FOR: Final = timedelta(days=1)
 #: Files that are marked in one transaction, and removed before the next.
 STEP: Final = 20
-#: Seconds between looks.
+#: Seconds between two runs.
 LOOK_SECONDS: Final = 600.0
-#: A file that is being removed is gone in a moment: so often, and so many seconds apart, an upload asks.
+#: A file that is being removed is gone in a moment: an upload checks so many times, with so many seconds
+#: between.
 TRIES, PAUSE_SECONDS = 40, 0.05
 
 
 async def keep_original(records: Records, key: str) -> None:
-    """Makes sure that the file is not removed before its task is accepted, be it there already or not.
+    """Makes sure that a file, stored or not yet, is not removed before its task is accepted.
 
     Raises:
-        Problem: 503, it is being removed just now, and whoever does so does not come to an end.
+        Problem: 503, it is being removed, and that does not end in time.
     """
     for _ in range(TRIES):
         if await records.write(touch_originals, Touch(key, records.now())):
@@ -51,7 +52,7 @@ async def keep_original(records: Records, key: str) -> None:
     raise Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "original_being_removed",
-        "An older copy of this very file is being removed. Upload it again in a moment.",
+        "An older copy of this file is being removed. Upload it again in a moment.",
         headers={"Retry-After": "10"},
     )
 
@@ -68,9 +69,10 @@ class Collector(Background):
         self._objects = objects
 
     async def collect(self, untouched_since: datetime) -> int:
-        """Removes what nobody has used or touched since then; the number of originals that went."""
+        """Removes files that were not used or touched since then; returns the number of originals."""
         removed = 0
-        # As a whole, also when the process stops: uploads of what is marked and not removed are refused.
+        # Each step is completed even if the process stops: uploads of files that stay marked would be
+        # refused.
         while went := await throttled(self.whole(self._step(untouched_since))):
             removed += sum(went)
         if removed:
@@ -80,7 +82,7 @@ class Collector(Background):
     async def _step(self, untouched_since: datetime) -> list[bool]:
         removal = Removal(untouched_since, self._records.now(), STEP)
         marks = await self._records.write(mark_unused, removal)
-        # At once, so that they share transactions, and one that fails keeps no other from its end.
+        # Concurrently, so that they share transactions, and one that fails does not stop the others.
         went = await asyncio.gather(*map(self._remove, marks), return_exceptions=True)
         for each in went:
             if isinstance(each, BaseException):
@@ -88,16 +90,16 @@ class Collector(Background):
         return [each is True for each in went]
 
     async def _remove(self, mark: Mark) -> bool:
-        """Whether it has gone, by this collector's hand."""
-        # Its variants first: without the row nobody would know of them.
+        """Whether this collector removed it."""
+        # Its variants first: without the row they could not be found any more.
         await self._objects.delete_under(variants_of(mark.key.rpartition("/")[2]))
         if not await self._records.write(renew_marks, Renewal(mark, self._records.now())):
-            log.warning("another collector has taken a file over, leaving it alone", key=mark.key)
+            log.warning("another collector has taken over a file", key=mark.key)
             return False
         await self._objects.delete(mark.key)
         if not await self._records.write(delete_removed, mark):
-            # Whether it was uploaded anew before or after this deletion is not known.
-            log.error("a file was removed so slowly that it may have been uploaded anew", key=mark.key)
+            # It is unknown whether it was uploaded again before or after this deletion.
+            log.error("a file was removed so slowly that it may have been uploaded again", key=mark.key)
             return False
         return True
 

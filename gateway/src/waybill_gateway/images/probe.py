@@ -1,4 +1,4 @@
-"""Refuses at upload what could never be rendered, while whoever sent it is still listening."""
+"""Refuses files that could never be rendered at upload, while the caller still waits for the answer."""
 
 import mmap
 import os
@@ -18,36 +18,36 @@ from waybill_pictures.decoder import decode, read_header
 from waybill_pictures.decoder_errors import describe_damage, is_lack_of_memory, unsupported_feature
 from waybill_pictures.libvips import admit_only_accepted_loaders
 
-#: A quarter of the size each way: all of the data is still read, in 45 ms instead of 80 for 12 megapixels.
-#: At an eighth libvips misses warnings of the last rows, where the grey of a hole in the data shows.
+#: Decodes to a quarter of the width and height: this still reads all data, in 45 ms instead of 80 for 12
+#: megapixels. At an eighth libvips misses warnings about the last rows, where missing data shows as grey.
 JPEG_SHRINK = 4
-#: Each scan of a progressive JPEG passes over the whole picture, so a small file could ask for hours.
-#: Encoders make about 10.
+#: Each scan of a progressive JPEG covers the whole picture, so a small file could need hours. Encoders write
+#: about 10.
 MAX_JPEG_SCANS = 64
 #: ITU T.81, B.1.1.3: start of scan. In compressed data 0xff is always followed by 0x00 or a restart marker.
 _START_OF_SCAN = b"\xff\xda"
 
-#: As the images service's own defaults.
+#: The defaults of the images service.
 DEFAULT_LIMITS = ImageLimits()
 
 
 def probe(file: int, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
-    """Looks at an uploaded file and decodes all of it once, without keeping the pixels.
+    """Examines an uploaded file: decodes all of it once, without keeping the pixels.
 
     Blocking, on one core (12 megapixels: JPEG 45 ms, PNG 120 ms, WebP 240 ms), and only as safe as its
-    decoders are: `waybill_gateway.images.probe_pool` gives it a process with limits. The file is
-    mapped, not read into memory, so nothing may shorten it meanwhile. A decoder holds a strip of most
-    images, but all of an interlaced, progressive or WebP one: up to 12 bytes for each pixel.
+    decoders: `waybill_gateway.images.probe_pool` runs it in a process with limits. The file is mapped,
+    not read into memory, so it must not be truncated meanwhile. A decoder holds a strip of most images, but
+    all of an interlaced, progressive or WebP one: up to 12 bytes for each pixel.
 
     Args:
-        file: descriptor of a real, open file; its position is left alone.
-        limits: what is refused by the header alone.
+        file: descriptor of a real, open file; its position does not change.
+        limits: of size and pixels, which are checked by the header alone.
 
     Returns:
-        What it is.
+        The facts about the image.
 
     Raises:
-        RefusedImage: it is empty, no accepted image, too large or damaged.
+        RefusedImage: the file is empty, no accepted image, too large or damaged.
         MemoryError: decoding it takes more memory than this process may use.
         OSError: it cannot be read.
     """
@@ -55,9 +55,7 @@ def probe(file: int, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
     if size_bytes == 0:
         raise RefusedImage("empty", "The file is empty. Send the image itself.")
     if size_bytes > limits.max_bytes:
-        detail = (
-            f"The file has {size_bytes} bytes; at most {limits.max_bytes} are taken. Send a smaller image."
-        )
+        detail = f"The file has {size_bytes} bytes; the limit is {limits.max_bytes}. Send a smaller image."
         raise RefusedImage("too_large", detail)
     # Not through the descriptor: libvips would move the position under Python's buffer.
     data = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
@@ -93,8 +91,8 @@ def _recognise(head: bytes) -> ImageFormat:
     wanted = f"Send one of {', '.join(ACCEPTED_FORMATS)}."
     found = unsupported_format(head)
     if found:
-        raise RefusedImage("unsupported_format", f"{found} files are not taken. {wanted}")
-    raise RefusedImage("not_an_image", f"The file is not an image, whatever its name says. {wanted}")
+        raise RefusedImage("unsupported_format", f"{found} files are not supported. {wanted}")
+    raise RefusedImage("not_an_image", f"The file is not an image, even if its name says so. {wanted}")
 
 
 def _limit_scans(data: mmap.mmap) -> None:

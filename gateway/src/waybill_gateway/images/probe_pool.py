@@ -1,4 +1,4 @@
-"""Looks into uploads in processes of their own: what hangs or crashes a decoder takes no more along."""
+"""Examines uploads in processes of their own: a file that crashes a decoder harms nothing else."""
 
 from functools import partial
 from http import HTTPStatus
@@ -17,12 +17,12 @@ from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, Work
 
 log = get_logger(__name__)
 
-#: A worker that dies may have been hit by the machine's distress; one more look tells.
-LOOKS: Final = 2
+#: A worker may die because the machine is overloaded; a second attempt finds out.
+ATTEMPTS: Final = 2
 
 
 class ProbePool:
-    """Looks into uploads, a few at once; libvips is in the workers only."""
+    """Examines uploads, a few at once; only the workers load libvips."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         limits = WorkerLimits(settings.image_probe_bytes, settings.image_probe_cpu_seconds)
@@ -37,23 +37,23 @@ class ProbePool:
         )
 
     async def probe(self, descriptor: int) -> ImageFacts:
-        """Says what an uploaded file is; see `waybill_gateway.images.probe.probe`.
+        """The facts about an uploaded file; see `waybill_gateway.images.probe.probe`.
 
         Args:
             descriptor: of the file, which must stay open until this returns.
 
         Raises:
-            RefusedImage: it is empty, no accepted image, damaged, or takes more than it may.
-            Problem: 503, the machine had no time for it.
+            RefusedImage: it is empty, no accepted image, damaged, or needs more than the limits allow.
+            Problem: 503, it was not examined in time.
         """
         try:
-            return await self._look_again(descriptor)
+            return await self._attempt(descriptor)
         except TimeoutError as error:
-            log.warning("no look into an image in time", seconds=self._settings.image_probe_seconds)
+            log.warning("an image was not examined in time", seconds=self._settings.image_probe_seconds)
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "image_check_too_slow",
-                "The image was not looked into in time. Nothing was accepted: repeat the call in a moment.",
+                "The image was not examined in time. Nothing was accepted: repeat the call in a moment.",
                 headers={"Retry-After": "10"},
             ) from error
         except WorkerSpent as error:
@@ -75,19 +75,19 @@ class ProbePool:
         """Ends all workers."""
         await self._pool.close()
 
-    async def _look_again(self, descriptor: int) -> ImageFacts:
-        for left in reversed(range(LOOKS)):
+    async def _attempt(self, descriptor: int) -> ImageFacts:
+        for left in reversed(range(ATTEMPTS)):
             try:
                 facts: ImageFacts = await self._pool.run(None, descriptor)
             except WorkerSpent:
                 raise
             except WorkerDied as error:
-                log.warning("a look into an image ended its process", reason=error, looks_left=left)
+                log.warning("a worker died while it examined an image", reason=error, attempts_left=left)
                 if not left:
                     raise
             else:
                 return facts
-        raise RuntimeError("no look was taken")
+        raise RuntimeError("no attempt was made")
 
 
 async def _current_probes(request: Request) -> ProbePool:
@@ -95,5 +95,5 @@ async def _current_probes(request: Request) -> ProbePool:
     return probes
 
 
-#: The gateway's pool, for a route's signature.
+#: The pool, for a route's signature.
 ProbesDep = Annotated[ProbePool, Depends(_current_probes)]

@@ -1,4 +1,4 @@
-"""Images: the upload, and the variants that were made of it."""
+"""Images: the upload, and its variants."""
 
 import asyncio
 import hashlib
@@ -32,15 +32,15 @@ from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, cont
 
 router = APIRouter(tags=["images"], route_class=GuardedRoute)
 
-#: Read at once from an upload while it is hashed.
+#: Bytes that are read at once to hash an upload.
 CHUNK_BYTES = 256 * 1024
-#: Longer file names are cut where tasks are listed.
+#: Characters of a file name that lists of tasks show.
 MAX_SHOWN_NAME = 200
-#: A file, in words that generators of clients understand.
+#: The schema of a file, as generators of clients understand it.
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-#: A produced file never changes under its address.
+#: A produced file at one address never changes.
 _CACHE_CONTROL = "private, max-age=31536000, immutable"
-#: What browsers may make of a produced file: a picture and nothing else, whatever its bytes look like.
+#: Browsers must treat a produced file as a picture only, whatever its bytes contain.
 _ONLY_A_PICTURE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -56,7 +56,7 @@ async def post_image(
     post: PostDep,
     probes: ProbesDep,
 ) -> AcceptedTask:
-    """Uploads an image and has variants made of it."""
+    """Uploads an image, of which variants are made."""
     resources = post.resources
     presets = _presets(posted.variants)
     file = posted.file
@@ -64,7 +64,7 @@ async def post_image(
         raise too_large(resources.settings.max_upload_bytes)
     loop = asyncio.get_running_loop()
     sha256, descriptor = await loop.run_in_executor(None, _on_disk, _opened(file))
-    facts = await _look_into(probes, descriptor)
+    facts = await _examined(probes, descriptor)
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
     call = post.keyed_call(lambda: content)
     with resources.calls.only(call):
@@ -92,7 +92,8 @@ async def post_image(
             "content": {"image/webp": _BINARY, "image/jpeg": _BINARY},
         },
         307: {
-            "description": "Where the produced file is for a short while, if the installation is set so.",
+            "description": "The temporary address of the produced file, if the installation has signed "
+            "addresses.",
             "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
         },
     },
@@ -102,10 +103,10 @@ async def get_variant(
     variant: str,
     resources: ResourcesDep,
     caller: CallerDep,
-    # Not described: OpenAPI has clients ignore what is said of it, and generators trip over it.
+    # Not described: OpenAPI ignores descriptions of Accept, and generators of clients fail on them.
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> Response:
-    """Gives a produced variant: `thumb`, or `thumb.webp`, `thumb.jpeg`; without an ending by `Accept`."""
+    """Returns a produced variant: `thumb.webp`, `thumb.jpeg`; for `thumb`, `Accept` selects the format."""
     task = await find_task(resources, caller, task_id)
     preset, _, ending = variant.partition(".")
     files = _produced(task, preset)
@@ -125,7 +126,7 @@ async def get_variant(
 
 
 def _no_longer_kept() -> Problem:
-    return Problem(HTTPStatus.GONE, "no_longer_kept", "This file was made, and is not kept any more.")
+    return Problem(HTTPStatus.GONE, "no_longer_kept", "This file was made, but is not kept any more.")
 
 
 async def _redirection(objects: ObjectStore, key: str, seconds: int) -> RedirectResponse:
@@ -133,7 +134,7 @@ async def _redirection(objects: ObjectStore, key: str, seconds: int) -> Redirect
     if address is None:
         raise ObjectMissing(key)
     await objects.require(key)
-    # Kept by nobody: the address is good for a while only.
+    # Not to be stored: the address is valid only for a while.
     return RedirectResponse(address, HTTPStatus.TEMPORARY_REDIRECT, {"Cache-Control": "no-store"})
 
 
@@ -158,7 +159,7 @@ def _produced(task: Task, preset: str) -> dict[str, Any]:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "never_produced",
-            f"The task has {subtask.state}: no variant was made. GET /v1/tasks/{task.id} tells why.",
+            f"The task is {subtask.state}: no variant was made. GET /v1/tasks/{task.id} shows why.",
         )
     if task.erased_at is not None:
         raise _no_longer_kept()
@@ -166,7 +167,7 @@ def _produced(task: Task, preset: str) -> dict[str, Any]:
         raise Problem(
             HTTPStatus.CONFLICT,
             "not_produced_yet",
-            f"The task is {subtask.state}. Ask again in a moment.",
+            f"The task is {subtask.state}. Repeat the call in a moment.",
             headers={"Retry-After": "1"},
         )
     variants: dict[str, dict[str, Any]] = subtask.result["variants"]
@@ -188,12 +189,12 @@ def _presets(wanted: list[str]) -> tuple[PresetName, ...]:
             f"Known variants: {known}.",
             errors=[FieldError(field="variants", message=f"any of: {known}")],
         )
-    # In the presets' own order and each once, so that the same wish is the same task content.
+    # In the order of the presets and each once, so that equal requests have equal content.
     return tuple(name for name in PRESET_NAMES if not names or name in names)
 
 
 def _shown_name(file: UploadFile) -> str:
-    # Control characters have no place in a list, and PostgreSQL takes no NUL.
+    # Lists show no control characters, and PostgreSQL stores no NUL.
     return "".join(character for character in file.filename or "" if character.isprintable())[:MAX_SHOWN_NAME]
 
 
@@ -203,7 +204,7 @@ def _opened(file: UploadFile) -> BinaryIO:
 
 
 def _on_disk(file: BinaryIO) -> tuple[str, int]:
-    """The file's hash and its descriptor, for which a small one leaves the memory."""
+    """The hash of the file and its descriptor; a small file is written to disk for that."""
     digest = hashlib.sha256()
     while chunk := file.read(CHUNK_BYTES):
         digest.update(chunk)
@@ -212,7 +213,7 @@ def _on_disk(file: BinaryIO) -> tuple[str, int]:
     return digest.hexdigest(), descriptor
 
 
-async def _look_into(probes: ProbePool, descriptor: int) -> ImageFacts:
+async def _examined(probes: ProbePool, descriptor: int) -> ImageFacts:
     try:
         return await probes.probe(descriptor)
     except RefusedImage as refused:

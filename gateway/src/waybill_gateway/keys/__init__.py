@@ -1,1 +1,1 @@
-"""Kept keys: made, listed, rotated, revoked."""
+"""API keys: made, listed, rotated, revoked."""

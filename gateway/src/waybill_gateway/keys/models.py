@@ -1,4 +1,4 @@
-"""What the API takes and gives about keys."""
+"""Requests and answers about keys."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
@@ -10,7 +10,7 @@ from waybill_gateway.http.paging import Paged
 from waybill_ledger import DEFAULT_TENANT, Key, Scope
 from waybill_ledger.access.keys import BURST, KEY_NAME_PATTERN, RATE
 
-#: How long the secret before a rotation stays good: unless asked for otherwise, and at the most.
+#: For how long the previous secret stays valid after a rotation: default and maximum.
 OVERLAP, MAX_OVERLAP = timedelta(days=1), timedelta(days=30)
 MAX_RATE, MAX_BURST = 100_000.0, 100_000
 
@@ -18,25 +18,25 @@ KeyName = Annotated[str, StringConstraints(pattern=KEY_NAME_PATTERN)]
 
 
 class PostKey(BaseModel):
-    """A key that is to be made."""
+    """A new key."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"name": "shop", "tenant": "acme", "scopes": ["submit", "read"]}]},
     )
 
-    name: KeyName = Field(description="Who uses it, for people; it appears in the audit trail.")
-    tenant: Tenant = Field(DEFAULT_TENANT, description="Whose tasks it makes and sees.")
+    name: KeyName = Field(description="Name of its user, for people; it appears in the audit trail.")
+    tenant: Tenant = Field(DEFAULT_TENANT, description="Owner of the tasks that it makes and sees.")
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
-        description="What it allows. `admin` is all of it, for every tenant."
+        description="What it allows. `admin` allows everything, for every tenant."
     )
-    expires_at: Moment | None = Field(None, description="Until when it is good; never ends if absent.")
+    expires_at: Moment | None = Field(None, description="End of its validity; it never ends if absent.")
     rate: Number = Field(
         RATE, ge=0.1, le=MAX_RATE, description="Requests a second, in each gateway process …"
     )
     burst: Whole = Field(BURST, ge=1, le=MAX_BURST, description="… and how many at once.")
     max_body_bytes: Annotated[Whole, Field(ge=1, le=2**40)] | None = Field(
-        None, description="Largest body; the gateway's own limit holds besides."
+        None, description="Largest body; the gateway's own limit holds as well."
     )
 
     @field_validator("expires_at")
@@ -48,7 +48,7 @@ class PostKey(BaseModel):
 
 
 class RotateKey(BaseModel):
-    """Another secret for a key."""
+    """A new secret for a key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,15 +56,14 @@ class RotateKey(BaseModel):
         OVERLAP.total_seconds(),
         ge=0,
         le=MAX_OVERLAP.total_seconds(),
-        description="How long the secret that it has now stays good. One from before an earlier rotation "
-        "ends at once.",
+        description="Seconds for which its current secret stays valid. An older one ends at once.",
     )
 
 
 class KeyQuery(Paged):
-    """Which keys are wanted."""
+    """Filters of the list of keys."""
 
-    id: Beginning | None = Field(None, description="The beginning of its id.")
+    id: Beginning | None = Field(None, description="The first characters of its id.")
     tenant: Annotated[Text, Field(max_length=63)] | None = None
 
 
@@ -79,8 +78,8 @@ class KeyView(BaseModel):
     created_by: str
     expires_at: datetime | None
     revoked_at: datetime | None
-    last_used_at: datetime | None = Field(description="To the minute.")
-    former_until: datetime | None = Field(description="Until when the secret before the rotation is good.")
+    last_used_at: datetime | None = Field(description="To the minute; null: never.")
+    former_until: datetime | None = Field(description="End of the validity of the previous secret.")
     rate: float
     burst: int
     max_body_bytes: int | None
@@ -93,7 +92,7 @@ class KeyView(BaseModel):
 
 
 class MadeKey(KeyView):
-    """A key with its token, which is shown this once."""
+    """A key with its token, which is shown only once."""
 
     token: str = Field(description="Send it as `Authorization: Bearer …`. It cannot be shown again.")
 
@@ -104,7 +103,7 @@ class MadeKey(KeyView):
 
 
 class KeyPageView(BaseModel):
-    """Some keys."""
+    """A page of keys."""
 
     items: list[KeyView]
     next_cursor: str | None

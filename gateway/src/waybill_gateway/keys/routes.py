@@ -1,4 +1,4 @@
-"""API keys: made, rotated and revoked by whoever looks after the installation."""
+"""API keys: operators make, rotate and revoke them."""
 
 from datetime import timedelta
 from functools import partial
@@ -32,13 +32,13 @@ log = get_logger(__name__)
 router = APIRouter(tags=["keys"], route_class=GuardedJsonRoute)
 
 _KeyId = Annotated[str, Path(pattern=r"^[0-9a-z]{1,16}$")]
-#: Of answers that hold a token: no proxy and no browser may keep them.
+#: Headers of answers with a token: no proxy and no browser may store them.
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 @router.post("/v1/keys", status_code=HTTPStatus.CREATED)
 async def post_key(posted: PostKey, response: Response, resources: ResourcesDep, actor: Actor) -> MadeKey:
-    """Makes a key. Its token is in this answer and nowhere else."""
+    """Makes a key. Only this answer has its token."""
     secret = Secret.new()
     wish = NewKey(
         secret=secret,
@@ -53,7 +53,7 @@ async def post_key(posted: PostKey, response: Response, resources: ResourcesDep,
         max_body_bytes=posted.max_body_bytes,
     )
     made = await resources.records.write(create_keys, wish)
-    log.info("a key was made", key_id=made.id, tenant=made.tenant, actor=actor)
+    log.info("made a key", key_id=made.id, tenant=made.tenant, actor=actor)
     response.headers.update(_NOT_KEPT | {"Location": f"/v1/keys/{made.id}"})
     return MadeKey.with_token(made, secret.token)
 
@@ -90,16 +90,18 @@ async def rotate_key(
     known_keys: KnownKeysDep,
     actor: Actor,
 ) -> MadeKey:
-    """Gives a key another secret; the one that it has now stays good for a while."""
+    """Gives a key a new secret; the current one stays valid for a while."""
     now = resources.records.now()
     secret = Secret.new(key_id)
     wish = Rotation(secret, now, now + timedelta(seconds=posted.overlap_seconds))
     rotated = await resources.records.write(rotate_keys, wish)
     if rotated is None:
         await get_one_key(key_id, resources)
-        raise Problem(HTTPStatus.CONFLICT, "key_ended", "This key was revoked, or has expired. Make another.")
-    known_keys.forget(key_id)
-    log.info("a key was rotated", key_id=key_id, actor=actor)
+        raise Problem(
+            HTTPStatus.CONFLICT, "key_ended", "This key was revoked, or has expired. Make another one."
+        )
+    known_keys.invalidate(key_id)
+    log.info("rotated a key", key_id=key_id, actor=actor)
     response.headers.update(_NOT_KEPT)
     return MadeKey.with_token(rotated, secret.token)
 
@@ -108,12 +110,12 @@ async def rotate_key(
 async def revoke_key(
     key_id: _KeyId, resources: ResourcesDep, known_keys: KnownKeysDep, actor: Actor
 ) -> KeyView:
-    """Revokes a key for good: here at once, in every other gateway within ten seconds. It stays listed."""
+    """Revokes a key permanently: here at once, in other gateways within ten seconds. It stays listed."""
     revoked = await resources.records.write(revoke_keys, Revocation(key_id, resources.records.now()))
     if revoked is None:
         raise _no_such_key()
-    known_keys.forget(key_id)
-    log.info("a key was revoked", key_id=key_id, actor=actor)
+    known_keys.invalidate(key_id)
+    log.info("revoked a key", key_id=key_id, actor=actor)
     return KeyView.of(revoked)
 
 

@@ -1,1 +1,1 @@
-"""Password resets: mailed links that are good once."""
+"""Password resets: mailed links that are valid once."""

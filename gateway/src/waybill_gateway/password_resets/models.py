@@ -1,4 +1,4 @@
-"""What the API takes and gives about password resets."""
+"""Requests and answers about password resets."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from waybill_gateway.tasks.models import Timing, shown
 
 
 class PostPasswordReset(Timing):
-    """Whose password is to be reset."""
+    """The person whose password is reset."""
 
     model_config = shown({"email": "ada@example.com"})
 
@@ -26,7 +26,7 @@ class RedeemPasswordReset(BaseModel):
 
 
 class RedeemedPasswordReset(BaseModel):
-    """Whose password may be set now."""
+    """The person whose password may be set now."""
 
     email: str
     task_id: str

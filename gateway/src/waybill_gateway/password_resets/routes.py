@@ -1,4 +1,4 @@
-"""Password resets: a mailed link that is good once."""
+"""Password resets: a mailed link that is valid once."""
 
 import hashlib
 import json
@@ -30,18 +30,18 @@ log = get_logger(__name__)
 
 router = APIRouter(tags=["password resets"], route_class=GuardedJsonRoute)
 
-#: 256 bits: nobody guesses one, so its plain SHA-256 is enough to keep.
+#: 256 bits: a token cannot be guessed, so storing its plain SHA-256 is safe.
 TOKEN_BYTES = 32
 _REFUSALS = {
-    Refusal.UNKNOWN: (HTTPStatus.NOT_FOUND, "This token was never given out. Ask for a new link."),
+    Refusal.UNKNOWN: (HTTPStatus.NOT_FOUND, "This token was never mailed. Ask for a new link."),
     Refusal.EXPIRED: (HTTPStatus.GONE, "This link is too old. Ask for a new one."),
-    Refusal.REDEEMED: (HTTPStatus.GONE, "This link was used before. Ask for a new one."),
+    Refusal.REDEEMED: (HTTPStatus.GONE, "This link has already been used. Ask for a new one."),
 }
 
 
 @router.post("/v1/password-resets", status_code=HTTPStatus.ACCEPTED)
 async def post_password_reset(posted: PostPasswordReset, post: PostDep) -> AcceptedTask:
-    """Mails a link. The answer is the same whoever asks for whom: it tells nobody who has an account."""
+    """Mails a link. The answer does not depend on the address: it does not show who has an account."""
     resources = post.resources
     call = post.keyed_call(posted.model_dump_json)
     with resources.calls.only(call):
@@ -53,7 +53,7 @@ async def post_password_reset(posted: PostPasswordReset, post: PostDep) -> Accep
             link=resources.settings.reset_link.replace("{token}", token),
             expires_at=expires_at,
         )
-        # A link that has run out is not worth a mail.
+        # After its expiry the link would be useless.
         task = replace(new_task(post, event, posted), deadline=expires_at)
         token_hash = _hash(token)
         sealed = json.dumps(resources.keyring.seal(posted.email, token_hash))
@@ -79,11 +79,11 @@ async def redeem_password_reset(posted: RedeemPasswordReset, post: KeyedPostDep)
         status, detail = _REFUSALS[answer]
         raise Problem(status, f"token_{answer}", detail)
     if isinstance(answer, UnknownKeyError):
-        detail = "The link was not used up: try it again in a while, or ask for a new one."
+        detail = "The link is still unused: try it again later, or ask for a new one."
         raise key_missing(answer, "a password reset", detail)
     if isinstance(answer, SealBrokenError):
         log.error("the address of a password reset was altered", token_hash=redemption.token_hash)
-        detail = "What this link belongs to was altered, and cannot be read any more. Ask for a new one."
+        detail = "The address of this link was altered, and cannot be read any more. Ask for a new one."
         raise Problem(HTTPStatus.GONE, "token_broken", detail)
     return RedeemedPasswordReset(email=answer.email, task_id=answer.task_id)
 

@@ -1,1 +1,1 @@
-"""What is held of a person, and its erasure."""
+"""Persons: what is stored about a person, and its erasure."""

@@ -1,4 +1,4 @@
-"""What the API takes and gives about persons: addresses go in, and nothing about a person comes out."""
+"""Requests and answers about persons: they take addresses, and return only counts."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -9,7 +9,7 @@ from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH
 from waybill_contracts.wire.states import State
 from waybill_gateway.http.fields import Tenant, Text, Truth
 
-#: Tasks that one step looks at: others wait no longer than erasing so many takes, some ten milliseconds.
+#: Tasks of one step: other writes wait some ten milliseconds for the erasure of so many.
 ERASE_STEP: Final = 50
 
 
@@ -23,64 +23,66 @@ class PersonQuery(BaseModel):
     )
 
     address: Annotated[Text, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] = Field(
-        description="The whole mail address; capitals do not matter. It is in the body, for addresses of "
-        "requests are logged on their way."
+        description="The whole mail address; upper and lower case do not matter. It is in the body because "
+        "proxies log the addresses of requests."
     )
-    tenant: Tenant | None = Field(None, description="Only what this tenant has; everybody's if absent.")
+    tenant: Tenant | None = Field(None, description="Only the data of this tenant; of all tenants if absent.")
 
 
 _CancelOpen = Annotated[
     Truth,
     Field(
-        description="Also calls off the tasks that have no outcome yet. What has not begun is erased at "
-        "once, the rest once it has ended.",
+        description="Also cancel the tasks that have no outcome yet. Tasks that have not begun are erased "
+        "at once, the others when they have ended.",
     ),
 ]
-_Erasure = Annotated[UUID | None, Field(description="`erasure` of the step before, so that they are one.")]
+_Erasure = Annotated[
+    UUID | None, Field(description="`erasure` of the previous step, so that both are one erasure.")
+]
 
 
 class ErasePerson(PersonQuery):
-    """A person who is to be erased: one short step of it."""
+    """A person to be erased: one short step."""
 
     cancel_open: _CancelOpen = False
-    after: UUID | None = Field(None, description="`after` of the step before; none: begin.")
+    after: UUID | None = Field(None, description="`after` of the previous step; absent: the first step.")
     erasure: _Erasure = None
 
 
 class EraseTasks(BaseModel):
-    """Tasks that are about a person, though nobody knows it by the address."""
+    """Tasks about a person that are not found by an address."""
 
     model_config = ConfigDict(extra="forbid")
 
     tasks: Annotated[list[UUID], Field(min_length=1, max_length=ERASE_STEP)] = Field(
-        description="Ids. Those that are not here, or were erased before, are passed over."
+        description="Ids. Tasks that do not exist, or are already erased, are skipped."
     )
     cancel_open: _CancelOpen = False
     erasure: _Erasure = None
 
 
 class ErasureStep(BaseModel):
-    """What one step of an erasure came to."""
+    """The result of one step of an erasure."""
 
-    erasure: UUID = Field(description="Its name in the audit trail; it tells nobody whose it was.")
-    tasks: int = Field(description="How many tasks were erased.")
+    erasure: UUID = Field(description="Its id in the audit trail, which does not name the person.")
+    tasks: int = Field(description="Number of erased tasks.")
     letters: int
     schedules: int
     password_resets: int
     idempotency_keys: int
     open: dict[State, int] = Field(
-        description="Tasks that were left as they are, for they have no outcome yet, by state."
+        description="Tasks that were not erased because they have no outcome yet, by state."
     )
-    after: UUID | None = Field(description="Where the next step begins; null: there is nothing more.")
+    after: UUID | None = Field(description="Where the next step begins; null: the erasure is complete.")
 
 
 class PersonView(BaseModel):
-    """How much is held of a person; nothing of it is shown."""
+    """The amount of data about a person, not the data."""
 
-    tasks: dict[State, int] = Field(description="How many tasks are in each state.")
-    open: int = Field(description="Those of them that have no outcome yet, and cannot be erased before.")
-    letters: int = Field(description="Dead letters of these tasks, open and settled ones.")
+    tasks: dict[State, int] = Field(description="Number of tasks in each state.")
+    open: int = Field(description="Tasks without an outcome, which cannot be erased yet.")
+    letters: int = Field(description="Dead letters of these tasks, open and settled.")
     schedules: int
-    password_resets: int = Field(description="Reset links, used ones and those that ran out included.")
-    idempotency_keys: int = Field(description="Idempotency keys that these tasks were posted with.")
+    password_resets: int = Field(description="Reset links, with used and expired ones.")
+    idempotency_keys: int = Field(description="Idempotency keys of the posts of these tasks.")
     originals: int = Field(description="Uploaded files that these tasks refer to.")

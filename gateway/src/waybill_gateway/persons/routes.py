@@ -1,4 +1,4 @@
-"""What is held of one person: how much, and erasing it, a step at a time."""
+"""The data of one person: how much there is, and its erasure, step by step."""
 
 import asyncio
 from dataclasses import asdict
@@ -40,10 +40,10 @@ router = APIRouter(tags=["persons"], route_class=GuardedJsonRoute)
 
 @router.post("/v1/persons/lookups")
 async def look_up_person(wanted: PersonQuery, resources: ResourcesDep) -> PersonView:
-    """Tells how much is held of a person, and nothing of what it says.
+    """Returns how much data about a person is stored, and nothing of its content.
 
-    Tasks count that are about the person: mails to the address, password resets of it, users with it. Records
-    and images are about nobody.
+    Tasks about a person are mails to the address, its password resets, and users with it. Records and images
+    are about no person.
     """
     held = await resources.records.read(partial(holdings_of, person=_person(resources, wanted)))
     return PersonView(
@@ -59,13 +59,14 @@ async def look_up_person(wanted: PersonQuery, resources: ResourcesDep) -> Person
 
 @router.post("/v1/persons/erasures")
 async def erase_person(wanted: ErasePerson, resources: ResourcesDep, actor: Actor) -> ErasureStep:
-    """Erases what is held of a person: one short step of it.
+    """Erases the data of a person: one short step.
 
-    Repeat it with `after` and `erasure` until `after` is null. Each step is whole by itself, so a caller may
-    stop anywhere, and begin anew. Schedules go whole, reset links too. Of tasks that have ended go payload,
-    results, words of errors, letters' bodies and what they are about; ids, kinds, states and times stay, so
-    that the account adds up. Tasks without an outcome stay as they are: `open` counts them, and a later
-    erasure takes them. The audit trail tells who erased how much, and not of whom.
+    Repeat the call with `after` and `erasure` until `after` is null. Each step is complete in itself, so a
+    caller
+    may stop at any step and begin again. Schedules and reset links are deleted. Of tasks that have ended,
+    payload, results, error texts, bodies of dead letters and the subject are erased; ids, kinds, states and
+    times stay, so that the account adds up. Tasks without an outcome do not change: `open` counts them, and a
+    later erasure includes them. The audit trail names the actor and the counts, not the person.
     """
     step = _step(resources, _person(resources, wanted), wanted, actor, after=str(wanted.after or ""))
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
@@ -73,10 +74,10 @@ async def erase_person(wanted: ErasePerson, resources: ResourcesDep, actor: Acto
 
 @router.post("/v1/erasures")
 async def erase_tasks(wanted: EraseTasks, resources: ResourcesDep, actor: Actor) -> ErasureStep:
-    """Erases what tasks say that are about a person, though nobody knows it by the address.
+    """Erases the content of tasks about a person that are not found by an address.
 
-    Records and images are such, and tasks from before persons were known. It is done as for a person's; with
-    an image go its file and variants, unless another task was given the same file.
+    These are records and images, and tasks from before persons were recorded. It works as for the tasks of a
+    person; for an image it also deletes the file and its variants, unless another task has the same file.
     """
     step = _step(resources, NamedTasks(tuple(map(str, wanted.tasks))), wanted, actor)
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
@@ -98,7 +99,7 @@ async def _erase(resources: Resources, step: EraseStep, *, cancel_open: bool) ->
     done = await resources.records.write(erase_persons, step)
     counts = asdict(done.erased)
     if any(counts.values()):
-        log.info("erased what was held of a person", erasure=step.erasure, actor=step.actor, **counts)
+        log.info("erased data of a person", erasure=step.erasure, actor=step.actor, **counts)
     about = {"erasure": step.erasure, "open": done.open, "after": done.after}
     return ErasureStep.model_validate(about | counts)
 

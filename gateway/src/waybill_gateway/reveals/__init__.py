@@ -1,1 +1,1 @@
-"""Sealed data shown to a person who may see it and gives a reason."""
+"""Reveals: sealed data shown to callers that may see it and give a reason."""

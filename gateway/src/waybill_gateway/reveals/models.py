@@ -1,4 +1,4 @@
-"""What the API takes and gives where what is sealed is revealed."""
+"""Requests and answers of reveals."""
 
 from typing import Annotated, Any, Self
 
@@ -15,24 +15,24 @@ MAX_REASON = 500
 
 
 class RevealReason(BaseModel):
-    """Why somebody has to see what is sealed."""
+    """The reason for a reveal."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"reason": "ticket 7: Ann asks"}]}
     )
 
     reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON, pattern=NOT_BLANK)] = Field(
-        description="It goes into the audit trail, for whoever asks later why this was looked at."
+        description="It is written to the audit trail, which shows later why this was revealed."
     )
 
 
 class RevealLetter(RevealReason):
-    """The same, and an edit to be tried."""
+    """The reason for a reveal, and an edit to try."""
 
     patch: PayloadPatch | None = Field(
         None,
-        description="A JSON Patch (RFC 6902): `edited` tells what it would make of the payload. An empty one "
-        "brings the payload into the contract's current form.",
+        description="A JSON Patch (RFC 6902): `edited` shows its result. An empty one converts the payload "
+        "to the contract's current version.",
     )
 
 
@@ -42,10 +42,11 @@ class RevealedView(BaseModel):
     kind: str | None
     dataschema: str | None = Field(description="The contract and version that it follows.")
     payload: Any
-    body_base64: str | None = Field(description="The body where it is no JSON.")
+    body_base64: str | None = Field(description="The body, if it is not JSON.")
     hidden: dict[str, Hidden] = Field(
-        description="The fields that stay `[redacted]`, and why: `secret` is never revealed, `unknown` came "
-        "sealed and is in no contract of this release, `altered` cannot be opened. `body`: all of it."
+        description="The fields that stay `[redacted]`, and why: `secret` is never revealed, `unknown` "
+        "arrived sealed and is in no contract of this release, `altered` cannot be opened. `body`: the "
+        "whole body."
     )
 
     @classmethod
@@ -62,22 +63,22 @@ class RevealedView(BaseModel):
 
 
 class RevealedTaskView(RevealedView):
-    """What a task was accepted with."""
+    """The payload of a task."""
 
     id: str
     edited: dict[str, RevealedView] = Field(
-        description="By service: what an edit at the failure desk has it work on instead."
+        description="By service: its payload after an edit at the failure desk."
     )
 
 
 class RevealedScheduleView(RevealedView):
-    """What a schedule posts."""
+    """The body of a schedule."""
 
     id: str
 
 
 class RevealedEditView(RevealedView):
-    """What an edit would make of a payload, and what the contract says to it."""
+    """The result of an edit of a payload, and its check by the contract."""
 
     verdict: Verdict
     errors: list[FieldFault] | None
@@ -93,7 +94,7 @@ class RevealedEditView(RevealedView):
 
 
 class RevealedLetterView(RevealedView):
-    """A dead letter's payload, and what an edit would make of it."""
+    """The payload of a dead letter, and the result of an edit."""
 
     id: int
     task_id: str | None
@@ -101,11 +102,11 @@ class RevealedLetterView(RevealedView):
 
 
 class RevealedPlanView(BaseModel):
-    """A letter's payload, and what the plan of a redrive sends instead."""
+    """The payload of a letter, and the payload that a redrive would send."""
 
     redrive: int
     letter: int
     before: RevealedView
     after: RevealedView | None = Field(
-        description="Null: the plan does not edit it, or not into what the contract accepts."
+        description="Null: the plan does not edit it, or the contract does not accept the result."
     )

@@ -1,4 +1,4 @@
-"""What is sealed, shown to whoever may see it and says why."""
+"""Sealed data, shown to callers that may see it and give a reason."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -32,7 +32,7 @@ from waybill_ledger.deadletters.redrives.edits import edited
 
 router = APIRouter(tags=["reveal"], route_class=GuardedJsonRoute)
 
-#: No cache on the way may keep it.
+#: No cache may store the answer.
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -45,7 +45,7 @@ async def reveal_task(
     caller: CallerDep,
     actor: Actor,
 ) -> RevealedTaskView:
-    """Shows what a task was accepted with, its sealed fields opened; who saw it, and why, is written down.
+    """Shows the payload of a task with its sealed fields opened, and records who saw it and why.
 
     Secrets, such as the link of a password reset, are never shown.
     """
@@ -67,7 +67,7 @@ async def reveal_schedule(
     caller: CallerDep,
     actor: Actor,
 ) -> RevealedScheduleView:
-    """Shows what a schedule posts, its sealed fields opened; who saw it, and why, is written down."""
+    """Shows the body of a schedule with its sealed fields opened, and records who saw it and why."""
     thing = OfSchedule(str(schedule_id))
     opened = await _opened(resources, caller, actor, thing, posted, no_such_schedule())
     response.headers.update(_NO_STORE)
@@ -83,10 +83,11 @@ async def reveal_dead_letter(
     caller: CallerDep,
     actor: Actor,
 ) -> RevealedLetterView:
-    """Shows a letter's payload, its sealed fields opened; who saw it, and why, is written down.
+    """Shows the payload of a letter with its sealed fields opened, and records who saw it and why.
 
-    With a patch also what an edit would make of it: as the preview of an edit, with nothing masked but
-    secrets. It changes nothing.
+    With a patch it also shows the result of an edit, like the preview of an edit, but with only secrets
+    masked.
+    It changes nothing.
     """
     opened = await _opened(resources, caller, actor, OfLetter(letter_id), posted, no_such_letter())
     response.headers.update(_NO_STORE)
@@ -116,7 +117,7 @@ async def reveal_planned_letter(
     caller: CallerDep,
     actor: Actor,
 ) -> RevealedPlanView:
-    """Shows a letter's payload, and what a plan's edit made of it; who saw it, and why, is written down."""
+    """Shows the payload of a letter and the result of the plan's edit, and records who saw it and why."""
     missing = Problem(
         HTTPStatus.NOT_FOUND, "no_such_letter", "There is no letter of this number in this redrive."
     )
@@ -134,7 +135,7 @@ async def reveal_planned_letter(
 async def _opened(
     resources: Resources, caller: Caller, actor: str, thing: Thing, posted: RevealReason, missing: Problem
 ) -> Opened:
-    """What is held of a thing, opened and written down.
+    """The stored data of a thing, opened; the reveal is recorded.
 
     Raises:
         Problem: there is no such thing for this caller, it is not kept, or its key is not configured here.
@@ -142,7 +143,7 @@ async def _opened(
     wish = Reveal(
         thing, caller.sees, posted.reason, actor, caller.key_id, resources.records.now(), resources.keyring
     )
-    # Apart: what opens a large payload holds up nobody's accept.
+    # In a transaction of its own: opening a large payload delays no accept.
     answer = await resources.records.write_apart(reveal, wish)
     match answer:
         case Opened():
@@ -153,10 +154,10 @@ async def _opened(
             raise Problem(
                 HTTPStatus.GONE,
                 "forgotten",
-                "What this held is not kept any more: a payload with a secret is forgotten once it was used.",
+                "The content is not kept any more: a payload with a secret is deleted after its use.",
             )
         case NotKept(erased_at=at):
-            raise Problem(HTTPStatus.GONE, "erased", f"What this said was erased at {at:%Y-%m-%dT%H:%M:%SZ}.")
+            raise Problem(HTTPStatus.GONE, "erased", f"The content was erased at {at:%Y-%m-%dT%H:%M:%SZ}.")
         case UnknownKeyError():
             name, value = next(iter(thing.named().items()))
             raise key_missing(answer, f"a look at {name} {value}", "Nothing was shown.")

@@ -1,4 +1,4 @@
-"""What the API takes and gives about schedules."""
+"""Requests and answers about schedules."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
@@ -28,15 +28,15 @@ from waybill_gateway.tasks.models import Links, Priority
 from waybill_gateway.users.models import UserFields
 from waybill_ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
-#: Bytes of a body: it is stored once, and read for each task that is made of it.
+#: Bytes of a body: it is stored once, and read for each task of the schedule.
 MAX_BODY_BYTES: Final = 64 * 1024
-#: Seconds between two slots: as often as cron, and no interval of more than a year.
+#: Seconds between two slots: from a minute, as with cron, to a year.
 MIN_INTERVAL, MAX_INTERVAL = 60, 366 * 24 * 3600
-#: Slots that `run_all` may make up for at once.
+#: Missed slots that `run_all` may run at once.
 MAX_MISSED: Final = 100
-#: Slots ahead, and tasks behind, that are shown.
+#: Next slots and last tasks that are shown.
 SHOWN_AHEAD, SHOWN_BEHIND = 5, 5
-#: The contract of the body of each kind that can be scheduled: that of its own route, without the timing.
+#: The model of the body of each kind that can be scheduled: that of its own route, without the timing.
 BODIES: Final[dict[str, type[BaseModel]]] = {
     EmailRequested.KIND: EmailFields,
     SyncRequested.KIND: SyncRequested,
@@ -81,7 +81,7 @@ Cron = Annotated[Text, Field(max_length=100), AfterValidator(_cron)]
 
 
 class Recurring(BaseModel):
-    """When a schedule is due, and what is done about slots that were missed."""
+    """When a schedule is due, and how missed slots are handled."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,14 +94,14 @@ class Recurring(BaseModel):
         None, description="Seconds from one slot to the next, counted from `starts_at` or from now."
     )
     timezone: Annotated[Text, Field(max_length=64), AfterValidator(_zone)] = Field(
-        "UTC", description="IANA name of the time zone that `cron` speaks of."
+        "UTC", description="IANA name of the time zone of `cron`."
     )
     starts_at: Moment | None = Field(None, description="No slot is earlier.")
     ends_at: Moment | None = Field(None, description="No slot is later.")
     missed: Missed = Field(
         Missed.RUN_ONCE,
-        description="When slots passed while nothing could release them: `skip` leaves out what is more than "
-        "a minute late, `run_once` runs the newest, `run_all` the newest `missed_limit`.",
+        description="For slots that passed while nothing could release them: `skip` leaves out slots that "
+        "are more than a minute late, `run_once` runs the newest one, `run_all` the newest `missed_limit`.",
     )
     missed_limit: Annotated[Whole, Field(ge=1, le=MAX_MISSED)] = 10
 
@@ -115,16 +115,18 @@ class Recurring(BaseModel):
 
 
 class Steering(Recurring):
-    """All of a schedule but what its tasks are."""
+    """A schedule without the content of its tasks."""
 
     priority: Priority = "normal"
-    paused: Truth = Field(default=False, description="A paused schedule makes no tasks, and misses none.")
+    paused: Truth = Field(
+        default=False, description="A paused schedule makes no tasks, and no slot counts as missed."
+    )
 
 
 class ScheduleFields(Steering):
     """A task to be made again and again, as it may have been posted to an earlier release."""
 
-    name: ScheduleName = Field(description="Yours, and no other schedule's; the tasks' correlation_id.")
+    name: ScheduleName = Field(description="A unique name; the correlation_id of its tasks.")
     kind: Kind
     body: dict[str, Any] = Field(
         description="What you would post to the kind's own route, without its timing and priority."
@@ -136,7 +138,7 @@ class ScheduleFields(Steering):
         try:
             checked = contract.model_validate(self.body)
         except ValidationError as error:
-            # Its errors name fields of the body; the sender's document has them one level down.
+            # Its errors name fields of the body, which are one level deeper in the document of the caller.
             raise ValidationError.from_exception_data(
                 error.title,
                 [
@@ -194,10 +196,10 @@ class PostSchedule(ScheduleFields):
 
 
 class ChangeSchedule(BaseModel):
-    """What is to be different.
+    """The changes of a schedule.
 
-    What is left out stays, and null gives a field its default back. `cron` replaces `every_seconds`, and the
-    other way round; `body` is replaced as a whole. Name and kind stay.
+    Absent fields do not change, and null resets a field to its default. `cron` replaces `every_seconds`, and
+    vice versa; `body` is replaced as a whole. Name and kind do not change.
     """
 
     model_config = ConfigDict(
@@ -220,21 +222,21 @@ class ChangeSchedule(BaseModel):
 
 
 class ScheduleQuery(Paged):
-    """Which schedules are wanted."""
+    """Filters of the list of schedules."""
 
-    id: Beginning | None = Field(None, description="The beginning of its id; hyphens do not matter.")
-    name: Annotated[Text, Field(max_length=100)] | None = Field(None, description="The one of this name.")
+    id: Beginning | None = Field(None, description="The first characters of its id; hyphens do not matter.")
+    name: Annotated[Text, Field(max_length=100)] | None = Field(None, description="Its exact name.")
 
 
 class ScheduleLinks(BaseModel):
-    """Where to look next."""
+    """Links."""
 
     self: str
     tasks: str
 
 
 class ScheduleView(BaseModel):
-    """A schedule, and when it is due next."""
+    """A schedule, and its next slots."""
 
     id: str
     name: str
@@ -254,8 +256,8 @@ class ScheduleView(BaseModel):
     next: list[datetime] = Field(
         description="The next slots, in the schedule's time zone; none while paused."
     )
-    last_slot_at: datetime | None = Field(description="The last slot of which a task was made.")
-    error: str | None = Field(description="Why Waybill paused it: no task can be made of it any more.")
+    last_slot_at: datetime | None = Field(description="The last slot with a task.")
+    error: str | None = Field(description="Why Waybill paused it: it cannot make tasks any more.")
     links: ScheduleLinks
 
 
@@ -269,13 +271,13 @@ class SlotTaskView(BaseModel):
 
 
 class ScheduleDetails(ScheduleView):
-    """A schedule, with the last tasks that it made."""
+    """A schedule with its last tasks."""
 
     last_tasks: list[SlotTaskView]
 
 
 class SchedulePageView(BaseModel):
-    """Some schedules, newest first; `next_cursor` is null on the last page."""
+    """A page of schedules, newest first; `next_cursor` is null on the last page."""
 
     items: list[ScheduleView]
     next_cursor: str | None

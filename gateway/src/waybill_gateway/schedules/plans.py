@@ -1,4 +1,4 @@
-"""From a posted schedule to a plan that the ledger keeps, and back to what the API shows."""
+"""Conversions from a posted schedule to the plan in the ledger, and back to the answers of the API."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,20 +39,20 @@ from waybill_gateway.tasks.models import AMQP_PRIORITIES, links_of, priority_nam
 from waybill_ledger import Plan, Schedule, Task, get_schedule
 from waybill_ledger.access.redaction import REDACTED, redacted_payload
 
-#: What a schedule is due by; a change of one replaces the other.
+#: The two kinds of recurrence; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")
 
 _Model = TypeVar("_Model", bound=Steering)
 
 
 def plan_of(posted: ScheduleFields, resources: Resources, schedule_id: str) -> Plan:
-    """The plan of a checked schedule, what is sensitive in it sealed.
+    """The plan of a checked schedule, with its sensitive fields sealed.
 
     Raises:
         Problem: 422, its body names a target that is not configured.
-        RequestValidationError: its body names a template that is not there, or gives it wrong parameters.
+        RequestValidationError: its body names a template that does not exist, or has wrong parameters for it.
     """
-    # Some id: only what the task is about is wanted of this event.
+    # With any id: only the subject of the task is needed from this event.
     event = CATALOG[posted.kind].event.of_posted(posted.body, posted.name)
     if isinstance(event, SyncRequested):
         require_known_target(resources, event.target, field="body.target")
@@ -68,14 +68,15 @@ def plan_of(posted: ScheduleFields, resources: Resources, schedule_id: str) -> P
 
 
 def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resources) -> Plan:
-    """The plan with the change in it.
+    """The plan with the change applied.
 
-    A body that is not replaced is checked and sealed anew. Where it cannot be opened it stays as it is, so
-    that such a schedule can be paused, and only cannot be resumed.
+    A body that is not replaced is checked and sealed again. If it cannot be opened it does not change, so
+    that
+    such a schedule can be paused, but not resumed.
 
     Raises:
-        RequestValidationError: it would not be accepted.
-        Problem: it is to be resumed, and its body cannot be opened; or as `plan_of`.
+        RequestValidationError: the result is not valid.
+        Problem: the schedule is resumed, and its body cannot be opened; or as `plan_of`.
     """
     wanted = change.model_dump(exclude_unset=True)
     plan = schedule.plan
@@ -94,18 +95,18 @@ def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resource
                 raise _cannot_resume(schedule, error) from None
             steering = _checked(Steering, {name: then[name] for name in Steering.model_fields})
             return replace(plan, **_steered(steering))
-    # A schedule from before a rule for new ones can still be paused.
+    # Rules for new schedules only: an older schedule without them can still be paused.
     model = PostSchedule if wanted.keys() & {"body", "priority"} else ScheduleFields
     return plan_of(_checked(model, then), resources, schedule.id)
 
 
 def view_of(schedule: Schedule) -> ScheduleView:
-    """A schedule as the API shows it."""
+    """The view of a schedule."""
     return ScheduleView(**_shown(schedule))
 
 
 def details_of(schedule: Schedule, tasks: list[Task]) -> ScheduleDetails:
-    """A schedule with the last tasks that it made."""
+    """The view of a schedule with its last tasks."""
     return ScheduleDetails(
         **_shown(schedule),
         last_tasks=[
@@ -117,10 +118,10 @@ def details_of(schedule: Schedule, tasks: list[Task]) -> ScheduleDetails:
 
 
 async def find_schedule(resources: Resources, caller: Caller, schedule_id: UUID) -> Schedule:
-    """The schedule.
+    """The schedule of this id.
 
     Raises:
-        Problem: 404, there is none of this id that the caller may see.
+        Problem: 404, the caller may see no schedule of this id.
     """
     schedule = await resources.records.read(
         partial(get_schedule, schedule_id=str(schedule_id), tenant=caller.sees)
@@ -131,7 +132,7 @@ async def find_schedule(resources: Resources, caller: Caller, schedule_id: UUID)
 
 
 def no_such_schedule() -> Problem:
-    """The answer to an id that is no schedule's."""
+    """The answer to an unknown id of a schedule."""
     return Problem(
         HTTPStatus.NOT_FOUND,
         "no_such_schedule",
@@ -140,8 +141,8 @@ def no_such_schedule() -> Problem:
 
 
 def never_due() -> Problem:
-    """The answer to a plan of which no slot lies ahead."""
-    message = "no slot lies between now and then"
+    """The answer to a plan without a slot in the future."""
+    message = "there is no slot before this time"
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "never_due",
@@ -151,10 +152,10 @@ def never_due() -> Problem:
 
 
 def _require_no_redacted(body: dict[str, Any] | None) -> None:
-    # Whoever sends back what a GET has shown would have it mailed.
+    # A caller that sends back the answer of a GET would have the placeholder mailed.
     for name, value in (body or {}).items():
         if value == REDACTED:
-            message = f"is {REDACTED}, which stands for what is not shown: give the value itself"
+            message = f"is {REDACTED}, the placeholder of hidden values: send the value itself"
             raise RequestValidationError([{"loc": ("body", "body", name), "msg": message}])
 
 
@@ -168,19 +169,19 @@ def _checked(model: type[_Model], values: dict[str, Any]) -> _Model:
 
 
 def _steered(posted: Steering) -> dict[str, Any]:
-    """What of a plan does not say what its tasks are."""
+    """The fields of a plan beside the content of its tasks."""
     values = {name: getattr(posted, name) for name in Steering.model_fields}
     return values | {"priority": AMQP_PRIORITIES[posted.priority]}
 
 
 def _cannot_resume(schedule: Schedule, error: UnknownKeyError | SealBrokenError) -> Problem:
     if isinstance(error, UnknownKeyError):
-        detail = "The schedule stays paused: resume it in a while, or give it its body anew."
+        detail = "The schedule stays paused: resume it later, or send its body again."
         return key_missing(error, f"schedule {schedule.id}", detail)
     return Problem(
         HTTPStatus.CONFLICT,
         "body_broken",
-        "The body of this schedule was altered, and cannot be read any more. Give it its body anew.",
+        "The body of this schedule was altered, and cannot be read any more. Send the body again.",
         errors=[FieldError(field="body", message=str(error))],
     )
 
@@ -197,7 +198,7 @@ def _about(event: TaskEvent) -> str:
 
 
 def _without_defaults(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    # Null takes away what is optional, and gives the rest its default back.
+    # Null removes an optional field, and resets any other to its default.
     defaults = {name: field.get_default() for name, field in PostSchedule.model_fields.items()}
     return {
         name: defaults[name] if value is None and name != "body" else value for name, value in wanted.items()

@@ -51,7 +51,7 @@ from waybill_ledger import (
 )
 from waybill_ledger.schema.tenants import qualified
 
-#: Of a schedule's name, with that of its tenant where it is not the default one.
+#: Characters of a name, with that of its tenant unless that is the default one.
 MAX_NAME = 100
 
 router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
@@ -62,9 +62,9 @@ router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
     status_code=HTTPStatus.CREATED,
 )
 async def post_schedule(posted: PostSchedule, post: KeyedPostDep) -> ScheduleView:
-    """Makes a schedule: from its next slot on, a task is made for each.
+    """Makes a schedule: each of its slots makes a task.
 
-    Emails, syncs and users can be scheduled. The body is what you would post to their own route.
+    Emails, syncs and users can be scheduled. The body is the same as for a POST to their own route.
     """
     resources, caller = post.resources, post.caller
     schedule_id = new_task_id()
@@ -97,7 +97,7 @@ async def post_schedule(posted: PostSchedule, post: KeyedPostDep) -> ScheduleVie
         post.headers["Idempotent-Replayed"] = "true"
     if made.schedule is None:
         raise Problem(
-            HTTPStatus.GONE, "schedule_deleted", "This call made a schedule that was deleted since."
+            HTTPStatus.GONE, "schedule_deleted", "This call made a schedule that has been deleted since."
         )
     view = view_of(made.schedule)
     post.headers["Location"] = view.links.self
@@ -125,7 +125,7 @@ async def get_schedules(
 
 @router.get("/v1/schedules/{schedule_id}")
 async def get_one_schedule(schedule_id: UUID, resources: ResourcesDep, caller: CallerDep) -> ScheduleDetails:
-    """Tells when a schedule is due next, and what became of its last tasks."""
+    """Shows a schedule, its next slots and its last tasks."""
     schedule = await find_schedule(resources, caller, schedule_id)
     made_by_it = TaskFilter(schedule=schedule.id, tenant=caller.sees)
     page = await resources.records.read(
@@ -142,7 +142,7 @@ async def change_schedule(
 ) -> ScheduleView:
     """Changes, pauses or resumes a schedule.
 
-    Tasks that it has made already stay as they are. What passes while it is paused is not made up for.
+    Its existing tasks do not change. Slots that pass while it is paused are not run later.
     """
     schedule = await find_schedule(resources, caller, schedule_id)
     plan = changed_plan(schedule, posted, resources)
@@ -154,21 +154,21 @@ async def change_schedule(
         raise Problem(
             HTTPStatus.CONFLICT,
             "changed_meanwhile",
-            "Somebody else changed or deleted this schedule just now. Look at it, and repeat your change.",
+            "Another call changed or deleted this schedule just now. Read it again, and repeat your change.",
         )
     return view_of(after)
 
 
 @router.delete("/v1/schedules/{schedule_id}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_schedule(schedule_id: UUID, resources: ResourcesDep, caller: CallerDep) -> None:
-    """Deletes a schedule. Tasks that it has made stay, and are found by its id."""
+    """Deletes a schedule. Its tasks stay, and are found by its id."""
     await find_schedule(resources, caller, schedule_id)
     if not await resources.records.write(delete_schedules, str(schedule_id)):
         raise no_such_schedule()
 
 
 def _require_fitting(caller: Caller, name: str) -> None:
-    """Refuses a name that is too long to be kept beside its tenant's."""
+    """Refuses a name that is too long to be stored with that of its tenant."""
     longest = MAX_NAME - len(qualified(caller.tenant, ""))
     if len(name) > longest:
         message = f"at most {longest} characters"

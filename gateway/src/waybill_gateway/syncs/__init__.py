@@ -1,1 +1,1 @@
-"""Records for other systems."""
+"""Syncs: records for other systems."""

@@ -1,4 +1,4 @@
-"""What the API takes to write a record."""
+"""Requests for syncs."""
 
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_gateway.tasks.models import Timing, shown

@@ -1,4 +1,4 @@
-"""The account: what became of every task that was accepted."""
+"""The account: the outcome or state of every accepted task."""
 
 from functools import partial
 from http import HTTPStatus
@@ -32,8 +32,8 @@ async def get_account(
     """Accounts for every task that was accepted in a time range.
 
     Accepted = completed + failed + cancelled + scheduled + pending + running + retrying, in total and in
-    each kind. Beside them those that cannot be placed, with the reasons: tasks whose record is at odds with
-    itself, and tasks that have been silent for longer than the reconciler would let them. There must be none.
+    each kind. It also lists the tasks that cannot be placed, with the reasons: tasks with a contradictory
+    record, and tasks without a report for longer than the reconciler allows. There must be none.
     """
     if asked.since is not None and asked.until is not None and asked.until <= asked.since:
         message = "must be later than since"

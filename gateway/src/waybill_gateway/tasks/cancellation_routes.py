@@ -1,4 +1,4 @@
-"""Calling tasks off."""
+"""Cancellation of tasks."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -23,19 +23,21 @@ router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 async def cancel_task(
     task_id: UUID, resources: ResourcesDep, caller: CallerDep, idempotency_key: IdempotencyKey = None
 ) -> CancelledTask:
-    """Calls a task off, and says truthfully what that can still do.
+    """Cancels a task, and reports what that can still achieve.
 
-    `prevented`: no attempt will begin. `stopping`: the services are told; the task ends `cancelled`, or with
-    what it was past stopping. A task that has its outcome is answered with 409. Repeating the call is safe.
+    `prevented`: no attempt will begin. `stopping`: the services are notified; the task ends `cancelled`, or
+    with
+    its outcome if it can no longer be stopped. A task with an outcome is answered with 409. The call can be
+    repeated safely.
     """
-    parse_key(idempotency_key)  # the call is the same however often it is made, so its key need not be kept
+    parse_key(idempotency_key)  # a repeat has the same effect, so its key need not be stored
     now = resources.records.now()
     answer = await resources.records.write(cancel, Cancellation(str(task_id), now, caller.sees))
     if answer is None:
         raise no_such_task()
     if isinstance(answer, TooLate):
         raise Problem(
-            HTTPStatus.CONFLICT, "too_late", f"The task has {answer.state} already; nothing was called off."
+            HTTPStatus.CONFLICT, "too_late", f"The task is already {answer.state}; nothing was cancelled."
         )
     if isinstance(answer, Stopping):
         if answer.message is not None:

@@ -1,4 +1,4 @@
-"""What the API takes and gives, beside the events themselves."""
+"""Requests and answers about tasks."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,11 +14,11 @@ from waybill_gateway.http.fields import Beginning, Moment, Number, Search, Text,
 from waybill_gateway.http.paging import Paged
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
-#: Farther ahead than anyone plans.
+#: The latest start of a task, from now.
 MAX_DELAY = timedelta(days=3660)
-#: How much a caller's clock may be behind ours.
+#: By how much the clock of a caller may be slow.
 CLOCK_SKEW = timedelta(minutes=1)
-#: How much a task is in a hurry, and what that is on the wire.
+#: The priority of a task, and its AMQP priority.
 Priority = Literal["low", "normal", "high"]
 AMQP_PRIORITIES: Final[Mapping[Priority, int | None]] = {
     "low": LOW_PRIORITY,
@@ -28,7 +28,7 @@ AMQP_PRIORITIES: Final[Mapping[Priority, int | None]] = {
 
 
 def shown(*examples: dict[str, Any]) -> ConfigDict:
-    """Examples for /docs; a body with unknown fields is refused."""
+    """The configuration of a model with examples for /docs, which refuses unknown fields."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
 
 
@@ -39,7 +39,7 @@ DELAY_SECONDS: Final = "Not before so many seconds from now."
 
 
 class Timing(BaseModel):
-    """When a task is to begin, and whether it may overtake. All optional."""
+    """The start and priority of a task. All optional."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,8 +47,8 @@ class Timing(BaseModel):
     delay_seconds: Annotated[Number, Delay] | None = Field(None, description=DELAY_SECONDS)
     priority: Priority = Field(
         "normal",
-        description="low is for bulk work: it waits until nothing else is in its services' way. "
-        "high overtakes normal work (on RabbitMQ 4 and later; from 4.3 on all of it goes first).",
+        description="low is for bulk work: it waits until its services have no other work. high overtakes "
+        "normal work (on RabbitMQ 4 and later; completely from 4.3 on).",
     )
 
     @model_validator(mode="after")
@@ -60,12 +60,12 @@ class Timing(BaseModel):
         return self
 
     def due_at(self, now: datetime) -> datetime | None:
-        """When the task is to begin; None: at once."""
+        """The start of the task; None: at once."""
         due = now + timedelta(seconds=self.delay_seconds) if self.delay_seconds else self.send_at
         return due if due is not None and due > now else None
 
     def is_past(self, now: datetime) -> bool:
-        """Whether `send_at` has passed: wrong in a new call, natural in one that is repeated."""
+        """Whether `send_at` has passed: an error in a new call, but normal in a repeated one."""
         return self.send_at is not None and now - self.send_at > CLOCK_SKEW
 
     @property
@@ -75,9 +75,9 @@ class Timing(BaseModel):
 
 
 class TaskQuery(Paged):
-    """Which tasks are wanted."""
+    """Filters of the list of tasks."""
 
-    id: Beginning | None = Field(None, description="The beginning of its id; hyphens do not matter.")
+    id: Beginning | None = Field(None, description="The first characters of its id; hyphens do not matter.")
     state: State | None = None
     kind: Word | None = None
     service: Word | None = None
@@ -86,30 +86,30 @@ class TaskQuery(Paged):
     until: Moment | None = Field(None, description="Created before this time.")
     q: Search | None = Field(
         None,
-        description="Part of what the task is about (a record, a file's name), or the beginning of its id or "
-        "correlation id. A whole mail address finds the tasks of its person, too.",
+        description="Part of the subject of the task (a record, a file name), or the first characters of "
+        "its id or correlation id. A whole mail address also finds the tasks of its person.",
     )
     person: Annotated[Text, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] | None = Field(
-        None, description="The mail address of the person whom the task is about; capitals do not matter."
+        None, description="The mail address of the person of the task; upper and lower case do not matter."
     )
 
 
 class AccountQuery(Paged):
-    """Of which tasks the account is wanted, and which page of those that cannot be placed."""
+    """The tasks of the account, and the page of those that cannot be placed."""
 
     since: Moment | None = Field(None, description="Accepted at or after this time.")
     until: Moment | None = Field(None, description="Accepted before this time.")
 
 
 class Links(BaseModel):
-    """Where to look next."""
+    """Links."""
 
     self: str
     timeline: str
 
 
 class AcceptedTask(BaseModel):
-    """The answer to every accepted task."""
+    """An accepted task."""
 
     id: str
     kind: str
@@ -118,10 +118,11 @@ class AcceptedTask(BaseModel):
 
 
 class CancelledTask(BaseModel):
-    """What a cancellation could still do.
+    """The result of a cancellation.
 
-    `prevented`: no attempt will begin. `stopping`: the services are told, and the task ends `cancelled`, or
-    with what it was past stopping.
+    `prevented`: no attempt will begin. `stopping`: the services are notified, and the task ends `cancelled`,
+    or
+    with its outcome if it can no longer be stopped.
     """
 
     id: str
@@ -130,7 +131,7 @@ class CancelledTask(BaseModel):
 
 
 class SubtaskView(BaseModel):
-    """One service's part of a task."""
+    """The part of a task that one service does."""
 
     service: str
     state: State
@@ -144,14 +145,14 @@ class SubtaskView(BaseModel):
 
 
 class SlotView(BaseModel):
-    """Which schedule made a task, and for which of its times."""
+    """The schedule and slot of a task."""
 
     id: str
     slot: datetime
 
 
 class TaskView(BaseModel):
-    """A task, and where each of its subtasks is."""
+    """A task with its subtasks."""
 
     id: str
     kind: str
@@ -161,30 +162,31 @@ class TaskView(BaseModel):
     completed_at: datetime | None
     correlation_id: str
     trace_id: Annotated[
-        str | None, Field(description="Of its trace, and on each line of log about it (W3C Trace Context).")
+        str | None, Field(description="Id of its trace, also in each log line about it (W3C Trace Context).")
     ]
     about: str
     priority: Priority
     schedule: SlotView | None
     erased_at: Annotated[
-        datetime | None, Field(description="When what it says of its person was erased; null: it was not.")
+        datetime | None, Field(description="When its personal data was erased; null: not erased.")
     ]
     subtasks: list[SubtaskView]
     links: Links
 
 
 class TaskPage(BaseModel):
-    """Some tasks, newest first; `next_cursor` is null on the last page."""
+    """A page of tasks, newest first; `next_cursor` is null on the last page."""
 
     items: list[TaskView]
     next_cursor: str | None
 
 
 class Counts(BaseModel):
-    """How many tasks were accepted, and how many of them are in each state now.
+    """Numbers of accepted tasks, and of those in each state now.
 
-    `pruned`: how many of them are no longer kept; they count with the outcome that they had, by the day (UTC)
-    of their acceptance, and a day counts where it begins.
+    `pruned`: number of tasks that are no longer stored; they count with their outcome, by the day (UTC) of
+    their
+    acceptance, and a day counts for the range in which it begins.
     """
 
     accepted: int
@@ -210,7 +212,7 @@ class UnplacedTask(BaseModel):
 
 
 class UnplacedPage(BaseModel):
-    """How many tasks cannot be placed, and a page of them; `next_cursor` is null on the last one."""
+    """The number of tasks that cannot be placed, and a page of them; the last has no `next_cursor`."""
 
     count: int
     items: list[UnplacedTask]
@@ -218,9 +220,9 @@ class UnplacedPage(BaseModel):
 
 
 class AccountView(BaseModel):
-    """What became of every task that was accepted in a time range.
+    """The account of all tasks that were accepted in a time range.
 
-    `balanced`: the states add up to what was accepted, in each kind, and no task is unplaced.
+    `balanced`: in each kind the states add up to the accepted tasks, and no task is unplaced.
     """
 
     since: datetime | None
@@ -232,7 +234,7 @@ class AccountView(BaseModel):
 
 
 class TimelineEventView(BaseModel):
-    """One thing that happened to a task."""
+    """One event of a task."""
 
     type: str
     at: datetime
@@ -243,14 +245,14 @@ class TimelineEventView(BaseModel):
 
 
 class TimelineView(BaseModel):
-    """Everything that happened to a task, in order."""
+    """All events of a task, in order."""
 
     task_id: str
     events: list[TimelineEventView]
 
 
 def priority_name(amqp_priority: int | None) -> Priority:
-    """What a priority on the wire is called here."""
+    """The name of an AMQP priority."""
     return next((name for name, number in AMQP_PRIORITIES.items() if number == amqp_priority), "normal")
 
 
@@ -260,5 +262,5 @@ def links_of(task_id: str) -> Links:
 
 
 def event_of(event: type[TaskEvent], posted: TaskEvent) -> TaskEvent:
-    """The event within a posted model, without the timing; its fields are validated already."""
+    """The event in a posted model, without the timing; its fields are already validated."""
     return event.model_construct(**{name: getattr(posted, name) for name in event.model_fields})

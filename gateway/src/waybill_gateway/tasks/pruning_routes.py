@@ -1,4 +1,4 @@
-"""Forgetting finished tasks by hand, a step at a time."""
+"""Pruning of finished tasks by hand, step by step."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,15 +25,15 @@ log = get_logger(__name__)
 
 router = APIRouter(tags=["tasks"], route_class=GuardedJsonRoute)
 
-#: Tasks that one call looks at: others wait no longer than that takes. A look alone takes no lock.
-STEP, LOOK_STEP = 50, 2000
-#: What ended just now may still be told of; and the letter of what failed may not have come in.
+#: Tasks of one call, so that others do not wait long for it; more in a dry run, which takes no lock.
+STEP, DRY_RUN_STEP = 50, 2000
+#: Reports about recently ended tasks, and dead letters of failed ones, may still be on their way.
 _YOUNGEST: Final = timedelta(hours=1)
 _YOUNGEST_FAILED: Final = timedelta(days=LEAST_DAYS_FAILED)
 
 
 class Finished(StrEnum):
-    """The states of tasks that can be forgotten."""
+    """The states of tasks that can be pruned."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -41,39 +41,44 @@ class Finished(StrEnum):
 
 
 class Pruning(BaseModel):
-    """Which tasks are to be forgotten."""
+    """The tasks to prune."""
 
     model_config = ConfigDict(extra="forbid")
 
     state: Finished
     ended_before: Moment = Field(
-        description=f"At least an hour ago, for failed tasks {LEAST_DAYS_FAILED} days: so long a dead letter "
-        "may wait for a failure desk that is away."
+        description=f"At least an hour ago, for failed tasks {LEAST_DAYS_FAILED} days: a dead letter may "
+        f"wait so "
+        "long for a failure desk that is away."
     )
-    after: UUID | None = Field(None, description="`after` of the step before; none: begin with the oldest.")
-    dry_run: Truth = Field(default=False, description="Only tells what would be forgotten.")
+    after: UUID | None = Field(
+        None, description="`after` of the previous step; absent: begin with the oldest task."
+    )
+    dry_run: Truth = Field(default=False, description="Only count what would be pruned.")
 
 
 class PruningStep(BaseModel):
-    """What one step came to."""
+    """The result of one step."""
 
-    tasks: int = Field(description="How many were forgotten, or would be.")
+    tasks: int = Field(description="Number of pruned tasks, in a dry run of those that would be.")
     kept: int = Field(
-        description="How many are old enough and stay: a dead letter may still be wanted, or something of "
-        "them is in the outbox."
+        description="Number of tasks that are old enough, but stay: they have a dead letter that may still "
+        "be needed, or a row in the outbox."
     )
-    after: str | None = Field(description="Where the next step begins; null: there is nothing more.")
+    after: str | None = Field(description="Where the next step begins; null: the pruning is complete.")
 
 
 @router.post(
     "/v1/prunings",
 )
 async def prune(wanted: Pruning, resources: ResourcesDep, actor: Actor) -> PruningStep:
-    """Forgets finished tasks of one state that ended before a time: one short step of it.
+    """Prunes finished tasks of one state that ended before a time: one short step.
 
-    Repeat it with `after` until that is null. Each step is whole by itself, so a caller may stop anywhere.
-    Tasks without an outcome are never forgotten, nor those with a dead letter that is open, under redrive or
-    can be restored. The account counts forgotten tasks on, and the audit trail tells who asked for it.
+    Repeat the call with `after` until that is null. Each step is complete in itself, so a caller may stop at
+    any
+    step. Tasks without an outcome are never pruned, nor tasks with a dead letter that is open, under redrive
+    or
+    can be restored. The account still counts pruned tasks, and the audit trail names the actor.
     """
     now = resources.records.now()
     _require_old_enough(wanted, now)
@@ -81,31 +86,34 @@ async def prune(wanted: Pruning, resources: ResourcesDep, actor: Actor) -> Pruni
         State(wanted.state.value),
         wanted.ended_before,
         now,
-        LOOK_STEP if wanted.dry_run else STEP,
+        DRY_RUN_STEP if wanted.dry_run else STEP,
         str(wanted.after or ""),
         actor,
     )
     if wanted.dry_run:
         done = await resources.records.read(partial(would_prune, step=step))
     else:
-        # Accepts are not to wait for it: it has a transaction of its own, and is answered after the pause, so
-        # that whoever asks for one step after the other leaves time.
+        # Accepts must not wait for it: it has a transaction of its own, and is answered after a pause, so
+        # that
+        # a caller of step after step leaves time for them.
         done = await throttled(resources.records.write_apart(prune_tasks, step, relaxed=True))
         if done.tasks:
-            log.info("forgot tasks by hand", tasks=done.tasks, state=wanted.state.value, actor=actor)
+            log.info("pruned tasks by hand", tasks=done.tasks, state=wanted.state.value, actor=actor)
     return PruningStep(tasks=done.tasks, kept=done.kept, after=done.after)
 
 
 def _require_old_enough(wanted: Pruning, now: datetime) -> None:
     if wanted.state is Finished.FAILED and wanted.ended_before > now - _YOUNGEST_FAILED:
         raise _too_young(
-            f"What failed within the last {LEAST_DAYS_FAILED} days is kept: its dead letter may still be on "
-            "its way to the failure desk.",
+            f"Tasks that failed within the last {LEAST_DAYS_FAILED} days stay: their dead letters may still "
+            f"be on "
+            "the way to the failure desk.",
             f"is less than {LEAST_DAYS_FAILED} days ago",
         )
     if wanted.ended_before > now - _YOUNGEST:
         raise _too_young(
-            "What ended within the last hour is kept: it may still be told of.", "is less than an hour ago"
+            "Tasks that ended within the last hour stay: reports about them may still arrive.",
+            "is less than an hour ago",
         )
 
 

@@ -1,4 +1,4 @@
-"""Where tasks are, and what happened to them."""
+"""Tasks: lists, states and timelines."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -61,13 +61,13 @@ async def get_tasks(
 
 @router.get("/v1/tasks/{task_id}")
 async def get_one_task(task_id: UUID, resources: ResourcesDep, caller: CallerDep) -> TaskView:
-    """Tells where a task is."""
+    """Shows a task and the state of its subtasks."""
     return view_of(await find_task(resources, caller, task_id))
 
 
 @router.get("/v1/tasks/{task_id}/timeline")
 async def get_task_timeline(task_id: UUID, resources: ResourcesDep, caller: CallerDep) -> TimelineView:
-    """Tells everything that happened to a task, in order."""
+    """Shows all events of a task, in order."""
     task = await find_task(resources, caller, task_id)
     entries = await resources.records.read(partial(get_timeline, task_id=task.id))
     events = [_accepted(task.created_at, task.due_at), *map(_timeline_event, entries)]
@@ -75,10 +75,10 @@ async def get_task_timeline(task_id: UUID, resources: ResourcesDep, caller: Call
 
 
 async def find_task(resources: Resources, caller: Caller, task_id: UUID) -> Task:
-    """The task.
+    """The task of this id.
 
     Raises:
-        Problem: 404, there is none of this id that the caller may see.
+        Problem: 404, the caller may see no task of this id.
     """
     task = await resources.records.read(partial(get_task, task_id=str(task_id), tenant=caller.sees))
     if task is None:
@@ -87,16 +87,16 @@ async def find_task(resources: Resources, caller: Caller, task_id: UUID) -> Task
 
 
 def no_such_task() -> Problem:
-    """The answer to an id that is no task's."""
+    """The answer to an unknown id of a task."""
     return Problem(
         HTTPStatus.NOT_FOUND,
         "no_such_task",
-        "No task of this id is here: none was ever accepted, or it is not kept any more.",
+        "There is no task of this id: it was never accepted, or it was pruned.",
     )
 
 
 def person_of(resources: Resources, address: str, *, field: str) -> str:
-    """The digest of the person with this address, which stands in `field`.
+    """The digest of the person with this address, from the field `field`.
 
     Raises:
         Problem: 422, it is no mail address.
@@ -113,7 +113,7 @@ def person_of(resources: Resources, address: str, *, field: str) -> str:
 
 
 def view_of(task: Task) -> TaskView:
-    """A task as the API shows it."""
+    """The view of a task."""
     subtasks = [SubtaskView.model_validate(asdict(subtask)) for subtask in task.subtasks]
     return TaskView(
         id=task.id,
@@ -124,7 +124,7 @@ def view_of(task: Task) -> TaskView:
         completed_at=task.completed_at,
         correlation_id=task.correlation_id,
         trace_id=task.trace_id,
-        # Tasks from before addresses were masked when they are accepted.
+        # Older tasks were accepted without masking.
         about=mask_addresses(task.about),
         priority=priority_name(task.priority),
         schedule=_slot(task),

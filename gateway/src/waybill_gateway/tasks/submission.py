@@ -1,4 +1,4 @@
-"""From a checked request to an accepted task: the part that all posting routes share."""
+"""The way from a checked request to an accepted task, which all posting routes share."""
 
 from datetime import datetime
 from functools import partial
@@ -37,12 +37,12 @@ async def submit(
     about: str | None = None,
     task_id: str | None = None,
 ) -> AcceptedTask:
-    """Accepts the task of an event: once this returns it is safe, whatever happens next.
+    """Accepts the task of an event: it is durable when this returns.
 
     Args:
         post: the rest of the request.
         event: made of what was posted.
-        posted: all of what was posted: a repeat of the call has the same.
+        posted: the whole body, by which a repeat of the call is recognised.
         about: the subject of the task, if that is no person.
         task_id: its id, if it has one already.
 
@@ -58,7 +58,7 @@ async def submit(
 def new_task(
     post: Post, event: TaskEvent, timing: Timing, *, about: str | None = None, task_id: str | None = None
 ) -> NewTask:
-    """A task for `event`, not accepted yet; what is sensitive in it is sealed. Arguments as for `submit`."""
+    """A task for `event`, not accepted yet, with its sensitive fields sealed; arguments as for `submit`."""
     resources = post.resources
     now = resources.records.now()
     task_id = task_id or new_task_id()
@@ -128,13 +128,13 @@ async def _is_repeated(resources: Resources, call: IdempotentCall | None) -> boo
 
 
 def key_reused(error: KeyReusedError) -> Problem:
-    """The answer to a key that was used for another content, or for one that nobody knows any more."""
+    """The answer to a key that was used for other content, or for content that was erased."""
     if isinstance(error, CallErasedError):
         return Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "call_erased",
-            "The call that this Idempotency-Key was first used for was answered, and what it held was erased "
-            "since. Nothing was done now. Use a new key for a new call.",
+            "The first call with this Idempotency-Key was answered, and its content has been erased since. "
+            "Nothing was done now. Use a new key for a new call.",
         )
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -1,1 +1,1 @@
-"""New users."""
+"""Users: new users of the application."""

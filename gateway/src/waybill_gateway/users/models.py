@@ -1,4 +1,4 @@
-"""What the API takes of a new user."""
+"""Requests for new users."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from waybill_gateway.tasks.models import Timing, shown
 
 
 class UserFields(BaseModel):
-    """A user; `id` is yours, or the task's id if you give none."""
+    """A user; `id` is yours; if absent, it is the id of the task."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,7 +22,7 @@ class UserFields(BaseModel):
 
 
 class PostUser(UserFields, Timing):
-    """A new user; `id` is yours, or the task's id if you give none."""
+    """A new user; `id` is yours; if absent, it is the id of the task."""
 
     model_config = shown(
         {"id": "ada-1", "email": "ada@example.com", "name": "Ada Lovelace", "attributes": {"plan": "team"}}
