@@ -40,9 +40,9 @@ async def test_a_defect_beside_the_requests_ends_the_process(
     await eventually(watching.done)
     await watching
 
-    told = capsys.readouterr().out
-    assert "ended, though it should not" in told
-    assert work.NAME in told
+    out = capsys.readouterr().out
+    assert "ended, though it should not" in out
+    assert work.NAME in out
 
 
 @pytest.mark.parametrize("defect", [LookupError("a defect"), asyncio.CancelledError()])
@@ -60,9 +60,9 @@ async def test_a_gateway_that_no_longer_reaches_for_the_broker_ends(
     async with asyncio.timeout(60):
         await process.wait_failed()
 
-    told = capsys.readouterr().out
-    assert "ended, though it should not" in told
-    assert "connect" in told
+    out = capsys.readouterr().out
+    assert "ended, though it should not" in out
+    assert "connect" in out
 
 
 async def test_a_well_gateway_is_not_broken(process: GatewayProcess) -> None:

@@ -122,9 +122,9 @@ async def test_a_deletion_that_takes_longer_than_its_mark_lasts_is_told_as_an_er
         assert await collected(gateway) == 1
         await upload(gateway, picture())
 
-    told = [line for line in capsys.readouterr().out.splitlines() if "removed so slowly" in line]
-    assert len(told) == 1
-    assert row["key"] in told[0]
+    errors = [line for line in capsys.readouterr().out.splitlines() if "removed so slowly" in line]
+    assert len(errors) == 1
+    assert row["key"] in errors[0]
 
 
 async def test_a_collector_that_is_told_to_stop_leaves_no_marks_behind(gateway: Gateway) -> None:

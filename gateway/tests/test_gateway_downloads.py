@@ -40,9 +40,9 @@ async def test_a_download_that_the_store_breaks_off_is_no_whole_file_to_the_call
             with pytest.raises(httpx.RemoteProtocolError, match="received 1000 bytes, expected 2000"):
                 await caller.get(f"http://127.0.0.1:{port}/")
     await server.stop()
-    (told,) = lines
-    assert (told["log_level"], told["error"]) == ("error", error)
-    assert "exc_info" not in told
+    (line,) = lines
+    assert (line["log_level"], line["error"]) == ("error", error)
+    assert "exc_info" not in line
 
 
 @pytest.mark.parametrize("signed", [{}, {"signed_url_seconds": 30}])

@@ -18,7 +18,7 @@ ANN = {"X-Actor": "ann"}
 
 
 async def dead(gateway: Gateway, count: int = 1, **message: Any) -> list[str]:
-    """Tasks whose letters have come in before the ledger was told anything."""
+    """Tasks whose letters have come in before the ledger had any report."""
     ids = []
     for _ in range(count):
         task_id = (await gateway.post("/v1/syncs", SYNC)).json()["id"]
@@ -69,14 +69,14 @@ async def test_from_the_group_to_the_started_redrive(gateway: Gateway) -> None:
     assert (ended.json()["state"], ended.json()["progress"]["skipped"]) == ("cancelled", 3)
     items = (await get(gateway, made["links"]["letters"], state="skipped"))["items"]
     assert {item["skipped_because"] for item in items} == {"cancelled"}
-    deeds = (await get(gateway, "/v1/dead-letters/audit", redrive=made["id"]))["items"]
-    assert [(deed["action"], deed["actor"]) for deed in deeds] == [
+    entries = (await get(gateway, "/v1/dead-letters/audit", redrive=made["id"]))["items"]
+    assert [(entry["action"], entry["actor"]) for entry in entries] == [
         ("cancel", "ann"),
         ("pause", "ann"),
         ("start", "ann"),
         ("plan", "ann"),
     ]
-    assert deeds[1]["reason"] == "lunch"
+    assert entries[1]["reason"] == "lunch"
 
 
 async def test_a_letter_is_shown_whole_and_an_edit_is_tried_before_it_is_planned(gateway: Gateway) -> None:

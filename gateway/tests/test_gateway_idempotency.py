@@ -103,7 +103,7 @@ async def test_a_scheduled_call_may_be_repeated_when_its_time_has_passed(
 
 
 def sha256_of(mail: dict[str, str]) -> str:
-    """What whoever has the ledger can make of a guess."""
+    """The fingerprint that a reader of the ledger can compute for a guess."""
     return hashlib.sha256(PostEmail.model_validate(mail).model_dump_json().encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a process remembers of keys, and what it forgets."""
+"""What a process keeps in memory of keys, and for how long."""
 
 import asyncio
 from pathlib import Path

@@ -159,7 +159,7 @@ async def test_the_audit_trail_names_the_key_beside_who_acts(stored: Gateway) ->
         assert answer.status_code == 200, answer.text
     trail = (await stored.client.get("/v1/dead-letters/audit", headers=key)).json()["items"]
     cut = (MAX_ACTOR - len(" (key desk)")) * "x"
-    assert [deed["actor"] for deed in trail[::-1]] == ["ann (key desk)", f"{cut} (key desk)", "desk"]
+    assert [entry["actor"] for entry in trail[::-1]] == ["ann (key desk)", f"{cut} (key desk)", "desk"]
 
 
 async def test_keys_are_listed_page_by_page_and_by_tenant(stored: Gateway) -> None:
@@ -276,7 +276,7 @@ async def test_a_key_may_have_a_smaller_limit_of_its_own_for_bodies(gateway: Gat
 async def test_whoever_guesses_is_slowed_down_and_keys_in_use_are_not(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One in a thousand seconds: none is forgotten while this runs, however slowly.
+    # One in a thousand seconds: none expires during this test, however slow it is.
     monkeypatch.setattr(authenticator, "GUESSES_A_MINUTE", 0.06)
     key = await key_in(gateway, Scope.READ)
     assert (await gateway.client.get("/v1/tasks", headers=key)).status_code == 200

@@ -45,7 +45,7 @@ async def upload(gateway: Gateway, content: bytes, key: str | None = None) -> ht
 
 
 async def ended(gateway: Gateway) -> None:
-    """All tasks are completed, their variants stored, and they are forgotten."""
+    """All tasks are completed, their variants stored, and they are pruned."""
     store = ObjectStore.from_url(f"file://{gateway.folder}/objects")
     for row in await gateway.rows(ORIGINALS):
         await store.put(b"variant", prefix=variants_of(row["key"].rpartition("/")[2]), suffix=".webp")

@@ -17,7 +17,7 @@ FORWARDED = "203.0.113.9"
 
 
 @pytest.mark.parametrize(
-    ("trusted", "told"),
+    ("trusted", "logged"),
     [
         ((), LOOPBACK),
         (("10.0.0.0/8",), LOOPBACK),
@@ -26,7 +26,7 @@ FORWARDED = "203.0.113.9"
     ],
 )
 async def test_only_a_proxy_that_was_named_is_believed(
-    tmp_path: Path, trusted: tuple[str, ...], told: str
+    tmp_path: Path, trusted: tuple[str, ...], logged: str
 ) -> None:
     [port] = free_ports(1)
     settings = settings_in(
@@ -43,4 +43,4 @@ async def test_only_a_proxy_that_was_named_is_believed(
     finally:
         await process.stop()
 
-    assert [log["address"] for log in logs if log["event"] == "a request with a wrong key"] == [told]
+    assert [log["address"] for log in logs if log["event"] == "a request with a wrong key"] == [logged]

@@ -1,4 +1,4 @@
-"""What is sealed is shown to whoever may see it and says why; and who saw it is written down."""
+"""Sealed data is shown to callers that may see it and give a reason; the audit trail records it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -109,14 +109,17 @@ async def test_a_task_a_letter_and_a_schedule_are_revealed_and_it_is_written_dow
         assert answer.headers["cache-control"] == "no-store"
 
     [third, second, first] = await trail(gateway, key)
-    for deed in (first, second, third):
-        assert (deed["actor"], deed["reason"]) == ("ann (key support)", "ticket 7")
-        assert deed["details"]["key"] == id_of(key)
-        assert datetime.now(UTC) - datetime.fromisoformat(deed["at"]) < timedelta(minutes=5)
+    for entry in (first, second, third):
+        assert (entry["actor"], entry["reason"]) == ("ann (key support)", "ticket 7")
+        assert entry["details"]["key"] == id_of(key)
+        assert datetime.now(UTC) - datetime.fromisoformat(entry["at"]) < timedelta(minutes=5)
     assert (first["details"]["task"], first["subject"]) == (task, task)
     assert (second["details"]["letter"], second["subject"], second["letters"]) == (letter, task, 1)
     assert (third["details"]["schedule"], third["subject"]) == (schedule, schedule)
-    assert [deed["seq"] for deed in await trail(gateway, key, subject=task)] == [second["seq"], first["seq"]]
+    assert [entry["seq"] for entry in await trail(gateway, key, subject=task)] == [
+        second["seq"],
+        first["seq"],
+    ]
     assert (await trail(gateway, key, subject=str(uuid4()))) == []
     for value in ("Lodnon", EMAIL["to"]):
         assert value not in json.dumps([first, second, third])
@@ -181,8 +184,8 @@ async def test_a_secret_is_revealed_to_nobody(gateway: Gateway) -> None:
     shown = (await look(gateway, f"/v1/tasks/{task}", admin)).json()
     assert (shown["payload"]["email"], shown["payload"]["link"]) == ("ann@example.com", "[redacted]")
     assert shown["hidden"] == {"link": "secret"}
-    [deed] = await trail(gateway, admin)
-    assert deed["details"]["hidden"] == ["link: secret"]
+    [entry] = await trail(gateway, admin)
+    assert entry["details"]["hidden"] == ["link: secret"]
 
     # Nor by an edit that would put it where it shows.
     [row] = await gateway.rows(select(TASKS.c.payload).where(TASKS.c.id == task))
@@ -276,8 +279,8 @@ async def test_an_edit_of_a_sealed_field_is_seen_before_and_after_and_sent_seale
     assert in_plan.json()["before"]["payload"]["data"]["city"] == "Lodnon"
     assert in_plan.json()["after"]["payload"]["data"]["city"] == "London"
     assert in_plan.headers["cache-control"] == "no-store"
-    [deed, *_] = await trail(gateway, desk, redrive=plan["id"])
-    assert (deed["details"]["letter"], deed["redrive"], deed["subject"]) == (letter, plan["id"], task)
+    [entry, *_] = await trail(gateway, desk, redrive=plan["id"])
+    assert (entry["details"]["letter"], entry["redrive"], entry["subject"]) == (letter, plan["id"], task)
 
     await gateway.client.post(f"/v1/redrives/{plan['id']}/start", json={"hash": plan["hash"]}, headers=desk)
     [message] = await sent(gateway, plan["id"])

@@ -1,4 +1,4 @@
-"""`python -m waybill_gateway` as a process, which is told to stop."""
+"""`python -m waybill_gateway` as a process, and how it stops."""
 
 import os
 import socket

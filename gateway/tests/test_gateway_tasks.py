@@ -44,7 +44,7 @@ async def happened(gateway: Gateway, *events: LifecycleEvent) -> None:
     await gateway.resources.records.write(apply, events)
 
 
-def told(
+def report(
     task_id: str, type_: LifecycleType, seconds: int, service: str = "email", **data: Any
 ) -> LifecycleEvent:
     facts = {"attempt": 1, "max_attempts": 6, "redrive_no": 0} | data
@@ -138,10 +138,10 @@ async def test_a_tasks_subtasks_and_timeline_tell_what_happened(gateway: Gateway
     error = ErrorInfo(type="SMTPError", message="550 no such mailbox")
     await happened(
         gateway,
-        told(task_id, LifecycleType.STARTED, 1),
-        told(task_id, LifecycleType.STARTED, 2, service="sync"),
-        told(task_id, LifecycleType.COMPLETED, 3, service="sync", result={"status": 201}),
-        told(task_id, LifecycleType.DEAD, 4, error=error, reason=DeadReason.PERMANENT),
+        report(task_id, LifecycleType.STARTED, 1),
+        report(task_id, LifecycleType.STARTED, 2, service="sync"),
+        report(task_id, LifecycleType.COMPLETED, 3, service="sync", result={"status": 201}),
+        report(task_id, LifecycleType.DEAD, 4, error=error, reason=DeadReason.PERMANENT),
     )
     task = (await gateway.client.get(f"/v1/tasks/{task_id}")).json()
     assert task["state"] == "failed"

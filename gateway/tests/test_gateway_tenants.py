@@ -20,7 +20,7 @@ from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import dead_message, sync_event
 
 TENANT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.OPERATE, Scope.REVEAL)
-#: In whatever the first tenant has, so that it is found wherever it is told.
+#: Part of all data of the first tenant, so that any leak of it is found.
 MARK = "first-tenants-own"
 SYNC = {"target": "crm", "resource": "contacts", "id": MARK, "data": {"name": MARK}}
 SCHEDULE = {"name": MARK, "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
@@ -109,9 +109,9 @@ async def test_no_route_shows_or_changes_what_another_tenant_has(
                 assert answer.status_code == 404, (name, answer.text)
             else:
                 assert answer.status_code in {200, 422}, (name, answer.text)
-            told = answer.text + json.dumps(dict(answer.headers))
-            assert MARK not in told, name
-            assert ids["task_id"] not in told, name
+            shown = answer.text + json.dumps(dict(answer.headers))
+            assert MARK not in shown, name
+            assert ids["task_id"] not in shown, name
     assert tried == OPEN | NEEDED.keys()
     assert await everything(gateway, ids["redrive_id"]) == before
 

@@ -1,4 +1,4 @@
-"""The ledger's PostgreSQL is ended and started under the gateway: callers are told to come again."""
+"""The ledger's PostgreSQL is ended and started under the gateway: callers are asked to repeat their calls."""
 
 import asyncio
 import signal

@@ -77,7 +77,7 @@ def test_fastapi_answers_an_operation_with_another_argument() -> None:
     router = APIRouter(route_class=GuardedJsonRoute)
 
     @router.post("/numbers", name="post_email")
-    async def add(posted: Posted, post: PostDep, more: int) -> Posted:  # noqa: ARG001 - as above
+    async def add(posted: Posted, post: PostDep, more: int) -> Posted:  # noqa: ARG001 - as such routes have it
         return posted
 
     assert post_routes(router.routes) == []

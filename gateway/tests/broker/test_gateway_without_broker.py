@@ -16,7 +16,7 @@ from waybill_testkit.gateway.in_process import EMAIL, Gateway, running
 from waybill_testkit.listening import listening
 from waybill_testkit.proxy import Proxy
 
-#: A publish is given up after this, so whoever waits for one takes as long.
+#: A publish is given up after this, so a caller of it waits as long.
 PUBLISH_SECONDS = 3.0
 MOST_IN_FLIGHT = 20
 
@@ -45,7 +45,7 @@ async def test_a_broker_that_hangs_holds_up_no_caller_and_no_stop(
         began = loop.time()
         answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(100)))
         took = loop.time() - began
-        # No more of them hang than there are slots; how many is told nowhere else.
+        # Only as many as there are slots hang; their number is visible nowhere else.
         full = gateway.resources.relay._slots.locked()  # noqa: SLF001 - as said
         relaying = len(gateway.resources.relay._relaying)  # noqa: SLF001 - as said
         began = loop.time()
@@ -75,7 +75,7 @@ async def test_what_was_accepted_before_the_broker_came_or_while_it_was_away_goe
     topology_url: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task_relay, "RELAY_GRACE", timedelta(minutes=5))  # a connection may take its time
-    # Nobody sweeps here, as above. The first posts are made before the gateway has its connection.
+    # Nothing sweeps here. The first posts are made before the gateway has its connection.
     async with running(tmp_path, amqp_url=proxy.url(topology_url)) as gateway:
         for _ in range(2):
             assert not gateway.resources.relay.is_connected
@@ -126,7 +126,7 @@ async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(
         answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(100)))
 
         assert {answer.status_code for answer in answers} == {202}
-        assert 0 < gateway.resources.relay._relaying_bytes <= 5000  # noqa: SLF001 - as above
+        assert 0 < gateway.resources.relay._relaying_bytes <= 5000  # noqa: SLF001 - visible nowhere else
         assert await gateway.count(OUTBOX) == 100
 
 
@@ -138,8 +138,8 @@ async def test_a_broker_that_is_not_trusted_is_told_of_and_stops_no_accepting(
         url = f"amqps://127.0.0.1:{port}/"
         with capture_logs() as lines:
             async with running(tmp_path, amqp_url=url, amqp_ca_file=certificates.strangers_ca) as gateway:
-                [told] = await eventually(lambda: [line for line in lines if line["log_level"] == "critical"])
+                [line] = await eventually(lambda: [line for line in lines if line["log_level"] == "critical"])
                 accepted = await gateway.post("/v1/emails", EMAIL)
 
-    assert "certificate verify failed" in told["reason"]
+    assert "certificate verify failed" in line["reason"]
     assert accepted.status_code == 202
