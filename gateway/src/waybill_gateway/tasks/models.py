@@ -212,7 +212,7 @@ class UnplacedTask(BaseModel):
 
 
 class UnplacedPage(BaseModel):
-    """The number of tasks that cannot be placed, and a page of them; the last has no `next_cursor`."""
+    """Number of unplaced tasks, and a page of them; `next_cursor` is null on the last page."""
 
     count: int
     items: list[UnplacedTask]
