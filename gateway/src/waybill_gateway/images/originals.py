@@ -34,8 +34,7 @@ UNTOUCHED_FOR: Final = timedelta(days=1)
 STEP: Final = 20
 #: Seconds between two runs.
 LOOK_SECONDS: Final = 600.0
-#: A file that is being removed is gone in a moment: an upload checks so many times, with so many seconds
-#: between.
+#: A file that is being removed is gone in a moment: checks of an upload for that, and seconds between two.
 TRIES, PAUSE_SECONDS = 40, 0.05
 
 
@@ -71,8 +70,7 @@ class Collector(Background):
     async def collect(self, untouched_since: datetime) -> int:
         """Removes files that were not used or touched since then; returns the number of originals."""
         removed = 0
-        # Each step is completed even if the process stops: uploads of files that stay marked would be
-        # refused.
+        # Each step is completed even if the process stops: uploads of marked files would be refused.
         while went := await throttled(self.whole(self._step(untouched_since))):
             removed += sum(went)
         if removed:

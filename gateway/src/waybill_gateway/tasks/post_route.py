@@ -51,7 +51,7 @@ class PostRoute(Route):
         return match, {**child_scope, "route": self}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers; the application answers what this raises."""
+        """Answers the request; the application answers errors."""
         request = Request(scope, receive)
         resources = request.app.state.resources
         caller = await admit(request, self._needed)

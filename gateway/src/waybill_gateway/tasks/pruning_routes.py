@@ -93,8 +93,7 @@ async def prune(wanted: Pruning, resources: ResourcesDep, actor: Actor) -> Pruni
     if wanted.dry_run:
         done = await resources.records.read(partial(would_prune, step=step))
     else:
-        # Accepts must not wait for it: it has a transaction of its own, and is answered after a pause, so
-        # that
+        # Accepts must not wait for it: it has a transaction of its own, and is answered after a pause, so that
         # a caller of step after step leaves time for them.
         done = await throttled(resources.records.write_apart(prune_tasks, step, relaxed=True))
         if done.tasks:
