@@ -93,8 +93,8 @@ async def prune(wanted: Pruning, resources: ResourcesDep, actor: Actor) -> Pruni
     if wanted.dry_run:
         done = await resources.records.read(partial(would_prune, step=step))
     else:
-        # Accepts must not wait for it: it has a transaction of its own, and is answered after a pause, so that
-        # a caller of step after step leaves time for them.
+        # Accepts must not wait for it: it has a transaction of its own, and is answered after a pause, so
+        # that a caller of step after step leaves time for them.
         done = await throttled(resources.records.write_apart(prune_tasks, step, relaxed=True))
         if done.tasks:
             log.info("pruned tasks by hand", tasks=done.tasks, state=wanted.state.value, actor=actor)
