@@ -12,8 +12,8 @@ import pytest
 import pyvips
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_gateway.images.facts import ImageFacts, RefusedImage
-from waybill_gateway.images.probe import MAX_JPEG_SCANS, probe
+from waybill_gateway.probe.examination import MAX_JPEG_SCANS, probe
+from waybill_gateway.probe.facts import ImageFacts, RefusedImage
 from waybill_testkit.photograph import make_photograph
 
 FORMS = ["jpeg", "progressive", "png", "interlaced", "webp", "lossless", "gif", "avif", "heic"]

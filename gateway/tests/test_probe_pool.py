@@ -11,8 +11,8 @@ import pytest
 import pyvips
 
 from waybill_gateway.http.problems import Problem
-from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.probe_pool import ProbePool
+from waybill_gateway.probe.facts import ImageFacts, RefusedImage
 from waybill_testkit.gateway.in_process import settings_in
 
 

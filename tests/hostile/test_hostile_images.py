@@ -12,9 +12,9 @@ import pyvips
 
 from tests.hostile.hostile_pictures import chunk, empty_texts, png
 from waybill_contracts.images.limits import ImageLimits
-from waybill_gateway.images.facts import RefusedImage
-from waybill_gateway.images.probe import probe
 from waybill_gateway.images.probe_pool import ProbePool
+from waybill_gateway.probe.examination import probe
+from waybill_gateway.probe.facts import RefusedImage
 from waybill_images.render_pool import RenderPool
 from waybill_testkit.gateway.in_process import settings_in
 from waybill_worker.runtime.worker_pool import WorkerPoolOptions

@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 
 from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.http.problems import Problem
-from waybill_gateway.images.facts import ImageFacts, RefusedImage
-from waybill_gateway.images.probe_worker import look_into
+from waybill_gateway.probe.facts import ImageFacts, RefusedImage
+from waybill_gateway.probe.worker import look_into
 from waybill_gateway.settings import GatewaySettings
 from waybill_worker.observe.logs import get_logger
 from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
@@ -37,7 +37,7 @@ class ProbePool:
         )
 
     async def probe(self, descriptor: int) -> ImageFacts:
-        """The facts about an uploaded file; see `waybill_gateway.images.probe.probe`.
+        """The facts about an uploaded file; see `waybill_gateway.probe.examination.probe`.
 
         Args:
             descriptor: of the file, which must stay open until this returns.

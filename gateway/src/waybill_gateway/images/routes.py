@@ -18,10 +18,10 @@ from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.http.body_limit import too_large
 from waybill_gateway.http.problems import FieldError, Problem
 from waybill_gateway.images.download import Download
-from waybill_gateway.images.facts import ImageFacts, RefusedImage
 from waybill_gateway.images.models import PostImage
 from waybill_gateway.images.originals import keep_original
 from waybill_gateway.images.probe_pool import ProbePool, ProbesDep
+from waybill_gateway.probe.facts import ImageFacts, RefusedImage
 from waybill_gateway.runtime.resources import ResourcesDep
 from waybill_gateway.tasks.models import AcceptedTask
 from waybill_gateway.tasks.post import PostDep

@@ -13,7 +13,7 @@ from waybill_contracts.images.formats import (
     unsupported_format,
 )
 from waybill_contracts.images.limits import ImageLimits
-from waybill_gateway.images.facts import ImageFacts, RefusedImage
+from waybill_gateway.probe.facts import ImageFacts, RefusedImage
 from waybill_pictures.decoder import decode, read_header
 from waybill_pictures.decoder_errors import describe_damage, is_lack_of_memory, unsupported_feature
 from waybill_pictures.libvips import admit_only_accepted_loaders
