@@ -191,7 +191,7 @@ def test_a_patch_comes_from_a_file(gateway: Served, waybill: Waybill, tmp_path: 
 def test_nothing_that_fits_a_filter_is_refused(waybill: Waybill) -> None:
     nothing = waybill("dlq", "plan", "--service", "sync")
     assert nothing.code == 4
-    assert "No letter that is dead" in nothing.err
+    assert "no letter that is dead" in nothing.err
 
 
 def test_an_export_is_whole_and_holds_against_the_contracts(

@@ -81,7 +81,7 @@ def test_cancel_says_what_it_could_do(gateway: Served, waybill: Waybill) -> None
     gateway.happened(told(LifecycleType.COMPLETED, done))
     refused = waybill("tasks", "cancel", done, "--yes")
     assert refused.code == 4
-    assert "completed already" in refused.err
+    assert "already completed" in refused.err
 
 
 def test_cancel_does_nothing_unasked(gateway: Served, waybill: Waybill) -> None:
