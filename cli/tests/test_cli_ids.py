@@ -138,7 +138,7 @@ def test_there_is_no_question_before_what_cannot_happen(gateway: Served, waybill
     done = gateway.post("/v1/emails", EMAIL)
     gateway.happened(told(LifecycleType.COMPLETED, done))
     refused = waybill("tasks", "cancel", done)
-    assert (refused.code, "already completed" in refused.err) == (4, True)
+    assert (refused.code, "completed already" in refused.err) == (4, True)
     open_task = gateway.post("/v1/emails", EMAIL)
     assert waybill("tasks", "erase", open_task).code == 1
     assert waybill("tasks", "erase", open_task, "--cancel").code == 2
