@@ -43,7 +43,7 @@ ROUNDS: Final = 5
 WARMING: Final = 500
 #: Those that are.
 COUNTED: Final = 3000
-#: More than are run between two looks.
+#: More than are run between two checks.
 AHEAD: Final = 20_000
 #: Publishes under way at once.
 IN_FLIGHT: Final = 500
@@ -115,12 +115,12 @@ class Backlog:
 
     async def require_whole(self) -> None:
         """Ends the command unless each message has been run once, or waits."""
-        broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "look")
-        look = await queue_stats(broker, QUEUE)
+        broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "stats")
+        stats = await queue_stats(broker, QUEUE)
         await disconnect(broker)
         runs = self._place.stamps.runs(self._published)
         ran, twice = sum(map(bool, runs)), sum(times > 1 for times in runs)
-        waiting = look.waiting if look else 0
+        waiting = stats.waiting if stats else 0
         if twice or ran + waiting != self._published:
             raise SystemExit(
                 f"{self._published} were published, but {ran} run, {twice} of them twice, and {waiting} wait"
@@ -140,7 +140,7 @@ class Backlog:
         return self._run()
 
     def _run(self) -> int:
-        """How many have been run; they are run in their order, so the last ones need no look."""
+        """How many have been run; they are run in order, so the last ones need no check."""
         self._ran = sum(map(bool, self._place.stamps.runs(self._horizon)))
         return self._ran
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from bench.installation import LOOK_SECONDS, Installation, until
+from bench.installation import POLL_SECONDS, Installation, until
 from bench.load import Load, Posted
 from bench.measure import NANOSECONDS
 from bench.place import Place
@@ -141,7 +141,7 @@ def _restart(broker: Broker, installation: Installation, place: Place, *, kill: 
 
     def watch() -> None:
         opened.append(_when_open(port))
-        # What was run before may be told only now, and proves nothing.
+        # What was run before may be reported only now, and proves nothing.
         before = place.stamps.runs(installation.count(ACCEPTED)).count(1)
         until(lambda: installation.count(COMPLETED) > before, what="work goes on")
         recorded.append(time.monotonic_ns())
@@ -181,7 +181,7 @@ def _summarise(done: list[Comeback], accepted: int, twice: int) -> None:
         f"{len(done)} restarts, {accepted} tasks accepted, all completed, {twice} run twice; "
         f"seconds from the broker's open port to the first recorded outcome: "
         f"median {median(recorded):.2f}, least {recorded[0]:.2f}, most {recorded[-1]:.2f} "
-        f"(target {TARGET_SECONDS:g}, looked at every {LOOK_SECONDS:g} s); "
+        f"(target {TARGET_SECONDS:g}, checked every {POLL_SECONDS:g} s); "
         f"caught up: median {median(each.caught_up for each in done):.2f}, "
         f"most {max(each.caught_up for each in done):.2f}",
         flush=True,

@@ -1,6 +1,6 @@
-"""How the failure desk does with very many letters: `python -m bench.desk --letters 100000`.
+"""The failure desk with very many letters: `python -m bench.desk --letters 100000`.
 
-Fills a ledger on SQLite, times what an operator waits for, then starts a redrive with nobody at the work
+Fills a ledger on SQLite, times the calls of an operator, then starts a redrive with no consumer at the work
 queue and counts how fast it goes out, and how much memory the desk takes. Processor time stands beside the
 wall clock, which a busy machine makes meaningless.
 """

@@ -47,7 +47,7 @@ AHEAD_SECONDS: Final = 90
 SETTLE_SECONDS: Final = 1
 #: Posts under way at once.
 UNDER_WAY: Final = 16
-LOOK_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.05
 
 
 class Tap:
@@ -152,7 +152,7 @@ class _Instants:
         ):
             if time.monotonic() > until:
                 raise SystemExit(f"{what} on {self._name}: not all were run")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         self._cpu.setdefault(what, []).append(self._status_cpu() - cpu)
         if any(n > runs for n in self._place.stamps.runs(last)[numbers[0] :]):
             raise SystemExit(f"{what} on {self._name}: some were run twice")
@@ -166,9 +166,9 @@ class _Instants:
     def _tell(self) -> None:
         for what, steps in self._late.items():
             cpu = sum(self._cpu[what]) / len(self._cpu[what])
-            told = "; ".join(f"{step}: {_in_words(seconds)}" for step, seconds in steps.items())
+            measured = "; ".join(f"{step}: {_in_words(seconds)}" for step, seconds in steps.items())
             print(
-                f"{self._name}, {self._due:,} {what} at one instant: {told}; the status service took "
+                f"{self._name}, {self._due:,} {what} at one instant: {measured}; the status service took "
                 f"{cpu:.2f} s of processor for each instant; load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )

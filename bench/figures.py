@@ -36,7 +36,7 @@ class Usage:
     processes: int
     #: For each task, while tasks were posted and run at once.
     cpu_us_per_task: float
-    #: PSS before the first task, and after the last; 0 where it was not looked at.
+    #: PSS before the first task, and after the last; 0 where it was not measured.
     idle_mb: float
     loaded_mb: float
 

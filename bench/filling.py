@@ -64,7 +64,7 @@ class Mix:
     cancelled: int = 0
     #: Accepted, and still in the outbox.
     unpublished: int = 0
-    #: At the broker, where nobody has taken them yet.
+    #: At the broker, not delivered yet.
     pending: int = 0
 
 
@@ -143,7 +143,7 @@ def _make_model(connection: Connection, at: datetime, mix: Mix) -> str:
         (LifecycleType.CANCELLED, called_off),
         (LifecycleType.DEAD, failed),
     ):
-        apply_events(connection, [told for task in some for told in _told(type_, task, at)])
+        apply_events(connection, [report for task in some for report in _reports(type_, task, at)])
     letters = [
         letter_of(_dead(task, f"order-{number} {FAULTS[number % len(FAULTS)]}", at), keyring=NO_KEYS)
         for number, task in enumerate(failed)
@@ -153,7 +153,7 @@ def _make_model(connection: Connection, at: datetime, mix: Mix) -> str:
     return min(task.id for task in tasks)
 
 
-def _told(type_: LifecycleType, task: NewTask, at: datetime) -> list[LifecycleEvent]:
+def _reports(type_: LifecycleType, task: NewTask, at: datetime) -> list[LifecycleEvent]:
     facts: dict[str, Any] = {}
     if type_ is not LifecycleType.STARTED:
         facts["seconds"] = 0.01

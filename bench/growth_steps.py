@@ -155,7 +155,7 @@ def _account(connection: Connection, _: Subject) -> None:
 
 def _prune(connection: Connection, _: Subject) -> None:
     now = datetime.now(UTC)
-    # All of the ledger's tasks are younger: what is measured is the look.
+    # All of the ledger's tasks are younger: the check is measured.
     old = now - timedelta(days=1000)
     for state in (State.COMPLETED, State.FAILED, State.CANCELLED):
         prune_tasks(connection, [PruneStep(state, old, now, 100)])

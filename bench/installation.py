@@ -14,7 +14,7 @@ from waybill_database import open_engine
 from waybill_ledger.schema.migrate import upgrade
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
-LOOK_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.05
 #: For what is waited for, on the slowest machine.
 PATIENCE_SECONDS: Final = 300.0
 
@@ -102,7 +102,7 @@ def until(done: Callable[[], bool], *, what: str = "accepted tasks are done") ->
     while not done():
         if time.monotonic() > deadline:
             raise SystemExit(f"not within {PATIENCE_SECONDS:g} s: {what}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _variables(settings: Mapping[str, object]) -> dict[str, str]:

@@ -84,7 +84,7 @@ async def _lateness(
 
     tag = await queue.consume(take)
     cpu = cpu_seconds(pids)
-    hops = await _publish(channel, [random.uniform(*SHORT) for _ in range(measured)])  # noqa: S311 - as above
+    hops = await _publish(channel, [random.uniform(*SHORT) for _ in range(measured)])  # noqa: S311 - no secret, either
     await asyncio.wait_for(done.wait(), SHORT[1] * 1.25 + PATIENCE_SECONDS)
     await queue.cancel(tag)
     spent = cpu_seconds(pids) - cpu

@@ -88,7 +88,7 @@ class Load:
 
         Args:
             port: of the gateway, on loopback.
-            stamps: told when each task is sent.
+            stamps: notes when each task is sent.
             numbers: gives each task its own.
         """
         self._port = port

@@ -15,8 +15,8 @@ from bench.systems.base import System
 
 #: Requests under way at once, except at half load.
 CONNECTIONS = 64
-#: Between two looks at what is recorded.
-LOOK_SECONDS = 0.02
+#: Between two checks of the recorded outcomes.
+POLL_SECONDS = 0.02
 NANOSECONDS = 1e9
 MEBIBYTE = 1024 * 1024
 
@@ -112,7 +112,7 @@ class Measurement:
         while self._system.outstanding():
             if time.monotonic() > deadline:
                 raise InvalidError("accepted tasks do not reach the broker")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def _drain(self) -> list[Running]:
         numbers = self._waiting.accepted
@@ -131,7 +131,7 @@ class Measurement:
         return self._load(lambda load: load.closed(CONNECTIONS, seconds))
 
     def _load(self, put: Callable[[Load], Coroutine[Any, Any, Posted]], *, and_run: bool = True) -> Posted:
-        """Puts a load on the gateway and, unless nobody runs the tasks, waits until all are recorded."""
+        """Puts a load on the gateway and, unless there is no worker, waits until all are recorded."""
         posted = uvloop.run(put(Load(self._place.api_port, self._place.stamps, self._numbers)))
         self._posted += len(posted.accepted) + len(posted.failures)
         self._accepted += len(posted.accepted)
@@ -148,7 +148,7 @@ class Measurement:
             now = self._system.recorded(self._posted)
             if now != recorded:
                 recorded, progress = now, time.monotonic()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         self._last_recorded = progress
         missing = self._system.without_outcome(posted.ids())
         if missing:

@@ -1,4 +1,4 @@
-"""Where one system is measured: ports, a virtual host, a Redis, a folder, all its own."""
+"""Surroundings of one measured system: own ports, virtual host, Redis and folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.stamps import VARIABLE, Stamps
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
-#: The environment variables that tell a peer's processes where things are.
+#: Environment variables with the addresses, for a peer's processes.
 AMQP_VARIABLE, REDIS_VARIABLE = "BENCH_AMQP_URL", "BENCH_REDIS_URL"
 
 

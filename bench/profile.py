@@ -24,7 +24,7 @@ from bench.programs import Running, start, stop
 from bench.systems.waybill import Waybill
 from waybill_testkit.broker import private_broker
 
-#: Looks a second, for how long each load is put on, and functions shown of each process.
+#: Samples a second, seconds of each load, and functions shown of each process.
 RATE, SECONDS, SHOWN = 400, 8, 40
 #: py-spy goes on for so long after the posting, until all is recorded.
 TAIL_SECONDS: Final = 4
@@ -128,10 +128,10 @@ def _shares(stacks: Path) -> list[tuple[float, str]]:
     inclusive: Counter[str] = Counter()
     total = 0
     for line in stacks.read_text().splitlines():
-        frames, _, looks = line.rpartition(" ")
-        total += int(looks)
+        frames, _, samples = line.rpartition(" ")
+        total += int(samples)
         # Without the line within a function: a function is one entry.
         for function in {frame.rpartition(":")[0] + ")" for frame in frames.split(";") if ":" in frame}:
-            inclusive[function] += int(looks)
-    shares = [(looks / total, function) for function, looks in inclusive.most_common()]
+            inclusive[function] += int(samples)
+    shares = [(samples / total, function) for function, samples in inclusive.most_common()]
     return [each for each in shares if LEAST_SHARE <= each[0] <= MOST_SHARE][:SHOWN]

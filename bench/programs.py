@@ -1,4 +1,4 @@
-"""The processes of a measured system: started, waited for, looked at, stopped."""
+"""The processes of a measured system: started, waited for, measured, stopped."""
 
 import os
 import signal

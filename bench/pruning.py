@@ -167,7 +167,7 @@ def measure_pruning(
     """Measures on one ledger: all turns, one after the other, so many times.
 
     Args:
-        broker: where the accepted tasks go, which nobody takes.
+        broker: receives the accepted tasks, without consumers.
         folder: for logs and files, new.
         ledger: the database's URL, full of old tasks.
         rounds: how often.

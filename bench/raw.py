@@ -3,7 +3,7 @@
 import time
 
 from bench.figures import ACCEPTED, DRAIN, END_TO_END, Durations, Round, per_second
-from bench.measure import LOOK_SECONDS, NANOSECONDS, InvalidError
+from bench.measure import NANOSECONDS, POLL_SECONDS, InvalidError
 from bench.place import Place
 from bench.programs import Program, ProgramError, Running, python, start, stop
 from bench.systems.queues import consumed
@@ -57,7 +57,7 @@ def _until_run(place: Place, first: int, messages: int, patience: float) -> list
     while len(begun) < messages:
         if time.monotonic() - progress > patience:
             raise InvalidError(f"{messages - len(begun)} of {messages} messages were not run")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
         now = [at for at in place.stamps.begun(first + messages)[first:] if at]
         if len(now) > len(begun):
             begun, progress = now, time.monotonic()

@@ -16,7 +16,7 @@ _SENT, _BEGUN, _RUNS, _FIELDS = 0, 1, 2, 3
 _BYTES = 8
 #: Tasks in one file: more than any run has. A page that is not touched takes no room.
 CAPACITY: Final = 2_000_000
-#: The environment variable that tells the processes where the file is.
+#: Environment variable with the path of the file.
 VARIABLE: Final = "BENCH_STAMPS"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bench.figures import COMPARED, FIGURES, Figure, Usage
 from bench.summary import Spread, Summary
 
-#: What stands where there is nothing to tell.
+#: Placeholder of a missing figure.
 NONE = "-"
 
 

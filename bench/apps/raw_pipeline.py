@@ -48,8 +48,8 @@ async def publish(first: int, count: int) -> None:
 async def consume() -> None:
     """Runs messages until it is stopped."""
     stamps = Stamps.from_environment()
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
 
     async def take(message: AbstractIncomingMessage) -> None:
         stamps.begin(int(json.loads(message.body)["id"]))
@@ -59,7 +59,7 @@ async def consume() -> None:
         channel = await connection.channel()
         await channel.set_qos(_IN_FLIGHT)
         await (await _queue(channel)).consume(take)
-        await told.wait()
+        await stopping.wait()
 
 
 async def _queue(channel: AbstractChannel) -> AbstractQueue:

@@ -34,7 +34,7 @@ async def sync_record(
 
 
 async def sync_user(event: UserCreated, attempt: Attempt) -> dict[str, Any]:
-    """The service's other kind, which nobody posts here."""
+    """The other kind of the service, which is not posted here."""
     raise ValueError(f"no user is created in a measurement: {event.user_id} {attempt.task_id}")
 
 

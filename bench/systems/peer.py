@@ -66,4 +66,4 @@ class RecordingPeer(Peer):
     @staticmethod
     @abstractmethod
     def _succeeded(result: bytes) -> bool:
-        """Whether a result tells of success."""
+        """Whether a result means success."""

@@ -24,7 +24,7 @@ def turn(*p99: float) -> Turn:
     return Turn("a turn", nullcontext, waits=[[0.001] * 98 + [each, each] for each in p99])
 
 
-def test_what_forgetting_does_to_accepting_is_told_by_each_rounds_own_ratio() -> None:
+def test_the_cost_of_pruning_is_the_median_ratio_of_the_rounds() -> None:
     # The machine was ten times slower in the second round, whatever was pruned.
     assert ratio(turn(0.02, 0.2, 0.03), turn(0.01, 0.1, 0.02)) == pytest.approx(2)
 

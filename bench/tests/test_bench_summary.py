@@ -25,7 +25,7 @@ def test_a_ratio_is_the_median_of_each_rounds_own() -> None:
     assert summary.figure("Waybill", ACCEPTED) == Spread(200, 20, 330)
 
 
-def test_no_ratio_is_told_where_one_round_of_either_had_a_fault() -> None:
+def test_there_is_no_ratio_if_one_round_of_either_had_a_fault() -> None:
     measured = rounds([200, 200], [100, 100])
     measured[3].faults.append("5 of 500 accepted tasks have no recorded outcome")
 
@@ -35,16 +35,16 @@ def test_no_ratio_is_told_where_one_round_of_either_had_a_fault() -> None:
     assert ratio.refused == "peer: 5 of 500 accepted tasks have no recorded outcome"
 
 
-def test_no_ratio_is_told_of_a_figure_that_is_missing() -> None:
+def test_there_is_no_ratio_of_a_missing_figure() -> None:
     measured = [Round("Waybill", values={ACCEPTED.key: 200}), Round("peer")]
 
     assert Summary(measured).ratio("Waybill", "peer", ACCEPTED).refused == "peer has no figure"
 
 
-def test_others_are_told_of_though_our_own_was_left_out() -> None:
+def test_others_are_shown_if_our_own_is_left_out() -> None:
     summary = Summary([Round("peer", values={ACCEPTED.key: 100})])
 
-    told = table(summary, {"machine": "small"}, {"peer": ("nothing", "quickly")}, "Waybill")
+    shown = table(summary, {"machine": "small"}, {"peer": ("nothing", "quickly")}, "Waybill")
 
-    assert "peer" in told
-    assert "Waybill" not in told
+    assert "peer" in shown
+    assert "Waybill" not in shown

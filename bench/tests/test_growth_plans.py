@@ -1,4 +1,4 @@
-"""No step that every task, or every look, takes may read past all there is: the databases explain them."""
+"""No step of each task or periodic check may scan a large table: the databases explain the plans."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ TASKS = 10 * MODEL
 LARGE = "tasks|subtasks|timeline|idempotency|inbox|task_files"
 #: These hold too few rows here for PostgreSQL to prefer an index; SQLite plans without counting.
 LARGE_LATER = "outbox|dead_letters|originals"
-#: As SQLite and PostgreSQL tell that they read a table from end to end.
+#: How SQLite and PostgreSQL describe a scan of a whole table.
 SCANS = {
     "sqlite": re.compile(rf"SCAN ({LARGE}|{LARGE_LATER})(?! USING INDEX subtasks_by_expectation)\b"),
     "postgresql": re.compile(rf"Seq Scan on ({LARGE})\b"),
@@ -103,9 +103,9 @@ def faults(subject: Subject, name: str, step: Step) -> list[str]:
     found = scans(subject.engine, work, MEANT_SCANS.get(name))
     index = (INDEX_OF | INDEX_OF_DIALECT[dialect]).get(name)
     if index is not None:
-        told = [line for _, lines in plans(subject.engine, work) for line in lines]
-        if not any(re.search(rf"\b{index}\b", line) for line in told):
-            found.append(f"{index} is not used: {told}")
+        lines = [line for _, lines in plans(subject.engine, work) for line in lines]
+        if not any(re.search(rf"\b{index}\b", line) for line in lines):
+            found.append(f"{index} is not used: {lines}")
     return found
 
 
@@ -117,10 +117,10 @@ def run(step: Step, subject: Subject) -> None:
 def test_no_step_of_a_task_and_no_look_reads_a_large_table_as_a_whole(subject: Subject) -> None:
     is_sqlite = subject.engine.dialect.name == "sqlite"
     found = {
-        name: told
+        name: found
         for name, step in {**TASK_STEPS, **LOOK_STEPS}.items()
         # Ten hours are all that there is in so small a ledger, and PostgreSQL knows it.
-        if (is_sqlite or "10 hours" not in name) and (told := faults(subject, name, step))
+        if (is_sqlite or "10 hours" not in name) and (found := faults(subject, name, step))
     }
 
     assert found == {}
@@ -138,7 +138,7 @@ def test_a_list_that_has_lost_its_index_is_noticed(subject: Subject) -> None:
     with subject.engine.begin() as connection:
         for index in set(INDEX_OF.values()):
             connection.execute(text(f"DROP INDEX {index}"))
-    # On an old connection SQLite would tell a plan that it has told before.
+    # On an old connection SQLite would repeat an earlier plan.
     subject.engine.dispose()
 
     assert [name for name in INDEX_OF if not faults(subject, name, LOOK_STEPS[name])] == []
