@@ -36,7 +36,7 @@ from waybill_testkit.shared_servers import Description, SharedServers
 from waybill_testkit.wire import Wire
 from waybill_worker.broker import topology
 
-#: For what a test's closed connections leave running: moments, unless the machine is busy.
+#: Time limit for tasks that closed connections leave running: moments, unless the machine is busy.
 LEFT_SECONDS = 20
 #: Environment variable with the URL of the run's servers; workers of pytest-xdist inherit it.
 _URL = "WAYBILL_TEST_SERVERS"
@@ -100,7 +100,7 @@ async def topology_url(vhost_url: str) -> AsyncIterator[str]:
 
 
 async def _nothing_runs_on() -> None:
-    """Waits for tasks of the loop that nobody else waits for.
+    """Waits for tasks of the loop that no other code waits for.
 
     A connection that is closed leaves some (aio-pika's close callbacks, aiormq's end of its writer). One that
     the loop's end overtakes is found by the garbage collector, in another test, which fails for it.

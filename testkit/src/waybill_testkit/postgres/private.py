@@ -27,22 +27,22 @@ USER = "waybill"
 UNPRIVILEGED = ("postgres", "nobody")
 #: A server is up in about a second; this much on a machine that is busy with other things.
 START_SECONDS = 60.0
-#: It stops at once when told so by SIGINT; after this it is killed.
+#: It stops at once on SIGINT; after this it is killed.
 STOP_SECONDS = 10.0
-#: Between two looks whether it is up.
+#: Seconds between two checks whether it is up.
 PAUSE_SECONDS = 0.05
 #: What Docker is asked for where there is no PostgreSQL.
 IMAGE = "postgres:17"
 #: All workers of a test run share one.
 _MANY_CLIENTS = "max_connections=400"
-#: Nothing of a test run must outlive a power cut …
+#: No data of a test run must survive a power cut …
 _CARELESS = ("fsync=off", "full_page_writes=off", _MANY_CLIENTS)
 #: … or, mostly, the end of the server: then it need not write before it answers.
 _MOST_CARELESS = (*_CARELESS, "synchronous_commit=off")
 
 
 class PostgresError(Exception):
-    """There is no PostgreSQL to be had, or it does not start; `str()` says why."""
+    """There is no PostgreSQL, or it does not start; `str()` says why."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Postgres:
 
     #: Of the database `postgres`, with user and password.
     url: str
-    #: Where it comes from, in words for the user.
+    #: Its origin, as text for the user.
     how: str
 
     @contextmanager
@@ -68,7 +68,7 @@ class Postgres:
         """A fresh database, which lasts as long as the server; returns its URL.
 
         Args:
-            copied_from: the URL of another, to which nobody may be connected; else it is empty.
+            copied_from: the URL of another one without connections; empty if not given.
         """
         name = f"test_{secrets.token_hex(6)}"
         if copied_from is None:
@@ -79,7 +79,7 @@ class Postgres:
         return self.url.removesuffix("postgres") + name
 
     def rename(self, url: str, new_url: str) -> None:
-        """Gives a database, to which nobody is connected, the name that another URL has."""
+        """Renames a database without connections to the name in `new_url`."""
         old, new = (each.rpartition("/")[2] for each in (url, new_url))
         self._command(f"ALTER DATABASE {old} RENAME TO {new}")
 
@@ -90,7 +90,7 @@ class Postgres:
 
 @dataclass(frozen=True)
 class InstalledPostgres(Postgres):
-    """A server that can be ended and started again, with what was committed."""
+    """A server that can be stopped and started again, with its committed data."""
 
     programs: Path
     folder: Path
@@ -138,11 +138,11 @@ class InstalledPostgres(Postgres):
         return bool(self._running)
 
     def freeze(self) -> None:
-        """Stops it amid whatever it does, connections and all: it takes what is sent, and answers nothing."""
+        """Freezes it with its connections: it accepts data, and answers nothing."""
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Has it go on, as if nothing had been."""
+        """Lets it continue."""
         self._signal_all(signal.SIGCONT)
 
     def _signal_all(self, how: signal.Signals) -> None:
@@ -161,7 +161,7 @@ class InstalledPostgres(Postgres):
         Args:
             how: SIGINT disconnects the clients; SIGQUIT is as a crash.
         """
-        # A frozen one would not hear it.
+        # A frozen process would not receive the signal.
         self.thaw()
         while self._running:
             _stop(self._running.pop(), how)
@@ -169,7 +169,7 @@ class InstalledPostgres(Postgres):
 
 @contextmanager
 def restartable_postgres() -> Iterator[InstalledPostgres]:
-    """A PostgreSQL of one test's own, which it may end and start again; what it has confirmed is then there.
+    """A PostgreSQL for one test, which may stop and start it; confirmed data is kept.
 
     Raises:
         PostgresError: none is installed.
@@ -313,7 +313,7 @@ def _stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
 
 @contextmanager
 def _container(settings: tuple[str, ...]) -> Iterator[Postgres]:
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - importing it takes long
 
     (port,) = free_ports(1)
     password = secrets.token_hex(16)
