@@ -77,5 +77,5 @@ def follow_task(session: Session, task_id: str, timeout: float | None) -> State:
                 session.out.result(task, f"{task_id} is {state}")
                 return state
         if deadline is not None and time.monotonic() >= deadline:
-            raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it goes on")
+            raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it continues")
         time.sleep(POLL_SECONDS)
