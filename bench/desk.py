@@ -36,7 +36,7 @@ from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import OUTBOX
 from waybill_testkit.broker import private_broker
 from waybill_testkit.eventually import eventually
-from waybill_testkit.samples import ERROR, dead_message, event_in, new_task, sync_event, told
+from waybill_testkit.samples import ERROR, dead_message, event_in, new_task, reported, sync_event
 from waybill_worker.broker import topology
 
 Result = TypeVar("Result")
@@ -94,7 +94,7 @@ def _fill(records: Records, count: int) -> None:
     with records.engine.begin() as connection:
         accept(connection, [Submission(task) for task in tasks])
         connection.execute(OUTBOX.delete())
-        deaths = [told(LifecycleType.DEAD, t.id, service="sync", kind=t.kind, attempt=4) for t in tasks]
+        deaths = [reported(LifecycleType.DEAD, t.id, service="sync", kind=t.kind, attempt=4) for t in tasks]
         apply_events(connection, deaths)
         messages = [dead_message(event_in(t), t.id, error=e) for t, e in zip(tasks, errors, strict=True)]
         take_in(connection, [letter_of(message, keyring=NO_KEYS) for message in messages])

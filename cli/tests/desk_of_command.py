@@ -10,7 +10,7 @@ from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleTyp
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
-from waybill_testkit.samples import dead_message, sync_event, told
+from waybill_testkit.samples import dead_message, reported, sync_event
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 ERROR = ErrorInfo(type="TransientError", message="crm answered 503")
@@ -26,7 +26,10 @@ def dead(gateway: Served, count: int = 1, **message: Any) -> list[str]:
     ]
     gateway.write(lambda connection: take_in(connection, letters))
     gateway.happened(
-        *(told(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4) for task in tasks)
+        *(
+            reported(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4)
+            for task in tasks
+        )
     )
     return tasks
 
@@ -39,5 +42,5 @@ def dead_and_sealed(gateway: Served, keyring: Keyring, body: dict[str, Any] = SY
     gateway.write(lambda connection: payloads.append(connection.execute(find).scalar_one()))
     message = dead_message(sync_event(), task, error=ERROR, body=payloads[0])
     gateway.write(lambda connection: take_in(connection, [letter_of(message, keyring=keyring)]))
-    gateway.happened(told(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4))
+    gateway.happened(reported(LifecycleType.DEAD, task, service="sync", kind="sync.requested", attempt=4))
     return task

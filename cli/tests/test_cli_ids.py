@@ -11,7 +11,7 @@ from terminal import ran_on_a_terminal
 
 from waybill_cli.main import run
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_testkit.samples import told
+from waybill_testkit.samples import reported
 
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
 
@@ -136,7 +136,7 @@ def test_ls_lists_and_list_is_the_same(waybill: Waybill, group: list[str]) -> No
 def test_there_is_no_question_before_what_cannot_happen(gateway: Served, waybill: Waybill) -> None:
     """Without `--yes` and anybody to ask, whoever asks all the same ends with 2."""
     done = gateway.post("/v1/emails", EMAIL)
-    gateway.happened(told(LifecycleType.COMPLETED, done))
+    gateway.happened(reported(LifecycleType.COMPLETED, done))
     refused = waybill("tasks", "cancel", done)
     assert (refused.code, "completed already" in refused.err) == (4, True)
     open_task = gateway.post("/v1/emails", EMAIL)

@@ -2,7 +2,7 @@ import pytest
 from command_under_test import EMAIL, Served, Waybill
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_testkit.samples import told
+from waybill_testkit.samples import reported
 
 ADDRESS = EMAIL["to"]
 
@@ -90,14 +90,14 @@ def test_what_is_open_is_told_and_called_off_if_asked_for(gateway: Served, waybi
     # One had not begun; the services are told of the other.
     assert (ran.code, ran.document["erased"]["tasks"], ran.document["open"]) == (1, 1, 1)
     assert waybill("tasks", "show", later, "--json").document["about"] == "[erased]"
-    gateway.happened(told(LifecycleType.CANCELLED, on_its_way))
+    gateway.happened(reported(LifecycleType.CANCELLED, on_its_way))
     ran = waybill("persons", "erase", ADDRESS, "--yes", "--json")
     assert (ran.code, ran.document["erased"]["tasks"], ran.document["open"]) == (0, 1, 0)
 
 
 def done(gateway: Served) -> str:
     task = gateway.post("/v1/emails", EMAIL)
-    gateway.happened(told(LifecycleType.STARTED, task), told(LifecycleType.COMPLETED, task))
+    gateway.happened(reported(LifecycleType.STARTED, task), reported(LifecycleType.COMPLETED, task))
     return task
 
 
@@ -107,7 +107,7 @@ def test_tasks_are_erased_by_name_where_nobody_knows_whom_they_are_about(
     record = {"target": "crm", "resource": "contacts", "id": "17", "data": {"name": "Ada"}}
     ids = [gateway.post("/v1/syncs", record) for _ in range(2)]
     for id_ in ids:
-        gateway.happened(told(LifecycleType.COMPLETED, id_, service="sync", kind="sync.requested"))
+        gateway.happened(reported(LifecycleType.COMPLETED, id_, service="sync", kind="sync.requested"))
 
     ran = waybill("tasks", "erase", *ids, ids[0], "--yes")
 

@@ -1,14 +1,14 @@
 from command_under_test import EMAIL, Served, Waybill
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_testkit.samples import told
+from waybill_testkit.samples import reported
 
 
 def ended(gateway: Served, count: int, type_: LifecycleType = LifecycleType.COMPLETED) -> list[str]:
     """Tasks whose record is of the samples' noon, which is long ago."""
     tasks = [gateway.post("/v1/emails", EMAIL) for _ in range(count)]
     for task in tasks:
-        gateway.happened(told(LifecycleType.STARTED, task), told(type_, task))
+        gateway.happened(reported(LifecycleType.STARTED, task), reported(type_, task))
     gateway.published()
     return tasks
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_testkit.samples import told
+from waybill_testkit.samples import reported
 
 
 def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Waybill) -> None:
@@ -36,7 +36,9 @@ def test_a_limit_says_that_there_are_more_and_all_pages_through(gateway: Served,
 
 def test_show_tells_subtasks_and_timeline(gateway: Served, waybill: Waybill) -> None:
     task = gateway.post("/v1/emails", EMAIL)
-    gateway.happened(told(LifecycleType.STARTED, task), told(LifecycleType.DEAD, task, seconds_after=1))
+    gateway.happened(
+        reported(LifecycleType.STARTED, task), reported(LifecycleType.DEAD, task, seconds_after=1)
+    )
     shown = waybill("tasks", "show", task)
     assert shown.code == 0
     assert "email    failed" in shown.out
@@ -56,7 +58,7 @@ def test_watch_ends_with_the_outcome(
     task = gateway.post("/v1/emails", EMAIL)
     work = Thread(
         target=gateway.happened,
-        args=(told(LifecycleType.STARTED, task), told(outcome, task, seconds_after=1)),
+        args=(reported(LifecycleType.STARTED, task), reported(outcome, task, seconds_after=1)),
     )
     work.start()
     watched = waybill("tasks", "watch", task, "--json")
@@ -78,7 +80,7 @@ def test_cancel_says_what_it_could_do(gateway: Served, waybill: Waybill) -> None
     later = gateway.post("/v1/emails", EMAIL | {"delay_seconds": 600})
     assert waybill("tasks", "cancel", later, "--yes").out == f"prevented  {later}\n"
     done = gateway.post("/v1/emails", EMAIL)
-    gateway.happened(told(LifecycleType.COMPLETED, done))
+    gateway.happened(reported(LifecycleType.COMPLETED, done))
     refused = waybill("tasks", "cancel", done, "--yes")
     assert refused.code == 4
     assert "already completed" in refused.err

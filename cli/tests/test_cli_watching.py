@@ -8,17 +8,17 @@ from command_under_test import EMAIL, Served, Waybill
 from terminal import ran_on_a_terminal
 
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_testkit.samples import told
+from waybill_testkit.samples import reported
 
 
 def test_what_happens_to_a_task_is_told_in_words(gateway: Served, waybill: Waybill) -> None:
     task = gateway.post("/v1/emails", EMAIL)
     result = {"message_id": "<a@b>", "parts": [1, 2], "note": "it's"}
     gateway.happened(
-        told(LifecycleType.STARTED, task),
-        told(LifecycleType.RETRYING, task, seconds_after=1),
-        told(LifecycleType.STARTED, task, attempt=2, seconds_after=8),
-        told(LifecycleType.COMPLETED, task, attempt=2, seconds_after=9, result=result),
+        reported(LifecycleType.STARTED, task),
+        reported(LifecycleType.RETRYING, task, seconds_after=1),
+        reported(LifecycleType.STARTED, task, attempt=2, seconds_after=8),
+        reported(LifecycleType.COMPLETED, task, attempt=2, seconds_after=9, result=result),
     )
     watched = waybill("tasks", "watch", task)
     assert watched.code == 0

@@ -27,7 +27,7 @@ from waybill_ledger import (
 from waybill_ledger.schema.tables import ORIGINALS, TASKS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import Gateway, problem
-from waybill_testkit.samples import told
+from waybill_testkit.samples import reported
 from waybill_worker.storage.object_store import ObjectStore
 
 LATER = timedelta(seconds=1) + UNTOUCHED_FOR
@@ -54,7 +54,7 @@ async def ended(gateway: Gateway) -> None:
         for row in rows:
             apply_events(
                 connection,
-                [told(LifecycleType.COMPLETED, row["id"], service="images", kind="image.uploaded")],
+                [reported(LifecycleType.COMPLETED, row["id"], service="images", kind="image.uploaded")],
             )
         # It is published; nobody here has a broker.
         connection.exec_driver_sql("DELETE FROM outbox")

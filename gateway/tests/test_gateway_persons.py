@@ -12,7 +12,7 @@ from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
-from waybill_testkit.samples import dead_message, told, user_event
+from waybill_testkit.samples import dead_message, reported, user_event
 
 ADDRESS = {"address": EMAIL["to"].upper()}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
@@ -63,7 +63,7 @@ async def test_the_desk_shows_an_erased_letter_and_says_why_it_cannot_be_redrive
     accepted = await gateway.post("/v1/users", {"email": EMAIL["to"], "name": "Ada"})
     task_id = accepted.json()["id"]
     for service in ("email", "sync"):
-        died = told(LifecycleType.DEAD, task_id, service=service, kind="user.created")
+        died = reported(LifecycleType.DEAD, task_id, service=service, kind="user.created")
         await gateway.resources.records.write(applied, died)
     letter = letter_of(dead_message(user_event(), task_id), NO_KEYS)
     await gateway.resources.records.write(take_in, letter)

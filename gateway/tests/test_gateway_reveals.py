@@ -24,7 +24,7 @@ from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DESK_AUDIT, REDRIVE_LETTERS
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
-from waybill_testkit.samples import dead_message, event_in, new_task, reset_event, sync_event, told
+from waybill_testkit.samples import dead_message, event_in, new_task, reported, reset_event, sync_event
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann", "city": "Lodnon"}}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
@@ -56,7 +56,7 @@ async def dead(gateway: Gateway, key: dict[str, str], body: bytes | None = None)
     error = ErrorInfo(type="PermanentError", message="crm answered 422")
     message = dead_message(sync_event("7"), task_id, error=error, body=body)
     await gateway.resources.records.write(take_in, letter_of(message, keyring=gateway.resources.keyring))
-    event = told(LifecycleType.DEAD, task_id, service="sync", kind="sync.requested", attempt=4)
+    event = reported(LifecycleType.DEAD, task_id, service="sync", kind="sync.requested", attempt=4)
     await gateway.resources.records.write(_apply, event)
     [letter] = (await gateway.client.get("/v1/dead-letters", params={"task": task_id}, headers=key)).json()[
         "items"
@@ -239,7 +239,7 @@ async def test_what_was_erased_or_forgotten_says_so(gateway: Gateway) -> None:
     for path in (f"/v1/tasks/{task}", f"/v1/dead-letters/{letter}"):
         assert "was erased at 20" in problem(await look(gateway, path, admin), 410, "erased")["detail"]
     reset = await posted(gateway, admin, "/v1/password-resets", {"email": "ann@example.com"})
-    event = told(LifecycleType.COMPLETED, reset, kind="password_reset.requested")
+    event = reported(LifecycleType.COMPLETED, reset, kind="password_reset.requested")
     await gateway.resources.records.write(_apply, event)
     problem(await look(gateway, f"/v1/tasks/{reset}", admin), 410, "forgotten")
     assert await trail(gateway, admin) == []

@@ -30,7 +30,7 @@ from waybill_ledger.deadletters.intake.letter import DeadMessage
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.progress.merge import Failure
 from waybill_ledger.schema.tables import METADATA
-from waybill_testkit.samples import NOON, dead_message, event_in, keyed, new_task, plan, told
+from waybill_testkit.samples import NOON, dead_message, event_in, keyed, new_task, plan, reported
 
 POLICY = AlertPolicy(window=timedelta(minutes=1), most_at_once=1, quiet=timedelta(days=1))
 STARTED, COMPLETED, DEAD = LifecycleType.STARTED, LifecycleType.COMPLETED, LifecycleType.DEAD
@@ -91,14 +91,17 @@ class Somebody:
         """A mail that was sent, and whose answer has the word."""
         task = await self.accepted(desk, **more)
         await desk.apply(
-            told(STARTED, task.id), told(COMPLETED, task.id, result={"server_response": f"250 {self.word}"})
+            reported(STARTED, task.id),
+            reported(COMPLETED, task.id, result={"server_response": f"250 {self.word}"}),
         )
         return task
 
     async def failed(self, desk: Desk) -> NewTask:
         """A user whose record was refused with the word, which the operators are told."""
         task = await self.accepted(desk, self.user)
-        await desk.apply(told(COMPLETED, task.id, kind=task.kind), desk.told(task, DEAD, error=self.error))
+        await desk.apply(
+            reported(COMPLETED, task.id, kind=task.kind), desk.told(task, DEAD, error=self.error)
+        )
         failure = Failure(
             task.id, task.kind, self.word, self.word, desk.told(task, DEAD, error=self.error).data, NOON
         )
@@ -128,7 +131,7 @@ class Somebody:
             "failed": await self.failed(desk),
             "reset": await self.accepted(desk, self.reset, token=token),
         }
-        await desk.apply(told(COMPLETED, tasks["reset"].id, kind=tasks["reset"].kind))
+        await desk.apply(reported(COMPLETED, tasks["reset"].id, kind=tasks["reset"].kind))
         await desk.came(self.letter(tasks["failed"]))
         edit = Edit([{"op": "replace", "path": "/name", "value": f"{self.word}, edited"}])
         redriven = await desk.planned(task=tasks["failed"].id, edits=[edit])

@@ -33,8 +33,8 @@ from waybill_testkit.samples import (
     dead_message,
     event_in,
     new_task,
+    reported,
     reset_event,
-    told,
     user_event,
 )
 
@@ -343,7 +343,7 @@ async def test_the_payload_of_a_letter_is_forgotten_with_the_secret_in_it(desk: 
     [letter] = await desk.letters()
     assert (await desk.letter(letter["id"]))["payload"]["link"] == "[redacted]"
 
-    await desk.apply(told(LifecycleType.COMPLETED, task.id, kind=task.kind, attempt=4))
+    await desk.apply(reported(LifecycleType.COMPLETED, task.id, kind=task.kind, attempt=4))
     assert (await desk.letter(letter["id"]))["payload"] is None
 
 

@@ -27,7 +27,7 @@ from waybill_ledger.progress.states import task_state
 from waybill_ledger.reports.accounting import counts_query
 from waybill_ledger.reports.unplaced import MOST_TIMEOUTS
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
-from waybill_testkit.samples import NOON, email_event, new_task, told, user_event
+from waybill_testkit.samples import NOON, email_event, new_task, reported, user_event
 
 MINUTE, JUST = timedelta(minutes=1), timedelta(microseconds=1)
 PATIENCE = StallTimeouts(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
@@ -93,12 +93,12 @@ def test_every_accepted_task_is_counted_in_its_state(engine: Engine) -> None:
     accepted(engine, pending, running, retrying, completed, failed, called_off, user, later, stopped)
     happened(
         engine,
-        told(STARTED, running.id),
-        told(RETRYING, retrying.id),
-        told(COMPLETED, completed.id),
-        told(DEAD, failed.id),
-        told(LifecycleType.CANCELLED, called_off.id),
-        told(COMPLETED, user.id, kind="user.created"),
+        reported(STARTED, running.id),
+        reported(RETRYING, retrying.id),
+        reported(COMPLETED, completed.id),
+        reported(DEAD, failed.id),
+        reported(LifecycleType.CANCELLED, called_off.id),
+        reported(COMPLETED, user.id, kind="user.created"),
     )
     with engine.begin() as connection:
         cancel(connection, [Cancellation(stopped.id, NOON)])
@@ -177,7 +177,9 @@ def test_a_state_that_contradicts_the_subtasks_is_told_with_both(engine: Engine)
     task = new_task(user_event())
     accepted(engine, task)
     happened(
-        engine, told(COMPLETED, task.id, kind=task.kind), told(DEAD, task.id, service="sync", kind=task.kind)
+        engine,
+        reported(COMPLETED, task.id, kind=task.kind),
+        reported(DEAD, task.id, service="sync", kind=task.kind),
     )
     damaged(engine, update(TASKS).values(state="completed"))
 
@@ -213,7 +215,7 @@ def test_a_subtasks_state_that_there_is_not_is_told(engine: Engine) -> None:
 def test_an_outcome_without_its_time_is_told(engine: Engine) -> None:
     task = new_task()
     accepted(engine, task)
-    happened(engine, told(COMPLETED, task.id))
+    happened(engine, reported(COMPLETED, task.id))
     damaged(engine, update(TASKS).values(completed_at=None))
 
     assert reasons(engine) == ["it is completed, but has no time of completion"]
@@ -249,7 +251,7 @@ def test_a_silence_beyond_the_reconcilers_patience_is_told(
     """Pain: tasks vanish without a log line (celery 9811, celery 2380)."""
     task = new_task()
     published(engine, task)
-    happened(engine, *(told(type_, task.id) for type_ in told_before))
+    happened(engine, *(reported(type_, task.id) for type_ in told_before))
     late = due + (MOST_TIMEOUTS - 1) * PATIENCE.pending
 
     assert account(engine, now=late - JUST).is_balanced
@@ -276,7 +278,7 @@ def test_what_the_outbox_holds_or_the_reconciler_put_back_is_placed(engine: Engi
 def test_an_outcome_is_never_silent(engine: Engine) -> None:
     task = new_task()
     published(engine, task)
-    happened(engine, told(COMPLETED, task.id))
+    happened(engine, reported(COMPLETED, task.id))
 
     assert account(engine, now=NOON + timedelta(days=9999)).is_balanced
 

@@ -8,14 +8,14 @@ from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
 from waybill_ledger import AlertPolicy, Digest, Failure, count_failures, digest_due, end_window
 from waybill_ledger.progress.alerts import MOST_DOUBLINGS, MOST_GROUPS
 from waybill_ledger.schema.tables import ALERT_GROUPS
-from waybill_testkit.samples import NOON, told
+from waybill_testkit.samples import NOON, reported
 
 MINUTE, DAY, JUST = timedelta(minutes=1), timedelta(days=1), timedelta(microseconds=1)
 POLICY = AlertPolicy(window=15 * MINUTE, most_at_once=5, quiet=DAY)
 
 
 def failure(words: str, task_id: str = "t1") -> Failure:
-    data = told(LifecycleType.DEAD, task_id).data
+    data = reported(LifecycleType.DEAD, task_id).data
     data = data.model_copy(update={"error": ErrorInfo(type="PermanentError", message=words)})
     return Failure(task_id, "email.requested", "ann@example.test", "order-7", data, NOON)
 

@@ -24,7 +24,7 @@ from waybill_ledger import (
     get_timeline,
     take_due,
 )
-from waybill_testkit.samples import NOON, new_task, told, user_event
+from waybill_testkit.samples import NOON, new_task, reported, user_event
 
 SOON = NOON + timedelta(hours=1)
 
@@ -92,7 +92,7 @@ def test_a_gateway_that_dies_after_the_commit_leaves_the_telling_to_the_sweep(en
 def test_an_outcome_is_not_called_off(engine: Engine, type_: LifecycleType, outcome: State) -> None:
     task_id = accepted(engine, new_task())
     with engine.begin() as connection:
-        apply_events(connection, [told(type_, task_id)])
+        apply_events(connection, [reported(type_, task_id)])
     assert called_off(engine, task_id) == TooLate(outcome)
 
 

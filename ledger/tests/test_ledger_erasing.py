@@ -45,7 +45,7 @@ from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Ve
 from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.eventually import eventually
-from waybill_testkit.samples import NOON, keyed, new_task, told
+from waybill_testkit.samples import NOON, keyed, new_task, reported
 
 ANN, BOB = Somebody("annquillfeather"), Somebody("bobquillfeather")
 #: Where the word stands before.
@@ -184,7 +184,7 @@ async def test_what_is_open_stays_whole_and_is_told(desk: Desk) -> None:
     ended = await ANN.completed(desk)
     waiting = await ANN.accepted(desk, stays=True)
     running = await ANN.accepted(desk)
-    await desk.apply(told(STARTED, running.id))
+    await desk.apply(reported(STARTED, running.id))
     assert await desk.records.read(partial(open_tasks, step=step())) == [waiting.id, running.id]
 
     done = await erased(desk)
@@ -193,7 +193,7 @@ async def test_what_is_open_stays_whole_and_is_told(desk: Desk) -> None:
     assert (await desk.task(ended.id)).erased_at == LATER
     for task in (waiting, running):
         assert (await desk.task(task.id)).about == ANN.word
-    await desk.apply(told(COMPLETED, running.id))
+    await desk.apply(reported(COMPLETED, running.id))
     assert (await erased(desk)).open == {State.PENDING: 1}
     assert (await desk.task(running.id)).erased_at == LATER
 
@@ -243,7 +243,7 @@ async def test_a_reset_link_is_good_no_more(desk: Desk) -> None:
 async def test_what_is_told_late_is_kept_without_its_words(desk: Desk) -> None:
     failed = await ANN.failed(desk)
     await erased(desk)
-    late = told(LifecycleType.RETRYING, failed.id, service="sync", kind=failed.kind)
+    late = reported(LifecycleType.RETRYING, failed.id, service="sync", kind=failed.kind)
     data = late.data.model_copy(update={"error": ANN.error})
     await desk.apply(late.model_copy(update={"data": data}))
     rows = await everything(desk)

@@ -34,7 +34,7 @@ from waybill_ledger import (
     take_due,
     take_held,
 )
-from waybill_testkit.samples import NOON, email_event, new_task, sync_event, told, user_event
+from waybill_testkit.samples import NOON, email_event, new_task, reported, sync_event, user_event
 
 LATER = NOON + timedelta(hours=3)
 TAKEN_FOR = timedelta(minutes=1)
@@ -183,7 +183,7 @@ def test_what_is_fed_again_does_not_turn_back_what_has_begun(engine: Engine) -> 
     accepted(engine, task)
     fed(engine)
     with engine.begin() as connection:
-        apply_events(connection, [told(LifecycleType.STARTED, task.id)])
+        apply_events(connection, [reported(LifecycleType.STARTED, task.id)])
     swept(engine, LATER + TAKEN_FOR)
 
     assert state(engine, task) is State.RUNNING

@@ -22,7 +22,7 @@ from waybill_ledger import (
     take_due,
 )
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
-from waybill_testkit.samples import NOON, new_task, told, user_event
+from waybill_testkit.samples import NOON, new_task, reported, user_event
 
 MINUTE = timedelta(minutes=1)
 PATIENCE = StallTimeouts(pending=MINUTE, running=15 * MINUTE, retrying=2 * MINUTE)
@@ -50,8 +50,8 @@ def test_the_oldest_finished_task_of_each_state_is_told(engine: Engine) -> None:
     tasks = [new_task(created_at=NOON + timedelta(days=day)) for day in range(3)]
     accepted(engine, *tasks, new_task(created_at=NOON - timedelta(days=1)))
     with engine.begin() as connection:
-        apply_events(connection, [told(LifecycleType.COMPLETED, task.id) for task in tasks[:2]])
-        apply_events(connection, [told(LifecycleType.DEAD, tasks[2].id)])
+        apply_events(connection, [reported(LifecycleType.COMPLETED, task.id) for task in tasks[:2]])
+        apply_events(connection, [reported(LifecycleType.DEAD, tasks[2].id)])
 
     assert measured(engine).oldest_finished == {
         State.COMPLETED: NOON,
@@ -66,8 +66,8 @@ def test_open_subtasks_are_counted_by_service_and_state_and_ended_ones_are_not(e
         apply_events(
             connection,
             [
-                told(LifecycleType.COMPLETED, ended.id),
-                told(LifecycleType.STARTED, open_.id, service="sync", kind=open_.kind),
+                reported(LifecycleType.COMPLETED, ended.id),
+                reported(LifecycleType.STARTED, open_.id, service="sync", kind=open_.kind),
             ],
         )
     measures = measured(engine)
@@ -102,7 +102,7 @@ def test_what_was_put_back_counts_until_there_is_a_sign_of_life(engine: Engine) 
         reconcile(connection, [OverdueSearch(NOON + 2 * MINUTE, PATIENCE, 10)])
     assert measured(engine, 3 * MINUTE).put_back == {"email": 1}
     with engine.begin() as connection:
-        apply_events(connection, [told(LifecycleType.STARTED, task.id)])
+        apply_events(connection, [reported(LifecycleType.STARTED, task.id)])
     assert measured(engine, 3 * MINUTE).put_back == {"email": 0}
 
 
@@ -117,10 +117,12 @@ def test_a_task_that_cannot_be_placed_is_a_gap(engine: Engine) -> None:
 def test_the_first_start_of_a_subtask_tells_how_long_it_waited_and_no_other_does(engine: Engine) -> None:
     task = new_task()
     accepted(engine, task)
-    started = told(LifecycleType.STARTED, task.id, seconds_after=3)
+    started = reported(LifecycleType.STARTED, task.id, seconds_after=3)
     with engine.begin() as connection:
         first = apply_events(connection, [started, started])
-        second = apply_events(connection, [started, told(LifecycleType.COMPLETED, task.id, seconds_after=4)])
+        second = apply_events(
+            connection, [started, reported(LifecycleType.COMPLETED, task.id, seconds_after=4)]
+        )
 
     assert first.picked_up == [("email", timedelta(seconds=3))]
     assert second.picked_up == []

@@ -22,7 +22,7 @@ from waybill_ledger import (
     new_task_id,
 )
 from waybill_ledger.schema.tables import TASKS, TIMELINE
-from waybill_testkit.samples import ERROR, NOON, new_task, reset_event, told, user_event
+from waybill_testkit.samples import ERROR, NOON, new_task, reported, reset_event, user_event
 
 STARTED, RETRYING, SNOOZED, COMPLETED, DEAD = (
     LifecycleType.STARTED,
@@ -53,12 +53,12 @@ def found(engine: Engine, task_id: str) -> Task:
 def a_life(task_id: str) -> list[LifecycleEvent]:
     """Both subtasks of a new user: the mail fails once, the record at once and for good."""
     return [
-        told(STARTED, task_id, kind="user.created", seconds_after=1),
-        told(RETRYING, task_id, kind="user.created", seconds_after=2),
-        told(STARTED, task_id, kind="user.created", attempt=2, seconds_after=4),
-        told(COMPLETED, task_id, kind="user.created", attempt=2, seconds_after=5),
-        told(STARTED, task_id, service="sync", kind="user.created", seconds_after=1),
-        told(DEAD, task_id, service="sync", kind="user.created", seconds_after=3),
+        reported(STARTED, task_id, kind="user.created", seconds_after=1),
+        reported(RETRYING, task_id, kind="user.created", seconds_after=2),
+        reported(STARTED, task_id, kind="user.created", attempt=2, seconds_after=4),
+        reported(COMPLETED, task_id, kind="user.created", attempt=2, seconds_after=5),
+        reported(STARTED, task_id, service="sync", kind="user.created", seconds_after=1),
+        reported(DEAD, task_id, service="sync", kind="user.created", seconds_after=3),
     ]
 
 
@@ -66,7 +66,9 @@ def a_life_with_snoozes(task_id: str) -> list[LifecycleEvent]:
     """The same, but the mail's second attempt is put off twice before it begins to act."""
 
     def mail(type_: LifecycleType, snooze_no: int, second: int) -> LifecycleEvent:
-        return told(type_, task_id, kind="user.created", attempt=2, snooze_no=snooze_no, seconds_after=second)
+        return reported(
+            type_, task_id, kind="user.created", attempt=2, snooze_no=snooze_no, seconds_after=second
+        )
 
     *life, completed = a_life(task_id)[:4]
     put_off = [mail(SNOOZED, 0, 5), mail(STARTED, 1, 7), mail(SNOOZED, 1, 8), mail(STARTED, 2, 10)]
@@ -138,7 +140,12 @@ def test_every_order_of_one_subtask_in_one_message(engine: Engine) -> None:
 def test_a_snooze_keeps_the_attempt_and_tells_why_and_until_when(engine: Engine) -> None:
     task = new_task()
     accepted(engine, task)
-    applied(engine, told(STARTED, task.id), told(SNOOZED, task.id), told(SNOOZED, task.id, snooze_no=1))
+    applied(
+        engine,
+        reported(STARTED, task.id),
+        reported(SNOOZED, task.id),
+        reported(SNOOZED, task.id, snooze_no=1),
+    )
     after = found(engine, task.id)
     (subtask,) = after.subtasks
     with engine.begin() as connection:
@@ -175,7 +182,7 @@ def test_events_of_unknown_tasks_are_named_and_the_others_applied(engine: Engine
     task, unknown = new_task(), new_task_id()
     accepted(engine, task)
     with engine.begin() as connection:
-        merged = apply_events(connection, [told(STARTED, unknown), told(STARTED, task.id)])
+        merged = apply_events(connection, [reported(STARTED, unknown), reported(STARTED, task.id)])
 
     assert merged.unknown == {unknown}
     assert found(engine, task.id).state is State.RUNNING
@@ -184,7 +191,7 @@ def test_events_of_unknown_tasks_are_named_and_the_others_applied(engine: Engine
 def test_an_event_of_a_service_that_has_no_part_in_the_task_changes_nothing(engine: Engine) -> None:
     task = new_task()
     accepted(engine, task)
-    applied(engine, told(DEAD, task.id, service="images"))
+    applied(engine, reported(DEAD, task.id, service="images"))
 
     assert found(engine, task.id).state is State.PENDING
 
@@ -196,21 +203,21 @@ def test_no_events_at_all(engine: Engine) -> None:
 def test_a_failure_is_told_once_however_often_it_is_reported(engine: Engine) -> None:
     task = new_task(about="Ann", correlation_id="order-7")
     accepted(engine, task)
-    death = told(DEAD, task.id, attempt=3, seconds_after=9)
-    (failure,) = applied(engine, told(STARTED, task.id), death, death)
+    death = reported(DEAD, task.id, attempt=3, seconds_after=9)
+    (failure,) = applied(engine, reported(STARTED, task.id), death, death)
 
     assert failure == Failure(task.id, "email.requested", "Ann", "order-7", death.data, death.time)
     assert applied(engine, death) == []
-    assert applied(engine, told(DEAD, task.id, attempt=4)) == []
+    assert applied(engine, reported(DEAD, task.id, attempt=4)) == []
 
 
 def test_a_failure_is_told_again_after_a_redrive(engine: Engine) -> None:
     task = new_task()
     accepted(engine, task)
-    applied(engine, told(DEAD, task.id))
-    applied(engine, told(STARTED, task.id, redrive_no=1))
+    applied(engine, reported(DEAD, task.id))
+    applied(engine, reported(STARTED, task.id, redrive_no=1))
     reopened = found(engine, task.id)
-    (failure,) = applied(engine, told(DEAD, task.id, redrive_no=1))
+    (failure,) = applied(engine, reported(DEAD, task.id, redrive_no=1))
 
     assert (reopened.state, reopened.completed_at) == (State.RUNNING, None)
     assert failure.data.redrive_no == 1
@@ -219,7 +226,7 @@ def test_a_failure_is_told_again_after_a_redrive(engine: Engine) -> None:
 def test_each_subtask_tells_its_own_failure(engine: Engine) -> None:
     task = new_task(user_event())
     accepted(engine, task)
-    deaths = [told(DEAD, task.id, service=service, kind="user.created") for service in ("email", "sync")]
+    deaths = [reported(DEAD, task.id, service=service, kind="user.created") for service in ("email", "sync")]
 
     assert {failure.data.service for failure in applied(engine, *deaths)} == {"email", "sync"}
 
@@ -233,7 +240,7 @@ def payloads(engine: Engine) -> dict[str, bytes | None]:
 def test_a_secret_is_forgotten_when_it_has_served(engine: Engine, type_: LifecycleType, kept: bool) -> None:  # noqa: FBT001 - a test's parameter
     secret, plain = new_task(reset_event()), new_task()
     accepted(engine, secret, plain)
-    applied(engine, *(told(type_, task.id, kind=task.kind) for task in (secret, plain)))
+    applied(engine, *(reported(type_, task.id, kind=task.kind) for task in (secret, plain)))
 
     assert (payloads(engine)[secret.id] is not None) is kept
     assert payloads(engine)[plain.id] is not None
@@ -248,7 +255,7 @@ def test_two_writers_on_the_subtasks_of_the_same_tasks(engine: Engine) -> None:
     def write(service: str, order: Sequence[NewTask]) -> None:
         for task in order:
             together.wait()
-            applied(engine, told(COMPLETED, task.id, service=service, kind="user.created"))
+            applied(engine, reported(COMPLETED, task.id, service=service, kind="user.created"))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, ["email", "sync"], [tasks, tasks]))
@@ -263,7 +270,7 @@ def test_two_writers_with_many_tasks_in_opposite_order_do_not_wait_for_each_othe
 
     def write(service: str, order: Sequence[NewTask]) -> None:
         together.wait()
-        applied(engine, *(told(COMPLETED, t.id, service=service, kind="user.created") for t in order))
+        applied(engine, *(reported(COMPLETED, t.id, service=service, kind="user.created") for t in order))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, ["email", "sync"], [tasks, tasks[::-1]]))
@@ -275,7 +282,7 @@ def test_thousands_of_events_in_one_commit(engine: Engine) -> None:
     tasks = [new_task() for _ in range(2500)]
     for start in range(0, len(tasks), 500):
         accepted(engine, *tasks[start : start + 500])
-    applied(engine, *(told(type_, task.id) for task in tasks for type_ in (STARTED, COMPLETED)))
+    applied(engine, *(reported(type_, task.id) for task in tasks for type_ in (STARTED, COMPLETED)))
     with engine.connect() as connection:
         states = set(connection.scalars(select(TASKS.c.state)))
         facts = len(connection.execute(select(TIMELINE.c.seq)).all())
@@ -287,7 +294,7 @@ def test_thousands_of_events_in_one_commit(engine: Engine) -> None:
 def test_times_are_kept_exactly(engine: Engine) -> None:
     task = new_task()
     accepted(engine, task)
-    applied(engine, told(COMPLETED, task.id, seconds_after=0.123456))
+    applied(engine, reported(COMPLETED, task.id, seconds_after=0.123456))
     completed_at = found(engine, task.id).completed_at
 
     assert completed_at is not None

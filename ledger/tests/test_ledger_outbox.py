@@ -21,7 +21,7 @@ from waybill_ledger import (
     take_due,
 )
 from waybill_ledger.outbox.outbox import RELAY_GRACE
-from waybill_testkit.samples import NOON, new_task, reset_event, told
+from waybill_testkit.samples import NOON, new_task, reported, reset_event
 
 TAKEN_FOR = timedelta(minutes=1)
 LATER = NOON + RELAY_GRACE
@@ -120,7 +120,7 @@ def test_a_row_that_is_taken_again_does_not_turn_back_what_has_begun(engine: Eng
     accepted(engine, task)
     swept(engine, NOON)
     with engine.begin() as connection:
-        apply_events(connection, [told(LifecycleType.STARTED, task.id)])
+        apply_events(connection, [reported(LifecycleType.STARTED, task.id)])
     swept(engine, NOON + TAKEN_FOR)
     with engine.begin() as connection:
         found = get_task(connection, task.id)
@@ -134,7 +134,7 @@ def test_a_secret_that_was_forgotten_is_not_published_without_its_body(engine: E
     secret, plain = new_task(reset_event()), new_task()
     accepted(engine, secret, plain)
     with engine.begin() as connection:
-        done = [told(LifecycleType.COMPLETED, task.id, kind=task.kind) for task in (secret, plain)]
+        done = [reported(LifecycleType.COMPLETED, task.id, kind=task.kind) for task in (secret, plain)]
         apply_events(connection, done)
     messages = swept(engine, LATER)
 

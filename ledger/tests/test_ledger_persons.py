@@ -29,8 +29,8 @@ from waybill_testkit.samples import (
     keyed,
     new_task,
     plan,
+    reported,
     reset_event,
-    told,
     user_event,
 )
 
@@ -63,8 +63,8 @@ async def furnished(desk: Desk, person: str, tenant: str = "default") -> dict[st
     }
     failed = tasks["failed"]
     await desk.apply(
-        told(LifecycleType.COMPLETED, tasks["completed"].id),
-        told(LifecycleType.COMPLETED, failed.id, service="email", kind=failed.kind),
+        reported(LifecycleType.COMPLETED, tasks["completed"].id),
+        reported(LifecycleType.COMPLETED, failed.id, service="email", kind=failed.kind),
         desk.told(failed, LifecycleType.DEAD),
     )
     await desk.came(dead_message(event_in(failed), failed.id))

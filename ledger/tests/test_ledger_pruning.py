@@ -56,8 +56,8 @@ from waybill_testkit.samples import (
     image_event,
     keyed,
     new_task,
+    reported,
     sync_event,
-    told,
 )
 
 DAY = timedelta(days=1)
@@ -78,8 +78,8 @@ async def completed(desk: Desk, task: NewTask | None = None, **submission: objec
     task = await accepted(desk, task or new_task(), **submission)
     for service in task.services:
         await desk.apply(
-            told(LifecycleType.STARTED, task.id, service=service, kind=task.kind),
-            told(COMPLETED, task.id, service=service, kind=task.kind),
+            reported(LifecycleType.STARTED, task.id, service=service, kind=task.kind),
+            reported(COMPLETED, task.id, service=service, kind=task.kind),
         )
     return task
 
@@ -130,7 +130,7 @@ async def test_a_task_without_outcome_stays_however_old_it_is(desk: Desk) -> Non
     waiting = await accepted(desk, new_task())
     running = await accepted(desk, new_task())
     scheduled = await accepted(desk, new_task(due_at=OVER + 1000 * DAY))
-    await desk.apply(told(LifecycleType.STARTED, running.id))
+    await desk.apply(reported(LifecycleType.STARTED, running.id))
 
     for state in (State.COMPLETED, State.FAILED, State.CANCELLED):
         assert (await pruned(desk, state, before=OVER)).tasks == 0
@@ -206,7 +206,9 @@ async def test_a_late_event_of_a_pruned_task_makes_no_ghost(desk: Desk) -> None:
     before = await counts(desk)
 
     with desk.records.engine.begin() as connection:
-        merged = apply_events(connection, [told(LifecycleType.STARTED, task.id), told(COMPLETED, task.id)])
+        merged = apply_events(
+            connection, [reported(LifecycleType.STARTED, task.id), reported(COMPLETED, task.id)]
+        )
 
     assert merged.unknown == {task.id}
     assert await counts(desk) == before
@@ -293,7 +295,7 @@ async def test_a_letter_that_can_be_restored_keeps_its_task_until_it_is_forgotte
 async def test_what_waits_in_the_outbox_keeps_its_task(desk: Desk) -> None:
     task = new_task()
     await desk.records.write(accept, Submission(task))
-    await desk.apply(told(LifecycleType.STARTED, task.id), told(COMPLETED, task.id))
+    await desk.apply(reported(LifecycleType.STARTED, task.id), reported(COMPLETED, task.id))
 
     assert (await pruned(desk)).tasks == 0
     assert OUTBOX.name in await counts(desk)
@@ -358,7 +360,7 @@ async def test_a_file_is_in_use_until_the_last_task_that_refers_to_it_has_gone(d
     await pruned(desk)
     assert await unused(desk) == []
 
-    await desk.apply(told(COMPLETED, waiting.id, service="images", kind=waiting.kind))
+    await desk.apply(reported(COMPLETED, waiting.id, service="images", kind=waiting.kind))
     await pruned(desk)
 
     assert await unused(desk, since=OVER) == []

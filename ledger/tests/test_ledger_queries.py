@@ -19,7 +19,7 @@ from waybill_ledger import (
     list_tasks,
     new_task_id,
 )
-from waybill_testkit.samples import NOON, new_task, sync_event, told, user_event
+from waybill_testkit.samples import NOON, new_task, reported, sync_event, user_event
 
 ALL = TaskFilter()
 
@@ -90,7 +90,7 @@ def test_each_filter_alone_and_all_together(engine: Engine) -> None:
     sync = new_task(sync_event(), created_at=NOON + timedelta(hours=2), about="contacts/7")
     accepted(engine, mail, user, sync)
     with engine.begin() as connection:
-        apply_events(connection, [told(LifecycleType.COMPLETED, mail.id)])
+        apply_events(connection, [reported(LifecycleType.COMPLETED, mail.id)])
     wanted = {
         TaskFilter(state=State.COMPLETED): [mail.id],
         TaskFilter(state=State.PENDING): [sync.id, user.id],

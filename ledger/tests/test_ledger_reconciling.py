@@ -29,7 +29,7 @@ from waybill_ledger import (
 )
 from waybill_ledger.progress.reconciliation import CONTROL_LEAD, MOST_DOUBLINGS, overdue_query
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
-from waybill_testkit.samples import NOON, new_task, reset_event, told, user_event
+from waybill_testkit.samples import NOON, new_task, reported, reset_event, user_event
 
 MINUTE = timedelta(minutes=1)
 JUST = timedelta(microseconds=1)
@@ -82,7 +82,7 @@ def test_each_state_has_its_patience_and_its_attempt(
 ) -> None:
     task = new_task()
     published(engine, task)
-    happened(engine, *(told(type_, task.id, attempt=number) for type_, number in told_before))
+    happened(engine, *(reported(type_, task.id, attempt=number) for type_, number in told_before))
 
     assert reconciled(engine, due - JUST) == []
     (found,) = reconciled(engine, due)
@@ -98,7 +98,7 @@ def test_each_state_has_its_patience_and_its_attempt(
 def test_one_that_was_put_off_is_put_back_as_the_same_attempt(engine: Engine) -> None:
     task = new_task()
     published(engine, task)
-    happened(engine, told(LifecycleType.SNOOZED, task.id, attempt=2, snooze_no=4))
+    happened(engine, reported(LifecycleType.SNOOZED, task.id, attempt=2, snooze_no=4))
 
     assert reconciled(engine, NEXT + PATIENCE.retrying - JUST) == []
     (found,) = reconciled(engine, NEXT + PATIENCE.retrying)
@@ -110,7 +110,7 @@ def test_one_that_was_put_off_is_put_back_as_the_same_attempt(engine: Engine) ->
 def test_a_redriven_one_keeps_its_redrive(engine: Engine) -> None:
     task = new_task()
     published(engine, task)
-    happened(engine, told(STARTED, task.id, redrive_no=3, attempt=2))
+    happened(engine, reported(STARTED, task.id, redrive_no=3, attempt=2))
     reconciled(engine, NOON + PATIENCE.running)
     (message,) = swept(engine, NOON + PATIENCE.running)
 
@@ -121,7 +121,7 @@ def test_a_redriven_one_keeps_its_redrive(engine: Engine) -> None:
 def test_an_outcome_is_never_overdue(engine: Engine, outcome: LifecycleType) -> None:
     task = new_task()
     published(engine, task)
-    happened(engine, told(outcome, task.id))
+    happened(engine, reported(outcome, task.id))
 
     assert reconciled(engine, NOON + timedelta(days=365)) == []
 
@@ -129,7 +129,7 @@ def test_an_outcome_is_never_overdue(engine: Engine, outcome: LifecycleType) -> 
 def test_only_the_silent_subtask_is_put_back(engine: Engine) -> None:
     task = new_task(user_event())
     published(engine, task)
-    happened(engine, told(COMPLETED, task.id, kind=task.kind))
+    happened(engine, reported(COMPLETED, task.id, kind=task.kind))
 
     assert [found.service for found in reconciled(engine, NOON + MINUTE)] == ["sync"]
     assert [message.routing_key for message in swept(engine, NOON + MINUTE)] == ["sync.work"]
@@ -176,7 +176,7 @@ def test_a_sign_of_life_ends_the_doubling(engine: Engine) -> None:
     published(engine, task)
     reconciled(engine, NOON + MINUTE)
     swept(engine, NOON + MINUTE)
-    happened(engine, told(RETRYING, task.id))
+    happened(engine, reported(RETRYING, task.id))
 
     assert [found.times for found in reconciled(engine, NEXT + PATIENCE.retrying)] == [1]
 
@@ -212,7 +212,7 @@ def test_a_secret_that_was_put_back_is_not_published_once_it_has_served(engine: 
     published(engine, task)
     (found,) = reconciled(engine, NOON + MINUTE)
     # The original was alive, and its mail is sent: the payload is forgotten.
-    happened(engine, told(COMPLETED, found.task_id, kind=task.kind))
+    happened(engine, reported(COMPLETED, found.task_id, kind=task.kind))
 
     assert swept(engine, NOON + timedelta(days=1)) == []
     assert reconciled(engine, NOON + timedelta(days=1)) == []
@@ -221,7 +221,7 @@ def test_a_secret_that_was_put_back_is_not_published_once_it_has_served(engine: 
 def test_whatever_can_be_overdue_still_has_its_payload(engine: Engine) -> None:
     tasks = [new_task(reset_event()) for _ in range(3)]
     published(engine, *tasks)
-    happened(engine, *(told(COMPLETED, task.id, kind=task.kind) for task in tasks[:2]))
+    happened(engine, *(reported(COMPLETED, task.id, kind=task.kind) for task in tasks[:2]))
     with engine.connect() as connection:
         rows = connection.execute(
             select(SUBTASKS.c.expected_at, TASKS.c.payload).join(TASKS, TASKS.c.id == SUBTASKS.c.task_id)
@@ -263,7 +263,7 @@ def test_a_task_that_is_being_merged_is_passed_over_on_postgresql(engine: Engine
     alive, silent = new_task(), new_task()
     published(engine, alive, silent)
     with engine.begin() as connection:
-        apply_events(connection, [told(STARTED, alive.id)])
+        apply_events(connection, [reported(STARTED, alive.id)])
         # Not committed yet: the reconciler neither waits for it nor takes it for silent.
         with engine.begin() as other:
             (found,) = reconcile(other, [OverdueSearch(NOON + MINUTE, PATIENCE, 100)])
@@ -274,7 +274,7 @@ def test_a_task_that_is_being_merged_is_passed_over_on_postgresql(engine: Engine
 def test_finding_nothing_is_cheap_among_many_that_have_ended(engine: Engine) -> None:
     ended = [new_task() for _ in range(500)]
     published(engine, *ended)
-    happened(engine, *(told(COMPLETED, task.id) for task in ended))
+    happened(engine, *(reported(COMPLETED, task.id) for task in ended))
     with engine.connect() as connection:
         connection.execute(text("ANALYZE"))
         query = overdue_query(OverdueSearch(NOON + MINUTE, PATIENCE, 100)).limit(100)

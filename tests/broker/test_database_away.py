@@ -21,7 +21,7 @@ from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.ports import free_ports
 from waybill_testkit.postgres.failover import read_only
 from waybill_testkit.postgres.private import InstalledPostgres
-from waybill_testkit.samples import dead_message, new_task, sync_event, told
+from waybill_testkit.samples import dead_message, new_task, reported, sync_event
 from waybill_testkit.wire import Wire
 
 #: Six processes begin at once, on few cores.
@@ -172,7 +172,7 @@ async def test_while_the_databases_can_only_be_read_everything_waits_and_nothing
             assert (refused.status_code, refused.json()["type"][-18:]) == (503, "ledger_unavailable")
             # What comes meanwhile by the broker: for a service, for the status service and for the desk.
             await wire.request(sync_event())
-            report = told(LifecycleType.STARTED, tasks[0], service="sync", kind="sync.requested")
+            report = reported(LifecycleType.STARTED, tasks[0], service="sync", kind="sync.requested")
             await wire.put("events", report.type, LIFECYCLE_BATCH.dump_json([report]), {})
             letter = dead_message(sync_event(), new_task().id)
             await wire.put("dlx", "sync.dlq", letter.body, letter.headers)

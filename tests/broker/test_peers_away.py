@@ -99,9 +99,9 @@ async def waits_until_it_is_served(
     await wire.request(event)
     events: list[LifecycleEvent] = []
     for _ in range(TIMES):
-        events += await wire.told(until="task.snoozed")
+        events += await wire.reported(until="task.snoozed")
     await back()
-    events += await wire.told(until="task.completed")
+    events += await wire.reported(until="task.completed")
 
     put_off = [event for event in events if event.type == "task.snoozed"]
     assert len(put_off) >= TIMES

@@ -25,7 +25,7 @@ from waybill_status.alerts.digests import Digests
 from waybill_status.handlers import apply_lifecycle, batch_write
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_testkit.eventually import eventually
-from waybill_testkit.samples import NOON, new_task, told
+from waybill_testkit.samples import NOON, new_task, reported
 
 OPS = "ops@example.test"
 POLICY = AlertPolicy(window=timedelta(minutes=15), most_at_once=5, quiet=timedelta(days=1))
@@ -40,7 +40,9 @@ def alerts(policy: AlertPolicy = POLICY) -> Alerts:
 def failure_of(
     kind: str = UserCreated.KIND, about: str = "ann@example.test", data: LifecycleData | None = None
 ) -> Failure:
-    return Failure("t1", kind, about, "order-7", data or told(LifecycleType.DEAD, "t1", attempt=4).data, NOON)
+    return Failure(
+        "t1", kind, about, "order-7", data or reported(LifecycleType.DEAD, "t1", attempt=4).data, NOON
+    )
 
 
 async def mails(records: Records) -> list[EmailRequested]:
@@ -138,7 +140,7 @@ async def test_two_thousand_failures_of_three_kinds_make_three_mails_and_one_dig
     )
     deaths = []
     for number, task in enumerate(tasks):
-        event = told(LifecycleType.DEAD, task.id)
+        event = reported(LifecycleType.DEAD, task.id)
         error = ErrorInfo(type="PermanentError", message=words[number % 3].format(number))
         deaths.append(event.model_copy(update={"data": event.data.model_copy(update={"error": error})}))
     messages = [deaths[start : start + 20] for start in range(0, len(deaths), 20)]

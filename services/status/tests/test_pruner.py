@@ -12,7 +12,7 @@ from waybill_ledger.schema.tables import IDEMPOTENCY, OUTBOX
 from waybill_status.settings import StatusSettings
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_status.upkeep.pruner import STEP, Pruner, Retention
-from waybill_testkit.samples import keyed, new_task, told
+from waybill_testkit.samples import keyed, new_task, reported
 
 MONTH, DAY = timedelta(days=30), timedelta(days=1)
 
@@ -23,9 +23,9 @@ def fill(records: Records, *, completed: int, failed: int) -> None:
     with records.engine.begin() as connection:
         accept(connection, [Submission(task, keyed(task.id)) for task in tasks])
         connection.execute(OUTBOX.delete())
-        apply_events(connection, [told(LifecycleType.COMPLETED, task.id) for task in tasks[:completed]])
+        apply_events(connection, [reported(LifecycleType.COMPLETED, task.id) for task in tasks[:completed]])
         apply_events(
-            connection, [told(LifecycleType.DEAD, t.id) for t in tasks[completed : completed + failed]]
+            connection, [reported(LifecycleType.DEAD, t.id) for t in tasks[completed : completed + failed]]
         )
 
 

@@ -34,7 +34,7 @@ from waybill_status.schedules.slot_check import SlotCheck
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_status.upkeep.pruner import Pruner, Retention
 from waybill_status.upkeep.reconciler import Reconciler
-from waybill_testkit.samples import new_task, plan, told
+from waybill_testkit.samples import new_task, plan, reported
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 PATIENCE = StallTimeouts(*[timedelta(minutes=1)] * 3)
@@ -105,7 +105,7 @@ async def finished(records: Records, at: datetime) -> str:
         connection.execute(update(SUBTASKS).where(SUBTASKS.c.task_id == task_id).values(updated_at=at))
         return [None] * len(events)
 
-    done: LifecycleEvent = told(LifecycleType.COMPLETED, task_id, result={"done": True})
+    done: LifecycleEvent = reported(LifecycleType.COMPLETED, task_id, result={"done": True})
     await records.write(write, done)
     return task_id
 

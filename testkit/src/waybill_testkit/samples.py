@@ -167,7 +167,7 @@ def dead_message(
     )
 
 
-def told(  # noqa: PLR0913 - each is what some test is about
+def reported(  # noqa: PLR0913 - each is what some test is about
     type_: LifecycleType,
     task_id: str,
     *,

@@ -53,7 +53,7 @@ class Wire:
         # An answer that came after a time limit of its own would be a message lost.
         return await eventually(lambda: source.get(no_ack=True, fail=False, timeout=EVENTUALLY_SECONDS))
 
-    async def told(self, *, until: str) -> list[LifecycleEvent]:
+    async def reported(self, *, until: str) -> list[LifecycleEvent]:
         """Takes lifecycle events from the status service's queue until one of the type `until` comes."""
         events: list[LifecycleEvent] = []
         while until not in [event.type for event in events]:

@@ -51,7 +51,7 @@ async def test_work_is_done_over_tls(
     await service.start()
     try:
         await wire.request(image_event())
-        told = await wire.told(until=LifecycleType.COMPLETED)
+        told = await wire.reported(until=LifecycleType.COMPLETED)
     finally:
         await service.stop()
 

@@ -70,9 +70,9 @@ async def call_off(wire: Wire, task_id: str) -> None:
 async def test_no_attempt_follows_in_a_task_that_was_called_off(work: Work, wire: Wire) -> None:
     work.fails = True
     envelope = await wire.request(image_event())
-    await wire.told(until="task.retrying")
+    await wire.reported(until="task.retrying")
     await call_off(wire, envelope.task_id)
-    (cancelled,) = await wire.told(until="task.cancelled")
+    (cancelled,) = await wire.reported(until="task.cancelled")
 
     assert (cancelled.data.task_id, cancelled.data.attempt, work.runs) == (envelope.task_id, 2, 1)
 
@@ -89,7 +89,7 @@ async def test_what_was_called_off_while_its_service_was_away_does_not_begin(
     await service.start()
     told: set[str] = set()
     while len(told) < len(envelopes):
-        told |= {event.data.task_id for event in await wire.told(until="task.cancelled")}
+        told |= {event.data.task_id for event in await wire.reported(until="task.cancelled")}
     await service.stop()
 
     assert told == {envelope.task_id for envelope in envelopes}
@@ -100,7 +100,7 @@ async def test_a_handler_stops_before_the_point_of_no_return(work: Work, wire: W
     envelope = await wire.request(image_event())
     await eventually(lambda: work.runs)
     await call_off(wire, envelope.task_id)
-    events = await wire.told(until="task.cancelled")
+    events = await wire.reported(until="task.cancelled")
 
     assert [event.type.value for event in events] == ["task.started", "task.cancelled"]
     assert work.effects == 0
@@ -112,7 +112,7 @@ async def test_a_handler_past_that_point_is_told_as_completed(work: Work, wire: 
     await eventually(lambda: work.effects)
     await call_off(wire, envelope.task_id)
     work.sent.set()
-    events = await wire.told(until="task.completed")
+    events = await wire.reported(until="task.completed")
 
     assert [event.type.value for event in events] == ["task.started", "task.completed"]
     assert work.effects == 1
@@ -122,9 +122,9 @@ async def test_only_the_task_that_was_called_off_is_stopped(work: Work, wire: Wi
     stopped, goes_on = await wire.request(image_event()), await wire.request(image_event())
     await eventually(lambda: work.runs == 2)
     await call_off(wire, stopped.task_id)
-    await wire.told(until="task.cancelled")
+    await wire.reported(until="task.cancelled")
     work.prepared.set()
     work.sent.set()
-    (completed,) = await wire.told(until="task.completed")
+    (completed,) = await wire.reported(until="task.completed")
 
     assert (completed.data.task_id, work.effects) == (goes_on.task_id, 1)

@@ -108,7 +108,7 @@ async def test_a_connection_that_breaks_while_a_handler_runs_does_not_run_it_twi
         # The broker hands the message over again; the copy finds the claim held.
         await eventually(lambda: delayed(wire))
         work.finish.set()
-        await wire.told(until="task.completed")
+        await wire.reported(until="task.completed")
         await all_but_events_are_gone(broker, vhost)
 
     assert work.runs == [(envelope.task_id, 1)]
@@ -153,7 +153,7 @@ async def test_a_service_that_is_stopped_ends_its_work_first(
         later = await wire.request(image_event())
         work.finish.set()
         await stopping
-        await wire.told(until="task.completed")
+        await wire.reported(until="task.completed")
 
     assert len(work.runs) == 1
     waiting = await wire.take("images.work")
@@ -199,7 +199,7 @@ async def test_a_consumer_whose_queue_was_deleted_is_back_with_the_queue(
         await topology.declare(wire.channel)
         await eventually(lambda: is_ready(port))
         await wire.request(image_event())
-        await wire.told(until="task.completed")
+        await wire.reported(until="task.completed")
 
 
 async def test_a_consumer_that_stays_away_ends_the_process(
@@ -298,7 +298,7 @@ async def test_a_process_that_is_killed_in_a_handler_leaves_it_to_the_next(
     first.kill()
     first.wait()
     second = start("finish")
-    events = await wire.told(until="task.completed")
+    events = await wire.reported(until="task.completed")
     await all_but_events_are_gone(broker, vhost)
     second.send_signal(signal.SIGTERM)
 

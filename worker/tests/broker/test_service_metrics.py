@@ -57,10 +57,10 @@ async def test_each_attempt_is_counted_once_by_what_came_of_it(
     metrics: httpx.AsyncClient, wire: Wire
 ) -> None:
     envelope = await wire.request(image_event())
-    await wire.told(until="task.completed")
+    await wire.reported(until="task.completed")
     # A second copy runs nothing, and counts as nothing.
     await wire.request(image_event(), task_id=envelope.task_id, id=envelope.id)
-    await wire.told(until="task.completed")
+    await wire.reported(until="task.completed")
     text = (await metrics.get("/metrics")).text
 
     assert counted(text, "waybill_attempts_total") == {
@@ -75,9 +75,9 @@ async def test_each_attempt_is_counted_once_by_what_came_of_it(
 
 async def test_dead_letters_are_counted_by_their_reason(metrics: httpx.AsyncClient, wire: Wire) -> None:
     await wire.request(image_event().model_copy(update={"width": 1}))
-    await wire.told(until="task.dead")
+    await wire.reported(until="task.dead")
     await wire.put(EXCHANGE_TASKS, KIND, b"no JSON", envelope_of(image_event()).to_headers())
-    await wire.told(until="task.dead")
+    await wire.reported(until="task.dead")
     text = (await metrics.get("/metrics")).text
 
     assert counted(text, "waybill_dead_letters_total") == {

@@ -74,7 +74,7 @@ async def test_a_task_that_succeeds_is_told_and_acknowledged(
     work: Work, wire: Wire, broker: Broker, vhost: str
 ) -> None:
     envelope = await wire.request(image_event())
-    started, completed = await wire.told(until="task.completed")
+    started, completed = await wire.reported(until="task.completed")
 
     assert [started.type, completed.type] == ["task.started", "task.completed"]
     assert {event.data.task_id for event in (started, completed)} == {envelope.task_id}
@@ -88,7 +88,7 @@ async def test_a_task_that_succeeds_is_told_and_acknowledged(
 async def test_a_transient_error_is_tried_again(work: Work, wire: Wire, broker: Broker, vhost: str) -> None:
     work.answer = failing(TransientError("busy"), attempts=1)
     envelope = await wire.request(image_event())
-    events = await wire.told(until="task.completed")
+    events = await wire.reported(until="task.completed")
 
     assert [(event.type.value, event.data.attempt) for event in events] == [
         ("task.started", 1),
@@ -112,7 +112,7 @@ async def test_a_permanent_error_is_a_dead_letter_at_once(work: Work, wire: Wire
     envelope = envelope_of(image_event())
     await wire.put("tasks", envelope.kind, body, envelope.to_headers() | {"x-strange": "kept"})
     letter = await wire.take("images.dlq")
-    events = await wire.told(until="task.dead")
+    events = await wire.reported(until="task.dead")
 
     assert letter.body == body
     assert letter.correlation_id == "order-7"
@@ -145,7 +145,7 @@ async def test_when_attempts_run_out_it_is_a_dead_letter(work: Work, wire: Wire)
     work.answer = failing(ZeroDivisionError("a defect"))
     envelope = await wire.request(image_event())
     letter = await wire.take("images.dlq")
-    events = await wire.told(until="task.dead")
+    events = await wire.reported(until="task.dead")
 
     assert [event.type.value for event in events] == [
         "task.started",
@@ -175,7 +175,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_others_go_on(work: W
         await wire.put("tasks", good.KIND, body, damaged)
     envelope = await wire.request(good)
     letters = [await wire.take("images.dlq") for _ in unreadable]
-    events = await wire.told(until="task.completed")
+    events = await wire.reported(until="task.completed")
 
     assert {letter.body for letter in letters} == unreadable.keys()
     assert {letter.headers["x-dead-reason"] for letter in letters} == {"unreadable"}
@@ -188,7 +188,7 @@ async def test_a_message_that_comes_twice_has_one_effect(
     work: Work, wire: Wire, broker: Broker, vhost: str
 ) -> None:
     envelope = await wire.request(image_event(), copies=5)
-    await wire.told(until="task.completed")
+    await wire.reported(until="task.completed")
     await nothing_is_left_but_the_status_services(broker, vhost)
 
     assert work.runs == [(envelope.task_id, 1)]
@@ -217,7 +217,7 @@ async def test_many_at_once_each_once(work: Work, wire: Wire, broker: Broker, vh
     envelopes = [await wire.request(image_event()) for _ in range(60)]
     done: set[str] = set()
     while len(done) < len(envelopes):
-        events = await wire.told(until="task.completed")
+        events = await wire.reported(until="task.completed")
         done |= {event.data.task_id for event in events if event.type == "task.completed"}
     await nothing_is_left_but_the_status_services(broker, vhost)
 

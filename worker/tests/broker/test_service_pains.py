@@ -61,10 +61,10 @@ async def test_a_task_that_waits_for_its_retry_holds_up_no_other(
     async with running(topology_url, tmp_path, answer, prefetch=1, **long):
         # One message at a time, and all that came first wait for ten minutes.
         for number in range(5):
-            retrying = await wire.told(until="task.retrying")
+            retrying = await wire.reported(until="task.retrying")
             assert retrying[-1].data.task_id in waiting, number
         envelope = await wire.request(image_event())
-        completed = (await wire.told(until="task.completed"))[-1]
+        completed = (await wire.reported(until="task.completed"))[-1]
 
     assert completed.data.task_id == envelope.task_id
 
@@ -80,7 +80,7 @@ async def test_a_message_goes_round_the_same_delay_queue_as_often_as_it_must(
 
     async with running(topology_url, tmp_path, answer):
         await wire.request(image_event())
-        events = await wire.told(until="task.completed")
+        events = await wire.reported(until="task.completed")
 
     waits = [event.data.attempt for event in events if event.type == "task.retrying"]
     assert waits == [1, 2, 3, 4]
@@ -111,7 +111,7 @@ async def test_broken_connections_leave_nothing_behind(
             await eventually(lambda: proxy.connections >= made + 2)  # one publishes, one consumes
             await eventually(is_ready)
             await wire.request(image_event())
-            await wire.told(until="task.completed")
+            await wire.reported(until="task.completed")
             gc.collect()
             return sum(isinstance(each, aiormq.Channel | aiormq.Connection) for each in gc.get_objects())
 

@@ -75,7 +75,7 @@ async def test_an_attempt_that_is_put_off_is_not_used_up(
 
     async with start(answer) as runs:
         await wire.request(image_event())
-        events = await wire.told(until="task.completed")
+        events = await wire.reported(until="task.completed")
         await eventually(settled)
 
     assert runs == [(attempt, snooze_no) for attempt in (1, 2) for snooze_no in range(4)]
@@ -109,7 +109,7 @@ async def test_two_copies_of_a_message_that_is_put_off_run_once_each_time(
         body = image_event().model_dump_json().encode()
         for _ in range(3):
             await wire.put("tasks", envelope.kind, body, envelope.to_headers())
-        await wire.told(until="task.completed")
+        await wire.reported(until="task.completed")
         # An old copy that comes when all is over.
         await wire.put("tasks", envelope.kind, body, envelope.to_headers())
         await eventually(settled, seconds=60)
@@ -121,7 +121,7 @@ async def test_what_is_put_off_for_too_long_dies_with_its_reason(start: Start, w
     async with start(too_many, retry_snooze_seconds=2.5) as runs:
         await wire.request(image_event())
         letter = await wire.take("images.dlq")
-        events = await wire.told(until="task.dead")
+        events = await wire.reported(until="task.dead")
 
     assert letter.headers["x-dead-reason"] == "exhausted"
     assert Envelope.from_headers(letter.headers).snooze_no == runs[-1][1] > 0
@@ -144,7 +144,7 @@ async def test_a_lone_task_whose_system_cannot_be_reached_waits_and_is_not_used_
 
     async with start(away) as runs:
         await wire.request(image_event())
-        events = await wire.told(until="task.completed")
+        events = await wire.reported(until="task.completed")
 
     assert runs == [(1, number) for number in range(5)]
     assert events[-1].data.result == {"attempt": 1}

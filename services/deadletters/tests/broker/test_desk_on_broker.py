@@ -47,8 +47,8 @@ from waybill_testkit.samples import (
     event_in,
     image_event,
     new_task,
+    reported,
     sync_event,
-    told,
 )
 from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
@@ -303,7 +303,7 @@ def _process(stack: Stack) -> subprocess.Popen[bytes]:
 
 def _die(connection: Any, batches: Any) -> list[None]:
     deaths = [
-        told(LifecycleType.DEAD, task.id, service="sync", kind=task.kind, attempt=4)
+        reported(LifecycleType.DEAD, task.id, service="sync", kind=task.kind, attempt=4)
         for tasks in batches
         for task in tasks
     ]

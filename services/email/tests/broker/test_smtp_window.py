@@ -101,7 +101,7 @@ async def test_a_mail_is_sent_again_and_its_record_says_that_it_may_be_a_repeat(
     server: tuple[Silent, int], start: Callable[[], subprocess.Popen[bytes]], wire: Wire
 ) -> None:
     await killed_in_the_window(server[0], start, wire, mail(WhenUncertain.RESEND))
-    events = await wire.told(until="task.completed")
+    events = await wire.reported(until="task.completed")
 
     assert len(server[0].kept) == 2
     assert events[-1].data.result is not None
@@ -112,7 +112,7 @@ async def test_a_mail_that_is_not_to_come_twice_is_parked(
     server: tuple[Silent, int], start: Callable[[], subprocess.Popen[bytes]], wire: Wire
 ) -> None:
     await killed_in_the_window(server[0], start, wire, mail(WhenUncertain.PARK))
-    events = await wire.told(until="task.dead")
+    events = await wire.reported(until="task.dead")
     letter = await wire.take("email.dlq")
 
     assert len(server[0].kept) == 1

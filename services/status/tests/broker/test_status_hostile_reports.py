@@ -10,7 +10,7 @@ from test_status_on_broker import Ledger, ledger, report, running
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
 from waybill_contracts.wire.states import State
 from waybill_testkit.eventually import eventually
-from waybill_testkit.samples import new_task, told
+from waybill_testkit.samples import new_task, reported
 from waybill_testkit.wire import Wire
 
 __all__ = ["ledger"]
@@ -41,7 +41,7 @@ BODIES = [
 
 def forged(task_id: str) -> list[bytes]:
     """Reports that a service would never send, about a task that is there."""
-    document = json.loads(LIFECYCLE_BATCH.dump_json([told(LifecycleType.DEAD, task_id)]))[0]
+    document = json.loads(LIFECYCLE_BATCH.dump_json([reported(LifecycleType.DEAD, task_id)]))[0]
 
     def with_data(**data: Any) -> bytes:
         return json.dumps([{**document, "data": document["data"] | data}]).encode()
@@ -78,7 +78,7 @@ async def test_nonsense_among_the_reports_stops_nothing(
             await wire.put("events", "task.started", body, HEADERS)
         for body in forged(target.id):
             await wire.put("events", "task.dead", body, {})
-        await report(wire, told(LifecycleType.COMPLETED, good.id))
+        await report(wire, reported(LifecycleType.COMPLETED, good.id))
         await eventually(lambda: ledger.is_in(good.id, State.COMPLETED))
         unreadable: set[bytes] = set()
         # All come in their turn; what PostgreSQL cannot keep must not be tried for ever.

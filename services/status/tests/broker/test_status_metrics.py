@@ -14,7 +14,7 @@ from waybill_status.settings import StatusSettings
 from waybill_testkit.eventually import eventually
 from waybill_testkit.exposition import values
 from waybill_testkit.machine.ports import free_ports
-from waybill_testkit.samples import new_task, told
+from waybill_testkit.samples import new_task, reported
 from waybill_testkit.wire import Wire
 
 #: The measurer pauses nine times as long as it measured. Looks at /metrics take time from it, in one process:
@@ -50,7 +50,7 @@ async def test_ledger_outbox_and_queues_are_told(topology_url: str, ledger_url: 
             assert await sample("waybill_oldest_pending_seconds", "email") != 0
             assert await sample("waybill_queue_consumers", "status.work") == 1
 
-            events = [told(LifecycleType.STARTED, task.id), told(LifecycleType.DEAD, task.id)]
+            events = [reported(LifecycleType.STARTED, task.id), reported(LifecycleType.DEAD, task.id)]
             exchange = await wire.channel.get_exchange(EXCHANGE_EVENTS, ensure=False)
             body = LIFECYCLE_BATCH.dump_json(events, exclude_none=True)
             message = Message(body, message_id="1", delivery_mode=DeliveryMode.PERSISTENT)

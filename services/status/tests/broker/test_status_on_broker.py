@@ -29,7 +29,7 @@ from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.proxy import Proxy
-from waybill_testkit.samples import new_task, sync_event, told, user_event
+from waybill_testkit.samples import new_task, reported, sync_event, user_event
 from waybill_testkit.wire import Wire
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=1)
@@ -123,7 +123,7 @@ async def test_a_scheduled_task_is_released(topology_url: str, wire: Wire, ledge
 async def test_what_services_tell_gets_into_the_ledger(topology_url: str, wire: Wire, ledger: Ledger) -> None:
     task = new_task(user_event())
     await ledger.accepted(task)
-    tell = partial(told, task_id=task.id, kind=task.kind)
+    tell = partial(reported, task_id=task.id, kind=task.kind)
     async with running(topology_url, ledger):
         await report(wire, tell(LifecycleType.STARTED), tell(LifecycleType.STARTED, service="sync"))
         await eventually(lambda: ledger.is_in(task.id, State.RUNNING))
@@ -138,7 +138,7 @@ async def test_an_unreadable_report_is_a_dead_letter_and_the_others_go_on(
     await ledger.accepted(task)
     async with running(topology_url, ledger):
         await wire.put("events", "task.started", b'[{"no": "event"}]', {"x-strange": 1})
-        await report(wire, told(LifecycleType.COMPLETED, task.id))
+        await report(wire, reported(LifecycleType.COMPLETED, task.id))
         letter = await wire.take("status.dlq")
         await eventually(lambda: ledger.is_in(task.id, State.COMPLETED))
 
@@ -151,7 +151,7 @@ async def test_a_failure_makes_one_alert_and_the_alerts_own_failure_none(
 ) -> None:
     task = new_task(user_event())
     await ledger.accepted(task)
-    death = told(LifecycleType.DEAD, task.id, kind=task.kind)
+    death = reported(LifecycleType.DEAD, task.id, kind=task.kind)
     async with running(topology_url, ledger, ops_address="ops@example.test"):
         for _ in range(3):
             await report(wire, death, death)
@@ -159,7 +159,7 @@ async def test_a_failure_makes_one_alert_and_the_alerts_own_failure_none(
         while (alert := await wire.take("email.work")).routing_key != EmailRequested.KIND:
             continue
         alert_id = task_id_of(alert)
-        await report(wire, told(LifecycleType.DEAD, alert_id))
+        await report(wire, reported(LifecycleType.DEAD, alert_id))
         await eventually(lambda: ledger.is_in(alert_id, State.FAILED))
 
     assert mail_of(alert).to == "ops@example.test"
@@ -171,7 +171,7 @@ async def test_a_burst_of_failures_is_told_once_by_two_services_and_the_rest_in_
 ) -> None:
     tasks = [new_task(sync_event(str(number))) for number in range(60)]
     await ledger.accepted(*tasks)
-    deaths = [told(LifecycleType.DEAD, task.id, service="sync", kind=task.kind) for task in tasks]
+    deaths = [reported(LifecycleType.DEAD, task.id, service="sync", kind=task.kind) for task in tasks]
     alerts: dict[str, Any] = {"ops_address": "ops@example.test", "alert_window_seconds": 3}
     async with running(topology_url, ledger, **alerts), running(topology_url, ledger, **alerts):
         for start in range(0, len(deaths), 5):
@@ -190,7 +190,7 @@ async def test_without_an_address_there_are_no_alerts(topology_url: str, wire: W
     task = new_task(user_event())
     await ledger.accepted(task)
     async with running(topology_url, ledger):
-        deaths = [told(LifecycleType.DEAD, task.id, service=s, kind=task.kind) for s in ("email", "sync")]
+        deaths = [reported(LifecycleType.DEAD, task.id, service=s, kind=task.kind) for s in ("email", "sync")]
         await report(wire, *deaths)
         await eventually(lambda: ledger.is_in(task.id, State.FAILED))
 
