@@ -41,7 +41,7 @@ def test_the_broker_knows_of_all_that_is_settled_and_of_nothing_else(
     for number, tag in enumerate(settling, start=1):
         settled.add(tag)
         if tag in rejected:
-            tags.told(tag)
+            tags.settled_otherwise(tag)
             broker.unacked.remove(tag)
         else:
             tags.acknowledge(tag)

@@ -170,7 +170,7 @@ async def test_each_run_that_follows_one_cut_off_is_counted(inbox_of: OpenInbox)
         ticket: Claimed = await eventually(lambda: _claimed_or_none(alive, a_message()))
         assert ticket.begun_before
         assert await alive.begin_again(ticket.owner) == run
-        await alive.trim_heap(ticket.owner)
+        await alive.release(ticket.owner)
         # What our own stop cut off does not count.
         again = await alive.claim(a_message())
         assert isinstance(again, Claimed)
@@ -314,7 +314,7 @@ async def cut_off(inbox: Inbox) -> str:
 
 async def _let_it_run_out(inbox: Inbox, owner: str) -> None:
     """As if its process had died and its lease had run out."""
-    await inbox.trim_heap(owner)
+    await inbox.release(owner)
     with inbox._records.engine.begin() as connection:  # noqa: SLF001 - a death cannot be had from outside
         connection.execute(update(INBOX).values(starts=INBOX.c.starts + 1))
 

@@ -18,7 +18,7 @@ from waybill_worker.inbox.cancelled_tasks import CANCELLED
 from waybill_worker.inbox.claims import AlreadyDone, Claimed, Superseded
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.inbox.pruning import (
-    LOOKS_UNTIL_TOLD,
+    PASSES_UNTIL_WARNING,
     STEP,
     InboxPruner,
     InboxStep,
@@ -63,7 +63,7 @@ class Service:
         async def look() -> QueueStats | None:
             return self.queue
 
-        return InboxPruner(self.records, "email", keep=KEEP, look=look)
+        return InboxPruner(self.records, "email", keep=KEEP, queue_stats=look)
 
     async def did(self, *, ago: timedelta, outcome: Completed | RetryLater | None = COMPLETED) -> Envelope:
         """A claim of so long ago, and what came of it."""
@@ -169,7 +169,7 @@ async def test_cancellations_go_by_their_age(service: Service) -> None:
     for task_id in (late[0], young):
         ticket = await service.inbox.claim(envelope_of(email_event(), task_id))
         assert isinstance(ticket, Claimed)
-        assert ticket.called_off
+        assert ticket.is_cancelled
 
 
 @pytest.mark.parametrize("write", [prune_inbox, prune_cancelled])
@@ -196,7 +196,7 @@ async def test_a_queue_that_is_never_empty_is_told_of_once_in_a_while(
     service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.queue = FULL
-    for _ in range(2 * LOOKS_UNTIL_TOLD):
+    for _ in range(2 * PASSES_UNTIL_WARNING):
         assert await service.pruner.prune() == 0
 
     told = [line for line in capsys.readouterr().out.splitlines() if "the inbox grows" in line]

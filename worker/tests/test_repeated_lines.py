@@ -15,7 +15,7 @@ log = get_logger("waybill_worker.broker.connection")
 for n in range(50):
     logging.getLogger("aiormq.connection").error("error when creating transport: %r", OSError(n))
     logging.getLogger("aio_pika.robust_connection").warning('Connection attempt to "%s" failed: %s.', n, n)
-    log.info("the broker does not tell of a queue", queue=n, once_a_minute=True)
+    log.info("the broker gives no state of a queue", queue=n, once_a_minute=True)
     log.warning("failed for now, trying again", once_a_minute="sweep" if n % 2 else "pruner")
 log.info("said each time")
 log.info("said each time")
@@ -31,7 +31,7 @@ def test_lines_of_an_outage_are_said_once() -> None:
     lines: list[dict[str, Any]] = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [line["event"] for line in lines] == [
         'Connection attempt to "0" failed: 0.',
-        "the broker does not tell of a queue",
+        "the broker gives no state of a queue",
         *["failed for now, trying again"] * 2,
         *["said each time"] * 4,
     ]

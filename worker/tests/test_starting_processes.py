@@ -116,5 +116,5 @@ run(lambda: Stuck(None), stop_seconds=0.5)"""
 
     assert code == 0
     assert monotonic() - began < 30
-    assert lines[-1]["event"] == "did not stop in time; ending without what does not end"
+    assert lines[-1]["event"] == "did not stop in time; ending anyway"
     assert lines[-1]["process"] == "email"

@@ -1,1 +1,1 @@
-"""How a service runs: connection, topology, consume pipeline, retries, inbox, reporter, logs, health."""
+"""How a service runs: consume pipeline, attempts, inbox, publishing, broker, storage, logs, health."""

@@ -1,22 +1,22 @@
-"""What a handler raises to say whether trying again can help.
+"""The errors that a handler raises: they say whether another attempt can help.
 
-Anything else that a handler raises counts as transient: a defect may be mended by a deployment before the
-attempts run out, and a task that was given up too early is the worse loss.
+Any other error of a handler counts as transient: a deployment may correct a defect before the attempts are
+used up, and a task that is given up too early is the worse loss.
 """
 
 from typing import Final
 
 
 class HandlerError(Exception):
-    """The base of them; `str()` of it is shown to the caller of the API, so it names no secrets."""
+    """Base class; its `str()` is shown to callers of the API, so it must not contain secrets."""
 
 
 class TransientError(HandlerError):
     """A later attempt can succeed: a time-out, a busy server.
 
     Args:
-        message: what happened, in words for the task's record.
-        retry_after: seconds that the other side asked us to wait; the next attempt starts no earlier.
+        message: what happened, for the task's record.
+        retry_after: seconds that the other side asked to wait; the next attempt starts no earlier.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -29,32 +29,30 @@ class PermanentError(HandlerError):
 
 
 class UncertainError(HandlerError):
-    """The effect may have happened, and no repeat of it can be told apart.
+    """The effect may have happened, and a repeat of it could not be distinguished.
 
-    The event says what is to follow: another attempt (`resend`), or a dead letter (`park`).
+    The event says what follows: another attempt (`resend`), or a dead letter (`park`).
     """
 
 
 class ServerFailureError(TransientError):
-    """The other side failed at it (a 5xx), perhaps because it as a whole is in trouble."""
+    """The other side failed (a 5xx), perhaps as a whole."""
 
 
 class UnansweredError(ServerFailureError):
     """No answer came to what was sent: the effect may have happened.
 
-    A repeat of it is recognised by the other side, so that another attempt is no risk. But where none
-    follows, because the task is called off, its record must say so.
+    The other side recognises a repeat, so that another attempt is no risk. But if none follows because the
+    task is cancelled, its record must say that the effect may have happened.
     """
 
 
 class SnoozeError(HandlerError):
-    """The same attempt again later: the other side is not ready, and nothing is wrong with the work.
-
-    It does not count as an attempt.
+    """The attempt is run again later, and does not count: the other side is not ready; the work is fine.
 
     Args:
-        message: what it waits for, in words for the task's record.
-        retry_after: seconds until trying again makes sense; None: a wait that grows with each snooze.
+        message: what it waits for, for the task's record.
+        retry_after: seconds until another run makes sense; None: a wait that grows with each snooze.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -63,7 +61,7 @@ class SnoozeError(HandlerError):
 
 
 class RateLimitedError(SnoozeError):
-    """The other side takes no more just now, and says so."""
+    """The other side says that it takes no more now."""
 
 
 class UnreachableError(SnoozeError):
@@ -71,20 +69,20 @@ class UnreachableError(SnoozeError):
 
 
 class OutOfServiceError(SnoozeError):
-    """The other side says that it does no work just now, or none of ours: its own fault or our settings."""
+    """The other side says that it does no work now, or none of ours: by its own fault, or our settings."""
 
 
 class CircuitOpenError(SnoozeError):
-    """The other side is left alone because it did not answer lately."""
+    """The circuit is open: the other side did not answer lately."""
 
 
-#: What speaks against the other side as a whole: enough of them in a row open its circuit.
+#: Failures of the other side as a whole: enough of them in a row open its circuit.
 OUTAGE_ERRORS: Final = (UnreachableError, OutOfServiceError, ServerFailureError)
 
 
-class SoftTimeLimitExceeded(TransientError):  # noqa: N818 - the name that records and operators know it by
-    """The handler was asked to stop because it had run for too long, and it stopped."""
+class SoftTimeLimitExceeded(TransientError):  # noqa: N818 - the name in records, which operators know
+    """The handler ran for too long; it was asked to stop, and stopped."""
 
 
 class HardTimeLimitExceeded(TransientError):  # noqa: N818 - as its sibling
-    """The handler was cut off because it had run for too long: an effect under way may have happened."""
+    """The handler ran for too long and was cut off: an effect under way may have happened."""

@@ -1,4 +1,4 @@
-"""Where in the code an attempt failed: what a dead letter tells whoever looks into it."""
+"""Where in the code an attempt failed, for the people who handle its dead letter."""
 
 import traceback
 from functools import cache
@@ -9,30 +9,30 @@ from pydantic import BaseModel, ConfigDict
 
 from waybill_contracts.privacy.mask import NO_MASK, Mask
 
-#: UTF-8 bytes of a traceback that are kept: all headers of a message share one frame of at most 128 KiB.
+#: UTF-8 bytes kept of a traceback: all headers of a message share one frame of at most 128 KiB.
 MAX_TRACEBACK_BYTES: Final = 8 * 1024
-#: Packages that every service shares: a frame in them does not name what the service did.
+#: Packages that services share: a frame in them does not name the service's own code.
 _SHARED_PACKAGES: Final = frozenset(
     {"waybill_contracts", "waybill_database", "waybill_pictures", "waybill_worker"}
 )
-#: Of a frame's name: module and function.
+#: Characters of a frame's name, which is module and function.
 _MAX_FRAME_LENGTH: Final = 200
 
 
 class FailureLocation(BaseModel):
-    """Where an exception came from."""
+    """The place that an exception came from."""
 
     model_config = ConfigDict(frozen=True)
 
-    #: Its end, if it is long: what raised stands there.
+    #: The traceback; its end, if it is long: the error is there.
     traceback: str
-    #: The deepest place in a service's own code, as `module:function`; without a line, so that it is the same
-    #: in the next release.
+    #: The deepest place in a service's own code, as `module:function`; without a line number, which changes
+    #: from release to release.
     frame: str | None
 
 
 def failure_location(error: BaseException, mask: Mask = NO_MASK) -> FailureLocation:
-    """Where `error` came from, without what is masked and without mail addresses."""
+    """Where `error` came from, with masked values and mail addresses left out."""
     text = mask.error("".join(traceback.format_exception(error))).encode(errors="replace")
     if len(text) > MAX_TRACEBACK_BYTES:
         text = b"...\n" + text[-MAX_TRACEBACK_BYTES + 4 :]
@@ -41,7 +41,7 @@ def failure_location(error: BaseException, mask: Mask = NO_MASK) -> FailureLocat
 
 @cache
 def service_version(service: str) -> str:
-    """The version of a service as it is installed here, or `unknown`."""
+    """The installed version of a service, or `unknown`."""
     try:
         return metadata.version(f"waybill-{service}")
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What came of one attempt. It is stored in the inbox, so that it can be told again after a crash."""
+"""Outcomes of attempts. The inbox stores them, so that they can be reported again after a crash."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -11,18 +11,18 @@ from waybill_worker.observe.logs import get_logger
 
 log = get_logger(__name__)
 
-#: Of a handler's result, as JSON: a batch of the reporter's with nothing else in it stays far below the
-#: 16 MiB that RabbitMQ takes. What is larger is a file, and belongs into the object store.
+#: Bytes of a handler's result as JSON: a report with many of them stays far below the 16 MiB that RabbitMQ
+#: takes. A larger result is a file, and belongs in the object store.
 MAX_RESULT_BYTES: Final = 32 * 1024
-#: Levels of JSON around a result, in inbox and lifecycle events: with them it must still be readable.
+#: Levels of JSON around a result, in inbox and lifecycle events: it must be readable inside them too.
 _LEVELS_AROUND: Final = 8
 
 
 def result_of(returned: object) -> dict[str, Any]:
-    """What a handler returned, as it is stored and sent: plain JSON, or a note in its place.
+    """The result of a handler as it is stored and sent: plain JSON, or a note instead of it.
 
-    It never fails. The effect has happened, so whatever the handler returned, its attempt is completed;
-    another one would repeat the effect.
+    It never fails. The effect has happened, so the attempt is completed whatever the handler returned;
+    another attempt would repeat the effect.
     """
     if returned is None:
         return {}
@@ -31,7 +31,7 @@ def result_of(returned: object) -> dict[str, Any]:
         around = b"[" * _LEVELS_AROUND, b"]" * _LEVELS_AROUND
         from_json(text.join(around))
         result = from_json(text)
-    except (ValueError, RecursionError) as error:  # also what pydantic cannot write
+    except (ValueError, RecursionError) as error:  # also types that pydantic cannot serialise
         return _omitted(f"it is no JSON ({type(error).__name__}: {error!s:.200})")
     if not isinstance(result, dict):
         return _omitted(f"it is no JSON object, but of type {type(returned).__name__}")
@@ -72,12 +72,12 @@ class RetryLater(_Waiting):
     """A later attempt is due."""
 
     is_: Literal["retry"] = "retry"
-    #: The effect may have happened all the same.
+    #: The effect may have happened.
     in_doubt: bool = False
 
 
 class Snoozed(_Waiting):
-    """Put off: the same attempt is due again, and this time does not count."""
+    """Snoozed: the attempt is due again, and this run does not count."""
 
     is_: Literal["snoozed"] = "snoozed"
 
@@ -93,18 +93,18 @@ class Died(_Outcome):
 
 
 class Cancelled(_Outcome):
-    """Called off: no attempt will begin any more."""
+    """Cancelled: no further attempt will begin."""
 
     is_: Literal["cancelled"] = "cancelled"
-    #: What is to be known of an attempt that had begun: its effect may have happened.
+    #: Set if an attempt had begun: its effect may have happened.
     error: ErrorInfo | None = None
 
 
 def may_have_happened(how: str) -> ErrorInfo:
-    """What a record says of an effect that nobody can know of.
+    """The error of a record whose effect may have happened.
 
     Args:
-        how: what left that open.
+        how: the reason why that is not known.
     """
     return ErrorInfo(type="MayHaveHappened", message=f"{how}: whether it had its effect is not known.")
 

@@ -1,4 +1,4 @@
-"""A consuming service, put together: brokers, inbox, pipeline, health, and the order in which they live."""
+"""A consuming service: its components, and the order in which they start and stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -39,9 +39,9 @@ log = get_logger(__name__)
 
 #: Control messages in work at once: each is one row.
 CONTROL_PREFETCH: Final = 50
-#: Seconds for what is left when the pipeline has been drained: control messages, acknowledgements.
+#: Seconds for control messages and acknowledgements once the pipeline has been drained.
 SETTLE_SECONDS: Final = 1.0
-#: Seconds that the cancellations that came while the service was away may take to be kept.
+#: Seconds that recording the cancellations may take that came while the service was away.
 CATCH_UP_SECONDS: Final = 10.0
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
@@ -73,7 +73,7 @@ class Service(Components):
             self._records,
             name,
             lease_seconds=settings.lease_seconds,
-            on_called_off=running.stop,
+            on_cancelled=running.stop,
         )
         self._watchdog = Watchdog()
         registry = make_registry()
@@ -87,7 +87,7 @@ class Service(Components):
             reporter=reporter,
             attempts=self._attempts,
             metrics=AttemptMetrics(name, registry),
-            # Who does nothing with personal data needs no key.
+            # A service without personal data needs no key.
             keyring=settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS,
         )
         self._consumer = Consumer(
@@ -116,7 +116,7 @@ class Service(Components):
             self._records,
             name,
             keep=timedelta(days=settings.inbox_keep_days),
-            look=lambda: queue_stats(self._connections.publishing, self._queue),
+            queue_stats=lambda: queue_stats(self._connections.publishing, self._queue),
         )
         grace = settings.grace_seconds
         super().__init__(
@@ -130,7 +130,7 @@ class Service(Components):
         )
 
     def isolate(self, isolation: Isolation[Any]) -> None:
-        """Has attempts under which processes died run in processes of their own, and tells how."""
+        """Let attempts during which processes died run in processes of their own."""
         self._attempts.isolation = isolation
 
     async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object]) -> Outcome | None:
@@ -181,11 +181,11 @@ class _Messages(Component):
         self._grace_seconds = grace_seconds
 
     async def start(self) -> None:
-        # Its queues are declared last of all: where they are, so are its dead-letter queue and the ladder's.
+        # The work and control queues are declared last: once they exist, the other queues do too.
         await self._wait.until(self._control.start)
         # Cancellations that came while the service was away are read before the attempts that wait.
         if not await self._control.caught_up(CATCH_UP_SECONDS):
-            log.warning("there are cancellations still to be read; beginning all the same")
+            log.warning("beginning to consume although cancellations are still unread")
         await self._wait.until(self._work.start)
 
     async def wait_failed(self) -> int:
@@ -209,7 +209,7 @@ class _Messages(Component):
 
 
 class _Effects(Component):
-    """What the handlers of a service hold of the outside world."""
+    """The resources of a service's handlers."""
 
     def __init__(self, closers: tuple[Closer, ...], watchdog: Watchdog) -> None:
         self._closers = closers
@@ -218,19 +218,19 @@ class _Effects(Component):
     async def stop(self) -> None:
         for close in self._closers:
             await close()
-        # While their claims still hold: no other replica runs the next attempt before this process is gone.
+        # While their claims still hold: no other replica runs the next attempt before this process has ended.
         self._watchdog.end_with_the_late()
 
 
 def run_service(
     name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Service]
 ) -> NoReturn:
-    """Runs a service to its end, as `start`; suspect attempts run in processes of their own.
+    """Runs a service as `start` does; suspect attempts run in processes of their own.
 
     Args:
-        name: the service's.
+        name: the service.
         settings_of: reads its settings.
-        make: makes the service of them; a function of a module, for those processes call it too.
+        make: makes the service from them; a function of a module, because those processes call it too.
     """
 
     def isolated(settings: Settings) -> Service:

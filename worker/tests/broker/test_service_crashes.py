@@ -218,7 +218,7 @@ async def test_a_deaf_consumer_ends_the_process(
     topology_url: str, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pain: reconnects, then consumes nothing (faststream 2758, aio-pika 688, celery 9512)."""
-    monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.1)
     (port,) = free_ports(1)
     async with running(settings_for(topology_url, tmp_path, health_port=port), SlowWork()) as service:
         watching = asyncio.create_task(service.wait_failed())
@@ -234,7 +234,7 @@ async def test_a_deaf_consumer_ends_the_process(
 async def test_a_consumer_whose_hands_are_full_is_not_deaf(
     topology_url: str, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
     work = SlowWork()
     async with running(settings_for(topology_url, tmp_path, prefetch=2), work) as service:
         watching = asyncio.create_task(service.wait_failed())

@@ -1,4 +1,4 @@
-"""What a handler may know about the attempt it runs."""
+"""The attempt that a handler runs."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 async def _unrecorded() -> None:
-    """What `begin_effect` does where nobody keeps records: nothing."""
+    """The `begin_effect` of an attempt without an inbox: does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Attempt:
     #: Counted from 1, by us; a redelivery of the same message has the same number.
     attempt: int
     max_attempts: int
-    #: How often an operator has redriven this subtask; 0 for the first life.
+    #: How often an operator has redriven this subtask.
     redrive_no: int
     #: No attempt starts after this; None: no limit.
     deadline: datetime | None
@@ -28,19 +28,18 @@ class Attempt:
     edit_no: int = 0
     #: How often this attempt was put off before.
     snooze_no: int = 0
-    #: An earlier run or attempt may have had its effect, which no repeat can be told apart from.
+    #: An earlier run or attempt may have had its effect, from which a repeat cannot be distinguished.
     in_doubt: bool = False
-    #: To be awaited right before an effect that no repeat can be told apart from: from then on the record
-    #: says that it may have happened. Raises LeaseLostError if this run must not act any more.
+    #: To be awaited right before an effect from which a repeat cannot be distinguished: from then on the
+    #: record says that it may have happened. Raises LeaseLostError if this run must not act any more.
     begin_effect: Callable[[], Awaitable[None]] = field(default=_unrecorded, compare=False)
 
     @property
     def effect_key(self) -> str:
-        """The key under which the outside world may recognise a repeat of this subtask's effect.
+        """The idempotency key of this subtask's effect, by which other systems recognise a repeat.
 
-        The same for all attempts and redrives: however often it runs, it is meant to happen once. A payload
-        that was edited is another effect: under the old key its receiver would refuse it, or answer with
-        what came of the old one.
+        All attempts and redrives share one key, because the effect is meant to happen once. An edited
+        payload is another effect: under the old key its receiver would refuse it, or return the old answer.
         """
         key = f"{self.task_id}.{self.service}"
         return f"{key}.edit-{self.edit_no}" if self.edit_no else key

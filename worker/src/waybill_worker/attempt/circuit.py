@@ -1,10 +1,10 @@
-"""The circuit breaker: leaves another system alone for a while when nobody answers there any more.
+"""The circuit breaker: sends nothing to another system for a while when it does not answer.
 
-Closed, it lets everyone pass. After so many failures in a row it opens, and whoever comes is put off before
-anything was tried. When its time is over one caller passes as a probe: an answer closes the circuit, another
+A closed circuit lets every call pass. After a number of failures in a row it opens, and calls are snoozed
+without being tried. When its time is over, one call passes as a probe: an answer closes the circuit, another
 failure opens it for longer. (Michael Nygard, "Release It!", 2nd edition, 5.2.)
 
-State is each process's own: every replica finds out by itself, and needs no store for it.
+Each process has its own state: every replica finds out by itself, and needs no shared store.
 """
 
 import random
@@ -35,21 +35,21 @@ class CircuitPolicy:
     cap_seconds: float = 120
 
     def open_seconds(self, openings: int, draw: Callable[[], float]) -> float:
-        """For how long it stays open the `openings`-th time in a row; up to a half of it is drawn at random.
+        """Return how long it stays open the `openings`-th time in a row; up to half of it is random.
 
-        Else the replicas of a service, which lost the same peer at the same time, would all probe together.
+        Otherwise the replicas of a service, which lost the same peer at the same time, would probe together.
         """
         longest = min(self.cap_seconds, self.base_seconds * (1 << min(openings - 1, _MAX_DOUBLINGS)))
         return longest * (1 - draw() / 2)
 
 
-#: Of a peer that was given no other.
+#: The policy of a peer that has none of its own.
 DEFAULT_CIRCUIT: Final = CircuitPolicy()
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
-    """Where a circuit is; each change makes a new one, and the clock is an argument."""
+    """The state of a circuit; each change makes a new one, and the clock is an argument."""
 
     #: Failures in a row while closed.
     failures: int = 0
@@ -57,20 +57,20 @@ class CircuitState:
     openings: int = 0
     #: On the clock: a probe may pass from then on.
     open_until: float = 0
-    #: The probe that is under way, by its number; 0: none.
+    #: Number of the probe that is running; 0: none.
     probe: int = 0
 
     @property
     def is_open(self) -> bool:
-        """Whether callers are put off."""
+        """Whether calls are snoozed."""
         return self.openings > 0
 
     def wait(self, now: float, policy: CircuitPolicy) -> float:
-        """Seconds that a caller is to wait; 0: it may pass."""
+        """Return the seconds that a caller must wait; 0: it may pass."""
         if not self.is_open:
             return 0
         if self.probe:
-            # Its answer comes soon; if it is a failure, the circuit says anew how long.
+            # Its answer comes soon; if it fails, the circuit sets a new time.
             return policy.base_seconds
         return max(0.0, self.open_until - now)
 
@@ -79,13 +79,13 @@ class CircuitState:
         return replace(self, probe=number) if self.is_open else self
 
     def answered(self) -> "CircuitState":
-        """The other side has answered, whatever its answer was."""
+        """The other side has answered; what it answered does not matter."""
         return CircuitState()
 
     def failed(
         self, number: int, now: float, policy: CircuitPolicy, draw: Callable[[], float]
     ) -> "CircuitState":
-        """Caller `number` got no answer. One that had passed before the circuit opened tells nothing new."""
+        """Caller `number` got no answer. One that passed before the circuit opened changes nothing."""
         if self.is_open and number != self.probe:
             return self
         failures = self.failures + 1
@@ -95,7 +95,7 @@ class CircuitState:
         return CircuitState(openings=openings, open_until=now + policy.open_seconds(openings, draw))
 
     def gave_up(self, number: int) -> "CircuitState":
-        """Caller `number` was stopped before it knew: if it was the probe, the next caller is."""
+        """Caller `number` was stopped before it had an answer: if it was the probe, the next caller is."""
         return replace(self, probe=0) if number == self.probe else self
 
 
@@ -125,12 +125,12 @@ class Circuit:
         self._callers = 0
 
     async def call(self, action: Callable[[], Awaitable[Result]]) -> Result:
-        """Does `action` if the circuit lets it pass.
+        """Runs `action` if the circuit lets it pass.
 
         Raises:
-            CircuitOpenError: it does not, and nothing was done; or this was the probe, and it failed. An
-                outage must not use up the attempts of whoever happens to find out that it lasts.
-            UnreachableError, OutOfServiceError, ServerFailureError: as `action`; these count as failures,
+            CircuitOpenError: the circuit is open, and nothing was done; or this was the probe, and it failed.
+                A probe of a lasting outage must not use up an attempt.
+            UnreachableError, OutOfServiceError, ServerFailureError: from `action`; these count as failures,
                 anything else is an answer.
         """
         wait = self._state.wait(self._clock(), self._policy)

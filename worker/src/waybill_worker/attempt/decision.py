@@ -1,4 +1,4 @@
-"""Decide: what follows an attempt that did not complete."""
+"""Decide what follows an attempt that did not complete."""
 
 import random
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ class Failed:
     error: Exception
     #: How long it ran.
     seconds: float
-    #: When this attempt was first claimed: it may have been put off since.
+    #: When this attempt was first claimed; it may have been snoozed since.
     attempt_since: datetime
-    #: It had said that its effect begins.
+    #: The handler had announced its effect.
     effect_begun: bool = False
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the effect may have happened. What the other side answered is no doubt."""
+        """Whether the effect may have happened; an answer of the other side leaves no doubt."""
         cut_off = isinstance(self.error, SoftTimeLimitExceeded | HardTimeLimitExceeded)
         return isinstance(self.error, UncertainError | UnansweredError) or (cut_off and self.effect_begun)
 
@@ -75,8 +75,8 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> R
             wait_seconds=wait,
             next_attempt_at=now + timedelta(seconds=wait),
         )
-    # What no handler raises on purpose may be a defect, which nobody should have to wait for to be found: the
-    # next attempt may succeed, or be hours away.
+    # An error that no handler raises on purpose may be a defect. It is logged with its traceback now, because
+    # the next attempt may succeed, or be hours away.
     defect = None if isinstance(failed.error, HandlerError) else failed.error
     log.warning("attempt failed, another one follows", error=str(info), wait_seconds=wait, exc_info=defect)
     return RetryLater(
@@ -91,7 +91,7 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> R
 
 
 def _put_off_too_long(info: ErrorInfo, attempt: Attempt, since: datetime, now: datetime) -> ErrorInfo:
-    """Why an attempt is put off no more: what it met last says nothing of how long that went on."""
+    """The error of an attempt that may not be snoozed any more, with how long it was."""
     waited = timedelta(seconds=round((now - since).total_seconds()))
     before = f"Put off {attempt.snooze_no} times in {waited}, and no more; the last time: "
     message = (before + info.message)[:MAX_ERROR_MESSAGE_LENGTH]

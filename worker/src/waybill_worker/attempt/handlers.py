@@ -1,4 +1,4 @@
-"""Handlers as the pipeline sees them: one for each kind that a service consumes."""
+"""Handlers: one for each kind that a service consumes."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 
 Event = TypeVar("Event", bound=TaskEvent)
-#: Does the work of one attempt; what it returns is the subtask's result, plain JSON. None is an empty one.
+#: Does the work of one attempt; returns the subtask's result as plain JSON, None for an empty one.
 HandlerFunction = Callable[[Event, Attempt], Coroutine[Any, Any, dict[str, Any] | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A kind's event, what is done with it, how often it is tried, and how long it may take."""
+    """The event of a kind, its handler function, its retry policy and its time limits."""
 
     event: type[TaskEvent]
     function: HandlerFunction[Any]

@@ -1,7 +1,7 @@
 """An attempt in a process of its own.
 
-A service that died under an attempt cannot tell whether it died of it: it may have been killed from outside.
-In a process that runs this attempt and nothing else, while the service beside it lives on, it shows.
+When a service dies during an attempt, the attempt need not be the cause: it may have been killed from
+outside. If a process that runs this attempt alone dies while its service goes on, the attempt is the cause.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from waybill_worker.observe.logs import configure_logging
 from waybill_worker.outcome import Outcome
 from waybill_worker.runtime.settings import ProcessSettings
 
-#: Not fork: it would copy this process's locks and sockets in whatever state they are.
+#: Not fork: it would copy this process's locks and sockets in any state.
 _processes = multiprocessing.get_context("spawn")
-#: Seconds that the service must outlive the attempt's process: who kills both is not to look like one death.
+#: Seconds that the service must outlive the attempt's process: killing both must not look like one death.
 OUTLIVED_SECONDS: Final = 2.0
-#: What the process sends before it runs the handler: from then on its death speaks against the attempt.
+#: Sent by the process before it runs the handler: from then on its death counts against the attempt.
 _BEGUN: Final = "begun"
 
 
 class DiedAloneError(Exception):
-    """The process that ran the attempt and nothing else has died; the text has its exit status."""
+    """The process that ran only this attempt has died; the text has its exit status."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoneAttempt:
-    """An attempt that was claimed, as it is sent to its process."""
+    """A claimed attempt, as it is sent to its process."""
 
     envelope: Envelope
     event: TaskEvent
@@ -65,9 +65,9 @@ class Isolation(Generic[Settings]):
     """Runs attempts of one service in processes of their own.
 
     Args:
-        name: the service's.
-        settings: its settings.
-        make: makes the service of them, in the other process; a function of a module.
+        name: the service.
+        settings: the service's settings.
+        make: makes the service from them, in the other process; a function of a module.
     """
 
     def __init__(self, name: str, settings: Settings, make: Callable[[Settings], RunsAlone]) -> None:
@@ -82,8 +82,8 @@ class Isolation(Generic[Settings]):
             Its outcome; None: its lease was lost, and it has not acted.
 
         Raises:
-            DiedAloneError: its process has died of it, and this one lives.
-            SnoozeError: the process has not come so far as to run it.
+            DiedAloneError: its process has died, and this one lives.
+            SnoozeError: the process ended before it ran the attempt.
         """
         ours, theirs = _processes.Pipe(duplex=False)
         process = _processes.Process(
@@ -107,7 +107,7 @@ class Isolation(Generic[Settings]):
 
 
 def _answer(process: SpawnProcess, ours: Connection) -> tuple[bool, tuple[Outcome | None] | None]:
-    """Whether the process began, and what it answered, if it did; it is gone then."""
+    """Whether the process began, and its answer if there is one; the process has ended then."""
     begun = False
     with ours:
         try:
@@ -128,22 +128,22 @@ def _serve(
     make: Callable[[Settings], RunsAlone],
     lone: LoneAttempt,
 ) -> None:
-    """What the process does."""
-    # The service decides when it ends, also where a terminal tells all processes to stop.
+    """The work of the process."""
+    # The service decides when it ends, also where a terminal interrupts all processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_owner, name="end-with-owner", daemon=True).start()
     configure_logging(name, level=settings.log_level, format_=settings.log_format)
     service = make(settings)
 
     async def run() -> None:
-        # What it holds ends with this process, which is killed once it has answered.
+        # Resources end with this process, which is killed once it has answered.
         theirs.send(await service.run_alone(lone, partial(theirs.send, _BEGUN)))
 
     uvloop.run(run())
 
 
 def _end_with_owner() -> None:
-    # A killed owner cannot end it, and another copy of the attempt runs as soon as the lease has run out.
+    # A killed owner cannot end this process, and another copy runs as soon as the lease has expired.
     owner = multiprocessing.parent_process()
     if owner is not None:
         owner.join()

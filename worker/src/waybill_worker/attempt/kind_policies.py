@@ -1,4 +1,4 @@
-"""Each kind's policy: the service's settings, and what is set for one kind alone."""
+"""The policy of each kind: the service's settings, with the overrides for this kind."""
 
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ def configured(settings: RetrySettings, event: type[Event], function: HandlerFun
 
 
 def policy_of(settings: RetrySettings, kind: str) -> RetryPolicy:
-    """How often and how patiently `kind` is tried."""
+    """The retry policy of `kind`."""
     own = settings.policy_overrides.get(kind, PolicyOverride())
     return RetryPolicy(
         max_attempts=_first(own.max_attempts, settings.retry_max_attempts),

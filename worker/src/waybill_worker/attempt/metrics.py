@@ -9,20 +9,20 @@ from waybill_contracts.kinds.catalog import kinds_of
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_worker.outcome import Died, Outcome, RetryLater
 
-#: From a record written next door to an image of a hundred megapixels.
+#: Seconds: from a record written nearby to an image of a hundred megapixels.
 HANDLER_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
-#: From the first retry to the longest wait of the delay ladder, 36 hours.
+#: Seconds: from the first retry to the longest wait of the delay ladder, 36 hours.
 WAIT_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 3600, 14_400, 131_072)
 #: The kind of a message that could not be read.
 UNKNOWN_KIND: Final = "unknown"
 
 
 class AttemptMetrics:
-    """What comes of a service's attempts; each is counted once, when its outcome is on record.
+    """The outcomes of a service's attempts; each is counted once, when its outcome is recorded.
 
     Args:
-        service: whose.
-        registry: takes the metrics.
+        service: the service.
+        registry: registers the metrics.
     """
 
     def __init__(self, service: str, registry: CollectorRegistry) -> None:
@@ -30,44 +30,44 @@ class AttemptMetrics:
         labels = ("service", "kind")
         self._attempts = Counter(
             "waybill_attempts_total",
-            "Attempts by what came of them: completed, retry, snoozed, died, cancelled.",
+            "Attempts by outcome: completed, retry, snoozed, died, cancelled.",
             (*labels, "outcome"),
             registry=registry,
         )
         self._dead = Counter(
             "waybill_dead_letters_total",
-            "Messages that no further attempt will be made of, by the reason.",
+            "Messages without a further attempt, by reason.",
             (*labels, "reason"),
             registry=registry,
         )
         self._seconds = Histogram(
             "waybill_handler_seconds",
-            "How long handlers run.",
+            "Duration of handlers.",
             labels,
             buckets=HANDLER_BUCKETS,
             registry=registry,
         )
         self._waits = Histogram(
             "waybill_retry_wait_seconds",
-            "How long the next attempt is put off after a failure.",
+            "Wait before the next attempt after a failure.",
             labels,
             buckets=WAIT_BUCKETS,
             registry=registry,
         )
         self._lost = Counter(
             "waybill_lease_losses_total",
-            "Attempts whose claim another copy took over while they ran.",
+            "Attempts that lost their claim to another copy while they ran.",
             ("service",),
             registry=registry,
         )
         self._in_work = Gauge(
-            "waybill_messages_in_work", "Messages being worked on just now.", ("service",), registry=registry
+            "waybill_messages_in_work", "Messages in work.", ("service",), registry=registry
         )
         self._lost.labels(service)
         self._begin_at_zero(kinds_of(service))
 
     def _begin_at_zero(self, kinds: Iterable[str]) -> None:
-        # Prometheus sees no increase from nothing to one, and would be silent about the first of each.
+        # Prometheus sees no increase from no value to 1, and would miss the first of each.
         for kind in kinds:
             for outcome in get_args(Outcome):
                 self._attempts.labels(self._service, kind, outcome.model_fields["is_"].default)
@@ -76,7 +76,7 @@ class AttemptMetrics:
         self._dead.labels(self._service, UNKNOWN_KIND, DeadReason.UNREADABLE.value)
 
     def recorded(self, kind: str, outcome: Outcome) -> None:
-        """An attempt's outcome is on record."""
+        """Count an attempt whose outcome is recorded."""
         self._attempts.labels(self._service, kind, outcome.is_).inc()
         self._seconds.labels(self._service, kind).observe(outcome.seconds)
         if isinstance(outcome, RetryLater):
@@ -85,13 +85,13 @@ class AttemptMetrics:
             self._dead.labels(self._service, kind, outcome.reason.value).inc()
 
     def unreadable(self) -> None:
-        """A message could not be read, and is a dead letter."""
+        """Count a message that could not be read, and is a dead letter."""
         self._dead.labels(self._service, UNKNOWN_KIND, DeadReason.UNREADABLE.value).inc()
 
     def lease_lost(self) -> None:
-        """Another copy has taken an attempt over."""
+        """Count an attempt that another copy has taken over."""
         self._lost.labels(self._service).inc()
 
     def watch_work(self, count: Callable[[], int]) -> None:
-        """Tells how to count the messages in work."""
+        """Set the function that counts the messages in work."""
         self._in_work.labels(self._service).set_function(count)

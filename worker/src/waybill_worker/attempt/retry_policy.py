@@ -1,4 +1,4 @@
-"""When the next attempt starts, or why there is none. Pure: the clock and the dice are arguments."""
+"""When the next attempt starts, or why there is none. Pure: clock and random numbers are arguments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ _MAX_DOUBLINGS = 30
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a handler is tried."""
+    """How often a handler is tried, and how long the waits are."""
 
     max_attempts: int
     #: The longest wait before the second attempt; it doubles with each further one.
     base_seconds: float
     #: No wait is longer, unless the other side asks for it.
     cap_seconds: float
-    #: The share of a wait that is drawn at random: 1 is full jitter, 0 none.
+    #: The random share of a wait: 1 is full jitter, 0 none.
     jitter: float = 0.2
-    #: No attempt starts later than so long after the first one was claimed; None: no limit.
+    #: Seconds after the first claim in which attempts may start; None: no limit.
     deadline_seconds: float | None = None
-    #: For so long in all one attempt may be put off without being counted.
+    #: Seconds in all for which one attempt may be snoozed.
     snooze_seconds: float = 24 * 60 * 60.0
-    #: The longest wait when it is put off for the first time, which doubles each time; and at all.
+    #: The longest wait of the first snooze (it doubles each time), and of any.
     snooze_base_seconds: float = 2
     snooze_cap_seconds: float = 900
 
@@ -39,13 +39,13 @@ class RetryPolicy:
             attempt: the one that failed, from 1.
             draw: gives a number in [0, 1).
 
-        A part of the wait is drawn at random, so that tasks that failed together do not all come back
-        together; only a part, so that the attempts last as long as the documents say.
+        A part of the wait is random, so that tasks that failed together do not come back together; only a
+        part, so that the attempts last as long as documented.
         """
         return self._drawn(self.base_seconds, self.cap_seconds, attempt, draw)
 
     def snooze(self, snooze_no: int, draw: Callable[[], float]) -> float:
-        """Seconds for which an attempt is put off that was put off `snooze_no` times before."""
+        """Seconds of the snooze of an attempt that was snoozed `snooze_no` times before."""
         return self._drawn(self.snooze_base_seconds, self.snooze_cap_seconds, snooze_no + 1, draw)
 
     def _drawn(self, base: float, cap: float, number: int, draw: Callable[[], float]) -> float:
@@ -87,8 +87,8 @@ def after_failure(
 ) -> Retry | GiveUp:
     """Decides what follows the failure of one attempt.
 
-    A wait that the other side asked for is honoured even beyond the cap, up to what the delay ladder can do.
-    An error that is not ours counts as transient (see `waybill_worker.errors`).
+    A wait that the other side asked for is honoured even above the cap, up to the limit of the delay ladder.
+    An error of another type counts as transient (see `waybill_worker.errors`).
     """
     if isinstance(error, PermanentError):
         return GiveUp(DeadReason.PERMANENT)
@@ -114,12 +114,12 @@ def after_snooze(
     now: datetime,
     draw: Callable[[], float],
 ) -> Snooze | GiveUp:
-    """Decides for how long an attempt is put off: it does not count, but neither may that go on for ever.
+    """Decides how long an attempt is snoozed: a snooze does not count as an attempt, but has a limit in all.
 
     Args:
         error: why, and for how long the other side asks us to wait.
         policy: the wait grows with each snooze, unless the other side asks for a longer one.
-        snooze_no: how often the attempt was put off before.
+        snooze_no: how often the attempt was snoozed before.
         attempt_since: when it was first claimed.
         deadline: no attempt starts after this.
         now: the current time.
@@ -135,5 +135,5 @@ def after_snooze(
 
 
 def _honoured(asked: float | None, seconds: float) -> float:
-    """No shorter a wait than was asked for, as far as the delay ladder goes."""
+    """The wait, at least as long as asked for, up to the limit of the delay ladder."""
     return seconds if asked is None else max(seconds, min(asked, MAX_DELAY_SECONDS))

@@ -1,4 +1,4 @@
-"""Handle and decide: runs a claimed attempt once, and makes an outcome of whatever comes of it."""
+"""Handle and decide: runs a claimed attempt once, and makes an outcome of its result or error."""
 
 import asyncio
 from dataclasses import replace
@@ -35,11 +35,11 @@ from waybill_worker.publish.step_retries import retry_until_success
 
 log = get_logger(__name__)
 
-#: From this run on, an attempt whose earlier ones ended with their process has a process of its own, whose
-#: death speaks against it alone. Not sooner: most deaths come from outside, and a process costs a second.
+#: From this run on, an attempt whose earlier runs ended with their process runs in a process of its own: if
+#: that dies, the attempt is the cause. Not sooner: most deaths come from outside; a process costs a second.
 ALONE_FROM: Final = 3
-#: Runs that may end together with the whole service, before an attempt is given up without having been seen
-#: to be the cause: where memory runs out, all processes of a container may be killed at once.
+#: Runs that may end together with the whole service before the attempt is given up without proof that it is
+#: the cause: where memory runs out, all processes of a container may be killed at once.
 MAX_STARTS: Final = 10
 _NOT_KNOWN: Final = "whether it had its effect is not known"
 
@@ -48,10 +48,10 @@ class Attempts:
     """Runs the attempts of one service.
 
     Args:
-        service: its name.
-        inbox: what is remembered of them.
-        reporter: tells that they begin.
-        watchdog: ends the process where a time limit cannot.
+        service: name of the service.
+        inbox: its record of attempts.
+        reporter: reports that they begin.
+        watchdog: ends the process where a time limit cannot stop a handler.
         running: runs their handlers.
 
     Attributes:
@@ -73,8 +73,8 @@ class Attempts:
         self._reporter = reporter
         self._watchdog = watchdog
         self.running = running
-        # What was cut off before may be what kills the process: at most one such attempt runs here, so
-        # that it takes no other suspect along, and is not taken for the culprit because of one.
+        # An attempt that was cut off before may be what kills the process. At most one of them runs here, so
+        # that they are not blamed for each other.
         self._one_suspect = asyncio.Semaphore(1)
 
     async def run(self, work: Work, claim: Claimed, correlation_id: str | None) -> Outcome:
@@ -127,7 +127,7 @@ class Attempts:
         self._reporter.emit(run.started_event())
 
         async def alone() -> Outcome | None:
-            # It has the soft limit there, and whether its effect has begun is not known here.
+            # Its soft limit is applied there; whether its effect has begun is not known here.
             return await uncancellable(isolation.run(lone))
 
         run.may_act_elsewhere()
@@ -139,7 +139,7 @@ class Attempts:
                 f"Its runs ended with their process, and the last one alone in a process of its own ({died})."
             )
             return _crashed(attempt, self._inbox.now(), how)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
+        except Exception as error:  # noqa: BLE001 - the subtask gets an outcome after any error
             return run.failed(error)
         if outcome is None:
             raise LeaseLostError
@@ -153,21 +153,21 @@ class Attempts:
                 raise SnoozeError(str(work.event))  # noqa: TRY301 - as a handler that snoozes
             handler = work.handler.function(work.event, attempt)
             result = await self.running.run(attempt.task_id, handler, work.handler.limits)
-            # It may repeat what the other side has repeated of the event.
+            # The other side may have repeated parts of the event.
             completed = run.completed(work.mask.json(result_of(result)))
         except HandlerCancelled:
-            log.info("called off while it ran")
+            log.info("cancelled while it ran")
             return _cancelled(attempt, self._inbox.now(), seconds=run.seconds)
         except LeaseLostError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the subtask gets an outcome
+        except Exception as error:  # noqa: BLE001 - the subtask gets an outcome after any error
             return run.failed(error)
         log.info("attempt completed", seconds=round(completed.seconds, 4))
         return completed
 
 
 class _ClaimedRun:
-    """One run of a handler, which begins now: what it was given, and what came of it."""
+    """One run of a claimed attempt, which begins now: its input and its outcome."""
 
     def __init__(self, inbox: Inbox, work: Work, attempt: Attempt, claim: Claimed) -> None:
         self._inbox = inbox
@@ -216,7 +216,7 @@ class _ClaimedRun:
         self._effect_begun = True
 
     def may_act_elsewhere(self) -> None:
-        """Notes that another process runs it, and may begin the effect."""
+        """Another process runs it, and may begin the effect."""
         self._effect_begun = True
 
     def _record_hard_limit(self) -> None:
@@ -230,9 +230,9 @@ def _refused(work: Work, attempt: Attempt, claim: Claimed, now: datetime) -> Out
     if attempt.deadline is not None and now > attempt.deadline:
         late = f"not started by {attempt.deadline.isoformat()}"
         return _died(attempt, now, "DeadlineExceeded", late, DeadReason.DEADLINE)
-    if claim.called_off:
+    if claim.is_cancelled:
         is_in_doubt = claim.begun_before or claim.in_doubt
-        log.info("called off", may_have_happened=is_in_doubt)
+        log.info("cancelled before it ran", may_have_happened=is_in_doubt)
         doubt = may_have_happened("An earlier run was cut off, or got no answer")
         return _cancelled(attempt, now, error=doubt if is_in_doubt else None)
     if claim.in_doubt and work.when_uncertain is WhenUncertain.PARK:

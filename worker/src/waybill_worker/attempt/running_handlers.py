@@ -1,4 +1,4 @@
-"""The handlers that run just now, and how one of them is stopped or let finish."""
+"""The handlers that run now: how they are stopped, and how an effect is completed first."""
 
 import asyncio
 from collections import defaultdict
@@ -25,13 +25,13 @@ _CUT_OFF = "The work was cut off from within, by a library that cancels what wai
 
 
 class HandlerCancelled(Exception):  # noqa: N818 - a signal to the handler, as asyncio.CancelledError is
-    """The handler was stopped because its task was called off."""
+    """The handler was stopped because its task was cancelled."""
 
 
 class StopReason(StrEnum):
     """Why a handler is stopped: the argument of the `CancelledError` that it gets."""
 
-    CALLED_OFF = "called off"
+    CANCELLED = "cancelled"
     SOFT_LIMIT = "soft time limit"
     HARD_LIMIT = "hard time limit"
 
@@ -40,16 +40,16 @@ class StopReason(StrEnum):
 class _RunningHandler:
     """One run of a handler."""
 
-    #: Who waits for its end.
+    #: The asyncio task that waits for its end.
     waiter: asyncio.Task[Any] | None
     limits: TimeLimits
     handler: asyncio.Task[Any] | None = None
     reason: StopReason | None = None
-    #: What it sees through.
+    #: Effects under way that a stop must not interrupt.
     effects: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def stop(self, reason: StopReason) -> None:
-        # Once only: what is seen through must not be broken by being asked again.
+        # Only once: a second cancellation would interrupt the clean-up.
         if self.reason is None and self.handler is not None:
             self.reason = reason
             self.handler.cancel(reason)
@@ -62,7 +62,7 @@ class _RunningHandler:
 
     def stopped(self) -> Exception:
         match self.reason:
-            case StopReason.CALLED_OFF:
+            case StopReason.CANCELLED:
                 return HandlerCancelled()
             case StopReason.SOFT_LIMIT:
                 return SoftTimeLimitExceeded(f"It was stopped after {self.limits.soft_seconds:g} s.")
@@ -75,7 +75,7 @@ _CURRENT: ContextVar[_RunningHandler | None] = ContextVar("run of a handler", de
 
 
 def hard_limit_error(limits: TimeLimits) -> HardTimeLimitExceeded:
-    """What a handler failed with that was cut off."""
+    """The error of a handler that was cut off."""
     return HardTimeLimitExceeded(
         f"It was cut off after {limits.hard_seconds:g} s; an effect under way may have happened."
     )
@@ -102,7 +102,7 @@ class RunningHandlers:
             HandlerCancelled: `stop` was called for its task, and it stopped.
             SoftTimeLimitExceeded, HardTimeLimitExceeded: it ran for too long, and it stopped.
             TransientError: it was cancelled by something else, such as a library that lost its connection.
-            Exception: whatever the handler raises.
+            Exception: from the handler.
         """
         run = _RunningHandler(asyncio.current_task(), limits)
         context = copy_context()
@@ -114,7 +114,7 @@ class RunningHandlers:
                 return await running
         except asyncio.CancelledError:
             if not running.cancelled() or (run.waiter is not None and run.waiter.cancelling()):
-                raise  # it is the process that stops
+                raise  # the process stops
             raise run.stopped() from None
         finally:
             self._running[task_id].discard(run)
@@ -122,14 +122,14 @@ class RunningHandlers:
                 del self._running[task_id]
 
     def stop(self, task_id: str) -> int:
-        """Asks the handlers of a task to stop at their next await, unless they are past the point of return.
+        """Asks the handlers of a task to stop at their next await; an effect under way is completed first.
 
         Returns:
-            How many were asked.
+            How many handlers were asked.
         """
         asked = self._running.get(task_id, set())
         for run in asked:
-            run.stop(StopReason.CALLED_OFF)
+            run.stop(StopReason.CANCELLED)
         return len(asked)
 
     async def wait_stuck(self) -> None:
@@ -158,14 +158,14 @@ class RunningHandlers:
 
 
 async def uncancellable(effect: Awaitable[Result]) -> Result:
-    """Sees an effect through once it has begun: a handler that is told to stop meanwhile finishes it first.
+    """Awaits an effect that must not be interrupted: a handler that is stopped meanwhile completes it first.
 
-    For what cannot be taken back, like a mail on its way: the record must say what happened, so a stop that
-    comes too late is dropped, and the task is completed. Only the hard time limit cuts the effect off.
+    For effects that cannot be undone, such as a mail on its way. The record must say what happened, so a
+    stop that comes too late is dropped, and the task is completed. Only the hard time limit cuts it off.
 
     Raises:
-        UnansweredError: the effect was cut off from within, so that nobody knows whether it happened.
-        Exception: whatever the effect raises.
+        UnansweredError: the effect was cut off from within; whether it happened is not known.
+        Exception: from the effect.
     """
     under_way = asyncio.ensure_future(effect)
     run = _CURRENT.get()

@@ -10,16 +10,16 @@ from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
 from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
 from waybill_worker.runtime.settings import Seconds
 
-#: No longer than the delay ladder keeps a message.
+#: At most as long as the delay ladder keeps a message.
 LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
-#: So far below the broker's own limit that an outcome can still be recorded and told.
+#: Far enough below the broker's own limit that an outcome can still be recorded and reported.
 LimitSeconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
 MaxAttempts = Annotated[int, Field(ge=1, le=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class PolicyOverride(BaseModel):
-    """What differs for one kind; what is left out is as for the service's other kinds."""
+    """Overrides for one kind; None: as for the service's other kinds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,11 +36,11 @@ class PolicyOverride(BaseModel):
 
 
 class CircuitSettings(BaseSettings):
-    """What a service needs besides that leaves another system alone when it does not answer."""
+    """Settings of the circuit breakers of a service."""
 
     circuit_threshold: int = Field(8, ge=1, le=1000, description="Failures in a row that open a circuit.")
-    circuit_base_seconds: Seconds = Field(5, description="How long it stays open the first time; it doubles.")
-    circuit_cap_seconds: Seconds = Field(120, description="It never stays open for longer.")
+    circuit_base_seconds: Seconds = Field(5, description="How long it stays open at first; it doubles.")
+    circuit_cap_seconds: Seconds = Field(120, description="The longest time that it stays open.")
 
     def circuit_policy(self) -> CircuitPolicy:
         """When a circuit opens, and for how long."""
@@ -48,34 +48,32 @@ class CircuitSettings(BaseSettings):
 
 
 class RetrySettings(BaseSettings):
-    """How often and how long a service tries its work."""
+    """Settings of retries and time limits."""
 
-    # With these, attempts last two hours: longer than a deployment or a restart of the other side takes.
+    # With these, attempts go on for two hours: longer than a deployment or restart of the other side takes.
     retry_max_attempts: MaxAttempts = 16
     retry_base_seconds: Seconds = Field(2, description="The longest wait before the second attempt.")
     retry_cap_seconds: LadderSeconds = Field(900, description="The longest wait before any attempt.")
-    retry_jitter: Share = Field(
-        0.2, description="Share of a wait that is drawn at random: 1 full jitter, 0 none."
-    )
+    retry_jitter: Share = Field(0.2, description="Random share of a wait: 1 full jitter, 0 none.")
     retry_deadline_seconds: Seconds | None = Field(
-        None, description="No attempt starts later than so long after the first; none: no limit."
+        None, description="Time after the first attempt in which others may start; none: no limit."
     )
     retry_snooze_seconds: Seconds = Field(
-        24 * 60 * 60, description="For so long in all one attempt may be put off without being counted."
+        24 * 60 * 60, description="Time in all for which one attempt may be snoozed."
     )
     retry_snooze_base_seconds: Seconds = Field(
-        2, description="The longest wait when an attempt is put off for the first time; it doubles."
+        2, description="The longest wait of an attempt's first snooze; it doubles."
     )
     retry_snooze_cap_seconds: LadderSeconds = Field(
-        900, description="It is put off for no longer at a time, unless the other side asks for it."
+        900, description="The longest snooze, unless the other side asks for a longer one."
     )
-    soft_limit_seconds: Seconds = Field(240, description="After so long a handler is asked to stop.")
+    soft_limit_seconds: Seconds = Field(240, description="Time after which a handler is asked to stop.")
     hard_limit_seconds: LimitSeconds = Field(
-        300, description="After so long it is cut off, if need be with its process."
+        300, description="Time after which it is cut off, if necessary with its process."
     )
     policy_overrides: dict[str, PolicyOverride] = Field(
         default_factory=dict,
-        description='What differs for one kind, as JSON: {"email.requested": {"max_attempts": 3}}.',
+        description='Overrides for one kind, as JSON: {"email.requested": {"max_attempts": 3}}.',
     )
 
     @model_validator(mode="after")
@@ -88,10 +86,10 @@ class RetrySettings(BaseSettings):
         return self
 
     def time_limits(self, override: PolicyOverride) -> TimeLimits:
-        """How long an attempt may take, of a kind with this override.
+        """The time limits of a kind with this override.
 
         Raises:
-            ValueError: the limits make no sense together.
+            ValueError: the limits contradict each other.
         """
         return TimeLimits(
             override.soft_limit_seconds or self.soft_limit_seconds,

@@ -1,10 +1,10 @@
-"""How long one attempt may take."""
+"""Time limits of an attempt."""
 
 from dataclasses import dataclass
 from typing import Final
 
-#: RabbitMQ takes a message back that is not acknowledged within 30 minutes (`consumer_timeout`), and the
-#: attempt is still to be told and recorded: no limit may come near that.
+#: RabbitMQ takes back a message that is not acknowledged within 30 minutes (`consumer_timeout`), and the
+#: outcome must be recorded and reported before: limits stay well below that.
 LONGEST_SECONDS: Final = 25 * 60.0
 
 
@@ -13,12 +13,12 @@ class TimeLimits:
     """The limits of one handler, in seconds from its start.
 
     Raises:
-        ValueError: they make no sense.
+        ValueError: the limits contradict each other.
     """
 
-    #: The handler is asked to stop, at its next await; it may clean up, and see an effect through.
+    #: The handler is asked to stop at its next await; it may clean up and complete an effect.
     soft_seconds: float = 240
-    #: It is cut off, an effect under way too; if it will not end, its process does.
+    #: It is cut off, an effect under way too; if it does not end, its process does.
     hard_seconds: float = 300
 
     def __post_init__(self) -> None:
@@ -29,5 +29,5 @@ class TimeLimits:
             )
 
 
-#: Of handlers that were given none of their own.
+#: The limits of handlers that have none of their own.
 DEFAULT_LIMITS: Final = TimeLimits()

@@ -4,11 +4,11 @@ Time limits work by cancelling, and code that never awaits (an endless loop, a c
 be cancelled: then nothing in the process runs any more, no lease is renewed, no other attempt goes on. Only
 the end of the process helps; its supervisor starts it again.
 
-Before the end the attempt's outcome is recorded in the inbox, from this thread, so that the message's next
-delivery finds it and goes on from there: the attempt failed of its hard limit, and is retried by policy. If
-that is not possible (the code that blocks holds a lock that is needed for it), it counts as a run whose
-process died. Code that does not even let go of Python's own lock stops this thread too; the interpreter's
-`faulthandler`, which needs no lock, then ends the process and writes where it stood.
+Before the end this thread records the attempt's outcome in the inbox, so that the next delivery of the
+message finds it: the attempt exceeded its hard limit, and is retried by policy. If that is not possible (the
+blocking code holds a lock that is needed for it), it counts as a run whose process died. Code that does not
+release Python's own lock stops this thread too; the interpreter's `faulthandler`, which needs no lock, then
+ends the process and writes the traceback.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ log = get_logger(__name__)
 
 #: Exit code of a process that ended for a hard time limit: sysexits.h EX_TEMPFAIL.
 EXIT_HARD_LIMIT: Final = 75
-#: Seconds between looks.
+#: Seconds between checks.
 TICK_SECONDS: Final = 1.0
-#: Looks in a row without an answer of the event loop. Looks, not seconds: a process that was suspended as a
-#: whole gets its chance to answer.
+#: Checks in a row without an answer of the event loop. Checks, not seconds: a process that was suspended as
+#: a whole gets a chance to answer.
 SILENT_TICKS: Final = 5
-#: Seconds that recording may take; nobody else is served meanwhile.
+#: Seconds that recording may take; nothing else runs meanwhile.
 RECORD_SECONDS: Final = 5.0
 #: Seconds past a hard limit after which the interpreter itself ends the process.
 LAST_RESORT_SECONDS: Final = 30.0
@@ -44,21 +44,21 @@ _STANDARD_ERROR: Final = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watched:
-    """An attempt that runs."""
+    """An attempt under watch."""
 
     task_id: str
     kind: str
     attempt: int
-    #: When its hard limit is, on the clock of `time.monotonic`.
+    #: Time of its hard limit, on the clock of `time.monotonic`.
     hard_at: float
-    #: Records that it exceeded it; callable from any thread.
+    #: Records that it exceeded its hard limit; callable from any thread.
     record: Callable[[], object]
     #: For the log, as the id.
     trace_id: str | None = None
 
     @property
     def is_late(self) -> bool:
-        """Whether it has outlived its hard limit."""
+        """Whether it runs past its hard limit."""
         return monotonic() > self.hard_at
 
 
@@ -67,7 +67,7 @@ class Watchdog:
 
     Args:
         end_process: ends it at once, with an exit code.
-        tick_seconds: between looks.
+        tick_seconds: between checks.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Watchdog:
     def start(self) -> None:
         """Begins to watch the running event loop."""
         loop = asyncio.get_running_loop()
-        # With the words that are bound to each log line of this process.
+        # With the fields that are bound to each log line of this process.
         watch = partial(copy_context().run, self._watch, loop)
         self._thread = threading.Thread(target=watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -104,9 +104,9 @@ class Watchdog:
             self._watched.discard(watched)
 
     def end_with_the_late(self) -> None:
-        """Records what runs on past its hard limit, and ends the process; if nothing does, does nothing.
+        """Records attempts past their hard limit and ends the process, if there are any.
 
-        For a process that has nothing else left to do: `stop` would wait for that attempt in vain.
+        For a process that has nothing else left to do: `stop` would wait for such an attempt in vain.
         """
         if late := self.late:
             self._end(late, "a handler does not end though it was cut off")
@@ -129,7 +129,7 @@ class Watchdog:
                     loop.call_soon_threadsafe(self._answer)
                 self._set_last_resort()
         except RuntimeError:
-            # The loop was closed between two looks: there is nothing left to watch.
+            # The loop was closed between two checks: there is nothing left to watch.
             log.info("the event loop is gone; the watchdog ends")
         finally:
             faulthandler.cancel_dump_traceback_later()
@@ -143,7 +143,7 @@ class Watchdog:
             faulthandler.cancel_dump_traceback_later()
             return
         seconds = max(min(limits) - monotonic(), 0) + LAST_RESORT_SECONDS
-        # To the file descriptor: what stands for it in Python may be replaced, or wait for a lock.
+        # To the file descriptor: Python's stream object may be replaced, or wait for a lock.
         faulthandler.dump_traceback_later(seconds, exit=True, file=_STANDARD_ERROR)
 
     def _end(self, late: list[Watched], why: str) -> None:

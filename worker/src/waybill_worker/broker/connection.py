@@ -1,7 +1,7 @@
 """Connections to the broker: one that publishes, one that consumes.
 
-Two connections, because the broker blocks publishing connections when it runs short of memory or disk, and a
-consumer must still be able to acknowledge then.
+There are two connections because the broker blocks publishing connections when it runs short of memory or
+disk, and a consumer must still be able to acknowledge then.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ log = get_logger(__name__)
 
 #: Seconds for the broker to answer a question.
 ANSWER_SECONDS = 10
-#: Seconds for it to answer a goodbye: it may hang, and a process that stops has only its grace time.
+#: Seconds for it to answer when a connection closes: it may hang, and a stopping process has little time.
 GOODBYE_SECONDS = 3.0
 
 
@@ -32,12 +32,12 @@ def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBro
     """A FastStream broker, not yet connected.
 
     Raises:
-        ValueError: the files for TLS are not what they should be.
+        ValueError: a file for TLS is wrong.
 
     Args:
         settings: where the broker is.
-        process: who connects, as the broker's list of connections shows it.
-        role: `publish` or `consume`, shown there too.
+        process: name of the process, for the broker's list of connections.
+        role: `publish` or `consume`, for the same list.
     """
     return RabbitBroker(
         str(_url(settings, f"{process} {role}")),
@@ -54,7 +54,7 @@ def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBro
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """What the broker tells of a queue."""
+    """The state of a queue at the broker."""
 
     #: Messages that wait for a consumer, not counting those that have been delivered.
     waiting: int
@@ -62,9 +62,9 @@ class QueueStats:
 
 
 async def queue_stats(broker: RabbitBroker, queue: str) -> QueueStats | None:
-    """Asks the broker about `queue`; None if it cannot tell now: it is away, or has no such queue.
+    """Asks the broker for the state of `queue`; None if it is away, or has no such queue.
 
-    It may be asked by who has any right to the queue, reading it for example (decision 21).
+    Any permission on the queue is enough, reading it for example (decision 21).
     """
     seen: QueueStats | None = None
     try:
@@ -76,24 +76,24 @@ async def queue_stats(broker: RabbitBroker, queue: str) -> QueueStats | None:
                 answer = asked.declaration_result
                 seen = QueueStats(answer.message_count or 0, answer.consumer_count or 0)
     except GOING_AWAY as error:
-        log.info("the broker does not tell of a queue", queue=queue, error=error, once_a_minute=True)
+        log.info("the broker gives no state of a queue", queue=queue, error=error, once_a_minute=True)
     except asyncio.CancelledError:
-        # As in `Publisher.publish`: a stuck connection cancels what waits for it. Ours is raised below.
+        # As in `Publisher.publish`: a stuck connection cancels what waits for it. A real one is raised below.
         log.info(
-            "the broker does not tell of a queue",
+            "the broker gives no state of a queue",
             queue=queue,
             error="the connection is stuck",
             once_a_minute=True,
         )
     task = asyncio.current_task()
     if task is not None and task.cancelling() > 0:
-        # Also where the client made something else of it: a caller that was told to end must end.
+        # Also where the client turned it into another error: a caller that was cancelled must end.
         raise asyncio.CancelledError
     return seen
 
 
 async def would_connect(connection: RobustConnection) -> bool:
-    """Whether the broker of a connection that is lost is there, be it that it refuses this process."""
+    """Whether the broker of a lost connection is there, even if it refuses this process."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             tried = await aiormq.connect(connection.url, context=connection.kwargs.get("context"))
@@ -104,21 +104,21 @@ async def would_connect(connection: RobustConnection) -> bool:
 
 
 async def disconnect(*brokers: RabbitBroker) -> None:
-    """Closes the connections. A broker that does not answer is left without a goodbye."""
-    await asyncio.gather(*map(_hang_up, brokers))
+    """Closes the connections. A broker that does not answer is not waited for."""
+    await asyncio.gather(*map(_disconnect, brokers))
 
 
-async def _hang_up(broker: RabbitBroker) -> None:
-    # Told nowhere else without connecting, if it never was.
+async def _disconnect(broker: RabbitBroker) -> None:
+    # Its public way to the connection would connect.
     connection: AbstractConnection | None = getattr(broker, "_connection", None)
     try:
         async with asyncio.timeout(GOODBYE_SECONDS):
-            # Before its channels: whatever hangs then, it will not connect again.
+            # Before its channels: it must not connect again if something hangs.
             if connection is not None:
                 await connection.close()
             await broker.stop()
     except TimeoutError:
-        log.info("the broker does not answer a goodbye")
+        log.info("the broker does not answer the close of a connection")
 
 
 def _tls(settings: ProcessSettings) -> SSLContext | None:

@@ -1,4 +1,4 @@
-"""A message as the broker delivered it, reduced to what the pipeline needs."""
+"""A message as the broker delivered it, with what the pipeline needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 
 class Acknowledger(Protocol):
-    """The way back to the broker, for one delivery."""
+    """Acknowledges one delivery."""
 
     async def ack(self) -> None:
-        """Tells the broker that the message is dealt with; if that is lost, it comes again."""
+        """Acknowledges the message; if the acknowledgement is lost, the message comes again."""
 
     @property
     def is_lost(self) -> bool:
-        """Whether the channel that delivered is closed, so that the message comes again whatever we do."""
+        """Whether the channel that delivered it is closed, so that the message comes again in any case."""
 
 
 @dataclass(frozen=True, slots=True)

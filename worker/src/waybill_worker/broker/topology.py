@@ -1,7 +1,7 @@
 """The whole broker topology, derived from the catalog, and its declaration.
 
-The same arguments on every RabbitMQ version, so that no queue depends on a version's defaults. One process
-declares it all (the status service, at start and after every reconnect); the others wait until it is there.
+All arguments are given for every RabbitMQ version, so that no queue depends on a version's defaults. One
+process declares it all (the status service, at start and after every reconnect); the others wait for it.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES, kinds
 from waybill_contracts.wire import names
 from waybill_worker.broker.delay_ladder import LEVELS, level_bindings
 
-#: Returns of one message before it counts as one that kills its consumers.
+#: Deliveries of one message after which it counts as one that kills its consumers.
 WORK_DELIVERY_LIMIT: Final = 10
-#: Where a message only waits it may be looked at often; unlimited is spelled differently by each version.
+#: Messages that only wait may be read often; versions differ in how "unlimited" is written.
 WAITING_DELIVERY_LIMIT: Final = 1_000_000
 
 _QUORUM: Final = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
@@ -78,7 +78,7 @@ def queues() -> Iterator[Queue]:
             | _AT_LEAST_ONCE
             | {"x-message-ttl": 2**level * 1000, "x-dead-letter-exchange": following},
         )
-    # Only for those who consume it: with anybody else cancellations would pile up for ever.
+    # Only for services that consume it: elsewhere cancellations would pile up.
     for service in WORK_SERVICES:
         yield Queue(names.control_queue(service), _consumed(service))
     for service in (*WORK_SERVICES, STATUS_SERVICE):
@@ -106,13 +106,13 @@ def bindings() -> Iterator[Binding]:
 
 
 async def declare(channel: AbstractChannel) -> None:
-    """Declares all of it; what is there already stays as it is.
+    """Declares all of it; what exists already stays as it is.
 
-    The queues that services consume come last: a service that finds its own knows that all else is there, and
-    needs no right to look at it.
+    The queues that services consume come last: a service that finds its own queue knows that all else exists,
+    and needs no permission to check it.
 
     Raises:
-        aio_pika.exceptions.ChannelPreconditionFailed: something is there with other arguments.
+        aio_pika.exceptions.ChannelPreconditionFailed: something exists with other arguments.
     """
     declared = {
         exchange.name: await channel.declare_exchange(

@@ -1,8 +1,8 @@
 """The wait for the broker: it is away, refuses this process, or has no topology yet.
 
-Time mends the first and the last. A refusal (password, virtual host, permissions, another queue of the same
-name) is mended by people, so it is said in a line of its own, and health shows it after a while; the process
-tries on, more slowly, because it may be the broker where it is corrected.
+The first and the last pass by themselves. A refusal (password, virtual host, permissions, another queue of
+that name) must be corrected by people, so it has a log line of its own, and health shows it after a while;
+the process tries on, more slowly, because the correction may be made at the broker.
 """
 
 import asyncio
@@ -30,30 +30,30 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 
-#: What a broker that is away makes an attempt to connect raise.
+#: Errors of connecting to a broker that is away.
 UNREACHABLE: Final = (OSError, AMQPError, asyncio.TimeoutError)
-#: The same of a connection that goes away under a call, where the client raises RuntimeError too.
+#: Errors of a connection that is lost during a call, where the client raises RuntimeError too.
 GOING_AWAY: Final = (*UNREACHABLE, RuntimeError)
-#: Seconds between attempts to reach the broker, drawn for each process so that not all come back at once.
+#: Seconds between attempts to reach the broker, random for each process so that not all come at once.
 RECONNECT_SECONDS: Final = (0.5, 1.5)
-#: Seconds between looks whether its owner has declared the topology.
+#: Seconds between checks whether the topology has been declared.
 DECLARED_SECONDS: Final = 0.5
-#: Seconds between attempts at a broker that refuses us.
+#: Seconds between attempts at a broker that refuses this process.
 REFUSED_SECONDS: Final = 5.0
 #: Seconds that one attempt may take.
 ATTEMPT_SECONDS: Final = 30.0
-#: Seconds after which the same line is logged again, unless it is a refusal: that is said once.
+#: Seconds after which a line is logged again, except for a refusal, which is logged once.
 REPEAT_SECONDS: Final = 60.0
 #: Seconds that a refusal must last to be reported: a broker that starts refuses a virtual host for a moment.
 REFUSAL_REPORT_SECONDS: Final = 3.0
-#: Seconds that a refusal may last before the process counts as unwell: a broker that is being set up may be
-#: given its users late.
+#: Seconds that a refusal may last before the process counts as unhealthy: a broker that is being set up may
+#: get its users late.
 REFUSAL_GRACE_SECONDS: Final = 60.0
 _VIRTUAL_HOST: Final = (
     "the virtual host is missing, closed to this user, or has all the connections that it may have: "
     "correct WAYBILL_AMQP_URL, or the broker"
 )
-#: What to do about an error that people have to correct.
+#: How people correct an error, by its type.
 _REFUSALS: Final[Mapping[tuple[type[Exception], ...], str]] = {
     (
         AuthenticationError,
@@ -72,10 +72,10 @@ _REFUSALS: Final[Mapping[tuple[type[Exception], ...], str]] = {
 
 
 class BrokerWait:
-    """What is in the way of one process to the broker, and since when."""
+    """The wait of one process for the broker, and its reason."""
 
     def __init__(self) -> None:
-        #: What was reported last, and when.
+        #: The line that was logged last, and when.
         self._reported: str | None = None
         self._reported_at = 0.0
         self._refusal: str | None = None
@@ -86,17 +86,17 @@ class BrokerWait:
         """Repeats `attempt` until it succeeds, and returns what it returned.
 
         Raises:
-            aio_pika.exceptions.AMQPError: the broker is there, and one of us does not trust the other
-                (`waybill_worker.runtime.tls`).
+            aio_pika.exceptions.AMQPError: the broker is there, and one side does not trust the other's
+                certificate (`waybill_worker.runtime.tls`).
         """
         while True:
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
                     result = await attempt()
             except GOING_AWAY as error:
-                _end_if_cancelled()  # also where the client made something else of it
+                _end_if_cancelled()  # also where the client turned it into another error
                 pause = self._failed(error)
-                # The client closes a connection that failed when nothing refers to it any more; these do.
+                # The client closes a failed connection when nothing refers to it any more; these frames do.
                 traceback.clear_frames(error.__traceback__)
             except asyncio.CancelledError:
                 _end_if_cancelled()
@@ -110,7 +110,7 @@ class BrokerWait:
 
     @property
     def is_away(self) -> bool:
-        """Whether the last attempt failed, and not because of a refusal."""
+        """Whether the last attempt failed for another reason than a refusal."""
         return self._is_away
 
     @property
@@ -119,7 +119,7 @@ class BrokerWait:
         return self._refusal if self._refused_for() >= REFUSAL_GRACE_SECONDS else None
 
     def _failed(self, error: Exception) -> float:
-        """Reports what is in the way; the seconds until the next attempt."""
+        """Logs the failure; returns the seconds until the next attempt."""
         if distrust(error) is not None:
             raise error
         reason = refusal(error)
@@ -152,9 +152,9 @@ class BrokerWait:
 
 
 def refusal(error: BaseException) -> str | None:
-    """Why the broker refuses us, and what to do; None: it does not, it is away or something is missing."""
+    """Why the broker refuses this process, and what to do; None: it is away, or something is missing."""
     if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
-        # A virtual host that the broker does not open: the client keeps nothing of its words.
+        # A virtual host that the broker does not open: the client drops the broker's message.
         return f"{_VIRTUAL_HOST} (the broker's log says which)"
     for kinds, reason in _REFUSALS.items():
         if isinstance(error, kinds):

@@ -1,4 +1,4 @@
-"""The consuming side of a connection: each message becomes a task of its own, which outlives its channel."""
+"""Consumers: each message is handled in an asyncio task of its own, which outlives its channel."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,16 +24,16 @@ from waybill_worker.runtime.components import Component
 
 log = get_logger(__name__)
 
-#: Seconds between looks at the consumer, and for how long it may be missing before the process gives up.
+#: Seconds between checks of the consumer, and how long it may be missing before the process gives up.
 WATCH_SECONDS: Final = 2.0
 MISSING_SECONDS: Final = 60.0
 #: Seconds between questions to the broker whether messages wait for a consumer that got none meanwhile, and
-#: after how many such answers, one after the other, the process gives up.
-LOOK_SECONDS: Final = 10.0
+#: the number of such answers in a row after which the process gives up.
+CHECK_SECONDS: Final = 10.0
 MOST_PASSED_OVER: Final = 3
-#: Seconds between looks whether the messages that waited at the start are dealt with.
+#: Seconds between checks whether the messages that waited at the start are done.
 CATCH_UP_SECONDS: Final = 0.05
-#: What a message may have beside headers and body, as its sender set it.
+#: Properties of a message that its sender may set.
 _PROPERTIES: Final = (
     "app_id",
     "content_encoding",
@@ -47,7 +47,7 @@ _PROPERTIES: Final = (
 
 
 class Consumer:
-    """Consumes one queue, which its owner declares, on a channel of its own."""
+    """Consumes one queue, which another process declares, on a channel of its own."""
 
     def __init__(
         self,
@@ -61,13 +61,12 @@ class Consumer:
         """A consumer, not yet started.
 
         Args:
-            broker: whose connection it uses.
-            queue: what it takes messages from.
-            consume: what is done with each; it acknowledges by itself.
+            broker: the broker; its connection is used.
+            queue: name of the queue.
+            consume: called with each message; it acknowledges by itself.
             prefetch: messages in work at once.
-            reject_on_error: what `consume` raises over goes to the dead-letter queue. Where there is none
-                behind the queue, it must not: the message stays unacknowledged and is delivered again when
-                the connection is.
+            reject_on_error: a message for which `consume` raises goes to the dead-letter queue. False for a
+                queue without one: the message stays unacknowledged, and comes again with the next connection.
         """
         self._broker = broker
         self._queue = queue
@@ -82,16 +81,16 @@ class Consumer:
         self._broker_wait = BrokerWait()
         self._replacing: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
-        self._delivered = 0  # since the last look
+        self._delivered = 0  # since the last check
         self._taken = 0  # in all
-        self._passed_over = 0  # looks, one after the other
+        self._passed_over = 0  # checks in a row
 
     async def start(self) -> None:
-        """Begins to consume; whenever the connection is back, it does so again by itself.
+        """Begins to consume; the client does so again after each reconnect.
 
         Raises:
             aio_pika.exceptions.ChannelNotFoundEntity: there is no such queue yet.
-            aio_pika.exceptions.AMQPError: the broker is away, or refuses it.
+            aio_pika.exceptions.AMQPError: the broker is away, or refuses the consumer.
         """
         if self._tag is not None:
             return
@@ -104,7 +103,7 @@ class Consumer:
             self._tag = await self._source.consume(self._on_message)
             await self._notice_cancels(channel)
         except BaseException:
-            # Nothing is to come back on it by itself: the next start opens another.
+            # This channel must not be reopened: the next start opens another.
             self._channel = self._source = self._tag = None
             await _close(channel)
             raise
@@ -118,8 +117,8 @@ class Consumer:
     def _on_cancelled(self, cancelled: spec.Basic.Cancel) -> None:
         """Consumes again on another channel: the queue was deleted, or a message was held for too long.
 
-        The client would do so on this one, under the same tag. RabbitMQ 4.3 keeps the tag of one that ran
-        out of time, and closes the whole connection when it comes again.
+        The client would do so on this channel, with its old tag. RabbitMQ 4.3 keeps the tag of a consumer
+        that ran out of time, and closes the whole connection when the tag comes again.
         """
         if cancelled.consumer_tag == self._tag and self._channel is not None:
             log.warning("the broker has cancelled the consumer", queue=self._queue)
@@ -134,10 +133,10 @@ class Consumer:
             log.exception("cannot consume again", queue=self._queue)  # the watch ends the process
 
     async def caught_up(self, timeout_seconds: float) -> bool:
-        """Waits until the messages that were waiting when it started are dealt with, by us or by a replica.
+        """Waits until the messages that waited at its start are done, here or in another replica.
 
         Returns:
-            Whether they are.
+            Whether they are done in time.
         """
         waited = self._source.declaration_result.message_count or 0 if self._source else 0
         until = monotonic() + timeout_seconds
@@ -149,16 +148,16 @@ class Consumer:
 
     @property
     def is_consuming(self) -> bool:
-        """Whether the broker really sends us messages: a connection alone, or a channel, is not enough."""
+        """Whether the broker sends messages to it: a connection, or a channel, alone is not enough."""
         if self._channel is None or self._tag is None or self._passed_over >= MOST_PASSED_OVER:
             return False
-        underlay: Any = getattr(self._channel, "_channel", None)  # what is told nowhere else, and at once
+        underlay: Any = getattr(self._channel, "_channel", None)  # there is no public way that is current
         return (
             not self._channel.is_closed and underlay is not None and self._tag in underlay.channel.consumers
         )
 
     async def cancel(self) -> None:
-        """Asks the broker for no more messages; those that came already are worked on."""
+        """Asks the broker for no more messages; work on delivered ones goes on."""
         if self._replacing is not None:
             self._replacing.cancel()
             await asyncio.gather(self._replacing, return_exceptions=True)
@@ -167,13 +166,13 @@ class Consumer:
         tag, self._tag = self._tag, None
         if self._connection is None or not self._connection.connected.is_set():
             # The client would wait for the connection to come back.
-            log.info("the broker is away, and sends no more", queue=self._queue)
+            log.info("the broker is away and sends no more messages", queue=self._queue)
             return
         try:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._source.cancel(tag)
         except TimeoutError:
-            log.info("the broker does not answer that it sends no more", queue=self._queue)
+            log.info("the broker does not confirm the end of the consumer", queue=self._queue)
         except CHANNEL_GONE as error:
             log.info("the consumer is gone already", error=error)
 
@@ -181,7 +180,7 @@ class Consumer:
         """Waits for the messages under way and for their acknowledgements.
 
         Returns:
-            How many messages were still under way then; they will be delivered again.
+            How many messages were still in work; they will be delivered again.
         """
         late: set[asyncio.Task[None]] = set()
         if self._under_way:
@@ -191,7 +190,7 @@ class Consumer:
         return len(late)
 
     async def watch(self) -> None:
-        """Returns when the consumer is missing for too long, or deaf: then only a new process helps."""
+        """Returns when the consumer is missing for too long, or gets no messages: then restart."""
         watches = [asyncio.create_task(self._watch_missing()), asyncio.create_task(self._watch_deaf())]
         try:
             await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
@@ -201,30 +200,30 @@ class Consumer:
             await asyncio.gather(*watches, return_exceptions=True)
 
     async def _watch_deaf(self) -> None:
-        # The broker may count a consumer that it never sends anything to: RabbitMQ 3.10 does where a quorum
-        # queue is deleted and declared again within milliseconds, and the client is told nothing.
+        # The broker may count a consumer that it sends nothing to: RabbitMQ 3.10 does when a quorum queue is
+        # deleted and declared again within milliseconds, and the client is not notified.
         while self._passed_over < MOST_PASSED_OVER:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             self._passed_over = self._passed_over + 1 if await self._is_passed_over() else 0
-        log.error("messages wait, but the broker sends none", queue=self._queue, looks=MOST_PASSED_OVER)
+        log.error("messages wait, but the broker sends none", queue=self._queue, checks=MOST_PASSED_OVER)
 
     async def _is_passed_over(self) -> bool:
-        """Whether messages wait though we could take some, and none came since the last look."""
+        """Whether messages wait though there is room for some, and none came since the last check."""
         delivered, self._delivered = self._delivered, 0
         if delivered or len(self._under_way) >= self._prefetch or not self.is_consuming:
             return False
-        look = await queue_stats(self._broker, self._queue)
-        return look is not None and look.waiting > 0 and self._delivered == 0
+        stats = await queue_stats(self._broker, self._queue)
+        return stats is not None and stats.waiting > 0 and self._delivered == 0
 
     async def _any_waits(self) -> bool:
-        look = await queue_stats(self._broker, self._queue)
-        return look is None or look.waiting > 0
+        stats = await queue_stats(self._broker, self._queue)
+        return stats is None or stats.waiting > 0
 
     async def _watch_missing(self) -> None:
         loop = asyncio.get_running_loop()
         seen = loop.time()
         while loop.time() - seen < MISSING_SECONDS:
-            await asyncio.sleep(LOOK_SECONDS if self._is_lost else WATCH_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS if self._is_lost else WATCH_SECONDS)
             if self.is_consuming or await self._is_away():
                 seen = loop.time()
         log.error("not consuming, though it should", seconds=MISSING_SECONDS)
@@ -234,10 +233,10 @@ class Consumer:
         return self._connection is not None and not self._connection.connected.is_set()
 
     async def _is_away(self) -> bool:
-        """Whether the broker is away: nothing is to be consumed then; the connection comes back by itself.
+        """Whether the broker is away: then nothing can be consumed; the client reconnects by itself.
 
-        One that refuses this process, as for a password that was changed, is not. The process that is started
-        next reports why.
+        A broker that refuses this process, for example after a change of password, is not away. The process
+        that is started next logs the reason.
         """
         return self._is_lost and self._connection is not None and not await would_connect(self._connection)
 
@@ -246,8 +245,8 @@ class Consumer:
             raise ValueError("a message that is consumed has a delivery tag")
         self._delivered += 1
         self._taken += 1
-        # The client cancels its own callbacks when a channel closes, but what was begun must go on: it is
-        # done in a task that the client knows nothing of.
+        # The client cancels its own callbacks when a channel closes, but work that has begun must go on: it
+        # runs in a task that the client does not know.
         handling = asyncio.create_task(self._handle(message, message.delivery_tag, self._acks_of(message)))
         self._under_way.add(handling)
         handling.add_done_callback(self._under_way.discard)
@@ -264,12 +263,12 @@ class Consumer:
         try:
             await self._consume(delivery)
         except Exception:
-            log.exception("message cannot be dealt with", queue=self._queue, rejected=self._reject_on_error)
+            log.exception("message cannot be handled", queue=self._queue, rejected=self._reject_on_error)
             if self._reject_on_error:
                 await acks.reject(tag)
 
     def _acks_of(self, message: AbstractIncomingMessage) -> ChannelAcks:
-        # Tags begin anew with each channel, and so do we.
+        # Each channel has its own tags.
         if self._acks is None or self._acks.channel is not message.channel:
             self._acks = ChannelAcks(message.channel)
         self._acks.delivered(message.delivery_tag or 0)

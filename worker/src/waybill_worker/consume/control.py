@@ -1,4 +1,4 @@
-"""What a service does with control messages: it remembers what was called off, then stops what runs."""
+"""Control messages of a service: a cancelled task is recorded, then its handlers are stopped."""
 
 from collections.abc import Callable
 
@@ -14,14 +14,14 @@ log = get_logger(__name__)
 
 
 class Control:
-    """Takes the control messages of one service."""
+    """Handles the control messages of one service."""
 
     def __init__(self, inbox: Inbox, stop_task: Callable[[str], int]) -> None:
         self._inbox = inbox
         self._stop_task = stop_task
 
     async def consume(self, delivery: Delivery) -> None:
-        """Takes one message; it is acknowledged once what it says is kept for good.
+        """Handles one message; it is acknowledged once the cancellation is recorded.
 
         Raises:
             ValidationError: it cannot be read, and goes to the dead-letter queue.
@@ -32,10 +32,10 @@ class Control:
             log.exception("control message cannot be read")
             raise
         try:
-            # First the record, then the handlers: one that begins in between finds the record.
+            # First the record, then the handlers: a handler that begins in between finds the record.
             await retry_while_delivered(delivery, "cancel", lambda: self._inbox.cancel(request.task_id))
             stopped = self._stop_task(request.task_id)
-            log.info("a task is called off", task_id=request.task_id, handlers_stopped=stopped)
+            log.info("task cancelled", task_id=request.task_id, handlers_stopped=stopped)
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)

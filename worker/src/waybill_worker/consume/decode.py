@@ -1,4 +1,4 @@
-"""Step one: bytes and headers into an event that its contract accepts."""
+"""The first step: decodes body and headers into an event that fits its contract."""
 
 from collections.abc import Mapping
 
@@ -11,24 +11,24 @@ from waybill_worker.broker.delivery import Delivery
 
 
 class UnreadableError(Exception):
-    """The message is none that this service can take; no retry will change that."""
+    """The service cannot read the message; no retry will change that."""
 
     def __init__(self, message: str, envelope: Envelope | None = None) -> None:
         super().__init__(message)
-        #: What could be read of it, if anything: enough to report the subtask as dead.
+        #: Its envelope, if that could be read: enough to report the subtask as dead.
         self.envelope = envelope
 
 
 def decode(delivery: Delivery, handlers: Mapping[str, Handler], keyring: Keyring) -> Work:
-    """Reads a delivery, of the current version or of an older one that can be brought up.
+    """Reads a delivery, of the current version or of an older one that can be upcast.
 
     Args:
         delivery: the message.
-        handlers: by the kind that each consumes.
-        keyring: opens what is sealed in it.
+        handlers: the handlers by kind.
+        keyring: opens its sealed fields.
 
     Raises:
-        UnreadableError: damaged headers, a kind or version that is not ours, or a body against the contract.
+        UnreadableError: damaged headers, an unknown kind or version, or a body that breaks the contract.
     """
     try:
         envelope = Envelope.from_headers(delivery.headers)

@@ -1,10 +1,10 @@
 """The consume pipeline: decode -> claim -> handle -> decide -> report -> ack.
 
-Each step's result is safe before the next one begins, so that a process may die between any two of them:
-the message comes again, the claim tells what was done already, and the rest is done then.
+The result of each step is safe before the next one begins, so that a process may die between any two of them:
+the message comes again, the claim shows what was done already, and the rest is done then.
 
-A connection that is lost takes the message back, but the attempt goes on, and the redelivered copy finds its
-claim or its outcome.
+After a lost connection the broker delivers the message again, but the attempt goes on, and the new copy finds
+its claim or its outcome.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class Pipeline:
         metrics.watch_work(lambda: len(self._running))
 
     async def consume(self, delivery: Delivery) -> None:
-        """Takes one delivery through all steps, in a task of its own; `drain` may cancel it."""
+        """Runs one delivery through all steps, in a task of its own; `drain` may cancel it."""
         running = asyncio.current_task()
         if running is None:
             raise RuntimeError("a delivery is consumed in a task")
@@ -99,9 +99,9 @@ class Pipeline:
         """
         if not self._running:
             return 0
-        # For who does not end at all there is no waiting.
-        if patiently := self._running - self._attempts.running.stuck:
-            await asyncio.wait(patiently, timeout=timeout_seconds)
+        # Stuck handlers are not waited for.
+        if ending := self._running - self._attempts.running.stuck:
+            await asyncio.wait(ending, timeout=timeout_seconds)
         late = set(self._running)
         for running in late:
             running.cancel()
@@ -141,21 +141,21 @@ class Pipeline:
                     return
                 outcome = recorded
             case AlreadyDone(outcome):
-                log.info("this attempt was run before; telling its outcome again", outcome=outcome.is_)
+                log.info("this attempt was run before; reporting its outcome again", outcome=outcome.is_)
                 span.set("waybill.run_before", value=True)
             case Busy(until):
-                log.info("another copy of this attempt is being run; looking again later", until=str(until))
+                log.info("another copy of this attempt runs; trying again later", until=str(until))
                 span.set("waybill.outcome", "busy")
                 wait = (until - self._inbox.now()).total_seconds() + 1
                 message = later(self._service, delivery, work.envelope, wait)
                 await retry_while_delivered(
-                    delivery, "look again later", partial(self._publisher.publish, message)
+                    delivery, "try again later", partial(self._publisher.publish, message)
                 )
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
                 span.set("waybill.outcome", "superseded")
-                # If the broker has lost what was told of that, nobody else will ever tell it.
+                # If the broker has lost the report of that, no other process will report it.
                 await self._reporter.emit_and_wait(_superseding_event(self._service, work, ticket))
                 return
         span.set("waybill.outcome", outcome.is_)
@@ -164,11 +164,11 @@ class Pipeline:
         await self._settle(delivery, work, outcome)
 
     async def _attempt_and_record(self, claim: Claimed, delivery: Delivery, work: Work) -> Outcome | None:
-        """What is recorded of a claimed attempt; None if another copy has taken the claim over meanwhile."""
+        """Run a claimed attempt; return its recorded outcome, None if another copy has taken it over."""
         try:
             outcome = await self._attempts.run(work, claim, delivery.correlation_id)
-            # However long it takes, and even if the message is lost meanwhile: nobody else knows what
-            # happened, and the next copy must not run the attempt again.
+            # However long it takes, and even if the message is lost meanwhile: only this process knows the
+            # outcome, and the next copy must not run the attempt again.
             recorded = await retry_until_success(
                 "record", partial(self._inbox.record, claim.owner, work.envelope, outcome)
             )
@@ -177,8 +177,8 @@ class Pipeline:
             log.warning("the lease was lost: this attempt has not acted")
             return None
         except asyncio.CancelledError:
-            # We are being stopped: the message comes again, and its next run need not wait for the lease.
-            await self._inbox.trim_heap(claim.owner)
+            # The process stops: the message comes again, and its next run need not wait for the lease.
+            await self._inbox.release(claim.owner)
             raise
         finally:
             self._inbox.let_go(claim.owner)
@@ -190,10 +190,10 @@ class Pipeline:
         return recorded
 
     async def _settle(self, delivery: Delivery, work: Work, outcome: Outcome) -> None:
-        """Report: what came of it to the status service, then the message to where it goes next.
+        """Report the outcome to the status service, then publish the message that follows.
 
-        In this order, because the next attempt makes this one's message meaningless: told first, no crash
-        in between can leave a gap in the timeline.
+        In this order, because the next attempt makes this one's message obsolete: with the report first, a
+        crash in between leaves no gap in the timeline.
         """
         await self._reporter.emit_and_wait(outcome_event(self._service, work.envelope, outcome))
         if isinstance(outcome, RetryLater):

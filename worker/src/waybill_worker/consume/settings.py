@@ -7,25 +7,25 @@ from pydantic import AfterValidator, Field
 from waybill_worker.attempt.settings import RetrySettings
 from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 
-#: An attempt that is forgotten sooner might not be recognised when its message comes late.
+#: Days: an attempt that is pruned sooner might not be recognised when its message comes late.
 LEAST_INBOX_DAYS: Final = 3
 
 
 def _keeps_long_enough(days: float) -> float:
-    # A message may be on the delay ladder for a day and a half, and snoozed for another.
+    # A message may wait on the delay ladder for a day and a half, and be snoozed for another day.
     if days and days < LEAST_INBOX_DAYS:
         raise ValueError(f"at least {LEAST_INBOX_DAYS} days, or 0 to keep them for good")
     return days
 
 
 class ServiceSettings(RetrySettings, SealingSettings, ProcessSettings):
-    """What each consuming service needs besides."""
+    """Settings of each consuming service, besides those of its own."""
 
     inbox_url: DatabaseUrl = Field(description="Database of the inbox: sqlite:///file or postgresql://…")
     prefetch: int = Field(20, ge=1, le=1000, description="Messages in work at once: the concurrency.")
     lease_seconds: Seconds = Field(
         30,
-        description="A claim that is not renewed for so long is taken over; it is renewed three times in it.",
+        description="Time after which a claim without renewal is taken over; it is renewed thrice in it.",
     )
     inbox_keep_days: Annotated[float, AfterValidator(_keeps_long_enough)] = Field(
         45, description="How long attempts are recognised after their end, at least 3 days; 0: for good."

@@ -1,1 +1,1 @@
-"""The inbox: what a service has claimed and done."""
+"""The inbox: a service's record of the attempts that it has claimed and done."""

@@ -1,4 +1,4 @@
-"""What a service remembers of tasks that were called off: one row each, kept through every restart."""
+"""A service's record of cancelled tasks: one row each, kept through every restart."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -8,10 +8,10 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, s
 
 from waybill_database import Instant, insert_new
 
-METADATA = MetaData()
+CANCELLED_METADATA = MetaData()
 CANCELLED = Table(
     "cancelled",
-    METADATA,
+    CANCELLED_METADATA,
     Column("service", String(64), primary_key=True),
     Column("task_id", String(64), primary_key=True),
     Column("at", Instant, nullable=False),
@@ -19,7 +19,7 @@ CANCELLED = Table(
 
 
 def mark(connection: Connection, marks: Sequence[tuple[str, str]]) -> Sequence[None]:
-    """Remembers (service, task) pairs; a batch write for `Records.write`."""
+    """Record (service, task) pairs as cancelled; a batch write for `Records.write`."""
     now = datetime.now(UTC)
     rows = [{"service": service, "task_id": task_id, "at": now} for service, task_id in sorted(marks)]
     connection.execute(insert_new(connection, CANCELLED), rows)
@@ -27,7 +27,7 @@ def mark(connection: Connection, marks: Sequence[tuple[str, str]]) -> Sequence[N
 
 
 def cancelled_among(connection: Connection, service: str, task_ids: AbstractSet[str]) -> set[str]:
-    """Those of `task_ids` that were called off."""
+    """Those of `task_ids` that were cancelled."""
     if not task_ids:
         return set()
     return set(connection.scalars(_AMONG, {"service": service, "task_ids": list(task_ids)}))

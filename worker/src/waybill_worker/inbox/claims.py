@@ -1,7 +1,7 @@
-"""What a service may do with a message, given what its inbox remembers. Pure decisions, no database.
+"""Decides what a service may do with a message, by the rows of its inbox. Pure: no database.
 
-The inbox holds one row for each subtask and redrive: the latest attempt, and either who holds its lease or
-what came of it.
+The inbox has one row for each subtask and redrive: the latest attempt, and either the owner of its lease or
+its outcome.
 """
 
 from dataclasses import dataclass, replace
@@ -13,21 +13,21 @@ from waybill_worker.outcome import Outcome, RetryLater, Snoozed
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """A wish to run one attempt."""
+    """A request to run one attempt."""
 
     task_id: str
     redrive_no: int
     attempt: int
-    #: A name that no other claim has; whoever records an outcome must still hold it (a fencing token).
+    #: Unique name of the claim, which must still hold when its outcome is recorded (a fencing token).
     owner: str
     now: datetime
     lease_until: datetime
-    #: How often this attempt was put off before.
+    #: How often this attempt was snoozed before.
     snooze_no: int = 0
 
 
 class RowState(StrEnum):
-    """Where the latest attempt is."""
+    """State of the latest attempt."""
 
     CLAIMED = "claimed"
     DONE = "done"
@@ -35,7 +35,7 @@ class RowState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """What the inbox remembers of a subtask."""
+    """The inbox's row of a subtask."""
 
     attempt: int
     state: RowState
@@ -44,48 +44,48 @@ class InboxRow:
     outcome: Outcome | None
     #: How many runs of the attempt have begun.
     starts: int = 1
-    #: The run that holds the claim has begun an effect that no repeat can be told apart from.
+    #: The run that holds the claim has begun an effect from which a repeat cannot be distinguished.
     effect_begun: bool = False
     #: An earlier run or attempt may have had such an effect.
     in_doubt: bool = False
-    #: How often the attempt was put off before.
+    #: How often the attempt was snoozed before.
     snooze_no: int = 0
-    #: When the first attempt was claimed, and when this one was first; None: by an older release.
+    #: When the first attempt was first claimed, and when this one was; None: by an older release.
     life_since: datetime | None = None
     attempt_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Run it; nobody else will while the lease is renewed."""
+    """Run it: no other copy runs while the lease is renewed."""
 
     owner: str
-    #: The task was called off: record that instead of running it.
-    called_off: bool = False
-    #: An earlier run of this attempt was cut off: its process died of it, or under it.
+    #: The task was cancelled: record that instead of running it.
+    is_cancelled: bool = False
+    #: An earlier run of this attempt was cut off, because its process died.
     begun_before: bool = False
-    #: An earlier run or attempt may have had an effect that no repeat can be told apart from.
+    #: An earlier run or attempt may have had an effect from which a repeat cannot be distinguished.
     in_doubt: bool = False
-    #: When the first attempt was claimed, and when this one was first; None: just now.
+    #: When the first attempt was first claimed, and when this one was; None: now.
     life_since: datetime | None = None
     attempt_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyDone:
-    """This very attempt has been run: tell again what came of it, for the process may have died before."""
+    """This attempt has been run: report its outcome again, because the process may have died before."""
 
     outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """A later attempt or an outcome exists: this copy has no meaning any more.
+    """A later attempt or an outcome exists: this copy is obsolete.
 
-    Whoever sent it may not know what exists, so that is told again.
+    Its sender may not know of what exists, so that is reported again.
     """
 
-    #: The attempt that exists, and what came of it; None: it has been claimed and is not done.
+    #: The attempt that exists, and its outcome; None: it has been claimed and is not done.
     attempt: int
     outcome: Outcome | None
     snooze_no: int = 0
@@ -93,7 +93,7 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Another copy is being run, or its runner died: look again when its lease has run out."""
+    """Another copy runs, or its process died: try again when its lease has expired."""
 
     until: datetime
 
@@ -102,7 +102,7 @@ Ticket = Claimed | AlreadyDone | Superseded | Busy
 
 
 def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
-    """Whether `request` may run where a row exists; `Claimed` means that the row is to be taken over."""
+    """Decide on `request` where a row exists; `Claimed` means that it takes the row over."""
     known, asked = (row.attempt, row.snooze_no), (request.attempt, request.snooze_no)
     same_attempt = row.attempt == request.attempt
     claimed = Claimed(
@@ -122,7 +122,7 @@ def decide(row: InboxRow, request: ClaimRequest) -> Ticket:
         raise ValueError("an attempt that is done has an outcome")
     if asked == known:
         return AlreadyDone(row.outcome)
-    # A later one: it follows a retry or a snooze, but not an outcome that ended the subtask.
+    # A later attempt may follow a retry or a snooze, but not an outcome that ended the subtask.
     if isinstance(row.outcome, RetryLater | Snoozed):
         return claimed
     return superseded

@@ -1,8 +1,8 @@
-"""The inbox: a service's record of what it has claimed and done.
+"""The inbox: a service's record of the attempts that it has claimed and done.
 
-Claims and outcomes are written in group commits. Leases of attempts under way are renewed together; a claim
-whose process died is taken over when its lease has run out. An outcome is recorded only by the claim's owner,
-so that of two copies of an attempt only one can ever speak.
+Claims and outcomes are written in group commits. Leases of running attempts are renewed together; when a
+process dies, its claims are taken over once their leases have expired. Only the owner of a claim can record
+the outcome, so that one of two copies of an attempt reports it.
 """
 
 import asyncio
@@ -16,8 +16,7 @@ from sqlalchemy import Connection, Update, update
 
 from waybill_contracts.wire.envelope import Envelope
 from waybill_database import Records, insert_new, make_tables
-from waybill_worker.inbox.cancelled_tasks import METADATA as CANCELLED_METADATA
-from waybill_worker.inbox.cancelled_tasks import cancelled_among, mark
+from waybill_worker.inbox.cancelled_tasks import CANCELLED_METADATA, cancelled_among, mark
 from waybill_worker.inbox.claims import Claimed, ClaimRequest, InboxRow, RowState, Ticket, decide
 from waybill_worker.inbox.table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
 from waybill_worker.observe.logs import get_logger
@@ -28,12 +27,12 @@ log = get_logger(__name__)
 
 #: Renewals in the span of one lease: two may fail before it is lost.
 RENEWALS_PER_LEASE = 3
-#: So long may an outcome wait for a claim to share its commit: nobody waits for it as for a pickup.
+#: Seconds that an outcome may wait for others to share its commit: it is less urgent than a claim.
 RECORD_SECONDS = 0.005
 
 
 class LeaseLostError(Exception):
-    """The claim has been taken over by another run, which alone may act and speak now."""
+    """Another run has taken the claim over; only that one may act and report now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,48 +51,48 @@ class Inbox(Component):
         service: str,
         *,
         lease_seconds: float,
-        on_called_off: Callable[[str], object] = lambda task_id: None,  # noqa: ARG005 - nobody to tell
+        on_cancelled: Callable[[str], object] = lambda task_id: None,  # noqa: ARG005 - no handlers to stop
     ) -> None:
         """An inbox in `records`.
 
         Args:
             records: the database.
-            service: whose inbox it is.
-            lease_seconds: for how long a claim holds unless it is renewed.
-            on_called_off: told the id of a task that runs here and was called off elsewhere.
+            service: the service.
+            lease_seconds: how long a claim holds unless it is renewed.
+            on_cancelled: called with the id of each cancelled task that runs here.
         """
-        self._on_called_off = on_called_off
+        self._on_cancelled = on_cancelled
         self._records = records
         self._service = service
         self._lease = timedelta(seconds=lease_seconds)
-        #: A name for each claim; unique is all that it must be.
+        #: A unique name for each claim.
         self._owners = map(f"{secrets.token_hex(8)}.{{:x}}".format, itertools.count())
         #: Owner of each claim that is held, and its task.
         self._held: dict[str, str] = {}
         self._renewing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begins to renew leases; the tables are there."""
+        """Begins to renew leases; the tables must exist."""
         self._renewing = asyncio.create_task(self._renew_for_ever(), name="renew leases")
 
     def make_table(self) -> None:
-        """Creates the tables if they are missing; other replicas may be at it too."""
+        """Creates the tables if they are missing; other replicas may do so at the same time."""
         with self._records.engine.begin() as connection:
             for metadata in (METADATA, CANCELLED_METADATA):
                 make_tables(connection, metadata)
 
     async def stop(self) -> None:
-        """Stops renewing; what is still claimed is free once its lease has run out."""
+        """Stops renewing; remaining claims are free once their leases have expired."""
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
 
     def now(self) -> datetime:
-        """The time by which claims are held, as all replicas with the same inbox have it."""
+        """The time on the clock that all replicas with the same inbox share."""
         return self._records.now()
 
     async def claim(self, envelope: Envelope) -> Ticket:
-        """Asks for the right to run the attempt that `envelope` names."""
+        """Claims the attempt that `envelope` names."""
         now = self.now()
         request = ClaimRequest(
             envelope.task_id,
@@ -104,18 +103,18 @@ class Inbox(Component):
             now + self._lease,
             envelope.snooze_no,
         )
-        # Should the machine go down and take the claim along, the message comes again and is claimed again.
+        # If the machine goes down and the claim is lost, the message comes again and is claimed again.
         ticket = await self._records.write(self._claim_all, request, relaxed=True)
         if isinstance(ticket, Claimed):
             self._held[ticket.owner] = envelope.task_id
         return ticket
 
     async def record(self, owner: str, envelope: Envelope, outcome: Outcome) -> Outcome | None:
-        """Records what came of a claimed attempt, and gives the claim back.
+        """Records the outcome of a claimed attempt, and releases the claim.
 
         Returns:
-            What was recorded: `Cancelled` where another attempt would follow but the task was called off
-            meanwhile; None if the claim has been taken over by another.
+            The recorded outcome: `Cancelled` if another attempt would follow but the task was cancelled
+            meanwhile; None if another run has taken the claim over.
         """
         recorded = await self._records.write(
             self._record_all, _Record(owner, envelope, outcome), patience=RECORD_SECONDS
@@ -124,18 +123,18 @@ class Inbox(Component):
         return recorded
 
     def record_at_once(self, owner: str, envelope: Envelope, outcome: Outcome) -> Outcome | None:
-        """The same from any thread, without the event loop: for a process that is about to end."""
+        """Records an outcome from any thread, without the event loop: for a process that is about to end."""
         return self._records.write_at_once(self._record_all, _Record(owner, envelope, outcome))
 
     def let_go(self, owner: str) -> None:
-        """Renews a claim no more: without an outcome, another copy takes it over when its lease runs out."""
+        """Stops renewing a claim: without an outcome, another copy takes it over when its lease expires."""
         self._held.pop(owner, None)
 
     async def begin_again(self, owner: str) -> int:
-        """Notes that another run of a claimed attempt begins, after one that was cut off.
+        """Records that another run of a claimed attempt begins, after one that was cut off.
 
         Returns:
-            The number of runs that have begun, this one included.
+            The number of runs that have begun, including this one.
 
         Raises:
             LeaseLostError: the claim has been taken over.
@@ -146,9 +145,9 @@ class Inbox(Component):
         return starts
 
     async def begin_effect(self, owner: str) -> None:
-        """Notes that the run is about to do what nobody can take back, nor recognise if it is repeated.
+        """Records that the run begins an effect that cannot be undone, nor recognised if it is repeated.
 
-        Should it end without an outcome, the next run knows that the effect may have happened.
+        If the run ends without an outcome, the next run knows that the effect may have happened.
 
         Raises:
             LeaseLostError: the claim has been taken over, so this run must not act.
@@ -156,27 +155,27 @@ class Inbox(Component):
         if not await self._records.write(self._begin_effects, owner):
             raise LeaseLostError
 
-    async def trim_heap(self, owner: str) -> None:
-        """Frees a claim whose run was cut off by our own stop, so that the next one need not wait."""
-        await self._records.write(self._give_all_back, owner)
+    async def release(self, owner: str) -> None:
+        """Releases the claim of a run that a stop of the process cut off: the next run need not wait."""
+        await self._records.write(self._release_all, owner)
         self.let_go(owner)
 
     async def cancel(self, task_id: str) -> None:
-        """Keeps it for good that a task was called off: no attempt of it begins from now on."""
+        """Records for good that a task was cancelled: no attempt of it begins from now on."""
         await self._records.write(mark, (self._service, task_id))
 
     def _claim_all(self, connection: Connection, requests: Sequence[ClaimRequest]) -> Sequence[Ticket]:
-        # Nearly always the subtask is new, and this one statement is all there is to do.
+        # Nearly always the subtask is new, and this one statement is enough.
         new = set(
             connection.scalars(
                 insert_new(connection, INBOX, INBOX.c.owner),
-                # In one order for all: two replicas with the same tasks must not wait for each other.
+                # In one order for all replicas: two with the same tasks must not wait for each other.
                 [self._row(request) for request in sorted(requests, key=_order)],
             )
         )
         known = [request for request in requests if request.owner not in new]
         rows = self._locked_rows(connection, {request.task_id for request in known}) if known else {}
-        called_off = cancelled_among(connection, self._service, {request.task_id for request in requests})
+        cancelled = cancelled_among(connection, self._service, {request.task_id for request in requests})
         tickets: list[Ticket] = []
         taken_over: list[dict[str, object]] = []
         for request in requests:
@@ -193,8 +192,8 @@ class Inbox(Component):
         if taken_over:
             connection.execute(TAKE_OVER, taken_over)
         return [
-            replace(ticket, called_off=True)
-            if isinstance(ticket, Claimed) and request.task_id in called_off
+            replace(ticket, is_cancelled=True)
+            if isinstance(ticket, Claimed) and request.task_id in cancelled
             else ticket
             for ticket, request in zip(tickets, requests, strict=True)
         ]
@@ -202,7 +201,7 @@ class Inbox(Component):
     def _record_all(self, connection: Connection, records: Sequence[_Record]) -> Sequence[Outcome | None]:
         task_ids = {record.envelope.task_id for record in records}
         rows = self._locked_rows(connection, task_ids)
-        called_off = cancelled_among(connection, self._service, task_ids)
+        cancelled = cancelled_among(connection, self._service, task_ids)
         answers: list[Outcome | None] = []
         done: list[dict[str, object]] = []
         for record in records:
@@ -212,7 +211,7 @@ class Inbox(Component):
                 answers.append(None)
                 continue
             outcome = record.outcome
-            if isinstance(outcome, RetryLater | Snoozed) and record.envelope.task_id in called_off:
+            if isinstance(outcome, RetryLater | Snoozed) and record.envelope.task_id in cancelled:
                 outcome = _instead_of(outcome, row)
             answers.append(outcome)
             done.append(
@@ -262,8 +261,8 @@ class Inbox(Component):
         begun = set(connection.scalars(update_held))
         return [owner in begun for owner in owners]
 
-    def _give_all_back(self, connection: Connection, owners: Sequence[str]) -> Sequence[None]:
-        # Our own stop says nothing against the attempt: the run that it cut off is not counted.
+    def _release_all(self, connection: Connection, owners: Sequence[str]) -> Sequence[None]:
+        # The stop of the process is not the attempt's fault: the run that it cut off is not counted.
         connection.execute(
             self._update_held(owners).values(lease_until=self._records.now(), starts=INBOX.c.starts - 1)
         )
@@ -297,14 +296,14 @@ class Inbox(Component):
             try:
                 renewal = (dict(self._held), self._records.now() + self._lease)
                 for task_id in await self._records.write(self._renew_all, renewal, relaxed=True):
-                    self._on_called_off(task_id)
-            except Exception:  # the next renewal may succeed, and until the lease is lost nothing is
+                    self._on_cancelled(task_id)
+            except Exception:  # the next renewal may succeed before the leases expire
                 log.exception("leases could not be renewed", held=len(self._held))
 
     def _renew_all(
         self, connection: Connection, renewals: Sequence[tuple[dict[str, str], datetime]]
     ) -> Sequence[set[str]]:
-        # The mark may have been made by another replica of this service: each looks for its own tasks.
+        # Another replica may have recorded the cancellation: each looks for its own tasks.
         answers = []
         for held, until in renewals:
             connection.execute(self._update_held(held).values(lease_until=until))
@@ -313,10 +312,10 @@ class Inbox(Component):
 
 
 def _instead_of(outcome: RetryLater | Snoozed, row: InboxRow) -> Cancelled:
-    """The outcome of an attempt that another would have followed, had the task not been called off."""
+    """The outcome of an attempt that another would follow if the task were not cancelled."""
     is_in_doubt = row.in_doubt or (isinstance(outcome, RetryLater) and outcome.in_doubt)
     doubt = may_have_happened(
-        f"It was called off after an attempt that got no answer ({outcome.error.message})"
+        f"It was cancelled after an attempt that got no answer ({outcome.error.message})"
     )
     return Cancelled(
         at=outcome.at,
@@ -337,7 +336,7 @@ def _taken_over(row: InboxRow, request: ClaimRequest, ticket: Claimed) -> InboxR
         request.owner,
         request.lease_until,
         None,
-        # Of a run that goes on where another was cut off, `begin_again` tells.
+        # After a run that was cut off, `begin_again` counts the next one.
         starts=row.starts if ticket.begun_before else 1,
         in_doubt=ticket.in_doubt,
         snooze_no=request.snooze_no,

@@ -1,9 +1,9 @@
-"""Forgetting what an inbox no longer needs to recognise.
+"""Prunes the rows of an inbox that are not needed any more to recognise messages.
 
-The rule: a row must outlive every message of its attempt. A message may wait on the delay ladder (36 hours at
-most), be snoozed (a day), and lie in the work queue for as long as the service is away. So rows are kept for
-many days after their lease, and none is forgotten before this process has seen the work queue empty: whatever
-waited while nobody was there has been recognised by then.
+A row must outlive every message of its attempt. A message may wait on the delay ladder (36 hours at most), be
+snoozed (a day), and stay in the work queue for as long as the service is away. So rows are kept for many days
+after their lease, and none is deleted before this process has seen the work queue empty: then all messages
+that waited while the service was away have been recognised.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,56 +25,56 @@ from waybill_worker.runtime.throttle import scan_in_batches
 
 log = get_logger(__name__)
 
-#: Rows that one transaction looks at.
+#: Rows that one transaction reads.
 STEP: Final = 200
-#: Seconds between looks.
-LOOK_SECONDS: Final = 600.0
-#: An operator is told whenever so many looks have not found the work queue empty: every six hours.
-LOOKS_UNTIL_TOLD: Final = 36
+#: Seconds between two passes.
+PASS_SECONDS: Final = 600.0
+#: Passes without an empty work queue after which a warning is logged: six hours.
+PASSES_UNTIL_WARNING: Final = 36
 
 
 @dataclass(frozen=True, slots=True)
 class InboxStep:
-    """A wish to forget what was done, or called off, before a time."""
+    """A step of a pass: deletes what was done, or cancelled, before a time."""
 
     service: str
     before: datetime
     most: int
-    #: Where the last step ended; empty: begin with the oldest.
+    #: Last task of the step before; empty: begin with the oldest.
     after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PrunedInbox:
-    """What a step came to."""
+    """The result of a step."""
 
     rows: int
-    #: Where the next step begins; None: there is nothing more to look at.
+    #: The task after which the next step begins; None: the pass has ended.
     after: str | None
 
 
 def prune_inbox(connection: Connection, steps: Sequence[InboxStep]) -> Sequence[PrunedInbox]:
-    """Forgets attempts that are done; a batch write for `Records.write`.
+    """Deletes attempts that are done; a batch write for `Records.write`.
 
-    It walks along the ids of tasks, which are in the order of time, and so needs no index of its own. A claim
-    without an outcome stays: somebody is still to take it over.
+    It follows the ids of tasks, which are in the order of time, and so needs no index of its own. A claim
+    without an outcome stays: another run will take it over.
     """
     return [_prune(connection, step) for step in steps]
 
 
 def prune_cancelled(connection: Connection, steps: Sequence[InboxStep]) -> Sequence[PrunedInbox]:
-    """Forgets that tasks were called off; a batch write for `Records.write`."""
+    """Deletes records of cancelled tasks; a batch write for `Records.write`."""
     return [_prune_cancelled(connection, step) for step in steps]
 
 
 class InboxPruner(Background):
-    """Prunes the inbox of one service for as long as it runs; several may.
+    """Prunes the inbox of one service while it runs; several may.
 
     Args:
-        records: the inbox' database.
-        service: whose inbox it is.
-        keep: for how long rows are kept.
-        look: looks at the service's work queue; None: the broker cannot tell now.
+        records: the inbox's database.
+        service: the service.
+        keep: how long rows are kept.
+        queue_stats: returns the state of the service's work queue; None: the broker gives none now.
     """
 
     NAME: ClassVar = "inbox pruner"
@@ -85,20 +85,24 @@ class InboxPruner(Background):
         service: str,
         *,
         keep: timedelta,
-        look: Callable[[], Awaitable[QueueStats | None]],
+        queue_stats: Callable[[], Awaitable[QueueStats | None]],
     ) -> None:
-        super().__init__(every_seconds=LOOK_SECONDS, waits_first=True)
+        super().__init__(every_seconds=PASS_SECONDS, waits_first=True)
         self._records = records
         self._service = service
         self._keep = keep
-        self._look = look
-        self._has_seen_all = False
-        #: Looks at the work queue that did not find it empty.
-        self._looks = 0
+        self._queue_stats = queue_stats
+        self._has_seen_empty = False
+        #: Passes that did not find the work queue empty.
+        self._passes = 0
 
     async def prune(self) -> int:
-        """Forgets what is due, unless messages may wait that need to be recognised; the rows that went."""
-        if not self._has_seen_all and not await self._sees_all():
+        """Deletes what is due, unless messages may wait that need to be recognised.
+
+        Returns:
+            How many rows were deleted.
+        """
+        if not self._has_seen_empty and not await self._queue_was_empty():
             return 0
         step = InboxStep(self._service, self._records.now() - self._keep, STEP)
         rows = 0
@@ -106,21 +110,21 @@ class InboxPruner(Background):
             async for done in scan_in_batches(self._records, write, step):
                 rows += done.rows
         if rows:
-            log.info("forgot attempts that need not be recognised any more", rows=rows)
+            log.info("pruned the inbox", rows=rows)
         return rows
 
-    async def _sees_all(self) -> bool:
-        seen = await self._look()
-        self._has_seen_all = seen is not None and seen.waiting == 0
-        if not self._has_seen_all:
-            self._looks += 1
-            if self._looks % LOOKS_UNTIL_TOLD == 0:
+    async def _queue_was_empty(self) -> bool:
+        seen = await self._queue_stats()
+        self._has_seen_empty = seen is not None and seen.waiting == 0
+        if not self._has_seen_empty:
+            self._passes += 1
+            if self._passes % PASSES_UNTIL_WARNING == 0:
                 log.warning(
-                    "the inbox grows: nothing is forgotten before the work queue was seen empty once",
-                    looks=self._looks,
+                    "the inbox grows: nothing is pruned before the work queue was empty once",
+                    passes=self._passes,
                     waiting=None if seen is None else seen.waiting,
                 )
-        return self._has_seen_all
+        return self._has_seen_empty
 
     async def _run_once(self) -> None:
         await self.prune()
@@ -129,15 +133,15 @@ class InboxPruner(Background):
 def _prune(connection: Connection, step: InboxStep) -> PrunedInbox:
     columns = (INBOX.c.task_id, INBOX.c.redrive_no, INBOX.c.state, INBOX.c.lease_until)
     along = select(*columns).where(INBOX.c.service == step.service, INBOX.c.task_id > step.after)
-    # A redrive of the last task that is cut off here is left to a later pass.
-    looked_at = connection.execute(along.order_by(INBOX.c.task_id, INBOX.c.redrive_no).limit(step.most)).all()
+    # A redrive of the last task that the limit cuts off is left to a later pass.
+    rows = connection.execute(along.order_by(INBOX.c.task_id, INBOX.c.redrive_no).limit(step.most)).all()
     due = [
         (row.task_id, row.redrive_no)
-        for row in looked_at
+        for row in rows
         if row.state == RowState.DONE and row.lease_until < step.before
     ]
     if due:
-        # Once more: a later attempt may have taken the row over meanwhile.
+        # The condition again: a later attempt may have taken the row over meanwhile.
         connection.execute(
             delete(INBOX).where(
                 INBOX.c.service == step.service,
@@ -146,30 +150,30 @@ def _prune(connection: Connection, step: InboxStep) -> PrunedInbox:
                 INBOX.c.lease_until < step.before,
             )
         )
-    return PrunedInbox(len(due), _next(looked_at, step))
+    return PrunedInbox(len(due), _next(rows, step))
 
 
 def _prune_cancelled(connection: Connection, step: InboxStep) -> PrunedInbox:
     of_service = CANCELLED.c.service == step.service
     along = select(CANCELLED.c.task_id, CANCELLED.c.at).where(of_service, CANCELLED.c.task_id > step.after)
-    looked_at = connection.execute(along.order_by(CANCELLED.c.task_id).limit(step.most)).all()
-    due = [row.task_id for row in looked_at if row.at < step.before]
+    rows = connection.execute(along.order_by(CANCELLED.c.task_id).limit(step.most)).all()
+    due = [row.task_id for row in rows if row.at < step.before]
     if due:
         connection.execute(delete(CANCELLED).where(of_service, CANCELLED.c.task_id.in_(due)))
-    return PrunedInbox(len(due), _next(looked_at, step))
+    return PrunedInbox(len(due), _next(rows, step))
 
 
-def _next(looked_at: Sequence[Any], step: InboxStep) -> str | None:
-    if len(looked_at) < step.most:
+def _next(rows: Sequence[Any], step: InboxStep) -> str | None:
+    if len(rows) < step.most:
         return None
-    last: str = looked_at[-1].task_id
+    last: str = rows[-1].task_id
     made_at = _made_at(last)
-    # Whatever follows a task that was made later than that was claimed, or called off, later still.
+    # Tasks after one that was made later than `before` were claimed, or cancelled, later still.
     return None if made_at is not None and made_at >= step.before else last
 
 
 def _made_at(task_id: str) -> datetime | None:
-    """The time in a UUIDv7 (RFC 9562, 5.7): its first 48 bits, in milliseconds. None: it is none."""
+    """The time in a UUIDv7 (RFC 9562, 5.7): its first 48 bits, in milliseconds. None: another kind of id."""
     try:
         uuid = UUID(task_id)
     except ValueError:

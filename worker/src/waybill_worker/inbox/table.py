@@ -28,21 +28,20 @@ INBOX = Table(
     Column("owner", String(32), nullable=False),
     Column("lease_until", Instant, nullable=False),
     Column("outcome", Text),
-    # Runs of this attempt that have begun: more than one if processes died of it, or under it.
+    # Runs of this attempt that have begun: more than one if processes died during it.
     Column("starts", Integer, nullable=False, server_default="1"),
-    # The run that holds the claim has begun what nobody can take back or recognise.
+    # The run that holds the claim has begun an effect that cannot be undone or recognised.
     Column("effect_begun", Boolean, nullable=False, server_default=false()),
-    # An earlier run or attempt may have had its effect, and nobody knows.
+    # An earlier run or attempt may have had its effect; it is not known.
     Column("in_doubt", Boolean, nullable=False, server_default=false()),
-    # How often this attempt was put off before.
+    # How often this attempt was snoozed before.
     Column("snooze_no", Integer, nullable=False, server_default="0"),
-    # When the first attempt was claimed, and when this one was first.
+    # When the first attempt was first claimed, and when this one was.
     Column("life_since", Instant),
     Column("attempt_since", Instant),
 )
 
-#: Statements are made once: to make one, and the key under which its compiled form is found again, takes as
-#: long as to run it.
+#: Statements are made once: making one, and its cache key, takes as long as running it.
 ROWS_OF_TASKS = (
     select(INBOX)
     .where(

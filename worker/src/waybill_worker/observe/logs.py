@@ -1,7 +1,7 @@
-"""Structured logs: one JSON object a line on standard output, with the task's words bound to it.
+"""Structured logs: one JSON object a line on standard output, with the fields of the task bound to it.
 
-No line shows what is sensitive: mail addresses are masked in all of them, libraries' lines and tracebacks
-included, and the values of a task's sensitive fields while it is worked on (`masking`).
+No line shows sensitive values: mail addresses are masked in all lines, including those of libraries and
+tracebacks, and the values of a task's sensitive fields while it is in work (`masking`).
 """
 
 import logging
@@ -16,7 +16,7 @@ from waybill_contracts.privacy.mask import NO_MASK, Mask
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_worker.observe.repeated_lines import ClientRepeats, Repeats, leave_out_repeats
 
-#: Libraries that log each message or request at INFO; their warnings are wanted, their chatter is not.
+#: Libraries that log each message or request at INFO; only their warnings are wanted.
 _CHATTY = (
     "aio_pika",
     "aiormq",
@@ -28,9 +28,9 @@ _CHATTY = (
     "alembic",
     "pyvips",
 )
-#: What the lines of the task that is worked on must not show.
+#: Mask of the task in work.
 _MASK: ContextVar[Mask] = ContextVar("waybill_mask", default=NO_MASK)
-#: Fields of a line that are ours alone, so that nothing of a task's can stand in them.
+#: Fields of a line that hold only our own values, and never a task's.
 _OWN: Final = frozenset(
     {
         *(
@@ -49,20 +49,20 @@ _OWN: Final = frozenset(
         *("task_id", "kind", "attempt", "trace_id", "schedule_id", "redrive", "slot", "missed", "key_id"),
     }
 )
-#: The caller's name for its request, which finds a task's lines. Mail addresses are masked in it, but the
-#: task's texts are not looked for: it often stands in them, as in an alert that is mailed and quotes its own.
+#: The caller's id of its request, by which a task's lines are found. Mail addresses are masked in it, but not
+#: the task's texts, which often contain it: an alert that is mailed quotes its own id.
 _CORRELATION: Final = "correlation_id"
-#: The same of the lines that we write: what happened is always said in words of the code.
+#: Fields of our own lines that hold only our own values: the event is always a constant of the code.
 _OWN_IN_OURS: Final = _OWN | {"event"}
 
 
 def mask_lines(mask: Mask) -> None:
-    """Hides what `mask` does in every line of the running asyncio task, and of those that it starts."""
+    """Apply `mask` to every line of the running asyncio task, and of tasks that it starts."""
     _MASK.set(mask)
 
 
 def _described(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Exceptions among the fields with their types: the text of many says nothing by itself (`'nope'`)."""
+    """Add the types of exceptions among the fields: the text of many says little by itself (`'nope'`)."""
     for name, value in line.items():
         if isinstance(value, BaseException):
             line[name] = str(ErrorInfo.of(value, _MASK.get()))
@@ -71,7 +71,7 @@ def _described(_logger: object, _method: str, line: MutableMapping[str, Any]) ->
 
 def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     mask = _MASK.get()
-    # Only our loggers bind the module that speaks.
+    # Only our loggers bind a module.
     own = _OWN_IN_OURS if "module" in line else _OWN
     for name, value in line.items():
         if name not in own and not name.startswith("_"):
@@ -80,10 +80,10 @@ def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mu
 
 
 def configure_logging(process: str, *, level: str, format_: str) -> None:
-    """Sends structlog and the standard library's logging to standard output, as one stream.
+    """Send structlog and the standard library's logging to standard output, as one stream.
 
     Args:
-        process: the process's name, on every line as `process`.
+        process: name of the process, on every line as `process`.
         level: `debug`, `info`, `warning` or `error`.
         format_: `json` for machines, `console` for people.
     """
@@ -128,6 +128,6 @@ def configure_logging(process: str, *, level: str, format_: str) -> None:
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger; `name` tells which part of the process speaks."""
+    """A logger; `name` is the module that logs."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger

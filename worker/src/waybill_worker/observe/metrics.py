@@ -1,4 +1,4 @@
-"""What a process tells Prometheus: one registry a process, served at /metrics. No label holds an id.
+"""The metrics registry of a process, served at /metrics. No label holds an id.
 
 Names begin with `waybill_` and end with their unit (https://prometheus.io/docs/practices/naming/).
 """
@@ -13,7 +13,7 @@ from prometheus_client import (
 
 
 def make_registry() -> CollectorRegistry:
-    """A registry that tells of the process itself: memory, CPU time, open files, garbage collection."""
+    """A registry with the metrics of the process itself: memory, CPU time, open files, garbage collection."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
@@ -21,5 +21,5 @@ def make_registry() -> CollectorRegistry:
 
 
 def exposition(registry: CollectorRegistry) -> tuple[bytes, str]:
-    """What /metrics answers: the text and its content type."""
+    """The answer of /metrics: its text and content type."""
     return generate_latest(registry), CONTENT_TYPE_LATEST

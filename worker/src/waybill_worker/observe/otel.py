@@ -21,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from waybill_contracts.wire.names import HEADER_TRACEPARENT
 from waybill_worker.observe.spans import Attributes, SpanKind
 
-#: For what is left when the process stops: a collector that is away must not use up its grace time.
+#: Seconds for the remaining spans at a stop: a collector that is away must not use up the grace time.
 SHUTDOWN_SECONDS: Final = 3.0
 _ERROR_TYPE: Final = "error.type"
 _KINDS: Final = {
@@ -38,7 +38,7 @@ class OtelTracer:
     """Records spans, and sends them many at a time from a thread of its own.
 
     Args:
-        process: the process's name.
+        process: name of the process.
     """
 
     def __init__(self, process: str) -> None:
@@ -66,7 +66,7 @@ class OtelTracer:
             context=_context_of(parent),
             kind=_KINDS[kind],
             attributes=attributes,
-            # Their texts may tell of people.
+            # Texts of errors may contain personal data.
             record_exception=False,
             set_status_on_exception=False,
         ) as recorded:
@@ -80,20 +80,20 @@ class OtelTracer:
     def past(
         self, name: str, kind: SpanKind, parent: str, attributes: Attributes, since_ns: int, until_ns: int
     ) -> None:
-        """A span that is over."""
+        """Record a span that has ended."""
         recorded = self._tracer.start_span(
             name, context=_context_of(parent), kind=_KINDS[kind], attributes=attributes, start_time=since_ns
         )
         recorded.end(until_ns)
 
     def current(self) -> str | None:
-        """The traceparent of the span that runs, if it is recorded."""
+        """The traceparent of the running span, if it is recorded."""
         running = trace.get_current_span()
         return _Span(running).traceparent if running.is_recording() else None
 
     def shutdown(self) -> None:
-        """Sends what is left; what cannot be sent in time is lost."""
-        # Aside: neither of its ways to end keeps to a time while the collector says nothing.
+        """Send the remaining spans; those that cannot be sent in time are lost."""
+        # In a thread: the provider has no way to end in time while the collector does not answer.
         ending = Thread(target=self._provider.shutdown, daemon=True, name="last-spans")
         ending.start()
         ending.join(SHUTDOWN_SECONDS)

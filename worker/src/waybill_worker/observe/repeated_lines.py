@@ -1,4 +1,4 @@
-"""Log lines of an outage, once a minute: they say the same each time that something is tried again."""
+"""Logs the lines of an outage once a minute, and not for each new try."""
 
 import logging
 import threading
@@ -8,21 +8,21 @@ from typing import Any, Final
 
 import structlog
 
-#: Seconds in which the same is said once.
+#: Seconds in which a line is logged once.
 REPEAT_SECONDS: Final = 60.0
-#: The field of a line of our own that is to be said once a minute, whatever its other fields are: True, or
-#: of what, if it is once a minute of each.
+#: Field of our own lines that are logged once a minute, whatever their other fields: True, or the thing for
+#: each of which the line is logged once a minute.
 ONCE_A_MINUTE: Final = "once_a_minute"
-#: The clients of the broker, which say the same at each attempt and for each connection and channel.
+#: The clients of the broker, which repeat a line at each attempt and for each connection and channel.
 _CLIENTS: Final = ("aio_pika", "aiormq")
-#: What aiormq says of each attempt beside aio_pika, or our own line.
+#: A line of aiormq that repeats one of aio_pika, or our own.
 _SAID_TWICE: Final = "error when creating transport"
-#: Lines that are remembered: there are some tens of them in the code.
+#: Lines that are kept in memory: the code has some tens of them.
 _MOST: Final = 1000
 
 
 class Repeats:
-    """Which lines have been said within the last minute.
+    """The lines that were logged within the last minute.
 
     Args:
         clock: seconds that only go forward.
@@ -31,11 +31,11 @@ class Repeats:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        #: When each was said, and how often it was not since.
+        #: When each was logged, and how often it was left out since.
         self._said: dict[str, tuple[float, int]] = {}
 
     def left_out(self, line: str) -> int | None:
-        """How often it was left out since it was last said; None: it is to be left out now, too."""
+        """How often it was left out since it was last logged; None: leave it out now, too."""
         with self._lock:
             now = self._clock()
             said, left_out = self._said.get(line, (None, 0))
@@ -49,17 +49,17 @@ class Repeats:
 
 
 class ClientRepeats(logging.Filter):
-    """Lets each line of the broker's clients through once a minute."""
+    """Passes each line of the broker's clients once a minute."""
 
     def __init__(self, repeats: Repeats) -> None:
         super().__init__()
         self._repeats = repeats
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is said."""
+        """Whether the line is logged."""
         if record.name.partition(".")[0] not in _CLIENTS or record.levelno < logging.WARNING:
             return True
-        # The text without what differs: addresses, pauses, channels.
+        # The text without its arguments, which differ: addresses, pauses, channels.
         text = str(record.msg)
         if text.startswith(_SAID_TWICE):
             return False
@@ -72,7 +72,7 @@ class ClientRepeats(logging.Filter):
 def leave_out_repeats(
     repeats: Repeats,
 ) -> Callable[[object, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
-    """The same for our own lines, as a processor of structlog's."""
+    """A processor of structlog that logs marked lines of our own once a minute."""
 
     def process(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if what := line.pop(ONCE_A_MINUTE, False):

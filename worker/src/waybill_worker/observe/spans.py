@@ -1,16 +1,16 @@
-"""What a span is, and what records spans: shared by `waybill_worker.observe.tracing` and its tracers."""
+"""Interfaces of spans and tracers, shared by `waybill_worker.observe.tracing` and its tracers."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
 
-#: What a span may tell, by name (https://opentelemetry.io/docs/specs/semconv/ where they have one).
+#: Attributes of a span by name (https://opentelemetry.io/docs/specs/semconv/ where they have one).
 Attributes = Mapping[str, str | int | float | bool]
 
 
 class SpanKind(StrEnum):
-    """Who a span speaks with."""
+    """The role of a span."""
 
     SERVER = "server"
     CLIENT = "client"
@@ -20,20 +20,20 @@ class SpanKind(StrEnum):
 
 
 class Span(Protocol):
-    """Something that is being done."""
+    """An operation that runs."""
 
     @property
     def traceparent(self) -> str | None:
-        """What makes a later span its child; None where nobody records."""
+        """The header value that makes a later span its child; None without tracing."""
 
     def set(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - any value is one
-        """Adds an attribute."""
+        """Add an attribute."""
 
     def rename(self, name: str) -> None:
-        """Names it anew, when more is known of it."""
+        """Change its name, once more is known."""
 
     def failed(self, error_type: str) -> None:
-        """Marks it as failed; only the type of what went wrong is told."""
+        """Mark it as failed; only the type of the error is recorded."""
 
 
 class Tracer(Protocol):
@@ -47,10 +47,10 @@ class Tracer(Protocol):
     def past(
         self, name: str, kind: SpanKind, parent: str, attributes: Attributes, since_ns: int, until_ns: int
     ) -> None:
-        """A span that is over, between two times of `time.time_ns`."""
+        """Record a span that has ended, between two times of `time.time_ns`."""
 
     def current(self) -> str | None:
-        """The traceparent of the span that runs, if it is recorded."""
+        """The traceparent of the running span, if it is recorded."""
 
     def shutdown(self) -> None:
-        """Sends what is left, within a few seconds."""
+        """Send the remaining spans, within a few seconds."""

@@ -1,7 +1,7 @@
-"""Spans of what a process does, for whoever records traces; where nobody does they cost next to nothing.
+"""Traces: spans of the operations of a process. Without a tracer they cost next to nothing.
 
 OpenTelemetry is imported only if its own environment variables ask for it: it is large, and slow to import.
-No span tells what a task is about: payloads, addresses and error texts stay out, ids and types go in.
+Spans hold ids and types, and no payloads, addresses or error texts.
 """
 
 import os
@@ -17,13 +17,13 @@ _PROTOCOL: Final = "http/protobuf"
 
 
 class TracingError(Exception):
-    """Traces are asked for in a way that cannot be had; `str()` says what to do."""
+    """The environment asks for traces in a way that is not supported; `str()` says what to do."""
 
 
 class _Unrecorded:
     traceparent = None
 
-    def set(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - as above
+    def set(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001 - any value is one
         del name, value
 
     def rename(self, name: str) -> None:
@@ -34,19 +34,20 @@ class _Unrecorded:
 
 
 _UNRECORDED: AbstractContextManager[Span] = nullcontext(_Unrecorded())
-#: Of this process; None: nobody records.
+#: The tracer of this process; None: no traces.
 _tracer: Tracer | None = None
 
 
 def configure_tracing(process: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Begins to export spans if OpenTelemetry's variables ask for that (`OTEL_EXPORTER_OTLP_ENDPOINT` …).
+    """Begin to export spans if OpenTelemetry's variables ask for it (`OTEL_EXPORTER_OTLP_ENDPOINT` …).
 
     Args:
-        process: the process's name; its service name is `waybill-` and this, unless `OTEL_SERVICE_NAME` says.
-        environment: of the process.
+        process: name of the process; its service name is `waybill-` and this, unless `OTEL_SERVICE_NAME`
+            is set.
+        environment: environment of the process.
 
     Raises:
-        TracingError: they ask for another exporter or protocol than there is, or OpenTelemetry is missing.
+        TracingError: they ask for an unsupported exporter or protocol, or OpenTelemetry is missing.
     """
     if not _is_asked_for(environment):
         return
@@ -54,20 +55,20 @@ def configure_tracing(process: str, environment: Mapping[str, str] = os.environ)
         from waybill_worker.observe.otel import OtelTracer  # noqa: PLC0415 - only here: see above
     except ImportError as error:
         raise TracingError(
-            f"traces are asked for (OTEL_…), and there is no OpenTelemetry ({error}): install "
+            f"traces are asked for (OTEL_…), but OpenTelemetry is missing ({error}): install "
             "waybill-worker[traces], or set OTEL_SDK_DISABLED=true"
         ) from error
     use_tracer(OtelTracer(process))
 
 
 def use_tracer(tracer: Tracer | None) -> None:
-    """Records with `tracer` from now on; None: no more."""
+    """Record with `tracer` from now on; None: stop recording."""
     global _tracer  # noqa: PLW0603 - a process has one, as it has one log
     _tracer = tracer
 
 
 def is_tracing() -> bool:
-    """Whether anybody records: attributes need not be made otherwise."""
+    """Whether spans are recorded: otherwise no attributes need be made."""
     return _tracer is not None
 
 
@@ -77,10 +78,10 @@ def span(
     """A span for the length of the block, to be used at once.
 
     Args:
-        name: what is done, the same for all tasks.
-        kind: who it speaks with.
-        attributes: what is told of it.
-        parent: the traceparent of what caused it; None: the span that runs.
+        name: name of the operation, without ids.
+        kind: the role of the span.
+        attributes: attributes of the span.
+        parent: traceparent of its cause; None: the running span.
     """
     return _UNRECORDED if _tracer is None else _tracer.span(name, kind, parent, attributes)
 
@@ -88,18 +89,18 @@ def span(
 def past_span(
     name: str, kind: SpanKind, parent: str, attributes: Attributes, since_ns: int, until_ns: int
 ) -> None:
-    """A span that is over, between two times of `time.time_ns`."""
+    """Record a span that has ended, between two times of `time.time_ns`."""
     if _tracer is not None:
         _tracer.past(name, kind, parent, attributes, since_ns, until_ns)
 
 
 def current_traceparent() -> str | None:
-    """The traceparent of the span that runs, if it is recorded."""
+    """The traceparent of the running span, if it is recorded."""
     return None if _tracer is None else _tracer.current()
 
 
 def shut_down_tracing() -> None:
-    """Sends what is left."""
+    """Send the remaining spans."""
     if _tracer is not None:
         _tracer.shutdown()
         use_tracer(None)

@@ -1,4 +1,4 @@
-"""Outcomes as lifecycle events."""
+"""Lifecycle events of attempts."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLat
 
 
 def started_event(service: str, envelope: Envelope, max_attempts: int, at: datetime) -> LifecycleEvent:
-    """An attempt begins."""
+    """The event of an attempt that begins."""
     data = LifecycleData(
         task_id=envelope.task_id,
         service=service,
@@ -29,7 +29,7 @@ def started_event(service: str, envelope: Envelope, max_attempts: int, at: datet
 
 
 def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> LifecycleEvent:
-    """What came of an attempt."""
+    """The event of an attempt's outcome."""
     data = LifecycleData(
         task_id=envelope.task_id,
         service=service,
@@ -48,7 +48,7 @@ def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> Lifecyc
 
 
 def unreadable_event(service: str, envelope: Envelope, error: ErrorInfo, at: datetime) -> LifecycleEvent:
-    """A message whose envelope was readable, but nothing more."""
+    """The event of a message of which only the envelope is readable."""
     data = LifecycleData(
         task_id=envelope.task_id,
         service=service,

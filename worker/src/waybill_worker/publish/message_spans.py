@@ -1,4 +1,4 @@
-"""The spans of messages: what publishes one, and what consumes it.
+"""The spans of messages: publishing one, and consuming it.
 
 Source of names: https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/
 """
@@ -16,32 +16,32 @@ from waybill_worker.publish.publisher import OutgoingMessage
 
 @contextmanager
 def publish_span(exchange: str, routing_key: str, envelope: Envelope) -> Iterator[Envelope]:
-    """A span around the publish of a message, as a child of what its envelope says.
+    """A span around the publish of a message, as a child of the span in its envelope.
 
     Yields:
-        The envelope that makes whatever consumes the message a child of this span.
+        The envelope that makes the consumer's span a child of this one.
     """
     if not is_tracing():
         yield envelope
         return
-    told = {
+    attributes = {
         "messaging.operation.type": "send",
         "messaging.operation.name": "publish",
         "messaging.destination.name": exchange,
         "messaging.rabbitmq.destination.routing_key": routing_key,
     } | _of(envelope)
-    # The key is different for each wait on the ladder; of the default exchange it is the queue's name.
+    # Without the key of the delay ladder, which differs for each wait; the default exchange has no name.
     name = f"send {exchange or routing_key}"
-    with span(name, SpanKind.PRODUCER, told, parent=envelope.traceparent) as running:
+    with span(name, SpanKind.PRODUCER, attributes, parent=envelope.traceparent) as running:
         yield replace(envelope, traceparent=running.traceparent or envelope.traceparent)
 
 
 @contextmanager
 def follow_up_span(message: OutgoingMessage, envelope: Envelope) -> Iterator[OutgoingMessage]:
-    """A span around the publish of what follows from the work on a message: another attempt, a dead letter.
+    """A span around the publish of the message that follows an attempt: another attempt, or a dead letter.
 
     Yields:
-        The message, as a consequence of this attempt.
+        The message, with this span in its headers.
     """
     if not is_tracing():
         yield message
@@ -56,12 +56,12 @@ def consume_span(queue: str, envelope: Envelope) -> AbstractContextManager[Span]
     name = f"process {queue}"
     if not is_tracing():
         return span(name, SpanKind.CONSUMER)
-    told = {
+    attributes = {
         "messaging.operation.type": "process",
         "messaging.operation.name": "process",
         "messaging.destination.name": queue,
     } | _of(envelope)
-    return span(name, SpanKind.CONSUMER, told, parent=envelope.traceparent)
+    return span(name, SpanKind.CONSUMER, attributes, parent=envelope.traceparent)
 
 
 def _of(envelope: Envelope) -> dict[str, str | int]:

@@ -1,7 +1,7 @@
-"""The publish guard: a publish either is confirmed by the broker, or raises.
+"""The publish guard: the broker confirms a publish, or it raises.
 
-Everything is persistent, mandatory and confirmed; nothing is declared on the way. A confirm that does not
-come in time leaves the message's fate unknown: publish again, the receiver's inbox drops the second copy.
+All messages are persistent, mandatory and confirmed; nothing is declared. If a confirm does not come in time,
+the fate of the message is unknown: publish again, the receiver's inbox drops the second copy.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ class PublishError(Exception):
 
 
 class UnroutableError(PublishError):
-    """The broker has no queue for it: the topology is not what it should be."""
+    """The broker has no queue for it: the topology is incomplete."""
 
 
 class UnconfirmedError(PublishError):
-    """No confirm came, or the connection is lost: it may be there, or not."""
+    """No confirm came, or the connection is lost: it is not known whether the message arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message and where it goes."""
+    """A message and its destination."""
 
     exchange: str
     routing_key: str
@@ -42,15 +42,15 @@ class OutgoingMessage:
     headers: dict[str, Any] = field(default_factory=dict)
     content_type: str = CONTENT_TYPE_EVENT
     correlation_id: str | None = None
-    #: 5 and more overtakes on RabbitMQ 4's quorum queues, from 4.3 on any above 0; earlier take no notice.
+    #: On RabbitMQ 4's quorum queues 5 and more overtakes, from 4.3 on any above 0; older ones ignore it.
     priority: int | None = None
 
 
 class Publisher:
     """Publishes over a connection that consumes nothing.
 
-    Frames go straight to the client's channel: FastStream's and aio-pika's own ways to publish build each
-    message twice and wait for the socket after each, which together cost more than all else of a publish.
+    Frames go directly to the client's channel: FastStream's and aio-pika's own ways to publish build each
+    message twice and wait for the socket, which together cost more than the rest of a publish.
     """
 
     def __init__(self, broker: RabbitBroker, *, timeout_seconds: float) -> None:
@@ -58,17 +58,17 @@ class Publisher:
         self._timeout_seconds = timeout_seconds
         self._connection: AbstractRobustConnection | None = None
         self._channel: AbstractChannel | None = None
-        # Returned messages are matched to their publish by their id alone; unique is all that it must be.
+        # Returned messages are matched to their publish by this id, which only has to be unique.
         self._ids = map(f"{uuid4().hex}.{{:x}}".format, itertools.count())
 
     async def open_exchanges(self, *exchanges: str) -> None:
-        """Opens the channel, and makes sure that exchanges are there: a publish to a missing one closes it.
+        """Opens the channel, and checks that exchanges exist: a publish to a missing one closes the channel.
 
         Raises:
             aio_pika.exceptions.ChannelNotFoundEntity: one is missing.
         """
         self._connection = await self._broker.connect()
-        # A channel of its own for the questions: a wrong answer costs the channel.
+        # A channel of its own for the checks: a missing exchange closes the channel.
         async with self._connection.channel() as asking:
             for name in exchanges:
                 await asking.get_exchange(name)
@@ -77,7 +77,7 @@ class Publisher:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is up, as far as is known."""
+        """Whether the connection is open, as far as is known."""
         return (
             self._channel is not None
             and not self._channel.is_closed
@@ -86,7 +86,7 @@ class Publisher:
         )
 
     async def publish(self, message: OutgoingMessage) -> None:
-        """Publishes and waits for the confirm.
+        """Publishes a message and waits for the confirm.
 
         Raises:
             UnroutableError: no queue took it.
@@ -118,10 +118,10 @@ class Publisher:
         except TimeoutError as error:
             raise UnconfirmedError(f"no confirm within {self._timeout_seconds:g} s") from error
         except (AMQPError, OSError, RuntimeError) as error:
-            # RuntimeError: what the client raises when the connection goes away under a publish.
+            # The client raises RuntimeError when the connection is lost during a publish.
             raise UnconfirmedError(f"the connection failed: {error}") from error
         except asyncio.CancelledError as error:
-            # A stuck connection cancels the futures of its publishes; only a real cancellation counts as one.
+            # A stuck connection cancels the futures of its publishes; that does not cancel this task.
             task = asyncio.current_task()
             if task is not None and task.cancelling() > 0:
                 raise

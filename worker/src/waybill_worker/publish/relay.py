@@ -1,4 +1,4 @@
-"""The relay: publishes what an outbox holds, many messages in flight on one confirmed channel."""
+"""The relay: publishes the messages of an outbox, many in flight on one confirmed channel."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ class Relayed(Protocol):
 
     @property
     def exchange(self) -> str:
-        """Where it is published."""
+        """Its exchange."""
 
     @property
     def routing_key(self) -> str:
-        """With which key."""
+        """Its routing key."""
 
     @property
     def envelope(self) -> Envelope:
@@ -38,7 +38,7 @@ class Relayed(Protocol):
 
     @property
     def correlation_id(self) -> str:
-        """What its caller knows it by."""
+        """The caller's id of its request."""
 
     @property
     def priority(self) -> int | None:
@@ -49,7 +49,7 @@ async def relay(publisher: Publisher, message: Relayed) -> bool:
     """Publishes one message.
 
     Returns:
-        Whether the broker confirmed it; if not, it may have arrived all the same.
+        Whether the broker confirmed it; without a confirm it may still have arrived.
     """
     try:
         with publish_span(message.exchange, message.routing_key, message.envelope) as envelope:
@@ -79,7 +79,7 @@ async def relay_all(publisher: Publisher, messages: Sequence[Relayed]) -> tuple[
     """Publishes many at once.
 
     Returns:
-        The rows that the broker confirmed, and those that it did not.
+        The ids of the rows that the broker confirmed, and of those that it did not.
     """
     confirmed = await asyncio.gather(*(relay(publisher, message) for message in messages))
     done: list[int] = []

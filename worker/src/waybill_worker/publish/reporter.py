@@ -1,6 +1,6 @@
-"""The reporter: tells the status service what happened, many lifecycle events in one message.
+"""The reporter: publishes lifecycle events for the status service, many in one message.
 
-While one batch waits for its confirm, the next one gathers; a lone event waits for nobody. Each message costs
+While one batch waits for its confirm, the next one gathers; a single event does not wait. Each message costs
 the broker and the status service as much as several events, so under load a batch waits a little for more.
 """
 
@@ -15,13 +15,13 @@ from waybill_worker.publish.publisher import OutgoingMessage, Publisher, Publish
 
 log = get_logger(__name__)
 
-#: Events in one message; it keeps a batch well under a megabyte even if each carries a long error.
+#: Events in one message: a batch stays well under a megabyte even if each event has a long error.
 MAX_BATCH = 200
-#: So many events in one message show that others are about to come: the next one waits a little for them.
+#: Events in one message that show load: the next batch then waits a little for more.
 CROWD = 4
 GATHER_SECONDS = 0.004
 #: Seconds before a batch that failed is published again.
-RETRY_SECONDS = 0.5
+REPUBLISH_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class _Waiting:
 
 
 class Reporter:
-    """Publishes lifecycle events in the order in which they were given."""
+    """Publishes lifecycle events in the order in which they are emitted."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
@@ -39,15 +39,15 @@ class Reporter:
         self._publishing: asyncio.Task[None] | None = None
 
     def emit(self, event: LifecycleEvent) -> None:
-        """Queues `event`, to be published soon."""
+        """Queues `event` to be published soon."""
         _ = self._queue(event)
 
     async def emit_and_wait(self, event: LifecycleEvent) -> None:
-        """Queues `event` and waits until the broker has confirmed it, and all that was told before it."""
+        """Queues `event` and waits until the broker has confirmed it, and all events before it."""
         await self._queue(event)
 
     def _queue(self, event: LifecycleEvent) -> asyncio.Future[None]:
-        # Here, where the attempt runs: the batches that it is published in belong to no single trace.
+        # Here, in the attempt's own trace: a batch belongs to no single trace.
         if (traceparent := current_traceparent()) is not None:
             event = event.model_copy(update={"traceparent": traceparent})
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -68,12 +68,12 @@ class Reporter:
                     if CROWD <= len(batch) < MAX_BATCH:
                         await asyncio.sleep(GATHER_SECONDS)
                 else:
-                    await asyncio.sleep(RETRY_SECONDS)
+                    await asyncio.sleep(REPUBLISH_SECONDS)
         finally:
             self._publishing = None
 
     async def _published(self, events: list[LifecycleEvent]) -> bool:
-        # Published twice is harmless: the ledger's merge knows each fact by its id.
+        # Publishing twice is harmless: the ledger's merge knows each event by its id.
         try:
             await self._publisher.publish(
                 OutgoingMessage(

@@ -1,7 +1,7 @@
 """The messages that a service sends back to the broker: later attempts and dead letters.
 
-Only our own headers travel on: what the broker added to a message (`x-death` and its like) would make it
-take our cycles for loops, and drop the message.
+Only our own headers are kept: with those that the broker adds (`x-death` and others) it would take retries
+for loops, and drop the message.
 """
 
 from datetime import datetime
@@ -14,14 +14,14 @@ from waybill_worker.broker.delivery import Delivery
 from waybill_worker.failure_location import FailureLocation, service_version
 from waybill_worker.publish.publisher import OutgoingMessage
 
-#: What does not travel on: the broker's own headers, and what is told of an earlier death.
+#: Headers that are left out: the broker's own, and those of an earlier death.
 _LEFT_BEHIND = (*names.BROKER_HEADERS, *names.DEAD_LETTER_HEADERS)
-#: A header is for a glance; the whole error is in the task's record.
+#: Characters of a header; the whole error is in the task's record.
 _MAX_HEADER_LENGTH = 1000
 
 
 def later(service: str, delivery: Delivery, envelope: Envelope, seconds: float) -> OutgoingMessage:
-    """The same event again for `service` alone, after `seconds` on the delay ladder."""
+    """The message of the next attempt: the event again for `service` alone, after `seconds` on the ladder."""
     entry = ladder_entry(seconds, names.work_queue(service))
     return OutgoingMessage(
         exchange=entry.exchange,
@@ -41,7 +41,7 @@ def dead_letter(
     at: datetime,
     where: FailureLocation | None = None,
 ) -> OutgoingMessage:
-    """The message as it came, byte for byte, its reason in headers, for the dead-letter queue."""
+    """The dead letter of a message: its body as it came, the reason in headers."""
     own = {
         name: value
         for name, value in delivery.headers.items()

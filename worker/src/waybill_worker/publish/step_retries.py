@@ -1,7 +1,7 @@
-"""Doing a step until it is done: a broker or database that is away is no reason to lose a message.
+"""Repeats a step while broker or database are away, so that no message is lost.
 
-What the database refuses for its values it will refuse again: that is raised after a few tries, so that the
-message is put before people instead of keeping the process busy for ever.
+When the database refuses the values of a step, it will refuse them again: after a few tries the error is
+raised, so that the message goes to the people at the failure desk instead of being tried for ever.
 """
 
 import asyncio
@@ -20,17 +20,16 @@ from waybill_worker.publish.publisher import PublishError
 log = get_logger(__name__)
 Result = TypeVar("Result")
 
-#: Seconds between tries, drawn from this range so that not all who wait come back at once.
+#: Seconds between tries, random in this range so that not all come back at once.
 RETRY_SECONDS: Final = (0.1, 2.0)
-#: Tries, one after the other, of a step that the database refuses for its values: two processes may have been
-#: in each other's way.
+#: Tries in a row of a step whose values the database refuses: two processes may have been in conflict.
 MOST_REFUSALS: Final = 5
-#: What a broker or a database that is away makes a step raise.
+#: Errors of a step while broker or database are away.
 RETRIED_ERRORS: Final = (PublishError, SQLAlchemyError)
 
 
 class DeliveryLostError(Exception):
-    """The broker will deliver the message again: there is nothing more to do with this copy."""
+    """The broker will deliver the message again: this copy is done."""
 
 
 async def retry_until_success(step: str, action: Callable[[], Awaitable[Result]]) -> Result:

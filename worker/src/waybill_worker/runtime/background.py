@@ -1,4 +1,4 @@
-"""What a process does beside consuming or serving, for as long as it runs."""
+"""Background work of a process, beside consuming or serving."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -16,9 +16,9 @@ Result = TypeVar("Result")
 
 
 async def first_completed(*endings: Coroutine[Any, Any, object]) -> None:
-    """Returns when the first of these has returned, and leaves the others; raises what it raised.
+    """Returns when the first of these has returned, and cancels the others; raises what it raised.
 
-    For a process that is broken as soon as anything is gone that it cannot be without.
+    For a process that is broken as soon as one of its parts has ended.
     """
     tasks = [asyncio.create_task(ending) for ending in endings]
     try:
@@ -32,7 +32,7 @@ async def first_completed(*endings: Coroutine[Any, Any, object]) -> None:
 
 
 async def stop_all(*works: "Background", timeout_seconds: float) -> None:
-    """Stops all of these at once; what does not end in time is cut off, as if the process had died there."""
+    """Stops all of these at once; work that does not end in time is cut off, as if the process had died."""
     stopping = {asyncio.create_task(work.stop()): work.NAME for work in works}
     if not stopping:
         return
@@ -46,16 +46,16 @@ async def stop_all(*works: "Background", timeout_seconds: float) -> None:
 
 
 class Background(ABC):
-    """Work in a loop of its own: turn by turn, with a wait between two.
+    """Periodic work in a loop of its own.
 
     Args:
-        every_seconds: how long it waits between two turns, unless a turn says otherwise.
-        waits_first: waits so long before the first turn, too.
+        every_seconds: the wait between two turns, unless a turn returns another one.
+        waits_first: whether it waits before the first turn, too.
     """
 
-    #: What it does, for the log.
+    #: Name of the work, for the log.
     NAME: ClassVar[str]
-    #: What may befall a turn: it is told, and the next turn tries again. Anything else is a defect.
+    #: Errors of a turn that are logged, after which the next turn tries again. Any other is a defect.
     TRANSIENT_ERRORS: ClassVar[tuple[type[Exception], ...]] = (SQLAlchemyError,)
 
     def __init__(self, *, every_seconds: float, waits_first: bool = False) -> None:
@@ -64,11 +64,11 @@ class Background(ABC):
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins."""
+        """Begins the loop."""
         self._running = asyncio.create_task(self._run_for_ever(), name=self.NAME)
 
     async def wait_failed(self) -> None:
-        """Returns only when it has ended by itself, which is a defect; the log says why."""
+        """Returns only when the loop has ended by itself, which is a defect; the reason is logged."""
         if self._running is None:
             raise RuntimeError(f"the {self.NAME} was not started")
         await asyncio.wait((self._running,))
@@ -76,20 +76,20 @@ class Background(ABC):
             log.error("ended, though it should not", what=self.NAME, exc_info=self._running.exception())
 
     async def whole(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Awaits `work`, and lets it come to its end even when `stop` is called meanwhile.
+        """Awaits `work`, and lets it end even if `stop` is called meanwhile.
 
-        For what others would wait for if it were left halfway, like rows that are taken and not published.
+        For work on which others would wait if it were interrupted: rows that are taken, but not published.
         """
         doing = asyncio.create_task(work)
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
-            # Where it fails now, it is as if the process had died there.
+            # A failure now is as if the process had died.
             await asyncio.gather(doing, return_exceptions=True)
             raise
 
     async def stop(self) -> None:
-        """Ends, at the latest when what it does as a whole is done."""
+        """Ends the loop, at the latest when the work under `whole` has ended."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -109,10 +109,10 @@ class Background(ABC):
 
     @abstractmethod
     async def _run_once(self) -> float | None:
-        """Does what there is to do now.
+        """One turn.
 
         Returns:
-            Seconds until the next turn; None: as long as between any two.
+            Seconds until the next turn; None: `every_seconds`.
         """
 
 
@@ -120,7 +120,7 @@ class BackgroundWork(Component):
     """Work in the background, as a component.
 
     Args:
-        works: what is done.
+        works: the works.
         grace_seconds: how long a stop waits for their current turns.
     """
 

@@ -22,16 +22,16 @@ from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)
 
-#: Seconds that a refusal may last before the process counts as unwell: a database that is being set up may be
-#: given its roles late.
+#: Seconds that a refusal may last before the process counts as unhealthy: a database that is being set up may
+#: get its roles late.
 REFUSAL_GRACE_SECONDS: Final = 60.0
 
 
 class DatabaseWait:
-    """What is in the way of one process to its database, and since when.
+    """The wait of one process for its database, and its reason.
 
     Args:
-        clock: tells seconds.
+        clock: returns seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -40,15 +40,15 @@ class DatabaseWait:
         self._refused_since = 0.0
 
     async def until_prepared(self, records: Records, prepare: Callable[[Engine], Any]) -> None:
-        """Has the database prepared for work, however long that takes.
+        """Prepares the database for work, however long that takes.
 
         Args:
             records: the database.
-            prepare: what is to be done with it, such as a look at its schema; it may be called again.
+            prepare: the preparation, such as a check of its schema; it may be called again.
 
         Raises:
-            Exception: what `prepare` raises that is no trouble with the database itself.
-            SQLAlchemyError: the one does not trust the other (`waybill_worker.runtime.tls`).
+            Exception: from `prepare`, if the database itself is not the reason.
+            SQLAlchemyError: one side does not trust the other's certificate (`waybill_worker.runtime.tls`).
         """
         wait = Wait()
         while True:

@@ -1,4 +1,4 @@
-"""Liveness, start, readiness and metrics over HTTP, for processes that serve nothing else."""
+"""Liveness, startup, readiness and metrics over HTTP, for processes without another HTTP server."""
 
 import json
 import os
@@ -11,27 +11,27 @@ from waybill_worker.observe.metrics import exposition
 from waybill_worker.runtime.components import Component
 from waybill_worker.runtime.http_server import HttpServer
 
-#: Each check's name, and whether it is well just now.
+#: The checks by name: each returns whether its part is ready now.
 Checks = Mapping[str, Callable[[], bool | Awaitable[bool]]]
 _JSON: Final = "application/json"
 
 
 class HealthServer(Component):
-    """Serves what supervisors ask.
+    """Serves the endpoints of supervisors.
 
-    `/healthz`: the process answers; 503 once broker or database have refused it for longer than a grace time.
-    `/startupz`: it has been ready since it was started; a broker that is away later does not change that.
-    `/readyz`: every check is well now. `/metrics`.
+    `/healthz`: the process answers; 503 once broker or database refuse it for longer than a grace time.
+    `/startupz`: it has been ready since its start; a broker that is away later does not change that.
+    `/readyz`: every check succeeds now. `/metrics`: the metrics.
 
-    The first three say which process answers (`pid`): two may share one address while one takes over from the
-    other.
+    The first three return the `pid` of the process: two processes may share one address while one takes over
+    from the other.
 
     Args:
-        checks: what readiness depends on.
-        registry: what `/metrics` shows.
-        refusal: why broker or database refuse the process, for longer than a grace time; None: none does.
-        host: where it listens.
-        port: where it listens; 0: any free port.
+        checks: the checks of readiness.
+        registry: the metrics.
+        refusal: returns why broker or database refuse the process for longer than a grace time; None: no.
+        host: address to listen at.
+        port: port to listen at; 0: any free port.
         listener_fd: an inherited socket instead.
 
     Attributes:
@@ -64,7 +64,7 @@ class HealthServer(Component):
         )
 
     async def start(self) -> None:
-        """Begins to serve.
+        """Starts serving.
 
         Raises:
             OSError: the port is taken.
@@ -76,7 +76,7 @@ class HealthServer(Component):
         await self._server.stop()
 
     async def readiness(self) -> dict[str, bool]:
-        """Each check's name and whether it is well."""
+        """The checks by name, and whether each succeeds."""
         readiness = {}
         for name, check in self._checks.items():
             well = check()
@@ -110,19 +110,19 @@ class HealthServer(Component):
         status, body, content_type = await self._answer(scope["path"])
         headers = [
             (b"content-type", content_type.encode()),
-            (b"content-length", str(len(body)).encode()),  # of HEAD too, whose body the server leaves out
+            (b"content-length", str(len(body)).encode()),  # of HEAD too: the server leaves out its body
         ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
 def liveness(refusal: str | None) -> tuple[int, bytes]:
-    """Status and body of an answer that tells whether this process is healthy: unless it is refused."""
+    """Status and body of the liveness answer: healthy, unless broker or database refuse the process."""
     return _answer("alive", refusal)
 
 
 def startup(refusal: str | None, *, has_started: bool) -> tuple[int, bytes]:
-    """Status and body of an answer that tells whether this process has been ready: unless it is refused."""
+    """Status and body of the startup answer: whether the process has been ready, unless it is refused."""
     if refusal is None and not has_started:
         return 503, _json(status="starting", pid=os.getpid())
     return _answer("started", refusal)

@@ -1,22 +1,22 @@
-"""What a process need not carry along once it has begun."""
+"""Memory of a process that only its start needed."""
 
 import ctypes
 import gc
 
 
 def freeze_startup() -> None:
-    """Has the garbage collector pass over all that there is now: it is there for as long as the process is.
+    """Exclude all present objects from garbage collection: they live as long as the process.
 
-    Called before the work begins, since the last look at everything takes a tenth of a second.
+    Called before the work begins, because the last full collection takes a tenth of a second.
     """
     gc.collect()
     gc.freeze()
 
 
 def trim_heap() -> None:
-    """Gives the system back what only the start needed: some megabytes, in a few milliseconds.
+    """Return memory to the system that only the start needed: some megabytes, in a few milliseconds.
 
-    Only glibc keeps it until it is asked; where the C library is another there is nothing to do.
+    Only glibc keeps it until it is asked; with another C library there is nothing to do.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

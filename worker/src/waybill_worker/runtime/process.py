@@ -1,4 +1,4 @@
-"""How a process lives: it starts, works until it is told to stop, and stops in good order."""
+"""The life of a process: it starts, works until a signal stops it, and stops in order."""
 
 import asyncio
 import os
@@ -21,40 +21,40 @@ log = get_logger(__name__)
 
 #: sysexits.h EX_SOFTWARE: a supervisor starts the process again.
 EXIT_BROKEN = 70
-#: sysexits.h EX_CONFIG: starting again will not help before somebody has put it right.
+#: sysexits.h EX_CONFIG: starting again helps only after people have corrected something.
 EXIT_MISCONFIGURED = 78
 
-#: What a setting raises where it is first made use of, if it makes no sense or names what is not there.
+#: Errors of the first use of a setting that is wrong, or names something that does not exist.
 WRONG_SETTING: Final = (ValueError, OSError)
 
-#: Seconds that what still runs has to end when all else has been stopped.
+#: Seconds for the remaining asyncio tasks to end once the process has stopped.
 STRAGGLER_SECONDS: Final = 1.0
 
 
 class MisconfiguredError(Exception):
-    """The process cannot work with its settings, or with what they name; `str()` tells people why."""
+    """The process cannot work with its settings, or with what they name; `str()` is the reason."""
 
 
 class Lifecycle(Protocol):
-    """What a process is made of."""
+    """The work of a process."""
 
     async def start(self) -> None:
         """Returns when the work has begun.
 
         Raises:
-            MisconfiguredError: only people can mend what keeps it from beginning.
+            MisconfiguredError: people must correct something before it can begin.
         """
 
     async def wait_failed(self) -> int | None:
-        """Returns only when the process cannot do its work any more: its exit code; None: `EXIT_BROKEN`."""
+        """Returns only when the work cannot go on: the exit code; None: `EXIT_BROKEN`."""
 
     async def stop(self) -> None:
-        """Ends the work in good order; also called if `start` was cut short."""
+        """Ends the work in order; also called if `start` was cancelled or failed."""
 
 
 @contextmanager
 def configuring(*faults: type[Exception]) -> Iterator[None]:
-    """Takes these errors for something that only people can mend.
+    """Turns these errors into `MisconfiguredError`: people must correct something.
 
     Raises:
         MisconfiguredError: instead of one of `faults`.
@@ -66,11 +66,11 @@ def configuring(*faults: type[Exception]) -> Iterator[None]:
 
 
 def run(make: Callable[[], Lifecycle], *, stop_seconds: float) -> NoReturn:
-    """Runs a process until SIGTERM or SIGINT; exits 70 if it breaks down, 78 if only people can mend it.
+    """Runs a process until SIGTERM or SIGINT; exits 70 if it fails, 78 if people must correct something.
 
     Args:
-        make: makes it.
-        stop_seconds: once it is to stop, it is gone after so long, whatever does not answer it.
+        make: makes the work of the process.
+        stop_seconds: seconds after which a stopping process ends in any case.
     """
     try:
         code = uvloop.run(_to_the_end(make, stop_seconds))
@@ -80,7 +80,7 @@ def run(make: Callable[[], Lifecycle], *, stop_seconds: float) -> NoReturn:
 
 
 def refuse_to_start(why: str) -> None:
-    """Says in one line what people have to mend."""
+    """Logs in one line what people have to correct."""
     log.critical("misconfigured: not starting", reason=why)
 
 
@@ -92,25 +92,25 @@ async def _to_the_end(make: Callable[[], Lifecycle], stop_seconds: float) -> int
     if stragglers:
         _, stragglers = await asyncio.wait(stragglers, timeout=STRAGGLER_SECONDS)
     if stragglers:
-        log.error("ending without those that do not end", tasks=sorted(map(repr, stragglers)))
+        log.error("ending with tasks that do not end", tasks=sorted(map(repr, stragglers)))
         sys.stdout.flush()
         os._exit(code)
     return code
 
 
 def _end_after(seconds: float, code: int) -> None:
-    """Ends the process by then, if it has not ended: what it did is safe whenever it dies.
+    """Ends the process after that time, if it has not ended: it may die at any time without losing work.
 
-    From a thread, for what does not end may hold up the event loop, or be a thread that the interpreter waits
-    for: one that asks a database that does not answer.
+    From a thread, because the event loop may be blocked, or the interpreter may wait for a thread: one that
+    waits for a database which does not answer.
     """
 
     def end() -> None:
-        log.error("did not stop in time; ending without what does not end", seconds=seconds, exit_code=code)
+        log.error("did not stop in time; ending anyway", seconds=seconds, exit_code=code)
         sys.stdout.flush()
         os._exit(code)
 
-    # With the words that are bound to each log line of this process.
+    # With the fields that are bound to each log line of this process.
     timer = threading.Timer(seconds, copy_context().run, (end,))
     timer.daemon = True
     timer.start()
@@ -118,15 +118,15 @@ def _end_after(seconds: float, code: int) -> None:
 
 async def _run(make: Callable[[], Lifecycle], stop_seconds: float) -> int:
     loop = asyncio.get_running_loop()
-    told_to_stop = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told_to_stop.set)
+        loop.add_signal_handler(number, stop_requested.set)
     try:
         process = make()
     except MisconfiguredError as error:
         refuse_to_start(str(error))
         return EXIT_MISCONFIGURED
-    stopping = asyncio.create_task(told_to_stop.wait())
+    stopping = asyncio.create_task(stop_requested.wait())
     working = asyncio.create_task(_work(process))
     code = EXIT_BROKEN
     try:
@@ -157,8 +157,8 @@ def _exit_code(working: asyncio.Task[int | None]) -> int:
     if isinstance(error, MisconfiguredError):
         refuse_to_start(str(error))
         return EXIT_MISCONFIGURED
-    # Not raised: the interpreter would print it past our log, and what that masks.
-    log.critical("ending, by an error that nobody expected", exc_info=error)
+    # Not raised: the interpreter would print it outside the log, unmasked.
+    log.critical("ending after an unexpected error", exc_info=error)
     return EXIT_BROKEN
 
 

@@ -1,4 +1,4 @@
-"""The settings that every process has. They are read when a process starts, never at import."""
+"""The settings of every process. They are read when a process starts, never at import."""
 
 import os
 from pathlib import Path
@@ -26,13 +26,13 @@ from waybill_contracts.privacy.seal import Keyring
 from waybill_database.records import ANSWER_SECONDS, READERS, Records
 from waybill_worker.runtime.tls import TlsFiles
 
-#: Seconds beyond the grace time in which a process that stops is gone, whatever does not answer it: some for
-#: goodbyes to the broker, some for what closes last.
+#: Seconds after the grace time in which a stopping process ends in any case: some to close the connections to
+#: the broker, some for the rest.
 ENDING_SECONDS: Final = 8.0
-#: Names a folder with files for settings that are not to be in the environment, such as `waybill_amqp_url`.
+#: Variable with a folder of files for settings that should not be in the environment: `waybill_amqp_url` …
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
 
-#: The client would take these from the URL, one of them to trust anybody.
+#: The client would take these from the URL; one of them would switch the checks off.
 _TLS_IN_URL: Final = frozenset({"cafile", "capath", "cadata", "certfile", "keyfile", "no_verify_ssl"})
 
 
@@ -40,7 +40,7 @@ def _amqp_url(value: str) -> str:
     try:
         TypeAdapter(AmqpDsn).validate_python(value)
     except ValidationError as error:
-        # Its own words would repeat the URL, with the password.
+        # The error's own text would repeat the URL, with the password.
         raise ValueError("; ".join(line["msg"] for line in error.errors())) from None
     if named := sorted(_TLS_IN_URL & parse_qs(urlsplit(value).query).keys()):
         raise ValueError(f"{', '.join(named)}: set amqp_ca_file, amqp_cert_file and amqp_key_file instead")
@@ -56,22 +56,22 @@ def _http_address(value: str) -> str:
     return value.rstrip("/")
 
 
-#: Checked when a process starts, not when it first connects; holds a password, so it does not show.
+#: Checked when a process starts, not when it first connects; not shown, because it holds a password.
 AmqpUrl = Annotated[str, AfterValidator(_amqp_url), Field(repr=False)]
-#: `sqlite:///file` or `postgresql://user:password@host/name`; does not show either.
+#: `sqlite:///file` or `postgresql://user:password@host/name`; not shown either.
 DatabaseUrl = Annotated[str, Field(repr=False)]
-#: Of a system that is reached over HTTP.
+#: Address of a system that is reached over HTTP.
 HttpAddress = Annotated[str, AfterValidator(_http_address)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
 class ProcessSettings(BaseSettings):
-    """What each process needs, whatever its work.
+    """Settings of each process.
 
-    From the environment, each name prefixed `WAYBILL_`, or from a file in the folder of secrets.
+    From the environment, with the prefix `WAYBILL_`, or from a file in the folder of secrets.
     """
 
-    # Settings hold passwords: an error says which one is wrong, and not what it holds.
+    # Settings hold passwords: an error names a setting, and does not show its value.
     model_config = SettingsConfigDict(
         env_prefix="WAYBILL_", extra="ignore", frozen=True, hide_input_in_errors=True
     )
@@ -88,7 +88,7 @@ class ProcessSettings(BaseSettings):
         """Adds the folder of secrets, if there is one, after the environment.
 
         Raises:
-            ValueError: it is named, and is no folder.
+            ValueError: the variable names no folder.
         """
         folder = os.environ.get(SECRETS_FOLDER)
         if not folder:
@@ -102,10 +102,9 @@ class ProcessSettings(BaseSettings):
     )
     amqp_ca_file: Path | None = Field(
         None,
-        description="The authorities that the broker's certificate (amqps://) may come from, as PEM; "
-        "none: the system's.",
+        description="Certificate authorities for the broker (amqps://), as PEM; none: the system's.",
     )
-    amqp_cert_file: Path | None = Field(None, description="Our certificate for the broker, if it wants one.")
+    amqp_cert_file: Path | None = Field(None, description="Our certificate, if the broker asks for one.")
     amqp_key_file: Path | None = Field(
         None, description="Its key, without a passphrase; none: it is in amqp_cert_file."
     )
@@ -135,8 +134,8 @@ class ProcessSettings(BaseSettings):
     listener_fd: int | None = Field(
         None,
         ge=3,
-        description="A socket that listens already, inherited from what started this process, instead of "
-        "binding one: two processes may share it while one takes over from the other.",
+        description="A listening socket that is inherited from the parent process, instead of binding one: "
+        "two processes may share it while one takes over from the other.",
     )
 
     @model_validator(mode="after")
@@ -147,7 +146,7 @@ class ProcessSettings(BaseSettings):
 
     @property
     def stop_seconds(self) -> float:
-        """From the signal to stop until the process is gone, at the longest."""
+        """The longest time from the signal to stop until the process has ended."""
         return self.grace_seconds + ENDING_SECONDS
 
     def records(self, url: str) -> Records:
@@ -160,20 +159,20 @@ class ProcessSettings(BaseSettings):
 
     @property
     def uses_amqps(self) -> bool:
-        """Whether the broker is spoken to over TLS."""
+        """Whether the broker is reached over TLS."""
         return urlsplit(self.amqp_url).scheme == "amqps"
 
     @property
     def amqp_files(self) -> TlsFiles:
-        """Whom we trust as the broker, and who we are to it."""
+        """Certificate authorities for the broker, and our own certificate."""
         return TlsFiles(ca_file=self.amqp_ca_file, cert_file=self.amqp_cert_file, key_file=self.amqp_key_file)
 
 
 class SealingSettings(BaseSettings):
-    """What each process needs besides that seals or opens the sensitive fields of payloads."""
+    """Settings of processes that seal or open the sensitive fields of payloads."""
 
     sealing: Literal["on", "off"] = Field(
-        "on", description="off: nothing is sealed from now on; what was sealed is still opened."
+        "on", description="off: new payloads are not sealed; sealed ones are still opened."
     )
     sealing_keys: SecretStr | None = Field(
         None,
@@ -192,13 +191,13 @@ class SealingSettings(BaseSettings):
         """The keys.
 
         Raises:
-            ValueError: there is none, and nobody has said that there need be none.
+            ValueError: there is none, although sealing is on.
         """
         text = "" if self.sealing_keys is None else self.sealing_keys.get_secret_value()
         keys = Keyring.of(text, seals=self.sealing == "on")
         if self.sealing == "on" and not keys.names:
             raise ValueError(
-                "WAYBILL_SEALING_KEYS is not set, so personal data would be kept and sent as it is. "
+                "WAYBILL_SEALING_KEYS is not set, so personal data would be kept and sent unsealed. "
                 "`python -m waybill_deploy key` makes a key; WAYBILL_SEALING=off does without."
             )
         return keys

@@ -1,4 +1,4 @@
-"""How a process begins: settings, logs, traces, then its work; what is wrong with them is one clear line."""
+"""The start of a process: settings, logs, traces, then its work; an error of these is one clear line."""
 
 import sys
 import threading
@@ -28,22 +28,22 @@ Settings = TypeVar("Settings", bound=ProcessSettings)
 
 
 def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Lifecycle]) -> NoReturn:
-    """Runs a process to its end; exits 78 where only people can mend what keeps it from starting.
+    """Runs a process to its end; exits 78 if people must correct something before it can start.
 
     Args:
-        name: the process's, in its logs and traces.
+        name: name of the process, in its logs and traces.
         settings_of: reads its settings.
-        make: makes it of them; a ValueError or OSError that it raises is taken for a wrong setting.
+        make: makes it from them; a ValueError or OSError that it raises counts as a wrong setting.
     """
-    # Those of the process are not known yet.
+    # The settings of the process are not known yet.
     configure_logging(name, level="info", format_="json")
     try:
         settings = settings_of()
-    except ValueError as error:  # pydantic's are such
+    except ValueError as error:  # also pydantic's
         refuse_to_start(_in_one_line(error))
         sys.exit(EXIT_MISCONFIGURED)
     configure_logging(name, level=settings.log_level, format_=settings.log_format)
-    _log_what_nobody_expected()
+    _log_unexpected_errors()
     configure_tracing(name)
 
     def made() -> Lifecycle:
@@ -65,15 +65,15 @@ def _line(field: str, message: str) -> str:
     return f"WAYBILL_{field.upper()}: {text}" if field else text
 
 
-def _log_what_nobody_expected() -> None:
-    """Has errors that end the process, or a thread, be lines like any other, masked as they are."""
+def _log_unexpected_errors() -> None:
+    """Log errors that end the process, or a thread, as lines like any other, masked."""
 
-    def told(type_: type[BaseException], error: BaseException, trace: "TracebackType | None") -> None:
-        log.critical("an error that nobody expected", exc_info=(type_, error, trace))
+    def log_error(type_: type[BaseException], error: BaseException, trace: "TracebackType | None") -> None:
+        log.critical("unexpected error", exc_info=(type_, error, trace))
 
-    def told_in_thread(thrown: threading.ExceptHookArgs) -> None:
+    def log_error_of_thread(thrown: threading.ExceptHookArgs) -> None:
         if thrown.exc_value is not None:
-            told(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
+            log_error(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
 
-    sys.excepthook = told
-    threading.excepthook = told_in_thread
+    sys.excepthook = log_error
+    threading.excepthook = log_error_of_thread

@@ -1,4 +1,4 @@
-"""Work in the background that leaves the machine to others: a pause after each step, in proportion to it."""
+"""Throttles background work: a pause after each step, in proportion to its duration."""
 
 import asyncio
 import time
@@ -11,28 +11,28 @@ from sqlalchemy import Connection
 from waybill_database import Records
 
 Result = TypeVar("Result")
-#: The pause in lengths of the step: nine tenths of the time belong to others, however slow the machine is.
+#: The pause as a multiple of the step: nine tenths of the time are left to others, on any machine.
 PAUSE: Final = 9
-#: The least pause, in seconds.
+#: The shortest pause, in seconds.
 LEAST_PAUSE: Final = 0.02
 
 
 class Step(Protocol):
-    """A wish to do something about the next few rows; a dataclass."""
+    """A request to work on the next few rows; a dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def after(self) -> str:
-        """Where the last step ended; empty: begin with the first row."""
+        """Last row of the step before; empty: begin with the first row."""
 
 
 class Stepped(Protocol):
-    """What a step came to."""
+    """The result of a step."""
 
     @property
     def after(self) -> str | None:
-        """Where the next step begins; None: there is nothing more to look at."""
+        """The row after which the next step begins; None: there are no more rows."""
 
 
 AnyStep = TypeVar("AnyStep", bound=Step)
@@ -40,12 +40,12 @@ AnyStepped = TypeVar("AnyStepped", bound=Stepped)
 
 
 def pause_since(started: float) -> float:
-    """Seconds to pause after a step that began at `started`, by `time.monotonic`, and has ended now."""
+    """Seconds to pause after a step that began at `started` (`time.monotonic`) and has ended now."""
     return max(LEAST_PAUSE, PAUSE * (time.monotonic() - started))
 
 
 async def throttled(step: Awaitable[Result]) -> Result:
-    """Takes a step, then pauses."""
+    """Awaits a step, then pauses."""
     started = time.monotonic()
     result = await step
     await asyncio.sleep(pause_since(started))
@@ -59,16 +59,16 @@ async def scan_in_batches(
     *,
     relaxed: bool = False,
 ) -> AsyncIterator[AnyStepped]:
-    """Takes one step after another, each in a transaction of its own, until there is nothing more to look at.
+    """Runs one step after another, each in a transaction of its own, until there are no more rows.
 
     Args:
-        records: where the rows are.
-        write: takes steps; a batch write for `Records.write`.
-        step: the first one.
-        relaxed: what a power cut undoes is only done again: see `GroupCommit.submit`.
+        records: the database.
+        write: runs steps; a batch write for `Records.write`.
+        step: the first step.
+        relaxed: whether a power cut may undo a step, which is then done again: see `GroupCommit.submit`.
 
     Yields:
-        What each step came to, once it is committed.
+        The result of each step, once it is committed.
     """
     while True:
         stepped = await throttled(records.write(write, step, relaxed=relaxed))

@@ -1,6 +1,6 @@
-"""TLS to other systems: whom we trust, who we are, and how to tell a stranger from somebody who is away.
+"""TLS to other systems: authorities, our certificate, and the errors of certificates.
 
-TLS 1.2 is the least; names are always checked. Neither can be switched off.
+TLS 1.2 is the minimum, and names are always checked. Neither can be switched off.
 """
 
 import ssl
@@ -12,20 +12,20 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from waybill_database.faults import DISTRUST_OF_LIBPQ
 
-#: The other side went away amid the handshake: that may pass.
+#: The other side ended the handshake: a transient error.
 _ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class TlsFiles(BaseModel):
-    """Whom we trust, and who we are, as files in PEM."""
+    """Certificate authorities and our own certificate, as files in PEM."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: The authorities that we trust, instead of the system's.
+    #: Trusted authorities, instead of the system's.
     ca_file: Path | None = None
-    #: Our own certificate, with those between it and its authority.
+    #: Our own certificate, with intermediate ones.
     cert_file: Path | None = None
-    #: Its key, without a passphrase; None: it is in `cert_file` too.
+    #: Its key, without a passphrase; None: it is in `cert_file`.
     key_file: Path | None = None
 
     @model_validator(mode="after")
@@ -35,10 +35,10 @@ class TlsFiles(BaseModel):
         return self
 
     def context(self) -> ssl.SSLContext:
-        """What a client's connections are made with.
+        """The context of a client's connections.
 
         Raises:
-            ValueError: a file cannot be read, or does not hold what it should; the message names it.
+            ValueError: a file cannot be read, or has the wrong content; the message names it.
         """
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
@@ -47,7 +47,7 @@ class TlsFiles(BaseModel):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.cert_file is not None:
             try:
-                # Never asks for a passphrase: nobody is there to answer.
+                # Never asks for a passphrase on a terminal.
                 context.load_cert_chain(self.cert_file, self.key_file, password=_no_passphrase)
             except OSError as error:
                 files = f"{self.cert_file} and {self.key_file or 'the same file'}"
@@ -56,14 +56,14 @@ class TlsFiles(BaseModel):
 
 
 def distrust(error: BaseException) -> str | None:
-    """Why a connection failed that was refused for its certificate; None: for any other reason.
+    """The reason of a connection that failed for a certificate; None: it failed for another reason.
 
-    Time mends what is away. A certificate that is wrong is mended by people, who must be told.
+    A peer that is away comes back. A wrong certificate must be corrected by people.
     """
     for each in _chain(error):
         text = str(each)
         if isinstance(each, ssl.SSLError) and not isinstance(each, _ENDED):
-            # Also what the other side says of our certificate, in an alert, and that it speaks no TLS at all.
+            # Also an alert of the other side about our certificate, and a peer without TLS.
             return text
         if any(words in text for words in DISTRUST_OF_LIBPQ):
             return text.splitlines()[0]
@@ -71,7 +71,7 @@ def distrust(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    # A client that raises one stored error again and again makes a circle of its causes.
+    # A client that raises one stored error repeatedly makes a circle of causes.
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:

@@ -1,4 +1,4 @@
-"""A few worker processes that are used again and again, at one piece of work each, with a deadline."""
+"""A pool of worker processes: each does one piece of work at a time, with a deadline."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, Work
 
 
 def usable_cores() -> int:
-    """How many cores this process may use: fewer than the machine has, in a container with a CPU set."""
+    """The number of cores that this process may use: in a container with a CPU set, fewer than exist."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -20,29 +20,29 @@ def usable_cores() -> int:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPoolOptions:
-    """How much a pool may use."""
+    """Limits of a pool."""
 
     limits: WorkerLimits
-    #: By the clock, for each piece of work; then its worker is killed.
+    #: Wall-clock seconds for each piece of work; then its worker is killed.
     seconds: float
-    #: The work is all computing: one worker for each core that we may use.
+    #: The work is computing: one worker for each usable core.
     workers: int = field(default_factory=usable_cores)
-    #: What a library leaks or fragments ends with its worker.
+    #: Memory that a library leaks or fragments ends with its worker.
     tasks_per_worker: int = 1000
 
 
 class WorkerPool:
-    """Does blocking, dangerous work in processes, each started when work finds all others busy.
+    """Does blocking, dangerous work in processes, each started when all others are busy.
 
-    Memory: of each worker at most what its limits say; of this process what was handed in and is not yet
-    done, so bound that by the number of messages or requests taken at once.
+    Memory: each worker uses at most its limit; this process holds the jobs that are not yet done, so limit
+    the number of messages or requests that are handled at once.
 
     Args:
-        work: a function of a module, called in the worker with the job, and with the descriptor of a file if
-            one goes along. What it takes, returns and raises is pickled. Its module is imported in both
-            processes, so what only the worker needs is best imported by the function.
-        options: how much it may use.
-        name: what the processes are called.
+        work: a function of a module, called in the worker with the job, and with a file descriptor if there
+            is one. Its argument, result and errors are pickled. Its module is imported in both processes, so
+            what only the worker needs is best imported by the function.
+        options: limits of the pool.
+        name: name of the processes.
     """
 
     def __init__(self, work: Callable[..., Any], options: WorkerPoolOptions, *, name: str) -> None:
@@ -52,31 +52,31 @@ class WorkerPool:
         self._turns = asyncio.Semaphore(options.workers)
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
-        # One waits for each worker; a second, while the first still learns that its worker was ended.
+        # One thread waits for each worker; a second one while the first still notices the end of its worker.
         self._threads = ThreadPoolExecutor(2 * options.workers, thread_name_prefix=name)
         self._closed = False
 
     async def run(self, job: object, descriptor: int | None = None) -> Any:
-        """Has one piece of work done; cancelling kills the worker that does it.
+        """Does one piece of work; cancelling kills its worker.
 
         Args:
-            job: what the function is called with.
-            descriptor: of a file that goes along; it stays open here, and must until this returns.
+            job: argument of the function.
+            descriptor: descriptor of a file for the function; it stays open here until this returns.
 
         Raises:
-            TimeoutError: it took too long by the clock, which can be the machine's doing.
-            WorkerSpent: it took too much processor time, which is the work's own doing.
+            TimeoutError: it took too much time by the clock; a busy machine can be the reason.
+            WorkerSpent: it took too much processor time; the work itself is the reason.
             WorkerDied: its worker died.
             RuntimeError: the pool is closed.
-            Exception: what the function raised.
+            Exception: from the function.
         """
         loop = asyncio.get_running_loop()
         async with self._turns, self._worker() as worker, asyncio.timeout(self._options.seconds):
-            # The worker's start, too: that takes the loop too long.
+            # In a thread also for the start of the worker, which would block the loop.
             return await loop.run_in_executor(self._threads, worker.run, job, descriptor)
 
     async def close(self) -> None:
-        """Ends all workers, busy ones too. Can be called twice; no work is taken afterwards."""
+        """Ends all workers, busy ones too. Can be called twice; afterwards no work is accepted."""
         self._closed = True
         for worker in [*self._idle, *self._busy]:
             await asyncio.to_thread(worker.end)
@@ -85,7 +85,7 @@ class WorkerPool:
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[WorkerProcess]:
-        """An idle worker, or a new one. Kept if it answered, if only with an error; else ended."""
+        """An idle worker, or a new one; kept if it answered, also with an error; else ended."""
         if self._closed:
             raise RuntimeError("this pool is closed")
         worker = self._idle_worker() or WorkerProcess(self._work, self._options.limits, name=self._name)

@@ -1,9 +1,9 @@
-"""One process that does work which must not harm this one, and our end of the pipe to it.
+"""A worker process for work that must not harm this process, and our end of the pipe to it.
 
-What decodes strangers' files may hang, crash, or want all the memory there is; a process can be killed, and
-limited by the kernel. Each has a pipe of its own, whose other end is open in the worker alone: whatever
-happens to it we read an end of file, at once and even in the middle of a message. Workers that share a pipe
-also share its lock, and one that dies can keep it.
+Code that decodes untrusted files may hang, crash, or use all memory; a process can be killed, and limited by
+the kernel. Each worker has a pipe of its own, of which only it has the other end open: when it dies, we read
+an end of file at once, even in the middle of a message. Workers that shared a pipe would share its lock too,
+and a dying one could keep it.
 """
 
 import multiprocessing
@@ -21,25 +21,25 @@ from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from typing import Any
 
-#: Not fork: it would copy this process's locks and sockets in whatever state they are.
+#: Not fork: it would copy this process's locks and sockets in any state.
 _processes = multiprocessing.get_context("spawn")
-#: Exit status of a worker whose owner is gone; nobody is left to read it.
+#: Exit status of a worker whose owner has ended; no process reads it.
 _ORPHANED = 0
-#: Where memory runs short the kernel ends a worker, and not the process that owns it.
+#: When memory runs short the kernel ends a worker before its owner.
 _FIRST_TO_GO = "1000"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """What one worker may use; the kernel holds it to that."""
+    """Limits of one worker, which the kernel enforces."""
 
-    #: Of memory (`RLIMIT_DATA`): an allocation beyond it fails.
+    #: Bytes of memory (`RLIMIT_DATA`): an allocation beyond it fails.
     memory_bytes: int
-    #: Of processor time for each piece of work, however busy the machine is: then the worker is killed.
+    #: Seconds of processor time for each piece of work; then the worker is killed.
     cpu_seconds: float
 
 
-class WorkerDied(Exception):  # noqa: N818 - an event, and named as it is told
+class WorkerDied(Exception):  # noqa: N818 - named as an event
     """The process ended before it answered; the text has its exit status (negative: a signal)."""
 
 
@@ -48,7 +48,7 @@ class WorkerSpent(WorkerDied):
 
 
 class WorkerProcess:
-    """A worker process, started by its first work. All methods block; any thread may call `end` meanwhile."""
+    """A worker process, started by its first work. All methods block; any thread may call `end`."""
 
     def __init__(self, work: Callable[..., Any], limits: WorkerLimits, *, name: str) -> None:
         self._connection, self._theirs = _processes.Pipe()
@@ -57,21 +57,21 @@ class WorkerProcess:
         )
         self._starting = threading.Lock()
         self._started = self._ended = False
-        #: How many pieces of work it was given.
+        #: Number of pieces of work that it was given.
         self.tasks = 0
 
     def run(self, job: object, descriptor: int | None = None) -> Any:
-        """Has one piece of work done.
+        """Does one piece of work.
 
         Args:
-            job: what `work` is called with; it goes through a pipe.
-            descriptor: of a file that goes along, as it is; `work` gets a descriptor of its own as its second
-                argument, which is closed afterwards.
+            job: argument of `work`; it goes through a pipe.
+            descriptor: descriptor of a file; `work` gets a descriptor of its own as its second argument,
+                which is closed afterwards.
 
         Raises:
-            WorkerSpent: it took more processor time than it may.
-            WorkerDied: the process did, or was ended.
-            Exception: what `work` raised.
+            WorkerSpent: it used more processor time than allowed.
+            WorkerDied: the process died, or was ended.
+            Exception: from `work`.
         """
         self._start()
         self.tasks += 1
@@ -91,11 +91,11 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there, or will be: something may have killed it while it was idle."""
+        """Whether the process runs, or will be started; it may have been killed while it was idle."""
         return not self._ended and (not self._started or self._process.is_alive())
 
     def end(self) -> None:
-        """Kills the process, whatever it is doing, and waits until it is gone."""
+        """Kills the process, busy or not, and waits until it has ended."""
         with self._starting:
             self._ended = True
             if not self._started:
@@ -116,11 +116,11 @@ class WorkerProcess:
 
 
 def _serve(owner: Connection, work: Callable[..., Any], limits: WorkerLimits) -> None:
-    """What the process does: work in, answers or errors out, until the owner closes its end."""
+    """The loop of the process: work in, results or errors out, until the owner closes its end."""
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
-    # A core of that size would fill a disk, and show what strangers sent.
+    # A core dump of that size would fill a disk, and show untrusted content.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError):  # only Linux has it, and lets everybody raise it
+    with suppress(OSError):  # only Linux has it, where any process may raise it
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     threading.Thread(target=_end_with_owner, name="end-with-owner", daemon=True).start()
     while True:
@@ -134,7 +134,7 @@ def _serve(owner: Connection, work: Callable[..., Any], limits: WorkerLimits) ->
 
 
 def _allow_seconds(seconds: float) -> None:
-    # Counted since the process began, and only in whole seconds.
+    # The limit counts from the start of the process, in whole seconds.
     at_most = ceil(time.process_time() + seconds)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (at_most, hard))
@@ -143,7 +143,7 @@ def _allow_seconds(seconds: float) -> None:
 def _outcome(work: Callable[..., Any], job: object, descriptor: int | None) -> tuple[Any, Exception | None]:
     try:
         return (work(job) if descriptor is None else work(job, descriptor)), None
-    except Exception as error:  # noqa: BLE001 - raised again by the owner, where it belongs
+    except Exception as error:  # noqa: BLE001 - raised again by the owner
         return None, error
     finally:
         if descriptor is not None:
@@ -151,7 +151,7 @@ def _outcome(work: Callable[..., Any], job: object, descriptor: int | None) -> t
 
 
 def _end_with_owner() -> None:
-    # A killed owner cannot end its workers, and one that hangs in a decoder would not notice by itself.
+    # A killed owner cannot end its workers, and a worker that hangs would not notice.
     owner = multiprocessing.parent_process()
     if owner is not None:
         owner.join()

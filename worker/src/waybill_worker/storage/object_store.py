@@ -1,4 +1,4 @@
-"""Files by the hash of their content, in a folder or in an S3 bucket."""
+"""The object store: files by the hash of their content, in a folder or in an S3 bucket."""
 
 import asyncio
 import hashlib
@@ -27,62 +27,62 @@ if TYPE_CHECKING:
     # They are there for type checkers alone.
     from obstore import Attributes, BytesStream
 
-#: Part of a streamed upload; S3 takes none smaller but the last. With the next it bounds an upload's memory.
+#: Bytes of a part of a streamed upload, at least what S3 requires. Both constants bound an upload's memory.
 UPLOAD_CHUNK_BYTES = 5 * 1024 * 1024
-#: One is sent while the next is read.
+#: Parts at once: one is sent while the next is read.
 UPLOAD_CHUNKS_IN_FLIGHT = 2
-#: What a reader of `stream` holds at a time; small enough for many slow downloads at once.
+#: Bytes that a reader of `stream` holds at a time; small enough for many slow downloads at once.
 DOWNLOAD_CHUNK_BYTES = 256 * 1024
-#: S3 keeps these with a file, for whoever gets it from there. What is under a key never changes.
+#: S3 keeps this header with a file, for downloads from there. The content of a key never changes.
 _CACHE_CONTROL: Final = "private, max-age=31536000, immutable"
-#: An address, as the client's errors tell it.
+#: An address in the client's errors.
 _ADDRESS = re.compile(r"https?://\S+")
-#: A key is such parts with single slashes between: nothing that a file system or a URL reads otherwise.
+#: A part of a key; parts are separated by single slashes. File systems and URLs read a key unchanged.
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
 
 
 class ObjectMissing(LookupError):  # noqa: N818 - it is a state of the store, and `except ObjectMissing` reads as one
-    """There is nothing under this key."""
+    """The store has no file under this key."""
 
 
 class StoreUnavailable(UnreachableError):  # noqa: N818 - named like its siblings
-    """The store cannot be reached, or does not do what it is asked. Its text names no address."""
+    """The store cannot be reached, or fails. The text of the error has no address."""
 
 
 class StoreMisconfigured(StoreUnavailable):
-    """It is there, but refuses what we are, or has no such bucket: people have to put that right."""
+    """The store refuses our credentials, or has no such bucket: people must correct that."""
 
 
 class ObjectTooLarge(ValueError):  # noqa: N818 - named like its sibling
-    """There is something under this key, and more of it than the caller takes."""
+    """The file under this key is larger than the caller accepts."""
 
 
 class ObjectStore:
-    """A content-addressed store: what is under a key never changes, so writing it again has no effect.
+    """A content-addressed store: the content of a key never changes, so writing it again has no effect.
 
     A reader sees all of a file or none: it is written aside and linked or renamed into place (folder) or
-    completed at the end (S3). When a write returns, the file outlives a power cut.
+    completed at the end (S3). When a write returns, the file survives a power cut.
 
-    Every call raises StoreUnavailable where the store is away, refuses us, or has no such bucket.
+    Every call raises StoreUnavailable if the store is away, refuses us, or has no such bucket.
     """
 
     def __init__(self, backend: Backend, public: S3Store | None = None) -> None:
         self._backend = backend
-        # What signs addresses for callers.
+        # Signs addresses for callers.
         self._public = public or (backend if isinstance(backend, S3Store) else None)
 
     @classmethod
     def from_url(cls, url: str, s3: S3Options | None = None) -> Self:
-        """Opens a store; only a folder is touched, it is made if it is not there.
+        """Opens a store; nothing is sent, but a missing folder is made.
 
         Args:
-            url: `file:///absolute/folder`, `s3://bucket/prefix` or `memory:///` (gone with the process).
-            s3: how a bucket is reached; what it leaves open comes from AWS' environment variables, read here.
+            url: `file:///absolute/folder`, `s3://bucket/prefix` or `memory:///` (it ends with the process).
+            s3: how a bucket is reached; None in it means AWS' environment variables, which are read here.
 
         Raises:
-            ValueError: no such kind of store, or no absolute path.
+            ValueError: an unknown kind of store, or a relative path.
             OSError: the folder cannot be made.
         """
         scheme = urlsplit(url).scheme
@@ -102,13 +102,13 @@ class ObjectStore:
     async def put(
         self, data: bytes, *, prefix: str, suffix: str = "", content_type: str | None = None
     ) -> str:
-        """Stores bytes unless they are there already.
+        """Stores bytes unless they are stored already.
 
         Args:
-            data: what to store.
+            data: the content.
             prefix: the first part of the key.
             suffix: the end of the key, such as `.jpg`, for people and for web servers.
-            content_type: what it is for whoever gets it by a signed address; a folder keeps no such thing.
+            content_type: content type for downloads by a signed address; a folder does not keep it.
 
         Returns:
             The key, `<prefix>/<first two hex digits>/<sha256 in hex><suffix>`.
@@ -129,28 +129,28 @@ class ObjectStore:
             await obstore.put_async(
                 self._backend, key, data, mode="create", use_multipart=False, attributes=attributes
             )
-        # Also when it was there: its writer may be between linking and syncing.
+        # Also if it was there: its writer may be between linking and syncing.
         await self._make_durable(key)
         return key
 
     async def put_file(self, file: BinaryIO, sha256: str, *, prefix: str, suffix: str = "") -> str:
-        """Stores the rest of an open file unless it is there already, in bounded memory (about 15 MB).
+        """Stores the rest of an open file unless it is stored already, in bounded memory (about 15 MB).
 
         Args:
             file: open for reading, at the first byte to store.
-            sha256: the hash of what is to be read, 64 hex digits. It is believed: hash while receiving.
+            sha256: the hash of the content, 64 hex digits. It is not checked: hash while receiving.
             prefix: the first part of the key.
             suffix: the end of the key.
 
         Returns:
-            The key, as `put` would.
+            The key, as from `put`.
 
         Raises:
             ValueError: the hash, prefix or suffix cannot be part of a key.
         """
         key = content_key(sha256, prefix=prefix, suffix=suffix)
         if not await self.exists(key):
-            # Parts cannot be "create": a race of two writers ends in a rename over the same content.
+            # Parts have no mode "create": two writers at once end in a rename over equal content.
             with _asking("put"):
                 await obstore.put_async(
                     self._backend,
@@ -167,11 +167,11 @@ class ObjectStore:
 
         Args:
             key: as returned by a put.
-            max_bytes: refuse a larger one before reading it.
+            max_bytes: a larger file is refused before it is read.
 
         Raises:
-            ObjectMissing: nothing is there.
-            ObjectTooLarge: it has more than `max_bytes`.
+            ObjectMissing: there is no such file.
+            ObjectTooLarge: the file has more than `max_bytes`.
             ValueError: not a key.
         """
         check_key(key)
@@ -189,10 +189,10 @@ class ObjectStore:
             key: as returned by a put.
 
         Returns:
-            Its size in bytes and its chunks, each of which may raise ObjectMissing or StoreUnavailable.
+            Its size in bytes, and its chunks; reading one may raise ObjectMissing or StoreUnavailable.
 
         Raises:
-            ObjectMissing: nothing is there.
+            ObjectMissing: there is no such file.
             ValueError: not a key.
         """
         check_key(key)
@@ -201,7 +201,7 @@ class ObjectStore:
         return result.meta["size"], _parts(result.stream(min_chunk_size=DOWNLOAD_CHUNK_BYTES), key)
 
     async def exists(self, key: str) -> bool:
-        """Whether there is something under this key. Raises ValueError for what is no key."""
+        """Whether there is a file under this key. Raises ValueError for a malformed key."""
         check_key(key)
         with _asking("head"):
             try:
@@ -211,24 +211,24 @@ class ObjectStore:
         return True
 
     async def require(self, key: str) -> None:
-        """Makes sure that there is something under this key.
+        """Checks that there is a file under this key.
 
         Raises:
-            ObjectMissing: nothing is there, and the bucket is.
+            ObjectMissing: there is none, but the bucket exists.
             ValueError: not a key.
         """
         if not await self.exists(key):
-            # A HEAD's answer has no body: only a GET's tells a file that is missing from a bucket that is.
+            # A HEAD's answer has no body: only a GET's distinguishes a missing file from a missing bucket.
             with _asking("get", key):
                 await obstore.get_async(self._backend, key)
 
     async def signed_url(self, key: str, expires_in: timedelta) -> str | None:
-        """An address at which whoever knows it can get the file for a while, straight from the store.
+        """A signed address, from which a caller can get the file directly from the store for a while.
 
         Content type and disposition are those that were stored; nothing in the address can change them.
 
         Returns:
-            The address; None: this store has none to give.
+            The address; None: this store has no signed addresses.
 
         Raises:
             ValueError: not a key.
@@ -240,7 +240,7 @@ class ObjectStore:
             return await obstore.sign_async(self._public, "GET", key, expires_in)
 
     async def delete(self, key: str) -> None:
-        """Removes a file. Stores differ in whether they notice that there was none, so nobody is told.
+        """Removes a file. Not all stores notice a missing file, so none is reported.
 
         Raises:
             ValueError: not a key.
@@ -250,14 +250,14 @@ class ObjectStore:
             await obstore.delete_async(self._backend, key)
 
     async def delete_under(self, prefix: str) -> None:
-        """Removes all files whose keys begin with `prefix/`; nobody may be writing there.
+        """Removes all files whose keys begin with `prefix/`; nothing may write there meanwhile.
 
         Raises:
             ValueError: not the beginning of a key.
         """
         check_key(prefix)
         if isinstance(self._backend, LocalStore):
-            # The folders go, too: in a bucket there are none.
+            # The folders too, which a bucket does not have.
             with _asking("clear"), _in_folder():
                 await asyncio.to_thread(_remove_folder, _root(self._backend) / prefix)
             return
@@ -266,8 +266,8 @@ class ObjectStore:
                 await obstore.delete_async(self._backend, [each["path"] for each in found])
 
     async def _make_durable(self, key: str) -> None:
-        # obstore 0.12 never syncs a folder's files (seen with strace): after a power cut the name could stand
-        # for half a file, and being there already it would never be written again.
+        # obstore 0.12 never syncs a folder's files (seen with strace): after a power cut a name could have
+        # half a file, which would never be written again because its name exists.
         if isinstance(self._backend, LocalStore):
             with _in_folder():
                 await asyncio.to_thread(_sync_file_and_folders, _root(self._backend), key)
@@ -275,12 +275,12 @@ class ObjectStore:
 
 def _root(backend: LocalStore) -> Path:
     if backend.prefix is None:
-        raise ValueError("a folder's store needs a folder")
+        raise ValueError("the store of a folder needs a folder")
     return Path(backend.prefix)
 
 
 def _remove_folder(folder: Path) -> None:
-    """With all that is in it; it may be gone, by somebody else's hand in this very moment."""
+    """Remove a folder with its content; another process may remove it at the same time."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
@@ -289,10 +289,10 @@ def _remove_folder(folder: Path) -> None:
 
 
 def content_key(sha256: str, *, prefix: str, suffix: str = "") -> str:
-    """The key under which content with this hash lies.
+    """The key of content with this hash.
 
     Raises:
-        ValueError: a part of it would not make a key.
+        ValueError: a part cannot be in a key.
     """
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"not a SHA-256 in lower-case hex: {sha256!r}")
@@ -304,36 +304,36 @@ def content_key(sha256: str, *, prefix: str, suffix: str = "") -> str:
 
 
 def check_key(key: str) -> None:
-    """Raises ValueError unless it is a key: relative, no empty, `.` or `..` parts, nothing to be quoted."""
+    """Raises ValueError unless it is a key: relative, no empty, `.` or `..` parts, no special characters."""
     if not all(_PART.fullmatch(part) for part in key.split("/")):
         raise ValueError(f"not an object's key: {key!r}")
 
 
 async def _parts(chunks: "BytesStream", key: str) -> AsyncIterator[bytes]:
-    with _in_our_words(key):
+    with _translated(key):
         async for chunk in chunks:
             yield bytes(chunk)
 
 
 @contextmanager
 def _asking(what: str, key: str | None = None) -> Iterator[None]:
-    """A request to the store, as `_in_our_words`."""
-    with _in_our_words(key), span(f"{what} object", SpanKind.CLIENT):
+    """A request to the store, with its errors translated, in a span."""
+    with _translated(key), span(f"{what} object", SpanKind.CLIENT):
         yield
 
 
 @contextmanager
-def _in_our_words(key: str | None) -> Iterator[None]:
-    """Makes what the client raises into what our callers know. Without a key nothing may be missing."""
+def _translated(key: str | None) -> Iterator[None]:
+    """Turn the client's errors into ours. Without a key, a missing file means a missing bucket or folder."""
     try:
         yield
     except FileNotFoundError as error:
-        # A wrong bucket must not look as if every file were gone: that would be for good.
+        # A wrong bucket must not look like missing files, for which tasks are given up.
         if key is None or "NoSuchBucket" in str(error):
             raise StoreMisconfigured("The object store has no such bucket or folder.") from error
         raise ObjectMissing(key) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise StoreMisconfigured("The object store refuses what we are, or what we ask for.") from error
+        raise StoreMisconfigured("The object store refuses our credentials, or the request.") from error
     except StoreError as error:
         what = _ADDRESS.sub("…", str(error).splitlines()[0])
         raise StoreUnavailable(f"The object store fails: {what}") from error
@@ -341,11 +341,11 @@ def _in_our_words(key: str | None) -> Iterator[None]:
 
 @contextmanager
 def _in_folder() -> Iterator[None]:
-    """The same for what is done to a folder beside the client."""
+    """Turn errors of our own work on a folder into ours."""
     try:
         yield
     except OSError as error:
-        # All of its text would name the path.
+        # The whole text would name the path.
         raise StoreUnavailable(f"The object store fails: {error.strerror or type(error).__name__}") from error
 
 
@@ -354,7 +354,7 @@ def _sha256(data: bytes) -> str:
 
 
 def _sync_file_and_folders(root: Path, key: str) -> None:
-    """The file's content, then each folder's entry for what is below it."""
+    """Sync the file's content, then each folder's entry for what is in it."""
     path = root / key
     while True:
         descriptor = os.open(path, os.O_RDONLY)

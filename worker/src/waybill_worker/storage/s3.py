@@ -1,4 +1,4 @@
-"""S3 and what is compatible with it, as a backend of the object store."""
+"""S3 and compatible stores as a backend of the object store."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     # They are there for type checkers alone.
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
-#: Seconds for a connection to the store to be made; it is tried again within `retry_seconds`.
+#: Seconds to connect to the store; it is tried again within `retry_seconds`.
 CONNECT_SECONDS: Final = 5
-#: For one request with all of its body: behind a download there may be a slow reader.
+#: Seconds for one request with its whole body: the reader of a download may be slow.
 LONGEST_REQUEST_SECONDS: Final = 600
-#: So often a request is sent at most; `retry_seconds` mostly ends that earlier.
+#: The most times that a request is sent; `retry_seconds` usually ends that earlier.
 MOST_RETRIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """How a bucket is reached. None: as AWS' environment variables and instance roles say."""
+    """How a bucket is reached. None: by AWS' environment variables and instance roles."""
 
     endpoint: str | None = None
     region: str | None = None
     virtual_hosted: bool = False
     #: The key's id and its secret.
     credentials: tuple[str, str] | None = None
-    #: Certificates, as PEM, that are trusted besides the system's.
+    #: Certificates as PEM that are trusted besides the system's.
     ca: bytes | None = None
-    #: For an answer, or the next part of one; the largest request is a part of an upload (5 MB).
+    #: Seconds for an answer, or its next part; the largest request is a part of an upload (5 MB).
     timeout_seconds: float = 30
-    #: No request is tried again after so long.
+    #: Seconds after which no request is tried again.
     retry_seconds: float = 20
-    #: How callers reach the store, where that is another way than ours.
+    #: Address at which callers reach the store, if it differs from ours.
     public_endpoint: str | None = None
 
     def public(self) -> Self | None:
-        """The same as callers reach it; None: as we do."""
+        """The options by which callers reach it; None: equal to ours."""
         if self.public_endpoint is None:
             return None
         return type(self)(
@@ -54,31 +54,31 @@ class S3Options:
 
 
 class ObjectStoreSettings(BaseSettings):
-    """What a process needs besides that keeps files, or reads them."""
+    """Settings of processes that store or read files."""
 
     object_store_url: str = Field(
-        description="Where images are kept: file:///folder, s3://bucket or s3://bucket/prefix."
+        description="Store of images: file:///folder, s3://bucket or s3://bucket/prefix."
     )
     s3_endpoint: HttpAddress | None = Field(
-        None, description="Of a store that is compatible with S3, such as https://minio:9000; none: AWS'."
+        None, description="Address of a compatible store, such as https://minio:9000; none: AWS."
     )
     s3_public_endpoint: HttpAddress | None = Field(
-        None, description="The same as callers reach it, where that differs; signed addresses begin with it."
+        None, description="Its address for callers, if that differs; signed addresses begin with it."
     )
-    s3_region: str | None = Field(None, description="None: as AWS' environment variables say, or us-east-1.")
+    s3_region: str | None = Field(None, description="None: from AWS' environment variables, or us-east-1.")
     s3_virtual_hosted: bool = Field(
         default=False,
-        description="The bucket is part of the host name, also of s3_endpoint; else of the path.",
+        description="The bucket is part of the host name, also of s3_endpoint; otherwise of the path.",
     )
     s3_access_key_id: SecretStr | None = Field(
         None, description="None: from AWS' environment variables, or the role of the instance or container."
     )
     s3_secret_access_key: SecretStr | None = None
     s3_ca_file: Path | None = Field(
-        None, description="Certificates in PEM that are trusted besides the system's, of a store of your own."
+        None, description="Certificates in PEM that are trusted besides the system's."
     )
-    s3_timeout_seconds: Seconds = Field(30, description="For how long the store may be silent.")
-    s3_retry_seconds: Seconds = Field(20, description="No request to the store is tried again after so long.")
+    s3_timeout_seconds: Seconds = Field(30, description="How long the store may be silent.")
+    s3_retry_seconds: Seconds = Field(20, description="Time after which no request is tried again.")
 
     @model_validator(mode="after")
     def _credentials_are_whole(self) -> Self:
@@ -115,7 +115,7 @@ def open_bucket(url: str, options: S3Options) -> S3Store:
         options: how to reach it.
 
     Raises:
-        obstore.exceptions.BaseError: the options make no sense together, or a certificate is none.
+        obstore.exceptions.BaseError: the options contradict each other, or a certificate is invalid.
     """
     # Every compatible store can delete one object; not all can delete many at once.
     config: S3Config = {"virtual_hosted_style_request": options.virtual_hosted, "disable_bulk_delete": True}
@@ -126,7 +126,7 @@ def open_bucket(url: str, options: S3Options) -> S3Store:
     if options.credentials is not None:
         config["access_key_id"], config["secret_access_key"] = options.credentials
     client: ClientConfig = {
-        # What was given as http:// is meant so; AWS' own addresses are https.
+        # http:// is allowed if it was given; AWS' own addresses are https.
         "allow_http": (options.endpoint or "").startswith("http://"),
         "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, options.timeout_seconds)),
         "read_timeout": timedelta(seconds=options.timeout_seconds),
