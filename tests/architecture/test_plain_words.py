@@ -53,7 +53,6 @@ NOT_YET: Final = {
     "services/email": 9,
     "services/images": 8,
     "services/sync": 2,
-    "worker": 82,
 }
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "bench", "docs")
 MEMBERS: Final = sorted(
