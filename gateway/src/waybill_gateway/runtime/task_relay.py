@@ -16,8 +16,8 @@ from waybill_ledger.outbox.outbox import RELAY_GRACE
 from waybill_worker.broker.connection import GOODBYE_SECONDS, disconnect, make_broker
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.message_relay import relay
 from waybill_worker.publish.publisher import Publisher
-from waybill_worker.publish.relay import relay
 from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)

@@ -12,8 +12,8 @@ from waybill_ledger import PendingMessage, delete_published, put_back
 from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
 from waybill_ledger.deadletters.redrives.settlement import Settlement, may_settle, redrives_under_way, settle
 from waybill_worker.observe.logs import get_logger
+from waybill_worker.publish.message_relay import relay_all
 from waybill_worker.publish.publisher import Publisher
-from waybill_worker.publish.relay import relay_all
 from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)
