@@ -61,14 +61,14 @@ class Completed(_Outcome):
     result: dict[str, Any]
 
 
-class _Waiting(_Outcome):
+class _Postponed(_Outcome):
     error: ErrorInfo
     #: The wait in whole seconds, as the delay ladder keeps it.
     wait_seconds: int
     next_attempt_at: AwareDatetime
 
 
-class RetryLater(_Waiting):
+class RetryLater(_Postponed):
     """A later attempt is due."""
 
     is_: Literal["retry"] = "retry"
@@ -76,7 +76,7 @@ class RetryLater(_Waiting):
     in_doubt: bool = False
 
 
-class Snoozed(_Waiting):
+class Snoozed(_Postponed):
     """Snoozed: the attempt is due again, and this run does not count."""
 
     is_: Literal["snoozed"] = "snoozed"

@@ -10,7 +10,7 @@ from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.runtime.resources import Resources, ResourcesDep
 from waybill_worker.observe.metrics import exposition
-from waybill_worker.runtime.health import liveness, startup
+from waybill_worker.runtime.health import liveness_answer, startup_answer
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 )
 async def healthz(resources: ResourcesDep) -> Response:
     """Reports that the process answers, or what has refused it for so long that an operator must act."""
-    status, body = liveness(resources.database_wait.lasting_refusal)
+    status, body = liveness_answer(resources.database_wait.lasting_refusal)
     return Response(body, status, media_type="application/json")
 
 
@@ -35,7 +35,7 @@ async def startupz(resources: ResourcesDep) -> Response:
     """
     if not resources.has_started:
         resources.has_started = resources.relay.has_asked_the_broker and await _ledger_answers(resources)
-    status, body = startup(resources.database_wait.lasting_refusal, has_started=resources.has_started)
+    status, body = startup_answer(resources.database_wait.lasting_refusal, has_started=resources.has_started)
     return Response(body, status, media_type="application/json")
 
 

@@ -87,11 +87,11 @@ class HealthServer(Component):
     async def _answer(self, path: str) -> tuple[int, bytes, str]:
         match path:
             case "/healthz":
-                return *liveness(self._refusal()), _JSON
+                return *liveness_answer(self._refusal()), _JSON
             case "/startupz":
                 if not self._was_ready:
                     await self.readiness()
-                return *startup(self._refusal(), has_started=self._was_ready), _JSON
+                return *startup_answer(self._refusal(), has_started=self._was_ready), _JSON
             case "/metrics":
                 return 200, *exposition(self._registry)
             case "/readyz":
@@ -116,12 +116,12 @@ class HealthServer(Component):
         await send({"type": "http.response.body", "body": body})
 
 
-def liveness(refusal: str | None) -> tuple[int, bytes]:
+def liveness_answer(refusal: str | None) -> tuple[int, bytes]:
     """Status and body of the liveness answer: healthy, unless broker or database refuse the process."""
     return _answer("alive", refusal)
 
 
-def startup(refusal: str | None, *, has_started: bool) -> tuple[int, bytes]:
+def startup_answer(refusal: str | None, *, has_started: bool) -> tuple[int, bytes]:
     """Status and body of the startup answer: whether the process has been ready, unless it is refused."""
     if refusal is None and not has_started:
         return 503, _json(status="starting", pid=os.getpid())
