@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from waybill_worker.consume.acknowledgements import Tags
 
 TAGS = 12
-#: Tags in the order in which they are settled, and after which of them the broker is told.
+#: Tags in the order in which they are settled, and after which of them acknowledgements are sent.
 SETTLING = st.permutations(range(1, TAGS + 1))
 TELLING = st.sets(st.integers(1, TAGS))
 

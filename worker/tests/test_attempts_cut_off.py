@@ -303,7 +303,7 @@ async def test_a_task_that_is_called_off_after_an_attempt_without_an_answer_says
 
 
 async def no_handler(_attempt: Attempt) -> dict[str, Any]:
-    pytest.fail("the task was called off")
+    pytest.fail("the task was cancelled")
 
 
 async def test_the_deadline_comes_before_all(cut_off: CutOff) -> None:

@@ -16,7 +16,7 @@ NEVER = 3600.0
 
 
 class Counting(Background):
-    """Ends each turn as it is told: with a wait, or with an error."""
+    """Ends each turn with the given wait or error."""
 
     NAME: ClassVar = "counting"
 
@@ -61,10 +61,10 @@ async def test_a_mishap_is_told_and_the_next_turn_tries_again(
     work = await started(Counting(LOCKED, None))
     await eventually(lambda: work.turns == 3)
 
-    told = capsys.readouterr().out
-    assert "failed for now, trying again" in told
-    assert "counting" in told
-    assert "database is locked" in told
+    logged = capsys.readouterr().out
+    assert "failed for now, trying again" in logged
+    assert "counting" in logged
+    assert "database is locked" in logged
 
 
 async def test_it_may_wait_before_the_first_turn(started: Started) -> None:

@@ -111,7 +111,7 @@ async def test_each_probe_that_fails_opens_it_for_twice_as_long_up_to_the_cap() 
         calls = peer.calls
         probe = await peer.call()
         assert peer.calls == calls + 1
-        # The probe is put off like the others: an outage uses up nobody's attempts.
+        # The probe is snoozed like the others: an outage uses up no attempts.
         assert isinstance(probe, CircuitOpenError)
         assert str(probe) == "down (the circuit stays open)"
 

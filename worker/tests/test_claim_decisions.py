@@ -42,7 +42,7 @@ CLAIMED, DONE = RowState.CLAIMED, RowState.DONE
 @pytest.mark.parametrize(
     ("remembered", "attempt", "ticket"),
     [
-        # an older copy has no meaning, whatever became of the later one; what did is told again
+        # an older copy is obsolete, whatever became of the later one; that outcome is reported again
         (row(CLAIMED), 1, Superseded(2, None)),
         (row(CLAIMED, JUST_NOW), 1, Superseded(2, None)),
         (row(DONE, outcome=RETRY), 1, Superseded(2, RETRY)),

@@ -46,7 +46,7 @@ async def test_a_claim_fails_for_now_and_an_outcome_is_recorded_once_when_it_goe
 
         assert is_unavailable(refused.value)
         assert isinstance(await inbox.claim(ONE), AlreadyDone)
-        # It may have been claimed after all, by whoever heard nothing of it: its lease decides.
+        # It may have been claimed after all, without an answer to the claimer: its lease decides.
         await inbox.claim(OTHER)
         await inbox.stop()
         await records.close()

@@ -1,4 +1,4 @@
-"""What an inbox forgets, and what it must go on recognising."""
+"""What an inbox prunes, and what it must still recognise."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -156,7 +156,7 @@ async def test_a_later_attempt_takes_over_what_is_looked_at(service: Service) ->
 
 
 async def test_cancellations_go_by_their_age(service: Service) -> None:
-    # Those of one page were called off just now, though their tasks are as old as the rest.
+    # The tasks of one page were cancelled just now, although they are as old as the rest.
     late = [made(KEEP + 3 * DAY) for _ in range(STEP)]
     old = [made(KEEP + 2 * DAY) for _ in range(5)]
     for task_id in (*late, *old, young := made(DAY)):
@@ -199,5 +199,5 @@ async def test_a_queue_that_is_never_empty_is_told_of_once_in_a_while(
     for _ in range(2 * PASSES_UNTIL_WARNING):
         assert await service.pruner.prune() == 0
 
-    told = [line for line in capsys.readouterr().out.splitlines() if "the inbox grows" in line]
-    assert len(told) == 2
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "the inbox grows" in line]
+    assert len(warnings) == 2

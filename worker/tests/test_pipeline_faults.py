@@ -73,7 +73,7 @@ class Acknowledger:
 
 
 class FailingInbox(Inbox):
-    """Refuses to record as often as it is told."""
+    """Refuses to record a number of times."""
 
     refusals = 0
 
@@ -234,7 +234,7 @@ async def test_a_copy_of_an_attempt_that_is_past_has_what_superseded_it_told(ben
     assert await bench.inbox.record(claimed.owner, later, retry)
     await bench.consume()
     assert bench.publisher.facts() == [("task.started", 2), ("task.retrying", 2)]
-    # Told, and nothing more: the copy neither runs nor makes another one.
+    # Reported, and nothing more: the copy neither runs nor makes another one.
     assert (bench.runs, bench.publisher.sent(), bench.acknowledger.acks) == (0, [], 2)
 
 

@@ -54,8 +54,8 @@ async def test_a_refusal_is_said_once_and_is_unhealthy_only_when_it_lasts(tmp_pa
 
     assert seen == [None, None, None, str(WRONG_PASSWORD.orig), str(NO_DATABASE.orig), None, None]
     assert wait.lasting_refusal is None
-    told = [line["reason"] for line in lines if line["log_level"] == "critical"]
-    assert told == [str(error.orig) for error in (WRONG_PASSWORD, NO_DATABASE, NO_DATABASE)]
+    reasons = [line["reason"] for line in lines if line["log_level"] == "critical"]
+    assert reasons == [str(error.orig) for error in (WRONG_PASSWORD, NO_DATABASE, NO_DATABASE)]
     # All of it within a minute by the clock of the lines.
     assert [line["error"] for line in lines if line["log_level"] == "warning"] == ["connection refused"]
 
@@ -72,11 +72,11 @@ async def test_what_is_no_trouble_with_the_database_is_raised(tmp_path: Path) ->
 
 def test_a_wait_is_told_at_once_and_then_every_minute() -> None:
     wait = Wait(lambda: Time.now)
-    told = []
+    due = []
     for Time.now in (0.0, 1.0, LOG_SECONDS - 1, LOG_SECONDS, LOG_SECONDS + 1, 2 * LOG_SECONDS):
-        told.append(wait.should_log())
+        due.append(wait.should_log())
 
-    assert told == [True, False, False, True, False, True]
+    assert due == [True, False, False, True, False, True]
 
 
 def test_a_command_waits_for_what_is_away_but_not_for_what_refuses_it(

@@ -119,7 +119,7 @@ async def test_being_asked_twice_does_not_break_what_is_seen_through() -> None:
         return await uncancellable(effect())
 
     run = await begun(running, handler(), started)
-    # As when each renewal of the lease finds the task called off.
+    # As when each renewal of the lease finds the task cancelled.
     for _ in range(3):
         running.stop("t")
         await asyncio.sleep(0)

@@ -25,7 +25,7 @@ class Process:
 
 
 def ended(program: str, **environment: str) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and the log of a process; nothing may be told past the log."""
+    """The exit code and the log of a process; nothing may be written outside the log."""
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", PARTS + program],
         env={"PATH": os.environ["PATH"], **environment},

@@ -20,7 +20,7 @@ from waybill_worker.observe.logs import configure_logging
 from waybill_worker.runtime.process import run
 from waybill_worker.service import Service
 
-#: Longer than any test waits: whoever is still at it then is to be noticed.
+#: Seconds, longer than any test waits: a handler that still runs then is noticed.
 FOR_EVER = 3600.0
 
 

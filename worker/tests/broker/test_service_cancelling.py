@@ -1,4 +1,4 @@
-"""A whole service, and tasks that are called off: before, between and during their attempts."""
+"""A whole service, and tasks that are cancelled: before, between and during their attempts."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -61,11 +61,11 @@ async def running(settings: ServiceSettings, work: SlowWork) -> AsyncIterator[Se
 
 
 async def make_deaf(consumer: consumer.Consumer) -> None:
-    """Has the broker forget a consumer that its client goes on to believe in."""
+    """Cancels a consumer at the broker, while its client still counts on it."""
     channel: Any = consumer._channel  # noqa: SLF001 - only below the client can it be kept from it
-    wire_level = channel._channel.channel  # noqa: SLF001 - as above
-    # Without waiting for the answer that would tell the client.
-    await wire_level.rpc(spec.Basic.Cancel(consumer._tag, nowait=True))  # noqa: SLF001 - as above
+    wire_level = channel._channel.channel  # noqa: SLF001 - not possible from outside
+    # Without waiting for the answer, by which the client would notice.
+    await wire_level.rpc(spec.Basic.Cancel(consumer._tag, nowait=True))  # noqa: SLF001 - not possible from outside
 
 
 async def all_but_events_are_gone(broker: Broker, vhost: str) -> None:
@@ -92,7 +92,7 @@ def consumers(broker: Broker, vhost: str) -> int:
 
 
 async def delayed(wire: Wire) -> bool:
-    """Whether a copy was sent to look again later."""
+    """Whether a copy was sent to try again later."""
     return sum([await wire.ready(f"delay.{level:02}") for level in range(3)]) > 0
 
 
@@ -194,7 +194,7 @@ async def test_a_consumer_whose_queue_was_deleted_is_back_with_the_queue(
     async with running(settings_for(topology_url, tmp_path, health_port=port), work):
         assert await is_ready(port)
         await wire.channel.queue_delete("images.work")
-        # RabbitMQ 3.10 may not tell a consumer about a quorum queue that is made anew within milliseconds.
+        # RabbitMQ 3.10 may not notify a consumer of a quorum queue that is made anew within milliseconds.
         await eventually(lambda: is_not_ready(port))
         await topology.declare(wire.channel)
         await eventually(lambda: is_ready(port))
@@ -224,7 +224,7 @@ async def test_a_deaf_consumer_ends_the_process(
         watching = asyncio.create_task(service.wait_failed())
         await asyncio.sleep(1)
         assert not watching.done()  # nothing waits
-        await make_deaf(service._consumer)  # noqa: SLF001 - as above
+        await make_deaf(service._consumer)  # noqa: SLF001 - not possible from outside
         assert await is_ready(port)  # the client has not noticed
         await wire.request(image_event())
         await eventually(watching.done)

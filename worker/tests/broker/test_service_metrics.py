@@ -1,4 +1,4 @@
-"""What a service tells Prometheus of attempts on the real broker."""
+"""The metrics of attempts, on the real broker."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -180,7 +180,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_others_go_on(work: W
     assert {letter.body for letter in letters} == unreadable.keys()
     assert {letter.headers["x-dead-reason"] for letter in letters} == {"unreadable"}
     assert work.runs == [(envelope.task_id, 1)]
-    # Three told at least which task they were of.
+    # Three said at least which task they belong to.
     assert [event.data.reason for event in events].count(DeadReason.UNREADABLE) == 3
 
 

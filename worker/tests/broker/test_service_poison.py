@@ -61,7 +61,7 @@ async def kept_running(environment: dict[str, str], effects: Path) -> AsyncItera
 async def outcomes(wire: Wire, number: int) -> dict[str, LifecycleEvent]:
     """Takes lifecycle events until so many tasks have their outcome.
 
-    A process that is killed between a report and its mark tells the same outcome again.
+    A process that is killed between a report and its mark reports the outcome again.
     """
     found: dict[str, LifecycleEvent] = {}
     while len(found) < number:

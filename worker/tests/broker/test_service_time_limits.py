@@ -51,7 +51,7 @@ class Overrunning:
         return child
 
     def did(self, task: Envelope) -> list[str]:
-        """What its effects tell of a task: attempt and words."""
+        """The effects of a task: attempt and words."""
         if not self._effects.exists():
             return []
         lines = [line.split(" ", 1) for line in self._effects.read_text().splitlines()]
@@ -76,7 +76,7 @@ async def late_one(wire: Wire) -> Envelope:
 
 
 async def told_of(wire: Wire, *tasks: Envelope) -> dict[str, list[LifecycleEvent]]:
-    """What is told of each task, until each is completed; each fact once."""
+    """The events of each task, until each is completed; each event once."""
     told: dict[str, dict[str, LifecycleEvent]] = {task.task_id: {} for task in tasks}
     while not all(any(e.type == "task.completed" for e in events.values()) for events in told.values()):
         for event in LIFECYCLE_BATCH.validate_json((await wire.take("status.work")).body):
@@ -125,7 +125,7 @@ async def test_a_handler_that_will_not_end_ends_with_its_process_and_never_runs_
     first = service.start("stuck")
     late, other = await late_one(wire), await wire.request(image_event())
     await eventually(lambda: first.poll() is not None, seconds=60)
-    # Nobody else was told to go on before the process was gone.
+    # No other process went on before this one had ended.
     assert service.did(late) == ["1 began"]
     service.start("stuck")
     told = await told_of(wire, late, other)
@@ -155,7 +155,7 @@ async def test_code_that_blocks_the_process_ends_with_it_and_the_others_go_on(
 
     assert first.returncode == EXIT_HARD_LIMIT
     assert (line["task_id"], line["kind"], line["level"]) == (late.task_id, "image.uploaded", "critical")
-    # That it began was not yet told when the process ended, if it blocked at once.
+    # Its start was not yet reported when the process ended, if it blocked at once.
     assert story(told[late.task_id])[-3:] == story_of("HardTimeLimitExceeded")[-3:]
     assert service.did(late) == ["1 began", "2 began", "2 did it"]
     assert [service.did(other)[-1] for other in others] == ["1 did it"] * 5
