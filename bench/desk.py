@@ -32,7 +32,7 @@ from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letter
 from waybill_ledger.deadletters.redrives.control import Start, start
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.schema.tables import OUTBOX
 from waybill_testkit.broker import private_broker
 from waybill_testkit.eventually import eventually

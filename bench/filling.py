@@ -20,8 +20,8 @@ from waybill_database import Instant, Records
 from waybill_ledger import NewTask, Submission, accept, apply_events
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from waybill_ledger.schema.migrate import upgrade
 from waybill_ledger.schema.tables import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
 from waybill_testkit.samples import (
     ERROR,

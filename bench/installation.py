@@ -11,7 +11,7 @@ from bench.place import Place
 from bench.programs import Program, answers, python
 from waybill_contracts.privacy.seal import Keyring
 from waybill_database import open_engine
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 POLL_SECONDS: Final = 0.05

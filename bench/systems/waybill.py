@@ -8,7 +8,7 @@ from typing import ClassVar
 from bench.place import Place
 from bench.programs import Program, answers, python
 from waybill_contracts.privacy.seal import Keyring
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
 

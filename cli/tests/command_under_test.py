@@ -26,7 +26,7 @@ from waybill_database import open_engine
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import apply_events
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 
 #: Nobody listens on port 1 of the loopback.

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from waybill_gateway.process import GatewayProcess
 from waybill_ledger import Secret
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.gateway.in_process import problem, settings_in
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running

@@ -30,11 +30,12 @@ _ALTER: Final = r"ALTER TABLE (?:ONLY )?(?P<table>\w+) "
 RULES: Final = (
     _rule(
         r"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY )\w+ ON (?P<table>\w+)",
-        "holds up every writer until the index is built: use waybill_ledger.schema.live_changes.create_index",
+        "holds up every writer until the index is built: "
+        "use waybill_ledger.migrations.live_changes.create_index",
     ),
     _rule(
         r"DROP INDEX (?!CONCURRENTLY )",
-        "holds up readers and writers: use waybill_ledger.schema.live_changes.drop_index",
+        "holds up readers and writers: use waybill_ledger.migrations.live_changes.drop_index",
     ),
     _rule(
         _ALTER + r"ADD COLUMN (?=.*NOT NULL)(?!.*DEFAULT)",
@@ -48,12 +49,12 @@ RULES: Final = (
     _rule(
         _ALTER + r"ADD COLUMN .*(?:UNIQUE|PRIMARY KEY|REFERENCES|SERIAL|GENERATED)",
         "builds an index, reads or writes every row while it holds up everybody: add the column alone, then "
-        "waybill_ledger.schema.live_changes.create_index",
+        "waybill_ledger.migrations.live_changes.create_index",
     ),
     _rule(
         _ALTER + r"ADD (?:CONSTRAINT|UNIQUE|PRIMARY|FOREIGN|CHECK|EXCLUDE)(?!.*(?:NOT VALID|USING INDEX))",
         "reads every row while it holds up everybody: a unique index is made with "
-        "waybill_ledger.schema.live_changes.create_index, another constraint NOT VALID, "
+        "waybill_ledger.migrations.live_changes.create_index, another constraint NOT VALID, "
         "and validated by a later migration",
     ),
     _rule(

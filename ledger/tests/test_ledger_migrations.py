@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from waybill_database import open_engine
 from waybill_ledger import SchemaError, Submission, accept, get_task, require_current
 from waybill_ledger.__main__ import main
-from waybill_ledger.schema.migrate import configuration, upgrade
+from waybill_ledger.migrations.migrate import configuration, upgrade
 from waybill_ledger.schema.tables import METADATA
 from waybill_ledger.schema.version import revisions
 from waybill_testkit.samples import new_task

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, inspect, text
 
 from waybill_database import open_engine
 from waybill_ledger import SchemaError
-from waybill_ledger.schema import migrate
+from waybill_ledger.migrations import migrate
+from waybill_ledger.migrations.migrate import FIRST_RELEASE, upgrade
 from waybill_ledger.schema import version as schema_version
-from waybill_ledger.schema.migrate import FIRST_RELEASE, upgrade
 from waybill_testkit.postgres.private import Postgres
 
 TASKS = 20_000
@@ -30,7 +30,7 @@ UPGRADES_THAT_WAIT = (
 NEXT_RELEASE = """
 import sqlalchemy as sa
 from alembic import op
-from waybill_ledger.schema.live_changes import create_index, drop_index
+from waybill_ledger.migrations.live_changes import create_index, drop_index
 
 revision = "9000"
 down_revision = "{head}"
@@ -39,7 +39,7 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("colour", sa.String(16), server_default="red", nullable=False))
 """
 ITS_INDEX = """
-from waybill_ledger.schema.live_changes import create_index, drop_index
+from waybill_ledger.migrations.live_changes import create_index, drop_index
 
 revision = "9001"
 down_revision = "9000"

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from migration_rules import complaints
 
-from waybill_ledger.schema.migrate import FIRST_RELEASE, configuration
+from waybill_ledger.migrations.migrate import FIRST_RELEASE, configuration
 
 
 def after_the_first_release() -> list[Script]:
@@ -58,7 +58,7 @@ def test_what_is_said_to_be_unused_has_been_so_since_an_earlier_revision() -> No
     [
         ("CREATE INDEX tasks_by_x ON tasks (x)", "until the index is built"),
         ("CREATE UNIQUE INDEX tasks_by_x ON tasks (x)", "until the index is built"),
-        ("DROP INDEX tasks_by_state", "use waybill_ledger.schema.live_changes.drop_index"),
+        ("DROP INDEX tasks_by_state", "use waybill_ledger.migrations.live_changes.drop_index"),
         ("ALTER TABLE tasks ADD COLUMN x INTEGER NOT NULL", "fails on rows that are there"),
         ("ALTER TABLE tasks ADD COLUMN x UUID DEFAULT gen_random_uuid()", "must be a constant"),
         ("ALTER TABLE tasks ADD COLUMN x BIGSERIAL", "add the column alone"),

@@ -16,7 +16,7 @@ import pytest
 
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
 from waybill_devstack.stack.plan import Planned, Ports, make_plan
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.ports import free_ports
 from waybill_testkit.postgres.failover import read_only

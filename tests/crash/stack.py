@@ -18,7 +18,7 @@ from tests.crash.gate import Gate
 from tests.crash.launcher import Order
 from tests.crash.ledger_file import LedgerFile
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.broker import Broker
 from waybill_testkit.machine.lifeline import die_with_parent
 from waybill_testkit.machine.ports import free_ports

@@ -16,7 +16,7 @@ import pytest
 
 from waybill_devstack.processes.supervisor import GRACE_SECONDS
 from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.broker import private_broker
 from waybill_testkit.broker.server import ServerBroker, survives_a_kill
 from waybill_testkit.eventually import eventually

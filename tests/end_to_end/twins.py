@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.lifeline import die_with_parent
 from waybill_testkit.machine.ports import free_ports

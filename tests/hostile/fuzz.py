@@ -24,7 +24,7 @@ from waybill_ledger.access.first_keys import new_key
 from waybill_ledger.access.keys import Scope, Secret, create_keys
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.samples import dead_message, new_task, sync_event
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

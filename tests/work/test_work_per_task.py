@@ -28,7 +28,7 @@ from waybill_gateway.runtime import task_relay
 from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.schema.tables import TASKS
 from waybill_status.app import make_service
 from waybill_status.settings import StatusSettings

@@ -19,7 +19,7 @@ from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import PROCESSES
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker

@@ -11,7 +11,7 @@ from threading import Event, Lock, Thread
 from typing import Any, Self
 from xmlrpc.server import SimpleXMLRPCServer
 
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.broker import private_broker
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.machine.container_setting import in_containers

@@ -18,7 +18,7 @@ from waybill_devstack.processes.supervisor import Supervisor
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
 from waybill_devstack.stack.restarts import restarting_on_request
 from waybill_devstack.stack.stackfile import RunningProcess, StackFile, write_stackfile
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.broker import Broker
 from waybill_testkit.machine.ports import LOOPBACK, PortTakenError
 

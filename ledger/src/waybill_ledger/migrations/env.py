@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates on the connection that `waybill_ledger.schema.migrate` opened, or writes SQL."""
+"""Alembic's entry: migrates on the connection of `waybill_ledger.migrations.migrate`, or writes SQL."""
 
 from alembic import context
 

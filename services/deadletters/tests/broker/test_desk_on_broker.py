@@ -36,7 +36,7 @@ from waybill_ledger.deadletters.redrives.control import Start, start
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
 from waybill_ledger.deadletters.states import LetterState, RedriveState, Verdict
-from waybill_ledger.schema.migrate import upgrade
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
