@@ -1,1 +1,1 @@
-"""Tables, schema version and migrations."""
+"""The tables of the ledger, and the version of their schema."""
