@@ -44,21 +44,21 @@ def message(*, required: tuple[str, ...] = ("to",), **changed: Any) -> dict[str,
 @pytest.mark.parametrize(
     ("after", "told"),
     [
-        (message(to=None, required=()), ".to: the field is gone"),
-        (message(note=None), ".note: the field is gone"),
-        (message(required=("to", "size")), ".size: the field is required now"),
+        (message(to=None, required=()), ".to: the field was removed"),
+        (message(note=None), ".note: the field was removed"),
+        (message(required=("to", "size")), ".size: the field is now required"),
         (message(to={"type": "string", "maxLength": 99, "minLength": 3, "pattern": "^a"}), ".to: maxLength"),
         (message(to={"type": "string", "maxLength": 100, "minLength": 4, "pattern": "^a"}), ".to: minLength"),
         (message(to={"type": "string", "pattern": "^b"}), ".to: pattern"),
         (message(size={"type": "integer", "minimum": 2, "maximum": 10}), ".size: minimum"),
-        (message(size={"type": "string"}), ".size: its type"),
-        (message(note={"type": "string"}), ".note: its type was null"),
+        (message(size={"type": "string"}), ".size: the type"),
+        (message(note={"type": "string"}), ".note: the type was null"),
         (message(note={"anyOf": [{"type": "string", "maxLength": 9}, {"type": "null"}]}), ".note: maxLength"),
         (message(preset={"$ref": "#/$defs/Smaller"}), ".preset: only"),
         (message(preset={"type": "string", "pattern": "^[a-l]+$"}), ".preset: pattern"),
         (message(preset={"type": "string", "format": "uuid"}), ".preset: format"),
         (message(many={"type": "array", "items": {"type": "string", "maxLength": 4}}), ".many[]: maxLength"),
-        (message(inner={"$ref": "#/$defs/Stricter"}), ".inner.x: the field is required now"),
+        (message(inner={"$ref": "#/$defs/Stricter"}), ".inner.x: the field is now required"),
         (message(rest={"type": "object", "additionalProperties": False}), ".rest: unknown fields"),
     ],
 )
@@ -91,8 +91,8 @@ def test_what_widens_is_compatible(after: dict[str, Any]) -> None:
 def test_a_renamed_field_is_gone_and_required() -> None:
     after = message(to=None, recipient={"type": "string"}, required=("recipient",))
     assert sorted(breaking_changes(message(), after)) == [
-        ".recipient: the field is required now",
-        ".to: the field is gone",
+        ".recipient: the field is now required",
+        ".to: the field was removed",
     ]
 
 
@@ -128,6 +128,6 @@ def test_the_golden_files_are_not_written_over_by_what_is_incompatible(
     monkeypatch.setattr(schemas, "current_schemas", lambda: changed)
 
     assert schemas.main() == 1
-    assert "mail.v1.json: .note: the field is gone" in capsys.readouterr().err
+    assert "mail.v1.json: .note: the field was removed" in capsys.readouterr().err
     assert json.loads((tmp_path / "mail.v1.json").read_text()) == message()
     assert not (tmp_path / "other.v1.json").exists()

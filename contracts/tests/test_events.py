@@ -31,8 +31,8 @@ def test_international_domain_is_stored_in_ascii() -> None:
         ({"subject": "x" * 256}, "at most 255"),
         ({"text": "x" * (256 * 1024 + 1)}, "at most 262144"),
         ({"text": None}, "subject and text or html"),
-        ({"params": {"name": "Ann"}}, "params belong to a template"),
-        ({"template": "welcome", "params": {"name": "Ann"}}, "brings its own subject"),
+        ({"params": {"name": "Ann"}}, "params need a template"),
+        ({"template": "welcome", "params": {"name": "Ann"}}, "a template has its own subject"),
         ({"cc": "x@example.com"}, "Extra inputs"),
     ],
 )

@@ -35,7 +35,7 @@ def test_the_same_fact_has_the_same_id() -> None:
 
 @pytest.mark.parametrize("type_", [LifecycleType.RETRYING, LifecycleType.DEAD])
 def test_failures_tell_their_error(type_: LifecycleType) -> None:
-    with pytest.raises(ValidationError, match="tells its error"):
+    with pytest.raises(ValidationError, match="needs an error"):
         lifecycle_event(type_, NOW, DATA)
 
 

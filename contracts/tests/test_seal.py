@@ -95,6 +95,6 @@ def test_a_sealed_value_left_as_it_is_breaks_the_contract_at_its_field() -> None
 
 @pytest.mark.parametrize("text", ["short", "AAAA", "!" * 44, f"{'A' * 43}=,AAAA"])
 def test_a_setting_that_is_no_key_is_refused_and_not_repeated(text: str) -> None:
-    with pytest.raises(ValueError, match="is no base64 of 32 bytes") as refused:
+    with pytest.raises(ValueError, match="is not base64 of 32 bytes") as refused:
         Keyring.of(text)
     assert text not in str(refused.value)

@@ -61,27 +61,27 @@ def test_parameters_have_the_types_that_the_file_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "complaint"),
     [
-        ("invoice", '{\n "name": "line",\n}', "invoice.params.json, line 3: is no JSON"),
+        ("invoice", '{\n "name": "line",\n}', "invoice.params.json, line 3: is not JSON"),
         (
             "invoice",
             '{\n "name": "line",\n "total": "money"}',
-            "invoice.params.json, line 3: total is one of line, text",
+            "invoice.params.json, line 3: total must be one of line, text",
         ),
         ("invoice", '{"name": "line",\n "name": "text"}', "line 1: the parameter name is named twice"),
-        ("invoice", '{\n\n "subject": "line"}', "line 3: subject cannot be the name of a parameter"),
+        ("invoice", '{\n\n "subject": "line"}', "line 3: subject cannot be a parameter name"),
         ("invoice", '{"Total": "number"}', "line 1: Total cannot be"),
-        ("invoice", '{"items": [{"a": "line"}, {"a": "line"}]}', "line 1: items is one of"),
-        ("invoice", '{"items": [{"a": "what"}]}', "line 1: a is one of"),
-        ("invoice", '{"items": 5}', "line 1: items is one of"),
+        ("invoice", '{"items": [{"a": "line"}, {"a": "line"}]}', "line 1: items must be one of"),
+        ("invoice", '{"items": [{"a": "what"}]}', "line 1: a must be one of"),
+        ("invoice", '{"items": 5}', "line 1: items must be one of"),
         ("invoice", "[]", "invoice.params.json: an object of at most 50 parameters"),
         (
             "invoice",
             json.dumps(dict.fromkeys(map("p{}".format, range(51)), "line")),
             "at most 50 parameters",
         ),
-        ("welcome", "{}", "welcome.params.json: the parameters of welcome are Waybill's"),
-        ("layout", "{}", "layout.params.json: a template is named by"),
-        ("In Voice", "{}", "In Voice.params.json: a template is named by"),
+        ("welcome", "{}", "welcome.params.json: the parameters of welcome are defined by Waybill"),
+        ("layout", "{}", "layout.params.json: a template name has only"),
+        ("In Voice", "{}", "In Voice.params.json: a template name has only"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_line(
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_named_with_file_and_line(
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TemplateFolderError, match="no-such: is no folder with templates"):
+    with pytest.raises(TemplateFolderError, match="no-such: is not a folder"):
         read_template_params(tmp_path / "no-such")
 
 

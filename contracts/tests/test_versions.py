@@ -94,14 +94,14 @@ def test_the_current_version_is_read_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("dataschema", "body", "field", "words"),
     [
-        ("urn:waybill:person.moved:v4", b"{}", "dataschema", "newer than what this release reads"),
-        ("urn:waybill:person.died:v1", b"{}", "dataschema", "none of person.moved"),
-        ("urn:waybill:person.moved:v0", b"{}", "dataschema", "none of person.moved"),
-        ("no urn", b"{}", "dataschema", "none of person.moved"),
+        ("urn:waybill:person.moved:v4", b"{}", "dataschema", "newer than the version that this release reads"),
+        ("urn:waybill:person.died:v1", b"{}", "dataschema", "not a version of person.moved"),
+        ("urn:waybill:person.moved:v0", b"{}", "dataschema", "not a version of person.moved"),
+        ("no urn", b"{}", "dataschema", "not a version of person.moved"),
         ("urn:waybill:person.moved:v1", b"{", "body", "Invalid JSON"),
         ("urn:waybill:person.moved:v1", b"[]", "body", "an object"),
-        ("urn:waybill:person.moved:v1", b"{}", "body", "cannot be brought up: KeyError"),
-        ("urn:waybill:person.moved:v1", b'{"name": 7}', "body", "cannot be brought up: AttributeError"),
+        ("urn:waybill:person.moved:v1", b"{}", "body", "cannot be converted: KeyError"),
+        ("urn:waybill:person.moved:v1", b'{"name": 7}', "body", "cannot be converted: AttributeError"),
         ("urn:waybill:person.moved:v2", b'{"first": "A"}', "last", "required"),
         ("urn:waybill:person.moved:v3", b'{"first": "A", "last": "B"}', "country", "required"),
     ],
@@ -114,4 +114,4 @@ def test_what_cannot_be_read_names_the_field(dataschema: str, body: bytes, field
 
 def test_a_version_without_upcaster_is_no_longer_read() -> None:
     [fault] = faults("urn:waybill:person.moved:v1", b"{}", {})
-    assert fault == Fault("dataschema", "version 1 is no longer read")
+    assert fault == Fault("dataschema", "version 1 is no longer supported")

@@ -35,7 +35,7 @@ def test_untidy_is_told_from_damaged(complaint: str, expected: object) -> None:
     [
         ("VipsJpeg: Unsupported JPEG data precision 12", "12-bit JPEG is not supported."),
         ("VipsJpeg: Unsupported JPEG process: SOF type 0xc5", "This kind of JPEG is not supported."),
-        ("heif: compression format has not been built in: HEVC", "What this file is compressed with"),
+        ("heif: compression format has not been built in: HEVC", "The compression of this file"),
     ],
 )
 def test_what_is_not_supported_is_told_from_damage(complaint: str, expected: str) -> None:

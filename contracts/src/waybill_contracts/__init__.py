@@ -1,1 +1,1 @@
-"""What crosses the wire: events, envelope, lifecycle, catalog and names."""
+"""What crosses the wire: the kinds of work, their envelope, lifecycle events, versions and privacy."""

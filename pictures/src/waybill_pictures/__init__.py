@@ -1,4 +1,4 @@
-"""How strangers' pictures are opened: the gateway's look at an upload and the renderers share it.
+"""Opens untrusted pictures, for the gateway's check of uploads and for the renderers.
 
-Only worker processes import it: what decodes a picture never runs in a process that holds keys.
+Only worker processes import it: no picture is decoded in a process that has keys.
 """

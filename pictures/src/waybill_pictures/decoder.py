@@ -1,4 +1,4 @@
-"""Opens and decodes pictures of strangers, strictly: what is damaged is an error, and never painted grey."""
+"""Opens and decodes untrusted pictures strictly: damage is an error, and is never filled with grey."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from waybill_contracts.images.formats import ImageFormat
 from waybill_pictures.decoder_errors import is_harmless_warning, lacks_end
 from waybill_pictures.frame_count import Bytes, declared_frames
 
-#: Formats of which libvips can read every frame.
+#: Formats in which libvips can read every frame.
 ANIMATED_FORMATS: Final = frozenset({"gif", "webp"})
 Made = TypeVar("Made")
 
@@ -26,17 +26,17 @@ JPEG_WITHOUT_END: Final = "The JPEG has no end marker; what is there was decoded
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture says of itself before it is decoded."""
+    """What a picture declares in its header."""
 
     #: As stored, in pixels: an EXIF orientation may swap them. Of one frame.
     width: int
     height: int
-    #: One: it stands still. None: it moves, and does not say how often.
+    #: 1: a still picture. None: an animation that does not declare its number of frames.
     frames: int | None = 1
 
 
 def read_header(data: Bytes, accepted: ImageFormat) -> Header:
-    """Reads what stands before the pixels.
+    """Reads the header, without decoding pixels.
 
     Raises:
         pyvips.Error: it cannot be read.
@@ -59,27 +59,28 @@ def decode(
     shrink: int = 1,
     all_frames: bool = False,
 ) -> tuple[Made, tuple[str, ...]]:
-    """Decodes a picture and gives it to `use`.
+    """Decodes a picture and passes it to `use`.
 
     Args:
         data: the file; a mapping is not copied.
         accepted: its format.
-        use: wants all of its pixels, once and in their order. It may be called again, with a picture that is
-            opened more leniently: libjpeg warns of damage, but also of what many cameras write.
-        shrink: how far libjpeg may shrink on its way. Not by 8: it misses warnings of the last rows then.
-        all_frames: of one of `ANIMATED_FORMATS` all frames, one below the other; else the first.
+        use: reads all pixels, once and in order. It may be called again, with a picture that was opened more
+            leniently: libjpeg warns of damage, but also of harmless irregularities that many cameras write.
+        shrink: factor by which libjpeg may shrink while decoding; at most 4, as with 8 it misses warnings
+            about the last rows.
+        all_frames: decode all frames of one of `ANIMATED_FORMATS`, one below the other; else the first.
 
     Returns:
-        What `use` returned, and what there is to tell of a file that is not quite as it should be.
+        The result of `use`, and notes for the sender about a file with a tolerated defect.
 
     Raises:
-        pyvips.Error: it is damaged, or its decoder does not know what it is.
+        pyvips.Error: it is damaged, or has a feature that its decoder does not support.
     """
     if accepted.libvips_loader is None:
         return use(_heif().open_heic(data[:])), ()
     if accepted.name != "jpeg":
         pages = {"n": -1} if all_frames else {}
-        # libvips shows what there is of a GIF that was cut short, as browsers do.
+        # libvips shows the existing frames of a truncated GIF, as browsers do.
         cut = all_frames and accepted.name == "gif" and data[-1:] != _END_OF_GIF
         return use(_open(data, fail_on="error", **pages)), (GIF_WITHOUT_END,) if cut else ()
     try:
@@ -88,8 +89,8 @@ def decode(
         if not lacks_end(str(error)):
             raise
         try:
-            # Browsers show it. With an end of its own libjpeg tells whether it is only that which is missing;
-            # shrunk, it would not see all of the last rows.
+            # Browsers show it. With an added end marker, libjpeg finds out whether anything else is missing;
+            # when shrinking, it would not check all of the last rows.
             return _decode_jpeg(data[:] + _END_OF_JPEG, use, shrink=1), (JPEG_WITHOUT_END,)
         except pyvips.Error:
             raise error from None
@@ -97,7 +98,7 @@ def decode(
 
 def _decode_jpeg(data: Bytes, use: Callable[[pyvips.Image], Made], shrink: int) -> Made:
     try:
-        # libjpeg only warns of damage, and then paints grey.
+        # libjpeg only warns of damage, and then fills with grey.
         return use(_open(data, fail_on="warning", shrink=shrink))
     except pyvips.Error as error:
         if not is_harmless_warning(str(error)):
@@ -111,5 +112,5 @@ def _open(data: Bytes, **options: Any) -> pyvips.Image:
 
 
 def _heif() -> ModuleType:
-    # A second library, with Pillow in its wake: a worker that sees no HEIC starts without it.
+    # A second library, which loads Pillow: a worker that gets no HEIC starts without it.
     return import_module("waybill_pictures.heif")

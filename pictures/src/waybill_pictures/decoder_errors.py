@@ -1,4 +1,4 @@
-"""What decoders complain of, and how that is said to whoever sent the file."""
+"""Errors of image decoders, and their explanation for the sender of the file."""
 
 import re
 
@@ -6,7 +6,7 @@ from waybill_contracts.images.formats import ImageFormat
 
 
 def declared_size(head: bytes) -> int | None:
-    """How many bytes a WebP file says that it has; None for formats that do not say.
+    """The length in bytes that a WebP file declares; None for other formats.
 
     Args:
         head: at least the first 8 bytes. RFC 9649 2.4: `RIFF`, then the size of what follows, little endian.
@@ -16,9 +16,9 @@ def declared_size(head: bytes) -> int | None:
     return int.from_bytes(head[4:8], "little") + 8
 
 
-#: libjpeg's warnings about files that are whole all the same; cameras and editors in use write such files. Up
-#: to 99 stray bytes before a header segment (frame, tables, application data, comment: ITU T.81, B.1) are
-#: padding; the same words about compressed data mean that some of it is missing.
+#: Warnings of libjpeg about complete files, as some cameras and editors write them. Up to 99 stray bytes
+#: before a header segment (frame, tables, application data, comment: ITU T.81, B.1) are padding; this warning
+#: about compressed data means that some of it is missing.
 _HARMLESS = re.compile(
     r"VipsJpeg: (Corrupt JPEG data: \d{1,2} extraneous bytes before marker 0x(c[0-4]|db|dd|e[0-9a-f]|fe)"
     r"|Warning: unknown JFIF revision number .*|Unknown Adobe color transform code .*)"
@@ -26,60 +26,60 @@ _HARMLESS = re.compile(
 
 
 def is_harmless_warning(complaint: str) -> bool:
-    """Tells libjpeg's warnings about a whole but untidy file from those about damage.
+    """Whether libjpeg warns only of irregularities in a complete file, and not of damage.
 
     Args:
-        complaint: what libvips said when it was told to fail on warnings; one warning a line.
+        complaint: the error of libvips when it fails on warnings; one warning a line.
     """
     lines = [line.strip() for line in complaint.splitlines()]
     warnings = [line for line in lines if line.startswith("VipsJpeg:")]
     return bool(warnings) and all(_HARMLESS.fullmatch(line) for line in warnings)
 
 
-#: How libvips, libjpeg, GLib and libheif say that an allocation or a thread's stack was refused.
+#: Messages of libvips, libjpeg, GLib and libheif if an allocation or the stack of a thread was refused.
 _LACK_OF_MEMORY = ("out of memory", "Insufficient memory", "Error creating thread", "Memory allocation error")
 
 
 def is_lack_of_memory(complaint: str) -> bool:
-    """Tells a decoder that may use no more memory from one that finds damage.
+    """Whether a decoder failed because it may use no more memory, and not because of damage.
 
     Args:
-        complaint: what the decoder said.
+        complaint: the error of the decoder.
     """
     return any(words in complaint for words in _LACK_OF_MEMORY)
 
 
 def lacks_end(complaint: str) -> bool:
-    """Tells whether libjpeg came to the end of the file before an end marker."""
+    """Whether libjpeg reached the end of the file before an end marker."""
     return "premature end of JPEG" in complaint
 
 
 def unsupported_feature(complaint: str) -> str | None:
-    """Says what a whole file has that its decoder does not know, or returns None.
+    """Returns which feature of a complete file its decoder does not support, or None.
 
     Args:
-        complaint: what the decoder said.
+        complaint: the error of the decoder.
 
     Returns:
-        Two sentences: what it has, what to do.
+        Two sentences: the feature, what to do.
     """
     if precision := re.search(r"Unsupported JPEG data precision (\d+)", complaint):
         return f"{precision[1]}-bit JPEG is not supported. Save it with 8 bits, or as PNG."
     if "Unsupported JPEG process" in complaint or "arithmetic coding" in complaint:
         return "This kind of JPEG is not supported. Save it again as an ordinary JPEG."
     if "compression format has not been built in" in complaint:
-        return "What this file is compressed with is not supported. Save it as JPEG or PNG."
+        return "The compression of this file is not supported. Save it as JPEG or PNG."
     return None
 
 
 def describe_damage(accepted: ImageFormat, head: bytes, size_bytes: int, complaint: str) -> str:
-    """Puts a decoder's refusal into words that help whoever sent the file.
+    """Explains the error of a decoder to the sender of the file.
 
     Args:
-        accepted: the format that the signature promised.
+        accepted: the format that the signature of the file states.
         head: the first bytes of the file.
-        size_bytes: how long the file is.
-        complaint: what libvips said; looked at, never passed on.
+        size_bytes: length of the file.
+        complaint: the error of libvips; evaluated, but not quoted.
 
     Returns:
         Two sentences: what is wrong, what to do.

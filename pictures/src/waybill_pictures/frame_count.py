@@ -1,4 +1,4 @@
-"""Animations of which libvips shows one frame and does not say so: PNG, and sequences in AVIF and HEIC."""
+"""Counts frames where libvips silently reads only one: PNG, and sequences in AVIF and HEIC."""
 
 import mmap
 from typing import Final, TypeAlias
@@ -7,16 +7,17 @@ from waybill_contracts.images.formats import ImageFormat
 
 Bytes: TypeAlias = bytes | mmap.mmap
 
-#: Where the chunks of a PNG begin, and what there is of each besides its body: length, kind, checksum.
+#: Offset of the first chunk of a PNG, and bytes of each chunk besides its body: length, type, checksum.
 _FIRST_CHUNK, _CHUNK_OVERHEAD = 8, 12
-#: Animation control stands before the pixels; where a file has so many chunks before them, nobody shows it.
+#: The animation control chunk comes before the pixels; with more chunks before it, no browser shows an
+#: animation.
 _MOST_CHUNKS: Final = 1000
-#: ISO 23008-12: brands of files that have a sequence.
+#: ISO 23008-12: brands of files with an image sequence.
 _SEQUENCES: Final = frozenset({b"avis", b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"})
 
 
 def declared_frames(data: Bytes, accepted: ImageFormat) -> int | None:
-    """How many frames a file says that it has; None: it moves, and does not say how often.
+    """The number of frames that a file declares; None: an animation that does not declare it.
 
     Args:
         data: the file.

@@ -1,6 +1,6 @@
-"""HEIC, which telephones write and libvips cannot read: its wheels have no HEVC.
+"""Reads HEIC, which telephones write and libvips cannot read: its wheels have no HEVC decoder.
 
-libheif with libde265 does, in `pi-heif`: the build without an encoder, whose licence would not suit ours.
+`pi-heif` has libheif with libde265, and no encoder, as the licence of the encoder does not fit ours.
 """
 
 from typing import Any
@@ -8,16 +8,16 @@ from typing import Any
 import pi_heif
 import pyvips
 
-#: What `pi-heif` raises for a file that it cannot decode.
+#: Exceptions of `pi-heif` for a file that it cannot decode.
 _DECODE_ERRORS = (ValueError, EOFError, SyntaxError, RuntimeError, OSError)
 
-# None of them is wanted, and each costs a look.
+# Not needed, and reading each of them takes time.
 pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
 pi_heif.options.DECODE_THREADS = 1
 
 
 def heic_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the primary picture, upright, by the header alone.
+    """Reads width and height of the primary picture, upright, from the header.
 
     Raises:
         pyvips.Error: it cannot be read.
@@ -27,7 +27,7 @@ def heic_size(data: bytes) -> tuple[int, int]:
 
 
 def open_heic(data: bytes) -> pyvips.Image:
-    """The primary picture, decoded and upright, with its colour profile and no other metadata.
+    """Decodes the primary picture, upright, with its colour profile and no other metadata.
 
     Raises:
         pyvips.Error: it cannot be decoded.
@@ -38,10 +38,10 @@ def open_heic(data: bytes) -> pyvips.Image:
     except _DECODE_ERRORS as error:
         raise _as_vips(error) from error
     width, height = primary.size
-    # Only grey is left with more than 8 bits: in 2 bytes then.
+    # Only grey pictures can still have more than 8 bits; a pixel then has 2 bytes.
     deep = primary.mode.endswith("16")
     bands = stride // (width * (2 if deep else 1))
-    # A copy, for which pyvips looks: what is lent out is libheif's memory, and freed with `primary`.
+    # A copy, which pyvips keeps alive: `pixels` is memory of libheif, freed with `primary`.
     image = pyvips.Image.new_from_memory(bytes(pixels), width, height, bands, "ushort" if deep else "uchar")
     grey, colour = ("grey16", "rgb16") if deep else ("b-w", "srgb")
     image = image.copy(interpretation=colour if bands >= 3 else grey)  # noqa: PLR2004 - red, green, blue
@@ -54,7 +54,7 @@ def open_heic(data: bytes) -> pyvips.Image:
 
 def _primary(data: bytes) -> Any:
     try:
-        # Also of HDR, 8 bits are enough: variants have no more.
+        # 8 bits are enough for HDR too: variants have no more.
         file = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
         return file[file.primary_index]
     except (*_DECODE_ERRORS, IndexError) as error:
@@ -62,5 +62,5 @@ def _primary(data: bytes) -> Any:
 
 
 def _as_vips(error: Exception) -> pyvips.Error:
-    """The error as libvips would say it, so that whoever decodes has one kind to expect."""
+    """The error as one of libvips, so that callers handle only one type."""
     return pyvips.Error(f"heif: {error}")

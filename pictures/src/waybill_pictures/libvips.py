@@ -1,4 +1,4 @@
-"""libvips as a worker has it: quiet, without a memory, and closed to all but the accepted formats."""
+"""Configures libvips for a worker: no warnings, no cache, loaders only for the accepted formats."""
 
 import os
 from functools import cache
@@ -8,36 +8,36 @@ from waybill_contracts.images.formats import ACCEPTED_FORMATS
 
 @cache
 def load_libvips(threads: int = 1) -> None:
-    """Loads libvips into this process; to be called before anything else imports pyvips.
+    """Loads libvips into this process; call it before anything else imports pyvips.
 
-    Its warnings are dropped where they arise. A file can cause millions of them, several for each empty
-    chunk, and each takes Python longer than all of its decoding; what matters about a file comes as an error.
+    Its warnings are dropped at their source. A file can cause millions of them, and logging one in Python
+    takes longer than decoding an empty chunk; relevant problems of a file are errors.
 
     Args:
-        threads: of each operation.
+        threads: threads of each operation.
     """
-    # Read when libvips is loaded: it then has a handler of its own that does nothing.
+    # Read while libvips is loaded: libvips then installs a handler that does nothing.
     os.environ["VIPS_WARNING"] = "0"
-    import pyvips  # noqa: PLC0415 - as said
+    import pyvips  # noqa: PLC0415 - after VIPS_WARNING is set
 
-    # In front of which pyvips puts one that logs each line.
-    pyvips._remove_log_handler()  # noqa: SLF001 - pyvips has no other way; it is what it does at exit
-    pyvips.cache_set_max(0)  # no two pictures are alike
+    # pyvips puts its own handler before it, which logs each line.
+    pyvips._remove_log_handler()  # noqa: SLF001 - pyvips has no public way; it calls this at exit
+    pyvips.cache_set_max(0)  # no picture comes twice
     pyvips.concurrency_set(threads)
     admit_only_accepted_loaders()
 
 
 @cache
 def admit_only_accepted_loaders() -> None:
-    """Blocks every loader of this process but those of the accepted formats.
+    """Blocks all loaders of this process except those of the accepted formats.
 
-    A file then reaches none of the loaders that run programs or fetch references (SVG, PDF, ImageMagick).
+    So a file cannot reach a loader that runs programs or fetches references (SVG, PDF, ImageMagick).
     """
-    import pyvips  # noqa: PLC0415 - as above
+    import pyvips  # noqa: PLC0415 - loaded by the caller first
 
     pyvips.block_untrusted_set(True)  # noqa: FBT003 - libvips' signature has no keyword
-    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - as above
+    pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - no keyword
     for accepted in ACCEPTED_FORMATS.values():
         if accepted.libvips_loader is None:
             continue
-        pyvips.operation_block_set(accepted.libvips_loader, False)  # noqa: FBT003 - as above
+        pyvips.operation_block_set(accepted.libvips_loader, False)  # noqa: FBT003 - no keyword

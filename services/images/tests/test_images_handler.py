@@ -94,7 +94,7 @@ async def test_an_original_that_grew_is_not_read(store: ObjectStore, pool: Rende
 
 
 async def test_a_key_that_leads_elsewhere_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
-    with pytest.raises(PermanentError, match="names no original"):
+    with pytest.raises(PermanentError, match="has no valid key"):
         await make_variants(uploaded("../../etc/passwd"), ATTEMPT, store, pool)
 
 

@@ -236,7 +236,7 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is() -> None:
             PermanentError, match=re.escape("no target 'http://evil.test'; configured: crm, erp")
         ):
             await put(client, target="http://evil.test")
-        with pytest.raises(PermanentError, match="steps out"):
+        with pytest.raises(PermanentError, match="leaves its segment"):
             await put(client, "../admin")
         with pytest.raises(PermanentError, match="JSON"):
             await put(client, data={"n": float("nan")})

@@ -48,7 +48,7 @@ async def test_a_target_that_nobody_we_trust_vouches_for_gets_nothing(
 @pytest.mark.parametrize(
     ("targets", "named", "fault"),
     [
-        ({"crm": "https://a.test"}, "erp", "is no target"),
+        ({"crm": "https://a.test"}, "erp", "is not a target"),
         ({"crm": "http://a.test"}, "crm", "is not https"),
     ],
 )

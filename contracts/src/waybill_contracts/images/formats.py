@@ -6,18 +6,18 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """A format that is taken as an original."""
+    """A format that is accepted as an original."""
 
-    #: The word used in results and messages.
+    #: As it appears in results and messages.
     name: str
     content_type: str
-    #: The libvips class that reads it; every other loader stays blocked, whatever a file looks like. None:
-    #: libvips cannot read it, and another library does.
+    #: The libvips loader; all loaders not named here stay blocked. None: libvips cannot read it, and another
+    #: library does.
     libvips_loader: str | None
 
 
-#: What browsers show and cameras write. Left out on purpose: TIFF (a container of many codecs, seldom on the
-#: web), SVG and PDF (programs).
+#: What browsers show and cameras write. Not accepted on purpose: TIFF (a container of many codecs, rare on
+#: the web), SVG and PDF (they can contain programs).
 ACCEPTED_FORMATS = MappingProxyType(
     {
         accepted.name: accepted
@@ -32,10 +32,10 @@ ACCEPTED_FORMATS = MappingProxyType(
     }
 )
 
-#: Enough leading bytes for `sniff` to know every format below: SVG comes after an XML declaration.
+#: Enough leading bytes to recognise every format below: SVG comes after an XML declaration.
 SNIFF_BYTES = 512
 
-#: Leading bytes of what people send by mistake, to name it in the refusal.
+#: Leading bytes of other formats that people send, to name the format in the refusal.
 _UNSUPPORTED_SIGNATURES = (
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
@@ -47,17 +47,17 @@ _UNSUPPORTED_SIGNATURES = (
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
 )
 
-#: ISO 23008-12 (HEIF) and its kin: what the brands of an `ftyp` box say of how the picture is coded.
+#: ISO 23008-12 (HEIF) and related: brands of an `ftyp` box, and the coding of the picture that they state.
 _CODED_AS = MappingProxyType(
     {b"avif": "avif", b"avis": "avif"}
     | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "heic")
 )
-#: Brands that only say that it is HEIF.
+#: Brands that state only that it is HEIF.
 _ANY_HEIF = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
 
 
 def _brands(head: bytes) -> list[bytes]:
-    """The brands of an ISO 14496-12 file: its own, and those that it is compatible with."""
+    """The brands of an ISO 14496-12 file: the major brand, then the compatible ones."""
     if head[4:8] != b"ftyp":
         return []
     end = min(int.from_bytes(head[:4], "big"), len(head))
@@ -65,7 +65,7 @@ def _brands(head: bytes) -> list[bytes]:
 
 
 def sniff(head: bytes) -> ImageFormat | None:
-    """Tells an accepted format by its signature; the file's name and declared type are not evidence.
+    """Recognises an accepted format by its signature; the name and declared type of a file prove nothing.
 
     Args:
         head: the first `SNIFF_BYTES` of the file, or all of a shorter one.
@@ -84,13 +84,13 @@ def sniff(head: bytes) -> ImageFormat | None:
         return ACCEPTED_FORMATS["gif"]
     brands = _brands(head)
     if brands and (brands[0] in _CODED_AS or brands[0] in _ANY_HEIF):
-        # Its own first; one that only says HEIF says by the others how it is coded.
+        # The major brand first; if it states only HEIF, a compatible brand states the coding.
         return next((ACCEPTED_FORMATS[_CODED_AS[brand]] for brand in brands if brand in _CODED_AS), None)
     return None
 
 
 def unsupported_format(head: bytes) -> str | None:
-    """Names an image or document format that is known but not taken, or returns None.
+    """Returns the name of a known format that is not accepted, or None.
 
     Args:
         head: the first `SNIFF_BYTES` of the file, or all of a shorter one.

@@ -5,38 +5,38 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """The largest original that is taken. Every field can be set by an operator."""
+    """Limits of an original. An operator can set each field."""
 
-    #: 100 megapixels: twice a telephone's largest usual setting; 400 MB if a decoder must hold it whole.
+    #: 100 megapixels: twice the usual maximum of a telephone; 400 MB if a decoder must hold all of it.
     max_pixels: int = 100_000_000
-    #: A panorama fits; a strip of 1 x 1,000,000 pixels, cheap to send and dear to resize, does not.
+    #: A panorama fits; a strip of 1 x 1,000,000 pixels, cheap to send and expensive to resize, does not.
     max_edge: int = 30_000
     #: A 50-megapixel JPEG is about 25 MB, a 12-megapixel PNG photograph about 30 MB.
     max_bytes: int = 50 * 1024 * 1024
-    #: Of all frames of an animation that is to go on moving, 200 of 500 x 500; beyond, it stands still.
+    #: Of all frames of an animation, such as 200 of 500 x 500; a larger one is reduced to its first frame.
     max_animation_pixels: int = 50_000_000
-    #: Each costs an encoder's call, however small it is.
+    #: Of an animation: each frame costs a call of the encoder, however small it is.
     max_frames: int = 1000
 
     def allows_animation(self, width: int, height: int, frames: int) -> bool:
-        """Whether an animation of this size may go on moving, or shows its first frame.
+        """Whether an animation of this size is kept; if not, its first frame is used.
 
         Args:
             width: of a frame, in pixels.
-            height: the same.
-            frames: how many there are.
+            height: of a frame, in pixels.
+            frames: number of frames.
         """
         return frames <= self.max_frames and width * height * frames <= self.max_animation_pixels
 
     def size_error(self, width: int, height: int) -> str | None:
-        """Says what is wrong with an image of this size, before it is decoded.
+        """Returns why an image of this size is refused; checked before it is decoded.
 
         Args:
             width: in pixels, from the header.
             height: in pixels, from the header.
 
         Returns:
-            A sentence for the caller, or None if the size is fine.
+            Two sentences for the caller, or None if the size is accepted.
         """
         if max(width, height) > self.max_edge:
             return (
@@ -46,6 +46,6 @@ class ImageLimits:
         if width * height > self.max_pixels:
             return (
                 f"The image is {width} x {height} pixels, {width * height / 1e6:.0f} megapixels; "
-                f"at most {self.max_pixels / 1e6:g} are taken. Send a smaller image."
+                f"at most {self.max_pixels / 1e6:g} are accepted. Send a smaller image."
             )
         return None

@@ -2,14 +2,14 @@
 
 from typing import Final, Literal
 
-#: Names of the variants that a caller may ask for; what they mean is `waybill_images.presets`.
+#: Names of the variants that a caller may request; `waybill_images.presets` defines them.
 PresetName = Literal["thumb", "medium", "large"]
 PRESET_NAMES: Final[tuple[PresetName, ...]] = ("thumb", "medium", "large")
 
-#: First part of each original's key in the object store.
+#: First part of the key of each original in the object store.
 ORIGINALS: Final = "originals"
 
 
 def variants_of(sha256: str) -> str:
-    """Where all variants of the original with this hash lie in the object store, and no other's."""
+    """Prefix of the keys of all variants of the original with this hash, and of no others."""
     return f"variants/{sha256}"

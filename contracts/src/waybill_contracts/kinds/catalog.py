@@ -1,4 +1,4 @@
-"""Which services do the work of which kind. To add a kind: its event in `events`, one line here."""
+"""Which services handle which kind. A new kind needs a module with its event, and a line here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from waybill_contracts.kinds.users import UserCreated
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of task: the event it is made from, and the services that each do one subtask of it."""
+    """A kind of task: its event, and the services that each do one subtask of it."""
 
     event: type[TaskEvent]
     services: tuple[str, ...]
@@ -37,7 +37,7 @@ CATALOG: Final[Mapping[str, Kind]] = MappingProxyType(
 WORK_SERVICES: Final = tuple(sorted({name for kind in CATALOG.values() for name in kind.services}))
 #: The service that applies lifecycle events to the ledger.
 STATUS_SERVICE: Final = "status"
-#: The service that takes dead letters into the ledger, and redrives them.
+#: The service that records dead letters in the ledger, and redrives them.
 DESK_SERVICE: Final = "deadletters"
 
 

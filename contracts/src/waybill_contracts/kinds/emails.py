@@ -29,7 +29,7 @@ def _one_of_each_scheme(links: tuple[str, ...] | None) -> tuple[str, ...] | None
 
 
 class EmailRequested(TaskEvent):
-    """A mail to one address: either with its own words, or from a template."""
+    """A mail to one address, with its own text or from a template."""
 
     KIND = "email.requested"
 
@@ -44,14 +44,14 @@ class EmailRequested(TaskEvent):
     params: dict[str, Any] = Field(default_factory=dict, max_length=50, json_schema_extra=SENSITIVE)
     if_uncertain: WhenUncertain = Field(
         WhenUncertain.RESEND,
-        description="Should it stay unknown whether the mail server took the mail: `resend` it, which may "
-        "bring it twice, or `park` it as a dead letter for a person to decide.",
+        description="What to do if it stays unknown whether the mail server accepted the mail: `resend` it, "
+        "which may deliver it twice, or `park` it as a dead letter for a person to decide.",
     )
 
-    # Left out where they say nothing, for they came later: so a service of the last release reads the event,
-    # and a call that is repeated over an upgrade is still the same call.
+    # Omitted when None, as they were added later: a service of the last release can then read the event, and
+    # a call repeated after an upgrade has the same content.
     reply_to: Annotated[AcceptedAddress | None, Sensitive] = Field(
-        None, exclude_if=_is_none, description="Where answers go, if not to the sender."
+        None, exclude_if=_is_none, description="Address for replies; without it they go to the sender."
     )
     list_unsubscribe: Annotated[
         tuple[UnsubscribeLink, ...] | None, AfterValidator(_one_of_each_scheme), Sensitive
@@ -59,9 +59,9 @@ class EmailRequested(TaskEvent):
         None,
         max_length=2,
         exclude_if=_is_none,
-        description="Where the receiver says that no more are wanted: an https link, a mailto link, or both. "
-        "The https link takes a POST and asks nothing (RFC 8058). Mails of low priority need it; an empty "
-        "list says that there is nothing to unsubscribe from.",
+        description="Links to unsubscribe: an https link, a mailto link, or both. The https link must accept "
+        "a POST without further questions (RFC 8058). Mails of low priority need it; an empty list says "
+        "that there is nothing to unsubscribe from.",
     )
 
     @property
@@ -71,21 +71,21 @@ class EmailRequested(TaskEvent):
 
     @property
     def person(self) -> str:
-        """Whom it is sent to."""
+        """The recipient."""
         return self.to
 
     @model_validator(mode="after")
-    def _words_or_template(self) -> Self:
-        own_words = self.subject is not None or self.text is not None or self.html is not None
+    def _text_or_template(self) -> Self:
+        own_text = self.subject is not None or self.text is not None or self.html is not None
         if self.template is None:
             if self.params:
-                raise ValueError("params belong to a template: name one, or leave them out")
+                raise ValueError("params need a template: name one, or omit params")
             if self.subject is None or (self.text is None and self.html is None):
                 raise ValueError("give subject and text or html, or a template with its params")
         else:
-            if own_words:
-                raise ValueError("a template brings its own subject, text and html: leave them out")
-            # Those of the installation's own templates are checked by who knows them: gateway and service.
+            if own_text:
+                raise ValueError("a template has its own subject, text and html: omit them")
+            # Gateway and service check those of an installation's own templates, which only they know.
             if (contract := TEMPLATE_PARAMS.get(self.template)) is not None:
                 check_template_params(contract, self.params)
         return self
@@ -95,12 +95,12 @@ def check_template_params(contract: type[TemplateParams], params: dict[str, Any]
     """Checks the parameters for a template.
 
     Raises:
-        ValidationError: they are not as it wants them; the location of each error begins with `params`.
+        ValidationError: they break the contract; the location of each error begins with `params`.
     """
     try:
         contract.model_validate(params)
     except ValidationError as error:
-        # Its errors name fields of params; the sender's document has them one level down.
+        # The errors name fields of params; in the document of the sender they are one level deeper.
         raise ValidationError.from_exception_data(
             error.title,
             [

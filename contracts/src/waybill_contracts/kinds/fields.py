@@ -1,4 +1,4 @@
-"""Field types that the events share; each limit is stated here once, with its reason."""
+"""Field types that the events share. Each limit is stated here once, with its reason."""
 
 import re
 from typing import Annotated, Final
@@ -12,18 +12,18 @@ MAX_ADDRESS_LENGTH: Final = 254
 MAX_LOCAL_LENGTH: Final = 64
 #: RFC 5322, 2.1.1 allows lines of 998; no mail client shows more than this.
 MAX_SUBJECT_LENGTH: Final = 255
-#: A mail body of more is an attachment in disguise; it also bounds the message on the wire.
+#: A longer body should be an attachment; it also bounds the message on the wire.
 MAX_BODY_LENGTH: Final = 256 * 1024
 #: Long enough for every name that a form accepts.
 MAX_NAME_LENGTH: Final = 200
 #: Browsers and mail clients cut links beyond this.
 MAX_LINK_LENGTH: Final = 2048
-#: Fields that callers add to a record; more than this is a document, not a record.
+#: Fields that callers add to a record; with more it is a document, not a record.
 MAX_RECORD_FIELDS: Final = 200
 
 
 def _mail_address(value: str) -> str:
-    # The domain `.test` is allowed, for it is what RFC 2606 reserves for trying things out.
+    # The domain `.test` is allowed: RFC 2606 reserves it for tests.
     try:
         checked = validate_email(
             value, allow_smtputf8=False, check_deliverability=False, test_environment=True
@@ -33,7 +33,7 @@ def _mail_address(value: str) -> str:
     return checked.ascii_email or checked.normalized
 
 
-#: One address (RFC 5321), an international domain in its ASCII form; deliverability is not looked up.
+#: One address (RFC 5321), an international domain in its ASCII form; deliverability is not checked.
 MailAddress = Annotated[
     str, StringConstraints(min_length=3, max_length=MAX_ADDRESS_LENGTH), AfterValidator(_mail_address)
 ]
@@ -59,12 +59,12 @@ MAX_UNSUBSCRIBE_LENGTH: Final = 900
 def _unambiguous_link(value: str) -> str:
     if "=?" in value:
         raise ValueError(
-            "readers take =? in a header for the begin of an encoded word (RFC 2047): write =%3F instead"
+            "mail programs read =? in a header as the start of an encoded word (RFC 2047): write =%3F instead"
         )
     return value
 
 
-#: Where a receiver says that he wants no more (RFC 2369, 3.2): over HTTPS, or by mail.
+#: Link to unsubscribe (RFC 2369, 3.2): over HTTPS, or by mail.
 UnsubscribeLink = Annotated[
     str,
     StringConstraints(
@@ -74,9 +74,10 @@ UnsubscribeLink = Annotated[
     AfterValidator(_unambiguous_link),
 ]
 
-#: The types below are for what is newly accepted. They are stricter than the contracts, which go on reading
-#: what was accepted before them: the email service refuses that by itself.
-#: What no mail may hold, and no line of text besides; and how JSON Schema says that it may not.
+# The types below are for new input. They are stricter than the contracts, which must read what was accepted
+# earlier: the email service refuses that itself.
+
+#: Characters that no mail may contain; and those that no single line may contain, with both as JSON Schema.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NO_CONTROL: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
@@ -84,12 +85,12 @@ _NO_LINE_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 
 def without_control_characters(value: str) -> str:
-    """A text of several lines, checked.
+    """Returns a text of several lines unchanged.
 
     Raises:
-        ValueError: it holds a control character that no mail may hold; says which, and where.
+        ValueError: it contains a control character that no mail may contain; the message says where.
     """
-    _refuse_control(value, _CONTROL, "tabs and line ends are the only ones that a mail may hold")
+    _refuse_control(value, _CONTROL, "a mail may contain only tabs and line ends")
     return value
 
 
@@ -111,7 +112,7 @@ def _unambiguous_address(value: str) -> str:
             f"not a mail address: more than {MAX_LOCAL_LENGTH} characters before the @ (RFC 5321)"
         )
     if "=?" in value:
-        raise ValueError("not a mail address: readers take =? for the begin of an encoded word (RFC 2047)")
+        raise ValueError("not a mail address: mail programs read =? as an encoded word (RFC 2047)")
     return value
 
 

@@ -10,7 +10,7 @@ from waybill_contracts.kinds.task_event import TaskEvent
 
 
 class ImageUploaded(TaskEvent):
-    """An image in the object store, checked at upload, whose variants are wanted."""
+    """An image in the object store, checked at upload, of which variants are to be made."""
 
     KIND = "image.uploaded"
 
@@ -24,5 +24,5 @@ class ImageUploaded(TaskEvent):
 
     @property
     def stored_files(self) -> tuple[str, ...]:
-        """The original."""
+        """Key of the original."""
         return (self.source_key,)

@@ -1,4 +1,4 @@
-"""The mail templates and the parameters each of them takes; the email service owns how they look."""
+"""The mail templates of Waybill and their parameters; their texts are in the email service."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,34 +9,34 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from waybill_contracts.kinds.fields import MAX_NAME_LENGTH, Link, PersonName
 
-#: One of those below, or of the installation's own (`waybill_contracts.kinds.template_folder`).
+#: A template below, or one of the installation (`waybill_contracts.kinds.template_folder`).
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-#: Text that a template shows as it is, bounded so that no mail grows beyond reason.
+#: Text that a template shows unchanged, bounded to limit the size of a mail.
 ShownText = Annotated[str, Field(max_length=2000)]
 ShownName = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
 
 
 class TemplateParams(BaseModel):
-    """What a template is given."""
+    """Parameters of a template."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class WelcomeParams(TemplateParams):
-    """Greets a new user by name."""
+    """Welcome of a new user by name."""
 
     name: PersonName
 
 
 class PasswordResetParams(TemplateParams):
-    """Brings the link that lets its holder set a new password until it expires."""
+    """Link to set a new password, valid until it expires."""
 
     link: Link
     expires_at: datetime
 
 
 class OpsAlertParams(TemplateParams):
-    """Tells the operators of a task that failed for good."""
+    """Alert to operators: a task failed permanently."""
 
     task_id: ShownName
     kind: ShownName
@@ -49,7 +49,7 @@ class OpsAlertParams(TemplateParams):
 
 
 class FailureGroup(TemplateParams):
-    """Failures of one kind, and the latest of them."""
+    """Failures of one kind, with the latest of them."""
 
     service: ShownName
     kind: ShownName
@@ -62,7 +62,7 @@ class FailureGroup(TemplateParams):
 
 
 class OpsDigestParams(TemplateParams):
-    """Tells the operators how many failed for good in a time, the largest groups of them first."""
+    """Digest for operators: the permanent failures in a period, the largest groups first."""
 
     since: datetime
     until: datetime

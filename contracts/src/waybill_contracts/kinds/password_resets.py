@@ -9,7 +9,7 @@ from waybill_contracts.kinds.task_event import SECRET, Sensitive, TaskEvent
 
 
 class PasswordResetRequested(TaskEvent):
-    """A reset link to be mailed; the link holds the token, of which we keep only the hash."""
+    """A reset link to be mailed. It contains the token, of which only the hash is stored."""
 
     KIND = "password_reset.requested"
 
@@ -19,5 +19,5 @@ class PasswordResetRequested(TaskEvent):
 
     @property
     def person(self) -> str:
-        """Whose password it is."""
+        """The owner of the password."""
         return self.email

@@ -9,7 +9,7 @@ from waybill_contracts.kinds.task_event import SENSITIVE, TaskEvent
 
 
 class SyncRequested(TaskEvent):
-    """A record that is to be written to a configured external system."""
+    """A record to be written to a configured external system."""
 
     KIND = "sync.requested"
 

@@ -11,27 +11,27 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: Marks a field about a person, or with what a person wrote: it is sealed wherever it is kept and sent
+#: Marks a field with personal data or a text that a person wrote: it is sealed wherever it is stored or sent
 #: (`waybill_contracts.privacy.seal`), and masked in logs and errors (`waybill_contracts.privacy.mask`).
 SENSITIVE: dict[str, Any] = {"sensitive": True}
-#: The same, and it must not outlive its use: the ledger forgets the payload when the task is completed.
+#: Marks a sensitive field that must not outlive its use: the ledger deletes the payload of a completed task.
 SECRET: dict[str, Any] = SENSITIVE | {"secret": True}
 Sensitive = Field(json_schema_extra=SENSITIVE)
 
 
 class WhenUncertain(StrEnum):
-    """What is to be done when an effect may have happened, and no repeat of it can be told apart."""
+    """What to do when an effect may have happened, and the receiver cannot recognise a repeat."""
 
-    #: Do it again: rather twice than not at all.
+    #: Do it again: twice is better than not at all.
     RESEND = "resend"
-    #: Leave it to a person: rather not at all than twice.
+    #: Let a person decide: not at all is better than twice.
     PARK = "park"
 
 
 class TaskEvent(BaseModel):
     """The base of all task events."""
 
-    # Errors that tell what was given would tell it to logs and records.
+    # An error that quotes its input would write it to logs and records.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     KIND: ClassVar[str]
@@ -39,7 +39,7 @@ class TaskEvent(BaseModel):
 
     @classmethod
     def dataschema(cls) -> str:
-        """The CloudEvents `dataschema`: names the contract and version that this event follows."""
+        """The CloudEvents `dataschema`: the contract and version of this event."""
         return f"urn:waybill:{cls.KIND}:v{cls.VERSION}"
 
     @classmethod
@@ -57,17 +57,17 @@ class TaskEvent(BaseModel):
 
     @property
     def when_uncertain(self) -> WhenUncertain:
-        """What this event asks for when its effect may have happened."""
+        """What to do when the effect of this event may have happened."""
         return WhenUncertain.RESEND
 
     @property
     def stored_files(self) -> tuple[str, ...]:
-        """Keys of the files in the object store that it needs, and that are kept as long as its task."""
+        """Keys of the files in the object store that the event needs; they are kept as long as its task."""
         return ()
 
     @property
     def person(self) -> str | None:
-        """The mail address of the person whom the task is about; None where it is about none."""
+        """Mail address of the person that the task is about; None if there is no such person."""
         return None
 
     @classmethod
@@ -78,7 +78,7 @@ class TaskEvent(BaseModel):
 
     @classmethod
     def is_sensitive(cls) -> bool:
-        """Whether any field is."""
+        """Whether any field is marked `SENSITIVE` or `SECRET`."""
         return bool(cls.sensitive_fields())
 
     @classmethod
@@ -89,7 +89,7 @@ class TaskEvent(BaseModel):
 
     @classmethod
     def holds_secrets(cls) -> bool:
-        """Whether any field is."""
+        """Whether any field is marked `SECRET`."""
         return bool(cls.secret_fields())
 
 

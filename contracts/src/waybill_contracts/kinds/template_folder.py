@@ -1,6 +1,6 @@
-"""The mail templates of an installation's own: a folder of files that names them and their parameters.
+"""Mail templates of an installation: a folder of files that declares them and their parameters.
 
-Beside the files of a template lies `<name>.params.json`, an object of parameters and their types:
+Next to the files of a template is `<name>.params.json`, an object of parameter names and types:
 
     {"name": "line", "total": "number", "paid_at": "time?", "items": [{"what": "line", "count": "number"}]}
 """
@@ -17,20 +17,20 @@ from waybill_contracts.kinds.fields import Link, PersonName
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, ShownText, TemplateParams
 
 PARAMS_SUFFIX: Final = ".params.json"
-#: Of a template, and of a record in a list; a payload has no more parameters either.
+#: Of a template, and of an object in a list; as many as a payload may have.
 MAX_PARAMS: Final = 50
-#: Of a list in one mail.
+#: Of a list in a mail.
 MAX_ITEMS: Final = 200
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PARAM: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-#: Names that mean something else in a template.
+#: Names with another meaning in a template.
 _RESERVED: Final = frozenset({"subject", "loop", "self", "super", "caller", "varargs", "kwargs"})
 
 
 def _number(value: Any) -> int | float:
-    # Not by a union of both: its errors would name the field twice, as `total.int` and `total.float`.
+    # A union of both types would name the field twice in errors, as `total.int` and `total.float`.
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a number is expected")  # noqa: TRY004 - pydantic takes no TypeError for a finding
+        raise ValueError("a number is expected")  # noqa: TRY004 - pydantic only turns a ValueError into a validation error
     return value
 
 
@@ -45,23 +45,23 @@ _TYPES: Final[Mapping[str, Any]] = {
 
 
 class TemplateFolderError(ValueError):
-    """A file of the folder of templates is wrong; the message names the file and, if it can, the line."""
+    """A file in the template folder is invalid; the message names the file and, if known, the line."""
 
-    def __init__(self, file: Path | str, line: int | None, words: str) -> None:
+    def __init__(self, file: Path | str, line: int | None, message: str) -> None:
         where = str(file) if line is None else f"{file}, line {line}"
-        super().__init__(f"{where}: {words}")
+        super().__init__(f"{where}: {message}")
 
 
 def read_template_params(folder: Path | None) -> Mapping[str, type[TemplateParams]]:
-    """The templates that a folder has beside those of Waybill, and what each of them is given; None: none.
+    """Returns name -> parameters of the templates in a folder; empty if the folder is None.
 
     Raises:
-        TemplateFolderError: it is no folder, or one of its `.params.json` is wrong.
+        TemplateFolderError: it is not a folder, or one of its `.params.json` is invalid.
     """
     if folder is None:
         return {}
     if not folder.is_dir():
-        raise TemplateFolderError(folder, None, "is no folder with templates")
+        raise TemplateFolderError(folder, None, "is not a folder")
     return {
         file.name.removesuffix(PARAMS_SUFFIX): _params_of(file)
         for file in sorted(folder.glob(f"*{PARAMS_SUFFIX}"))
@@ -71,16 +71,18 @@ def read_template_params(folder: Path | None) -> Mapping[str, type[TemplateParam
 def _params_of(file: Path) -> type[TemplateParams]:
     name = file.name.removesuffix(PARAMS_SUFFIX)
     if name in TEMPLATE_PARAMS:
-        raise TemplateFolderError(file, None, f"the parameters of {name} are Waybill's: remove this file")
+        raise TemplateFolderError(
+            file, None, f"the parameters of {name} are defined by Waybill: remove this file"
+        )
     if not _NAME.fullmatch(name) or name == "layout":
         raise TemplateFolderError(
-            file, None, "a template is named by small letters, digits, _ and -, and not layout"
+            file, None, "a template name has only small letters, digits, _ and -, and is not layout"
         )
     text = _read(file)
     try:
         stated = json.loads(text, object_pairs_hook=lambda pairs: _no_name_twice(file, text, pairs))
     except json.JSONDecodeError as error:
-        raise TemplateFolderError(file, error.lineno, f"is no JSON: {error.msg}") from None
+        raise TemplateFolderError(file, error.lineno, f"is not JSON: {error.msg}") from None
     return _model(file, text, name, stated)
 
 
@@ -108,8 +110,8 @@ def _model(file: Path, text: str, name: str, stated: Any) -> type[TemplateParams
     for number, (param, type_) in enumerate(stated.items()):
         line = _line_of(text, param)
         if not _PARAM.fullmatch(param) or param in _RESERVED:
-            raise TemplateFolderError(file, line, f"{param} cannot be the name of a parameter")
-        # By an alias: a model has attributes of its own, whose names a parameter may have.
+            raise TemplateFolderError(file, line, f"{param} cannot be a parameter name")
+        # An alias, as the name of a parameter may be that of an attribute of every model.
         fields[f"p{number}"] = _field(file, text, param, type_)
     return create_model(name, __base__=TemplateParams, **fields)
 
@@ -128,7 +130,7 @@ def _field(file: Path, text: str, param: str, type_: Any) -> tuple[Any, Any]:
     raise TemplateFolderError(
         file,
         _line_of(text, param),
-        f"{param} is one of {known}, with a ? if it may be left out, or a list with one object of such",
+        f"{param} must be one of {known}, with a ? if optional, or a list with one object of these",
     )
 
 

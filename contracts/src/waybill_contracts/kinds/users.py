@@ -10,7 +10,7 @@ from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive, TaskEvent
 
 
 class UserCreated(TaskEvent):
-    """A new user of the application: gets a welcome mail, and a record in the configured target."""
+    """A new user of the application, who gets a welcome mail and a record in the configured target."""
 
     KIND = "user.created"
 

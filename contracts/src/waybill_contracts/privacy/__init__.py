@@ -1,1 +1,1 @@
-"""What is sensitive: sealed in payloads, masked in texts."""
+"""Protection of sensitive data: sealed in payloads, masked in texts."""

@@ -1,4 +1,4 @@
-"""Masking: what is sensitive does not show in errors, logs and lists, though others may repeat it to us."""
+"""Masking: hides sensitive values in errors, logs and listings, also where other systems repeat them."""
 
 import binascii
 import re
@@ -12,51 +12,52 @@ from waybill_contracts.privacy.mapped_text import MappedText, normalize
 from waybill_contracts.privacy.protocol_words import PROTOCOL_WORDS
 
 MASK: Final = "***"
-#: Shorter values are not looked for: they stand in half of all words, and tell little.
+#: Shorter values are not hidden: they are part of many words, and reveal little.
 MIN_TEXT_LENGTH, MIN_NUMBER_LENGTH, MIN_LINE_LENGTH = 4, 5, 8
-#: Shorter ones are hidden as whole words alone: as parts they stand in many words that have nothing of them.
+#: Shorter values are hidden only as whole words: they may be part of unrelated words.
 MIN_PART_LENGTH: Final = 8
-#: From here on a character is a word or a syllable, and words have no spaces between them.
+#: From this code point on, a character is a word or syllable, and words are not separated by spaces.
 _DENSE: Final = "\u2e80"
 MIN_DENSE_LENGTH: Final = 2
-#: Where a word begins: behind what is no letter or digit, or behind an escape that ends with one (of URLs,
-#: quoted printable, JSON, Python).
+#: The start of a word: after a character other than a letter or digit, or after an escape that ends with one
+#: (URLs, quoted printable, JSON, Python).
 _BEGIN: Final = (
     r"(?:(?<![^\W_])|(?<=[%=][0-9a-f]{2})|(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4}))"
 )
 _END: Final = r"(?![^\W_])"
-#: It is tried only where a word begins: else a long text without any address costs time by its square.
+#: Matched only at the start of a word: otherwise a long text without an address takes quadratic time.
 _ADDRESS: Final = re.compile(
     r"(?<![\w.+%-])(?P<first>[\w.+%-])(?:[\w.+-]|%(?!40))*+"
     r"(?P<at>@|%40|\\u0040|\\x40|&\#64;|&\#x40;|&commat;)(?P<domain>[\w-]+(?:\.[\w-]+)+)",
     re.IGNORECASE,
 )
 _AT: Final = re.compile(r"@|40|64|commat", re.IGNORECASE)
-#: What may be base64, of bytes that say something.
+#: What may be base64 of a text.
 _BASE64: Final = re.compile(r"([A-Za-z0-9+/_-]{10,})={0,2}")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _BEGINNING_ESCAPES: Final = "\\%&="
-#: How a text ends that somebody has cut; of many such places only so many are looked at.
+#: Removed before a cut. Of many cuts in a text only the first ones are checked.
 _CUT: Final = " .\"'"
 _ELLIPSIS: Final = re.compile(r"\.{3}")
 MOST_CUTS: Final = 20
-#: The same of places before a cut where a value may begin.
+#: Of many places before a cut where a value may begin, only the first ones are checked.
 MOST_BEGINNINGS: Final = 100
 
 
 def mask_addresses(text: str) -> str:
-    """A text whose mail addresses show their first letter and their domain: `a***@example.com`."""
+    """Masks mail addresses in a text; the first letter and the domain stay: `a***@example.com`."""
     return _ADDRESS.sub(rf"\g<first>{MASK}\g<at>\g<domain>", text) if _AT.search(text) else text
 
 
 class Mask:
-    """Hides values wherever they stand in a text, whoever has written them there and in which escapes.
+    """Hides values in texts, whatever escapes and spelling the texts use.
 
-    They are compared as `waybill_contracts.privacy.mapped_text` reads them, and in base64. Those of less than
-    `MIN_PART_LENGTH` characters are hidden as whole words alone. What servers say to everyone is not hidden.
+    Values and texts are compared as `waybill_contracts.privacy.mapped_text` decodes and normalizes them, and
+    in base64. Values of less than `MIN_PART_LENGTH` characters are hidden only as whole words, and words of
+    protocols are not hidden.
 
     Args:
-        values: JSON; every text and number in it is hidden, each line of a text by itself too.
+        values: JSON; each text and number in it is hidden, and each line of a text.
     """
 
     def __init__(self, values: Iterable[Any] = ()) -> None:
@@ -64,11 +65,11 @@ class Mask:
 
     @classmethod
     def of(cls, event: TaskEvent) -> "Mask":
-        """Hides what is in the sensitive fields of an event."""
+        """Hides the sensitive fields of an event."""
         return cls([getattr(event, name) for name in event.sensitive_fields()])
 
     def text(self, text: str) -> str:
-        """The text without the values."""
+        """Returns the text without the values."""
         if not self._forms:
             return text
         places: set[tuple[int, int]] = set()
@@ -79,15 +80,15 @@ class Mask:
         return _hidden(text, sorted(places)) if places else text
 
     def error(self, text: str) -> str:
-        """The same of what others have said, in which any mail address is masked as well."""
+        """Returns a text of another system without the values and with all mail addresses masked."""
         return mask_addresses(self.text(text))
 
     def json(self, value: Any) -> Any:
-        """A value that is JSON without the values, wherever they stand in it."""
+        """Returns a JSON value without the values in any of its texts."""
         return _each(value, self.text)
 
     def errors(self, value: Any) -> Any:
-        """The same of what others have said, as `error`."""
+        """Returns a JSON value of another system with each text as `error` returns it."""
         return _each(value, self.error)
 
     @cached_property
@@ -96,21 +97,21 @@ class Mask:
         return frozenset(form for leaf in leaves for form in _forms(leaf))
 
     def _places(self, plain: str) -> Iterator[tuple[int, int]]:
-        # The longest first: of a value and a part of it the value is hidden. A pattern of what stands there,
-        # not of all: that of a long mail takes a second to compile.
+        # The longest first: a value is hidden rather than a part of it. The pattern has only forms that
+        # occur: one of all lines of a long mail takes a second to compile.
         there = sorted((form for form in self._forms if form in plain), key=len, reverse=True)
         if there:
             yield from (match.span() for match in re.finditer("|".join(map(_pattern, there)), plain))
         yield from self._cut_places(plain)
 
     def _cut_places(self, plain: str) -> Iterator[tuple[int, int]]:
-        """Where a text was cut, at its end or before an ellipsis, within a value."""
+        """Where a text was cut within a value, at the end of the text or before an ellipsis."""
         cuts = islice((match.start() for match in _ELLIPSIS.finditer(plain)), MOST_CUTS)
         for end in (len(plain[:cut].rstrip(_CUT)) for cut in (len(plain), *cuts)):
             for form in self._forms:
                 if len(form) > MIN_PART_LENGTH:
                     beginnings = _found(plain, form[:MIN_PART_LENGTH], max(0, end - len(form)), end)
-                    # It may stand there more than once: from the first where the rest is the value's too.
+                    # It may occur more than once: the first from which all up to the cut is of the value.
                     if (start := next((at for at in beginnings if form.startswith(plain[at:end])), -1)) >= 0:
                         yield start, end
 
@@ -122,7 +123,7 @@ class Mask:
 
 
 def _found(text: str, part: str, start: int, end: int) -> Iterator[int]:
-    """Where a part stands in a text; of very many places the first ones."""
+    """Where a part occurs in a text; of very many places the first ones."""
     for _ in range(MOST_BEGINNINGS):
         if (start := text.find(part, start, end)) < 0:
             return
@@ -147,7 +148,7 @@ def _each(value: Any, hide: Callable[[str], str]) -> Any:
 
 
 def _hidden(text: str, places: Iterable[tuple[int, int]]) -> str:
-    """The text with the mask in these places, which are in order and may overlap."""
+    """The text with the mask at these places, which are sorted and may overlap."""
     parts: list[str] = []
     done = 0
     for start, end in places:
@@ -175,7 +176,7 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """What is looked for, of a text."""
+    """The forms of a value that are searched for."""
     for decoded in MappedText(text).decodings():
         yield from _form(decoded.text)
         if "\n" in decoded.text or "\r" in decoded.text:
@@ -188,7 +189,7 @@ def _forms(text: str) -> Iterator[str]:
 
 def _form(text: str, at_least: int = MIN_TEXT_LENGTH) -> Iterator[str]:
     form = normalize(text)
-    # Its last sign may have been read as the beginning of an escape, together with what stands behind it.
+    # Its last character may have been read as the start of an escape, together with the text after it.
     for each in {form, form.rstrip(_BEGINNING_ESCAPES + " ")}:
         is_long = len(each) >= at_least or (len(each) >= MIN_DENSE_LENGTH and _is_dense(each))
         if is_long and each not in PROTOCOL_WORDS:
@@ -207,9 +208,9 @@ def _pattern(form: str) -> str:
 
 
 def _from_base64(text: str) -> str:
-    """What base64 stands for; nothing where that is no text."""
+    """The decoded text; empty if the bytes are no text."""
     encoded = text.translate(_URL_SAFE)
-    # Its end may be cut off, or belong to what follows.
+    # Its end may be cut off, or be part of what follows.
     encoded = encoded[: len(encoded) - (len(encoded) % 4 == 1)]
     try:
         decoded = binascii.a2b_base64(encoded + "=" * (-len(encoded) % 4))

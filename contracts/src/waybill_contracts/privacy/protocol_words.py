@@ -1,9 +1,8 @@
 """Words that every server and library uses: a value that is one of them identifies no person.
 
-A person may be called Kept, or a mail's subject be `Message`. Hidden wherever servers say these words, their
-answers would be of no use, and showing them tells no more than any other answer of theirs. So only words are
-here that stand in usual answers of mail and HTTP servers, in JSON, and in Python's tracebacks; none that is
-also a usual name (Will, Mark, Grant).
+A person may be called Kept, or the subject of a mail may be `Message`. Hiding these words would make the
+answers of servers useless, and showing them reveals nothing. The list has only words from usual answers of
+mail and HTTP servers, JSON, and tracebacks of Python, and none that is also a usual name (Will, Mark, Grant).
 """
 
 import keyword

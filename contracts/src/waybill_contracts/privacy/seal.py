@@ -1,10 +1,10 @@
-"""Sealing: the sensitive fields of a payload are encrypted from before it is kept until a handler takes it.
+"""Sealing: the sensitive fields of a payload are encrypted from before it is stored until a handler gets it.
 
-A sealed field holds `{"$sealed": "<key>.<nonce and ciphertext in base64>"}` in place of its value:
-AES-256-GCM (NIST SP 800-38D) over the value as JSON. What it belongs to, the task and the field's name, is
-authenticated along with it, so that nobody can put one task's sealed address into another's.
+A sealed field holds `{"$sealed": "<key>.<nonce and ciphertext in base64>"}` instead of its value:
+AES-256-GCM (NIST SP 800-38D) of the value as JSON. The task and the name of the field are authenticated
+too, so that the sealed address of one task cannot be put into another.
 
-A key is named by a digest of itself: whatever is configured where, a name never means two keys.
+The name of a key is a digest of the key: one name never means two keys, whatever is configured.
 """
 
 import base64
@@ -20,17 +20,17 @@ from pydantic_core import from_json, to_json
 
 from waybill_contracts.kinds.task_event import TaskEvent
 
-#: The one name in the object that stands for a sealed value.
+#: The only name in the object that replaces a sealed value.
 SEALED: Final = "$sealed"
 KEY_BYTES: Final = 32
-#: SP 800-38D, 8.2.2: 96 random bits; good for 2**32 values under one key before it must be replaced.
+#: SP 800-38D, 8.2.2: 96 random bits; enough for 2**32 values under one key.
 _NONCE_BYTES: Final = 12
-#: Enough to tell the few keys of an installation apart.
+#: Enough to distinguish the few keys of an installation.
 _NAME_LENGTH: Final = 8
 
 
 class UnknownKeyError(Exception):
-    """It was sealed with a key that is not configured here; with that key it can be opened."""
+    """The value was sealed with a key that is not configured here."""
 
     def __init__(self, key: str) -> None:
         super().__init__(
@@ -40,32 +40,32 @@ class UnknownKeyError(Exception):
 
 
 class SealBrokenError(Exception):
-    """It was altered, or belongs to another task or field: no key will open it."""
+    """The sealed value was altered, or belongs to another task or field."""
 
 
 class Keyring:
-    """The keys of an installation: the first one seals, every one opens.
+    """The keys of an installation: the first key seals, all of them open.
 
     Args:
-        keys: 32 bytes each; without any, nothing is sealed.
-        seals: False: none of them seals, not even the first.
+        keys: 32 bytes each; without keys, nothing is sealed.
+        seals: False: all keys only open.
 
     Raises:
-        ValueError: a key is of another length.
+        ValueError: a key has another length.
     """
 
     def __init__(self, keys: Sequence[bytes] = (), *, seals: bool = True) -> None:
         if any(len(key) != KEY_BYTES for key in keys):
-            raise ValueError(f"a sealing key is {KEY_BYTES} bytes")
+            raise ValueError(f"a sealing key must have {KEY_BYTES} bytes")
         self._ciphers = {_name(key): AESGCM(key) for key in keys}
         self._first = _name(keys[0]) if keys and seals else None
 
     @classmethod
     def of(cls, text: str, *, seals: bool = True) -> Self:
-        """The keys of a setting: base64, several separated by commas.
+        """Reads the keys from a setting: base64, separated by commas.
 
         Raises:
-            ValueError: one is no base64 of 32 bytes; says which one, and nothing of it.
+            ValueError: a key is not base64 of 32 bytes; the message has its number, but no part of it.
         """
         keys = []
         for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), 1):
@@ -74,26 +74,26 @@ class Keyring:
             except (binascii.Error, ValueError):
                 key = b""
             if len(key) != KEY_BYTES:
-                raise ValueError(f"key {number} is no base64 of {KEY_BYTES} bytes")
+                raise ValueError(f"key {number} is not base64 of {KEY_BYTES} bytes")
             keys.append(key)
         return cls(keys, seals=seals)
 
     @staticmethod
     def new_key() -> str:
-        """A key made at random, as it stands in the setting."""
+        """A random key, as written in the setting."""
         return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the keys are called in sealed values; the first is the one that seals."""
+        """Names of the keys in sealed values; the first is the one that seals."""
         return tuple(self._ciphers)
 
     def seal(self, value: Any, about: str) -> Any:
-        """A value that is JSON, sealed; as it is where there is no key.
+        """Seals a JSON value; returns it unchanged if no key seals.
 
         Args:
             value: the value.
-            about: what it belongs to; only with the same words can it be opened.
+            about: what it belongs to; it can only be opened with the same text.
         """
         if self._first is None:
             return value
@@ -102,11 +102,11 @@ class Keyring:
         return {SEALED: f"{self._first}.{base64.b64encode(nonce + hidden).decode()}"}
 
     def open(self, value: Any, about: str) -> Any:
-        """What was sealed; what was not is given back as it is.
+        """Opens a sealed value; returns any other value unchanged.
 
         Raises:
-            UnknownKeyError: its key is not here.
-            SealBrokenError: it is not what was sealed, or not about this.
+            UnknownKeyError: its key is not configured here.
+            SealBrokenError: it was altered, or `about` is another.
         """
         if not is_sealed(value):
             return value
@@ -118,20 +118,20 @@ class Keyring:
             content = base64.b64decode(text, validate=True)
             return from_json(cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], about.encode()))
         except (InvalidTag, ValueError):
-            raise SealBrokenError("it was altered since it was sealed, or belongs to another task") from None
+            raise SealBrokenError("the value was altered after sealing, or belongs to another task") from None
 
     def sealed_payload(self, event: TaskEvent, task_id: str) -> bytes:
-        """The payload of an event as it is kept and sent: JSON, its sensitive fields sealed."""
+        """The payload of an event as stored and sent: JSON with the sensitive fields sealed."""
         payload = event.model_dump(mode="json", exclude_defaults=True)
         return to_json(self.seal_fields(payload, event.sensitive_fields(), task_id))
 
     def seal_fields(self, payload: dict[str, Any], names: frozenset[str], owner: str) -> dict[str, Any]:
-        """A payload with these fields sealed.
+        """Returns a payload with these fields sealed.
 
         Args:
-            payload: JSON, in which nothing is sealed yet.
-            names: of the fields.
-            owner: the id of the task or schedule that it belongs to.
+            payload: JSON without sealed fields.
+            names: of the fields to seal.
+            owner: id of the task or schedule that the payload belongs to.
         """
         return {
             name: self.seal(value, _about(owner, name)) if name in names else value
@@ -139,10 +139,10 @@ class Keyring:
         }
 
     def open_fields(self, payload: dict[str, Any], owner: str) -> dict[str, Any]:
-        """A payload with every sealed field opened.
+        """Returns a payload with every sealed field opened.
 
         Raises:
-            UnknownKeyError, SealBrokenError: as `open`; the latter names the field.
+            UnknownKeyError, SealBrokenError: see `open`; the latter names the field.
         """
         opened = {}
         for name, value in payload.items():
@@ -153,7 +153,7 @@ class Keyring:
         return opened
 
 
-#: Seals nothing, and opens nothing that is sealed.
+#: Has no keys: seals nothing, and cannot open a sealed value.
 NO_KEYS: Final = Keyring()
 
 
@@ -163,7 +163,7 @@ def is_sealed(value: Any) -> bool:
 
 
 def may_be_sealed(body: bytes) -> bool:
-    """Whether a payload may have sealed fields; False is certain, and quickly found."""
+    """Whether a payload may have sealed fields: a fast check; False is certain."""
     return b'"$sealed"' in body
 
 

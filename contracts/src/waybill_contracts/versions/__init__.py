@@ -1,1 +1,1 @@
-"""Contracts over time: golden schemas, compatibility, upcasters, reading of any released version."""
+"""Versions of contracts: golden schemas, compatibility, upcasters, reading events of any released version."""

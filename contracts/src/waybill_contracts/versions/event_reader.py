@@ -1,4 +1,4 @@
-"""Reading a task event of any released version: what each consumer and the failure desk do with a payload."""
+"""Reads a task event of any released version, for consumers and the failure desk."""
 
 import re
 from collections.abc import Callable
@@ -16,21 +16,21 @@ from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 _DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")
 
 
-#: Opens the sealed fields of a payload, or leaves them as they are.
+#: Opens the sealed fields of a payload.
 Opener = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way in which a payload breaks its contract; tells no values, for they may be private."""
+    """One violation of a contract by a payload; without values, which may be private."""
 
-    #: Dotted, from the payload's root; `dataschema` where its version is the trouble, `body` for the whole.
+    #: Dotted path from the root; `dataschema` if the version is the problem, `body` for the whole payload.
     field: str
     message: str
 
 
 class InvalidPayloadError(ValueError):
-    """The payload is none that this release can read."""
+    """This release cannot read the payload."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
@@ -39,19 +39,19 @@ class InvalidPayloadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadEvent:
-    """A payload that was understood."""
+    """An event read from a payload."""
 
     event: TaskEvent
-    #: Whether it was of an older version.
+    #: Whether the payload was of an older version.
     is_upcast: bool
 
 
 def opener(keyring: Keyring, owner: str) -> Opener:
-    """Opens what was sealed for the task or schedule with the id `owner`."""
+    """Returns what opens fields that were sealed for the task or schedule with the id `owner`."""
     return partial(keyring.open_fields, owner=owner)
 
 
-#: For payloads of which nothing is sealed: what looks like it is then what somebody wrote.
+#: For payloads without sealed fields: what looks like one is then the text of a caller.
 NOTHING_OPENED: Final[Opener] = dict
 
 
@@ -63,14 +63,14 @@ def read_event(
     opened: Opener,
     upcasters: Upcasters = UPCASTERS,
 ) -> ReadEvent:
-    """Reads a payload by the contract of `event` as it is now.
+    """Reads a payload by the current contract of `event`.
 
     Args:
         event: the contract.
-        dataschema: the contract and version that the sender followed.
+        dataschema: contract and version of the payload.
         body: JSON.
         opened: opens its sealed fields.
-        upcasters: how older versions are brought up.
+        upcasters: convert older versions.
 
     Raises:
         InvalidPayloadError: the kind is another, this release does not read the version, the body breaks the
@@ -95,22 +95,22 @@ def current_payload(
     opened: Opener,
     upcasters: Upcasters = UPCASTERS,
 ) -> dict[str, Any]:
-    """A payload in the form of the contract's current version; whether it keeps the contract is not checked.
+    """A payload converted to the current version of the contract, but not validated.
 
     Raises:
-        InvalidPayloadError: it cannot be brought into that form.
-        UnknownKeyError: as `read_event`.
+        InvalidPayloadError: it cannot be converted.
+        UnknownKeyError: see `read_event`.
     """
     version = _version(event, dataschema)
     return _upcast(event, version, json_object(body, opened), upcasters)
 
 
 def json_object(body: bytes, opened: Opener) -> dict[str, Any]:
-    """A payload as it is, its sealed fields opened.
+    """A payload in its own version, with its sealed fields opened.
 
     Raises:
-        InvalidPayloadError: it is no JSON object, or a seal was broken.
-        UnknownKeyError: as `read_event`.
+        InvalidPayloadError: it is not a JSON object, or a sealed field was altered.
+        UnknownKeyError: see `read_event`.
     """
     try:
         value = from_json(body)
@@ -127,14 +127,14 @@ def json_object(body: bytes, opened: Opener) -> dict[str, Any]:
 def _version(event: type[TaskEvent], dataschema: str) -> int:
     match = _DATASCHEMA.fullmatch(dataschema)
     if match is None or match["kind"] != event.KIND:
-        raise InvalidPayloadError([Fault("dataschema", f"{dataschema} is none of {event.KIND}")])
+        raise InvalidPayloadError([Fault("dataschema", f"{dataschema} is not a version of {event.KIND}")])
     version = int(match["version"])
     if version > event.VERSION:
         raise InvalidPayloadError(
             [
                 Fault(
                     "dataschema",
-                    f"{dataschema} is newer than what this release reads: {event.dataschema()}",
+                    f"{dataschema} is newer than the version that this release reads: {event.dataschema()}",
                 )
             ]
         )
@@ -147,12 +147,12 @@ def _upcast(
     for step in range(version, event.VERSION):
         upcaster = upcasters.get((event.KIND, step))
         if upcaster is None:
-            raise InvalidPayloadError([Fault("dataschema", f"version {step} is no longer read")])
+            raise InvalidPayloadError([Fault("dataschema", f"version {step} is no longer supported")])
         try:
             payload = upcaster(payload)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # The payload is not even what its own version says; an upcaster has no duty to check that.
-            what = f"version {step} cannot be brought up: {type(error).__name__}"
+            # The payload breaks its own version; an upcaster need not check that.
+            what = f"version {step} cannot be converted: {type(error).__name__}"
             raise InvalidPayloadError([Fault("body", what)]) from error
     return payload
 

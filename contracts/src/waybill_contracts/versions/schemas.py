@@ -1,4 +1,4 @@
-"""The golden JSON Schemas of everything that crosses the wire; `make schemas` writes them."""
+"""The golden JSON Schemas of all messages; `make schemas` writes them."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.lifecycle import LifecycleEvent
 
-#: Where the golden files are kept, beside the source, so that a change shows in review.
+#: The golden files are next to the source, so that a change is visible in a review.
 GOLDEN_FOLDER = Path(__file__).resolve().parents[3] / "schemas"
 
 
 def current_schemas() -> Mapping[str, str]:
-    """File name to JSON text of each contract as the models state it now."""
+    """File name -> JSON text of the current schema of each contract."""
     models = {f"{kind}.v{entry.event.VERSION}": entry.event for kind, entry in CATALOG.items()}
     schemas = {name: model.model_json_schema() for name, model in models.items()}
     schemas["lifecycle.v1"] = LifecycleEvent.model_json_schema()
@@ -31,16 +31,16 @@ def current_schemas() -> Mapping[str, str]:
 
 @cache
 def contracts_version() -> str:
-    """The same for releases that state the same contracts and upcasters, in 16 hexadecimal digits."""
-    stated = [current_schemas(), sorted(UPCASTERS)]
-    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
+    """A hash of all contracts and upcasters, 16 hexadecimal digits; equal in releases that have the same."""
+    content = [current_schemas(), sorted(UPCASTERS)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def main() -> int:
-    """Writes the golden files; those of older versions stay as they were released.
+    """Writes the golden files; those of older versions stay unchanged.
 
     Returns:
-        0; or 1, and nothing is written, if a contract would not read what its version has allowed so far.
+        Exit code: 0; 1, without writing, if a contract would refuse what its version has allowed so far.
     """
     GOLDEN_FOLDER.mkdir(exist_ok=True)
     refused = False
@@ -52,7 +52,7 @@ def main() -> int:
             refused = True
             sys.stderr.write(f"{name}: {line}\n")
     if refused:
-        sys.stderr.write("That cannot read messages that are under way: raise the event's VERSION.\n")
+        sys.stderr.write("This release could not read messages in transit: raise the VERSION of the event.\n")
         return 1
     for name, text in current_schemas().items():
         (GOLDEN_FOLDER / name).write_text(text)

@@ -1,16 +1,16 @@
-"""Upcasters: bring the payload of an older version of an event up to the next one.
+"""Upcasters convert the payload of an older version of an event to the next version.
 
-When an event's `VERSION` rises from n to n+1, an entry `(kind, n)` comes here, and its golden schema and its
-example of version n stay where they are: a test reads each released example through these functions. They
-are pure, and keep what they do not know.
+When the `VERSION` of an event rises from n to n+1, add an entry `(kind, n)` here, and keep its golden schema
+and example of version n: a test reads each released example through these functions. They are pure, and keep
+fields that they do not know.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-#: A payload of one version into one of the next.
+#: Converts a payload of one version to the next.
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
-#: By kind and the version that is brought up.
+#: By kind and the version that is converted.
 Upcasters = Mapping[tuple[str, int], Upcaster]
 
 UPCASTERS: Final[Upcasters] = {}

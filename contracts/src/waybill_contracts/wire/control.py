@@ -1,10 +1,10 @@
-"""Control messages: what every service must hear, whatever its kinds."""
+"""Control messages, which every service receives."""
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 
 class CancelRequested(BaseModel):
-    """A task is to be called off; each service decides for its own subtask whether that is still possible."""
+    """Request to cancel a task; each service decides whether its own subtask can still be cancelled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -19,59 +19,59 @@ _SPECVERSION = names.CLOUD_EVENTS_PREFIX + "specversion"
 _DATASCHEMA = names.CLOUD_EVENTS_PREFIX + "dataschema"
 
 
-#: Longer than any header of ours; it bounds what a damaged message can bring into records and logs.
+#: Longer than any header of ours; bounds what a damaged message can add to records and logs.
 MAX_TEXT_LENGTH = 255
-#: As long as the records of the services keep it.
+#: The length that the records of the services have room for.
 MAX_TASK_ID_LENGTH = 64
 
 
 class EnvelopeError(ValueError):
-    """The headers do not tell what the message is."""
+    """A header is missing or malformed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What a service must know about a message before it reads the body."""
 
-    #: CloudEvents id: the same for all copies and attempts of one event.
+    #: CloudEvents id; all copies and attempts of one event have the same id.
     id: str
     kind: str
     source: str
     time: datetime
     dataschema: str
     task_id: str
-    #: Counted from 1, by us.
+    #: Counted from 1, by Waybill and not by the broker.
     attempt: int = 1
-    #: How often this attempt was put off without being counted: a snooze.
+    #: How often this attempt was snoozed, which is not counted as an attempt.
     snooze_no: int = 0
-    #: Set by the service with the first retry, so that a change of policy does not reach back; None before.
+    #: Set by the service at the first retry, so that a later change of policy has no effect; None before.
     max_attempts: int | None = None
     redrive_no: int = 0
     #: How often an operator has edited the payload of this subtask.
     edit_no: int = 0
-    #: No attempt starts after this.
+    #: No attempt starts after this time.
     deadline: datetime | None = None
     traceparent: str | None = None
 
     def next_attempt(self, max_attempts: int) -> Self:
-        """The envelope of the attempt after this one."""
+        """The envelope of the next attempt."""
         return replace(self, attempt=self.attempt + 1, snooze_no=0, max_attempts=max_attempts)
 
     def snoozed(self, max_attempts: int) -> Self:
-        """The envelope of the same attempt once more: it was put off, which does not count."""
+        """The envelope of the snoozed attempt, which is repeated without being counted."""
         return replace(self, snooze_no=self.snooze_no + 1, max_attempts=max_attempts)
 
     def redriven(self) -> Self:
-        """The envelope of the same event sent again by an operator: from its first attempt on.
+        """The envelope of an event that an operator redrives: it starts again with its first attempt.
 
-        It has no deadline any more: whoever redrives wants it done, late as it is.
+        It has no deadline: an operator who redrives wants it done even if late.
         """
         return replace(
             self, attempt=1, snooze_no=0, max_attempts=None, redrive_no=self.redrive_no + 1, deadline=None
         )
 
     def to_headers(self) -> dict[str, Any]:
-        """The AMQP headers; only our own, so no header of the broker survives a republish."""
+        """The AMQP headers; only those of Waybill, so that no header of the broker is published again."""
         headers: dict[str, Any] = {
             _ID: self.id,
             _TYPE: self.kind,
@@ -97,10 +97,10 @@ class Envelope:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, Any]) -> Self:
-        """Reads the envelope.
+        """Reads the envelope from AMQP headers.
 
         Raises:
-            EnvelopeError: a header is missing or is not what it should be.
+            EnvelopeError: a header is missing or malformed.
         """
         max_attempts = headers.get(names.HEADER_MAX_ATTEMPTS)
         deadline = headers.get(names.HEADER_DEADLINE)
@@ -127,7 +127,7 @@ class Envelope:
 def _text(headers: Mapping[str, Any], name: str, *, at_most: int = MAX_TEXT_LENGTH) -> str:
     value = headers.get(name)
     if not isinstance(value, str) or not value or len(value) > at_most or not value.isprintable():
-        raise EnvelopeError(f"header {name} is missing or no printable text of up to {at_most} characters")
+        raise EnvelopeError(f"header {name} is missing or not a printable text of up to {at_most} characters")
     return value
 
 
@@ -141,7 +141,7 @@ def _count(
 ) -> int:
     value = headers.get(name, absent)
     if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= at_most:
-        raise EnvelopeError(f"header {name} is missing or no number from {at_least} to {at_most}")
+        raise EnvelopeError(f"header {name} is missing or not an integer from {at_least} to {at_most}")
     return value
 
 
@@ -150,7 +150,7 @@ def _instant(headers: Mapping[str, Any], name: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise EnvelopeError(f"header {name} is no ISO 8601 time") from None
+        raise EnvelopeError(f"header {name} is not an ISO 8601 time") from None
     if instant.tzinfo is None:
         raise EnvelopeError(f"header {name} has no time zone")
     return instant

@@ -1,7 +1,7 @@
-"""Lifecycle events: what a service tells about a subtask, many in one message.
+"""Lifecycle events: what a service reports about its subtasks, many in one message.
 
-They travel as a CloudEvents JSON batch. An event's id is made from what it is about, so the same fact told
-twice has the same id, and applying it twice changes nothing.
+They are sent as a CloudEvents JSON batch. The id of an event is made from its subtask, attempt and type: a
+fact reported twice has one id, and applying it twice changes nothing.
 """
 
 from datetime import datetime
@@ -13,27 +13,27 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from waybill_contracts.privacy.mask import NO_MASK, Mask
 from waybill_contracts.wire.names import source_of
 
-#: Error texts are for people; a longer one is a log file.
+#: Error messages are for people; a longer one belongs into a log file.
 MAX_ERROR_MESSAGE_LENGTH = 2000
 
-#: Attempts and redrives of one task: far above any policy, and small enough to be packed into a position.
+#: Attempts and redrives of one task: far above any policy, and small enough to fit into a position.
 MAX_COUNT = 1_000_000
-#: Snoozes of one attempt: as many as twelve bits of a position tell apart.
+#: Snoozes of one attempt: they have twelve bits of a position.
 MAX_SNOOZES = 4095
-#: As long as the ledger keeps names of services.
+#: The length of service names that the ledger has room for.
 MAX_SERVICE_LENGTH = 64
-#: As long as W3C Trace Context has it.
+#: The length in W3C Trace Context.
 MAX_TRACEPARENT_LENGTH = 55
-#: As long as a header may be.
+#: The longest header.
 MAX_KIND_LENGTH = 255
 
 
 class LifecycleType(StrEnum):
-    """What happened to the subtask; also the routing key on the events exchange."""
+    """What happened to a subtask; also the routing key on the events exchange."""
 
     STARTED = "task.started"
     RETRYING = "task.retrying"
-    #: Put off without being counted: the same attempt follows.
+    #: Postponed without being counted: the same attempt follows.
     SNOOZED = "task.snoozed"
     COMPLETED = "task.completed"
     DEAD = "task.dead"
@@ -41,17 +41,17 @@ class LifecycleType(StrEnum):
 
 
 class DeadReason(StrEnum):
-    """Why no further attempt will be made."""
+    """Why there is no further attempt."""
 
     PERMANENT = "permanent"
     EXHAUSTED = "exhausted"
     DEADLINE = "deadline"
     UNREADABLE = "unreadable"
-    #: Its process died each time that it was run.
+    #: Its process died at each run.
     CRASHED = "crashed"
-    #: The effect may have happened, a repeat could double it, and the event asks not to.
+    #: The effect may have happened, a repeat could double it, and the event asks for no repeat.
     UNCERTAIN = "uncertain"
-    #: The broker gave it up: it was returned too often, or its consumer could not even begin with it.
+    #: The broker gave it up: it was returned too often, or its consumer could not start with it.
     DELIVERY_LIMIT = "delivery_limit"
     REJECTED = "rejected"
 
@@ -66,31 +66,31 @@ class ErrorInfo(BaseModel):
 
     @classmethod
     def of(cls, error: BaseException, mask: Mask = NO_MASK) -> Self:
-        """Describes an exception, without what is masked and without mail addresses, cut to the limits."""
+        """Describes an exception within the limits; masked values and mail addresses are hidden."""
         text = _storable(mask.error(_text_of(error))) or type(error).__name__
         return cls(type=_storable(type(error).__name__)[:200], message=text[:MAX_ERROR_MESSAGE_LENGTH])
 
     def __str__(self) -> str:
-        """Type and message, for a log line: many messages say nothing without their type."""
+        """Type and message for a log line; many messages mean nothing without their type."""
         return self.type if self.message == self.type else f"{self.type}: {self.message}"
 
 
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as fault:  # noqa: BLE001 - whatever it is, the failure must be recorded
-        return f"{type(error).__name__}, whose text cannot be read for a {type(fault).__name__}"
+    except Exception as fault:  # noqa: BLE001 - the failure must be recorded in any case
+        return f"{type(error).__name__}; reading its text failed with {type(fault).__name__}"
 
 
 def _storable(text: str) -> str:
-    # JSON has no lone surrogates, which names of files can hold; PostgreSQL's text has no NUL.
+    # JSON has no lone surrogates, which file names can contain; text in PostgreSQL has no NUL.
     return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
 
 
 def _without_nul(value: str) -> str:
-    # PostgreSQL's text holds none: a report with one could never be applied, and would be tried for ever.
+    # Text in PostgreSQL has no NUL: a report with one could never be applied, and would be retried for ever.
     if "\x00" in value:
-        raise ValueError("text must not hold a NUL")
+        raise ValueError("text must not contain a NUL")
     return value
 
 
@@ -98,7 +98,7 @@ _Name = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 
 
 class LifecycleData(BaseModel):
-    """The subtask, the attempt, and what came of it."""
+    """The subtask, the attempt, and its result or error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -107,10 +107,10 @@ class LifecycleData(BaseModel):
     kind: Annotated[_Name, Field(max_length=MAX_KIND_LENGTH)]
     redrive_no: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)]
-    #: How often this attempt was put off before.
+    #: How often this attempt was snoozed before.
     snooze_no: Annotated[int, Field(ge=0, le=MAX_SNOOZES)] = 0
     max_attempts: Annotated[int, Field(ge=1, le=MAX_COUNT)]
-    #: Seconds that the handler ran; absent where none ran.
+    #: Seconds that the handler ran; absent if none ran.
     seconds: float | None = None
     result: dict[str, Any] | None = None
     error: ErrorInfo | None = None
@@ -129,7 +129,7 @@ class LifecycleEvent(BaseModel):
     type: LifecycleType
     time: AwareDatetime
     datacontenttype: Literal["application/json"] = "application/json"
-    #: Of the attempt, where its trace is recorded (CloudEvents extension "Distributed Tracing").
+    #: Of the attempt, if its trace is recorded (CloudEvents extension "Distributed Tracing").
     traceparent: Annotated[str, Field(max_length=MAX_TRACEPARENT_LENGTH)] | None = None
     data: LifecycleData
 
@@ -137,19 +137,19 @@ class LifecycleEvent(BaseModel):
     def _has_what_its_type_needs(self) -> Self:
         waits = self.type in {LifecycleType.RETRYING, LifecycleType.SNOOZED}
         if waits and (not self.data.error or not self.data.next_attempt_at):
-            raise ValueError(f"{self.type} tells its error and when the next attempt is due")
+            raise ValueError(f"{self.type} needs an error and the time of the next attempt")
         if self.type is LifecycleType.DEAD and (not self.data.error or not self.data.reason):
-            raise ValueError("task.dead tells its error and reason")
+            raise ValueError("task.dead needs an error and a reason")
         return self
 
 
 def lifecycle_event(type_: LifecycleType, time: datetime, data: LifecycleData) -> LifecycleEvent:
-    """Makes the event for `data`, with an id that is the same however often the fact is told."""
-    # An attempt that was never put off is named without its zero.
+    """Makes the event for `data`; each report of one fact has the same id."""
+    # An attempt that was never snoozed is named without the zero.
     attempt = f"{data.attempt}.{data.snooze_no}" if data.snooze_no else f"{data.attempt}"
     about = f"{data.task_id}/{data.service}/{data.redrive_no}/{attempt}/{type_.value}"
     return LifecycleEvent(id=about, source=source_of(data.service), type=type_, time=time, data=data)
 
 
-#: Its errors are logged, and tell where something is wrong, not what stands there.
+#: Its errors are logged, so they say where the input is invalid, but do not quote it.
 LIFECYCLE_BATCH = TypeAdapter(list[LifecycleEvent], config=ConfigDict(hide_input_in_errors=True))

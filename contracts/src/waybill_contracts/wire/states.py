@@ -1,10 +1,10 @@
-"""The states of tasks and subtasks; docs/states.md draws the machine."""
+"""The states of tasks and subtasks; docs/states.md has the state machine."""
 
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a task or subtask is."""
+    """The state of a task or subtask."""
 
     SCHEDULED = "scheduled"
     PENDING = "pending"
@@ -16,7 +16,7 @@ class State(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether this is an outcome. Only a redrive reopens one, and only `failed`."""
+        """Whether this state is an outcome. Only a redrive leaves one, and only `failed`."""
         return self in _TERMINAL
 
 

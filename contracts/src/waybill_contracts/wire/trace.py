@@ -1,10 +1,10 @@
-"""Which trace a task belongs to: W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/)."""
+"""The trace that a task belongs to: W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/)."""
 
 import os
 import re
 from typing import Final
 
-#: Version, trace id, span id, flags; a later version may have more behind them (section 3.2.2, 3.2.4).
+#: Version, trace id, span id, flags; a later version may add more after them (section 3.2.2, 3.2.4).
 _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
 )
@@ -14,13 +14,13 @@ _SAMPLED: Final = "01"
 
 
 def new_traceparent() -> str:
-    """The beginning of a trace of our own; sampled, so that whoever exports traces may decide."""
+    """Returns the traceparent of a new trace; sampled, so that exporters can decide."""
     ids = os.urandom(24).hex()
     return f"{_VERSION}-{ids[:32]}-{ids[32:]}-{_SAMPLED}"
 
 
 def accepted_traceparent(text: str | None) -> str | None:
-    """A caller's traceparent, of this version or cut to it; None if it is none that is to be used."""
+    """Returns the traceparent of a caller, cut to this version; None if it is missing or invalid."""
     match = _TRACEPARENT.fullmatch(text) if text else None
     # Only a later version may be longer.
     if text is None or match is None or (match[3] and text.startswith(_VERSION)):
@@ -29,6 +29,6 @@ def accepted_traceparent(text: str | None) -> str | None:
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
-    """The trace's id, 32 hex digits; None where there is no traceparent, or a damaged one."""
+    """Returns the id of the trace, 32 hex digits; None if the traceparent is missing or invalid."""
     match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     return None if match is None else match[1]

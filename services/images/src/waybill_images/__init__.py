@@ -1,1 +1,1 @@
-"""Makes an image's variants with libvips and stores them by content address."""
+"""The images service: makes variants of images with libvips and stores them by content hash."""

@@ -1,7 +1,7 @@
 """`python -m waybill_images`: runs the images service."""
 
 if __name__ == "__main__":
-    # Only here: a renderer's process imports this module too, and needs nothing of the service.
+    # Not at the top: each render worker imports this module too, and does not need the service.
     from waybill_images.app import make_service
     from waybill_images.settings import ImagesSettings
     from waybill_worker.service import run_service

@@ -1,4 +1,4 @@
-"""The images service, put together."""
+"""Builds the images service."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from waybill_worker.storage.object_store import ObjectStore
 
 
 def make_service(settings: ImagesSettings) -> Service:
-    """The service with its adapters, not yet started."""
+    """Builds the service with its adapters, not yet started."""
     store = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
     pool = RenderPool(
         ImageLimits(

@@ -1,4 +1,4 @@
-"""What this service does with its events."""
+"""Handler of the images service."""
 
 from dataclasses import asdict
 from typing import Any
@@ -18,15 +18,15 @@ from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, Obje
 async def make_variants(
     event: ImageUploaded, attempt: Attempt, store: ObjectStore, pool: RenderPool
 ) -> dict[str, Any]:
-    """Renders the wanted variants of an uploaded image and stores each by its content.
+    """Renders the requested variants of an uploaded image and stores each under its content hash.
 
-    Doing it again writes the same files under the same keys: a repeat has no effect.
+    A repeat writes equal files under equal keys, so it has no effect.
 
     Args:
-        event: which original, and which variants of it.
-        attempt: of no consequence here; every handler gets it.
-        store: holds the original, and takes the variants.
-        pool: renders.
+        event: the original, and the variants to make.
+        attempt: not used; every handler gets it.
+        store: has the original, and gets the variants.
+        pool: renders the variants.
 
     Returns:
         `{"variants": {preset: {"width", "height", "files": {format: file}}}, "animation"?, "notes"?}`, sizes
@@ -34,7 +34,7 @@ async def make_variants(
         each note a sentence.
 
     Raises:
-        PermanentError: the original is gone, is not the one that was uploaded, or cannot be rendered.
+        PermanentError: the original is missing, is not the uploaded file, or cannot be rendered.
         HardTimeLimitExceeded, TransientError: the renderer took too long, or died.
         StoreUnavailable: the object store could not be reached, or refused.
     """
@@ -66,7 +66,7 @@ async def _original(event: ImageUploaded, store: ObjectStore) -> bytes:
             f"The original {event.source_key} is not the file that was uploaded: {error}."
         ) from error
     except ValueError as error:
-        raise PermanentError(f"The event names no original: {error}.") from error
+        raise PermanentError(f"The event has no valid key of an original: {error}.") from error
 
 
 async def _store(rendered: RenderedVariant, store: ObjectStore, prefix: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the variants are."""
+"""Sizes and encodings of the variants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from typing import Any, Literal
 
 from waybill_contracts.images.variants import PRESET_NAMES
 
-#: Every variant is made in both: WebP for whoever can show it, JPEG for everyone else (mail programs).
+#: Every variant is made in both: WebP for programs that support it, JPEG for all others (mail programs).
 VariantFormat = Literal["webp", "jpeg"]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """How a variant is written."""
+    """How a variant is encoded."""
 
     content_type: str
     suffix: str
-    #: Whether the format can show what is behind the picture; if not it is put on white.
+    #: Whether the format has transparency; if not, the picture is put on white.
     keeps_alpha: bool
-    #: Whether it can move.
+    #: Whether the format has animations.
     keeps_frames: bool
     #: The libvips saver and its options.
     saver: str
     options: Mapping[str, Any]
 
 
-#: Longest edge in pixels, never enlarged. A list's picture on a dense screen; a page's column; a full screen.
+#: Longest edge in pixels, never enlarged: for a list on a dense screen, a column of a page, a full screen.
 LONGEST_EDGE: Mapping[str, int] = MappingProxyType(dict(zip(PRESET_NAMES, (256, 1024, 2048), strict=True)))
 
 ENCODERS: Mapping[VariantFormat, Encoder] = MappingProxyType(
@@ -41,7 +41,7 @@ ENCODERS: Mapping[VariantFormat, Encoder] = MappingProxyType(
                 {
                     "Q": 80,  # looks like JPEG 82 with a third of the bytes (2048 px: 80 kB against 256 kB)
                     "effort": 2,  # 105 ms where the default, 4, takes 237 ms for files smaller by 9 %
-                    "keep": "none",  # no EXIF, XMP, ICC, IPTC: the pixels are sRGB and upright by now
+                    "keep": "none",  # no EXIF, XMP, ICC, IPTC: the pixels are sRGB and upright at this point
                 }
             ),
         ),
@@ -55,8 +55,8 @@ ENCODERS: Mapping[VariantFormat, Encoder] = MappingProxyType(
                 {
                     "Q": 82,  # 38 dB from the uncompressed; each step up costs 6 % of bytes
                     "interlace": True,  # progressive: shown early, and 15 % smaller for 35 ms
-                    "keep": "none",  # as above
-                    "background": 255,  # white under whatever alpha is left
+                    "keep": "none",  # no metadata
+                    "background": 255,  # white under remaining transparency
                 }
             ),
         ),

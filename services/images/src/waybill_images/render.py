@@ -1,4 +1,4 @@
-"""Makes an image's variants. Pure and blocking: bytes in, bytes out; the render pool gives it a process."""
+"""Makes the variants of an image. Pure and blocking: bytes in, bytes out; it runs in a render worker."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,29 +21,30 @@ from waybill_pictures.decoder_errors import describe_damage, is_lack_of_memory, 
 from waybill_pictures.libvips import admit_only_accepted_loaders
 from waybill_worker.errors import PermanentError
 
-#: Where alpha cannot be kept the picture is put on paper.
+#: Background of a picture with transparency in a format without.
 WHITE = 255
 
 
 def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> RenderResult:
     """Makes each preset in each format from one original.
 
-    Upright by its EXIF orientation, in sRGB, without any metadata, never enlarged; an animation moves on in
-    WebP, within limits. The original is decoded once, to the largest preset; the smaller ones are made from
-    that: they are 2 dB further from the ideal, at 50 dB, than if made from the file, and take 20 ms instead
+    Upright by its EXIF orientation, in sRGB, without metadata, never enlarged; an animation is kept in WebP,
+    within limits. The original is decoded once, to the largest preset, and the smaller ones are made from
+    that. They are 2 dB further from the ideal (at 50 dB) than if made from the file, and take 20 ms instead
     of 130.
 
     Args:
         data: the original file.
         presets: names out of `waybill_contracts.images.variants.PRESET_NAMES`; repeats are made once.
-        limits: what is refused before anything is decoded.
+        limits: limits of the original, checked before it is decoded.
 
     Returns:
-        For each preset, largest first, a WebP and a JPEG; and what there is to tell of the original.
+        For each preset, largest first, a WebP and a JPEG; and notes about the original.
 
     Raises:
-        PermanentError: not an accepted image, too large, damaged, unknown preset; in words for the caller.
-        MemoryError: it takes more memory than this process may use.
+        PermanentError: not an accepted image, too large, damaged, unknown preset; the message is for the
+            caller.
+        MemoryError: it needs more memory than this process may use.
     """
     unknown = sorted(set(presets) - LONGEST_EDGE.keys())
     if unknown or not presets:
@@ -58,20 +59,22 @@ def render(data: bytes, presets: Sequence[str], limits: ImageLimits) -> RenderRe
             raise PermanentError(objection)
         wanted = sorted(set(presets), key=LONGEST_EDGE.__getitem__, reverse=True)
         edge = LONGEST_EDGE[wanted[0]]
-        film, notes = _film(data, accepted, header, edge, limits)
-        if film is not None:
-            return RenderResult(_render_all(film, wanted), Animation(header.frames, "all frames"), notes)
-        picture, told = decode(data, accepted, partial(_reduce, edge=edge), shrink=_shrink(header, edge))
-        animation = None if header.frames == 1 else Animation(header.frames, "first frame")
-        return RenderResult(_render_all(picture, wanted), animation, (*notes, *told))
+        animation, notes = _animation(data, accepted, header, edge, limits)
+        if animation is not None:
+            return RenderResult(_render_all(animation, wanted), Animation(header.frames, "all frames"), notes)
+        picture, more_notes = decode(
+            data, accepted, partial(_reduce, edge=edge), shrink=_shrink(header, edge)
+        )
+        frames = None if header.frames == 1 else Animation(header.frames, "first frame")
+        return RenderResult(_render_all(picture, wanted), frames, (*notes, *more_notes))
     except pyvips.Error as error:
         raise _failure(accepted, data, str(error)) from error
 
 
-def _film(
+def _animation(
     data: bytes, accepted: ImageFormat, header: Header, edge: int, limits: ImageLimits
 ) -> tuple[pyvips.Image | None, tuple[str, ...]]:
-    """All frames of an animation, reduced, one below the other; or None, and why it shows its first frame."""
+    """All frames of an animation, reduced, one below the other; or None, and why only the first is used."""
     if header.frames == 1:
         return None, ()
     if header.frames is None or accepted.name not in ANIMATED_FORMATS:
@@ -85,11 +88,10 @@ def _film(
         )
         return None, (note,)
     try:
-        film, notes = decode(data, accepted, partial(_reduce, edge=edge), all_frames=True)
+        return decode(data, accepted, partial(_reduce, edge=edge), all_frames=True)
     except pyvips.Error:
-        # Where the first frame is damaged, too, that is said when it is decoded alone.
+        # If the first frame is damaged too, this is reported when it is decoded alone.
         return None, ("The animation is damaged after its first frame, which was used.",)
-    return film, notes
 
 
 def _failure(accepted: ImageFormat, data: bytes, complaint: str) -> Exception:
@@ -101,11 +103,11 @@ def _failure(accepted: ImageFormat, data: bytes, complaint: str) -> Exception:
 
 def _recognise(data: bytes, limits: ImageLimits) -> ImageFormat:
     if len(data) > limits.max_bytes:
-        raise PermanentError(f"The file has {len(data)} bytes; at most {limits.max_bytes} are taken.")
+        raise PermanentError(f"The file has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
     accepted = sniff(data[:SNIFF_BYTES])
     if accepted is None:
         found = unsupported_format(data[:SNIFF_BYTES])
-        what = f"a {found} file" if found else "not an image that we know"
+        what = f"a {found} file" if found else "not a known image format"
         raise PermanentError(f"The file is {what}; send one of {', '.join(ACCEPTED_FORMATS)}.")
     return accepted
 
@@ -118,21 +120,21 @@ def _render_all(picture: pyvips.Image, presets: Sequence[str]) -> list[RenderedV
         if not made or max(made[0].width, made[0].height) > edge:
             picture = picture.thumbnail_image(edge, height=edge, size="down").copy_memory()
             made = [_encode(picture, preset, name) for name in ENCODERS]
-        # Never enlarged: a small original is the same in several sizes.
+        # Never enlarged: a small original has equal variants for several presets.
         variants += [replace(variant, preset=preset) for variant in made]
     return variants
 
 
 def _reduce(picture: pyvips.Image, edge: int) -> pyvips.Image:
     """The original reduced to `edge`, upright, 8-bit sRGB with or without alpha, in memory."""
-    # Decoded as a whole first: libvips' reductions, thumbnail_buffer too, go on over a strip that failed.
+    # First decoded as a whole: reductions of libvips, also thumbnail_buffer, continue after a failed strip.
     picture = picture.copy_memory()
     if picture.get_n_pages() > 1 and picture.get_page_height() < picture.height:
-        # Of the frames as a whole there is nothing to turn.
+        # All frames together are one strip, which must not be rotated.
         picture = picture.copy()
         picture.remove("orientation")
     if picture.interpretation == "cmyk":
-        # Inks only become colours through a profile: the file's own, else libvips' generic one.
+        # CMYK needs a profile to become sRGB: that of the file, else the generic one of libvips.
         profiles = {"input_profile": "cmyk", "output_profile": "srgb"}
         reduced = picture.thumbnail_image(edge, height=edge, size="down", **profiles)
     else:
@@ -141,16 +143,16 @@ def _reduce(picture: pyvips.Image, edge: int) -> pyvips.Image:
 
 
 def _shrink(header: Header, edge: int) -> int:
-    """How far libjpeg may shrink: to no less than twice the size wanted, a better filter does the rest.
+    """Factor by which libjpeg shrinks: to at least twice the target size, as a better filter does the rest.
 
-    Not by 8: then libvips misses libjpeg's warnings about the last rows.
+    Not by 8: libvips then misses warnings of libjpeg about the last rows.
     """
     factor = max(header.width, header.height) / edge
     return next((shrink for shrink in (4, 2) if factor >= 2 * shrink), 1)
 
 
 def _to_srgb(picture: pyvips.Image) -> pyvips.Image:
-    # After the reduction: 3 megapixels through the profile instead of 12 (45 ms instead of 500).
+    # After the reduction: 3 megapixels are converted instead of 12 (45 ms instead of 500).
     if "icc-profile-data" not in picture.get_fields():
         return picture
     return picture.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)

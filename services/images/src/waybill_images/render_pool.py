@@ -1,4 +1,4 @@
-"""Renders in worker processes: a file that crashes or hangs a decoder takes only its worker along."""
+"""Renders in worker processes: a file that crashes or blocks a decoder ends only its worker."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,12 +12,12 @@ from waybill_worker.runtime.worker_process import WorkerDied, WorkerSpent
 
 
 class RenderPool:
-    """Renders on worker processes; libvips is in them only.
+    """Renders in worker processes; only they load libvips.
 
     Args:
-        limits: what is refused before anything is decoded.
-        options: how much the workers may use.
-        threads: of libvips in each worker; more than 1 only helps a service that is mostly idle.
+        limits: limits of an original, checked before it is decoded.
+        options: number and limits of the workers.
+        threads: threads of libvips in each worker; more than 1 helps only a service that is mostly idle.
     """
 
     def __init__(self, limits: ImageLimits, options: WorkerPoolOptions, *, threads: int = 1) -> None:
@@ -25,18 +25,19 @@ class RenderPool:
         self._pool = WorkerPool(partial(render_one, limits, threads), options, name="render-worker")
 
     async def render(self, data: bytes, presets: Sequence[str]) -> RenderResult:
-        """Does what `waybill_images.render.render` does, elsewhere.
+        """Runs `waybill_images.render.render` in a worker.
 
-        Cancelling ends the worker that renders it.
+        Cancelling it ends the worker.
 
         Args:
             data: the original file.
             presets: names out of `waybill_contracts.images.variants.PRESET_NAMES`.
 
         Raises:
-            PermanentError: as `render`, or it takes more memory or processor time than it may.
+            PermanentError: see `render`; or it needs more memory or processor time than allowed.
             HardTimeLimitExceeded: it took too long; its worker was killed, and is replaced.
-            TransientError: its worker died. Either can be the machine's doing; another attempt tells.
+            TransientError: its worker died. Both can be caused by the machine, so another attempt may
+                succeed.
             RuntimeError: the pool is closed.
         """
         try:
@@ -54,9 +55,9 @@ class RenderPool:
                 "Rendering the image takes more memory than there is; send a smaller one."
             ) from error
         except WorkerDied as error:
-            raise TransientError(f"The renderer died of this image ({error}).") from error
+            raise TransientError(f"The renderer died while rendering this image ({error}).") from error
         return rendered
 
     async def close(self) -> None:
-        """Ends all workers, busy ones too. Can be called twice; no image is taken afterwards."""
+        """Ends all workers, also busy ones. Can be called twice; no image is accepted afterwards."""
         await self._pool.close()

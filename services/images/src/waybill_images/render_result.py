@@ -1,4 +1,4 @@
-"""What rendering makes."""
+"""The result of rendering an original."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,19 +21,19 @@ class RenderedVariant:
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """What became of an original that moves."""
+    """How an animated original was rendered."""
 
-    #: None: it does not say.
+    #: None: the file does not declare it.
     frames: int | None
-    #: In the WebP variants; a JPEG always stands still.
+    #: In the WebP variants; a JPEG always has only the first frame.
     kept: Literal["all frames", "first frame"]
 
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """All that was made of one original."""
+    """All variants of one original."""
 
     variants: list[RenderedVariant]
     animation: Animation | None = None
-    #: What the caller should know of an original that is not quite as it should be, in sentences.
+    #: Sentences for the caller about tolerated defects of the original.
     notes: tuple[str, ...] = ()

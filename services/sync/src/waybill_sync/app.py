@@ -1,4 +1,4 @@
-"""The sync service, put together."""
+"""Builds the sync service."""
 
 from functools import partial
 
@@ -12,14 +12,14 @@ from waybill_worker.service import Service
 
 
 def make_service(settings: SyncSettings) -> Service:
-    """The service with its adapters, not yet started.
+    """Builds the service with its adapters, not yet started.
 
     Raises:
-        ValueError: a target's URL or a certificate is unusable, or the target that keeps users is none of the
+        ValueError: the URL of a target or a certificate is invalid, or the target for users is not
             configured.
     """
     if settings.user_target not in settings.targets:
-        raise ValueError(f"user_target {settings.user_target} is none of {', '.join(settings.targets)}")
+        raise ValueError(f"user_target {settings.user_target} is not one of {', '.join(settings.targets)}")
     client = SyncClient(
         settings.targets,
         timeout_seconds=settings.target_timeout_seconds,

@@ -1,8 +1,8 @@
 """Writes records to external systems over HTTP.
 
-Each attempt has a connection of its own, without pool, cookies, redirects, and credentials but those of its
-target. HTTP/1.1 tells answers apart by their order alone: on a connection that is used again, what a target
-has sent too much is taken for the answer to the next record.
+Each attempt has its own connection, without pool, cookies, redirects, or credentials of other targets. In
+HTTP/1.1 only the order assigns answers to requests: on a reused connection, extra data of a target would be
+taken as the answer to the next record.
 """
 
 import asyncio
@@ -37,52 +37,52 @@ from waybill_worker.observe.spans import SpanKind
 from waybill_worker.observe.tracing import span
 from waybill_worker.runtime.tls import TlsFiles
 
-#: Read of an answer's body at most, for the words of an error.
+#: The most that is read of a response body, for error messages.
 MAX_BODY_BYTES = 16 * 1024
-#: No resource's address is longer; what is, is cut from the record.
+#: A longer Location is cut in the record.
 _MAX_LOCATION_LENGTH = 2000
-#: Client errors that time can mend. 409: by the IETF draft on `Idempotency-Key` a request with the same key
-#: is still being worked on (an earlier attempt of ours that timed out), or the record is in conflict with
-#: another write; a wrong guess costs some attempts, giving up could lose a write about to succeed.
-_PASSING = frozenset(
+#: Client errors that may pass. 409: by the IETF draft on `Idempotency-Key` a request with this key is still
+#: in progress (an earlier attempt that timed out), or the record is in conflict with another write; a wrong
+#: guess costs some attempts, but giving up could lose a write that is about to succeed.
+_TEMPORARY = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.CONFLICT,
         HTTPStatus.TOO_EARLY,
     }
 )
-#: Sent with every request; a target's own headers come on top.
+#: Sent with every request, and overridden by the headers of a target.
 _HEADERS: Mapping[str, str] = MappingProxyType(
     {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "waybill-sync"}
 )
-#: No targets have headers of their own unless they are given.
+#: The default: no target has headers.
 _NO_HEADERS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-#: Nor other certificates than the usual ones.
+#: The default: no target has certificates.
 _NO_TLS: Mapping[str, TlsFiles] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class SyncAnswer:
-    """A successful answer: its status (2xx), and the record's address there if the target gave one."""
+    """A successful answer: its status (2xx), and the URL of the record if the target returned one."""
 
     status: int
     location: str | None
 
 
 class SyncClient:
-    """Writes records to the configured targets, and to nothing else.
+    """Writes records to the configured targets only.
 
     Args:
         targets: name -> base URL.
-        timeout_seconds: for one call as a whole, from connecting to the answer's last byte; and before that,
-            for the wait until fewer calls than `max_connections` are under way.
+        timeout_seconds: for one complete call, from connecting to the last byte of the answer; and before
+            that for the wait until fewer than `max_connections` calls are in progress.
         max_connections: to each target.
         headers: target name -> headers of each request to it, for authorization.
         tls: target name -> certificate files.
-        circuit: when a target is left alone because it does not answer, or only with 5xx.
+        circuit: when to stop calling a target that does not answer, or only with 5xx.
 
     Raises:
-        ValueError: a base URL is malformed, or headers belong to no target, or the TLS of one does not fit.
+        ValueError: a base URL, header or TLS configuration is invalid, or for an unknown target.
     """
 
     def __init__(
@@ -100,12 +100,12 @@ class SyncClient:
         self._timeout_seconds = timeout_seconds
         self._max_connections = max_connections
         self._secrets = {name: header_mask(target.headers.values()) for name, target in self._targets.items()}
-        # One for each target: while one of them hangs, the others go on.
+        # One for each target: while one is blocked, the others continue.
         self._slots = {name: asyncio.Semaphore(max_connections) for name in self._targets}
         check_tls(self._targets, tls)
-        # Not by the environment: what is configured is what happens.
-        usual = httpx.create_ssl_context(trust_env=False)
-        self._tls = {name: tls[name].context() if name in tls else usual for name in self._targets}
+        # Without the environment: only the configuration counts.
+        default = httpx.create_ssl_context(trust_env=False)
+        self._tls = {name: tls[name].context() if name in tls else default for name in self._targets}
 
     async def put(
         self,
@@ -122,17 +122,17 @@ class SyncClient:
             resource: one path segment, percent-encoded here.
             record_id: one path segment, percent-encoded here.
             data: the record.
-            idempotency_key: sent as `Idempotency-Key`, by which the target knows a repeat.
+            idempotency_key: sent as `Idempotency-Key`, by which the target recognises a repeat.
 
         Raises:
-            PermanentError: unknown target, impossible path or data, 3xx, or 4xx that time does not mend.
-            TransientError: 408, 409, 425; with `retry_after` (seconds) if the target named a time.
-            ServerFailureError: (a TransientError) 5xx; likewise.
+            PermanentError: unknown target, invalid path or data, 3xx, or a 4xx that is not temporary.
+            TransientError: 408, 409, 425; with `retry_after` (seconds) if the target sent one.
+            ServerFailureError: (a TransientError) 5xx; with `retry_after` too.
             UnansweredError: (a TransientError) a time-out or a lost connection: it may be written.
-            RateLimitedError: 429; likewise.
+            RateLimitedError: 429; with `retry_after` too.
             UnreachableError: no connection, so nothing was sent.
-            CircuitOpenError: the target was unreachable too often lately, so nothing was sent.
-            SnoozeError: all connections to the target were in use all the time, so nothing was sent.
+            CircuitOpenError: the target failed too often recently, so nothing was sent.
+            SnoozeError: no connection to the target became free, so nothing was sent.
         """
         system = self._target(target)
         request = httpx.Request(
@@ -141,7 +141,7 @@ class SyncClient:
             content=_encode(data),
             headers=_headers(system, idempotency_key),
         )
-        # The circuit comes last: it may have opened during the wait.
+        # The circuit is checked last, as it may open during the wait.
         async with self._slot(system):
             return await self._circuits[target].call(lambda: self._send(request, system))
 
@@ -168,25 +168,25 @@ class SyncClient:
             raise PermanentError(f"there is no target {name!r:.100}; configured: {known}") from None
 
     async def _send(self, request: httpx.Request, system: Target) -> SyncAnswer:
-        sending = _Sending()
-        request.extensions["trace"] = sending.trace
+        progress = _RequestProgress()
+        request.extensions["trace"] = progress.trace
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._exchange(request, system)
         except TimeoutError as error:
-            what = "complete answer" if sending.begun else "connection"
+            what = "complete answer" if progress.started else "connection"
             message = f"target {system.name!r} gave no {what} within {self._timeout_seconds:g} s"
-            raise sending.failure(message) from error
+            raise progress.failure(message) from error
         except httpx.TransportError as error:
             message = f"no answer from target {system.name!r}: {type(error).__name__} {error!s:.200}".rstrip()
-            raise sending.failure(message) from error
+            raise progress.failure(message) from error
 
     async def _exchange(self, request: httpx.Request, system: Target) -> SyncAnswer:
         with span("PUT", SpanKind.CLIENT, system.place) as call:
             if call.traceparent is not None:
                 request.headers[HEADER_TRACEPARENT] = call.traceparent
-            # The transport without the client around it, which would keep cookies. It has no time-outs: they
-            # start anew with every read, and one byte a second would hold us for ever.
+            # Only the transport, as a client would store cookies. Without its time-outs, which restart with
+            # every read: one byte a second would block us for ever.
             async with httpx.AsyncHTTPTransport(verify=self._tls[system.name], trust_env=False) as connection:
                 response = await connection.handle_async_request(request)
                 call.set("http.response.status_code", response.status_code)
@@ -197,18 +197,18 @@ class SyncClient:
             raise _refusal(response, body, system.name, self._secrets[system.name])
 
 
-class _Sending:
-    """How far a request has come: what fails before any of it was sent has written nothing."""
+class _RequestProgress:
+    """The progress of a request: if it fails before any of it was sent, nothing was written."""
 
     def __init__(self) -> None:
-        self.begun = False
+        self.started = False
 
     async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        """Is called by the HTTP library at each step."""
-        self.begun = self.begun or event.startswith("http11.send_request")
+        """Called by the HTTP library at each step."""
+        self.started = self.started or event.startswith("http11.send_request")
 
     def failure(self, message: str) -> UnansweredError | UnreachableError:
-        return UnansweredError(message) if self.begun else UnreachableError(message)
+        return UnansweredError(message) if self.started else UnreachableError(message)
 
 
 def _headers(system: Target, idempotency_key: str) -> httpx.Headers:
@@ -216,7 +216,7 @@ def _headers(system: Target, idempotency_key: str) -> httpx.Headers:
     headers.update(system.headers)
     headers.update(
         {
-            # Has the target end the connection, which then stays in its memory instead of ours (TIME-WAIT).
+            # The target then closes the connection, so that TIME-WAIT is on its side.
             "Connection": "close",
             "Content-Type": "application/json",
             "Idempotency-Key": idempotency_key,
@@ -229,7 +229,7 @@ def _encode(data: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, TypeError) as error:
-        raise PermanentError(f"the record's data cannot be written as JSON: {error}") from error
+        raise PermanentError(f"the data of the record cannot be written as JSON: {error}") from error
 
 
 async def _read_beginning(response: httpx.Response) -> bytes:
@@ -242,16 +242,16 @@ async def _read_beginning(response: httpx.Response) -> bytes:
 
 
 def _refusal(response: httpx.Response, body: bytes, target: str, secrets: Mask) -> HandlerError:
-    # A compressed body, which we did not ask for, has no words to show.
+    # A compressed body, which was not requested, is not readable.
     readable = b"" if "Content-Encoding" in response.headers else body
-    words = masked_excerpt(readable, secrets)
-    message = f"target {target!r} answered {response.status_code}" + (f": {words}" if words else "")
+    excerpt = masked_excerpt(readable, secrets)
+    message = f"target {target!r} answered {response.status_code}" + (f": {excerpt}" if excerpt else "")
     retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(message, retry_after=retry_after)
     if response.is_server_error:
         return ServerFailureError(message, retry_after=retry_after)
-    if response.status_code in _PASSING:
+    if response.status_code in _TEMPORARY:
         return TransientError(message, retry_after=retry_after)
     if response.is_redirect or response.status_code < HTTPStatus.BAD_REQUEST:
         message = f"{message} (redirects are not followed: configure the target's final address)"

@@ -1,4 +1,4 @@
-"""What the sync service does with its events: one record written each."""
+"""Handlers of the sync service: each writes one record."""
 
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.users import UserCreated
@@ -6,23 +6,23 @@ from waybill_sync.client import SyncAnswer, SyncClient
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.running_handlers import uncancellable
 
-#: What a handler leaves in the task's record.
+#: Stored as the result of the subtask.
 Result = dict[str, str | int | None]
 
-#: Under this resource a target keeps the application's users.
+#: The resource of users in a target.
 USERS_RESOURCE = "users"
 
 
 async def sync_record(event: SyncRequested, attempt: Attempt, client: SyncClient) -> Result:
-    """Write a record to the target that the caller named.
+    """Write a record to the target that the event names.
 
     Returns:
         `target`, `status` (2xx) and `location` (the record's address there, or None).
 
     Raises:
-        HandlerError: as `SyncClient.put` says.
+        HandlerError: see `SyncClient.put`.
     """
-    # Once sent it may be written, whatever we do: it is seen through, and the record says what came of it.
+    # Once sent, it may be written: so it is completed, and the task records the outcome.
     answer = await uncancellable(
         client.put(event.target, event.resource, event.id, event.data, attempt.effect_key)
     )
@@ -34,12 +34,12 @@ async def sync_user(event: UserCreated, attempt: Attempt, client: SyncClient, ta
 
     Args:
         event: the user.
-        attempt: the attempt that this is.
+        attempt: this attempt.
         client: writes the record.
-        target: the name of the target that keeps users.
+        target: name of the target for users.
 
     Returns, raises:
-        As `sync_record`.
+        See `sync_record`.
     """
     data = {"email": event.email, "name": event.name, "attributes": event.attributes}
     answer = await uncancellable(client.put(target, USERS_RESOURCE, event.user_id, data, attempt.effect_key))

@@ -10,7 +10,7 @@ from waybill_worker.runtime.tls import TlsFiles
 
 
 class SyncSettings(CircuitSettings, ServiceSettings):
-    """What the sync service needs besides what every service does."""
+    """Settings of the sync service, in addition to those of every service."""
 
     targets: dict[TargetName, str] = Field(description='Name to base URL, as JSON: {"crm": "https://…"}.')
     target_headers: dict[TargetName, dict[str, SecretStr]] = Field(
@@ -19,8 +19,8 @@ class SyncSettings(CircuitSettings, ServiceSettings):
     target_tls: dict[TargetName, TlsFiles] = Field(
         default_factory=dict,
         description='Name to certificate files, as JSON: {"crm": {"ca_file": "/…/ca.pem", "cert_file": …, '
-        '"key_file": …}}; without a ca_file the usual public authorities are trusted.',
+        '"key_file": …}}; without a ca_file the public authorities are trusted.',
     )
-    target_timeout_seconds: Seconds = Field(10, description="For one call as a whole.")
-    target_connections: int = Field(50, ge=1, le=1000, description="To each target, at once.")
-    user_target: TargetName = Field("crm", description="The target that keeps users.")
+    target_timeout_seconds: Seconds = Field(10, description="For one complete call.")
+    target_connections: int = Field(50, ge=1, le=1000, description="Connections to each target at once.")
+    user_target: TargetName = Field("crm", description="The target for users.")

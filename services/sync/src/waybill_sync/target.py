@@ -1,4 +1,4 @@
-"""The external systems that records may be written to, and the addresses of records in them."""
+"""External systems that records may be written to, and the URLs of records."""
 
 import re
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from urllib.parse import quote, urlsplit
 from waybill_worker.errors import PermanentError
 from waybill_worker.runtime.tls import TlsFiles
 
-#: What a server, or a proxy before it that decodes %2F, may take for a step up or sideways in the path.
+#: What a server, or a proxy that decodes %2F, may read as a separator in the path.
 _SEPARATORS = re.compile(r"[/\\]")
 
-#: The contract allows ids of 128; this bounds the address whatever a producer has sent.
+#: The contract allows ids of 128; this bounds the URL whatever a producer has sent.
 _MAX_SEGMENT_LENGTH = 256
 #: RFC 9110, 5.6.2 and 5.5, in ASCII and without white space around a value: a secret read from a file often
-#: brings its line break along, and the HTTP library would repeat the value in its complaint.
+#: ends with a line break, and the HTTP library would quote the value in its error.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
-#: Ours to set for each request.
+#: Set by the client for each request.
 _OWN_HEADERS = frozenset(
     {"idempotency-key", "content-type", "content-length", "transfer-encoding", "host", "connection"}
 )
@@ -28,9 +28,9 @@ class Target:
     """One configured system.
 
     Attributes:
-        name: as events name it.
-        base_url: without a slash at its end.
-        headers: sent with every request, for example `Authorization`; never shown.
+        name: its name in events.
+        base_url: without a slash at the end.
+        headers: sent with every request, for example `Authorization`; secret.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Target:
 
     @property
     def place(self) -> dict[str, str | int]:
-        """What a span tells of a request to it: where it goes, but not to which record."""
+        """Span attributes of a request to it, without the record."""
         parts = urlsplit(self.base_url)
         return {
             "http.request.method": "PUT",
@@ -49,10 +49,10 @@ class Target:
         }
 
     def record_url(self, resource: str, record_id: str) -> str:
-        """Build `{base}/{resource}/{id}`; neither of the two can leave its place in the path.
+        """Build `{base}/{resource}/{id}`; neither resource nor id can leave its path segment.
 
         Raises:
-            PermanentError: one of them is empty, too long, or holds a `.` or `..` step.
+            PermanentError: one of them is empty, too long, or contains a `.` or `..` step.
         """
         return f"{self.base_url}/{_segment('resource', resource)}/{_segment('id', record_id)}"
 
@@ -60,18 +60,18 @@ class Target:
 def configure_targets(
     base_urls: Mapping[str, str], headers: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Target]:
-    """Check the configuration once, so that no task fails for it.
+    """Check the configuration at the start, so that no task fails because of it.
 
     Args:
         base_urls: name -> `http(s)://host[:port][/path]`.
         headers: name -> headers for each request to it.
 
     Raises:
-        ValueError: a URL is no plain base URL, a header is malformed or for no target.
+        ValueError: a URL is not a plain base URL, a header is malformed or for an unknown target.
     """
-    strangers = sorted(set(headers) - set(base_urls))
-    if strangers:
-        raise ValueError(f"headers are configured for targets that have no base URL: {', '.join(strangers)}")
+    unknown = sorted(set(headers) - set(base_urls))
+    if unknown:
+        raise ValueError(f"headers are configured for targets that have no base URL: {', '.join(unknown)}")
     for name, values in headers.items():
         _check_headers(name, values)
     return {
@@ -80,25 +80,27 @@ def configure_targets(
 
 
 def check_tls(targets: Mapping[str, Target], tls: Mapping[str, TlsFiles]) -> None:
-    """Check that certificate files are configured for targets alone that can use them.
+    """Check that certificate files are configured only for targets with https.
 
     Raises:
-        ValueError: they are for no target, or for one without https.
+        ValueError: they are for an unknown target, or for one without https.
     """
     for name in tls:
         if name not in targets:
-            raise ValueError(f"certificates are configured for {name!r}, which is no target")
+            raise ValueError(f"certificates are configured for {name!r}, which is not a target")
         if urlsplit(targets[name].base_url).scheme != "https":
             raise ValueError(f"certificates are configured for target {name!r}, whose base URL is not https")
 
 
 def _base_url(name: str, url: str) -> str:
     parts = urlsplit(url)
-    # The URL itself stays out of the message: the mistake may be a password in it.
+    # Without the URL, which may contain a password.
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"the base URL of target {name!r} must look like https://host/path")
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"the base URL of target {name!r} holds a login: configure an Authorization header")
+        raise ValueError(
+            f"the base URL of target {name!r} contains a login: configure an Authorization header"
+        )
     if parts.query or parts.fragment:
         raise ValueError(f"the base URL of target {name!r} must have no query and no fragment")
     return url.rstrip("/?#")
@@ -107,7 +109,7 @@ def _base_url(name: str, url: str) -> str:
 def _check_headers(target: str, headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
-            raise ValueError(f"the header {name!r:.100} of target {target!r} is malformed, or not to be set")
+            raise ValueError(f"the header {name!r:.100} of target {target!r} is malformed, or set by Waybill")
         if not _HEADER_VALUE.fullmatch(value):
             raise ValueError(
                 f"the value of header {name} of target {target!r} must be printable ASCII, "
@@ -122,7 +124,7 @@ def _segment(what: str, value: str) -> str:
         )
     if not value or any(step in {".", ".."} for step in _SEPARATORS.split(value)):
         raise PermanentError(
-            f"the {what} {value!r:.200} cannot be part of a path: it is empty or steps out of it"
+            f"the {what} {value!r:.200} cannot be part of a path: it is empty, or leaves its segment"
         )
     try:
         return quote(value, safe="")
