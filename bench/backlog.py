@@ -27,15 +27,14 @@ from bench.measure import MEBIBYTE, NANOSECONDS
 from bench.place import Place
 from bench.programs import Running, start, stop
 from bench.usage import cpu_seconds, family, memory_bytes
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.names import EXCHANGE_TASKS, work_queue
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.wire import EXCHANGE_TASKS, work_queue
 from waybill_ledger import new_task_id
 from waybill_testkit.broker import private_broker
 from waybill_testkit.samples import envelope_of, sync_event
-from waybill_worker.broker import topology
-from waybill_worker.broker.connection import disconnect, make_broker, queue_stats
-from waybill_worker.publish.publisher import OutgoingMessage, Publisher
-from waybill_worker.runtime.settings import ProcessSettings
+from waybill_worker.broker import disconnect, make_broker, queue_stats, topology
+from waybill_worker.publish import OutgoingMessage, Publisher
+from waybill_worker.runtime import ProcessSettings
 
 SIZES: Final = (10_000, 100_000, 300_000)
 ROUNDS: Final = 5

@@ -21,19 +21,16 @@ from typing import TypeVar
 
 import aio_pika
 
-from waybill_contracts.privacy.seal import NO_KEYS
-from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_contracts.privacy import NO_KEYS
+from waybill_contracts.wire import LifecycleType
 from waybill_database import Records
 from waybill_ledger import Submission, accept, apply_events
-from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
-from waybill_ledger.deadletters.intake.intake import take_in
-from waybill_ledger.deadletters.intake.letter import letter_of
-from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
-from waybill_ledger.deadletters.redrives.control import Start, start
-from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
-from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
-from waybill_ledger.migrations.migrate import upgrade
-from waybill_ledger.schema.tables import OUTBOX
+from waybill_ledger.deadletters.groups import GroupFilter, list_groups
+from waybill_ledger.deadletters.intake import letter_of, take_in
+from waybill_ledger.deadletters.letters import LetterFilter, list_letters
+from waybill_ledger.deadletters.redrives import NewRedrive, Redrive, Start, get_redrive, make_redrive, start
+from waybill_ledger.migrations import upgrade
+from waybill_ledger.schema import OUTBOX
 from waybill_testkit.broker import private_broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import ERROR, dead_message, event_in, new_task, reported, sync_event

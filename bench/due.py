@@ -29,9 +29,9 @@ from bench.measure import NANOSECONDS
 from bench.payload import ROUTE, body
 from bench.place import Place
 from bench.programs import start, stop
-from waybill_contracts.wire.names import EXCHANGE_TASKS
+from waybill_contracts.wire import EXCHANGE_TASKS
 from waybill_testkit.broker import Broker, private_broker
-from waybill_testkit.postgres.private import private_postgres
+from waybill_testkit.postgres import private_postgres
 
 DUE: Final = 1000
 #: Others that wait, scheduled for years ahead.

@@ -13,16 +13,24 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, select, text, type_coerce
 
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.seal import NO_KEYS
-from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
+from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.privacy import NO_KEYS
+from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_database import Instant, Records
 from waybill_ledger import NewTask, Submission, accept, apply_events
-from waybill_ledger.deadletters.intake.intake import take_in
-from waybill_ledger.deadletters.intake.letter import letter_of
-from waybill_ledger.migrations.migrate import upgrade
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from waybill_ledger.schema.tables import IDEMPOTENCY, ORIGINALS, OUTBOX, SUBTASKS, TASK_FILES, TASKS, TIMELINE
+from waybill_ledger.deadletters.intake import letter_of, take_in
+from waybill_ledger.migrations import upgrade
+from waybill_ledger.schema import (
+    DEAD_LETTER_MESSAGES,
+    DEAD_LETTERS,
+    IDEMPOTENCY,
+    ORIGINALS,
+    OUTBOX,
+    SUBTASKS,
+    TASK_FILES,
+    TASKS,
+    TIMELINE,
+)
 from waybill_testkit.samples import (
     ERROR,
     dead_message,
@@ -35,8 +43,7 @@ from waybill_testkit.samples import (
     sync_event,
     user_event,
 )
-from waybill_worker.inbox.inbox import Inbox
-from waybill_worker.inbox.table import INBOX
+from waybill_worker.inbox import INBOX, Inbox
 from waybill_worker.outcome import Completed
 
 #: Tasks that take the real path.

@@ -31,7 +31,7 @@ from bench.growth_steps import (
     Subject,
 )
 from waybill_database import open_engine
-from waybill_testkit.postgres.private import private_postgres
+from waybill_testkit.postgres import private_postgres
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 QUICK_SIZES: Final = (2_000, 20_000)

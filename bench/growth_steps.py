@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
-from waybill_contracts.privacy.seal import NO_KEYS
-from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleType, lifecycle_event
-from waybill_contracts.wire.states import State
+from waybill_contracts.privacy import NO_KEYS
+from waybill_contracts.wire import LifecycleData, LifecycleType, State, lifecycle_event
 from waybill_database import Records
 from waybill_ledger import (
     Accepted,
@@ -43,13 +42,12 @@ from waybill_ledger import (
     take_account,
     take_due,
 )
-from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
-from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
-from waybill_ledger.listings.cursors import encoded_id
-from waybill_ledger.schema.tables import TASKS
+from waybill_ledger.deadletters.groups import GroupFilter, list_groups
+from waybill_ledger.deadletters.letters import LetterFilter, list_letters
+from waybill_ledger.listings import encoded_id
+from waybill_ledger.schema import TASKS
 from waybill_testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
-from waybill_worker.inbox.claims import Claimed
-from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.inbox import Claimed, Inbox
 from waybill_worker.outcome import Completed
 
 #: Tasks in one transaction, as a gateway under load has them.

@@ -13,7 +13,7 @@ from typing import Final
 import pyvips
 from PIL import Image, ImageOps
 
-from waybill_contracts.images.limits import ImageLimits
+from waybill_contracts.images import ImageLimits
 from waybill_images.presets import ENCODERS, LONGEST_EDGE
 from waybill_images.render import render
 from waybill_testkit.photograph import make_photograph

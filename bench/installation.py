@@ -9,10 +9,10 @@ from sqlalchemy import Engine, text
 
 from bench.place import Place
 from bench.programs import Program, answers, python
-from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.privacy import Keyring
 from waybill_database import open_engine
-from waybill_ledger.migrations.migrate import upgrade
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_ledger.migrations import upgrade
+from waybill_testkit.machine import LOOPBACK, free_ports
 
 POLL_SECONDS: Final = 0.05
 #: For what is waited for, on the slowest machine.

@@ -19,10 +19,9 @@ import aio_pika
 from aio_pika.abc import AbstractChannel
 
 from bench.usage import cpu_seconds, family, memory_bytes
-from waybill_contracts.wire.names import work_queue
+from waybill_contracts.wire import work_queue
 from waybill_testkit.broker import private_broker
-from waybill_worker.broker import topology
-from waybill_worker.broker.delay_ladder import ladder_entry
+from waybill_worker.broker import ladder_entry, topology
 
 #: Waits of what fills the ladder, in seconds: as the later retries of the standard policy.
 LONG: Final = (3600, 36_000)

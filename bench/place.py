@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.stamps import VARIABLE, Stamps
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_testkit.machine import LOOPBACK, free_ports
 
 #: Environment variables with the addresses, for a peer's processes.
 AMQP_VARIABLE, REDIS_VARIABLE = "BENCH_AMQP_URL", "BENCH_REDIS_URL"

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from bench.usage import cpu_seconds, family, memory_bytes
-from waybill_testkit.machine.lifeline import die_with_parent
+from waybill_testkit.machine import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
 #: A process imports for a second or two; this much on a machine that is busy with other things.

@@ -26,7 +26,7 @@ from bench.load import Load
 from bench.place import Place
 from bench.programs import Program, python, start, stop
 from waybill_testkit.broker import Broker, private_broker
-from waybill_testkit.postgres.private import private_postgres
+from waybill_testkit.postgres import private_postgres
 
 #: Tasks in the ledger, all but the newest of them old enough to go.
 TASKS: Final = 400_000

@@ -9,8 +9,8 @@ from pathlib import Path
 import redis
 
 from bench.programs import Program, Running, start, stop
-from waybill_testkit.broker.installation import install_server, privilege
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_testkit.broker import install_server, privilege
+from waybill_testkit.machine import LOOPBACK, free_ports
 
 PACKAGE = "redis-server"
 

@@ -23,7 +23,7 @@ from bench.measure import CONNECTIONS, NANOSECONDS
 from bench.place import Place
 from bench.programs import Running, start, stop
 from waybill_testkit.broker import private_broker
-from waybill_testkit.postgres.private import private_postgres
+from waybill_testkit.postgres import private_postgres
 
 #: How many processes, one measurement each.
 STEPS: Final = (1, 2, 4)

@@ -9,13 +9,11 @@ from functools import partial
 from typing import Any, Final
 
 from bench.stamps import Stamps
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.users import UserCreated
-from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.observe.logs import configure_logging
-from waybill_worker.runtime.process import run
+from waybill_contracts.kinds import SyncRequested, UserCreated
+from waybill_worker.attempt import Attempt, configured
+from waybill_worker.consume import ServiceSettings
+from waybill_worker.observe import configure_logging
+from waybill_worker.runtime import run
 from waybill_worker.service import Service
 
 #: The environment variable with the seconds that the work waits, as one does that calls the outside; none.

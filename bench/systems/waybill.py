@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from bench.place import Place
 from bench.programs import Program, answers, python
-from waybill_contracts.privacy.seal import Keyring
-from waybill_ledger.migrations.migrate import upgrade
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_contracts.privacy import Keyring
+from waybill_ledger.migrations import upgrade
+from waybill_testkit.machine import LOOPBACK, free_ports
 
 
 class Waybill:

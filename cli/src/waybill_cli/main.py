@@ -6,8 +6,7 @@ from typing import Final
 
 import click
 
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.command_line.options import Group
+from waybill_cli.command_line import Exit, Group
 
 _COMMANDS: Final = "waybill_cli.commands"
 

@@ -1,5 +1,6 @@
 """Records of a process: engines for SQLite and PostgreSQL, and the group commit."""
 
+from waybill_database.clock import LEAP, system_time
 from waybill_database.columns import (
     Instant,
     from_microseconds,
@@ -9,18 +10,31 @@ from waybill_database.columns import (
     microseconds,
 )
 from waybill_database.engine import open_engine
-from waybill_database.faults import Fault, fault_of, is_conflict, is_held_up, is_unavailable
+from waybill_database.faults import (
+    DISTRUST_OF_LIBPQ,
+    Fault,
+    fault_of,
+    is_conflict,
+    is_held_up,
+    is_unavailable,
+)
 from waybill_database.group_commit import BatchWrite, GroupCommit
-from waybill_database.records import Records
+from waybill_database.records import ANSWER_SECONDS, READERS, Records
 from waybill_database.schema_turn import schema_turn
 from waybill_database.tables import make_tables
+from waybill_database.waiting import Wait, reason_of, until_reachable
 
 __all__ = [
+    "ANSWER_SECONDS",
+    "DISTRUST_OF_LIBPQ",
+    "LEAP",
+    "READERS",
     "BatchWrite",
     "Fault",
     "GroupCommit",
     "Instant",
     "Records",
+    "Wait",
     "fault_of",
     "from_microseconds",
     "insert_adding",
@@ -32,5 +46,8 @@ __all__ = [
     "make_tables",
     "microseconds",
     "open_engine",
+    "reason_of",
     "schema_turn",
+    "system_time",
+    "until_reachable",
 ]

@@ -7,12 +7,12 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_database.waiting import reason_of, until_reachable
+from waybill_contracts.privacy import Keyring
+from waybill_database import reason_of, until_reachable
 from waybill_deploy.databases import prepare
 from waybill_deploy.secret_files import Places, SecretFiles
 from waybill_ledger import SchemaError
-from waybill_ledger.access.first_keys import make_missing_keys
+from waybill_ledger.access import make_missing_keys
 
 
 def main() -> int:

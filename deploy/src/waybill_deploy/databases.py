@@ -12,7 +12,7 @@ from psycopg import sql
 from yarl import URL
 
 from waybill_deploy.processes import LEDGER
-from waybill_ledger.migrations.migrate import upgrade
+from waybill_ledger.migrations import upgrade
 
 #: Seconds for the server to answer.
 CONNECT_SECONDS = 10

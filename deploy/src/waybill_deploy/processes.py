@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from waybill_contracts.kinds.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.kinds import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire import names
-from waybill_worker.broker import topology
-from waybill_worker.broker.delay_ladder import LEVELS
+from waybill_worker.broker import LEVELS, topology
 
 #: Name of the default exchange in permissions of the broker.
 DEFAULT_EXCHANGE: Final = "amq.default"

@@ -13,11 +13,10 @@ from typing import Final
 
 from yarl import URL
 
-from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.privacy import Keyring
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
-from waybill_ledger.access.first_keys import new_key
-from waybill_ledger.access.keys import NewKey, Scope, Secret
+from waybill_ledger.access import NewKey, Scope, Secret, new_key
 
 #: Name of the one-shot process that prepares the databases; only it may change the schema of the ledger.
 MIGRATE: Final = "migrate"

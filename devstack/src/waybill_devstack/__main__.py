@@ -9,18 +9,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from waybill_devstack.processes.supervisor import StartError
-from waybill_devstack.stack.kept_broker import kept_running
-from waybill_devstack.stack.preferred_ports import USUAL, choose_ports
-from waybill_devstack.stack.restarts import RestartError, restart
-from waybill_devstack.stack.stack import Folders, running
-from waybill_devstack.stack.stackfile import StackFile, running_stack
-from waybill_devstack.tour.backstage import ContainersBackstage
-from waybill_devstack.tour.compose import Compose, ComposeError
-from waybill_devstack.tour.guide import take_tour
-from waybill_devstack.tour.world import Places
+from waybill_devstack.processes import StartError
+from waybill_devstack.stack import (
+    USUAL,
+    Folders,
+    RestartError,
+    StackFile,
+    choose_ports,
+    kept_running,
+    restart,
+    running,
+    running_stack,
+)
+from waybill_devstack.tour import Compose, ComposeError, ContainersBackstage, Places, take_tour
 from waybill_testkit.broker import BrokerError, private_broker
-from waybill_testkit.machine.ports import PortTakenError
+from waybill_testkit.machine import PortTakenError
 
 #: Where state and logs are kept, in the folder that the command is run in.
 STATE_FOLDER = ".waybill"

@@ -6,23 +6,25 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi_swagger import patch_fastapi
 
-from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.auth.scopes import UndeclaredRouteError
+from waybill_gateway.auth import GuardedRoute, UndeclaredRouteError
 from waybill_gateway.components import Components
 from waybill_gateway.desk import audit_routes as audit
 from waybill_gateway.desk import group_routes as dead_letter_groups
 from waybill_gateway.desk import letter_routes as dead_letters
 from waybill_gateway.desk import redrive_routes as redrives
 from waybill_gateway.desk import waiting_routes as contracts_waiting
-from waybill_gateway.docs.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
+from waybill_gateway.docs import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
 from waybill_gateway.emails import routes as emails
 from waybill_gateway.health import entrance
 from waybill_gateway.health import routes as health
-from waybill_gateway.http.body_limit import BodyLimit
-from waybill_gateway.http.head_requests import HeadRequests
-from waybill_gateway.http.metrics import GatewayMetrics, MeasureRequests
-from waybill_gateway.http.problems import install_problems
-from waybill_gateway.http.tracing import TraceRequests
+from waybill_gateway.http import (
+    BodyLimit,
+    GatewayMetrics,
+    HeadRequests,
+    MeasureRequests,
+    TraceRequests,
+    install_problems,
+)
 from waybill_gateway.images import routes as images
 from waybill_gateway.keys import routes as keys
 from waybill_gateway.password_resets import routes as password_resets
@@ -33,14 +35,13 @@ from waybill_gateway.settings import GatewaySettings
 from waybill_gateway.syncs import routes as syncs
 from waybill_gateway.tasks import accounting_routes as accounting
 from waybill_gateway.tasks import cancellation_routes as cancellations
+from waybill_gateway.tasks import post_routes
 from waybill_gateway.tasks import pruning_routes as prunings
 from waybill_gateway.tasks import routes as tasks
-from waybill_gateway.tasks.post_route import post_routes
 from waybill_gateway.users import routes as users
 from waybill_ledger import SchemaError
-from waybill_worker.observe.metrics import make_registry
-from waybill_worker.observe.tracing import is_tracing
-from waybill_worker.runtime.process import WRONG_SETTING, configuring
+from waybill_worker.observe import is_tracing, make_registry
+from waybill_worker.runtime import WRONG_SETTING, configuring
 
 #: In the order in which /docs shows them.
 _ROUTES = (

@@ -2,12 +2,10 @@
 
 from starlette.datastructures import State
 
-from waybill_gateway.auth.authenticator import Authenticator
-from waybill_gateway.auth.key_cache import KnownKeys
-from waybill_gateway.images.originals import Collector
-from waybill_gateway.images.probe_pool import ProbePool
-from waybill_gateway.runtime.resources import Resources
-from waybill_worker.runtime.background import first_completed
+from waybill_gateway.auth import Authenticator, KnownKeys
+from waybill_gateway.images import Collector, ProbePool
+from waybill_gateway.runtime import Resources
+from waybill_worker.runtime import first_completed
 
 
 class Components:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from waybill_gateway.app import create_app
-from waybill_gateway.docs.asyncapi import asyncapi_document
+from waybill_gateway.docs import asyncapi_document
 from waybill_gateway.settings import GatewaySettings
 
 #: Their folder in the source tree; an installed gateway serves the documents, and has no such folder.

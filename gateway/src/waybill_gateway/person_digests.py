@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from waybill_contracts.kinds.fields import MailAddress
+from waybill_contracts.kinds import MailAddress
 
 #: Hexadecimal digits of a digest: 128 bits, so that no two persons have the same one.
 DIGEST_LENGTH: Final = 32

@@ -10,15 +10,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waybill_gateway.app import create_app, open_components, start_components
 from waybill_gateway.components import Components
-from waybill_gateway.http.probes import PROBES
-from waybill_gateway.http.problems import ledger_unavailable, problem_answer
-from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
-from waybill_gateway.runtime.resources import Resources
+from waybill_gateway.http import PROBES, HttpLimits, LimitedProtocol, ledger_unavailable, problem_answer
+from waybill_gateway.runtime import Resources
 from waybill_gateway.settings import GatewaySettings
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import first_completed
-from waybill_worker.runtime.http_server import HttpServer, inherited_socket
-from waybill_worker.runtime.process import configuring
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import HttpServer, configuring, first_completed, inherited_socket
 
 log = get_logger(__name__)
 

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from waybill_contracts.kinds.fields import TargetName
+from waybill_contracts.kinds import TargetName
 from waybill_gateway.person_digests import Persons
 from waybill_ledger import StallTimeoutSettings
-from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
-from waybill_worker.storage.s3 import ObjectStoreSettings
+from waybill_worker.runtime import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
+from waybill_worker.storage import ObjectStoreSettings
 
 MEBIBYTE = 1024 * 1024
 

@@ -1,27 +1,35 @@
 """The durable record of every task, from accepted to outcome."""
 
-from waybill_ledger.acceptance.accept import (
+from waybill_ledger.acceptance import (
+    ABANDONED_AFTER,
     Accepted,
     AcceptedBefore,
-    Submission,
-    accept,
-    insert_tasks,
-)
-from waybill_ledger.acceptance.idempotency import CallErasedError, IdempotentCall, KeyReusedError, look_up
-from waybill_ledger.acceptance.new_task import CompanionRow, NewTask, Slot, new_task_id
-from waybill_ledger.acceptance.originals import (
-    ABANDONED_AFTER,
+    CallErasedError,
+    CompanionRow,
+    IdempotentCall,
+    KeyReusedError,
     Mark,
+    NewTask,
+    Redeemed,
+    Redemption,
+    Refusal,
     Removal,
     Renewal,
+    ResetToken,
+    Slot,
+    Submission,
     Touch,
+    accept,
     delete_removed,
+    insert_tasks,
+    look_up,
     mark_unused,
+    new_task_id,
+    redeem,
     renew_marks,
     touch_originals,
 )
-from waybill_ledger.acceptance.password_resets import Redeemed, Redemption, Refusal, ResetToken, redeem
-from waybill_ledger.access.keys import (
+from waybill_ledger.access import (
     Key,
     KeyPage,
     NewKey,
@@ -36,43 +44,79 @@ from waybill_ledger.access.keys import (
     revoke_keys,
     rotate_keys,
 )
-from waybill_ledger.cancellation.cancel import Cancellation, Prevented, Stopping, TooLate, cancel
-from waybill_ledger.listings.cursors import BadCursorError
-from waybill_ledger.outbox.held_work import Feed, held_kinds, take_held
-from waybill_ledger.outbox.outbox import Sweep, delete_published, delete_swept, next_due, put_back, take_due
-from waybill_ledger.outbox.pending_message import HIGH_PRIORITY, LOW_PRIORITY, PendingMessage
-from waybill_ledger.progress.alerts import AlertPolicy, Digest, Group, count_failures, digest_due, end_window
-from waybill_ledger.progress.fingerprint import fingerprint, normalised
-from waybill_ledger.progress.merge import Failure, Merged, apply_events
-from waybill_ledger.progress.reconciliation import Overdue, OverdueSearch, is_any_overdue, reconcile
-from waybill_ledger.progress.stall_timeouts import StallTimeouts, StallTimeoutSettings
-from waybill_ledger.progress.states import FINISHED, Subtask
-from waybill_ledger.reports.accounting import Account, take_account
-from waybill_ledger.reports.measures import Measures, measure, oldest_finished
-from waybill_ledger.reports.queries import (
+from waybill_ledger.cancellation import Cancellation, Prevented, Stopping, TooLate, cancel
+from waybill_ledger.listings import BadCursorError
+from waybill_ledger.outbox import (
+    HIGH_PRIORITY,
+    LOW_PRIORITY,
+    Feed,
+    PendingMessage,
+    Sweep,
+    delete_published,
+    delete_swept,
+    held_kinds,
+    next_due,
+    put_back,
+    take_due,
+    take_held,
+)
+from waybill_ledger.progress import (
+    FINISHED,
+    AlertPolicy,
+    Digest,
+    Failure,
+    Group,
+    Merged,
+    Overdue,
+    OverdueSearch,
+    StallTimeouts,
+    StallTimeoutSettings,
+    Subtask,
+    apply_events,
+    count_failures,
+    digest_due,
+    end_window,
+    fingerprint,
+    is_any_overdue,
+    normalised,
+    reconcile,
+)
+from waybill_ledger.reports import (
+    Account,
+    Measures,
     Page,
+    Range,
     Task,
     TaskFilter,
     TimelineEntry,
+    Unplaced,
     get_task,
     get_timeline,
     list_tasks,
+    measure,
+    oldest_finished,
+    take_account,
 )
-from waybill_ledger.reports.unplaced import Range, Unplaced
-from waybill_ledger.retention.erasure import Erased, ErasedStep, EraseStep, erase_persons, open_tasks
-from waybill_ledger.retention.persons import Holdings, NamedTasks, Person, holdings_of
-from waybill_ledger.retention.pruning import (
+from waybill_ledger.retention import (
+    Erased,
+    ErasedStep,
+    EraseStep,
+    Holdings,
+    NamedTasks,
+    Person,
     PrunedKeys,
     PrunedStep,
     PruneKeys,
     PruneStep,
+    erase_persons,
+    holdings_of,
+    open_tasks,
     prune_keys,
     prune_tasks,
     would_prune,
 )
-from waybill_ledger.schedules.recurrence import BadRecurrenceError, Recurrence, check_cron, zone_of
-from waybill_ledger.schedules.release import Release, ReleaseBatch, next_slot, release_due
-from waybill_ledger.schedules.schedules import (
+from waybill_ledger.schedules import (
+    BadRecurrenceError,
     Change,
     ChangedMeanwhileError,
     Created,
@@ -82,18 +126,26 @@ from waybill_ledger.schedules.schedules import (
     NeverDueError,
     NewSchedule,
     Plan,
+    Recurrence,
+    Release,
+    ReleaseBatch,
     Schedule,
     SchedulePage,
+    SlotScan,
     TooManySchedulesError,
+    bring_forward,
     change_schedules,
+    check_cron,
     create_schedules,
     delete_schedules,
+    find_postponed,
     get_schedule,
     list_schedules,
+    next_slot,
+    release_due,
+    zone_of,
 )
-from waybill_ledger.schedules.slot_check import SlotScan, bring_forward, find_postponed
-from waybill_ledger.schema.tenants import DEFAULT_TENANT, TENANT_PATTERN
-from waybill_ledger.schema.version import SchemaError, require_current
+from waybill_ledger.schema import DEFAULT_TENANT, TENANT_PATTERN, SchemaError, require_current
 
 __all__ = [
     "ABANDONED_AFTER",

@@ -8,13 +8,10 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_database import is_unavailable
-from waybill_database.waiting import reason_of, until_reachable
-from waybill_ledger.access.first_keys import make_missing_keys, new_key
-from waybill_ledger.access.keys import KEY_NAME_PATTERN, Scope, Secret
-from waybill_ledger.migrations.migrate import upgrade
-from waybill_ledger.schema.tenants import DEFAULT_TENANT, TENANT_PATTERN
-from waybill_ledger.schema.version import SchemaError
+from waybill_database import is_unavailable, reason_of, until_reachable
+from waybill_ledger.access import KEY_NAME_PATTERN, Scope, Secret, make_missing_keys, new_key
+from waybill_ledger.migrations import upgrade
+from waybill_ledger.schema import DEFAULT_TENANT, TENANT_PATTERN, SchemaError
 
 
 def main() -> int:

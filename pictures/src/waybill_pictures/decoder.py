@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pyvips
 
-from waybill_contracts.images.formats import ImageFormat
+from waybill_contracts.images import ImageFormat
 from waybill_pictures.decoder_errors import is_harmless_warning, lacks_end
 from waybill_pictures.frame_count import Bytes, declared_frames
 

@@ -2,7 +2,7 @@
 
 import re
 
-from waybill_contracts.images.formats import ImageFormat
+from waybill_contracts.images import ImageFormat
 
 
 def declared_size(head: bytes) -> int | None:

@@ -3,7 +3,7 @@
 import mmap
 from typing import Final, TypeAlias
 
-from waybill_contracts.images.formats import ImageFormat
+from waybill_contracts.images import ImageFormat
 
 Bytes: TypeAlias = bytes | mmap.mmap
 

@@ -3,7 +3,7 @@
 import os
 from functools import cache
 
-from waybill_contracts.images.formats import ACCEPTED_FORMATS
+from waybill_contracts.images import ACCEPTED_FORMATS
 
 
 @cache

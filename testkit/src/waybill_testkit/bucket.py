@@ -6,8 +6,7 @@ from uuid import uuid4
 
 import httpx
 
-from waybill_worker.storage.object_store import ObjectStore
-from waybill_worker.storage.s3 import ObjectStoreSettings
+from waybill_worker.storage import ObjectStore, ObjectStoreSettings
 
 #: The server accepts any, but a client needs some to sign with.
 _KEY, _SECRET = "a-key", "a-secret"

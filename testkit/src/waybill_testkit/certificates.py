@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from waybill_testkit.machine.ports import LOOPBACK
+from waybill_testkit.machine import LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)

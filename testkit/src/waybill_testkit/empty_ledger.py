@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from waybill_ledger.migrations.migrate import upgrade
+from waybill_ledger.migrations import upgrade
 
 
 @cache

@@ -18,14 +18,12 @@ import pytest
 from sqlalchemy import Engine
 
 from waybill_database import Records, open_engine
-from waybill_testkit.broker import Broker
-from waybill_testkit.broker.given import GivenBroker
-from waybill_testkit.broker.waiting import AMQP_PORT
+from waybill_testkit.broker import AMQP_PORT, Broker, GivenBroker
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.empty_ledger import empty_ledger
-from waybill_testkit.machine.container_setting import in_containers
-from waybill_testkit.postgres.private import (
+from waybill_testkit.machine import in_containers
+from waybill_testkit.postgres import (
     InstalledPostgres,
     Postgres,
     PostgresError,

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from waybill_testkit.machine.ports import LOOPBACK
+from waybill_testkit.machine import LOOPBACK
 
 #: Serves one connection.
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from waybill_testkit.machine.ports import LOOPBACK
+from waybill_testkit.machine import LOOPBACK
 
 #: Bytes moved at once.
 CHUNK = 65_536

@@ -5,25 +5,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.images import ImageUploaded
-from waybill_contracts.kinds.password_resets import PasswordResetRequested
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.seal import NO_KEYS, Keyring
-from waybill_contracts.versions.event_reader import opener, read_event
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.lifecycle import (
-    DeadReason,
-    ErrorInfo,
-    LifecycleData,
-    LifecycleEvent,
-    LifecycleType,
-    lifecycle_event,
+from waybill_contracts.kinds import (
+    CATALOG,
+    EmailRequested,
+    ImageUploaded,
+    PasswordResetRequested,
+    SyncRequested,
+    TaskEvent,
+    UserCreated,
 )
-from waybill_contracts.wire.names import (
+from waybill_contracts.privacy import NO_KEYS, Keyring
+from waybill_contracts.versions import opener, read_event
+from waybill_contracts.wire import (
     HEADER_DEAD_REASON,
     HEADER_DIED_AT,
     HEADER_DIED_IN,
@@ -32,11 +25,18 @@ from waybill_contracts.wire.names import (
     HEADER_ERROR_TYPE,
     HEADER_SERVICE_VERSION,
     HEADER_TRACEBACK,
+    DeadReason,
+    Envelope,
+    ErrorInfo,
+    LifecycleData,
+    LifecycleEvent,
+    LifecycleType,
     dead_letter_queue,
+    lifecycle_event,
     source_of,
 )
 from waybill_ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
-from waybill_ledger.deadletters.intake.letter import DeadMessage
+from waybill_ledger.deadletters.intake import DeadMessage
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,12 +11,11 @@ from threading import Event, Lock, Thread
 from typing import Any, Self
 from xmlrpc.server import SimpleXMLRPCServer
 
-from waybill_ledger.migrations.migrate import upgrade
+from waybill_ledger.migrations import upgrade
 from waybill_testkit.broker import private_broker
 from waybill_testkit.certificates import Certificates
-from waybill_testkit.machine.container_setting import in_containers
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
-from waybill_testkit.postgres.private import Postgres, private_postgres
+from waybill_testkit.machine import LOOPBACK, free_ports, in_containers
+from waybill_testkit.postgres import Postgres, private_postgres
 
 #: What a worker learns of a server.
 Description = dict[str, Any]

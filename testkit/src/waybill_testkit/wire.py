@@ -7,10 +7,8 @@ from uuid import uuid4
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
-from waybill_contracts.wire.names import EXCHANGE_TASKS
+from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.wire import EXCHANGE_TASKS, LIFECYCLE_BATCH, Envelope, LifecycleEvent
 from waybill_testkit.eventually import EVENTUALLY_SECONDS, eventually
 from waybill_testkit.samples import envelope_of
 

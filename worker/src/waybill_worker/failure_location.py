@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from waybill_contracts.privacy.mask import NO_MASK, Mask
+from waybill_contracts.privacy import NO_MASK, Mask
 
 #: UTF-8 bytes kept of a traceback: all headers of a message share one frame of at most 128 KiB.
 MAX_TRACEBACK_BYTES: Final = 8 * 1024

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import from_json, to_json
 
-from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
+from waybill_contracts.wire import DeadReason, ErrorInfo
 from waybill_worker.failure_location import FailureLocation
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 

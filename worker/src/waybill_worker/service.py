@@ -5,35 +5,35 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
-from waybill_contracts.kinds.catalog import kinds_of
-from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.kinds import kinds_of
+from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.wire import names
-from waybill_worker.attempt.handlers import Handler, by_kind
-from waybill_worker.attempt.isolation import Isolation, LoneAttempt
-from waybill_worker.attempt.metrics import AttemptMetrics
-from waybill_worker.attempt.runner import Attempts
-from waybill_worker.attempt.running_handlers import RunningHandlers
-from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
-from waybill_worker.broker.connection import queue_stats
-from waybill_worker.broker.delay_ladder import LEVELS
-from waybill_worker.broker.wait import BrokerWait
-from waybill_worker.consume.connections import Connections
-from waybill_worker.consume.consumer import Consumer, cancel_all
-from waybill_worker.consume.control import Control
-from waybill_worker.consume.pipeline import Pipeline
-from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.inbox.inbox import Inbox
-from waybill_worker.inbox.pruning import InboxPruner
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.observe.metrics import make_registry
+from waybill_worker.attempt import (
+    EXIT_HARD_LIMIT,
+    AttemptMetrics,
+    Attempts,
+    Handler,
+    Isolation,
+    LoneAttempt,
+    RunningHandlers,
+    Watchdog,
+    by_kind,
+)
+from waybill_worker.broker import LEVELS, BrokerWait, queue_stats
+from waybill_worker.consume import Connections, Consumer, Control, Pipeline, ServiceSettings, cancel_all
+from waybill_worker.inbox import Inbox, InboxPruner
+from waybill_worker.observe import get_logger, make_registry
 from waybill_worker.outcome import Outcome
-from waybill_worker.publish.reporter import Reporter
-from waybill_worker.runtime.background import BackgroundWork
-from waybill_worker.runtime.components import Component, Components
-from waybill_worker.runtime.database import Database
-from waybill_worker.runtime.health import HealthServer
-from waybill_worker.runtime.process import EXIT_BROKEN
-from waybill_worker.runtime.startup import start
+from waybill_worker.publish import Reporter
+from waybill_worker.runtime import (
+    EXIT_BROKEN,
+    BackgroundWork,
+    Component,
+    Components,
+    Database,
+    HealthServer,
+    start,
+)
 
 log = get_logger(__name__)
 

@@ -5,11 +5,17 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from waybill_cli.command_line.exits import CommandError, Refused, Unreachable
-from waybill_cli.output.times import Moment, when
-from waybill_cli.session.ids import Id, find_schedule_id, find_task_id, with_whole_group
-from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.session import Session
+from waybill_cli.command_line import CommandError, Refused, Unreachable
+from waybill_cli.output import Moment, when
+from waybill_cli.session import (
+    Id,
+    Session,
+    find_schedule_id,
+    find_task_id,
+    list_options,
+    show_listing,
+    with_whole_group,
+)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.session.session import Session
+from waybill_cli.command_line import Exit
+from waybill_cli.session import Session
 
 #: Fields of a step that are added up.
 COUNTED: Final = ("tasks", "letters", "schedules", "password_resets", "idempotency_keys")

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from waybill_cli.actions.watch import POLL_SECONDS, OutageTolerance
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.output.redrive_views import SHOWN_HASH, progress_line, show_plan, show_redrive
-from waybill_cli.session.session import Session
+from waybill_cli.command_line import Exit
+from waybill_cli.output import SHOWN_HASH, progress_line, show_plan, show_redrive
+from waybill_cli.session import Session
 
 #: States in which nothing more happens without an operator.
 _AT_REST: Final = frozenset({"halted", "completed", "cancelled"})

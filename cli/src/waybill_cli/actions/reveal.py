@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.session.session import Session
+from waybill_cli.command_line import CommandError, Exit
+from waybill_cli.session import Session
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from waybill_cli.command_line.exits import CommandError, Exit, Unreachable
-from waybill_cli.output.output import Output
-from waybill_cli.output.task_views import event_line
-from waybill_cli.session.session import Session
-from waybill_contracts.wire.states import State
+from waybill_cli.command_line import CommandError, Exit, Unreachable
+from waybill_cli.output import Output, event_line
+from waybill_cli.session import Session
+from waybill_contracts.wire import State
 
 _T = TypeVar("_T")
 

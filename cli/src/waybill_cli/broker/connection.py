@@ -16,8 +16,8 @@ from aio_pika.exceptions import (
 )
 from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed, InvalidFrameError
 
-from waybill_cli.command_line.exits import CommandError, Exit, Unreachable
-from waybill_cli.session.config import Setting, place
+from waybill_cli.command_line import CommandError, Exit, Unreachable
+from waybill_cli.session import Setting, place
 
 _T = TypeVar("_T")
 

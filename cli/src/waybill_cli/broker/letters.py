@@ -8,9 +8,8 @@ from typing import Any, Final
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from waybill_cli.broker.connection import ANSWER_SECONDS
-from waybill_cli.checking.fit import Fit, check_payload, unreadable
-from waybill_contracts.wire import names
-from waybill_contracts.wire.envelope import Envelope, EnvelopeError
+from waybill_cli.checking import Fit, check_payload, unreadable
+from waybill_contracts.wire import Envelope, EnvelopeError, names
 
 #: Reason of a letter that the broker dead-lettered by itself, without our headers.
 _BY_BROKER: Final = "by the broker"

@@ -16,10 +16,9 @@ from aio_pika.exceptions import DeliveryError
 
 from waybill_cli.broker.connection import ANSWER_SECONDS, find_queue
 from waybill_cli.broker.letters import Letter, Wanted, take_letters
-from waybill_cli.checking.fit import UNFIXABLE
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.names import CONTENT_TYPE_EVENT, dead_letter_queue, work_queue
+from waybill_cli.checking import UNFIXABLE
+from waybill_cli.command_line import CommandError, Exit
+from waybill_contracts.wire import CONTENT_TYPE_EVENT, Envelope, dead_letter_queue, work_queue
 
 
 @dataclass(slots=True)

@@ -7,11 +7,10 @@ from typing import Final
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from waybill_cli.broker.connection import ANSWER_SECONDS, connected_broker, find_queue
-from waybill_cli.checking.waiting import Waiting
-from waybill_cli.session.config import Setting
-from waybill_contracts.kinds.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES
-from waybill_contracts.wire import names
-from waybill_contracts.wire.envelope import Envelope, EnvelopeError
+from waybill_cli.checking import Waiting
+from waybill_cli.session import Setting
+from waybill_contracts.kinds import CATALOG, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.wire import Envelope, EnvelopeError, names
 
 #: How the name of a work queue ends, as the last words of a routing key on the delay ladder.
 _QUEUE_END: Final = names.work_queue("")

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.seal import is_sealed
-from waybill_contracts.versions.event_reader import Fault, InvalidPayloadError, read_event
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.privacy import is_sealed
+from waybill_contracts.versions import Fault, InvalidPayloadError, read_event
 
 VALID: Final = "valid"
 UPCASTABLE: Final = "upcastable"

@@ -10,8 +10,8 @@ from typing import Any, Final
 import click
 
 from waybill_cli.checking.fit import REDACTED
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_contracts.kinds.catalog import CATALOG
+from waybill_cli.command_line import CommandError, Exit
+from waybill_contracts.kinds import CATALOG
 from waybill_contracts.wire import names
 
 #: States in which a dead letter may still be sent to a service.

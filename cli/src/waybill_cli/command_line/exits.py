@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from waybill_cli.output.printable import make_printable
+from waybill_cli.output import make_printable
 
 
 class Exit(IntEnum):

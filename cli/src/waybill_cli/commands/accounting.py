@@ -5,11 +5,10 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.command_line.options import Command
-from waybill_cli.output.times import Moment, age
-from waybill_cli.session.session import Session, with_session
-from waybill_contracts.wire.states import State
+from waybill_cli.command_line import Command, Exit
+from waybill_cli.output import Moment, age
+from waybill_cli.session import Session, with_session
+from waybill_contracts.wire import State
 
 _STATES: Final = tuple(state.value for state in State)
 #: Tasks that are listed: there must be none, so a longer list is a case for the API.

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from waybill_cli.actions.audit_listing import audit_options, show_audit
-from waybill_cli.command_line.options import Command
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.actions import audit_options, show_audit
+from waybill_cli.command_line import Command
+from waybill_cli.session import Session, with_session
 
 
 @click.command(

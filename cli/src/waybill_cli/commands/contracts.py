@@ -5,15 +5,10 @@ from typing import Final
 
 import click
 
-from waybill_cli.broker.connection import run_on_broker
-from waybill_cli.broker.waiting import waiting_at_broker
-from waybill_cli.checking.tally import Tally
-from waybill_cli.checking.waiting import Waiting, read_waiting, read_waiting_file
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.command_line.options import Group
-from waybill_cli.session.config import Setting
-from waybill_cli.session.gateway import Gateway
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.broker import run_on_broker, waiting_at_broker
+from waybill_cli.checking import Tally, Waiting, read_waiting, read_waiting_file
+from waybill_cli.command_line import Exit, Group
+from waybill_cli.session import Gateway, Session, Setting, with_session
 
 _COLUMNS: Final = ("WHERE", "SERVICE", "KIND", "SCHEMA", "COUNT", "SAMPLE", "WHY NOT")
 _WAITING: Final = "/v1/contracts/waiting"

@@ -6,11 +6,9 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.command_line.options import Group
-from waybill_cli.output.times import age, when
-from waybill_cli.session.ids import find_key_id
-from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.command_line import Group
+from waybill_cli.output import age, when
+from waybill_cli.session import Session, find_key_id, list_options, show_listing, with_session
 
 _COLUMNS: Final = ("ID", "NAME", "TENANT", "SCOPES", "STATE", "LAST USED")
 _ONCE: Final = "The token is shown only once: store it as a secret."

@@ -5,10 +5,9 @@ from typing import Any
 
 import click
 
-from waybill_cli.actions.erase import report_erasure, run_person_erasure
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.command_line.options import Group
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.actions import report_erasure, run_person_erasure
+from waybill_cli.command_line import Exit, Group
+from waybill_cli.session import Session, with_session
 
 _tenant = click.option("--tenant", metavar="NAME", help="Only data of this tenant.  [default: all tenants]")
 

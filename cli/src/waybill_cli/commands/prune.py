@@ -6,10 +6,9 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.command_line.options import Command
-from waybill_cli.output.times import Moment
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.command_line import Command, CommandError, Exit
+from waybill_cli.output import Moment
+from waybill_cli.session import Session, with_session
 
 _STATES: Final = ("completed", "failed", "cancelled")
 #: Limits of the gateway.

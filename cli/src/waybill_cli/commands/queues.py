@@ -7,12 +7,10 @@ from typing import Final
 
 import click
 
-from waybill_cli.broker.connection import connected_broker, find_queue, run_on_broker
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.command_line.options import Command
-from waybill_cli.session.config import Setting
-from waybill_cli.session.session import Session, with_session
-from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES
+from waybill_cli.broker import connected_broker, find_queue, run_on_broker
+from waybill_cli.command_line import Command, Exit
+from waybill_cli.session import Session, Setting, with_session
+from waybill_contracts.kinds import STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.wire import names
 
 _COLUMNS: Final = ("QUEUE", "READY", "CONSUMERS", "REMARK")

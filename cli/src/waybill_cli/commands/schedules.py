@@ -5,12 +5,10 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
-from waybill_cli.command_line.options import Group
-from waybill_cli.output.times import age, due, span, when
-from waybill_cli.session.ids import find_schedule_id
-from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.actions import reason_of, reveal_options, revealed
+from waybill_cli.command_line import Group
+from waybill_cli.output import age, due, span, when
+from waybill_cli.session import Session, find_schedule_id, list_options, show_listing, with_session
 
 _COLUMNS: Final = ("NAME", "KIND", "WHEN", "STATE", "NEXT", "LAST", "ID")
 

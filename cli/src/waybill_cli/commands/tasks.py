@@ -5,18 +5,18 @@ from typing import Any
 
 import click
 
-from waybill_cli.actions.erase import report_erasure, run_task_erasure
-from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
-from waybill_cli.actions.watch import follow_task
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.command_line.options import Group
-from waybill_cli.output.letter_views import show_edited
-from waybill_cli.output.task_views import TASK_COLUMNS, show_whole_task, task_row
-from waybill_cli.output.times import Moment, age
-from waybill_cli.session.ids import Id, find_task_id
-from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.session import Session, with_session
-from waybill_contracts.wire.states import State
+from waybill_cli.actions import (
+    follow_task,
+    reason_of,
+    report_erasure,
+    reveal_options,
+    revealed,
+    run_task_erasure,
+)
+from waybill_cli.command_line import CommandError, Exit, Group
+from waybill_cli.output import TASK_COLUMNS, Moment, age, show_edited, show_whole_task, task_row
+from waybill_cli.session import Id, Session, find_task_id, list_options, show_listing, with_session
+from waybill_contracts.wire import State
 
 
 @click.group(cls=Group)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from waybill_cli.command_line.exits import CommandError, Exit
+from waybill_cli.command_line import CommandError, Exit
 
 #: Environment variables of settings, by their names in the configuration file.
 VARIABLES: Final = {

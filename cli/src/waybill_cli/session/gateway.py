@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 
-from waybill_cli.command_line.exits import CommandError, Refused, Unreachable
+from waybill_cli.command_line import CommandError, Refused, Unreachable
 from waybill_cli.session.config import Setting, place
 
 #: To connect, and to wait for the next byte of an answer; enough for the largest plan.

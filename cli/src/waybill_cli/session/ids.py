@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from waybill_cli.command_line.exits import CommandError, Exit
+from waybill_cli.command_line import CommandError, Exit
 from waybill_cli.session.session import Session
 
 #: A whole id, or its beginning: hexadecimal digits and hyphens.

@@ -7,9 +7,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.command_line.options import Given
-from waybill_cli.output.output import Output
+from waybill_cli.command_line import CommandError, Exit, Given
+from waybill_cli.output import Output
 from waybill_cli.session.config import process_config
 from waybill_cli.session.gateway import Gateway
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from waybill_contracts.images.variants import PRESET_NAMES, PresetName
+from waybill_contracts.images import PRESET_NAMES, PresetName
 from waybill_contracts.kinds.fields import Sha256
 from waybill_contracts.kinds.task_event import TaskEvent
 

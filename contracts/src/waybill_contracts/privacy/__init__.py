@@ -1,1 +1,23 @@
 """Protection of sensitive data: sealed in payloads, masked in texts."""
+
+from waybill_contracts.privacy.mask import NO_MASK, Mask, mask_addresses
+from waybill_contracts.privacy.seal import (
+    NO_KEYS,
+    Keyring,
+    SealBrokenError,
+    UnknownKeyError,
+    is_sealed,
+    may_be_sealed,
+)
+
+__all__ = [
+    "NO_KEYS",
+    "NO_MASK",
+    "Keyring",
+    "Mask",
+    "SealBrokenError",
+    "UnknownKeyError",
+    "is_sealed",
+    "mask_addresses",
+    "may_be_sealed",
+]

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
-from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.kinds import TaskEvent
 from waybill_contracts.privacy.mapped_text import MappedText, normalize
 from waybill_contracts.privacy.protocol_words import PROTOCOL_WORDS
 

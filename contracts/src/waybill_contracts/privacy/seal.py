@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic_core import from_json, to_json
 
-from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.kinds import TaskEvent
 
 #: The only name in the object that replaces a sealed value.
 SEALED: Final = "$sealed"

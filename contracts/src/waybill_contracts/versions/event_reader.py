@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.seal import Keyring, SealBrokenError, may_be_sealed
+from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.privacy import Keyring, SealBrokenError, may_be_sealed
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 
 _DATASCHEMA: Final = re.compile(r"urn:waybill:(?P<kind>.+):v(?P<version>[1-9][0-9]{0,5})")

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from waybill_contracts.kinds.catalog import CATALOG
+from waybill_contracts.kinds import CATALOG
 from waybill_contracts.versions.compatibility import breaking_changes
 from waybill_contracts.versions.upcasters import UPCASTERS
-from waybill_contracts.wire.control import CancelRequested
-from waybill_contracts.wire.lifecycle import LifecycleEvent
+from waybill_contracts.wire import CancelRequested, LifecycleEvent
 
 #: The golden files are next to the source, so that a change is visible in a review.
 GOLDEN_FOLDER = Path(__file__).resolve().parents[3] / "schemas"

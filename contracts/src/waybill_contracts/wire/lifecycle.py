@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from waybill_contracts.privacy.mask import NO_MASK, Mask
+from waybill_contracts.privacy import NO_MASK, Mask
 from waybill_contracts.wire.names import source_of
 
 #: Error messages are for people; a longer one belongs into a log file.

@@ -6,8 +6,8 @@ import asyncio
 from waybill_devstack.crm.faults import Faults
 from waybill_devstack.crm.http import create_app
 from waybill_devstack.crm.records import Records
-from waybill_devstack.processes.serving import listen, print_line, serve_until_stopped
-from waybill_testkit.machine.ports import LOOPBACK
+from waybill_devstack.processes import listen, print_line, serve_until_stopped
+from waybill_testkit.machine import LOOPBACK
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from waybill_devstack.mailbox.faults import Faults
 from waybill_devstack.mailbox.http import create_app
 from waybill_devstack.mailbox.mails import Mails
 from waybill_devstack.mailbox.smtp import Handler, start_smtp
-from waybill_devstack.processes.serving import listen, print_line, serve_until_stopped
-from waybill_testkit.machine.ports import LOOPBACK
+from waybill_devstack.processes import listen, print_line, serve_until_stopped
+from waybill_testkit.machine import LOOPBACK
 
 
 async def run(host: str, smtp_port: int, http_port: int) -> None:

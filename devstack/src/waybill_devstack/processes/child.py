@@ -11,7 +11,7 @@ from pathlib import Path
 
 from waybill_devstack.processes.output import Terminal, copy_output
 from waybill_devstack.processes.readiness import Check
-from waybill_testkit.machine.lifeline import die_with_parent
+from waybill_testkit.machine import die_with_parent
 
 #: Time for the last output of an ended process; a descendant outside its group may hold the pipe open.
 DRAIN_SECONDS = 1.0

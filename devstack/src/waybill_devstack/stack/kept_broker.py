@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from waybill_testkit.broker.base import Broker
+from waybill_testkit.broker import Broker
 
 #: Seconds between two checks.
 POLL_SECONDS = 0.5

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_testkit.machine.ports import LOOPBACK
+from waybill_contracts.privacy import Keyring
+from waybill_testkit.machine import LOOPBACK
 
 #: Where alerts go in the local stack.
 OPS_ADDRESS = "ops@example.com"

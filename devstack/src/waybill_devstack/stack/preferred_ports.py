@@ -3,7 +3,7 @@
 import argparse
 
 from waybill_devstack.stack.plan import Ports
-from waybill_testkit.machine.ports import free_ports, is_free, require_free
+from waybill_testkit.machine import free_ports, is_free, require_free
 
 #: Easy to remember; used only if free.
 USUAL = {"gateway": 8000, "mailbox": 8025, "crm": 8090}

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from waybill_devstack.processes.supervisor import StartError, Supervisor
+from waybill_devstack.processes import StartError, Supervisor
 from waybill_devstack.stack.stackfile import StackFile, read_stackfile
 
 #: They keep their state in memory: a restart would lose it.

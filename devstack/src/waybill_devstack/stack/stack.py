@@ -12,15 +12,13 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from waybill_devstack.processes.child import ProcessSpec
-from waybill_devstack.processes.readiness import http_ok
-from waybill_devstack.processes.supervisor import Supervisor
+from waybill_devstack.processes import ProcessSpec, Supervisor, http_ok
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
 from waybill_devstack.stack.restarts import restarting_on_request
 from waybill_devstack.stack.stackfile import RunningProcess, StackFile, write_stackfile
-from waybill_ledger.migrations.migrate import upgrade
+from waybill_ledger.migrations import upgrade
 from waybill_testkit.broker import Broker
-from waybill_testkit.machine.ports import LOOPBACK, PortTakenError
+from waybill_testkit.machine import LOOPBACK, PortTakenError
 
 #: Connections that may wait to be accepted.
 BACKLOG = 1024

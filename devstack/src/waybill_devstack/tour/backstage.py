@@ -8,7 +8,7 @@ from typing import Protocol
 
 import aio_pika
 
-from waybill_devstack.stack.stackfile import StackFile, read_stackfile
+from waybill_devstack.stack import StackFile, read_stackfile
 from waybill_devstack.tour.compose import Compose
 
 

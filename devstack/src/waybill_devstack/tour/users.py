@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from waybill_devstack.stack.plan import OPS_ADDRESS
+from waybill_devstack.stack import OPS_ADDRESS
 from waybill_devstack.tour.narrator import Narrator
 from waybill_devstack.tour.world import World, until
 

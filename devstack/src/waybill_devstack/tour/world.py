@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 
-from waybill_devstack.stack.stackfile import StackFile
+from waybill_devstack.stack import StackFile
 from waybill_devstack.tour.backstage import Backstage, ProcessesBackstage
 from waybill_devstack.tour.narrator import TourError
 

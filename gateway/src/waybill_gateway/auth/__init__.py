@@ -1,1 +1,24 @@
 """Authentication: the caller, what its key allows, and the routes that check it."""
+
+from waybill_gateway.auth.actor import Actor
+from waybill_gateway.auth.authenticator import Authenticator
+from waybill_gateway.auth.caller import Caller, CallerDep, current_caller
+from waybill_gateway.auth.guarded_route import GuardedJsonRoute, GuardedRoute, admit
+from waybill_gateway.auth.key_cache import KnownKeys, KnownKeysDep
+from waybill_gateway.auth.scopes import NEEDED, UndeclaredRouteError, needed_by
+
+__all__ = [
+    "NEEDED",
+    "Actor",
+    "Authenticator",
+    "Caller",
+    "CallerDep",
+    "GuardedJsonRoute",
+    "GuardedRoute",
+    "KnownKeys",
+    "KnownKeysDep",
+    "UndeclaredRouteError",
+    "admit",
+    "current_caller",
+    "needed_by",
+]

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header
 
 from waybill_gateway.auth.caller import CallerDep
-from waybill_gateway.http.problems import Problem
+from waybill_gateway.http import Problem
 
 #: The actor of a call that names none.
 ANONYMOUS = "anonymous"

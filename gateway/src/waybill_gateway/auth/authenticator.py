@@ -13,9 +13,9 @@ from fastapi import Request
 
 from waybill_gateway.auth.caller import ANYBODY, Caller
 from waybill_gateway.auth.key_cache import KnownKey, KnownKeys
-from waybill_gateway.http.problems import Problem
+from waybill_gateway.http import Problem
 from waybill_ledger import Scope, Secret
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 

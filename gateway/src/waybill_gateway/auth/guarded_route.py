@@ -9,9 +9,7 @@ from fastapi.routing import APIRoute
 from waybill_gateway.auth.authenticator import Authenticator
 from waybill_gateway.auth.caller import CALLER, Caller
 from waybill_gateway.auth.scopes import needed_by
-from waybill_gateway.http.body_limit import limit_body
-from waybill_gateway.http.json_body import JsonRoute
-from waybill_gateway.http.single_headers import require_single
+from waybill_gateway.http import JsonRoute, limit_body, require_single
 from waybill_ledger import Scope
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import Records
 from waybill_ledger import Key, get_key, note_use
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 

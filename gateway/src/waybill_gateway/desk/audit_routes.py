@@ -5,13 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from waybill_gateway.auth.caller import CallerDep
-from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.auth import CallerDep, GuardedRoute
 from waybill_gateway.desk.letter_views import AuditEntryView, AuditPageView
 from waybill_gateway.desk.models import AuditQuery
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.runtime.resources import ResourcesDep
-from waybill_ledger.audit.trail import AuditFilter, list_audit_entries
+from waybill_gateway.http import page_or_problem
+from waybill_gateway.runtime import ResourcesDep
+from waybill_ledger.audit import AuditFilter, list_audit_entries
 
 router = APIRouter(tags=["audit"], route_class=GuardedRoute)
 

@@ -8,20 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.caller import Caller, CallerDep
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.auth import Actor, Caller, CallerDep, GuardedJsonRoute
 from waybill_gateway.desk.group_views import GroupPageView, GroupView
 from waybill_gateway.desk.letter_routes import export
 from waybill_gateway.desk.models import GroupNote, GroupQuery, GroupReason
 from waybill_gateway.desk.selection import STREAMED_LINES
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.http.problems import Problem
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
-from waybill_ledger.deadletters.groups.queries import GroupFilter, NewNote, get_group, list_groups, note
-from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_group, move
-from waybill_ledger.deadletters.letters.queries import LetterFilter
-from waybill_ledger.deadletters.states import LetterState
+from waybill_gateway.http import Problem, page_or_problem
+from waybill_gateway.runtime import Resources, ResourcesDep
+from waybill_ledger.deadletters import LetterState
+from waybill_ledger.deadletters.groups import GroupFilter, NewNote, get_group, list_groups, note
+from waybill_ledger.deadletters.letters import GroupMove, LetterFilter, Move, mark_group, move
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 

@@ -5,8 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from waybill_ledger.deadletters.groups.queries import Group
-from waybill_ledger.deadletters.states import GroupState, LetterState
+from waybill_ledger.deadletters import GroupState, LetterState
+from waybill_ledger.deadletters.groups import Group
 
 
 class GroupLinks(BaseModel):

@@ -8,10 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from waybill_contracts.versions.event_reader import opener
-from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.caller import Caller, CallerDep
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_contracts.versions import opener
+from waybill_gateway.auth import Actor, Caller, CallerDep, GuardedJsonRoute
 from waybill_gateway.desk.audit_routes import get_audit
 from waybill_gateway.desk.letter_views import (
     AuditPageView,
@@ -37,15 +35,21 @@ from waybill_gateway.desk.selection import (
     letter_filter,
     selected,
 )
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.http.problems import Problem
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
-from waybill_ledger.access.redaction import redacted_payload
-from waybill_ledger.deadletters.letters.archiving import Move, move, would_move
-from waybill_ledger.deadletters.letters.letter_detail import letter_detail, message_of, next_letter_details
-from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
-from waybill_ledger.deadletters.redrives.edits import edited
-from waybill_ledger.deadletters.states import LetterState
+from waybill_gateway.http import Problem, page_or_problem
+from waybill_gateway.runtime import Resources, ResourcesDep
+from waybill_ledger.access import redacted_payload
+from waybill_ledger.deadletters import LetterState
+from waybill_ledger.deadletters.letters import (
+    LetterFilter,
+    Move,
+    letter_detail,
+    list_letters,
+    message_of,
+    move,
+    next_letter_details,
+    would_move,
+)
+from waybill_ledger.deadletters.redrives import edited
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from waybill_ledger.audit.trail import AuditEntry
-from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Verdict
+from waybill_ledger.audit import AuditEntry
+from waybill_ledger.deadletters import Effect, ItemState, LetterState, Verdict
 
 
 class ErrorView(BaseModel):

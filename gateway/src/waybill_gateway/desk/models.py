@@ -5,20 +5,19 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from waybill_gateway.http.fields import (
+from waybill_gateway.http import (
     MAX_INTEGER,
     Beginning,
     Moment,
     Number,
+    Paged,
     Search,
     Text,
     Truth,
     Whole,
     Word,
 )
-from waybill_gateway.http.paging import Paged
-from waybill_ledger.deadletters.redrives.edits import BadPatchError, require_patch
-from waybill_ledger.deadletters.states import (
+from waybill_ledger.deadletters import (
     Effect,
     GroupState,
     ItemState,
@@ -26,6 +25,7 @@ from waybill_ledger.deadletters.states import (
     RedriveState,
     Verdict,
 )
+from waybill_ledger.deadletters.redrives import BadPatchError, require_patch
 
 #: Letters that a call may name by id.
 MAX_IDS = 10_000

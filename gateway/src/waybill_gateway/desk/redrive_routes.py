@@ -9,9 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.caller import Caller, CallerDep
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_gateway.auth import Actor, Caller, CallerDep, GuardedJsonRoute
 from waybill_gateway.desk.models import (
     ItemQuery,
     LetterId,
@@ -22,18 +20,24 @@ from waybill_gateway.desk.models import (
 )
 from waybill_gateway.desk.redrive_views import ItemPageView, ItemView, RedrivePageView, RedriveView
 from waybill_gateway.desk.selection import as_asked, selected
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
-from waybill_ledger.deadletters.redrives.control import Refused, Start, Steer, start, steer
-from waybill_ledger.deadletters.redrives.edits import Edit
-from waybill_ledger.deadletters.redrives.plan import (
+from waybill_gateway.http import FieldError, Problem, page_or_problem
+from waybill_gateway.runtime import Resources, ResourcesDep
+from waybill_ledger.deadletters.redrives import (
+    Edit,
+    ItemFilter,
     NewRedrive,
     NothingSelectedError,
+    Refused,
+    Start,
+    Steer,
     TooManyLettersError,
+    get_redrive,
+    list_items,
+    list_redrives,
     make_redrive,
+    start,
+    steer,
 )
-from waybill_ledger.deadletters.redrives.queries import ItemFilter, get_redrive, list_items, list_redrives
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedJsonRoute)
 

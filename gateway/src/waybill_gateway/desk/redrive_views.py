@@ -6,8 +6,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from waybill_gateway.desk.letter_views import FieldFault
-from waybill_ledger.deadletters.redrives.queries import Redrive
-from waybill_ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
+from waybill_ledger.deadletters import Effect, ItemState, Phase, RedriveState, Verdict
+from waybill_ledger.deadletters.redrives import Redrive
 
 
 class UnfixableView(BaseModel):

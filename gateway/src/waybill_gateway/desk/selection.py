@@ -4,12 +4,12 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-from waybill_contracts.privacy.mask import mask_addresses
-from waybill_gateway.auth.caller import Caller
+from waybill_contracts.privacy import mask_addresses
+from waybill_gateway.auth import Caller
 from waybill_gateway.desk.models import Filter, Selection
-from waybill_ledger.deadletters.letters.queries import LetterFilter
-from waybill_ledger.deadletters.redrives.edits import shown_edits
-from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.deadletters import LetterState
+from waybill_ledger.deadletters.letters import LetterFilter
+from waybill_ledger.deadletters.redrives import shown_edits
 
 JSON_LINES = "application/x-ndjson"
 #: The description of an answer of JSON lines.

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from waybill_gateway.auth.caller import CallerDep
-from waybill_gateway.auth.guarded_route import GuardedRoute
+from waybill_gateway.auth import CallerDep, GuardedRoute
 from waybill_gateway.desk.letter_routes import EXPORT_PAGE
 from waybill_gateway.desk.selection import JSON_LINES, STREAMED_LINES, json_lines
-from waybill_gateway.runtime.resources import ResourcesDep
-from waybill_ledger.deadletters.letters.waiting import waiting_letters, waiting_tasks
+from waybill_gateway.runtime import ResourcesDep
+from waybill_ledger.deadletters.letters import waiting_letters, waiting_tasks
 
 router = APIRouter(tags=["failure desk"], route_class=GuardedRoute)
 

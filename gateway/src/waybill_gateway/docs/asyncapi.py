@@ -11,10 +11,8 @@ from aio_pika import ExchangeType
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from waybill_contracts.kinds.catalog import CATALOG, STATUS_SERVICE, WORK_SERVICES, kinds_of
-from waybill_contracts.wire import names
-from waybill_contracts.wire.control import CancelRequested
-from waybill_contracts.wire.lifecycle import LifecycleEvent
+from waybill_contracts.kinds import CATALOG, STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.wire import CancelRequested, LifecycleEvent, names
 from waybill_worker.broker import topology
 
 #: Pydantic writes a later draft, but uses nothing that this one lacks.

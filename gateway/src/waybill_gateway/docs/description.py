@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from waybill_gateway.auth.scopes import NEEDED
+from waybill_gateway.auth import NEEDED
 from waybill_gateway.docs.problem_types import PROBLEM_TYPES, problems_of
-from waybill_gateway.http.problems import CONTENT_TYPE, TYPE_PREFIX, ProblemDocument
+from waybill_gateway.http import CONTENT_TYPE, TYPE_PREFIX, ProblemDocument
 
 SUMMARY = "Background work for web applications."
 DESCRIPTION = """\

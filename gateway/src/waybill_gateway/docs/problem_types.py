@@ -9,7 +9,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
 
-from waybill_gateway.auth.scopes import NEEDED
+from waybill_gateway.auth import NEEDED
 
 #: Status to code to meaning, for people. A few codes have two statuses.
 PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(

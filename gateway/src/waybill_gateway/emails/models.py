@@ -13,15 +13,16 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.fields import (
+from waybill_contracts.kinds import (
+    SENSITIVE,
     AcceptedAddress,
     AcceptedBody,
     AcceptedSubject,
+    EmailRequested,
+    Sensitive,
     without_control_characters,
 )
-from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive
-from waybill_gateway.tasks.models import Timing, shown
+from waybill_gateway.tasks import Timing, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -4,13 +4,11 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_contracts.kinds import EmailRequested
+from waybill_gateway.auth import GuardedJsonRoute
 from waybill_gateway.emails.models import PostEmail
 from waybill_gateway.emails.templates import require_known_template
-from waybill_gateway.tasks.models import AcceptedTask, event_of
-from waybill_gateway.tasks.post import PostDep
-from waybill_gateway.tasks.submission import submit
+from waybill_gateway.tasks import AcceptedTask, PostDep, event_of, submit
 
 router = APIRouter(tags=["emails"], route_class=GuardedJsonRoute)
 

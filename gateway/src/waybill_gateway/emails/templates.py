@@ -3,10 +3,8 @@
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.emails import EmailRequested, check_template_params
-from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_gateway.runtime.resources import Resources
+from waybill_contracts.kinds import TEMPLATE_PARAMS, EmailRequested, TaskEvent, check_template_params
+from waybill_gateway.runtime import Resources
 
 
 def require_known_template(resources: Resources, event: TaskEvent, *where: str) -> None:

@@ -1,1 +1,8 @@
 """Health: probes, metrics, the bare address."""
+
+from waybill_gateway.health import entrance, routes
+
+__all__ = [
+    "entrance",
+    "routes",
+]

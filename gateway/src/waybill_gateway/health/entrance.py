@@ -6,8 +6,8 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 
-from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.docs.description import SUMMARY
+from waybill_gateway.auth import GuardedRoute
+from waybill_gateway.docs import SUMMARY
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 

@@ -6,11 +6,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.docs.asyncapi import asyncapi_document
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
-from waybill_worker.observe.metrics import exposition
-from waybill_worker.runtime.health import liveness_answer, startup_answer
+from waybill_gateway.auth import GuardedRoute
+from waybill_gateway.docs import asyncapi_document
+from waybill_gateway.runtime import Resources, ResourcesDep
+from waybill_worker.observe import exposition
+from waybill_worker.runtime import liveness_answer, startup_answer
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 

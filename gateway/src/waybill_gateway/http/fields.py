@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
-from waybill_contracts.kinds.fields import OneLine
+from waybill_contracts.kinds import OneLine
 from waybill_ledger import TENANT_PATTERN
 
 #: PostgreSQL cannot store NUL in text. Half of a surrogate pair is refused by the type itself, for which text

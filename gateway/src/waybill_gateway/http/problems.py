@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from waybill_contracts.privacy.seal import UnknownKeyError
+from waybill_contracts.privacy import UnknownKeyError
 from waybill_database import Fault, fault_of
 from waybill_gateway.http.fields import PATTERN_FAULTS
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.storage.object_store import StoreMisconfigured, StoreUnavailable
+from waybill_worker.observe import get_logger
+from waybill_worker.storage import StoreMisconfigured, StoreUnavailable
 
 log = get_logger(__name__)
 

@@ -7,11 +7,9 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waybill_contracts.wire.names import HEADER_TRACEPARENT
-from waybill_contracts.wire.trace import accepted_traceparent
+from waybill_contracts.wire import HEADER_TRACEPARENT, accepted_traceparent
 from waybill_gateway.http.probes import PROBES
-from waybill_worker.observe.spans import SpanKind
-from waybill_worker.observe.tracing import span
+from waybill_worker.observe import SpanKind, span
 
 
 class TraceRequests:

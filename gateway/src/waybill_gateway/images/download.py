@@ -3,8 +3,8 @@
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.storage.object_store import ObjectMissing, StoreUnavailable
+from waybill_worker.observe import get_logger
+from waybill_worker.storage import ObjectMissing, StoreUnavailable
 
 log = get_logger(__name__)
 

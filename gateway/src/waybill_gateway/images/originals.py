@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.images.variants import variants_of
+from waybill_contracts.images import variants_of
 from waybill_database import Records
-from waybill_gateway.http.problems import Problem
+from waybill_gateway.http import Problem
 from waybill_ledger import (
     Mark,
     Removal,
@@ -20,10 +20,9 @@ from waybill_ledger import (
     renew_marks,
     touch_originals,
 )
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import throttled
-from waybill_worker.storage.object_store import ObjectStore, StoreUnavailable
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background, throttled
+from waybill_worker.storage import ObjectStore, StoreUnavailable
 
 log = get_logger(__name__)
 

@@ -6,14 +6,12 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from waybill_contracts.images.limits import ImageLimits
-from waybill_gateway.http.problems import Problem
-from waybill_gateway.probe.facts import ImageFacts, RefusedImage
-from waybill_gateway.probe.worker import look_into
+from waybill_contracts.images import ImageLimits
+from waybill_gateway.http import Problem
+from waybill_gateway.probe import ImageFacts, RefusedImage, look_into
 from waybill_gateway.settings import GatewaySettings
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
-from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, WorkerSpent
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import WorkerDied, WorkerLimits, WorkerPool, WorkerPoolOptions, WorkerSpent
 
 log = get_logger(__name__)
 

@@ -10,25 +10,20 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Header, Response, UploadFile
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from waybill_contracts.images.variants import ORIGINALS, PRESET_NAMES, PresetName
-from waybill_contracts.kinds.images import ImageUploaded
-from waybill_contracts.wire.states import State
-from waybill_gateway.auth.caller import CallerDep
-from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.http.body_limit import too_large
-from waybill_gateway.http.problems import FieldError, Problem
+from waybill_contracts.images import ORIGINALS, PRESET_NAMES, PresetName
+from waybill_contracts.kinds import ImageUploaded
+from waybill_contracts.wire import State
+from waybill_gateway.auth import CallerDep, GuardedRoute
+from waybill_gateway.http import FieldError, Problem, too_large
 from waybill_gateway.images.download import Download
 from waybill_gateway.images.models import PostImage
 from waybill_gateway.images.originals import keep_original
 from waybill_gateway.images.probe_pool import ProbePool, ProbesDep
-from waybill_gateway.probe.facts import ImageFacts, RefusedImage
-from waybill_gateway.runtime.resources import ResourcesDep
-from waybill_gateway.tasks.models import AcceptedTask
-from waybill_gateway.tasks.post import PostDep
-from waybill_gateway.tasks.routes import find_task
-from waybill_gateway.tasks.submission import accept_task, new_task
+from waybill_gateway.probe import ImageFacts, RefusedImage
+from waybill_gateway.runtime import ResourcesDep
+from waybill_gateway.tasks import AcceptedTask, PostDep, accept_task, find_task, new_task
 from waybill_ledger import Task
-from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, content_key
+from waybill_worker.storage import ObjectMissing, ObjectStore, content_key
 
 router = APIRouter(tags=["images"], route_class=GuardedRoute)
 

@@ -5,10 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from waybill_gateway.http.fields import Beginning, Moment, Number, Tenant, Text, Whole
-from waybill_gateway.http.paging import Paged
+from waybill_gateway.http import Beginning, Moment, Number, Paged, Tenant, Text, Whole
 from waybill_ledger import DEFAULT_TENANT, Key, Scope
-from waybill_ledger.access.keys import BURST, KEY_NAME_PATTERN, RATE
+from waybill_ledger.access import BURST, KEY_NAME_PATTERN, RATE
 
 #: For how long the previous secret stays valid after a rotation: default and maximum.
 OVERLAP, MAX_OVERLAP = timedelta(days=1), timedelta(days=30)

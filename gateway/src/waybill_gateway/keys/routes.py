@@ -7,13 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.auth.key_cache import KnownKeysDep
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.http.problems import Problem
+from waybill_gateway.auth import Actor, GuardedJsonRoute, KnownKeysDep
+from waybill_gateway.http import Problem, page_or_problem
 from waybill_gateway.keys.models import KeyPageView, KeyQuery, KeyView, MadeKey, PostKey, RotateKey
-from waybill_gateway.runtime.resources import ResourcesDep
+from waybill_gateway.runtime import ResourcesDep
 from waybill_ledger import (
     NewKey,
     Revocation,
@@ -25,7 +22,7 @@ from waybill_ledger import (
     revoke_keys,
     rotate_keys,
 )
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 

@@ -1,1 +1,7 @@
 """Password resets: mailed links that are valid once."""
+
+from waybill_gateway.password_resets import routes
+
+__all__ = [
+    "routes",
+]

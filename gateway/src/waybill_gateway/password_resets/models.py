@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from waybill_contracts.kinds.fields import AcceptedAddress
-from waybill_gateway.http.fields import Text
-from waybill_gateway.tasks.models import Timing, shown
+from waybill_contracts.kinds import AcceptedAddress
+from waybill_gateway.http import Text
+from waybill_gateway.tasks import Timing, shown
 
 
 class PostPasswordReset(Timing):

@@ -9,22 +9,25 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from waybill_contracts.kinds.password_resets import PasswordResetRequested
-from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.http.problems import Problem, key_missing
+from waybill_contracts.kinds import PasswordResetRequested
+from waybill_contracts.privacy import SealBrokenError, UnknownKeyError
+from waybill_gateway.auth import GuardedJsonRoute
+from waybill_gateway.http import Problem, key_missing
 from waybill_gateway.password_resets.models import (
     PostPasswordReset,
     RedeemedPasswordReset,
     RedeemPasswordReset,
 )
-from waybill_gateway.tasks.models import (
+from waybill_gateway.tasks import (
     AcceptedTask,
+    KeyedPostDep,
+    PostDep,
+    accept_task,
+    key_reused,
+    new_task,
 )
-from waybill_gateway.tasks.post import KeyedPostDep, PostDep
-from waybill_gateway.tasks.submission import accept_task, key_reused, new_task
 from waybill_ledger import KeyReusedError, Redemption, Refusal, ResetToken, redeem
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH
-from waybill_contracts.wire.states import State
-from waybill_gateway.http.fields import Tenant, Text, Truth
+from waybill_contracts.kinds import MAX_ADDRESS_LENGTH
+from waybill_contracts.wire import State
+from waybill_gateway.http import Tenant, Text, Truth
 
 #: Tasks of one step: other writes wait some ten milliseconds for the erasure of so many.
 ERASE_STEP: Final = 50

@@ -7,9 +7,8 @@ from uuid import uuid4
 
 from fastapi import APIRouter
 
-from waybill_contracts.wire.states import State
-from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_contracts.wire import State
+from waybill_gateway.auth import Actor, GuardedJsonRoute
 from waybill_gateway.persons.models import (
     ERASE_STEP,
     ErasePerson,
@@ -18,8 +17,8 @@ from waybill_gateway.persons.models import (
     PersonQuery,
     PersonView,
 )
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
-from waybill_gateway.tasks.routes import person_of
+from waybill_gateway.runtime import Resources, ResourcesDep
+from waybill_gateway.tasks import person_of
 from waybill_ledger import (
     Cancellation,
     EraseStep,
@@ -31,7 +30,7 @@ from waybill_ledger import (
     holdings_of,
     open_tasks,
 )
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 

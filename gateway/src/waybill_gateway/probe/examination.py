@@ -5,14 +5,14 @@ import os
 
 import pyvips
 
-from waybill_contracts.images.formats import (
+from waybill_contracts.images import (
     ACCEPTED_FORMATS,
     SNIFF_BYTES,
     ImageFormat,
+    ImageLimits,
     sniff,
     unsupported_format,
 )
-from waybill_contracts.images.limits import ImageLimits
 from waybill_gateway.probe.facts import ImageFacts, RefusedImage
 from waybill_pictures.decoder import decode, read_header
 from waybill_pictures.decoder_errors import describe_damage, is_lack_of_memory, unsupported_feature

@@ -1,6 +1,6 @@
 """The work of a worker process. It imports almost nothing, so that a worker starts quickly."""
 
-from waybill_contracts.images.limits import ImageLimits
+from waybill_contracts.images import ImageLimits
 from waybill_gateway.probe.facts import ImageFacts
 
 

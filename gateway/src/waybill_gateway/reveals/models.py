@@ -4,12 +4,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from waybill_gateway.desk.letter_views import FieldFault
-from waybill_gateway.desk.models import PayloadPatch
-from waybill_gateway.http.fields import NOT_BLANK
-from waybill_ledger.access.opened_payload import Hidden, Revealed, revealed_edit
-from waybill_ledger.deadletters.redrives.edits import Edited
-from waybill_ledger.deadletters.states import Verdict
+from waybill_gateway.desk import FieldFault, PayloadPatch
+from waybill_gateway.http import NOT_BLANK
+from waybill_ledger.access import Hidden, Revealed, revealed_edit
+from waybill_ledger.deadletters import Verdict
+from waybill_ledger.deadletters.redrives import Edited
 
 MAX_REASON = 500
 

@@ -6,14 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from waybill_contracts.privacy.seal import UnknownKeyError
-from waybill_contracts.versions.event_reader import opener
-from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.caller import Caller, CallerDep
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.desk.letter_routes import no_such_letter
-from waybill_gateway.desk.models import LetterId
-from waybill_gateway.http.problems import Problem, key_missing
+from waybill_contracts.privacy import UnknownKeyError
+from waybill_contracts.versions import opener
+from waybill_gateway.auth import Actor, Caller, CallerDep, GuardedJsonRoute
+from waybill_gateway.desk import LetterId, no_such_letter
+from waybill_gateway.http import Problem, key_missing
 from waybill_gateway.reveals.models import (
     RevealedEditView,
     RevealedLetterView,
@@ -24,11 +21,11 @@ from waybill_gateway.reveals.models import (
     RevealLetter,
     RevealReason,
 )
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
-from waybill_gateway.schedules.plans import no_such_schedule
-from waybill_gateway.tasks.routes import no_such_task
-from waybill_ledger.access.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
-from waybill_ledger.deadletters.redrives.edits import edited
+from waybill_gateway.runtime import Resources, ResourcesDep
+from waybill_gateway.schedules import no_such_schedule
+from waybill_gateway.tasks import no_such_task
+from waybill_ledger.access import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
+from waybill_ledger.deadletters.redrives import edited
 
 router = APIRouter(tags=["reveal"], route_class=GuardedJsonRoute)
 

@@ -6,15 +6,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
-from waybill_contracts.kinds.template_folder import read_template_params
-from waybill_gateway.http.idempotency_key import CallsUnderWay
-from waybill_gateway.http.metrics import GatewayMetrics
+from waybill_contracts.kinds import read_template_params
+from waybill_gateway.http import CallsUnderWay, GatewayMetrics
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
-from waybill_worker.runtime.database import DatabaseWait
-from waybill_worker.runtime.timekeeper import Timekeeper
-from waybill_worker.storage.object_store import ObjectStore
+from waybill_worker.runtime import DatabaseWait, Timekeeper
+from waybill_worker.storage import ObjectStore
 
 
 class Resources:

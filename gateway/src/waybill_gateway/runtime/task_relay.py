@@ -8,17 +8,15 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_TASKS
+from waybill_contracts.wire import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from waybill_database import Records
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import PendingMessage, delete_published
-from waybill_ledger.outbox.outbox import RELAY_GRACE
-from waybill_worker.broker.connection import GOODBYE_SECONDS, disconnect, make_broker
-from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.message_relay import relay
-from waybill_worker.publish.publisher import Publisher
-from waybill_worker.runtime.tls import distrust
+from waybill_ledger.outbox import RELAY_GRACE
+from waybill_worker.broker import GOODBYE_SECONDS, UNREACHABLE, BrokerWait, disconnect, make_broker
+from waybill_worker.observe import get_logger
+from waybill_worker.publish import Publisher, relay
+from waybill_worker.runtime import distrust
 
 log = get_logger(__name__)
 

@@ -16,16 +16,12 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.wire.states import State
-from waybill_gateway.emails.models import EmailFields, unsubscribe_faults, validated_beside
-from waybill_gateway.http.fields import Beginning, Moment, Text, Truth, Whole
-from waybill_gateway.http.paging import Paged
-from waybill_gateway.tasks.models import Links, Priority
-from waybill_gateway.users.models import UserFields
+from waybill_contracts.kinds import CATALOG, EmailRequested, SyncRequested, UserCreated
+from waybill_contracts.wire import State
+from waybill_gateway.emails import EmailFields, unsubscribe_faults, validated_beside
+from waybill_gateway.http import Beginning, Moment, Paged, Text, Truth, Whole
+from waybill_gateway.tasks import Links, Priority
+from waybill_gateway.users import UserFields
 from waybill_ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
 #: Bytes of a body: it is stored once, and read for each task of the schedule.

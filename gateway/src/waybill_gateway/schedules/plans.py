@@ -12,17 +12,12 @@ from zoneinfo import ZoneInfo
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.mask import mask_addresses
-from waybill_contracts.privacy.seal import SealBrokenError, UnknownKeyError
-from waybill_gateway.auth.caller import Caller
-from waybill_gateway.emails.templates import require_known_template
-from waybill_gateway.http.problems import FieldError, Problem, key_missing
-from waybill_gateway.runtime.resources import Resources
+from waybill_contracts.kinds import CATALOG, EmailRequested, SyncRequested, TaskEvent, UserCreated
+from waybill_contracts.privacy import SealBrokenError, UnknownKeyError, mask_addresses
+from waybill_gateway.auth import Caller
+from waybill_gateway.emails import require_known_template
+from waybill_gateway.http import FieldError, Problem, key_missing
+from waybill_gateway.runtime import Resources
 from waybill_gateway.schedules.models import (
     SHOWN_AHEAD,
     ChangeSchedule,
@@ -34,10 +29,10 @@ from waybill_gateway.schedules.models import (
     SlotTaskView,
     Steering,
 )
-from waybill_gateway.syncs.targets import require_known_target
-from waybill_gateway.tasks.models import AMQP_PRIORITIES, links_of, priority_name
+from waybill_gateway.syncs import require_known_target
+from waybill_gateway.tasks import AMQP_PRIORITIES, links_of, priority_name
 from waybill_ledger import Plan, Schedule, Task, get_schedule
-from waybill_ledger.access.redaction import REDACTED, redacted_payload
+from waybill_ledger.access import REDACTED, redacted_payload
 
 #: The two kinds of recurrence; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")

@@ -7,11 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from waybill_gateway.auth.caller import Caller, CallerDep
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.runtime.resources import ResourcesDep
+from waybill_gateway.auth import Caller, CallerDep, GuardedJsonRoute
+from waybill_gateway.http import FieldError, Problem, page_or_problem
+from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.schedules.models import (
     SHOWN_BEHIND,
     ChangeSchedule,
@@ -30,8 +28,7 @@ from waybill_gateway.schedules.plans import (
     plan_of,
     view_of,
 )
-from waybill_gateway.tasks.post import KeyedPostDep
-from waybill_gateway.tasks.submission import key_reused
+from waybill_gateway.tasks import KeyedPostDep, key_reused
 from waybill_ledger import (
     Change,
     ChangedMeanwhileError,
@@ -49,7 +46,7 @@ from waybill_ledger import (
     list_tasks,
     new_task_id,
 )
-from waybill_ledger.schema.tenants import qualified
+from waybill_ledger.schema import qualified
 
 #: Characters of a name, with that of its tenant unless that is the default one.
 MAX_NAME = 100

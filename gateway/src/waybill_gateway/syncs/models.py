@@ -1,7 +1,7 @@
 """Requests for syncs."""
 
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_gateway.tasks.models import Timing, shown
+from waybill_contracts.kinds import SyncRequested
+from waybill_gateway.tasks import Timing, shown
 
 
 class PostSync(SyncRequested, Timing):

@@ -4,13 +4,11 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
+from waybill_contracts.kinds import SyncRequested
+from waybill_gateway.auth import GuardedJsonRoute
 from waybill_gateway.syncs.models import PostSync
 from waybill_gateway.syncs.targets import require_known_target
-from waybill_gateway.tasks.models import AcceptedTask, event_of
-from waybill_gateway.tasks.post import PostDep
-from waybill_gateway.tasks.submission import submit
+from waybill_gateway.tasks import AcceptedTask, PostDep, event_of, submit
 
 router = APIRouter(tags=["syncs"], route_class=GuardedJsonRoute)
 

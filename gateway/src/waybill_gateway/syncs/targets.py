@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.runtime.resources import Resources
+from waybill_gateway.http import FieldError, Problem
+from waybill_gateway.runtime import Resources
 
 
 def require_known_target(resources: Resources, target: str, field: str = "target") -> None:

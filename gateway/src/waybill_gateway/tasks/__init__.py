@@ -1,1 +1,52 @@
 """Tasks: accepted, listed, cancelled, accounted for, pruned."""
+
+from waybill_gateway.tasks import accounting_routes, cancellation_routes, pruning_routes, routes
+from waybill_gateway.tasks.models import (
+    AMQP_PRIORITIES,
+    DELAY_SECONDS,
+    MAX_DELAY,
+    SEND_AT,
+    AcceptedTask,
+    Delay,
+    Links,
+    Priority,
+    Timing,
+    event_of,
+    links_of,
+    priority_name,
+    shown,
+)
+from waybill_gateway.tasks.post import KeyedPostDep, PostDep
+from waybill_gateway.tasks.post_route import post_routes
+from waybill_gateway.tasks.routes import find_task, no_such_task, person_of
+from waybill_gateway.tasks.submission import accept_task, key_reused, new_task, submit
+
+__all__ = [
+    "AMQP_PRIORITIES",
+    "DELAY_SECONDS",
+    "MAX_DELAY",
+    "SEND_AT",
+    "AcceptedTask",
+    "Delay",
+    "KeyedPostDep",
+    "Links",
+    "PostDep",
+    "Priority",
+    "Timing",
+    "accept_task",
+    "accounting_routes",
+    "cancellation_routes",
+    "event_of",
+    "find_task",
+    "key_reused",
+    "links_of",
+    "new_task",
+    "no_such_task",
+    "person_of",
+    "post_routes",
+    "priority_name",
+    "pruning_routes",
+    "routes",
+    "shown",
+    "submit",
+]

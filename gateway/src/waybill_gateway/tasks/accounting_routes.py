@@ -6,12 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from waybill_contracts.wire.states import State
-from waybill_gateway.auth.caller import CallerDep
-from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.runtime.resources import ResourcesDep
+from waybill_contracts.wire import State
+from waybill_gateway.auth import CallerDep, GuardedRoute
+from waybill_gateway.http import FieldError, Problem, page_or_problem
+from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.tasks.models import (
     AccountQuery,
     AccountView,

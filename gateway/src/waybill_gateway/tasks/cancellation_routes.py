@@ -5,11 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from waybill_gateway.auth.caller import CallerDep
-from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.http.idempotency_key import IdempotencyKey, parse_key
-from waybill_gateway.http.problems import Problem
-from waybill_gateway.runtime.resources import ResourcesDep
+from waybill_gateway.auth import CallerDep, GuardedRoute
+from waybill_gateway.http import IdempotencyKey, Problem, parse_key
+from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.tasks.models import CancelledTask, links_of
 from waybill_gateway.tasks.routes import no_such_task
 from waybill_ledger import Cancellation, Stopping, TooLate, cancel

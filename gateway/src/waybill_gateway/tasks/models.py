@@ -7,11 +7,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from waybill_contracts.kinds.fields import MAX_ADDRESS_LENGTH
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.wire.states import State
-from waybill_gateway.http.fields import Beginning, Moment, Number, Search, Text, Word
-from waybill_gateway.http.paging import Paged
+from waybill_contracts.kinds import MAX_ADDRESS_LENGTH, TaskEvent
+from waybill_contracts.wire import State
+from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Word
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: The latest start of a task, from now.

@@ -9,12 +9,12 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Request, Response
 from starlette.datastructures import MutableHeaders
 
-from waybill_contracts.wire.trace import accepted_traceparent, new_traceparent
-from waybill_gateway.auth.caller import Caller, current_caller
-from waybill_gateway.http.idempotency_key import KEY_HEADER, IdempotencyKey, parse_key
-from waybill_gateway.runtime.resources import Resources
+from waybill_contracts.wire import accepted_traceparent, new_traceparent
+from waybill_gateway.auth import Caller, current_caller
+from waybill_gateway.http import KEY_HEADER, IdempotencyKey, parse_key
+from waybill_gateway.runtime import Resources
 from waybill_ledger import IdempotentCall
-from waybill_ledger.schema.tenants import idempotency_scope
+from waybill_ledger.schema import idempotency_scope
 
 #: A name that a caller gives a request: it appears in logs and headers.
 _REQUEST_ID: Final = re.compile(r"^[\x21-\x7e]{1,128}$")

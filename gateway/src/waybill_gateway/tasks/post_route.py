@@ -16,9 +16,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute, admit
-from waybill_gateway.auth.scopes import needed_by
-from waybill_gateway.http.json_body import parse_json, require_json
+from waybill_gateway.auth import GuardedJsonRoute, admit, needed_by
+from waybill_gateway.http import parse_json, require_json
 from waybill_gateway.tasks.post import KeyedPostDep, Post, PostDep
 from waybill_ledger import Scope as KeyScope
 

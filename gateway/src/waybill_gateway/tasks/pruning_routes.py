@@ -10,16 +10,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from waybill_contracts.wire.states import State
-from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.http.fields import Moment, Truth
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.runtime.resources import ResourcesDep
+from waybill_contracts.wire import State
+from waybill_gateway.auth import Actor, GuardedJsonRoute
+from waybill_gateway.http import FieldError, Moment, Problem, Truth
+from waybill_gateway.runtime import ResourcesDep
 from waybill_ledger import PruneStep, prune_tasks, would_prune
-from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.throttle import throttled
+from waybill_ledger.retention import LEAST_DAYS_FAILED
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import throttled
 
 log = get_logger(__name__)
 

@@ -9,13 +9,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
-from waybill_contracts.privacy.mask import mask_addresses
-from waybill_gateway.auth.caller import Caller, CallerDep
-from waybill_gateway.auth.guarded_route import GuardedRoute
-from waybill_gateway.http.paging import page_or_problem
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.runtime.resources import Resources, ResourcesDep
+from waybill_contracts.kinds import CATALOG, WORK_SERVICES
+from waybill_contracts.privacy import mask_addresses
+from waybill_gateway.auth import Caller, CallerDep, GuardedRoute
+from waybill_gateway.http import FieldError, Problem, page_or_problem
+from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.tasks.models import (
     SlotView,
     SubtaskView,

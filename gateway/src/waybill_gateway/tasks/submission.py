@@ -4,12 +4,11 @@ from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.mask import mask_addresses
-from waybill_contracts.wire.states import State
-from waybill_contracts.wire.trace import trace_id_of
-from waybill_gateway.http.problems import FieldError, Problem
-from waybill_gateway.runtime.resources import Resources
+from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.privacy import mask_addresses
+from waybill_contracts.wire import State, trace_id_of
+from waybill_gateway.http import FieldError, Problem
+from waybill_gateway.runtime import Resources
 from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of
 from waybill_gateway.tasks.post import Post
 from waybill_ledger import (
@@ -24,7 +23,7 @@ from waybill_ledger import (
     look_up,
     new_task_id,
 )
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 

@@ -4,10 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from waybill_contracts.kinds.fields import AcceptedAddress, AcceptedName, RecordId
-from waybill_contracts.kinds.task_event import Sensitive
-from waybill_contracts.kinds.users import UserCreated
-from waybill_gateway.tasks.models import Timing, shown
+from waybill_contracts.kinds import AcceptedAddress, AcceptedName, RecordId, Sensitive, UserCreated
+from waybill_gateway.tasks import Timing, shown
 
 
 class UserFields(BaseModel):

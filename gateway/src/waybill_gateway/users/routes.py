@@ -4,11 +4,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from waybill_contracts.kinds.users import UserCreated
-from waybill_gateway.auth.guarded_route import GuardedJsonRoute
-from waybill_gateway.tasks.models import AcceptedTask
-from waybill_gateway.tasks.post import PostDep
-from waybill_gateway.tasks.submission import submit
+from waybill_contracts.kinds import UserCreated
+from waybill_gateway.auth import GuardedJsonRoute
+from waybill_gateway.tasks import AcceptedTask, PostDep, submit
 from waybill_gateway.users.models import PostUser
 from waybill_ledger import new_task_id
 

@@ -6,15 +6,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table, insert, select
 
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.names import EXCHANGE_TASKS
-from waybill_contracts.wire.states import State
+from waybill_contracts.wire import EXCHANGE_TASKS, Envelope, State
 from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
 from waybill_ledger.acceptance.new_task import CompanionRow, NewTask
 from waybill_ledger.acceptance.originals import use_originals
-from waybill_ledger.outbox.outbox import RELAY_GRACE
-from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, PendingMessage
-from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.outbox import GATEWAY_SOURCE, RELAY_GRACE, PendingMessage
+from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 
 @dataclass(frozen=True, slots=True)

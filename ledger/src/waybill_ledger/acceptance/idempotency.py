@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select, tuple_, update
 
 from waybill_database import insert_new
-from waybill_ledger.schema.tables import IDEMPOTENCY
+from waybill_ledger.schema import IDEMPOTENCY
 
 #: Fingerprint of a call with erased content: differs from all others.
 _ERASED: Final = ""

@@ -8,12 +8,11 @@ from typing import Any, Self
 import uuid_utils
 from sqlalchemy import Table
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.trace import new_traceparent
-from waybill_ledger.outbox.pending_message import LOW_PRIORITY
-from waybill_ledger.schema.tenants import DEFAULT_TENANT
+from waybill_contracts.kinds import CATALOG, TaskEvent
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.wire import new_traceparent
+from waybill_ledger.outbox import LOW_PRIORITY
+from waybill_ledger.schema import DEFAULT_TENANT
 
 
 def new_task_id() -> str:

@@ -22,7 +22,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete, select, update
 
 from waybill_database import insert_into
-from waybill_ledger.schema.tables import BEING_REMOVED, ORIGINALS, TASK_FILES
+from waybill_ledger.schema import BEING_REMOVED, ORIGINALS, TASK_FILES
 
 #: Longer than a request to the store (ten minutes) and its retry.
 ABANDONED_AFTER: Final = timedelta(minutes=15)

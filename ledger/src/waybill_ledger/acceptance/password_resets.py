@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, select, update
 
-from waybill_contracts.privacy.seal import Keyring, SealBrokenError, UnknownKeyError
+from waybill_contracts.privacy import Keyring, SealBrokenError, UnknownKeyError
 from waybill_ledger.acceptance.idempotency import (
     IdempotentCall,
     KeyedCall,
@@ -19,8 +19,7 @@ from waybill_ledger.acceptance.idempotency import (
     reserve,
 )
 from waybill_ledger.acceptance.new_task import CompanionRow, NewTask
-from waybill_ledger.schema.tables import PASSWORD_RESETS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_ledger.schema import PASSWORD_RESETS, owned_by
 
 
 @dataclass(frozen=True, slots=True)

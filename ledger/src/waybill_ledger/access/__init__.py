@@ -1,1 +1,60 @@
 """Who may do what and see what: API keys, redaction, reveals."""
+
+from waybill_ledger.access.first_keys import make_missing_keys, new_key
+from waybill_ledger.access.keys import (
+    BURST,
+    KEY_NAME_PATTERN,
+    RATE,
+    Key,
+    KeyPage,
+    NewKey,
+    Revocation,
+    Rotation,
+    Scope,
+    Secret,
+    create_keys,
+    get_key,
+    list_keys,
+    note_use,
+    revoke_keys,
+    rotate_keys,
+)
+from waybill_ledger.access.opened_payload import Hidden, Revealed, never_revealed, revealed_edit, sealed_names
+from waybill_ledger.access.redaction import REDACTED, redacted_payload
+from waybill_ledger.access.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
+
+__all__ = [
+    "BURST",
+    "KEY_NAME_PATTERN",
+    "RATE",
+    "REDACTED",
+    "Hidden",
+    "Key",
+    "KeyPage",
+    "NewKey",
+    "NotKept",
+    "OfLetter",
+    "OfSchedule",
+    "OfTask",
+    "Opened",
+    "Reveal",
+    "Revealed",
+    "Revocation",
+    "Rotation",
+    "Scope",
+    "Secret",
+    "Thing",
+    "create_keys",
+    "get_key",
+    "list_keys",
+    "make_missing_keys",
+    "never_revealed",
+    "new_key",
+    "note_use",
+    "redacted_payload",
+    "reveal",
+    "revealed_edit",
+    "revoke_keys",
+    "rotate_keys",
+    "sealed_names",
+]

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from waybill_database import open_engine
 from waybill_ledger.access.keys import BURST, RATE, NewKey, Scope, Secret, create_keys, get_key
-from waybill_ledger.schema.tenants import DEFAULT_TENANT
-from waybill_ledger.schema.version import require_current
+from waybill_ledger.schema import DEFAULT_TENANT, require_current
 
 
 def new_key(

@@ -11,9 +11,8 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, or_, select, update
 
-from waybill_ledger.listings.id_prefix import KEY_DIGITS, begins_with
-from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
-from waybill_ledger.schema.key_table import API_KEYS
+from waybill_ledger.listings import KEY_DIGITS, begins_with, decoded_key, encoded_key
+from waybill_ledger.schema import API_KEYS
 
 #: Prefix of every token, so that scanners recognise a leaked one.
 PREFIX: Final = "wb"

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.seal import Keyring, SealBrokenError, is_sealed
+from waybill_contracts.kinds import CATALOG, TaskEvent
+from waybill_contracts.privacy import Keyring, SealBrokenError, is_sealed
 from waybill_ledger.access.redaction import REDACTED
 
 

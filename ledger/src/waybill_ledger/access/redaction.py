@@ -3,9 +3,8 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.mask import mask_addresses
-from waybill_contracts.privacy.seal import is_sealed
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.privacy import is_sealed, mask_addresses
 
 #: Shown in place of a sensitive value, and of one that an edit has set.
 REDACTED: Final = "[redacted]"

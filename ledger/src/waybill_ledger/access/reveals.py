@@ -10,14 +10,20 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
-from waybill_contracts.wire.names import service_of
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.privacy import Keyring, UnknownKeyError
+from waybill_contracts.wire import service_of
 from waybill_ledger.access.opened_payload import Revealed, revealed
-from waybill_ledger.audit.trail import AuditEntry, record
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
-from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SCHEDULES, TASKS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.schema import (
+    DEAD_LETTER_MESSAGES,
+    DEAD_LETTERS,
+    REDRIVE_LETTERS,
+    REDRIVEN_PAYLOADS,
+    SCHEDULES,
+    TASKS,
+    owned_by,
+)
 
 #: Action in the audit trail.
 REVEAL: Final = "reveal"

@@ -10,9 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
-from waybill_ledger.schema.desk_tables import DESK_AUDIT
-from waybill_ledger.schema.tenants import owned_by
+from waybill_ledger.listings import decoded_key, encoded_key
+from waybill_ledger.schema import DESK_AUDIT, owned_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,18 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
-from waybill_contracts.wire.names import EXCHANGE_CONTROL
-from waybill_contracts.wire.states import State
-from waybill_ledger.outbox.outbox import RELAY_GRACE, messages_of
-from waybill_ledger.outbox.pending_message import PendingMessage
-from waybill_ledger.progress.merge import apply_events
-from waybill_ledger.reports.queries import Task, get_task
-from waybill_ledger.schema.tables import OUTBOX, TASKS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_contracts.wire import (
+    EXCHANGE_CONTROL,
+    LifecycleData,
+    LifecycleEvent,
+    LifecycleType,
+    State,
+    lifecycle_event,
+)
+from waybill_ledger.outbox import RELAY_GRACE, PendingMessage, messages_of
+from waybill_ledger.progress import apply_events
+from waybill_ledger.reports import Task, get_task
+from waybill_ledger.schema import OUTBOX, TASKS, owned_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from waybill_ledger.schema.tables import METADATA
+from waybill_ledger.schema import METADATA
 
 if context.is_offline_mode():
     context.configure(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from waybill_database import is_held_up, open_engine, schema_turn
-from waybill_ledger.schema.version import SCRIPTS, SchemaError, require_known, revision_of
+from waybill_ledger.schema import SCRIPTS, SchemaError, require_known, revision_of
 
 #: Revision of the first release: later migrations run while the ledger is in use (CONTRIBUTING.md).
 FIRST_RELEASE: Final = "0010"

@@ -1,1 +1,33 @@
 """The outbox: messages that are stored, and still to be published."""
+
+from waybill_ledger.outbox.held_work import Feed, held_kinds, is_held, take_held
+from waybill_ledger.outbox.outbox import (
+    RELAY_GRACE,
+    Sweep,
+    delete_published,
+    delete_swept,
+    messages_of,
+    next_due,
+    put_back,
+    take_due,
+)
+from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, HIGH_PRIORITY, LOW_PRIORITY, PendingMessage
+
+__all__ = [
+    "GATEWAY_SOURCE",
+    "HIGH_PRIORITY",
+    "LOW_PRIORITY",
+    "RELAY_GRACE",
+    "Feed",
+    "PendingMessage",
+    "Sweep",
+    "delete_published",
+    "delete_swept",
+    "held_kinds",
+    "is_held",
+    "messages_of",
+    "next_due",
+    "put_back",
+    "take_due",
+    "take_held",
+]

@@ -12,12 +12,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
 
-from waybill_contracts.wire.control import CancelRequested
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.names import EXCHANGE_CONTROL
-from waybill_contracts.wire.states import State
+from waybill_contracts.wire import EXCHANGE_CONTROL, CancelRequested, Envelope, State
 from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
-from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
+from waybill_ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
 
 #: How long the gateway has to publish a new row itself before the relay takes it over.
 RELAY_GRACE: Final = timedelta(seconds=5)

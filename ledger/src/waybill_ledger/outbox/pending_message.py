@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.names import source_of
+from waybill_contracts.wire import Envelope, source_of
 
 #: The CloudEvents source of task events.
 GATEWAY_SOURCE = source_of("gateway")

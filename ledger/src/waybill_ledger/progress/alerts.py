@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from waybill_ledger.progress.erased_words import ERASED
 from waybill_ledger.progress.fingerprint import MAX_LENGTH, fingerprint
 from waybill_ledger.progress.merge import Failure
-from waybill_ledger.schema.tables import ALERT_GROUPS, ALERT_WINDOW
+from waybill_ledger.schema import ALERT_GROUPS, ALERT_WINDOW
 
 #: While failures continue, each window is twice as long as the previous one, up to this many doublings.
 MOST_DOUBLINGS: Final = 4

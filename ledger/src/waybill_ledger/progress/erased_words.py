@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleEvent
+from waybill_contracts.wire import ErrorInfo, LifecycleEvent
 
 #: Stands for erased words.
 ERASED: Final = "[erased]"

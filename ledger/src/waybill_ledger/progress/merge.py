@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.wire.lifecycle import LifecycleData, LifecycleEvent, LifecycleType
-from waybill_contracts.wire.states import State
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, State
 from waybill_database import insert_new
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
 from waybill_ledger.progress.used_payloads import delete_payloads
-from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
+from waybill_ledger.schema import SUBTASKS, TASKS, TIMELINE
 
 
 @dataclass(frozen=True, slots=True)

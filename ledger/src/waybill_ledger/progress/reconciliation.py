@@ -25,11 +25,10 @@ from sqlalchemy import (
     update,
 )
 
-from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
-from waybill_contracts.wire.states import State
+from waybill_contracts.wire import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, State, work_queue
 from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.progress.states import due_next
-from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 #: Each time a subtask is put back its timeout doubles, up to this many doublings, so that a long queue is not
 #: filled with copies.

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
-from waybill_contracts.wire.states import State
+from waybill_contracts.wire import LifecycleEvent, LifecycleType, State
 
 #: Bits of a position below the redrive number: the outcome, the attempt, its snoozes, and its step.
 _REDRIVE_SHIFT = 40

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, select, update
 
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, TASKS
+from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, OUTBOX, REDRIVEN_PAYLOADS, TASKS
 
 
 def delete_payloads(connection: Connection, task_ids: Sequence[str]) -> None:

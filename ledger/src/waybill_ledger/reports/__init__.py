@@ -1,1 +1,31 @@
 """Reading the ledger: tasks, listings, the account, measures."""
+
+from waybill_ledger.reports.accounting import Account, take_account
+from waybill_ledger.reports.measures import Measures, measure, oldest_finished
+from waybill_ledger.reports.queries import (
+    Page,
+    Task,
+    TaskFilter,
+    TimelineEntry,
+    get_task,
+    get_timeline,
+    list_tasks,
+)
+from waybill_ledger.reports.unplaced import Range, Unplaced
+
+__all__ = [
+    "Account",
+    "Measures",
+    "Page",
+    "Range",
+    "Task",
+    "TaskFilter",
+    "TimelineEntry",
+    "Unplaced",
+    "get_task",
+    "get_timeline",
+    "list_tasks",
+    "measure",
+    "oldest_finished",
+    "take_account",
+]

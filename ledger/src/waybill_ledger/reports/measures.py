@@ -7,11 +7,10 @@ from typing import Final
 
 from sqlalchemy import Connection, String, case, func, literal_column, or_, select, text
 
-from waybill_contracts.wire.names import EXCHANGE_TASKS
-from waybill_contracts.wire.states import State
-from waybill_ledger.progress.states import FINISHED
+from waybill_contracts.wire import EXCHANGE_TASKS, State
+from waybill_ledger.progress import FINISHED
 from waybill_ledger.reports.unplaced import Range, unplaced
-from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS
 
 #: A sweep postpones the rows that it takes by a minute; rows that are available later than this are not due.
 _TAKEN: Final = timedelta(minutes=2)

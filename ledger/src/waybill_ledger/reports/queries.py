@@ -8,13 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 
-from waybill_contracts.wire.states import State
-from waybill_contracts.wire.trace import trace_id_of
-from waybill_ledger.listings.cursors import decoded_id, encoded_id
-from waybill_ledger.listings.id_prefix import begins_with
-from waybill_ledger.progress.states import Subtask
-from waybill_ledger.schema.tables import SUBTASKS, TASKS, TIMELINE
-from waybill_ledger.schema.tenants import owned_by
+from waybill_contracts.wire import State, trace_id_of
+from waybill_ledger.listings import begins_with, decoded_id, encoded_id
+from waybill_ledger.progress import Subtask
+from waybill_ledger.schema import SUBTASKS, TASKS, TIMELINE, owned_by
 
 
 @dataclass(frozen=True, slots=True)

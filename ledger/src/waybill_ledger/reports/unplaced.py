@@ -8,13 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, literal, or_, select, true
 
-from waybill_contracts.wire.states import State
-from waybill_ledger.outbox.held_work import is_held
-from waybill_ledger.progress.reconciliation import is_silent
-from waybill_ledger.progress.stall_timeouts import StallTimeouts
-from waybill_ledger.progress.states import FINISHED
-from waybill_ledger.schema.tables import SUBTASKS, TASKS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_contracts.wire import State
+from waybill_ledger.outbox import is_held
+from waybill_ledger.progress import FINISHED, StallTimeouts, is_silent
+from waybill_ledger.schema import SUBTASKS, TASKS, owned_by
 
 #: Number of stall timeouts that may pass in silence: one before the first run of the reconciler, one until it
 #: puts the subtask back, and then the subtask is in the outbox or has a new timeout.

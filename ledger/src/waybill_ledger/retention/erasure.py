@@ -15,16 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from waybill_contracts.wire.states import State
-from waybill_ledger.acceptance.idempotency import erase_content
-from waybill_ledger.acceptance.originals import release_originals
-from waybill_ledger.audit.trail import AuditEntry, record
-from waybill_ledger.deadletters.letters.erasure import erase_letters, lock_letters
-from waybill_ledger.progress.alerts import erase_samples
-from waybill_ledger.progress.erased_words import ERASED, erased_error, without_words
-from waybill_ledger.progress.states import FINISHED
+from waybill_contracts.wire import State
+from waybill_ledger.acceptance import erase_content, release_originals
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.deadletters.letters import erase_letters, lock_letters
+from waybill_ledger.progress import ERASED, FINISHED, erase_samples, erased_error, without_words
 from waybill_ledger.retention.persons import NamedTasks, Person, schedules_of, tasks_of
-from waybill_ledger.schema.tables import (
+from waybill_ledger.schema import (
     OUTBOX,
     PASSWORD_RESETS,
     REDRIVEN_PAYLOADS,

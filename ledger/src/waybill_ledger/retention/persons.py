@@ -5,10 +5,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
-from waybill_contracts.wire.states import State
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS
-from waybill_ledger.schema.tables import IDEMPOTENCY, PASSWORD_RESETS, SCHEDULES, TASK_FILES, TASKS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_contracts.wire import State
+from waybill_ledger.schema import (
+    DEAD_LETTERS,
+    IDEMPOTENCY,
+    PASSWORD_RESETS,
+    SCHEDULES,
+    TASK_FILES,
+    TASKS,
+    owned_by,
+)
 
 
 @dataclass(frozen=True, slots=True)

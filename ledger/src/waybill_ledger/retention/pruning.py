@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, tuple_
 
-from waybill_contracts.wire.states import State
+from waybill_contracts.wire import State
 from waybill_database import from_microseconds, insert_adding, microseconds
-from waybill_ledger.acceptance.originals import release_originals
-from waybill_ledger.audit.trail import AuditEntry, record
-from waybill_ledger.deadletters.letters.pruning import delete_settled, has_wanted_letter
-from waybill_ledger.progress.states import FINISHED
-from waybill_ledger.schema.tables import (
+from waybill_ledger.acceptance import release_originals
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.deadletters.letters import delete_settled, has_wanted_letter
+from waybill_ledger.progress import FINISHED
+from waybill_ledger.schema import (
+    DEFAULT_TENANT,
     IDEMPOTENCY,
     OUTBOX,
     PASSWORD_RESETS,
@@ -28,7 +29,6 @@ from waybill_ledger.schema.tables import (
     PRUNED_OF_TENANTS,
     TASKS,
 )
-from waybill_ledger.schema.tenants import DEFAULT_TENANT
 
 #: Least days that a failed task is kept: its letter may wait so long while the desk is down, and a letter
 #: without a task is never redriven.

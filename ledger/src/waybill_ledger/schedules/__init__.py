@@ -1,1 +1,55 @@
 """Schedules: their slots, and the release of each as a task."""
+
+from waybill_ledger.schedules.recurrence import BadRecurrenceError, Recurrence, check_cron, zone_of
+from waybill_ledger.schedules.release import Release, ReleaseBatch, next_slot, release_due
+from waybill_ledger.schedules.schedules import (
+    Change,
+    ChangedMeanwhileError,
+    Created,
+    CreatedBefore,
+    Missed,
+    NameTakenError,
+    NeverDueError,
+    NewSchedule,
+    Plan,
+    Schedule,
+    SchedulePage,
+    TooManySchedulesError,
+    change_schedules,
+    create_schedules,
+    delete_schedules,
+    get_schedule,
+    list_schedules,
+)
+from waybill_ledger.schedules.slot_check import SlotScan, bring_forward, find_postponed
+
+__all__ = [
+    "BadRecurrenceError",
+    "Change",
+    "ChangedMeanwhileError",
+    "Created",
+    "CreatedBefore",
+    "Missed",
+    "NameTakenError",
+    "NeverDueError",
+    "NewSchedule",
+    "Plan",
+    "Recurrence",
+    "Release",
+    "ReleaseBatch",
+    "Schedule",
+    "SchedulePage",
+    "SlotScan",
+    "TooManySchedulesError",
+    "bring_forward",
+    "change_schedules",
+    "check_cron",
+    "create_schedules",
+    "delete_schedules",
+    "find_postponed",
+    "get_schedule",
+    "list_schedules",
+    "next_slot",
+    "release_due",
+    "zone_of",
+]

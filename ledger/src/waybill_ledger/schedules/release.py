@@ -8,12 +8,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.privacy.seal import Keyring, SealBrokenError, UnknownKeyError
-from waybill_ledger.acceptance.accept import insert_tasks
-from waybill_ledger.acceptance.new_task import NewTask, Slot, new_task_id
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.privacy import Keyring, SealBrokenError, UnknownKeyError
+from waybill_ledger.acceptance import NewTask, Slot, insert_tasks, new_task_id
 from waybill_ledger.schedules.schedules import Missed, Schedule
-from waybill_ledger.schema.tables import SCHEDULES, TASKS
+from waybill_ledger.schema import SCHEDULES, TASKS
 
 #: A slot released later than this counts as missed.
 MISSED_AFTER: Final = timedelta(minutes=1)

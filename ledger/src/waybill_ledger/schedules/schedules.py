@@ -10,12 +10,10 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from waybill_database import insert_new
-from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
-from waybill_ledger.listings.cursors import decoded_id, encoded_id
-from waybill_ledger.listings.id_prefix import begins_with
+from waybill_ledger.acceptance import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from waybill_ledger.listings import begins_with, decoded_id, encoded_id
 from waybill_ledger.schedules.recurrence import Recurrence
-from waybill_ledger.schema.tables import IDEMPOTENCY, SCHEDULES
-from waybill_ledger.schema.tenants import DEFAULT_TENANT, owned_by, qualified, unqualified
+from waybill_ledger.schema import DEFAULT_TENANT, IDEMPOTENCY, SCHEDULES, owned_by, qualified, unqualified
 
 
 class Missed(StrEnum):

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select, update
 
 from waybill_ledger.schedules.schedules import Schedule
-from waybill_ledger.schema.tables import SCHEDULES
+from waybill_ledger.schema import SCHEDULES
 
 
 @dataclass(frozen=True, slots=True)

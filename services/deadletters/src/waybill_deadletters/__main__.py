@@ -2,7 +2,7 @@
 
 from waybill_deadletters.app import make_service
 from waybill_deadletters.settings import DeskSettings
-from waybill_worker.runtime.startup import start
+from waybill_worker.runtime import start
 
 if __name__ == "__main__":
     start("deadletters", DeskSettings, make_service)

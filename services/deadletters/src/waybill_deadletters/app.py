@@ -11,29 +11,27 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.kinds.catalog import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
-from waybill_contracts.wire.envelope import MAX_TASK_ID_LENGTH
-from waybill_contracts.wire.names import HEADER_TASK_ID, HEADER_TRACEPARENT, QUEUE_UNROUTED, dead_letter_queue
-from waybill_contracts.wire.trace import accepted_traceparent, trace_id_of
+from waybill_contracts.kinds import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.wire import (
+    HEADER_TASK_ID,
+    HEADER_TRACEPARENT,
+    MAX_TASK_ID_LENGTH,
+    QUEUE_UNROUTED,
+    accepted_traceparent,
+    dead_letter_queue,
+    trace_id_of,
+)
 from waybill_deadletters.executor import Executor
 from waybill_deadletters.handlers import keep
 from waybill_deadletters.housekeeper import Housekeeper
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
-from waybill_ledger.deadletters.intake.letter import DeadMessage
-from waybill_worker.broker.delivery import Delivery
-from waybill_worker.consume.connections import Connections
-from waybill_worker.consume.consumer import Consumer, Consumers
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.observe.metrics import make_registry
-from waybill_worker.observe.spans import SpanKind
-from waybill_worker.observe.tracing import span
-from waybill_worker.publish.step_retries import RETRY_SECONDS
-from waybill_worker.runtime.background import BackgroundWork
-from waybill_worker.runtime.components import Components, Together
-from waybill_worker.runtime.database import Database
-from waybill_worker.runtime.health import HealthServer
-from waybill_worker.runtime.process import configuring
+from waybill_ledger.deadletters.intake import DeadMessage
+from waybill_worker.broker import Delivery
+from waybill_worker.consume import Connections, Consumer, Consumers
+from waybill_worker.observe import SpanKind, get_logger, make_registry, span
+from waybill_worker.publish import RETRY_SECONDS
+from waybill_worker.runtime import BackgroundWork, Components, Database, HealthServer, Together, configuring
 
 log = get_logger(__name__)
 

@@ -6,15 +6,21 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Final
 
-from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.privacy import Keyring
 from waybill_database import Records
 from waybill_ledger import PendingMessage, delete_published, put_back
-from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
-from waybill_ledger.deadletters.redrives.settlement import Settlement, may_settle, redrives_under_way, settle
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.message_relay import relay_all
-from waybill_worker.publish.publisher import Publisher
-from waybill_worker.runtime.background import Background
+from waybill_ledger.deadletters.redrives import (
+    Settlement,
+    Turn,
+    may_send,
+    may_settle,
+    redrives_under_way,
+    send,
+    settle,
+)
+from waybill_worker.observe import get_logger
+from waybill_worker.publish import Publisher, relay_all
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 

@@ -1,9 +1,8 @@
 """Handler of dead letters: stores them in the ledger, valid or not."""
 
-from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.privacy import Keyring
 from waybill_database import Records
-from waybill_ledger.deadletters.intake.intake import take_in
-from waybill_ledger.deadletters.intake.letter import DeadMessage, letter_of
+from waybill_ledger.deadletters.intake import DeadMessage, letter_of, take_in
 
 
 async def keep(message: DeadMessage, records: Records, keyring: Keyring) -> bool:

@@ -3,12 +3,11 @@
 from datetime import timedelta
 from typing import ClassVar, Final
 
-from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.privacy import Keyring
 from waybill_database import Records
-from waybill_ledger.deadletters.letters.pruning import Pruning, prune
-from waybill_ledger.deadletters.letters.recheck import recheck_all
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
+from waybill_ledger.deadletters.letters import Pruning, prune, recheck_all
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 

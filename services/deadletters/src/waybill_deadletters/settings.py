@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
+from waybill_worker.runtime import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 
 
 class DeskSettings(SealingSettings, ProcessSettings):

@@ -2,14 +2,12 @@
 
 from functools import partial
 
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.password_resets import PasswordResetRequested
-from waybill_contracts.kinds.users import UserCreated
+from waybill_contracts.kinds import EmailRequested, PasswordResetRequested, UserCreated
 from waybill_email.handlers import send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
 from waybill_email.renderer import Renderer
 from waybill_email.settings import EmailSettings
-from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.attempt import configured
 from waybill_worker.service import Service
 
 

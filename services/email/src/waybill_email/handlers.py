@@ -3,15 +3,12 @@
 import asyncio
 from dataclasses import replace
 
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.password_resets import PasswordResetRequested
-from waybill_contracts.kinds.users import UserCreated
+from waybill_contracts.kinds import EmailRequested, PasswordResetRequested, UserCreated
 from waybill_email.html_to_text import text_of
 from waybill_email.mail import OutgoingMail
 from waybill_email.mailer import Mailer
 from waybill_email.renderer import RenderedMail, Renderer
-from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.running_handlers import uncancellable
+from waybill_worker.attempt import Attempt, uncancellable
 from waybill_worker.errors import PermanentError
 
 #: What a handler leaves in the task's record; not the address, which is the event's to show or to hide.

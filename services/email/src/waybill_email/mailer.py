@@ -19,10 +19,9 @@ from waybill_email.smtp_errors import (
     content_failure,
     envelope_failure,
 )
-from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
-from waybill_worker.observe.spans import Attributes, SpanKind
-from waybill_worker.observe.tracing import span
-from waybill_worker.runtime.tls import TlsFiles
+from waybill_worker.attempt import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
+from waybill_worker.observe import Attributes, SpanKind, span
+from waybill_worker.runtime import TlsFiles
 
 #: RFC 5321, 4.2.1: the first digit 2 says "positive completion".
 _SUCCESS = range(200, 300)

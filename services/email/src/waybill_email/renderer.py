@@ -21,8 +21,7 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, TemplateParams
-from waybill_contracts.kinds.template_folder import TemplateFolderError, read_template_params
+from waybill_contracts.kinds import TEMPLATE_PARAMS, TemplateFolderError, TemplateParams, read_template_params
 from waybill_email.template_checks import SUBJECT_SUFFIX, check_files, check_template
 from waybill_worker.errors import PermanentError
 

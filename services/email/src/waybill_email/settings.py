@@ -5,10 +5,9 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from waybill_worker.attempt.settings import CircuitSettings, LadderSeconds, MaxAttempts
-from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.runtime.settings import Seconds
-from waybill_worker.runtime.tls import TlsFiles
+from waybill_worker.attempt import CircuitSettings, LadderSeconds, MaxAttempts
+from waybill_worker.consume import ServiceSettings
+from waybill_worker.runtime import Seconds, TlsFiles
 
 
 class EmailSettings(CircuitSettings, ServiceSettings):

@@ -8,7 +8,7 @@ from typing import Final
 from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
-from waybill_contracts.kinds.template_folder import PARAMS_SUFFIX, TemplateFolderError
+from waybill_contracts.kinds import PARAMS_SUFFIX, TemplateFolderError
 
 SUBJECT_SUFFIX: Final = ".subject.txt"
 #: Longest first: a subject ends with two of them.

@@ -2,16 +2,15 @@
 
 from functools import partial
 
-from waybill_contracts.images.limits import ImageLimits
-from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.images import ImageLimits
+from waybill_contracts.kinds import ImageUploaded
 from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_images.settings import ImagesSettings
-from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.runtime.worker_pool import WorkerPoolOptions, usable_cores
-from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_worker.attempt import configured
+from waybill_worker.runtime import WorkerLimits, WorkerPoolOptions, usable_cores
 from waybill_worker.service import Service
-from waybill_worker.storage.object_store import ObjectStore
+from waybill_worker.storage import ObjectStore
 
 
 def make_service(settings: ImagesSettings) -> Service:

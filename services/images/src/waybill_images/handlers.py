@@ -3,16 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from waybill_contracts.images.variants import variants_of
-from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.images import variants_of
+from waybill_contracts.kinds import ImageUploaded
 from waybill_images.presets import ENCODERS
 from waybill_images.render_pool import RenderPool
 from waybill_images.render_result import RenderedVariant
-from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt import Attempt
 from waybill_worker.errors import PermanentError
-from waybill_worker.observe.spans import SpanKind
-from waybill_worker.observe.tracing import span
-from waybill_worker.storage.object_store import ObjectMissing, ObjectStore, ObjectTooLarge
+from waybill_worker.observe import SpanKind, span
+from waybill_worker.storage import ObjectMissing, ObjectStore, ObjectTooLarge
 
 
 async def make_variants(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from waybill_contracts.images.variants import PRESET_NAMES
+from waybill_contracts.images import PRESET_NAMES
 
 #: Every variant is made in both: WebP for programs that support it, JPEG for all others (mail programs).
 VariantFormat = Literal["webp", "jpeg"]

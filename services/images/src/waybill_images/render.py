@@ -6,14 +6,14 @@ from functools import partial
 
 import pyvips
 
-from waybill_contracts.images.formats import (
+from waybill_contracts.images import (
     ACCEPTED_FORMATS,
     SNIFF_BYTES,
     ImageFormat,
+    ImageLimits,
     sniff,
     unsupported_format,
 )
-from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import ENCODERS, LONGEST_EDGE, VariantFormat
 from waybill_images.render_result import Animation, RenderedVariant, RenderResult
 from waybill_pictures.decoder import ANIMATED_FORMATS, Header, decode, read_header

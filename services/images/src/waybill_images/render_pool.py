@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-from waybill_contracts.images.limits import ImageLimits
+from waybill_contracts.images import ImageLimits
 from waybill_images.render_result import RenderResult
 from waybill_images.render_worker import render_one
 from waybill_worker.errors import HardTimeLimitExceeded, PermanentError, TransientError
-from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
-from waybill_worker.runtime.worker_process import WorkerDied, WorkerSpent
+from waybill_worker.runtime import WorkerDied, WorkerPool, WorkerPoolOptions, WorkerSpent
 
 
 class RenderPool:

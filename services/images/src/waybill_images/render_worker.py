@@ -1,6 +1,6 @@
 """The job of a render worker. It imports almost nothing, so that a worker starts fast."""
 
-from waybill_contracts.images.limits import ImageLimits
+from waybill_contracts.images import ImageLimits
 from waybill_images.render_result import RenderResult
 
 

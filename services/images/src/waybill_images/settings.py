@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from waybill_worker.attempt.settings import MaxAttempts
-from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.runtime.settings import Seconds
-from waybill_worker.storage.s3 import ObjectStoreSettings
+from waybill_worker.attempt import MaxAttempts
+from waybill_worker.consume import ServiceSettings
+from waybill_worker.runtime import Seconds
+from waybill_worker.storage import ObjectStoreSettings
 
 
 class ImagesSettings(ObjectStoreSettings, ServiceSettings):

@@ -6,37 +6,37 @@ from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from waybill_contracts.kinds.catalog import STATUS_SERVICE
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, DeadReason, ErrorInfo
-from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS, EXCHANGE_TASKS, work_queue
+from waybill_contracts.kinds import STATUS_SERVICE
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.wire import (
+    EXCHANGE_CONTROL,
+    EXCHANGE_DEAD_LETTERS,
+    EXCHANGE_TASKS,
+    LIFECYCLE_BATCH,
+    DeadReason,
+    ErrorInfo,
+    work_queue,
+)
 from waybill_ledger import AlertPolicy, SchemaError, require_current
-from waybill_status.alerts.alerts import Alerts
-from waybill_status.alerts.digests import Digests
+from waybill_status.alerts import Alerts, Digests
 from waybill_status.handlers import apply_lifecycle, batch_write
-from waybill_status.outbox.low_priority_feed import Feeder
-from waybill_status.outbox.outbox_relay import OutboxRelay
-from waybill_status.schedules.releaser import ScheduleReleaser
-from waybill_status.schedules.slot_check import SlotCheck
+from waybill_status.outbox import Feeder, OutboxRelay
+from waybill_status.schedules import ScheduleReleaser, SlotCheck
 from waybill_status.settings import StatusSettings
-from waybill_status.upkeep.measurer import Measurer
-from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_status.upkeep.pruner import Pruner
-from waybill_status.upkeep.reconciler import Reconciler
-from waybill_worker.broker import topology
-from waybill_worker.broker.connection import QueueStats, queue_stats
-from waybill_worker.broker.delivery import Delivery
-from waybill_worker.consume.connections import Connections
-from waybill_worker.consume.consumer import Consumer, Consumers
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.observe.metrics import make_registry
-from waybill_worker.publish.republish import dead_letter
-from waybill_worker.publish.step_retries import DeliveryLostError, retry_while_delivered
-from waybill_worker.runtime.background import Background, BackgroundWork
-from waybill_worker.runtime.components import Components, Together
-from waybill_worker.runtime.database import Database
-from waybill_worker.runtime.health import HealthServer
-from waybill_worker.runtime.process import configuring
+from waybill_status.upkeep import Measurer, Pruner, Reconciler, StatusMetrics
+from waybill_worker.broker import Delivery, QueueStats, queue_stats, topology
+from waybill_worker.consume import Connections, Consumer, Consumers
+from waybill_worker.observe import get_logger, make_registry
+from waybill_worker.publish import DeliveryLostError, dead_letter, retry_while_delivered
+from waybill_worker.runtime import (
+    Background,
+    BackgroundWork,
+    Components,
+    Database,
+    HealthServer,
+    Together,
+    configuring,
+)
 
 log = get_logger(__name__)
 

@@ -7,16 +7,13 @@ from time import time_ns
 
 from sqlalchemy import Connection
 
-from waybill_contracts.kinds.catalog import STATUS_SERVICE
-from waybill_contracts.wire.lifecycle import LifecycleEvent
-from waybill_contracts.wire.names import work_queue
+from waybill_contracts.kinds import STATUS_SERVICE
+from waybill_contracts.wire import LifecycleEvent, work_queue
 from waybill_database import BatchWrite, Records
 from waybill_ledger import apply_events
-from waybill_status.alerts.alerts import Alerts
-from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.observe.spans import Attributes, SpanKind
-from waybill_worker.observe.tracing import is_tracing, past_span
+from waybill_status.alerts import Alerts
+from waybill_status.upkeep import StatusMetrics
+from waybill_worker.observe import Attributes, SpanKind, get_logger, is_tracing, past_span
 
 log = get_logger(__name__)
 

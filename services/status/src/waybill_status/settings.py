@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from waybill_contracts.kinds.fields import AcceptedAddress
+from waybill_contracts.kinds import AcceptedAddress
 from waybill_ledger import StallTimeoutSettings
-from waybill_ledger.retention.pruning import LEAST_DAYS_FAILED
-from waybill_status.upkeep.pruner import Retention
-from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
+from waybill_ledger.retention import LEAST_DAYS_FAILED
+from waybill_status.upkeep import Retention
+from waybill_worker.runtime import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 
 
 def _keeps_long_enough(days: float) -> float:

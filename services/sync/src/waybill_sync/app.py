@@ -2,12 +2,11 @@
 
 from functools import partial
 
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.users import UserCreated
+from waybill_contracts.kinds import SyncRequested, UserCreated
 from waybill_sync.client import SyncClient
 from waybill_sync.handlers import sync_record, sync_user
 from waybill_sync.settings import SyncSettings
-from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.attempt import configured
 from waybill_worker.service import Service
 
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import httpx
 
-from waybill_contracts.privacy.mask import Mask
-from waybill_contracts.wire.names import HEADER_TRACEPARENT
+from waybill_contracts.privacy import Mask
+from waybill_contracts.wire import HEADER_TRACEPARENT
 from waybill_sync.response_excerpt import header_mask, masked_excerpt
 from waybill_sync.retry_after import parse_retry_after
 from waybill_sync.target import Target, check_tls, configure_targets
-from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
+from waybill_worker.attempt import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
 from waybill_worker.errors import (
     HandlerError,
     PermanentError,
@@ -33,9 +33,8 @@ from waybill_worker.errors import (
     UnansweredError,
     UnreachableError,
 )
-from waybill_worker.observe.spans import SpanKind
-from waybill_worker.observe.tracing import span
-from waybill_worker.runtime.tls import TlsFiles
+from waybill_worker.observe import SpanKind, span
+from waybill_worker.runtime import TlsFiles
 
 #: The most that is read of a response body, for error messages.
 MAX_BODY_BYTES = 16 * 1024

@@ -1,10 +1,8 @@
 """Handlers of the sync service: each writes one record."""
 
-from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.users import UserCreated
+from waybill_contracts.kinds import SyncRequested, UserCreated
 from waybill_sync.client import SyncAnswer, SyncClient
-from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.running_handlers import uncancellable
+from waybill_worker.attempt import Attempt, uncancellable
 
 #: Stored as the result of the subtask.
 Result = dict[str, str | int | None]

@@ -4,7 +4,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 
-from waybill_contracts.privacy.mask import Mask
+from waybill_contracts.privacy import Mask
 
 #: Enough for title and detail of a problem document.
 MAX_EXCERPT_LENGTH = 500

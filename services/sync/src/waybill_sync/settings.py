@@ -2,11 +2,10 @@
 
 from pydantic import Field, SecretStr
 
-from waybill_contracts.kinds.fields import TargetName
-from waybill_worker.attempt.settings import CircuitSettings
-from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.runtime.settings import Seconds
-from waybill_worker.runtime.tls import TlsFiles
+from waybill_contracts.kinds import TargetName
+from waybill_worker.attempt import CircuitSettings
+from waybill_worker.consume import ServiceSettings
+from waybill_worker.runtime import Seconds, TlsFiles
 
 
 class SyncSettings(CircuitSettings, ServiceSettings):

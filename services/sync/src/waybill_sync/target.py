@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from waybill_worker.errors import PermanentError
-from waybill_worker.runtime.tls import TlsFiles
+from waybill_worker.runtime import TlsFiles
 
 #: What a server, or a proxy that decodes %2F, may read as a separator in the path.
 _SEPARATORS = re.compile(r"[/\\]")

@@ -10,7 +10,7 @@ from typing_extensions import override
 from waybill_testkit.broker.base import Broker, BrokerError
 from waybill_testkit.broker.server import ERL_ARGS, TAIL_LINES
 from waybill_testkit.broker.waiting import wait_until_open
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_testkit.machine import LOOPBACK, free_ports
 
 #: Environment variable with another image; it must have the management plugin enabled.
 IMAGE_SETTING = "WAYBILL_RABBITMQ_IMAGE"

@@ -11,7 +11,7 @@ from waybill_testkit.broker.base import Broker, BrokerError
 from waybill_testkit.broker.given import GivenBroker
 from waybill_testkit.broker.installation import find_server, install_server, privilege
 from waybill_testkit.broker.server import ServerBroker
-from waybill_testkit.machine.one_at_a_time import one_at_a_time
+from waybill_testkit.machine import one_at_a_time
 
 #: Shown at once, also where the output is a file.
 _print_now = partial(print, flush=True)
@@ -86,7 +86,7 @@ def _choose(folder: Path, settings: str, say: Callable[[str], None], *, may_inst
 def _from_docker(reasons: list[str]) -> Broker:
     # Only here: importing it takes long and reads the environment.
     from waybill_testkit.broker.container import ContainerBroker  # noqa: PLC0415
-    from waybill_testkit.machine.docker_engine import why_no_docker  # noqa: PLC0415
+    from waybill_testkit.machine import why_no_docker  # noqa: PLC0415
 
     no_docker = why_no_docker()
     if no_docker is None:

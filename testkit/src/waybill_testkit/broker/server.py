@@ -11,8 +11,7 @@ from typing_extensions import override
 
 from waybill_testkit.broker.base import Broker, BrokerError
 from waybill_testkit.broker.waiting import wait_until_open
-from waybill_testkit.machine.lifeline import die_with_parent
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_testkit.machine import LOOPBACK, die_with_parent, free_ports
 
 #: It stops within about 5 s; after this it is killed, which its durable data survives.
 STOP_SECONDS = 20.0

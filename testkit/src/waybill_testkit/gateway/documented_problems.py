@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from waybill_gateway.docs.problem_types import OF_NO_OPERATION
+from waybill_gateway.docs import OF_NO_OPERATION
 from waybill_gateway.documents import current_documents
-from waybill_gateway.http.problems import CONTENT_TYPE, TYPE_PREFIX
+from waybill_gateway.http import CONTENT_TYPE, TYPE_PREFIX
 
 
 @cache

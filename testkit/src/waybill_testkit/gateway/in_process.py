@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import Select, Table, func, select
 
 from waybill_gateway.app import create_app
-from waybill_gateway.runtime.resources import Resources
+from waybill_gateway.runtime import Resources
 from waybill_gateway.settings import GatewaySettings
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.gateway.documented_problems import require_documented

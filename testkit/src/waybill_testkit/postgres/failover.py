@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.machine import free_ports
 from waybill_testkit.postgres.private import (
     InstalledPostgres,
     Postgres,

@@ -16,9 +16,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from waybill_testkit.machine.lifeline import die_with_parent
-from waybill_testkit.machine.one_at_a_time import one_at_a_time
-from waybill_testkit.machine.ports import LOOPBACK, free_ports
+from waybill_testkit.machine import LOOPBACK, die_with_parent, free_ports, one_at_a_time
 from waybill_testkit.postgres.programs import find_programs, install_programs
 
 #: The superuser inside the private server; it is none of the system's users.
@@ -223,7 +221,7 @@ def _choose(settings: tuple[str, ...], *, may_install: bool) -> AbstractContextM
 
 def _from_docker(reasons: list[str], settings: tuple[str, ...]) -> AbstractContextManager[Postgres]:
     # Only here: importing it takes long and reads the environment.
-    from waybill_testkit.machine.docker_engine import why_no_docker  # noqa: PLC0415
+    from waybill_testkit.machine import why_no_docker  # noqa: PLC0415
 
     no_docker = why_no_docker()
     if no_docker is not None:

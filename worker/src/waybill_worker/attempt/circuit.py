@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from waybill_worker.errors import OUTAGE_ERRORS, CircuitOpenError
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")

@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH, ErrorInfo
+from waybill_contracts.wire import MAX_ERROR_MESSAGE_LENGTH, ErrorInfo
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.retry_policy import GiveUp, Retry, Snooze, after_failure, after_snooze
 from waybill_worker.attempt.work import Work
-from waybill_worker.broker.delay_ladder import round_up
+from waybill_worker.broker import round_up
 from waybill_worker.errors import (
     HandlerError,
     HardTimeLimitExceeded,
@@ -18,7 +18,7 @@ from waybill_worker.errors import (
     UncertainError,
 )
 from waybill_worker.failure_location import failure_location
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Died, RetryLater, Snoozed
 
 log = get_logger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.kinds import TaskEvent
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits

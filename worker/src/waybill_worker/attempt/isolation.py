@@ -18,14 +18,14 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import uvloop
 
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.wire import Envelope
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import SnoozeError
-from waybill_worker.inbox.claims import Claimed
-from waybill_worker.observe.logs import configure_logging
+from waybill_worker.inbox import Claimed
+from waybill_worker.observe import configure_logging
 from waybill_worker.outcome import Outcome
-from waybill_worker.runtime.settings import ProcessSettings
+from waybill_worker.runtime import ProcessSettings
 
 #: Not fork: it would copy this process's locks and sockets in any state.
 _processes = multiprocessing.get_context("spawn")

@@ -5,8 +5,8 @@ from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from waybill_contracts.kinds.catalog import kinds_of
-from waybill_contracts.wire.lifecycle import DeadReason
+from waybill_contracts.kinds import kinds_of
+from waybill_contracts.wire import DeadReason
 from waybill_worker.outcome import Died, Outcome, RetryLater
 
 #: Seconds: from a record written nearby to an image of a hundred megapixels.

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from waybill_contracts.kinds.task_event import WhenUncertain
-from waybill_contracts.wire.lifecycle import MAX_SNOOZES, DeadReason
-from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
+from waybill_contracts.kinds import WhenUncertain
+from waybill_contracts.wire import MAX_SNOOZES, DeadReason
+from waybill_worker.broker import MAX_DELAY_SECONDS
 from waybill_worker.errors import PermanentError, SnoozeError, TransientError, UncertainError
 
 #: Beyond this power of two every cap is reached; it keeps the arithmetic small.

@@ -7,10 +7,9 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from waybill_contracts.kinds.task_event import WhenUncertain
-from waybill_contracts.privacy.seal import UnknownKeyError
-from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleEvent
-from waybill_contracts.wire.trace import trace_id_of
+from waybill_contracts.kinds import WhenUncertain
+from waybill_contracts.privacy import UnknownKeyError
+from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, trace_id_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
 from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
@@ -25,13 +24,10 @@ from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog, Watched
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import SnoozeError
-from waybill_worker.inbox.claims import Claimed
-from waybill_worker.inbox.inbox import Inbox, LeaseLostError
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
+from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
-from waybill_worker.publish.lifecycle_events import started_event
-from waybill_worker.publish.reporter import Reporter
-from waybill_worker.publish.step_retries import retry_until_success
+from waybill_worker.publish import Reporter, retry_until_success, started_event
 
 log = get_logger(__name__)
 

@@ -7,8 +7,8 @@ from pydantic_settings import BaseSettings
 
 from waybill_worker.attempt.circuit import CircuitPolicy
 from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
-from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
-from waybill_worker.runtime.settings import Seconds
+from waybill_worker.broker import MAX_DELAY_SECONDS
+from waybill_worker.runtime import Seconds
 
 #: At most as long as the delay ladder keeps a message.
 LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]

@@ -24,7 +24,7 @@ from functools import partial
 from time import monotonic
 from typing import Final
 
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from waybill_contracts.kinds.task_event import TaskEvent, WhenUncertain
-from waybill_contracts.privacy.mask import NO_MASK, Mask
-from waybill_contracts.privacy.seal import UnknownKeyError
-from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.kinds import TaskEvent, WhenUncertain
+from waybill_contracts.privacy import NO_MASK, Mask, UnknownKeyError
+from waybill_contracts.wire import Envelope
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import Handler
-from waybill_worker.inbox.claims import Claimed
+from waybill_worker.inbox import Claimed
 
 
 @dataclass(frozen=True)

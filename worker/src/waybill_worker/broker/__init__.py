@@ -1,1 +1,31 @@
 """The connection to RabbitMQ, and the topology."""
+
+from waybill_worker.broker import topology
+from waybill_worker.broker.connection import (
+    GOODBYE_SECONDS,
+    QueueStats,
+    disconnect,
+    make_broker,
+    queue_stats,
+    would_connect,
+)
+from waybill_worker.broker.delay_ladder import LEVELS, MAX_DELAY_SECONDS, ladder_entry, round_up
+from waybill_worker.broker.delivery import Delivery
+from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
+
+__all__ = [
+    "GOODBYE_SECONDS",
+    "LEVELS",
+    "MAX_DELAY_SECONDS",
+    "UNREACHABLE",
+    "BrokerWait",
+    "Delivery",
+    "QueueStats",
+    "disconnect",
+    "ladder_entry",
+    "make_broker",
+    "queue_stats",
+    "round_up",
+    "topology",
+    "would_connect",
+]

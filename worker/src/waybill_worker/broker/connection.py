@@ -17,8 +17,8 @@ from faststream.security import BaseSecurity
 from yarl import URL
 
 from waybill_worker.broker.wait import GOING_AWAY, RECONNECT_SECONDS, refusal
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.settings import ProcessSettings
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import ProcessSettings
 
 log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from waybill_contracts.wire.names import EXCHANGE_DELAY_OUT, delay_exchange
+from waybill_contracts.wire import EXCHANGE_DELAY_OUT, delay_exchange
 
 #: Levels 0 to 16: the digits of delays up to 2**17 - 1 seconds.
 LEVELS: Final = 17

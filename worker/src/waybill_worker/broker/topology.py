@@ -11,7 +11,7 @@ from typing import Any, Final
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 
-from waybill_contracts.kinds.catalog import STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.kinds import STATUS_SERVICE, WORK_SERVICES, kinds_of
 from waybill_contracts.wire import names
 from waybill_worker.broker.delay_ladder import LEVELS, level_bindings
 

@@ -23,8 +23,8 @@ from aio_pika.exceptions import (
 )
 from aiormq.exceptions import ChannelAccessRefused, ConnectionNotAllowed
 
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.tls import distrust
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import distrust
 
 log = get_logger(__name__)
 

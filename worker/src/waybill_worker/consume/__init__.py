@@ -1,1 +1,17 @@
 """The consume pipeline: decode, claim, attempt, report, acknowledge."""
+
+from waybill_worker.consume.connections import Connections
+from waybill_worker.consume.consumer import Consumer, Consumers, cancel_all
+from waybill_worker.consume.control import Control
+from waybill_worker.consume.pipeline import Pipeline
+from waybill_worker.consume.settings import ServiceSettings
+
+__all__ = [
+    "Connections",
+    "Consumer",
+    "Consumers",
+    "Control",
+    "Pipeline",
+    "ServiceSettings",
+    "cancel_all",
+]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import aiormq
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
 #: Errors of the client when the channel is lost.

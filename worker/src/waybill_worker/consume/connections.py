@@ -2,11 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
-from waybill_worker.broker.connection import disconnect, make_broker
-from waybill_worker.broker.wait import BrokerWait
-from waybill_worker.publish.publisher import Publisher
-from waybill_worker.runtime.components import Component
-from waybill_worker.runtime.settings import ProcessSettings
+from waybill_worker.broker import BrokerWait, disconnect, make_broker
+from waybill_worker.publish import Publisher
+from waybill_worker.runtime import Component, ProcessSettings
 
 
 class Connections(Component):

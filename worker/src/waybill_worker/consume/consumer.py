@@ -14,13 +14,17 @@ from aio_pika.abc import (
 from aiormq import spec
 from faststream.rabbit import RabbitBroker
 
-from waybill_worker.broker.connection import GOODBYE_SECONDS, queue_stats, would_connect
-from waybill_worker.broker.delivery import Delivery
-from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
+from waybill_worker.broker import (
+    GOODBYE_SECONDS,
+    UNREACHABLE,
+    BrokerWait,
+    Delivery,
+    queue_stats,
+    would_connect,
+)
 from waybill_worker.consume.acknowledgements import CHANNEL_GONE, ChannelAcks
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import first_completed
-from waybill_worker.runtime.components import Component
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Component, first_completed
 
 log = get_logger(__name__)
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from waybill_contracts.wire.control import CancelRequested
-from waybill_worker.broker.delivery import Delivery
-from waybill_worker.inbox.inbox import Inbox
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.step_retries import DeliveryLostError, retry_while_delivered
+from waybill_contracts.wire import CancelRequested
+from waybill_worker.broker import Delivery
+from waybill_worker.inbox import Inbox
+from waybill_worker.observe import get_logger
+from waybill_worker.publish import DeliveryLostError, retry_while_delivered
 
 log = get_logger(__name__)
 

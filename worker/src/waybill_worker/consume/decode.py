@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
-from waybill_contracts.versions.event_reader import InvalidPayloadError, opener, read_event
-from waybill_contracts.wire.envelope import Envelope, EnvelopeError
-from waybill_worker.attempt.handlers import Handler
-from waybill_worker.attempt.work import Work
-from waybill_worker.broker.delivery import Delivery
+from waybill_contracts.privacy import Keyring, UnknownKeyError
+from waybill_contracts.versions import InvalidPayloadError, opener, read_event
+from waybill_contracts.wire import Envelope, EnvelopeError
+from waybill_worker.attempt import Handler, Work
+from waybill_worker.broker import Delivery
 
 
 class UnreadableError(Exception):

@@ -16,28 +16,28 @@ from typing import Final
 
 import structlog
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleEvent
-from waybill_contracts.wire.names import work_queue
-from waybill_contracts.wire.trace import trace_id_of
-from waybill_worker.attempt.handlers import Handler
-from waybill_worker.attempt.isolation import LoneAttempt
-from waybill_worker.attempt.metrics import AttemptMetrics
-from waybill_worker.attempt.runner import Attempts
-from waybill_worker.attempt.work import Work
-from waybill_worker.broker.delivery import Delivery
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, trace_id_of, work_queue
+from waybill_worker.attempt import AttemptMetrics, Attempts, Handler, LoneAttempt, Work
+from waybill_worker.broker import Delivery
 from waybill_worker.consume.decode import UnreadableError, decode
-from waybill_worker.inbox.claims import AlreadyDone, Busy, Claimed, Superseded
-from waybill_worker.inbox.inbox import Inbox, LeaseLostError
-from waybill_worker.observe.logs import get_logger, mask_lines
-from waybill_worker.observe.spans import Span
+from waybill_worker.inbox import AlreadyDone, Busy, Claimed, Inbox, LeaseLostError, Superseded
+from waybill_worker.observe import Span, get_logger, mask_lines
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
-from waybill_worker.publish.lifecycle_events import outcome_event, started_event, unreadable_event
-from waybill_worker.publish.message_spans import consume_span, follow_up_span
-from waybill_worker.publish.publisher import Publisher
-from waybill_worker.publish.reporter import Reporter
-from waybill_worker.publish.republish import dead_letter, later
-from waybill_worker.publish.step_retries import DeliveryLostError, retry_until_success, retry_while_delivered
+from waybill_worker.publish import (
+    DeliveryLostError,
+    Publisher,
+    Reporter,
+    consume_span,
+    dead_letter,
+    follow_up_span,
+    later,
+    outcome_event,
+    retry_until_success,
+    retry_while_delivered,
+    started_event,
+    unreadable_event,
+)
 
 log = get_logger(__name__)
 

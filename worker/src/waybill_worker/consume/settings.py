@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from waybill_worker.attempt.settings import RetrySettings
-from waybill_worker.runtime.settings import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
+from waybill_worker.attempt import RetrySettings
+from waybill_worker.runtime import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 
 #: Days: an attempt that is pruned sooner might not be recognised when its message comes late.
 LEAST_INBOX_DAYS: Final = 3

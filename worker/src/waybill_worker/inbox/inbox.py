@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Update, update
 
-from waybill_contracts.wire.envelope import Envelope
+from waybill_contracts.wire import Envelope
 from waybill_database import Records, insert_new, make_tables
 from waybill_worker.inbox.cancelled_tasks import CANCELLED_METADATA, cancelled_among, mark
 from waybill_worker.inbox.claims import Claimed, ClaimRequest, InboxRow, RowState, Ticket, decide
 from waybill_worker.inbox.table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 from waybill_worker.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed, may_have_happened
-from waybill_worker.runtime.components import Component
+from waybill_worker.runtime import Component
 
 log = get_logger(__name__)
 

@@ -15,13 +15,12 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, select, tuple_
 
 from waybill_database import Records
-from waybill_worker.broker.connection import QueueStats
+from waybill_worker.broker import QueueStats
 from waybill_worker.inbox.cancelled_tasks import CANCELLED
 from waybill_worker.inbox.claims import RowState
 from waybill_worker.inbox.table import INBOX
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import scan_in_batches
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background, scan_in_batches
 
 log = get_logger(__name__)
 

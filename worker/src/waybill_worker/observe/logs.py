@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import structlog
 
-from waybill_contracts.privacy.mask import NO_MASK, Mask
-from waybill_contracts.wire.lifecycle import ErrorInfo
+from waybill_contracts.privacy import NO_MASK, Mask
+from waybill_contracts.wire import ErrorInfo
 from waybill_worker.observe.repeated_lines import ClientRepeats, Repeats, leave_out_repeats
 
 #: Libraries that log each message or request at INFO; only their warnings are wanted.

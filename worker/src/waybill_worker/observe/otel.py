@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from waybill_contracts.wire.names import HEADER_TRACEPARENT
+from waybill_contracts.wire import HEADER_TRACEPARENT
 from waybill_worker.observe.spans import Attributes, SpanKind
 
 #: Seconds for the remaining spans at a stop: a collector that is away must not use up the grace time.

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.lifecycle import (
+from waybill_contracts.wire import (
     DeadReason,
+    Envelope,
     ErrorInfo,
     LifecycleData,
     LifecycleEvent,

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.trace import trace_id_of
-from waybill_worker.observe.logs import get_logger
+from waybill_contracts.wire import Envelope, trace_id_of
+from waybill_worker.observe import get_logger
 from waybill_worker.publish.message_spans import publish_span
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher, PublishError
 

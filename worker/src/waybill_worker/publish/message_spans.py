@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.names import HEADER_TRACEPARENT
-from waybill_worker.observe.spans import Span, SpanKind
-from waybill_worker.observe.tracing import current_traceparent, is_tracing, span
+from waybill_contracts.wire import HEADER_TRACEPARENT, Envelope
+from waybill_worker.observe import Span, SpanKind, current_traceparent, is_tracing, span
 from waybill_worker.publish.publisher import OutgoingMessage
 
 

@@ -17,7 +17,7 @@ from aio_pika.exceptions import AMQPError, DeliveryError
 from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
 
-from waybill_contracts.wire.names import CONTENT_TYPE_EVENT
+from waybill_contracts.wire import CONTENT_TYPE_EVENT
 
 
 class PublishError(Exception):

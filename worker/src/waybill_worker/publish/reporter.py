@@ -7,10 +7,13 @@ the broker and the status service as much as several events, so under load a bat
 import asyncio
 from dataclasses import dataclass
 
-from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
-from waybill_contracts.wire.names import CONTENT_TYPE_LIFECYCLE_BATCH, EXCHANGE_EVENTS
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.observe.tracing import current_traceparent
+from waybill_contracts.wire import (
+    CONTENT_TYPE_LIFECYCLE_BATCH,
+    EXCHANGE_EVENTS,
+    LIFECYCLE_BATCH,
+    LifecycleEvent,
+)
+from waybill_worker.observe import current_traceparent, get_logger
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher, PublishError
 
 log = get_logger(__name__)

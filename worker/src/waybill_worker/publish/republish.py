@@ -6,11 +6,8 @@ for loops, and drop the message.
 
 from datetime import datetime
 
-from waybill_contracts.wire import names
-from waybill_contracts.wire.envelope import Envelope
-from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
-from waybill_worker.broker.delay_ladder import ladder_entry
-from waybill_worker.broker.delivery import Delivery
+from waybill_contracts.wire import DeadReason, Envelope, ErrorInfo, names
+from waybill_worker.broker import Delivery, ladder_entry
 from waybill_worker.failure_location import FailureLocation, service_version
 from waybill_worker.publish.publisher import OutgoingMessage
 

@@ -11,10 +11,9 @@ from typing import Final, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_database import Fault, fault_of
-from waybill_database.waiting import Wait
-from waybill_worker.broker.delivery import Delivery
-from waybill_worker.observe.logs import get_logger
+from waybill_database import Fault, Wait, fault_of
+from waybill_worker.broker import Delivery
+from waybill_worker.observe import get_logger
 from waybill_worker.publish.publisher import PublishError
 
 log = get_logger(__name__)

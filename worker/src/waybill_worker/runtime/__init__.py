@@ -1,1 +1,59 @@
 """How a process lives: settings, start, background work, health, stop."""
+
+from waybill_worker.runtime.background import Background, BackgroundWork, first_completed
+from waybill_worker.runtime.components import Component, Components, Together
+from waybill_worker.runtime.database import Database, DatabaseWait
+from waybill_worker.runtime.health import HealthServer, liveness_answer, startup_answer
+from waybill_worker.runtime.http_server import HttpServer, inherited_socket
+from waybill_worker.runtime.process import EXIT_BROKEN, WRONG_SETTING, configuring, run
+from waybill_worker.runtime.settings import (
+    DatabaseUrl,
+    HttpAddress,
+    ProcessSettings,
+    SealingSettings,
+    Seconds,
+)
+from waybill_worker.runtime.startup import start
+from waybill_worker.runtime.throttle import pause_since, scan_in_batches, throttled
+from waybill_worker.runtime.timekeeper import Timekeeper
+from waybill_worker.runtime.tls import TlsFiles, distrust
+from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions, usable_cores
+from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, WorkerSpent
+
+__all__ = [
+    "EXIT_BROKEN",
+    "WRONG_SETTING",
+    "Background",
+    "BackgroundWork",
+    "Component",
+    "Components",
+    "Database",
+    "DatabaseUrl",
+    "DatabaseWait",
+    "HealthServer",
+    "HttpAddress",
+    "HttpServer",
+    "ProcessSettings",
+    "SealingSettings",
+    "Seconds",
+    "Timekeeper",
+    "TlsFiles",
+    "Together",
+    "WorkerDied",
+    "WorkerLimits",
+    "WorkerPool",
+    "WorkerPoolOptions",
+    "WorkerSpent",
+    "configuring",
+    "distrust",
+    "first_completed",
+    "inherited_socket",
+    "liveness_answer",
+    "pause_since",
+    "run",
+    "scan_in_batches",
+    "start",
+    "startup_answer",
+    "throttled",
+    "usable_cores",
+]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_worker.observe.logs import get_logger
+from waybill_worker.observe import get_logger
 from waybill_worker.runtime.components import Component
 
 log = get_logger(__name__)

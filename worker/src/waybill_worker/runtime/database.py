@@ -13,9 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_database import Fault, Records, fault_of
-from waybill_database.waiting import Wait, reason_of
-from waybill_worker.observe.logs import get_logger
+from waybill_database import Fault, Records, Wait, fault_of, reason_of
+from waybill_worker.observe import get_logger
 from waybill_worker.runtime.components import Component
 from waybill_worker.runtime.timekeeper import Timekeeper
 from waybill_worker.runtime.tls import distrust

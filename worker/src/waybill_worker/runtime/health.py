@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from waybill_worker.observe.metrics import exposition
+from waybill_worker.observe import exposition
 from waybill_worker.runtime.components import Component
 from waybill_worker.runtime.http_server import HttpServer
 

@@ -12,8 +12,7 @@ from typing import Final, NoReturn, Protocol
 
 import uvloop
 
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.observe.tracing import shut_down_tracing
+from waybill_worker.observe import get_logger, shut_down_tracing
 from waybill_worker.runtime.memory import freeze_startup, trim_heap
 from waybill_worker.runtime.tls import distrust
 

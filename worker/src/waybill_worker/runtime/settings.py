@@ -22,8 +22,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_database.records import ANSWER_SECONDS, READERS, Records
+from waybill_contracts.privacy import Keyring
+from waybill_database import ANSWER_SECONDS, READERS, Records
 from waybill_worker.runtime.tls import TlsFiles
 
 #: Seconds after the grace time in which a stopping process ends in any case: some to close the connections to

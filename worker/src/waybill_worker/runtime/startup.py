@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from waybill_worker.observe.logs import configure_logging, get_logger
-from waybill_worker.observe.tracing import configure_tracing
+from waybill_worker.observe import configure_logging, configure_tracing, get_logger
 from waybill_worker.runtime.process import (
     EXIT_MISCONFIGURED,
     WRONG_SETTING,

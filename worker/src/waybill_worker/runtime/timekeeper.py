@@ -5,9 +5,8 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_database import Records
-from waybill_database.clock import LEAP, system_time
-from waybill_worker.observe.logs import get_logger
+from waybill_database import LEAP, Records, system_time
+from waybill_worker.observe import get_logger
 from waybill_worker.runtime.background import Background
 
 log = get_logger(__name__)

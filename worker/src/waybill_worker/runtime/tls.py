@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from waybill_database.faults import DISTRUST_OF_LIBPQ
+from waybill_database import DISTRUST_OF_LIBPQ
 
 #: The other side ended the handshake: a transient error.
 _ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)

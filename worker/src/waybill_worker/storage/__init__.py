@@ -1,1 +1,21 @@
 """The object store: files by content address, in a folder or in S3."""
+
+from waybill_worker.storage.object_store import (
+    ObjectMissing,
+    ObjectStore,
+    ObjectTooLarge,
+    StoreMisconfigured,
+    StoreUnavailable,
+    content_key,
+)
+from waybill_worker.storage.s3 import ObjectStoreSettings
+
+__all__ = [
+    "ObjectMissing",
+    "ObjectStore",
+    "ObjectStoreSettings",
+    "ObjectTooLarge",
+    "StoreMisconfigured",
+    "StoreUnavailable",
+    "content_key",
+]

@@ -19,8 +19,7 @@ from obstore.store import LocalStore, S3Store, from_url
 from obstore.store import ObjectStore as Backend
 
 from waybill_worker.errors import UnreachableError
-from waybill_worker.observe.spans import SpanKind
-from waybill_worker.observe.tracing import span
+from waybill_worker.observe import SpanKind, span
 from waybill_worker.storage.s3 import S3Options, open_bucket
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from obstore.store import S3Store
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from waybill_worker.runtime.settings import HttpAddress, Seconds
+from waybill_worker.runtime import HttpAddress, Seconds
 
 if TYPE_CHECKING:
     # They are there for type checkers alone.

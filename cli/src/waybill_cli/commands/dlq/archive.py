@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from waybill_cli.command_line.options import Command
+from waybill_cli.command_line import Command
 from waybill_cli.commands.dlq.options import described, selection, selection_options
-from waybill_cli.output.times import when
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.output import when
+from waybill_cli.session import Session, with_session
 
 _because = click.option("--because", metavar="TEXT", required=True, help="Reason, for the audit trail.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")

@@ -6,18 +6,22 @@ from uuid import UUID
 
 import click
 
-from waybill_cli.broker.connection import connected_broker, find_queue, run_on_broker
-from waybill_cli.broker.letters import Letter, Wanted, take_letters
-from waybill_cli.broker.redriving import Redriven, Redriver
-from waybill_cli.checking.fit import UNFIXABLE
-from waybill_cli.command_line.exits import Exit
-from waybill_cli.command_line.options import Group
-from waybill_cli.output.times import age
-from waybill_cli.session.config import Setting
-from waybill_cli.session.listing import DEFAULT_LIMIT
-from waybill_cli.session.session import Session, with_session
-from waybill_contracts.kinds.catalog import WORK_SERVICES
-from waybill_contracts.wire.names import dead_letter_queue
+from waybill_cli.broker import (
+    Letter,
+    Redriven,
+    Redriver,
+    Wanted,
+    connected_broker,
+    find_queue,
+    run_on_broker,
+    take_letters,
+)
+from waybill_cli.checking import UNFIXABLE
+from waybill_cli.command_line import Exit, Group
+from waybill_cli.output import age
+from waybill_cli.session import DEFAULT_LIMIT, Session, Setting, with_session
+from waybill_contracts.kinds import WORK_SERVICES
+from waybill_contracts.wire import dead_letter_queue
 
 _COLUMNS: Final = ("SERVICE", "TASK", "KIND", "REDRIVE", "DIED", "REASON", "VERDICT", "ERROR")
 #: Default letters a second, as in plans of the failure desk.

@@ -6,14 +6,12 @@ from typing import Any
 import click
 from jsonpatch import make_patch
 
-from waybill_cli.actions.redrive import make_redrive_plan
-from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
-from waybill_cli.checking.fit import UNFIXABLE
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.command_line.options import Command
+from waybill_cli.actions import make_redrive_plan, reason_of, reveal_options, revealed
+from waybill_cli.checking import UNFIXABLE
+from waybill_cli.command_line import Command, CommandError, Exit
 from waybill_cli.commands.dlq.options import edit_options, patch_of
-from waybill_cli.output.letter_views import show_edited
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.output import show_edited
+from waybill_cli.session import Session, with_session
 
 
 @click.command(

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.command_line.options import Given, Group, load
+from waybill_cli.command_line import Given, Group, load
 
 _HERE: Final = "waybill_cli.commands.dlq"
 _DIRECT: Final = f"{_HERE}.direct:direct"

@@ -6,12 +6,10 @@ from typing import Any
 
 import click
 
-from waybill_cli.actions.audit_listing import audit_options, show_audit
-from waybill_cli.actions.reveal import reason_of, reveal_options, revealed
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.command_line.options import Command
+from waybill_cli.actions import audit_options, reason_of, reveal_options, revealed, show_audit
+from waybill_cli.command_line import Command, CommandError, Exit
 from waybill_cli.commands.dlq.options import LETTER_STATES, filter_options
-from waybill_cli.output.letter_views import (
+from waybill_cli.output import (
     GROUP_COLUMNS,
     LETTER_COLUMNS,
     group_row,
@@ -21,9 +19,15 @@ from waybill_cli.output.letter_views import (
     show_group,
     show_letter,
 )
-from waybill_cli.session.ids import find_group_id, is_beginning, with_whole_group
-from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.session import (
+    Session,
+    find_group_id,
+    is_beginning,
+    list_options,
+    show_listing,
+    with_session,
+    with_whole_group,
+)
 
 _GROUP_STATES = ("open", "redriving", "resolved", "regressed", "archived")
 _LETTERS = "/v1/dead-letters"

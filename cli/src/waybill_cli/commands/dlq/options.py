@@ -7,10 +7,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.output.times import Moment
-from waybill_cli.session.ids import with_whole_group
-from waybill_cli.session.session import Session
+from waybill_cli.command_line import CommandError, Exit
+from waybill_cli.output import Moment
+from waybill_cli.session import Session, with_whole_group
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

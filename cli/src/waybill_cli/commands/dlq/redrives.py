@@ -5,11 +5,10 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.actions.redrive import ended_well, follow_redrive, make_redrive_plan
-from waybill_cli.command_line.exits import CommandError, Exit
-from waybill_cli.command_line.options import Command
+from waybill_cli.actions import ended_well, follow_redrive, make_redrive_plan
+from waybill_cli.command_line import Command, CommandError, Exit
 from waybill_cli.commands.dlq.options import VERDICTS, edit_options, patch_of, selection, selection_options
-from waybill_cli.output.redrive_views import (
+from waybill_cli.output import (
     ITEM_COLUMNS,
     REDRIVE_COLUMNS,
     SHOWN_HASH,
@@ -18,8 +17,7 @@ from waybill_cli.output.redrive_views import (
     show_plan,
     show_redrive,
 )
-from waybill_cli.session.listing import list_options, show_listing
-from waybill_cli.session.session import Session, with_session
+from waybill_cli.session import Session, list_options, show_listing, with_session
 
 _REDRIVES: Final = "/v1/redrives"
 _STATES: Final = ("planned", "running", "paused", "halted", "completed", "cancelled")

@@ -20,13 +20,11 @@ from sqlalchemy import (
 )
 
 from waybill_database import from_microseconds, microseconds
-from waybill_ledger.audit.trail import AuditEntry, record
-from waybill_ledger.deadletters.states import GroupState, LetterState
-from waybill_ledger.listings.id_prefix import GROUP_DIGITS, begins_with
-from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS as GROUPS
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.deadletters import GroupState, LetterState
+from waybill_ledger.listings import GROUP_DIGITS, begins_with, decoded_key, encoded_key
+from waybill_ledger.schema import DEAD_LETTER_GROUPS as GROUPS
+from waybill_ledger.schema import DEAD_LETTERS, owned_by
 
 #: How far back the trend goes; one number an hour.
 TREND_HOURS: Final = 24

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from waybill_contracts.wire.lifecycle import (
+from waybill_contracts.wire import (
     DeadReason,
     ErrorInfo,
     LifecycleData,
@@ -15,14 +15,13 @@ from waybill_contracts.wire.lifecycle import (
     lifecycle_event,
 )
 from waybill_database import insert_new
+from waybill_ledger.deadletters import DESK_ITSELF, LetterState
 from waybill_ledger.deadletters.intake import amqp_json
 from waybill_ledger.deadletters.intake.letter import Letter
 from waybill_ledger.deadletters.intake.membership import count_in, quiet_groups
-from waybill_ledger.deadletters.letters.erasure import discarded_values
-from waybill_ledger.deadletters.states import DESK_ITSELF, LetterState
-from waybill_ledger.progress.merge import apply_events
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from waybill_ledger.schema.tables import TASKS
+from waybill_ledger.deadletters.letters import discarded_values
+from waybill_ledger.progress import apply_events
+from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, TASKS
 
 
 def take_in(connection: Connection, letters: Sequence[Letter]) -> Sequence[bool]:

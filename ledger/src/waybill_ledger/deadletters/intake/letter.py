@@ -7,17 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from waybill_contracts.kinds.catalog import WORK_SERVICES
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.versions.event_reader import opener
-from waybill_contracts.wire import names
-from waybill_contracts.wire.envelope import Envelope, EnvelopeError
-from waybill_contracts.wire.lifecycle import MAX_ERROR_MESSAGE_LENGTH
+from waybill_contracts.kinds import WORK_SERVICES
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.versions import opener
+from waybill_contracts.wire import MAX_ERROR_MESSAGE_LENGTH, Envelope, EnvelopeError, names
 from waybill_ledger.deadletters.intake import amqp_json
-from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT, Checked, check, gate_version
-from waybill_ledger.progress.erased_words import ERASED
-from waybill_ledger.progress.fingerprint import fingerprint
-from waybill_ledger.schema.tenants import DEFAULT_TENANT
+from waybill_ledger.deadletters.letters import NOT_KEPT, Checked, check, gate_version
+from waybill_ledger.progress import ERASED, fingerprint
+from waybill_ledger.schema import DEFAULT_TENANT
 
 #: Error messages for messages that the broker dead-lettered itself, by its reason.
 _BROKER_WORDS: Final = {

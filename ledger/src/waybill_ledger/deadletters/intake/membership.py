@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, exists, func, select, update
 
 from waybill_database import Instant, insert_new
+from waybill_ledger.deadletters import LetterState
 from waybill_ledger.deadletters.intake.letter import Letter, key_of
-from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.progress.fingerprint import normalised
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS as GROUPS
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS
+from waybill_ledger.progress import normalised
+from waybill_ledger.schema import DEAD_LETTER_GROUPS as GROUPS
+from waybill_ledger.schema import DEAD_LETTERS
 
 
 def quiet_groups(connection: Connection, letters: Sequence[Letter]) -> set[str]:

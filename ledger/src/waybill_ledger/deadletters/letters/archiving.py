@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from waybill_contracts.privacy.mask import mask_addresses
+from waybill_contracts.privacy import mask_addresses
 from waybill_database import Records
-from waybill_ledger.audit.trail import AuditEntry, record
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.deadletters import LetterState
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions
-from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
+from waybill_ledger.schema import DEAD_LETTER_GROUPS, DEAD_LETTERS
 
 #: Most letters in one transaction.
 STEP: Final = 5_000

@@ -4,11 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES, kinds_of
-from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
-from waybill_contracts.versions.event_reader import Fault, InvalidPayloadError, Opener, read_event
-from waybill_contracts.versions.schemas import contracts_version
-from waybill_ledger.deadletters.states import Verdict
+from waybill_contracts.kinds import CATALOG, WORK_SERVICES, kinds_of
+from waybill_contracts.privacy import Keyring, UnknownKeyError
+from waybill_contracts.versions import Fault, InvalidPayloadError, Opener, contracts_version, read_event
+from waybill_ledger.deadletters import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, exists, select, update
 
+from waybill_ledger.deadletters import LetterState
 from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT
-from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.progress.erased_words import ERASED
-from waybill_ledger.schema.desk_tables import (
+from waybill_ledger.progress import ERASED
+from waybill_ledger.schema import (
     DEAD_LETTER_GROUPS,
     DEAD_LETTER_MESSAGES,
     DEAD_LETTERS,

@@ -7,11 +7,10 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_ledger.access.redaction import redacted_payload
+from waybill_contracts.kinds import CATALOG
+from waybill_ledger.access import redacted_payload
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions, with_effect
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS, owned_by
 
 
 def letter_detail(

@@ -7,9 +7,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select
 
-from waybill_ledger.deadletters.states import LetterState, RedriveState
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS, REDRIVES
-from waybill_ledger.schema.tables import TASKS
+from waybill_ledger.deadletters import LetterState, RedriveState
+from waybill_ledger.schema import DEAD_LETTER_GROUPS, DEAD_LETTERS, REDRIVES, TASKS
 
 #: A plan that is not finished after this time is abandoned.
 MAKING_FOR: Final = timedelta(hours=1)

@@ -8,14 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, select
 
-from waybill_contracts.wire.lifecycle import DeadReason
-from waybill_contracts.wire.states import State
-from waybill_ledger.deadletters.states import Effect, LetterState, Verdict
-from waybill_ledger.listings.id_prefix import begins_with
-from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS
-from waybill_ledger.schema.tables import SUBTASKS, TASKS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_contracts.wire import DeadReason, State
+from waybill_ledger.deadletters import Effect, LetterState, Verdict
+from waybill_ledger.listings import begins_with, decoded_key, encoded_key
+from waybill_ledger.schema import DEAD_LETTERS, SUBTASKS, TASKS, owned_by
 
 #: Id of a task, or a prefix of one.
 _DIGITS: Final = re.compile("[0-9A-Fa-f-]{1,36}")

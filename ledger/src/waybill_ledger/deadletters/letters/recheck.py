@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.versions.event_reader import opener
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.versions import opener
 from waybill_database import Records
+from waybill_ledger.deadletters import LetterState
 from waybill_ledger.deadletters.letters.contract_gate import check, gate_version
-from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
+from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 
 
 @dataclass(frozen=True, slots=True)

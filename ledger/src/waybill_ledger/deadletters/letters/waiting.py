@@ -9,12 +9,17 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, and_, func, or_, select
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.wire.names import work_queue
-from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS
-from waybill_ledger.schema.tables import REDRIVEN_PAYLOADS, SUBTASKS, TASKS
-from waybill_ledger.schema.tenants import owned_by
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.wire import work_queue
+from waybill_ledger.deadletters import LetterState
+from waybill_ledger.schema import (
+    DEAD_LETTER_MESSAGES,
+    DEAD_LETTERS,
+    REDRIVEN_PAYLOADS,
+    SUBTASKS,
+    TASKS,
+    owned_by,
+)
 
 #: Suffix of the names of work queues.
 _QUEUE_END = work_queue("")

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
-from waybill_ledger.audit.trail import AuditEntry, record
-from waybill_ledger.deadletters.states import ItemState, LetterState, Phase, RedriveState
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.deadletters import ItemState, LetterState, Phase, RedriveState
+from waybill_ledger.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 
 
 @dataclass(frozen=True, slots=True)

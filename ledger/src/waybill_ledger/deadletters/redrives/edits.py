@@ -13,10 +13,9 @@ from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointerException
 from pydantic_core import to_json
 
-from waybill_contracts.kinds.catalog import CATALOG, kinds_of
-from waybill_contracts.kinds.task_event import TaskEvent
-from waybill_contracts.privacy.seal import Keyring, UnknownKeyError
-from waybill_contracts.versions.event_reader import (
+from waybill_contracts.kinds import CATALOG, TaskEvent, kinds_of
+from waybill_contracts.privacy import Keyring, UnknownKeyError
+from waybill_contracts.versions import (
     NOTHING_OPENED,
     Fault,
     InvalidPayloadError,
@@ -25,10 +24,9 @@ from waybill_contracts.versions.event_reader import (
     json_object,
     read_event,
 )
-from waybill_ledger.access.opened_payload import never_revealed, sealed_names
-from waybill_ledger.access.redaction import REDACTED
-from waybill_ledger.deadletters.letters.contract_gate import Checked, check
-from waybill_ledger.deadletters.states import Verdict
+from waybill_ledger.access import REDACTED, never_revealed, sealed_names
+from waybill_ledger.deadletters import Verdict
+from waybill_ledger.deadletters.letters import Checked, check
 
 Patch = Sequence[dict[str, Any]]
 #: Most operations of one patch.

@@ -12,16 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.versions.event_reader import opener
-from waybill_ledger.deadletters.letters.contract_gate import check
-from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.versions import opener
+from waybill_ledger.deadletters import Effect, ItemState, LetterState, Phase, RedriveState, Verdict
+from waybill_ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS, check
 from waybill_ledger.deadletters.redrives.progress import Progress, batch_size, canary_is_over, progress_of
 from waybill_ledger.deadletters.redrives.reopen import Reopening, reopen
-from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, Phase, RedriveState, Verdict
-from waybill_ledger.outbox.pending_message import PendingMessage
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
-from waybill_ledger.schema.tables import TASKS
+from waybill_ledger.outbox import PendingMessage
+from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES, TASKS
 
 
 @dataclass(frozen=True, slots=True)

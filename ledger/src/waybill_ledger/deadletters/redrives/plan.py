@@ -14,16 +14,21 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.names import work_queue
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.wire import work_queue
 from waybill_database import Records
-from waybill_ledger.audit.trail import AuditEntry, record
-from waybill_ledger.deadletters.letters.queries import EFFECT, LETTERS_AND_TASKS, LetterFilter, conditions
-from waybill_ledger.deadletters.letters.recheck import recheck_all
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.deadletters import Effect, ItemState, LetterState, RedriveState, Verdict
+from waybill_ledger.deadletters.letters import (
+    EFFECT,
+    LETTERS_AND_TASKS,
+    LetterFilter,
+    conditions,
+    recheck_all,
+)
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.redrives.plan_edits import apply_edits
-from waybill_ledger.deadletters.states import Effect, ItemState, LetterState, RedriveState, Verdict
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
+from waybill_ledger.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
 
 #: Most letters in one transaction, which takes some hundredths of a second.
 CHUNK: Final = 10_000

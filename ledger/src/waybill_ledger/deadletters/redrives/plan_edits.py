@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.versions.event_reader import opener
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.versions import opener
 from waybill_database import Records
+from waybill_ledger.deadletters import LetterState
 from waybill_ledger.deadletters.redrives.edits import Edit, edited
-from waybill_ledger.deadletters.states import LetterState
-from waybill_ledger.schema.desk_tables import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
+from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 
 #: Most payloads in memory.
 _CHUNK: Final = 500

@@ -5,8 +5,8 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from waybill_ledger.deadletters.states import ItemState, Phase
-from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
+from waybill_ledger.deadletters import ItemState, Phase
+from waybill_ledger.schema import REDRIVE_LETTERS
 
 #: After the canary, most letters under way for each success: a fault that shows late affects a bounded number
 #: of letters, and the full rate is still reached within a few rounds.

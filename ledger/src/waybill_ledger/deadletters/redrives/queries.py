@@ -6,11 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from waybill_ledger.deadletters import Effect, ItemState, Phase, RedriveState, Verdict
 from waybill_ledger.deadletters.redrives.progress import Progress, progress_of
-from waybill_ledger.deadletters.states import Effect, ItemState, Phase, RedriveState, Verdict
-from waybill_ledger.listings.keyset_cursors import decoded_key, encoded_key
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
-from waybill_ledger.schema.tenants import owned_by
+from waybill_ledger.listings import decoded_key, encoded_key
+from waybill_ledger.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES, owned_by
 
 
 @dataclass(frozen=True, slots=True)

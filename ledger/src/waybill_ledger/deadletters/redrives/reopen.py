@@ -7,14 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from waybill_contracts.kinds.catalog import CATALOG
-from waybill_contracts.wire.names import EXCHANGE_DEFAULT, work_queue
-from waybill_contracts.wire.states import State
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.wire import EXCHANGE_DEFAULT, State, work_queue
 from waybill_database import insert_new
-from waybill_ledger.outbox.outbox import RELAY_GRACE, messages_of
-from waybill_ledger.outbox.pending_message import PendingMessage
-from waybill_ledger.progress.states import redriven_position, task_state
-from waybill_ledger.schema.tables import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
+from waybill_ledger.outbox import RELAY_GRACE, PendingMessage, messages_of
+from waybill_ledger.progress import redriven_position, task_state
+from waybill_ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS, TIMELINE
 
 #: Type of the timeline entry; the ledger writes it, not a service.
 REDRIVEN = "task.redriven"

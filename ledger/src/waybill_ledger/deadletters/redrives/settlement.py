@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
-from waybill_contracts.wire.states import State
-from waybill_ledger.audit.trail import AuditEntry, record
+from waybill_contracts.wire import State
+from waybill_ledger.audit import AuditEntry, record
+from waybill_ledger.deadletters import DESK_ITSELF, ItemState, LetterState, Phase, RedriveState
 from waybill_ledger.deadletters.redrives.progress import progress_of
-from waybill_ledger.deadletters.states import DESK_ITSELF, ItemState, LetterState, Phase, RedriveState
-from waybill_ledger.schema.desk_tables import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES
-from waybill_ledger.schema.tables import SUBTASKS
+from waybill_ledger.schema import DEAD_LETTERS, REDRIVE_LETTERS, REDRIVES, SUBTASKS
 
 #: Most outcomes in one transaction.
 MOST_AT_ONCE: Final = 500

@@ -1,6 +1,6 @@
 """Indexes for listings of one tenant."""
 
-from waybill_ledger.migrations.live_changes import create_index
+from waybill_ledger.migrations import create_index
 
 revision = "0013"
 down_revision = "0012"

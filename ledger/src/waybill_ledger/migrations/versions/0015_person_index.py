@@ -1,6 +1,6 @@
 """Index on tasks by person."""
 
-from waybill_ledger.migrations.live_changes import create_index
+from waybill_ledger.migrations import create_index
 
 revision = "0015"
 down_revision = "0014"

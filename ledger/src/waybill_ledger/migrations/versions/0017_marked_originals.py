@@ -1,6 +1,6 @@
 """Index on marks, to find abandoned ones without scanning all unused files."""
 
-from waybill_ledger.migrations.live_changes import create_index
+from waybill_ledger.migrations import create_index
 
 revision = "0017"
 down_revision = "0016"

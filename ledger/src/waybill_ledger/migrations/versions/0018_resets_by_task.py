@@ -1,6 +1,6 @@
 """Index on reset links by task."""
 
-from waybill_ledger.migrations.live_changes import create_index
+from waybill_ledger.migrations import create_index
 
 revision = "0018"
 down_revision = "0017"

@@ -1,6 +1,6 @@
 """Index on the audit trail by revealed task or schedule."""
 
-from waybill_ledger.migrations.live_changes import create_index
+from waybill_ledger.migrations import create_index
 
 revision = "0021"
 down_revision = "0020"

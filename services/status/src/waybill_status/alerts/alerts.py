@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.kinds import EmailRequested
+from waybill_contracts.privacy import Keyring
 from waybill_ledger import (
     AlertPolicy,
     Digest,

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from waybill_database import Records
 from waybill_ledger import Digest, digest_due
 from waybill_status.alerts.alerts import Alerts
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 

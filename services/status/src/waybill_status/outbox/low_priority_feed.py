@@ -5,15 +5,15 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
-from waybill_contracts.kinds.catalog import CATALOG
+from waybill_contracts.kinds import CATALOG
 from waybill_database import Records
 from waybill_ledger import Feed, held_kinds, take_held
 from waybill_status.outbox.publication import MOST_AT_ONCE, TAKEN_FOR, publish_taken
 from waybill_status.outbox.window import Window
-from waybill_worker.broker.connection import QueueStats
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.publisher import Publisher
-from waybill_worker.runtime.background import Background
+from waybill_worker.broker import QueueStats
+from waybill_worker.observe import get_logger
+from waybill_worker.publish import Publisher
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 

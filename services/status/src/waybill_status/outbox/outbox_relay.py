@@ -5,9 +5,9 @@ from typing import ClassVar, Final
 from waybill_database import Records
 from waybill_ledger import Sweep, next_due, take_due
 from waybill_status.outbox.publication import TAKEN_FOR, publish_taken
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.publisher import Publisher
-from waybill_worker.runtime.background import Background
+from waybill_worker.observe import get_logger
+from waybill_worker.publish import Publisher
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 

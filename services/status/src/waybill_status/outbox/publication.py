@@ -6,9 +6,8 @@ from typing import Final
 
 from waybill_database import Records
 from waybill_ledger import PendingMessage, delete_swept, put_back
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.publish.message_relay import relay_all
-from waybill_worker.publish.publisher import Publisher
+from waybill_worker.observe import get_logger
+from waybill_worker.publish import Publisher, relay_all
 
 log = get_logger(__name__)
 

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from waybill_worker.broker.connection import QueueStats
+from waybill_worker.broker import QueueStats
 
 #: Seconds of work that may wait in the queue, and so delay urgent work.
 HORIZON_SECONDS: Final = 0.5

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.wire.trace import trace_id_of
+from waybill_contracts.privacy import Keyring
+from waybill_contracts.wire import trace_id_of
 from waybill_database import Records
 from waybill_ledger import Release, ReleaseBatch, next_slot, release_due
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 

@@ -6,9 +6,8 @@ from typing import ClassVar, Final
 
 from waybill_database import Records
 from waybill_ledger import SlotScan, bring_forward, find_postponed
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import throttled
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background, throttled
 
 log = get_logger(__name__)
 

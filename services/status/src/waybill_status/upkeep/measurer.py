@@ -9,10 +9,9 @@ from typing import ClassVar, Final
 from waybill_database import Records
 from waybill_ledger import Range, StallTimeouts, measure
 from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_worker.broker.connection import QueueStats
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import pause_since
+from waybill_worker.broker import QueueStats
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background, pause_since
 
 log = get_logger(__name__)
 

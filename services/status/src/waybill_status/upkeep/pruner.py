@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
 
-from waybill_contracts.wire.states import State
+from waybill_contracts.wire import State
 from waybill_database import Records
 from waybill_ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
 from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
-from waybill_worker.runtime.throttle import scan_in_batches
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background, scan_in_batches
 
 log = get_logger(__name__)
 

@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 from waybill_database import Records
 from waybill_ledger import Overdue, OverdueSearch, StallTimeouts, is_any_overdue, reconcile
 from waybill_status.upkeep.metrics import StatusMetrics
-from waybill_worker.broker.connection import QueueStats
-from waybill_worker.observe.logs import get_logger
-from waybill_worker.runtime.background import Background
+from waybill_worker.broker import QueueStats
+from waybill_worker.observe import get_logger
+from waybill_worker.runtime import Background
 
 log = get_logger(__name__)
 
