@@ -46,14 +46,6 @@ EXCEPTIONS: Final = {
     ("docs/personal-data.md", "forgotten"): "a problem code of the API",
 }
 
-#: Folders that are not clean yet, and how many findings each may have at most.
-NOT_YET: Final = {
-    "contracts": 21,
-    "pictures": 7,
-    "services/email": 9,
-    "services/images": 8,
-    "services/sync": 2,
-}
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "bench", "docs")
 MEMBERS: Final = sorted(
     path.parent.relative_to(ROOT).as_posix()
@@ -64,12 +56,7 @@ MEMBERS: Final = sorted(
 @pytest.mark.parametrize("folder", [*MEMBERS, *DOCUMENTS])
 def test_words_are_plain(folder: str) -> None:
     found = [finding for path in texts_of(folder) for finding in findings(path)]
-    assert len(found) <= NOT_YET.get(folder, 0), instead(found)
-
-
-@pytest.mark.parametrize("folder", NOT_YET)
-def test_what_is_not_clean_yet_exists(folder: str) -> None:
-    assert folder in {*MEMBERS, *DOCUMENTS}
+    assert found == [], instead(found)
 
 
 def test_help_of_the_command_is_plain() -> None:
@@ -80,7 +67,7 @@ def test_help_of_the_command_is_plain() -> None:
         for word in banned(text)
         if "_" not in word
     ]
-    assert len(found) <= NOT_YET.get("cli", 0), found
+    assert found == []
 
 
 def test_an_exception_is_needed_and_has_its_reason() -> None:

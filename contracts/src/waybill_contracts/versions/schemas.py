@@ -30,7 +30,7 @@ def current_schemas() -> Mapping[str, str]:
 
 @cache
 def contracts_version() -> str:
-    """A hash of all contracts and upcasters, 16 hexadecimal digits; equal in releases that have the same."""
+    """A hash of all contracts and upcasters, 16 hexadecimal digits; equal for releases with equal ones."""
     content = [current_schemas(), sorted(UPCASTERS)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -30,7 +30,7 @@ class ConnectionPool:
 
     Args:
         size: how many mails may be on the wire at once; the next one waits for its turn.
-        connect: makes a connected client; what it raises goes to whoever wanted the lease.
+        connect: makes a connected client; its errors go to the caller that wanted the lease.
     """
 
     def __init__(self, size: int, connect: Callable[[], Awaitable[SMTP]]) -> None:

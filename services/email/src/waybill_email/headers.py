@@ -34,7 +34,7 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address, checked by whoever makes it, with the name that is shown for it; empty: none."""
+    """An address, checked by its maker, with the name that is shown for it; empty: none."""
 
     name: str
     address: str

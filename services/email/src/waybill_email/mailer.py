@@ -110,8 +110,8 @@ class Mailer:
 
         Args:
             mail: what is sent.
-            before_content: awaited when the server has agreed to take the content and before it gets any, for
-                at its end nobody can tell a repeat apart; if it raises, no content is sent.
+            before_content: awaited when the server has agreed to take the content and before it gets any,
+                because a repeat cannot be recognised later; if it raises, no content is sent.
 
         Returns:
             Its Message-ID and the server's words, once the server has taken responsibility for it.
@@ -131,7 +131,7 @@ class Mailer:
                 return await self._circuit.call(partial(self._hand_over, composed, before_content))
 
     async def close(self) -> None:
-        """Close the connections; a mail that is on the wire is finished first, by whoever sends it."""
+        """Close the connections; a mail that is on the wire is finished first, by its sender."""
         await self._pool.close()
 
     async def _connect(self) -> SMTP:

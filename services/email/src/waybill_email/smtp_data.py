@@ -1,6 +1,6 @@
-"""Hands a mail's content over (RFC 5321, 4.1.1.4) in steps that tell whether the server can have the mail.
+"""Hands a mail's content over (RFC 5321, 4.1.1.4) in steps that show whether the server can have the mail.
 
-Until the line with the final dot is sent, the server has no mail; from then on only its answer tells.
+Until the line with the final dot is sent, the server has no mail; from then on only its answer shows it.
 """
 
 import asyncio

@@ -44,7 +44,7 @@ _EXCEEDED = 552
 class DeliveryUnknownError(UncertainError):
     """The server may or may not have taken the mail: the answer to its content never came.
 
-    SMTP cannot tell (RFC 1047). A repeat has the same `Message-ID`, by which most mailboxes drop the double.
+    SMTP cannot resolve that (RFC 1047). A repeat has its `Message-ID`, by which most mailboxes drop it.
     """
 
 
