@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_swagger import patch_fastapi
 
 from waybill_gateway.auth import GuardedRoute, UndeclaredRouteError
-from waybill_gateway.components import Components
+from waybill_gateway.components import GatewayComponents
 from waybill_gateway.desk import audit_routes as audit
 from waybill_gateway.desk import group_routes as dead_letter_groups
 from waybill_gateway.desk import letter_routes as dead_letters
@@ -120,17 +120,17 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
 
 @asynccontextmanager
-async def open_components(app: FastAPI) -> AsyncIterator[Components]:
+async def open_components(app: FastAPI) -> AsyncIterator[GatewayComponents]:
     """The parts that `app` works with, not yet started."""
     with configuring(*WRONG_SETTING):
-        components = Components(app.state)
+        components = GatewayComponents(app.state)
     try:
         yield components
     finally:
         await components.stop()
 
 
-async def start_components(components: Components) -> None:
+async def start_components(components: GatewayComponents) -> None:
     """Starts the parts; waits for a ledger that is away.
 
     Raises:

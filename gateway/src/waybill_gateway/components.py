@@ -8,7 +8,7 @@ from waybill_gateway.runtime import Resources
 from waybill_worker.runtime import first_completed
 
 
-class Components:
+class GatewayComponents:
     """The parts of one gateway.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waybill_gateway.app import create_app, open_components, start_components
-from waybill_gateway.components import Components
+from waybill_gateway.components import GatewayComponents
 from waybill_gateway.http import PROBES, HttpLimits, LimitedProtocol, ledger_unavailable, problem_answer
 from waybill_gateway.runtime import Resources
 from waybill_gateway.settings import GatewaySettings
@@ -44,7 +44,7 @@ class GatewayProcess:
             timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
         )
         self._lifespan = AsyncExitStack()
-        self._components: Components | None = None
+        self._components: GatewayComponents | None = None
         self._is_serving = False
 
     async def start(self) -> None:
