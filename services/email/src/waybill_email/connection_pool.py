@@ -12,7 +12,7 @@ from aiosmtplib import SMTP, SMTPException
 #: unseen, and servers close them after 5 minutes (RFC 5321, 4.5.3.2.7) or sooner.
 IDLE_SECONDS_BEFORE_CHECK = 30.0
 #: Small talk (NOOP, RSET, QUIT) decides only whether a connection is kept, so it is not waited for long.
-SMALL_TALK_SECONDS = 5.0
+HOUSEKEEPING_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class ConnectionPool:
         self._closed = False
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Wait until there is room for another mail, and keep it.
 
         Raises:
@@ -65,7 +65,11 @@ class ConnectionPool:
             yield lease
         finally:
             # Else an error or a cancellation amid a mail has left the dialogue in an unknown state.
-            if lease.reusable and lease.smtp.is_connected and not (self._closed or _says_more(lease.smtp)):
+            if (
+                lease.reusable
+                and lease.smtp.is_connected
+                and not (self._closed or _has_unread_data(lease.smtp))
+            ):
                 self._idle.append((lease.smtp, time.monotonic()))
             else:
                 lease.smtp.close()
@@ -93,7 +97,7 @@ class ConnectionPool:
             return True
         alive = False
         try:
-            await smtp.noop(timeout=SMALL_TALK_SECONDS)
+            await smtp.noop(timeout=HOUSEKEEPING_SECONDS)
             alive = True
         except (SMTPException, OSError):
             # The answer that was asked for: this connection is gone, and the next one is tried.
@@ -104,7 +108,7 @@ class ConnectionPool:
         return True
 
 
-def _says_more(smtp: SMTP) -> bool:
+def _has_unread_data(smtp: SMTP) -> bool:
     # Answers are told apart by their order alone: one too many would be taken for that to the next mail.
     buffer: bytearray | None = getattr(smtp.protocol, "_buffer", None)
     return bool(buffer)
@@ -113,5 +117,5 @@ def _says_more(smtp: SMTP) -> bool:
 async def _quit(smtp: SMTP) -> None:
     # QUIT is a courtesy (RFC 5321, 4.1.1.10): a server that is gone already has lost nothing.
     with contextlib.suppress(SMTPException, OSError):
-        await smtp.quit(timeout=SMALL_TALK_SECONDS)
+        await smtp.quit(timeout=HOUSEKEEPING_SECONDS)
     smtp.close()

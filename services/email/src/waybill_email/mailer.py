@@ -9,7 +9,7 @@ from typing import Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
-from waybill_email.connection_pool import SMALL_TALK_SECONDS, ConnectionPool, Lease
+from waybill_email.connection_pool import HOUSEKEEPING_SECONDS, ConnectionPool, Lease
 from waybill_email.mail import ComposedMail, OutgoingMail, compose, parse_sender
 from waybill_email.smtp_data import begin_content, send_content
 from waybill_email.smtp_errors import (
@@ -127,7 +127,7 @@ class Mailer:
         """
         composed = compose(mail, self._sender)
         with span("send mail", SpanKind.CLIENT, self._place):
-            async with self._pool.turn():
+            async with self._pool.slot():
                 return await self._circuit.call(partial(self._hand_over, composed, before_content))
 
     async def close(self) -> None:
@@ -218,7 +218,7 @@ async def _reset(lease: Lease, error: Exception) -> None:
     if not isinstance(error, SMTPResponseException) or error.code <= 0 or not lease.smtp.is_connected:
         return
     try:
-        await lease.smtp.rset(timeout=SMALL_TALK_SECONDS)
+        await lease.smtp.rset(timeout=HOUSEKEEPING_SECONDS)
     except (SMTPException, OSError):
         # The refusal is what the caller hears of; this connection is closed instead of kept.
         return

@@ -80,7 +80,7 @@ def envelope_failure(error: Exception, server: str, *secrets: str) -> HandlerErr
     words = _describe(error, *secrets)
     if isinstance(error, SMTPSenderRefused) and _is_refusal(error) and not _is_too_long(error):
         message = f"the mail server {server} takes no mails of this sender: {words}"
-        return RateLimitedError(message) if _is_put_off(error) else OutOfServiceError(message)
+        return RateLimitedError(message) if _is_rate_limit(error) else OutOfServiceError(message)
     return _failure(error, server, "did not take the mail's envelope", words)
 
 
@@ -121,7 +121,7 @@ def _is_too_long(error: SMTPResponseException) -> bool:
     return error.code in _PERMANENT and (error.code == _EXCEEDED or _status_of(error) in _TOO_LONG)
 
 
-def _is_put_off(error: SMTPResponseException) -> bool:
+def _is_rate_limit(error: SMTPResponseException) -> bool:
     """Whether it says by its status (4.7.x) that the server takes no more just now."""
     of_policy = error.code in _TRANSIENT and _status_of(error)[0] == _SUBJECT_OF_POLICY
     return of_policy and not _is_of_server(error)
