@@ -80,9 +80,10 @@ async def test_a_server_that_stops_reading_amid_the_content_does_not_have_the_ma
         sending = asyncio.create_task(mailer.send(long, before_content=record))
         await peer.asked.wait()
         await hurry(sending, monkeypatch)
+        # A peer that reads nothing would never see the end of the connection.
+        peer.writers[-1].transport.abort()
         with pytest.raises(TransientError, match="Timed out while it was sent"):
             await sending
-        peer.writers[-1].transport.abort()
 
     assert peer.contents == []
 
