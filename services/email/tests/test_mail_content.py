@@ -18,7 +18,7 @@ async def test_once_the_content_has_ended_nothing_is_sent_twice(answer: str) -> 
     peer = Peer({(1, ".", 2): answer})
     async with mailer_for(peer) as mailer:
         await mailer.send(MAIL)
-        with pytest.raises(DeliveryUnknownError, match="may have taken it"):
+        with pytest.raises(DeliveryUnknownError, match="may have accepted it"):
             await mailer.send(MAIL)
 
     assert (peer.connections, peer.count("DATA")) == (1, 2)
@@ -60,7 +60,7 @@ async def test_a_connection_that_breaks_amid_the_content_leaves_nothing_in_doubt
 
     long = OutgoingMail("ada@example.com", "Hi", "word " * (length // 5), None, "task-1.email")
     async with mailer_for(peer) as mailer:
-        with pytest.raises(TransientError, match="did not take the mail's content"):
+        with pytest.raises(TransientError, match="did not accept the content of the mail"):
             await mailer.send(long, before_content=record)
 
     assert peer.contents == []
@@ -82,7 +82,7 @@ async def test_a_server_that_stops_reading_amid_the_content_does_not_have_the_ma
         await hurry(sending, monkeypatch)
         # A peer that reads nothing would never see the end of the connection.
         peer.writers[-1].transport.abort()
-        with pytest.raises(TransientError, match="Timed out while it was sent"):
+        with pytest.raises(TransientError, match="Timed out while the content was sent"):
             await sending
 
     assert peer.contents == []

@@ -65,7 +65,7 @@ def unfolded(header: str) -> str:
 
 
 def check_lines(header: str) -> None:
-    """RFC 5322 and 2047 on the form of the lines; each word holds whole characters."""
+    """RFC 5322 and 2047 on the form of the lines; each word contains whole characters."""
     assert header.endswith("\r\n")
     for number, line in enumerate(header.removesuffix("\r\n").split("\r\n")):
         assert re.fullmatch(r"[\x20-\x7e]*", line)
@@ -127,11 +127,11 @@ def test_a_shown_name_is_read_as_it_was_written_and_stays_one_mailbox(name: str)
 def test_no_control_character_gets_into_a_header(separator: str) -> None:
     text = f"Ann{separator}Bcc: eve@example.com"
 
-    with pytest.raises(HeaderError, match="the Subject holds a line break"):
+    with pytest.raises(HeaderError, match="the Subject contains a line break"):
         text_header("Subject", text)
-    with pytest.raises(HeaderError, match="the From holds a line break"):
+    with pytest.raises(HeaderError, match="the From contains a line break"):
         mailbox_header("From", Mailbox(text, "a@b.test"))
-    with pytest.raises(HeaderError, match="the List-Unsubscribe holds"):
+    with pytest.raises(HeaderError, match="the List-Unsubscribe contains"):
         literal_header("List-Unsubscribe", text)
 
 

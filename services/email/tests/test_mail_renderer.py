@@ -171,7 +171,7 @@ def test_a_link_that_is_none_is_refused_without_being_repeated(
 def test_a_missing_parameter_is_named(renderer: Renderer, missing: str) -> None:
     params = {name: value for name, value in ALERT.items() if name != missing}
 
-    with pytest.raises(PermanentError, match=rf"ops_alert got wrong parameters: {missing}: "):
+    with pytest.raises(PermanentError, match=rf"ops_alert got invalid parameters: {missing}: "):
         whole(renderer, "ops_alert", params)
 
 

@@ -118,7 +118,7 @@ async def test_a_mail_arrives_as_it_was_written() -> None:
     ("code", "error"), [(451, TransientError), (452, TransientError), (550, PermanentError)]
 )
 async def test_a_refusal_says_who_refused_and_why(command: str, code: int, error: type[HandlerError]) -> None:
-    # MAIL holds nothing of the mail but its length: what is refused there is our sender.
+    # MAIL contains only the sender and the length of a mail: a refusal there concerns our sender.
     error = OutOfServiceError if command == "MAIL" else error
     peer = Peer(**{command: f"{code} 5.1.1 not today"})
     async with mailer_for(smtp(peer)) as (mailer, server):

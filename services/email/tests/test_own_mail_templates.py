@@ -53,7 +53,7 @@ def test_one_beside_ours_is_rendered_with_its_parameters(tmp_path: Path) -> None
 def test_wrong_parameters_are_named(tmp_path: Path) -> None:
     renderer = Renderer(written(tmp_path, **INVOICE))
 
-    with pytest.raises(PermanentError, match=r"invoice got wrong parameters: total: .*; items.0.what: "):
+    with pytest.raises(PermanentError, match=r"invoice got invalid parameters: total: .*; items.0.what: "):
         renderer.render("invoice", GIVEN | {"total": "much", "items": [{}]})
 
 
@@ -102,15 +102,18 @@ def test_one_body_is_enough(tmp_path: Path, missing: str) -> None:
         ),
         ({"welcome.txt": "{{ name | shout }}"}, "/welcome.txt, line 1: No filter named 'shout'"),
         ({"welcome.txt": "\n{% include '_x.txt' %}"}, "/welcome.txt, line 2: there is no _x.txt"),
-        ({"welcome.txt": "{% include name %}"}, "/welcome.txt, line 1: name the other template as a text"),
+        (
+            {"welcome.txt": "{% include name %}"},
+            "/welcome.txt, line 1: write the name of the other template as text",
+        ),
         ({"layout.html": "\n\n{{ nmae }}"}, "/layout.html, line 3: there is no variable nmae"),
         (INVOICE | {"_item.txt": "{{ itme.what }}"}, "/_item.txt, line 1: there is no variable itme"),
         (INVOICE | {"invoice.subject.txt": None}, "invoice.subject.txt: is missing"),
         (INVOICE | {"invoice.txt": None, "invoice.html": None}, "invoice.txt or invoice.html: is missing"),
-        (INVOICE | {"invoice.params.json": None}, "invoice.params.json is missing beside it"),
-        (INVOICE | {"invoice.params.json": "{"}, "/invoice.params.json, line 1: is no JSON"),
-        ({"welcom.html": "x"}, "/welcom.html: welcom.params.json is missing beside it"),
-        ({"welcome.htm": "x"}, "/welcome.htm: is no file of a template"),
+        (INVOICE | {"invoice.params.json": None}, "invoice.params.json is missing, which declares"),
+        (INVOICE | {"invoice.params.json": "{"}, "/invoice.params.json, line 1: is not JSON"),
+        ({"welcom.html": "x"}, "/welcom.html: welcom.params.json is missing, which declares"),
+        ({"welcome.htm": "x"}, "/welcome.htm: belongs to no template"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file_and_line(

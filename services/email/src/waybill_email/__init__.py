@@ -1,1 +1,1 @@
-"""Sends mails: renders templates and talks SMTP."""
+"""The email service: renders templates and sends mails over SMTP."""

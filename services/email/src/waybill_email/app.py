@@ -1,4 +1,4 @@
-"""The email service, put together."""
+"""Builds the email service."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from waybill_worker.service import Service
 
 
 def make_service(settings: EmailSettings) -> Service:
-    """The service with its adapters, not yet started."""
+    """Builds the service with its adapters, not yet started."""
     mailer = Mailer(
         settings.smtp_host,
         settings.smtp_port,

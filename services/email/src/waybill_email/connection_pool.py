@@ -1,4 +1,4 @@
-"""Open SMTP connections, kept for the next mail."""
+"""A pool of open SMTP connections."""
 
 import asyncio
 import contextlib
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 
 from aiosmtplib import SMTP, SMTPException
 
-#: Idle for longer than this, a connection is asked (NOOP) before it is trusted: firewalls drop silent ones
-#: unseen, and servers close them after 5 minutes (RFC 5321, 4.5.3.2.7) or sooner.
+#: A connection that was idle for longer is checked (NOOP) before use: firewalls drop idle connections
+#: silently, and servers close them after 5 minutes (RFC 5321, 4.5.3.2.7) or sooner.
 IDLE_SECONDS_BEFORE_CHECK = 30.0
-#: Small talk (NOOP, RSET, QUIT) decides only whether a connection is kept, so it is not waited for long.
+#: For NOOP, RSET and QUIT, which decide only whether a connection is kept.
 HOUSEKEEPING_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class Lease:
-    """The right to use a connection; kept afterwards only if its user says that it is between two mails."""
+    """The right to use a connection, which is kept afterwards only if the user marks it as reusable."""
 
     smtp: SMTP
-    #: It has carried a mail before, so the server may have closed it in the meantime.
+    #: It has sent a mail before, so the server may have closed it since.
     reused: bool
     reusable: bool = False
 
 
 class ConnectionPool:
-    """At most `size` connections at once, made on demand; the one that was used last is reused first.
+    """At most `size` connections, opened on demand; the last used one is reused first.
 
     Args:
-        size: how many mails may be on the wire at once; the next one waits for its turn.
-        connect: makes a connected client; its errors go to the caller that wanted the lease.
+        size: mails that may be sent at once; the next one waits.
+        connect: returns a connected client; its exceptions are passed on by `lease`.
     """
 
     def __init__(self, size: int, connect: Callable[[], Awaitable[SMTP]]) -> None:
@@ -43,7 +43,7 @@ class ConnectionPool:
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait until there is room for another mail, and keep it.
+        """Wait until another mail may be sent, and hold its slot.
 
         Raises:
             RuntimeError: the pool is closed.
@@ -55,16 +55,16 @@ class ConnectionPool:
 
     @contextlib.asynccontextmanager
     async def lease(self, *, fresh: bool = False) -> AsyncIterator[Lease]:
-        """Lend a connected client to one that has its turn.
+        """Lend a connected client to a caller that holds a slot.
 
         Args:
-            fresh: make a new connection and drop the idle ones: one was found dead, so all are suspect.
+            fresh: open a new connection and close the idle ones, as one of them was found dead.
         """
         lease = await self._take(fresh=fresh)
         try:
             yield lease
         finally:
-            # Else an error or a cancellation amid a mail has left the dialogue in an unknown state.
+            # Otherwise an error or cancellation during a mail has left the dialogue in an unknown state.
             if (
                 lease.reusable
                 and lease.smtp.is_connected
@@ -75,7 +75,7 @@ class ConnectionPool:
                 lease.smtp.close()
 
     async def close(self) -> None:
-        """Say goodbye on the idle connections; those in use are closed when their mail is through."""
+        """Close the idle connections with QUIT; those in use are closed when their mail is finished."""
         self._closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(_quit(smtp) for smtp, _ in idle))
@@ -100,7 +100,7 @@ class ConnectionPool:
             await smtp.noop(timeout=HOUSEKEEPING_SECONDS)
             alive = True
         except (SMTPException, OSError):
-            # The answer that was asked for: this connection is gone, and the next one is tried.
+            # This connection is dead; the next one is tried.
             return False
         finally:
             if not alive:
@@ -109,13 +109,13 @@ class ConnectionPool:
 
 
 def _has_unread_data(smtp: SMTP) -> bool:
-    # Answers are told apart by their order alone: one too many would be taken for that to the next mail.
+    # Only the order assigns answers to commands: an extra one would be taken as the answer to the next mail.
     buffer: bytearray | None = getattr(smtp.protocol, "_buffer", None)
     return bool(buffer)
 
 
 async def _quit(smtp: SMTP) -> None:
-    # QUIT is a courtesy (RFC 5321, 4.1.1.10): a server that is gone already has lost nothing.
+    # QUIT is a courtesy (RFC 5321, 4.1.1.10): if the server is gone, nothing is lost.
     with contextlib.suppress(SMTPException, OSError):
         await smtp.quit(timeout=HOUSEKEEPING_SECONDS)
     smtp.close()

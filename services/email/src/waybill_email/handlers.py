@@ -1,4 +1,4 @@
-"""What the email service does with its events: one mail each."""
+"""Handlers of the email service: each sends one mail."""
 
 import asyncio
 from dataclasses import replace
@@ -11,19 +11,19 @@ from waybill_email.renderer import RenderedMail, Renderer
 from waybill_worker.attempt import Attempt, uncancellable
 from waybill_worker.errors import PermanentError
 
-#: What a handler leaves in the task's record; not the address, which is the event's to show or to hide.
+#: Stored as the result of the subtask; without the address, which the event shows or hides.
 Result = dict[str, str | bool]
 
 
 async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, renderer: Renderer) -> Result:
-    """Send a mail with the caller's own words, or from a template; HTML alone gets a text part.
+    """Send a mail with the text of the caller, or from a template; HTML alone gets a text part.
 
     Returns:
         `message_id` (with brackets) and `server_response` (one line); `may_be_a_repeat` if an earlier run
         may have delivered it already.
 
     Raises:
-        HandlerError: as `Renderer.render` and `Mailer.send` say.
+        HandlerError: see `Renderer.render` and `Mailer.send`.
     """
     if event.template is not None:
         words = renderer.render(event.template, event.params)
@@ -47,10 +47,10 @@ async def send_email(event: EmailRequested, attempt: Attempt, mailer: Mailer, re
 async def send_password_reset(
     event: PasswordResetRequested, attempt: Attempt, mailer: Mailer, renderer: Renderer
 ) -> Result:
-    """Send the link with which a password is reset.
+    """Send the link to reset a password.
 
     Returns, raises:
-        As `send_email`; the link is in neither.
+        See `send_email`; neither contains the link.
     """
     rendered = renderer.render("password_reset", {"link": event.link, "expires_at": event.expires_at})
     return await _send_rendered(rendered, event.email, attempt, mailer, "password-reset")
@@ -60,7 +60,7 @@ async def send_welcome(event: UserCreated, attempt: Attempt, mailer: Mailer, ren
     """Send the welcome mail to a new user.
 
     Returns, raises:
-        As `send_email`.
+        See `send_email`.
     """
     rendered = renderer.render("welcome", {"name": event.name})
     return await _send_rendered(rendered, event.email, attempt, mailer, "welcome")
@@ -82,9 +82,9 @@ async def _send_rendered(
 
 async def _send(mail: OutgoingMail, attempt: Attempt, mailer: Mailer) -> Result:
     if mail.text is None and mail.html is not None:
-        # Beside the event loop: a long mail takes a good part of a second.
+        # In a thread: a long mail takes a good part of a second.
         mail = replace(mail, text=await asyncio.to_thread(text_of, mail.html) or None)
-    # A mail on its way cannot be called back: a stop that comes now comes too late, and the record says so.
+    # A mail on its way cannot be stopped: a cancellation now comes too late, and the record shows this.
     sent = await uncancellable(mailer.send(mail, before_content=attempt.begin_effect))
     result: Result = {"message_id": sent.message_id, "server_response": sent.server_response}
     return result | {"may_be_a_repeat": True} if attempt.in_doubt else result

@@ -1,4 +1,4 @@
-"""Header lines of a mail, written from text: none of it passes through a parser of headers."""
+"""Writes the header lines of a mail from text, without a parser of headers."""
 
 import base64
 import re
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-#: RFC 5322, 2.1.1: what a line should not exceed, and what it must not, without its CR LF.
+#: RFC 5322, 2.1.1: the recommended and the absolute maximum length of a line, without CR LF.
 _GOOD_LINE, MAX_LINE = 78, 998
-#: RFC 2047, 2: a line with an encoded word, and the word itself.
+#: RFC 2047, 2: maximum length of a line with an encoded word, and of the word.
 _WORD_LINE, _MAX_WORD = 76, 75
 _WORD_BEGIN, _WORD_END = "=?utf-8?b?", "?="
 #: A token that is longer leaves no room for the header's name on its line.
 _MAX_TOKEN: Final = 900
-#: What no header holds, encoded or not: control characters, the line breaks of Unicode, halves of characters.
+#: Not allowed in a header, encoded or not: control characters, line breaks of Unicode, lone surrogates.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-#: Text that means itself in a header. Spaces at its ends would be lost.
+#: Text that needs no encoding in a header. Spaces at its ends would be lost.
 _PLAIN: Final = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?")
 _QUOTABLE: Final = re.compile(r"[\x20-\x7e]+")
 #: RFC 5322, 3.2.3: words that need no quotes.
@@ -29,34 +29,34 @@ _BAD_LINE: Final = re.compile(rb"[^\r\n]{%d}" % (MAX_LINE + 1))
 
 
 class HeaderError(ValueError):
-    """A text cannot stand in a header, or a message holds a header that is not ours."""
+    """A text is not allowed in a header, or a message contains a header that was not written here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address, checked by its maker, with the name that is shown for it; empty: none."""
+    """An address, checked by the caller, with a display name; empty: none."""
 
     name: str
     address: str
 
     @property
     def domain(self) -> str:
-        """What stands behind the `@`."""
+        """The part after the `@`."""
         return self.address.rpartition("@")[2]
 
 
 def text_header(name: str, text: str) -> str:
-    """A header whose value is text to a reader, such as `Subject`.
+    """A header with a text for readers, such as `Subject`.
 
     Args:
-        name: the header's, a constant of ours.
-        text: anybody's. ASCII without `=?` is written as it is, all else as encoded words (RFC 2047).
+        name: name of the header, a constant.
+        text: untrusted text. ASCII without `=?` is written unchanged, other text as encoded words (RFC 2047).
 
     Returns:
-        Its lines, each ending with CR LF; unfolded and decoded they give the text again.
+        Its lines, each ending with CR LF; unfolded and decoded they are the text again.
 
     Raises:
-        HeaderError: it is not one line, or holds control characters.
+        HeaderError: it is not one line, or contains control characters.
     """
     require_one_line(name, text)
     tokens = _FOLD.split(text)
@@ -66,10 +66,10 @@ def text_header(name: str, text: str) -> str:
 
 
 def mailbox_header(name: str, mailbox: Mailbox) -> str:
-    """A header whose value is one mailbox, such as `From`.
+    """A header with one mailbox, such as `From`.
 
     Raises:
-        HeaderError: the name that is shown is not one line; or the address could be read as something else.
+        HeaderError: the display name is not one line, or the address could be read as something else.
     """
     shown, address = mailbox.name, mailbox.address
     require_one_line(name, shown)
@@ -83,7 +83,7 @@ def mailbox_header(name: str, mailbox: Mailbox) -> str:
 
 
 def literal_header(name: str, *tokens: str) -> str:
-    """A header whose value means something to machines: its tokens are written as they are, or not at all.
+    """A header for machines: its tokens are written unchanged, or refused.
 
     Raises:
         HeaderError: a token could be read as something else.
@@ -94,13 +94,13 @@ def literal_header(name: str, *tokens: str) -> str:
 
 
 def require_one_line(name: str, text: str) -> None:
-    """Checks that a text can stand in a header at all.
+    """Checks that a text is allowed in a header.
 
     Raises:
-        HeaderError: it holds line breaks or other control characters.
+        HeaderError: it contains line breaks or other control characters.
     """
     if _CONTROL.search(text):
-        raise HeaderError(f"the {name} holds a line break or another control character: send one line")
+        raise HeaderError(f"the {name} contains a line break or another control character: send one line")
 
 
 def require_ours(content: bytes, names: Sequence[str]) -> None:
@@ -108,31 +108,31 @@ def require_ours(content: bytes, names: Sequence[str]) -> None:
 
     Args:
         content: the message.
-        names: those of the headers that we wrote, in their order.
+        names: names of the headers that were written, in order.
 
     Raises:
-        HeaderError: its headers are others than those, one of them holds an encoded word that is not ours,
-            or a byte or a line of the message is one that mail does not allow.
+        HeaderError: its headers are different, one of them contains an encoded word that was not written
+            here, or mail does not allow a byte or a line of the message.
     """
     head, _, _ = content.partition(b"\r\n\r\n")
     found = [line.partition(b":")[0] for line in re.split(rb"\r\n(?![ \t])", head)]
     if found != [name.encode() for name in names]:
-        raise HeaderError("the message holds a header that was not written for it")
+        raise HeaderError("the message contains a header that was not written for it")
     if b"=?" in _OUR_WORD.sub(b"", head):
-        raise HeaderError("a header of the message holds an encoded word that was not written for it")
+        raise HeaderError("a header of the message contains an encoded word that was not written for it")
     if _UNSAFE_BYTE.search(content):
-        raise HeaderError("the message holds a control character, or a line end that is not CR LF")
+        raise HeaderError("the message contains a control character, or a line end other than CR LF")
     if _BAD_LINE.search(content):
         raise HeaderError(f"a line of the message is longer than {MAX_LINE} characters")
 
 
 def _require_literal(name: str, token: str) -> None:
     if not _PLAIN.fullmatch(token) or not _is_writable(token, _FOLD.split(token)):
-        raise HeaderError(f"the {name} holds what cannot be written into a header line as it is")
+        raise HeaderError(f"the {name} contains what cannot be written into a header line unchanged")
 
 
 def _is_writable(text: str, tokens: Sequence[str]) -> bool:
-    # A reader takes `=?` for the begin of an encoded word, inside of quotes too.
+    # Mail programs read `=?` as the start of an encoded word, also within quotes.
     return "=?" not in text and max(map(len, tokens)) <= _MAX_TOKEN
 
 
@@ -141,7 +141,7 @@ def _quoted(text: str) -> str:
 
 
 def _words(text: str, taken: int) -> Iterator[str]:
-    """The text as encoded words; `taken`: characters before the first one on its line."""
+    """The text as encoded words; `taken` is the number of characters before the first one on its line."""
     room, chunk = _bytes_in(_WORD_LINE - taken), bytearray()
     for character in text:
         encoded = character.encode()

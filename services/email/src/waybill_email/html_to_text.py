@@ -1,4 +1,4 @@
-"""The text of HTML mails, for readers that show no HTML, and filters that think ill of mails without text."""
+"""Converts HTML to text, for mail programs without HTML, and for filters that distrust mails without text."""
 
 import re
 import sys
@@ -6,22 +6,22 @@ from typing import Any, Final
 
 import html_text
 
-#: What no mail may hold, nor a tree of lxml; its parser makes one all the same, of a reference.
+#: Not allowed in a mail, nor in a tree of lxml; but its parser creates them from character references.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _REFERENCE: Final = re.compile(r"&#(?:[xX]0*([0-9A-Fa-f]{1,6})|0*([0-9]{1,7}));?")
 _REPLACEMENT: Final = "\ufffd"
-#: Of no use in a text: the title repeats the subject, and what is hidden is a preview of the text.
+#: Of no use in a text: the title repeats the subject, and hidden elements preview the text.
 _UNSEEN: Final = (
     "//title | //*[contains(translate(@style, 'DISPLAYNOE \t\r\n', 'displaynoe'), 'display:none')]"
 )
-#: Links that lead somewhere from a text.
+#: Links that are useful in a text.
 _LINK: Final = re.compile(r"(?:https?://|mailto:)\S+")
 
 
 def text_of(html: str) -> str:
-    """Say the same as plain text: links with their addresses, pictures by their descriptions.
+    """Return HTML as plain text: links with their addresses, pictures as their descriptions.
 
-    Time and result grow with the length of the HTML, and not faster.
+    Time and length of the result are linear in the length of the HTML.
 
     Returns:
         The text; empty if there is none.
@@ -39,7 +39,7 @@ def text_of(html: str) -> str:
 
 
 def _printable(html: str) -> str:
-    """The HTML without control characters; never just left out, for what is beside them could join."""
+    """The HTML with U+FFFD for control characters; removing them would join the text around them."""
     return _REFERENCE.sub(_resolved, _CONTROL.sub(_REPLACEMENT, html))
 
 

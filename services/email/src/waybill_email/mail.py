@@ -1,4 +1,4 @@
-"""A mail as the handlers hand it over, and as it goes onto the wire."""
+"""A mail as handlers give it to the mailer, and as it is sent."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from waybill_email.headers import (
 from waybill_worker.errors import PermanentError
 
 #: A dot-atom local part and a host name in ASCII: RFC 5321, 4.1.2, without quoted strings and address
-#: literals, which hardly a mailbox needs and which can smuggle something onto a command line.
+#: literals, which are rarely used and could inject text into a command line.
 _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
@@ -30,9 +30,9 @@ _MAX_ADDRESS_LENGTH = 254
 _MAX_LOCAL_LENGTH, _MAX_DOMAIN_LENGTH, _MAX_LABEL_LENGTH = 64, 253, 63
 #: The left side of a Message-ID: RFC 5322, 3.6.4, `dot-atom-text`.
 _ID_LEFT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-#: Never part of a body: RFC 5321, 4.5.2 has no room for control characters but the tab and line ends.
+#: Not allowed in a body: RFC 5321, 4.5.2 allows no control characters other than tab and line ends.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-#: Seven-bit whatever the server can do, so that the bytes are made before a connection is taken.
+#: Always seven-bit, so that the bytes do not depend on the server and are made before a connection is used.
 _POLICY = policy.SMTP.clone(cte_type="7bit")
 
 
@@ -45,10 +45,10 @@ class OutgoingMail:
         subject: one line.
         text: the plain body, if there is one; at least one of the two bodies is needed.
         html: the HTML body, if there is one.
-        message_id: what stands before the `@` of the `Message-ID`; the same for every repeat of the mail.
-        category: the sender's label, sent as `X-Category`.
-        reply_to: where answers go, an address as `to`; None: to the sender.
-        list_unsubscribe: links, `https:` and `mailto:`, by which the receiver wants no more (RFC 2369).
+        message_id: the part before the `@` of the `Message-ID`; equal in all repeats of the mail.
+        category: label of the sender, sent as `X-Category`.
+        reply_to: address for replies, like `to`; None: the sender.
+        list_unsubscribe: links to unsubscribe, `https:` and `mailto:` (RFC 2369).
     """
 
     to: str
@@ -63,7 +63,7 @@ class OutgoingMail:
 
 @dataclass(frozen=True, slots=True)
 class ComposedMail:
-    """A mail ready for the wire: envelope, full `Message-ID` with brackets, bytes (7-bit, CRLF)."""
+    """A mail ready to be sent: envelope, full `Message-ID` with brackets, bytes (7-bit, CRLF)."""
 
     sender: str
     recipient: str
@@ -94,14 +94,14 @@ def compose(mail: OutgoingMail, sender: Mailbox) -> ComposedMail:
         PermanentError: it cannot be sent: a malformed address, no body, a header that is not one line, a
             control character.
     """
-    for use, address in (("mail to", mail.to), ("have answers sent to", mail.reply_to)):
+    for use, address in (("mail to", mail.to), ("have replies sent to", mail.reply_to)):
         if address is not None and not _is_plain(address):
             raise PermanentError(
                 f"cannot {use} {address!r:.300}: expected one address in ASCII, such as ada@example.com, "
                 "an international domain in its xn-- form"
             )
     if not _ID_LEFT.fullmatch(mail.message_id) or "=?" in mail.message_id:
-        raise PermanentError(f"{mail.message_id!r:.300} cannot stand in a Message-ID (RFC 5322, 3.6.4)")
+        raise PermanentError(f"{mail.message_id!r:.300} is not allowed in a Message-ID (RFC 5322, 3.6.4)")
     message_id = f"<{mail.message_id}@{sender.domain}>"
     bodies = _bodies(mail)
     try:
@@ -121,7 +121,7 @@ def _is_plain(address: str) -> bool:
         and len(domain) <= _MAX_DOMAIN_LENGTH
         and all(len(label) <= _MAX_LABEL_LENGTH for label in domain.split("."))
         and _ADDRESS.fullmatch(address) is not None
-        # Readers would take it for an encoded word.
+        # Mail programs would read it as an encoded word.
         and "=?" not in address
     )
 
@@ -145,7 +145,7 @@ def _headers(mail: OutgoingMail, sender: Mailbox, message_id: str) -> dict[str, 
         separated = [f"{link}," for link in links[:-1]] + links[-1:]
         headers["List-Unsubscribe"] = literal_header("List-Unsubscribe", *separated)
     if any(link.startswith("https:") for link in mail.list_unsubscribe):
-        # RFC 8058, 3.1: a mailbox may unsubscribe by a POST that nobody has to confirm.
+        # RFC 8058, 3.1: a mailbox may unsubscribe by a POST without further confirmation.
         headers["List-Unsubscribe-Post"] = literal_header(
             "List-Unsubscribe-Post", "List-Unsubscribe=One-Click"
         )
@@ -153,11 +153,11 @@ def _headers(mail: OutgoingMail, sender: Mailbox, message_id: str) -> dict[str, 
 
 
 def _bodies(mail: OutgoingMail) -> EmailMessage:
-    """The bodies, with the headers that say how they are to be read and no other."""
+    """The bodies, with only the headers that describe their encoding."""
     for name, body in (("text", mail.text), ("html", mail.html)):
         if body is not None and _CONTROL.search(body):
             raise PermanentError(
-                f"the mail's {name} holds a control character: only tabs and line ends may be"
+                f"the {name} of the mail contains a control character: only tabs and line ends are allowed"
             )
     message = EmailMessage(policy=_POLICY)
     if mail.text is not None:

@@ -1,4 +1,4 @@
-"""Sends mails over SMTP."""
+"""The client of the SMTP server: sends mails."""
 
 import base64
 import ssl
@@ -29,11 +29,11 @@ _SUCCESS = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class SentMail:
-    """A mail that the server has taken over.
+    """A mail that the server has accepted.
 
     Attributes:
         message_id: the full `Message-ID`, with brackets.
-        server_response: what the server said to it, mostly its queue id; one line, at most 300 characters.
+        server_response: the answer of the server, usually with a queue id; one line, at most 300 characters.
     """
 
     message_id: str
@@ -41,34 +41,34 @@ class SentMail:
 
 
 class _StaleConnectionError(Exception):
-    """A reused connection was found closed, or out of step, before it agreed to take any content."""
+    """A reused connection was closed or out of step before the server accepted any content."""
 
 
 async def _nothing() -> None:
-    """What is done before the content where nobody keeps records."""
+    """The default for `before_content`."""
 
 
 class Mailer:
-    """Sends mails through one SMTP server over a few kept connections.
+    """Sends mails through one SMTP server over a few persistent connections.
 
     Args:
-        host: the server's name; with TLS also the name that its certificate must bear.
-        port: the server's port.
+        host: name of the server; with TLS also the name in its certificate.
+        port: port of the server.
         username: for AUTH; None: no login.
-        password: for AUTH; appears in no error and no log.
-        tls: `none`; `starttls`: refuse a server that cannot; `tls`: from the first byte (port 465).
-        sender: `no-reply@example.com` or `Example <no-reply@example.com>`; its domain is also the one of
-            EHLO and of the Message-IDs.
-        connections: how many mails may be on the wire at once; further ones wait for their turn.
+        password: for AUTH; not in errors and logs.
+        tls: `none`; `starttls`: refuse a server without it; `tls`: from the first byte (port 465).
+        sender: `no-reply@example.com` or `Example <no-reply@example.com>`; its domain is also used in EHLO
+            and Message-IDs.
+        connections: mails that may be sent at once; further mails wait.
         timeout_seconds: the longest wait for the connection, and for each answer of the server.
         tls_context: trust other than the system's, for a private certificate authority.
-        circuit: when the server is left alone because it cannot be reached, or does no work.
+        circuit: when to stop calling a server that is unreachable or out of service.
 
     Raises:
-        ValueError: the arguments do not fit together.
+        ValueError: the arguments are inconsistent.
     """
 
-    def __init__(  # noqa: PLR0913 - a mail account has this many sides
+    def __init__(  # noqa: PLR0913 - a mail account has this many settings
         self,
         host: str,
         port: int,
@@ -106,24 +106,24 @@ class Mailer:
     async def send(
         self, mail: OutgoingMail, *, before_content: Callable[[], Awaitable[None]] = _nothing
     ) -> SentMail:
-        """Hand a mail over to the server.
+        """Send a mail to the server.
 
         Args:
-            mail: what is sent.
-            before_content: awaited when the server has agreed to take the content and before it gets any,
-                because a repeat cannot be recognised later; if it raises, no content is sent.
+            mail: the mail.
+            before_content: awaited after the server accepted DATA and before any content is sent, as a repeat
+                cannot be recognised after the content; if it raises, no content is sent.
 
         Returns:
-            Its Message-ID and the server's words, once the server has taken responsibility for it.
+            The Message-ID and the answer of the server, which is now responsible for the mail.
 
         Raises:
             PermanentError: the mail is malformed, or the server refused it with 5xx.
             TransientError: 4xx, a time-out, a lost connection.
             UnreachableError: no connection, or a refusal before any mail.
-            OutOfServiceError: the server says that it is in trouble itself, or takes no mail of ours.
-            RateLimitedError: it takes no more of ours just now.
-            CircuitOpenError: it was unreachable or out of service lately, so nothing was tried.
-            DeliveryUnknownError: no answer came after the content's end.
+            OutOfServiceError: the server reports a problem of its own, or accepts no mail of this sender.
+            RateLimitedError: the server temporarily accepts no more.
+            CircuitOpenError: it was unreachable or out of service recently, so nothing was tried.
+            DeliveryUnknownError: no answer came after the end of the content.
         """
         composed = compose(mail, self._sender)
         with span("send mail", SpanKind.CLIENT, self._place):
@@ -131,7 +131,7 @@ class Mailer:
                 return await self._circuit.call(partial(self._hand_over, composed, before_content))
 
     async def close(self) -> None:
-        """Close the connections; a mail that is on the wire is finished first, by its sender."""
+        """Close idle connections; one in use is closed when its mail is finished."""
         await self._pool.close()
 
     async def _connect(self) -> SMTP:
@@ -140,7 +140,7 @@ class Mailer:
             port=self._port,
             username=self._username,
             password=self._password,
-            # Else aiosmtplib looks the machine's name up in the DNS, for every connection.
+            # Otherwise aiosmtplib looks up the host name in the DNS for every connection.
             local_hostname=self._sender.domain,
             timeout=self._timeout_seconds,
             use_tls=self._tls == "tls",
@@ -150,7 +150,7 @@ class Mailer:
         try:
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
-                # Here, not with the first mail: a refused greeting must not count as that mail's refusal.
+                # Here, not with the first mail: a refused greeting is not a refusal of that mail.
                 await smtp.ehlo()
         except (SMTPException, OSError) as error:
             smtp.close()
@@ -187,7 +187,7 @@ class Mailer:
             return SentMail(mail.message_id, bounded_text(answer.message, *self._secrets))
 
     async def _send_envelope(self, smtp: SMTP, mail: ComposedMail) -> None:
-        # With its size (RFC 1870) a mail too large is refused before its content is sent.
+        # Given the size (RFC 1870), a server refuses a mail that is too large before its content is sent.
         options = [f"SIZE={len(mail.content)}"] if smtp.supports_extension("size") else []
         await smtp.mail(mail.sender, options=options)
         await smtp.rcpt(mail.recipient)
@@ -195,7 +195,7 @@ class Mailer:
 
 
 def _is_out_of_step(error: Exception) -> bool:
-    # Success where the content was to be asked for: the server has answered something before it twice.
+    # Success instead of the request for content: the server has answered an earlier command twice.
     return isinstance(error, SMTPResponseException) and error.code in _SUCCESS
 
 
@@ -206,7 +206,7 @@ def _is_closed_by_server(error: Exception) -> bool:
 
 
 def _login_secrets(username: str | None, password: str | None) -> tuple[str, ...]:
-    # Also as AUTH LOGIN and AUTH PLAIN send it (RFC 4954, 4616): a server may quote what it did not like.
+    # Also as sent by AUTH LOGIN and AUTH PLAIN (RFC 4954, 4616): a server may quote what it refuses.
     if username is None or password is None:
         return ()
     forms = (password, f"\0{username}\0{password}")
@@ -214,12 +214,12 @@ def _login_secrets(username: str | None, password: str | None) -> tuple[str, ...
 
 
 async def _reset(lease: Lease, error: Exception) -> None:
-    """Ready the connection for the next mail after a refusal, so that bad addresses cost no reconnects."""
+    """Reset the connection after a refusal, so that a bad address does not cost a new connection."""
     if not isinstance(error, SMTPResponseException) or error.code <= 0 or not lease.smtp.is_connected:
         return
     try:
         await lease.smtp.rset(timeout=HOUSEKEEPING_SECONDS)
     except (SMTPException, OSError):
-        # The refusal is what the caller hears of; this connection is closed instead of kept.
+        # The caller gets the refusal; this connection is closed.
         return
     lease.reusable = True

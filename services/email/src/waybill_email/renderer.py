@@ -1,4 +1,4 @@
-"""Turns a template and its parameters into the words of a mail."""
+"""Renders mail templates: subject, text and HTML of a mail."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from waybill_contracts.kinds import TEMPLATE_PARAMS, TemplateFolderError, Templa
 from waybill_email.template_checks import SUBJECT_SUFFIX, check_files, check_template
 from waybill_worker.errors import PermanentError
 
-#: What a template does wrong with parameters that are right: it would do it again.
+#: Errors of a template with valid parameters: they would occur again.
 _WRONG_IN_TEMPLATE: Final = (
     TemplateError,
     TypeError,
@@ -36,13 +36,13 @@ _WRONG_IN_TEMPLATE: Final = (
     RecursionError,
 )
 
-#: What no mail may hold. The errors of other systems may, and an alert about one is sent all the same.
+#: Not allowed in a mail. Errors of other systems may contain them, and an alert about one must be sent.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedMail:
-    """The words of a mail: a subject of one line, and the same content as plain text, as HTML or both."""
+    """The content of a mail: a subject of one line, and a body as plain text, as HTML or both."""
 
     subject: str
     text: str | None
@@ -57,15 +57,15 @@ class _CompiledTemplate:
 
 
 class Renderer:
-    """Renders mail templates; they are read, checked and compiled here once, and never again.
+    """Renders mail templates, which are read, checked and compiled once.
 
-    Parameters are data: they are checked by the contract, put in by value, and escaped in HTML.
+    Parameters are data: they are validated by the contract, inserted by value, and escaped in HTML.
 
     Args:
-        folder: templates of the installation's own, beside those of this package and before them.
+        folder: templates of the installation, which precede those of this package.
 
     Raises:
-        TemplateFolderError: a template cannot be used; names file and line.
+        TemplateFolderError: a template is invalid; the message names file and line.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -89,7 +89,7 @@ class Renderer:
                 aware `datetime` or ISO 8601 text.
 
         Raises:
-            PermanentError: no such template, or a parameter is missing, unknown or malformed; it names them.
+            PermanentError: unknown template; or a parameter is missing, unknown or malformed, and is named.
         """
         compiled = self._templates.get(template)
         if compiled is None:
@@ -110,12 +110,12 @@ class Renderer:
 
 def _environment(folder: Path | None) -> Environment:
     ours = PackageLoader("waybill_email", "templates")
-    # In a sandbox: a template has its parameters and no way into the process.
+    # In a sandbox: a template can use its parameters, but nothing else of the process.
     environment = ImmutableSandboxedEnvironment(
         loader=ours if folder is None else ChoiceLoader([FileSystemLoader(folder), ours]),
         autoescape=select_autoescape(enabled_extensions=("html",), default=False),
         undefined=StrictUndefined,
-        # Else every rendering asks the file system whether the layout has changed.
+        # Otherwise each rendering checks whether a file has changed.
         auto_reload=False,
         cache_size=-1,
         trim_blocks=True,
@@ -148,12 +148,12 @@ def _checked(template: str, contract: type[TemplateParams], params: Mapping[str,
     try:
         checked = contract.model_validate(dict(params))
     except ValidationError as refused:
-        # Without the values, and `from None`: a reset link must not get into the task's record or the log.
+        # Without the values, and `from None`: a reset link must not get into records or logs.
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
             for fault in refused.errors(include_url=False, include_context=False, include_input=False)
         )
-        raise PermanentError(f"the mail template {template} got wrong parameters: {faults:.500}") from None
+        raise PermanentError(f"the mail template {template} got invalid parameters: {faults:.500}") from None
     values = {name: _printable(value) for name, value in checked.model_dump(by_alias=True).items()}
     for name, value in values.items():
         if isinstance(value, datetime) and value.tzinfo is None:
@@ -162,7 +162,7 @@ def _checked(template: str, contract: type[TemplateParams], params: Mapping[str,
 
 
 def _printable(value: Any) -> Any:
-    """Put U+FFFD for each control character of a text; line breaks stay."""
+    """Replace each control character of a text with U+FFFD, except line breaks."""
     match value:
         case str():
             return _CONTROL.sub("\ufffd", value)
@@ -175,11 +175,11 @@ def _printable(value: Any) -> Any:
 
 
 def _utc(moment: datetime) -> str:
-    """Show a moment as `5 March 2026, 14:05 UTC`."""
+    """Format a time as `5 March 2026, 14:05 UTC`."""
     there = moment.astimezone(UTC)
     return f"{there.day} {there:%B %Y, %H:%M} UTC"
 
 
 def _one_line(value: object) -> str:
-    """Collapse all white space, so that a name cannot bring paragraphs of its own into a mail."""
+    """Collapse all white space, so that a name cannot add paragraphs to a mail."""
     return " ".join(str(value).split())

@@ -11,9 +11,9 @@ from waybill_worker.runtime import Seconds, TlsFiles
 
 
 class EmailSettings(CircuitSettings, ServiceSettings):
-    """What the email service needs besides what every service does."""
+    """Settings of the email service, in addition to those of every service."""
 
-    # As mail servers do it: minutes first, then hourly, for a day. A full mailbox takes that long.
+    # Like mail servers: minutes first, then hourly, for a day. A full mailbox takes that long.
     retry_max_attempts: MaxAttempts = 30
     retry_base_seconds: Seconds = Field(60, description="The longest wait before the second attempt.")
     retry_cap_seconds: LadderSeconds = Field(3600, description="The longest wait before any attempt.")
@@ -23,14 +23,18 @@ class EmailSettings(CircuitSettings, ServiceSettings):
     smtp_password: SecretStr | None = None
     smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
     smtp_ca_file: Path | None = Field(
-        None, description="The authorities that the server's certificate may come from; none: the system's."
+        None,
+        description="Certificate authorities for the certificate of the server; none: those of the system.",
     )
-    smtp_cert_file: Path | None = Field(None, description="Our certificate, if the server wants one.")
-    smtp_key_file: Path | None = Field(None, description="Its key; none: it is in smtp_cert_file.")
-    smtp_connections: int = Field(4, ge=1, le=100, description="Mails on the wire at once.")
+    smtp_cert_file: Path | None = Field(None, description="Client certificate, if the server requires one.")
+    smtp_key_file: Path | None = Field(
+        None, description="Key of the client certificate; none: it is in smtp_cert_file."
+    )
+    smtp_connections: int = Field(4, ge=1, le=100, description="Mails that are sent at once.")
     smtp_timeout_seconds: Seconds = Field(20, description="For the connection and for each answer.")
     templates_folder: Path | None = Field(
-        None, description="Mail templates of your own, before those of Waybill; the gateway's, too."
+        None,
+        description="Your own mail templates, which precede those of Waybill; the gateway needs them too.",
     )
     sender: str = Field(description="`no-reply@example.com` or `Example <no-reply@example.com>`.")
 
@@ -42,5 +46,5 @@ class EmailSettings(CircuitSettings, ServiceSettings):
 
     @property
     def smtp_files(self) -> TlsFiles:
-        """Whom we trust as the mail server, and who we are to it."""
+        """Certificate files for the connection to the mail server."""
         return TlsFiles(ca_file=self.smtp_ca_file, cert_file=self.smtp_cert_file, key_file=self.smtp_key_file)

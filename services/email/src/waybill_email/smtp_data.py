@@ -1,6 +1,7 @@
-"""Hands a mail's content over (RFC 5321, 4.1.1.4) in steps that show whether the server can have the mail.
+"""Sends the content of a mail (RFC 5321, 4.1.1.4) in steps that show whether the server can have it.
 
-Until the line with the final dot is sent, the server has no mail; from then on only its answer shows it.
+Until the line with the final dot is sent, the server does not have the mail. After that, only its answer
+shows whether it has.
 """
 
 import asyncio
@@ -15,14 +16,14 @@ _END = b".\r\n"
 
 
 class ContentInterruptedError(SMTPException):
-    """The connection failed before the content's end was sent: the server has no mail."""
+    """The connection failed before the end of the content was sent: the server does not have the mail."""
 
 
 async def begin_content(smtp: SMTP) -> None:
     """Sends DATA, and returns when the server is ready for the content.
 
     Raises:
-        SMTPDataError: it refuses.
+        SMTPDataError: the server refuses.
         SMTPException, OSError: the connection failed, or no answer came in time.
     """
     answer = await smtp.execute_command(b"DATA")
@@ -31,17 +32,17 @@ async def begin_content(smtp: SMTP) -> None:
 
 
 async def send_content(smtp: SMTP, content: bytes, timeout_seconds: float) -> SMTPResponse:
-    """Sends the content and its end, and returns the server's answer: it has taken the mail.
+    """Sends the content and its end, and returns the answer of the server, which has accepted the mail.
 
     Args:
         smtp: the connection, after `begin_content`.
         content: all lines of the mail.
-        timeout_seconds: the longest wait until the content has left, and for the answer.
+        timeout_seconds: the longest wait until the content is sent, and for the answer.
 
     Raises:
-        ContentInterruptedError: the end was not sent, so the server has no mail.
-        SMTPDataError: it has refused the mail.
-        SMTPException, OSError: no answer came, so that it may have the mail.
+        ContentInterruptedError: the end was not sent, so the server does not have the mail.
+        SMTPDataError: the server refused the mail.
+        SMTPException, OSError: no answer came, so the server may have the mail.
     """
     protocol = smtp.protocol
     try:
@@ -58,18 +59,18 @@ async def send_content(smtp: SMTP, content: bytes, timeout_seconds: float) -> SM
 
 
 def stuffed(content: bytes) -> bytes:
-    """The content as it is sent: a line that begins with a dot has another one (RFC 5321, 4.5.2)."""
+    """The content as sent: a line that begins with a dot gets another dot (RFC 5321, 4.5.2)."""
     lines = normalize_message_line_endings(content).replace(b"\n.", b"\n..")
     return b"." + lines if lines.startswith(b".") else lines
 
 
 async def _send_all_but_end(protocol: SMTPProtocol, content: bytes, timeout_seconds: float) -> None:
     if isinstance(protocol.transport, asyncio.WriteTransport):
-        # What is drained has left, and is not only less than a buffer.
+        # Drained then means that all of it was sent, not that less than a full buffer is left.
         protocol.transport.set_write_buffer_limits(high=0)
     protocol.write(stuffed(content))
     try:
         async with asyncio.timeout(timeout_seconds):
             await protocol._drain_helper()  # noqa: SLF001 - as a StreamWriter does; the library offers no other way
     except TimeoutError as error:
-        raise SMTPReadTimeoutError("Timed out while it was sent") from error
+        raise SMTPReadTimeoutError("Timed out while the content was sent") from error

@@ -1,4 +1,4 @@
-"""Checks templates when the service starts, so that none fails with the first mail."""
+"""Checks templates at the start of the service, so that none fails with its first mail."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -13,9 +13,9 @@ from waybill_contracts.kinds import PARAMS_SUFFIX, TemplateFolderError
 SUBJECT_SUFFIX: Final = ".subject.txt"
 #: Longest first: a subject ends with two of them.
 _SUFFIXES: Final = (SUBJECT_SUFFIX, PARAMS_SUFFIX, ".txt", ".html")
-#: What others extend; a file that is only included has a name that begins with _.
+#: Extended by other templates; the name of a file that is only included begins with _.
 LAYOUT: Final = "layout"
-#: What names another template.
+#: Nodes that refer to another template.
 _REFERENCES: Final[tuple[type[nodes.Node], ...]] = (
     nodes.Extends,
     nodes.Include,
@@ -28,14 +28,14 @@ def check_files(folder: Path, names: AbstractSet[str]) -> None:
     """Checks that each file of a folder belongs to a template.
 
     Args:
-        folder: the templates of the installation's own.
-        names: of all templates, ours and theirs.
+        folder: templates of the installation.
+        names: names of all templates, of Waybill and of the installation.
 
     Raises:
-        TemplateFolderError: a file is none of a template, or lacks another.
+        TemplateFolderError: a file belongs to no template, or its parameter file is missing.
     """
     for file in sorted(folder.iterdir()):
-        # What is hidden is the file system's: a mounted ConfigMap has such.
+        # Hidden files are ignored: a mounted ConfigMap has some.
         if file.name.startswith("."):
             continue
         suffix = next((each for each in _SUFFIXES if file.name.endswith(each)), None)
@@ -43,15 +43,15 @@ def check_files(folder: Path, names: AbstractSet[str]) -> None:
             raise TemplateFolderError(
                 file,
                 None,
-                "is no file of a template: those end with .subject.txt, .txt, .html and .params.json",
+                "belongs to no template: file names end with .subject.txt, .txt, .html or .params.json",
             )
         name = file.name.removesuffix(suffix)
         if not name.startswith("_") and name not in {*names, LAYOUT}:
             raise TemplateFolderError(
                 file,
                 None,
-                f"{name}{PARAMS_SUFFIX} is missing beside it, which names the parameters of the template; a "
-                "file that others only include has a name that begins with _",
+                f"{name}{PARAMS_SUFFIX} is missing, which declares the template's parameters; the name of "
+                "a file that is only included begins with _",
             )
 
 
@@ -60,15 +60,14 @@ def check_template(environment: Environment, template: str, known: AbstractSet[s
 
     Args:
         environment: with a loader.
-        template: the file's name.
-        known: the variables that it is given.
+        template: name of the file.
+        known: names of its variables.
 
     Raises:
-        TemplateFolderError: its syntax is wrong, it names a file that is not there, or a variable is not
-            known.
+        TemplateFolderError: its syntax is invalid, a file is missing, or a variable is unknown.
     """
     parsed = dict(_closure(environment, template))
-    # A loop of one file may include another, which then has its variable.
+    # A loop in one file may include another file, which then has its variable.
     assigned = {
         name.name for _, tree in parsed.values() for name in tree.find_all(nodes.Name) if name.ctx != "load"
     }
@@ -84,7 +83,7 @@ def check_template(environment: Environment, template: str, known: AbstractSet[s
 
 
 def _closure(environment: Environment, template: str) -> Iterator[tuple[str, tuple[str, nodes.Template]]]:
-    """Each file that a template needs by its name: its path, and what it says."""
+    """Name of each file that a template needs, with its path and content."""
     waiting, found = [template], {template}
     while waiting:
         name = waiting.pop()
@@ -103,7 +102,7 @@ def _parsed(environment: Environment, name: str) -> tuple[str, nodes.Template]:
         raise TypeError("the environment has no loader")
     try:
         source, path, _ = loader.get_source(environment, name)
-        # Loaded, too: only compiling finds filters that do not exist, and no rendering reads it again.
+        # Also loaded: only compiling finds unknown filters, and rendering then need not read it.
         environment.get_template(name)
         return path or name, environment.parse(source, name, path)
     except TemplateSyntaxError as error:
@@ -117,7 +116,7 @@ def _parsed(environment: Environment, name: str) -> tuple[str, nodes.Template]:
 def _referred(environment: Environment, path: str, node: nodes.Node) -> str:
     target = getattr(node, "template", None)
     if not isinstance(target, nodes.Const) or not isinstance(target.value, str):
-        raise TemplateFolderError(path, node.lineno, "name the other template as a text in quotes")
+        raise TemplateFolderError(path, node.lineno, "write the name of the other template as text in quotes")
     if environment.loader is None:
         raise TypeError("the environment has no loader")
     try:
