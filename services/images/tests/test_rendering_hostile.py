@@ -186,7 +186,7 @@ def test_too_many_pixels_are_refused_by_the_header() -> None:
 def test_limits_can_be_set() -> None:
     assert "at most 0.1 are accepted" in refusal(HOPPER, ImageLimits(max_pixels=100_000))
     assert "an edge may have at most 599" in refusal(HOPPER, ImageLimits(max_edge=599))
-    assert f"{len(HOPPER)} bytes; at most 1000 are taken" in refusal(HOPPER, ImageLimits(max_bytes=1000))
+    assert f"{len(HOPPER)} bytes; at most 1000 are accepted" in refusal(HOPPER, ImageLimits(max_bytes=1000))
 
 
 @pytest.mark.parametrize(("presets", "expected"), [((), "no variant"), (("thumb", "huge"), "huge")])
