@@ -34,8 +34,8 @@ _SUBJECT_OF_POLICY = "7"
 _TOO_LONG = {("2", "3"), ("3", "4")}
 #: RFC 5321, 3.8: "service not available, closing".
 CLOSING = 421
-#: RFC 4954, 6 and RFC 3207, 4: password expired, login temporarily impossible, login missing, mechanism too
-#: weak, wrong login, no encryption. All are problems of our settings, or of those of the server.
+#: RFC 4954, 6 and RFC 3207, 4: password to be changed, login temporarily impossible, login missing,
+#: mechanism too weak, wrong login, no encryption. They concern our settings, or those of the server.
 _AUTHENTICATION = {432, 454, 530, 534, 535, 538}
 #: RFC 5321, 4.5.3.1.9: the message is too long.
 _EXCEEDED = 552
@@ -88,8 +88,8 @@ def envelope_failure(error: Exception, server: str, *secrets: str) -> HandlerErr
 def content_failure(error: Exception, server: str, *secrets: str) -> HandlerError:
     """Return the error for a failure while or after the content is sent.
 
-    If the server has answered, the error is that of an envelope; transient if it cannot have the mail; else
-    the delivery is unknown.
+    As for the envelope if the server has answered; transient if it cannot have the mail; else the delivery is
+    unknown.
     """
     words = _describe(error, *secrets)
     if isinstance(error, ContentInterruptedError) or _is_refusal(error):
