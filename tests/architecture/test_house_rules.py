@@ -76,3 +76,14 @@ def test_importing_a_service_reads_no_environment_and_opens_nothing() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_processes_that_decode_images_import_little() -> None:
+    # Each of them would take 50 MB and most of a second more.
+    heavy = {"fastapi", "faststream", "pydantic", "sqlalchemy", "structlog", "uvicorn"}
+    code = (
+        "import sys, waybill_gateway.probe.worker, waybill_images.render, waybill_worker.worker_pool.process; "
+        f"print(*{heavy!r} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -17,8 +17,8 @@ from waybill_gateway.probe.examination import probe
 from waybill_gateway.probe.facts import RefusedImage
 from waybill_images.render_pool import RenderPool
 from waybill_testkit.gateway.in_process import settings_in
-from waybill_worker.runtime.worker_pool import WorkerPoolOptions
-from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_worker.worker_pool.pool import WorkerPoolOptions
+from waybill_worker.worker_pool.process import WorkerLimits
 
 #: Seconds that any of them may take on a busy machine; a fraction of one on a quiet one.
 PATIENCE = 30.0

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions
-from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, WorkerProcess, WorkerSpent
+from waybill_worker.worker_pool.pool import WorkerPool, WorkerPoolOptions
+from waybill_worker.worker_pool.process import WorkerDied, WorkerLimits, WorkerProcess, WorkerSpent
 
 MEMORY = 256 * 1024**2
 

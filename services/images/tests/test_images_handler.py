@@ -13,9 +13,9 @@ from waybill_images.render_pool import RenderPool
 from waybill_testkit.bucket import Bucket
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import PermanentError
-from waybill_worker.runtime.worker_pool import WorkerPoolOptions
-from waybill_worker.runtime.worker_process import WorkerLimits
 from waybill_worker.storage.object_store import ObjectStore
+from waybill_worker.worker_pool.pool import WorkerPoolOptions
+from waybill_worker.worker_pool.process import WorkerLimits
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 ATTEMPT = Attempt(

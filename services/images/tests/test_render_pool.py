@@ -13,8 +13,8 @@ import pyvips
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render_pool import RenderPool
 from waybill_worker.errors import HardTimeLimitExceeded, PermanentError, TransientError
-from waybill_worker.runtime.worker_pool import WorkerPoolOptions
-from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_worker.worker_pool.pool import WorkerPoolOptions
+from waybill_worker.worker_pool.process import WorkerLimits
 
 HOPPER = (Path(__file__).parent / "photographs" / "grace_hopper.jpg").read_bytes()
 
@@ -154,8 +154,8 @@ async def test_memory_is_limited() -> None:
 SERVICE = """
 import asyncio, multiprocessing, sys
 from pathlib import Path
-from waybill_worker.runtime.worker_pool import WorkerPoolOptions
-from waybill_worker.runtime.worker_process import WorkerLimits
+from waybill_worker.worker_pool.pool import WorkerPoolOptions
+from waybill_worker.worker_pool.process import WorkerLimits
 from waybill_contracts.images.limits import ImageLimits
 from waybill_images.render_pool import RenderPool
 

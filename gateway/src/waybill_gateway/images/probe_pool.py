@@ -11,7 +11,7 @@ from waybill_gateway.http import Problem
 from waybill_gateway.probe import ImageFacts, RefusedImage, look_into
 from waybill_gateway.settings import GatewaySettings
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import WorkerDied, WorkerLimits, WorkerPool, WorkerPoolOptions, WorkerSpent
+from waybill_worker.worker_pool import WorkerDied, WorkerLimits, WorkerPool, WorkerPoolOptions, WorkerSpent
 
 log = get_logger(__name__)
 

@@ -8,9 +8,9 @@ from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_images.settings import ImagesSettings
 from waybill_worker.attempt import configured
-from waybill_worker.runtime import WorkerLimits, WorkerPoolOptions, usable_cores
 from waybill_worker.service import Service
 from waybill_worker.storage import ObjectStore
+from waybill_worker.worker_pool import WorkerLimits, WorkerPoolOptions, usable_cores
 
 
 def make_service(settings: ImagesSettings) -> Service:

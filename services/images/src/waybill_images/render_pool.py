@@ -7,7 +7,7 @@ from waybill_contracts.images import ImageLimits
 from waybill_images.render_result import RenderResult
 from waybill_images.render_worker import render_one
 from waybill_worker.errors import HardTimeLimitExceeded, PermanentError, TransientError
-from waybill_worker.runtime import WorkerDied, WorkerPool, WorkerPoolOptions, WorkerSpent
+from waybill_worker.worker_pool import WorkerDied, WorkerPool, WorkerPoolOptions, WorkerSpent
 
 
 class RenderPool:

@@ -17,8 +17,6 @@ from waybill_worker.runtime.startup import start
 from waybill_worker.runtime.throttle import pause_since, scan_in_batches, throttled
 from waybill_worker.runtime.timekeeper import Timekeeper
 from waybill_worker.runtime.tls import TlsFiles, distrust
-from waybill_worker.runtime.worker_pool import WorkerPool, WorkerPoolOptions, usable_cores
-from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, WorkerSpent
 
 __all__ = [
     "EXIT_BROKEN",
@@ -39,11 +37,6 @@ __all__ = [
     "Timekeeper",
     "TlsFiles",
     "Together",
-    "WorkerDied",
-    "WorkerLimits",
-    "WorkerPool",
-    "WorkerPoolOptions",
-    "WorkerSpent",
     "configuring",
     "distrust",
     "first_completed",
@@ -55,5 +48,4 @@ __all__ = [
     "start",
     "startup_answer",
     "throttled",
-    "usable_cores",
 ]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from waybill_worker.runtime.worker_process import WorkerDied, WorkerLimits, WorkerProcess
+from waybill_worker.worker_pool.process import WorkerDied, WorkerLimits, WorkerProcess
 
 
 def usable_cores() -> int:
