@@ -6,6 +6,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -60,13 +61,22 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: Sequence[str | Path], seconds: int) -> None:
+@cache
+def index_setting() -> dict[str, str]:
     # uv reads no configuration of pip: it gets pip's index where one is set, as in bootstrap.sh.
     asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     index = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    environment = ({"UV_DEFAULT_INDEX": index} if index else {}) | os.environ
+    return {"UV_DEFAULT_INDEX": index} if index else {}
+
+
+def run(command: Sequence[str | Path], seconds: int) -> None:
     done = subprocess.run(
-        list(map(str, command)), env=environment, capture_output=True, text=True, timeout=seconds, check=False
+        list(map(str, command)),
+        env=index_setting() | os.environ,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
