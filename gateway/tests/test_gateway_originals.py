@@ -149,7 +149,7 @@ async def is_forgotten(gateway: Gateway) -> bool:
 async def test_a_folder_that_refuses_a_removal_is_told_and_tried_again(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("waybill_gateway.images.originals.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("waybill_gateway.images.originals.CHECK_SECONDS", 0.01)
     monkeypatch.setattr("waybill_gateway.images.originals.UNTOUCHED_FOR", timedelta(0))
     await upload(gateway, picture())
     await ended(gateway)

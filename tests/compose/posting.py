@@ -14,7 +14,7 @@ import httpx
 PAUSE_SECONDS = 0.05
 #: For everything that was accepted to be through, on a busy machine.
 PATIENCE_SECONDS = 180.0
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Caller:
                     if state in {"completed", "failed", "cancelled"} or monotonic() > deadline:
                         waiting.discard(task_id)
                         ended[state] = ended.get(state, 0) + 1
-                sleep(LOOK_SECONDS)
+                sleep(POLL_SECONDS)
         return ended
 
     def _client(self, seconds: float) -> httpx.Client:

@@ -12,7 +12,7 @@ from waybill_status.upkeep.measurer import Measurer
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.runtime.throttle import PAUSE
 
-LOOK_SECONDS = 0.05
+CHECK_SECONDS = 0.05
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def test_who_measures_for_long_pauses_for_longer(
 
     async def measure_for_long(_: Measurer) -> None:
         begun.append(monotonic())
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
         if len(begun) == 2:
             again.set()
 
@@ -40,7 +40,7 @@ async def test_who_measures_for_long_pauses_for_longer(
         records,
         StatusMetrics(CollectorRegistry()),
         timeouts=StallTimeouts(minute, minute, minute),
-        look_seconds=LOOK_SECONDS,
+        look_seconds=CHECK_SECONDS,
         queues=(),
         queue_stats=lambda _: asyncio.sleep(0, None),
     )
@@ -49,4 +49,4 @@ async def test_who_measures_for_long_pauses_for_longer(
     await again.wait()
     await measurer.stop()
 
-    assert begun[1] - begun[0] >= PAUSE * LOOK_SECONDS
+    assert begun[1] - begun[0] >= PAUSE * CHECK_SECONDS

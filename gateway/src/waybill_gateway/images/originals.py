@@ -32,7 +32,7 @@ UNTOUCHED_FOR: Final = timedelta(days=1)
 #: Files that are marked in one transaction, and removed before the next.
 STEP: Final = 20
 #: Seconds between two runs.
-LOOK_SECONDS: Final = 600.0
+CHECK_SECONDS: Final = 600.0
 #: A file that is being removed is gone in a moment: checks of an upload for that, and seconds between two.
 TRIES, PAUSE_SECONDS = 40, 0.05
 
@@ -62,7 +62,7 @@ class Collector(Background):
     TRANSIENT_ERRORS: ClassVar = (SQLAlchemyError, StoreUnavailable)
 
     def __init__(self, records: Records, objects: ObjectStore) -> None:
-        super().__init__(every_seconds=LOOK_SECONDS, waits_first=True)
+        super().__init__(every_seconds=CHECK_SECONDS, waits_first=True)
         self._records = records
         self._objects = objects
 

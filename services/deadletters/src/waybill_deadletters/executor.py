@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 #: Seconds between checks for started redrives, and for outcomes of running ones.
 IDLE_SECONDS: Final = 0.5
-LOOK_SECONDS: Final = 0.1
+CHECK_SECONDS: Final = 0.1
 #: Most batches at the broker: the next one is prepared while earlier ones are being confirmed.
 MOST_BATCHES: Final = 4
 #: Pause before the outbox relay publishes rows with a failed publish.
@@ -75,14 +75,14 @@ class Executor(Background):
                 log.warning("the redrive halts", redrive=redrive_id, because=settled.halted_because)
         turn = Turn(redrive_id, now, self._keyring)
         if not await self._records.read(partial(may_send, turn=turn)):
-            return LOOK_SECONDS
+            return CHECK_SECONDS
         sent = await self._records.write(send, turn)
         if sent.messages:
             log.info("redriving", redrive=redrive_id, letters=len(sent.messages))
             await self._publish_soon(sent.messages)
         if sent.next_at is None:
-            return LOOK_SECONDS
-        return min(LOOK_SECONDS, max(0.0, (sent.next_at - self._records.now()).total_seconds()))
+            return CHECK_SECONDS
+        return min(CHECK_SECONDS, max(0.0, (sent.next_at - self._records.now()).total_seconds()))
 
     async def _publish_soon(self, messages: Sequence[PendingMessage]) -> None:
         await self._batches.acquire()

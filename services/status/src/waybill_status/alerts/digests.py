@@ -15,7 +15,7 @@ from waybill_worker.runtime import Background
 log = get_logger(__name__)
 
 #: Seconds between checks for the end of the window; windows take minutes.
-LOOK_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 1.0
 
 
 class Digests(Background):
@@ -24,7 +24,7 @@ class Digests(Background):
     NAME: ClassVar = "digests"
 
     def __init__(self, records: Records, alerts: Alerts) -> None:
-        super().__init__(every_seconds=LOOK_SECONDS)
+        super().__init__(every_seconds=CHECK_SECONDS)
         self._records = records
         self._alerts = alerts
 

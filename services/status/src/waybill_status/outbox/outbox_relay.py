@@ -12,7 +12,7 @@ from waybill_worker.runtime import Background
 log = get_logger(__name__)
 
 #: Seconds between sweeps: a scheduled task is released within this time.
-LOOK_SECONDS: Final = 0.25
+CHECK_SECONDS: Final = 0.25
 #: Most rows of one sweep: tasks that are due together are released together.
 MOST_TAKEN: Final = 2000
 
@@ -23,7 +23,7 @@ class OutboxRelay(Background):
     NAME: ClassVar = "sweep"
 
     def __init__(self, records: Records, publisher: Publisher) -> None:
-        super().__init__(every_seconds=LOOK_SECONDS)
+        super().__init__(every_seconds=CHECK_SECONDS)
         self._records = records
         self._publisher = publisher
 

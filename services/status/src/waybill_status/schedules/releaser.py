@@ -13,7 +13,7 @@ from waybill_worker.runtime import Background
 log = get_logger(__name__)
 
 #: Seconds between checks: with that of the relay, a slot is at the broker well within a second.
-LOOK_SECONDS: Final = 0.25
+CHECK_SECONDS: Final = 0.25
 #: Most schedules in one transaction: limits how long other writers wait.
 MOST_AT_ONCE: Final = 50
 #: Pause between two tries of a schedule with a missing key.
@@ -26,7 +26,7 @@ class ScheduleReleaser(Background):
     NAME: ClassVar = "releaser"
 
     def __init__(self, records: Records, keyring: Keyring) -> None:
-        super().__init__(every_seconds=LOOK_SECONDS)
+        super().__init__(every_seconds=CHECK_SECONDS)
         self._records = records
         self._keyring = keyring
         #: Schedules that cannot be opened here, and until when they are skipped.

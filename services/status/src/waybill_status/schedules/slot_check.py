@@ -12,7 +12,7 @@ from waybill_worker.runtime import Background, throttled
 log = get_logger(__name__)
 
 #: Seconds between checks of all schedules: the most that a slot is late after a clock is right again.
-LOOK_SECONDS: Final = 60.0
+CHECK_SECONDS: Final = 60.0
 #: Most schedules in one query, which takes some milliseconds.
 STEP: Final = 50
 
@@ -23,7 +23,7 @@ class SlotCheck(Background):
     NAME: ClassVar = "slot check"
 
     def __init__(self, records: Records) -> None:
-        super().__init__(every_seconds=LOOK_SECONDS)
+        super().__init__(every_seconds=CHECK_SECONDS)
         self._records = records
 
     async def check(self) -> int:
