@@ -135,7 +135,7 @@ def test_an_edit_in_the_editor_becomes_a_patch(
     assert tried.document["payload"]["id"] == "redacted"
     assert tried.document["payload"]["data"] == "[redacted, changed]"
     editor("open(path, 'w').write('{')")
-    assert "is no JSON" in waybill("dlq", "edit", letter).err
+    assert "is not JSON" in waybill("dlq", "edit", letter).err
     editor("json.dump(d, open(path, 'w'), indent=1)")
     unchanged = waybill("dlq", "edit", letter)
     assert (unchanged.code, "nothing was changed" in unchanged.err) == (1, True)

@@ -58,6 +58,6 @@ async def test_what_is_no_socket_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(empty_ledger())
     with (tmp_path / "file").open("wb") as file:
         process = GatewayProcess(settings_in(tmp_path, listener_fd=os.dup(file.fileno())))
-        with pytest.raises(MisconfiguredError, match=r"WAYBILL_LISTENER_FD=\d+ is no socket"):
+        with pytest.raises(MisconfiguredError, match=r"WAYBILL_LISTENER_FD=\d+ is no inherited socket"):
             await process.start()
         await process.stop()

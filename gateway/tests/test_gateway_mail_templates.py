@@ -64,6 +64,6 @@ async def test_a_gateway_that_has_none_names_those_of_waybill(gateway: Gateway) 
 
 async def test_a_folder_that_is_wrong_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
     (tmp_path / "invoice.params.json").write_text("{")
-    with pytest.raises(MisconfiguredError, match=r"invoice\.params\.json, line 1: is no JSON"):
+    with pytest.raises(MisconfiguredError, match=r"invoice\.params\.json, line 1: is not JSON"):
         async with running(tmp_path, templates_folder=tmp_path):
             pass

@@ -201,7 +201,7 @@ async def test_a_secret_is_revealed_to_nobody(gateway: Gateway) -> None:
     plain = (await look(gateway, f"/v1/dead-letters/{letter['id']}", admin, patch=[])).json()
     assert plain["edited"]["payload"]["link"] == "[redacted]"
     assert plain["edited"]["hidden"] == {"link": "secret"}
-    # A body that is no JSON may hold it anywhere.
+    # A body that is not JSON may hold it anywhere.
     broken = update(DEAD_LETTER_MESSAGES).values(body=row["payload"][:-1])
     await gateway.resources.records.write(_each, broken)
     shown = (await look(gateway, f"/v1/dead-letters/{letter['id']}", admin)).json()

@@ -82,7 +82,8 @@ def test_processes_that_decode_images_import_little() -> None:
     # Each of them would take 50 MB and most of a second more.
     heavy = {"fastapi", "faststream", "pydantic", "sqlalchemy", "structlog", "uvicorn"}
     code = (
-        "import sys, waybill_gateway.probe.worker, waybill_images.render, waybill_worker.worker_pool.process; "
+        "import sys; "
+        "import waybill_gateway.probe.worker, waybill_images.render, waybill_worker.worker_pool.process; "
         f"print(*{heavy!r} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -88,7 +88,7 @@ def test_a_kind_that_is_not_ours_is_told_with_the_envelope() -> None:
 
 def test_a_version_that_is_not_ours() -> None:
     headers = HEADERS | {"cloudEvents_dataschema": "urn:waybill:sync.requested:v2"}
-    with pytest.raises(UnreadableError, match=r"v2 is newer than what this release reads: .*v1"):
+    with pytest.raises(UnreadableError, match=r"v2 is newer than the version that this release reads: .*v1"):
         decode(delivery(headers), HANDLERS, keyring=NO_KEYS)
 
 

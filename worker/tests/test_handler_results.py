@@ -54,14 +54,14 @@ def test_a_result_is_kept_as_plain_json(returned: object, kept: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("returned", "why"),
     [
-        ({"a": Unwritable()}, "it is no JSON (PydanticSerializationError: "),
-        ({"file": "\udc80"}, "it is no JSON ("),
-        (circle(), "it is no JSON (PydanticSerializationError: "),
-        (nested(200), "it is no JSON (ValueError: "),
-        (nested(100_000), "it is no JSON ("),
-        (["sent"], "it is no JSON object, but of type list"),
-        ("sent", "it is no JSON object, but of type str"),
-        (True, "it is no JSON object, but of type bool"),
+        ({"a": Unwritable()}, "it is not JSON (PydanticSerializationError: "),
+        ({"file": "\udc80"}, "it is not JSON ("),
+        (circle(), "it is not JSON (PydanticSerializationError: "),
+        (nested(200), "it is not JSON (ValueError: "),
+        (nested(100_000), "it is not JSON ("),
+        (["sent"], "it is not a JSON object, but of type list"),
+        ("sent", "it is not a JSON object, but of type str"),
+        (True, "it is not a JSON object, but of type bool"),
         ({"text": "x" * 5_000_000}, "it has 5,000,011 bytes as JSON, and at most 32,768 are kept"),
     ],
 )

@@ -196,7 +196,7 @@ class Untold(Exception):  # noqa: N818 - a name for the log
             True,
         ),
         (ValueError("a\x00b\udc80"), "ValueError: a\\x00b\\udc80", True),
-        (Untold(), "Untold: Untold, whose text cannot be read for a RuntimeError", True),
+        (Untold(), "Untold: Untold; reading its text failed with RuntimeError", True),
         (TransientError("busy"), "TransientError: busy", False),
     ],
 )

@@ -170,7 +170,7 @@ async def test_a_service_whose_password_was_changed_ends_so_that_the_next_report
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "WATCH_SECONDS", 0.1)
-    monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.1)
     monkeypatch.setattr(consumer, "MISSING_SECONDS", 2.0)
     with place_with(broker, "permission") as place:
         await place.correct()

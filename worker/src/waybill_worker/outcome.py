@@ -32,9 +32,9 @@ def result_of(returned: object) -> dict[str, Any]:
         from_json(text.join(around))
         result = from_json(text)
     except (ValueError, RecursionError) as error:  # also types that pydantic cannot serialise
-        return _omitted(f"it is no JSON ({type(error).__name__}: {error!s:.200})")
+        return _omitted(f"it is not JSON ({type(error).__name__}: {error!s:.200})")
     if not isinstance(result, dict):
-        return _omitted(f"it is no JSON object, but of type {type(returned).__name__}")
+        return _omitted(f"it is not a JSON object, but of type {type(returned).__name__}")
     if len(text) > MAX_RESULT_BYTES:
         return _omitted(f"it has {len(text):,} bytes as JSON, and at most {MAX_RESULT_BYTES:,} are kept")
     return result

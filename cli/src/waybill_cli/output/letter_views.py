@@ -124,7 +124,7 @@ def show_edited(out: Output, title: str, edited: Mapping[str, Any] | None) -> No
 
 
 def payload_text(letter: Mapping[str, Any]) -> str:
-    """The payload as indented JSON, with remarks on hidden fields; base64 if it is no JSON."""
+    """The payload as indented JSON, with remarks on hidden fields; base64 if it is not JSON."""
     if letter.get("body_base64"):
         return f"no JSON, in base64: {letter['body_base64']}"
     text = json.dumps(letter["payload"], indent=2, ensure_ascii=False)

@@ -83,7 +83,7 @@ def _write(
     try:
         data: Any = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        return _problem(422, f"the body is no JSON: {error}"), "refused"
+        return _problem(422, f"the body is not JSON: {error}"), "refused"
     if not isinstance(data, dict):
         return _problem(422, "the body must be a JSON object"), "refused"
     try:

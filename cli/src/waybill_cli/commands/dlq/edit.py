@@ -88,14 +88,14 @@ def _show(session: Session, seen: dict[str, Any]) -> None:
 def _by_hand(payload: Any) -> list[dict[str, Any]]:
     """Opens an editor; returns the changes as a JSON Patch."""
     if not isinstance(payload, dict):
-        raise CommandError(Exit.NO, "the payload is no JSON object, so there is nothing to edit: use --patch")
+        raise CommandError(Exit.NO, "the payload is not a JSON object that could be edited: use --patch")
     text = click.edit(json.dumps(payload, indent=2, ensure_ascii=False) + "\n", extension=".json")
     if text is None:
         raise CommandError(Exit.NO, "nothing was changed")
     try:
         changed = json.loads(text)
     except ValueError as error:
-        raise CommandError(Exit.NO, f"what you wrote is no JSON: {error}", "Nothing was changed.") from error
+        raise CommandError(Exit.NO, f"what you wrote is not JSON: {error}", "Nothing was changed.") from error
     if changed == payload:
         raise CommandError(Exit.NO, "nothing was changed")
     patch: list[dict[str, Any]] = make_patch(payload, changed).patch

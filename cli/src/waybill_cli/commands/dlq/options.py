@@ -93,7 +93,7 @@ def edit_options(command: _F) -> _F:
             "assigned",
             metavar="POINTER=VALUE",
             multiple=True,
-            help="Set a field: /data/city=London. A value that is no JSON is text; may be repeated.",
+            help="Set a field: /data/city=London. A value that is not JSON is text; may be repeated.",
         ),
         click.option(
             "--patch",
@@ -136,13 +136,13 @@ def _read(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise CommandError(Exit.USAGE, f"the patch {path} cannot be read: {error}") from error
     if not isinstance(patch, list):
-        raise CommandError(Exit.USAGE, f"the patch {path} is no JSON Patch: it must be a list of operations")
+        raise CommandError(Exit.USAGE, f"the patch {path} is not a JSON Patch: write a list of operations")
     return patch
 
 
 def _require_pointer(pointer: str) -> None:
     if not pointer.startswith("/"):
-        raise CommandError(Exit.USAGE, f"{pointer!r} is no JSON Pointer: write /field or /field/below")
+        raise CommandError(Exit.USAGE, f"{pointer!r} is not a JSON Pointer: write /field or /field/below")
 
 
 def _json_or_text(value: str) -> Any:
