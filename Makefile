@@ -40,7 +40,8 @@ test: lint ## everything that CI runs
 	@echo "tests of whole stacks, and beside them all others; each is shown when it is done"
 	@$(MAKE) --no-print-directory --jobs=2 $(IN_ONE_PIECE) test-stacks test-parts
 
-check: lint types ## lint and types
+check: lint types ## lint, types, and the rules on folders, imports and words
+	$(PYTEST) tests/architecture $(PARALLEL) -q
 
 test-unit: .venv/.installed ## tests without I/O beyond files and loopback: seconds
 	$(PYTEST) -m "not broker and not end_to_end and not crash and not compose" $(PARALLEL) -q
