@@ -10,7 +10,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 
 from waybill_contracts.privacy import NO_KEYS
-from waybill_contracts.wire import LifecycleData, LifecycleType, State, lifecycle_event
+from waybill_contracts.states import State
+from waybill_contracts.wire import LifecycleData, LifecycleType, lifecycle_event
 from waybill_database import Records
 from waybill_ledger import (
     Accepted,

@@ -100,6 +100,17 @@ def test_help_loads_nothing_that_is_slow() -> None:
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
+@pytest.mark.parametrize("command", ["tasks", "accounting", "schedules", "audit", "dlq", "persons", "keys"])
+def test_commands_that_only_call_the_gateway_load_no_contracts(command: str) -> None:
+    # Their models take a third of a second.
+    code = (
+        f"import sys; from waybill_cli.main import run; run([{command!r}, 'ls', '--help']);"
+        f"import waybill_cli.commands.{command}; print('pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

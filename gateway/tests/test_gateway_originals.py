@@ -11,8 +11,8 @@ import pyvips
 from sqlalchemy import update
 
 from waybill_contracts.images.variants import variants_of
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_gateway.images.originals import UNTOUCHED_FOR, Collector
 from waybill_ledger import (
     ABANDONED_AFTER,

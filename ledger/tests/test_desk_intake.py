@@ -7,8 +7,8 @@ import pytest
 from desk_under_test import Desk
 
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import BadCursorError, Submission, accept, get_timeline
 from waybill_ledger.audit.trail import AuditFilter, list_audit_entries
 from waybill_ledger.deadletters.groups.queries import NewNote, note

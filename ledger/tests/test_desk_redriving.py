@@ -9,10 +9,10 @@ from sqlalchemy import Connection, event, select, update
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.states import State
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
 from waybill_ledger.deadletters.letters.contract_gate import gate_version
 from waybill_ledger.deadletters.redrives import plan as planning

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from waybill_contracts.wire.states import State
+from waybill_contracts.states import State
 from waybill_database import Records
 from waybill_ledger import Accepted, ResetToken, Submission, Sweep, accept, get_task, insert_tasks, take_due
 from waybill_ledger.outbox.outbox import RELAY_GRACE

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, insert, select, text, update
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     Account,
     BadCursorError,

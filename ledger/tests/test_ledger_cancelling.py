@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_contracts.wire.names import EXCHANGE_CONTROL
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     Cancellation,
     NewTask,

@@ -13,8 +13,8 @@ from persons_under_test import COMPLETED, STARTED, Somebody, everything, telling
 from sqlalchemy import Engine, event, select, text
 
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_database import open_engine
 from waybill_ledger import (
     AcceptedBefore,

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     LOW_PRIORITY,
     Accepted,

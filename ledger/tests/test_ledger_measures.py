@@ -3,8 +3,8 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, delete, select
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     Measures,
     NewTask,

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, select
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     Failure,
     NewTask,

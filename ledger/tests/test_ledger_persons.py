@@ -5,8 +5,8 @@ from desk_under_test import Desk, rows_of
 from sqlalchemy import text
 
 from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     Holdings,
     NewSchedule,

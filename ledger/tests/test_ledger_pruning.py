@@ -8,8 +8,8 @@ from desk_under_test import KEEP, LATER, Desk, rows_of
 from sqlalchemy import Connection, event, func, select
 
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     ABANDONED_AFTER,
     Accepted,

@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     BadCursorError,
     NewTask,

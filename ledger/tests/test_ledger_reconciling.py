@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select, text
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.control import CancelRequested
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_ledger import (
     Cancellation,
     NewTask,

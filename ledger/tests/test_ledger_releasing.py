@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.seal import NO_KEYS
-from waybill_contracts.wire.states import State
+from waybill_contracts.states import State
 from waybill_ledger import (
     LOW_PRIORITY,
     Cancellation,

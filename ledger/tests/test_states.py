@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import (
     MAX_COUNT,
     MAX_SNOOZES,
@@ -14,7 +15,6 @@ from waybill_contracts.wire.lifecycle import (
     LifecycleType,
     lifecycle_event,
 )
-from waybill_contracts.wire.states import State
 from waybill_ledger.progress.states import Subtask, due_next, merge, position, task_state
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

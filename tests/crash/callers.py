@@ -18,7 +18,7 @@ import pyvips
 
 from tests.crash.rows import Flow
 from tests.crash.stack import PATIENCE, CrashStack
-from waybill_contracts.wire.states import State
+from waybill_contracts.states import State
 
 #: How many tasks a cell posts; images cost a second of work each.
 TASKS: Mapping[Flow, int] = {flow: 4 if flow is Flow.IMAGE else 20 for flow in Flow}

@@ -20,8 +20,8 @@ from sqlalchemy import select
 from tests.work.counting import Counter, Work
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.states import State
 from waybill_contracts.wire.names import EXCHANGE_EVENTS
-from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_gateway.app import create_app
 from waybill_gateway.runtime import task_relay

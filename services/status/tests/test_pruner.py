@@ -4,8 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_ledger import Submission, TaskFilter, accept, apply_events, list_tasks
 from waybill_ledger.schema.tables import IDEMPOTENCY, OUTBOX

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import update
 
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_database.clock import TRUST_AFTER, Clock, elapsed_seconds
 from waybill_ledger import (

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from waybill_cli.command_line import CommandError, Exit, Unreachable
 from waybill_cli.output import Output, event_line
 from waybill_cli.session import Session
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 
 _T = TypeVar("_T")
 

@@ -8,7 +8,7 @@ import click
 from waybill_cli.command_line import Command, Exit
 from waybill_cli.output import Moment, age
 from waybill_cli.session import Session, with_session
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 
 _STATES: Final = tuple(state.value for state in State)
 #: Tasks that are listed: there must be none, so a longer list is a case for the API.

@@ -16,7 +16,7 @@ from waybill_cli.actions import (
 from waybill_cli.command_line import CommandError, Exit, Group
 from waybill_cli.output import TASK_COLUMNS, Moment, age, show_edited, show_whole_task, task_row
 from waybill_cli.session import Id, Session, find_task_id, list_options, show_listing, with_session
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 
 
 @click.group(cls=Group)

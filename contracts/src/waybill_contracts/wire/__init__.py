@@ -40,7 +40,6 @@ from waybill_contracts.wire.names import (
     source_of,
     work_queue,
 )
-from waybill_contracts.wire.states import State
 from waybill_contracts.wire.trace import accepted_traceparent, new_traceparent, trace_id_of
 
 __all__ = [
@@ -75,7 +74,6 @@ __all__ = [
     "LifecycleData",
     "LifecycleEvent",
     "LifecycleType",
-    "State",
     "accepted_traceparent",
     "dead_letter_queue",
     "delay_exchange",

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from waybill_contracts.images import ORIGINALS, PRESET_NAMES, PresetName
 from waybill_contracts.kinds import ImageUploaded
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_gateway.auth import CallerDep, GuardedRoute
 from waybill_gateway.http import FieldError, Problem, too_large
 from waybill_gateway.images.download import Download

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from waybill_contracts.kinds import MAX_ADDRESS_LENGTH
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_gateway.http import Tenant, Text, Truth
 
 #: Tasks of one step: other writes wait some ten milliseconds for the erasure of so many.

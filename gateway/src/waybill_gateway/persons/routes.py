@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_gateway.auth import Actor, GuardedJsonRoute
 from waybill_gateway.persons.models import (
     ERASE_STEP,

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from waybill_contracts.kinds import CATALOG, EmailRequested, SyncRequested, UserCreated
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_gateway.emails import EmailFields, unsubscribe_faults, validated_beside
 from waybill_gateway.http import Beginning, Moment, Paged, Text, Truth, Whole
 from waybill_gateway.tasks import Links, Priority

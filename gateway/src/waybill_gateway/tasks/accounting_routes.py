@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_gateway.auth import CallerDep, GuardedRoute
 from waybill_gateway.http import FieldError, Problem, page_or_problem
 from waybill_gateway.runtime import ResourcesDep

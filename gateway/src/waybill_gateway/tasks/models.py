@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from waybill_contracts.kinds import MAX_ADDRESS_LENGTH, TaskEvent
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Word
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_gateway.auth import Actor, GuardedJsonRoute
 from waybill_gateway.http import FieldError, Moment, Problem, Truth
 from waybill_gateway.runtime import ResourcesDep

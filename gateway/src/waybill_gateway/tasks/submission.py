@@ -6,7 +6,8 @@ from http import HTTPStatus
 
 from waybill_contracts.kinds import TaskEvent
 from waybill_contracts.privacy import mask_addresses
-from waybill_contracts.wire import State, trace_id_of
+from waybill_contracts.states import State
+from waybill_contracts.wire import trace_id_of
 from waybill_gateway.http import FieldError, Problem
 from waybill_gateway.runtime import Resources
 from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of

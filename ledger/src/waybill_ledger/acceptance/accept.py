@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table, insert, select
 
-from waybill_contracts.wire import EXCHANGE_TASKS, Envelope, State
+from waybill_contracts.states import State
+from waybill_contracts.wire import EXCHANGE_TASKS, Envelope
 from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
 from waybill_ledger.acceptance.new_task import CompanionRow, NewTask
 from waybill_ledger.acceptance.originals import use_originals

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from waybill_contracts.states import State
 from waybill_contracts.wire import (
     EXCHANGE_CONTROL,
     LifecycleData,
     LifecycleEvent,
     LifecycleType,
-    State,
     lifecycle_event,
 )
 from waybill_ledger.outbox import RELAY_GRACE, PendingMessage, messages_of

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from waybill_contracts.kinds import CATALOG
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_ledger.outbox.outbox import OUTBOX_ROWS, message_of, outbox_ids
 from waybill_ledger.outbox.pending_message import PendingMessage
 from waybill_ledger.schema import OUTBOX, SUBTASKS

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
 
-from waybill_contracts.wire import EXCHANGE_CONTROL, CancelRequested, Envelope, State
+from waybill_contracts.states import State
+from waybill_contracts.wire import EXCHANGE_CONTROL, CancelRequested, Envelope
 from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
 from waybill_ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
 

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from waybill_contracts.kinds import CATALOG
-from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, State
+from waybill_contracts.states import State
+from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType
 from waybill_database import insert_new
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state

@@ -25,7 +25,8 @@ from sqlalchemy import (
     update,
 )
 
-from waybill_contracts.wire import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, State, work_queue
+from waybill_contracts.states import State
+from waybill_contracts.wire import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
 from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.progress.states import due_next
 from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS

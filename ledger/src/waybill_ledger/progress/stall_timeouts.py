@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from waybill_contracts.wire import LifecycleEvent, LifecycleType, State
+from waybill_contracts.states import State
+from waybill_contracts.wire import LifecycleEvent, LifecycleType
 
 #: Bits of a position below the redrive number: the outcome, the attempt, its snoozes, and its step.
 _REDRIVE_SHIFT = 40

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, String, Table, func, literal_column, select
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_ledger.listings import decoded_id, encoded_id
 from waybill_ledger.reports.unplaced import Range, Unplaced, describe, is_in_range, unplaced
 from waybill_ledger.schema import DEFAULT_TENANT, PRUNED, PRUNED_OF_TENANTS, TASKS

@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, String, case, func, literal_column, or_, select, text
 
-from waybill_contracts.wire import EXCHANGE_TASKS, State
+from waybill_contracts.states import State
+from waybill_contracts.wire import EXCHANGE_TASKS
 from waybill_ledger.progress import FINISHED
 from waybill_ledger.reports.unplaced import Range, unplaced
 from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 
-from waybill_contracts.wire import State, trace_id_of
+from waybill_contracts.states import State
+from waybill_contracts.wire import trace_id_of
 from waybill_ledger.listings import begins_with, decoded_id, encoded_id
 from waybill_ledger.progress import Subtask
 from waybill_ledger.schema import SUBTASKS, TASKS, TIMELINE, owned_by

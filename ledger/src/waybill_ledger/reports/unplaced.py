@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, literal, or_, select, true
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_ledger.outbox import is_held
 from waybill_ledger.progress import FINISHED, StallTimeouts, is_silent
 from waybill_ledger.schema import SUBTASKS, TASKS, owned_by

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_ledger.acceptance import erase_content, release_originals
 from waybill_ledger.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters import erase_letters, lock_letters

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_ledger.schema import (
     DEAD_LETTERS,
     IDEMPOTENCY,

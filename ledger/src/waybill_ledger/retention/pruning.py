@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, tuple_
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_database import from_microseconds, insert_adding, microseconds
 from waybill_ledger.acceptance import release_originals
 from waybill_ledger.audit import AuditEntry, record

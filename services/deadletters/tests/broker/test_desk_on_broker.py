@@ -21,9 +21,9 @@ from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.states import State
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_deadletters import app
 from waybill_deadletters.app import Desk

@@ -10,7 +10,7 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy import select
 
-from waybill_contracts.wire.states import State
+from waybill_contracts.states import State
 from waybill_database import Records
 from waybill_ledger import (
     Cancellation,

@@ -7,8 +7,8 @@ from typing import Any
 
 from test_status_on_broker import Ledger, ledger, report, running
 
+from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import new_task, reported
 from waybill_testkit.wire import Wire

@@ -18,9 +18,9 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.states import State
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent, LifecycleType
-from waybill_contracts.wire.states import State
 from waybill_database import Records
 from waybill_ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, next_due
 from waybill_status.app import StatusService

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, select
 
-from waybill_contracts.wire import DeadReason, State
+from waybill_contracts.states import State
+from waybill_contracts.wire import DeadReason
 from waybill_ledger.deadletters import Effect, LetterState, Verdict
 from waybill_ledger.listings import begins_with, decoded_key, encoded_key
 from waybill_ledger.schema import DEAD_LETTERS, SUBTASKS, TASKS, owned_by

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from waybill_contracts.kinds import CATALOG
-from waybill_contracts.wire import EXCHANGE_DEFAULT, State, work_queue
+from waybill_contracts.states import State
+from waybill_contracts.wire import EXCHANGE_DEFAULT, work_queue
 from waybill_database import insert_new
 from waybill_ledger.outbox import RELAY_GRACE, PendingMessage, messages_of
 from waybill_ledger.progress import redriven_position, task_state

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_ledger.audit import AuditEntry, record
 from waybill_ledger.deadletters import DESK_ITSELF, ItemState, LetterState, Phase, RedriveState
 from waybill_ledger.deadletters.redrives.progress import progress_of

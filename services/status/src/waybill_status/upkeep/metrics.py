@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from waybill_contracts.kinds import WORK_SERVICES
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_ledger import FINISHED, Measures
 
 #: Seconds, from at once to a day.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
 
-from waybill_contracts.wire import State
+from waybill_contracts.states import State
 from waybill_database import Records
 from waybill_ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
 from waybill_status.upkeep.metrics import StatusMetrics
