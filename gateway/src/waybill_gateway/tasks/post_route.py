@@ -44,6 +44,9 @@ class PostRoute(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the request is a POST on this path."""
+        # Before the path's pattern, for these routes are asked about every request.
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return Match.NONE, {}
         match, child_scope = super().matches(scope)
         if match is not Match.FULL:
             return Match.NONE, {}
