@@ -200,8 +200,10 @@ class _Messages(Component):
                 watch.cancel()
 
     async def stop(self) -> None:
-        await cancel_all(self._work, self._control)
-        late = await self._pipeline.drain(self._grace_seconds)
+        try:
+            await cancel_all(self._work, self._control)
+        finally:  # what handlers use is closed next: they end first, whatever the broker does
+            late = await self._pipeline.drain(self._grace_seconds)
         if late:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
         for consumer in (self._work, self._control):

@@ -3,6 +3,10 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from waybill_worker.observe import get_logger
+
+log = get_logger(__name__)
+
 
 class Component:
     """A part of a process; each kind overrides what it needs."""
@@ -62,12 +66,24 @@ class Components(Component):
         """Stop one after the other, all of them even if one fails to stop."""
         async with AsyncExitStack() as stack:
             for component in self._components:
-                stack.push_async_callback(component.stop)
+                stack.push_async_callback(_stop, component)
 
 
 class Together(Components):
     """Components that do not need each other: stopped all at once, in the time of the slowest."""
 
     async def stop(self) -> None:
-        """Stop all at once."""
-        await asyncio.gather(*(component.stop() for component in self._components))
+        """Stop all at once, and wait for all of them even if one fails to stop."""
+        stops = (_stop(component) for component in self._components)
+        for result in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+
+async def _stop(component: Component) -> None:
+    try:
+        await component.stop()
+    except Exception:
+        # Here, because of several failures only one is raised.
+        log.exception("a component failed to stop", component=type(component).__name__)
+        raise
