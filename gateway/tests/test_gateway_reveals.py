@@ -241,7 +241,7 @@ async def test_what_was_erased_or_forgotten_says_so(gateway: Gateway) -> None:
     reset = await posted(gateway, admin, "/v1/password-resets", {"email": "ann@example.com"})
     event = reported(LifecycleType.COMPLETED, reset, kind="password_reset.requested")
     await gateway.resources.records.write(_apply, event)
-    problem(await look(gateway, f"/v1/tasks/{reset}", admin), 410, "forgotten")
+    problem(await look(gateway, f"/v1/tasks/{reset}", admin), 410, "payload_deleted")
     assert await trail(gateway, admin) == []
 
 

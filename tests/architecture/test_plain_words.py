@@ -43,7 +43,6 @@ PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in BANNED), re
 EXCEPTIONS: Final = {
     ("docs/failure-desk-api.md", "called_off"): "a value of the API's field `effect`",
     ("docs/failure-desk.md", "called_off"): "a value of the API's field `effect`",
-    ("docs/personal-data.md", "forgotten"): "a problem code of the API",
 }
 
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "bench", "docs")

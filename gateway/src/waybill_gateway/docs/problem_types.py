@@ -66,8 +66,8 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
         },
         HTTPStatus.GONE: {
             "erased": "The content was erased.",
-            "forgotten": "The content is not kept any more.",
             "no_longer_kept": "This file was made, but is not kept any more.",
+            "payload_deleted": "The content is not kept any more.",
             "schedule_deleted": "This call made a schedule that has been deleted since.",
             "token_broken": "The address that the token belongs to was altered.",
             "token_expired": "The token is too old. Ask for a new one.",
@@ -153,7 +153,7 @@ _BY_PARAMETER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"cursor"
 _STORE: Final = ("store_misconfigured", "store_unavailable")
 _SCHEDULE: Final = ("no_such_schedule",)
 _STEERING: Final = ("no_such_redrive", "wrong_state")
-_REVEALING: Final = ("forgotten", "erased", "sealing_key_missing")
+_REVEALING: Final = ("payload_deleted", "erased", "sealing_key_missing")
 #: All others, by the name of the operation.
 _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {

@@ -150,7 +150,7 @@ async def _opened(
         case NotKept(erased_at=None):
             raise Problem(
                 HTTPStatus.GONE,
-                "forgotten",
+                "payload_deleted",
                 "The content is not kept any more: a payload with a secret is deleted after its use.",
             )
         case NotKept(erased_at=at):
