@@ -98,7 +98,7 @@ async def test_a_letter_is_shown_whole_and_an_edit_is_tried_before_it_is_planned
     assert (made["dry_run"]["edited"], made["dry_run"]["verdicts"]["valid"]) == (1, 1)
 
 
-async def test_put_away_and_restored_one_by_one_and_as_a_group(gateway: Gateway) -> None:
+async def test_archived_and_restored_one_by_one_and_as_a_group(gateway: Gateway) -> None:
     await dead(gateway, 2)
     ids = [letter["id"] for letter in (await get(gateway, "/v1/dead-letters"))["items"]]
     for body, number in (({"ids": [*ids, 7]}, 2), ({"filter": {"service": "email"}}, 0)):
@@ -108,7 +108,7 @@ async def test_put_away_and_restored_one_by_one_and_as_a_group(gateway: Gateway)
     gone = await act(gateway, "/v1/dead-letters/discard", ids=ids[:1], reason="a test")
     assert gone.json()["changed"] == 1
     letter = await get(gateway, f"/v1/dead-letters/{ids[0]}")
-    assert (letter["state"], letter["put_away"]["by"], letter["put_away"]["reason"]) == (
+    assert (letter["state"], letter["closed"]["by"], letter["closed"]["reason"]) == (
         "discarded",
         "ann",
         "a test",

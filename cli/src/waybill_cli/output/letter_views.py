@@ -72,7 +72,7 @@ def show_group(out: Output, group: Mapping[str, Any]) -> None:
 
 def show_letter(out: Output, letter: Mapping[str, Any]) -> None:
     """Shows all fields of a letter."""
-    closed = letter["put_away"]
+    closed = letter["closed"]
     out.fields(
         (
             ("letter", letter["id"]),

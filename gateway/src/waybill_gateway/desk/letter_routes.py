@@ -21,11 +21,11 @@ from waybill_gateway.desk.letter_views import (
 )
 from waybill_gateway.desk.models import (
     AuditQuery,
+    CloseLetters,
     LetterFilterQuery,
     LetterId,
     LetterQuery,
     Preview,
-    PutAwayLetters,
     RestoreLetters,
 )
 from waybill_gateway.desk.selection import (
@@ -94,7 +94,7 @@ async def get_desk_audit(
 
 @router.post("/v1/dead-letters/discard")
 async def discard_dead_letters(
-    posted: PutAwayLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
+    posted: CloseLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
     """Discards letters that are dead; they can be restored for a time, and are then deleted."""
     days = resources.settings.discarded_days
@@ -105,7 +105,7 @@ async def discard_dead_letters(
 
 @router.post("/v1/dead-letters/archive")
 async def archive_dead_letters(
-    posted: PutAwayLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
+    posted: CloseLetters, resources: ResourcesDep, caller: CallerDep, actor: Actor
 ) -> ChangedView:
     """Archives letters that are dead; they are kept and can be restored for a longer time."""
     days = resources.settings.archived_days
@@ -183,7 +183,7 @@ def no_such_letter() -> Problem:
 async def _archive_or_discard(
     resources: Resources,
     caller: Caller,
-    posted: PutAwayLetters,
+    posted: CloseLetters,
     actor: str,
     target: LetterState,
     keep_for: timedelta,

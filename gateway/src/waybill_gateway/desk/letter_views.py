@@ -23,7 +23,7 @@ class FieldFault(BaseModel):
     message: str
 
 
-class PutAwayView(BaseModel):
+class ClosedView(BaseModel):
     """The discarding or archiving of a letter."""
 
     at: datetime
@@ -59,22 +59,22 @@ class LetterView(BaseModel):
     last_received_at: datetime
     deliveries: int
     redrive: int | None
-    put_away: PutAwayView | None
+    closed: ClosedView | None
     restorable_until: datetime | None
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
         """The view of a row of the ledger."""
-        is_away = row["put_away_at"] is not None
-        put_away = {"at": row["put_away_at"], "by": row["put_away_by"], "reason": row["put_away_reason"]}
+        is_closed = row["put_away_at"] is not None
+        closed = {"at": row["put_away_at"], "by": row["put_away_by"], "reason": row["put_away_reason"]}
         return cls.model_validate(
             row
             | {
                 "group": row["fingerprint"],
                 "error": {"type": row["error_type"], "message": row["error_message"]},
                 "redrive": row["redrive_id"],
-                "put_away": put_away if is_away else None,
-                "restorable_until": row["forget_at"] if is_away else None,
+                "closed": closed if is_closed else None,
+                "restorable_until": row["forget_at"] if is_closed else None,
             }
         )
 

@@ -128,7 +128,7 @@ class Selection(_Strict):
         return self
 
 
-class PutAwayLetters(Selection):
+class CloseLetters(Selection):
     """Letters to discard or archive."""
 
     reason: Reason
