@@ -56,9 +56,9 @@ def certificates(shared_servers: ServerProxy) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def amqps_port(shared_servers: ServerProxy) -> int:
-    """Port on which the private RabbitMQ speaks TLS, and asks clients for certificates too."""
-    port: int = _description(shared_servers.broker())["amqps_port"]
+def amqps_port(shared_servers: ServerProxy) -> int | None:
+    """Port on which RabbitMQ accepts TLS, from clients with certificates; None if it is not our process."""
+    port: int | None = _description(shared_servers.broker())["amqps_port"]
     return port
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from xmlrpc.server import SimpleXMLRPCServer
 
 from waybill_ledger.migrations import upgrade
-from waybill_testkit.broker import private_broker
+from waybill_testkit.broker import ServerBroker, private_broker
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.machine import LOOPBACK, free_ports, in_containers
 from waybill_testkit.postgres import Postgres, private_postgres
@@ -119,7 +119,7 @@ class SharedServers:
                 "amqp_url": broker.amqp_url,
                 "management_url": broker.management_url,
                 "how": broker.how,
-                "amqps_port": port,
+                "amqps_port": port if isinstance(broker, ServerBroker) else None,
             }
 
     @contextmanager

@@ -5,6 +5,7 @@ from waybill_testkit.broker.given import GivenBroker
 from waybill_testkit.broker.installation import install_server, privilege
 from waybill_testkit.broker.management import Management, QueueState
 from waybill_testkit.broker.private import private_broker
+from waybill_testkit.broker.server import ServerBroker
 from waybill_testkit.broker.waiting import AMQP_PORT
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "GivenBroker",
     "Management",
     "QueueState",
+    "ServerBroker",
     "install_server",
     "private_broker",
     "privilege",
