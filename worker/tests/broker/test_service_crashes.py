@@ -101,7 +101,7 @@ async def test_a_connection_that_breaks_while_a_handler_runs_does_not_run_it_twi
 ) -> None:
     """Pain: a broker blip makes long tasks run again (celery 6951, dramatiq 461)."""
     work = SlowWork()
-    async with running(settings_for(proxy.url(topology_url), tmp_path), work):
+    async with running(settings_for(proxy.url(topology_url), tmp_path, lease_seconds=10), work):
         envelope = await wire.request(image_event())
         await eventually(lambda: work.runs)
         proxy.cut()
@@ -122,7 +122,7 @@ async def test_the_broker_closes_every_connection_while_a_handler_runs(
     acknowledgements in flight crash the worker after a reconnect (taskiq-aio-pika 46, taskiq 373).
     """
     work = SlowWork()
-    async with running(settings_for(proxy.url(topology_url), tmp_path), work):
+    async with running(settings_for(proxy.url(topology_url), tmp_path, lease_seconds=10), work):
         envelope = await wire.request(image_event())
         await eventually(lambda: work.runs)
         before = proxy.connections
