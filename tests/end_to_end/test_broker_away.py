@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.end_to_end.up import is_up, up_command
 from waybill_testkit.broker import private_broker
 from waybill_testkit.broker.server import ServerBroker
 from waybill_testkit.eventually import eventually
@@ -86,7 +86,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         with (
             (folder / "up.log").open("w") as log,
             subprocess.Popen(
-                [sys.executable, "-m", "waybill_devstack", "up"],
+                up_command(),
                 cwd=folder,
                 env=environment,
                 stdout=log,
@@ -94,7 +94,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             ) as supervisor,
         ):
             try:
-                asyncio.run(eventually(lambda: "Waybill is up." in (folder / "up.log").read_text(), PATIENCE))
+                asyncio.run(eventually(lambda: is_up(supervisor, folder / "up.log"), PATIENCE))
                 places = json.loads((folder / ".waybill" / "stack.json").read_text())
                 yield Stack(folder, broker, places["gateway"], places["mailbox"])
             finally:

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.end_to_end.up import is_up, up_command
 from waybill_testkit.broker.installation import find_server
 from waybill_testkit.broker.server import survives_a_kill
 from waybill_testkit.eventually import eventually
@@ -33,7 +33,7 @@ def stack(tmp_path: Path) -> Iterator[Path]:
     with (
         output.open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "waybill_devstack", "up"],
+            up_command(),
             cwd=tmp_path,
             env=own | {"NO_COLOR": "1"},
             stdout=log,
@@ -41,7 +41,7 @@ def stack(tmp_path: Path) -> Iterator[Path]:
         ) as supervisor,
     ):
         try:
-            asyncio.run(eventually(lambda: "Waybill is up." in output.read_text(), PATIENCE))
+            asyncio.run(eventually(lambda: is_up(supervisor, output), PATIENCE))
             yield tmp_path
         finally:
             supervisor.send_signal(signal.SIGINT)

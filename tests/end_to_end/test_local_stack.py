@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.end_to_end.up import is_up, up_command
 from tests.soak.outage import take_broker_away
 from tests.soak.stack import SoakStack
 from waybill_testkit.broker import Broker, private_broker
@@ -24,7 +25,7 @@ from waybill_testkit.machine.ports import LOOPBACK
 #: Rules and dashboards of an installation.
 DEPLOY = Path(__file__).parents[2] / "deploy"
 #: Seconds that anything may take on a busy machine; nothing here waits that long when all is well.
-PATIENCE = 60.0
+PATIENCE = 180.0
 POLL_SECONDS = 0.1
 
 
@@ -83,7 +84,7 @@ class Stack:
 
 
 def up(folder: Path, amqp_url: str, *options: str) -> AbstractContextManager[Stack]:
-    command = [sys.executable, "-m", "waybill_devstack", "up", *options]
+    command = [*up_command(), *options]
     return started(folder, command, {"AMQP_URL": amqp_url})
 
 
@@ -110,11 +111,7 @@ def started(
             supervisor.stdin.write(stdin)
             supervisor.stdin.close()
 
-            def is_up() -> bool:
-                assert supervisor.poll() is None, (folder / "up.log").read_text()[-3000:]
-                return "Waybill is up." in (folder / "up.log").read_text()
-
-            eventually(is_up, "the stack to be up")
+            eventually(lambda: is_up(supervisor, folder / "up.log"), "the stack to be up")
             stack = Stack(folder, supervisor)
             yield stack
         finally:

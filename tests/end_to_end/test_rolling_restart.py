@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.end_to_end.up import is_up, up_command
 from waybill_testkit.eventually import eventually
 from waybill_worker.consume import pipeline
 
@@ -41,7 +42,7 @@ def folder(tmp_path: Path, vhost_url: str) -> Iterator[Path]:
     with (
         (tmp_path / "up.log").open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "waybill_devstack", "up"],
+            up_command(),
             cwd=tmp_path,
             env=environment,
             stdout=log,
@@ -49,7 +50,7 @@ def folder(tmp_path: Path, vhost_url: str) -> Iterator[Path]:
         ) as supervisor,
     ):
         try:
-            asyncio.run(eventually(lambda: _is_up(supervisor, tmp_path), PATIENCE))
+            asyncio.run(eventually(lambda: is_up(supervisor, tmp_path / "up.log"), PATIENCE))
             yield tmp_path
         finally:
             supervisor.send_signal(signal.SIGINT)
@@ -151,9 +152,3 @@ def _restart(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
 def _stack(folder: Path) -> dict[str, Any]:
     stack: dict[str, Any] = json.loads((folder / ".waybill" / "stack.json").read_text())
     return stack
-
-
-def _is_up(supervisor: subprocess.Popen[bytes], folder: Path) -> bool:
-    said = (folder / "up.log").read_text()
-    assert supervisor.poll() is None, said[-3000:]
-    return "Waybill is up." in said
