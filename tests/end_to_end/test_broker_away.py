@@ -116,7 +116,7 @@ def test_posts_are_answered_as_usual_and_all_complete_afterwards(
 
 async def _post_while_away(stack: Stack, harm: Harm, *, is_noticed: bool) -> None:
     async with _client(stack.gateway) as client:
-        usual, before = await _post(client, seconds=2)
+        _, before = await _post(client, seconds=2)
         with harm(stack.broker):
             if is_noticed:
                 await _until_all_are(stack, ready=False)
@@ -126,7 +126,8 @@ async def _post_while_away(stack: Stack, harm: Harm, *, is_noticed: bool) -> Non
         accepted = before | during
         assert len(during) >= AWAY_SECONDS * RATE * 0.9
         assert max(took) < LONGEST_ANSWER, sorted(took)[-20:]
-        assert median(took) < 3 * median(usual) + 0.1, (median(took), median(usual))
+        # Not in proportion to the usual time: all of this shares two processors with other tests.
+        assert median(took) < LONGEST_ANSWER / 3, median(took)
         await _until_all_are(stack, ready=True)
         await eventually(lambda: _all_completed(client, accepted), PATIENCE)
         account = (await client.get("/v1/accounting")).json()
