@@ -62,7 +62,8 @@ async def test_ledger_outbox_and_queues_are_told(topology_url: str, ledger_url: 
             await eventually(is_told, PATIENCE, every=BETWEEN_LOOKS)
 
             async def the_alert_is_published() -> bool:
-                return await sample("waybill_queue_messages", "email.work") == 2
+                # More, where a measurement takes a minute: what nobody consumes is published again.
+                return (await sample("waybill_queue_messages", "email.work") or 0) >= 2
 
             await eventually(the_alert_is_published, PATIENCE, every=BETWEEN_LOOKS)
             assert await sample("waybill_accounting_gap") == 0
