@@ -6,6 +6,7 @@ from sqlalchemy.exc import OperationalError
 
 from waybill_database import Fault, fault_of, open_engine
 from waybill_database.waiting import reason_of, until_reachable
+from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.postgres.private import Postgres
 
 
@@ -36,11 +37,16 @@ def test_a_database_that_is_not_utf8_is_refused_with_what_to_do(
     engine.dispose()
 
 
-def test_commands_end_at_such_a_database(ascii_url: str) -> None:
+def test_the_server_of_such_a_database_is_reached(ascii_url: str) -> None:
+    # As the database of a superuser often is, by which the command of deploy makes others in UTF-8.
     lines: list[str] = []
-    with pytest.raises(OperationalError, match="SQL_ASCII"):
-        until_reachable(ascii_url, lines.append)
+    until_reachable(ascii_url, lines.append)
     assert lines == []
+
+
+def test_the_upgrade_of_a_ledger_ends_at_such_a_database(ascii_url: str) -> None:
+    with pytest.raises(OperationalError, match="SQL_ASCII"):
+        upgrade(ascii_url)
 
 
 def test_a_database_in_utf8_is_used(postgres: Postgres) -> None:

@@ -65,6 +65,12 @@ def until_reachable(url: str, report: Callable[[str], object]) -> None:
         try:
             engine.connect().close()
         except SQLAlchemyError as error:
+            # Imported here, because importing the driver costs a process on SQLite ten megabytes.
+            from waybill_database.encoding import EncodingError  # noqa: PLC0415 - see the comment
+
+            if isinstance(getattr(error, "orig", None), EncodingError):
+                # The server is reached: a superuser uses any database of it, others check theirs again.
+                return
             if fault_of(error) is not Fault.AWAY:
                 raise
             if wait.should_log():
