@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.end_to_end.up import is_up, up_command
+from tests.end_to_end.up import stack_up
 from waybill_testkit.broker import private_broker
 from waybill_testkit.broker.server import ServerBroker
 from waybill_testkit.eventually import eventually
@@ -82,24 +81,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with private_broker(folder / "broker", disposable=True) as broker:
         if not isinstance(broker, ServerBroker):
             pytest.skip("needs a broker that can be frozen and controlled: an installed rabbitmq-server")
-        environment = os.environ | {"AMQP_URL": broker.amqp_url, "NO_COLOR": "1"}
-        with (
-            (folder / "up.log").open("w") as log,
-            subprocess.Popen(
-                up_command(),
-                cwd=folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            ) as supervisor,
-        ):
-            try:
-                asyncio.run(eventually(lambda: is_up(supervisor, folder / "up.log"), PATIENCE))
-                places = json.loads((folder / ".waybill" / "stack.json").read_text())
-                yield Stack(folder, broker, places["gateway"], places["mailbox"])
-            finally:
-                supervisor.send_signal(signal.SIGINT)
-                supervisor.wait(PATIENCE)
+        with stack_up(folder, PATIENCE, amqp_url=broker.amqp_url):
+            places = json.loads((folder / ".waybill" / "stack.json").read_text())
+            yield Stack(folder, broker, places["gateway"], places["mailbox"])
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
 """The stack's own broker is killed while callers post: it is started again, and all completes."""
 
-import asyncio
 import json
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.end_to_end.up import is_up, up_command
+from tests.end_to_end.up import stack_up
 from waybill_testkit.broker.installation import find_server
 from waybill_testkit.broker.server import survives_a_kill
 from waybill_testkit.eventually import eventually
@@ -28,24 +26,8 @@ MOST_LINES = 40
 def stack(tmp_path: Path) -> Iterator[Path]:
     if find_server(os.environ.get("PATH", os.defpath)) is None:
         pytest.skip("needs a broker that is a process of ours: an installed rabbitmq-server")
-    own = {name: value for name, value in os.environ.items() if name != "AMQP_URL"}
-    output = tmp_path / "up.log"
-    with (
-        output.open("w") as log,
-        subprocess.Popen(
-            up_command(),
-            cwd=tmp_path,
-            env=own | {"NO_COLOR": "1"},
-            stdout=log,
-            stderr=log,
-        ) as supervisor,
-    ):
-        try:
-            asyncio.run(eventually(lambda: is_up(supervisor, output), PATIENCE))
-            yield tmp_path
-        finally:
-            supervisor.send_signal(signal.SIGINT)
-            supervisor.wait(PATIENCE)
+    with stack_up(tmp_path, PATIENCE):
+        yield tmp_path
 
 
 async def test_a_killed_broker_is_started_again_and_all_completes(stack: Path) -> None:

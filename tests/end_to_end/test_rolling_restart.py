@@ -3,8 +3,6 @@
 import asyncio
 import inspect
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.end_to_end.up import is_up, up_command
+from tests.end_to_end.up import stack_up
 from waybill_testkit.eventually import eventually
 from waybill_worker.consume import pipeline
 
@@ -38,23 +36,8 @@ class Seen:
 
 @pytest.fixture
 def folder(tmp_path: Path, vhost_url: str) -> Iterator[Path]:
-    environment = os.environ | {"AMQP_URL": vhost_url, "NO_COLOR": "1"}
-    with (
-        (tmp_path / "up.log").open("w") as log,
-        subprocess.Popen(
-            up_command(),
-            cwd=tmp_path,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        ) as supervisor,
-    ):
-        try:
-            asyncio.run(eventually(lambda: is_up(supervisor, tmp_path / "up.log"), PATIENCE))
-            yield tmp_path
-        finally:
-            supervisor.send_signal(signal.SIGINT)
-            assert supervisor.wait(PATIENCE) == 0
+    with stack_up(tmp_path, PATIENCE, amqp_url=vhost_url):
+        yield tmp_path
 
 
 def test_every_process_is_restarted_under_load_without_a_failed_request(folder: Path) -> None:
