@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, select, text, type_coerce
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_database import Instant, Records
@@ -128,7 +128,7 @@ def _copy(first_id: str, at: datetime, number: int) -> _Copy:
 
 
 def _make_model(connection: Connection, at: datetime, mix: Mix) -> str:
-    events: Sequence[TaskEvent] = [email_event(), sync_event(), email_event(), sync_event(), user_event()]
+    events: Sequence[Event] = [email_event(), sync_event(), email_event(), sync_event(), user_event()]
     tasks = [
         new_task(
             image_event() if number % 20 == 0 else events[number % len(events)],

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from waybill_contracts.events import Event
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.versions.event_reader import NOTHING_OPENED, Fault, InvalidPayloadError, read_event
 from waybill_contracts.versions.schemas import GOLDEN_FOLDER
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
@@ -22,7 +22,7 @@ def released() -> list[tuple[str, int]]:
     return sorted((m["kind"], int(m["version"])) for m in found if m is not None and m["kind"] in CATALOG)
 
 
-class Moved(TaskEvent):
+class Moved(Event):
     """Version 1 had one field `name`, version 2 split it, version 3 demands a country."""
 
     KIND = "person.moved"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import (
     DeadReason,
@@ -74,7 +74,7 @@ class Desk:
     async def failed(
         self,
         count: int = 1,
-        event: TaskEvent | None = None,
+        event: Event | None = None,
         *,
         error: ErrorInfo = ERROR,
         reason: DeadReason = DeadReason.EXHAUSTED,

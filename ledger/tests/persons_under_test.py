@@ -8,10 +8,10 @@ from typing import Any
 from desk_under_test import Desk, rows_of
 from sqlalchemy import Connection, select
 
+from waybill_contracts.events import Event
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.wire.lifecycle import ErrorInfo, LifecycleType
 from waybill_ledger import (
@@ -73,7 +73,7 @@ class Somebody:
     async def accepted(
         self,
         desk: Desk,
-        event: TaskEvent | None = None,
+        event: Event | None = None,
         *,
         stays: bool = False,
         token: ResetToken | None = None,

@@ -4,7 +4,7 @@ from functools import partial
 from desk_under_test import Desk, rows_of
 from sqlalchemy import text
 
-from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_ledger import (
@@ -39,7 +39,7 @@ ANN, BOB = 32 * "a", 32 * "b"
 
 async def accepted(
     desk: Desk,
-    event: TaskEvent | None = None,
+    event: Event | None = None,
     person: str = ANN,
     tenant: str = "default",
     token: ResetToken | None = None,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from waybill_contracts.kinds.task_event import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.wire.lifecycle import LifecycleEvent
 from waybill_testkit.machine.ports import free_ports
 from waybill_testkit.samples import email_event, sync_event
@@ -92,9 +92,7 @@ async def serving(serve: Serve, port: int) -> AsyncIterator[None]:
     await server.wait_closed()
 
 
-async def waits_until_it_is_served(
-    wire: Wire, event: TaskEvent, back: Callable[[], Awaitable[object]]
-) -> None:
+async def waits_until_it_is_served(wire: Wire, event: Event, back: Callable[[], Awaitable[object]]) -> None:
     """Lifecycle events of one task while the peer is away, and when it is back."""
     await wire.request(event)
     events: list[LifecycleEvent] = []

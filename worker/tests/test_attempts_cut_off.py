@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from waybill_contracts.events import WhenUncertain
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_database import Records

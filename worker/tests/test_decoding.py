@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from waybill_contracts.events import WhenUncertain
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.privacy.seal import NO_KEYS, Keyring, UnknownKeyError
 from waybill_testkit.samples import email_event, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt

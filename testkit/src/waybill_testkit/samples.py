@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from waybill_contracts.events import Event
 from waybill_contracts.kinds import (
     CATALOG,
     EmailRequested,
     ImageUploaded,
     PasswordResetRequested,
     SyncRequested,
-    TaskEvent,
     UserCreated,
 )
 from waybill_contracts.privacy import NO_KEYS, Keyring
@@ -78,7 +78,7 @@ def sync_event(record_id: str = "7") -> SyncRequested:
     return SyncRequested(target="crm", resource="contacts", id=record_id, data={"name": "Ann"})
 
 
-def new_task(event: TaskEvent | None = None, keyring: Keyring = NO_KEYS, **fields: Any) -> NewTask:
+def new_task(event: Event | None = None, keyring: Keyring = NO_KEYS, **fields: Any) -> NewTask:
     """A task of `event` (default: a mail), sealed only if there is a key; `fields` are those of `NewTask`."""
     task_id = new_task_id()
     standard: dict[str, Any] = {
@@ -90,7 +90,7 @@ def new_task(event: TaskEvent | None = None, keyring: Keyring = NO_KEYS, **field
     return NewTask.of(event or email_event(), keyring, **standard | fields)
 
 
-def event_in(task: NewTask, keyring: Keyring = NO_KEYS) -> TaskEvent:
+def event_in(task: NewTask, keyring: Keyring = NO_KEYS) -> Event:
     """Returns the event of a task."""
     event = CATALOG[task.kind].event
     return read_event(event, task.dataschema, task.payload, opened=opener(keyring, task.id)).event
@@ -121,7 +121,7 @@ def keyed(key: str, content: str = "same", scope: str = "POST /v1/emails") -> Id
     return IdempotentCall(scope, key, hashlib.sha256(content.encode()).hexdigest())
 
 
-def envelope_of(event: TaskEvent, task_id: str | None = None, **fields: Any) -> Envelope:
+def envelope_of(event: Event, task_id: str | None = None, **fields: Any) -> Envelope:
     """The envelope of `event`; `fields` are those of `Envelope`."""
     task_id = task_id or new_task_id()
     standard: dict[str, Any] = {
@@ -136,7 +136,7 @@ def envelope_of(event: TaskEvent, task_id: str | None = None, **fields: Any) -> 
 
 
 def dead_message(
-    event: TaskEvent,
+    event: Event,
     task_id: str,
     *,
     service: str = "sync",

@@ -7,7 +7,7 @@ from uuid import uuid4
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.wire import EXCHANGE_TASKS, LIFECYCLE_BATCH, Envelope, LifecycleEvent
 from waybill_testkit.eventually import EVENTUALLY_SECONDS, eventually
 from waybill_testkit.samples import envelope_of
@@ -38,7 +38,7 @@ class Wire:
             )
             await target.publish(message, routing_key)
 
-    async def request(self, event: TaskEvent, *, copies: int = 1, **fields: Any) -> Envelope:
+    async def request(self, event: Event, *, copies: int = 1, **fields: Any) -> Envelope:
         """Publishes a task event as the gateway does; `fields` are those of its envelope."""
         envelope = envelope_of(event, **fields)
         body = event.model_dump_json(exclude_defaults=True).encode()

@@ -18,7 +18,6 @@ from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, TemplateParams
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive, TaskEvent, WhenUncertain
 from waybill_contracts.kinds.template_folder import PARAMS_SUFFIX, TemplateFolderError, read_template_params
 from waybill_contracts.kinds.users import UserCreated
 
@@ -27,7 +26,6 @@ __all__ = [
     "DESK_SERVICE",
     "MAX_ADDRESS_LENGTH",
     "PARAMS_SUFFIX",
-    "SENSITIVE",
     "STATUS_SERVICE",
     "TEMPLATE_PARAMS",
     "WORK_SERVICES",
@@ -41,14 +39,11 @@ __all__ = [
     "OneLine",
     "PasswordResetRequested",
     "RecordId",
-    "Sensitive",
     "SyncRequested",
     "TargetName",
-    "TaskEvent",
     "TemplateFolderError",
     "TemplateParams",
     "UserCreated",
-    "WhenUncertain",
     "check_template_params",
     "kinds_of",
     "read_template_params",

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from waybill_contracts.events import Event
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
 
 
@@ -17,7 +17,7 @@ from waybill_contracts.kinds.users import UserCreated
 class Kind:
     """A kind of task: its event, and the services that each do one subtask of it."""
 
-    event: type[TaskEvent]
+    event: type[Event]
     services: tuple[str, ...]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
+from waybill_contracts.events import SENSITIVE, Event, Person, Sensitive, WhenUncertain
 from waybill_contracts.kinds.fields import (
     AcceptedAddress,
     Body,
@@ -14,7 +15,6 @@ from waybill_contracts.kinds.fields import (
     UnsubscribeLink,
 )
 from waybill_contracts.kinds.mail_templates import TEMPLATE_PARAMS, TemplateName, TemplateParams
-from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive, TaskEvent, WhenUncertain
 
 
 def _is_none(value: object) -> bool:
@@ -28,12 +28,10 @@ def _one_of_each_scheme(links: tuple[str, ...] | None) -> tuple[str, ...] | None
     return links
 
 
-class EmailRequested(TaskEvent):
+class EmailRequested(Event, kind="email.requested"):
     """A mail to one address, with its own text or from a template."""
 
-    KIND = "email.requested"
-
-    to: Annotated[MailAddress, Sensitive]
+    to: Annotated[MailAddress, Sensitive, Person]
     subject: Annotated[Subject | None, Sensitive] = None
     text: Annotated[Body | None, Sensitive] = None
     html: Annotated[Body | None, Sensitive] = None

@@ -2,19 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
+from waybill_contracts.events import Event, Person, Secret, Sensitive
 from waybill_contracts.kinds.fields import Link, MailAddress
-from waybill_contracts.kinds.task_event import SECRET, Sensitive, TaskEvent
 
 
-class PasswordResetRequested(TaskEvent):
+class PasswordResetRequested(Event, kind="password_reset.requested"):
     """A reset link to be mailed. It contains the token, of which only the hash is stored."""
 
-    KIND = "password_reset.requested"
-
-    email: Annotated[MailAddress, Sensitive]
-    link: Annotated[Link, Field(json_schema_extra=SECRET)]
+    email: Annotated[MailAddress, Sensitive, Person]
+    link: Annotated[Link, Secret]
     expires_at: AwareDatetime
 
     @property

@@ -4,14 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from waybill_contracts.events import SENSITIVE, Event
 from waybill_contracts.kinds.fields import MAX_RECORD_FIELDS, RecordId, ResourceName, TargetName
-from waybill_contracts.kinds.task_event import SENSITIVE, TaskEvent
 
 
-class SyncRequested(TaskEvent):
+class SyncRequested(Event, kind="sync.requested", about="{target}/{resource}/{id}"):
     """A record to be written to a configured external system."""
-
-    KIND = "sync.requested"
 
     target: TargetName
     resource: ResourceName

@@ -5,17 +5,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from waybill_contracts.events import SENSITIVE, Event, Person, Sensitive, TaskId
 from waybill_contracts.kinds.fields import MAX_RECORD_FIELDS, MailAddress, PersonName, RecordId
-from waybill_contracts.kinds.task_event import SENSITIVE, Sensitive, TaskEvent
 
 
-class UserCreated(TaskEvent):
+class UserCreated(Event, kind="user.created"):
     """A new user of the application, who gets a welcome mail and a record in the configured target."""
 
-    KIND = "user.created"
-
-    user_id: RecordId
-    email: Annotated[MailAddress, Sensitive]
+    user_id: Annotated[RecordId, TaskId]
+    email: Annotated[MailAddress, Sensitive, Person]
     name: Annotated[PersonName, Sensitive]
     attributes: dict[str, Any] = Field(
         default_factory=dict, max_length=MAX_RECORD_FIELDS, json_schema_extra=SENSITIVE

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.privacy.mapped_text import MappedText, normalize
 from waybill_contracts.privacy.protocol_words import PROTOCOL_WORDS
 
@@ -64,7 +64,7 @@ class Mask:
         self._values = values
 
     @classmethod
-    def of(cls, event: TaskEvent) -> "Mask":
+    def of(cls, event: Event) -> "Mask":
         """Hides the sensitive fields of an event."""
         return cls([getattr(event, name) for name in event.sensitive_fields()])
 

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic_core import from_json, to_json
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 
 #: The only name in the object that replaces a sealed value.
 SEALED: Final = "$sealed"
@@ -120,7 +120,7 @@ class Keyring:
         except (InvalidTag, ValueError):
             raise SealBrokenError("the value was altered after sealing, or belongs to another task") from None
 
-    def sealed_payload(self, event: TaskEvent, task_id: str) -> bytes:
+    def sealed_payload(self, event: Event, task_id: str) -> bytes:
         """The payload of an event as stored and sent: JSON with the sensitive fields sealed."""
         payload = event.model_dump(mode="json", exclude_defaults=True)
         return to_json(self.seal_fields(payload, event.sensitive_fields(), task_id))

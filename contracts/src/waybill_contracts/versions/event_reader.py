@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.privacy import Keyring, SealBrokenError, may_be_sealed
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcasters
 
@@ -41,7 +41,7 @@ class InvalidPayloadError(ValueError):
 class ReadEvent:
     """An event read from a payload."""
 
-    event: TaskEvent
+    event: Event
     #: Whether the payload was of an older version.
     is_upcast: bool
 
@@ -56,7 +56,7 @@ NOTHING_OPENED: Final[Opener] = dict
 
 
 def read_event(
-    event: type[TaskEvent],
+    event: type[Event],
     dataschema: str,
     body: bytes,
     *,
@@ -88,7 +88,7 @@ def read_event(
 
 
 def current_payload(
-    event: type[TaskEvent],
+    event: type[Event],
     dataschema: str,
     body: bytes,
     *,
@@ -124,7 +124,7 @@ def json_object(body: bytes, opened: Opener) -> dict[str, Any]:
         raise InvalidPayloadError([Fault("body", str(error))]) from None
 
 
-def _version(event: type[TaskEvent], dataschema: str) -> int:
+def _version(event: type[Event], dataschema: str) -> int:
     match = _DATASCHEMA.fullmatch(dataschema)
     if match is None or match["kind"] != event.KIND:
         raise InvalidPayloadError([Fault("dataschema", f"{dataschema} is not a version of {event.KIND}")])
@@ -142,7 +142,7 @@ def _version(event: type[TaskEvent], dataschema: str) -> int:
 
 
 def _upcast(
-    event: type[TaskEvent], version: int, payload: dict[str, Any], upcasters: Upcasters
+    event: type[Event], version: int, payload: dict[str, Any], upcasters: Upcasters
 ) -> dict[str, Any]:
     for step in range(version, event.VERSION):
         upcaster = upcasters.get((event.KIND, step))

@@ -13,13 +13,12 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from waybill_contracts.events import SENSITIVE, Sensitive
 from waybill_contracts.kinds import (
-    SENSITIVE,
     AcceptedAddress,
     AcceptedBody,
     AcceptedSubject,
     EmailRequested,
-    Sensitive,
     without_control_characters,
 )
 from waybill_gateway.tasks import Timing, shown

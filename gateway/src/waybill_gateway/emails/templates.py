@@ -3,11 +3,12 @@
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.kinds import TEMPLATE_PARAMS, EmailRequested, TaskEvent, check_template_params
+from waybill_contracts.events import Event
+from waybill_contracts.kinds import TEMPLATE_PARAMS, EmailRequested, check_template_params
 from waybill_gateway.runtime import Resources
 
 
-def require_known_template(resources: Resources, event: TaskEvent, *where: str) -> None:
+def require_known_template(resources: Resources, event: Event, *where: str) -> None:
     """Checks the template of a mail and its parameters; the contract has already checked Waybill's own.
 
     Args:

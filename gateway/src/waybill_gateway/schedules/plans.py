@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from waybill_contracts.kinds import CATALOG, EmailRequested, SyncRequested, TaskEvent, UserCreated
+from waybill_contracts.events import Event
+from waybill_contracts.kinds import CATALOG, EmailRequested, SyncRequested, UserCreated
 from waybill_contracts.privacy import SealBrokenError, UnknownKeyError, mask_addresses
 from waybill_gateway.auth import Caller
 from waybill_gateway.emails import require_known_template
@@ -181,7 +182,7 @@ def _cannot_resume(schedule: Schedule, error: UnknownKeyError | SealBrokenError)
     )
 
 
-def _about(event: TaskEvent) -> str:
+def _about(event: Event) -> str:
     match event:
         case EmailRequested():
             return event.to

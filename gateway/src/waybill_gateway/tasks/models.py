@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from waybill_contracts.kinds import MAX_ADDRESS_LENGTH, TaskEvent
+from waybill_contracts.events import Event
+from waybill_contracts.kinds import MAX_ADDRESS_LENGTH
 from waybill_contracts.states import State
 from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Word
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
@@ -259,6 +260,6 @@ def links_of(task_id: str) -> Links:
     return Links(self=f"/v1/tasks/{task_id}", timeline=f"/v1/tasks/{task_id}/timeline")
 
 
-def event_of(event: type[TaskEvent], posted: TaskEvent) -> TaskEvent:
+def event_of(event: type[Event], posted: Event) -> Event:
     """The event in a posted model, without the timing; its fields are already validated."""
     return event.model_construct(**{name: getattr(posted, name) for name in event.model_fields})

@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.privacy import mask_addresses
 from waybill_contracts.states import State
 from waybill_contracts.wire import trace_id_of
@@ -31,7 +31,7 @@ log = get_logger(__name__)
 
 async def submit(
     post: Post,
-    event: TaskEvent,
+    event: Event,
     posted: Timing,
     *,
     about: str | None = None,
@@ -56,7 +56,7 @@ async def submit(
 
 
 def new_task(
-    post: Post, event: TaskEvent, timing: Timing, *, about: str | None = None, task_id: str | None = None
+    post: Post, event: Event, timing: Timing, *, about: str | None = None, task_id: str | None = None
 ) -> NewTask:
     """A task for `event`, not accepted yet, with its sensitive fields sealed; arguments as for `submit`."""
     resources = post.resources

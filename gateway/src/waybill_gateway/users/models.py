@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from waybill_contracts.kinds import AcceptedAddress, AcceptedName, RecordId, Sensitive, UserCreated
+from waybill_contracts.events import Sensitive
+from waybill_contracts.kinds import AcceptedAddress, AcceptedName, RecordId, UserCreated
 from waybill_gateway.tasks import Timing, shown
 
 

@@ -8,7 +8,8 @@ from typing import Any, Self
 import uuid_utils
 from sqlalchemy import Table
 
-from waybill_contracts.kinds import CATALOG, TaskEvent
+from waybill_contracts.events import Event
+from waybill_contracts.kinds import CATALOG
 from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire import new_traceparent
 from waybill_ledger.outbox import LOW_PRIORITY
@@ -54,7 +55,7 @@ class NewTask:
     tenant: str = DEFAULT_TENANT
 
     @classmethod
-    def of(cls, event: TaskEvent, keyring: Keyring, *, id: str, **fields: Any) -> Self:  # noqa: A002 - its name
+    def of(cls, event: Event, keyring: Keyring, *, id: str, **fields: Any) -> Self:  # noqa: A002 - its name
         """The task of an event, with sensitive fields sealed; `fields` are the other fields of the task."""
         payload = keyring.sealed_payload(event, id)
         return cls(

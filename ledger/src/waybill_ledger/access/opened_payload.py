@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from waybill_contracts.kinds import CATALOG, TaskEvent
+from waybill_contracts.events import Event
+from waybill_contracts.kinds import CATALOG
 from waybill_contracts.privacy import Keyring, SealBrokenError, is_sealed
 from waybill_ledger.access.redaction import REDACTED
 
@@ -105,7 +106,7 @@ def sealed_names(payload: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, value in payload.items() if is_sealed(value))
 
 
-def _event(kind: str | None) -> type[TaskEvent] | None:
+def _event(kind: str | None) -> type[Event] | None:
     return CATALOG[kind].event if kind is not None and kind in CATALOG else None
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from waybill_contracts.events import Event
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.kinds.task_event import TaskEvent
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.states import State
@@ -70,7 +70,7 @@ class Crm:
         self.effects: Counter[str] = Counter()
         self.names: list[str] = []
 
-    async def __call__(self, event: TaskEvent, attempt: Attempt) -> dict[str, Any]:
+    async def __call__(self, event: Event, attempt: Attempt) -> dict[str, Any]:
         self.runs[attempt.task_id, attempt.redrive_no] += 1
         if self.is_broken:
             raise PermanentError("crm answered 422")
@@ -93,12 +93,12 @@ class Stack:
     def desk(self) -> Desk:
         return Desk(DeskSettings(amqp_url=self.amqp_url, ledger_url=self.ledger_url, grace_seconds=2))
 
-    async def accepted(self, event: TaskEvent | None = None) -> NewTask:
+    async def accepted(self, event: Event | None = None) -> NewTask:
         task = new_task(event or sync_event(), created_at=datetime.now(UTC))
         await self.records.write(accept, Submission(task))
         return task
 
-    async def known(self, event: TaskEvent | None = None) -> NewTask:
+    async def known(self, event: Event | None = None) -> NewTask:
         """A task that the ledger knows, and that nobody publishes."""
         task = new_task(event or sync_event(), created_at=datetime.now(UTC))
         accepted = await self.records.write(accept, Submission(task))

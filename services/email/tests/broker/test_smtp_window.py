@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from waybill_contracts.events import WhenUncertain
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.task_event import WhenUncertain
 from waybill_contracts.wire.names import HEADER_DEAD_REASON
 from waybill_testkit.eventually import eventually
 from waybill_testkit.wire import Wire

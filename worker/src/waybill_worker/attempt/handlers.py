@@ -4,29 +4,29 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 
-Event = TypeVar("Event", bound=TaskEvent)
+EventT = TypeVar("EventT", bound=Event)
 #: Does the work of one attempt; returns the subtask's result as plain JSON, None for an empty one.
-HandlerFunction = Callable[[Event, Attempt], Coroutine[Any, Any, dict[str, Any] | None]]
+HandlerFunction = Callable[[EventT, Attempt], Coroutine[Any, Any, dict[str, Any] | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
     """The event of a kind, its handler function, its retry policy and its time limits."""
 
-    event: type[TaskEvent]
+    event: type[Event]
     function: HandlerFunction[Any]
     policy: RetryPolicy
     limits: TimeLimits
 
 
 def handler(
-    event: type[Event],
-    function: HandlerFunction[Event],
+    event: type[EventT],
+    function: HandlerFunction[EventT],
     policy: RetryPolicy,
     limits: TimeLimits = DEFAULT_LIMITS,
 ) -> Handler:

@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import uvloop
 
-from waybill_contracts.kinds import TaskEvent
+from waybill_contracts.events import Event
 from waybill_contracts.wire import Envelope
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import SnoozeError
@@ -44,7 +44,7 @@ class LoneAttempt:
     """A claimed attempt, as it is sent to its process."""
 
     envelope: Envelope
-    event: TaskEvent
+    event: Event
     attempt: Attempt
     claim: Claimed
 

@@ -2,14 +2,14 @@
 
 from typing import TypeVar
 
-from waybill_worker.attempt.handlers import Event, Handler, HandlerFunction, handler
+from waybill_worker.attempt.handlers import EventT, Handler, HandlerFunction, handler
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.settings import PolicyOverride, RetrySettings
 
 Value = TypeVar("Value")
 
 
-def configured(settings: RetrySettings, event: type[Event], function: HandlerFunction[Event]) -> Handler:
+def configured(settings: RetrySettings, event: type[EventT], function: HandlerFunction[EventT]) -> Handler:
     """Binds `function` to the kind of `event`, with the policy that the settings give this kind."""
     override = settings.policy_overrides.get(event.KIND, PolicyOverride())
     policy = policy_of(settings, event.KIND)

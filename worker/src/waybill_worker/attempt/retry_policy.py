@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from waybill_contracts.kinds import WhenUncertain
+from waybill_contracts.events import WhenUncertain
 from waybill_contracts.wire import MAX_SNOOZES, DeadReason
 from waybill_worker.broker import MAX_DELAY_SECONDS
 from waybill_worker.errors import PermanentError, SnoozeError, TransientError, UncertainError

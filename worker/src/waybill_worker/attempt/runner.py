@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from waybill_contracts.kinds import WhenUncertain
+from waybill_contracts.events import WhenUncertain
 from waybill_contracts.privacy import UnknownKeyError
 from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, trace_id_of
 from waybill_worker.attempt.attempt import Attempt

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from waybill_contracts.kinds import TaskEvent, WhenUncertain
+from waybill_contracts.events import Event, WhenUncertain
 from waybill_contracts.privacy import NO_MASK, Mask, UnknownKeyError
 from waybill_contracts.wire import Envelope
 from waybill_worker.attempt.attempt import Attempt
@@ -18,7 +18,7 @@ class Work:
 
     envelope: Envelope
     #: What it says, its sealed fields opened; or why they cannot be opened here.
-    event: TaskEvent | UnknownKeyError
+    event: Event | UnknownKeyError
     handler: Handler
 
     @property

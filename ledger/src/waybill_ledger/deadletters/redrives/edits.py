@@ -13,7 +13,8 @@ from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointerException
 from pydantic_core import to_json
 
-from waybill_contracts.kinds import CATALOG, TaskEvent, kinds_of
+from waybill_contracts.events import Event
+from waybill_contracts.kinds import CATALOG, kinds_of
 from waybill_contracts.privacy import Keyring, UnknownKeyError
 from waybill_contracts.versions import (
     NOTHING_OPENED,
@@ -132,7 +133,7 @@ def edited(
     return Edited(Checked(Verdict.VALID), payload, sensitive, touched, secret)
 
 
-def _base(event: type[TaskEvent], dataschema: str, body: bytes, opened: Opener) -> dict[str, Any]:
+def _base(event: type[Event], dataschema: str, body: bytes, opened: Opener) -> dict[str, Any]:
     try:
         return current_payload(event, dataschema, body, opened=opened)
     except InvalidPayloadError:

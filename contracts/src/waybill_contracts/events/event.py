@@ -1,22 +1,35 @@
-"""The base of all task events: past-tense facts that carry the work to the services.
+"""The base of all events: past-tense facts that carry the work to the services.
 
-An event is immutable, refuses unknown fields, and states its own limits. `KIND` is its CloudEvents type and
-the routing key; `VERSION` rises with every change that an older reader could not take.
+An event is immutable, refuses unknown fields, and states its own limits. Its kind is its CloudEvents type;
+its version rises with every change that an older reader could not take. Its JSON Schema is the contract:
+the marks of its fields are keywords in it, so that the core can work with events that it has no class of.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 #: Marks a field with personal data or a text that a person wrote: it is sealed wherever it is stored or sent
 #: (`waybill_contracts.privacy.seal`), and masked in logs and errors (`waybill_contracts.privacy.mask`).
-SENSITIVE: dict[str, Any] = {"sensitive": True}
+SENSITIVE: Final[dict[str, Any]] = {"sensitive": True}
 #: Marks a sensitive field that must not outlive its use: the ledger deletes the payload of a completed task.
-SECRET: dict[str, Any] = SENSITIVE | {"secret": True}
+SECRET: Final[dict[str, Any]] = SENSITIVE | {"secret": True}
+#: Marks the mail address of the person that the task is about, by which the person's tasks are found.
+PERSON: Final[dict[str, Any]] = {"person": True}
+#: Marks the key of a stored file that the task needs: the file is kept as long as the task.
+FILE: Final[dict[str, Any]] = {"file": True}
+#: Marks a text that is the id of the task where the sender gives none.
+TASK_ID: Final[dict[str, Any]] = {"task_id": True}
+
 Sensitive = Field(json_schema_extra=SENSITIVE)
+Secret = Field(json_schema_extra=SECRET)
+Person = Field(json_schema_extra=PERSON)
+File = Field(json_schema_extra=FILE)
+TaskId = Field(json_schema_extra=TASK_ID)
 
 
 class WhenUncertain(StrEnum):
@@ -28,14 +41,44 @@ class WhenUncertain(StrEnum):
     PARK = "park"
 
 
-class TaskEvent(BaseModel):
-    """The base of all task events."""
+class Event(BaseModel):
+    """The base of all events.
+
+        class InvoiceRequested(Event, kind="invoice.requested", about="order {order_id}"):
+            order_id: str
+            email: Annotated[str, Sensitive, Person]
+
+    Args:
+        kind: type of the event: words of small letters and digits, joined by `.`, `_` or `-`.
+        version: of the contract, from 1.
+        about: subject of its tasks, for people who read listings; `{name}` stands for the field of that name,
+            which must not be sensitive. Without it: the mail address of the person, masked.
+    """
 
     # An error that quotes its input would write it to logs and records.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     KIND: ClassVar[str]
     VERSION: ClassVar[int] = 1
+    ABOUT: ClassVar[str | None] = None
+
+    def __init_subclass__(
+        cls, kind: str | None = None, version: int = 1, about: str | None = None, **options: Any
+    ) -> None:
+        """Takes kind, version and subject; a class without a kind is another form of its base."""
+        super().__init_subclass__(**options)
+        if kind is not None:
+            cls.KIND, cls.VERSION, cls.ABOUT = kind, version, about
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The schema of the data, with the subject."""
+        made = handler.resolve_ref_schema(handler(schema))
+        if cls.__dict__.get("ABOUT") is not None:
+            made["about"] = cls.ABOUT
+        return made
 
     @classmethod
     def dataschema(cls) -> str:
@@ -93,7 +136,7 @@ class TaskEvent(BaseModel):
         return bool(cls.secret_fields())
 
 
-def _marked(event: type[TaskEvent], mark: str) -> frozenset[str]:
+def _marked(event: type[Event], mark: str) -> frozenset[str]:
     return frozenset(
         name
         for name, field in event.model_fields.items()
