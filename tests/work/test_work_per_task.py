@@ -38,6 +38,7 @@ from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.running_handlers import RunningHandlers
 from waybill_worker.attempt.watchdog import Watchdog
+from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.observe.metrics import make_registry
@@ -110,15 +111,16 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
         return {"record": event.id, "key": attempt.effect_key}
 
     reporter = Reporter(publisher)
+    handlers = by_kind((handler(SyncRequested, synced, POLICY),))
     pipeline = Pipeline(
         "sync",
-        by_kind((handler(SyncRequested, synced, POLICY),)),
+        handlers,
         inbox=inbox,
         publisher=publisher,
         reporter=reporter,
         attempts=Attempts("sync", inbox, reporter, Watchdog(), RunningHandlers()),
         metrics=AttemptMetrics("sync", make_registry()),
-        keyring=Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]),
+        decoder=Decoder(handlers, Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]), POLICY),
     )
     await asyncio.gather(*(pipeline.consume(counter.delivery(message)) for message in messages))
     await inbox.stop()

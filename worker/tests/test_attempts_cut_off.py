@@ -11,7 +11,6 @@ import pytest
 
 from waybill_contracts.events import WhenUncertain
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.privacy.seal import UnknownKeyError
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_database import Records
 from waybill_testkit.samples import email_event, envelope_of
@@ -24,7 +23,7 @@ from waybill_worker.attempt.running_handlers import RunningHandlers, uncancellab
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.attempt.work import Work
-from waybill_worker.errors import SnoozeError, UncertainError
+from waybill_worker.errors import NotReadableYetError, SnoozeError, UncertainError
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
@@ -108,7 +107,7 @@ async def test_an_attempt_whose_key_is_missing_is_put_off_and_says_which(cut_off
     async def handle(_event: EmailRequested, _attempt: Attempt) -> dict[str, Any]:
         raise AssertionError("it has nothing to read")
 
-    missing = UnknownKeyError("abc")
+    missing = NotReadableYetError("it needs the key abc")
     work = Work(envelope_of(email_event(), "t1"), missing, handler(EmailRequested, handle, POLICY))
     outcome = await cut_off.attempts.run(work, await cut_off.claim(), None)
 

@@ -4,13 +4,15 @@ import pytest
 
 from waybill_contracts.events import WhenUncertain
 from waybill_contracts.kinds.syncs import SyncRequested
-from waybill_contracts.privacy.seal import NO_KEYS, Keyring, UnknownKeyError
+from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_testkit.samples import email_event, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import by_kind, handler
 from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.work import Work
 from waybill_worker.broker.delivery import Delivery
-from waybill_worker.consume.decode import UnreadableError, decode
+from waybill_worker.consume.decode import Decoder, UnreadableError
+from waybill_worker.errors import NotReadableYetError
 
 EVENT = sync_event()
 HEADERS = envelope_of(EVENT).to_headers()
@@ -22,7 +24,7 @@ async def do_nothing(_event: SyncRequested, _attempt: Attempt) -> dict[str, Any]
 
 
 ONE = handler(SyncRequested, do_nothing, RetryPolicy(1, 1, 1))
-HANDLERS = by_kind((ONE,))
+UNKNOWN = RetryPolicy(7, 1, 1)
 
 
 class _Nowhere:
@@ -32,12 +34,16 @@ class _Nowhere:
         raise AssertionError("nothing is acknowledged here")
 
 
+def decode(delivery: Delivery, keyring: Keyring = NO_KEYS) -> Work:
+    return Decoder(by_kind((ONE,)), keyring, UNKNOWN).decode(delivery)
+
+
 def delivery(headers: dict[str, Any], body: bytes = BODY) -> Delivery:
     return Delivery(body, headers, None, None, _Nowhere())
 
 
 def test_a_good_message_becomes_work() -> None:
-    work = decode(delivery(HEADERS), HANDLERS, keyring=NO_KEYS)
+    work = decode(delivery(HEADERS))
 
     assert (work.event, work.handler, work.envelope.kind) == (EVENT, ONE, "sync.requested")
 
@@ -46,7 +52,7 @@ def test_a_good_message_becomes_work() -> None:
 def test_each_header_is_needed(name: str) -> None:
     headers = {key: value for key, value in HEADERS.items() if key != name}
     with pytest.raises(UnreadableError, match=f"header {name} is missing") as caught:
-        decode(delivery(headers), HANDLERS, keyring=NO_KEYS)
+        decode(delivery(headers))
 
     assert caught.value.envelope is None
 
@@ -74,22 +80,42 @@ def test_each_header_is_needed(name: str) -> None:
 )
 def test_damaged_headers_are_named(name: str, value: object) -> None:
     with pytest.raises(UnreadableError, match=f"header {name} "):
-        decode(delivery(HEADERS | {name: value}), HANDLERS, keyring=NO_KEYS)
+        decode(delivery(HEADERS | {name: value}))
 
 
-def test_a_kind_that_is_not_ours_is_told_with_the_envelope() -> None:
-    headers = envelope_of(email_event(), "task-1").to_headers()
-    with pytest.raises(UnreadableError, match=r"kind email.requested is none of sync.requested") as caught:
-        decode(delivery(headers), HANDLERS, keyring=NO_KEYS)
+def test_a_kind_that_is_not_ours_waits_for_a_release_that_knows_it() -> None:
+    work = decode(delivery(envelope_of(email_event(), "task-1").to_headers(), b"\xff"))
 
-    assert caught.value.envelope is not None
-    assert caught.value.envelope.task_id == "task-1"
+    assert isinstance(work.event, NotReadableYetError)
+    assert str(work.event) == "this release knows no email.requested, only sync.requested"
+    assert (work.envelope.task_id, work.handler.policy) == ("task-1", UNKNOWN)
+    assert work.when_uncertain is WhenUncertain.RESEND
 
 
-def test_a_version_that_is_not_ours() -> None:
+def test_a_version_that_is_newer_waits_for_a_release_that_reads_it() -> None:
     headers = HEADERS | {"cloudEvents_dataschema": "urn:waybill:sync.requested:v2"}
-    with pytest.raises(UnreadableError, match=r"v2 is newer than the version that this release reads: .*v1"):
-        decode(delivery(headers), HANDLERS, keyring=NO_KEYS)
+    work = decode(delivery(headers, b'{"of": "another shape"}'))
+
+    assert isinstance(work.event, NotReadableYetError)
+    assert "v2 is newer than the version that this release reads: urn:waybill:sync.requested:v1" in str(
+        work.event
+    )
+    assert work.handler is ONE
+    # The attempts that there may be are for the newer release to say.
+    assert work.snoozed(max_attempts=1).max_attempts is None
+
+
+@pytest.mark.parametrize("dataschema", ["urn:waybill:image.uploaded:v1", "urn:waybill:sync.requested:v0"])
+def test_a_contract_that_no_release_reads_is_unreadable(dataschema: str) -> None:
+    with pytest.raises(UnreadableError, match=r"is not a version of sync\.requested"):
+        decode(delivery(HEADERS | {"cloudEvents_dataschema": dataschema}))
+
+
+def test_a_version_that_is_not_read_any_more_is_unreadable() -> None:
+    second = type("Second", (SyncRequested,), {"VERSION": 2})
+    decoder = Decoder(by_kind((handler(second, do_nothing, UNKNOWN),)), NO_KEYS, UNKNOWN)
+    with pytest.raises(UnreadableError, match="version 1 is no longer supported"):
+        decoder.decode(delivery(HEADERS))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +131,7 @@ def test_a_version_that_is_not_ours() -> None:
 )
 def test_a_body_against_its_contract_is_told_without_its_values(body: bytes, told: str) -> None:
     with pytest.raises(UnreadableError, match=told) as caught:
-        decode(delivery(HEADERS, body), HANDLERS, keyring=NO_KEYS)
+        decode(delivery(HEADERS, body))
 
     assert caught.value.envelope is not None
     assert "secret" not in str(caught.value)
@@ -118,7 +144,7 @@ def test_two_handlers_for_one_kind_are_refused() -> None:
 
 def test_work_whose_key_is_missing_says_which_key() -> None:
     sealed = Keyring([bytes(32)]).sealed_payload(EVENT, HEADERS["x-task-id"])
-    work = decode(delivery(HEADERS, sealed), HANDLERS, Keyring([b"1" * 32]))
+    work = decode(delivery(HEADERS, sealed), Keyring([b"1" * 32]))
     assert work.when_uncertain is WhenUncertain.RESEND
-    assert isinstance(work.event, UnknownKeyError)
+    assert isinstance(work.event, NotReadableYetError)
     assert Keyring([bytes(32)]).names[0] in str(work.event)

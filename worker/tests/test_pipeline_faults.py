@@ -25,6 +25,7 @@ from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.running_handlers import RunningHandlers
 from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.broker.delivery import Delivery
+from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.errors import TransientError
 from waybill_worker.inbox.claims import AlreadyDone, Claimed
@@ -95,15 +96,16 @@ class Bench:
         self.runs = 0
         self._function: HandlerFunction[SyncRequested] | None = None
         reporter = Reporter(self.publisher)
+        handlers = by_kind((handler(SyncRequested, self._handle, POLICY),))
         self.pipeline = Pipeline(
             "sync",
-            by_kind((handler(SyncRequested, self._handle, POLICY),)),
+            handlers,
             inbox=self.inbox,
             publisher=self.publisher,
             reporter=reporter,
             attempts=Attempts("sync", self.inbox, reporter, Watchdog(), RunningHandlers()),
             metrics=AttemptMetrics("sync", make_registry()),
-            keyring=NO_KEYS,
+            decoder=Decoder(handlers, NO_KEYS, POLICY),
         )
 
     def handles(self, function: Callable[[], Any]) -> None:

@@ -60,6 +60,10 @@ class SnoozeError(HandlerError):
         self.retry_after = retry_after
 
 
+class NotReadableYetError(SnoozeError):
+    """This process cannot read the message, but another one may: a newer release, or one with the key."""
+
+
 class RateLimitedError(SnoozeError):
     """The other side says that it takes no more now."""
 

@@ -10,6 +10,7 @@ from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.wire import names
 from waybill_worker.attempt import (
     EXIT_HARD_LIMIT,
+    UNKNOWN_KIND,
     AttemptMetrics,
     Attempts,
     Handler,
@@ -18,9 +19,18 @@ from waybill_worker.attempt import (
     RunningHandlers,
     Watchdog,
     by_kind,
+    policy_of,
 )
 from waybill_worker.broker import LEVELS, BrokerWait, queue_stats
-from waybill_worker.consume import Connections, Consumer, Control, Pipeline, ServiceSettings, cancel_all
+from waybill_worker.consume import (
+    Connections,
+    Consumer,
+    Control,
+    Decoder,
+    Pipeline,
+    ServiceSettings,
+    cancel_all,
+)
 from waybill_worker.inbox import Inbox, InboxPruner
 from waybill_worker.observe import get_logger, make_registry
 from waybill_worker.outcome import Outcome
@@ -79,6 +89,8 @@ class Service(Components):
         registry = make_registry()
         reporter = Reporter(self._connections.publisher)
         self._attempts = Attempts(name, self._inbox, reporter, self._watchdog, running)
+        # A service without personal data needs no key.
+        keyring = settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS
         self._pipeline = Pipeline(
             name,
             table,
@@ -87,8 +99,7 @@ class Service(Components):
             reporter=reporter,
             attempts=self._attempts,
             metrics=AttemptMetrics(name, registry),
-            # A service without personal data needs no key.
-            keyring=settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS,
+            decoder=Decoder(table, keyring, policy_of(settings, UNKNOWN_KIND)),
         )
         self._consumer = Consumer(
             self._connections.consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch

@@ -167,8 +167,8 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_others_go_on(work: W
     unreadable = {
         b"no json": headers,
         b"no headers": {},
-        b"other kind": headers | {"cloudEvents_type": "email.requested"},
-        b"other version": headers | {"cloudEvents_dataschema": "urn:waybill:image.uploaded:v9"},
+        b"other contract": headers | {"cloudEvents_dataschema": "urn:waybill:email.requested:v1"},
+        b"no version": headers | {"cloudEvents_dataschema": "urn:waybill:image.uploaded:v0"},
         b"\xff\xfe": headers | {"x-attempt": "one"},
     }
     for body, damaged in unreadable.items():

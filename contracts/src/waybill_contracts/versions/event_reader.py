@@ -37,6 +37,10 @@ class InvalidPayloadError(ValueError):
         self.faults = faults
 
 
+class NewerVersionError(InvalidPayloadError):
+    """The payload is of a newer version than this release reads; a newer release can read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadEvent:
     """An event read from a payload."""
@@ -73,7 +77,8 @@ def read_event(
         upcasters: convert older versions.
 
     Raises:
-        InvalidPayloadError: the kind is another, this release does not read the version, the body breaks the
+        NewerVersionError: the version is newer than this release.
+        InvalidPayloadError: the kind is another, the version is not read any more, the body breaks the
             contract, or a sealed field was altered.
         UnknownKeyError: the key that sealed it is not configured here; the payload may be valid.
     """
@@ -130,7 +135,7 @@ def _version(event: type[Event], dataschema: str) -> int:
         raise InvalidPayloadError([Fault("dataschema", f"{dataschema} is not a version of {event.KIND}")])
     version = int(match["version"])
     if version > event.VERSION:
-        raise InvalidPayloadError(
+        raise NewerVersionError(
             [
                 Fault(
                     "dataschema",

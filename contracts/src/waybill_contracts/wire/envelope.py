@@ -57,8 +57,12 @@ class Envelope:
         """The envelope of the next attempt."""
         return replace(self, attempt=self.attempt + 1, snooze_no=0, max_attempts=max_attempts)
 
-    def snoozed(self, max_attempts: int) -> Self:
-        """The envelope of the snoozed attempt, which is repeated without being counted."""
+    def snoozed(self, max_attempts: int | None) -> Self:
+        """The envelope of the snoozed attempt, which is repeated without being counted.
+
+        Args:
+            max_attempts: as the policy says; None: unknown to the process that snoozes it.
+        """
         return replace(self, snooze_no=self.snooze_no + 1, max_attempts=max_attempts)
 
     def redriven(self) -> Self:

@@ -2,10 +2,11 @@
 
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
-from waybill_worker.attempt.handlers import Handler, by_kind
+from waybill_worker.attempt.handlers import Handler, by_kind, handler_of_unknown
 from waybill_worker.attempt.isolation import Isolation, LoneAttempt
-from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.attempt.metrics import AttemptMetrics
+from waybill_worker.attempt.kind_policies import configured, policy_of
+from waybill_worker.attempt.metrics import UNKNOWN_KIND, AttemptMetrics
+from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.running_handlers import RunningHandlers, uncancellable
 from waybill_worker.attempt.settings import CircuitSettings, LadderSeconds, MaxAttempts, RetrySettings
@@ -15,6 +16,7 @@ from waybill_worker.attempt.work import Work
 __all__ = [
     "DEFAULT_CIRCUIT",
     "EXIT_HARD_LIMIT",
+    "UNKNOWN_KIND",
     "Attempt",
     "AttemptMetrics",
     "Attempts",
@@ -26,11 +28,14 @@ __all__ = [
     "LadderSeconds",
     "LoneAttempt",
     "MaxAttempts",
+    "RetryPolicy",
     "RetrySettings",
     "RunningHandlers",
     "Watchdog",
     "Work",
     "by_kind",
     "configured",
+    "handler_of_unknown",
+    "policy_of",
     "uncancellable",
 ]

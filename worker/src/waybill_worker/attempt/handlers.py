@@ -8,6 +8,7 @@ from waybill_contracts.events import Event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
+from waybill_worker.errors import NotReadableYetError
 
 EventT = TypeVar("EventT", bound=Event)
 #: Does the work of one attempt; returns the subtask's result as plain JSON, None for an empty one.
@@ -32,6 +33,15 @@ def handler(
 ) -> Handler:
     """Binds `function` to the kind of `event`; the types of the two must agree."""
     return Handler(event, function, policy, limits)
+
+
+def handler_of_unknown(kind: str, policy: RetryPolicy) -> Handler:
+    """Stands for the handler of a kind that this release does not know: it only puts the attempt off."""
+
+    async def put_off(_event: Event, _attempt: Attempt) -> None:
+        raise NotReadableYetError(f"this release has no handler of {kind}")
+
+    return handler(Event, put_off, policy)
 
 
 def by_kind(handlers: tuple[Handler, ...]) -> Mapping[str, Handler]:

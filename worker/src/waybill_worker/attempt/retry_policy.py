@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 from waybill_contracts.events import WhenUncertain
 from waybill_contracts.wire import MAX_SNOOZES, DeadReason
 from waybill_worker.broker import MAX_DELAY_SECONDS
-from waybill_worker.errors import PermanentError, SnoozeError, TransientError, UncertainError
+from waybill_worker.errors import (
+    NotReadableYetError,
+    PermanentError,
+    SnoozeError,
+    TransientError,
+    UncertainError,
+)
 
 #: Beyond this power of two every cap is reached; it keeps the arithmetic small.
 _MAX_DOUBLINGS = 30
@@ -130,7 +136,8 @@ def after_snooze(
     if deadline is not None and due > deadline:
         return GiveUp(DeadReason.DEADLINE)
     if snooze_no >= MAX_SNOOZES or due > attempt_since + timedelta(seconds=policy.snooze_seconds):
-        return GiveUp(DeadReason.EXHAUSTED)
+        is_unread = isinstance(error, NotReadableYetError)
+        return GiveUp(DeadReason.UNREADABLE if is_unread else DeadReason.EXHAUSTED)
     return Snooze(seconds)
 
 

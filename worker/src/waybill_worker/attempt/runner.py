@@ -8,7 +8,6 @@ from time import monotonic
 from typing import Any, Final
 
 from waybill_contracts.events import WhenUncertain
-from waybill_contracts.privacy import UnknownKeyError
 from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, trace_id_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
@@ -23,7 +22,7 @@ from waybill_worker.attempt.running_handlers import (
 from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.attempt.watchdog import Watchdog, Watched
 from waybill_worker.attempt.work import Work
-from waybill_worker.errors import SnoozeError
+from waybill_worker.errors import NotReadableYetError
 from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
 from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
@@ -97,7 +96,7 @@ class Attempts:
                 return _crashed(attempt, self._inbox.now(), how)
             log.warning("an earlier run of this attempt was cut off; running it again", run=starts)
             run = _ClaimedRun(self._inbox, work, attempt, claim)
-            if self.isolation is None or starts < ALONE_FROM or isinstance(work.event, UnknownKeyError):
+            if self.isolation is None or starts < ALONE_FROM or isinstance(work.event, NotReadableYetError):
                 return await self._handle(run)
             return await self._handle_alone(
                 self.isolation, LoneAttempt(work.envelope, work.event, attempt, claim), run
@@ -144,9 +143,8 @@ class Attempts:
     async def _outcome_of(self, run: "_ClaimedRun") -> Outcome:
         attempt, work = run.attempt, run.work
         try:
-            if isinstance(work.event, UnknownKeyError):
-                # A fault of the configuration, not of the work.
-                raise SnoozeError(str(work.event))  # noqa: TRY301 - as a handler that snoozes
+            if isinstance(work.event, NotReadableYetError):
+                raise work.event  # noqa: TRY301 - as a handler that snoozes
             handler = work.handler.function(work.event, attempt)
             result = await self.running.run(attempt.task_id, handler, work.handler.limits)
             # The other side may have repeated parts of the event.

@@ -5,37 +5,45 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from waybill_contracts.events import Event, WhenUncertain
-from waybill_contracts.privacy import NO_MASK, Mask, UnknownKeyError
+from waybill_contracts.privacy import NO_MASK, Mask
 from waybill_contracts.wire import Envelope
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import Handler
+from waybill_worker.errors import NotReadableYetError
 from waybill_worker.inbox import Claimed
 
 
 @dataclass(frozen=True)
 class Work:
-    """A message that was understood, or will be once its key is here."""
+    """A message that was understood, or that another process may understand."""
 
     envelope: Envelope
-    #: What it says, its sealed fields opened; or why they cannot be opened here.
-    event: Event | UnknownKeyError
+    #: What it says, its sealed fields opened; or why this process cannot read it.
+    event: Event | NotReadableYetError
     handler: Handler
 
     @property
     def when_uncertain(self) -> WhenUncertain:
         """What the event asks for when its effect may have happened."""
-        # One that cannot be opened has no effect here, so that trying it again is no risk.
-        return WhenUncertain.RESEND if isinstance(self.event, UnknownKeyError) else self.event.when_uncertain
+        if isinstance(self.event, NotReadableYetError):
+            return WhenUncertain.RESEND  # it has no effect here, so that trying it again is no risk
+        return self.event.when_uncertain
 
     @cached_property
     def mask(self) -> Mask:
         """Hides what is sensitive in it, wherever somebody repeats it."""
-        return NO_MASK if isinstance(self.event, UnknownKeyError) else Mask.of(self.event)
+        return NO_MASK if isinstance(self.event, NotReadableYetError) else Mask.of(self.event)
 
     @property
     def max_attempts(self) -> int:
         """How many attempts there may be: as the message says, or else the policy."""
         return self.envelope.max_attempts or self.handler.policy.max_attempts
+
+    def snoozed(self, max_attempts: int) -> Envelope:
+        """The envelope of the same attempt after a snooze."""
+        # A process that cannot read the message may not know the policy of its kind.
+        is_unread = isinstance(self.event, NotReadableYetError)
+        return self.envelope.snoozed(self.envelope.max_attempts if is_unread else max_attempts)
 
     def attempt(self, service: str, claim: Claimed, now: datetime, correlation_id: str | None) -> Attempt:
         """The attempt that was claimed for the message, as its handler gets it."""

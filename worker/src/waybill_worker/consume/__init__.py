@@ -3,6 +3,7 @@
 from waybill_worker.consume.connections import Connections
 from waybill_worker.consume.consumer import Consumer, Consumers, cancel_all
 from waybill_worker.consume.control import Control
+from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.consume.settings import ServiceSettings
 
@@ -11,6 +12,7 @@ __all__ = [
     "Consumer",
     "Consumers",
     "Control",
+    "Decoder",
     "Pipeline",
     "ServiceSettings",
     "cancel_all",

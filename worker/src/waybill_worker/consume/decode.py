@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 
 from waybill_contracts.privacy import Keyring, UnknownKeyError
-from waybill_contracts.versions import InvalidPayloadError, opener, read_event
+from waybill_contracts.versions import InvalidPayloadError, NewerVersionError, opener, read_event
 from waybill_contracts.wire import Envelope, EnvelopeError
-from waybill_worker.attempt import Handler, Work
+from waybill_worker.attempt import Handler, RetryPolicy, Work, handler_of_unknown
 from waybill_worker.broker import Delivery
+from waybill_worker.errors import NotReadableYetError
 
 
 class UnreadableError(Exception):
-    """The service cannot read the message; no retry will change that."""
+    """No release can read the message, or none can any more; no retry will change that."""
 
     def __init__(self, message: str, envelope: Envelope | None = None) -> None:
         super().__init__(message)
@@ -18,30 +19,46 @@ class UnreadableError(Exception):
         self.envelope = envelope
 
 
-def decode(delivery: Delivery, handlers: Mapping[str, Handler], keyring: Keyring) -> Work:
-    """Reads a delivery, of the current version or of an older one that can be upcast.
+class Decoder:
+    """Reads the deliveries of one service.
 
     Args:
-        delivery: the message.
         handlers: the handlers by kind.
-        keyring: opens its sealed fields.
-
-    Raises:
-        UnreadableError: damaged headers, an unknown kind or version, or a body that breaks the contract.
+        keyring: opens sealed fields.
+        unknown: policy of the snoozes of kinds without a handler here.
     """
-    try:
-        envelope = Envelope.from_headers(delivery.headers)
-    except EnvelopeError as error:
-        raise UnreadableError(str(error)) from error
-    handler = handlers.get(envelope.kind)
-    if handler is None:
-        raise UnreadableError(f"kind {envelope.kind} is none of {', '.join(sorted(handlers))}", envelope)
-    try:
-        reading = read_event(
-            handler.event, envelope.dataschema, delivery.body, opened=opener(keyring, envelope.task_id)
-        )
-    except InvalidPayloadError as invalid:
-        raise UnreadableError(f"the message breaks its contract: {invalid}", envelope) from None
-    except UnknownKeyError as unknown:
-        return Work(envelope, unknown, handler)
-    return Work(envelope, reading.event, handler)
+
+    def __init__(self, handlers: Mapping[str, Handler], keyring: Keyring, unknown: RetryPolicy) -> None:
+        self._handlers = handlers
+        self._keyring = keyring
+        self._unknown = unknown
+
+    def decode(self, delivery: Delivery) -> Work:
+        """Reads a delivery, of the current version or of an older one that can be upcast.
+
+        Returns:
+            The work. While an old and a new release consume one queue, its kind or version may be known only
+            to the new one; and its key may not be configured here yet: then its event is the error, and the
+            attempt is snoozed.
+
+        Raises:
+            UnreadableError: damaged headers, a version that is not read any more, or a body that breaks the
+                contract.
+        """
+        try:
+            envelope = Envelope.from_headers(delivery.headers)
+        except EnvelopeError as error:
+            raise UnreadableError(str(error)) from error
+        handler = self._handlers.get(envelope.kind)
+        if handler is None:
+            known = ", ".join(sorted(self._handlers))
+            unknown = NotReadableYetError(f"this release knows no {envelope.kind}, only {known}")
+            return Work(envelope, unknown, handler_of_unknown(envelope.kind, self._unknown))
+        try:
+            opened = opener(self._keyring, envelope.task_id)
+            reading = read_event(handler.event, envelope.dataschema, delivery.body, opened=opened)
+        except (NewerVersionError, UnknownKeyError) as error:
+            return Work(envelope, NotReadableYetError(str(error)), handler)
+        except InvalidPayloadError as invalid:
+            raise UnreadableError(f"the message breaks its contract: {invalid}", envelope) from None
+        return Work(envelope, reading.event, handler)

@@ -16,11 +16,17 @@ from typing import Final
 
 import structlog
 
-from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, trace_id_of, work_queue
-from waybill_worker.attempt import AttemptMetrics, Attempts, Handler, LoneAttempt, Work
+from waybill_worker.attempt import (
+    UNKNOWN_KIND,
+    AttemptMetrics,
+    Attempts,
+    Handler,
+    LoneAttempt,
+    Work,
+)
 from waybill_worker.broker import Delivery
-from waybill_worker.consume.decode import UnreadableError, decode
+from waybill_worker.consume.decode import Decoder, UnreadableError
 from waybill_worker.inbox import AlreadyDone, Busy, Claimed, Inbox, LeaseLostError, Superseded
 from waybill_worker.observe import Span, get_logger, mask_lines
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
@@ -58,7 +64,7 @@ class Pipeline:
         reporter: Reporter,
         attempts: Attempts,
         metrics: AttemptMetrics,
-        keyring: Keyring,
+        decoder: Decoder,
     ) -> None:
         self._service = service
         self._handlers = handlers
@@ -66,7 +72,7 @@ class Pipeline:
         self._publisher = publisher
         self._reporter = reporter
         self._metrics = metrics
-        self._keyring = keyring
+        self._decoder = decoder
         self._running: set[asyncio.Task[None]] = set()
         self._attempts = attempts
         metrics.watch_work(lambda: len(self._running))
@@ -111,7 +117,7 @@ class Pipeline:
 
     async def _run(self, delivery: Delivery) -> None:
         try:
-            work = decode(delivery, self._handlers, self._keyring)
+            work = self._decoder.decode(delivery)
         except UnreadableError as unreadable:
             await self._refuse(delivery, unreadable)
             return
@@ -186,7 +192,9 @@ class Pipeline:
             self._metrics.lease_lost()
             log.warning("the lease was lost: this attempt's outcome is not recorded", outcome=outcome.is_)
         else:
-            self._metrics.recorded(work.envelope.kind, recorded)
+            kind = work.envelope.kind
+            # A message may name any kind, and each label is kept for good.
+            self._metrics.recorded(kind if kind in self._handlers else UNKNOWN_KIND, recorded)
         return recorded
 
     async def _settle(self, delivery: Delivery, work: Work, outcome: Outcome) -> None:
@@ -200,7 +208,7 @@ class Pipeline:
             following = work.envelope.next_attempt(outcome.max_attempts)
             message = later(self._service, delivery, following, outcome.wait_seconds)
         elif isinstance(outcome, Snoozed):
-            following = work.envelope.snoozed(outcome.max_attempts)
+            following = work.snoozed(outcome.max_attempts)
             message = later(self._service, delivery, following, outcome.wait_seconds)
         elif isinstance(outcome, Died):
             message = dead_letter(
