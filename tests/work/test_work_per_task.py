@@ -36,11 +36,11 @@ from waybill_worker.attempt.handlers import by_kind, handler
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
-from waybill_worker.attempt.running_handlers import RunningHandlers
-from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.limits.running_handlers import RunningHandlers
+from waybill_worker.limits.watchdog import Watchdog
 from waybill_worker.observe.metrics import make_registry
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter

@@ -19,13 +19,13 @@ from waybill_worker.attempt.handlers import handler
 from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import ALONE_FROM, MAX_STARTS, Attempts
-from waybill_worker.attempt.running_handlers import RunningHandlers, uncancellable
-from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
-from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import NotReadableYetError, SnoozeError, UncertainError
 from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox, LeaseLostError
+from waybill_worker.limits.running_handlers import RunningHandlers, uncancellable
+from waybill_worker.limits.time_limits import DEFAULT_LIMITS, TimeLimits
+from waybill_worker.limits.watchdog import Watchdog
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter

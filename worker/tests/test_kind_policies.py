@@ -6,9 +6,9 @@ from pydantic import ValidationError
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.kind_policies import configured, policy_of
 from waybill_worker.attempt.retry_policy import RetryPolicy
-from waybill_worker.attempt.time_limits import TimeLimits
 from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
 from waybill_worker.consume.settings import ServiceSettings
+from waybill_worker.limits.time_limits import TimeLimits
 from waybill_worker.service import Service
 
 

@@ -22,14 +22,14 @@ from waybill_worker.attempt.handlers import HandlerFunction, by_kind, handler
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
-from waybill_worker.attempt.running_handlers import RunningHandlers
-from waybill_worker.attempt.watchdog import Watchdog
 from waybill_worker.broker.delivery import Delivery
 from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.errors import TransientError
 from waybill_worker.inbox.claims import AlreadyDone, Claimed
 from waybill_worker.inbox.inbox import Inbox
+from waybill_worker.limits.running_handlers import RunningHandlers
+from waybill_worker.limits.watchdog import Watchdog
 from waybill_worker.observe.metrics import make_registry
 from waybill_worker.outcome import Completed, Outcome, RetryLater
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from waybill_worker.attempt import running_handlers as running_module
-from waybill_worker.attempt.running_handlers import (
+from waybill_worker.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
+from waybill_worker.limits import running_handlers as running_module
+from waybill_worker.limits.running_handlers import (
     HandlerCancelled,
     RunningHandlers,
     StopReason,
     uncancellable,
 )
-from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
-from waybill_worker.errors import HardTimeLimitExceeded, SoftTimeLimitExceeded, TransientError
+from waybill_worker.limits.time_limits import LONGEST_SECONDS, TimeLimits
 
 #: Limits that a test reaches at once.
 SHORT = TimeLimits(0.02, 0.1)

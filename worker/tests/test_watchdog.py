@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, SILENT_TICKS, Watchdog, Watched
+from waybill_worker.limits.watchdog import EXIT_HARD_LIMIT, SILENT_TICKS, Watchdog, Watched
 
 TICK = 0.02
 #: Ten times as long as it takes to find that a loop is blocked, and far more than a busy machine needs.
@@ -114,8 +114,8 @@ async def test_what_has_ended_is_watched_no_more(process: Process) -> None:
 HOLDS_THE_LOCK = """
 import asyncio, re
 from time import monotonic
-from waybill_worker.attempt import watchdog
-from waybill_worker.attempt.watchdog import Watchdog, Watched
+from waybill_worker.limits import watchdog
+from waybill_worker.limits.watchdog import Watchdog, Watched
 
 watchdog.LAST_RESORT_SECONDS = 0.5
 

@@ -9,15 +9,12 @@ from waybill_contracts.kinds import kinds_of
 from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.wire import names
 from waybill_worker.attempt import (
-    EXIT_HARD_LIMIT,
     UNKNOWN_KIND,
     AttemptMetrics,
     Attempts,
     Handler,
     Isolation,
     LoneAttempt,
-    RunningHandlers,
-    Watchdog,
     by_kind,
     policy_of,
 )
@@ -32,6 +29,7 @@ from waybill_worker.consume import (
     cancel_all,
 )
 from waybill_worker.inbox import Inbox, InboxPruner
+from waybill_worker.limits import EXIT_HARD_LIMIT, RunningHandlers, Watchdog
 from waybill_worker.observe import get_logger, make_registry
 from waybill_worker.outcome import Outcome
 from waybill_worker.publish import Reporter

@@ -15,9 +15,9 @@ from waybill_testkit.samples import NOON, image_event
 from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
-from waybill_worker.attempt.running_handlers import uncancellable
 from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.errors import TransientError
+from waybill_worker.limits.running_handlers import uncancellable
 from waybill_worker.service import Service
 
 

@@ -16,7 +16,7 @@ from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import image_event
 from waybill_testkit.wire import Wire
-from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT
+from waybill_worker.limits.watchdog import EXIT_HARD_LIMIT
 
 CHILD = Path(__file__).with_name("overrunning_service.py")
 

@@ -8,8 +8,9 @@ from waybill_email.html_to_text import text_of
 from waybill_email.mail import OutgoingMail
 from waybill_email.mailer import Mailer
 from waybill_email.renderer import RenderedMail, Renderer
-from waybill_worker.attempt import Attempt, uncancellable
+from waybill_worker.attempt import Attempt
 from waybill_worker.errors import PermanentError
+from waybill_worker.limits import uncancellable
 
 #: Stored as the result of the subtask; without the address, which the event shows or hides.
 Result = dict[str, str | bool]

@@ -2,7 +2,8 @@
 
 from waybill_contracts.kinds import SyncRequested, UserCreated
 from waybill_sync.client import SyncAnswer, SyncClient
-from waybill_worker.attempt import Attempt, uncancellable
+from waybill_worker.attempt import Attempt
+from waybill_worker.limits import uncancellable
 
 #: Stored as the result of the subtask.
 Result = dict[str, str | int | None]

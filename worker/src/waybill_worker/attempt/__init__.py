@@ -8,14 +8,11 @@ from waybill_worker.attempt.kind_policies import configured, policy_of
 from waybill_worker.attempt.metrics import UNKNOWN_KIND, AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
-from waybill_worker.attempt.running_handlers import RunningHandlers, uncancellable
 from waybill_worker.attempt.settings import CircuitSettings, LadderSeconds, MaxAttempts, RetrySettings
-from waybill_worker.attempt.watchdog import EXIT_HARD_LIMIT, Watchdog
 from waybill_worker.attempt.work import Work
 
 __all__ = [
     "DEFAULT_CIRCUIT",
-    "EXIT_HARD_LIMIT",
     "UNKNOWN_KIND",
     "Attempt",
     "AttemptMetrics",
@@ -30,12 +27,9 @@ __all__ = [
     "MaxAttempts",
     "RetryPolicy",
     "RetrySettings",
-    "RunningHandlers",
-    "Watchdog",
     "Work",
     "by_kind",
     "configured",
     "handler_of_unknown",
     "policy_of",
-    "uncancellable",
 ]

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from waybill_contracts.events import Event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
-from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.errors import NotReadableYetError
+from waybill_worker.limits import DEFAULT_LIMITS, TimeLimits
 
 EventT = TypeVar("EventT", bound=Event)
 #: Does the work of one attempt; returns the subtask's result as plain JSON, None for an empty one.

@@ -12,18 +12,19 @@ from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, trace_
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
 from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
-from waybill_worker.attempt.running_handlers import (
-    CLEAN_UP_SECONDS,
-    HandlerCancelled,
-    RunningHandlers,
-    hard_limit_error,
-    uncancellable,
-)
-from waybill_worker.attempt.time_limits import TimeLimits
-from waybill_worker.attempt.watchdog import Watchdog, Watched
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import NotReadableYetError
 from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
+from waybill_worker.limits import (
+    CLEAN_UP_SECONDS,
+    HandlerCancelled,
+    RunningHandlers,
+    TimeLimits,
+    Watchdog,
+    Watched,
+    hard_limit_error,
+    uncancellable,
+)
 from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from waybill_worker.publish import Reporter, retry_until_success, started_event

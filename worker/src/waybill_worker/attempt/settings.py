@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings
 
 from waybill_worker.attempt.circuit import CircuitPolicy
-from waybill_worker.attempt.time_limits import LONGEST_SECONDS, TimeLimits
 from waybill_worker.broker import MAX_DELAY_SECONDS
+from waybill_worker.limits import LONGEST_SECONDS, TimeLimits
 from waybill_worker.runtime import Seconds
 
 #: At most as long as the delay ladder keeps a message.

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from waybill_worker.attempt.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.errors import (
     HardTimeLimitExceeded,
     SoftTimeLimitExceeded,
     TransientError,
     UnansweredError,
 )
+from waybill_worker.limits.time_limits import DEFAULT_LIMITS, TimeLimits
 
 Result = TypeVar("Result")
 
