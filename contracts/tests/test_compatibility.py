@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from waybill_contracts.registry.compatibility import breaking_changes
 from waybill_contracts.versions import schemas
-from waybill_contracts.versions.compatibility import breaking_changes
 from waybill_contracts.versions.schemas import GOLDEN_FOLDER, current_schemas
 
 ROOT = Path(__file__).resolve().parents[2]

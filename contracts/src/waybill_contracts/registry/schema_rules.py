@@ -1,0 +1,122 @@
+"""What a schema must be to be registered: bounded, self-contained, matched in linear time. Pure."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from string import Formatter
+from typing import Any, Final
+
+import jsonschema_rs
+
+from waybill_contracts.registry.contract import validator_of
+from waybill_contracts.registry.marks import EACH, fields_marked, paths_marked
+
+MAX_SCHEMA_BYTES: Final = 64 * 1024
+MAX_SCHEMA_DEPTH: Final = 32
+MAX_FIELDS: Final = 500
+MAX_ABOUT_LENGTH: Final = 500
+#: Marks that say yes or nothing.
+_MARKS: Final = ("sensitive", "secret", "person", "file", "task_id")
+_LOCAL: Final = re.compile(r"#/\$defs/[^/]+")
+#: Keywords that make what a schema means depend on something else.
+_REFUSED: Final = ("$dynamicRef", "$dynamicAnchor", "$anchor", "$id", "$recursiveRef", "$vocabulary")
+
+
+def schema_faults(schema: dict[str, Any]) -> list[str]:
+    """Why a schema cannot be registered, one line each; empty: it can."""
+    text = json.dumps(schema)
+    if len(text.encode()) > MAX_SCHEMA_BYTES:
+        return [f"the schema has more than {MAX_SCHEMA_BYTES:,} bytes"]
+    if _is_deeper(schema, MAX_SCHEMA_DEPTH):
+        return [f"the schema is nested more than {MAX_SCHEMA_DEPTH} levels deep"]
+    faults = [*_shape_faults(schema), *_keyword_faults(schema, "")]
+    if not faults:
+        faults += _compile_faults(schema)
+    return faults or [*_mark_faults(schema), *_about_faults(schema)]
+
+
+def _shape_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    if schema.get("type") != "object":
+        yield "the data must be an object: type must be object"
+    properties = schema.get("properties", {})
+    if isinstance(properties, Mapping) and len(properties) > MAX_FIELDS:
+        yield f"the data has more than {MAX_FIELDS} fields"
+    dialect = schema.get("$schema", "https://json-schema.org/draft/2020-12/schema")
+    if dialect != "https://json-schema.org/draft/2020-12/schema":
+        yield "$schema must be that of JSON Schema 2020-12, or be left out"
+
+
+def _keyword_faults(schema: Any, where: str) -> Iterator[str]:
+    if isinstance(schema, list):
+        for number, each in enumerate(schema):
+            yield from _keyword_faults(each, f"{where}/{number}")
+    if not isinstance(schema, Mapping):
+        return
+    for name, value in schema.items():
+        is_field = where.endswith(("/properties", "/$defs", "/patternProperties"))
+        if not is_field and name in _REFUSED:
+            yield f"{where}/{name}: this keyword is not supported"
+        if not is_field and name == "$ref" and not (isinstance(value, str) and _LOCAL.fullmatch(value)):
+            yield f"{where}/$ref: a reference must lead to #/$defs/NAME in the same schema"
+        if not is_field and name in _MARKS and not isinstance(value, bool):
+            yield f"{where}/{name}: the mark must be true or false"
+        if is_field or name not in {"const", "enum", "default", "examples"}:
+            yield from _keyword_faults(value, f"{where}/{name}")
+
+
+def _compile_faults(schema: dict[str, Any]) -> Iterator[str]:
+    try:
+        validator_of(schema)
+    except jsonschema_rs.ValidationError as error:
+        where = "".join(f"/{part}" for part in error.instance_path)
+        if where.endswith("/pattern"):
+            yield (
+                f"{where}: the pattern is not a regular expression that is matched in linear time "
+                "(look-around and back-references are not supported), or it is too large"
+            )
+        else:
+            yield f"{where or 'the schema'}: is not JSON Schema 2020-12: {error.message:.200}"
+
+
+def _mark_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    for path in paths_marked(schema, "task_id"):
+        if len(path) != 1 or path[0] in fields_marked(schema, "sensitive"):
+            yield f"{'.'.join(path)}: task_id marks a field of the data itself that is not sensitive"
+    people = paths_marked(schema, "person")
+    if len(people) > 1:
+        yield f"person marks one field, not {', '.join('.'.join(path) for path in people)}"
+    for path in people:
+        if EACH in path:
+            yield f"{'.'.join(path)}: person marks one mail address, not those of a list"
+        elif path[0] not in fields_marked(schema, "sensitive") | fields_marked(schema, "secret"):
+            yield f"{'.'.join(path)}: the field with a person's mail address must be marked sensitive too"
+
+
+def _about_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    about = schema.get("about")
+    if about is None:
+        return
+    if not isinstance(about, str) or len(about) > MAX_ABOUT_LENGTH:
+        yield f"about must be a text of at most {MAX_ABOUT_LENGTH} characters"
+        return
+    hidden = fields_marked(schema, "sensitive") | fields_marked(schema, "secret")
+    try:
+        parts = list(Formatter().parse(about))
+    except ValueError as error:
+        yield f"about: {error}"
+        return
+    for _, name, specification, conversion in parts:
+        if name is None:
+            continue
+        if specification or conversion or name not in schema.get("properties", {}):
+            yield f"about: {{{name}}} must be the name of a field, without a format"
+        elif name in hidden:
+            yield f"about: {{{name}}} is sensitive, and subjects are shown to everybody who may read tasks"
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if levels < 0:
+        return True
+    if isinstance(value, Mapping):
+        return any(_is_deeper(each, levels - 1) for each in value.values())
+    return isinstance(value, list) and any(_is_deeper(each, levels - 1) for each in value)

@@ -1,0 +1,175 @@
+"""What a registry becomes with a manifest, and why one is refused."""
+
+from typing import Any
+
+import pytest
+
+from waybill_contracts.registry import (
+    HandledKind,
+    Manifest,
+    Registry,
+    Use,
+    apply,
+    built_in_registry,
+    declared,
+    registry_of,
+    retire,
+)
+
+
+def schema(**fields: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"order_id": {"type": "string", "maxLength": 20}} | fields,
+        "required": ["order_id"],
+    }
+
+
+def manifest(
+    service: str = "invoices",
+    *,
+    release: str = "1",
+    version: int = 1,
+    reads: tuple[int, ...] = (),
+    **data: Any,
+) -> Manifest:
+    handled = HandledKind(
+        kind="invoice.requested", version=version, reads=reads or (version,), data=data or schema()
+    )
+    return Manifest(service=service, release=release, handles=(handled,))
+
+
+def test_a_new_service_has_a_route_for_each_of_its_kinds() -> None:
+    application = apply(built_in_registry(), manifest())
+    assert application.refusals == ()
+    kind = application.registry.kind("invoice.requested")
+    assert (kind.owner, kind.services, kind.route.routing_key) == (
+        "invoices",
+        ("invoices",),
+        "invoice.requested",
+    )
+    assert not kind.route.is_declared
+    assert application.registry.revision == built_in_registry().revision + 1
+
+
+def test_applying_the_same_manifest_again_changes_nothing() -> None:
+    registry = registry_of(manifest())
+    again = apply(registry, manifest())
+    assert (again.changes, again.registry) == ((), registry)
+
+
+def test_a_second_service_gets_a_route_of_its_own_key_once_that_is_declared() -> None:
+    registry = apply(registry_of(manifest()), manifest("archive")).registry
+    kind = registry.kind("invoice.requested")
+    assert kind.services == ("invoices",)
+    assert declared(registry).kind("invoice.requested").services == ("archive", "invoices")
+    assert declared(registry).kind("invoice.requested").route.routing_key == "invoice.requested#2"
+    assert registry.routes["invoice.requested"].services == ("invoices",)
+
+
+def test_a_service_that_no_longer_handles_a_kind_leaves_its_route() -> None:
+    registry = registry_of(manifest(), manifest("archive"))
+    empty = Manifest(service="archive", release="2", handles=())
+    after = declared(apply(registry, empty).registry)
+    assert after.kind("invoice.requested").services == ("invoices",)
+
+
+def test_a_retired_kind_keeps_its_contracts_and_has_no_services() -> None:
+    after = retire(registry_of(manifest()), "invoices").registry
+    kind = after.kind("invoice.requested")
+    assert kind.is_retired
+    assert kind.services == ()
+    assert kind.contracts
+    assert after.kinds_of("invoices") == ()
+    assert after.work_services == ("invoices",)
+    with pytest.raises(LookupError):
+        retire(after, "invoices")
+    again = declared(apply(after, manifest(release="2")).registry)
+    assert again.kind("invoice.requested").services == ("invoices",)
+
+
+def test_a_widened_contract_replaces_its_version_and_a_narrowed_one_is_refused() -> None:
+    registry = registry_of(manifest())
+    wider = apply(registry, manifest(release="2", **schema(note={"type": "string"})))
+    assert wider.refusals == ()
+    assert "note" in wider.registry.kind("invoice.requested").current.fields
+    (refusal,) = apply(wider.registry, manifest(release="3")).refusals
+    assert ".note: the field was removed" in refusal
+    newer = apply(wider.registry, manifest(release="3", version=2))
+    assert newer.refusals == ()
+    assert sorted(newer.registry.kind("invoice.requested").contracts) == [1, 2]
+    (refusal,) = apply(newer.registry, manifest(release="4", **schema(note={"type": "string"}))).refusals
+    assert "cannot go back to 1" in refusal
+
+
+def test_what_is_still_in_use_must_be_read() -> None:
+    registry = registry_of(manifest())
+    uses = [Use("invoice.requested", 1, "3 open tasks")]
+    (refusal,) = apply(registry, manifest(release="2", version=2), uses).refusals
+    assert "3 open tasks of version 1" in refusal
+    assert apply(registry, manifest(release="2", version=2, reads=(1, 2)), uses).refusals == ()
+    assert apply(registry, Manifest(service="invoices", release="2", handles=()), uses).refusals
+
+
+def test_only_its_owner_changes_a_contract() -> None:
+    registry = registry_of(manifest())
+    assert apply(registry, manifest("archive", version=2)).refusals
+    narrower = manifest(
+        "archive", **(schema() | {"properties": {"order_id": {"type": "string", "maxLength": 5}}})
+    )
+    (refusal,) = apply(registry, narrower).refusals
+    assert "belongs to invoices" in refusal
+    wider = manifest("archive", **schema(note={"type": "string"}))
+    application = apply(registry, wider)
+    assert application.refusals == ()
+    assert application.contracts == ()
+    assert "note" not in application.registry.kind("invoice.requested").current.fields
+
+
+def test_a_version_that_another_service_does_not_read_yet_is_told() -> None:
+    registry = registry_of(manifest(), manifest("archive"))
+    newer = apply(registry, manifest(release="2", version=2, reads=(1, 2)))
+    assert newer.refusals == ()
+    assert "archive does not read version 2 yet" in newer.notes[0]
+
+
+@pytest.mark.parametrize("name", ["gateway", "status", "waybill"])
+def test_names_of_our_own_are_refused(name: str) -> None:
+    assert "Waybill's own" in apply(Registry(), manifest(name)).refusals[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ({"type": "array"}, "type must be object"),
+        (schema(a={"type": "string", "pattern": "(?=a)b"}), "linear time"),
+        (schema(a={"type": "string", "pattern": "(a|"}), "regular expression"),
+        (schema(a={"type": "strange"}), "not JSON Schema"),
+        (schema(a={"$ref": "https://example.com/schema"}), "a reference must lead to"),
+        (schema(a={"$ref": "#/$defs/Nothing"}), "does not exist"),
+        (schema(a={"type": "string", "sensitive": "yes"}), "true or false"),
+        (schema(a={"type": "string", "person": True}), "must be marked sensitive too"),
+        (schema() | {"about": "{nothing}"}, "name of a field"),
+        (schema(a={"type": "string", "sensitive": True}) | {"about": "{a}"}, "is sensitive"),
+        (schema() | {"about": "{order_id:>9}"}, "without a format"),
+        (schema(a={"description": "x" * 70_000}), "more than 65,536 bytes"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_refused(broken: dict[str, Any], told: str) -> None:
+    (refusal, *_) = apply(Registry(), manifest(**broken)).refusals
+    assert told in refusal
+
+
+def test_a_schema_is_bounded_in_depth() -> None:
+    nested: dict[str, Any] = {"type": "string"}
+    for _ in range(40):
+        nested = {"type": "object", "properties": {"a": nested}}
+    assert "levels deep" in apply(Registry(), manifest(**schema(a=nested))).refusals[0]
+
+
+def test_a_manifest_is_the_same_text_for_the_same_content() -> None:
+    one = manifest()
+    assert Manifest.model_validate_json(one.text()) == one
+    assert one.text() == manifest().text()
+    assert one.digest() != manifest(release="2").digest()
