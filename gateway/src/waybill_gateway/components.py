@@ -42,7 +42,15 @@ class GatewayComponents:
     async def wait_failed(self) -> None:
         """Returns only when a part that works beside the requests has ended by itself; the log says why."""
         await first_completed(
-            *(part.wait_failed() for part in (self.resources.relay, self._collector, self._known_keys))
+            *(
+                part.wait_failed()
+                for part in (
+                    self.resources.relay,
+                    self.resources.kinds_refresh,
+                    self._collector,
+                    self._known_keys,
+                )
+            )
         )
 
     async def stop(self) -> None:

@@ -5,13 +5,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
 
 from waybill_contracts.kinds import read_template_params
 from waybill_gateway.http import CallsUnderWay, GatewayMetrics
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
-from waybill_worker.runtime import DatabaseWait, Timekeeper
+from waybill_ledger.registry import RegistryCopy
+from waybill_worker.runtime import DatabaseWait, Refresh, Timekeeper
 from waybill_worker.storage import ObjectStore
 
 
@@ -28,6 +30,9 @@ class Resources:
         self.persons = settings.persons()
         self.own_templates = read_template_params(settings.templates_folder)
         self.records = settings.records(settings.ledger_url)
+        #: Kinds and services.
+        self.kinds = RegistryCopy(self.records)
+        self.kinds_refresh = Refresh(self.kinds.refresh)
         self.database_wait = DatabaseWait()
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self.calls = CallsUnderWay()
@@ -46,13 +51,19 @@ class Resources:
         Raises:
             SchemaError: the ledger's schema is not this release's.
         """
-        await self.database_wait.until_prepared(self.records, require_current)
+        await self.database_wait.until_prepared(self.records, self._prepare)
         self.ledger_is_checked = True
+        self.kinds_refresh.start()
         await self._timekeeper.begin()
         self.relay.start()
 
+    def _prepare(self, engine: Engine) -> None:
+        require_current(engine)
+        self.kinds.prepare(engine)
+
     async def close(self) -> None:
         """Closes the ledger, when nothing uses it any more."""
+        await self.kinds_refresh.stop()
         await self._timekeeper.stop()
         await self.records.close()
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from alembic import command
@@ -9,7 +10,9 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from waybill_contracts.registry import built_in_manifests
 from waybill_database import is_held_up, open_engine, schema_turn
+from waybill_ledger.registry import ApplyManifest, apply_manifests, load_registry
 from waybill_ledger.schema import SCRIPTS, SchemaError, require_known, revision_of
 
 #: Revision of the first release: later migrations run while the ledger is in use (CONTRIBUTING.md).
@@ -36,7 +39,8 @@ def upgrade(url: str, revision: str = "head") -> str:
         The revision of the ledger.
 
     Raises:
-        SchemaError: it is newer than this release, or others locked a table for minutes.
+        SchemaError: it is newer than this release, others locked a table for minutes, or a service that comes
+            with Waybill cannot be registered.
     """
     # One connection holds the lock on upgrades, the other one works.
     engine = open_engine(url, connections=2)
@@ -46,11 +50,31 @@ def upgrade(url: str, revision: str = "head") -> str:
             connection.rollback()
             _retry_when_locked(lambda: _migrate(connection, revision))
             reached = revision_of(connection)
+            connection.rollback()
+            if revision == "head":
+                _register_built_in(connection)
     finally:
         engine.dispose()
     if reached is None:
         raise SchemaError("this installation has no migrations")
     return reached
+
+
+def _register_built_in(connection: Connection) -> None:
+    """Registers the services that come with Waybill, as any other, unless they are retired."""
+    now = datetime.now(UTC)
+    with connection.begin():
+        services = load_registry(connection).services
+        requests = [
+            ApplyManifest(manifest, now, None)
+            for manifest in built_in_manifests()
+            if not ((known := services.get(manifest.service)) and known.is_retired)
+        ]
+        for request, application in zip(requests, apply_manifests(connection, requests), strict=True):
+            if application.refusals:
+                raise SchemaError(
+                    f"{request.manifest.service} cannot be registered: {'; '.join(application.refusals)}"
+                )
 
 
 def _migrate(connection: Connection, revision: str) -> None:

@@ -9,6 +9,7 @@ from waybill_ledger.schema.desk_tables import (
     REDRIVES,
 )
 from waybill_ledger.schema.key_table import API_KEYS
+from waybill_ledger.schema.registry_tables import CONTRACTS, KINDS, REGISTRY, ROUTES, SERVICES
 from waybill_ledger.schema.tables import (
     ALERT_GROUPS,
     ALERT_WINDOW,
@@ -42,12 +43,14 @@ __all__ = [
     "ALERT_WINDOW",
     "API_KEYS",
     "BEING_REMOVED",
+    "CONTRACTS",
     "DEAD_LETTERS",
     "DEAD_LETTER_GROUPS",
     "DEAD_LETTER_MESSAGES",
     "DEFAULT_TENANT",
     "DESK_AUDIT",
     "IDEMPOTENCY",
+    "KINDS",
     "METADATA",
     "ORIGINALS",
     "OUTBOX",
@@ -57,8 +60,11 @@ __all__ = [
     "REDRIVEN_PAYLOADS",
     "REDRIVES",
     "REDRIVE_LETTERS",
+    "REGISTRY",
+    "ROUTES",
     "SCHEDULES",
     "SCRIPTS",
+    "SERVICES",
     "SUBTASKS",
     "TASKS",
     "TASK_FILES",

@@ -74,6 +74,8 @@ TASKS = Table(
     Column("dataschema", String(128), nullable=False),
     Column("payload", LargeBinary),  # NULL once erased, or once completed if its kind holds secrets
     Column("erased_at", Instant),  # when its personal data was erased: see `retention.erasure`
+    # Whether the payload is deleted once the task is completed; NULL: of a release without this column.
+    Column("secret", Boolean),
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_person", "person", "id", sqlite_where=_OF_PERSON, postgresql_where=_OF_PERSON),
     Index("tasks_by_kind", "kind", "id"),

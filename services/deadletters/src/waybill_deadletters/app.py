@@ -27,11 +27,20 @@ from waybill_deadletters.housekeeper import Housekeeper
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
 from waybill_ledger.deadletters.intake import DeadMessage
+from waybill_ledger.registry import RegistryCopy
 from waybill_worker.broker import Delivery
 from waybill_worker.consume import Connections, Consumer, Consumers
 from waybill_worker.observe import SpanKind, get_logger, make_registry, span
 from waybill_worker.publish import RETRY_SECONDS
-from waybill_worker.runtime import BackgroundWork, Components, Database, HealthServer, Together, configuring
+from waybill_worker.runtime import (
+    BackgroundWork,
+    Components,
+    Database,
+    HealthServer,
+    Refresh,
+    Together,
+    configuring,
+)
 
 log = get_logger(__name__)
 
@@ -44,6 +53,7 @@ class Desk(Components):
 
     def __init__(self, settings: DeskSettings) -> None:
         self._records = settings.records(settings.ledger_url)
+        self._kinds = RegistryCopy(self._records)
         self._connections = Connections(settings, DESK_SERVICE, self._open)
         keep_for = timedelta(days=settings.settled_days)
         self._keyring = settings.keyring()
@@ -69,7 +79,7 @@ class Desk(Components):
             ),
             grace_seconds=grace,
         )
-        database = Database(self._records, _require_schema)
+        database = Database(self._records, self._prepare)
         self._health = HealthServer(
             {
                 "consuming": lambda: consumers.are_consuming,
@@ -86,7 +96,7 @@ class Desk(Components):
             database,
             self._connections,
             Together(
-                BackgroundWork(executor, grace_seconds=grace),
+                BackgroundWork(Refresh(self._kinds.refresh), executor, grace_seconds=grace),
                 consumers,
                 BackgroundWork(housekeeper, grace_seconds=grace),
             ),
@@ -96,6 +106,11 @@ class Desk(Components):
         """Begins to take letters in and to redrive; waits for what is away."""
         await super().start()
         log.info("consuming", queues=QUEUES, health_port=self._health.port)
+
+    def _prepare(self, engine: Engine) -> None:
+        with configuring(SchemaError):
+            require_current(engine)
+        self._kinds.prepare(engine)
 
     async def _open(self) -> None:
         await self._connections.publisher.open_exchanges()
@@ -131,11 +146,6 @@ class Desk(Components):
             return False
         log.info("took in a dead letter", queue=message.queue, new=is_new)
         return True
-
-
-def _require_schema(engine: Engine) -> None:
-    with configuring(SchemaError):
-        require_current(engine)
 
 
 class _Named(NamedTuple):

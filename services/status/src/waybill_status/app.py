@@ -18,6 +18,7 @@ from waybill_contracts.wire import (
     work_queue,
 )
 from waybill_ledger import AlertPolicy, SchemaError, require_current
+from waybill_ledger.registry import RegistryCopy
 from waybill_status.alerts import Alerts, Digests
 from waybill_status.handlers import apply_lifecycle, batch_write
 from waybill_status.outbox import Feeder, OutboxRelay
@@ -34,6 +35,7 @@ from waybill_worker.runtime import (
     Components,
     Database,
     HealthServer,
+    Refresh,
     Together,
     configuring,
 )
@@ -46,6 +48,7 @@ class StatusService(Components):
 
     def __init__(self, settings: StatusSettings) -> None:
         self._records = settings.records(settings.ledger_url)
+        self._kinds = RegistryCopy(self._records)
         registry = make_registry()
         metrics = StatusMetrics(registry)
         keyring = settings.keyring()
@@ -55,6 +58,7 @@ class StatusService(Components):
         self._publisher = self._connections.publisher
         self._topology: AbstractChannel | None = None
         background: list[Background] = [
+            Refresh(self._kinds.refresh),
             OutboxRelay(self._records, self._publisher),
             ScheduleReleaser(self._records, keyring),
             SlotCheck(self._records),
@@ -88,7 +92,7 @@ class StatusService(Components):
         consumer = Consumer(
             self._connections.consuming, work_queue(STATUS_SERVICE), self.consume, prefetch=settings.prefetch
         )
-        database = Database(self._records, _require_schema)
+        database = Database(self._records, self._prepare)
         self._health = HealthServer(
             {
                 "consuming": lambda: consumer.is_consuming,
@@ -115,6 +119,11 @@ class StatusService(Components):
         """Declares the topology, then begins to sweep and to consume; waits for what is away."""
         await super().start()
         log.info("consuming", queue=work_queue(STATUS_SERVICE), health_port=self._health.port)
+
+    def _prepare(self, engine: Engine) -> None:
+        with configuring(SchemaError):
+            require_current(engine)
+        self._kinds.prepare(engine)
 
     async def _declare(self) -> None:
         connection = await self._connections.publishing.connect()
@@ -146,11 +155,6 @@ class StatusService(Components):
 
     async def _work_queue_stats(self, service: str) -> QueueStats | None:
         return await queue_stats(self._connections.publishing, work_queue(service))
-
-
-def _require_schema(engine: Engine) -> None:
-    with configuring(SchemaError):
-        require_current(engine)
 
 
 def make_alerts(settings: StatusSettings, keyring: Keyring) -> Alerts | None:

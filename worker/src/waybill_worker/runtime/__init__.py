@@ -6,6 +6,7 @@ from waybill_worker.runtime.database import Database, DatabaseWait
 from waybill_worker.runtime.health import HealthServer, liveness_answer, startup_answer
 from waybill_worker.runtime.http_server import HttpServer, inherited_socket
 from waybill_worker.runtime.process import EXIT_BROKEN, WRONG_SETTING, configuring, run
+from waybill_worker.runtime.refresh import Refresh
 from waybill_worker.runtime.settings import (
     DatabaseUrl,
     HttpAddress,
@@ -32,6 +33,7 @@ __all__ = [
     "HttpAddress",
     "HttpServer",
     "ProcessSettings",
+    "Refresh",
     "SealingSettings",
     "Seconds",
     "Timekeeper",

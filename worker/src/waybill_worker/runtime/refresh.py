@@ -1,0 +1,26 @@
+"""Keeping a copy of something fresh."""
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Final
+
+from waybill_worker.runtime.background import Background
+
+#: A copy is at most about a second old: this, and the time of the reading.
+REFRESH_SECONDS: Final = 0.5
+
+
+class Refresh(Background):
+    """Refreshes a copy twice a second.
+
+    Args:
+        refresh: reads what has changed.
+    """
+
+    NAME: ClassVar = "refresh of the registry"
+
+    def __init__(self, refresh: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(every_seconds=REFRESH_SECONDS)
+        self._refresh = refresh
+
+    async def _run_once(self) -> None:
+        await self._refresh()
