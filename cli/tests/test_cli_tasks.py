@@ -51,6 +51,21 @@ def test_show_tells_subtasks_and_timeline(gateway: Served, waybill: Waybill) -> 
     assert len(document["timeline"]) == 3
 
 
+def test_show_tells_how_far_an_attempt_is(gateway: Served, waybill: Waybill) -> None:
+    task = gateway.post("/v1/emails", EMAIL)
+    gateway.happened(
+        reported(LifecycleType.STARTED, task),
+        reported(LifecycleType.PROGRESS, task, seconds_after=3, text="page 5 of 10"),
+    )
+    shown = waybill("tasks", "show", task)
+    document = waybill("tasks", "show", task, "--json").document
+
+    [part] = document["subtasks"]
+    assert part["progress"] == {"share": 0.5, "text": "page 5 of 10", "at": "2026-03-01T12:00:03Z"}
+    assert [line for line in shown.out.splitlines() if "email    running" in line and "50 %, page 5" in line]
+    assert [line for line in shown.out.splitlines() if "task.progress" in line and "50 %, page 5" in line]
+
+
 @pytest.mark.parametrize(("outcome", "code"), [(LifecycleType.COMPLETED, 0), (LifecycleType.DEAD, 1)])
 def test_watch_ends_with_the_outcome(
     gateway: Served, waybill: Waybill, outcome: LifecycleType, code: int

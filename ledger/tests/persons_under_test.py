@@ -92,6 +92,7 @@ class Somebody:
         task = await self.accepted(desk, **more)
         await desk.apply(
             reported(STARTED, task.id),
+            reported(LifecycleType.PROGRESS, task.id, text=f"to {self.word}"),
             reported(COMPLETED, task.id, result={"server_response": f"250 {self.word}"}),
         )
         return task

@@ -245,7 +245,10 @@ async def test_what_is_told_late_is_kept_without_its_words(desk: Desk) -> None:
     await erased(desk)
     late = reported(LifecycleType.RETRYING, failed.id, service="sync", kind=failed.kind)
     data = late.data.model_copy(update={"error": ANN.error})
-    await desk.apply(late.model_copy(update={"data": data}))
+    await desk.apply(
+        late.model_copy(update={"data": data}),
+        reported(LifecycleType.PROGRESS, failed.id, kind=failed.kind, text=ANN.word),
+    )
     rows = await everything(desk)
     assert any("task.retrying" in row and "[erased]" in row for row in rows["timeline"])
     assert telling(rows, ANN.word) == {}

@@ -95,6 +95,20 @@ def test_each_state_has_its_patience_and_its_attempt(
     assert message.body
 
 
+def test_one_that_reports_progress_is_not_taken_for_lost(engine: Engine) -> None:
+    task = new_task()
+    published(engine, task)
+    happened(engine, reported(STARTED, task.id))
+    reconciled(engine, NOON + PATIENCE.running)
+    swept(engine, NOON + PATIENCE.running)
+    happened(engine, reported(LifecycleType.PROGRESS, task.id, seconds_after=3600))
+
+    alive = NOON + timedelta(hours=1)
+    assert reconciled(engine, alive + PATIENCE.running - JUST) == []
+    (found,) = reconciled(engine, alive + PATIENCE.running)
+    assert (found.attempt, found.times) == (1, 1)
+
+
 def test_one_that_was_put_off_is_put_back_as_the_same_attempt(engine: Engine) -> None:
     task = new_task()
     published(engine, task)

@@ -1,6 +1,8 @@
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from waybill_contracts.wire.lifecycle import (
     LifecycleData,
     LifecycleEvent,
     LifecycleType,
+    ProgressInfo,
     lifecycle_event,
 )
 from waybill_ledger.progress.states import Subtask, due_next, merge, position, task_state
@@ -40,6 +43,7 @@ def event(
         reason=DeadReason.EXHAUSTED if type_ is LifecycleType.DEAD else None,
         next_attempt_at=at if waits else None,
         result={"attempt": attempt} if type_ is LifecycleType.COMPLETED else None,
+        progress=ProgressInfo(share=0.5) if type_ is LifecycleType.PROGRESS else None,
     )
     return lifecycle_event(type_, at, data)
 
@@ -144,6 +148,31 @@ EVENTS = st.builds(
     minute=st.integers(0, 3),
     snooze_no=st.integers(0, 2),
 )
+
+
+def test_progress_is_a_heartbeat_of_the_attempt_that_runs() -> None:
+    started = after(event(LifecycleType.STARTED))
+    put_back = replace(started, expected_at=START + timedelta(hours=1), reconciled=2)
+    alive = merge(put_back, event(LifecycleType.PROGRESS, minute=3))
+
+    assert (alive.state, alive.position) == (State.RUNNING, started.position)
+    assert (alive.expected_at, alive.reconciled) == (START + timedelta(minutes=3), 0)
+    assert merge(alive, event(LifecycleType.PROGRESS, minute=2)) is alive
+    assert due_next(alive.state, alive.attempt, alive.position) == (1, 0)
+
+
+def test_progress_that_comes_before_the_start_says_that_the_attempt_runs() -> None:
+    early = after(event(LifecycleType.PROGRESS, attempt=2, minute=2))
+    assert (early.state, early.attempt) == (State.RUNNING, 2)
+    assert merge(early, event(LifecycleType.STARTED, attempt=2, minute=1)) is early
+
+
+@pytest.mark.parametrize(
+    "type_", [LifecycleType.RETRYING, LifecycleType.SNOOZED, LifecycleType.COMPLETED, LifecycleType.DEAD]
+)
+def test_progress_comes_too_late_once_its_attempt_has_ended(type_: LifecycleType) -> None:
+    ended = after(event(LifecycleType.STARTED), event(type_, minute=1))
+    assert merge(ended, event(LifecycleType.PROGRESS, minute=2)) is ended
 
 
 @given(st.lists(EVENTS, max_size=12, unique_by=lambda e: e.id), st.randoms(use_true_random=False))

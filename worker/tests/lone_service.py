@@ -5,8 +5,9 @@ import os
 import signal
 from collections.abc import Callable
 
-from waybill_testkit.samples import NOON
-from waybill_worker.attempt.isolation import LoneAttempt
+from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_testkit.samples import NOON, reported
+from waybill_worker.attempt.isolation import Emit, LoneAttempt
 from waybill_worker.outcome import Completed, Outcome
 from waybill_worker.runtime.settings import ProcessSettings
 
@@ -14,7 +15,7 @@ from waybill_worker.runtime.settings import ProcessSettings
 class LoneService:
     """Ends its process, hangs, has lost its lease, or completes."""
 
-    async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object]) -> Outcome | None:
+    async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object], emit: Emit) -> Outcome | None:
         """As its task is called."""
         begun()
         match lone.envelope.task_id:
@@ -24,6 +25,8 @@ class LoneService:
                 os._exit(7)
             case "hangs":
                 await asyncio.Event().wait()
+            case "reports":
+                await emit(reported(LifecycleType.PROGRESS, lone.envelope.task_id, text=f"by {os.getpid()}"))
             case "lost":
                 return None
         return Completed(at=NOON, seconds=0, max_attempts=3, result={"by": os.getpid()})

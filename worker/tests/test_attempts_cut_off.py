@@ -16,7 +16,7 @@ from waybill_database import Records
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import handler
-from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
+from waybill_worker.attempt.isolation import DiedAloneError, Emit, Isolation, LoneAttempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import ALONE_FROM, MAX_STARTS, Attempts
 from waybill_worker.attempt.work import Work
@@ -122,7 +122,7 @@ class Alone:
         self.ends = list(ends)
         self.ran: list[LoneAttempt] = []
 
-    async def run(self, lone: LoneAttempt) -> Outcome | None:
+    async def run(self, lone: LoneAttempt, _emit: Emit) -> Outcome | None:
         self.ran.append(lone)
         end = self.ends.pop(0)
         if isinstance(end, Exception):
@@ -162,7 +162,7 @@ async def test_what_ends_in_its_own_process_has_that_outcome(cut_off: CutOff) ->
 
 async def test_a_process_that_takes_longer_than_it_may_leaves_the_effect_in_doubt(cut_off: CutOff) -> None:
     class Hangs(Alone):
-        async def run(self, lone: LoneAttempt) -> Outcome | None:
+        async def run(self, lone: LoneAttempt, _emit: Emit) -> Outcome | None:
             del lone
             await asyncio.Event().wait()
             return None

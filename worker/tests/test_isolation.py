@@ -7,6 +7,7 @@ import os
 import pytest
 from lone_service import make, make_none
 
+from waybill_contracts.wire.lifecycle import LifecycleEvent
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt import isolation
@@ -29,31 +30,50 @@ def lone(task_id: str) -> LoneAttempt:
     return LoneAttempt(envelope, email_event(), attempt, Claimed("owner"))
 
 
+def nobody(event: LifecycleEvent) -> asyncio.Future[None]:
+    raise AssertionError(f"nothing is reported: {event}")
+
+
 def isolated() -> Isolation[ProcessSettings]:
     return Isolation("email", ProcessSettings(), make)
 
 
 async def test_its_outcome_comes_back_from_another_process() -> None:
-    outcome = await isolated().run(lone("completes"))
+    outcome = await isolated().run(lone("completes"), nobody)
 
     assert isinstance(outcome, Completed)
     assert outcome.result["by"] != os.getpid()
-    assert await isolated().run(lone("lost")) is None
+    assert await isolated().run(lone("lost"), nobody) is None
+
+
+async def test_what_it_reports_meanwhile_is_published_by_the_service() -> None:
+    events: list[LifecycleEvent] = []
+
+    def emit(event: LifecycleEvent) -> asyncio.Future[None]:
+        events.append(event)
+        return asyncio.get_running_loop().create_future()
+
+    outcome = await isolated().run(lone("reports"), emit)
+
+    assert isinstance(outcome, Completed)
+    [event] = events
+    assert event.data.progress is not None
+    assert event.data.progress.text == f"by {outcome.result['by']}"
 
 
 @pytest.mark.parametrize(("way", "status"), [("killed", -9), ("exits", 7)])
 async def test_a_process_that_dies_of_it_is_seen_to_die(way: str, status: int) -> None:
     with pytest.raises(DiedAloneError, match=f"exit status {status}"):
-        await isolated().run(lone(way))
+        await isolated().run(lone(way), nobody)
 
 
 async def test_a_process_that_never_came_to_run_it_says_nothing_against_it() -> None:
     with pytest.raises(SnoozeError, match="no process of its own could run it: exit status 1"):
-        await Isolation("email", ProcessSettings(), make_none).run(lone("completes"))
+        await Isolation("email", ProcessSettings(), make_none).run(lone("completes"), nobody)
 
 
 async def test_who_cancels_it_ends_its_process() -> None:
-    running = asyncio.create_task(isolated().run(lone("hangs")))
+    running = asyncio.create_task(isolated().run(lone("hangs"), nobody))
     [process] = await eventually(multiprocessing.active_children)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -31,6 +31,7 @@ from waybill_contracts.wire import (
     LifecycleData,
     LifecycleEvent,
     LifecycleType,
+    ProgressInfo,
     dead_letter_queue,
     lifecycle_event,
     source_of,
@@ -178,11 +179,13 @@ def reported(  # noqa: PLR0913 - each is what some test is about
     redrive_no: int = 0,
     seconds_after: float = 0,
     result: Mapping[str, Any] | None = None,
+    text: str = "half of it",
 ) -> LifecycleEvent:
     """A lifecycle event with what its type needs, `seconds_after` after noon."""
     at = NOON + timedelta(seconds=seconds_after)
     waits = type_ in {LifecycleType.RETRYING, LifecycleType.SNOOZED}
     completed = type_ is LifecycleType.COMPLETED
+    reports = type_ is LifecycleType.PROGRESS
     data = LifecycleData(
         task_id=task_id,
         service=service,
@@ -191,10 +194,11 @@ def reported(  # noqa: PLR0913 - each is what some test is about
         attempt=attempt,
         snooze_no=snooze_no,
         max_attempts=4,
-        seconds=None if type_ is LifecycleType.STARTED else 0.5,
+        seconds=None if reports or type_ is LifecycleType.STARTED else 0.5,
         error=ERROR if waits or type_ is LifecycleType.DEAD else None,
         reason=DeadReason.EXHAUSTED if type_ is LifecycleType.DEAD else None,
         next_attempt_at=at + timedelta(seconds=2) if waits else None,
         result=dict(result or {"done": True}) if completed else None,
+        progress=ProgressInfo(share=0.5, text=text) if reports else None,
     )
     return lifecycle_event(type_, at, data)

@@ -12,6 +12,7 @@ from waybill_worker.attempt import (
     UNKNOWN_KIND,
     AttemptMetrics,
     Attempts,
+    Emit,
     Handler,
     Isolation,
     LoneAttempt,
@@ -142,16 +143,17 @@ class Service(Components):
         """Let attempts during which processes died run in processes of their own."""
         self._attempts.isolation = isolation
 
-    async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object]) -> Outcome | None:
+    async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object], emit: Emit) -> Outcome | None:
         """Runs one attempt for another process, without being started; None: its lease was lost.
 
         Args:
             lone: the attempt.
             begun: called right before its handler.
+            emit: has that process publish a lifecycle event.
         """
         await self._records.sync_clock()
         begun()
-        return await self._pipeline.run_alone(lone)
+        return await self._pipeline.run_alone(lone, emit)
 
     async def start(self) -> None:
         """Start everything, the consumer last; wait for a database or a broker that is away."""

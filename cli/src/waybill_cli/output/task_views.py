@@ -8,7 +8,7 @@ from waybill_cli.output.output import Output
 from waybill_cli.output.times import age, when
 
 TASK_COLUMNS: Final = ("ID", "KIND", "STATE", "AGE", "ABOUT", "SUBTASKS")
-_SUBTASK_COLUMNS: Final = ("SERVICE", "STATE", "ATTEMPT", "REDRIVE", "NEXT", "RESULT OR ERROR")
+_SUBTASK_COLUMNS: Final = ("SERVICE", "STATE", "ATTEMPT", "REDRIVE", "NEXT", "PROGRESS", "RESULT OR ERROR")
 _TIMELINE_COLUMNS: Final = ("WHEN", "WHAT", "SERVICE", "ATTEMPT", "DETAILS")
 
 
@@ -53,6 +53,15 @@ def attempt_of(facts: Mapping[str, Any]) -> str:
     return f"{attempt}/{most}" if most else f"{attempt}"
 
 
+def progress_in_words(progress: Mapping[str, Any] | None) -> str | None:
+    """Progress as `40 %, page 4 of 10`; None if there is none."""
+    if not progress:
+        return None
+    share = progress.get("share")
+    percent = None if share is None else f"{share:.0%}".replace("%", " %")
+    return ", ".join(filter(None, (percent, progress.get("text")))) or None
+
+
 def _subtask_row(part: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
         part["service"],
@@ -60,6 +69,7 @@ def _subtask_row(part: Mapping[str, Any]) -> tuple[Any, ...]:
         attempt_of(part),
         part["redrive_no"] or None,
         age(part["next_attempt_at"]),
+        progress_in_words(part.get("progress")),  # absent in answers of older gateways
         _error(part["error"]) or _in_words(part["result"]),
     )
 
@@ -75,10 +85,13 @@ def _details(details: Mapping[str, Any]) -> str | None:
     """The details of an event in words, without the attempt; None if there are none."""
     rest = dict(details)
     rest.pop("max_attempts", None)
-    seconds, reason, error = (rest.pop(name, None) for name in ("seconds", "reason", "error"))
+    seconds, reason, error, progress = (
+        rest.pop(name, None) for name in ("seconds", "reason", "error", "progress")
+    )
     times = {"next_attempt_at": "next attempt", "due_at": "due"}
     words = [
         _error(error),
+        progress_in_words(progress),
         f"given up as {reason}" if reason else None,
         *(f"{name} {when(rest.pop(key))}" for key, name in times.items() if rest.get(key)),
         f"took {seconds:.3g} s" if isinstance(seconds, int | float) else None,

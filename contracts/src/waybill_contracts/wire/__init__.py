@@ -6,12 +6,14 @@ from waybill_contracts.wire.envelope import MAX_TASK_ID_LENGTH, Envelope, Envelo
 from waybill_contracts.wire.lifecycle import (
     LIFECYCLE_BATCH,
     MAX_ERROR_MESSAGE_LENGTH,
+    MAX_PROGRESS_LENGTH,
     MAX_SNOOZES,
     DeadReason,
     ErrorInfo,
     LifecycleData,
     LifecycleEvent,
     LifecycleType,
+    ProgressInfo,
     lifecycle_event,
 )
 from waybill_contracts.wire.names import (
@@ -63,6 +65,7 @@ __all__ = [
     "HEADER_TRACEPARENT",
     "LIFECYCLE_BATCH",
     "MAX_ERROR_MESSAGE_LENGTH",
+    "MAX_PROGRESS_LENGTH",
     "MAX_SNOOZES",
     "MAX_TASK_ID_LENGTH",
     "QUEUE_UNROUTED",
@@ -74,6 +77,7 @@ __all__ = [
     "LifecycleData",
     "LifecycleEvent",
     "LifecycleType",
+    "ProgressInfo",
     "accepted_traceparent",
     "dead_letter_queue",
     "delay_exchange",

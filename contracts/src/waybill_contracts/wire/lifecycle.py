@@ -1,11 +1,12 @@
 """Lifecycle events: what a service reports about its subtasks, many in one message.
 
-They are sent as a CloudEvents JSON batch. The id of an event is made from its subtask, attempt and type: a
-fact reported twice has one id, and applying it twice changes nothing.
+They are sent as a CloudEvents JSON batch. The id of an event is made from its subtask, attempt and type (that
+of progress also from its time): a fact reported twice has one id, and applying it twice changes nothing.
 """
 
 from datetime import datetime
 from enum import StrEnum
+from math import isnan
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -15,6 +16,8 @@ from waybill_contracts.wire.names import source_of
 
 #: Error messages are for people; a longer one belongs into a log file.
 MAX_ERROR_MESSAGE_LENGTH = 2000
+#: Progress texts are a line on a screen.
+MAX_PROGRESS_LENGTH = 200
 
 #: Attempts and redrives of one task: far above any policy, and small enough to fit into a position.
 MAX_COUNT = 1_000_000
@@ -32,6 +35,8 @@ class LifecycleType(StrEnum):
     """What happened to a subtask; also the routing key on the events exchange."""
 
     STARTED = "task.started"
+    #: How far the attempt is that runs; only the latest counts.
+    PROGRESS = "task.progress"
     RETRYING = "task.retrying"
     #: Postponed without being counted: the same attempt follows.
     SNOOZED = "task.snoozed"
@@ -75,6 +80,24 @@ class ErrorInfo(BaseModel):
         return self.type if self.message == self.type else f"{self.type}: {self.message}"
 
 
+class ProgressInfo(BaseModel):
+    """How far an attempt is, as its handler says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    #: Share of the work that is done, from 0 to 1; None: unknown.
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
+    text: Annotated[str, Field(max_length=MAX_PROGRESS_LENGTH)] = ""
+
+    @classmethod
+    def of(cls, share: float | None, text: str, mask: Mask = NO_MASK) -> Self:
+        """Progress within the limits, whatever a handler says, without masked values and mail addresses."""
+        within = None if share is None or isnan(share) else min(max(float(share), 0.0), 1.0)
+        # Cut before it is masked, because that takes time by the length; the mask knows values that were cut.
+        beginning = text[: 2 * MAX_PROGRESS_LENGTH]
+        return cls(share=within, text=_storable(mask.error(beginning))[:MAX_PROGRESS_LENGTH])
+
+
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
@@ -116,6 +139,7 @@ class LifecycleData(BaseModel):
     error: ErrorInfo | None = None
     reason: DeadReason | None = None
     next_attempt_at: AwareDatetime | None = None
+    progress: ProgressInfo | None = None
 
 
 class LifecycleEvent(BaseModel):
@@ -140,6 +164,8 @@ class LifecycleEvent(BaseModel):
             raise ValueError(f"{self.type} needs an error and the time of the next attempt")
         if self.type is LifecycleType.DEAD and (not self.data.error or not self.data.reason):
             raise ValueError("task.dead needs an error and a reason")
+        if self.type is LifecycleType.PROGRESS and not self.data.progress:
+            raise ValueError("task.progress needs progress")
         return self
 
 
@@ -148,6 +174,8 @@ def lifecycle_event(type_: LifecycleType, time: datetime, data: LifecycleData) -
     # An attempt that was never snoozed is named without the zero.
     attempt = f"{data.attempt}.{data.snooze_no}" if data.snooze_no else f"{data.attempt}"
     about = f"{data.task_id}/{data.service}/{data.redrive_no}/{attempt}/{type_.value}"
+    if type_ is LifecycleType.PROGRESS:
+        about = f"{about}/{time.isoformat()}"
     return LifecycleEvent(id=about, source=source_of(data.service), type=type_, time=time, data=data)
 
 

@@ -129,6 +129,14 @@ class CancelledTask(BaseModel):
     links: Links
 
 
+class ProgressView(BaseModel):
+    """How far an attempt is, as its handler reported last."""
+
+    share: Annotated[float | None, Field(description="From 0 to 1; null: unknown.")]
+    text: str
+    at: datetime
+
+
 class SubtaskView(BaseModel):
     """The part of a task that one service does."""
 
@@ -139,6 +147,9 @@ class SubtaskView(BaseModel):
     next_attempt_at: datetime | None
     redrive_no: int
     updated_at: datetime
+    progress: Annotated[
+        ProgressView | None, Field(description="Of the attempt that runs; null: none runs, or reported any.")
+    ]
     result: dict[str, Any] | None
     error: dict[str, Any] | None
 

@@ -25,7 +25,16 @@ from waybill_gateway.tasks.models import (
     links_of,
     priority_name,
 )
-from waybill_ledger import Task, TaskFilter, TimelineEntry, get_task, get_timeline, list_tasks
+from waybill_ledger import (
+    Progress,
+    Subtask,
+    Task,
+    TaskFilter,
+    TimelineEntry,
+    get_task,
+    get_timeline,
+    list_tasks,
+)
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
@@ -112,7 +121,7 @@ def person_of(resources: Resources, address: str, *, field: str) -> str:
 
 def view_of(task: Task) -> TaskView:
     """The view of a task."""
-    subtasks = [SubtaskView.model_validate(asdict(subtask)) for subtask in task.subtasks]
+    subtasks = [_subtask(subtask, task.progress.get(subtask.service)) for subtask in task.subtasks]
     return TaskView(
         id=task.id,
         kind=task.kind,
@@ -129,6 +138,12 @@ def view_of(task: Task) -> TaskView:
         erased_at=task.erased_at,
         subtasks=subtasks,
         links=links_of(task.id),
+    )
+
+
+def _subtask(subtask: Subtask, progress: Progress | None) -> SubtaskView:
+    return SubtaskView.model_validate(
+        asdict(subtask) | {"progress": None if progress is None else asdict(progress)}
     )
 
 

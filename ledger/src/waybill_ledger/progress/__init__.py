@@ -9,7 +9,7 @@ from waybill_ledger.progress.alerts import (
     end_window,
     erase_samples,
 )
-from waybill_ledger.progress.erased_words import ERASED, erased_error, without_words
+from waybill_ledger.progress.erased_words import ERASED, erased_error, has_words, without_words
 from waybill_ledger.progress.fingerprint import fingerprint, normalised
 from waybill_ledger.progress.merge import Failure, Merged, apply_events
 from waybill_ledger.progress.reconciliation import (
@@ -20,7 +20,7 @@ from waybill_ledger.progress.reconciliation import (
     reconcile,
 )
 from waybill_ledger.progress.stall_timeouts import StallTimeouts, StallTimeoutSettings
-from waybill_ledger.progress.states import FINISHED, Subtask, redriven_position, task_state
+from waybill_ledger.progress.states import FINISHED, Subtask, due_next, redriven_position, task_state
 
 __all__ = [
     "ERASED",
@@ -38,10 +38,12 @@ __all__ = [
     "apply_events",
     "count_failures",
     "digest_due",
+    "due_next",
     "end_window",
     "erase_samples",
     "erased_error",
     "fingerprint",
+    "has_words",
     "is_any_overdue",
     "is_silent",
     "normalised",

@@ -1,17 +1,26 @@
-"""Results and errors of erased tasks: the facts stay, the words go."""
+"""Results, errors and progress of erased tasks: the facts stay, the words go."""
 
 from typing import Any, Final
 
-from waybill_contracts.wire import ErrorInfo, LifecycleEvent
+from waybill_contracts.wire import ErrorInfo, LifecycleEvent, ProgressInfo
 
 #: Stands for erased words.
 ERASED: Final = "[erased]"
 
 
 def without_words(details: dict[str, Any]) -> dict[str, Any]:
-    """Details of a lifecycle event without the result, and with only the type of the error."""
+    """Details of a lifecycle event without the result, the text of progress, and the words of the error."""
     kept = {name: value for name, value in details.items() if name != "result"}
-    return kept | {"error": erased_error(details["error"])} if details.get("error") else kept
+    if details.get("error"):
+        kept["error"] = erased_error(details["error"])
+    if details.get("progress"):
+        kept["progress"] = details["progress"] | {"text": ERASED}
+    return kept
+
+
+def has_words(details: dict[str, Any]) -> bool:
+    """Whether `without_words` has something to erase."""
+    return not details.keys().isdisjoint(("result", "error", "progress"))
 
 
 def erased_error(error: dict[str, Any]) -> dict[str, Any]:
@@ -23,4 +32,6 @@ def erased_event(event: LifecycleEvent) -> LifecycleEvent:
     """A late lifecycle event, as the timeline of an erased task may keep it."""
     data = event.data
     error = None if data.error is None else ErrorInfo(type=data.error.type, message=ERASED)
-    return event.model_copy(update={"data": data.model_copy(update={"result": None, "error": error})})
+    progress = None if data.progress is None else ProgressInfo(share=data.progress.share, text=ERASED)
+    kept = {"result": None, "error": error, "progress": progress}
+    return event.model_copy(update={"data": data.model_copy(update=kept)})

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Executable, bindparam, select, update
 
 from waybill_contracts.kinds import CATALOG
 from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType
-from waybill_database import insert_new
+from waybill_database import insert_into, insert_new
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
 from waybill_ledger.progress.used_payloads import delete_payloads
@@ -52,6 +52,8 @@ class _Changes:
     """Changes of all tasks, collected so that each table is written once."""
 
     facts: list[dict[str, Any]] = field(default_factory=list)
+    #: The latest progress of each attempt.
+    progress: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     subtasks: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
     #: Completed tasks whose payload holds secrets.
@@ -79,7 +81,7 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
     if task.row.erased_at is not None:
         events = [erased_event(event) for event in events]
     for event in events:
-        changes.facts.append(_fact(event))
+        _add_fact(event, changes)
         if (subtask := task.subtasks.get(event.data.service)) is not None:
             task.subtasks[event.data.service] = merge(subtask, event)
     changed = [after for service, after in task.subtasks.items() if after is not before[service]]
@@ -97,6 +99,8 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
 def _write(connection: Connection, changes: _Changes) -> None:
     if changes.facts:
         connection.execute(insert_new(connection, TIMELINE), changes.facts)
+    if changes.progress:
+        connection.execute(_put_progress(connection), list(changes.progress.values()))
     if changes.subtasks:
         connection.execute(_UPDATE_SUBTASK, changes.subtasks)
     if changes.tasks:
@@ -115,12 +119,23 @@ def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, 
     return tasks
 
 
+def _add_fact(event: LifecycleEvent, changes: _Changes) -> None:
+    fact = _fact(event)
+    if event.type is not LifecycleType.PROGRESS:
+        changes.facts.append(fact)
+        return
+    attempt = tuple(fact[column.name] for column in _ONE_FACT)
+    known = changes.progress.get(attempt)
+    if known is None or known["at"] < event.time:
+        changes.progress[attempt] = fact
+
+
 def _fact(event: LifecycleEvent) -> dict[str, Any]:
     data = event.data
     details = data.model_dump(
         mode="json",
         exclude_none=True,
-        include={"seconds", "max_attempts", "result", "error", "reason", "next_attempt_at"},
+        include={"seconds", "max_attempts", "result", "error", "reason", "next_attempt_at", "progress"},
     )
     if data.snooze_no:
         details["snooze_no"] = data.snooze_no
@@ -171,7 +186,25 @@ def _bound(subtask: Subtask) -> dict[str, Any]:
     return {parameter: getattr(subtask, name) for name, parameter in _SUBTASK_PARAMETERS}
 
 
+def _put_progress(connection: Connection) -> Executable:
+    """Keeps the latest progress of each attempt: one row of the timeline, however often it is reported."""
+    insert = insert_into(connection, TIMELINE)
+    latest = {"at": insert.excluded.at, "details": insert.excluded.details}
+    statement: Executable = insert.on_conflict_do_update(
+        index_elements=_ONE_FACT, set_=latest, where=TIMELINE.c.at < insert.excluded.at
+    )
+    return statement
+
+
 # Built once: to build a statement takes longer than to run it.
+_ONE_FACT = (
+    TIMELINE.c.task_id,
+    TIMELINE.c.service,
+    TIMELINE.c.redrive_no,
+    TIMELINE.c.attempt,
+    TIMELINE.c.snooze_no,
+    TIMELINE.c.type,
+)
 _LOCKED = (
     select(
         TASKS.c.id,

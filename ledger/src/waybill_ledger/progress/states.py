@@ -21,11 +21,18 @@ _STEPS = (1 << _SNOOZE_SHIFT) - 1
 #: An outcome ranks above every attempt of its redrive. Of two outcomes, an effect that happened wins over one
 #: that did not: a failed copy cannot undo it.
 _OUTCOME_RANK = {LifecycleType.DEAD: 1, LifecycleType.CANCELLED: 2, LifecycleType.COMPLETED: 3}
-_STEP_RANK = {LifecycleType.STARTED: 1, LifecycleType.RETRYING: 2, LifecycleType.SNOOZED: 3}
+#: Progress leaves its subtask where the start of the attempt has brought it.
+_STEP_RANK = {
+    LifecycleType.STARTED: 1,
+    LifecycleType.PROGRESS: 1,
+    LifecycleType.RETRYING: 2,
+    LifecycleType.SNOOZED: 3,
+}
 #: States of tasks and subtasks that have an outcome.
 FINISHED: Final = tuple(state for state in State if state.is_terminal)
 _STATE_AFTER = {
     LifecycleType.STARTED: State.RUNNING,
+    LifecycleType.PROGRESS: State.RUNNING,
     LifecycleType.RETRYING: State.RETRYING,
     LifecycleType.SNOOZED: State.RETRYING,
     LifecycleType.COMPLETED: State.COMPLETED,
@@ -93,6 +100,8 @@ def redriven_position(redrive_no: int) -> int:
 def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
     """The subtask after `event`; the same object if the event is not newer."""
     reached = position(event)
+    if event.type is LifecycleType.PROGRESS and reached == subtask.position:
+        return _alive(subtask, event.time)
     if reached <= subtask.position:
         return subtask
     data = event.data
@@ -112,10 +121,17 @@ def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
     )
 
 
+def _alive(subtask: Subtask, at: datetime) -> Subtask:
+    """The subtask after a heartbeat of the attempt that runs: its stall timeout begins again."""
+    if at <= subtask.updated_at:
+        return subtask
+    return replace(subtask, updated_at=at, expected_at=at, reconciled=0)
+
+
 def _expected_after(event: LifecycleEvent) -> datetime | None:
     if _STATE_AFTER[event.type].is_terminal:
         return None
-    # The timeout of a handler begins with its start, that of a retry when it is due.
+    # The timeout of a handler begins with its start or latest progress, that of a retry when it is due.
     return event.data.next_attempt_at or event.time
 
 
@@ -123,7 +139,7 @@ def _error_after(subtask: Subtask, event: LifecycleEvent) -> dict[str, Any] | No
     if event.data.error is not None:
         return event.data.error.model_dump()
     # The last error stays visible while the next attempt runs; an outcome clears it.
-    return subtask.error if event.type is LifecycleType.STARTED else None
+    return subtask.error if _STATE_AFTER[event.type] is State.RUNNING else None
 
 
 def task_state(subtasks: Iterable[State]) -> State:

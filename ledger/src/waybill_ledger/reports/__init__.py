@@ -4,6 +4,7 @@ from waybill_ledger.reports.accounting import Account, take_account
 from waybill_ledger.reports.measures import Measures, measure, oldest_finished
 from waybill_ledger.reports.queries import (
     Page,
+    Progress,
     Task,
     TaskFilter,
     TimelineEntry,
@@ -17,6 +18,7 @@ __all__ = [
     "Account",
     "Measures",
     "Page",
+    "Progress",
     "Range",
     "Task",
     "TaskFilter",

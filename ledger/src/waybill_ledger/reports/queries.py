@@ -9,10 +9,20 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, exists, false, or_, select
 
 from waybill_contracts.states import State
-from waybill_contracts.wire import trace_id_of
+from waybill_contracts.wire import LifecycleType, trace_id_of
 from waybill_ledger.listings import begins_with, decoded_id, encoded_id
-from waybill_ledger.progress import Subtask
+from waybill_ledger.progress import Subtask, due_next
 from waybill_ledger.schema import SUBTASKS, TASKS, TIMELINE, owned_by
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an attempt is that runs."""
+
+    #: From 0 to 1; None: unknown.
+    share: float | None
+    text: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,8 @@ class Task:
     #: When its personal data was erased.
     erased_at: datetime | None
     subtasks: list[Subtask]
+    #: Progress of the subtasks that run and have reported any, by service.
+    progress: dict[str, Progress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +165,17 @@ def _with_subtasks(connection: Connection, query: Select[*tuple[Any, ...]]) -> l
     if not rows:
         return []
     subtasks = _subtasks(connection, [row.id for row in rows])
-    return [_task(row, subtasks[row.id]) for row in rows]
+    running = [s for parts in subtasks.values() for s in parts if s.state is State.RUNNING]
+    progress = _progress(connection, running)
+    return [_task(row, subtasks[row.id], progress[row.id]) for row in rows]
 
 
-def _task(row: Row[Any], subtasks: list[Subtask]) -> Task:
+def _task(row: Row[Any], subtasks: list[Subtask], progress: dict[str, Progress]) -> Task:
     columns = row._asdict()
     trace_id = trace_id_of(columns.pop("traceparent"))
-    return Task(**columns | {"state": State(row.state)}, trace_id=trace_id, subtasks=subtasks)
+    return Task(
+        **columns | {"state": State(row.state)}, trace_id=trace_id, subtasks=subtasks, progress=progress
+    )
 
 
 def _subtasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Subtask]]:
@@ -167,6 +183,24 @@ def _subtasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, list
     query = select(SUBTASKS).where(SUBTASKS.c.task_id.in_(task_ids)).order_by(SUBTASKS.c.service)
     for row in connection.execute(query):
         found[row.task_id].append(Subtask(**row._asdict() | {"state": State(row.state)}))
+    return found
+
+
+def _progress(connection: Connection, running: Sequence[Subtask]) -> dict[str, dict[str, Progress]]:
+    """Progress of the attempts that run, by task and service."""
+    found: dict[str, dict[str, Progress]] = defaultdict(dict)
+    if not running:
+        return found
+    attempts = {
+        (s.task_id, s.service, s.redrive_no, *due_next(s.state, s.attempt, s.position)) for s in running
+    }
+    reported = select(TIMELINE).where(
+        TIMELINE.c.task_id.in_({s.task_id for s in running}), TIMELINE.c.type == LifecycleType.PROGRESS
+    )
+    for row in connection.execute(reported):
+        if (row.task_id, row.service, row.redrive_no, row.attempt, row.snooze_no) in attempts:
+            told = row.details["progress"]
+            found[row.task_id][row.service] = Progress(told.get("share"), told["text"], row.at)
     return found
 
 

@@ -19,7 +19,7 @@ from waybill_contracts.states import State
 from waybill_ledger.acceptance import erase_content, release_originals
 from waybill_ledger.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters import erase_letters, lock_letters
-from waybill_ledger.progress import ERASED, FINISHED, erase_samples, erased_error, without_words
+from waybill_ledger.progress import ERASED, FINISHED, erase_samples, erased_error, has_words, without_words
 from waybill_ledger.retention.persons import NamedTasks, Person, schedules_of, tasks_of
 from waybill_ledger.schema import (
     OUTBOX,
@@ -148,7 +148,7 @@ def _erase_words(connection: Connection, ids: Sequence[str]) -> None:
     facts = [
         {"b_seq": row.seq, "b_details": without_words(row.details)}
         for row in connection.execute(said)
-        if row.details.keys() & {"result", "error"}
+        if has_words(row.details)
     ]
     if facts:
         connection.execute(_FACT, facts)

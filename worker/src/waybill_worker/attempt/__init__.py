@@ -3,7 +3,7 @@
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
 from waybill_worker.attempt.handlers import Handler, by_kind, handler_of_unknown
-from waybill_worker.attempt.isolation import Isolation, LoneAttempt
+from waybill_worker.attempt.isolation import Emit, Isolation, LoneAttempt
 from waybill_worker.attempt.kind_policies import configured, policy_of
 from waybill_worker.attempt.metrics import UNKNOWN_KIND, AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
@@ -20,6 +20,7 @@ __all__ = [
     "Circuit",
     "CircuitPolicy",
     "CircuitSettings",
+    "Emit",
     "Handler",
     "Isolation",
     "LadderSeconds",

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from waybill_worker.attempt.progress import ProgressReports
+
 
 async def _unrecorded() -> None:
     """The `begin_effect` of an attempt without an inbox: does nothing."""
@@ -33,6 +35,8 @@ class Attempt:
     #: To be awaited right before an effect from which a repeat cannot be distinguished: from then on the
     #: record says that it may have happened. Raises LeaseLostError if this run must not act any more.
     begin_effect: Callable[[], Awaitable[None]] = field(default=_unrecorded, compare=False)
+    #: Sends what `progress` reports; None: nothing is sent.
+    progress_reports: ProgressReports | None = field(default=None, compare=False, repr=False)
 
     @property
     def effect_key(self) -> str:
@@ -43,3 +47,17 @@ class Attempt:
         """
         key = f"{self.task_id}.{self.service}"
         return f"{key}.edit-{self.edit_no}" if self.edit_no else key
+
+    async def progress(self, share: float | None, text: str = "") -> None:
+        """Reports how far the work is; it never fails, and costs no time.
+
+        Shown in the task and in its timeline. Only the latest report counts: at most one a second is sent,
+        and the outcome makes what was not sent yet obsolete. It is also a heartbeat: work of hours is not
+        taken for lost.
+
+        Args:
+            share: share of the work that is done, from 0 to 1; None: unknown.
+            text: a few words, such as `page 4 of 10`; cut after 200 characters, sensitive values hidden.
+        """
+        if self.progress_reports is not None:
+            self.progress_reports.report(share, text)

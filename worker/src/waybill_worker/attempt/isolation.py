@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import uvloop
 
 from waybill_contracts.events import Event
-from waybill_contracts.wire import Envelope
+from waybill_contracts.wire import Envelope, LifecycleEvent
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import SnoozeError
 from waybill_worker.inbox import Claimed
@@ -33,6 +33,8 @@ _processes = multiprocessing.get_context("spawn")
 OUTLIVED_SECONDS: Final = 2.0
 #: Sent by the process before it runs the handler: from then on its death counts against the attempt.
 _BEGUN: Final = "begun"
+#: Publishes a lifecycle event soon; the future is done once it has arrived.
+Emit = Callable[[LifecycleEvent], asyncio.Future[None]]
 
 
 class DiedAloneError(Exception):
@@ -53,9 +55,9 @@ class RunsAlone(Protocol):
     """A service that can run one attempt for another process, without being started."""
 
     def run_alone(
-        self, lone: LoneAttempt, begun: Callable[[], object]
+        self, lone: LoneAttempt, begun: Callable[[], object], emit: Emit
     ) -> Coroutine[Any, Any, Outcome | None]:
-        """Runs it, and calls `begun` right before its handler; None: its lease was lost."""
+        """Runs it, calls `begun` right before its handler, and `emit` to report; None: its lease was lost."""
 
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
@@ -75,8 +77,12 @@ class Isolation(Generic[Settings]):
         self._settings = settings
         self._make = make
 
-    async def run(self, lone: LoneAttempt) -> Outcome | None:
+    async def run(self, lone: LoneAttempt, emit: Emit) -> Outcome | None:
         """Runs an attempt; cancelling kills its process.
+
+        Args:
+            lone: the attempt.
+            emit: publishes what its process reports meanwhile.
 
         Returns:
             Its outcome; None: its lease was lost, and it has not acted.
@@ -93,8 +99,11 @@ class Isolation(Generic[Settings]):
         )
         process.start()
         theirs.close()
+        loop = asyncio.get_running_loop()
         try:
-            begun, answer = await asyncio.to_thread(_answer, process, ours)
+            begun, answer = await asyncio.to_thread(
+                _answer, process, ours, lambda event: loop.call_soon_threadsafe(emit, event)
+            )
         except asyncio.CancelledError:
             process.kill()
             raise
@@ -106,13 +115,17 @@ class Isolation(Generic[Settings]):
         raise DiedAloneError(f"exit status {process.exitcode}")
 
 
-def _answer(process: SpawnProcess, ours: Connection) -> tuple[bool, tuple[Outcome | None] | None]:
+def _answer(
+    process: SpawnProcess, ours: Connection, report: Callable[[LifecycleEvent], object]
+) -> tuple[bool, tuple[Outcome | None] | None]:
     """Whether the process began, and its answer if there is one; the process has ended then."""
     begun = False
     with ours:
         try:
-            while (said := ours.recv()) == _BEGUN:
+            while isinstance(said := ours.recv(), LifecycleEvent) or said == _BEGUN:
                 begun = True
+                if isinstance(said, LifecycleEvent):
+                    report(said)
         except (EOFError, OSError):
             process.join()
             return begun, None
@@ -137,9 +150,16 @@ def _serve(
 
     async def run() -> None:
         # Resources end with this process, which is killed once it has answered.
-        theirs.send(await service.run_alone(lone, partial(theirs.send, _BEGUN)))
+        theirs.send(await service.run_alone(lone, partial(theirs.send, _BEGUN), partial(_report, theirs)))
 
     uvloop.run(run())
+
+
+def _report(theirs: Connection, event: LifecycleEvent) -> asyncio.Future[None]:
+    theirs.send(event)
+    arrived = asyncio.get_running_loop().create_future()
+    arrived.set_result(None)
+    return arrived
 
 
 def _end_with_owner() -> None:

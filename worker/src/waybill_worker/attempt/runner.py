@@ -8,10 +8,11 @@ from time import monotonic
 from typing import Any, Final
 
 from waybill_contracts.events import WhenUncertain
-from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, trace_id_of
+from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, ProgressInfo, trace_id_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
-from waybill_worker.attempt.isolation import DiedAloneError, Isolation, LoneAttempt
+from waybill_worker.attempt.isolation import DiedAloneError, Emit, Isolation, LoneAttempt
+from waybill_worker.attempt.progress import ProgressReports
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import NotReadableYetError
 from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
@@ -27,7 +28,7 @@ from waybill_worker.limits import (
 )
 from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
-from waybill_worker.publish import Reporter, retry_until_success, started_event
+from waybill_worker.publish import Reporter, progress_event, retry_until_success, started_event
 
 log = get_logger(__name__)
 
@@ -89,27 +90,35 @@ class Attempts:
         if (refused := _refused(work, attempt, claim, now)) is not None:
             return refused
         if not claim.begun_before:
-            return await self._handle(_ClaimedRun(self._inbox, work, attempt, claim))
+            return await self._handle(self._claimed(work, attempt, claim, self._reporter.queue))
         async with self._one_suspect:
             starts = await retry_until_success("begin again", partial(self._inbox.begin_again, claim.owner))
             if starts > MAX_STARTS:
                 how = f"Each of its {MAX_STARTS} runs ended with the death of the service that ran it."
                 return _crashed(attempt, self._inbox.now(), how)
             log.warning("an earlier run of this attempt was cut off; running it again", run=starts)
-            run = _ClaimedRun(self._inbox, work, attempt, claim)
+            run = self._claimed(work, attempt, claim, self._reporter.queue)
             if self.isolation is None or starts < ALONE_FROM or isinstance(work.event, NotReadableYetError):
                 return await self._handle(run)
             return await self._handle_alone(
                 self.isolation, LoneAttempt(work.envelope, work.event, attempt, claim), run
             )
 
-    async def run_here(self, work: Work, lone: LoneAttempt) -> Outcome:
+    async def run_here(self, work: Work, lone: LoneAttempt, emit: Emit) -> Outcome:
         """Runs an attempt that another process has claimed, and that waits for what comes of it.
+
+        Args:
+            work: what its message asks for.
+            lone: the attempt.
+            emit: has that process publish a lifecycle event.
 
         Raises:
             LeaseLostError: another copy of the attempt has taken the claim over; there is nothing to record.
         """
-        return await self._outcome_of(_ClaimedRun(self._inbox, work, lone.attempt, lone.claim))
+        return await self._outcome_of(self._claimed(work, lone.attempt, lone.claim, emit))
+
+    def _claimed(self, work: Work, attempt: Attempt, claim: Claimed, emit: Emit) -> "_ClaimedRun":
+        return _ClaimedRun(self._inbox, work, attempt, claim, emit)
 
     async def _handle(self, run: "_ClaimedRun") -> Outcome:
         self._reporter.emit(run.started_event())
@@ -124,7 +133,7 @@ class Attempts:
 
         async def alone() -> Outcome | None:
             # Its soft limit is applied there; whether its effect has begun is not known here.
-            return await uncancellable(isolation.run(lone))
+            return await uncancellable(isolation.run(lone, self._reporter.queue))
 
         run.may_act_elsewhere()
         try:
@@ -157,6 +166,8 @@ class Attempts:
             raise
         except Exception as error:  # noqa: BLE001 - the subtask gets an outcome after any error
             return run.failed(error)
+        finally:
+            run.progress.end()
         log.info("attempt completed", seconds=round(completed.seconds, 4))
         return completed
 
@@ -164,14 +175,27 @@ class Attempts:
 class _ClaimedRun:
     """One run of a claimed attempt, which begins now: its input and its outcome."""
 
-    def __init__(self, inbox: Inbox, work: Work, attempt: Attempt, claim: Claimed) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        work: Work,
+        attempt: Attempt,
+        claim: Claimed,
+        emit: Emit,
+    ) -> None:
         self._inbox = inbox
+        self._emit = emit
         self._claim = claim
         self._started = monotonic()
         self._started_at = self._inbox.now()
         self._effect_begun = False
         self.work = work
-        self.attempt = replace(attempt, begin_effect=self._begin_effect)
+        self.progress = ProgressReports(self._send_progress, work.mask)
+        self.attempt = replace(
+            attempt,
+            begin_effect=self._begin_effect,
+            progress_reports=self.progress,
+        )
 
     @property
     def seconds(self) -> float:
@@ -204,6 +228,13 @@ class _ClaimedRun:
             attempt=self.attempt.attempt,
             hard_at=self._started + limits.hard_seconds,
             record=self._record_hard_limit,
+        )
+
+    def _send_progress(self, progress: ProgressInfo) -> asyncio.Future[None]:
+        attempt = self.attempt
+        now = self._inbox.now()
+        return self._emit(
+            progress_event(attempt.service, self.work.envelope, attempt.max_attempts, progress, now)
         )
 
     async def _begin_effect(self) -> None:

@@ -21,6 +21,7 @@ from waybill_worker.attempt import (
     UNKNOWN_KIND,
     AttemptMetrics,
     Attempts,
+    Emit,
     Handler,
     LoneAttempt,
     Work,
@@ -88,12 +89,16 @@ class Pipeline:
         finally:
             self._running.discard(running)
 
-    async def run_alone(self, lone: LoneAttempt) -> Outcome | None:
-        """Runs an attempt that another process has claimed; None: its lease was lost."""
+    async def run_alone(self, lone: LoneAttempt, emit: Emit) -> Outcome | None:
+        """Runs an attempt that another process has claimed, and that publishes what `emit` gets.
+
+        Returns:
+            Its outcome; None: its lease was lost.
+        """
         work = Work(lone.envelope, lone.event, self._handlers[lone.envelope.kind])
         mask_lines(work.mask)
         try:
-            return await self._attempts.run_here(work, lone)
+            return await self._attempts.run_here(work, lone, emit)
         except LeaseLostError:
             return None
 

@@ -1,6 +1,11 @@
 """Publishing: confirmed messages, lifecycle events, retries and dead letters."""
 
-from waybill_worker.publish.lifecycle_events import outcome_event, started_event, unreadable_event
+from waybill_worker.publish.lifecycle_events import (
+    outcome_event,
+    progress_event,
+    started_event,
+    unreadable_event,
+)
 from waybill_worker.publish.message_relay import relay, relay_all
 from waybill_worker.publish.message_spans import consume_span, follow_up_span
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
@@ -24,6 +29,7 @@ __all__ = [
     "follow_up_span",
     "later",
     "outcome_event",
+    "progress_event",
     "relay",
     "relay_all",
     "retry_until_success",

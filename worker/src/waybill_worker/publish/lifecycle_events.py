@@ -9,6 +9,7 @@ from waybill_contracts.wire import (
     LifecycleData,
     LifecycleEvent,
     LifecycleType,
+    ProgressInfo,
     lifecycle_event,
 )
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
@@ -26,6 +27,23 @@ def started_event(service: str, envelope: Envelope, max_attempts: int, at: datet
         max_attempts=max_attempts,
     )
     return lifecycle_event(LifecycleType.STARTED, at, data)
+
+
+def progress_event(
+    service: str, envelope: Envelope, max_attempts: int, progress: ProgressInfo, at: datetime
+) -> LifecycleEvent:
+    """The event of the progress of an attempt that runs."""
+    data = LifecycleData(
+        task_id=envelope.task_id,
+        service=service,
+        kind=envelope.kind,
+        redrive_no=envelope.redrive_no,
+        attempt=envelope.attempt,
+        snooze_no=envelope.snooze_no,
+        max_attempts=max_attempts,
+        progress=progress,
+    )
+    return lifecycle_event(LifecycleType.PROGRESS, at, data)
 
 
 def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> LifecycleEvent:

@@ -43,13 +43,14 @@ class Reporter:
 
     def emit(self, event: LifecycleEvent) -> None:
         """Queues `event` to be published soon."""
-        _ = self._queue(event)
+        _ = self.queue(event)
 
     async def emit_and_wait(self, event: LifecycleEvent) -> None:
         """Queues `event` and waits until the broker has confirmed it, and all events before it."""
-        await self._queue(event)
+        await self.queue(event)
 
-    def _queue(self, event: LifecycleEvent) -> asyncio.Future[None]:
+    def queue(self, event: LifecycleEvent) -> asyncio.Future[None]:
+        """Queues `event`, without waiting; the future is done once the broker has confirmed it."""
         # Here, in the attempt's own trace: a batch belongs to no single trace.
         if (traceparent := current_traceparent()) is not None:
             event = event.model_copy(update={"traceparent": traceparent})
