@@ -17,14 +17,14 @@ from waybill_contracts.events import Event
 from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_database import Instant, Records
-from waybill_ledger import NewTask, Submission, accept, apply_events
+from waybill_ledger import NewTask, Submission, Touch, accept, apply_events, record_stored, touch_files
 from waybill_ledger.deadletters.intake import letter_of, take_in
 from waybill_ledger.migrations import upgrade
 from waybill_ledger.schema import (
     DEAD_LETTER_MESSAGES,
     DEAD_LETTERS,
+    FILES,
     IDEMPOTENCY,
-    ORIGINALS,
     OUTBOX,
     SUBTASKS,
     TASK_FILES,
@@ -138,6 +138,9 @@ def _make_model(connection: Connection, at: datetime, mix: Mix) -> str:
         )
         for number in range(MODEL)
     ]
+    uploads = [Touch(key, at) for key in {key for task in tasks for key in task.files}]
+    touch_files(connection, uploads)
+    record_stored(connection, uploads)
     accept(connection, [Submission(task, keyed(task.id)) for task in tasks])
     published = tasks[mix.scheduled + mix.unpublished :]
     connection.execute(OUTBOX.delete().where(OUTBOX.c.task_id.in_([task.id for task in published])))
@@ -222,7 +225,7 @@ def _copy_ledger(connection: Connection, copy: _Copy) -> None:
     )
     # One file in a thousand tasks, which all of its copies share.
     uses = select(func.count()).select_from(TASK_FILES).scalar_subquery()
-    connection.execute(ORIGINALS.update().values(tasks=uses))
+    connection.execute(FILES.update().values(tasks=uses))
 
 
 def _copy_rows(connection: Connection, table: Table, copy: _Copy) -> None:

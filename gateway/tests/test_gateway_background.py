@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from waybill_gateway.auth.key_cache import KnownKeys
-from waybill_gateway.images.originals import Collector
+from waybill_gateway.files.collector import Collector
 from waybill_gateway.process import GatewayProcess
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.eventually import eventually

@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import update
-from test_gateway_originals import ended, files, picture, upload
+from test_gateway_unused_files import ended, files, picture, upload
 
 from waybill_database import Records
-from waybill_gateway.images.originals import Collector
+from waybill_gateway.files.collector import Collector
 from waybill_ledger import ABANDONED_AFTER
-from waybill_ledger.schema.tables import ORIGINALS
+from waybill_ledger.schema.tables import FILES
 from waybill_testkit.gateway.in_process import Gateway, running
 from waybill_worker.storage.object_store import ObjectStore
 
@@ -73,13 +73,13 @@ def silent_for_long(gateway: Gateway) -> None:
     """The mark that is there has not been renewed for so long that another may take it over."""
     ago = datetime.now(UTC) - ABANDONED_AFTER - timedelta(seconds=1)
     with gateway.resources.records.engine.begin() as connection:
-        connection.execute(update(ORIGINALS).values(touched_at=ago))
+        connection.execute(update(FILES).values(touched_at=ago))
 
 
 async def is_whole(gateway: Gateway, answer: httpx.Response) -> bool:
     """Whether the upload was accepted, and is there."""
     assert answer.status_code == 202
-    [row] = await gateway.rows(ORIGINALS)
+    [row] = await gateway.rows(FILES)
     return row["tasks"] == 1 and await gateway.resources.objects.exists(row["key"])
 
 
@@ -115,7 +115,7 @@ async def test_a_deletion_that_takes_longer_than_its_mark_lasts_is_told_as_an_er
 ) -> None:
     await upload(gateway, picture())
     await ended(gateway)
-    [row] = await gateway.rows(ORIGINALS)
+    [row] = await gateway.rows(FILES)
 
     async with slow_collector(gateway, "delete", before=True):
         silent_for_long(gateway)
@@ -139,5 +139,5 @@ async def test_a_collector_that_is_told_to_stop_leaves_no_marks_behind(gateway: 
     store.go_on.set()
     await asyncio.gather(collecting, return_exceptions=True)
 
-    assert await gateway.rows(ORIGINALS) == []
+    assert await gateway.rows(FILES) == []
     assert files(gateway) == []

@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 from test_gateway_variants import produced
 
+from waybill_gateway.files.download import Download
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
-from waybill_gateway.images.download import Download
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.gateway.in_process import problem, running
 from waybill_worker.runtime.http_server import HttpServer

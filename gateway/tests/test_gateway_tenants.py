@@ -43,7 +43,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "cancel_redrive": {},
 }
 #: They make something of the caller's own: another test shows whose.
-MAKING = {"post_email", "post_image", "post_password_reset", "post_sync", "post_user", "post_schedule"}
+MAKING = {
+    *("post_email", "post_file", "post_image", "post_password_reset", "post_sync", "post_user"),
+    "post_schedule",
+}
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from waybill_contracts.wire.lifecycle import (
     lifecycle_event,
 )
 from waybill_ledger import apply_events
-from waybill_ledger.schema.tables import ORIGINALS, TASKS
+from waybill_ledger.schema.tables import FILES, TASKS
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem, running, settings_in
 
@@ -180,10 +180,10 @@ def test_only_a_bucket_can_sign(tmp_path: Path) -> None:
 async def test_an_erased_picture_is_gone_and_its_original_is_not_in_use_any_more(gateway: Gateway) -> None:
     task_id, _ = await produced(gateway)
     assert (await gateway.client.get(f"/v1/images/{task_id}/thumb")).status_code == 200
-    assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [1]
+    assert [row["tasks"] for row in await gateway.rows(FILES)] == [1]
     body = {"tasks": [task_id, str(uuid4())]}
     assert (await gateway.post("/v1/erasures", body)).json()["tasks"] == 1
     problem(await gateway.client.get(f"/v1/images/{task_id}/thumb"), 410, "no_longer_kept")
     # From now on it is removed like any other that nobody uses.
-    assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [0]
+    assert [row["tasks"] for row in await gateway.rows(FILES)] == [0]
     assert (await gateway.post("/v1/erasures", body)).json()["tasks"] == 0

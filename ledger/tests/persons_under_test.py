@@ -30,7 +30,16 @@ from waybill_ledger.deadletters.intake.letter import DeadMessage
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.progress.merge import Failure
 from waybill_ledger.schema.tables import METADATA
-from waybill_testkit.samples import NOON, dead_message, event_in, keyed, new_task, plan, reported
+from waybill_testkit.samples import (
+    NOON,
+    dead_message,
+    event_in,
+    keyed,
+    new_task,
+    plan,
+    reported,
+    uploaded,
+)
 
 POLICY = AlertPolicy(window=timedelta(minutes=1), most_at_once=1, quiet=timedelta(days=1))
 STARTED, COMPLETED, DEAD = LifecycleType.STARTED, LifecycleType.COMPLETED, LifecycleType.DEAD
@@ -82,6 +91,7 @@ class Somebody:
         """A task; unless it stays in the outbox, its message has left."""
         told_of: dict[str, Any] = {"about": self.word, "correlation_id": self.word}
         task = new_task(event or self.mail, person=self.digest, tenant=self.tenant, **told_of)
+        await uploaded(desk.records, *task.files)
         answer = await desk.records.write(accept, Submission(task, rows=rows_of(token, task), **more))
         if not stays:
             await desk.records.write(delete_published, [answer.message.outbox_id])  # type: ignore[union-attr]

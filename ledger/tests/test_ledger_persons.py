@@ -31,6 +31,7 @@ from waybill_testkit.samples import (
     plan,
     reported,
     reset_event,
+    uploaded,
     user_event,
 )
 
@@ -47,6 +48,7 @@ async def accepted(
 ) -> NewTask:
     """A task that has left the outbox."""
     task = new_task(event or email_event(), person=person, tenant=tenant)
+    await uploaded(desk.records, *task.files)
     answer = await desk.records.write(accept, Submission(task, rows=rows_of(token, task), **more))  # type: ignore[arg-type]
     await desk.records.write(delete_published, [answer.message.outbox_id])  # type: ignore[union-attr]
     return task

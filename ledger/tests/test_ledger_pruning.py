@@ -36,16 +36,16 @@ from waybill_ledger import (
     prune_keys,
     prune_tasks,
     take_account,
-    touch_originals,
+    touch_files,
     would_prune,
 )
-from waybill_ledger.acceptance.originals import release_originals
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.deadletters.letters.archiving import Move, move
 from waybill_ledger.deadletters.letters.pruning import Pruning, prune
 from waybill_ledger.deadletters.letters.queries import LetterFilter
 from waybill_ledger.deadletters.states import LetterState
+from waybill_ledger.files import release_files
 from waybill_ledger.retention import pruning
 from waybill_ledger.schema.desk_tables import DEAD_LETTER_GROUPS, DEAD_LETTERS
 from waybill_ledger.schema.tables import IDEMPOTENCY, METADATA, OUTBOX, PASSWORD_RESETS, PRUNED, TASKS
@@ -58,6 +58,7 @@ from waybill_testkit.samples import (
     new_task,
     reported,
     sync_event,
+    uploaded,
 )
 
 DAY = timedelta(days=1)
@@ -67,6 +68,7 @@ COMPLETED, DEAD = LifecycleType.COMPLETED, LifecycleType.DEAD
 
 
 async def accepted(desk: Desk, task: NewTask, **submission: object) -> NewTask:
+    await uploaded(desk.records, *task.files)
     answer = await desk.records.write(accept, Submission(task, **submission))  # type: ignore[arg-type]
     assert isinstance(answer, Accepted)
     if answer.message is not None:
@@ -269,10 +271,10 @@ async def test_a_letter_that_comes_in_while_its_task_is_forgotten_is_not_lost(
 
     def leave_as_another_comes_in(connection: Connection, task_ids: Sequence[str], at: datetime) -> None:
         take_in(connection, [late])
-        release_originals(connection, task_ids, at)
+        release_files(connection, task_ids, at)
 
     # Once a step has chosen its tasks, this is the first that it does with them.
-    monkeypatch.setattr(pruning, "release_originals", leave_as_another_comes_in)
+    monkeypatch.setattr(pruning, "release_files", leave_as_another_comes_in)
     assert (await pruned(desk, before=OVER)).tasks == 1
 
     assert not await is_there(desk, task)
@@ -375,20 +377,20 @@ async def test_an_upload_keeps_a_file_and_waits_for_one_that_is_being_removed(de
     await completed(desk, new_task(image_event()))
     await pruned(desk)
 
-    assert await desk.records.write(touch_originals, Touch(key, OVER + 2 * DAY)) is True
+    assert await desk.records.write(touch_files, Touch(key, OVER + 2 * DAY)) is True
     assert await unused(desk) == []
     now = OVER + 3 * DAY
     assert await unused(desk, since=now, now=now) == [key]
-    assert await desk.records.write(touch_originals, Touch(key, now)) is False
+    assert await desk.records.write(touch_files, Touch(key, now)) is False
     # Whoever marked it died: the mark is found again.
     now += ABANDONED_AFTER + timedelta(seconds=1)
     [mark] = await marked(desk, since=now, now=now)
-    assert await desk.records.write(touch_originals, Touch(key, now)) is False
+    assert await desk.records.write(touch_files, Touch(key, now)) is False
     assert await desk.records.write(delete_removed, mark) is True
-    assert await desk.records.write(touch_originals, Touch(key, OVER + 4 * DAY)) is True
+    assert await desk.records.write(touch_files, Touch(key, OVER + 4 * DAY)) is True
 
 
 async def test_an_upload_that_no_task_came_of_is_unused(desk: Desk) -> None:
-    assert await desk.records.write(touch_originals, Touch("originals/aa/b", NOON)) is True
+    assert await desk.records.write(touch_files, Touch("originals/aa/b", NOON)) is True
     assert await unused(desk, since=NOON) == []
     assert await unused(desk, since=NOON + DAY) == ["originals/aa/b"]

@@ -41,7 +41,8 @@ def looked_over(gateway: Gateway, answer: httpx.Response, least: int = 400) -> N
 
 async def posting_paths(gateway: Gateway) -> list[str]:
     document = (await gateway.client.get("/openapi.json")).json()
-    return [path for path, item in document["paths"].items() if "post" in item]
+    # A file may be anything.
+    return [path for path, item in document["paths"].items() if "post" in item and path != "/v1/files"]
 
 
 async def test_nothing_is_shown_by_a_refused_body(gateway: Gateway) -> None:

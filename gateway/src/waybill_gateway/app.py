@@ -15,6 +15,7 @@ from waybill_gateway.desk import redrive_routes as redrives
 from waybill_gateway.desk import waiting_routes as contracts_waiting
 from waybill_gateway.docs import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
 from waybill_gateway.emails import routes as emails
+from waybill_gateway.files import routes as files
 from waybill_gateway.health import entrance
 from waybill_gateway.health import routes as health
 from waybill_gateway.http import (
@@ -23,6 +24,7 @@ from waybill_gateway.http import (
     HeadRequests,
     MeasureRequests,
     TraceRequests,
+    Upload,
     install_problems,
 )
 from waybill_gateway.images import routes as images
@@ -47,6 +49,7 @@ from waybill_worker.runtime import WRONG_SETTING, configuring
 _ROUTES = (
     emails,
     password_resets,
+    files,
     images,
     users,
     syncs,
@@ -104,8 +107,10 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         max_body_bytes=settings.max_body_bytes,
-        upload_path="/v1/images",
-        max_upload_bytes=settings.max_upload_bytes,
+        uploads={
+            "/v1/files": Upload(settings.max_file_bytes),
+            "/v1/images": Upload(settings.max_upload_bytes, is_form=True),
+        },
     )
     app.add_middleware(MeasureRequests, metrics=metrics)
     if is_tracing():

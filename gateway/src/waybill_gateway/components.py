@@ -3,7 +3,8 @@
 from starlette.datastructures import State
 
 from waybill_gateway.auth import Authenticator, KnownKeys
-from waybill_gateway.images import Collector, ProbePool
+from waybill_gateway.files import Collector
+from waybill_gateway.images import ProbePool
 from waybill_gateway.runtime import Resources
 from waybill_worker.runtime import first_completed
 

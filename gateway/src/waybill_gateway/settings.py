@@ -64,6 +64,7 @@ class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings
     reset_ttl_seconds: Seconds = Field(3600, description="Seconds for which a password reset link is valid.")
     max_body_bytes: int = Field(MEBIBYTE, gt=0, description="Largest JSON body.")
     max_upload_bytes: int = Field(25 * MEBIBYTE, gt=0, description="Largest image.")
+    max_file_bytes: int = Field(100 * MEBIBYTE, gt=0, description="Largest file of POST /v1/files.")
     max_connections: int = Field(
         800,
         gt=0,

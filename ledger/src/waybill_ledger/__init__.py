@@ -1,33 +1,25 @@
 """The durable record of every task, from accepted to outcome."""
 
 from waybill_ledger.acceptance import (
-    ABANDONED_AFTER,
     Accepted,
     AcceptedBefore,
     CallErasedError,
     CompanionRow,
+    FilesMissing,
     IdempotentCall,
     KeyReusedError,
-    Mark,
     NewTask,
     Redeemed,
     Redemption,
     Refusal,
-    Removal,
-    Renewal,
     ResetToken,
     Slot,
     Submission,
-    Touch,
     accept,
-    delete_removed,
     insert_tasks,
     look_up,
-    mark_unused,
     new_task_id,
     redeem,
-    renew_marks,
-    touch_originals,
 )
 from waybill_ledger.access import (
     Key,
@@ -45,6 +37,18 @@ from waybill_ledger.access import (
     rotate_keys,
 )
 from waybill_ledger.cancellation import Cancellation, Prevented, Stopping, TooLate, cancel
+from waybill_ledger.files import (
+    ABANDONED_AFTER,
+    Mark,
+    Removal,
+    Renewal,
+    Touch,
+    delete_removed,
+    mark_unused,
+    record_stored,
+    renew_marks,
+    touch_files,
+)
 from waybill_ledger.listings import BadCursorError
 from waybill_ledger.outbox import (
     HIGH_PRIORITY,
@@ -174,6 +178,7 @@ __all__ = [
     "ErasedStep",
     "Failure",
     "Feed",
+    "FilesMissing",
     "Group",
     "Holdings",
     "IdempotentCall",
@@ -277,6 +282,7 @@ __all__ = [
     "prune_tasks",
     "put_back",
     "reconcile",
+    "record_stored",
     "redeem",
     "release_due",
     "renew_marks",
@@ -286,7 +292,7 @@ __all__ = [
     "take_account",
     "take_due",
     "take_held",
-    "touch_originals",
+    "touch_files",
     "would_prune",
     "zone_of",
 ]

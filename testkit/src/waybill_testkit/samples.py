@@ -36,7 +36,17 @@ from waybill_contracts.wire import (
     lifecycle_event,
     source_of,
 )
-from waybill_ledger import IdempotentCall, Missed, NewTask, Plan, new_task_id
+from waybill_database import Records
+from waybill_ledger import (
+    IdempotentCall,
+    Missed,
+    NewTask,
+    Plan,
+    Touch,
+    new_task_id,
+    record_stored,
+    touch_files,
+)
 from waybill_ledger.deadletters.intake import DeadMessage
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
@@ -64,7 +74,7 @@ def reset_event() -> PasswordResetRequested:
 def image_event() -> ImageUploaded:
     """A picture in the object store; only the service `images` consumes this kind."""
     return ImageUploaded(
-        source_key="uploads/aa/photo.jpg",
+        source_key=f"originals/aa/{'a' * 64}",
         sha256="a" * 64,
         content_type="image/jpeg",
         width=640,
@@ -72,6 +82,13 @@ def image_event() -> ImageUploaded:
         size_bytes=1000,
         variants=("thumb",),
     )
+
+
+async def uploaded(records: Records, *keys: str) -> None:
+    """Has the ledger know files as stored, at noon, as their upload does."""
+    for key in keys:
+        await records.write(touch_files, Touch(key, NOON))
+        await records.write(record_stored, Touch(key, NOON))
 
 
 def sync_event(record_id: str = "7") -> SyncRequested:

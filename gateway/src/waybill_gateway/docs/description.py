@@ -36,6 +36,7 @@ Send your key with each call: `Authorization: Bearer wb_…`. Each operation nam
 """
 TAGS = [
     {"name": "emails", "description": "Mails, with their own text or from a template."},
+    {"name": "files", "description": "Files that tasks refer to, and files that tasks made."},
     {"name": "images", "description": "Uploads, and the variants made of them."},
     {"name": "users", "description": "New users: a welcome mail and a record elsewhere, as one task."},
     {"name": "syncs", "description": "Records for other systems."},

@@ -78,6 +78,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
         },
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {
             "encoded_body": "Send the body uncompressed.",
+            "form_body": "Send the file itself as the body, not a form.",
             "not_json": "Send the body as JSON.",
         },
         HTTPStatus.UNPROCESSABLE_ENTITY: {
@@ -93,6 +94,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "name_too_long": "The schedule's name is too long for this tenant.",
             "never_due": "This schedule would never be due.",
             "no_address": "Persons are found by their whole mail address.",
+            "no_such_file": "The task refers to files that are not there.",
             "not_an_image": "The file is not an image, even if its name says so.",
             "nothing_selected": "The selection has no letter that can be redriven.",
             "send_at_passed": "send_at is in the past.",
@@ -115,9 +117,10 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "internal_error": "An internal error.",
         },
         HTTPStatus.SERVICE_UNAVAILABLE: {
+            "file_being_removed": "An older copy of this file is being removed. Repeat the call soon.",
             "image_check_too_slow": "The image was not examined in time. Repeat the call in a moment.",
             "ledger_unavailable": "The ledger cannot be written or read now. Repeat the call in a moment.",
-            "original_being_removed": "An older copy of this file is being removed. Repeat the call soon.",
+            "no_room": "There is no room for an upload now. Repeat the call in a moment.",
             "overloaded": "There are too many connections. Repeat the call in a moment.",
             "sealing_key_missing": "A sealing key that is needed is not configured here.",
             "store_misconfigured": "The object store refuses this gateway.",
@@ -165,10 +168,11 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("token_unknown", "token_expired", "token_redeemed", "token_broken"),
             "sealing_key_missing",
         ),
+        "post_file": ("form_body", "no_room", "file_being_removed", *_STORE),
         "post_image": (
             *("send_at_passed", "unknown_variant"),
             *("empty", "not_an_image", "unsupported_format", "422 too_large", "too_costly", "damaged"),
-            *("image_check_too_slow", "original_being_removed", *_STORE),
+            *("image_check_too_slow", "file_being_removed", "no_such_file", *_STORE),
         ),
         "get_variant": (
             *("no_such_task", "no_such_variant", "no_such_format", "never_produced"),
@@ -240,7 +244,8 @@ def _codes_of(operation: Mapping[str, Any]) -> Iterator[str]:
     parameters = operation.get("parameters", ())
     if forms:
         yield from _BODY
-        yield from _JSON if "application/json" in forms else _FORM
+        yield from _JSON if "application/json" in forms else ()
+        yield from _FORM if "multipart/form-data" in forms else ()
     if forms or parameters:
         yield from _FIELDS
     for parameter in parameters:

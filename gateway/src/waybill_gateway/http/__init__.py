@@ -1,6 +1,6 @@
 """HTTP below the routes: connections, bodies, fields, pages, idempotency keys, problem documents, metrics."""
 
-from waybill_gateway.http.body_limit import BodyLimit, limit_body, too_large
+from waybill_gateway.http.body_limit import BodyLimit, Upload, limit_body, too_large
 from waybill_gateway.http.fields import (
     MAX_INTEGER,
     NOT_BLANK,
@@ -63,6 +63,7 @@ __all__ = [
     "Text",
     "TraceRequests",
     "Truth",
+    "Upload",
     "Whole",
     "Word",
     "install_problems",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -18,33 +19,39 @@ DRAIN_BYTES, DRAIN_SECONDS = 256 * 1024 * 1024, 10.0
 _LIMIT: Final = "waybill.max_body_bytes"
 
 
-class BodyLimit:
-    """ASGI middleware: at most `max_body_bytes`, and for the upload path a file of `max_upload_bytes`.
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A path that takes files: the size of the largest, and whether it comes in a form."""
 
-    A key may have a smaller limit for both (`limit_body`).
+    max_bytes: int
+    is_form: bool = False
+
+
+class BodyLimit:
+    """ASGI middleware: at most `max_body_bytes`, and for paths of uploads the size of a file.
+
+    A key may have a smaller limit for all (`limit_body`).
     """
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, upload_path: str, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, uploads: Mapping[str, Upload]) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
-        self._upload_path = upload_path
-        self._max_upload_bytes = max_upload_bytes
+        self._any = Upload(max_body_bytes)
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, and counts the bytes that are read of its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        uploading = scope["path"] == self._upload_path
-        largest = self._max_upload_bytes if uploading else self._max_body_bytes
+        upload = self._uploads.get(scope["path"], self._any)
         headers = dict(scope["headers"])
         received = 0
 
         async def counted() -> Message:
             nonlocal received
             # Set by the time a route reads the body: a caller is authorized before that.
-            stated = min(largest, scope.get(_LIMIT) or largest)
-            limit = stated + FORM_OVERHEAD_BYTES if uploading else stated
+            stated = min(upload.max_bytes, scope.get(_LIMIT) or upload.max_bytes)
+            limit = stated + FORM_OVERHEAD_BYTES if upload.is_form else stated
             if received == 0 and (refusal := _objection(headers, limit, stated)) is not None:
                 # A caller that waits for 100 Continue has sent nothing yet.
                 if headers.get(b"expect", b"").lower() != b"100-continue":

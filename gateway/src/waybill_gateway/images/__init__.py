@@ -1,11 +1,9 @@
 """Images: uploads, their examination, and their variants."""
 
 from waybill_gateway.images import routes
-from waybill_gateway.images.originals import Collector
 from waybill_gateway.images.probe_pool import ProbePool
 
 __all__ = [
-    "Collector",
     "ProbePool",
     "routes",
 ]

@@ -14,16 +14,15 @@ from waybill_contracts.images import ORIGINALS, PRESET_NAMES, PresetName
 from waybill_contracts.kinds import ImageUploaded
 from waybill_contracts.states import State
 from waybill_gateway.auth import CallerDep, GuardedRoute
+from waybill_gateway.files import Download, store_file
 from waybill_gateway.http import FieldError, Problem, too_large
-from waybill_gateway.images.download import Download
 from waybill_gateway.images.models import PostImage
-from waybill_gateway.images.originals import keep_original
 from waybill_gateway.images.probe_pool import ProbePool, ProbesDep
 from waybill_gateway.probe import ImageFacts, RefusedImage
 from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.tasks import AcceptedTask, PostDep, accept_task, find_task, new_task
 from waybill_ledger import Task
-from waybill_worker.storage import ObjectMissing, ObjectStore, content_key
+from waybill_worker.storage import ObjectMissing, ObjectStore
 
 router = APIRouter(tags=["images"], route_class=GuardedRoute)
 
@@ -63,8 +62,7 @@ async def post_image(
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
     call = post.keyed_call(lambda: content)
     with resources.calls.only(call):
-        await keep_original(resources.records, content_key(sha256, prefix=ORIGINALS))
-        key = await resources.objects.put_file(_opened(file), sha256, prefix=ORIGINALS)
+        key, _ = await store_file(resources, ORIGINALS, _opened(file), sha256)
         event = ImageUploaded(
             source_key=key,
             sha256=sha256,

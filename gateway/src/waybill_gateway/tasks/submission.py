@@ -4,18 +4,22 @@ from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
+from pydantic_core import from_json
+
 from waybill_contracts.events import Event
 from waybill_contracts.privacy import mask_addresses
 from waybill_contracts.states import State
 from waybill_contracts.wire import trace_id_of
 from waybill_gateway.http import FieldError, Problem
 from waybill_gateway.runtime import Resources
+from waybill_gateway.tasks.file_places import places_of
 from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of
 from waybill_gateway.tasks.post import Post
 from waybill_ledger import (
     AcceptedBefore,
     CallErasedError,
     CompanionRow,
+    FilesMissing,
     IdempotentCall,
     KeyReusedError,
     NewTask,
@@ -94,7 +98,8 @@ async def accept_task(
         rows: are written together with the task.
 
     Raises:
-        Problem: 422, the idempotency key was used for another content, or `send_at` has passed.
+        Problem: 422, the idempotency key was used for another content, `send_at` has passed, or a file to
+            which the task refers is missing.
     """
     resources = post.resources
     if timing.is_past(task.created_at) and not await _is_repeated(resources, call):
@@ -107,6 +112,8 @@ async def accept_task(
     acceptance = await resources.records.write(accept, Submission(task, call, rows))
     if isinstance(acceptance, KeyReusedError):
         raise key_reused(acceptance)
+    if isinstance(acceptance, FilesMissing):
+        raise files_missing(task, acceptance)
     if isinstance(acceptance, AcceptedBefore):
         post.headers["Idempotent-Replayed"] = "true"
         return _answer(post, acceptance.task_id, acceptance.kind, acceptance.due_at)
@@ -140,6 +147,20 @@ def key_reused(error: KeyReusedError) -> Problem:
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key_reused",
         "This Idempotency-Key was used for a call with other content. Use a new key for a new call.",
+    )
+
+
+def files_missing(task: NewTask, missing: FilesMissing) -> Problem:
+    """The answer to a task that refers to files that are not there, or are another tenant's."""
+    message = "there is no such file of yours: it was not uploaded, or has expired"
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "no_such_file",
+        "The task refers to files that are not there. Upload them first, and use the keys of the answers.",
+        errors=[
+            FieldError(field=f"/data{pointer}", message=message)
+            for pointer in places_of(from_json(task.payload), frozenset(missing.keys))
+        ],
     )
 
 

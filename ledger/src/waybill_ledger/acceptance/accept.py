@@ -1,16 +1,24 @@
 """Accepting tasks: key, task, subtasks and outbox row in one transaction, many tasks in one commit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table, insert, select
 
+from waybill_contracts.files import is_owned
 from waybill_contracts.states import State
 from waybill_contracts.wire import EXCHANGE_TASKS, Envelope
-from waybill_ledger.acceptance.idempotency import IdempotentCall, KeyedCall, KeyReusedError, Repeated, reserve
+from waybill_ledger.acceptance.idempotency import (
+    IdempotentCall,
+    KeyedCall,
+    KeyReusedError,
+    Repeated,
+    reserve,
+    withdraw,
+)
 from waybill_ledger.acceptance.new_task import CompanionRow, NewTask
-from waybill_ledger.acceptance.originals import use_originals
+from waybill_ledger.files import usable_files, use_files
 from waybill_ledger.outbox import GATEWAY_SOURCE, RELAY_GRACE, PendingMessage
 from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS
 
@@ -42,7 +50,14 @@ class AcceptedBefore:
     due_at: datetime | None
 
 
-Acceptance = Accepted | AcceptedBefore | KeyReusedError
+@dataclass(frozen=True, slots=True)
+class FilesMissing:
+    """The task refers to files that are not stored (any more), or not of its tenant; it is not accepted."""
+
+    keys: tuple[str, ...]
+
+
+Acceptance = Accepted | AcceptedBefore | KeyReusedError | FilesMissing
 
 
 def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequence[Acceptance]:
@@ -54,22 +69,43 @@ def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequenc
     """
     verdicts = _verdicts(connection, submissions)
     fresh = [s for s, verdict in zip(submissions, verdicts, strict=True) if verdict is None]
-    messages = iter(_insert(connection, fresh))
+    missing = _missing_files(connection, [s.task for s in fresh if s.task.files])
+    if missing:
+        # The caller may upload the files and repeat the call.
+        withdraw(connection, [s.call for s in fresh if s.call is not None and s.task.id in missing])
+        fresh = [s for s in fresh if s.task.id not in missing]
+    messages = {s.task.id: message for s, message in zip(fresh, _insert(connection, fresh), strict=True)}
     before = _accepted_before(connection, [v.reference for v in verdicts if isinstance(v, Repeated)])
-    return [
-        # The task was pruned. It was of the same kind, because the call is the same.
-        before.get(verdict.reference, AcceptedBefore(verdict.reference, s.task.kind, s.task.due_at))
-        if isinstance(verdict, Repeated)
-        else verdict
-        if isinstance(verdict, KeyReusedError)
-        else Accepted(next(messages))
-        for s, verdict in zip(submissions, verdicts, strict=True)
-    ]
+
+    def result(submission: Submission, verdict: Repeated | KeyReusedError | None) -> Acceptance:
+        task = submission.task
+        if isinstance(verdict, KeyReusedError):
+            return verdict
+        task_id = task.id if verdict is None else verdict.reference
+        # Two calls with one key may be in one batch, and the first be refused.
+        if task_id in missing:
+            return missing[task_id]
+        if verdict is None:
+            return Accepted(messages[task_id])
+        # If the task was pruned: it was of the same kind, because the call is the same.
+        return before.get(task_id, AcceptedBefore(task_id, task.kind, task.due_at))
+
+    return [result(s, verdict) for s, verdict in zip(submissions, verdicts, strict=True)]
 
 
 def insert_tasks(connection: Connection, tasks: Sequence[NewTask]) -> None:
-    """Accepts tasks of the ledger's own, in the transaction of the caller; the relay publishes them."""
-    _insert(connection, [Submission(task) for task in tasks], relay_grace=timedelta(0))
+    """Accepts tasks of the ledger's own, in the transaction of the caller; the relay publishes them.
+
+    A file that is missing does not stop them: their handler finds out, and they fail with the reason.
+    """
+    missing = _missing_files(connection, [task for task in tasks if task.files])
+    there = [
+        replace(task, files=tuple(key for key in task.files if key not in missing[task.id].keys))
+        if task.id in missing
+        else task
+        for task in tasks
+    ]
+    _insert(connection, [Submission(task) for task in there], relay_grace=timedelta(0))
 
 
 def _verdicts(
@@ -78,6 +114,18 @@ def _verdicts(
     keyed = [KeyedCall(s.call, s.task.id, s.task.created_at) for s in submissions if s.call is not None]
     answers = iter(reserve(connection, keyed))
     return [None if s.call is None else next(answers) for s in submissions]
+
+
+def _missing_files(connection: Connection, tasks: Sequence[NewTask]) -> dict[str, FilesMissing]:
+    """The missing files of each task that misses any; all others cannot be removed in this transaction."""
+    if not tasks:
+        return {}
+    usable = usable_files(connection, {key for task in tasks for key in task.files})
+    missing = {
+        task.id: tuple(key for key in task.files if key not in usable or not is_owned(key, task.tenant))
+        for task in tasks
+    }
+    return {task_id: FilesMissing(keys) for task_id, keys in missing.items() if keys}
 
 
 def _insert(
@@ -90,9 +138,8 @@ def _insert(
         _INSERT_SUBTASKS, [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
     )
     outbox_ids = _insert_outbox(connection, [_outbox_row(s.task, relay_grace) for s in submissions])
-    files = [(s.task.id, key) for s in submissions for key in s.task.files]
-    if files:
-        use_originals(connection, files, submissions[0].task.created_at)
+    files = {(s.task.id, key) for s in submissions for key in s.task.files}
+    use_files(connection, files, submissions[0].task.created_at)
     _insert_companions(connection, [row for s in submissions for row in s.rows])
     return [
         None if s.task.due_at is not None or s.task.is_held else _message(outbox_ids[s.task.id], s.task)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from waybill_database import insert_new
 from waybill_ledger.schema import IDEMPOTENCY
@@ -86,6 +86,12 @@ def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated
         None if keyed.reference in won else _verdict(first[keyed.call.scope, keyed.call.key], keyed.call)
         for keyed in calls
     ]
+
+
+def withdraw(connection: Connection, calls: Sequence[IdempotentCall]) -> None:
+    """Gives back keys that were reserved in this transaction, for calls that are refused after all."""
+    keys = [(call.scope, call.key) for call in calls]
+    connection.execute(delete(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).in_(keys)))
 
 
 def look_up(connection: Connection, call: IdempotentCall) -> Repeated | KeyReusedError | None:

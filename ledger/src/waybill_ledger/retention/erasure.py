@@ -16,9 +16,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from waybill_contracts.states import State
-from waybill_ledger.acceptance import erase_content, release_originals
+from waybill_ledger.acceptance import erase_content
 from waybill_ledger.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters import erase_letters, lock_letters
+from waybill_ledger.files import release_files
 from waybill_ledger.progress import ERASED, FINISHED, erase_samples, erased_error, has_words, without_words
 from waybill_ledger.retention.persons import NamedTasks, Person, schedules_of, tasks_of
 from waybill_ledger.schema import (
@@ -127,7 +128,7 @@ def _erase_tasks(connection: Connection, ids: Sequence[str], now: datetime) -> i
     """Erases tasks; returns the number of deleted reset links."""
     if not ids:
         return 0
-    release_originals(connection, ids, now)
+    release_files(connection, ids, now)
     # The outbox may still have a row with an unconfirmed publish, and its payload is erased.
     for table in (TASK_FILES, OUTBOX, REDRIVEN_PAYLOADS):
         connection.execute(delete(table).where(table.c.task_id.in_(ids)))

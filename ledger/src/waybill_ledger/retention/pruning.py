@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, sel
 
 from waybill_contracts.states import State
 from waybill_database import from_microseconds, insert_adding, microseconds
-from waybill_ledger.acceptance import release_originals
 from waybill_ledger.audit import AuditEntry, record
 from waybill_ledger.deadletters.letters import delete_settled, has_wanted_letter
+from waybill_ledger.files import release_files
 from waybill_ledger.progress import FINISHED
 from waybill_ledger.schema import (
     DEFAULT_TENANT,
@@ -116,7 +116,7 @@ def _prune(connection: Connection, step: PruneStep) -> PrunedStep:
     tasks = connection.execute(_prunable(old, step).with_for_update(skip_locked=True, of=TASKS)).all()
     if tasks:
         ids = [task.id for task in tasks]
-        release_originals(connection, ids, step.now)
+        release_files(connection, ids, step.now)
         delete_settled(connection, ids)
         _count_in(connection, tasks, step.state)
         connection.execute(delete(TASKS).where(TASKS.c.id.in_(ids)))

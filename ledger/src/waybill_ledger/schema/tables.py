@@ -234,8 +234,9 @@ PASSWORD_RESETS = Table(
     Index("password_resets_by_expiry", "expires_at"),
     Index("password_resets_by_task", "task_id"),
 )
-#: Uploaded files, so that one is removed only when no task refers to it: see `acceptance.originals`.
-ORIGINALS = Table(
+#: Files in the object store, so that one is removed only when no task refers to it: see `files.uses`. The
+#: table has its name from when there were only pictures.
+FILES = Table(
     "originals",
     METADATA,
     Column("key", String(255), primary_key=True),  # in the object store
@@ -243,6 +244,8 @@ ORIGINALS = Table(
     Column("touched_at", Instant, nullable=False),  # when it was last uploaded, used, released or marked
     Column("removing", Boolean, nullable=False, server_default=false()),  # no task may begin to use it now
     Column("removing_by", String(32)),  # owner of the mark; NULL: of the last release
+    # From then on tasks may refer to it. NULL: its upload has begun, or it is of the last release.
+    Column("stored_at", Instant),
     Index("originals_unused", "touched_at", sqlite_where=_UNUSED, postgresql_where=_UNUSED),
     Index("originals_marked", "touched_at", sqlite_where=BEING_REMOVED, postgresql_where=BEING_REMOVED),
 )

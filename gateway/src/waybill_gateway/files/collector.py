@@ -1,24 +1,21 @@
-"""Uploaded files: kept while a task refers to them, and for a while after."""
+"""The removal of files that no task refers to any more."""
 
 import asyncio
-from datetime import datetime, timedelta
-from http import HTTPStatus
+from datetime import datetime
 from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.images import variants_of
+from waybill_contracts.images import ORIGINALS, variants_of
 from waybill_database import Records
-from waybill_gateway.http import Problem
+from waybill_gateway.files.storing import UNTOUCHED_FOR
 from waybill_ledger import (
     Mark,
     Removal,
     Renewal,
-    Touch,
     delete_removed,
     mark_unused,
     renew_marks,
-    touch_originals,
 )
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import Background, throttled
@@ -26,37 +23,14 @@ from waybill_worker.storage import ObjectStore, StoreUnavailable
 
 log = get_logger(__name__)
 
-#: For how long a file stays that no task refers to: a repeated upload need not be stored again, and an upload
-#: has enough time until its task is accepted.
-UNTOUCHED_FOR: Final = timedelta(days=1)
 #: Files that are marked in one transaction, and removed before the next.
 STEP: Final = 20
 #: Seconds between two runs.
 CHECK_SECONDS: Final = 600.0
-#: A file that is being removed is gone in a moment: checks of an upload for that, and seconds between two.
-TRIES, PAUSE_SECONDS = 40, 0.05
-
-
-async def keep_original(records: Records, key: str) -> None:
-    """Makes sure that a file, stored or not yet, is not removed before its task is accepted.
-
-    Raises:
-        Problem: 503, it is being removed, and that does not end in time.
-    """
-    for _ in range(TRIES):
-        if await records.write(touch_originals, Touch(key, records.now())):
-            return
-        await asyncio.sleep(PAUSE_SECONDS)
-    raise Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "original_being_removed",
-        "An older copy of this file is being removed. Upload it again in a moment.",
-        headers={"Retry-After": "10"},
-    )
 
 
 class Collector(Background):
-    """Removes originals that no task refers to, with their variants; several may run."""
+    """Removes files that no task refers to; several may run."""
 
     NAME: ClassVar = "collector"
     TRANSIENT_ERRORS: ClassVar = (SQLAlchemyError, StoreUnavailable)
@@ -67,13 +41,13 @@ class Collector(Background):
         self._objects = objects
 
     async def collect(self, untouched_since: datetime) -> int:
-        """Removes files that were not used or touched since then; returns the number of originals."""
+        """Removes files that were not used or touched since then; returns their number."""
         removed = 0
         # Each step is completed even if the process stops: uploads of marked files would be refused.
         while went := await throttled(self.whole(self._step(untouched_since))):
             removed += sum(went)
         if removed:
-            log.info("removed files that no task refers to", originals=removed)
+            log.info("removed files that no task refers to", files=removed)
         return removed
 
     async def _step(self, untouched_since: datetime) -> list[bool]:
@@ -88,8 +62,9 @@ class Collector(Background):
 
     async def _remove(self, mark: Mark) -> bool:
         """Whether this collector removed it."""
-        # Its variants first: without the row they could not be found any more.
-        await self._objects.delete_under(variants_of(mark.key.rpartition("/")[2]))
+        if mark.key.startswith(f"{ORIGINALS}/"):
+            # Its variants first: without the row they could not be found any more.
+            await self._objects.delete_under(variants_of(mark.key.rpartition("/")[2]))
         if not await self._records.write(renew_marks, Renewal(mark, self._records.now())):
             log.warning("another collector has taken over a file", key=mark.key)
             return False

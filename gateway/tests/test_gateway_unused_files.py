@@ -13,7 +13,8 @@ from sqlalchemy import update
 from waybill_contracts.images.variants import variants_of
 from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
-from waybill_gateway.images.originals import UNTOUCHED_FOR, Collector
+from waybill_gateway.files.collector import Collector
+from waybill_gateway.files.storing import UNTOUCHED_FOR
 from waybill_ledger import (
     ABANDONED_AFTER,
     Mark,
@@ -24,7 +25,7 @@ from waybill_ledger import (
     mark_unused,
     prune_tasks,
 )
-from waybill_ledger.schema.tables import ORIGINALS, TASKS
+from waybill_ledger.schema.tables import FILES, TASKS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import Gateway, problem
 from waybill_testkit.samples import reported
@@ -47,7 +48,7 @@ async def upload(gateway: Gateway, content: bytes, key: str | None = None) -> ht
 async def ended(gateway: Gateway) -> None:
     """All tasks are completed, their variants stored, and they are pruned."""
     store = ObjectStore.from_url(f"file://{gateway.folder}/objects")
-    for row in await gateway.rows(ORIGINALS):
+    for row in await gateway.rows(FILES):
         await store.put(b"variant", prefix=variants_of(row["key"].rpartition("/")[2]), suffix=".webp")
     rows = await gateway.rows(TASKS)
     with gateway.resources.records.engine.begin() as connection:
@@ -88,7 +89,7 @@ async def test_an_original_goes_with_its_variants_once_its_last_task_is_forgotte
     assert await collected(gateway) == 1
 
     assert files(gateway) == []
-    assert await gateway.rows(ORIGINALS) == []
+    assert await gateway.rows(FILES) == []
 
 
 async def test_a_file_that_another_task_refers_to_stays(gateway: Gateway) -> None:
@@ -128,14 +129,14 @@ async def test_an_upload_waits_for_a_removal_and_stores_the_file_anew(gateway: G
 async def test_an_upload_is_told_to_come_again_where_a_removal_does_not_end(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waybill_gateway.images.originals.PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("waybill_gateway.files.storing.PAUSE_SECONDS", 0.001)
     await upload(gateway, picture())
     await ended(gateway)
     await marked(gateway, ago=ABANDONED_AFTER)
 
     answer = await upload(gateway, picture())
 
-    problem(answer, 503, "original_being_removed")
+    problem(answer, 503, "file_being_removed")
     assert answer.headers["Retry-After"] == "10"
     # Another collector ends what the first one began.
     assert await collected(gateway) == 1
@@ -143,14 +144,14 @@ async def test_an_upload_is_told_to_come_again_where_a_removal_does_not_end(
 
 
 async def is_forgotten(gateway: Gateway) -> bool:
-    return not await gateway.rows(ORIGINALS)
+    return not await gateway.rows(FILES)
 
 
 async def test_a_folder_that_refuses_a_removal_is_told_and_tried_again(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("waybill_gateway.images.originals.CHECK_SECONDS", 0.01)
-    monkeypatch.setattr("waybill_gateway.images.originals.UNTOUCHED_FOR", timedelta(0))
+    monkeypatch.setattr("waybill_gateway.files.collector.CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("waybill_gateway.files.collector.UNTOUCHED_FOR", timedelta(0))
     await upload(gateway, picture())
     await ended(gateway)
     variants = gateway.folder / "objects" / "variants"
@@ -167,7 +168,7 @@ async def test_a_folder_that_refuses_a_removal_is_told_and_tried_again(
         kept.rename(variants)
         long_ago = datetime.now(UTC) - 2 * ABANDONED_AFTER
         with gateway.resources.records.engine.begin() as connection:
-            connection.execute(update(ORIGINALS).values(touched_at=long_ago))
+            connection.execute(update(FILES).values(touched_at=long_ago))
         await eventually(lambda: is_forgotten(gateway))
     finally:
         await collector.stop()
@@ -186,6 +187,6 @@ async def test_uploads_and_removals_at_once_never_leave_a_task_without_its_file(
     )
 
     assert {answer.status_code for answer in answers} == {202}
-    for row in await gateway.rows(ORIGINALS):
+    for row in await gateway.rows(FILES):
         assert await gateway.resources.objects.exists(row["key"]), row
-    assert [row["tasks"] for row in await gateway.rows(ORIGINALS)] == [3, 3, 3]
+    assert [row["tasks"] for row in await gateway.rows(FILES)] == [3, 3, 3]
