@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 
 from waybill_contracts.privacy import NO_KEYS
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleData, LifecycleType, lifecycle_event
 from waybill_database import Records
@@ -134,7 +135,7 @@ def _sweep(connection: Connection, _: Subject) -> None:
 
 def _release(connection: Connection, _: Subject) -> None:
     next_slot(connection)
-    release_due(connection, [ReleaseBatch(datetime.now(UTC), 50, keyring=NO_KEYS)])
+    release_due(connection, [ReleaseBatch(datetime.now(UTC), 50, NO_KEYS, built_in_registry())])
 
 
 def _reconcile(connection: Connection, _: Subject) -> None:

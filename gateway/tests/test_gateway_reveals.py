@@ -306,6 +306,8 @@ def as_task(task_id: str, payload: bytes) -> NewTask:
     """A task with this payload, as a service would read it."""
     task = new_task(sync_event("7"), id=task_id)
     return NewTask(
+        routing_key="email.requested",
+        services=("email",),
         id=task_id,
         kind=task.kind,
         dataschema=task.dataschema,

@@ -51,7 +51,8 @@ async def patch(gateway: Gateway, schedule: dict[str, Any], change: object) -> h
 def released(gateway: Gateway, now: datetime) -> None:
     """What the status service does when slots are due."""
     with gateway.resources.records.engine.begin() as connection:
-        release_due(connection, [ReleaseBatch(now, 100, gateway.resources.keyring)])
+        registry = gateway.resources.kinds.current
+        release_due(connection, [ReleaseBatch(now, 100, gateway.resources.keyring, registry)])
 
 
 @pytest.mark.parametrize("schedule", [NIGHTLY, HEARTBEAT, USER])
@@ -126,13 +127,20 @@ async def test_what_is_wrong_is_refused_by_the_name_of_its_field(
     assert await gateway.count(SCHEDULES) == 0
 
 
-@pytest.mark.parametrize("kind", ["image.uploaded", "password_reset.requested"])
-async def test_a_kind_that_needs_something_new_each_time_cannot_be_scheduled(
-    gateway: Gateway, kind: str
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("image.uploaded", "its files"), ("password_reset.requested", "its secrets")]
+)
+async def test_a_kind_that_needs_a_file_or_a_secret_cannot_be_scheduled(
+    gateway: Gateway, kind: str, reason: str
 ) -> None:
     document = problem(await gateway.post("/v1/schedules", NIGHTLY | {"kind": kind}), 422, "invalid_request")
     [error] = [error for error in document["errors"] if error["field"] == "kind"]
-    assert "email.requested, sync.requested, user.created" in error["message"]
+    assert reason in error["message"]
+
+
+async def test_a_kind_that_nobody_registered_cannot_be_scheduled(gateway: Gateway) -> None:
+    answer = await gateway.post("/v1/schedules", NIGHTLY | {"kind": "invoice.requested"})
+    assert problem(answer, 422, "unknown_kind")["errors"][0]["field"] == "kind"
 
 
 async def test_a_target_that_is_not_configured_is_refused(gateway: Gateway) -> None:
@@ -215,15 +223,15 @@ async def test_bulk_mail_of_a_schedule_says_how_to_unsubscribe(gateway: Gateway)
     assert (await patch(gateway, schedule, change)).status_code == 200
     without = await patch(gateway, schedule, {"body": NIGHTLY["body"]})
     assert fields(without) == {"body.list_unsubscribe"}
-    wrong = NIGHTLY | {"priority": "low", "cron": "never", "body": NIGHTLY["body"] | {"to": "nobody"}}
-    assert fields(await gateway.post("/v1/schedules", wrong)) >= {"cron", "body.list_unsubscribe"}
+    wrong = NIGHTLY | {"priority": "low", "body": NIGHTLY["body"] | {"to": "nobody"}}
+    assert fields(await gateway.post("/v1/schedules", wrong)) == {"body.to", "body.list_unsubscribe"}
 
 
 async def test_a_schedule_from_before_that_rule_can_be_paused(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr("waybill_gateway.schedules.models.unsubscribe_faults", lambda *_: [])
+        before.setattr("waybill_gateway.emails.templates.unsubscribe_faults", lambda *_: [])
         schedule = await made(gateway, NIGHTLY | {"priority": "low"})
     assert (await patch(gateway, schedule, {"paused": True})).status_code == 200
 

@@ -70,7 +70,7 @@ def test_what_is_registered_is_read_as_it_was_applied(engine: Engine) -> None:
     application = applied(engine, manifest())
     with engine.begin() as connection:
         registry = load_registry(connection)
-    assert registry.kinds == application.registry.kinds
+    assert declared(registry).kinds == declared(application.registry).kinds
     assert registry.revision == application.registry.revision
     assert registry.services["invoices"].manifest == manifest()
     with engine.begin() as connection:

@@ -58,7 +58,7 @@ def created(engine: Engine, *plans: Plan, now: datetime = NOON) -> list[Schedule
 
 def released(engine: Engine, now: datetime, most: int = 100) -> list[Release]:
     with engine.begin() as connection:
-        (releases,) = release_due(connection, [ReleaseBatch(now, most, keyring=NO_KEYS)])
+        (releases,) = release_due(connection, [ReleaseBatch(now, most, NO_KEYS, built_in_registry())])
     return releases
 
 
@@ -250,7 +250,7 @@ from waybill_ledger import ReleaseBatch, release_due
 
 url, now, after_commit = sys.argv[1], datetime.fromisoformat(sys.argv[2]), sys.argv[3] == "after"
 with open_engine(url, connections=1).begin() as connection:
-    (releases,) = release_due(connection, [ReleaseBatch(now, 100, NO_KEYS)])
+    (releases,) = release_due(connection, [ReleaseBatch(now, 100, NO_KEYS, built_in_registry())])
     if not after_commit:
         print(len(releases), flush=True)
         sleep(600)

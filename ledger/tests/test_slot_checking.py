@@ -35,7 +35,7 @@ def created(engine: Engine, plan_: Plan) -> Schedule:
 
 def released(engine: Engine, now: datetime) -> None:
     with engine.begin() as connection:
-        release_due(connection, [ReleaseBatch(now, 50, keyring=NO_KEYS)])
+        release_due(connection, [ReleaseBatch(now, 50, NO_KEYS, built_in_registry())])
 
 
 def checked(engine: Engine, now: datetime) -> int:

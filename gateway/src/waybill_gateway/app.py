@@ -40,6 +40,7 @@ from waybill_gateway.tasks import cancellation_routes as cancellations
 from waybill_gateway.tasks import post_routes
 from waybill_gateway.tasks import pruning_routes as prunings
 from waybill_gateway.tasks import routes as tasks
+from waybill_gateway.tasks import submission_routes as submissions
 from waybill_gateway.users import routes as users
 from waybill_ledger import SchemaError
 from waybill_worker.observe import is_tracing, make_registry
@@ -54,6 +55,7 @@ _ROUTES = (
     users,
     syncs,
     schedules,
+    submissions,
     tasks,
     cancellations,
     accounting,

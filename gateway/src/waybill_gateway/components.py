@@ -3,6 +3,7 @@
 from starlette.datastructures import State
 
 from waybill_gateway.auth import Authenticator, KnownKeys
+from waybill_gateway.checks import CHECKS
 from waybill_gateway.files import Collector
 from waybill_gateway.images import ProbePool
 from waybill_gateway.runtime import Resources
@@ -19,7 +20,7 @@ class GatewayComponents:
 
     def __init__(self, state: State) -> None:
         settings = state.settings
-        self.resources = Resources(settings, state.registry, state.metrics)
+        self.resources = Resources(settings, state.registry, state.metrics, CHECKS)
         records = self.resources.records
         self._known_keys = KnownKeys(records, fresh_seconds=settings.key_fresh_seconds)
         self._image_probes = ProbePool(settings)

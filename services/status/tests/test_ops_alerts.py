@@ -34,7 +34,7 @@ HASTY = AlertPolicy(window=timedelta(0), most_at_once=5, quiet=timedelta(days=1)
 
 
 def alerts(policy: AlertPolicy = POLICY) -> Alerts:
-    return Alerts(OPS, "https://jobs.example.test/", policy, keyring=NO_KEYS)
+    return Alerts(OPS, "https://jobs.example.test/", policy, keyring=NO_KEYS, registry=built_in_registry)
 
 
 def failure_of(

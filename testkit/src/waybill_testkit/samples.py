@@ -15,6 +15,7 @@ from waybill_contracts.kinds import (
     UserCreated,
 )
 from waybill_contracts.privacy import NO_KEYS, Keyring
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.versions import opener, read_event
 from waybill_contracts.wire import (
     HEADER_DEAD_REASON,
@@ -105,7 +106,8 @@ def new_task(event: Event | None = None, keyring: Keyring = NO_KEYS, **fields: A
         "correlation_id": task_id,
         "about": "ann@example.test",
     }
-    return NewTask.of(event or email_event(), keyring, **standard | fields)
+    event = event or email_event()
+    return NewTask.of(built_in_registry().kind(event.KIND), event.event_data(), keyring, **standard | fields)
 
 
 def event_in(task: NewTask, keyring: Keyring = NO_KEYS) -> Event:

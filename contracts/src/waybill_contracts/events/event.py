@@ -5,10 +5,9 @@ its version rises with every change that an older reader could not take. Its JSO
 the marks of its fields are keywords in it, so that the core can work with events that it has no class of.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
@@ -85,33 +84,14 @@ class Event(BaseModel):
         """The CloudEvents `dataschema`: the contract and version of this event."""
         return f"urn:waybill:{cls.KIND}:v{cls.VERSION}"
 
-    @classmethod
-    def of_posted(cls, body: Mapping[str, Any], task_id: str) -> Self:  # noqa: ARG003 - for kinds that need it
-        """Event of a body as it is posted to the route of the kind.
-
-        Args:
-            body: JSON object.
-            task_id: id of the task that is made from the event.
-
-        Raises:
-            ValidationError: the contract does not allow the body.
-        """
-        return cls.model_validate(body)
+    def event_data(self) -> dict[str, Any]:
+        """The data as it is stored and sent, not sealed: JSON without what is left at its default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def when_uncertain(self) -> WhenUncertain:
         """What to do when the effect of this event may have happened."""
         return WhenUncertain.RESEND
-
-    @property
-    def stored_files(self) -> tuple[str, ...]:
-        """Keys of the files in the object store that the event needs; they are kept as long as its task."""
-        return ()
-
-    @property
-    def person(self) -> str | None:
-        """Mail address of the person that the task is about; None if there is no such person."""
-        return None
 
     @classmethod
     @cache

@@ -67,11 +67,6 @@ class EmailRequested(Event, kind="email.requested"):
         """The sender's choice."""
         return self.if_uncertain
 
-    @property
-    def person(self) -> str:
-        """The recipient."""
-        return self.to
-
     @model_validator(mode="after")
     def _text_or_template(self) -> Self:
         own_text = self.subject is not None or self.text is not None or self.html is not None
@@ -87,6 +82,15 @@ class EmailRequested(Event, kind="email.requested"):
             if (contract := TEMPLATE_PARAMS.get(self.template)) is not None:
                 check_template_params(contract, self.params)
         return self
+
+
+def operator_mail(address: str, template: str, params: dict[str, Any]) -> EmailRequested:
+    """A mail from a template to the operators of an installation.
+
+    Raises:
+        ValidationError: the parameters are not those of the template.
+    """
+    return EmailRequested.model_validate({"to": address, "template": template, "params": params})
 
 
 def check_template_params(contract: type[TemplateParams], params: dict[str, Any]) -> None:

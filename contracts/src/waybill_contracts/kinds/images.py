@@ -19,8 +19,3 @@ class ImageUploaded(Event, kind="image.uploaded"):
     height: Annotated[int, Field(gt=0)]
     size_bytes: Annotated[int, Field(gt=0)]
     variants: Annotated[tuple[PresetName, ...], Field(min_length=1, max_length=len(PRESET_NAMES))]
-
-    @property
-    def stored_files(self) -> tuple[str, ...]:
-        """Key of the original."""
-        return (self.source_key,)

@@ -14,8 +14,3 @@ class PasswordResetRequested(Event, kind="password_reset.requested"):
     email: Annotated[MailAddress, Sensitive, Person]
     link: Annotated[Link, Secret]
     expires_at: AwareDatetime
-
-    @property
-    def person(self) -> str:
-        """The owner of the password."""
-        return self.email

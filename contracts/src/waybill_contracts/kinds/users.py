@@ -1,7 +1,6 @@
 """New users of the application: `user.created`."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -18,14 +17,3 @@ class UserCreated(Event, kind="user.created"):
     attributes: dict[str, Any] = Field(
         default_factory=dict, max_length=MAX_RECORD_FIELDS, json_schema_extra=SENSITIVE
     )
-
-    @classmethod
-    def of_posted(cls, body: Mapping[str, Any], task_id: str) -> Self:
-        """Event of a posted body; a user without an id gets that of the task."""
-        fields = {name: value for name, value in body.items() if name != "id"}
-        return cls.model_validate(fields | {"user_id": body.get("id") or task_id})
-
-    @property
-    def person(self) -> str:
-        """The user."""
-        return self.email

@@ -122,8 +122,7 @@ class Keyring:
 
     def sealed_payload(self, event: Event, task_id: str) -> bytes:
         """The payload of an event as stored and sent: JSON with the sensitive fields sealed."""
-        payload = event.model_dump(mode="json", exclude_defaults=True)
-        return to_json(self.seal_fields(payload, event.sensitive_fields(), task_id))
+        return to_json(self.seal_fields(event.event_data(), event.sensitive_fields(), task_id))
 
     def seal_fields(self, payload: dict[str, Any], names: frozenset[str], owner: str) -> dict[str, Any]:
         """Returns a payload with these fields sealed.

@@ -101,10 +101,14 @@ def registry_of(*manifests: Manifest) -> Registry:
 def declared(registry: Registry) -> Registry:
     """The registry with all routes declared."""
     kinds = {
-        name: replace(kind, routes=tuple(replace(route, is_declared=True) for route in kind.routes))
+        name: replace(kind, routes=tuple(map(_declared, kind.routes)))
         for name, kind in registry.kinds.items()
     }
     return replace(registry, kinds=kinds)
+
+
+def _declared(route: Route) -> Route:
+    return replace(route, is_declared=True, is_new=False)
 
 
 def _refusals(registry: Registry, manifest: Manifest, uses: Iterable[Use]) -> Iterator[str]:
@@ -169,8 +173,12 @@ def _new_routes(registry: Registry, service: str, handled: Iterable[str]) -> Ite
 
 
 def _route(name: str, kind: Kind | None, services: tuple[str, ...]) -> Route:
-    generation = 1 if kind is None else kind.routes[-1].generation + 1
-    return Route(name, generation, name if generation == 1 else f"{name}#{generation}", services)
+    last = None if kind is None else kind.routes[-1]
+    if last is not None and last.is_new:
+        return replace(last, services=services)
+    generation = 1 if last is None else last.generation + 1
+    key = name if generation == 1 else f"{name}#{generation}"
+    return Route(name, generation, key, services, is_new=True)
 
 
 def _changes(
@@ -217,7 +225,8 @@ def _with(
 def _routed(kinds: Mapping[str, Kind], routes: Iterable[Route]) -> Mapping[str, Kind]:
     after = dict(kinds)
     for route in routes:
-        after[route.kind] = replace(after[route.kind], routes=(*after[route.kind].routes, route))
+        others = (each for each in after[route.kind].routes if each.generation != route.generation)
+        after[route.kind] = replace(after[route.kind], routes=(*others, route))
     return after
 
 

@@ -81,10 +81,20 @@ class Contract:
     def _task_id(self) -> tuple[Path, ...]:
         return paths_marked(self.schema, "task_id")
 
+    @property
+    def task_id_field(self) -> str | None:
+        """Name of the field that has the id of the task where the sender gives none; None: there is none."""
+        return self._task_id[0][0] if self._task_id else None
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the data may refer to stored files."""
+        return bool(self._files)
+
     def completed(self, data: Mapping[str, Any], task_id: str) -> dict[str, Any]:
         """Data in which an absent field that is marked so has the id of the task."""
-        absent = (path[0] for path in self._task_id if data.get(path[0]) is None)
-        return {**data, **dict.fromkeys(absent, task_id)}
+        name = self.task_id_field
+        return {**data, name: task_id} if name is not None and data.get(name) is None else dict(data)
 
     def person_of(self, data: Mapping[str, Any]) -> str | None:
         """Mail address of the person that valid data is about; None: nobody."""

@@ -30,6 +30,8 @@ class Route:
     services: tuple[str, ...]
     #: Whether the broker is known to have its bindings.
     is_declared: bool = False
+    #: Whether no task can have been accepted with it yet, so that it may still change.
+    is_new: bool = False
 
 
 @dataclass(frozen=True)

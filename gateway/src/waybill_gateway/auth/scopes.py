@@ -14,6 +14,7 @@ OPEN: Final = frozenset({"healthz", "startupz", "readyz", "asyncapi", "entrance"
 #: The scopes of the others, by the name of the route's function, which is the id of its operation.
 NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
     {
+        "post_task": Scope.SUBMIT,
         "post_email": Scope.SUBMIT,
         "post_file": Scope.SUBMIT,
         "post_image": Scope.SUBMIT,

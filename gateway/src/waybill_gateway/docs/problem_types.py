@@ -89,7 +89,9 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "empty": "The file is empty.",
             "empty_range": "No time lies between since and until.",
             "too_large": "The image has too many bytes or pixels.",
+            "invalid_data": "The data breaks its contract; errors has a JSON Pointer for each fault.",
             "invalid_request": "Fields are wrong; errors lists them.",
+            "kind_retired": "No service handles this kind any more.",
             "key_reused": "This Idempotency-Key was used for a call with other content.",
             "name_too_long": "The schedule's name is too long for this tenant.",
             "never_due": "This schedule would never be due.",
@@ -104,6 +106,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "unknown_kind": "There is no such kind of task.",
             "unknown_service": "There is no such service.",
             "unknown_target": "No target of this name is configured.",
+            "unknown_version": "The services of the kind read no such version of its contract.",
             "unknown_variant": "There is no such variant.",
             "unsupported_format": "Images of this format are not supported.",
         },
@@ -153,6 +156,8 @@ _BY_HEADER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 _BY_PARAMETER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"cursor": ("bad_cursor",)})
 
+#: Of what submits a task.
+_TASK: Final = ("send_at_passed", "unknown_kind", "kind_retired")
 _STORE: Final = ("store_misconfigured", "store_unavailable")
 _SCHEDULE: Final = ("no_such_schedule",)
 _STEERING: Final = ("no_such_redrive", "wrong_state")
@@ -160,17 +165,18 @@ _REVEALING: Final = ("payload_deleted", "erased", "sealing_key_missing")
 #: All others, by the name of the operation.
 _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "post_email": ("send_at_passed",),
-        "post_user": ("send_at_passed",),
-        "post_sync": ("send_at_passed", "unknown_target"),
-        "post_password_reset": ("send_at_passed",),
+        "post_task": (*_TASK, "unknown_version", "invalid_data", "unknown_target"),
+        "post_email": _TASK,
+        "post_user": _TASK,
+        "post_sync": (*_TASK, "unknown_target"),
+        "post_password_reset": _TASK,
         "redeem_password_reset": (
             *("token_unknown", "token_expired", "token_redeemed", "token_broken"),
             "sealing_key_missing",
         ),
         "post_file": ("form_body", "no_room", "file_being_removed", *_STORE),
         "post_image": (
-            *("send_at_passed", "unknown_variant"),
+            *(*_TASK, "unknown_variant"),
             *("empty", "not_an_image", "unsupported_format", "422 too_large", "too_costly", "damaged"),
             *("image_check_too_slow", "file_being_removed", "no_such_file", *_STORE),
         ),
@@ -179,12 +185,13 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("not_produced_yet", "no_longer_kept", *_STORE),
         ),
         "post_schedule": (
-            *("unknown_target", "never_due", "name_too_long"),
+            *("unknown_kind", "kind_retired", "unknown_target", "never_due", "name_too_long"),
             *("name_taken", "too_many_schedules", "schedule_deleted"),
         ),
         "get_one_schedule": _SCHEDULE,
         "change_schedule": (
-            *(*_SCHEDULE, "unknown_target", "never_due", "name_too_long", "name_taken"),
+            *(*_SCHEDULE, "unknown_kind", "kind_retired", "unknown_target"),
+            *("never_due", "name_too_long", "name_taken"),
             *("changed_meanwhile", "body_broken", "sealing_key_missing"),
         ),
         "delete_schedule": _SCHEDULE,

@@ -1,13 +1,9 @@
 """Emails: mails with their own text or from a template."""
 
 from waybill_gateway.emails import routes
-from waybill_gateway.emails.models import EmailFields, unsubscribe_faults, validated_beside
-from waybill_gateway.emails.templates import require_known_template
+from waybill_gateway.emails.templates import check_email
 
 __all__ = [
-    "EmailFields",
-    "require_known_template",
+    "check_email",
     "routes",
-    "unsubscribe_faults",
-    "validated_beside",
 ]

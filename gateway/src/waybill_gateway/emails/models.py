@@ -1,11 +1,10 @@
 """What the API takes to send mails."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -21,9 +20,8 @@ from waybill_contracts.kinds import (
     EmailRequested,
     without_control_characters,
 )
+from waybill_gateway.http import validated_beside
 from waybill_gateway.tasks import Timing, shown
-
-Model = TypeVar("Model", bound=BaseModel)
 
 _UNSUBSCRIBE_MISSING: Final = (
     "bulk mail (priority low) must say how to unsubscribe: "
@@ -44,29 +42,6 @@ def unsubscribe_faults(
     if priority != "low" or list_unsubscribe is not None:
         return []
     return [_wrong((*where, "list_unsubscribe"), _UNSUBSCRIBE_MISSING)]
-
-
-def validated_beside(
-    faults: list[InitErrorDetails], validate: ModelWrapValidatorHandler[Model], data: Any
-) -> Model:
-    """The valid model of `data`.
-
-    Raises:
-        ValidationError: names `faults` and all that `validate` finds.
-    """
-    try:
-        valid = validate(data)
-    except ValidationError as error:
-        if not faults:
-            raise
-        found = [
-            InitErrorDetails(type=line["type"], loc=line["loc"], input=None, ctx=line.get("ctx", {}))
-            for line in error.errors()
-        ]
-        raise ValidationError.from_exception_data(error.title, [*found, *faults]) from None
-    if faults:
-        raise ValidationError.from_exception_data(type(valid).__name__, faults)
-    return valid
 
 
 def _without_control(params: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from waybill_gateway.http.problems import (
 from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
 from waybill_gateway.http.single_headers import require_single
 from waybill_gateway.http.tracing import TraceRequests
+from waybill_gateway.http.validation import validated, validated_beside
 
 __all__ = [
     "CONTENT_TYPE",
@@ -77,4 +78,6 @@ __all__ = [
     "require_json",
     "require_single",
     "too_large",
+    "validated",
+    "validated_beside",
 ]

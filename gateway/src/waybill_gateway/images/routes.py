@@ -19,7 +19,7 @@ from waybill_gateway.http import FieldError, Problem, too_large
 from waybill_gateway.images.models import PostImage
 from waybill_gateway.images.probe_pool import ProbePool, ProbesDep
 from waybill_gateway.probe import ImageFacts, RefusedImage
-from waybill_gateway.runtime import ResourcesDep
+from waybill_gateway.runtime import ResourcesDep, kind_in_use
 from waybill_gateway.tasks import AcceptedTask, PostDep, accept_task, find_task, new_task
 from waybill_ledger import Task
 from waybill_worker.storage import ObjectMissing, ObjectStore
@@ -72,7 +72,9 @@ async def post_image(
             size_bytes=file.size or 0,
             variants=presets,
         )
-        task = new_task(post, event, posted, about=_shown_name(file) or sha256)
+        kind = await kind_in_use(resources, event.KIND)
+        about = _shown_name(file) or sha256
+        task = new_task(post, kind, event.event_data(), posted, about=about)
         return await accept_task(post, task, posted, call)
 
 

@@ -18,6 +18,7 @@ from waybill_gateway.password_resets.models import (
     RedeemedPasswordReset,
     RedeemPasswordReset,
 )
+from waybill_gateway.runtime import kind_in_use
 from waybill_gateway.tasks import (
     AcceptedTask,
     KeyedPostDep,
@@ -57,7 +58,8 @@ async def post_password_reset(posted: PostPasswordReset, post: PostDep) -> Accep
             expires_at=expires_at,
         )
         # After its expiry the link would be useless.
-        task = replace(new_task(post, event, posted), deadline=expires_at)
+        kind = await kind_in_use(resources, event.KIND)
+        task = replace(new_task(post, kind, event.event_data(), posted), deadline=expires_at)
         token_hash = _hash(token)
         sealed = json.dumps(resources.keyring.seal(posted.email, token_hash))
         reset_token = ResetToken(token_hash, sealed, expires_at)

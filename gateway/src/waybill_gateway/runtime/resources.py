@@ -1,6 +1,7 @@
 """What the routes work with: the settings, the ledger, the object store, the relay to the broker."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,6 +10,7 @@ from sqlalchemy import Engine
 
 from waybill_contracts.kinds import read_template_params
 from waybill_gateway.http import CallsUnderWay, GatewayMetrics
+from waybill_gateway.runtime.kinds import DataCheck
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
@@ -21,9 +23,15 @@ class Resources:
     """What routes of several rooms share; it lives as long as the gateway."""
 
     def __init__(
-        self, settings: GatewaySettings, registry: CollectorRegistry, metrics: GatewayMetrics
+        self,
+        settings: GatewaySettings,
+        registry: CollectorRegistry,
+        metrics: GatewayMetrics,
+        checks: Mapping[str, DataCheck],
     ) -> None:
         self.settings = settings
+        #: By kind, what is demanded beyond its contract.
+        self.checks = checks
         self.registry = registry
         self.metrics = metrics
         self.keyring = settings.keyring()

@@ -1,27 +1,20 @@
 """Requests and answers about schedules."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails
 
-from waybill_contracts.kinds import CATALOG, EmailRequested, SyncRequested, UserCreated
 from waybill_contracts.states import State
-from waybill_gateway.emails import EmailFields, unsubscribe_faults, validated_beside
-from waybill_gateway.http import Beginning, Moment, Paged, Text, Truth, Whole
+from waybill_gateway.http import Beginning, Moment, Paged, Text, Truth, Whole, Word
 from waybill_gateway.tasks import Links, Priority
-from waybill_gateway.users import UserFields
 from waybill_ledger import BadRecurrenceError, Missed, check_cron, zone_of
 
 #: Bytes of a body: it is stored once, and read for each task of the schedule.
@@ -32,24 +25,6 @@ MIN_INTERVAL, MAX_INTERVAL = 60, 366 * 24 * 3600
 MAX_MISSED: Final = 100
 #: Next slots and last tasks that are shown.
 SHOWN_AHEAD, SHOWN_BEHIND = 5, 5
-#: The model of the body of each kind that can be scheduled: that of its own route, without the timing.
-BODIES: Final[dict[str, type[BaseModel]]] = {
-    EmailRequested.KIND: EmailFields,
-    SyncRequested.KIND: SyncRequested,
-    UserCreated.KIND: UserFields,
-}
-
-
-def _schedulable(kind: object) -> object:
-    if isinstance(kind, str) and kind in BODIES:
-        return kind
-    known = ", ".join(BODIES)
-    if isinstance(kind, str) and kind in CATALOG:
-        raise ValueError(
-            "this kind cannot be scheduled, because each of its tasks needs something new (a file, a token). "
-            f"These can: {known}"
-        )
-    raise ValueError(f"one of: {known}")
 
 
 def _cron(value: str) -> str:
@@ -68,10 +43,6 @@ def _zone(value: str) -> str:
     return value
 
 
-Kind = Annotated[
-    Literal["email.requested", "sync.requested", "user.created"],
-    BeforeValidator(_schedulable),
-]
 ScheduleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Cron = Annotated[Text, Field(max_length=100), AfterValidator(_cron)]
 
@@ -119,42 +90,7 @@ class Steering(Recurring):
     )
 
 
-class ScheduleFields(Steering):
-    """A task to be made again and again, as it may have been posted to an earlier release."""
-
-    name: ScheduleName = Field(description="A unique name; the correlation_id of its tasks.")
-    kind: Kind
-    body: dict[str, Any] = Field(
-        description="What you would post to the kind's own route, without its timing and priority."
-    )
-
-    @model_validator(mode="after")
-    def _body_of_its_kind(self) -> Self:
-        contract = BODIES[self.kind]
-        try:
-            checked = contract.model_validate(self.body)
-        except ValidationError as error:
-            # Its errors name fields of the body, which are one level deeper in the document of the caller.
-            raise ValidationError.from_exception_data(
-                error.title,
-                [
-                    InitErrorDetails(
-                        type=line["type"],
-                        loc=("body", *line["loc"]),
-                        input=line["input"],
-                        ctx=line.get("ctx", {}),
-                    )
-                    for line in error.errors()
-                ],
-            ) from None
-        text = checked.model_dump_json(exclude_unset=True)
-        if len(text) > MAX_BODY_BYTES:
-            raise ValueError(f"the body has more than {MAX_BODY_BYTES:,} bytes")
-        self.body = checked.model_dump(mode="json", exclude_unset=True)
-        return self
-
-
-class PostSchedule(ScheduleFields):
+class PostSchedule(Steering):
     """A task to be made again and again."""
 
     model_config = ConfigDict(
@@ -179,16 +115,11 @@ class PostSchedule(ScheduleFields):
         },
     )
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _bulk_mail_can_be_unsubscribed_from(
-        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
-    ) -> Self:
-        given = data if isinstance(data, dict) else {}
-        mail, faults = given.get("body"), []
-        if given.get("kind") == EmailRequested.KIND and isinstance(mail, dict):
-            faults = unsubscribe_faults(given.get("priority"), mail.get("list_unsubscribe"), "body")
-        return validated_beside(faults, validate, data)
+    name: ScheduleName = Field(description="A unique name; the correlation_id of its tasks.")
+    kind: Word = Field(description="A registered kind: GET /v1/kinds lists them.")
+    body: dict[str, Any] = Field(
+        description="The data of its tasks, as the contract of the kind describes it."
+    )
 
 
 class ChangeSchedule(BaseModel):

@@ -11,27 +11,25 @@ from zoneinfo import ZoneInfo
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from pydantic_core import to_json
 
-from waybill_contracts.events import Event
-from waybill_contracts.kinds import CATALOG, EmailRequested, SyncRequested, UserCreated
 from waybill_contracts.privacy import SealBrokenError, UnknownKeyError, mask_addresses
+from waybill_contracts.registry import Contract
 from waybill_gateway.auth import Caller
-from waybill_gateway.emails import require_known_template
 from waybill_gateway.http import FieldError, Problem, key_missing
-from waybill_gateway.runtime import Resources
+from waybill_gateway.runtime import Resources, kind_in_use
 from waybill_gateway.schedules.models import (
+    MAX_BODY_BYTES,
     SHOWN_AHEAD,
     ChangeSchedule,
     PostSchedule,
     ScheduleDetails,
-    ScheduleFields,
     ScheduleLinks,
     ScheduleView,
     SlotTaskView,
     Steering,
 )
-from waybill_gateway.syncs import require_known_target
-from waybill_gateway.tasks import AMQP_PRIORITIES, links_of, priority_name
+from waybill_gateway.tasks import AMQP_PRIORITIES, checked_data, links_of, priority_name
 from waybill_ledger import Plan, Schedule, Task, get_schedule
 from waybill_ledger.access import REDACTED, redacted_payload
 
@@ -41,29 +39,52 @@ _RECURRENCES: Final = ("cron", "every_seconds")
 _Model = TypeVar("_Model", bound=Steering)
 
 
-def plan_of(posted: ScheduleFields, resources: Resources, schedule_id: str) -> Plan:
-    """The plan of a checked schedule, with its sensitive fields sealed.
+async def plan_of(
+    posted: PostSchedule, resources: Resources, schedule_id: str, *, has_new_content: bool = True
+) -> Plan:
+    """The plan of a schedule, with its sensitive fields sealed.
+
+    Args:
+        posted: the schedule; its body is not checked yet.
+        resources: have the kinds.
+        schedule_id: its id.
+        has_new_content: False: body and priority are those of an existing schedule, which need not follow
+            rules that were made later.
 
     Raises:
-        Problem: 422, its body names a target that is not configured.
-        RequestValidationError: its body names a template that does not exist, or has wrong parameters for it.
+        Problem: 422, there is no such kind in use.
+        RequestValidationError: the kind cannot be scheduled, or its contract does not allow the body.
     """
-    # With any id: only the subject of the task is needed from this event.
-    event = CATALOG[posted.kind].event.of_posted(posted.body, posted.name)
-    if isinstance(event, SyncRequested):
-        require_known_target(resources, event.target, field="body.target")
-    require_known_template(resources, event, "body")
+    kind = await kind_in_use(resources, posted.kind)
+    contract = kind.current
+    _require_schedulable(contract)
+    priority = posted.priority if has_new_content else "normal"
+    data = checked_data(resources, contract, posted.body, priority, ("body",))
+    if len(to_json(data)) > MAX_BODY_BYTES:
+        raise _wrong("body", f"the body has more than {MAX_BODY_BYTES:,} bytes")
+    person = contract.person_of(data)
     return Plan(
         name=posted.name,
         kind=posted.kind,
-        body=resources.keyring.seal_fields(posted.body, event.sensitive_fields(), schedule_id),
-        about=mask_addresses(_about(event)),
-        person=event.person and resources.persons.digest(event.person),
+        body=resources.keyring.seal_fields(data, contract.sensitive, schedule_id),
+        about=mask_addresses(contract.about(data) or person or ""),
+        person=person and resources.persons.digest(person),
         **_steered(posted),
     )
 
 
-def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resources) -> Plan:
+def _require_schedulable(contract: Contract) -> None:
+    if contract.has_files:
+        raise _wrong("kind", "cannot be scheduled: its files are kept only as long as a task needs them")
+    if contract.secret:
+        raise _wrong("kind", "cannot be scheduled: its secrets must not outlive their use")
+
+
+def _wrong(field: str, message: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": ("body", field), "msg": message}])
+
+
+async def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resources) -> Plan:
     """The plan with the change applied.
 
     A body that is not replaced is checked and sealed again. If it cannot be opened it does not change, so
@@ -92,8 +113,9 @@ def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Resource
             steering = _checked(Steering, {name: then[name] for name in Steering.model_fields})
             return replace(plan, **_steered(steering))
     # Rules for new schedules only: an older schedule without them can still be paused.
-    model = PostSchedule if wanted.keys() & {"body", "priority"} else ScheduleFields
-    return plan_of(_checked(model, then), resources, schedule.id)
+    has_new_content = bool(wanted.keys() & {"body", "priority"})
+    changed = _checked(PostSchedule, then)
+    return await plan_of(changed, resources, schedule.id, has_new_content=has_new_content)
 
 
 def view_of(schedule: Schedule) -> ScheduleView:
@@ -180,17 +202,6 @@ def _cannot_resume(schedule: Schedule, error: UnknownKeyError | SealBrokenError)
         "The body of this schedule was altered, and cannot be read any more. Send the body again.",
         errors=[FieldError(field="body", message=str(error))],
     )
-
-
-def _about(event: Event) -> str:
-    match event:
-        case EmailRequested():
-            return event.to
-        case UserCreated():
-            return event.email
-        case SyncRequested():
-            return f"{event.target}/{event.resource}/{event.id}"
-    raise TypeError(f"{event.KIND} cannot be scheduled")
 
 
 def _without_defaults(wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,11 +61,11 @@ router = APIRouter(tags=["schedules"], route_class=GuardedJsonRoute)
 async def post_schedule(posted: PostSchedule, post: KeyedPostDep) -> ScheduleView:
     """Makes a schedule: each of its slots makes a task.
 
-    Emails, syncs and users can be scheduled. The body is the same as for a POST to their own route.
+    Tasks of each kind can be scheduled that need neither a file nor a secret. The body is their data.
     """
     resources, caller = post.resources, post.caller
     schedule_id = new_task_id()
-    plan = plan_of(posted, resources, schedule_id)
+    plan = await plan_of(posted, resources, schedule_id)
     call = post.keyed_call(posted.model_dump_json)
     _require_fitting(caller, plan.name)
     with resources.calls.only(call):
@@ -142,7 +142,7 @@ async def change_schedule(
     Its existing tasks do not change. Slots that pass while it is paused are not run later.
     """
     schedule = await find_schedule(resources, caller, schedule_id)
-    plan = changed_plan(schedule, posted, resources)
+    plan = await changed_plan(schedule, posted, resources)
     change = Change(schedule.id, schedule.version, plan, resources.records.now())
     after = await resources.records.write(change_schedules, change)
     if isinstance(after, NeverDueError):

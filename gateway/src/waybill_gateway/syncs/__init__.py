@@ -1,9 +1,9 @@
 """Syncs: records for other systems."""
 
 from waybill_gateway.syncs import routes
-from waybill_gateway.syncs.targets import require_known_target
+from waybill_gateway.syncs.targets import check_sync
 
 __all__ = [
-    "require_known_target",
+    "check_sync",
     "routes",
 ]

@@ -1,9 +1,22 @@
 """The targets that syncs may name."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
-from waybill_gateway.http import FieldError, Problem
+from waybill_contracts.kinds import SyncRequested
+from waybill_gateway.http import FieldError, Problem, validated
 from waybill_gateway.runtime import Resources
+
+
+def check_sync(
+    resources: Resources, data: Mapping[str, Any], priority: str, where: Sequence[str]
+) -> dict[str, Any]:
+    """Checks a record as its own route does: see `DataCheck`."""
+    del priority
+    record = validated(SyncRequested, data, where)
+    require_known_target(resources, record.target, field=".".join((*where, "target")))
+    return record.model_dump(mode="json", exclude_unset=True)
 
 
 def require_known_target(resources: Resources, target: str, field: str = "target") -> None:

@@ -1,6 +1,13 @@
 """Tasks: accepted, listed, cancelled, accounted for, pruned."""
 
-from waybill_gateway.tasks import accounting_routes, cancellation_routes, pruning_routes, routes
+from waybill_gateway.tasks import (
+    accounting_routes,
+    cancellation_routes,
+    pruning_routes,
+    routes,
+    submission_routes,
+)
+from waybill_gateway.tasks.data import checked_data
 from waybill_gateway.tasks.models import (
     AMQP_PRIORITIES,
     DELAY_SECONDS,
@@ -36,6 +43,7 @@ __all__ = [
     "accept_task",
     "accounting_routes",
     "cancellation_routes",
+    "checked_data",
     "event_of",
     "find_task",
     "key_reused",
@@ -48,5 +56,6 @@ __all__ = [
     "pruning_routes",
     "routes",
     "shown",
+    "submission_routes",
     "submit",
 ]

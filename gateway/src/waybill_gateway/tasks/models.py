@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from waybill_contracts.events import Event
 from waybill_contracts.kinds import MAX_ADDRESS_LENGTH
 from waybill_contracts.states import State
-from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Word
+from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Whole, Word
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: The latest start of a task, from now.
@@ -71,6 +71,25 @@ class Timing(BaseModel):
     def amqp_priority(self) -> int | None:
         """The message's priority on the wire."""
         return AMQP_PRIORITIES[self.priority]
+
+
+class PostTask(Timing):
+    """A task of any registered kind."""
+
+    model_config = shown(
+        {"kind": "sync.requested", "data": {"target": "crm", "resource": "contacts", "id": "7", "data": {}}},
+        {
+            "kind": "email.requested",
+            "data": {"to": "ada@example.com", "subject": "Your order", "text": "It is on its way."},
+            "delay_seconds": 60,
+        },
+    )
+
+    kind: Word = Field(description="A registered kind: `GET /v1/kinds` lists them.")
+    version: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="Version of the contract that the data follows; the newest by default."
+    )
+    data: dict[str, Any] = Field(description="By the contract of the kind: `GET /v1/kinds/{kind}` has it.")
 
 
 class TaskQuery(Paged):

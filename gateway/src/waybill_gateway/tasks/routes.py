@@ -1,5 +1,6 @@
 """Tasks: lists, states and timelines."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -9,7 +10,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from waybill_contracts.kinds import CATALOG, WORK_SERVICES
 from waybill_contracts.privacy import mask_addresses
 from waybill_gateway.auth import Caller, CallerDep, GuardedRoute
 from waybill_gateway.http import FieldError, Problem, page_or_problem
@@ -36,6 +36,9 @@ from waybill_ledger import (
     list_tasks,
 )
 
+#: Kinds or services that an answer names.
+_MOST_NAMED = 50
+
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
 
@@ -44,8 +47,9 @@ async def get_tasks(
     resources: ResourcesDep, caller: CallerDep, asked: Annotated[TaskQuery, Query()]
 ) -> TaskPage:
     """Lists tasks, newest first."""
-    _require_one_of("kind", asked.kind, tuple(CATALOG))
-    _require_one_of("service", asked.service, WORK_SERVICES)
+    registry = resources.kinds.current
+    _require_one_of("kind", asked.kind, registry.kinds)
+    _require_one_of("service", asked.service, registry.services)
     wanted = TaskFilter(
         id=asked.id,
         tenant=caller.sees,
@@ -164,9 +168,9 @@ def _timeline_event(entry: TimelineEntry) -> TimelineEventView:
     return TimelineEventView.model_validate(asdict(entry))
 
 
-def _require_one_of(field: str, value: str | None, known: tuple[str, ...]) -> None:
+def _require_one_of(field: str, value: str | None, known: Collection[str]) -> None:
     if value is not None and value not in known:
-        names = ", ".join(sorted(known))
+        names = ", ".join(sorted(known)[:_MOST_NAMED]) + (", …" if len(known) > _MOST_NAMED else "")
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"unknown_{field}",

@@ -1,17 +1,20 @@
 """The way from a checked request to an accepted task, which all posting routes share."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from pydantic_core import from_json
 
 from waybill_contracts.events import Event
 from waybill_contracts.privacy import mask_addresses
+from waybill_contracts.registry import Kind
 from waybill_contracts.states import State
 from waybill_contracts.wire import trace_id_of
 from waybill_gateway.http import FieldError, Problem
-from waybill_gateway.runtime import Resources
+from waybill_gateway.runtime import Resources, kind_in_use
 from waybill_gateway.tasks.file_places import places_of
 from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of
 from waybill_gateway.tasks.post import Post
@@ -47,7 +50,7 @@ async def submit(
         post: the rest of the request.
         event: made of what was posted.
         posted: the whole body, by which a repeat of the call is recognised.
-        about: the subject of the task, if that is no person.
+        about: the subject of the task, if it is not what the contract says.
         task_id: its id, if it has one already.
 
     Raises:
@@ -55,25 +58,47 @@ async def submit(
     """
     call = post.keyed_call(posted.model_dump_json)
     with post.resources.calls.only(call):
-        task = new_task(post, event, posted, about=about, task_id=task_id)
+        kind = await kind_in_use(post.resources, event.KIND)
+        task = new_task(post, kind, event.event_data(), posted, about=about, task_id=task_id)
         return await accept_task(post, task, posted, call)
 
 
 def new_task(
-    post: Post, event: Event, timing: Timing, *, about: str | None = None, task_id: str | None = None
+    post: Post,
+    kind: Kind,
+    data: Mapping[str, Any],
+    timing: Timing,
+    *,
+    version: int | None = None,
+    about: str | None = None,
+    task_id: str | None = None,
 ) -> NewTask:
-    """A task for `event`, not accepted yet, with its sensitive fields sealed; arguments as for `submit`."""
+    """A task, not accepted yet, with its sensitive fields sealed.
+
+    Args:
+        post: the rest of the request.
+        kind: its kind, which services handle.
+        data: valid by its contract.
+        timing: when it is to begin.
+        version: of the contract; None: the newest.
+        about: its subject; None: what the contract says, or the person whom it concerns.
+        task_id: its id, if it has one already.
+    """
     resources = post.resources
     now = resources.records.now()
     task_id = task_id or new_task_id()
+    contract = kind.current if version is None else kind.contracts[version]
+    person = contract.person_of(data)
     return NewTask.of(
-        event,
+        kind,
+        data,
         resources.keyring,
         id=task_id,
+        version=version,
         created_at=now,
         correlation_id=post.request_id or task_id,
-        about=mask_addresses(about or event.person or ""),
-        person=event.person and resources.persons.digest(event.person),
+        about=mask_addresses(about or contract.about(data) or person or ""),
+        person=person and resources.persons.digest(person),
         due_at=timing.due_at(now),
         traceparent=post.traceparent(),
         priority=timing.amqp_priority,

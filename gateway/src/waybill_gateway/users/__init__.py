@@ -1,9 +1,9 @@
 """Users: new users of the application."""
 
 from waybill_gateway.users import routes
-from waybill_gateway.users.models import UserFields
+from waybill_gateway.users.models import check_user
 
 __all__ = [
-    "UserFields",
+    "check_user",
     "routes",
 ]

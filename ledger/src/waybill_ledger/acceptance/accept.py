@@ -184,6 +184,7 @@ def _task_row(task: NewTask) -> dict[str, object]:
         "slot_at": task.slot and task.slot.at,
         "dataschema": task.dataschema,
         "payload": task.payload,
+        "secret": task.is_secret,
     }
 
 
@@ -206,7 +207,7 @@ def _outbox_row(task: NewTask, relay_grace: timedelta) -> dict[str, object]:
     return {
         "task_id": task.id,
         "exchange": EXCHANGE_TASKS,
-        "routing_key": task.kind,
+        "routing_key": task.routing_key,
         "attempt": 1,
         "redrive_no": 0,
         "available_at": task.due_at or at_once,
@@ -227,7 +228,13 @@ def _message(outbox_id: int, task: NewTask) -> PendingMessage:
         traceparent=task.traceparent,
     )
     return PendingMessage(
-        outbox_id, EXCHANGE_TASKS, task.kind, envelope, task.payload, task.correlation_id, task.priority
+        outbox_id,
+        EXCHANGE_TASKS,
+        task.routing_key,
+        envelope,
+        task.payload,
+        task.correlation_id,
+        task.priority,
     )
 
 

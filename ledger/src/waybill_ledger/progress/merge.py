@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, bindparam, select, update
 
-from waybill_contracts.kinds import CATALOG
 from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType
 from waybill_database import insert_into, insert_new
@@ -56,7 +55,7 @@ class _Changes:
     progress: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     subtasks: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
-    #: Completed tasks whose payload holds secrets.
+    #: Completed tasks whose payload holds secrets, or may hold them.
     used: list[str] = field(default_factory=list)
     #: See `Merged`.
     picked_up: list[tuple[str, timedelta]] = field(default_factory=list)
@@ -91,7 +90,7 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
     changes.subtasks.extend(map(_bound, changed))
     change = _task_change(task)
     changes.tasks.append(change)
-    if change["b_state"] is State.COMPLETED and CATALOG[task.row.kind].event.holds_secrets():
+    if change["b_state"] is State.COMPLETED and task.row.secret is not False:
         changes.used.append(task.row.id)
     return _failures(task.row, changed, before, events)
 
@@ -214,6 +213,7 @@ _LOCKED = (
         TASKS.c.created_at,
         TASKS.c.due_at,
         TASKS.c.erased_at,
+        TASKS.c.secret,
     )
     .where(TASKS.c.id.in_(bindparam("b_ids", expanding=True)))
     .order_by(TASKS.c.id)

@@ -56,7 +56,14 @@ def apply_manifests(connection: Connection, requests: Sequence[ApplyManifest]) -
     A refused manifest changes nothing; its `Application` says why.
     """
     lock_registry(connection)
-    return [_applied(connection, request) for request in requests]
+    registry = load_registry(connection)
+    applications = []
+    for request in requests:
+        # Routes of the same transaction are merged: no task can have been accepted with one of them.
+        application = _applied(connection, request, registry)
+        registry = registry if request.is_dry_run else application.registry
+        applications.append(application)
+    return applications
 
 
 def retire_services(
@@ -81,8 +88,7 @@ def confirm_declared(connection: Connection, batches: Sequence[tuple[Registry, d
     return [_confirmed(connection, *batch) for batch in batches]
 
 
-def _applied(connection: Connection, request: ApplyManifest) -> Application:
-    registry = load_registry(connection)
+def _applied(connection: Connection, request: ApplyManifest, registry: Registry) -> Application:
     manifest = request.manifest
     application = apply(registry, manifest, uses_of(connection, registry, manifest))
     if application.refusals or not application.changes or request.is_dry_run:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from waybill_contracts.registry import Application, Contract, Kind, Manifest, Registry, Route, Service
 from waybill_database import insert_into
@@ -75,8 +75,14 @@ def store(
                 set_={"data": row.excluded.data, "secret": row.excluded.secret},
             )
         )
-    if application.routes:
-        connection.execute(insert(ROUTES), [_route_row(route) for route in application.routes])
+    for route in application.routes:
+        added = insert_into(connection, ROUTES).values(_route_row(route))
+        connection.execute(
+            added.on_conflict_do_update(
+                index_elements=[ROUTES.c.kind, ROUTES.c.generation],
+                set_={"services": added.excluded.services},
+            )
+        )
     stored = registry.services[service]
     own = insert_into(connection, SERVICES).values(
         name=service,

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from waybill_contracts.kinds import CATALOG
 from waybill_contracts.privacy import Keyring, SealBrokenError, UnknownKeyError
+from waybill_contracts.registry import DataFault, Registry
 from waybill_ledger.acceptance import NewTask, Slot, insert_tasks, new_task_id
 from waybill_ledger.schedules.schedules import Missed, Schedule
 from waybill_ledger.schema import SCHEDULES, TASKS
@@ -18,6 +17,8 @@ from waybill_ledger.schema import SCHEDULES, TASKS
 MISSED_AFTER: Final = timedelta(minutes=1)
 #: Longest error that is stored.
 _MAX_ERROR_LENGTH: Final = 1000
+#: Name of the field in bodies of earlier releases that the contract marks as the id of the task.
+_FORMER_ID: Final = "id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ReleaseBatch:
     most: int
     #: Opens the bodies of schedules, and seals the payloads of their tasks.
     keyring: Keyring
+    #: Has the kinds of the schedules.
+    registry: Registry
     #: Ids of schedules to skip for now.
     skipped: frozenset[str] = frozenset()
 
@@ -90,8 +93,8 @@ def _release(connection: Connection, schedule: Schedule, batch: ReleaseBatch) ->
         return Release(schedule, (), has_skipped=False, closed=unknown)
     except SealBrokenError as broken:
         return Release(schedule, (), has_skipped, f"its body cannot be opened: {broken}")
-    except ValidationError as error:
-        return Release(schedule, (), has_skipped, _message_of(error))
+    except _UnfitError as error:
+        return Release(schedule, (), has_skipped, str(error)[:_MAX_ERROR_LENGTH])
     return Release(schedule, tasks, has_skipped)
 
 
@@ -116,10 +119,23 @@ def _not_released(connection: Connection, schedule: Schedule, slots: list[dateti
     return [slot for slot in slots if slot not in released]
 
 
+class _UnfitError(Exception):
+    """No task can be made of the schedule."""
+
+
 def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, batch: ReleaseBatch) -> NewTask:
     task_id = new_task_id()
+    kind = batch.registry.find(schedule.plan.kind)
+    if kind is None or not kind.services:
+        raise _UnfitError(f"no service handles {schedule.plan.kind} any more")
+    contract, data = kind.current, dict(body)
+    if contract.task_id_field is not None and _FORMER_ID in body and _FORMER_ID not in contract.fields:
+        data[contract.task_id_field] = data.pop(_FORMER_ID)
+    if faults := contract.faults(contract.completed(data, task_id)):
+        raise _UnfitError(_message_of(faults))
     return NewTask.of(
-        CATALOG[schedule.plan.kind].event.of_posted(body, task_id),
+        kind,
+        data,
         batch.keyring,
         id=task_id,
         created_at=batch.now,
@@ -132,12 +148,10 @@ def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, batch: Relea
     )
 
 
-def _message_of(error: ValidationError) -> str:
+def _message_of(faults: Sequence[DataFault]) -> str:
     # Without values: they may be personal data.
-    wrong = "; ".join(
-        f"{'.'.join(map(str, line['loc'])) or 'body'}: {line['msg']}" for line in error.errors()
-    )
-    return f"the contract does not allow its body any more: {wrong}"[:_MAX_ERROR_LENGTH]
+    wrong = "; ".join(f"{'.'.join(map(str, fault.path)) or 'body'}: {fault.message}" for fault in faults)
+    return f"the contract does not allow its body any more: {wrong}"
 
 
 def _after(release: Release, now: datetime) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The status service, put together. It owns the topology: declares it at start and after each reconnect."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from aio_pika.abc import AbstractChannel
@@ -8,6 +9,7 @@ from sqlalchemy import Engine
 
 from waybill_contracts.kinds import STATUS_SERVICE
 from waybill_contracts.privacy import Keyring
+from waybill_contracts.registry import Registry
 from waybill_contracts.wire import (
     EXCHANGE_CONTROL,
     EXCHANGE_DEAD_LETTERS,
@@ -52,7 +54,7 @@ class StatusService(Components):
         registry = make_registry()
         metrics = StatusMetrics(registry)
         keyring = settings.keyring()
-        alerts = make_alerts(settings, keyring)
+        alerts = make_alerts(settings, keyring, lambda: self._kinds.current)
         self._write = batch_write(alerts, metrics, self._records.now)
         self._connections = Connections(settings, STATUS_SERVICE, self._declare)
         self._publisher = self._connections.publisher
@@ -60,7 +62,7 @@ class StatusService(Components):
         background: list[Background] = [
             Refresh(self._kinds.refresh),
             OutboxRelay(self._records, self._publisher),
-            ScheduleReleaser(self._records, keyring),
+            ScheduleReleaser(self._records, keyring, self._kinds),
             SlotCheck(self._records),
             Feeder(self._records, self._publisher, queue_stats=self._work_queue_stats),
             Reconciler(
@@ -157,7 +159,9 @@ class StatusService(Components):
         return await queue_stats(self._connections.publishing, work_queue(service))
 
 
-def make_alerts(settings: StatusSettings, keyring: Keyring) -> Alerts | None:
+def make_alerts(
+    settings: StatusSettings, keyring: Keyring, registry: Callable[[], Registry]
+) -> Alerts | None:
     """The alerts; None if no recipient is configured."""
     if settings.ops_address is None:
         return None
@@ -166,7 +170,7 @@ def make_alerts(settings: StatusSettings, keyring: Keyring) -> Alerts | None:
         most_at_once=settings.alert_most_at_once,
         quiet=timedelta(seconds=settings.alert_quiet_seconds),
     )
-    return Alerts(settings.ops_address, settings.public_url, policy, keyring)
+    return Alerts(settings.ops_address, settings.public_url, policy, keyring, registry)
 
 
 def make_service(settings: StatusSettings) -> StatusService:

@@ -1,12 +1,13 @@
 """Ops alerts: mails to the operators about failed tasks, accepted like any other task."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from waybill_contracts.kinds import EmailRequested
+from waybill_contracts.kinds import operator_mail
 from waybill_contracts.privacy import Keyring
+from waybill_contracts.registry import Registry
 from waybill_ledger import (
     AlertPolicy,
     Digest,
@@ -33,9 +34,18 @@ class Alerts:
         public_url: of the gateway, for links in mails.
         policy: limits of the mails.
         keyring: seals the mails.
+        registry: gives the registry as it is now.
     """
 
-    def __init__(self, ops_address: str, public_url: str, policy: AlertPolicy, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        ops_address: str,
+        public_url: str,
+        policy: AlertPolicy,
+        keyring: Keyring,
+        registry: Callable[[], Registry],
+    ) -> None:
+        self._registry = registry
         self._ops_address = ops_address
         self._public_url = public_url.rstrip("/")
         self._policy = policy
@@ -56,7 +66,7 @@ class Alerts:
 
     def _is_of_alert(self, failure: Failure) -> bool:
         # A mail about it would go to the same address, fail, too, and so on.
-        return failure.kind == EmailRequested.KIND and failure.about == ABOUT
+        return failure.about == ABOUT
 
     def _first(self, failure: Failure, now: datetime) -> NewTask:
         error = failure.data.error
@@ -102,11 +112,10 @@ class Alerts:
         self, template: str, params: dict[str, object], now: datetime, correlation_id: str | None = None
     ) -> NewTask:
         task_id = new_task_id()
-        event = EmailRequested.model_validate(
-            {"to": self._ops_address, "template": template, "params": params}
-        )
+        mail = operator_mail(self._ops_address, template, params)
         return NewTask.of(
-            event,
+            self._registry().kind(mail.KIND),
+            mail.event_data(),
             self._keyring,
             id=task_id,
             created_at=now,

@@ -7,6 +7,7 @@ from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire import trace_id_of
 from waybill_database import Records
 from waybill_ledger import Release, ReleaseBatch, next_slot, release_due
+from waybill_ledger.registry import RegistryCopy
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import Background
 
@@ -25,8 +26,9 @@ class ScheduleReleaser(Background):
 
     NAME: ClassVar = "releaser"
 
-    def __init__(self, records: Records, keyring: Keyring) -> None:
+    def __init__(self, records: Records, keyring: Keyring, kinds: RegistryCopy) -> None:
         super().__init__(every_seconds=CHECK_SECONDS)
+        self._kinds = kinds
         self._records = records
         self._keyring = keyring
         #: Schedules that cannot be opened here, and until when they are skipped.
@@ -39,7 +41,9 @@ class ScheduleReleaser(Background):
         if due is None or due > now:
             return []
         self._closed = {each: until for each, until in self._closed.items() if until > now}
-        batch = ReleaseBatch(now, MOST_AT_ONCE, self._keyring, frozenset(self._closed))
+        await self._kinds.refresh()
+        registry = self._kinds.current
+        batch = ReleaseBatch(now, MOST_AT_ONCE, self._keyring, registry, frozenset(self._closed))
         releases = await self._records.write(release_due, batch)
         for release in releases:
             if release.closed is not None:
