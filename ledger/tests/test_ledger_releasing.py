@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.states import State
 from waybill_ledger import (
     LOW_PRIORITY,
@@ -173,7 +174,7 @@ def test_a_user_without_an_id_gets_that_of_the_task(engine: Engine, user_id: str
 
 
 def test_a_body_that_its_contract_allows_no_more_pauses_its_schedule_and_no_other(engine: Engine) -> None:
-    broken, sound = created(engine, plan("a", body={"to": "s3cret"}), plan("b"))
+    broken, sound = created(engine, plan("a", body={"subject": "s3cret"}), plan("b"))
     releases = released(engine, NOON + HOUR)
     after = now_of(engine, broken)
 
@@ -246,6 +247,7 @@ from datetime import datetime
 from time import sleep
 from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_database import open_engine
+from waybill_contracts.registry import built_in_registry
 from waybill_ledger import ReleaseBatch, release_due
 
 url, now, after_commit = sys.argv[1], datetime.fromisoformat(sys.argv[2]), sys.argv[3] == "after"

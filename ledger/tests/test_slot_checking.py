@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select, update
 
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.registry import built_in_registry
 from waybill_ledger import (
     Created,
     Missed,

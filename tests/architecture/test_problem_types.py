@@ -19,7 +19,7 @@ MAKERS = {"Problem": 1, "_closing": 1, "_response": 1, "_unauthorized": 0, "Refu
 #: Codes that are put together where they are raised.
 PUT_TOGETHER = {
     *("token_unknown", "token_expired", "token_redeemed"),
-    *("slow_head", "slow_body", "unknown_kind", "unknown_service"),
+    *("slow_head", "slow_body", "unknown_service"),
     *("store_misconfigured", "store_unavailable"),
     *("not_found", "bad_request"),  # the framework's own, by their status
 }

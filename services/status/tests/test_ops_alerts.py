@@ -10,6 +10,7 @@ from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.wire.lifecycle import (
     MAX_ERROR_MESSAGE_LENGTH,
     DeadReason,

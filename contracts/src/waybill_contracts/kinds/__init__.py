@@ -1,7 +1,7 @@
 """The kinds of work that come with Waybill, one module a family, and which services handle them."""
 
 from waybill_contracts.kinds.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES, kinds_of
-from waybill_contracts.kinds.emails import EmailRequested, check_template_params, operator_mail
+from waybill_contracts.kinds.emails import OPERATOR_MAIL, EmailRequested, check_template_params, operator_mail
 from waybill_contracts.kinds.fields import (
     MAX_ADDRESS_LENGTH,
     AcceptedAddress,
@@ -25,6 +25,7 @@ __all__ = [
     "CATALOG",
     "DESK_SERVICE",
     "MAX_ADDRESS_LENGTH",
+    "OPERATOR_MAIL",
     "PARAMS_SUFFIX",
     "STATUS_SERVICE",
     "TEMPLATE_PARAMS",

@@ -1,6 +1,6 @@
 """Mails to one address: `email.requested`."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
@@ -82,6 +82,10 @@ class EmailRequested(Event, kind="email.requested"):
             if (contract := TEMPLATE_PARAMS.get(self.template)) is not None:
                 check_template_params(contract, self.params)
         return self
+
+
+#: Kind of the mails to the operators of an installation.
+OPERATOR_MAIL: Final = EmailRequested.KIND
 
 
 def operator_mail(address: str, template: str, params: dict[str, Any]) -> EmailRequested:

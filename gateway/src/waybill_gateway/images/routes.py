@@ -72,7 +72,7 @@ async def post_image(
             size_bytes=file.size or 0,
             variants=presets,
         )
-        kind = await kind_in_use(resources, event.KIND)
+        kind = await kind_in_use(resources.kinds, event.KIND)
         about = _shown_name(file) or sha256
         task = new_task(post, kind, event.event_data(), posted, about=about)
         return await accept_task(post, task, posted, call)

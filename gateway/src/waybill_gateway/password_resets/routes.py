@@ -58,7 +58,7 @@ async def post_password_reset(posted: PostPasswordReset, post: PostDep) -> Accep
             expires_at=expires_at,
         )
         # After its expiry the link would be useless.
-        kind = await kind_in_use(resources, event.KIND)
+        kind = await kind_in_use(resources.kinds, event.KIND)
         task = replace(new_task(post, kind, event.event_data(), posted), deadline=expires_at)
         token_hash = _hash(token)
         sealed = json.dumps(resources.keyring.seal(posted.email, token_hash))

@@ -1,39 +1,20 @@
-"""Kinds that tasks can be made of, and what convenience routes demand of some beyond their contract."""
+"""Kinds that tasks can be made of."""
 
-from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
 
 from waybill_contracts.registry import Kind, UnknownKindError
 from waybill_gateway.http import FieldError, Problem
-
-if TYPE_CHECKING:
-    from waybill_gateway.runtime.resources import Resources
-
-#: Checks data of a kind as its convenience route does.
-#:
-#: Args:
-#:     resources: of the gateway.
-#:     data: as posted; may have the form of the route.
-#:     priority: of the task.
-#:     where: place of the data in the body of the request.
-#:
-#: Returns:
-#:     The data as its contract describes it.
-#:
-#: Raises:
-#:     RequestValidationError, Problem: it is refused.
-DataCheck = Callable[["Resources", Mapping[str, Any], str, Sequence[str]], dict[str, Any]]
+from waybill_ledger.registry import RegistryCopy
 
 
-async def kind_in_use(resources: "Resources", name: str, field: str = "kind") -> Kind:
+async def kind_in_use(kinds: RegistryCopy, name: str, field: str = "kind") -> Kind:
     """The kind of this name, which services handle.
 
     Raises:
         Problem: 422, there is no such kind, or no service handles it any more.
     """
     try:
-        kind = await resources.kinds.kind(name)
+        kind = await kinds.kind(name)
     except UnknownKindError:
         message = "is not a registered kind"
         raise Problem(

@@ -1,8 +1,8 @@
 """What the routes work with: the settings, the ledger, the object store, the relay to the broker."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
@@ -10,13 +10,27 @@ from sqlalchemy import Engine
 
 from waybill_contracts.kinds import read_template_params
 from waybill_gateway.http import CallsUnderWay, GatewayMetrics
-from waybill_gateway.runtime.kinds import DataCheck
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
 from waybill_ledger.registry import RegistryCopy
 from waybill_worker.runtime import DatabaseWait, Refresh, Timekeeper
 from waybill_worker.storage import ObjectStore
+
+#: What a convenience route demands of data beyond the contract of its kind.
+#:
+#: Args:
+#:     resources: of the gateway.
+#:     data: as posted; may have the form of the route.
+#:     priority: of the task.
+#:     where: place of the data in the body of the request.
+#:
+#: Returns:
+#:     The data as its contract describes it.
+#:
+#: Raises:
+#:     RequestValidationError, Problem: it is refused.
+DataCheck = Callable[["Resources", Mapping[str, Any], str, Sequence[str]], dict[str, Any]]
 
 
 class Resources:

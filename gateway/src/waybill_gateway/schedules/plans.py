@@ -55,7 +55,7 @@ async def plan_of(
         Problem: 422, there is no such kind in use.
         RequestValidationError: the kind cannot be scheduled, or its contract does not allow the body.
     """
-    kind = await kind_in_use(resources, posted.kind)
+    kind = await kind_in_use(resources.kinds, posted.kind)
     contract = kind.current
     _require_schedulable(contract)
     priority = posted.priority if has_new_content else "normal"

@@ -58,7 +58,7 @@ async def submit(
     """
     call = post.keyed_call(posted.model_dump_json)
     with post.resources.calls.only(call):
-        kind = await kind_in_use(post.resources, event.KIND)
+        kind = await kind_in_use(post.resources.kinds, event.KIND)
         task = new_task(post, kind, event.event_data(), posted, about=about, task_id=task_id)
         return await accept_task(post, task, posted, call)
 

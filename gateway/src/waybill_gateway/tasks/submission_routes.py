@@ -28,7 +28,7 @@ async def post_task(posted: PostTask, post: PostDep) -> AcceptedTask:
 
 async def _task_of(posted: PostTask, post: Post) -> NewTask:
     resources = post.resources
-    kind = await kind_in_use(resources, posted.kind)
+    kind = await kind_in_use(resources.kinds, posted.kind)
     contract = _contract_of(kind, posted.version, resources)
     try:
         data = checked_data(resources, contract, posted.data, posted.priority, ("data",))

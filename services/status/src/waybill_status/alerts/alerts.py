@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from waybill_contracts.kinds import operator_mail
+from waybill_contracts.kinds import OPERATOR_MAIL, operator_mail
 from waybill_contracts.privacy import Keyring
 from waybill_contracts.registry import Registry
 from waybill_ledger import (
@@ -66,7 +66,7 @@ class Alerts:
 
     def _is_of_alert(self, failure: Failure) -> bool:
         # A mail about it would go to the same address, fail, too, and so on.
-        return failure.about == ABOUT
+        return failure.kind == OPERATOR_MAIL and failure.about == ABOUT
 
     def _first(self, failure: Failure, now: datetime) -> NewTask:
         error = failure.data.error

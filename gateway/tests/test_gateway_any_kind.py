@@ -1,0 +1,149 @@
+"""Tasks of registered kinds over POST /v1/tasks."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from waybill_contracts.privacy import is_sealed
+from waybill_contracts.registry import HandledKind, Manifest
+from waybill_ledger.registry import ApplyManifest, apply_manifests, confirm_declared
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem
+from waybill_testkit.samples import NOON
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "about": "order {order_id}",
+    "properties": {
+        "order_id": {"type": "string", "maxLength": 10},
+        "email": {"type": "string", "sensitive": True, "person": True},
+        "card": {"type": "string", "secret": True, "sensitive": True},
+        "lines": {"type": "array", "items": {"type": "object", "properties": {"count": {"type": "integer"}}}},
+    },
+    "required": ["order_id"],
+}
+TASK = {"kind": "invoice.requested", "data": {"order_id": "A-7", "email": "Ada@example.com", "card": "4711"}}
+
+
+def manifest(service: str = "invoices", *, version: int = 1, reads: Sequence[int] = (1,)) -> Manifest:
+    handled = HandledKind(kind="invoice.requested", version=version, reads=tuple(reads), data=SCHEMA)
+    return Manifest(service=service, release=str(version), handles=(handled,))
+
+
+async def registered(gateway: Gateway, *manifests: Manifest) -> None:
+    for stated in manifests:
+        application = await gateway.resources.records.write(
+            apply_manifests, ApplyManifest(stated, NOON, "ann")
+        )
+        assert application.refusals == ()
+        await gateway.resources.records.write(confirm_declared, (application.registry, NOON))
+
+
+async def test_a_task_of_a_kind_that_was_registered_a_moment_ago_is_accepted(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    answer = await gateway.post("/v1/tasks", TASK)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"] == f"/v1/tasks/{answer.json()['id']}"
+    task = (await gateway.client.get(answer.headers["Location"])).json()
+    assert (task["kind"], task["about"]) == ("invoice.requested", "order A-7")
+    assert [subtask["service"] for subtask in task["subtasks"]] == ["invoices"]
+    [row] = await gateway.rows(TASKS)
+    assert row["dataschema"] == "urn:waybill:invoice.requested:v1"
+    assert row["secret"] is True
+    assert row["person"]
+    payload = json.loads(row["payload"])
+    assert payload["order_id"] == "A-7"
+    sealed = bool(gateway.resources.keyring.names)
+    assert [is_sealed(payload[name]) for name in ("email", "card")] == [sealed, sealed]
+
+
+async def test_a_task_goes_to_all_services_of_its_kind_by_a_routing_key_of_their_own(
+    gateway: Gateway,
+) -> None:
+    await registered(gateway, manifest())
+    await gateway.post("/v1/tasks", TASK)
+    await registered(gateway, manifest("archive"))
+    await gateway.resources.kinds.refresh()
+    await gateway.post("/v1/tasks", TASK)
+    keys = [row["routing_key"] for row in await gateway.rows(OUTBOX)]
+    assert sorted(keys) == ["invoice.requested", "invoice.requested#2"]
+    services = sorted(row["service"] for row in await gateway.rows(SUBTASKS))
+    assert services == ["archive", "invoices", "invoices"]
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        ({}, "/data/order_id"),
+        ({"order_id": "x" * 11}, "/data/order_id"),
+        ({"order_id": "a", "s3cret": 1}, "/data/s3cret"),
+        ({"order_id": "a", "lines": [{}, {"count": "s3cret"}]}, "/data/lines/1/count"),
+        ({"order_id": "a", "a/b~c": 1}, "/data/a~1b~0c"),
+    ],
+)
+async def test_each_fault_of_the_data_is_named_by_its_pointer_and_no_value_is_told(
+    gateway: Gateway, data: dict[str, Any], pointer: str
+) -> None:
+    await registered(gateway, manifest())
+    answer = await gateway.post("/v1/tasks", {"kind": "invoice.requested", "data": data})
+    document = problem(answer, 422, "invalid_data")
+    assert [error["field"] for error in document["errors"]] == [pointer]
+    assert "s3cret" not in json.dumps([error["message"] for error in document["errors"]])
+    assert await gateway.count(TASKS) == 0
+
+
+async def test_a_kind_that_is_unknown_or_retired_is_refused(gateway: Gateway) -> None:
+    problem(await gateway.post("/v1/tasks", TASK), 422, "unknown_kind")
+    await registered(gateway, manifest())
+    empty = Manifest(service="invoices", release="2", handles=())
+    await registered(gateway, empty)
+    await gateway.resources.kinds.refresh()
+    problem(await gateway.post("/v1/tasks", TASK), 422, "kind_retired")
+
+
+async def test_the_version_that_the_data_follows_may_be_named(gateway: Gateway) -> None:
+    await registered(gateway, manifest(), manifest(version=2, reads=(1, 2)))
+    for version in (1, 2):
+        assert (await gateway.post("/v1/tasks", TASK | {"version": version})).status_code == 202
+    assert (await gateway.post("/v1/tasks", TASK)).status_code == 202
+    schemas = sorted(row["dataschema"][-2:] for row in await gateway.rows(TASKS))
+    assert schemas == ["v1", "v2", "v2"]
+    problem(await gateway.post("/v1/tasks", TASK | {"version": 3}), 422, "unknown_version")
+
+
+async def test_built_in_kinds_are_checked_as_by_their_own_routes(gateway: Gateway) -> None:
+    answer = await gateway.post("/v1/tasks", {"kind": "email.requested", "data": EMAIL})
+    assert answer.status_code == 202, answer.text
+    for data, pointer in (
+        (EMAIL | {"to": "nobody"}, "/data/to"),
+        ({"to": "ada@example.com"}, "/data"),
+        (EMAIL | {"text": "nul\0"}, "/data/text"),
+    ):
+        refused = await gateway.post("/v1/tasks", {"kind": "email.requested", "data": data})
+        [error] = problem(refused, 422, "invalid_data")["errors"]
+        assert error["field"] == pointer
+    bulk = {"kind": "email.requested", "data": EMAIL, "priority": "low"}
+    assert problem(await gateway.post("/v1/tasks", bulk), 422, "invalid_data")
+    user = {"kind": "user.created", "data": {"email": "ada@example.com", "name": "Ada"}}
+    task_id = (await gateway.post("/v1/tasks", user)).json()["id"]
+    [row] = [row for row in await gateway.rows(TASKS) if row["id"] == task_id]
+    assert json.loads(row["payload"])["user_id"] == task_id
+
+
+async def test_a_repeated_call_makes_one_task(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    first, again = [await gateway.post("/v1/tasks", TASK, Idempotency_Key="k") for _ in range(2)]
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = TASK | {"data": {"order_id": "B-8"}}
+    problem(await gateway.post("/v1/tasks", other, Idempotency_Key="k"), 422, "key_reused")
+    assert await gateway.count(TASKS) == 1
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 7])
+async def test_data_is_an_object(gateway: Gateway, data: object) -> None:
+    answer = await gateway.post("/v1/tasks", {"kind": "email.requested", "data": data})
+    assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "data"
