@@ -15,10 +15,8 @@ from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent, Li
 from waybill_database import Records
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import email_event, envelope_of
-from waybill_worker.attempt import progress as progress_module
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import handler
-from waybill_worker.attempt.progress import ProgressReports
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.work import Work
@@ -26,6 +24,8 @@ from waybill_worker.inbox.claims import Claimed
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.limits import RunningHandlers, Watchdog
 from waybill_worker.outcome import Completed
+from waybill_worker.outputs import progress as progress_module
+from waybill_worker.outputs.progress import ProgressReports
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
 

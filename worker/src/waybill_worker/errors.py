@@ -28,6 +28,10 @@ class PermanentError(HandlerError):
     """No later attempt can succeed: the input is refused for good. It becomes a dead letter at once."""
 
 
+class SubmissionRefusedError(PermanentError):
+    """What the handler submits can never be accepted: too much, or no valid event."""
+
+
 class UncertainError(HandlerError):
     """The effect may have happened, and a repeat of it could not be distinguished.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import from_json, to_json
 
-from waybill_contracts.wire import DeadReason, ErrorInfo
+from waybill_contracts.wire import DeadReason, ErrorInfo, SpawnedTask
 from waybill_worker.failure_location import FailureLocation
 from waybill_worker.observe import get_logger
 
@@ -59,6 +59,8 @@ class Completed(_Outcome):
 
     is_: Literal["completed"] = "completed"
     result: dict[str, Any]
+    #: The tasks that its handler has submitted, to be accepted with this outcome; None: none.
+    spawned: tuple[SpawnedTask, ...] | None = None
 
 
 class _Postponed(_Outcome):

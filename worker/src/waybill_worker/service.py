@@ -87,7 +87,9 @@ class Service(Components):
         self._watchdog = Watchdog()
         registry = make_registry()
         reporter = Reporter(self._connections.publisher)
-        self._attempts = Attempts(name, self._inbox, reporter, self._watchdog, running)
+        self._attempts = Attempts(
+            name, self._inbox, reporter, self._watchdog, running, keyring=settings.keyring
+        )
         # A service without personal data needs no key.
         keyring = settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS
         self._pipeline = Pipeline(

@@ -42,6 +42,13 @@ from waybill_contracts.wire.names import (
     source_of,
     work_queue,
 )
+from waybill_contracts.wire.spawned import (
+    MAX_DELAY,
+    MAX_SPAWNED,
+    MAX_SPAWNED_BYTES,
+    SpawnedTask,
+    spawned_task_id,
+)
 from waybill_contracts.wire.trace import accepted_traceparent, new_traceparent, trace_id_of
 
 __all__ = [
@@ -64,9 +71,12 @@ __all__ = [
     "HEADER_TRACEBACK",
     "HEADER_TRACEPARENT",
     "LIFECYCLE_BATCH",
+    "MAX_DELAY",
     "MAX_ERROR_MESSAGE_LENGTH",
     "MAX_PROGRESS_LENGTH",
     "MAX_SNOOZES",
+    "MAX_SPAWNED",
+    "MAX_SPAWNED_BYTES",
     "MAX_TASK_ID_LENGTH",
     "QUEUE_UNROUTED",
     "CancelRequested",
@@ -78,6 +88,7 @@ __all__ = [
     "LifecycleEvent",
     "LifecycleType",
     "ProgressInfo",
+    "SpawnedTask",
     "accepted_traceparent",
     "dead_letter_queue",
     "delay_exchange",
@@ -86,6 +97,7 @@ __all__ = [
     "new_traceparent",
     "service_of",
     "source_of",
+    "spawned_task_id",
     "trace_id_of",
     "work_queue",
 ]

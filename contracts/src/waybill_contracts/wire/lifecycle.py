@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from waybill_contracts.privacy import NO_MASK, Mask
 from waybill_contracts.wire.names import source_of
+from waybill_contracts.wire.spawned import MAX_SPAWNED, SpawnedTask
 
 #: Error messages are for people; a longer one belongs into a log file.
 MAX_ERROR_MESSAGE_LENGTH = 2000
@@ -140,6 +141,8 @@ class LifecycleData(BaseModel):
     reason: DeadReason | None = None
     next_attempt_at: AwareDatetime | None = None
     progress: ProgressInfo | None = None
+    #: Tasks to accept in the transaction that applies this outcome.
+    spawned: Annotated[tuple[SpawnedTask, ...], Field(max_length=MAX_SPAWNED)] | None = None
 
 
 class LifecycleEvent(BaseModel):

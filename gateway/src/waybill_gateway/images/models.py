@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import UploadFile
 from pydantic import Field
 
+from waybill_contracts.wire import MAX_DELAY
 from waybill_gateway.http import Moment
-from waybill_gateway.tasks import DELAY_SECONDS, MAX_DELAY, SEND_AT, Delay, Timing
+from waybill_gateway.tasks import DELAY_SECONDS, SEND_AT, Delay, Timing
 
 
 def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:

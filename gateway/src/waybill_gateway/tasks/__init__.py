@@ -11,7 +11,6 @@ from waybill_gateway.tasks.data import checked_data
 from waybill_gateway.tasks.models import (
     AMQP_PRIORITIES,
     DELAY_SECONDS,
-    MAX_DELAY,
     SEND_AT,
     AcceptedTask,
     Delay,
@@ -31,7 +30,6 @@ from waybill_gateway.tasks.submission import accept_task, key_reused, new_task, 
 __all__ = [
     "AMQP_PRIORITIES",
     "DELAY_SECONDS",
-    "MAX_DELAY",
     "SEND_AT",
     "AcceptedTask",
     "Delay",

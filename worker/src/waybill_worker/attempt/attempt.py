@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from waybill_worker.attempt.progress import ProgressReports
+from waybill_contracts.events import Event
+from waybill_worker.outputs import Priority, ProgressReports, Spawning
 
 
 async def _unrecorded() -> None:
@@ -37,6 +38,8 @@ class Attempt:
     begin_effect: Callable[[], Awaitable[None]] = field(default=_unrecorded, compare=False)
     #: Sends what `progress` reports; None: nothing is sent.
     progress_reports: ProgressReports | None = field(default=None, compare=False, repr=False)
+    #: Collects what `submit` asks for; None: this attempt is not run by a service.
+    spawning: Spawning | None = field(default=None, compare=False, repr=False)
 
     @property
     def effect_key(self) -> str:
@@ -61,3 +64,34 @@ class Attempt:
         """
         if self.progress_reports is not None:
             self.progress_reports.report(share, text)
+
+    def submit(
+        self,
+        event: Event,
+        *,
+        delay_seconds: float | None = None,
+        send_at: datetime | None = None,
+        priority: Priority = "normal",
+    ) -> str:
+        """Asks for a further task: it is accepted together with the outcome of this attempt, or not at all.
+
+        Nothing of what an attempt submits is accepted unless its handler completes; a repeat of the attempt
+        makes no task twice, because it gives the same ids in the same order.
+
+        Args:
+            event: the event of the task.
+            delay_seconds: not before so many seconds from now.
+            send_at: not before this time, which has a zone; one of the two.
+            priority: `low` waits until its services have no other work, `high` overtakes.
+
+        Returns:
+            The id of the task, for results and links; it exists once this attempt has completed.
+
+        Raises:
+            SubmissionRefusedError: more than 1,000 tasks or 2 MiB an attempt, or no valid event. Permanent.
+            SnoozeError: the event has sensitive fields, and this service has no key to seal them.
+            RuntimeError: the handler has returned, or no service runs this attempt.
+        """
+        if self.spawning is None:
+            raise RuntimeError("no service runs this attempt: nothing would accept the task")
+        return self.spawning.submit(event, delay_seconds=delay_seconds, send_at=send_at, priority=priority)

@@ -12,7 +12,6 @@ from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, Progre
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
 from waybill_worker.attempt.isolation import DiedAloneError, Emit, Isolation, LoneAttempt
-from waybill_worker.attempt.progress import ProgressReports
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import NotReadableYetError
 from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
@@ -28,6 +27,7 @@ from waybill_worker.limits import (
 )
 from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
+from waybill_worker.outputs import KeyringSource, ProgressReports, Spawning, no_keyring
 from waybill_worker.publish import Reporter, progress_event, retry_until_success, started_event
 
 log = get_logger(__name__)
@@ -50,6 +50,7 @@ class Attempts:
         reporter: reports that they begin.
         watchdog: ends the process where a time limit cannot stop a handler.
         running: runs their handlers.
+        keyring: gives the keys that seal the tasks which handlers submit.
 
     Attributes:
         isolation: runs attempts in processes of their own; None: there are none.
@@ -63,6 +64,7 @@ class Attempts:
         reporter: Reporter,
         watchdog: Watchdog,
         running: RunningHandlers,
+        keyring: KeyringSource = no_keyring,
     ) -> None:
         self.isolation: Isolation[Any] | None = None
         self._service = service
@@ -70,6 +72,7 @@ class Attempts:
         self._reporter = reporter
         self._watchdog = watchdog
         self.running = running
+        self._keyring = keyring
         # An attempt that was cut off before may be what kills the process. At most one of them runs here, so
         # that they are not blamed for each other.
         self._one_suspect = asyncio.Semaphore(1)
@@ -118,7 +121,7 @@ class Attempts:
         return await self._outcome_of(self._claimed(work, lone.attempt, lone.claim, emit))
 
     def _claimed(self, work: Work, attempt: Attempt, claim: Claimed, emit: Emit) -> "_ClaimedRun":
-        return _ClaimedRun(self._inbox, work, attempt, claim, emit)
+        return _ClaimedRun(self._inbox, work, attempt, claim, emit, self._keyring)
 
     async def _handle(self, run: "_ClaimedRun") -> Outcome:
         self._reporter.emit(run.started_event())
@@ -182,6 +185,7 @@ class _ClaimedRun:
         attempt: Attempt,
         claim: Claimed,
         emit: Emit,
+        keyring: KeyringSource,
     ) -> None:
         self._inbox = inbox
         self._emit = emit
@@ -191,10 +195,12 @@ class _ClaimedRun:
         self._effect_begun = False
         self.work = work
         self.progress = ProgressReports(self._send_progress, work.mask)
+        self._spawning = Spawning(attempt.task_id, attempt.effect_key, keyring=keyring, now=inbox.now)
         self.attempt = replace(
             attempt,
             begin_effect=self._begin_effect,
             progress_reports=self.progress,
+            spawning=self._spawning,
         )
 
     @property
@@ -211,6 +217,7 @@ class _ClaimedRun:
             seconds=self.seconds,
             max_attempts=self.attempt.max_attempts,
             result=result,
+            spawned=self._spawning.closed(),
         )
 
     def failed(self, error: Exception) -> Outcome:

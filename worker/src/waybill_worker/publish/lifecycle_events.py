@@ -58,6 +58,7 @@ def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> Lifecyc
         max_attempts=outcome.max_attempts,
         seconds=outcome.seconds,
         result=outcome.result if isinstance(outcome, Completed) else None,
+        spawned=outcome.spawned if isinstance(outcome, Completed) else None,
         error=None if isinstance(outcome, Completed) else outcome.error,
         reason=outcome.reason if isinstance(outcome, Died) else None,
         next_attempt_at=outcome.next_attempt_at if isinstance(outcome, RetryLater | Snoozed) else None,

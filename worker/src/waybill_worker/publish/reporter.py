@@ -11,6 +11,7 @@ from waybill_contracts.wire import (
     CONTENT_TYPE_LIFECYCLE_BATCH,
     EXCHANGE_EVENTS,
     LIFECYCLE_BATCH,
+    MAX_SPAWNED_BYTES,
     LifecycleEvent,
 )
 from waybill_worker.observe import current_traceparent, get_logger
@@ -31,6 +32,11 @@ REPUBLISH_SECONDS = 0.5
 class _Waiting:
     event: LifecycleEvent
     confirmed: asyncio.Future[None]
+
+    @property
+    def spawned_bytes(self) -> int:
+        """Bytes of the tasks that it spawns: the one part of an event that may be large."""
+        return sum(len(task.payload) for task in self.event.data.spawned or ())
 
 
 class Reporter:
@@ -63,7 +69,7 @@ class Reporter:
     async def _publish_all(self) -> None:
         try:
             while self._waiting:
-                batch = self._waiting[:MAX_BATCH]
+                batch = self._next_batch()
                 if await self._published([waiting.event for waiting in batch]):
                     del self._waiting[: len(batch)]
                     for waiting in batch:
@@ -75,6 +81,15 @@ class Reporter:
                     await asyncio.sleep(REPUBLISH_SECONDS)
         finally:
             self._publishing = None
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The first events that wait; a message of them stays far below the limit of the broker."""
+        most, size = self._waiting[:MAX_BATCH], 0
+        for number, waiting in enumerate(most):
+            size += waiting.spawned_bytes
+            if number and size > MAX_SPAWNED_BYTES:
+                return most[:number]
+        return most
 
     async def _published(self, events: list[LifecycleEvent]) -> bool:
         # Publishing twice is harmless: the ledger's merge knows each event by its id.
