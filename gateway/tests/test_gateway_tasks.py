@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection
 
+from waybill_contracts.registry import built_in_registry
+from waybill_contracts.wire import SpawnedTask, spawned_task_id
 from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
@@ -17,8 +19,9 @@ from waybill_contracts.wire.lifecycle import (
     lifecycle_event,
 )
 from waybill_gateway.app import create_app
-from waybill_ledger import apply_events
+from waybill_ledger import SpawnTerms, accept_spawned, apply_events
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem, running, settings_in
+from waybill_testkit.samples import email_event
 from waybill_worker.runtime.process import MisconfiguredError
 
 USER = {"email": "bob@example.com", "name": "Bob"}
@@ -50,6 +53,37 @@ def report(
     facts = {"attempt": 1, "max_attempts": 6, "redrive_no": 0} | data
     about = LifecycleData(task_id=task_id, service=service, kind="user.created", **facts)
     return lifecycle_event(type_, NOON + timedelta(seconds=seconds), about)
+
+
+async def test_children_are_listed_by_their_parent_and_name_it(gateway: Gateway) -> None:
+    parent = await accepted(gateway, "/v1/users", USER)
+    keyring, persons = gateway.resources.keyring, gateway.resources.persons
+    id_ = spawned_task_id(parent, f"{parent}.email", 0)
+    event = email_event("cid@example.com")
+    task = SpawnedTask(
+        id=id_,
+        kind=event.KIND,
+        dataschema=event.dataschema(),
+        payload=keyring.sealed_payload(event, id_).decode(),
+    )
+
+    def spawn(connection: Connection, batches: Sequence[LifecycleEvent]) -> list[None]:
+        merged = apply_events(connection, batches)
+        accept_spawned(connection, merged.spawned, SpawnTerms(NOON, built_in_registry(), keyring, persons))
+        return [None] * len(batches)
+
+    done = report(parent, LifecycleType.COMPLETED, 1, result={}, spawned=(task,))
+    await gateway.resources.records.write(spawn, done)
+    shown = (await gateway.client.get(f"/v1/tasks/{parent}")).json()
+    child = (await gateway.client.get(f"/v1/tasks/{id_}")).json()
+
+    assert (shown["parent"], shown["children"]) == (None, 1)
+    assert (child["parent"], child["children"]) == ({"id": parent, "service": "email"}, 0)
+    assert await listed(gateway, parent=parent) == [id_]
+    assert await listed(gateway, parent=id_) == []
+    # Erasure of a person finds them.
+    assert await listed(gateway, person="cid@example.com") == [id_]
+    assert (await gateway.client.get("/v1/tasks", params={"parent": "no id"})).status_code == 422
 
 
 async def test_newest_first_and_by_each_filter(gateway: Gateway) -> None:

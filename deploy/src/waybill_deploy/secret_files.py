@@ -13,6 +13,7 @@ from typing import Final
 
 from yarl import URL
 
+from waybill_contracts.kinds import STATUS_SERVICE
 from waybill_contracts.privacy import Keyring
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
@@ -27,6 +28,8 @@ FIRST_KEYS: Final = {
 }
 #: Name of the setting with the keys that seal personal data.
 _SEALING: Final = "waybill_sealing_keys"
+#: Name of the setting with the key of the digests of persons.
+_PERSONS: Final = "waybill_persons_key"
 #: Random bytes in a password: too many to guess, even from a fast hash.
 _PASSWORD_BYTES: Final = 24
 _OWNER_ONLY: Final = 0o700
@@ -74,7 +77,9 @@ class SecretFiles:
         )
         for name in SEALERS:
             self._keep(name, _SEALING, sealing or (sealing := Keyring.new_key()))
-        self._keep(GATEWAY, "waybill_persons_key", Keyring.new_key())
+        self._keep(GATEWAY, _PERSONS, Keyring.new_key())
+        # It makes digests of the persons that spawned tasks are about.
+        self._keep(STATUS_SERVICE, _PERSONS, self._read(GATEWAY, _PERSONS))
 
     def superuser_url(self) -> URL:
         """URL of the database server, with its superuser."""

@@ -4,18 +4,19 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from waybill_contracts.kinds import TargetName
-from waybill_gateway.person_digests import Persons
-from waybill_ledger import StallTimeoutSettings
+from waybill_ledger import Persons, PersonSettings, StallTimeoutSettings
 from waybill_worker.runtime import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
 from waybill_worker.storage import ObjectStoreSettings
 
 MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings, ProcessSettings):
+class GatewaySettings(
+    StallTimeoutSettings, PersonSettings, ObjectStoreSettings, SealingSettings, ProcessSettings
+):
     """The settings of the gateway beside those of every process."""
 
     host: str = "127.0.0.1"
@@ -93,11 +94,6 @@ class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings
     image_probe_seconds: Seconds = Field(
         30, description="Time to examine an upload; after it the caller is asked to repeat the call."
     )
-    persons_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
-        None,
-        description="Key for the digests by which persons and repeated calls are found: any long random "
-        "text. Never change it: older tasks would not be found any more, and repeated calls be refused.",
-    )
     max_schedules: int = Field(1000, gt=0, description="Schedules that each tenant may have.")
     max_in_flight: int = Field(500, gt=0, description="Publishes under way at once; further ones wait.")
     drain_seconds: float = Field(
@@ -156,15 +152,7 @@ class GatewaySettings(StallTimeoutSettings, ObjectStoreSettings, SealingSettings
         Raises:
             ValueError: there is no key, though payloads are sealed.
         """
-        if self.persons_key is not None:
-            return Persons(self.persons_key.get_secret_value().encode())
-        if self.sealing == "on":
-            raise ValueError(
-                "WAYBILL_PERSONS_KEY is not set: without it, the ledger shows by trial which persons it is "
-                "about. `python -m waybill_deploy key` makes one; with WAYBILL_SEALING=off none is needed."
-            )
-        # The ledger holds the addresses unsealed anyway.
-        return Persons(None)
+        return self.digests(is_sealing=self.sealing == "on")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -19,7 +19,16 @@ from waybill_contracts.wire.lifecycle import (
     LifecycleType,
 )
 from waybill_database import Records
-from waybill_ledger import AlertPolicy, Failure, Submission, TaskFilter, accept, list_tasks
+from waybill_ledger import (
+    AlertPolicy,
+    Failure,
+    Persons,
+    SpawnTerms,
+    Submission,
+    TaskFilter,
+    accept,
+    list_tasks,
+)
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_status.alerts.alerts import ABOUT, Alerts
 from waybill_status.alerts.digests import Digests
@@ -36,6 +45,10 @@ HASTY = AlertPolicy(window=timedelta(0), most_at_once=5, quiet=timedelta(days=1)
 
 def alerts(policy: AlertPolicy = POLICY) -> Alerts:
     return Alerts(OPS, "https://jobs.example.test/", policy, keyring=NO_KEYS, registry=built_in_registry)
+
+
+def terms_of(records: Records) -> Callable[[], SpawnTerms]:
+    return lambda: SpawnTerms(records.now(), built_in_registry(), NO_KEYS, Persons(None))
 
 
 def failure_of(
@@ -147,7 +160,7 @@ async def test_two_thousand_failures_of_three_kinds_make_three_mails_and_one_dig
     messages = [deaths[start : start + 20] for start in range(0, len(deaths), 20)]
     other = Records(ledger_url)
     services = [
-        (each, batch_write(alerts(HASTY), StatusMetrics(CollectorRegistry()), each.now))
+        (each, batch_write(alerts(HASTY), StatusMetrics(CollectorRegistry()), terms_of(each)))
         for each in (records, other)
     ]
     await asyncio.gather(

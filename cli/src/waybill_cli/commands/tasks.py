@@ -35,6 +35,7 @@ def tasks() -> None:
 )
 @click.option("--kind", metavar="KIND", help="Only this kind, for example email.requested.")
 @click.option("--service", metavar="NAME", help="Only those with a subtask of this service.")
+@click.option("--parent", metavar="ID", help="Only those that this task has spawned.")
 @click.option("--since", type=Moment(), help="Accepted at or after: 30m, 2h, 7d (ago), or ISO 8601.")
 @click.option("--until", type=Moment(), help="Accepted before.")
 @click.option("-q", metavar="TEXT", help="Part of the ABOUT column, or the beginning of an id.")

@@ -31,7 +31,10 @@ def show_whole_task(out: Output, task: Mapping[str, Any], events: list[dict[str,
             ("accepted", when(task["created_at"])),
             ("due", when(task["due_at"])),
             ("ended", when(task["completed_at"])),
-            ("erased", when(task.get("erased_at"))),  # absent in answers of older gateways
+            # Absent in answers of older gateways, as is what follows.
+            ("parent", _parent(task.get("parent"))),
+            ("children", task.get("children") or None),
+            ("erased", when(task.get("erased_at"))),
         )
     )
     out.line("")
@@ -51,6 +54,10 @@ def attempt_of(facts: Mapping[str, Any]) -> str:
     """The attempt of a subtask or letter, `3/16`; without its limit where that is unknown."""
     attempt, most = facts["attempt"], facts["max_attempts"]
     return f"{attempt}/{most}" if most else f"{attempt}"
+
+
+def _parent(parent: Mapping[str, Any] | None) -> str | None:
+    return f"{parent['id']} ({parent['service']})" if parent else None
 
 
 def progress_in_words(progress: Mapping[str, Any] | None) -> str | None:

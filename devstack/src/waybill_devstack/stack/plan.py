@@ -90,6 +90,7 @@ def make_plan(
         **settings,
     }
     ledger = {"WAYBILL_LEDGER_URL": ledger_url}
+    persons = {"WAYBILL_PERSONS_KEY": _kept_key(state / "persons.key")}
     store = {"WAYBILL_OBJECT_STORE_URL": f"file://{quote(str(objects))}"}
 
     def service(name: str, port: int, **settings: str) -> Planned:
@@ -114,6 +115,7 @@ def make_plan(
                 WAYBILL_OPS_ADDRESS=OPS_ADDRESS,
                 WAYBILL_PUBLIC_URL=gateway_url,
                 **ledger,
+                **persons,
             ),
             service("deadletters", ports.deadletters, **ledger),
             service(
@@ -131,10 +133,10 @@ def make_plan(
                 _module("waybill_gateway"),
                 every
                 | ledger
+                | persons
                 | store
                 | {
                     "WAYBILL_HOST": LOOPBACK,
-                    "WAYBILL_PERSONS_KEY": _kept_key(state / "persons.key"),
                     "WAYBILL_PORT": str(ports.gateway),
                     "WAYBILL_SYNC_TARGETS": json.dumps(["crm"]),
                     "WAYBILL_RESET_LINK": f"{gateway_url}/reset?token={{token}}",

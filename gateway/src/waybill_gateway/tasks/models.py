@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from waybill_contracts.events import Event
 from waybill_contracts.kinds import MAX_ADDRESS_LENGTH
 from waybill_contracts.states import State
+from waybill_contracts.wire import MAX_DELAY
 from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Whole, Word
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
-#: The latest start of a task, from now.
-MAX_DELAY = timedelta(days=3660)
 #: By how much the clock of a caller may be slow.
 CLOCK_SKEW = timedelta(minutes=1)
 #: The priority of a task, and its AMQP priority.
@@ -100,6 +99,7 @@ class TaskQuery(Paged):
     kind: Word | None = None
     service: Word | None = None
     schedule: UUID | None = Field(None, description="The id of the schedule that made it.")
+    parent: UUID | None = Field(None, description="The id of the task that spawned it.")
     since: Moment | None = Field(None, description="Created at or after this time.")
     until: Moment | None = Field(None, description="Created before this time.")
     q: Search | None = Field(
@@ -180,6 +180,13 @@ class SlotView(BaseModel):
     slot: datetime
 
 
+class ParentView(BaseModel):
+    """The task that spawned a task, and the service whose handler did; the task may have been pruned."""
+
+    id: str
+    service: str
+
+
 class TaskView(BaseModel):
     """A task with its subtasks."""
 
@@ -196,6 +203,10 @@ class TaskView(BaseModel):
     about: str
     priority: Priority
     schedule: SlotView | None
+    parent: ParentView | None
+    children: Annotated[
+        int, Field(description="Tasks that it has spawned: `GET /v1/tasks?parent=ID` lists them.")
+    ]
     erased_at: Annotated[
         datetime | None, Field(description="When its personal data was erased; null: not erased.")
     ]

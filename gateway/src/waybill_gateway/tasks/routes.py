@@ -15,6 +15,7 @@ from waybill_gateway.auth import Caller, CallerDep, GuardedRoute
 from waybill_gateway.http import FieldError, Problem, page_or_problem
 from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.tasks.models import (
+    ParentView,
     SlotView,
     SubtaskView,
     TaskPage,
@@ -57,6 +58,7 @@ async def get_tasks(
         kind=asked.kind,
         service=asked.service,
         schedule=None if asked.schedule is None else str(asked.schedule),
+        parent=None if asked.parent is None else str(asked.parent),
         since=asked.since,
         until=asked.until,
         q=asked.q,
@@ -139,10 +141,18 @@ def view_of(task: Task) -> TaskView:
         about=mask_addresses(task.about),
         priority=priority_name(task.priority),
         schedule=_slot(task),
+        parent=_parent(task),
+        children=task.children,
         erased_at=task.erased_at,
         subtasks=subtasks,
         links=links_of(task.id),
     )
+
+
+def _parent(task: Task) -> ParentView | None:
+    if task.parent_id is None or task.parent_service is None:
+        return None
+    return ParentView(id=task.parent_id, service=task.parent_service)
 
 
 def _subtask(subtask: Subtask, progress: Progress | None) -> SubtaskView:

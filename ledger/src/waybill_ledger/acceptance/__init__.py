@@ -18,12 +18,15 @@ from waybill_ledger.acceptance.idempotency import (
     look_up,
     reserve,
 )
-from waybill_ledger.acceptance.new_task import CompanionRow, NewTask, Slot, new_task_id
+from waybill_ledger.acceptance.new_task import CompanionRow, NewTask, Parent, Slot, new_task_id
 from waybill_ledger.acceptance.password_resets import Redeemed, Redemption, Refusal, ResetToken, redeem
+from waybill_ledger.acceptance.person_digests import Persons, PersonSettings
+from waybill_ledger.acceptance.spawned import AcceptedSpawn, SpawnTerms, accept_spawned
 
 __all__ = [
     "Accepted",
     "AcceptedBefore",
+    "AcceptedSpawn",
     "CallErasedError",
     "CompanionRow",
     "FilesMissing",
@@ -31,14 +34,19 @@ __all__ = [
     "KeyReusedError",
     "KeyedCall",
     "NewTask",
+    "Parent",
+    "PersonSettings",
+    "Persons",
     "Redeemed",
     "Redemption",
     "Refusal",
     "Repeated",
     "ResetToken",
     "Slot",
+    "SpawnTerms",
     "Submission",
     "accept",
+    "accept_spawned",
     "erase_content",
     "insert_tasks",
     "look_up",

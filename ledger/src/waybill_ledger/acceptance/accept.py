@@ -182,6 +182,8 @@ def _task_row(task: NewTask) -> dict[str, object]:
         "person": task.person,
         "schedule_id": task.slot and task.slot.schedule_id,
         "slot_at": task.slot and task.slot.at,
+        "parent_id": task.parent and task.parent.task_id,
+        "parent_service": task.parent and task.parent.service,
         "dataschema": task.dataschema,
         "payload": task.payload,
         "secret": task.is_secret,

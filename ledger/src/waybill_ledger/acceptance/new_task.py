@@ -37,6 +37,14 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The task that spawned a task, and the service whose handler did."""
+
+    task_id: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewTask:
     """A task to accept, with its sensitive fields sealed."""
 
@@ -65,6 +73,7 @@ class NewTask:
     traceparent: str = field(default_factory=new_traceparent)
     priority: int | None = None
     slot: Slot | None = None
+    parent: Parent | None = None
     tenant: str = DEFAULT_TENANT
 
     @classmethod

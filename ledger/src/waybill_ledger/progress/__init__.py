@@ -11,7 +11,7 @@ from waybill_ledger.progress.alerts import (
 )
 from waybill_ledger.progress.erased_words import ERASED, erased_error, has_words, without_words
 from waybill_ledger.progress.fingerprint import fingerprint, normalised
-from waybill_ledger.progress.merge import Failure, Merged, apply_events
+from waybill_ledger.progress.merge import Failure, Merged, Spawned, apply_events
 from waybill_ledger.progress.reconciliation import (
     Overdue,
     OverdueSearch,
@@ -32,6 +32,7 @@ __all__ = [
     "Merged",
     "Overdue",
     "OverdueSearch",
+    "Spawned",
     "StallTimeoutSettings",
     "StallTimeouts",
     "Subtask",

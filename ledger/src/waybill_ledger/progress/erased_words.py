@@ -33,5 +33,6 @@ def erased_event(event: LifecycleEvent) -> LifecycleEvent:
     data = event.data
     error = None if data.error is None else ErrorInfo(type=data.error.type, message=ERASED)
     progress = None if data.progress is None else ProgressInfo(share=data.progress.share, text=ERASED)
-    kept = {"result": None, "error": error, "progress": progress}
+    # What an erased task spawns would be about the erased person.
+    kept = {"result": None, "error": error, "progress": progress, "spawned": None}
     return event.model_copy(update={"data": data.model_copy(update=kept)})

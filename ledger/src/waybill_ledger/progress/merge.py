@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, bindparam, select, update
 
 from waybill_contracts.states import State
-from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType
+from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, SpawnedTask
 from waybill_database import insert_into, insert_new
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
@@ -30,6 +30,21 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Spawned:
+    """Tasks to accept, because the applied events completed the subtask whose handler submitted them."""
+
+    #: The parent: its task and the service of the subtask.
+    task_id: str
+    service: str
+    tenant: str
+    correlation_id: str
+    traceparent: str | None
+    #: Digest of the person that the parent is about.
+    person: str | None
+    tasks: tuple[SpawnedTask, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Merged:
     """Result of applying events."""
 
@@ -38,6 +53,8 @@ class Merged:
     unknown: set[str]
     #: Service of each subtask with a first attempt that began, and the time since it was due.
     picked_up: list[tuple[str, timedelta]]
+    #: To be accepted in this transaction; see `accept_spawned`.
+    spawned: list[Spawned]
 
 
 @dataclass(slots=True)
@@ -59,6 +76,7 @@ class _Changes:
     used: list[str] = field(default_factory=list)
     #: See `Merged`.
     picked_up: list[tuple[str, timedelta]] = field(default_factory=list)
+    spawned: list[Spawned] = field(default_factory=list)
 
 
 def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Merged:
@@ -72,7 +90,7 @@ def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Me
     for task_id, task in tasks.items():
         failures.extend(_merge_into(task, by_task[task_id], changes))
     _write(connection, changes)
-    return Merged(failures, by_task.keys() - tasks.keys(), changes.picked_up)
+    return Merged(failures, by_task.keys() - tasks.keys(), changes.picked_up, changes.spawned)
 
 
 def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes) -> Iterable[Failure]:
@@ -82,7 +100,10 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
     for event in events:
         _add_fact(event, changes)
         if (subtask := task.subtasks.get(event.data.service)) is not None:
-            task.subtasks[event.data.service] = merge(subtask, event)
+            task.subtasks[event.data.service] = after = merge(subtask, event)
+            # Once: of a second report, and of a second run that completed as well, nothing is accepted.
+            if event.data.spawned and after.state is State.COMPLETED and subtask.state is not State.COMPLETED:
+                changes.spawned.append(_spawned(task.row, event, event.data.spawned))
     changed = [after for service, after in task.subtasks.items() if after is not before[service]]
     if not changed:
         return ()
@@ -136,6 +157,8 @@ def _fact(event: LifecycleEvent) -> dict[str, Any]:
         exclude_none=True,
         include={"seconds", "max_attempts", "result", "error", "reason", "next_attempt_at", "progress"},
     )
+    if data.spawned:
+        details["spawned"] = len(data.spawned)
     if data.snooze_no:
         details["snooze_no"] = data.snooze_no
     return {
@@ -148,6 +171,18 @@ def _fact(event: LifecycleEvent) -> dict[str, Any]:
         "at": event.time,
         "details": details,
     }
+
+
+def _spawned(row: Any, event: LifecycleEvent, tasks: tuple[SpawnedTask, ...]) -> Spawned:
+    return Spawned(
+        task_id=row.id,
+        service=event.data.service,
+        tenant=row.tenant,
+        correlation_id=row.correlation_id,
+        traceparent=event.traceparent or row.traceparent,
+        person=row.person,
+        tasks=tasks,
+    )
 
 
 def _task_change(task: _Task) -> dict[str, Any]:
@@ -210,6 +245,9 @@ _LOCKED = (
         TASKS.c.kind,
         TASKS.c.about,
         TASKS.c.correlation_id,
+        TASKS.c.tenant,
+        TASKS.c.traceparent,
+        TASKS.c.person,
         TASKS.c.created_at,
         TASKS.c.due_at,
         TASKS.c.erased_at,

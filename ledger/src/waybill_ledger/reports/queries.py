@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, false, or_, select
+from sqlalchemy import Connection, Row, Select, exists, false, func, or_, select
 
 from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleType, trace_id_of
@@ -44,11 +44,16 @@ class Task:
     #: The schedule and the slot that it was made for.
     schedule_id: str | None
     slot_at: datetime | None
+    #: The task that spawned it, which may be pruned, and the service whose handler did.
+    parent_id: str | None
+    parent_service: str | None
     #: When its personal data was erased.
     erased_at: datetime | None
     subtasks: list[Subtask]
     #: Progress of the subtasks that run and have reported any, by service.
     progress: dict[str, Progress]
+    #: How many tasks it has spawned that are stored.
+    children: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class TaskFilter:
     until: datetime | None = None
     #: Id of the schedule that made it.
     schedule: str | None = None
+    #: Id of the task that spawned it.
+    parent: str | None = None
     #: Part of the subject, or prefix of the id or the correlation id.
     q: str | None = None
     #: Digest of the person that `q` names, if any: tasks of the person match, too.
@@ -133,6 +140,7 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
         (TASKS.c.kind, wanted.kind),
         (TASKS.c.person, wanted.person),
         (TASKS.c.schedule_id, wanted.schedule),
+        (TASKS.c.parent_id, wanted.parent),
     ):
         if value is not None:
             conditions.append(column == value)
@@ -167,15 +175,15 @@ def _with_subtasks(connection: Connection, query: Select[*tuple[Any, ...]]) -> l
     subtasks = _subtasks(connection, [row.id for row in rows])
     running = [s for parts in subtasks.values() for s in parts if s.state is State.RUNNING]
     progress = _progress(connection, running)
-    return [_task(row, subtasks[row.id], progress[row.id]) for row in rows]
+    children = _children(connection, [row.id for row in rows])
+    return [_task(row, subtasks[row.id], progress[row.id], children.get(row.id, 0)) for row in rows]
 
 
-def _task(row: Row[Any], subtasks: list[Subtask], progress: dict[str, Progress]) -> Task:
+def _task(row: Row[Any], subtasks: list[Subtask], progress: dict[str, Progress], children: int) -> Task:
     columns = row._asdict()
     trace_id = trace_id_of(columns.pop("traceparent"))
-    return Task(
-        **columns | {"state": State(row.state)}, trace_id=trace_id, subtasks=subtasks, progress=progress
-    )
+    columns |= {"state": State(row.state), "trace_id": trace_id}
+    return Task(**columns, subtasks=subtasks, progress=progress, children=children)
 
 
 def _subtasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, list[Subtask]]:
@@ -204,6 +212,16 @@ def _progress(connection: Connection, running: Sequence[Subtask]) -> dict[str, d
     return found
 
 
+def _children(connection: Connection, task_ids: Sequence[str]) -> dict[str, int]:
+    """How many tasks each of these has spawned; only of those that have."""
+    counted = (
+        select(TASKS.c.parent_id, func.count())
+        .where(TASKS.c.parent_id.in_(task_ids))
+        .group_by(TASKS.c.parent_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(counted)}
+
+
 _COLUMNS = (
     TASKS.c.id,
     TASKS.c.tenant,
@@ -218,5 +236,7 @@ _COLUMNS = (
     TASKS.c.priority,
     TASKS.c.schedule_id,
     TASKS.c.slot_at,
+    TASKS.c.parent_id,
+    TASKS.c.parent_service,
     TASKS.c.erased_at,
 )

@@ -28,12 +28,13 @@ METADATA = MetaData()
 #: SQLite numbers rows by itself only in a column of exactly this type.
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 _TASK_ID = String(36)
-#: Keyed digest of a mail address (`waybill_gateway.person_digests`): finds the tasks of a person.
+#: Keyed digest of a mail address (`waybill_ledger.Persons`): finds the tasks of a person.
 _PERSON = String(32)
 #: The conditions of partial indexes.
 _EXPECTED = text("expected_at IS NOT NULL")
 _OF_PERSON = text("person IS NOT NULL")
 _BY_SCHEDULE = text("schedule_id IS NOT NULL")
+_SPAWNED = text("parent_id IS NOT NULL")
 #: SQLite uses such an index only for a query with the same text, and SQLAlchemy writes it this way.
 _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
 _NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
@@ -71,6 +72,9 @@ TASKS = Table(
     # The schedule and the slot that it was made for; the schedule may be deleted.
     Column("schedule_id", String(36)),
     Column("slot_at", Instant),
+    # The task and the service whose handler spawned it; the task may be pruned.
+    Column("parent_id", _TASK_ID),
+    Column("parent_service", String(64)),
     Column("dataschema", String(128), nullable=False),
     Column("payload", LargeBinary),  # NULL once erased, or once completed if its kind holds secrets
     Column("erased_at", Instant),  # when its personal data was erased: see `retention.erasure`
@@ -79,6 +83,7 @@ TASKS = Table(
     Index("tasks_by_state", "state", "id"),
     Index("tasks_by_person", "person", "id", sqlite_where=_OF_PERSON, postgresql_where=_OF_PERSON),
     Index("tasks_by_kind", "kind", "id"),
+    Index("tasks_by_parent", "parent_id", "id", sqlite_where=_SPAWNED, postgresql_where=_SPAWNED),
     Index("tasks_by_creation", "created_at", "state", "kind"),  # all that counting reads
     # A slot is released once, whichever process releases it.
     Index(

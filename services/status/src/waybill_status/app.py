@@ -19,7 +19,7 @@ from waybill_contracts.wire import (
     ErrorInfo,
     work_queue,
 )
-from waybill_ledger import AlertPolicy, SchemaError, require_current
+from waybill_ledger import AlertPolicy, SchemaError, SpawnTerms, require_current
 from waybill_ledger.registry import RegistryCopy
 from waybill_status.alerts import Alerts, Digests
 from waybill_status.handlers import apply_lifecycle, batch_write
@@ -55,7 +55,12 @@ class StatusService(Components):
         metrics = StatusMetrics(registry)
         keyring = settings.keyring()
         alerts = make_alerts(settings, keyring, lambda: self._kinds.current)
-        self._write = batch_write(alerts, metrics, self._records.now)
+        persons = settings.persons()
+        self._write = batch_write(
+            alerts,
+            metrics,
+            lambda: SpawnTerms(self._records.now(), self._kinds.current, keyring, persons),
+        )
         self._connections = Connections(settings, STATUS_SERVICE, self._declare)
         self._publisher = self._connections.publisher
         self._topology: AbstractChannel | None = None

@@ -1,7 +1,6 @@
 """Handler of lifecycle events: applies them to the ledger and reports failures, in one transaction."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from time import time_ns
 
@@ -10,7 +9,7 @@ from sqlalchemy import Connection
 from waybill_contracts.kinds import STATUS_SERVICE
 from waybill_contracts.wire import LifecycleEvent, work_queue
 from waybill_database import BatchWrite, Records
-from waybill_ledger import apply_events
+from waybill_ledger import Failure, Spawned, SpawnTerms, accept_spawned, apply_events
 from waybill_status.alerts import Alerts
 from waybill_status.upkeep import StatusMetrics
 from waybill_worker.observe import Attributes, SpanKind, get_logger, is_tracing, past_span
@@ -23,9 +22,17 @@ MERGE_SECONDS = 0.01
 ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
 
-def batch_write(alerts: Alerts | None, metrics: StatusMetrics, now: Callable[[], datetime]) -> ApplyBatches:
-    """The write that applies the events of many messages; made once, so that its calls share commits."""
-    return partial(_apply, alerts, metrics, now)
+def batch_write(
+    alerts: Alerts | None, metrics: StatusMetrics, terms: Callable[[], SpawnTerms]
+) -> ApplyBatches:
+    """The write that applies the events of many messages; made once, so that its calls share commits.
+
+    Args:
+        alerts: mails about failures; None: none are sent.
+        metrics: are counted.
+        terms: on which spawned tasks are accepted now.
+    """
+    return partial(_apply, alerts, metrics, terms)
 
 
 async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
@@ -55,16 +62,31 @@ def _trace(events: Sequence[LifecycleEvent], since_ns: int, until_ns: int) -> No
 def _apply(
     alerts: Alerts | None,
     metrics: StatusMetrics,
-    now: Callable[[], datetime],
+    terms: Callable[[], SpawnTerms],
     connection: Connection,
     batches: Sequence[Sequence[LifecycleEvent]],
 ) -> Sequence[None]:
     merged = apply_events(connection, (event for batch in batches for event in batch))
+    now = terms()
+    failures = merged.failures + _spawn(connection, merged.spawned, now)
     if alerts is not None:
-        alerts.report(connection, merged.failures, now())
+        alerts.report(connection, failures, now.now)
     # Before the commit; if it fails, which is rare, they are counted twice.
     for service, wait in merged.picked_up:
         metrics.picked_up(service, wait.total_seconds())
     for task_id in merged.unknown:
         log.warning("lifecycle events of a task that the ledger does not know", task_id=task_id)
     return [None] * len(batches)
+
+
+def _spawn(connection: Connection, spawned: Sequence[Spawned], terms: SpawnTerms) -> list[Failure]:
+    """Accepts spawned tasks; returns those that no service can do, which have failed already."""
+    if not spawned:
+        return []
+    accepted = accept_spawned(connection, spawned, terms)
+    for batch in spawned:
+        log.info("spawned tasks accepted", task_id=batch.task_id, by=batch.service, tasks=len(batch.tasks))
+    for refusal in accepted.refusals:
+        data = refusal.data
+        log.error("no service can do a spawned task", task_id=data.task_id, kind=data.kind, error=data.error)
+    return apply_events(connection, accepted.refusals).failures

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from waybill_contracts.kinds import AcceptedAddress
-from waybill_ledger import StallTimeoutSettings
+from waybill_ledger import Persons, PersonSettings, StallTimeoutSettings
 from waybill_ledger.retention import LEAST_DAYS_FAILED
 from waybill_status.upkeep import Retention
 from waybill_worker.runtime import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
@@ -21,7 +21,7 @@ def _keeps_long_enough(days: float) -> float:
     return days
 
 
-class StatusSettings(StallTimeoutSettings, SealingSettings, ProcessSettings):
+class StatusSettings(StallTimeoutSettings, PersonSettings, SealingSettings, ProcessSettings):
     """Settings of the status service, besides those of every process."""
 
     ledger_url: DatabaseUrl = Field(description="Database of the ledger: sqlite:///file or postgresql://…")
@@ -53,6 +53,14 @@ class StatusSettings(StallTimeoutSettings, SealingSettings, ProcessSettings):
         86_400, description="A kind of failure counts as new again after so long without one."
     )
     public_url: str = Field("http://127.0.0.1:8000", description="URL of the gateway, for links in mails.")
+
+    def persons(self) -> Persons:
+        """The maker of digests of the persons that spawned tasks are about.
+
+        Raises:
+            ValueError: there is no key, though payloads are sealed.
+        """
+        return self.digests(is_sealing=self.sealing == "on")
 
     @property
     def retention(self) -> Retention:

@@ -2,9 +2,9 @@
 
 import hashlib
 import hmac
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
 from waybill_contracts.kinds import MailAddress
 
@@ -49,3 +49,31 @@ class Persons:
             return self.digest(_ADDRESS.validate_python(text.strip()))
         except ValueError:
             return None
+
+
+class PersonSettings(BaseModel):
+    """The key of the digests as a setting, with the same name in every process that makes them."""
+
+    persons_key: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        None,
+        description="Key for the digests by which persons and repeated calls are found: any long random "
+        "text. Never change it: older tasks would not be found any more, and repeated calls be refused.",
+    )
+
+    def digests(self, *, is_sealing: bool) -> Persons:
+        """The maker of digests.
+
+        Args:
+            is_sealing: whether payloads are sealed; if not, the ledger holds the addresses anyway.
+
+        Raises:
+            ValueError: there is no key, though payloads are sealed.
+        """
+        if self.persons_key is not None:
+            return Persons(self.persons_key.get_secret_value().encode())
+        if is_sealing:
+            raise ValueError(
+                "WAYBILL_PERSONS_KEY is not set: without it, the ledger shows by trial which persons it is "
+                "about. `python -m waybill_deploy key` makes one; with WAYBILL_SEALING=off none is needed."
+            )
+        return Persons(None)
