@@ -3,11 +3,13 @@
 import pytest
 
 import waybill_ledger
-from tests.crash.steps import SHORTER, STEPS, WRITES, follow
+from tests.crash.places import follow
+from tests.crash.spawning import HANDLER
+from tests.crash.steps import SHORTER, STEPS, WRITES
 
 
 @pytest.mark.parametrize(
-    "place", sorted({place for steps in STEPS.values() for place in steps} | set(SHORTER))
+    "place", sorted({place for steps in STEPS.values() for place in steps} | set(SHORTER) | {HANDLER})
 )
 def test_what_the_crash_matrix_wraps_is_where_it_looks_for_it(place: str) -> None:
     follow(place)

@@ -17,6 +17,7 @@ import httpx
 import pyvips
 
 from tests.crash.rows import Flow
+from tests.crash.spawning import SPAWNING
 from tests.crash.stack import PATIENCE, CrashStack
 from waybill_contracts.states import State
 
@@ -161,7 +162,8 @@ def _call(flow: Flow, name: str, number: int) -> Call:
         case Flow.IMAGE:
             return Call(name, "/v1/images", {"files": {"file": (f"{name}.png", picture(name))}})
         case _:
-            sync = {"target": "crm", "resource": "crash", "id": name, "data": {"number": number}}
+            resource = SPAWNING if flow is Flow.SPAWN else "crash"
+            sync = {"target": "crm", "resource": resource, "id": name, "data": {"number": number}}
             later = {"delay_seconds": DELAY_SECONDS} if flow in {Flow.LATER, Flow.CANCEL_LATER} else {}
             return Call(name, "/v1/syncs", {"json": sync | later}, _moment(flow, number))
 

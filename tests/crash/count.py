@@ -82,23 +82,29 @@ def count(
     unrest = _came_to_rest(stack, flow, accepted)
     remarks = [f"not at rest after {PATIENCE:g} s: {unrest}"] if unrest else []
     effects = effects_of(stack, flow, accepted)
-    states = stack.ledger.states(accepted)
-    doubts = stack.ledger.in_doubt(accepted)
+    children = stack.ledger.children(accepted)
+    everyone = {*accepted, *(child for own in children.values() for child in own)}
+    states = stack.ledger.states(everyone)
+    doubts = stack.ledger.in_doubt(everyone)
+    cancellations = {each.task_id: each.cancellation for each in answers}
     endings = {
-        each.task_id: Ending(
-            states.get(each.task_id),
-            effects.times[each.task_id],
-            each.task_id in doubts,
-            each.cancellation,
+        task_id: Ending(
+            states.get(task_id), effects.times[task_id], task_id in doubts, cancellations.get(task_id)
         )
-        for each in answers
+        for task_id in everyone
     }
-    lost = [task_id for task_id, ending in endings.items() if not is_as_it_should_be(flow, ending)]
-    remarks += [f"lost: {task_id} is {endings[task_id]}" for task_id in lost]
-    unanswered = stack.ledger.number_of_tasks() - before - len(set(accepted))
+    wrong = [task_id for task_id, ending in endings.items() if not is_as_it_should_be(flow, ending)]
+    remarks += [f"lost: {task_id} is {endings[task_id]}" for task_id in wrong]
+    numbers = {task_id: len(children.get(task_id, ())) for task_id in accepted}
+    remarks += [f"{task_id} has spawned {n}" for task_id, n in numbers.items() if n != flow.children]
+    childless = {task_id for task_id, number in numbers.items() if number < flow.children}
+    # A parent has ended as it should if its children have, too.
+    lost = [task_id for task_id in accepted if {task_id, *children.get(task_id, ())} & {*wrong, *childless}]
+    unanswered = stack.ledger.number_of_tasks() - before - len(everyone)
     if unanswered:
         remarks.append(f"{unanswered} tasks whose callers got no answer")
     doubled = effects.more + sum(times - 1 for times in effects.times.values() if times > 1)
+    doubled += sum(max(0, number - flow.children) for number in numbers.values())
     return Count(
         accepted=len(accepted),
         called=len(calls),
@@ -131,8 +137,9 @@ def _came_to_rest(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | N
 
 
 def _moving(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | None:
-    states = stack.ledger.states(accepted)
-    under_way = [task_id for task_id in accepted if states.get(task_id) not in TERMINAL]
+    spawned = [child for own in stack.ledger.children(accepted).values() for child in own]
+    states = stack.ledger.states([*accepted, *spawned])
+    under_way = [task_id for task_id in (*accepted, *spawned) if states.get(task_id) not in TERMINAL]
     if under_way:
         return f"{len(under_way)} tasks, {under_way[0]} is {states.get(under_way[0])}"
     if outbox := stack.ledger.rows_in_outbox():

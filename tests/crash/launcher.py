@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from tests.crash import spawning
 from tests.crash.gate import Gate
 from tests.crash.steps import STEPS, install, shorten_waits
 from waybill_testkit.machine.lifeline import die_with_parent
@@ -70,6 +71,8 @@ def _become(order: Order) -> None:
         os.dup2(ours, theirs)
     os.environ.update(order.environment)
     sys.argv = [order.module, *order.arguments]
+    if order.module == spawning.MODULE:
+        spawning.install()
     if order.module in STEPS:
         install(Gate(Path(order.gate)), order.module)
     runpy.run_module(order.module, run_name="__main__", alter_sys=True)

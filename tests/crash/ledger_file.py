@@ -48,6 +48,15 @@ class LedgerFile:
         ids = list(task_ids)
         return dict(self._query(f"SELECT id, state FROM tasks WHERE id IN ({_marks(ids)})", *ids))
 
+    def children(self, task_ids: Iterable[str]) -> dict[str, list[str]]:
+        """The tasks that each of these tasks has spawned; nothing of those that have spawned none."""
+        ids = list(task_ids)
+        found: dict[str, list[str]] = {}
+        query = f"SELECT parent_id, id FROM tasks WHERE parent_id IN ({_marks(ids)})"
+        for parent, child in self._query(query, *ids):
+            found.setdefault(parent, []).append(child)
+        return found
+
     def in_doubt(self, task_ids: Iterable[str]) -> set[str]:
         """Those of these tasks of whose record a part says that its effect may have happened."""
         ids = list(task_ids)

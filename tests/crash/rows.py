@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tests.crash.spawning import CHILDREN
+
 
 class Harm(StrEnum):
     """Columns: what is done while a process stands at a boundary."""
@@ -31,6 +33,8 @@ class Flow(StrEnum):
     LATER = "later"
     MAIL = "mail"
     IMAGE = "image"
+    #: Each spawns further tasks, and reports progress.
+    SPAWN = "spawn"
     #: Cancelled: while they wait for their second attempt, while they run, and around the time they are due.
     CANCEL_RETRYING = "cancel-retrying"
     CANCEL_RUNNING = "cancel-running"
@@ -40,6 +44,11 @@ class Flow(StrEnum):
     def is_cancelled(self) -> bool:
         """Whether the callers cancel their tasks."""
         return self.name.startswith("CANCEL")
+
+    @property
+    def children(self) -> int:
+        """Tasks that each task spawns."""
+        return CHILDREN if self is Flow.SPAWN else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,28 @@ ROWS = (
     ),
     Row("remember", "kept in the inbox → handler stopped", "sync", "remember:after", Flow.CANCEL_RUNNING),
     Row("stop", "handler stopped, acknowledged →", "sync", "stop:after", Flow.CANCEL_RUNNING),
+    Row("progress", "tasks submitted, progress reported → effect", "sync", "progress:after", Flow.SPAWN),
+    Row("spawn-before", "tasks submitted, effect → outcome recorded", "sync", "effect:after", Flow.SPAWN),
+    Row("spawn", "outcome with its tasks recorded → reported", "sync", "record:after", Flow.SPAWN),
+    Row("spawn-report", "tasks reported → acknowledgement due", "sync", "report:after", Flow.SPAWN),
+    Row(
+        "spawn-apply-before",
+        "report with tasks delivered → in the ledger",
+        "status",
+        "apply:before",
+        Flow.SPAWN,
+        passing=0,
+        standing=1,
+    ),
+    Row(
+        "spawn-apply",
+        "tasks accepted with their parent's outcome → report acknowledged",
+        "status",
+        "apply:after",
+        Flow.SPAWN,
+        passing=0,
+        standing=1,
+    ),
     # The first attempts' claims and outcomes pass; those of the cancelled second ones stand here.
     Row(
         "withdraw-before",

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pkgutil import resolve_name
 from typing import Any
 
 from tests.crash.gate import Gate, around
+from tests.crash.places import follow, owner_of
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
 
 #: Returns the step of a call from its arguments; None: none to stop at.
@@ -35,6 +35,7 @@ WRITES = {"accept": "accept", "cancel": "cancel", "delete_published": "mark", "t
 _PIPELINE: dict[str, StepOf] = {
     "waybill_worker.inbox.inbox:Inbox.claim": _always("claim"),
     "waybill_worker.inbox.inbox:Inbox.record": _always("record"),
+    "waybill_worker.attempt.attempt:Attempt.progress": _always("progress"),
     "waybill_worker.inbox.inbox:Inbox.cancel": _always("remember"),
     "waybill_worker.publish.reporter:Reporter.emit_and_wait": _always("report"),
     "waybill_worker.consume.acknowledgements:ChannelAcks._send": _always("ack"),
@@ -74,29 +75,10 @@ def install(gate: Gate, module: str) -> None:
 def shorten_waits() -> None:
     """Makes the constants short, in this process."""
     for place, value in SHORTER.items():
-        owner, name = _owner(place)
+        owner, name = owner_of(place)
         setattr(owner, name, value)
 
 
-def follow(place: str) -> Any:
-    """What is at a place.
-
-    Raises:
-        AttributeError: it is not there any more, and the crash matrix must follow.
-    """
-    owner, name = _owner(place)
-    return getattr(owner, name)
-
-
 def _wrap(gate: Gate, place: str, step_of: StepOf) -> None:
-    owner, name = _owner(place)
+    owner, name = owner_of(place)
     setattr(owner, name, around(gate, step_of, follow(place)))
-
-
-def _owner(place: str) -> tuple[Any, str]:
-    module_name, _, path = place.partition(":")
-    owner_path, _, name = path.rpartition(".")
-    owner = resolve_name(f"{module_name}:{owner_path}")
-    if not hasattr(owner, name):
-        raise AttributeError(f"{place} is not there any more: the crash matrix must follow")
-    return owner, name

@@ -31,6 +31,11 @@ SHORT = tuple(
         "cancel",
         "remember",
         "withdraw",
+        "progress",
+        "spawn-before",
+        "spawn",
+        "spawn-report",
+        "spawn-apply",
     }
 )
 #: Where the product says that an effect may happen twice: there the matrix must see it.
