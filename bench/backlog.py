@@ -32,7 +32,7 @@ from waybill_contracts.wire import EXCHANGE_TASKS, work_queue
 from waybill_ledger import new_task_id
 from waybill_testkit.broker import private_broker
 from waybill_testkit.samples import envelope_of, sync_event
-from waybill_worker.broker import disconnect, make_broker, queue_stats, topology
+from waybill_worker.broker import BrokerConnection, queue_stats, topology
 from waybill_worker.publish import OutgoingMessage, Publisher
 from waybill_worker.runtime import ProcessSettings
 
@@ -84,7 +84,7 @@ class Backlog:
     async def publish(self, count: int) -> None:
         """Puts so many messages into the queue, each confirmed."""
         keyring = Keyring.of(self._installation.sealing_key)
-        broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "publish")
+        broker = BrokerConnection(ProcessSettings(amqp_url=self._url), "bench", "publish")
         publisher = Publisher(broker, timeout_seconds=CONFIRM_SECONDS)
         await publisher.open_exchanges(EXCHANGE_TASKS)
         numbers = iter(range(self._published, self._published + count))
@@ -95,7 +95,7 @@ class Backlog:
 
         await asyncio.gather(*(publish_next() for _ in range(IN_FLIGHT)))
         self._published += count
-        await disconnect(broker)
+        await broker.stop()
 
     def drain(self, broker_pids: list[int], counted: int) -> None:
         """Lets a service run some of it, and puts as many in again."""
@@ -114,9 +114,9 @@ class Backlog:
 
     async def require_whole(self) -> None:
         """Ends the command unless each message has been run once, or waits."""
-        broker = make_broker(ProcessSettings(amqp_url=self._url), "bench", "stats")
+        broker = BrokerConnection(ProcessSettings(amqp_url=self._url), "bench", "stats")
         stats = await queue_stats(broker, QUEUE)
-        await disconnect(broker)
+        await broker.stop()
         runs = self._place.stamps.runs(self._published)
         ran, twice = sum(map(bool, runs)), sum(times > 1 for times in runs)
         waiting = stats.waiting if stats else 0

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.listening import listening
-from waybill_worker.broker.connection import make_broker
+from waybill_worker.broker.connection import BrokerConnection
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.runtime.settings import ProcessSettings
 from waybill_worker.runtime.tls import TlsFiles, distrust
@@ -85,7 +85,7 @@ async def test_a_broker_that_is_not_trusted_is_not_waited_for(certificates: Cert
         settings = ProcessSettings(
             amqp_url=f"amqps://127.0.0.1:{port}/", amqp_ca_file=certificates.strangers_ca
         )
-        broker = make_broker(settings, "a test", "publish")
+        broker = BrokerConnection(settings, "a test", "publish")
         async with asyncio.timeout(20):
             with pytest.raises(AMQPError, match="CERTIFICATE_VERIFY_FAILED"):
                 await BrokerWait().until(broker.connect)
@@ -93,7 +93,7 @@ async def test_a_broker_that_is_not_trusted_is_not_waited_for(certificates: Cert
 
 
 async def test_a_broker_that_is_away_is_waited_for() -> None:
-    broker = make_broker(ProcessSettings(amqp_url="amqps://127.0.0.1:1/"), "a test", "publish")
+    broker = BrokerConnection(ProcessSettings(amqp_url="amqps://127.0.0.1:1/"), "a test", "publish")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(2):
             await BrokerWait().until(broker.connect)

@@ -7,7 +7,7 @@ from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.proxy import Proxy
 from waybill_testkit.wire import Wire
-from waybill_worker.broker.connection import make_broker
+from waybill_worker.broker.connection import BrokerConnection
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher, UnconfirmedError, UnroutableError
 from waybill_worker.runtime.settings import ProcessSettings
 
@@ -18,7 +18,7 @@ GOOD = OutgoingMessage(
 
 @pytest.fixture
 async def publisher(topology_url: str, proxy: Proxy) -> AsyncIterator[Publisher]:
-    broker = make_broker(ProcessSettings(amqp_url=proxy.url(topology_url)), "test", "publish")
+    broker = BrokerConnection(ProcessSettings(amqp_url=proxy.url(topology_url)), "test", "publish")
     await broker.connect()
     publisher = Publisher(broker, timeout_seconds=3)
     await publisher.open_exchanges("tasks", "delay.00")

@@ -13,7 +13,7 @@ from waybill_database import Records
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import PendingMessage, delete_published
 from waybill_ledger.outbox import RELAY_GRACE
-from waybill_worker.broker import GOODBYE_SECONDS, UNREACHABLE, BrokerWait, disconnect, make_broker
+from waybill_worker.broker import GOODBYE_SECONDS, UNREACHABLE, BrokerConnection
 from waybill_worker.observe import get_logger
 from waybill_worker.publish import Publisher, relay
 from waybill_worker.runtime import distrust
@@ -47,9 +47,8 @@ class TaskRelay:
 
     def __init__(self, settings: GatewaySettings, records: Records) -> None:
         self._records = records
-        self._broker = make_broker(settings, "gateway", "publish")
+        self._broker = BrokerConnection(settings, "gateway", "publish")
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
-        self._broker_wait = BrokerWait()
         self._connecting: asyncio.Task[None] | None = None
         self._relaying: set[asyncio.Task[None]] = set()
         self._relaying_bytes = 0
@@ -85,7 +84,7 @@ class TaskRelay:
             for relaying in waiting:
                 relaying.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-        await disconnect(self._broker)
+        await self._broker.stop()
 
     @property
     def is_connected(self) -> bool:
@@ -95,7 +94,7 @@ class TaskRelay:
     @property
     def has_asked_the_broker(self) -> bool:
         """Whether the broker has accepted this gateway or is away; False while it refuses the gateway."""
-        return self._connected or self._broker_wait.is_away
+        return self._connected or self._broker.wait.is_away
 
     def publish_soon(self, message: PendingMessage, written_at: datetime) -> None:
         """Publishes a row of the outbox beside its request; if that fails, a sweep publishes it.
@@ -124,7 +123,7 @@ class TaskRelay:
     async def _connect(self) -> None:
         while not self._connected:
             try:
-                await self._broker_wait.until(
+                await self._broker.wait.until(
                     lambda: self._publisher.open_exchanges(EXCHANGE_TASKS, EXCHANGE_CONTROL)
                 )
             except UNREACHABLE as error:

@@ -3,9 +3,8 @@
 from waybill_worker.broker import topology
 from waybill_worker.broker.connection import (
     GOODBYE_SECONDS,
+    BrokerConnection,
     QueueStats,
-    disconnect,
-    make_broker,
     queue_stats,
     would_connect,
 )
@@ -18,12 +17,11 @@ __all__ = [
     "LEVELS",
     "MAX_DELAY_SECONDS",
     "UNREACHABLE",
+    "BrokerConnection",
     "BrokerWait",
     "Delivery",
     "QueueStats",
-    "disconnect",
     "ladder_entry",
-    "make_broker",
     "queue_stats",
     "round_up",
     "topology",

@@ -8,15 +8,17 @@ import asyncio
 import random
 from dataclasses import dataclass
 from ssl import SSLContext
+from types import TracebackType
 
 import aiormq
 from aio_pika import RobustConnection
-from aio_pika.abc import AbstractConnection
 from faststream.rabbit import Channel, RabbitBroker
+from faststream.rabbit.broker.registrator import RabbitRegistrator
+from faststream.rabbit.subscriber import RabbitSubscriber
 from faststream.security import BaseSecurity
 from yarl import URL
 
-from waybill_worker.broker.wait import GOING_AWAY, RECONNECT_SECONDS, refusal
+from waybill_worker.broker.wait import GOING_AWAY, RECONNECT_SECONDS, BrokerWait, refusal
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import ProcessSettings
 
@@ -28,28 +30,75 @@ ANSWER_SECONDS = 10
 GOODBYE_SECONDS = 3.0
 
 
-def make_broker(settings: ProcessSettings, process: str, role: str) -> RabbitBroker:
-    """A FastStream broker, not yet connected.
+class BrokerConnection(RabbitBroker):
+    """FastStream's broker on one connection; it waits for RabbitMQ at its start, and for nobody at its stop.
+
+    Args:
+        settings: where RabbitMQ is.
+        process: name of the process, for RabbitMQ's list of connections.
+        role: `publish` or `consume`, for the same list.
+
+    Attributes:
+        wait: the wait for RabbitMQ.
 
     Raises:
         ValueError: a file for TLS is wrong.
-
-    Args:
-        settings: where the broker is.
-        process: name of the process, for the broker's list of connections.
-        role: `publish` or `consume`, for the same list.
     """
-    return RabbitBroker(
-        str(_url(settings, f"{process} {role}")),
-        security=BaseSecurity(_tls(settings)),
-        # A message that no queue takes raises at its publisher instead of vanishing.
-        default_channel=Channel(on_return_raises=True),
-        reconnect_interval=random.uniform(*RECONNECT_SECONDS),  # noqa: S311 - spreads load, guards nothing
-        # Handlers take bytes: FastStream's own parsing and injection would cost more than the work.
-        apply_types=False,
-        logger=None,
-        app_id=process,
-    )
+
+    def __init__(self, settings: ProcessSettings, process: str, role: str) -> None:
+        super().__init__(
+            str(_url(settings, f"{process} {role}")),
+            security=BaseSecurity(_tls(settings)),
+            # A message that no queue takes raises at its publisher instead of vanishing.
+            default_channel=Channel(on_return_raises=True),
+            reconnect_interval=random.uniform(*RECONNECT_SECONDS),  # noqa: S311 - spreads load, guards nothing
+            # Handlers take bytes: FastStream's own parsing and injection would cost more than the work.
+            apply_types=False,
+            logger=None,
+            app_id=process,
+        )
+        self.wait = BrokerWait()
+
+    def add(self, subscriber: RabbitSubscriber) -> None:
+        """Registers a subscriber of a class of our own; `subscriber` makes and registers FastStream's."""
+        super(RabbitRegistrator, self).subscriber(subscriber)
+
+    async def start(self) -> None:
+        """Connects, and starts the subscribers: each as soon as RabbitMQ and its queue are there.
+
+        Unlike FastStream's start, which fails if RabbitMQ is away, and asks for a queue of replies.
+        """
+        await self.wait.until(self.connect)
+        for subscriber in self.subscribers:
+            await self.wait.until(subscriber.start)
+        for publisher in self.publishers:
+            await publisher.start()
+        self.running = True
+
+    async def stop(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> None:
+        """Stops the subscribers and closes the connection; does not wait for a RabbitMQ that hangs."""
+        try:
+            # Those have time limits of their own.
+            await super(RabbitRegistrator, self).stop(exc_type, exc_val, exc_tb)
+        finally:
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                # Before its channels: it must not connect again if something hangs.
+                if self._connection is not None:
+                    await self._connection.close()
+                await super().stop()
+        except TimeoutError:
+            log.info("the broker does not answer the close of a connection")
+            # Not asked again.
+            self._connection = self._channel = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +150,6 @@ async def would_connect(connection: RobustConnection) -> bool:
     except GOING_AWAY as error:
         return refusal(error) is not None
     return True
-
-
-async def disconnect(*brokers: RabbitBroker) -> None:
-    """Closes the connections. A broker that does not answer is not waited for."""
-    await asyncio.gather(*map(_disconnect, brokers))
-
-
-async def _disconnect(broker: RabbitBroker) -> None:
-    # Its public way to the connection would connect.
-    connection: AbstractConnection | None = getattr(broker, "_connection", None)
-    try:
-        async with asyncio.timeout(GOODBYE_SECONDS):
-            # Before its channels: it must not connect again if something hangs.
-            if connection is not None:
-                await connection.close()
-            await broker.stop()
-    except TimeoutError:
-        log.info("the broker does not answer the close of a connection")
 
 
 def _tls(settings: ProcessSettings) -> SSLContext | None:

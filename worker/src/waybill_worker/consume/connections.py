@@ -1,8 +1,9 @@
 """The two connections of a consuming process to the broker."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
-from waybill_worker.broker import BrokerWait, disconnect, make_broker
+from waybill_worker.broker import BrokerConnection, BrokerWait
 from waybill_worker.publish import Publisher
 from waybill_worker.runtime import Component, ProcessSettings
 
@@ -19,15 +20,18 @@ class Connections(Component):
         publishing: the connection that publishes; the broker may block it.
         consuming: the connection that consumes.
         publisher: publishes on the first one.
-        wait: the wait for the broker.
     """
 
     def __init__(self, settings: ProcessSettings, process: str, open_: Callable[[], Awaitable[None]]) -> None:
-        self.publishing = make_broker(settings, process, "publish")
-        self.consuming = make_broker(settings, process, "consume")
+        self.publishing = BrokerConnection(settings, process, "publish")
+        self.consuming = BrokerConnection(settings, process, "consume")
         self.publisher = Publisher(self.publishing, timeout_seconds=settings.publish_timeout_seconds)
-        self.wait = BrokerWait()
         self._open = open_
+
+    @property
+    def wait(self) -> BrokerWait:
+        """The wait for the broker: one thing after the other is waited for."""
+        return self.consuming.wait
 
     async def start(self) -> None:
         """Connects, as soon as the broker is there and what is needed of it."""
@@ -35,4 +39,4 @@ class Connections(Component):
 
     async def stop(self) -> None:
         """Closes both."""
-        await disconnect(self.consuming, self.publishing)
+        await asyncio.gather(self.consuming.stop(), self.publishing.stop())
