@@ -65,7 +65,6 @@ class Desk(Components):
         )
         grace = settings.grace_seconds
         consumers = Consumers(
-            self._connections.wait,
             *(
                 Consumer(
                     self._connections.consuming,

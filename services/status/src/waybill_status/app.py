@@ -117,7 +117,7 @@ class StatusService(Components):
             database,
             self._connections,
             Together(
-                Consumers(self._connections.wait, consumer, grace_seconds=grace),
+                Consumers(consumer, grace_seconds=grace),
                 BackgroundWork(*background, grace_seconds=grace),
             ),
         )

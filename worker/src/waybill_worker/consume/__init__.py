@@ -1,7 +1,8 @@
 """The consume pipeline: decode, claim, attempt, report, acknowledge."""
 
 from waybill_worker.consume.connections import Connections
-from waybill_worker.consume.consumer import Consumer, Consumers, cancel_all
+from waybill_worker.consume.consumer import Consumer
+from waybill_worker.consume.consumers import Consumers, cancel_all
 from waybill_worker.consume.control import Control
 from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline

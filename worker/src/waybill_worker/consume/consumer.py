@@ -1,9 +1,12 @@
-"""Consumers: each message is handled in an asyncio task of its own, which outlives its channel."""
+"""FastStream subscribers whose messages are handled in asyncio tasks of their own, which outlive the channel.
+
+FastStream starts, stops and documents a consumer; its parsers, middlewares and injection see no message.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aio_pika import RobustConnection
 from aio_pika.abc import (
@@ -12,19 +15,24 @@ from aio_pika.abc import (
     AbstractRobustChannel,
 )
 from aiormq import spec
-from faststream.rabbit import RabbitBroker
+from faststream.middlewares import AckPolicy
+from faststream.rabbit import RabbitExchange, RabbitQueue
+from faststream.rabbit.configs import RabbitBrokerConfig
+from faststream.rabbit.subscriber import RabbitSubscriber
+from faststream.rabbit.subscriber.config import RabbitSubscriberConfig
 
 from waybill_worker.broker import (
     GOODBYE_SECONDS,
     UNREACHABLE,
+    BrokerConnection,
     BrokerWait,
     Delivery,
     queue_stats,
     would_connect,
 )
 from waybill_worker.consume.acknowledgements import CHANNEL_GONE, ChannelAcks
+from waybill_worker.consume.specification import QueueSpecification, Schemas
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Component, first_completed
 
 log = get_logger(__name__)
 
@@ -35,6 +43,8 @@ MISSING_SECONDS: Final = 60.0
 #: the number of such answers in a row after which the process gives up.
 CHECK_SECONDS: Final = 10.0
 MOST_PASSED_OVER: Final = 3
+#: Seconds for acknowledgements, and for messages that no drain has waited for, when a consumer stops.
+SETTLE_SECONDS: Final = 1.0
 #: Seconds between checks whether the messages that waited at the start are done.
 CATCH_UP_SECONDS: Final = 0.05
 #: Properties of a message that its sender may set.
@@ -50,19 +60,21 @@ _PROPERTIES: Final = (
 )
 
 
-class Consumer:
+class Consumer(RabbitSubscriber):
     """Consumes one queue, which another process declares, on a channel of its own."""
 
     def __init__(
         self,
-        broker: RabbitBroker,
+        broker: BrokerConnection,
         queue: str,
         consume: Callable[[Delivery], Awaitable[None]],
         *,
         prefetch: int,
         reject_on_error: bool = True,
+        description: str = "",
+        schemas: Callable[[], Schemas] = dict,
     ) -> None:
-        """A consumer, not yet started.
+        """A consumer, not yet started; `broker` starts and stops it with its other subscribers.
 
         Args:
             broker: the broker; its connection is used.
@@ -71,7 +83,23 @@ class Consumer:
             prefetch: messages in work at once.
             reject_on_error: a message for which `consume` raises goes to the dead-letter queue. False for a
                 queue without one: the message stays unacknowledged, and comes again with the next connection.
+            description: what the messages are for, in the AsyncAPI document.
+            schemas: returns the schemas of their bodies, for the same document.
         """
+        declared = RabbitQueue(queue, durable=True, declare=False)
+        config = cast("RabbitBrokerConfig", broker.config)  # of which it is a view
+        specification = QueueSpecification(config, declared, description, schemas)
+        super().__init__(
+            RabbitSubscriberConfig(
+                queue=declared,
+                exchange=RabbitExchange(),
+                _ack_policy=AckPolicy.MANUAL,
+                _outer_config=config,
+            ),
+            specification,
+            specification.calls,
+        )
+        broker.add(self)
         self._broker = broker
         self._queue = queue
         self._consume = consume
@@ -96,6 +124,7 @@ class Consumer:
             aio_pika.exceptions.ChannelNotFoundEntity: there is no such queue yet.
             aio_pika.exceptions.AMQPError: the broker is away, or refuses the consumer.
         """
+        self.running = True
         if self._tag is not None:
             return
         self._connection = await self._broker.connect()
@@ -104,7 +133,7 @@ class Consumer:
         try:
             await channel.set_qos(prefetch_count=self._prefetch)
             self._source = await channel.declare_queue(self._queue, passive=True)
-            self._tag = await self._source.consume(self._on_message)
+            self._tag = await self._source.consume(self.consume)
             await self._notice_cancels(channel)
         except BaseException:
             # This channel must not be reopened: the next start opens another.
@@ -112,6 +141,10 @@ class Consumer:
             await _close(channel)
             raise
         channel.reopen_callbacks.add(self._notice_cancels)
+
+    async def begin(self) -> None:
+        """Starts as soon as the broker and the queue are there."""
+        await self._broker.wait.until(self.start)
 
     async def _notice_cancels(self, channel: AbstractRobustChannel | None) -> None:
         if channel is not None and channel is self._channel:
@@ -160,6 +193,13 @@ class Consumer:
             not self._channel.is_closed and underlay is not None and self._tag in underlay.channel.consumers
         )
 
+    async def stop(self) -> None:
+        """Takes no more messages, and gives those under way a moment to end."""
+        if self.running:
+            self.running = False
+            await self.cancel()
+            await self.settle()
+
     async def cancel(self) -> None:
         """Asks the broker for no more messages; work on delivered ones goes on."""
         if self._replacing is not None:
@@ -180,7 +220,7 @@ class Consumer:
         except CHANNEL_GONE as error:
             log.info("the consumer is gone already", error=error)
 
-    async def settle(self, timeout_seconds: float) -> int:
+    async def settle(self, timeout_seconds: float = SETTLE_SECONDS) -> int:
         """Waits for the messages under way and for their acknowledgements.
 
         Returns:
@@ -244,14 +284,15 @@ class Consumer:
         """
         return self._is_lost and self._connection is not None and not await would_connect(self._connection)
 
-    async def _on_message(self, message: AbstractIncomingMessage) -> None:
-        if message.delivery_tag is None:
+    async def consume(self, msg: AbstractIncomingMessage) -> None:
+        """Begins to handle a message that the broker has delivered."""
+        if msg.delivery_tag is None:
             raise ValueError("a message that is consumed has a delivery tag")
         self._delivered += 1
         self._taken += 1
         # The client cancels its own callbacks when a channel closes, but work that has begun must go on: it
         # runs in a task that the client does not know.
-        handling = asyncio.create_task(self._handle(message, message.delivery_tag, self._acks_of(message)))
+        handling = asyncio.create_task(self._handle(msg, msg.delivery_tag, self._acks_of(msg)))
         self._under_way.add(handling)
         handling.add_done_callback(self._under_way.discard)
 
@@ -277,45 +318,6 @@ class Consumer:
             self._acks = ChannelAcks(message.channel)
         self._acks.delivered(message.delivery_tag or 0)
         return self._acks
-
-
-class Consumers(Component):
-    """Consumers of one process, as a component.
-
-    Args:
-        wait: waits for the broker, and for the queues.
-        consumers: started one after the other.
-        grace_seconds: how long a stop waits for the messages under way.
-    """
-
-    def __init__(self, wait: BrokerWait, *consumers: Consumer, grace_seconds: float) -> None:
-        self._wait = wait
-        self._consumers = consumers
-        self._grace_seconds = grace_seconds
-
-    @property
-    def are_consuming(self) -> bool:
-        """Whether the broker sends messages to each of them."""
-        return all(consumer.is_consuming for consumer in self._consumers)
-
-    async def start(self) -> None:
-        """Begins to consume, with each as soon as its queue is there."""
-        for consumer in self._consumers:
-            await self._wait.until(consumer.start)
-
-    async def wait_failed(self) -> None:
-        """Returns when one of them is gone for good."""
-        await first_completed(*(consumer.watch() for consumer in self._consumers))
-
-    async def stop(self) -> None:
-        """Takes no more messages, and lets those under way end."""
-        await cancel_all(*self._consumers)
-        await asyncio.gather(*(consumer.settle(self._grace_seconds) for consumer in self._consumers))
-
-
-async def cancel_all(*consumers: Consumer) -> None:
-    """Asks for no more messages, with all consumers at once: each may wait for a broker that hangs."""
-    await asyncio.gather(*(consumer.cancel() for consumer in consumers))
 
 
 async def _close(channel: AbstractRobustChannel) -> None:
