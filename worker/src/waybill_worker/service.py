@@ -1,13 +1,20 @@
-"""A consuming service: its components, and the order in which they start and stop."""
+"""A consuming service: a FastStream application, and the order in which its parts start and stop."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
+from inspect import getdoc
 from typing import Any, Final, NoReturn, TypeVar
+
+import uvloop
+from faststream.specification import AsyncAPI
 
 from waybill_contracts.kinds import kinds_of
 from waybill_contracts.privacy import NO_KEYS
-from waybill_contracts.wire import names
+from waybill_contracts.wire import CancelRequested, names
+from waybill_worker.application import Application
 from waybill_worker.attempt import (
     UNKNOWN_KIND,
     AttemptMetrics,
@@ -19,7 +26,7 @@ from waybill_worker.attempt import (
     by_kind,
     policy_of,
 )
-from waybill_worker.broker import LEVELS, BrokerWait, queue_stats
+from waybill_worker.broker import LEVELS, BrokerConnection, queue_stats
 from waybill_worker.consume import (
     Connections,
     Consumer,
@@ -29,6 +36,7 @@ from waybill_worker.consume import (
     ServiceSettings,
     cancel_all,
 )
+from waybill_worker.failure_location import service_version
 from waybill_worker.inbox import Inbox, InboxPruner
 from waybill_worker.limits import EXIT_HARD_LIMIT, RunningHandlers, Watchdog
 from waybill_worker.observe import get_logger, make_registry
@@ -41,24 +49,30 @@ from waybill_worker.runtime import (
     Components,
     Database,
     HealthServer,
-    start,
+    build,
 )
 
 log = get_logger(__name__)
 
 #: Control messages in work at once: each is one row.
 CONTROL_PREFETCH: Final = 50
-#: Seconds for control messages and acknowledgements once the pipeline has been drained.
-SETTLE_SECONDS: Final = 1.0
 #: Seconds that recording the cancellations may take that came while the service was away.
 CATCH_UP_SECONDS: Final = 10.0
+#: Above the AsyncAPI document of each service.
+_ABOUT: Final = (
+    "The messages that the service consumes. Events are CloudEvents in binary mode: "
+    "the type, id and version of each are in its headers."
+)
 #: Frees what a service's adapters hold: connections, worker processes.
 Closer = Callable[[], Awaitable[None]]
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
-class Service(Components):
-    """One service process: consumes the kinds of its handlers, and reports what came of them."""
+class Service(Application):
+    """One service process: consumes the kinds of its handlers, and reports what came of them.
+
+    It is a FastStream application, whose broker has two subscribers: one for work, one for cancellations.
+    """
 
     def __init__(
         self,
@@ -103,13 +117,20 @@ class Service(Components):
             decoder=Decoder(table, keyring, policy_of(settings, UNKNOWN_KIND)),
         )
         self._consumer = Consumer(
-            self._connections.consuming, self._queue, self._pipeline.consume, prefetch=settings.prefetch
+            self._connections.consuming,
+            self._queue,
+            self._pipeline.consume,
+            prefetch=settings.prefetch,
+            description=_described(handlers),
+            schemas=lambda: {kind: each.event.model_json_schema() for kind, each in table.items()},
         )
         control = Consumer(
             self._connections.consuming,
             names.control_queue(name),
             Control(self._inbox, running.stop).consume,
             prefetch=CONTROL_PREFETCH,
+            description="Cancellations of tasks.",
+            schemas=lambda: {"cancel_requested": CancelRequested.model_json_schema()},
         )
         database = Database(self._records, lambda _: self._inbox.make_table())
         self._health = HealthServer(
@@ -132,13 +153,26 @@ class Service(Components):
         )
         grace = settings.grace_seconds
         super().__init__(
-            self._health,
-            database,
-            self._inbox,
-            _Effects(closers, self._watchdog),
-            self._connections,
-            _Messages(self._connections.wait, control, self._consumer, self._pipeline, running, grace),
-            BackgroundWork(*((pruner,) if settings.inbox_keep_days else ()), grace_seconds=grace),
+            self._connections.consuming,
+            lambda hooks_and_broker: Components(
+                self._health,
+                database,
+                self._inbox,
+                _Effects(closers, self._watchdog),
+                self._connections,
+                _Messages(
+                    hooks_and_broker,
+                    self._connections.publishing,
+                    control,
+                    self._consumer,
+                    self._pipeline,
+                    running,
+                    grace,
+                ),
+                BackgroundWork(*((pruner,) if settings.inbox_keep_days else ()), grace_seconds=grace),
+            ),
+            stop_seconds=settings.stop_seconds,
+            asyncapi=AsyncAPI(title=name, version=service_version(name), description=_ABOUT),
         )
 
     def isolate(self, isolation: Isolation[Any]) -> None:
@@ -157,10 +191,10 @@ class Service(Components):
         begun()
         return await self._pipeline.run_alone(lone, emit)
 
-    async def start(self) -> None:
+    async def start(self, **run_extra_options: Any) -> None:
         """Start everything, the consumer last; wait for a database or a broker that is away."""
         self._watchdog.start()
-        await super().start()
+        await super().start(**run_extra_options)
         log.info("consuming", queue=self._queue, health_port=self._health.port)
 
     async def stop(self) -> None:
@@ -175,18 +209,20 @@ class Service(Components):
 
 
 class _Messages(Component):
-    """The messages of a service: its work and its cancellations."""
+    """The messages of a service: its work and its cancellations; and FastStream's own part with them."""
 
     def __init__(
         self,
-        wait: BrokerWait,
+        hooks_and_broker: Component,
+        publishing: BrokerConnection,
         control: Consumer,
         work: Consumer,
         pipeline: Pipeline,
         running: RunningHandlers,
         grace_seconds: float,
     ) -> None:
-        self._wait = wait
+        self._hooks_and_broker = hooks_and_broker
+        self._publishing = publishing
         self._control = control
         self._work = work
         self._pipeline = pipeline
@@ -195,11 +231,11 @@ class _Messages(Component):
 
     async def start(self) -> None:
         # The work and control queues are declared last: once they exist, the other queues do too.
-        await self._wait.until(self._control.start)
+        await self._control.begin()
         # Cancellations that came while the service was away are read before the attempts that wait.
         if not await self._control.caught_up(CATCH_UP_SECONDS):
             log.warning("beginning to consume although cancellations are still unread")
-        await self._wait.until(self._work.start)
+        await self._hooks_and_broker.start()
 
     async def wait_failed(self) -> int:
         """Return when a consumer is gone for good, or a handler does not end."""
@@ -220,7 +256,9 @@ class _Messages(Component):
         if late:
             log.warning("attempts did not end in the grace time; they will be run again", attempts=late)
         for consumer in (self._work, self._control):
-            await consumer.settle(SETTLE_SECONDS)
+            await consumer.settle()
+        # At once: each may wait for a broker that hangs.
+        await asyncio.gather(self._hooks_and_broker.stop(), self._publishing.stop())
 
 
 class _Effects(Component):
@@ -237,10 +275,23 @@ class _Effects(Component):
         self._watchdog.end_with_the_late()
 
 
-def run_service(
+def _described(handlers: tuple[Handler, ...]) -> str:
+    """What the work of a service is, kind by kind, in the words of its handlers."""
+    return "\n".join(f"- `{each.event.KIND}`: {_summary(each.function)}" for each in handlers)
+
+
+def _summary(function: Callable[..., object]) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return (getdoc(function) or "").partition("\n")[0]
+
+
+def application(
     name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Service]
-) -> NoReturn:
-    """Runs a service as `start` does; suspect attempts run in processes of their own.
+) -> Service:
+    """Makes the FastStream application of this process, a service; exits 78 if a setting is wrong.
+
+    Suspect attempts run in processes of their own.
 
     Args:
         name: the service.
@@ -253,4 +304,12 @@ def run_service(
         service.isolate(Isolation(name, settings, make))
         return service
 
-    start(name, settings_of, isolated)
+    return build(name, settings_of, isolated)
+
+
+def run_service(
+    name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Service]
+) -> NoReturn:
+    """Runs the `application` of these arguments to its end, as `faststream run` does."""
+    uvloop.run(application(name, settings_of, make).run())
+    sys.exit()

@@ -8,7 +8,7 @@ from waybill_email.mailer import Mailer
 from waybill_email.renderer import Renderer
 from waybill_email.settings import EmailSettings
 from waybill_worker.attempt import configured
-from waybill_worker.service import Service
+from waybill_worker.service import Service, application
 
 
 def make_service(settings: EmailSettings) -> Service:
@@ -40,3 +40,8 @@ def make_service(settings: EmailSettings) -> Service:
         ),
         closers=(mailer.close,),
     )
+
+
+def make_app() -> Service:
+    """The FastStream application: `faststream run waybill_email.app:make_app --factory`."""
+    return application("email", EmailSettings, make_service)

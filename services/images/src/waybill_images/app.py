@@ -8,7 +8,7 @@ from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_images.settings import ImagesSettings
 from waybill_worker.attempt import configured
-from waybill_worker.service import Service
+from waybill_worker.service import Service, application
 from waybill_worker.storage import ObjectStore
 from waybill_worker.worker_pool import WorkerLimits, WorkerPoolOptions, usable_cores
 
@@ -33,3 +33,8 @@ def make_service(settings: ImagesSettings) -> Service:
         (configured(settings, ImageUploaded, partial(make_variants, store=store, pool=pool)),),
         closers=(pool.close,),
     )
+
+
+def make_app() -> Service:
+    """The FastStream application: `faststream run waybill_images.app:make_app --factory`."""
+    return application("images", ImagesSettings, make_service)

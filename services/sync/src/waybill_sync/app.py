@@ -7,7 +7,7 @@ from waybill_sync.client import SyncClient
 from waybill_sync.handlers import sync_record, sync_user
 from waybill_sync.settings import SyncSettings
 from waybill_worker.attempt import configured
-from waybill_worker.service import Service
+from waybill_worker.service import Service, application
 
 
 def make_service(settings: SyncSettings) -> Service:
@@ -38,3 +38,8 @@ def make_service(settings: SyncSettings) -> Service:
             configured(settings, UserCreated, partial(sync_user, client=client, target=settings.user_target)),
         ),
     )
+
+
+def make_app() -> Service:
+    """The FastStream application: `faststream run waybill_sync.app:make_app --factory`."""
+    return application("sync", SyncSettings, make_service)

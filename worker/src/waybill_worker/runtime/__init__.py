@@ -5,7 +5,7 @@ from waybill_worker.runtime.components import Component, Components, Together
 from waybill_worker.runtime.database import Database, DatabaseWait
 from waybill_worker.runtime.health import HealthServer, liveness_answer, startup_answer
 from waybill_worker.runtime.http_server import HttpServer, inherited_socket
-from waybill_worker.runtime.process import EXIT_BROKEN, WRONG_SETTING, configuring, run
+from waybill_worker.runtime.process import EXIT_BROKEN, WRONG_SETTING, configuring, live, run
 from waybill_worker.runtime.refresh import Refresh
 from waybill_worker.runtime.settings import (
     DatabaseUrl,
@@ -14,7 +14,7 @@ from waybill_worker.runtime.settings import (
     SealingSettings,
     Seconds,
 )
-from waybill_worker.runtime.startup import start
+from waybill_worker.runtime.startup import build, start
 from waybill_worker.runtime.throttle import pause_since, scan_in_batches, throttled
 from waybill_worker.runtime.timekeeper import Timekeeper
 from waybill_worker.runtime.tls import TlsFiles, distrust
@@ -39,10 +39,12 @@ __all__ = [
     "Timekeeper",
     "TlsFiles",
     "Together",
+    "build",
     "configuring",
     "distrust",
     "first_completed",
     "inherited_socket",
+    "live",
     "liveness_answer",
     "pause_since",
     "run",

@@ -71,11 +71,7 @@ def run(make: Callable[[], Lifecycle], *, stop_seconds: float) -> NoReturn:
         make: makes the work of the process.
         stop_seconds: seconds after which a stopping process ends in any case.
     """
-    try:
-        code = uvloop.run(_to_the_end(make, stop_seconds))
-    finally:
-        shut_down_tracing()
-    sys.exit(code)
+    sys.exit(uvloop.run(live(make, stop_seconds=stop_seconds, stop_requested=asyncio.Event())))
 
 
 def refuse_to_start(why: str) -> None:
@@ -83,8 +79,22 @@ def refuse_to_start(why: str) -> None:
     log.critical("misconfigured: not starting", reason=why)
 
 
-async def _to_the_end(make: Callable[[], Lifecycle], stop_seconds: float) -> int:
-    code = await _run(make, stop_seconds)
+async def live(make: Callable[[], Lifecycle], *, stop_seconds: float, stop_requested: asyncio.Event) -> int:
+    """The life of a process in its event loop, as `run` runs it; `stop_requested` ends it too.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        return await _to_the_end(make, stop_seconds, stop_requested)
+    finally:
+        shut_down_tracing()
+
+
+async def _to_the_end(
+    make: Callable[[], Lifecycle], stop_seconds: float, stop_requested: asyncio.Event
+) -> int:
+    code = await _run(make, stop_seconds, stop_requested)
     stragglers = asyncio.all_tasks() - {asyncio.current_task()}
     for straggler in stragglers:
         straggler.cancel()
@@ -115,9 +125,8 @@ def _end_after(seconds: float, code: int) -> None:
     timer.start()
 
 
-async def _run(make: Callable[[], Lifecycle], stop_seconds: float) -> int:
+async def _run(make: Callable[[], Lifecycle], stop_seconds: float, stop_requested: asyncio.Event) -> int:
     loop = asyncio.get_running_loop()
-    stop_requested = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_requested.set)
     try:

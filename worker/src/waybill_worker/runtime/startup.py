@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
+Made = TypeVar("Made")
 
 
 def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Lifecycle]) -> NoReturn:
@@ -34,6 +35,33 @@ def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
         settings_of: reads its settings.
         make: makes it from them; a ValueError or OSError that it raises counts as a wrong setting.
     """
+    settings = _prepare(name, settings_of)
+
+    def made() -> Lifecycle:
+        with configuring(*WRONG_SETTING):
+            return make(settings)
+
+    run(made, stop_seconds=settings.stop_seconds)
+
+
+def build(name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Made]) -> Made:
+    """Makes what a process runs, for a program that runs it; exits 78 as `start` does.
+
+    Args:
+        name: name of the process, in its logs and traces.
+        settings_of: reads its settings.
+        make: makes it from them; a ValueError or OSError that it raises counts as a wrong setting.
+    """
+    settings = _prepare(name, settings_of)
+    try:
+        return make(settings)
+    except WRONG_SETTING as error:
+        refuse_to_start(str(error))
+        sys.exit(EXIT_MISCONFIGURED)
+
+
+def _prepare(name: str, settings_of: Callable[[], Settings]) -> Settings:
+    """Reads the settings, and sets up logs and traces."""
     # The settings of the process are not known yet.
     configure_logging(name, level="info", format_="json")
     try:
@@ -44,12 +72,7 @@ def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
     configure_logging(name, level=settings.log_level, format_=settings.log_format)
     _log_unexpected_errors()
     configure_tracing(name)
-
-    def made() -> Lifecycle:
-        with configuring(*WRONG_SETTING):
-            return make(settings)
-
-    run(made, stop_seconds=settings.stop_seconds)
+    return settings
 
 
 def _in_one_line(error: ValueError) -> str:
