@@ -18,9 +18,9 @@ compile() {
 }
 
 echo "uv" | compile - --output-file requirements/uv.txt "$@"
-compile "${members[@]/%//pyproject.toml}" --extra traces --group pyproject.toml:dev --output-file requirements/dev.txt "$@"
+compile "${members[@]/%//pyproject.toml}" --extra traces --extra cli --group pyproject.toml:dev --output-file requirements/dev.txt "$@"
 # What is compared runs on the same versions as what ships, where it has a part in common with it.
-compile "${members[@]/%//pyproject.toml}" --extra traces --group pyproject.toml:bench --constraint requirements/dev.txt \
+compile "${members[@]/%//pyproject.toml}" --extra traces --extra cli --group pyproject.toml:bench --constraint requirements/dev.txt \
   --output-file requirements/bench.txt "$@"
 for deployable in "${deployables[@]}"; do
   # What runs a service can trace it: installed, and imported only where that is asked for.
