@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,10 +65,20 @@ class Figures:
 
 
 class Backlog:
-    """One work queue with many messages in it, and the service that drains it."""
+    """One work queue with many messages in it, and the service that drains it.
 
-    def __init__(self, amqp_url: str, folder: Path, size: int) -> None:
+    Args:
+        amqp_url: a virtual host of its own.
+        folder: for its inbox.
+        size: how many messages.
+        environment: of the service, beside what it needs.
+    """
+
+    def __init__(
+        self, amqp_url: str, folder: Path, size: int, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.size = size
+        self._environment = {"WAYBILL_PREFETCH": "100"} | dict(environment or {})
         self.figures = Figures()
         self._url = amqp_url
         self._place = Place.fresh(folder, amqp_url=amqp_url, redis_url="")
@@ -100,7 +110,7 @@ class Backlog:
     def drain(self, broker_pids: list[int], counted: int) -> None:
         """Lets a service run some of it, and puts as many in again."""
         before, begun_at = self._run(), time.monotonic_ns()
-        (service,) = start(self._installation.services(1, {"WAYBILL_PREFETCH": "100"}), self._place.folder)
+        (service,) = start(self._installation.services(1, self._environment), self._place.folder)
         try:
             self._count(service, broker_pids, before, counted)
         finally:
