@@ -14,6 +14,9 @@ from waybill_worker.consume import ServiceSettings, consumer
 from waybill_worker.errors import PermanentError, TransientError
 from waybill_worker.service import Service, application
 
+#: Those of this process.
+APPLICATIONS: list[Service] = []
+
 
 def _note(line: str) -> None:
     with Path(os.environ["WAYBILL_TEST_EFFECTS"]).open("a") as effects:
@@ -30,6 +33,8 @@ async def work(event: SyncRequested, attempt: Attempt) -> dict[str, Any]:
             raise PermanentError("never")
         case "slow":
             await asyncio.sleep(1)
+        case "last":
+            APPLICATIONS[0].exit()
     _note(f"{event.id} ends")
     return {"attempt": attempt.attempt}
 
@@ -53,4 +58,5 @@ def make_app() -> Service:
     """As FastStream's CLI calls it."""
     # A consumer that is gone ends the process soon.
     consumer.WATCH_SECONDS, consumer.MISSING_SECONDS = 0.1, 1.0  # type: ignore[misc] # for this process
-    return application("sync", ServiceSettings, make)
+    APPLICATIONS.append(application("sync", ServiceSettings, make))
+    return APPLICATIONS[0]

@@ -57,7 +57,9 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
     yield start
     for child in started:
         child.kill()
-        child.communicate()
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
 
 
 def told(output: str) -> list[dict[str, Any]]:
@@ -102,6 +104,16 @@ async def test_a_signal_lets_it_end_its_work_and_then_stop(
     )
     # Acknowledged: nobody gets it again.
     assert await wire.ready("sync.work") == 0
+
+
+async def test_its_exit_stops_it_in_order(start: Start, topology_url: str, wire: Wire) -> None:
+    child = start(WAYBILL_AMQP_URL=topology_url)
+    await wire.request(sync_event("last"))
+    output, _ = await asyncio.to_thread(child.communicate)
+
+    assert child.returncode == 0
+    assert told(output)[-1]["event"] == "stopped"
+    assert (await wire.reported(until="task.completed"))[-1].data.attempt == 1
 
 
 def test_a_signal_ends_a_start_that_waits_for_the_broker(start: Start) -> None:
