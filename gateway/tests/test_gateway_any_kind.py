@@ -10,7 +10,7 @@ from waybill_contracts.privacy import is_sealed
 from waybill_contracts.registry import HandledKind, Manifest
 from waybill_ledger.registry import ApplyManifest, apply_manifests, confirm_declared
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
-from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem
+from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem
 from waybill_testkit.samples import NOON
 
 SCHEMA: dict[str, Any] = {
@@ -147,3 +147,56 @@ async def test_a_repeated_call_makes_one_task(gateway: Gateway) -> None:
 async def test_data_is_an_object(gateway: Gateway, data: object) -> None:
     answer = await gateway.post("/v1/tasks", {"kind": "email.requested", "data": data})
     assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "data"
+
+
+async def test_many_tasks_are_accepted_together(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    tasks = [TASK | {"data": {"order_id": f"A-{number}"}} for number in range(1000)]
+    answer = await gateway.post("/v1/tasks/bulk", {"tasks": tasks})
+    assert answer.status_code == 202, answer.text
+    ids = [task["id"] for task in answer.json()["tasks"]]
+    rows = {row["id"]: row for row in await gateway.rows(TASKS)}
+    assert [json.loads(rows[id_]["payload"])["order_id"] for id_ in ids] == [f"A-{n}" for n in range(1000)]
+    too_many = await gateway.post("/v1/tasks/bulk", {"tasks": [*tasks, TASK]})
+    assert problem(too_many, 422, "invalid_request")["errors"][0]["field"] == "tasks"
+    assert fields(await gateway.post("/v1/tasks/bulk", {"tasks": []})) == {"tasks"}
+
+
+async def test_of_many_tasks_none_is_accepted_if_one_is_wrong(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    wrong = [
+        TASK,
+        TASK | {"data": {"order_id": 7}},
+        {"kind": "coffee.requested", "data": {}},
+        TASK | {"send_at": "2001-01-01T00:00:00Z"},
+    ]
+    answer = await gateway.post("/v1/tasks/bulk", {"tasks": wrong}, Idempotency_Key="k")
+    errors = [error["field"] for error in problem(answer, 422, "tasks_refused")["errors"]]
+    assert errors == ["/tasks/1/data/order_id", "/tasks/2/kind", "/tasks/3/send_at"]
+    assert await gateway.count(TASKS) == 0
+    assert (await gateway.post("/v1/tasks/bulk", {"tasks": [TASK]}, Idempotency_Key="k")).status_code == 202
+
+
+async def test_each_of_many_tasks_is_accepted_once_by_its_key(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    first, second = (TASK | {"idempotency_key": key} for key in "ab")
+    one = (await gateway.post("/v1/tasks", TASK, Idempotency_Key="a")).json()["id"]
+    answers = [(await gateway.post("/v1/tasks/bulk", {"tasks": [first, second]})).json() for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0]["tasks"][0]["id"] == one
+    assert await gateway.count(TASKS) == 2
+    other = second | {"data": {"order_id": "other"}}
+    third = TASK | {"idempotency_key": "c"}
+    refused = await gateway.post("/v1/tasks/bulk", {"tasks": [third, other]})
+    [error] = problem(refused, 422, "tasks_refused")["errors"]
+    assert error["field"] == "/tasks/1/idempotency_key"
+    assert await gateway.count(TASKS) == 2
+    assert (await gateway.post("/v1/tasks", TASK, Idempotency_Key="c")).status_code == 202
+
+
+async def test_a_repeated_call_of_many_tasks_makes_them_once(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    body = {"tasks": [TASK, TASK]}
+    first, again = [await gateway.post("/v1/tasks/bulk", body, Idempotency_Key="k") for _ in range(2)]
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert len({task["id"] for task in first.json()["tasks"]}) == await gateway.count(TASKS) == 2

@@ -1,6 +1,7 @@
 """The durable record of every task, from accepted to outcome."""
 
 from waybill_ledger.acceptance import (
+    Acceptance,
     Accepted,
     AcceptedBefore,
     AcceptedSpawn,
@@ -22,6 +23,7 @@ from waybill_ledger.acceptance import (
     Submission,
     accept,
     accept_spawned,
+    accept_together,
     insert_tasks,
     look_up,
     new_task_id,
@@ -166,6 +168,7 @@ __all__ = [
     "HIGH_PRIORITY",
     "LOW_PRIORITY",
     "TENANT_PATTERN",
+    "Acceptance",
     "Accepted",
     "AcceptedBefore",
     "AcceptedSpawn",
@@ -254,6 +257,7 @@ __all__ = [
     "Unplaced",
     "accept",
     "accept_spawned",
+    "accept_together",
     "apply_events",
     "bring_forward",
     "cancel",

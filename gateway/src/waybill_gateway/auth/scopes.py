@@ -15,6 +15,7 @@ OPEN: Final = frozenset({"healthz", "startupz", "readyz", "asyncapi", "entrance"
 NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
     {
         "post_task": Scope.SUBMIT,
+        "post_tasks": Scope.SUBMIT,
         "post_email": Scope.SUBMIT,
         "post_file": Scope.SUBMIT,
         "post_image": Scope.SUBMIT,

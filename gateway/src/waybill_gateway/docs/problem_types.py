@@ -100,6 +100,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "not_an_image": "The file is not an image, even if its name says so.",
             "nothing_selected": "The selection has no letter that can be redriven.",
             "send_at_passed": "send_at is in the past.",
+            "tasks_refused": "Nothing was accepted: errors has a JSON Pointer for each fault.",
             "too_costly": "Decoding the image takes too much memory or processor time.",
             "too_many_letters": "The selection has more letters than one redrive may have.",
             "too_young": "The tasks are too young to be pruned.",
@@ -166,6 +167,7 @@ _REVEALING: Final = ("payload_deleted", "erased", "sealing_key_missing")
 _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "post_task": (*_TASK, "unknown_version", "invalid_data", "unknown_target"),
+        "post_tasks": ("tasks_refused",),
         "post_email": _TASK,
         "post_user": _TASK,
         "post_sync": (*_TASK, "unknown_target"),

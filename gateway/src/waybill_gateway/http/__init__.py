@@ -22,6 +22,7 @@ from waybill_gateway.http.paging import Paged, page_or_problem
 from waybill_gateway.http.probes import PROBES
 from waybill_gateway.http.problems import (
     CONTENT_TYPE,
+    MAX_ERRORS,
     TYPE_PREFIX,
     FieldError,
     Problem,
@@ -39,6 +40,7 @@ from waybill_gateway.http.validation import validated, validated_beside
 __all__ = [
     "CONTENT_TYPE",
     "KEY_HEADER",
+    "MAX_ERRORS",
     "MAX_INTEGER",
     "NOT_BLANK",
     "PROBES",

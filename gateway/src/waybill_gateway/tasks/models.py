@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from waybill_contracts.events import Event
 from waybill_contracts.kinds import MAX_ADDRESS_LENGTH
@@ -14,6 +14,8 @@ from waybill_contracts.wire import MAX_DELAY
 from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Whole, Word
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
+#: Most tasks that are submitted together.
+MAX_BULK = 1000
 #: By how much the clock of a caller may be slow.
 CLOCK_SKEW = timedelta(minutes=1)
 #: The priority of a task, and its AMQP priority.
@@ -91,6 +93,34 @@ class PostTask(Timing):
     data: dict[str, Any] = Field(description="By the contract of the kind: `GET /v1/kinds/{kind}` has it.")
 
 
+class BulkTask(PostTask):
+    """A task of several that are submitted together."""
+
+    idempotency_key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] | None = Field(
+        None,
+        description="As the header Idempotency-Key of `POST /v1/tasks`: the task is accepted once, together "
+        "with others or alone.",
+    )
+
+
+class PostTasks(BaseModel):
+    """Tasks that are accepted together, or not at all."""
+
+    model_config = shown(
+        {
+            "tasks": [
+                {
+                    "kind": "sync.requested",
+                    "data": {"target": "crm", "resource": "contacts", "id": "7", "data": {"vip": True}},
+                    "idempotency_key": "contact-7",
+                }
+            ]
+        }
+    )
+
+    tasks: Annotated[list[BulkTask], Field(min_length=1, max_length=MAX_BULK)]
+
+
 class TaskQuery(Paged):
     """Filters of the list of tasks."""
 
@@ -133,6 +163,12 @@ class AcceptedTask(BaseModel):
     kind: str
     state: State
     links: Links
+
+
+class AcceptedTasks(BaseModel):
+    """The accepted tasks, in the order in which they were submitted."""
+
+    tasks: list[AcceptedTask]
 
 
 class CancelledTask(BaseModel):

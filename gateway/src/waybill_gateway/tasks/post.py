@@ -40,6 +40,15 @@ class Post:
         """The caller's trace context; that of a new trace if there is none, or it is malformed."""
         return accepted_traceparent(self.request.headers.get("traceparent")) or new_traceparent()
 
+    @property
+    def key(self) -> str | None:
+        """The Idempotency-Key; None: there is none.
+
+        Raises:
+            Problem: 400, the header holds no key.
+        """
+        return parse_key(self.request.headers.get(KEY_HEADER))
+
     def keyed_call(self, content: Callable[[], str]) -> IdempotentCall | None:
         """The call with its Idempotency-Key, to be recorded; None without a key.
 
@@ -49,10 +58,12 @@ class Post:
         Raises:
             Problem: 400, the header holds no key.
         """
-        key = parse_key(self.request.headers.get(KEY_HEADER))
+        return self.call_of(self.key, f"POST {self.request.scope['route'].path}", content)
+
+    def call_of(self, key: str | None, operation: str, content: Callable[[], str]) -> IdempotentCall | None:
+        """The call of an operation with a key; None without a key."""
         if key is None:
             return None
-        operation = f"POST {self.request.scope['route'].path}"
         posted = content().encode()
         return IdempotentCall(
             idempotency_scope(self.caller.tenant, operation),

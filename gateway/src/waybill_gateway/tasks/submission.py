@@ -19,6 +19,7 @@ from waybill_gateway.tasks.file_places import places_of
 from waybill_gateway.tasks.models import AcceptedTask, Timing, links_of
 from waybill_gateway.tasks.post import Post
 from waybill_ledger import (
+    Accepted,
     AcceptedBefore,
     CallErasedError,
     CompanionRow,
@@ -127,13 +128,8 @@ async def accept_task(
             which the task refers is missing.
     """
     resources = post.resources
-    if timing.is_past(task.created_at) and not await _is_repeated(resources, call):
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "send_at_passed",
-            "send_at is in the past. Leave it out to begin at once.",
-            errors=[FieldError(field="send_at", message="is in the past")],
-        )
+    if timing.is_past(task.created_at) and not await is_repeated(resources, call):
+        raise send_at_passed()
     acceptance = await resources.records.write(accept, Submission(task, call, rows))
     if isinstance(acceptance, KeyReusedError):
         raise key_reused(acceptance)
@@ -141,7 +137,16 @@ async def accept_task(
         raise files_missing(task, acceptance)
     if isinstance(acceptance, AcceptedBefore):
         post.headers["Idempotent-Replayed"] = "true"
-        return _answer(post, acceptance.task_id, acceptance.kind, acceptance.due_at)
+    answer = answer_of(post, task, acceptance)
+    post.headers["Location"] = answer.links.self
+    return answer
+
+
+def answer_of(post: Post, task: NewTask, acceptance: Accepted | AcceptedBefore) -> AcceptedTask:
+    """The answer to an accepted task, which is logged and published."""
+    if isinstance(acceptance, AcceptedBefore):
+        return _accepted(acceptance.task_id, acceptance.kind, acceptance.due_at)
+    resources = post.resources
     resources.metrics.accepted(task.kind)
     log.info(
         "task accepted",
@@ -152,11 +157,22 @@ async def accept_task(
     )
     if acceptance.message is not None:
         resources.relay.publish_soon(acceptance.message, task.created_at)
-    return _answer(post, task.id, task.kind, task.due_at)
+    return _accepted(task.id, task.kind, task.due_at)
 
 
-async def _is_repeated(resources: Resources, call: IdempotentCall | None) -> bool:
+async def is_repeated(resources: Resources, call: IdempotentCall | None) -> bool:
+    """Whether a call with this key was answered before."""
     return call is not None and await resources.records.read(partial(look_up, call=call)) is not None
+
+
+def send_at_passed() -> Problem:
+    """The answer to a time that has passed."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "send_at_passed",
+        "send_at is in the past. Leave it out to begin at once.",
+        errors=[FieldError(field="send_at", message="is in the past")],
+    )
 
 
 def key_reused(error: KeyReusedError) -> Problem:
@@ -189,8 +205,6 @@ def files_missing(task: NewTask, missing: FilesMissing) -> Problem:
     )
 
 
-def _answer(post: Post, task_id: str, kind: str, due_at: datetime | None) -> AcceptedTask:
-    links = links_of(task_id)
-    post.headers["Location"] = links.self
+def _accepted(task_id: str, kind: str, due_at: datetime | None) -> AcceptedTask:
     state = State.PENDING if due_at is None else State.SCHEDULED
-    return AcceptedTask(id=task_id, kind=kind, state=state, links=links)
+    return AcceptedTask(id=task_id, kind=kind, state=state, links=links_of(task_id))

@@ -1,19 +1,44 @@
 """Tasks of any kind: submitted by the contract of their kind."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 
 from waybill_contracts.registry import Contract, Kind
 from waybill_gateway.auth import GuardedJsonRoute
-from waybill_gateway.http import FieldError, Problem
+from waybill_gateway.http import MAX_ERRORS, FieldError, Problem
 from waybill_gateway.runtime import Resources, kind_in_use
 from waybill_gateway.tasks.data import checked_data
-from waybill_gateway.tasks.models import AcceptedTask, PostTask
+from waybill_gateway.tasks.models import AcceptedTask, AcceptedTasks, PostTask, PostTasks
 from waybill_gateway.tasks.post import Post, PostDep
-from waybill_gateway.tasks.submission import accept_task, new_task
-from waybill_ledger import NewTask
+from waybill_gateway.tasks.submission import (
+    accept_task,
+    answer_of,
+    files_missing,
+    is_repeated,
+    new_task,
+    send_at_passed,
+)
+from waybill_ledger import (
+    Acceptance,
+    Accepted,
+    AcceptedBefore,
+    FilesMissing,
+    IdempotentCall,
+    NewTask,
+    Submission,
+    accept_together,
+)
+
+#: The operation that keys of tasks belong to, however they are submitted.
+_SINGLE: Final = "POST /v1/tasks"
+#: Tasks that are checked before other requests get their turn.
+_TURN: Final = 50
 
 router = APIRouter(tags=["tasks"], route_class=GuardedJsonRoute)
 
@@ -24,6 +49,78 @@ async def post_task(posted: PostTask, post: PostDep) -> AcceptedTask:
     call = post.keyed_call(posted.model_dump_json)
     with post.resources.calls.only(call):
         return await accept_task(post, await _task_of(posted, post), posted, call)
+
+
+@router.post("/v1/tasks/bulk", status_code=HTTPStatus.ACCEPTED)
+async def post_tasks(posted: PostTasks, post: PostDep) -> AcceptedTasks:
+    """Submits up to 1,000 tasks in one transaction: all of them are accepted, or none is.
+
+    An Idempotency-Key of the call is one for each of its tasks that has none of its own.
+    """
+    submissions = [Submission(task, call) async for task, call in _tasks_of(posted, post)]
+    acceptances = await post.resources.records.write(accept_together, submissions)
+    refused = [
+        _refused(number, submission.task, acceptance)
+        for number, (submission, acceptance) in enumerate(zip(submissions, acceptances, strict=True))
+        if not isinstance(acceptance, Accepted | AcceptedBefore)
+    ]
+    if refused:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "tasks_refused",
+            "Nothing was accepted, because some of the tasks cannot be; see errors.",
+            errors=refused[:MAX_ERRORS],
+        )
+    return AcceptedTasks(
+        tasks=[
+            answer_of(post, submission.task, acceptance)
+            for submission, acceptance in zip(submissions, acceptances, strict=True)
+            if isinstance(acceptance, Accepted | AcceptedBefore)
+        ]
+    )
+
+
+async def _tasks_of(posted: PostTasks, post: Post) -> AsyncIterator[tuple[NewTask, IdempotentCall | None]]:
+    """The tasks, each with its idempotency key.
+
+    Raises:
+        Problem: 422, some are not valid; the faults of all are named.
+    """
+    key, faults = post.key, []
+    for number, each in enumerate(posted.tasks):
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)  # lets other requests proceed
+        own = each.idempotency_key or (None if key is None else f"{key}#{number}")
+        call = post.call_of(own, _SINGLE, partial(each.model_dump_json, exclude={"idempotency_key"}))
+        try:
+            task = await _task_of(each, post)
+            if each.is_past(task.created_at) and not await is_repeated(post.resources, call):
+                raise send_at_passed()
+        except Problem as problem:
+            faults += [_within(number, error) for error in problem.errors]
+        else:
+            if not faults:
+                yield task, call
+    if faults:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "tasks_refused",
+            "Nothing was accepted, because some of the tasks are not valid; see errors.",
+            errors=faults[:MAX_ERRORS],
+        )
+
+
+def _within(number: int, error: FieldError) -> FieldError:
+    place = error.field if error.field.startswith("/") else f"/{error.field.replace('.', '/')}"
+    return FieldError(field=f"/tasks/{number}{place}", message=error.message)
+
+
+def _refused(number: int, task: NewTask, acceptance: Acceptance) -> FieldError:
+    if isinstance(acceptance, FilesMissing):
+        problem = files_missing(task, acceptance)
+        return _within(number, problem.errors[0])
+    message = "was used for a task with other content, or with content that was erased since"
+    return _within(number, FieldError(field="/idempotency_key", message=message))
 
 
 async def _task_of(posted: PostTask, post: Post) -> NewTask:

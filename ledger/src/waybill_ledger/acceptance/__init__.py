@@ -1,11 +1,13 @@
 """What is written when tasks are accepted, and what a repeated call is answered."""
 
 from waybill_ledger.acceptance.accept import (
+    Acceptance,
     Accepted,
     AcceptedBefore,
     FilesMissing,
     Submission,
     accept,
+    accept_together,
     insert_tasks,
 )
 from waybill_ledger.acceptance.idempotency import (
@@ -24,6 +26,7 @@ from waybill_ledger.acceptance.person_digests import Persons, PersonSettings
 from waybill_ledger.acceptance.spawned import AcceptedSpawn, SpawnTerms, accept_spawned
 
 __all__ = [
+    "Acceptance",
     "Accepted",
     "AcceptedBefore",
     "AcceptedSpawn",
@@ -47,6 +50,7 @@ __all__ = [
     "Submission",
     "accept",
     "accept_spawned",
+    "accept_together",
     "erase_content",
     "insert_tasks",
     "look_up",

@@ -93,6 +93,25 @@ def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequenc
     return [result(s, verdict) for s, verdict in zip(submissions, verdicts, strict=True)]
 
 
+def accept_together(
+    connection: Connection, groups: Sequence[Sequence[Submission]]
+) -> Sequence[Sequence[Acceptance]]:
+    """Accepts groups of tasks, each as a whole or not at all; a batch write for `Records.write`.
+
+    Returns:
+        The results of each group. If one is an error, nothing of its group was accepted.
+    """
+    return [_accept_whole(connection, group) for group in groups]
+
+
+def _accept_whole(connection: Connection, group: Sequence[Submission]) -> Sequence[Acceptance]:
+    with connection.begin_nested() as whole:
+        acceptances = accept(connection, group)
+        if any(isinstance(each, KeyReusedError | FilesMissing) for each in acceptances):
+            whole.rollback()
+    return acceptances
+
+
 def insert_tasks(connection: Connection, tasks: Sequence[NewTask]) -> None:
     """Accepts tasks of the ledger's own, in the transaction of the caller; the relay publishes them.
 
