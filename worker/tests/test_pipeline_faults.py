@@ -18,7 +18,7 @@ from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, ErrorInfo
 from waybill_database import Records
 from waybill_testkit.samples import NOON, envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
-from waybill_worker.attempt.handlers import HandlerFunction, by_kind, handler
+from waybill_worker.attempt.handlers import AsyncFunction, by_kind, handler
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
@@ -94,7 +94,7 @@ class Bench:
         self.publisher = ListPublisher()
         self.acknowledger = Acknowledger()
         self.runs = 0
-        self._function: HandlerFunction[SyncRequested] | None = None
+        self._function: AsyncFunction[SyncRequested] | None = None
         reporter = Reporter(self.publisher)
         handlers = by_kind((handler(SyncRequested, self._handle, POLICY),))
         self.pipeline = Pipeline(

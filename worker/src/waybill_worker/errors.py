@@ -88,6 +88,10 @@ class CircuitOpenError(SnoozeError):
 OUTAGE_ERRORS: Final = (UnreachableError, OutOfServiceError, ServerFailureError)
 
 
+class HandlerDiedError(TransientError):
+    """The process of a handler died, and this one lives: an effect under way may have happened."""
+
+
 class SoftTimeLimitExceeded(TransientError):  # noqa: N818 - the name in records, which operators know
     """The handler ran for too long; it was asked to stop, and stopped."""
 

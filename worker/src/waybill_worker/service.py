@@ -20,9 +20,11 @@ from waybill_worker.attempt import (
     AttemptMetrics,
     Attempts,
     Emit,
+    FunctionProcesses,
     Handler,
     Isolation,
     LoneAttempt,
+    Runs,
     by_kind,
     policy_of,
 )
@@ -51,6 +53,7 @@ from waybill_worker.runtime import (
     HealthServer,
     build,
 )
+from waybill_worker.worker_pool import usable_cores
 
 log = get_logger(__name__)
 
@@ -104,6 +107,9 @@ class Service(Application):
         self._attempts = Attempts(
             name, self._inbox, reporter, self._watchdog, running, keyring=settings.keyring
         )
+        if any(each.runs is Runs.IN_PROCESS for each in handlers):
+            self._attempts.processes = FunctionProcesses(name, settings, usable_cores())
+            closers = (*closers, self._attempts.processes.close)
         # A service without personal data needs no key.
         keyring = settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS
         self._pipeline = Pipeline(

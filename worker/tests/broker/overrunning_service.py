@@ -1,8 +1,8 @@
 """A service in a process of its own whose handler overruns its time limits, in the way that is asked for.
 
-Arguments: the file for its effects, and the way: `cooperative`, `deaf`, `stuck` or `blocking`. Only the
-first attempt at an image whose key ends with `late` overruns; everything else is done at once.
-The rest comes from the environment, as for any service.
+Arguments: the file for its effects, and the way: `cooperative`, `deaf`, `stuck`, `blocking`, or `thread` or
+`process` for a plain handler. Only the first attempt at an image whose key ends with `late` overruns;
+everything else is done at once. The rest comes from the environment, as for any service.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from waybill_contracts.kinds.images import ImageUploaded
-from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.attempt import Attempt, AttemptFacts
 from waybill_worker.attempt.kind_policies import configured
+from waybill_worker.attempt.sync_attempt import SyncAttempt
 from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.observe.logs import configure_logging
 from waybill_worker.runtime.process import run
@@ -41,12 +42,23 @@ async def overrun(way: str) -> None:
                     raise
 
 
-def make(effects: Path, way: str) -> Service:
-    """Service `images`."""
+def note(what: str, attempt: AttemptFacts) -> None:
+    """An effect."""
+    with Path(sys.argv[1]).open("a") as file:
+        file.write(f"{attempt.task_id} {attempt.attempt} {what}\n")
 
-    def note(what: str, attempt: Attempt) -> None:
-        with effects.open("a") as file:
-            file.write(f"{attempt.task_id} {attempt.attempt} {what}\n")
+
+def handle_plainly(event: ImageUploaded, attempt: SyncAttempt) -> dict[str, Any]:
+    """The handler in a thread or a process."""
+    note("began", attempt)
+    if event.source_key.endswith("late") and attempt.attempt == 1:
+        time.sleep(FOR_EVER)
+    note("did it", attempt)
+    return {"by": os.getpid()}
+
+
+def make(way: str) -> Service:
+    """Service `images`."""
 
     async def handle(event: ImageUploaded, attempt: Attempt) -> dict[str, Any]:
         note("began", attempt)
@@ -60,9 +72,12 @@ def make(effects: Path, way: str) -> Service:
         return {"by": os.getpid()}
 
     settings = ServiceSettings()
+    if way in {"thread", "process"}:
+        plain = configured(settings, ImageUploaded, handle_plainly, processes=way == "process")
+        return Service("images", settings, (plain,))
     return Service("images", settings, (configured(settings, ImageUploaded, handle),))
 
 
 if __name__ == "__main__":
     configure_logging("images", level="info", format_="json")
-    run(lambda: make(Path(sys.argv[1]), sys.argv[2]), stop_seconds=ServiceSettings().stop_seconds)
+    run(lambda: make(sys.argv[2]), stop_seconds=ServiceSettings().stop_seconds)

@@ -28,7 +28,7 @@ class Overrunning:
         self._folder = folder
         self._effects = folder / "effects"
         self._log = folder / "log"
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "WAYBILL_AMQP_URL": url,
             "WAYBILL_INBOX_URL": f"sqlite:///{folder}/inbox.db",
             "WAYBILL_LEASE_SECONDS": "2",
@@ -43,7 +43,7 @@ class Overrunning:
         with self._log.open("ab") as log:
             child = subprocess.Popen(
                 [sys.executable, CHILD, self._effects, way],
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -119,15 +119,16 @@ async def test_a_handler_that_can_be_stopped_is_stopped_and_tried_again(
     assert await asyncio.to_thread(child.wait, 60) == 0
 
 
+@pytest.mark.parametrize("way", ["stuck", "thread"])
 async def test_a_handler_that_will_not_end_ends_with_its_process_and_never_runs_twice_at_once(
-    service: Overrunning, wire: Wire
+    service: Overrunning, wire: Wire, way: str
 ) -> None:
-    first = service.start("stuck")
+    first = service.start(way)
     late, other = await late_one(wire), await wire.request(image_event())
     await eventually(lambda: first.poll() is not None, seconds=60)
     # No other process went on before this one had ended.
     assert service.did(late) == ["1 began"]
-    service.start("stuck")
+    service.start(way)
     told = await told_of(wire, late, other)
 
     (line,) = service.logged("ending the process: an attempt does not end")
@@ -138,6 +139,45 @@ async def test_a_handler_that_will_not_end_ends_with_its_process_and_never_runs_
     assert story(told[late.task_id]) == story_of("HardTimeLimitExceeded")
     assert service.did(late) == ["1 began", "2 began", "2 did it"]
     assert service.did(other) == ["1 began", "1 did it"]
+
+
+async def test_a_function_in_a_process_is_killed_alone_and_the_service_goes_on(
+    service: Overrunning, wire: Wire
+) -> None:
+    # The process of the function is made within the limit.
+    service.environment |= {"WAYBILL_SOFT_LIMIT_SECONDS": "9", "WAYBILL_HARD_LIMIT_SECONDS": "10"}
+    child = service.start("process")
+    late, other = await late_one(wire), await wire.request(image_event())
+    told = await told_of(wire, late, other)
+
+    assert child.poll() is None
+    assert story(told[late.task_id]) == story_of("HardTimeLimitExceeded")
+    assert service.did(late) == ["1 began", "2 began", "2 did it"]
+    assert service.did(other) == ["1 began", "1 did it"]
+    by = {e.data.result["by"] for e in told[other.task_id] if e.data.result is not None}
+    assert by != {child.pid}
+    child.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(child.wait, 60) == 0
+
+
+async def test_a_service_that_stops_does_not_wait_for_a_thread(service: Overrunning, wire: Wire) -> None:
+    service.environment |= {"WAYBILL_SOFT_LIMIT_SECONDS": "500", "WAYBILL_HARD_LIMIT_SECONDS": "600"}
+    service.environment |= {"WAYBILL_GRACE_SECONDS": "1"}
+    first = service.start("thread")
+    late = await late_one(wire)
+    await eventually(lambda: service.did(late) == ["1 began"], seconds=60)
+    first.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(first.wait, 60) == 0
+    # Its next run waits for the lease, and does not count the one that was cut off.
+    service.environment |= {"WAYBILL_HARD_LIMIT_SECONDS": "2", "WAYBILL_SOFT_LIMIT_SECONDS": "1"}
+    second = service.start("thread")
+    await eventually(lambda: second.poll() is not None, seconds=60)
+    service.start("thread")
+    told = await told_of(wire, late)
+
+    assert service.did(late) == ["1 began", "1 began", "2 began", "2 did it"]
+    assert story(told[late.task_id])[-1] == ("task.completed", 2, None)
+    assert not service.logged("ending with tasks that do not end")
 
 
 async def test_code_that_blocks_the_process_ends_with_it_and_the_others_go_on(

@@ -2,13 +2,15 @@
 
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.circuit import DEFAULT_CIRCUIT, Circuit, CircuitPolicy
-from waybill_worker.attempt.handlers import Handler, by_kind, handler_of_unknown
+from waybill_worker.attempt.handlers import Handler, Runs, by_kind, handler_of_unknown
 from waybill_worker.attempt.isolation import Emit, Isolation, LoneAttempt
 from waybill_worker.attempt.kind_policies import configured, policy_of
 from waybill_worker.attempt.metrics import UNKNOWN_KIND, AttemptMetrics
+from waybill_worker.attempt.plain_functions import FunctionProcesses
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
 from waybill_worker.attempt.settings import CircuitSettings, LadderSeconds, MaxAttempts, RetrySettings
+from waybill_worker.attempt.sync_attempt import SyncAttempt
 from waybill_worker.attempt.work import Work
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "CircuitPolicy",
     "CircuitSettings",
     "Emit",
+    "FunctionProcesses",
     "Handler",
     "Isolation",
     "LadderSeconds",
@@ -28,6 +31,8 @@ __all__ = [
     "MaxAttempts",
     "RetryPolicy",
     "RetrySettings",
+    "Runs",
+    "SyncAttempt",
     "Work",
     "by_kind",
     "configured",

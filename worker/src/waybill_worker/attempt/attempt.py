@@ -13,8 +13,8 @@ async def _unrecorded() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One run of a handler for one subtask; no broker types, so handlers are tested without a broker."""
+class AttemptFacts:
+    """What a handler gets to know of the attempt that it runs."""
 
     task_id: str
     service: str
@@ -33,13 +33,6 @@ class Attempt:
     snooze_no: int = 0
     #: An earlier run or attempt may have had its effect, from which a repeat cannot be distinguished.
     in_doubt: bool = False
-    #: To be awaited right before an effect from which a repeat cannot be distinguished: from then on the
-    #: record says that it may have happened. Raises LeaseLostError if this run must not act any more.
-    begin_effect: Callable[[], Awaitable[None]] = field(default=_unrecorded, compare=False)
-    #: Sends what `progress` reports; None: nothing is sent.
-    progress_reports: ProgressReports | None = field(default=None, compare=False, repr=False)
-    #: Collects what `submit` asks for; None: this attempt is not run by a service.
-    spawning: Spawning | None = field(default=None, compare=False, repr=False)
 
     @property
     def effect_key(self) -> str:
@@ -50,6 +43,19 @@ class Attempt:
         """
         key = f"{self.task_id}.{self.service}"
         return f"{key}.edit-{self.edit_no}" if self.edit_no else key
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(AttemptFacts):
+    """One run of a handler for one subtask; no broker types, so handlers are tested without a broker."""
+
+    #: To be awaited right before an effect from which a repeat cannot be distinguished: from then on the
+    #: record says that it may have happened. Raises LeaseLostError if this run must not act any more.
+    begin_effect: Callable[[], Awaitable[None]] = field(default=_unrecorded, compare=False)
+    #: Sends what `progress` reports; None: nothing is sent.
+    progress_reports: ProgressReports | None = field(default=None, compare=False, repr=False)
+    #: Collects what `submit` asks for; None: this attempt is not run by a service.
+    spawning: Spawning | None = field(default=None, compare=False, repr=False)
 
     async def progress(self, share: float | None, text: str = "") -> None:
         """Reports how far the work is; it never fails, and costs no time.

@@ -10,6 +10,7 @@ from waybill_worker.attempt.retry_policy import GiveUp, Retry, Snooze, after_fai
 from waybill_worker.attempt.work import Work
 from waybill_worker.broker import round_up
 from waybill_worker.errors import (
+    HandlerDiedError,
     HandlerError,
     HardTimeLimitExceeded,
     SnoozeError,
@@ -39,7 +40,7 @@ class Failed:
     @property
     def is_in_doubt(self) -> bool:
         """Whether the effect may have happened; an answer of the other side leaves no doubt."""
-        cut_off = isinstance(self.error, SoftTimeLimitExceeded | HardTimeLimitExceeded)
+        cut_off = isinstance(self.error, SoftTimeLimitExceeded | HardTimeLimitExceeded | HandlerDiedError)
         return isinstance(self.error, UncertainError | UnansweredError) or (cut_off and self.effect_begun)
 
 

@@ -1,18 +1,54 @@
 """Handlers: one for each kind that a service consumes."""
 
+import inspect
+import pickle
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from enum import StrEnum
+from typing import Any, Self, TypeVar
 
 from waybill_contracts.events import Event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.sync_attempt import SyncAttempt
 from waybill_worker.errors import NotReadableYetError
 from waybill_worker.limits import DEFAULT_LIMITS, TimeLimits
 
 EventT = TypeVar("EventT", bound=Event)
 #: Does the work of one attempt; returns the subtask's result as plain JSON, None for an empty one.
-HandlerFunction = Callable[[EventT, Attempt], Coroutine[Any, Any, dict[str, Any] | None]]
+AsyncFunction = Callable[[EventT, Attempt], Coroutine[Any, Any, dict[str, Any] | None]]
+PlainFunction = Callable[[EventT, SyncAttempt], dict[str, Any] | None]
+HandlerFunction = AsyncFunction[EventT] | PlainFunction[EventT]
+
+
+class Runs(StrEnum):
+    """Where a handler function runs."""
+
+    #: An `async def` function.
+    ON_LOOP = "on the event loop"
+    #: A plain `def` function.
+    IN_THREAD = "in a thread"
+    #: A plain `def` function that computes, or may have to be killed.
+    IN_PROCESS = "in a process"
+
+    @classmethod
+    def of(cls, function: HandlerFunction[Any], *, processes: bool) -> Self:
+        """Where `function` runs.
+
+        Raises:
+            ValueError: it is to run in processes, but is a coroutine function, or cannot be sent there.
+        """
+        if _is_async(function):
+            if processes:
+                raise ValueError(f"{function!r} is an async function, and only plain ones run in processes")
+            return cls(cls.ON_LOOP)
+        if not processes:
+            return cls(cls.IN_THREAD)
+        try:
+            pickle.dumps(function)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ValueError(f"only a function of a module runs in processes: {error}") from error
+        return cls(cls.IN_PROCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +59,7 @@ class Handler:
     function: HandlerFunction[Any]
     policy: RetryPolicy
     limits: TimeLimits
+    runs: Runs = Runs.ON_LOOP
 
 
 def handler(
@@ -30,9 +67,22 @@ def handler(
     function: HandlerFunction[EventT],
     policy: RetryPolicy,
     limits: TimeLimits = DEFAULT_LIMITS,
+    *,
+    processes: bool = False,
 ) -> Handler:
-    """Binds `function` to the kind of `event`; the types of the two must agree."""
-    return Handler(event, function, policy, limits)
+    """Binds `function` to the kind of `event`; the types of the two must agree.
+
+    Args:
+        event: the event of the kind.
+        function: `async def`, with an `Attempt`; or a plain `def`, with a `SyncAttempt`.
+        policy: its retry policy.
+        limits: its time limits.
+        processes: a plain function runs in processes instead of threads.
+
+    Raises:
+        ValueError: the function cannot run in processes.
+    """
+    return Handler(event, function, policy, limits, Runs.of(function, processes=processes))
 
 
 def handler_of_unknown(kind: str, policy: RetryPolicy) -> Handler:
@@ -54,3 +104,8 @@ def by_kind(handlers: tuple[Handler, ...]) -> Mapping[str, Handler]:
     if len(table) != len(handlers):
         raise ValueError("one handler a kind")
     return table
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    called = getattr(function, "__call__", None)  # noqa: B004 - an object may have an async one
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)

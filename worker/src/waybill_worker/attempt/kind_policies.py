@@ -9,11 +9,21 @@ from waybill_worker.attempt.settings import PolicyOverride, RetrySettings
 Value = TypeVar("Value")
 
 
-def configured(settings: RetrySettings, event: type[EventT], function: HandlerFunction[EventT]) -> Handler:
-    """Binds `function` to the kind of `event`, with the policy that the settings give this kind."""
+def configured(
+    settings: RetrySettings,
+    event: type[EventT],
+    function: HandlerFunction[EventT],
+    *,
+    processes: bool = False,
+) -> Handler:
+    """Binds `function` to the kind of `event`, with the policy that the settings give this kind.
+
+    Raises:
+        ValueError: the function cannot run in processes.
+    """
     override = settings.policy_overrides.get(event.KIND, PolicyOverride())
     policy = policy_of(settings, event.KIND)
-    return handler(event, function, policy, settings.time_limits(override))
+    return handler(event, function, policy, settings.time_limits(override), processes=processes)
 
 
 def policy_of(settings: RetrySettings, kind: str) -> RetryPolicy:

@@ -1,17 +1,20 @@
 """Handle and decide: runs a claimed attempt once, and makes an outcome of its result or error."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from waybill_contracts.events import WhenUncertain
+from waybill_contracts.events import Event, WhenUncertain
 from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, ProgressInfo, trace_id_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
+from waybill_worker.attempt.handlers import Handler, Runs
 from waybill_worker.attempt.isolation import DiedAloneError, Emit, Isolation, LoneAttempt
+from waybill_worker.attempt.plain_functions import FunctionProcesses, in_thread
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import NotReadableYetError
 from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
@@ -38,6 +41,8 @@ ALONE_FROM: Final = 3
 #: Runs that may end together with the whole service before the attempt is given up without proof that it is
 #: the cause: where memory runs out, all processes of a container may be killed at once.
 MAX_STARTS: Final = 10
+#: Seconds that the kernel may take to end a process that was killed.
+KILLED_SECONDS: Final = 60.0
 _NOT_KNOWN: Final = "whether it had its effect is not known"
 
 
@@ -54,6 +59,7 @@ class Attempts:
 
     Attributes:
         isolation: runs attempts in processes of their own; None: there are none.
+        processes: runs handler functions in processes; None: there are none.
         running: the handlers that run here.
     """
 
@@ -67,6 +73,7 @@ class Attempts:
         keyring: KeyringSource = no_keyring,
     ) -> None:
         self.isolation: Isolation[Any] | None = None
+        self.processes: FunctionProcesses | None = None
         self._service = service
         self._inbox = inbox
         self._reporter = reporter
@@ -158,8 +165,12 @@ class Attempts:
         try:
             if isinstance(work.event, NotReadableYetError):
                 raise work.event  # noqa: TRY301 - as a handler that snoozes
-            handler = work.handler.function(work.event, attempt)
-            result = await self.running.run(attempt.task_id, handler, work.handler.limits)
+            result = await self.running.run(
+                attempt.task_id,
+                self._begun(work.handler, work.event, attempt),
+                work.handler.limits,
+                clean_up_seconds=_clean_up_seconds(work.handler.runs),
+            )
             # The other side may have repeated parts of the event.
             completed = run.completed(work.mask.json(result_of(result)))
         except HandlerCancelled:
@@ -173,6 +184,24 @@ class Attempts:
             run.progress.end()
         log.info("attempt completed", seconds=round(completed.seconds, 4))
         return completed
+
+    def _begun(self, handler: Handler, event: Event, attempt: Attempt) -> Coroutine[Any, Any, Any]:
+        function: Callable[..., Any] = handler.function
+        match handler.runs:
+            case Runs.ON_LOOP:
+                called: Coroutine[Any, Any, Any] = function(event, attempt)
+                return called
+            case Runs.IN_THREAD:
+                return in_thread(function, event, attempt)
+            case Runs.IN_PROCESS:
+                if self.processes is None:
+                    raise RuntimeError(f"there are no processes for {attempt.kind}")
+                return self.processes.run(function, event, attempt)
+
+
+def _clean_up_seconds(runs: Runs) -> float:
+    # A process that is killed has nothing to clean up, and must not end the service if it takes its time.
+    return KILLED_SECONDS if runs is Runs.IN_PROCESS else CLEAN_UP_SECONDS
 
 
 class _ClaimedRun:

@@ -189,7 +189,8 @@ class Pipeline:
             return None
         except asyncio.CancelledError:
             # The process stops: the message comes again, and its next run need not wait for the lease.
-            await self._inbox.release(claim.owner)
+            goes_on = asyncio.current_task() in self._attempts.running.abandoned
+            await self._inbox.release(claim.owner, goes_on=goes_on)
             raise
         finally:
             self._inbox.let_go(claim.owner)

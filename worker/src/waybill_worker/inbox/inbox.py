@@ -155,9 +155,14 @@ class Inbox(Component):
         if not await self._records.write(self._begin_effects, owner):
             raise LeaseLostError
 
-    async def release(self, owner: str) -> None:
-        """Releases the claim of a run that a stop of the process cut off: the next run need not wait."""
-        await self._records.write(self._release_all, owner)
+    async def release(self, owner: str, *, goes_on: bool = False) -> None:
+        """Releases the claim of a run that a stop of the process cut off: the next run need not wait.
+
+        Args:
+            owner: of the claim.
+            goes_on: the run goes on in a thread until the process ends; so the next one waits for the lease.
+        """
+        await self._records.write(self._uncount_all if goes_on else self._release_all, owner)
         self.let_go(owner)
 
     async def cancel(self, task_id: str) -> None:
@@ -262,10 +267,12 @@ class Inbox(Component):
         return [owner in begun for owner in owners]
 
     def _release_all(self, connection: Connection, owners: Sequence[str]) -> Sequence[None]:
+        connection.execute(self._update_held(owners).values(lease_until=self._records.now()))
+        return self._uncount_all(connection, owners)
+
+    def _uncount_all(self, connection: Connection, owners: Sequence[str]) -> Sequence[None]:
         # The stop of the process is not the attempt's fault: the run that it cut off is not counted.
-        connection.execute(
-            self._update_held(owners).values(lease_until=self._records.now(), starts=INBOX.c.starts - 1)
-        )
+        connection.execute(self._update_held(owners).values(starts=INBOX.c.starts - 1))
         return [None] * len(owners)
 
     def _update_held(self, owners: Iterable[str]) -> Update:

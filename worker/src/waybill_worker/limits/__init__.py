@@ -4,6 +4,8 @@ from waybill_worker.limits.running_handlers import (
     CLEAN_UP_SECONDS,
     HandlerCancelled,
     RunningHandlers,
+    StopReason,
+    goes_on_in_a_thread,
     hard_limit_error,
     uncancellable,
 )
@@ -17,9 +19,11 @@ __all__ = [
     "LONGEST_SECONDS",
     "HandlerCancelled",
     "RunningHandlers",
+    "StopReason",
     "TimeLimits",
     "Watchdog",
     "Watched",
+    "goes_on_in_a_thread",
     "hard_limit_error",
     "uncancellable",
 ]

@@ -45,6 +45,8 @@ class _RunningHandler:
     limits: TimeLimits
     handler: asyncio.Task[Any] | None = None
     reason: StopReason | None = None
+    #: It goes on in a thread, although nothing waits for it any more.
+    goes_on: bool = False
     #: Effects under way that a stop must not interrupt.
     effects: set[asyncio.Future[Any]] = field(default_factory=set)
 
@@ -86,17 +88,30 @@ class RunningHandlers:
 
     Attributes:
         stuck: the asyncio tasks that wait for handlers which were cut off and do not end.
+        abandoned: those that waited for handlers which go on in threads until the process ends.
     """
 
     def __init__(self) -> None:
         self._running: dict[str, set[_RunningHandler]] = defaultdict(set)
         self.stuck: set[asyncio.Task[Any]] = set()
+        self.abandoned: set[asyncio.Task[Any]] = set()
         self._any_stuck = asyncio.Event()
 
     async def run(
-        self, task_id: str, handler: Coroutine[Any, Any, Result], limits: TimeLimits = DEFAULT_LIMITS
+        self,
+        task_id: str,
+        handler: Coroutine[Any, Any, Result],
+        limits: TimeLimits = DEFAULT_LIMITS,
+        *,
+        clean_up_seconds: float = CLEAN_UP_SECONDS,
     ) -> Result:
         """Runs a handler to its end.
+
+        Args:
+            task_id: the task that it works for.
+            handler: it.
+            limits: its time limits.
+            clean_up_seconds: how long it may take to end once it was cut off.
 
         Raises:
             HandlerCancelled: `stop` was called for its task, and it stopped.
@@ -110,10 +125,12 @@ class RunningHandlers:
         run.handler = running = asyncio.create_task(handler, context=context)
         self._running[task_id].add(run)
         try:
-            with self._timed(run):
+            with self._timed(run, clean_up_seconds):
                 return await running
         except asyncio.CancelledError:
             if not running.cancelled() or (run.waiter is not None and run.waiter.cancelling()):
+                if run.goes_on and run.waiter is not None:
+                    self.abandoned.add(run.waiter)
                 raise  # the process stops
             raise run.stopped() from None
         finally:
@@ -137,13 +154,13 @@ class RunningHandlers:
         await self._any_stuck.wait()
 
     @contextmanager
-    def _timed(self, run: _RunningHandler) -> Iterator[None]:
+    def _timed(self, run: _RunningHandler, clean_up_seconds: float) -> Iterator[None]:
         later = asyncio.get_running_loop().call_later
         hard_seconds = run.limits.hard_seconds
         timers = (
             later(run.limits.soft_seconds, run.stop, StopReason.SOFT_LIMIT),
             later(hard_seconds, run.cut_off),
-            later(hard_seconds + CLEAN_UP_SECONDS, self._does_not_end, run),
+            later(hard_seconds + clean_up_seconds, self._does_not_end, run),
         )
         try:
             yield
@@ -155,6 +172,12 @@ class RunningHandlers:
         if run.waiter is not None:
             self.stuck.add(run.waiter)
         self._any_stuck.set()
+
+
+def goes_on_in_a_thread() -> None:
+    """States that the current handler ends without waiting for its thread, which cannot be stopped."""
+    if (run := _CURRENT.get()) is not None:
+        run.goes_on = True
 
 
 async def uncancellable(effect: Awaitable[Result]) -> Result:

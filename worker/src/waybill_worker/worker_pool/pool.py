@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from waybill_worker.worker_pool.process import WorkerDied, WorkerLimits, WorkerProcess
+from waybill_worker.worker_pool.process import Answer, WorkerDied, WorkerLimits, WorkerProcess, unanswered
 
 
 def usable_cores() -> int:
@@ -23,8 +23,8 @@ class WorkerPoolOptions:
     """Limits of a pool."""
 
     limits: WorkerLimits
-    #: Wall-clock seconds for each piece of work; then its worker is killed.
-    seconds: float
+    #: Wall-clock seconds for each piece of work; then its worker is killed. None: who waits for it decides.
+    seconds: float | None
     #: The work is computing: one worker for each usable core.
     workers: int = field(default_factory=usable_cores)
     #: Memory that a library leaks or fragments ends with its worker.
@@ -56,12 +56,13 @@ class WorkerPool:
         self._threads = ThreadPoolExecutor(2 * options.workers, thread_name_prefix=name)
         self._closed = False
 
-    async def run(self, job: object, descriptor: int | None = None) -> Any:
+    async def run(self, job: object, descriptor: int | None = None, *, answer: Answer = unanswered) -> Any:
         """Does one piece of work; cancelling kills its worker.
 
         Args:
             job: argument of the function.
             descriptor: descriptor of a file for the function; it stays open here until this returns.
+            answer: called in another thread with each question of the function (`ask_owner`).
 
         Raises:
             TimeoutError: it took too much time by the clock; a busy machine can be the reason.
@@ -73,7 +74,7 @@ class WorkerPool:
         loop = asyncio.get_running_loop()
         async with self._turns, self._worker() as worker, asyncio.timeout(self._options.seconds):
             # In a thread also for the start of the worker, which would block the loop.
-            return await loop.run_in_executor(self._threads, worker.run, job, descriptor)
+            return await loop.run_in_executor(self._threads, worker.run, job, descriptor, answer)
 
     async def close(self) -> None:
         """Ends all workers, busy ones too. Can be called twice; afterwards no work is accepted."""

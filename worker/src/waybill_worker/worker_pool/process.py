@@ -12,6 +12,7 @@ import resource
 import signal
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,16 +28,18 @@ _processes = multiprocessing.get_context("spawn")
 _ORPHANED = 0
 #: When memory runs short the kernel ends a worker before its owner.
 _FIRST_TO_GO = "1000"
+#: Answers a question of the work.
+Answer = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """Limits of one worker, which the kernel enforces."""
+    """Limits of one worker, which the kernel enforces; None: no limit."""
 
     #: Bytes of memory (`RLIMIT_DATA`): an allocation beyond it fails.
-    memory_bytes: int
+    memory_bytes: int | None
     #: Seconds of processor time for each piece of work; then the worker is killed.
-    cpu_seconds: float
+    cpu_seconds: float | None
 
 
 class WorkerDied(Exception):  # noqa: N818 - named as an event
@@ -45,6 +48,22 @@ class WorkerDied(Exception):  # noqa: N818 - named as an event
 
 class WorkerSpent(WorkerDied):
     """The process was killed because the work took more processor time than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Sent by a worker in the middle of its work; it waits for the answer."""
+
+    text: Any
+
+
+def unanswered(_question: object) -> Any:
+    """The answers to work that is not expected to ask.
+
+    Raises:
+        RuntimeError: always.
+    """
+    raise RuntimeError("this work has nobody to ask")
 
 
 class WorkerProcess:
@@ -60,13 +79,14 @@ class WorkerProcess:
         #: Number of pieces of work that it was given.
         self.tasks = 0
 
-    def run(self, job: object, descriptor: int | None = None) -> Any:
+    def run(self, job: object, descriptor: int | None = None, answer: Answer = unanswered) -> Any:
         """Does one piece of work.
 
         Args:
             job: argument of `work`; it goes through a pipe.
             descriptor: descriptor of a file; `work` gets a descriptor of its own as its second argument,
                 which is closed afterwards.
+            answer: called with each question that `work` asks; what it returns or raises is sent back.
 
         Raises:
             WorkerSpent: it used more processor time than allowed.
@@ -79,7 +99,9 @@ class WorkerProcess:
             self._connection.send((job, descriptor is not None))
             if descriptor is not None:
                 send_handle(self._connection, descriptor, self._process.pid)
-            answer, error = self._connection.recv()
+            while isinstance(said := self._connection.recv(), _Question):
+                _send(self._connection, _outcome(answer, said.text))
+            result, error = said
         except (EOFError, OSError) as wait_failed:
             self._process.join()
             status = self._process.exitcode
@@ -87,7 +109,7 @@ class WorkerProcess:
             raise death(f"exit status {status}") from wait_failed
         if error is not None:
             raise error
-        return answer
+        return result
 
     @property
     def alive(self) -> bool:
@@ -117,20 +139,23 @@ class WorkerProcess:
 
 def _serve(owner: Connection, work: Callable[..., Any], limits: WorkerLimits) -> None:
     """The loop of the process: work in, results or errors out, until the owner closes its end."""
-    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
+    if limits.memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
     # A core dump of that size would fill a disk, and show untrusted content.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # only Linux has it, where any process may raise it
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     threading.Thread(target=_end_with_owner, name="end-with-owner", daemon=True).start()
+    _owners.append(owner)
     while True:
         try:
             job, with_file = owner.recv()
             descriptor = recv_handle(owner) if with_file else None
         except (EOFError, OSError):
             return
-        _allow_seconds(limits.cpu_seconds)
-        owner.send(_outcome(work, job, descriptor))
+        if limits.cpu_seconds is not None:
+            _allow_seconds(limits.cpu_seconds)
+        _send(owner, _outcome(work, job, descriptor))
 
 
 def _allow_seconds(seconds: float) -> None:
@@ -140,10 +165,44 @@ def _allow_seconds(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (at_most, hard))
 
 
-def _outcome(work: Callable[..., Any], job: object, descriptor: int | None) -> tuple[Any, Exception | None]:
+#: In a worker: its end of the pipe.
+_owners: list[Connection] = []
+_one_question = threading.Lock()
+
+
+def ask_owner(question: object) -> Any:
+    """Asks the process that waits for the work; to be called in a worker, by the work, from any thread.
+
+    Args:
+        question: it is pickled, and so is the answer.
+
+    Raises:
+        BaseException: what the owner's `answer` raised.
+    """
+    [owner] = _owners
+    with _one_question:
+        owner.send(_Question(question))
+        answer, error = owner.recv()
+    if error is not None:
+        raise error
+    return answer
+
+
+def _send(other: Connection, outcome: tuple[Any, BaseException | None]) -> None:
+    try:
+        other.send(outcome)
+    except OSError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - pickling runs code of any type; nothing was sent
+        other.send((None, RuntimeError(f"it cannot be sent to another process: {fault}")))
+
+
+def _outcome(
+    work: Callable[..., Any], job: object, descriptor: int | None = None
+) -> tuple[Any, BaseException | None]:
     try:
         return (work(job) if descriptor is None else work(job, descriptor)), None
-    except Exception as error:  # noqa: BLE001 - raised again by the owner
+    except (Exception, CancelledError) as error:  # noqa: BLE001 - raised again by the other process
         return None, error
     finally:
         if descriptor is not None:
