@@ -134,6 +134,14 @@ def test_a_version_that_another_service_does_not_read_yet_is_told() -> None:
     assert "archive does not read version 2 yet" in newer.notes[0]
 
 
+def test_a_contract_that_is_wider_than_what_another_service_reads_is_told() -> None:
+    registry = registry_of(manifest(), manifest("archive"))
+    wider = apply(registry, manifest(release="2", **schema(note={"type": "string"})))
+    assert wider.refusals == ()
+    (note,) = wider.notes
+    assert note.startswith("invoice.requested: archive may refuse what version 1 now allows (.note")
+
+
 @pytest.mark.parametrize("name", ["gateway", "status", "waybill"])
 def test_names_of_our_own_are_refused(name: str) -> None:
     assert "Waybill's own" in apply(Registry(), manifest(name)).refusals[0]
@@ -173,3 +181,80 @@ def test_a_manifest_is_the_same_text_for_the_same_content() -> None:
     assert Manifest.model_validate_json(one.text()) == one
     assert one.text() == manifest().text()
     assert one.digest() != manifest(release="2").digest()
+
+
+def chained(levels: int) -> dict[str, Any]:
+    """A small schema that doubles with each level once its references are followed."""
+    definitions: dict[str, Any] = {
+        f"L{level}": {
+            "type": "object",
+            "properties": {name: {"$ref": f"#/$defs/L{level + 1}"} for name in ("left", "right")},
+        }
+        for level in range(levels)
+    }
+    definitions[f"L{levels}"] = {"type": "string"}
+    return schema(a={"$ref": "#/$defs/L0"}) | {"$defs": definitions}
+
+
+def test_a_schema_may_contain_itself_but_only_in_parts_of_the_value() -> None:
+    tree = {
+        "type": "object",
+        "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}},
+    }
+    whole = schema(a={"$ref": "#/$defs/Tree"}) | {"$defs": {"Tree": tree}}
+    registry = registry_of(manifest(**whole))
+    assert apply(registry, manifest(release="2", **whole)).refusals == ()
+    endless = {
+        "One": {"anyOf": [{"$ref": "#/$defs/Other"}, {"type": "null"}]},
+        "Other": {"$ref": "#/$defs/One"},
+    }
+    (refusal,) = apply(
+        Registry(), manifest(**schema(a={"$ref": "#/$defs/One"}) | {"$defs": endless})
+    ).refusals
+    assert "leads back to itself" in refusal
+
+
+def test_a_schema_that_grows_with_its_references_is_refused_before_anything_walks_it() -> None:
+    assert apply(Registry(), manifest(**chained(8))).refusals == ()
+    (refusal,) = apply(Registry(), manifest(**chained(31))).refusals
+    assert "once its references are followed" in refusal
+
+
+def test_what_cannot_be_compared_in_bounded_time_counts_as_a_breaking_change() -> None:
+    def many(leaf: str) -> dict[str, Any]:
+        definitions: dict[str, Any] = {
+            f"L{level}": {
+                "anyOf": [
+                    {"type": "object", "properties": {name: {"$ref": f"#/$defs/L{level + 1}"}}}
+                    for name in ("one", "other")
+                ]
+            }
+            for level in range(9)
+        }
+        definitions["L9"] = {"type": leaf}
+        return schema(a={"$ref": "#/$defs/L0"}) | {"$defs": definitions}
+
+    registry = registry_of(manifest(**many("string")))
+    assert apply(registry, manifest(release="2", **many("string"))).refusals == ()
+    (refusal,) = apply(registry, manifest(release="2", **many("integer"))).refusals
+    assert "too many alternatives" in refusal
+
+
+def test_a_broken_schema_of_a_known_kind_is_refused_for_what_it_is() -> None:
+    registry = registry_of(manifest())
+    (refusal,) = apply(registry, manifest(release="2", type="object", properties=5)).refusals
+    assert "not JSON Schema" in refusal
+
+
+def test_a_mark_is_not_lost_within_a_version() -> None:
+    marked = schema(code={"type": "string", "secret": True}, name={"type": "string", "sensitive": True})
+    plain = schema(code={"type": "string"}, name={"type": "string"})
+    registry = registry_of(manifest(**marked))
+    refusals = apply(registry, manifest(release="2", **plain)).refusals
+    assert [told.rpartition("(")[2] for told in refusals] == [
+        ".code: the mark secret was removed)",
+        ".code: the mark sensitive was removed)",
+        ".name: the mark sensitive was removed)",
+    ]
+    after = apply(registry, manifest(release="2", version=2, reads=(1, 2), **plain)).registry
+    assert after.kind("invoice.requested").sensitive == {"code", "name"}

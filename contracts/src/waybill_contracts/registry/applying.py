@@ -115,12 +115,14 @@ def _refusals(registry: Registry, manifest: Manifest, uses: Iterable[Use]) -> It
     if manifest.service in RESERVED:
         yield f"{manifest.service} is a name of Waybill's own: choose another"
     for handled in manifest.handles:
-        for fault in schema_faults(handled.data):
-            yield f"{handled.kind}: {fault}"
-        if (known := registry.find(handled.kind)) is not None:
+        faults = schema_faults(handled.data)
+        yield from (f"{handled.kind}: {fault}" for fault in faults)
+        known = registry.find(handled.kind)
+        # Only a schema that is sound can be compared.
+        if known is not None and not faults:
             yield from _contract_refusals(known, manifest.service, handled)
     for use in uses:
-        if use.version not in _reads(manifest, use.kind):
+        if use.version not in manifest.reads(use.kind):
             yield f"{use.kind}: {use.what} of version {use.version}, which this release does not read"
 
 
@@ -131,7 +133,7 @@ def _contract_refusals(known: Kind, service: str, handled: HandledKind) -> Itera
     if owner == service:
         if version < (newest := max(known.contracts)):
             yield f"{kind}: version {newest} is registered, and a release cannot go back to {version}"
-        for change in changes:
+        for change in (*changes, *_lost_marks(before, handled)):
             yield f"{kind}: version {version} cannot change so, raise the version ({change})"
     elif before is None:
         yield f"{kind} belongs to {owner}, which has registered no version {version}"
@@ -139,16 +141,42 @@ def _contract_refusals(known: Kind, service: str, handled: HandledKind) -> Itera
         yield f"{kind} belongs to {owner}, whose contract allows more than this one ({change})"
 
 
+def _lost_marks(before: Contract | None, handled: HandledKind) -> Iterator[str]:
+    """What stored data of the version would no longer be hidden or deleted for."""
+    if before is None:
+        return
+    after = handled.contract
+    for mark, lost in (
+        ("secret", before.secret - after.secret),
+        ("sensitive", before.sensitive - after.sensitive),
+    ):
+        for name in sorted(lost):
+            yield f".{name}: the mark {mark} was removed"
+
+
 def _notes(registry: Registry, manifest: Manifest) -> Iterator[str]:
     for handled in manifest.handles:
         kind, version = handled.kind, handled.version
         known = registry.find(kind)
         for other in () if known is None else known.routes[-1].services:
-            if other != manifest.service and version not in registry.services[other].reads(kind):
+            if other == manifest.service:
+                continue
+            if version not in registry.services[other].reads(kind):
                 yield f"{kind}: {other} does not read version {version} yet, and waits until it does"
+            elif known is not None and known.owner == manifest.service:
+                yield from _narrower_elsewhere(registry.services[other], handled)
     for kind in manifest.emits:
         if manifest.handled(kind) is None and registry.find(kind) is None:
             yield f"{kind}, which this service emits, is not registered yet"
+
+
+def _narrower_elsewhere(other: Service, handled: HandledKind) -> Iterator[str]:
+    """What another service would refuse of a contract that its owner has widened."""
+    theirs = other.manifest.handled(handled.kind)
+    if theirs is None or theirs.version != handled.version or schema_faults(handled.data):
+        return
+    for change in breaking_changes(handled.data, theirs.data):
+        yield f"{handled.kind}: {other.name} may refuse what version {handled.version} now allows ({change})"
 
 
 def _brings_contract(registry: Registry, manifest: Manifest, handled: HandledKind) -> bool:
@@ -228,8 +256,3 @@ def _routed(kinds: Mapping[str, Kind], routes: Iterable[Route]) -> Mapping[str, 
         others = (each for each in after[route.kind].routes if each.generation != route.generation)
         after[route.kind] = replace(after[route.kind], routes=(*others, route))
     return after
-
-
-def _reads(manifest: Manifest, kind: str) -> tuple[int, ...]:
-    handled = manifest.handled(kind)
-    return () if handled is None else handled.reads

@@ -31,14 +31,25 @@ _ANNOTATIONS: Final = frozenset(
     | {"$schema", "contentEncoding", "contentMediaType"}
     | {"sensitive", "secret", "person", "file", "task_id", "about"}
 )
+#: Pairs of parts that are compared at most: alternatives are compared each with each.
+MAX_COMPARED: Final = 20_000
 #: Allow nothing.
 _NOTHING: Final[Schema] = {"enum": ()}
 
 
 def breaking_changes(before: Schema, after: Schema) -> list[str]:
     """What `before` allowed and `after` may refuse, one line each; empty if they are compatible."""
+    if before == after:
+        return []
     comparison = _Comparison(before.get("$defs", {}), after.get("$defs", {}))
-    return list(dict.fromkeys(comparison.changes("", before, after)))
+    try:
+        return list(dict.fromkeys(comparison.changes("", before, after)))
+    except _TooIntricateError:
+        return ["the schemas have too many alternatives to be compared"]
+
+
+class _TooIntricateError(Exception):
+    """More than `MAX_COMPARED` pairs of parts would have to be compared."""
 
 
 @dataclass
@@ -49,8 +60,12 @@ class _Comparison:
     new_defs: Schema
     #: Pairs of definitions under comparison: a schema may contain itself.
     _open: set[tuple[str, str]] = field(default_factory=set)
+    _compared: int = 0
 
     def changes(self, path: str, before: Any, after: Any) -> Iterator[str]:
+        self._compared += 1
+        if self._compared > MAX_COMPARED:
+            raise _TooIntricateError
         pair = (_reference(before), _reference(after))
         if all(pair):
             if pair in self._open:

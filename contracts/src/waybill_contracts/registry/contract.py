@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import jsonschema_rs
 
 from waybill_contracts.events import Event
-from waybill_contracts.registry.marks import Path, fields_marked, paths_marked, values_at
+from waybill_contracts.registry.marks import MARKS, Path, fields_marked, paths_marked, values_at
 
 #: Most faults that are told of one document.
 MAX_FAULTS: Final = 50
@@ -58,6 +58,11 @@ class Contract:
     def fields(self) -> frozenset[str]:
         """Names of the fields of the data."""
         return frozenset(self.schema.get("properties", ()))
+
+    @property
+    def marks(self) -> dict[str, frozenset[str]]:
+        """Each mark, with the names of the fields that have it, or in which something has it."""
+        return {mark: fields_marked(self.schema, mark) for mark in MARKS}
 
     @cached_property
     def sensitive(self) -> frozenset[str]:

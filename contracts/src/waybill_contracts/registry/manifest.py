@@ -82,6 +82,11 @@ class Manifest(_Part):
         """What is stated of a kind; None: the service does not handle it."""
         return next((handled for handled in self.handles if handled.kind == kind), None)
 
+    def reads(self, kind: str) -> tuple[int, ...]:
+        """Versions of a kind that the service reads; empty: it does not handle the kind."""
+        handled = self.handled(kind)
+        return () if handled is None else handled.reads
+
     def text(self) -> str:
         """Canonical JSON: the same for the same content."""
         stated = self.model_dump(mode="json", exclude_defaults=True, exclude={"manifest"}) | {"manifest": 1}

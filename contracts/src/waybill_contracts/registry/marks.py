@@ -6,6 +6,8 @@ from typing import Any, Final
 #: From the root of data to a value; `EACH` stands for every item of an array.
 Path = tuple[str, ...]
 EACH: Final = "*"
+#: Marks that a schema says yes to, or nothing.
+MARKS: Final = ("sensitive", "secret", "person", "file", "task_id")
 #: Keywords whose schemas are about the same value, and about values in it.
 _SAME: Final = ("anyOf", "oneOf", "allOf")
 _WITHIN: Final = ("items", "additionalProperties", "contains", "unevaluatedProperties", "unevaluatedItems")
@@ -49,7 +51,7 @@ def _is_marked(schema: Any, mark: str, defs: Schema, seen: frozenset[str]) -> bo
     within += schema.get("patternProperties", {}).values()
     within += schema.get("prefixItems", ())
     within += (each for keyword in _SAME for each in schema.get(keyword, ()))
-    if (name := _reference(schema)) is not None and name not in seen:
+    if (name := reference_in(schema)) is not None and name not in seen:
         within.append(defs.get(name))
         seen |= {name}
     return any(_is_marked(each, mark, defs, seen) for each in within)
@@ -60,7 +62,7 @@ def _paths(schema: Any, mark: str, defs: Schema, path: Path, seen: frozenset[str
         return
     if schema.get(mark) is True:
         yield path
-    if (name := _reference(schema)) is not None and name not in seen:
+    if (name := reference_in(schema)) is not None and name not in seen:
         yield from _paths(defs.get(name), mark, defs, path, seen | {name})
     for name, field in schema.get("properties", {}).items():
         yield from _paths(field, mark, defs, (*path, name), seen)
@@ -70,6 +72,7 @@ def _paths(schema: Any, mark: str, defs: Schema, path: Path, seen: frozenset[str
             yield from _paths(each, mark, defs, path, seen)
 
 
-def _reference(schema: Schema) -> str | None:
+def reference_in(schema: Schema) -> str | None:
+    """Name of the definition that a schema refers to; None: it refers to none."""
     reference = schema.get("$ref")
     return reference.removeprefix("#/$defs/") if isinstance(reference, str) else None

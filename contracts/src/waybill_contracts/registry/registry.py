@@ -104,8 +104,7 @@ class Service:
 
     def reads(self, kind: str) -> tuple[int, ...]:
         """Versions of a kind that it reads; empty: it does not handle the kind."""
-        handled = None if self.is_retired else self.manifest.handled(kind)
-        return () if handled is None else handled.reads
+        return () if self.is_retired else self.manifest.reads(kind)
 
 
 @dataclass(frozen=True)

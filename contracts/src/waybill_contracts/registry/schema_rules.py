@@ -3,21 +3,25 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from string import Formatter
 from typing import Any, Final
 
 import jsonschema_rs
 
 from waybill_contracts.registry.contract import validator_of
-from waybill_contracts.registry.marks import EACH, fields_marked, paths_marked
+from waybill_contracts.registry.marks import EACH, MARKS, fields_marked, paths_marked, reference_in
 
 MAX_SCHEMA_BYTES: Final = 64 * 1024
 MAX_SCHEMA_DEPTH: Final = 32
 MAX_FIELDS: Final = 500
+#: Parts of a schema once its references are followed: what reads a schema visits each of them.
+MAX_PARTS: Final = 10_000
 MAX_ABOUT_LENGTH: Final = 500
-#: Marks that say yes or nothing.
-_MARKS: Final = ("sensitive", "secret", "person", "file", "task_id")
-_LOCAL: Final = re.compile(r"#/\$defs/[^/]+")
+#: Without characters that a reference would have to escape: each is the name of its definition.
+_LOCAL: Final = re.compile(r"#/\$defs/[A-Za-z0-9_.-]+")
+#: Keywords whose schemas are about the same value: a reference that leads back over them alone has no end.
+_SAME_VALUE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 #: Keywords that make what a schema means depend on something else.
 _REFUSED: Final = ("$dynamicRef", "$dynamicAnchor", "$anchor", "$id", "$recursiveRef", "$vocabulary")
 
@@ -32,6 +36,8 @@ def schema_faults(schema: dict[str, Any]) -> list[str]:
     faults = [*_shape_faults(schema), *_keyword_faults(schema, "")]
     if not faults:
         faults += _compile_faults(schema)
+    if not faults:
+        faults += _reference_faults(schema)
     return faults or [*_mark_faults(schema), *_about_faults(schema)]
 
 
@@ -58,7 +64,7 @@ def _keyword_faults(schema: Any, where: str) -> Iterator[str]:
             yield f"{where}/{name}: this keyword is not supported"
         if not is_field and name == "$ref" and not (isinstance(value, str) and _LOCAL.fullmatch(value)):
             yield f"{where}/$ref: a reference must lead to #/$defs/NAME in the same schema"
-        if not is_field and name in _MARKS and not isinstance(value, bool):
+        if not is_field and name in MARKS and not isinstance(value, bool):
             yield f"{where}/{name}: the mark must be true or false"
         if is_field or name not in {"const", "enum", "default", "examples"}:
             yield from _keyword_faults(value, f"{where}/{name}")
@@ -76,6 +82,48 @@ def _compile_faults(schema: dict[str, Any]) -> Iterator[str]:
             )
         else:
             yield f"{where or 'the schema'}: is not JSON Schema 2020-12: {error.message:.200}"
+
+
+def _reference_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+    definitions: Mapping[str, Any] = schema.get("$defs", {})
+    for name, definition in definitions.items():
+        if name in _reached(definition, definitions):
+            yield f"/$defs/{name}: the definition leads back to itself for one and the same value"
+            return
+    if sum(1 for _ in islice(_parts(schema, definitions, frozenset()), MAX_PARTS + 1)) > MAX_PARTS:
+        yield f"the schema has more than {MAX_PARTS:,} parts once its references are followed"
+
+
+def _reached(schema: Any, definitions: Mapping[str, Any]) -> set[str]:
+    """Names of the definitions that a schema applies to the value itself."""
+    reached: set[str] = set()
+    pending = [schema]
+    while pending:
+        each = pending.pop()
+        if not isinstance(each, Mapping):
+            continue
+        for keyword in _SAME_VALUE:
+            within = each.get(keyword, ())
+            pending += within if isinstance(within, list) else [within]
+        pending += each.get("dependentSchemas", {}).values()
+        if (name := reference_in(each)) is not None and name not in reached:
+            reached.add(name)
+            pending.append(definitions.get(name))
+    return reached
+
+
+def _parts(schema: Any, definitions: Mapping[str, Any], within: frozenset[str]) -> Iterator[None]:
+    yield None
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _parts(each, definitions, within)
+    if not isinstance(schema, Mapping):
+        return
+    for keyword, value in schema.items():
+        if keyword != "$defs":
+            yield from _parts(value, definitions, within)
+    if (name := reference_in(schema)) is not None and name not in within:
+        yield from _parts(definitions.get(name), definitions, within | {name})
 
 
 def _mark_faults(schema: Mapping[str, Any]) -> Iterator[str]:
