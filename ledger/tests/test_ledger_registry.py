@@ -25,7 +25,7 @@ from waybill_ledger.registry import (
     NoSuchServiceError,
     RegistryCopy,
     RetireService,
-    StillOpen,
+    WorkLeft,
     apply_manifests,
     confirm_declared,
     load_registry,
@@ -113,7 +113,8 @@ def test_a_service_with_open_tasks_is_not_retired(engine: Engine) -> None:
     task = new_task()
     with engine.begin() as connection:
         accept(connection, [Submission(task)])
-    assert retired(engine, "email") == StillOpen((task.id,))
+    assert retired(engine, "email") == WorkLeft((task.id,), 1, 0)
+    assert retired(engine, "email", tenant="acme") == WorkLeft((), 1, 0)
     with engine.begin() as connection:
         apply_events(connection, [reported(LifecycleType.COMPLETED, task.id)])
     application = retired(engine, "email")
@@ -127,9 +128,11 @@ def test_a_service_with_open_tasks_is_not_retired(engine: Engine) -> None:
     assert isinstance(retired(engine, "nobody"), NoSuchServiceError)
 
 
-def retired(engine: Engine, service: str) -> Application | StillOpen | NoSuchServiceError:
+def retired(
+    engine: Engine, service: str, tenant: str | None = None
+) -> Application | WorkLeft | NoSuchServiceError:
     with engine.begin() as connection:
-        (answer,) = retire_services(connection, [RetireService(service, NOON, ACTOR)])
+        (answer,) = retire_services(connection, [RetireService(service, NOON, ACTOR, tenant)])
     return answer
 
 
@@ -146,7 +149,7 @@ def test_a_version_that_open_tasks_have_must_be_read(engine: Engine) -> None:
     )
     newer = email.model_copy(update={"handles": handles, "release": "2"})
     (refusal,) = applied(engine, newer).refusals
-    assert "1 open tasks of version 1" in refusal
+    assert "1 open task of version 1" in refusal
     with engine.begin() as connection:
         apply_events(connection, [reported(LifecycleType.COMPLETED, task.id)])
     assert applied(engine, newer).refusals == ()

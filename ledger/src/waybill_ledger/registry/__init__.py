@@ -5,22 +5,24 @@ from waybill_ledger.registry.registering import (
     ApplyManifest,
     NoSuchServiceError,
     RetireService,
-    StillOpen,
     apply_manifests,
     confirm_declared,
     retire_services,
 )
 from waybill_ledger.registry.stored import load_registry, revision_of_registry
+from waybill_ledger.registry.uses import WorkLeft, uses_of, work_left
 
 __all__ = [
     "ApplyManifest",
     "NoSuchServiceError",
     "RegistryCopy",
     "RetireService",
-    "StillOpen",
+    "WorkLeft",
     "apply_manifests",
     "confirm_declared",
     "load_registry",
     "retire_services",
     "revision_of_registry",
+    "uses_of",
+    "work_left",
 ]

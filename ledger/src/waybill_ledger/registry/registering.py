@@ -1,7 +1,7 @@
 """Registering services, and retiring them: each in one transaction under the lock of the registry."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 from waybill_contracts.registry import Application, Manifest, Registry, apply, retire
 from waybill_ledger.audit import AuditEntry, record
 from waybill_ledger.registry.stored import load_registry, lock_registry, raise_revision, store
-from waybill_ledger.registry.uses import open_subtasks, uses_of
+from waybill_ledger.registry.uses import WorkLeft, count, dead_letters, told, uses_of, work_left
 from waybill_ledger.schema import ROUTES
 
 #: Actions in the audit trail.
@@ -37,13 +37,8 @@ class RetireService:
     service: str
     now: datetime
     actor: str
-
-
-@dataclass(frozen=True, slots=True)
-class StillOpen:
-    """The service has work left: the first tasks of it."""
-
-    task_ids: tuple[str, ...]
+    #: Whose tasks may be named to who asks; None: those of all tenants.
+    tenant: str | None = None
 
 
 class NoSuchServiceError(Exception):
@@ -68,11 +63,13 @@ def apply_manifests(connection: Connection, requests: Sequence[ApplyManifest]) -
 
 def retire_services(
     connection: Connection, requests: Sequence[RetireService]
-) -> Sequence[Application | StillOpen | NoSuchServiceError]:
-    """Retires services; a batch write for `Records.write`.
+) -> Sequence[Application | WorkLeft | NoSuchServiceError]:
+    """Retires services that have nothing left to do; a batch write for `Records.write`.
 
-    A process with an older copy of the registry may accept a task of the service for a moment longer. It
-    waits in the service's queue, and counts as open.
+    A process with an older copy of the registry may accept a task of the service for about a second longer.
+    Such a task is as safe as any other: it waits in the queue of the service, which stays, and `work_left`
+    counts it. Who retires a service looks there again when all copies are fresh, and stops the service when
+    nothing is left.
     """
     lock_registry(connection)
     return [_retired(connection, request) for request in requests]
@@ -98,14 +95,19 @@ def _applied(connection: Connection, request: ApplyManifest, registry: Registry)
     return application
 
 
-def _retired(connection: Connection, request: RetireService) -> Application | StillOpen | NoSuchServiceError:
+def _retired(connection: Connection, request: RetireService) -> Application | WorkLeft | NoSuchServiceError:
     registry = load_registry(connection)
     try:
         application = retire(registry, request.service)
     except LookupError as error:
         return NoSuchServiceError(str(error))
-    if ids := open_subtasks(connection, request.service):
-        return StillOpen(ids)
+    if left := work_left(connection, registry, request.service, request.tenant):
+        return left
+    if letters := count(connection, dead_letters(request.service)):
+        note = (
+            f"{told(letters, 'dead letter')} stay at the failure desk: what is redriven waits for the service"
+        )
+        application = replace(application, notes=(*application.notes, note))
     store(connection, application, request.service, request.now, request.actor)
     _record(connection, request, RETIRE, request.service, application)
     return application

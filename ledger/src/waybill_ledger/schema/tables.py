@@ -35,6 +35,7 @@ _EXPECTED = text("expected_at IS NOT NULL")
 _OF_PERSON = text("person IS NOT NULL")
 _BY_SCHEDULE = text("schedule_id IS NOT NULL")
 _SPAWNED = text("parent_id IS NOT NULL")
+_WITHOUT_OUTCOME = text("completed_at IS NULL")
 #: SQLite uses such an index only for a query with the same text, and SQLAlchemy writes it this way.
 _HELD: dict[str, Any] = {"postgresql_where": text("held"), "sqlite_where": text("held = 1")}
 _NOT_HELD: dict[str, Any] = {"postgresql_where": text("NOT held"), "sqlite_where": text("held = 0")}
@@ -84,6 +85,14 @@ TASKS = Table(
     Index("tasks_by_person", "person", "id", sqlite_where=_OF_PERSON, postgresql_where=_OF_PERSON),
     Index("tasks_by_kind", "kind", "id"),
     Index("tasks_by_parent", "parent_id", "id", sqlite_where=_SPAWNED, postgresql_where=_SPAWNED),
+    # Whether a version of a contract is still in use, however many tasks have ended and others have not.
+    Index(
+        "tasks_open_by_contract",
+        "dataschema",
+        "id",
+        sqlite_where=_WITHOUT_OUTCOME,
+        postgresql_where=_WITHOUT_OUTCOME,
+    ),
     Index("tasks_by_creation", "created_at", "state", "kind"),  # all that counting reads
     # A slot is released once, whichever process releases it.
     Index(
