@@ -43,7 +43,7 @@ def show_key(session: Session, /, *, key_id: str) -> None:
     "scopes",
     multiple=True,
     required=True,
-    help="submit, read, operate, reveal, metrics or admin; may be repeated.",
+    help="submit, read, operate, reveal, deploy, metrics or admin; may be repeated.",
 )
 @click.option(
     "--tenant", default="default", show_default=True, help="Tenant of the tasks that it submits and sees."

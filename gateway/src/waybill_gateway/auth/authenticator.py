@@ -2,7 +2,7 @@
 
 import ipaddress
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -43,12 +43,12 @@ class Authenticator:
         self._now = now
         self._guesses: LRUCache[str, AsyncLimiter] = LRUCache(_MOST_ADDRESSES)
 
-    async def authorize(self, request: Request, needed: Scope) -> Caller:
+    async def authorize(self, request: Request, needed: Sequence[Scope]) -> Caller:
         """The caller of a request.
 
         Args:
             request: has the key.
-            needed: what the key must allow.
+            needed: the scopes of which the key must have one.
 
         Raises:
             Problem: 401 without a valid key, 403 if it does not allow `needed`, 429 if it calls too often.
@@ -63,12 +63,12 @@ class Authenticator:
             raise _too_often(key.rate, key.burst)
         await known.limiter.acquire()  # at once: there is capacity
         self._known_keys.used(known, now)
-        if not key.allows(needed):
+        if not key.allows(*needed):
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "scope_missing",
-                f"This key does not allow {needed}. Use a key with that scope.",
-                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+                f"This key does not allow {' or '.join(needed)}. Use a key with that scope.",
+                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed[0]}"'},
             )
         return Caller.of(key)
 

@@ -1,6 +1,6 @@
 """Routes that check the caller before anything else, before a body is read too."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import Request, Response
@@ -15,8 +15,12 @@ from waybill_ledger import Scope
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-async def admit(request: Request, needed: Scope) -> Caller:
+async def admit(request: Request, needed: Sequence[Scope]) -> Caller:
     """Identifies the caller of a request, and keeps it and its limits with the request.
+
+    Args:
+        request: has the key.
+        needed: the scopes of which the key must have one.
 
     Raises:
         Problem: 400, a header that counts once was repeated; or as `Authenticator.authorize`.
@@ -40,7 +44,7 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Handle:
         """The route's handler, which is called only for callers that may call it."""
         needed, handle = needed_by(self.name), super().get_route_handler()
-        if needed is None:
+        if not needed:
             return handle
 
         async def handle_admitted(request: Request) -> Response:

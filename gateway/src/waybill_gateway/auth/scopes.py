@@ -59,6 +59,12 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "pause_redrive": Scope.OPERATE,
         "resume_redrive": Scope.OPERATE,
         "cancel_redrive": Scope.OPERATE,
+        "get_kinds": Scope.READ,
+        "get_kind": Scope.READ,
+        "get_services": Scope.READ,
+        "get_service": Scope.READ,
+        "put_service": Scope.DEPLOY,
+        "retire_service": Scope.DEPLOY,
         "reveal_task": Scope.REVEAL,
         "reveal_schedule": Scope.REVEAL,
         "reveal_dead_letter": Scope.REVEAL,
@@ -75,20 +81,25 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "metrics": Scope.METRICS,
     }
 )
+#: Another scope that allows a route as well as the one in `NEEDED`.
+ALSO: Final[Mapping[str, Scope]] = MappingProxyType(
+    dict.fromkeys(("get_kinds", "get_kind", "get_services", "get_service"), Scope.DEPLOY)
+)
 
 
 class UndeclaredRouteError(Exception):
     """A route without a declaration of the scope that it needs."""
 
 
-def needed_by(name: str) -> Scope | None:
-    """The scope that a route needs; None: it needs no key.
+def needed_by(name: str) -> tuple[Scope, ...]:
+    """The scopes of which a route needs one; empty: it needs no key.
 
     Raises:
         UndeclaredRouteError: it is neither in `NEEDED` nor in `OPEN`.
     """
     if name in OPEN:
-        return None
+        return ()
     if name not in NEEDED:
         raise UndeclaredRouteError(f"declare in gateway/auth/scopes.py which scope the route {name} needs")
-    return NEEDED[name]
+    also = ALSO.get(name)
+    return (NEEDED[name],) if also is None else (NEEDED[name], also)

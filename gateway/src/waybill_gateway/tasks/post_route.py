@@ -5,7 +5,7 @@ that a gateway spends on a task, and to find the route among its routers takes a
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from fastapi import Request
@@ -33,10 +33,12 @@ class PostRoute(Route):
     Args:
         described: FastAPI's route, which refuses all other methods.
         model: of the body.
-        needed: what a key must allow.
+        needed: the scopes of which a key must have one.
     """
 
-    def __init__(self, described: GuardedJsonRoute, model: type[BaseModel], needed: KeyScope) -> None:
+    def __init__(
+        self, described: GuardedJsonRoute, model: type[BaseModel], needed: Sequence[KeyScope]
+    ) -> None:
         super().__init__(described.path, described.endpoint, methods=["POST"], name=described.name)
         self._needed = needed
         self._model = model
@@ -75,7 +77,7 @@ def post_routes(routes: Iterable[BaseRoute]) -> list[PostRoute]:
         for route in routes
         if isinstance(route, GuardedJsonRoute)
         and (model := _posted_model(route)) is not None
-        and (needed := needed_by(route.name)) is not None
+        and (needed := needed_by(route.name))
     ]
 
 

@@ -38,6 +38,8 @@ class Scope(StrEnum):
     OPERATE = "operate"
     #: See sealed data, with a reason that is recorded.
     REVEAL = "reveal"
+    #: Register and retire services, read the registry.
+    DEPLOY = "deploy"
     #: Read the metrics, for Prometheus.
     METRICS = "metrics"
     #: Everything, for every tenant, and manage keys.
@@ -109,9 +111,9 @@ class Key:
         """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
-    def allows(self, scope: Scope) -> bool:
-        """Whether the key has the scope; `admin` includes all."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+    def allows(self, *scopes: Scope) -> bool:
+        """Whether the key has one of the scopes; `admin` includes all."""
+        return not self.scopes.isdisjoint((*scopes, Scope.ADMIN))
 
 
 @dataclass(frozen=True, slots=True)
