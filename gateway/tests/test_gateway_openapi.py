@@ -1,12 +1,18 @@
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from keys_under_test import key_in
 from openapi_spec_validator import validate
 
-from waybill_testkit.gateway.in_process import Gateway
+from waybill_contracts.registry import HandledKind, Manifest, Registry, registry_of
+from waybill_gateway.docs import installation
+from waybill_gateway.docs.kind_schemas import kind_schemas, with_kinds
+from waybill_ledger import Scope
+from waybill_testkit.gateway.in_process import Gateway, running
 
 METHODS = {"get", "post", "put", "delete", "patch"}
 #: Where each model with examples is posted.
@@ -39,7 +45,7 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 async def test_it_is_valid_openapi_whose_references_all_lead_somewhere(document: dict[str, Any]) -> None:
     validate(document)
     schemas = document["components"]["schemas"]
-    referred = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert {"ProblemDocument", "FieldError", "TaskView"} <= referred <= schemas.keys()
 
 
@@ -125,3 +131,109 @@ async def test_the_page_for_people_needs_no_internet(gateway: Gateway) -> None:
     assert {httpx.URL(part).host for part in parts} == {gateway.client.base_url.host}
     for part in parts:
         assert (await gateway.client.get(part)).status_code == 200
+
+
+NESTED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "lines": {"type": "array", "items": {"$ref": "#/$defs/Line"}},
+        "note": {"const": {"$ref": "#/$defs/Line"}},
+    },
+    "required": ["lines"],
+    "$defs": {"Line": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Line"}}}},
+}
+
+
+async def registered(gateway: Gateway, *kinds: str) -> dict[str, Any]:
+    """The document of an installation where a team has registered kinds."""
+    handles = [{"kind": kind, "reads": [1], "data": NESTED} for kind in kinds]
+    body = {"manifest": 1, "service": "invoices", "release": "1", "handles": handles}
+    made = await gateway.client.put("/v1/services/invoices", json=body)
+    assert made.status_code == 201, made.text
+    described: dict[str, Any] = (await gateway.client.get("/openapi.json")).json()
+    return described
+
+
+async def test_the_document_of_an_installation_has_its_kinds(
+    gateway: Gateway, document: dict[str, Any]
+) -> None:
+    described = await registered(gateway, "invoice.requested")
+    validate(described)
+    schemas = described["components"]["schemas"]
+    assert "InvoiceRequestedV1" not in document["components"]["schemas"]
+    assert "EmailRequestedV1" in document["components"]["schemas"]
+    data = schemas["InvoiceRequestedV1"]
+    assert data["properties"]["lines"]["items"] == {"$ref": "#/components/schemas/InvoiceRequestedV1_Line"}
+    assert data["properties"]["note"] == NESTED["properties"]["note"]
+    line = schemas["InvoiceRequestedV1_Line"]
+    assert line["properties"]["next"] == {"$ref": "#/components/schemas/InvoiceRequestedV1_Line"}
+
+
+async def test_the_document_is_made_once_for_each_revision(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(document: dict[str, Any], registry: Registry) -> dict[str, Any]:
+        made.append(registry.revision)
+        return with_kinds(document, registry)
+
+    monkeypatch.setattr(installation, "with_kinds", counted)
+    for _ in range(3):
+        await gateway.client.get("/openapi.json")
+    assert len(made) == 1
+    await registered(gateway, "invoice.requested")
+    await gateway.client.get("/openapi.json")
+    assert len(made) == 2
+
+
+def test_kinds_of_the_same_words_have_names_of_their_own() -> None:
+    handles = tuple(HandledKind(kind=kind, reads=(1,), data=NESTED) for kind in ("a.b_c", "a.b.c", "d.e"))
+    names = kind_schemas(registry_of(Manifest(service="team", release="1", handles=handles))).keys()
+    assert len(names) == 6
+    assert "DEV1" in names
+    assert sum(name.startswith("ABCV1_") for name in names) == 4
+
+
+def test_a_route_for_tasks_of_all_kinds_takes_one_alternative_for_each_kind() -> None:
+    posted = {"$ref": "#/components/schemas/PostTask"}
+    general = {
+        "title": "PostTask",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"kind": {"type": "string"}, "data": {"type": "object"}, "delay_seconds": {}},
+        "required": ["kind", "data"],
+    }
+    document: dict[str, Any] = {
+        "paths": {
+            "/v1/tasks": {"post": {"requestBody": {"content": {"application/json": {"schema": posted}}}}}
+        },
+        "components": {"schemas": {"PostTask": general}},
+    }
+    handled = HandledKind(kind="invoice.requested", reads=(1,), data=NESTED)
+    manifest = Manifest(service="invoices", release="1", handles=(handled,))
+    schemas = with_kinds(document, registry_of(manifest))["components"]["schemas"]
+    one = "#/components/schemas/InvoiceRequestedV1Task"
+    assert schemas["PostTask"]["oneOf"] == [{"$ref": one}]
+    assert schemas["PostTask"]["discriminator"]["mapping"] == {"invoice.requested": one}
+    task = schemas["InvoiceRequestedV1Task"]
+    assert task["properties"]["kind"] == {"type": "string", "const": "invoice.requested"}
+    assert task["properties"]["data"] == {"$ref": "#/components/schemas/InvoiceRequestedV1"}
+    assert task["properties"]["version"]["anyOf"][0] == {"type": "integer", "const": 1}
+    assert task["properties"]["delay_seconds"] == {}
+    assert document["components"]["schemas"]["PostTask"] is general
+
+
+async def test_who_has_no_key_sees_the_built_in_kinds_alone(tmp_path: Path) -> None:
+    async with running(tmp_path, gateway_auth="keys") as gateway:
+        key = await key_in(gateway, Scope.SUBMIT)
+        deployer = await key_in(gateway, Scope.DEPLOY)
+        handled = {"kind": "invoice.requested", "reads": [1], "data": NESTED}
+        body = {"manifest": 1, "service": "invoices", "release": "1", "handles": [handled]}
+        assert (
+            await gateway.client.put("/v1/services/invoices", json=body, headers=deployer)
+        ).status_code == 201
+        for headers, number in ((None, 0), (key, 1), (None, 0), (deployer, 1)):
+            answer = await gateway.client.get("/openapi.json", headers=headers)
+            assert answer.text.count('"InvoiceRequestedV1":') == number
+            assert "EmailRequestedV1" in answer.text

@@ -58,7 +58,11 @@ BODIES = [
     for method, operation in item.items()
     if "application/json" in operation.get("requestBody", {}).get("content", {})
     for place, type_ in leaves(operation["requestBody"]["content"]["application/json"]["schema"])
+    # The data of a task is that of a kind, which is tried with the kinds.
+    if (path, place[0]) != ("/v1/tasks", "data")
 ]
+#: Where wrong fields are named by JSON Pointers.
+POINTED = {"/v1/services/{name}"}
 #: Path and name of each parameter of a query.
 QUERIES = [
     (path, parameter["name"])
@@ -71,6 +75,7 @@ QUERIES = [
 def at_some_id(path: str) -> str:
     for name in ("task_id", "schedule_id", "key_id"):
         path = path.replace(f"{{{name}}}", UUID)
+    path = path.replace("{name}", "invoices")
     return path.replace("{group}", "a" * 64).replace("{letter_id}", "1").replace("{redrive_id}", "1")
 
 
@@ -85,7 +90,8 @@ WRONG: dict[str, list[object]] = {
 async def test_each_value_of_a_body_is_what_it_says(gateway: Gateway) -> None:
     assert {type_ for *_, type_ in BODIES} >= WRONG.keys()
     for method, path, place, type_ in BODIES:
-        named = ".".join(map(str, place))
+        between = "/" if path in POINTED else "."
+        named = between.join(map(str, ("", *place) if path in POINTED else place))
         for value in WRONG.get(type_, ()):
             answer = await gateway.client.request(method, at_some_id(path), json=body_with(place, value))
             assert named in fields(answer), (method, path, value, answer.text)

@@ -47,6 +47,8 @@ MAKING = {
     *("post_email", "post_file", "post_image", "post_password_reset", "post_sync", "post_user"),
     "post_schedule",
 }
+#: They show what belongs to the installation: kinds and services, which hold no data of anybody.
+SHARED = {"get_kinds", "get_kind", "get_services", "get_service"}
 
 
 @pytest.fixture
@@ -103,7 +105,11 @@ async def test_no_route_shows_or_changes_what_another_tenant_has(
         for method, operation in item.items():
             name = operation["operationId"]
             tried.add(name)
-            if name in OPEN | MAKING or NEEDED[name] not in TENANT_SCOPES or name == "redeem_password_reset":
+            if (
+                name in OPEN | MAKING | SHARED
+                or NEEDED[name] not in TENANT_SCOPES
+                or name == "redeem_password_reset"
+            ):
                 continue
             answer = await gateway.client.request(
                 method.upper(), path.format(**ids), json=BODIES.get(name), headers=stranger
@@ -184,3 +190,22 @@ async def test_a_reset_token_is_redeemed_by_its_own_tenant_alone(
     path, body = "/v1/password-resets/redeem", {"token": token}
     problem(await gateway.client.post(path, json=body, headers=other), 404, "token_unknown")
     assert (await gateway.client.post(path, json=body, headers=own)).status_code == 200
+
+
+async def test_every_tenant_may_see_kinds_and_services_and_a_deployer_nothing_else(gateway: Gateway) -> None:
+    task = (
+        await gateway.client.post("/v1/syncs", json=SYNC, headers=await key_in(gateway, Scope.SUBMIT))
+    ).json()
+    paths = ("/v1/kinds", "/v1/kinds/sync.requested", "/v1/services", "/v1/services/sync")
+    reader = await key_in(gateway, Scope.READ, tenant="acme")
+    deployer = await key_in(gateway, Scope.DEPLOY, tenant="acme")
+    for path in paths:
+        for key in (reader, deployer):
+            assert (await gateway.client.get(path, headers=key)).status_code == 200
+    answer = await gateway.client.get(f"/v1/tasks/{task['id']}", headers=deployer)
+    problem(answer, 403, "scope_missing")
+    problem(await gateway.client.delete("/v1/services/sync", headers=reader), 403, "scope_missing")
+    # It is told that there is work, and not of whom.
+    refused = await gateway.client.delete("/v1/services/sync", headers=deployer)
+    assert "1 open task" in problem(refused, 409, "service_in_use")["detail"]
+    assert task["id"] not in refused.text

@@ -31,6 +31,8 @@ from waybill_gateway.images import routes as images
 from waybill_gateway.keys import routes as keys
 from waybill_gateway.password_resets import routes as password_resets
 from waybill_gateway.persons import routes as persons
+from waybill_gateway.registry import kind_routes as kinds
+from waybill_gateway.registry import service_routes as services
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.schedules import routes as schedules
 from waybill_gateway.settings import GatewaySettings
@@ -68,6 +70,8 @@ _ROUTES = (
     reveals,
     audit,
     contracts_waiting,
+    kinds,
+    services,
     keys,
     entrance,
     health,
@@ -104,7 +108,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
     patch_fastapi(app, redirect_from_root_to_docs=False)
-    describe_problems(app)
+    document = describe_problems(app)
     install_problems(app)
     app.add_middleware(
         BodyLimit,
@@ -121,6 +125,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         _require_guarded(module.router)
         # Without prefix or dependencies: the plain routes below would not have them.
         app.include_router(module.router)
+    # Before FastAPI's own, which knows no kinds.
+    app.router.routes.insert(0, document.route())
     app.router.routes.insert(0, HeadRequests(app.router))
     app.router.routes[:0] = post_routes(route for module in _ROUTES for route in module.router.routes)
     return app

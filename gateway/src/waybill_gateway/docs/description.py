@@ -10,7 +10,10 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from waybill_gateway.auth import NEEDED
+from waybill_contracts.registry import Manifest, built_in_registry
+from waybill_gateway.auth import needed_by
+from waybill_gateway.docs.installation import InstalledDocument
+from waybill_gateway.docs.kind_schemas import with_kinds
 from waybill_gateway.docs.problem_types import PROBLEM_TYPES, problems_of
 from waybill_gateway.http import CONTENT_TYPE, TYPE_PREFIX, ProblemDocument
 
@@ -43,6 +46,10 @@ TAGS = [
     {"name": "password resets", "description": "Mailed links that are valid once."},
     {"name": "schedules", "description": "Tasks that are made again and again, by cron or interval."},
     {"name": "tasks", "description": "Where tasks are, and what happened to them."},
+    {
+        "name": "registry",
+        "description": "Kinds of tasks with their contracts, and the services that handle them.",
+    },
     {"name": "persons", "description": "Stored data of one person, found by the mail address."},
     {"name": "failure desk", "description": "Tasks that failed permanently, and their redrives."},
     {"name": "reveal", "description": "Sealed data, shown to callers that may see it and give a reason."},
@@ -65,15 +72,14 @@ def _describe_streams(document: dict[str, Any]) -> None:
 
 
 def _describe_keys(document: dict[str, Any]) -> None:
-    """Adds the scope that each operation needs; a gateway without keys ignores them."""
+    """Adds the scopes of which each operation needs one; a gateway without keys ignores them."""
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key: wb_…"}
     }
     for path in document["paths"].values():
         for operation in path.values():
-            needed = NEEDED.get(operation["operationId"])
-            if needed is not None:
-                operation["security"] = [{"key": [needed]}]
+            if needed := needed_by(operation["operationId"]):
+                operation["security"] = [{"key": [scope]} for scope in needed]
 
 
 def _describe_problems(document: dict[str, Any]) -> None:
@@ -105,14 +111,19 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Adds keys, problems and their schema to the app's OpenAPI document."""
+def describe_problems(app: FastAPI) -> InstalledDocument:
+    """Adds keys, problems and their schema to the app's OpenAPI document, and the built-in kinds.
+
+    Returns:
+        The document with the kinds of the installation.
+    """
     without_problems = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def bare() -> dict[str, Any]:
         document = without_problems()
         _, definitions = models_json_schema(
-            [(ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}"
+            [(ProblemDocument, "serialization"), (Manifest, "validation")],
+            ref_template="#/components/schemas/{model}",
         )
         document["components"]["schemas"] |= definitions["$defs"]
         _describe_streams(document)
@@ -120,4 +131,8 @@ def describe_problems(app: FastAPI) -> None:
         _describe_problems(document)
         return document
 
+    def openapi() -> dict[str, Any]:
+        return with_kinds(bare(), built_in_registry())
+
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document
+    return InstalledDocument(app, bare)

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from waybill_gateway.http.problems import Problem
 
-_WITH_BODY = frozenset({"POST", "PATCH"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 def parse_json(body: bytes) -> Any:

@@ -55,6 +55,8 @@ class Resources:
         #: Kinds and services.
         self.kinds = RegistryCopy(self.records)
         self.kinds_refresh = Refresh(self.kinds.refresh)
+        #: Held while one is changed, so that those who wait for their turn take no threads from the readers.
+        self.registering = asyncio.Lock()
         self.database_wait = DatabaseWait()
         self.objects = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
         self.calls = CallsUnderWay()
