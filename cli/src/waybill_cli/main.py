@@ -34,6 +34,8 @@ this folder or a parent. The beginning of an id is enough if it is unique.
     lazy={
         "tasks": (f"{_COMMANDS}.tasks:tasks", "State and history of tasks; cancel, erase."),
         "schedules": (f"{_COMMANDS}.schedules:schedules", "Schedules that make tasks repeatedly."),
+        "kinds": (f"{_COMMANDS}.kinds:kinds", "Kinds of tasks, and who handles them."),
+        "services": (f"{_COMMANDS}.services:services", "Register, show and retire services."),
         "accounting": (f"{_COMMANDS}.accounting:accounting", "Account of every accepted task."),
         "prune": (f"{_COMMANDS}.prune:prune", "Delete finished tasks by age."),
         "persons": (f"{_COMMANDS}.persons:persons", "Look up and erase the data of one person."),

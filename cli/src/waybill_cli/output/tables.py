@@ -28,6 +28,8 @@ _LONG: Final = (
     "DETAILS",
     "SUBTASKS",
     "SCOPES",
+    "KINDS",
+    "SERVICES",
     "LAST 24 H",
     "ABOUT",
     "TASK",

@@ -59,12 +59,16 @@ class Gateway:
         with self._errors(is_safe=False):
             return self._document(self._http.patch(path, json=body))
 
-    def delete(self, path: str) -> None:
-        """Deletes the resource at `path`."""
+    def put(self, path: str, body: Mapping[str, Any], **params: Any) -> Any:
+        """Puts `body` as the resource at `path` and returns the answer."""
+        with self._errors(is_safe=False):
+            return self._document(self._http.put(path, json=body, params=_present(params)))
+
+    def delete(self, path: str) -> Any:
+        """Deletes the resource at `path`; returns the answer, None if it is empty."""
         with self._errors(is_safe=False):
             answer = self._http.delete(path)
-            if answer.is_error:
-                raise self._error(answer)
+            return self._document(answer) if answer.content or answer.is_error else None
 
     def items(self, path: str, *, most: int | None, **params: Any) -> Iterator[dict[str, Any]]:
         """Yields the items of a listing, fetched page by page.
