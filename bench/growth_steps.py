@@ -47,6 +47,7 @@ from waybill_ledger import (
 from waybill_ledger.deadletters.groups import GroupFilter, list_groups
 from waybill_ledger.deadletters.letters import LetterFilter, list_letters
 from waybill_ledger.listings import encoded_id
+from waybill_ledger.registry import ApplyManifest, apply_manifests, load_registry, work_left
 from waybill_ledger.schema import TASKS
 from waybill_testkit.samples import email_event, envelope_of, keyed, new_task, sync_event
 from waybill_worker.inbox import Claimed, Inbox
@@ -162,6 +163,25 @@ def _prune(connection: Connection, _: Subject) -> None:
     prune_keys(connection, [PruneKeys(old, 100)])
 
 
+def _register(connection: Connection, _: Subject) -> None:
+    """Tries a release of a service that no longer reads what waits, and one of a version that nothing has."""
+    known = load_registry(connection).services["sync"].manifest
+    for versions in ((2,), (1, 2)):
+        handles = tuple(
+            handled.model_copy(update={"version": max(versions), "reads": versions})
+            for handled in known.handles
+        )
+        release = known.model_copy(update={"release": "next", "handles": handles})
+        apply_manifests(connection, [ApplyManifest(release, datetime.now(UTC), "bench", is_dry_run=True)])
+
+
+def _retire(connection: Connection, _: Subject) -> None:
+    """Asks what services have left to do, one with work and one without."""
+    registry = load_registry(connection)
+    for service in ("sync", "nobody"):
+        work_left(connection, registry, service, None)
+
+
 def _groups(connection: Connection, _: Subject) -> None:
     list_groups(connection, GroupFilter(), now=datetime.now(UTC), limit=LIMIT, cursor=None)
 
@@ -198,6 +218,8 @@ LOOK_STEPS: Final[Mapping[str, Step]] = {
     "measure (10 hours)": lambda connection, _: measure(connection, _range(timedelta(hours=10))),
     "account (10 hours)": _account,
     "dead letters": _letters,
+    "register a release": _register,
+    "retire a service": _retire,
 }
 #: Those of them that count what is open: with a backlog they take as long as it is.
 COUNTING_STEPS: Final = frozenset({"measure (10 hours)", "account (10 hours)"})
