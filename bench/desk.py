@@ -21,7 +21,6 @@ from typing import TypeVar
 
 import aio_pika
 
-from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.wire import LifecycleType
 from waybill_database import Records
 from waybill_ledger import Submission, accept, apply_events
@@ -33,7 +32,7 @@ from waybill_ledger.migrations import upgrade
 from waybill_ledger.schema import OUTBOX
 from waybill_testkit.broker import private_broker
 from waybill_testkit.eventually import eventually
-from waybill_testkit.samples import ERROR, dead_message, event_in, new_task, reported, sync_event
+from waybill_testkit.samples import ERROR, dead_message, event_in, gate_of, new_task, reported, sync_event
 from waybill_worker.broker import topology
 
 Result = TypeVar("Result")
@@ -94,11 +93,11 @@ def _fill(records: Records, count: int) -> None:
         deaths = [reported(LifecycleType.DEAD, t.id, service="sync", kind=t.kind, attempt=4) for t in tasks]
         apply_events(connection, deaths)
         messages = [dead_message(event_in(t), t.id, error=e) for t, e in zip(tasks, errors, strict=True)]
-        take_in(connection, [letter_of(message, keyring=NO_KEYS) for message in messages])
+        take_in(connection, [letter_of(message, gate=gate_of()) for message in messages])
 
 
 async def _planned(records: Records, wanted: LetterFilter, rate: float) -> Redrive:
-    new = NewRedrive(wanted, (), rate, 0, None, "bench", datetime.now(UTC), {}, keyring=NO_KEYS)
+    new = NewRedrive(wanted, (), rate, 0, None, "bench", datetime.now(UTC), {}, gate=gate_of())
     return await _redrive(records, await make_redrive(records, new))
 
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, select, text, type_coerce
 
 from waybill_contracts.events import Event
-from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, lifecycle_event
 from waybill_database import Instant, Records
 from waybill_ledger import NewTask, Submission, Touch, accept, apply_events, record_stored, touch_files
@@ -37,6 +36,7 @@ from waybill_testkit.samples import (
     email_event,
     envelope_of,
     event_in,
+    gate_of,
     image_event,
     keyed,
     new_task,
@@ -155,7 +155,7 @@ def _make_model(connection: Connection, at: datetime, mix: Mix) -> str:
     ):
         apply_events(connection, [report for task in some for report in _reports(type_, task, at)])
     letters = [
-        letter_of(_dead(task, f"order-{number} {FAULTS[number % len(FAULTS)]}", at), keyring=NO_KEYS)
+        letter_of(_dead(task, f"order-{number} {FAULTS[number % len(FAULTS)]}", at), gate=gate_of())
         for number, task in enumerate(failed)
     ]
     if letters:

@@ -71,7 +71,7 @@ async def test_head_reads_nothing_of_a_stream_that_does_not_end(
     gateway: Gateway, served: httpx.AsyncClient
 ) -> None:
     letter = dead_message(sync_event(), new_task().id)
-    await gateway.resources.records.write(take_in, letter_of(letter, keyring=gateway.resources.keyring))
+    await gateway.resources.records.write(take_in, letter_of(letter, gate=gateway.resources.gate))
     planned = await gateway.post("/v1/redrives", {"filter": {"service": "sync"}})
     async with asyncio.timeout(30):
         head = await served.head(f"{planned.headers['Location']}/events")

@@ -4,13 +4,12 @@ from typing import Any
 import httpx
 import pytest
 
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo
 from waybill_ledger import new_task_id
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem
-from waybill_testkit.samples import dead_message, sync_event
+from waybill_testkit.samples import dead_message, gate_of, sync_event
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 ERROR = ErrorInfo(type="TransientError", message="crm answered 503 to order-7")
@@ -22,7 +21,7 @@ async def dead(gateway: Gateway, count: int = 1, **message: Any) -> list[str]:
     ids = []
     for _ in range(count):
         task_id = (await gateway.post("/v1/syncs", SYNC)).json()["id"]
-        letter = letter_of(dead_message(sync_event(), task_id, **{"error": ERROR} | message), keyring=NO_KEYS)
+        letter = letter_of(dead_message(sync_event(), task_id, **{"error": ERROR} | message), gate=gate_of())
         await gateway.resources.records.write(take_in, letter)
         ids.append(task_id)
     return ids
@@ -216,7 +215,7 @@ async def test_an_actor_is_one_line(gateway: Gateway) -> None:
 
 async def test_the_desk_knows_no_task_that_the_ledger_does_not(gateway: Gateway) -> None:
     await gateway.resources.records.write(
-        take_in, letter_of(dead_message(sync_event(), new_task_id()), keyring=NO_KEYS)
+        take_in, letter_of(dead_message(sync_event(), new_task_id()), gate=gate_of())
     )
     [letter] = (await get(gateway, "/v1/dead-letters"))["items"]
     assert letter["effect"] == "no_task"

@@ -16,7 +16,6 @@ from fastapi.routing import APIRoute
 from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_gateway import app as composition
 from waybill_gateway.auth import authenticator
 from waybill_gateway.auth.actor import MAX_ACTOR
@@ -30,7 +29,7 @@ from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.key_table import API_KEYS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running, settings_in
-from waybill_testkit.samples import dead_message, sync_event
+from waybill_testkit.samples import dead_message, gate_of, sync_event
 
 #: Longer than any revocation may take to be heard of, which docs/keys.md states.
 STATED_SECONDS = 10.0
@@ -151,7 +150,7 @@ async def test_the_audit_trail_names_the_key_beside_who_acts(stored: Gateway) ->
     key = await key_in(stored, *scopes, name="desk")
     for actor in ({"X-Actor": "ann"}, {"X-Actor": "x" * MAX_ACTOR}, {}):
         task = (await stored.client.post("/v1/syncs", json=SYNC, headers=key)).json()["id"]
-        letter = letter_of(dead_message(sync_event(), task), keyring=NO_KEYS)
+        letter = letter_of(dead_message(sync_event(), task), gate=gate_of())
         await stored.resources.records.write(take_in, letter)
         [shown] = (await stored.client.get("/v1/dead-letters?state=dead", headers=key)).json()["items"]
         wish = {"ids": [shown["id"]], "reason": "because"}

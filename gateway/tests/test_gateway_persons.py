@@ -5,14 +5,13 @@ import pytest
 from keys_under_test import key_in
 from sqlalchemy import Connection
 
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_ledger import Scope, apply_events
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
-from waybill_testkit.samples import dead_message, reported, user_event
+from waybill_testkit.samples import dead_message, gate_of, reported, user_event
 
 ADDRESS = {"address": EMAIL["to"].upper()}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
@@ -65,7 +64,7 @@ async def test_the_desk_shows_an_erased_letter_and_says_why_it_cannot_be_redrive
     for service in ("email", "sync"):
         died = reported(LifecycleType.DEAD, task_id, service=service, kind="user.created")
         await gateway.resources.records.write(applied, died)
-    letter = letter_of(dead_message(user_event(), task_id), NO_KEYS)
+    letter = letter_of(dead_message(user_event(), task_id), gate_of())
     await gateway.resources.records.write(take_in, letter)
     assert (await gateway.post("/v1/persons/erasures", ADDRESS)).json()["letters"] == 1
 

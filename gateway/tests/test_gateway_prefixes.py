@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_gateway.keys.models import PostKey
 from waybill_ledger.deadletters.intake.intake import take_in
@@ -15,7 +14,7 @@ from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.listings.id_prefix import GROUP_DIGITS, begins_with
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, running
-from waybill_testkit.samples import dead_message, sync_event
+from waybill_testkit.samples import dead_message, gate_of, sync_event
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}
 OF_OTHERS = "ffffffff-zzzz-no-uuid"
@@ -56,7 +55,7 @@ async def test_each_listing_finds_by_the_beginning_of_an_id(gateway: Gateway) ->
     ]
     for task, why in zip(tasks, ("refused", "away", "full"), strict=True):
         letter = letter_of(
-            dead_message(sync_event(), task, error=ErrorInfo(type="Error", message=why)), keyring=NO_KEYS
+            dead_message(sync_event(), task, error=ErrorInfo(type="Error", message=why)), gate=gate_of()
         )
         await gateway.resources.records.write(take_in, letter)
     groups = await found(gateway, "/v1/dead-letters/groups")
@@ -83,7 +82,7 @@ async def test_letters_are_found_by_the_beginning_of_their_task(gateway: Gateway
     tasks = [await made(gateway, "/v1/syncs", SYNC), OF_OTHERS, "7"]
     for task in tasks:
         await gateway.resources.records.write(
-            take_in, letter_of(dead_message(sync_event(), task), keyring=NO_KEYS)
+            take_in, letter_of(dead_message(sync_event(), task), gate=gate_of())
         )
 
     async def letters(task: str) -> list[str]:

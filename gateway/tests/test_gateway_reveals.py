@@ -55,7 +55,7 @@ async def dead(gateway: Gateway, key: dict[str, str], body: bytes | None = None)
         body = row["payload"]
     error = ErrorInfo(type="PermanentError", message="crm answered 422")
     message = dead_message(sync_event("7"), task_id, error=error, body=body)
-    await gateway.resources.records.write(take_in, letter_of(message, keyring=gateway.resources.keyring))
+    await gateway.resources.records.write(take_in, letter_of(message, gate=gateway.resources.gate))
     event = reported(LifecycleType.DEAD, task_id, service="sync", kind="sync.requested", attempt=4)
     await gateway.resources.records.write(_apply, event)
     [letter] = (await gateway.client.get("/v1/dead-letters", params={"task": task_id}, headers=key)).json()[
@@ -190,7 +190,7 @@ async def test_a_secret_is_revealed_to_nobody(gateway: Gateway) -> None:
     # Nor by an edit that would put it where it shows.
     [row] = await gateway.rows(select(TASKS.c.payload).where(TASKS.c.id == task))
     message = dead_message(reset_event(), task, service="email", body=row["payload"])
-    await gateway.resources.records.write(take_in, letter_of(message, keyring=gateway.resources.keyring))
+    await gateway.resources.records.write(take_in, letter_of(message, gate=gateway.resources.gate))
     [letter] = (await gateway.client.get("/v1/dead-letters", headers=admin)).json()["items"]
     for source in ("/link", ""):
         patch = [{"op": "copy", "from": source, "path": "/email"}]
@@ -297,7 +297,7 @@ async def test_an_edit_of_a_sealed_field_is_seen_before_and_after_and_sent_seale
 async def sent(gateway: Gateway, redrive_id: int) -> list[PendingMessage]:
     """What the desk's service would send first of a redrive."""
     later = datetime.now(UTC) + timedelta(minutes=1)
-    turn = Turn(redrive_id, later, keyring=gateway.resources.keyring)
+    turn = Turn(redrive_id, later, gate=gateway.resources.gate)
     assert await gateway.resources.records.read(partial(may_send, turn=turn))
     return list((await gateway.resources.records.write(send, turn)).messages)
 

@@ -9,7 +9,6 @@ import pytest
 from keys_under_test import key_in
 from sqlalchemy import select
 
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_gateway.auth.scopes import NEEDED, OPEN
 from waybill_ledger import Scope
@@ -17,7 +16,7 @@ from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import METADATA, TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
-from waybill_testkit.samples import dead_message, sync_event
+from waybill_testkit.samples import dead_message, gate_of, sync_event
 
 TENANT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.OPERATE, Scope.REVEAL)
 #: Part of all data of the first tenant, so that any leak of it is found.
@@ -63,7 +62,7 @@ async def furnished(gateway: Gateway, key: dict[str, str]) -> dict[str, str]:
     task = (await client.post("/v1/syncs", json=SYNC, headers=key)).json()["id"]
     schedule = (await client.post("/v1/schedules", json=SCHEDULE, headers=key)).json()["id"]
     error = ErrorInfo(type="PermanentError", message=f"refused {MARK}")
-    letter = letter_of(dead_message(sync_event(MARK), task, error=error), keyring=NO_KEYS)
+    letter = letter_of(dead_message(sync_event(MARK), task, error=error), gate=gate_of())
     await gateway.resources.records.write(take_in, letter)
     [shown] = (await client.get("/v1/dead-letters", headers=key)).json()["items"]
     [group] = (await client.get("/v1/dead-letters/groups", headers=key)).json()["items"]
@@ -168,7 +167,7 @@ async def test_letters_that_failed_alike_are_in_a_group_for_each_tenant(gateway:
 async def test_a_letter_that_no_task_is_known_of_is_for_administrators_alone(gateway: Gateway) -> None:
     error = ErrorInfo(type="PermanentError", message="whose is this")
     letter = letter_of(
-        dead_message(sync_event(), "01a20797-6d09-71fe-b759-803ec3a459ee", error=error), keyring=NO_KEYS
+        dead_message(sync_event(), "01a20797-6d09-71fe-b759-803ec3a459ee", error=error), gate=gate_of()
     )
     await gateway.resources.records.write(take_in, letter)
     for tenant in ("default", "acme"):

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Connection
 
 from waybill_contracts.events import Event
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.wire.lifecycle import (
     DeadReason,
     ErrorInfo,
@@ -43,7 +42,7 @@ from waybill_ledger.deadletters.redrives.execution import Turn, may_send, send
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_ledger.deadletters.redrives.queries import ItemFilter, Redrive, get_redrive, list_items
 from waybill_ledger.deadletters.redrives.settlement import Settled, Settlement, settle
-from waybill_testkit.samples import ERROR, NOON, dead_message, event_in, new_task, sync_event
+from waybill_testkit.samples import ERROR, NOON, dead_message, event_in, gate_of, new_task, sync_event
 
 LATER = NOON + timedelta(hours=1)
 KEEP = timedelta(days=30)
@@ -108,9 +107,7 @@ class Desk:
         return lifecycle_event(type_, self.clock.now, about)
 
     async def came(self, *messages: DeadMessage) -> list[bool]:
-        return [
-            await self.records.write(take_in, letter_of(message, keyring=NO_KEYS)) for message in messages
-        ]
+        return [await self.records.write(take_in, letter_of(message, gate=gate_of())) for message in messages]
 
     async def letters(self, **wanted: Any) -> list[dict[str, Any]]:
         query = partial(list_letters, wanted=LetterFilter(**wanted), limit=500, cursor=None)
@@ -134,7 +131,7 @@ class Desk:
         self, *, edits: Sequence[Edit] = (), rate: float = 1000, canary: int = 0, **wanted: Any
     ) -> Redrive:
         new = NewRedrive(
-            LetterFilter(**wanted), edits, rate, canary, "why", "ann", self.clock.now, {}, keyring=NO_KEYS
+            LetterFilter(**wanted), edits, rate, canary, "why", "ann", self.clock.now, {}, gate=gate_of()
         )
         return await self.redrive(await make_redrive(self.records, new))
 
@@ -160,7 +157,7 @@ class Desk:
         messages: list[PendingMessage] = []
         while True:
             self.clock.tick(60)
-            turn = Turn(plan.id, self.clock.now, keyring=NO_KEYS)
+            turn = Turn(plan.id, self.clock.now, gate=gate_of())
             if not await self.records.read(partial(may_send, turn=turn)):
                 return messages
             messages += (await self.records.write(send, turn)).messages

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from desk_under_test import Desk
 
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from waybill_ledger import BadCursorError, Submission, accept, get_timeline
@@ -19,7 +18,7 @@ from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_g
 from waybill_ledger.deadletters.letters.pruning import Pruning, prune
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.states import GroupState, LetterState, Verdict
-from waybill_testkit.samples import NOON, dead_message, envelope_of, new_task, sync_event
+from waybill_testkit.samples import NOON, dead_message, envelope_of, gate_of, new_task, sync_event
 
 SYNC = sync_event()
 ELEVEN = NOON - timedelta(hours=1)
@@ -36,7 +35,7 @@ def raw(queue: str, body: bytes = b"\xff\x00", **headers: Any) -> DeadMessage:
 
 async def test_the_same_letter_a_thousand_times_is_one_row(desk: Desk) -> None:
     message = dead_message(SYNC, new_task().id)
-    new = [await desk.records.write(take_in, letter_of(message, keyring=NO_KEYS)) for _ in range(1000)]
+    new = [await desk.records.write(take_in, letter_of(message, gate=gate_of())) for _ in range(1000)]
 
     assert new == [True] + [False] * 999
     [letter] = await desk.letters()

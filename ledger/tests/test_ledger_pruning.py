@@ -7,7 +7,6 @@ import pytest
 from desk_under_test import KEEP, LATER, Desk, rows_of
 from sqlalchemy import Connection, event, func, select
 
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_ledger import (
@@ -53,6 +52,7 @@ from waybill_testkit.samples import (
     NOON,
     dead_message,
     email_event,
+    gate_of,
     image_event,
     keyed,
     new_task,
@@ -267,7 +267,7 @@ async def test_a_letter_that_comes_in_while_its_task_is_forgotten_is_not_lost(
     await desk.records.write(delete_published, [message.outbox_id for message in messages])
     await desk.completed(messages)
     await desk.settled(plan)
-    late = letter_of(dead_message(sync_event(), task.id, redrive_no=1, died_at=LATER), keyring=NO_KEYS)
+    late = letter_of(dead_message(sync_event(), task.id, redrive_no=1, died_at=LATER), gate=gate_of())
 
     def leave_as_another_comes_in(connection: Connection, task_ids: Sequence[str], at: datetime) -> None:
         take_in(connection, [late])

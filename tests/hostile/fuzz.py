@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.hostile.gateway_process import gateway
-from waybill_contracts.privacy.seal import NO_KEYS, Keyring
+from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records
 from waybill_ledger import Submission, accept
@@ -25,7 +25,7 @@ from waybill_ledger.access.keys import Scope, Secret, create_keys
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.migrations.migrate import upgrade
-from waybill_testkit.samples import dead_message, new_task, sync_event
+from waybill_testkit.samples import dead_message, gate_of, new_task, sync_event
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: Letters of two kinds of failure, so that lists, groups and plans have something in them.
@@ -88,7 +88,7 @@ async def _fill(ledger_url: str) -> str:
             await records.write(accept, Submission(task))
             error = ErrorInfo(type="TransientError", message=message)
             await records.write(
-                take_in, letter_of(dead_message(sync_event(), task.id, error=error), keyring=NO_KEYS)
+                take_in, letter_of(dead_message(sync_event(), task.id, error=error), gate=gate_of())
             )
     finally:
         await records.close()

@@ -49,6 +49,7 @@ from waybill_ledger import (
     touch_files,
 )
 from waybill_ledger.deadletters.intake import DeadMessage
+from waybill_ledger.deadletters.letters import ContractGate
 
 #: When the samples' tasks are accepted, unless a test says otherwise.
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -114,6 +115,11 @@ def event_in(task: NewTask, keyring: Keyring = NO_KEYS) -> Event:
     """Returns the event of a task."""
     event = CATALOG[task.kind].event
     return read_event(event, task.dataschema, task.payload, opened=opener(keyring, task.id)).event
+
+
+def gate_of(keyring: Keyring = NO_KEYS) -> ContractGate:
+    """Checks payloads by the contracts of the built-in kinds."""
+    return ContractGate(built_in_registry(), keyring)
 
 
 def plan(name: str = "nightly", **fields: Any) -> Plan:

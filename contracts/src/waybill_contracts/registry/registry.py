@@ -1,5 +1,6 @@
 """The registry: which kinds there are, and which services handle them; an unchangeable copy."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -153,6 +154,15 @@ class Registry:
     def undeclared(self) -> Iterable[Route]:
         """Routes that the broker may not have the bindings of."""
         return (route for route in self.routes.values() if not route.is_declared)
+
+    @cached_property
+    def digest(self) -> str:
+        """Differs between registries that allow or read different data; 16 hexadecimal digits."""
+        stated = [
+            *(f"{service.is_retired} {service.manifest.text()}" for service in self.services.values()),
+            *(f"{kind.name} {version}" for kind in self.kinds.values() for version in kind.contracts),
+        ]
+        return hashlib.sha256("\n".join(sorted(stated)).encode()).hexdigest()[:16]
 
     def sensitive(self, kind: str | None) -> frozenset[str]:
         """Names of the sensitive fields of a kind; none of one that is unknown."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from waybill_contracts.versions import opener
 from waybill_gateway.auth import Actor, Caller, CallerDep, GuardedJsonRoute
 from waybill_gateway.desk.audit_routes import get_audit
 from waybill_gateway.desk.letter_views import (
@@ -41,6 +40,7 @@ from waybill_ledger.access import redacted_payload
 from waybill_ledger.deadletters import LetterState
 from waybill_ledger.deadletters.letters import (
     LetterFilter,
+    Message,
     Move,
     letter_detail,
     list_letters,
@@ -128,7 +128,9 @@ async def get_dead_letter(
     letter_id: _LetterId, resources: ResourcesDep, caller: CallerDep
 ) -> WholeLetterView:
     """Shows one letter with all details, and the outcome of each of its redrives."""
-    row = await resources.records.read(partial(letter_detail, letter_id=letter_id, tenant=caller.sees))
+    row = await resources.records.read(
+        partial(letter_detail, letter_id=letter_id, registry=resources.kinds.current, tenant=caller.sees)
+    )
     if row is None:
         raise no_such_letter()
     return WholeLetterView.of(row)
@@ -142,20 +144,15 @@ async def preview_edit(
     message = await resources.records.read(partial(message_of, letter_id=letter_id, tenant=caller.sees))
     if message is None:
         raise no_such_letter()
-    made = edited(
-        message.service,
-        message.kind,
-        message.dataschema,
-        message.body,
-        posted.patch,
-        opened=opener(resources.keyring, message.task_id or ""),
-    )
+    made = edited(Message.of(message), posted.patch, resources.gate)
     return PreviewView.model_validate(
         {
             "verdict": made.checked.verdict,
             "errors": made.checked.errors(),
             "payload": redacted_payload(
-                message.kind, made.payload, sensitive=made.sensitive, touched=made.touched
+                made.payload,
+                made.sensitive | resources.kinds.current.sensitive(message.kind),
+                touched=made.touched,
             ),
         }
     )
@@ -165,7 +162,13 @@ def export(resources: Resources, wanted: LetterFilter) -> StreamingResponse:
     """A stream of letters as JSON lines."""
 
     async def next_rows(after: int) -> tuple[list[dict[str, Any]], int]:
-        query = partial(next_letter_details, wanted=wanted, after=after, limit=EXPORT_PAGE)
+        query = partial(
+            next_letter_details,
+            wanted=wanted,
+            registry=resources.kinds.current,
+            after=after,
+            limit=EXPORT_PAGE,
+        )
         rows = await resources.records.read(query)
         views = [WholeLetterView.of(row).model_dump(mode="json") for row in rows]
         return views, rows[-1]["id"] if rows else after

@@ -61,8 +61,8 @@ async def plan_redrive(
         note=posted.note,
         actor=actor,
         at=resources.records.now(),
-        asked=as_asked(posted),
-        keyring=resources.keyring,
+        asked=as_asked(posted, resources.gate.sensitive()),
+        gate=resources.gate,
     )
     try:
         redrive_id = await make_redrive(resources.records, new)

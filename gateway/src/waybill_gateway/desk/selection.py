@@ -1,7 +1,7 @@
 """Selections of letters, and streams of JSON lines, for the routes of the failure desk."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any, Final
 
 from waybill_contracts.privacy import mask_addresses
@@ -39,13 +39,13 @@ def selected(caller: Caller, selection: Selection) -> LetterFilter:
     return letter_filter(caller, selection.filter, selection.ids)
 
 
-def as_asked(body: Selection) -> dict[str, Any]:
-    """The selection as the caller wrote it, for the record, without sensitive data."""
+def as_asked(body: Selection, sensitive: Collection[str]) -> dict[str, Any]:
+    """The selection as the caller wrote it, for the record, without values of these fields."""
     asked: dict[str, Any] = body.model_dump(
         mode="json", exclude_none=True, include={"filter", "ids", "edits"}, exclude_defaults=True
     )
     if "edits" in asked:
-        asked["edits"] = shown_edits(asked["edits"])
+        asked["edits"] = shown_edits(asked["edits"], sensitive)
     if "q" in asked.get("filter", {}):
         asked["filter"]["q"] = mask_addresses(asked["filter"]["q"])
     return asked

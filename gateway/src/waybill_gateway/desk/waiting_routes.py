@@ -35,15 +35,16 @@ async def get_waiting_payloads(
 
     async def next_rows(place: tuple[str, Any]) -> tuple[list[dict[str, Any]], tuple[str, Any]]:
         kind, after = place
+        registry = resources.kinds.current
         if kind == "task":
             rows = await resources.records.read(
-                partial(waiting_tasks, after=after, limit=EXPORT_PAGE, tenant=caller.sees)
+                partial(waiting_tasks, registry=registry, after=after, limit=EXPORT_PAGE, tenant=caller.sees)
             )
             if rows or where == "task":
                 return rows, ("task", (rows[-1]["id"], rows[-1]["service"]) if rows else after)
             after = 0
         rows = await resources.records.read(
-            partial(waiting_letters, after=after, limit=EXPORT_PAGE, tenant=caller.sees)
+            partial(waiting_letters, registry=registry, after=after, limit=EXPORT_PAGE, tenant=caller.sees)
         )
         return rows, ("dead_letter", rows[-1]["id"] if rows else after)
 

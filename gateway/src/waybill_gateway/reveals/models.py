@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from waybill_contracts.registry import Kind
 from waybill_gateway.desk import FieldFault, PayloadPatch
 from waybill_gateway.http import NOT_BLANK
 from waybill_ledger.access import Hidden, Revealed, revealed_edit
@@ -30,8 +31,8 @@ class RevealLetter(RevealReason):
 
     patch: PayloadPatch | None = Field(
         None,
-        description="A JSON Patch (RFC 6902): `edited` shows its result. An empty one converts the payload "
-        "to the contract's current version.",
+        description="A JSON Patch (RFC 6902): `edited` shows its result. An empty one "
+        "only checks the payload.",
     )
 
 
@@ -83,10 +84,10 @@ class RevealedEditView(RevealedView):
     errors: list[FieldFault] | None
 
     @classmethod
-    def made(cls, kind: str | None, made: Edited) -> Self:
-        """The view of an edit."""
+    def made(cls, name: str | None, kind: Kind | None, made: Edited) -> Self:
+        """The view of an edit of a payload of the kind of this name, which may not be registered."""
         return cls.of(
-            revealed_edit(kind, made.payload, made.secret),
+            revealed_edit(name, kind, made.dataschema, made.payload, made.secret),
             verdict=made.checked.verdict,
             errors=made.checked.errors(),
         )

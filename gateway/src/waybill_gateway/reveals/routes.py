@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from waybill_contracts.privacy import UnknownKeyError
-from waybill_contracts.versions import opener
 from waybill_gateway.auth import Actor, Caller, CallerDep, GuardedJsonRoute
 from waybill_gateway.desk import LetterId, no_such_letter
 from waybill_gateway.http import Problem, key_missing
@@ -25,6 +24,7 @@ from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.schedules import no_such_schedule
 from waybill_gateway.tasks import no_such_task
 from waybill_ledger.access import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
+from waybill_ledger.deadletters.letters import Message
 from waybill_ledger.deadletters.redrives import edited
 
 router = APIRouter(tags=["reveal"], route_class=GuardedJsonRoute)
@@ -92,15 +92,9 @@ async def reveal_dead_letter(
     edit = None
     if posted.patch is not None:
         body = held.bodies["payload"]
-        made = edited(
-            held.service or "",
-            body.kind,
-            body.dataschema,
-            body.body,
-            posted.patch,
-            opened=opener(resources.keyring, held.owner or ""),
-        )
-        edit = RevealedEditView.made(body.kind, made)
+        message = Message(held.service or "", body.kind, body.dataschema, body.body, held.owner)
+        made = edited(message, posted.patch, resources.gate)
+        edit = RevealedEditView.made(body.kind, resources.kinds.current.find(body.kind), made)
     return RevealedLetterView.of(opened.payloads["payload"], id=letter_id, task_id=held.owner, edited=edit)
 
 
@@ -138,7 +132,14 @@ async def _opened(
         Problem: there is no such thing for this caller, it is not kept, or its key is not configured here.
     """
     wish = Reveal(
-        thing, caller.sees, posted.reason, actor, caller.key_id, resources.records.now(), resources.keyring
+        thing,
+        caller.sees,
+        posted.reason,
+        actor,
+        caller.key_id,
+        resources.records.now(),
+        resources.keyring,
+        resources.kinds.current,
     )
     # In a transaction of its own: opening a large payload delays no accept.
     answer = await resources.records.write_apart(reveal, wish)

@@ -13,6 +13,7 @@ from waybill_gateway.http import CallsUnderWay, GatewayMetrics
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
+from waybill_ledger.deadletters.letters import ContractGate
 from waybill_ledger.registry import RegistryCopy
 from waybill_worker.runtime import DatabaseWait, Refresh, Timekeeper
 from waybill_worker.storage import ObjectStore
@@ -68,6 +69,11 @@ class Resources:
         self.has_started = False
         #: Set when the process is to stop: then endless answers end too.
         self.stopping = asyncio.Event()
+
+    @property
+    def gate(self) -> ContractGate:
+        """Checks payloads of dead letters by the contracts of now."""
+        return ContractGate(self.kinds.current, self.keyring)
 
     async def start(self) -> None:
         """Checks the ledger, and waits for one that is away; then begins to connect to the broker.

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from waybill_contracts.privacy import SealBrokenError, UnknownKeyError, mask_addresses
-from waybill_contracts.registry import Contract
+from waybill_contracts.registry import Contract, Registry
 from waybill_gateway.auth import Caller
 from waybill_gateway.http import FieldError, Problem, key_missing
 from waybill_gateway.runtime import Resources, kind_in_use
@@ -118,15 +118,15 @@ async def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Re
     return await plan_of(changed, resources, schedule.id, has_new_content=has_new_content)
 
 
-def view_of(schedule: Schedule) -> ScheduleView:
+def view_of(schedule: Schedule, registry: Registry) -> ScheduleView:
     """The view of a schedule."""
-    return ScheduleView(**_shown(schedule))
+    return ScheduleView(**_shown(schedule, registry))
 
 
-def details_of(schedule: Schedule, tasks: list[Task]) -> ScheduleDetails:
+def details_of(schedule: Schedule, registry: Registry, tasks: list[Task]) -> ScheduleDetails:
     """The view of a schedule with its last tasks."""
     return ScheduleDetails(
-        **_shown(schedule),
+        **_shown(schedule, registry),
         last_tasks=[
             SlotTaskView(id=task.id, state=task.state, slot=task.slot_at, links=links_of(task.id))
             for task in tasks
@@ -212,7 +212,7 @@ def _without_defaults(wanted: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown(schedule: Schedule) -> dict[str, Any]:
+def _shown(schedule: Schedule, registry: Registry) -> dict[str, Any]:
     plan = schedule.plan
     zone = ZoneInfo(plan.timezone)
     ahead = []
@@ -222,7 +222,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
     return {
         "id": schedule.id,
         **{name: getattr(plan, name) for name in PostSchedule.model_fields},
-        "body": redacted_payload(plan.kind, plan.body),
+        "body": redacted_payload(plan.body, registry.sensitive(plan.kind)),
         "priority": priority_name(plan.priority),
         "created_at": schedule.created_at,
         "updated_at": schedule.updated_at,

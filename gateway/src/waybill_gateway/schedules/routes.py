@@ -96,7 +96,7 @@ async def post_schedule(posted: PostSchedule, post: KeyedPostDep) -> ScheduleVie
         raise Problem(
             HTTPStatus.GONE, "schedule_deleted", "This call made a schedule that has been deleted since."
         )
-    view = view_of(made.schedule)
+    view = view_of(made.schedule, resources.kinds.current)
     post.headers["Location"] = view.links.self
     return view
 
@@ -116,7 +116,8 @@ async def get_schedules(
     )
     page = await page_or_problem(resources.records.read(query))
     return SchedulePageView(
-        items=list(map(view_of, page.schedules)), next_cursor=asked.continued("schedules", page.next_cursor)
+        items=[view_of(each, resources.kinds.current) for each in page.schedules],
+        next_cursor=asked.continued("schedules", page.next_cursor),
     )
 
 
@@ -128,7 +129,7 @@ async def get_one_schedule(schedule_id: UUID, resources: ResourcesDep, caller: C
     page = await resources.records.read(
         partial(list_tasks, wanted=made_by_it, limit=SHOWN_BEHIND, cursor=None)
     )
-    return details_of(schedule, page.tasks)
+    return details_of(schedule, resources.kinds.current, page.tasks)
 
 
 @router.patch(
@@ -153,7 +154,7 @@ async def change_schedule(
             "changed_meanwhile",
             "Another call changed or deleted this schedule just now. Read it again, and repeat your change.",
         )
-    return view_of(after)
+    return view_of(after, resources.kinds.current)
 
 
 @router.delete("/v1/schedules/{schedule_id}", status_code=HTTPStatus.NO_CONTENT)

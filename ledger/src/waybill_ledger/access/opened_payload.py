@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from waybill_contracts.events import Event
-from waybill_contracts.kinds import CATALOG
 from waybill_contracts.privacy import Keyring, SealBrokenError, is_sealed
+from waybill_contracts.registry import Kind
 from waybill_ledger.access.redaction import REDACTED
 
 
@@ -39,11 +38,19 @@ class Revealed:
     hidden: Mapping[str, Hidden] = field(default_factory=dict)
 
 
-def revealed(kind: str | None, dataschema: str | None, body: bytes, keyring: Keyring, owner: str) -> Revealed:
+def revealed(
+    name: str | None,
+    kind: Kind | None,
+    dataschema: str | None,
+    body: bytes,
+    keyring: Keyring,
+    owner: str,
+) -> Revealed:
     """A body with its sealed fields opened.
 
     Args:
-        kind: of its task; None if unknown.
+        name: of the kind of its task; None if unknown.
+        kind: the kind; None: it is not registered.
         dataschema: contract and version of the body.
         body: as stored.
         keyring: opens the fields.
@@ -57,57 +64,56 @@ def revealed(kind: str | None, dataschema: str | None, body: bytes, keyring: Key
     except ValueError:
         payload = None
     if not isinstance(payload, dict):
-        if (event := _event(kind)) is not None and event.holds_secrets():
-            return Revealed(kind, dataschema, hidden={"body": Hidden.SECRET})
+        if kind is not None and kind.secret:
+            return Revealed(name, dataschema, hidden={"body": Hidden.SECRET})
         raw = None if payload is not None or body == b"null" else base64.b64encode(body).decode()
-        return Revealed(kind, dataschema, payload, raw)
+        return Revealed(name, dataschema, payload, raw)
     hidden = never_revealed(kind, sealed_names(payload))
     opened: dict[str, Any] = {}
-    for name, value in payload.items():
+    for field_name, value in payload.items():
         try:
-            opened |= {name: REDACTED} if name in hidden else keyring.open_fields({name: value}, owner)
+            is_hidden = field_name in hidden
+            opened |= {field_name: REDACTED} if is_hidden else keyring.open_fields({field_name: value}, owner)
         except SealBrokenError:
-            opened[name] = REDACTED
-            hidden[name] = Hidden.ALTERED
-    return Revealed(kind, dataschema, opened, hidden=_of(payload, hidden))
+            opened[field_name] = REDACTED
+            hidden[field_name] = Hidden.ALTERED
+    return Revealed(name, dataschema, opened, hidden=_of(payload, hidden))
 
 
-def revealed_edit(kind: str | None, payload: Any, secret: Collection[str]) -> Revealed:
+def revealed_edit(
+    name: str | None, kind: Kind | None, dataschema: str | None, payload: Any, secret: Collection[str]
+) -> Revealed:
     """An edited payload, which is open already.
 
     Args:
-        kind: of its task.
-        payload: JSON, of the current version of the contract; None if there is none.
+        name: of the kind of its task.
+        kind: the kind; None: it is not registered.
+        dataschema: contract and version of the edited payload.
+        payload: JSON; None if there is none.
         secret: fields that are never revealed.
     """
     if not isinstance(payload, dict):
-        return Revealed(kind, None)
+        return Revealed(name, None)
     hidden = never_revealed(kind, secret)
-    shown = {name: REDACTED if name in hidden else value for name, value in payload.items()}
-    event = _event(kind)
-    return Revealed(kind, event.dataschema() if event else None, shown, hidden=_of(payload, hidden))
+    shown = {each: REDACTED if each in hidden else value for each, value in payload.items()}
+    return Revealed(name, dataschema, shown, hidden=_of(payload, hidden))
 
 
-def never_revealed(kind: str | None, sealed: Collection[str]) -> dict[str, Hidden]:
+def never_revealed(kind: Kind | None, sealed: Collection[str]) -> dict[str, Hidden]:
     """Fields that are never revealed, each with the reason.
 
     Args:
-        kind: of the task.
+        kind: of the task; None: it is not registered.
         sealed: sealed fields; one that no contract knows may be a secret.
     """
-    event = _event(kind)
-    known = event.model_fields.keys() if event else ()
+    known = kind.fields if kind is not None else frozenset()
     unknown = {name: Hidden.UNKNOWN for name in sealed if name not in known}
-    return unknown | dict.fromkeys(event.secret_fields() if event else (), Hidden.SECRET)
+    return unknown | dict.fromkeys(kind.secret if kind is not None else (), Hidden.SECRET)
 
 
 def sealed_names(payload: Mapping[str, Any]) -> frozenset[str]:
     """Sealed fields, including those that the contract does not know."""
     return frozenset(name for name, value in payload.items() if is_sealed(value))
-
-
-def _event(kind: str | None) -> type[Event] | None:
-    return CATALOG[kind].event if kind is not None and kind in CATALOG else None
 
 
 def _of(payload: Mapping[str, Any], hidden: Mapping[str, Hidden]) -> dict[str, Hidden]:

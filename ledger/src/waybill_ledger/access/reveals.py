@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from waybill_contracts.kinds import CATALOG
 from waybill_contracts.privacy import Keyring, UnknownKeyError
+from waybill_contracts.registry import Registry
 from waybill_contracts.wire import service_of
 from waybill_ledger.access.opened_payload import Revealed, revealed
 from waybill_ledger.audit import AuditEntry, record
@@ -130,14 +130,14 @@ class OfLetter:
         if bodies and self.redrive_id is not None:
             plan = REDRIVE_LETTERS.c
             edited = connection.execute(
-                select(plan.edited).where(plan.redrive_id == self.redrive_id, plan.letter_id == self.id)
+                select(plan.edited, plan.edited_dataschema).where(
+                    plan.redrive_id == self.redrive_id, plan.letter_id == self.id
+                )
             ).one_or_none()
             if edited is None:
                 return None
             if edited.edited is not None:
-                # It was checked against the contract of this release or of the last one.
-                now = CATALOG[row.kind].event.dataschema() if row.kind in CATALOG else None
-                bodies["edited"] = Body(row.kind, now, edited.edited)
+                bodies["edited"] = Body(row.kind, edited.edited_dataschema or row.dataschema, edited.edited)
         return Held(row.tenant, row.task_id, bodies, row.erased_at, row.service, row.fingerprint)
 
     def named(self) -> dict[str, Any]:
@@ -161,6 +161,7 @@ class Reveal:
     key: str | None
     at: datetime
     keyring: Keyring
+    registry: Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,14 @@ def _reveal(connection: Connection, request: Reveal) -> Answer:
         return NotKept(held.erased_at)
     try:
         payloads = {
-            name: revealed(each.kind, each.dataschema, each.body, request.keyring, held.owner or "")
+            name: revealed(
+                each.kind,
+                request.registry.find(each.kind),
+                each.dataschema,
+                each.body,
+                request.keyring,
+                held.owner or "",
+            )
             for name, each in held.bodies.items()
         }
     except UnknownKeyError as unknown:

@@ -147,7 +147,8 @@ REDRIVE_LETTERS = Table(
     Column("verdict", String(16), nullable=False),
     Column("effect", String(16), nullable=False),
     Column("errors", JSON(none_as_null=True)),  # of its edit
-    Column("edited", LargeBinary),  # payload that is sent instead
+    Column("edited", LargeBinary),  # payload that is sent instead …
+    Column("edited_dataschema", String(255)),  # … and its contract and version; NULL: those of the letter
     Column("state", String(16), nullable=False),
     Column("skipped_because", String(64)),
     Column("redrive_no", Integer),

@@ -27,6 +27,7 @@ from waybill_deadletters.housekeeper import Housekeeper
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
 from waybill_ledger.deadletters.intake import DeadMessage
+from waybill_ledger.deadletters.letters import ContractGate
 from waybill_ledger.registry import RegistryCopy
 from waybill_worker.broker import Delivery
 from waybill_worker.consume import Connections, Consumer, Consumers
@@ -57,11 +58,9 @@ class Desk(Components):
         self._connections = Connections(settings, DESK_SERVICE, self._open)
         keep_for = timedelta(days=settings.settled_days)
         self._keyring = settings.keyring()
-        executor = Executor(
-            self._records, self._connections.publisher, keep_for=keep_for, keyring=self._keyring
-        )
+        executor = Executor(self._records, self._connections.publisher, keep_for=keep_for, gate=self._gate)
         housekeeper = Housekeeper(
-            self._records, self._keyring, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
+            self._records, self._gate, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
         )
         grace = settings.grace_seconds
         consumers = Consumers(
@@ -111,6 +110,9 @@ class Desk(Components):
             require_current(engine)
         self._kinds.prepare(engine)
 
+    def _gate(self) -> ContractGate:
+        return ContractGate(self._kinds.current, self._keyring)
+
     async def _open(self) -> None:
         await self._connections.publisher.open_exchanges()
 
@@ -134,7 +136,7 @@ class Desk(Components):
 
     async def _kept(self, message: DeadMessage) -> bool:
         try:
-            is_new = await keep(message, self._records, self._keyring)
+            is_new = await keep(message, self._records, self._gate())
         except SQLAlchemyError as error:
             log.warning(
                 "the ledger did not keep a dead letter, trying again", error=error, once_a_minute=True

@@ -1,14 +1,14 @@
 """The executor: sends the letters of started redrives at their rate, and settles their outcomes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Final
 
-from waybill_contracts.privacy import Keyring
 from waybill_database import Records
 from waybill_ledger import PendingMessage, delete_published, put_back
+from waybill_ledger.deadletters.letters import ContractGate
 from waybill_ledger.deadletters.redrives import (
     Settlement,
     Turn,
@@ -40,19 +40,19 @@ class Executor(Background):
         records: the ledger.
         publisher: publishes to the default exchange.
         keep_for: how long settled letters are kept.
-        keyring: opens payloads for a last check.
+        gate: gives the contracts and keys of now, for a last check.
     """
 
     NAME: ClassVar = "redrive"
 
     def __init__(
-        self, records: Records, publisher: Publisher, *, keep_for: timedelta, keyring: Keyring
+        self, records: Records, publisher: Publisher, *, keep_for: timedelta, gate: Callable[[], ContractGate]
     ) -> None:
         super().__init__(every_seconds=IDLE_SECONDS)
         self._records = records
         self._publisher = publisher
         self._keep_for = keep_for
-        self._keyring = keyring
+        self._gate = gate
         self._batches = asyncio.Semaphore(MOST_BATCHES)
         self._publishing: set[asyncio.Task[None]] = set()
 
@@ -73,7 +73,7 @@ class Executor(Background):
             settled = await self._records.write(settle, settlement)
             if settled.halted_because is not None:
                 log.warning("the redrive halts", redrive=redrive_id, because=settled.halted_because)
-        turn = Turn(redrive_id, now, self._keyring)
+        turn = Turn(redrive_id, now, self._gate())
         if not await self._records.read(partial(may_send, turn=turn)):
             return CHECK_SECONDS
         sent = await self._records.write(send, turn)

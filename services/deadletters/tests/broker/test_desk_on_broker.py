@@ -20,7 +20,6 @@ from sqlalchemy.exc import OperationalError
 from waybill_contracts.events import Event
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.users import UserCreated
-from waybill_contracts.privacy.seal import NO_KEYS
 from waybill_contracts.states import State
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.lifecycle import LifecycleType
@@ -45,6 +44,7 @@ from waybill_testkit.samples import (
     dead_message,
     envelope_of,
     event_in,
+    gate_of,
     image_event,
     new_task,
     reported,
@@ -119,7 +119,7 @@ class Stack:
     async def started(self, *, rate: float = 1000, canary: int = 1) -> int:
         now = datetime.now(UTC)
         wanted = LetterFilter(service="sync")
-        new = NewRedrive(wanted, [], rate, canary, None, "ann", now, {}, keyring=NO_KEYS)
+        new = NewRedrive(wanted, [], rate, canary, None, "ann", now, {}, gate=gate_of())
         redrive_id = await make_redrive(self.records, new)
         hash_ = (await self.redrive(redrive_id)).hash
         assert await self.records.write(start, Start(redrive_id, hash_, "ann", now)) is None
@@ -261,7 +261,7 @@ async def test_killed_at_any_moment_it_redrives_each_letter_once(stack: Stack) -
     await stack.records.write(_die, tasks)
     await asyncio.gather(
         *(
-            stack.records.write(take_in, letter_of(dead_message(event_in(t), t.id), keyring=NO_KEYS))
+            stack.records.write(take_in, letter_of(dead_message(event_in(t), t.id), gate=gate_of()))
             for t in tasks
         )
     )

@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from waybill_contracts.kinds import WORK_SERVICES
-from waybill_contracts.privacy import Keyring
-from waybill_contracts.versions import opener
 from waybill_contracts.wire import MAX_ERROR_MESSAGE_LENGTH, Envelope, EnvelopeError, names
 from waybill_ledger.deadletters.intake import amqp_json
-from waybill_ledger.deadletters.letters import NOT_KEPT, Checked, check, gate_version
+from waybill_ledger.deadletters.letters import NOT_KEPT, Checked, ContractGate, Message
 from waybill_ledger.progress import ERASED, fingerprint
 from waybill_ledger.schema import DEFAULT_TENANT
 
@@ -91,10 +88,11 @@ class Letter:
         return replace(self, tenant=tenant, fingerprint=own)
 
 
-def letter_of(message: DeadMessage, keyring: Keyring) -> Letter:
+def letter_of(message: DeadMessage, gate: ContractGate) -> Letter:
     """Reads a message as far as possible, and checks its payload."""
     headers = message.headers
-    service = _service(message)
+    services = gate.registry.services
+    service = _service(message, services)
     try:
         envelope = Envelope.from_headers(headers)
     except EnvelopeError:
@@ -109,15 +107,17 @@ def letter_of(message: DeadMessage, keyring: Keyring) -> Letter:
     error_message = _text(headers.get(names.HEADER_ERROR_MESSAGE), MAX_ERROR_MESSAGE_LENGTH) or words
     frame = _text(headers.get(names.HEADER_ERROR_FRAME), _MAX_FRAME)
     kind = envelope.kind if envelope is not None else ""
-    checked = check(
-        service,
-        envelope.kind if envelope is not None else None,
-        envelope.dataschema if envelope is not None else None,
-        message.body,
-        opened=opener(keyring, envelope.task_id if envelope is not None else ""),
+    checked = gate.check(
+        Message(
+            service,
+            envelope.kind if envelope is not None else None,
+            envelope.dataschema if envelope is not None else None,
+            message.body,
+            envelope.task_id if envelope is not None else None,
+        )
     )
     return Letter(
-        key=_key(message, service, envelope),
+        key=_key(message, service, envelope, services),
         message=message,
         service=service,
         envelope=envelope,
@@ -129,19 +129,19 @@ def letter_of(message: DeadMessage, keyring: Keyring) -> Letter:
         service_version=_text(headers.get(names.HEADER_SERVICE_VERSION), _MAX_VERSION),
         traceback=_text(headers.get(names.HEADER_TRACEBACK), _MAX_TRACEBACK),
         died_at=_died_at(headers, death, message.received_at),
-        is_unreported=stated is None and envelope is not None and service in WORK_SERVICES,
+        is_unreported=stated is None and envelope is not None and service in services,
         fingerprint=fingerprint(service, kind, error_type, error_message, frame),
         checked=checked,
-        checked_against=gate_version(keyring),
+        checked_against=gate.version,
     )
 
 
-def _service(message: DeadMessage) -> str:
+def _service(message: DeadMessage, services: Container[str]) -> str:
     if message.queue.endswith(_SUFFIX):
         return message.queue.removesuffix(_SUFFIX)
     # The dead-letter queue of its service was missing when it died.
     died_in = message.headers.get(names.HEADER_DIED_IN)
-    return died_in if died_in in WORK_SERVICES else message.queue
+    return str(died_in) if died_in in services else message.queue
 
 
 def key_of(service: str, task_id: str, redrive_no: int) -> str:
@@ -149,8 +149,8 @@ def key_of(service: str, task_id: str, redrive_no: int) -> str:
     return f"{service}/{task_id}/{redrive_no}"
 
 
-def _key(message: DeadMessage, service: str, envelope: Envelope | None) -> str:
-    if envelope is not None and service in WORK_SERVICES:
+def _key(message: DeadMessage, service: str, envelope: Envelope | None, services: Container[str]) -> str:
+    if envelope is not None and service in services:
         return key_of(service, envelope.task_id, envelope.redrive_no)
     # Headers of the broker differ between deliveries.
     kept = {k: amqp_json.to_json(v) for k, v in message.headers.items() if not _is_brokers(k)}

@@ -1,7 +1,7 @@
 """Dead letters: contract gate, queries, archiving, pruning."""
 
 from waybill_ledger.deadletters.letters.archiving import GroupMove, Move, mark_group, move, would_move
-from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT, Checked, check, gate_version
+from waybill_ledger.deadletters.letters.contract_gate import NOT_KEPT, Checked, ContractGate, Message
 from waybill_ledger.deadletters.letters.erasure import discarded_values, erase_letters, lock_letters
 from waybill_ledger.deadletters.letters.letter_detail import letter_detail, message_of, next_letter_details
 from waybill_ledger.deadletters.letters.pruning import Pruning, delete_settled, has_wanted_letter, prune
@@ -20,16 +20,16 @@ __all__ = [
     "LETTERS_AND_TASKS",
     "NOT_KEPT",
     "Checked",
+    "ContractGate",
     "GroupMove",
     "LetterFilter",
+    "Message",
     "Move",
     "Pruning",
-    "check",
     "conditions",
     "delete_settled",
     "discarded_values",
     "erase_letters",
-    "gate_version",
     "has_wanted_letter",
     "letter_detail",
     "list_letters",

@@ -1,12 +1,13 @@
-"""The contract gate: checks a letter against the current contracts. Pure."""
+"""The contract gate: checks a letter against the registered contracts. Pure."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from waybill_contracts.kinds import CATALOG, WORK_SERVICES, kinds_of
 from waybill_contracts.privacy import Keyring, UnknownKeyError
-from waybill_contracts.versions import Fault, InvalidPayloadError, Opener, contracts_version, read_event
+from waybill_contracts.registry import Contract, Registry
+from waybill_contracts.versions import Fault, InvalidPayloadError, json_object, opener
 from waybill_ledger.deadletters import Verdict
 
 
@@ -29,51 +30,104 @@ NOT_KEPT: Final = Checked(
 )
 
 
-def check(
-    service: str,
-    kind: str | None,
-    dataschema: str | None,
-    body: bytes | None,
-    *,
-    opened: Opener,
-) -> Checked:
-    """Checks a payload for a redrive to `service`.
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the gate looks at of a letter."""
 
-    Args:
-        service: of the letter.
-        kind: None if no envelope can be read.
-        dataschema: contract and version of the sender.
-        body: JSON, if valid; None: no longer kept.
-        opened: opens its sealed fields.
-    """
-    if service not in WORK_SERVICES:
-        return _unfixable("service", f"{service} does no tasks: its letters can be read, but not redriven")
-    if kind is None or dataschema is None:
-        return _unfixable("headers", "no envelope can be read, so no task would record its outcome")
-    if kind not in kinds_of(service):
-        return _unfixable("kind", f"{kind} is not one of {', '.join(kinds_of(service))}")
-    if body is None:
-        return NOT_KEPT
-    return _read(kind, dataschema, body, opened)
+    service: str
+    #: None if no envelope can be read.
+    kind: str | None
+    #: Contract and version of the sender.
+    dataschema: str | None
+    #: JSON, if valid; None: no longer kept.
+    body: bytes | None
+    #: Its sealed fields belong to this task; None: to no known one.
+    task_id: str | None
+
+    @classmethod
+    def of(cls, row: Any) -> "Message":
+        """The message of a row with these columns."""
+        return cls(row.service, row.kind, row.dataschema, row.body, row.task_id)
 
 
-def gate_version(keyring: Keyring) -> str:
-    """Version of the verdicts: differs if the contracts or the names of the keys differ."""
-    if not keyring.names:
-        return contracts_version()
-    stated = "/".join((contracts_version(), *sorted(keyring.names)))
-    return hashlib.sha256(stated.encode()).hexdigest()[: len(contracts_version())]
+@dataclass(frozen=True, slots=True)
+class ContractGate:
+    """Checks payloads by one copy of the registry, with one set of keys."""
 
+    registry: Registry
+    keyring: Keyring
 
-def _read(kind: str, dataschema: str, body: bytes, opened: Opener) -> Checked:
-    try:
-        reading = read_event(CATALOG[kind].event, dataschema, body, opened=opened)
-    except InvalidPayloadError as invalid:
-        return Checked(Verdict.UNFIXABLE, tuple(invalid.faults))
-    except UnknownKeyError as unknown:
-        # It is checked again with another set of keys: see `gate_version`.
-        return _unfixable("body", str(unknown))
-    return Checked(Verdict.UPCASTABLE if reading.is_upcast else Verdict.VALID)
+    @property
+    def version(self) -> str:
+        """Version of the verdicts: differs if the contracts or the names of the keys differ."""
+        if not self.keyring.names:
+            return self.registry.digest
+        stated = "/".join((self.registry.digest, *sorted(self.keyring.names)))
+        return hashlib.sha256(stated.encode()).hexdigest()[: len(self.registry.digest)]
+
+    def check(self, message: Message) -> Checked:
+        """Checks a payload for a redrive to the service of its letter."""
+        if (refused := self.refusal(message)) is not None:
+            return refused
+        try:
+            contract = self.contract_of(message)
+            payload = json_object(message.body or b"", opener(self.keyring, message.task_id or ""))
+        except InvalidPayloadError as invalid:
+            return Checked(Verdict.UNFIXABLE, tuple(invalid.faults))
+        except UnknownKeyError as unknown:
+            # It is checked again with another set of keys: see `version`.
+            return _unfixable("body", str(unknown))
+        return self.judged(message.service, contract, payload)
+
+    def refusal(self, message: Message) -> Checked | None:
+        """The verdict on a letter that cannot be redriven, whatever its payload; None: it may be."""
+        service, kind = message.service, message.kind
+        known = self.registry.services.get(service)
+        if known is None:
+            return _unfixable("service", f"{service} does no tasks: its letters are only shown")
+        if kind is None or message.dataschema is None:
+            return _unfixable("headers", "no envelope can be read, so no task would record its outcome")
+        if known.is_retired:
+            return _unfixable("service", f"{service} is retired: nobody would take what is redriven to it")
+        if kind not in known.manifest.kinds:
+            return _unfixable("kind", f"{kind} is not one of {', '.join(known.manifest.kinds)}")
+        return NOT_KEPT if message.body is None else None
+
+    def contract_of(self, message: Message) -> Contract:
+        """The contract of a payload, which its service reads.
+
+        Raises:
+            InvalidPayloadError: there is no such contract, or the service does not read it.
+        """
+        name, dataschema = message.kind or "", message.dataschema or ""
+        contract = self.registry.kind(name).contract_of(dataschema)
+        reads = self.registry.services[message.service].reads(name)
+        if contract is None:
+            raise InvalidPayloadError([Fault("dataschema", f"{dataschema} is not a version of {name}")])
+        if contract.version > max(reads):
+            raise InvalidPayloadError(
+                [Fault("dataschema", f"{dataschema} is newer than what {message.service} reads")]
+            )
+        if contract.version not in reads:
+            raise InvalidPayloadError(
+                [Fault("dataschema", f"version {contract.version} is no longer supported")]
+            )
+        return contract
+
+    def judged(self, service: str, contract: Contract, payload: Mapping[str, Any]) -> Checked:
+        """The verdict on an opened payload by its contract."""
+        if faults := contract.faults(payload):
+            return Checked(
+                Verdict.UNFIXABLE,
+                tuple(Fault(".".join(map(str, fault.path)) or "body", fault.message) for fault in faults),
+            )
+        newest = max(self.registry.services[service].reads(contract.kind))
+        return Checked(Verdict.UPCASTABLE if contract.version < newest else Verdict.VALID)
+
+    def sensitive(self, kinds: Sequence[str] | None = None) -> frozenset[str]:
+        """Names of the sensitive fields of some kinds, or of all."""
+        wanted = self.registry.kinds if kinds is None else kinds
+        return frozenset().union(*(self.registry.sensitive(kind) for kind in wanted))
 
 
 def _unfixable(field: str, message: str) -> Checked:

@@ -7,23 +7,23 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
-from waybill_contracts.kinds import CATALOG
+from waybill_contracts.registry import Registry
 from waybill_ledger.access import redacted_payload
 from waybill_ledger.deadletters.letters.queries import LetterFilter, conditions, with_effect
 from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS, owned_by
 
 
 def letter_detail(
-    connection: Connection, letter_id: int, *, tenant: str | None = None
+    connection: Connection, letter_id: int, *, registry: Registry, tenant: str | None = None
 ) -> dict[str, Any] | None:
     """One letter, or None; with a tenant, only if that tenant owns it."""
     query = with_effect().where(DEAD_LETTERS.c.id == letter_id, *owned_by(tenant, DEAD_LETTERS.c.tenant))
-    found = _whole(connection, query)
+    found = _whole(connection, query, registry)
     return found[0] if found else None
 
 
 def next_letter_details(
-    connection: Connection, wanted: LetterFilter, *, after: int, limit: int
+    connection: Connection, wanted: LetterFilter, *, registry: Registry, after: int, limit: int
 ) -> list[dict[str, Any]]:
     """Details of the next letters after the id `after`, oldest first."""
     query = (
@@ -32,7 +32,7 @@ def next_letter_details(
         .order_by(DEAD_LETTERS.c.id)
         .limit(limit)
     )
-    return _whole(connection, query)
+    return _whole(connection, query, registry)
 
 
 def message_of(connection: Connection, letter_id: int, *, tenant: str | None = None) -> Any:
@@ -50,7 +50,7 @@ def message_of(connection: Connection, letter_id: int, *, tenant: str | None = N
     ).one_or_none()
 
 
-def _whole(connection: Connection, query: Any) -> list[dict[str, Any]]:
+def _whole(connection: Connection, query: Any, registry: Registry) -> list[dict[str, Any]]:
     letters = [row._asdict() for row in connection.execute(query)]
     if not letters:
         return []
@@ -58,7 +58,7 @@ def _whole(connection: Connection, query: Any) -> list[dict[str, Any]]:
     redrives = _redrives(connection, [letter["task_id"] for letter in letters if letter["task_id"]])
     return [
         letter
-        | _message(letter, messages[letter["id"]])
+        | _message(letter, messages[letter["id"]], registry)
         | {"redrives": redrives.get((letter["task_id"], letter["service"]), [])}
         for letter in letters
     ]
@@ -69,8 +69,8 @@ def _messages(connection: Connection, ids: Sequence[int]) -> Mapping[int, Any]:
     return {row.letter_id: row for row in connection.execute(query)}
 
 
-def _message(letter: Mapping[str, Any], row: Any) -> dict[str, Any]:
-    payload, raw = _payload(letter["kind"], row.body)
+def _message(letter: Mapping[str, Any], row: Any, registry: Registry) -> dict[str, Any]:
+    payload, raw = _payload(registry.sensitive(letter["kind"]), row.body)
     return {
         "payload": payload,
         "body_base64": raw,
@@ -80,18 +80,17 @@ def _message(letter: Mapping[str, Any], row: Any) -> dict[str, Any]:
     }
 
 
-def _payload(kind: str | None, body: bytes | None) -> tuple[Any, str | None]:
+def _payload(sensitive: frozenset[str], body: bytes | None) -> tuple[Any, str | None]:
     """The body as JSON, or else in base64; without anything that may be sensitive."""
     if body is None:
         return None, None
-    is_sensitive = kind is not None and kind in CATALOG and CATALOG[kind].event.is_sensitive()
     try:
         payload = from_json(body)
     except ValueError:
-        return None, None if is_sensitive else base64.b64encode(body).decode()
-    if is_sensitive and not isinstance(payload, dict):
+        return None, None if sensitive else base64.b64encode(body).decode()
+    if sensitive and not isinstance(payload, dict):
         return None, None
-    return redacted_payload(kind, payload), None
+    return redacted_payload(payload, sensitive), None
 
 
 def _redrives(

@@ -7,11 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from waybill_contracts.privacy import Keyring
-from waybill_contracts.versions import opener
 from waybill_database import Records
 from waybill_ledger.deadletters import LetterState
-from waybill_ledger.deadletters.letters.contract_gate import check, gate_version
+from waybill_ledger.deadletters.letters.contract_gate import ContractGate, Message
 from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS
 
 
@@ -21,10 +19,10 @@ class _Recheck:
 
     first: int
     last: int
-    keyring: Keyring
+    gate: ContractGate
 
 
-async def recheck_all(records: Records, keyring: Keyring, *, step: int) -> int:
+async def recheck_all(records: Records, gate: ContractGate, *, step: int) -> int:
     """Checks all open letters again that were checked with other contracts or other keys.
 
     Each is checked once: during a rotation of keys another process may check with other keys, and each would
@@ -32,22 +30,22 @@ async def recheck_all(records: Records, keyring: Keyring, *, step: int) -> int:
 
     Args:
         records: of the ledger.
-        keyring: opens sealed fields.
+        gate: the contracts and keys of now.
         step: most letters in one transaction.
 
     Returns:
         Number of checked letters.
     """
     checked, after = 0, 0
-    while (span := await records.read(partial(_next, keyring=keyring, after=after, most=step))) is not None:
+    while (span := await records.read(partial(_next, gate=gate, after=after, most=step))) is not None:
         first, after = span
-        checked += await records.write(_recheck, _Recheck(first, after, keyring))
+        checked += await records.write(_recheck, _Recheck(first, after, gate))
     return checked
 
 
-def _next(connection: Connection, keyring: Keyring, after: int, most: int) -> tuple[int, int] | None:
+def _next(connection: Connection, gate: ContractGate, after: int, most: int) -> tuple[int, int] | None:
     """First and last id of the next stale letters."""
-    stale = select(DEAD_LETTERS.c.id).where(_is_stale(keyring), DEAD_LETTERS.c.id > after)
+    stale = select(DEAD_LETTERS.c.id).where(_is_stale(gate), DEAD_LETTERS.c.id > after)
     found = stale.order_by(DEAD_LETTERS.c.id).limit(most).subquery()
     first, last = connection.execute(select(func.min(found.c.id), func.max(found.c.id))).one()
     return None if first is None else (first, last)
@@ -68,30 +66,27 @@ def _recheck_some(connection: Connection, request: _Recheck) -> int:
             DEAD_LETTER_MESSAGES.c.body,
         )
         .join(DEAD_LETTER_MESSAGES, DEAD_LETTER_MESSAGES.c.letter_id == DEAD_LETTERS.c.id)
-        .where(_is_stale(request.keyring), DEAD_LETTERS.c.id.between(request.first, request.last))
+        .where(_is_stale(request.gate), DEAD_LETTERS.c.id.between(request.first, request.last))
         .order_by(DEAD_LETTERS.c.id)
         # Waits for locked rows: a skipped letter would not be checked again.
         .with_for_update(of=DEAD_LETTERS)
     ).all()
     if rows:
-        connection.execute(_VERDICT, [_verdict(row, request.keyring) for row in rows])
+        connection.execute(_VERDICT, [_verdict(row, request.gate) for row in rows])
     return len(rows)
 
 
-def _is_stale(keyring: Keyring) -> ColumnElement[bool]:
-    return (DEAD_LETTERS.c.state == LetterState.DEAD) & (
-        DEAD_LETTERS.c.checked_against != gate_version(keyring)
-    )
+def _is_stale(gate: ContractGate) -> ColumnElement[bool]:
+    return (DEAD_LETTERS.c.state == LetterState.DEAD) & (DEAD_LETTERS.c.checked_against != gate.version)
 
 
-def _verdict(row: Any, keyring: Keyring) -> dict[str, Any]:
-    opened = opener(keyring, row.task_id or "")
-    checked = check(row.service, row.kind, row.dataschema, row.body, opened=opened)
+def _verdict(row: Any, gate: ContractGate) -> dict[str, Any]:
+    checked = gate.check(Message.of(row))
     return {
         "b_id": row.id,
         "b_verdict": checked.verdict,
         "b_errors": checked.errors(),
-        "b_against": gate_version(keyring),
+        "b_against": gate.version,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, and_, func, or_, select
 
-from waybill_contracts.kinds import CATALOG
+from waybill_contracts.registry import Registry
 from waybill_contracts.wire import work_queue
 from waybill_ledger.deadletters import LetterState
 from waybill_ledger.schema import (
@@ -26,7 +26,12 @@ _QUEUE_END = work_queue("")
 
 
 def waiting_tasks(
-    connection: Connection, *, after: tuple[str, str], limit: int, tenant: str | None = None
+    connection: Connection,
+    *,
+    registry: Registry,
+    after: tuple[str, str],
+    limit: int,
+    tenant: str | None = None,
 ) -> list[dict[str, Any]]:
     """The next subtasks without an outcome after `after`, a task id and a service."""
     task_id, service = after
@@ -57,11 +62,11 @@ def waiting_tasks(
         .order_by(SUBTASKS.c.task_id, SUBTASKS.c.service)
         .limit(limit)
     )
-    return [_waiting("task", row.task_id, row) for row in connection.execute(query)]
+    return [_waiting("task", row.task_id, row, registry) for row in connection.execute(query)]
 
 
 def waiting_letters(
-    connection: Connection, *, after: int, limit: int, tenant: str | None = None
+    connection: Connection, *, registry: Registry, after: int, limit: int, tenant: str | None = None
 ) -> list[dict[str, Any]]:
     """The next open letters after `after` that could be redriven."""
     query = (
@@ -82,15 +87,15 @@ def waiting_letters(
         .order_by(DEAD_LETTERS.c.id)
         .limit(limit)
     )
-    return [_waiting("dead_letter", row.id, row) for row in connection.execute(query)]
+    return [_waiting("dead_letter", row.id, row, registry) for row in connection.execute(query)]
 
 
-def _waiting(where: str, id_: str | int, row: Any) -> dict[str, Any]:
+def _waiting(where: str, id_: str | int, row: Any, registry: Registry) -> dict[str, Any]:
     try:
         payload = from_json(row.body or b"")
     except ValueError:
         payload = None
-    hidden = CATALOG[row.kind].event.sensitive_fields() if row.kind in CATALOG else frozenset()
+    hidden = registry.sensitive(row.kind)
     if isinstance(payload, dict):
         payload = {name: value for name, value in payload.items() if name not in hidden}
     return {

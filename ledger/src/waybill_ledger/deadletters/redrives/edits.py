@@ -5,7 +5,7 @@ The value of a field that is never revealed, such as a secret, stays in its fiel
 revealed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,21 +13,12 @@ from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointerException
 from pydantic_core import to_json
 
-from waybill_contracts.events import Event
-from waybill_contracts.kinds import CATALOG, kinds_of
 from waybill_contracts.privacy import Keyring, UnknownKeyError
-from waybill_contracts.versions import (
-    NOTHING_OPENED,
-    Fault,
-    InvalidPayloadError,
-    Opener,
-    current_payload,
-    json_object,
-    read_event,
-)
+from waybill_contracts.registry import Contract
+from waybill_contracts.versions import NOTHING_OPENED, Fault, InvalidPayloadError, json_object, opener
 from waybill_ledger.access import REDACTED, never_revealed, sealed_names
 from waybill_ledger.deadletters import Verdict
-from waybill_ledger.deadletters.letters import Checked, check
+from waybill_ledger.deadletters.letters import Checked, ContractGate, Message
 
 Patch = Sequence[dict[str, Any]]
 #: Most operations of one patch.
@@ -57,8 +48,10 @@ class Edited:
     """Result of a patch."""
 
     checked: Checked
-    #: Opened payload of the current version; None if the patch could not be applied.
+    #: Opened payload; None if the patch could not be applied.
     payload: dict[str, Any] | None
+    #: Contract and version of the payload: those of the letter, or the newest ones if it is read no more.
+    dataschema: str | None = None
     #: Fields with hidden values: sensitive in the contract, or sealed.
     sensitive: frozenset[str] = frozenset()
     #: Fields that the patch sets, even to their old value, because otherwise it could be guessed.
@@ -87,13 +80,14 @@ def require_patch(patch: Patch) -> None:
         raise BadPatchError(f"not a JSON Patch (RFC 6902): {error}") from None
 
 
-def shown_edits(edits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Edits for storage and display: without values of sensitive fields."""
-    return [edit | {"patch": [_shown(operation) for operation in edit["patch"]]} for edit in edits]
+def shown_edits(edits: Sequence[dict[str, Any]], sensitive: Collection[str]) -> list[dict[str, Any]]:
+    """Edits for storage and display: without values of sensitive fields, and of whole payloads."""
+    hidden = {"", *sensitive}
+    return [edit | {"patch": [_shown(operation, hidden) for operation in edit["patch"]]} for edit in edits]
 
 
-def _shown(operation: dict[str, Any]) -> dict[str, Any]:
-    if "value" not in operation or _field(operation.get("path")) not in _SENSITIVE:
+def _shown(operation: dict[str, Any], hidden: Collection[str]) -> dict[str, Any]:
+    if "value" not in operation or _field(operation.get("path")) not in hidden:
         return operation
     return operation | {"value": REDACTED}
 
@@ -103,42 +97,38 @@ def _field(pointer: Any) -> str:
     return str(pointer).split("/", 2)[1].replace("~1", "/").replace("~0", "~") if pointer else ""
 
 
-def edited(
-    service: str,
-    kind: str | None,
-    dataschema: str | None,
-    body: bytes | None,
-    patch: Patch,
-    *,
-    opened: Opener,
-) -> Edited:
-    """Applies a patch to a payload, after upcasting it to the current version if possible."""
-    if body is None or kind is None or dataschema is None or kind not in kinds_of(service):
-        return Edited(check(service, kind, dataschema, body, opened=opened), None)
-    event = CATALOG[kind].event
+def edited(message: Message, patch: Patch, gate: ContractGate) -> Edited:
+    """Applies a patch to a payload, and checks the result.
+
+    A payload of a version that the service does not read (any more) is checked as one of the newest that it
+    reads: the patch may convert it.
+    """
+    if (refused := gate.refusal(message)) is not None:
+        return Edited(refused, None)
+    body, kind = message.body or b"", gate.registry.kind(message.kind or "")
     try:
         sealed = sealed_names(json_object(body, NOTHING_OPENED))
-        sensitive, secret = event.sensitive_fields() | sealed, frozenset(never_revealed(kind, sealed))
-        payload = _applied(_base(event, dataschema, body, opened), patch, sensitive, secret)
+        sensitive, secret = kind.sensitive | sealed, frozenset(never_revealed(kind, sealed))
+        opened = json_object(body, opener(gate.keyring, message.task_id or ""))
+        payload = _applied(opened, patch, sensitive, secret)
     except InvalidPayloadError as invalid:
         return Edited(Checked(Verdict.UNFIXABLE, tuple(invalid.faults)), None)
     except UnknownKeyError as unknown:
         return Edited(Checked(Verdict.UNFIXABLE, (Fault("body", str(unknown)),)), None)
-    touched = _touched(patch, payload)
-    try:
-        read_event(event, event.dataschema(), to_json(payload), opened=NOTHING_OPENED)
-    except InvalidPayloadError as invalid:
-        faults = Checked(Verdict.UNFIXABLE, tuple(invalid.faults))
-        return Edited(faults, payload, sensitive, touched, secret)
-    return Edited(Checked(Verdict.VALID), payload, sensitive, touched, secret)
+    contract = _contract_of(message, gate)
+    checked = gate.judged(message.service, contract, payload)
+    if checked.verdict is Verdict.UPCASTABLE:
+        checked = Checked(Verdict.VALID)
+    return Edited(checked, payload, contract.dataschema, sensitive, _touched(patch, payload), secret)
 
 
-def _base(event: type[Event], dataschema: str, body: bytes, opened: Opener) -> dict[str, Any]:
+def _contract_of(message: Message, gate: ContractGate) -> Contract:
     try:
-        return current_payload(event, dataschema, body, opened=opened)
+        return gate.contract_of(message)
     except InvalidPayloadError:
-        # The patch may repair this.
-        return json_object(body, opened)
+        kind = gate.registry.kind(message.kind or "")
+        newest = max(gate.registry.services[message.service].reads(kind.name))
+        return kind.contracts.get(newest, kind.current)
 
 
 def _touched(patch: Patch, payload: dict[str, Any]) -> frozenset[str]:
@@ -184,6 +174,3 @@ def _why_refused(operation: dict[str, Any], sensitive: frozenset[str], secret: f
     if moves and secret and _field(operation["from"]) in secret | {""}:
         return "the value of a secret field cannot be moved"
     return None
-
-
-_SENSITIVE: Final = frozenset({""}).union(*(kind.event.sensitive_fields() for kind in CATALOG.values()))

@@ -12,10 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from waybill_contracts.privacy import Keyring
-from waybill_contracts.versions import opener
 from waybill_ledger.deadletters import Effect, ItemState, LetterState, Phase, RedriveState, Verdict
-from waybill_ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS, check
+from waybill_ledger.deadletters.letters import EFFECT, LETTERS_AND_TASKS, ContractGate, Message
 from waybill_ledger.deadletters.redrives.progress import Progress, batch_size, canary_is_over, progress_of
 from waybill_ledger.deadletters.redrives.reopen import Reopening, reopen
 from waybill_ledger.outbox import PendingMessage
@@ -28,8 +26,8 @@ class Turn:
 
     redrive_id: int
     now: datetime
-    #: Opens sealed fields for a last check of each letter.
-    keyring: Keyring
+    #: For a last check of each letter.
+    gate: ContractGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def _send_batch(connection: Connection, turn: Turn, size: int) -> list[PendingMe
         .limit(size)
     ).all()
     letters = _locked_letters(connection, turn.redrive_id, ids)
-    skipped = {letter.id: why for letter in letters if (why := _why_not(letter, turn.keyring)) is not None}
+    skipped = {letter.id: why for letter in letters if (why := _why_not(letter, turn.gate)) is not None}
     going = [letter for letter in letters if letter.id not in skipped]
     # Letters that were pruned meanwhile have no row.
     skipped |= {letter_id: "gone" for letter_id in ids if letter_id not in {x.id for x in letters}}
@@ -148,6 +146,7 @@ def _locked_letters(connection: Connection, redrive_id: int, ids: Sequence[int])
             DEAD_LETTER_MESSAGES.c.body,
             REDRIVE_LETTERS.c.letter_version,
             REDRIVE_LETTERS.c.edited,
+            REDRIVE_LETTERS.c.edited_dataschema,
             REDRIVE_LETTERS.c.verdict.label("planned_verdict"),
         )
         .select_from(
@@ -161,7 +160,7 @@ def _locked_letters(connection: Connection, redrive_id: int, ids: Sequence[int])
     return connection.execute(query).all()
 
 
-def _why_not(letter: Any, keyring: Keyring) -> str | None:
+def _why_not(letter: Any, gate: ContractGate) -> str | None:
     """Why a letter is skipped; None: it is sent."""
     if letter.effect == Effect.ERASED:
         return Effect.ERASED.value
@@ -171,12 +170,9 @@ def _why_not(letter: Any, keyring: Keyring) -> str | None:
         return str(letter.effect)
     if letter.planned_verdict == Verdict.UNFIXABLE:
         return Verdict.UNFIXABLE.value
-    if letter.edited is None:
-        # The contracts may have changed since the plan was made; edited payloads are of the current version.
-        opened = opener(keyring, letter.task_id or "")
-        checked = check(letter.service, letter.kind, letter.dataschema, letter.body, opened=opened)
-        if checked.verdict is Verdict.UNFIXABLE:
-            return Verdict.UNFIXABLE.value
+    # The contracts may have changed since the plan was made.
+    if letter.edited is None and gate.check(Message.of(letter)).verdict is Verdict.UNFIXABLE:
+        return Verdict.UNFIXABLE.value
     return None
 
 
@@ -209,7 +205,7 @@ def _reopening(letter: Any, turn: Turn) -> Reopening:
         # Each edit makes another effect.
         edit_no=letter.edit_no + 1 if is_edited else letter.edit_no,
         payload=letter.edited if is_edited else letter.body,
-        dataschema=None if is_edited else letter.dataschema,
+        dataschema=(letter.edited_dataschema or letter.dataschema) if is_edited else letter.dataschema,
         redrive_id=turn.redrive_id,
         letter_id=letter.id,
         at=turn.now,

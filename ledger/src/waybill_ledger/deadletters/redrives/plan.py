@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 
-from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire import work_queue
 from waybill_database import Records
 from waybill_ledger.audit import AuditEntry, record
@@ -22,6 +21,7 @@ from waybill_ledger.deadletters import Effect, ItemState, LetterState, RedriveSt
 from waybill_ledger.deadletters.letters import (
     EFFECT,
     LETTERS_AND_TASKS,
+    ContractGate,
     LetterFilter,
     conditions,
     recheck_all,
@@ -66,8 +66,8 @@ class NewRedrive:
     at: datetime
     #: `wanted` and `edits` as the caller sent them, for the audit trail.
     asked: dict[str, Any]
-    #: Opens payloads for checks and edits, and seals them again.
-    keyring: Keyring
+    #: Checks payloads and edits; its keys open them, and seal them again.
+    gate: ContractGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ async def make_redrive(records: Records, new: NewRedrive) -> int:
         NothingSelectedError: no letter is selected; nothing is planned.
         TooManyLettersError: too many letters are selected; nothing is planned.
     """
-    await recheck_all(records, new.keyring, step=CHUNK)
+    await recheck_all(records, new.gate, step=CHUNK)
     redrive_id = await records.write(_begin, new)
     most = MOST_EDITED if new.edits else MOST_LETTERS
     collected, after = 0, 0
@@ -107,7 +107,7 @@ async def make_redrive(records: Records, new: NewRedrive) -> int:
             break
     if not collected:
         raise NothingSelectedError
-    await apply_edits(records, redrive_id, new.edits, new.keyring)
+    await apply_edits(records, redrive_id, new.edits, new.gate)
     finished = await records.read(partial(_summarise, redrive_id=redrive_id, new=new))
     await records.write(_finish, finished)
     return redrive_id

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from waybill_contracts.privacy import Keyring
-from waybill_contracts.versions import opener
 from waybill_database import Records
 from waybill_ledger.deadletters import LetterState
+from waybill_ledger.deadletters.letters import ContractGate, Message
 from waybill_ledger.deadletters.redrives.edits import Edit, edited
 from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LETTERS
 
@@ -17,19 +16,19 @@ from waybill_ledger.schema import DEAD_LETTER_MESSAGES, DEAD_LETTERS, REDRIVE_LE
 _CHUNK: Final = 500
 
 
-async def apply_edits(records: Records, redrive_id: int, edits: Sequence[Edit], keyring: Keyring) -> None:
+async def apply_edits(records: Records, redrive_id: int, edits: Sequence[Edit], gate: ContractGate) -> None:
     """Writes edited payloads into a plan; of several edits for one letter the first counts."""
     after: int | None = 0 if edits else None
     while after is not None:
         rows, after = await records.read(
-            partial(_edited_rows, redrive_id=redrive_id, edits=edits, keyring=keyring, after=after)
+            partial(_edited_rows, redrive_id=redrive_id, edits=edits, gate=gate, after=after)
         )
         if rows:
             await records.write(_keep, rows)
 
 
 def _edited_rows(
-    connection: Connection, redrive_id: int, edits: Sequence[Edit], keyring: Keyring, after: int
+    connection: Connection, redrive_id: int, edits: Sequence[Edit], gate: ContractGate, after: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Rows to store for the next letters, and where to continue."""
     query = (
@@ -53,21 +52,15 @@ def _edited_rows(
         edit = next((each for each in edits if each.fits(letter.id)), None)
         if edit is None:
             continue
-        made = edited(
-            letter.service,
-            letter.kind,
-            letter.dataschema,
-            letter.body,
-            edit.patch,
-            opened=opener(keyring, letter.task_id or ""),
-        )
+        made = edited(Message.of(letter), edit.patch, gate)
         rows.append(
             {
                 "b_redrive_id": redrive_id,
                 "b_letter_id": letter.id,
                 "b_verdict": made.checked.verdict,
                 "b_errors": made.checked.errors(),
-                "b_edited": made.body(keyring, letter.task_id),
+                "b_edited": made.body(gate.keyring, letter.task_id),
+                "b_dataschema": made.dataschema,
             }
         )
     return rows, letters[-1].id if len(letters) == _CHUNK else None
@@ -96,5 +89,10 @@ _EDIT = (
         REDRIVE_LETTERS.c.redrive_id == bindparam("b_redrive_id"),
         REDRIVE_LETTERS.c.letter_id == bindparam("b_letter_id"),
     )
-    .values(verdict=bindparam("b_verdict"), errors=bindparam("b_errors"), edited=bindparam("b_edited"))
+    .values(
+        verdict=bindparam("b_verdict"),
+        errors=bindparam("b_errors"),
+        edited=bindparam("b_edited"),
+        edited_dataschema=bindparam("b_dataschema"),
+    )
 )

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from waybill_contracts.kinds import CATALOG
 from waybill_contracts.states import State
 from waybill_contracts.wire import EXCHANGE_DEFAULT, work_queue
 from waybill_database import insert_new
@@ -28,8 +27,7 @@ class Reopening:
     redrive_no: int
     edit_no: int
     payload: bytes
-    #: None: of the current version of the kind.
-    dataschema: str | None
+    dataschema: str
     redrive_id: int
     letter_id: int
     at: datetime
@@ -69,14 +67,13 @@ def _keep_payloads(connection: Connection, reopenings: Sequence[Reopening], task
 
 
 def _payload_row(each: Reopening, task: Any) -> dict[str, Any] | None:
-    dataschema = each.dataschema or CATALOG[task.kind].event.dataschema()
-    if not each.edit_no and (each.payload, dataschema) == (task.payload, task.dataschema):
+    if not each.edit_no and (each.payload, each.dataschema) == (task.payload, task.dataschema):
         return None
     return {
         "task_id": each.task_id,
         "queue": work_queue(each.service),
         "edit_no": each.edit_no,
-        "dataschema": dataschema,
+        "dataschema": each.dataschema,
         "payload": each.payload,
     }
 
