@@ -62,6 +62,7 @@ class Desk:
     def __init__(self, url: str) -> None:
         self.records = Records(url)
         self.clock = Clock()
+        self.gate = gate_of()
 
     async def apply(self, *events: LifecycleEvent) -> None:
         def write(connection: Connection, batches: Sequence[Any]) -> list[None]:
@@ -107,7 +108,7 @@ class Desk:
         return lifecycle_event(type_, self.clock.now, about)
 
     async def came(self, *messages: DeadMessage) -> list[bool]:
-        return [await self.records.write(take_in, letter_of(message, gate=gate_of())) for message in messages]
+        return [await self.records.write(take_in, letter_of(message, gate=self.gate)) for message in messages]
 
     async def letters(self, **wanted: Any) -> list[dict[str, Any]]:
         query = partial(list_letters, wanted=LetterFilter(**wanted), limit=500, cursor=None)
@@ -131,7 +132,7 @@ class Desk:
         self, *, edits: Sequence[Edit] = (), rate: float = 1000, canary: int = 0, **wanted: Any
     ) -> Redrive:
         new = NewRedrive(
-            LetterFilter(**wanted), edits, rate, canary, "why", "ann", self.clock.now, {}, gate=gate_of()
+            LetterFilter(**wanted), edits, rate, canary, "why", "ann", self.clock.now, {}, gate=self.gate
         )
         return await self.redrive(await make_redrive(self.records, new))
 
@@ -157,7 +158,7 @@ class Desk:
         messages: list[PendingMessage] = []
         while True:
             self.clock.tick(60)
-            turn = Turn(plan.id, self.clock.now, gate=gate_of())
+            turn = Turn(plan.id, self.clock.now, gate=self.gate)
             if not await self.records.read(partial(may_send, turn=turn)):
                 return messages
             messages += (await self.records.write(send, turn)).messages

@@ -8,10 +8,12 @@ import pytest
 
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.privacy.seal import KEY_BYTES, SEALED, Keyring, is_sealed
-from waybill_contracts.versions.event_reader import opener
+from waybill_contracts.registry import built_in_registry
 from waybill_ledger.access.redaction import redacted_payload
+from waybill_ledger.deadletters.letters.contract_gate import Message
 from waybill_ledger.deadletters.redrives.edits import Edited, edited
 from waybill_ledger.deadletters.states import Verdict
+from waybill_testkit.samples import gate_of
 
 KEYS = Keyring([os.urandom(KEY_BYTES)])
 MAIL = EmailRequested(to="ann@example.test", subject="Hello", text="How are you?", category="orders")
@@ -25,11 +27,12 @@ def sealed(payload: dict[str, Any]) -> bytes:
 
 
 def edit(body: bytes, *patch: dict[str, Any], dataschema: str = MAIL.dataschema()) -> Edited:
-    return edited("email", MAIL.KIND, dataschema, body, patch, opened=opener(KEYS, "t1"))
+    return edited(Message("email", MAIL.KIND, dataschema, body, "t1"), patch, gate_of(KEYS))
 
 
 def shown(made: Edited) -> Any:
-    return redacted_payload(MAIL.KIND, made.payload, sensitive=made.sensitive, touched=made.touched)
+    sensitive = made.sensitive | built_in_registry().sensitive(MAIL.KIND)
+    return redacted_payload(made.payload, sensitive, touched=made.touched)
 
 
 @pytest.mark.parametrize("place", ["/to", ""])

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, event, select, update
 from waybill_contracts.kinds.catalog import CATALOG
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import NO_KEYS
+from waybill_contracts.registry import apply, built_in_registry
 from waybill_contracts.states import State
-from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
 from waybill_ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
-from waybill_ledger.deadletters.letters.contract_gate import gate_version
+from waybill_ledger.deadletters.letters.contract_gate import ContractGate
 from waybill_ledger.deadletters.redrives import plan as planning
 from waybill_ledger.deadletters.redrives.edits import Edit
 from waybill_ledger.deadletters.redrives.plan import NothingSelectedError
@@ -33,6 +33,7 @@ from waybill_testkit.samples import (
     dead_message,
     event_in,
     new_task,
+    next_release,
     reported,
     reset_event,
     user_event,
@@ -260,16 +261,12 @@ async def test_a_broken_payload_is_named_with_its_fields_and_mended_by_an_edit(d
     assert SyncRequested.model_validate_json(message.body).id == "7"
 
 
-async def test_an_older_version_is_sent_for_its_service_to_bring_up(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_older_version_is_sent_for_its_service_to_bring_up(desk: Desk) -> None:
     await desk.failed()
     [letter] = await desk.letters()
-    monkeypatch.setattr(SyncRequested, "VERSION", 2)
-    monkeypatch.setattr(
-        "waybill_ledger.deadletters.letters.contract_gate.contracts_version", lambda: "of-the-next-one"
+    desk.gate = ContractGate(
+        apply(built_in_registry(), next_release("sync", SyncRequested.KIND)).registry, NO_KEYS
     )
-    monkeypatch.setitem(UPCASTERS, (SyncRequested.KIND, 1), lambda payload: payload)
     plan = await desk.planned(service="sync")
 
     assert plan.dry_run["verdicts"] == {"valid": 0, "upcastable": 1, "unfixable": 0}
@@ -359,7 +356,7 @@ async def test_a_plan_comes_to_an_end_while_another_process_checks_with_other_ke
 
     @event.listens_for(desk.records.engine, "commit")
     def undo(connection: Connection) -> None:
-        ours = DEAD_LETTERS.c.checked_against == gate_version(NO_KEYS)
+        ours = DEAD_LETTERS.c.checked_against == desk.gate.version
         checked.extend(connection.scalars(select(DEAD_LETTERS.c.id).where(ours)))
         connection.execute(others)
 

@@ -15,7 +15,7 @@ from waybill_contracts.kinds import (
     UserCreated,
 )
 from waybill_contracts.privacy import NO_KEYS, Keyring
-from waybill_contracts.registry import built_in_registry
+from waybill_contracts.registry import Manifest, built_in_registry
 from waybill_contracts.versions import opener, read_event
 from waybill_contracts.wire import (
     HEADER_DEAD_REASON,
@@ -120,6 +120,16 @@ def event_in(task: NewTask, keyring: Keyring = NO_KEYS) -> Event:
 def gate_of(keyring: Keyring = NO_KEYS) -> ContractGate:
     """Checks payloads by the contracts of the built-in kinds."""
     return ContractGate(built_in_registry(), keyring)
+
+
+def next_release(service: str, kind: str) -> Manifest:
+    """The manifest of a built-in service whose next release has a version 2 of a kind, and reads both."""
+    manifest = built_in_registry().services[service].manifest
+    handles = tuple(
+        each.model_copy(update={"version": 2, "reads": (1, 2)}) if each.kind == kind else each
+        for each in manifest.handles
+    )
+    return manifest.model_copy(update={"release": "2", "handles": handles})
 
 
 def plan(name: str = "nightly", **fields: Any) -> Plan:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from waybill_contracts.events import Event
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.users import UserCreated
+from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.states import State
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire.lifecycle import LifecycleType
@@ -30,23 +31,27 @@ from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import NewTask, Submission, accept, apply_events, delete_published, get_task
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
+from waybill_ledger.deadletters.letters import ContractGate
 from waybill_ledger.deadletters.letters.queries import LetterFilter, list_letters
 from waybill_ledger.deadletters.redrives.control import Start, start
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
 from waybill_ledger.deadletters.states import LetterState, RedriveState, Verdict
 from waybill_ledger.migrations.migrate import upgrade
+from waybill_ledger.registry import ApplyManifest, apply_manifests, load_registry
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import (
+    NOON,
     dead_message,
     envelope_of,
     event_in,
     gate_of,
     image_event,
     new_task,
+    next_release,
     reported,
     sync_event,
 )
@@ -119,7 +124,8 @@ class Stack:
     async def started(self, *, rate: float = 1000, canary: int = 1) -> int:
         now = datetime.now(UTC)
         wanted = LetterFilter(service="sync")
-        new = NewRedrive(wanted, [], rate, canary, None, "ann", now, {}, gate=gate_of())
+        gate = ContractGate(await self.records.read(load_registry), NO_KEYS)
+        new = NewRedrive(wanted, [], rate, canary, None, "ann", now, {}, gate)
         redrive_id = await make_redrive(self.records, new)
         hash_ = (await self.redrive(redrive_id)).hash
         assert await self.records.write(start, Start(redrive_id, hash_, "ann", now)) is None
@@ -194,13 +200,13 @@ async def test_while_it_is_still_broken_a_redrive_halts_behind_its_canary(stack:
 async def test_a_letter_of_an_older_version_is_brought_up_and_completes(
     stack: Stack, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def renamed(payload: dict[str, Any]) -> dict[str, Any]:
-        return {"id" if name == "record" else name: value for name, value in payload.items()}
-
+    # Of the next release: it is registered, and runs.
+    request = ApplyManifest(next_release("sync", SyncRequested.KIND), NOON, "ann")
+    await stack.records.write(apply_manifests, request)
     monkeypatch.setattr(SyncRequested, "VERSION", 2)
-    monkeypatch.setitem(UPCASTERS, (SyncRequested.KIND, 1), renamed)
+    monkeypatch.setitem(UPCASTERS, (SyncRequested.KIND, 1), dict)
     stack.crm.is_broken = False
-    old = b'{"target": "crm", "resource": "contacts", "record": "7", "data": {"name": "Ada"}}'
+    old = b'{"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ada"}}'
     wait_failed = b'{"target": "crm", "resource": "contacts", "data": {}}'
     tasks = [await stack.known() for _ in range(2)]
     for task, body in zip(tasks, (old, wait_failed), strict=True):
@@ -213,7 +219,7 @@ async def test_a_letter_of_an_older_version_is_brought_up_and_completes(
         assert verdicts == {tasks[0].id: Verdict.UPCASTABLE, tasks[1].id: Verdict.UNFIXABLE}
         redrive_id = await stack.started(canary=0)
         assert [u["errors"] for u in (await stack.redrive(redrive_id)).dry_run["unfixable"]] == [
-            [{"field": "id", "message": "Field required"}]
+            [{"field": "id", "message": "is required"}]
         ]
         await eventually(lambda: stack.redrive_is(redrive_id, RedriveState.COMPLETED))
 
