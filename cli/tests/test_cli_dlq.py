@@ -52,7 +52,7 @@ def test_a_plan_tells_what_it_would_do_and_sends_nothing(gateway: Served, waybil
     shown = waybill("dlq", "plan", "--service", "sync", "--note", "crm is back", "--rate", 100, "--canary", 1)
     assert shown.code == 0
     assert "will run         2 (2 sync.work)" in shown.out
-    assert "resource: Field required" in shown.out
+    assert "resource: is required" in shown.out
     assert "Nothing was sent. Start it: waybill dlq start 1 --hash " in shown.err
     assert {letter["state"] for letter in waybill("dlq", "ls", "--json").lines} == {"dead"}
     assert waybill("dlq", "progress", 1).out.splitlines()[0].split() == ["redrive", "1"]
@@ -108,7 +108,7 @@ def test_an_edit_is_tried_and_planned(gateway: Served, waybill: Waybill) -> None
     [letter] = ids(waybill, "--verdict", "unfixable")
     half = waybill("dlq", "edit", letter, "--set", "/id=7")
     assert half.code == 1
-    assert "resource: Field required" in half.err
+    assert "resource: is required" in half.err
     mended = ("--set", '/id="7"', "--set", "/resource=contacts", "--set", '/data={"city": "London"}')
     tried = waybill("dlq", "edit", letter, *mended, "--preview", "--json")
     assert (tried.document["verdict"], tried.document["payload"]["id"]) == ("valid", "7")

@@ -115,7 +115,9 @@ class Desk:
         return (await self.records.read(query)).letters
 
     async def letter(self, letter_id: int) -> dict[str, Any]:
-        found = await self.records.read(partial(letter_detail, letter_id=letter_id))
+        found = await self.records.read(
+            partial(letter_detail, letter_id=letter_id, registry=self.gate.registry)
+        )
         assert found is not None
         return found
 

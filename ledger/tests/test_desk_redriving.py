@@ -239,7 +239,7 @@ async def test_an_edit_that_breaks_the_contract_is_named_and_not_sent(desk: Desk
     plan = await desk.planned(service="sync", edits=[Edit([{"op": "remove", "path": "/target"}])])
     assert plan.dry_run["verdicts"]["unfixable"] == 1
     [unfixable] = plan.dry_run["unfixable"]
-    assert unfixable["errors"] == [{"field": "target", "message": "Field required"}]
+    assert unfixable["errors"] == [{"field": "target", "message": "is required"}]
     await desk.start(plan)
     assert await desk.sent(plan) == []
 
