@@ -49,7 +49,7 @@ from waybill_testkit.samples import (
     envelope_of,
     event_in,
     gate_of,
-    image_event,
+    email_event,
     new_task,
     next_release,
     reported,
@@ -249,16 +249,16 @@ async def test_while_the_ledger_is_away_nothing_is_acknowledged_and_nothing_lost
 
 async def test_what_the_broker_gives_up_by_itself_ends_failed_in_the_ledger(stack: Stack, wire: Wire) -> None:
     # Of a service that does not run here: the test is the consumer that refuses it.
-    event = image_event()
+    event = email_event()
     task = await stack.known(event)
     await wire.put("tasks", event.KIND, b"{}", envelope_of(event, task.id).to_headers())
-    queue = await wire.channel.get_queue("images.work", ensure=False)
+    queue = await wire.channel.get_queue("email.work", ensure=False)
     message = await eventually(lambda: queue.get(fail=False))
     await message.reject(requeue=False)
     async with running(stack.desk()):
         await eventually(lambda: stack.is_in(task, State.FAILED))
     [letter] = await stack.letters()
-    assert (letter["reason"], letter["service"], letter["effect"]) == ("rejected", "images", "not_done")
+    assert (letter["reason"], letter["service"], letter["effect"]) == ("rejected", "email", "not_done")
 
 
 async def test_killed_at_any_moment_it_redrives_each_letter_once(stack: Stack) -> None:
