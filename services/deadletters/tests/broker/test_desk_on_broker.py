@@ -46,10 +46,10 @@ from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import (
     NOON,
     dead_message,
+    email_event,
     envelope_of,
     event_in,
     gate_of,
-    email_event,
     new_task,
     next_release,
     reported,
