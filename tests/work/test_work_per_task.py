@@ -38,6 +38,7 @@ from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
 from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
+from waybill_worker.consume.turns import Turns
 from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.limits.running_handlers import RunningHandlers
 from waybill_worker.limits.watchdog import Watchdog
@@ -114,13 +115,13 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
     handlers = by_kind((handler(SyncRequested, synced, POLICY),))
     pipeline = Pipeline(
         "sync",
-        handlers,
         inbox=inbox,
         publisher=publisher,
         reporter=reporter,
         attempts=Attempts("sync", inbox, reporter, Watchdog(), RunningHandlers()),
         metrics=AttemptMetrics("sync", make_registry()),
         decoder=Decoder(handlers, Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]), POLICY),
+        turns=Turns(handlers, 1),
     )
     await asyncio.gather(*(pipeline.consume(counter.delivery(message)) for message in messages))
     await inbox.stop()

@@ -25,6 +25,7 @@ from waybill_worker.attempt.runner import Attempts
 from waybill_worker.broker.delivery import Delivery
 from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
+from waybill_worker.consume.turns import Turns
 from waybill_worker.errors import TransientError
 from waybill_worker.inbox.claims import AlreadyDone, Claimed
 from waybill_worker.inbox.inbox import Inbox
@@ -99,13 +100,13 @@ class Bench:
         handlers = by_kind((handler(SyncRequested, self._handle, POLICY),))
         self.pipeline = Pipeline(
             "sync",
-            handlers,
             inbox=self.inbox,
             publisher=self.publisher,
             reporter=reporter,
             attempts=Attempts("sync", self.inbox, reporter, Watchdog(), RunningHandlers()),
             metrics=AttemptMetrics("sync", make_registry()),
             decoder=Decoder(handlers, NO_KEYS, POLICY),
+            turns=Turns(handlers, 1),
         )
 
     def handles(self, function: Callable[[], Any]) -> None:

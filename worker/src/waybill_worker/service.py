@@ -36,6 +36,7 @@ from waybill_worker.consume import (
     Decoder,
     Pipeline,
     ServiceSettings,
+    Turns,
     cancel_all,
 )
 from waybill_worker.failure_location import service_version
@@ -53,7 +54,6 @@ from waybill_worker.runtime import (
     HealthServer,
     build,
 )
-from waybill_worker.worker_pool import usable_cores
 
 log = get_logger(__name__)
 
@@ -107,20 +107,20 @@ class Service(Application):
         self._attempts = Attempts(
             name, self._inbox, reporter, self._watchdog, running, keyring=settings.keyring
         )
-        if any(each.runs is Runs.IN_PROCESS for each in handlers):
-            self._attempts.processes = FunctionProcesses(name, settings, usable_cores())
+        if workers := sum(each.concurrency or 0 for each in handlers if each.runs is Runs.IN_PROCESS):
+            self._attempts.processes = FunctionProcesses(name, settings, workers)
             closers = (*closers, self._attempts.processes.close)
         # A service without personal data needs no key.
         keyring = settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS
         self._pipeline = Pipeline(
             name,
-            table,
             inbox=self._inbox,
             publisher=self._connections.publisher,
             reporter=reporter,
             attempts=self._attempts,
             metrics=AttemptMetrics(name, registry),
             decoder=Decoder(table, keyring, policy_of(settings, UNKNOWN_KIND)),
+            turns=Turns(table, settings.prefetch),
         )
         self._consumer = Consumer(
             self._connections.consuming,

@@ -13,6 +13,7 @@ from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.sync_attempt import SyncAttempt
 from waybill_worker.errors import NotReadableYetError
 from waybill_worker.limits import DEFAULT_LIMITS, TimeLimits
+from waybill_worker.worker_pool import usable_cores
 
 EventT = TypeVar("EventT", bound=Event)
 #: Does the work of one attempt; returns the subtask's result as plain JSON, None for an empty one.
@@ -60,6 +61,8 @@ class Handler:
     policy: RetryPolicy
     limits: TimeLimits
     runs: Runs = Runs.ON_LOOP
+    #: Most of its attempts at once in one process of the service; None: as many as the prefetch.
+    concurrency: int | None = None
 
 
 def handler(
@@ -69,6 +72,7 @@ def handler(
     limits: TimeLimits = DEFAULT_LIMITS,
     *,
     processes: bool = False,
+    concurrency: int | None = None,
 ) -> Handler:
     """Binds `function` to the kind of `event`; the types of the two must agree.
 
@@ -78,11 +82,16 @@ def handler(
         policy: its retry policy.
         limits: its time limits.
         processes: a plain function runs in processes instead of threads.
+        concurrency: most of its attempts at once in one process of the service; None: as many as the
+            prefetch, or in processes as many as there are usable cores.
 
     Raises:
         ValueError: the function cannot run in processes.
     """
-    return Handler(event, function, policy, limits, Runs.of(function, processes=processes))
+    runs = Runs.of(function, processes=processes)
+    if runs is Runs.IN_PROCESS:
+        concurrency = concurrency or usable_cores()
+    return Handler(event, function, policy, limits, runs, concurrency)
 
 
 def handler_of_unknown(kind: str, policy: RetryPolicy) -> Handler:

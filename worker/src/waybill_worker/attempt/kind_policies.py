@@ -15,15 +15,30 @@ def configured(
     function: HandlerFunction[EventT],
     *,
     processes: bool = False,
+    concurrency: int | None = None,
 ) -> Handler:
     """Binds `function` to the kind of `event`, with the policy that the settings give this kind.
+
+    Args:
+        settings: the service's.
+        event: the event of the kind.
+        function: see `handler`.
+        processes: a plain function runs in processes instead of threads.
+        concurrency: most of its attempts at once in one process of the service, unless the settings say so.
 
     Raises:
         ValueError: the function cannot run in processes.
     """
     override = settings.policy_overrides.get(event.KIND, PolicyOverride())
     policy = policy_of(settings, event.KIND)
-    return handler(event, function, policy, settings.time_limits(override), processes=processes)
+    return handler(
+        event,
+        function,
+        policy,
+        settings.time_limits(override),
+        processes=processes,
+        concurrency=override.concurrency or concurrency,
+    )
 
 
 def policy_of(settings: RetrySettings, kind: str) -> RetryPolicy:

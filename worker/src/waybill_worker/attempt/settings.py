@@ -15,6 +15,7 @@ LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
 #: Far enough below the broker's own limit that an outcome can still be recorded and reported.
 LimitSeconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
 MaxAttempts = Annotated[int, Field(ge=1, le=1000)]
+Concurrency = Annotated[int, Field(ge=1, le=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -33,6 +34,7 @@ class PolicyOverride(BaseModel):
     snooze_cap_seconds: LadderSeconds | None = None
     soft_limit_seconds: Seconds | None = None
     hard_limit_seconds: LimitSeconds | None = None
+    concurrency: Concurrency | None = None
 
 
 class CircuitSettings(BaseSettings):

@@ -7,6 +7,7 @@ from waybill_worker.consume.control import Control
 from waybill_worker.consume.decode import Decoder
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.consume.settings import ServiceSettings
+from waybill_worker.consume.turns import Turns
 
 __all__ = [
     "Connections",
@@ -16,5 +17,6 @@ __all__ = [
     "Decoder",
     "Pipeline",
     "ServiceSettings",
+    "Turns",
     "cancel_all",
 ]

@@ -26,10 +26,13 @@ class Decoder:
         handlers: the handlers by kind.
         keyring: opens sealed fields.
         unknown: policy of the snoozes of kinds without a handler here.
+
+    Attributes:
+        handlers: the handlers by kind.
     """
 
     def __init__(self, handlers: Mapping[str, Handler], keyring: Keyring, unknown: RetryPolicy) -> None:
-        self._handlers = handlers
+        self.handlers = handlers
         self._keyring = keyring
         self._unknown = unknown
 
@@ -49,9 +52,9 @@ class Decoder:
             envelope = Envelope.from_headers(delivery.headers)
         except EnvelopeError as error:
             raise UnreadableError(str(error)) from error
-        handler = self._handlers.get(envelope.kind)
+        handler = self.handlers.get(envelope.kind)
         if handler is None:
-            known = ", ".join(sorted(self._handlers))
+            known = ", ".join(sorted(self.handlers))
             unknown = NotReadableYetError(f"this release knows no {envelope.kind}, only {known}")
             return Work(envelope, unknown, handler_of_unknown(envelope.kind, self._unknown))
         try:

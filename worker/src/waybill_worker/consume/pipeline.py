@@ -8,7 +8,6 @@ its claim or its outcome.
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,12 +21,12 @@ from waybill_worker.attempt import (
     AttemptMetrics,
     Attempts,
     Emit,
-    Handler,
     LoneAttempt,
     Work,
 )
 from waybill_worker.broker import Delivery
 from waybill_worker.consume.decode import Decoder, UnreadableError
+from waybill_worker.consume.turns import Turns
 from waybill_worker.inbox import AlreadyDone, Busy, Claimed, Inbox, LeaseLostError, Superseded
 from waybill_worker.observe import Span, get_logger, mask_lines
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
@@ -58,7 +57,6 @@ class Pipeline:
     def __init__(
         self,
         service: str,
-        handlers: Mapping[str, Handler],
         *,
         inbox: Inbox,
         publisher: Publisher,
@@ -66,14 +64,16 @@ class Pipeline:
         attempts: Attempts,
         metrics: AttemptMetrics,
         decoder: Decoder,
+        turns: Turns,
     ) -> None:
         self._service = service
-        self._handlers = handlers
+        self._handlers = decoder.handlers
         self._inbox = inbox
         self._publisher = publisher
         self._reporter = reporter
         self._metrics = metrics
         self._decoder = decoder
+        self._turns = turns
         self._running: set[asyncio.Task[None]] = set()
         self._attempts = attempts
         metrics.watch_work(lambda: len(self._running))
@@ -108,6 +108,7 @@ class Pipeline:
         Returns:
             How many were cancelled; their messages will be delivered again.
         """
+        self._turns.stop()
         if not self._running:
             return 0
         # Stuck handlers are not waited for.
@@ -137,7 +138,16 @@ class Pipeline:
         )
         try:
             with consume_span(work_queue(self._service), envelope) as span:
-                await self._work_through(delivery, work, span)
+                wait = await self._turns.take(envelope.kind)
+                if wait is None:
+                    try:
+                        await self._work_through(delivery, work, span)
+                    finally:
+                        self._turns.leave(envelope.kind)
+                else:
+                    log.info("no place for this kind now; trying again later", wait_seconds=round(wait))
+                    span.set("waybill.outcome", "waits")
+                    await self._again(delivery, work, wait)
                 await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
@@ -158,10 +168,7 @@ class Pipeline:
                 log.info("another copy of this attempt runs; trying again later", until=str(until))
                 span.set("waybill.outcome", "busy")
                 wait = (until - self._inbox.now()).total_seconds() + 1
-                message = later(self._service, delivery, work.envelope, wait)
-                await retry_while_delivered(
-                    delivery, "try again later", partial(self._publisher.publish, message)
-                )
+                await self._again(delivery, work, wait)
                 return
             case _:
                 log.info("a later attempt or an outcome exists; dropping this copy", exists=ticket.attempt)
@@ -201,7 +208,13 @@ class Pipeline:
             kind = work.envelope.kind
             # A message may name any kind, and each label is kept for good.
             self._metrics.recorded(kind if kind in self._handlers else UNKNOWN_KIND, recorded)
+            self._turns.took(kind, outcome.seconds)
         return recorded
+
+    async def _again(self, delivery: Delivery, work: Work, seconds: float) -> None:
+        """Publish the same message again, to come back later."""
+        message = later(self._service, delivery, work.envelope, seconds)
+        await retry_while_delivered(delivery, "try again later", partial(self._publisher.publish, message))
 
     async def _settle(self, delivery: Delivery, work: Work, outcome: Outcome) -> None:
         """Report the outcome to the status service, then publish the message that follows.
