@@ -1,0 +1,22 @@
+"""Migrations are one chain, in the order of their names: those of two changes must not have one number."""
+
+import re
+from pathlib import Path
+
+VERSIONS = (
+    Path(__file__).resolve().parents[2] / "ledger" / "src" / "waybill_ledger" / "migrations" / "versions"
+)
+_REVISION = re.compile(r'^revision = "(\d{4})"$', re.MULTILINE)
+_BEFORE = re.compile(r'^down_revision = (?:"(\d{4})"|None)$', re.MULTILINE)
+
+
+def test_each_migration_follows_the_one_before() -> None:
+    before = None
+    for path in sorted(VERSIONS.glob("[0-9]*.py")):
+        text = path.read_text()
+        revision, follows = _REVISION.search(text), _BEFORE.search(text)
+        assert revision is not None
+        assert follows is not None
+        assert path.name.startswith(f"{revision[1]}_")
+        assert follows[1] == before, path.name
+        before = revision[1]
