@@ -7,6 +7,7 @@ seconds.
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from typing import Any, Final
 import httpx
 
 from bench.filling import MODEL, Mix, fill_ledger
+from waybill_contracts.privacy import Keyring
 from waybill_contracts.registry import built_in_manifests
 from waybill_gateway.registry import service_routes
 from waybill_testkit.gateway.in_process import Gateway, running
@@ -36,6 +38,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.registering", description=__doc__)
     parser.add_argument("--tasks", type=int, default=TASKS, help="open tasks (default: %(default)s)")
     arguments = parser.parse_args()
+    for name in ("WAYBILL_SEALING_KEYS", "WAYBILL_PERSONS_KEY"):
+        os.environ.setdefault(name, Keyring.new_key())
     slowest: list[float] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="waybill-registering-")))
@@ -94,7 +98,8 @@ def _manifest(service: str, kind: str, version: int) -> dict[str, Any]:
 def _release(number: int, reads: tuple[int, ...]) -> dict[str, Any]:
     (known,) = (each for each in built_in_manifests() if each.service == "sync")
     stated = known.model_dump(mode="json", exclude_defaults=True)
-    handles = [each | {"version": max(reads), "reads": list(reads)} for each in stated["handles"]]
+    newer = {"version": max(reads), "reads": list(reads)}
+    handles = [each | (newer if each["kind"] == "sync.requested" else {}) for each in stated["handles"]]
     return stated | {"manifest": 1, "release": f"next-{number}", "handles": handles}
 
 
