@@ -6,8 +6,10 @@ import pytest
 from command_under_test import EMAIL, NOWHERE, Served, Waybill, listening
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
+from sqlalchemy import update
 
 from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.samples import reported
 
 
@@ -64,6 +66,20 @@ def test_show_tells_how_far_an_attempt_is(gateway: Served, waybill: Waybill) -> 
     assert part["progress"] == {"share": 0.5, "text": "page 5 of 10", "at": "2026-03-01T12:00:03Z"}
     assert [line for line in shown.out.splitlines() if "email    running" in line and "50 %, page 5" in line]
     assert [line for line in shown.out.splitlines() if "task.progress" in line and "50 %, page 5" in line]
+
+
+def test_what_a_task_has_spawned_is_shown_and_listed(gateway: Served, waybill: Waybill) -> None:
+    parent = gateway.post("/v1/emails", EMAIL)
+    child = gateway.post("/v1/emails", EMAIL)
+    gateway.write(
+        lambda connection: connection.execute(
+            update(TASKS).where(TASKS.c.id == child).values(parent_id=parent, parent_service="email")
+        )
+    )
+
+    assert [task["id"] for task in waybill("tasks", "ls", "--parent", parent, "--json").lines] == [child]
+    assert "children     1" in waybill("tasks", "show", parent).out
+    assert f"parent       {parent} (email)" in waybill("tasks", "show", child).out
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(LifecycleType.COMPLETED, 0), (LifecycleType.DEAD, 1)])

@@ -72,6 +72,13 @@ def test_no_two_passwords_are_the_same(folder: Path) -> None:
     assert all(password and len(password) >= 32 for password in passwords)
 
 
+def test_all_who_make_digests_of_persons_have_one_key(folder: Path) -> None:
+    (folder / "status" / "waybill_persons_key").unlink()
+    SecretFiles(folder).make_missing(PLACES)
+    keys = [(folder / name / "waybill_persons_key").read_text() for name in ("gateway", "status")]
+    assert keys[0] == keys[1]
+
+
 def test_all_who_seal_and_open_have_one_key_that_stays(folder: Path) -> None:
     sealers = ("gateway", "status", "deadletters", "email", "sync")
     (folder / "email" / "waybill_sealing_keys").unlink()

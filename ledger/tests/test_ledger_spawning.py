@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, delete, select, update
 
 from waybill_contracts.events import Event
 from waybill_contracts.kinds import EmailRequested
@@ -20,6 +20,7 @@ from waybill_ledger import (
     Failure,
     NewTask,
     Persons,
+    PruneStep,
     SpawnTerms,
     Submission,
     Task,
@@ -30,6 +31,7 @@ from waybill_ledger import (
     get_task,
     get_timeline,
     list_tasks,
+    prune_tasks,
 )
 from waybill_ledger.registry import RetireService, load_registry, retire_services
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
@@ -305,6 +307,39 @@ def test_what_the_registered_contract_marks_is_sealed_though_its_sender_did_not(
 
     assert b"bob" not in stored.payload
     assert KEYRING.open_fields(json.loads(stored.payload), task.id)["to"] == "bob@example.test"
+
+
+def test_a_young_child_of_an_old_task_does_not_end_the_pruning_of_others(
+    engine: Engine, parent: NewTask
+) -> None:
+    month = timedelta(days=30)
+    [child] = spawned(parent, email_event())
+    others = [new_task(), new_task()]
+    with engine.begin() as connection:
+        accept(connection, [Submission(task) for task in others])
+        connection.execute(delete(OUTBOX))
+    both = (done(parent, child), done(parent, service="sync"))
+    applied(
+        engine,
+        *both,
+        *(reported(COMPLETED, task.id) for task in others),
+        terms=replace(TERMS, now=NOON + month),
+    )
+    applied(engine, reported(COMPLETED, child.id, seconds_after=month.total_seconds()))
+    with engine.begin() as connection:
+        connection.execute(delete(OUTBOX))
+
+    gone, after = 0, ""
+    while True:
+        step = PruneStep(State.COMPLETED, NOON + timedelta(days=1), NOON + month, 2, after=after)
+        with engine.begin() as connection:
+            [pruned] = prune_tasks(connection, [step])
+        gone += pruned.tasks
+        if pruned.after is None:
+            break
+        after = pruned.after
+    assert gone == 3
+    assert row(engine, child.id).parent_id == parent.id
 
 
 def test_a_thousand_are_accepted_at_once(engine: Engine, parent: NewTask) -> None:

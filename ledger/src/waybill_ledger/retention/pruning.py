@@ -126,7 +126,7 @@ def _prune(connection: Connection, step: PruneStep) -> PrunedStep:
 
 
 def _looked_at(connection: Connection, step: PruneStep) -> Sequence[Any]:
-    columns = (TASKS.c.id, TASKS.c.created_at, TASKS.c.completed_at)
+    columns = (TASKS.c.id, TASKS.c.created_at, TASKS.c.completed_at, TASKS.c.parent_id)
     along = select(*columns).where(TASKS.c.state == step.state, TASKS.c.id > step.after).order_by(TASKS.c.id)
     return connection.execute(along.limit(step.most)).all()
 
@@ -138,10 +138,13 @@ def _old(looked_at: Sequence[Any], step: PruneStep) -> list[str]:
 
 
 def _next(looked_at: Sequence[Any], step: PruneStep) -> str | None:
-    # All following tasks were accepted later than that, and have ended later, too.
-    if len(looked_at) < step.most or looked_at[-1].created_at >= step.ended_before:
+    if len(looked_at) < step.most:
         return None
-    return str(looked_at[-1].id)
+    last = looked_at[-1]
+    # All following tasks were accepted later than this one, and have ended later, too. That does not follow
+    # from a spawned task: its id has the time of its parent.
+    has_ended_too_late = last.parent_id is None and last.created_at >= step.ended_before
+    return None if has_ended_too_late else str(last.id)
 
 
 def _prunable(ids: Sequence[str], step: PruneStep) -> Any:
