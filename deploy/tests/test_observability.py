@@ -37,7 +37,7 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), 
 
 def metric_names() -> set[str]:
     registries = [make_registry(), CollectorRegistry()]
-    AttemptMetrics(WORK_SERVICES[0], registries[0])
+    AttemptMetrics(WORK_SERVICES[0], registries[0], ())
     StatusMetrics(registries[0])
     GatewayMetrics(registries[1])
     families = [family for registry in registries for family in registry.collect()]

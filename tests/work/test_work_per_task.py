@@ -119,7 +119,7 @@ async def run(messages: list[OutgoingMessage], folder: Path) -> tuple[Work, list
         publisher=publisher,
         reporter=reporter,
         attempts=Attempts("sync", inbox, reporter, Watchdog(), RunningHandlers()),
-        metrics=AttemptMetrics("sync", make_registry()),
+        metrics=AttemptMetrics("sync", make_registry(), ()),
         decoder=Decoder(handlers, Keyring.of(os.environ["WAYBILL_SEALING_KEYS"]), POLICY),
         turns=Turns(handlers, 1),
     )

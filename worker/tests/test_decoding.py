@@ -1,8 +1,9 @@
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from pydantic import model_validator
 
-from waybill_contracts.events import WhenUncertain
+from waybill_contracts.events import Event, WhenUncertain
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import NO_KEYS, Keyring
 from waybill_testkit.samples import email_event, envelope_of, sync_event
@@ -148,3 +149,44 @@ def test_work_whose_key_is_missing_says_which_key() -> None:
     assert work.when_uncertain is WhenUncertain.RESEND
     assert isinstance(work.event, NotReadableYetError)
     assert Keyring([bytes(32)]).names[0] in str(work.event)
+
+
+class Period(Event, kind="period.closed"):
+    first_day: int
+    last_day: int
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last_day < self.first_day:
+            raise ValueError("last_day must not come before first_day")
+        return self
+
+
+def test_a_broken_rule_on_several_fields_names_them_and_ends_the_task() -> None:
+    async def close(_event: Period, _attempt: Attempt) -> None:
+        raise AssertionError("its effect must not begin")
+
+    valid = Period(first_day=1, last_day=2)
+    headers = envelope_of(valid).to_headers()
+    decoder = Decoder(by_kind((handler(Period, close, RetryPolicy(1, 1, 1)),)), NO_KEYS, UNKNOWN)
+    with pytest.raises(UnreadableError, match=r"first_day, last_day: .*must not come before") as caught:
+        decoder.decode(delivery(headers, b'{"first_day": 2, "last_day": 1}'))
+
+    assert caught.value.envelope is not None, "the subtask is reported as dead"
+
+
+def test_data_of_an_older_version_is_converted_by_the_upcasters_of_the_service() -> None:
+    class Renamed(Event, kind="sync.requested", version=2):
+        name: str
+
+    async def note(_event: Renamed, _attempt: Attempt) -> None: ...
+
+    decoder = Decoder(
+        by_kind((handler(Renamed, note, RetryPolicy(1, 1, 1)),)),
+        NO_KEYS,
+        UNKNOWN,
+        {("sync.requested", 1): lambda data: {"name": data["id"]}},
+    )
+    work = decoder.decode(delivery(HEADERS))
+
+    assert work.event == Renamed(name=EVENT.id)

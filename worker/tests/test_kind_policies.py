@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_worker.attempt.kind_policies import configured, policy_of
 from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.settings import PolicyOverride
 from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
 from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.limits.time_limits import TimeLimits
@@ -81,3 +82,21 @@ def test_an_override_for_a_kind_of_another_service_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"\['email.requested'\], but images handles \['image.uploaded'\]"):
         Service("images", settings, (configured(settings, ImageUploaded, nothing),))
+
+
+def test_what_the_code_says_counts_more_than_the_settings_of_the_service_and_less_than_an_override() -> None:
+    settings = settings_of(
+        retry_max_attempts=9,
+        retry_base_seconds=3,
+        policy_overrides={"image.uploaded": {"max_attempts": 2}},
+    )
+    said = PolicyOverride(max_attempts=5, base_seconds=7, soft_limit_seconds=20)
+    handler = configured(settings, ImageUploaded, nothing, said)
+
+    assert handler.policy == RetryPolicy(2, 7, 900, 0.2)
+    assert handler.limits == TimeLimits(20, 300)
+
+
+def test_limits_of_the_code_and_of_the_settings_must_fit_together() -> None:
+    with pytest.raises(ValueError, match="soft time limit"):
+        configured(settings_of(), ImageUploaded, nothing, PolicyOverride(soft_limit_seconds=400))

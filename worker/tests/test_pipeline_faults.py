@@ -104,7 +104,7 @@ class Bench:
             publisher=self.publisher,
             reporter=reporter,
             attempts=Attempts("sync", self.inbox, reporter, Watchdog(), RunningHandlers()),
-            metrics=AttemptMetrics("sync", make_registry()),
+            metrics=AttemptMetrics("sync", make_registry(), ()),
             decoder=Decoder(handlers, NO_KEYS, POLICY),
             turns=Turns(handlers, 1),
         )

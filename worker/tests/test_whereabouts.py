@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,27 +17,43 @@ def raised(code: str, module: str) -> Exception:
     return caught.value
 
 
+def handler_in(module: str) -> Callable[..., Any]:
+    """A handler that is defined in a module of this name."""
+    names: dict[str, Any] = {"__name__": module}
+    exec("def handle(event, attempt): pass", names)
+    return partial(names["handle"])
+
+
+EMAIL = handler_in("waybill_email.handlers")
+
+
 def test_the_deepest_frame_of_a_service_is_named_without_its_line() -> None:
     error = raised("import json\n\ndef fail():\n    json.loads('{')", "waybill_email.mailer")
-    where = failure_location(error)
+    where = failure_location(error, EMAIL)
     assert where.frame == "waybill_email.mailer:fail"
     assert "JSONDecodeError" in where.traceback.splitlines()[-1]
 
 
 def test_an_error_that_passed_no_service_has_no_frame() -> None:
-    assert failure_location(raised("def fail():\n    1 / 0", "waybill_worker.consume.pipeline")).frame is None
+    error = raised("def fail():\n    1 / 0", "waybill_worker.consume.pipeline")
+    assert failure_location(error, EMAIL).frame is None
+
+
+def test_the_code_of_any_service_is_its_own() -> None:
+    error = raised("def fail():\n    1 / 0", "invoices.pdf")
+    assert failure_location(error, handler_in("invoices")).frame == "invoices.pdf:fail"
 
 
 def test_a_long_traceback_keeps_its_end() -> None:
     error = raised("def fail():\n    raise ValueError('\\U0001f4a5' * 5000 + 'the end')", "waybill_email.x")
-    text = failure_location(error).traceback
+    text = failure_location(error, EMAIL).traceback
     assert len(text.encode()) <= MAX_TRACEBACK_BYTES
     assert text.rstrip().endswith("the end")
 
 
 def test_text_that_is_no_unicode_does_no_harm() -> None:
     error = raised("def fail():\n    raise ValueError('\\ud800')", "waybill_email.x")
-    failure_location(error).model_dump_json()
+    failure_location(error, EMAIL).model_dump_json()
 
 
 def test_the_version_of_a_service_that_is_not_installed_here() -> None:

@@ -2,17 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
-from inspect import getdoc
+from inspect import getdoc, unwrap
 from typing import Any, Final, NoReturn, TypeVar
 
 import uvloop
 from faststream.specification import AsyncAPI
 
-from waybill_contracts.kinds import kinds_of
 from waybill_contracts.privacy import NO_KEYS
+from waybill_contracts.versions import UPCASTERS, Upcasters
 from waybill_contracts.wire import CancelRequested, names
 from waybill_worker.application import Application
 from waybill_worker.attempt import (
@@ -45,6 +46,7 @@ from waybill_worker.limits import EXIT_HARD_LIMIT, RunningHandlers, Watchdog
 from waybill_worker.observe import get_logger, make_registry
 from waybill_worker.outcome import Outcome
 from waybill_worker.publish import Reporter
+from waybill_worker.resources import Resources
 from waybill_worker.runtime import (
     EXIT_BROKEN,
     BackgroundWork,
@@ -66,8 +68,6 @@ _ABOUT: Final = (
     "The messages that the service consumes. Events are CloudEvents in binary mode: "
     "the type, id and version of each are in its headers."
 )
-#: Frees what a service's adapters hold: connections, worker processes.
-Closer = Callable[[], Awaitable[None]]
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
@@ -75,6 +75,17 @@ class Service(Application):
     """One service process: consumes the kinds of its handlers, and reports what came of them.
 
     It is a FastStream application, whose broker has two subscribers: one for work, one for cancellations.
+
+    Args:
+        name: the service.
+        settings: its settings.
+        handlers: one for each kind that it handles.
+        resources: what the handlers use; entered before the first attempt, left after the last one.
+        upcasters: convert the data of older versions.
+        release: its version, in dead letters; None: that of the distribution `waybill-<name>`.
+
+    Raises:
+        ValueError: two handlers for one kind, or the settings name a kind without a handler.
     """
 
     def __init__(
@@ -83,13 +94,13 @@ class Service(Application):
         settings: ServiceSettings,
         handlers: tuple[Handler, ...],
         *,
-        closers: tuple[Closer, ...] = (),
+        resources: AbstractAsyncContextManager[object] | None = None,
+        upcasters: Upcasters = UPCASTERS,
+        release: str | None = None,
     ) -> None:
         self._name = name
         self._queue = names.work_queue(name)
         table: Mapping[str, Handler] = by_kind(handlers)
-        if tuple(sorted(table)) != kinds_of(name):
-            raise ValueError(f"{name} handles {sorted(table)}, but the catalog gives it {kinds_of(name)}")
         if strange := settings.policy_overrides.keys() - table:
             raise ValueError(f"policy_overrides names {sorted(strange)}, but {name} handles {sorted(table)}")
         self._records = settings.records(settings.inbox_url)
@@ -109,7 +120,6 @@ class Service(Application):
         )
         if workers := sum(each.concurrency or 0 for each in handlers if each.runs is Runs.IN_PROCESS):
             self._attempts.processes = FunctionProcesses(name, settings, workers)
-            closers = (*closers, self._attempts.processes.close)
         # A service without personal data needs no key.
         keyring = settings.keyring() if any(h.event.is_sensitive() for h in handlers) else NO_KEYS
         self._pipeline = Pipeline(
@@ -118,10 +128,11 @@ class Service(Application):
             publisher=self._connections.publisher,
             reporter=reporter,
             attempts=self._attempts,
-            metrics=AttemptMetrics(name, registry),
-            decoder=Decoder(table, keyring, policy_of(settings, UNKNOWN_KIND)),
+            metrics=AttemptMetrics(name, registry, table),
+            decoder=Decoder(table, keyring, policy_of(settings, UNKNOWN_KIND), upcasters),
             turns=Turns(table, settings.prefetch),
         )
+        self._pipeline.release = release
         self._consumer = Consumer(
             self._connections.consuming,
             self._queue,
@@ -157,14 +168,16 @@ class Service(Application):
             keep=timedelta(days=settings.inbox_keep_days),
             queue_stats=lambda: queue_stats(self._connections.publishing, self._queue),
         )
+        self._resources = Resources(resources)
         grace = settings.grace_seconds
         super().__init__(
             self._connections.consuming,
             lambda hooks_and_broker: Components(
                 self._health,
+                self._resources,
                 database,
                 self._inbox,
-                _Effects(closers, self._watchdog),
+                _HandlersEnd(self._attempts, self._watchdog),
                 self._connections,
                 _Messages(
                     hooks_and_broker,
@@ -178,7 +191,7 @@ class Service(Application):
                 BackgroundWork(*((pruner,) if settings.inbox_keep_days else ()), grace_seconds=grace),
             ),
             stop_seconds=settings.stop_seconds,
-            asyncapi=AsyncAPI(title=name, version=service_version(name), description=_ABOUT),
+            asyncapi=AsyncAPI(title=name, version=release or service_version(name), description=_ABOUT),
         )
 
     def isolate(self, isolation: Isolation[Any]) -> None:
@@ -194,6 +207,7 @@ class Service(Application):
             emit: has that process publish a lifecycle event.
         """
         await self._records.sync_clock()
+        await self._resources.start()  # they end with this process
         begun()
         return await self._pipeline.run_alone(lone, emit)
 
@@ -267,16 +281,16 @@ class _Messages(Component):
         await asyncio.gather(self._hooks_and_broker.stop(), self._publishing.stop())
 
 
-class _Effects(Component):
-    """The resources of a service's handlers."""
+class _HandlersEnd(Component):
+    """The end of handlers that are still running."""
 
-    def __init__(self, closers: tuple[Closer, ...], watchdog: Watchdog) -> None:
-        self._closers = closers
+    def __init__(self, attempts: Attempts, watchdog: Watchdog) -> None:
+        self._attempts = attempts
         self._watchdog = watchdog
 
     async def stop(self) -> None:
-        for close in self._closers:
-            await close()
+        if self._attempts.processes is not None:
+            await self._attempts.processes.close()
         # While their claims still hold: no other replica runs the next attempt before this process has ended.
         self._watchdog.end_with_the_late()
 
@@ -289,7 +303,7 @@ def _described(handlers: tuple[Handler, ...]) -> str:
 def _summary(function: Callable[..., object]) -> str:
     while isinstance(function, partial):
         function = function.func
-    return (getdoc(function) or "").partition("\n")[0]
+    return (getdoc(unwrap(function)) or "").partition("\n")[0]
 
 
 def application(

@@ -229,9 +229,3 @@ def _every_third_fails_first(attempt: Attempt) -> dict[str, Any]:
     if attempt.attempt == 1 and int(attempt.task_id[-1], 16) % 3 == 0:
         raise TransientError("busy")
     return {}
-
-
-def test_handlers_must_be_those_of_the_catalog(tmp_path: Path) -> None:
-    settings = ServiceSettings(inbox_url=f"sqlite:///{tmp_path}/inbox.db")
-    with pytest.raises(ValueError, match=r"email handles \['image.uploaded'\], but the catalog gives it"):
-        Service("email", settings, (configured(settings, ImageUploaded, Work().__call__),))

@@ -52,8 +52,6 @@ def start(topology_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     @asynccontextmanager
     async def start(name: str, events: tuple[type[Event], ...], **values: Any) -> AsyncIterator[None]:
-        kinds = tuple(sorted(event.KIND for event in events))
-        monkeypatch.setattr("waybill_worker.service.kinds_of", lambda _service: kinds, raising=False)
         settings = ServiceSettings(
             amqp_url=topology_url,
             inbox_url=f"sqlite:///{tmp_path}/inbox.db",

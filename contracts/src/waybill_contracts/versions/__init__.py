@@ -12,13 +12,17 @@ from waybill_contracts.versions.event_reader import (
     read_event,
 )
 from waybill_contracts.versions.schemas import contracts_version
+from waybill_contracts.versions.upcasters import UPCASTERS, Upcaster, Upcasters
 
 __all__ = [
     "NOTHING_OPENED",
+    "UPCASTERS",
     "Fault",
     "InvalidPayloadError",
     "NewerVersionError",
     "Opener",
+    "Upcaster",
+    "Upcasters",
     "contracts_version",
     "current_payload",
     "json_object",

@@ -24,7 +24,8 @@ Opener = Callable[[dict[str, Any]], dict[str, Any]]
 class Fault:
     """One violation of a contract by a payload; without values, which may be private."""
 
-    #: Dotted path from the root; `dataschema` if the version is the problem, `body` for the whole payload.
+    #: Dotted path from the root; `dataschema` if the version is the problem; for a rule on several fields
+    #: those that its message names, joined by `, `, or `body`.
     field: str
     message: str
 
@@ -89,7 +90,9 @@ def read_event(
         payload = current_payload(event, dataschema, body, opened=opened, upcasters=upcasters)
         return ReadEvent(event.model_validate(payload), is_upcast=not is_current)
     except ValidationError as error:
-        raise InvalidPayloadError([_fault(line["loc"], line["msg"]) for line in error.errors()]) from None
+        raise InvalidPayloadError(
+            [_fault(event, line["loc"], line["msg"]) for line in error.errors()]
+        ) from None
 
 
 def current_payload(
@@ -162,5 +165,11 @@ def _upcast(
     return payload
 
 
-def _fault(location: tuple[int | str, ...], message: str) -> Fault:
-    return Fault(".".join(map(str, location)) or "body", message)
+def _fault(event: type[Event], location: tuple[int | str, ...], message: str) -> Fault:
+    return Fault(".".join(map(str, location)) or _fields_in(event, message) or "body", message)
+
+
+def _fields_in(event: type[Event], message: str) -> str:
+    """The fields that the message of a rule on several of them names, as such a rule has no location."""
+    words = set(re.findall(r"\w+", message))
+    return ", ".join(name for name in event.model_fields if name in words)

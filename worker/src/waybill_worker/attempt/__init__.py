@@ -9,7 +9,13 @@ from waybill_worker.attempt.metrics import UNKNOWN_KIND, AttemptMetrics
 from waybill_worker.attempt.plain_functions import FunctionProcesses
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.runner import Attempts
-from waybill_worker.attempt.settings import CircuitSettings, LadderSeconds, MaxAttempts, RetrySettings
+from waybill_worker.attempt.settings import (
+    CircuitSettings,
+    LadderSeconds,
+    MaxAttempts,
+    PolicyOverride,
+    RetrySettings,
+)
 from waybill_worker.attempt.sync_attempt import SyncAttempt
 from waybill_worker.attempt.work import Work
 
@@ -29,6 +35,7 @@ __all__ = [
     "LadderSeconds",
     "LoneAttempt",
     "MaxAttempts",
+    "PolicyOverride",
     "RetryPolicy",
     "RetrySettings",
     "Runs",

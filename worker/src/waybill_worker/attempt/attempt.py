@@ -1,11 +1,15 @@
 """The attempt that a handler runs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from waybill_contracts.events import Event
+from waybill_worker.limits import uncancellable
 from waybill_worker.outputs import Priority, ProgressReports, Spawning
+
+Value = TypeVar("Value")
 
 
 async def _unrecorded() -> None:
@@ -101,3 +105,12 @@ class Attempt(AttemptFacts):
         if self.spawning is None:
             raise RuntimeError("no service runs this attempt: nothing would accept the task")
         return self.spawning.submit(event, delay_seconds=delay_seconds, send_at=send_at, priority=priority)
+
+    async def irrevocably(self, effect: Coroutine[Any, Any, Value]) -> Value:
+        """Awaits an effect that cannot be undone half-way: neither a cancellation nor the soft limit ends it.
+
+        The attempt is then completed with what it returns; the hard limit still cuts it off.
+
+            answer = await attempt.irrevocably(client.put(url, json=record))
+        """
+        return await uncancellable(effect)

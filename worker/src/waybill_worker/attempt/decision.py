@@ -58,7 +58,7 @@ def outcome_of(failed: Failed, work: Work, attempt: Attempt, now: datetime) -> R
             max_attempts=attempt.max_attempts,
             error=info,
             reason=decision.reason,
-            where=failure_location(failed.error, work.mask),
+            where=failure_location(failed.error, work.handler.function, work.mask),
         )
     wait = round_up(decision.seconds)
     if isinstance(decision, Snooze):

@@ -5,7 +5,6 @@ from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from waybill_contracts.kinds import kinds_of
 from waybill_contracts.wire import DeadReason
 from waybill_worker.outcome import Died, Outcome, RetryLater
 
@@ -23,9 +22,10 @@ class AttemptMetrics:
     Args:
         service: the service.
         registry: registers the metrics.
+        kinds: what it handles: the counts of these begin at zero.
     """
 
-    def __init__(self, service: str, registry: CollectorRegistry) -> None:
+    def __init__(self, service: str, registry: CollectorRegistry, kinds: Iterable[str]) -> None:
         self._service = service
         labels = ("service", "kind")
         self._attempts = Counter(
@@ -64,7 +64,7 @@ class AttemptMetrics:
             "waybill_messages_in_work", "Messages in work.", ("service",), registry=registry
         )
         self._lost.labels(service)
-        self._begin_at_zero(kinds_of(service))
+        self._begin_at_zero(kinds)
 
     def _begin_at_zero(self, kinds: Iterable[str]) -> None:
         # Prometheus sees no increase from no value to 1, and would miss the first of each.

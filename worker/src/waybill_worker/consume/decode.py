@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 
 from waybill_contracts.privacy import Keyring, UnknownKeyError
-from waybill_contracts.versions import InvalidPayloadError, NewerVersionError, opener, read_event
+from waybill_contracts.versions import (
+    UPCASTERS,
+    InvalidPayloadError,
+    NewerVersionError,
+    Upcasters,
+    opener,
+    read_event,
+)
 from waybill_contracts.wire import Envelope, EnvelopeError
 from waybill_worker.attempt import Handler, RetryPolicy, Work, handler_of_unknown
 from waybill_worker.broker import Delivery
@@ -26,15 +33,23 @@ class Decoder:
         handlers: the handlers by kind.
         keyring: opens sealed fields.
         unknown: policy of the snoozes of kinds without a handler here.
+        upcasters: convert the data of older versions.
 
     Attributes:
         handlers: the handlers by kind.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], keyring: Keyring, unknown: RetryPolicy) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        keyring: Keyring,
+        unknown: RetryPolicy,
+        upcasters: Upcasters = UPCASTERS,
+    ) -> None:
         self.handlers = handlers
         self._keyring = keyring
         self._unknown = unknown
+        self._upcasters = upcasters
 
     def decode(self, delivery: Delivery) -> Work:
         """Reads a delivery, of the current version or of an older one that can be upcast.
@@ -59,7 +74,13 @@ class Decoder:
             return Work(envelope, unknown, handler_of_unknown(envelope.kind, self._unknown))
         try:
             opened = opener(self._keyring, envelope.task_id)
-            reading = read_event(handler.event, envelope.dataschema, delivery.body, opened=opened)
+            reading = read_event(
+                handler.event,
+                envelope.dataschema,
+                delivery.body,
+                opened=opened,
+                upcasters=self._upcasters,
+            )
         except (NewerVersionError, UnknownKeyError) as error:
             return Work(envelope, NotReadableYetError(str(error)), handler)
         except InvalidPayloadError as invalid:

@@ -52,7 +52,11 @@ CANCEL_SECONDS: Final = 1.0
 
 
 class Pipeline:
-    """Runs the messages of one service through the steps, many at once."""
+    """Runs the messages of one service through the steps, many at once.
+
+    Attributes:
+        release: version of the service, in dead letters; None: the version that is installed.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Pipeline:
         turns: Turns,
     ) -> None:
         self._service = service
+        self.release: str | None = None
         self._handlers = decoder.handlers
         self._inbox = inbox
         self._publisher = publisher
@@ -231,7 +236,13 @@ class Pipeline:
             message = later(self._service, delivery, following, outcome.wait_seconds)
         elif isinstance(outcome, Died):
             message = dead_letter(
-                self._service, delivery, outcome.error, outcome.reason, outcome.at, outcome.where
+                self._service,
+                delivery,
+                outcome.error,
+                outcome.reason,
+                outcome.at,
+                outcome.where,
+                self.release,
             )
         else:
             return
@@ -248,7 +259,9 @@ class Pipeline:
                 await self._reporter.emit_and_wait(
                     unreadable_event(self._service, unreadable.envelope, error, now)
                 )
-            message = dead_letter(self._service, delivery, error, DeadReason.UNREADABLE, now)
+            message = dead_letter(
+                self._service, delivery, error, DeadReason.UNREADABLE, now, release=self.release
+            )
             await retry_while_delivered(delivery, "dead-letter", partial(self._publisher.publish, message))
             await delivery.acknowledger.ack()
         except DeliveryLostError:

@@ -37,8 +37,19 @@ def dead_letter(
     reason: DeadReason,
     at: datetime,
     where: FailureLocation | None = None,
+    release: str | None = None,
 ) -> OutgoingMessage:
-    """The dead letter of a message: its body as it came, the reason in headers."""
+    """The dead letter of a message: its body as it came, the reason in headers.
+
+    Args:
+        service: the service.
+        delivery: the message.
+        error: why there is no further attempt, with its reason.
+        reason: the kind of reason.
+        at: when it was decided.
+        where: where the attempt failed; None: no handler ran.
+        release: of the service; None: the version that is installed.
+    """
     own = {
         name: value
         for name, value in delivery.headers.items()
@@ -59,7 +70,7 @@ def dead_letter(
             names.HEADER_ERROR_MESSAGE: error.message[:_MAX_HEADER_LENGTH],
             names.HEADER_DIED_AT: at.isoformat(),
             names.HEADER_DIED_IN: service,
-            names.HEADER_SERVICE_VERSION: service_version(service),
+            names.HEADER_SERVICE_VERSION: release or service_version(service),
         },
         correlation_id=delivery.correlation_id,
         priority=delivery.priority,
