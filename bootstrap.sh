@@ -39,5 +39,5 @@ echo "waybill: installing the pinned versions"
 export VIRTUAL_ENV=$PWD/$venv
 "$venv/bin/uv" pip sync --quiet --compile-bytecode --require-hashes requirements/uv.txt "requirements/$pins.txt"
 members=()
-for member in contracts database pictures worker ledger gateway services/* cli deploy testkit devstack; do members+=(--editable "$member"); done
+for member in contracts database pictures worker ledger gateway services/* cli sdk deploy testkit devstack; do members+=(--editable "$member"); done
 "$venv/bin/uv" pip install --quiet --no-deps "${members[@]}"

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 
-members=(contracts database pictures worker ledger gateway services/* cli deploy testkit devstack)
+members=(contracts database pictures worker ledger gateway services/* cli sdk deploy testkit devstack)
 deployables=(gateway services/* cli deploy devstack)
 own=() # our own members are installed from this tree, never from a registry
 for member in "${members[@]}"; do

@@ -23,8 +23,10 @@ MAY_IMPORT = {
         "waybill_ledger",
         "waybill_pictures",
     },
-    "services/images": {"waybill_contracts", "waybill_worker", "waybill_pictures"},
-    "services": {"waybill_contracts", "waybill_worker"},
+    # The test kit: for waybill.testing alone, with the extra `testing`.
+    "sdk": {"waybill_contracts", "waybill_worker", "waybill_cli", "waybill_testkit"},
+    "services/images": {"waybill", "waybill_contracts", "waybill_worker", "waybill_pictures"},
+    "services": {"waybill", "waybill_contracts", "waybill_worker"},
     "services/status": {"waybill_contracts", "waybill_database", "waybill_worker", "waybill_ledger"},
     "cli": {"waybill_contracts"},
     "deploy": {"waybill_contracts", "waybill_database", "waybill_worker", "waybill_ledger"},
@@ -80,7 +82,8 @@ def test_imports_point_the_right_way(folder: str, graph: grimp.ImportGraph) -> N
 def test_a_member_declares_what_it_imports_of_ours(folder: str, graph: grimp.ImportGraph) -> None:
     package = MEMBERS[folder]
     project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
-    declared = {name.replace("-", "_") for name in project["dependencies"]}
+    optional = (name for names in project.get("optional-dependencies", {}).values() for name in names)
+    declared = {name.replace("-", "_") for name in (*project["dependencies"], *optional)}
     imported = {
         target.split(".")[0]
         for module in graph.find_descendants(package) | {package}

@@ -26,7 +26,11 @@ def pins(name: str) -> dict[str, set[str]]:
 
 def declared(folder: Path) -> list[Requirement]:
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    return [Requirement(text) for text in project["dependencies"] if not text.startswith("waybill-")]
+    return [Requirement(text) for text in project["dependencies"] if not is_own(text)]
+
+
+def is_own(requirement: str) -> bool:
+    return requirement == "waybill" or requirement.startswith("waybill-")
 
 
 def unmet(requirements: list[Requirement], pinned: dict[str, set[str]]) -> list[str]:
@@ -41,11 +45,10 @@ def unmet(requirements: list[Requirement], pinned: dict[str, set[str]]) -> list[
 def own_members(folder: Path) -> list[Path]:
     """The member itself and those of ours that it needs, near and far."""
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    names = [text.removeprefix("waybill-") for text in project["dependencies"] if text.startswith("waybill-")]
     found = [folder]
-    for name in names:
-        path = ROOT / name if (ROOT / name).exists() else ROOT / "services" / name.removesuffix("-service")
-        found.extend(own_members(path))
+    for text in filter(is_own, project["dependencies"]):
+        name = "sdk" if text == "waybill" else text.removeprefix("waybill-")
+        found.extend(own_members(ROOT / name if (ROOT / name).exists() else ROOT / "services" / name))
     return found
 
 

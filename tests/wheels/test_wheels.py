@@ -38,6 +38,7 @@ STARTS = {
     "waybill-sync": (["python", "-m", "waybill_sync"], MISCONFIGURED),
     "waybill-status": (["python", "-m", "waybill_status"], MISCONFIGURED),
     "waybill-deadletters": (["python", "-m", "waybill_deadletters"], MISCONFIGURED),
+    "waybill": (["waybill", "run", "--help"], 0),
     "waybill-cli": (["waybill", "--help"], 0),
     "waybill-deploy": (["python", "-m", "waybill_deploy", "--help"], 0),
     "waybill-devstack": (["python", "-m", "waybill_devstack", "--help"], 0),

@@ -9,6 +9,8 @@ import click
 from waybill_cli.command_line import Exit, Group
 
 _COMMANDS: Final = "waybill_cli.commands"
+#: In the distribution `waybill`, for authors of services; named and not imported, as it imports this one.
+_SERVICE_COMMANDS: Final = "waybill.commands"
 
 EPILOG: Final = """\
 waybill tasks ls --state failed --since 2h
@@ -47,6 +49,8 @@ this folder or a parent. The beginning of an id is enough if it is unique.
         "audit": (f"{_COMMANDS}.audit:audit", "Audit trail: who did what, when and why."),
         "keys": (f"{_COMMANDS}.keys:keys", "API keys and their scopes."),
         "dlq": (f"{_COMMANDS}.dlq.group:dlq", "Dead letters: inspect, repair, redrive."),
+        "run": (f"{_SERVICE_COMMANDS}.run:run", "Run a service of your own."),
+        "manifest": (f"{_SERVICE_COMMANDS}.manifest:manifest", "Print what a service states of itself."),
     },
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

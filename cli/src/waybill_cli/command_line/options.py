@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import click
 
+from waybill_cli.command_line.exits import CommandError, Exit
+
 #: The verb of every listing, and its alias.
 _LS: Final = "ls"
 _LIST: Final = "list"
@@ -126,9 +128,21 @@ class Group(_Sharing, click.Group):
 
 
 def load(target: str) -> Any:
-    """Imports the command or group at `module:attribute`."""
+    """Imports the command or group at `module:attribute`.
+
+    Raises:
+        CommandError: it is in a distribution that is not installed.
+    """
     module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name != package:
+            raise
+        raise CommandError(
+            Exit.USAGE, f"this command is in the package {package}", f"pip install {package}"
+        ) from None
 
 
 def _examples(text: str | None, formatter: click.HelpFormatter) -> None:

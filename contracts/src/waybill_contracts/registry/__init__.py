@@ -12,7 +12,7 @@ from waybill_contracts.registry.applying import (
 from waybill_contracts.registry.built_in import built_in_manifests, built_in_registry
 from waybill_contracts.registry.compatibility import breaking_changes
 from waybill_contracts.registry.contract import MAX_FAULTS, Contract, DataFault
-from waybill_contracts.registry.manifest import HandledKind, Manifest, Policy
+from waybill_contracts.registry.manifest import HandledKind, KindName, Manifest, Policy, ServiceName
 from waybill_contracts.registry.registry import Kind, Registry, Route, Service, UnknownKindError
 from waybill_contracts.registry.schema_rules import (
     MAX_FIELDS,
@@ -32,11 +32,13 @@ __all__ = [
     "DataFault",
     "HandledKind",
     "Kind",
+    "KindName",
     "Manifest",
     "Policy",
     "Registry",
     "Route",
     "Service",
+    "ServiceName",
     "UnknownKindError",
     "Use",
     "apply",

@@ -1,0 +1,66 @@
+"""Background work for web applications: what authors of services import.
+
+    from waybill import Attempt, Event, Service
+
+    class InvoiceRequested(Event, kind="invoice.requested"):
+        order_id: str
+
+    service = Service("invoices")
+
+    @service.handles(InvoiceRequested, attempts=5)
+    async def render(event: InvoiceRequested, attempt: Attempt) -> dict[str, object]:
+        ...
+
+`waybill.testing` has what tests of a service need. Everything that is not exported here or there is private.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from waybill.definition import DefinitionError, HandlerTask, Service
+    from waybill.errors import PermanentError, RateLimited, Snooze, TransientError
+    from waybill_contracts.events import Event, Person, Secret, Sensitive
+    from waybill_contracts.files import FileRef
+    from waybill_worker.attempt import Attempt
+    from waybill_worker.consume import ServiceSettings
+
+__all__ = [
+    "Attempt",
+    "DefinitionError",
+    "Event",
+    "FileRef",
+    "HandlerTask",
+    "PermanentError",
+    "Person",
+    "RateLimited",
+    "Secret",
+    "Sensitive",
+    "Service",
+    "ServiceSettings",
+    "Snooze",
+    "TransientError",
+]
+
+#: An application that only needs an event must not load what runs a service.
+_MODULES = {
+    "waybill.definition": ("DefinitionError", "HandlerTask", "Service"),
+    "waybill.errors": ("PermanentError", "RateLimited", "Snooze", "TransientError"),
+    "waybill_contracts.events": ("Event", "Person", "Secret", "Sensitive"),
+    "waybill_contracts.files": ("FileRef",),
+    "waybill_worker.attempt": ("Attempt",),
+    "waybill_worker.consume": ("ServiceSettings",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

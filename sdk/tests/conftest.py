@@ -1,0 +1,1 @@
+"""Lets tests in folders below this one import its modules."""

@@ -1,0 +1,115 @@
+"""`run_handler`: what a test of a handler sees."""
+
+from typing import Annotated
+
+import pytest
+from invoice_service import InvoicePaid, InvoiceRequested, Shop, close_month, remind, service
+from pydantic import Field
+
+from waybill import Attempt, DefinitionError, Event, PermanentError, Service, Snooze
+from waybill.testing import Progress, run_handler
+
+REQUESTED = InvoiceRequested(order_id="17", email="ann@example.com", currency="CHF")
+
+
+async def test_the_result_is_what_would_be_stored() -> None:
+    shop = Shop("here")
+    run = await run_handler(service, REQUESTED, resources=shop)
+
+    assert run.result == {
+        "shop": "here",
+        "key": "01a22a70-ebad-7341-b3c3-5bd5253e4852.invoices",
+        "currency": "CHF",
+    }
+    assert shop.calls == ["17"]
+    assert (run.attempt.attempt, run.attempt.max_attempts, run.effect_begun) == (1, 5, False)
+
+
+async def test_a_handler_that_returns_nothing_has_an_empty_result() -> None:
+    assert (await run_handler(service, InvoicePaid(order_id="17"))).result == {}
+
+
+async def test_a_task_is_called_with_its_arguments() -> None:
+    run = await run_handler(service, remind.event("ann@example.com"), resources=Shop("here"), attempt=4)
+    assert run.result == {"shop": "here", "days": 3, "attempt": 4, "letters": 15}
+
+    run = await run_handler(service, close_month.event("2026-01", regions=("eu", "us")))
+    assert run.result == {"month": "2026-01", "regions": ["eu", "us"]}
+
+
+async def test_what_the_handler_raises_is_raised() -> None:
+    with pytest.raises(PermanentError, match="there is no order unknown"):
+        await run_handler(
+            service, REQUESTED.model_copy(update={"order_id": "unknown"}), resources=Shop("here")
+        )
+    early = REQUESTED.model_copy(update={"order_id": "early"})
+    with pytest.raises(Snooze) as caught:
+        await run_handler(service, early, resources=Shop("here"))
+    assert caught.value.retry_after == 1
+    assert (await run_handler(service, early, resources=Shop("here"), snooze_no=1)).result["shop"] == "here"
+
+
+async def test_resources_are_not_forgotten() -> None:
+    with pytest.raises(DefinitionError, match="run_handler\\(…, resources=…\\)"):
+        await run_handler(service, REQUESTED)
+
+
+class Counted(Event, kind="thing.counted"):
+    number: Annotated[int, Field(json_schema_extra={"maximum": 5})]
+
+
+async def test_progress_and_the_begin_of_the_effect_are_seen() -> None:
+    counting: Service[None] = Service("counting")
+
+    @counting.handles(Counted)
+    async def count(event: Counted, attempt: Attempt) -> None:
+        for number in range(event.number):
+            await attempt.progress(number / event.number, f"{number} of {event.number}")
+        await attempt.begin_effect()
+
+    run = await run_handler(counting, Counted(number=2))
+    assert run.progress == [Progress(0, "0 of 2"), Progress(0.5, "1 of 2")]
+    assert run.effect_begun
+
+
+async def test_submitted_tasks_are_seen_and_checked() -> None:
+    counting: Service[None] = Service("counting")
+
+    @counting.handles(Counted)
+    async def count(event: Counted, attempt: Attempt) -> dict[str, object]:
+        return {"mail": attempt.submit(remind.event("ann@example.com"), delay_seconds=event.number)}
+
+    run = await run_handler(counting, Counted(number=2))
+    (spawned,) = run.spawned
+    assert run.result == {"mail": spawned.id}
+    assert (spawned.event, spawned.delay_seconds) == (remind.event("ann@example.com"), 2)
+
+    with pytest.raises(PermanentError, match="between 0 and ten years"):
+        await run_handler(counting, Counted(number=-1))
+
+
+async def test_an_event_that_the_gateway_would_refuse_is_refused() -> None:
+    counting: Service[None] = Service("counting")
+
+    @counting.handles(Counted)
+    async def count(_event: Counted, _attempt: Attempt) -> None:
+        raise AssertionError("it is not run")
+
+    with pytest.raises(ValueError, match="the gateway would refuse this event: /number"):
+        await run_handler(counting, Counted(number=6))
+
+
+async def test_a_result_that_would_be_left_out_is_an_error() -> None:
+    large: Service[None] = Service("large")
+
+    @large.handles(InvoicePaid)
+    async def handle(event: InvoicePaid, _attempt: Attempt) -> dict[str, object]:
+        return {"text": event.order_id * 40_000}
+
+    with pytest.raises(ValueError, match="bytes as JSON, and at most"):
+        await run_handler(large, InvoicePaid(order_id="17"))
+
+
+async def test_another_services_event_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"invoices does not handle Counted, only invoice\.paid"):
+        await run_handler(service, Counted(number=1))

@@ -1,0 +1,98 @@
+"""Right and wrong uses of the API, for the type checker alone: it is never imported.
+
+`make types` fails if a right use is refused, or a wrong one is accepted: its `type: ignore` is unused then.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import assert_type
+
+from waybill import Attempt, Event, Service, ServiceSettings
+
+
+class Ordered(Event, kind="order.placed"):
+    order_id: str
+
+
+class Paid(Event, kind="order.paid"):
+    amount: int
+
+
+class ShopSettings(ServiceSettings):
+    shop_name: str = "shop"
+
+
+@dataclass
+class Shop:
+    name: str
+
+
+@asynccontextmanager
+async def shop(settings: ShopSettings) -> AsyncIterator[Shop]:
+    yield Shop(settings.shop_name)
+
+
+plain = Service("plain")
+assert_type(plain, Service[None])
+service = Service("shop", settings=ShopSettings, resources=shop, release="1")
+assert_type(service, Service[Shop])
+
+# The settings of the resources must be those of the service.
+Service("shop", settings=ServiceSettings, resources=shop)  # type: ignore[arg-type]
+
+
+@service.handles(Ordered, attempts=3, hard_limit=60)
+async def with_resources(event: Ordered, attempt: Attempt, shop: Shop) -> dict[str, str]:
+    return {"shop": shop.name, "order": event.order_id, "key": attempt.effect_key}
+
+
+@service.handles(Paid)
+async def without_resources(event: Paid, attempt: Attempt) -> None:
+    del event, attempt
+
+
+@service.handles(Paid)  # type: ignore[arg-type]
+async def of_another_event(event: Ordered, attempt: Attempt) -> None:
+    del event, attempt
+
+
+@service.handles(Paid)  # type: ignore[arg-type]
+async def with_other_resources(event: Paid, attempt: Attempt, shop: str) -> None:
+    del event, attempt, shop
+
+
+@plain.handles(Paid)  # type: ignore[arg-type]
+async def with_resources_of_nobody(event: Paid, attempt: Attempt, shop: Shop) -> None:
+    del event, attempt, shop
+
+
+@service.handles(Paid)  # type: ignore[type-var]
+async def with_a_result_that_is_no_object(event: Paid, attempt: Attempt) -> str:
+    return f"{event.amount} {attempt.attempt}"
+
+
+service.handles(Paid, attempts="three")  # type: ignore[arg-type]
+service.handles(Paid, retries=3)  # type: ignore[call-arg]
+service.handles(dict)  # type: ignore[type-var]
+
+
+@service.task
+async def remind(attempt: Attempt, shop: Shop, email: str, days: int = 3) -> dict[str, str]:
+    return {"to": email, "from": shop.name, "key": f"{attempt.effect_key}{days}"}
+
+
+@plain.task(attempts=2)
+async def close(month: str, *, dry: bool = False) -> None:
+    del month, dry
+
+
+async def uses(attempt: Attempt) -> None:
+    assert_type(remind.event("ann@example.com", days=4), Event)
+    remind.event("ann@example.com", days="four")  # type: ignore[arg-type]
+    remind.event()  # type: ignore[call-arg]
+    close.event("2026-01", dry=True)
+    close.event("2026-01", True)  # type: ignore[call-arg] # noqa: FBT003
+    assert_type(await remind(attempt, Shop("shop"), "ann@example.com"), dict[str, str])
+    assert_type(await with_resources(Ordered(order_id="7"), attempt, Shop("shop")), dict[str, str])
+    await with_resources(Paid(amount=1), attempt, Shop("shop"))  # type: ignore[arg-type]
