@@ -10,6 +10,9 @@ ROOM_KB := 2000000
 IN_MEMORY = $(shell [ -z "$$TMPDIR" ] && [ -w /dev/shm ] && \
 	[ "$$(df --output=avail -k /dev/shm | tail -1)" -gt $(ROOM_KB) ] && echo TMPDIR=/dev/shm)
 PYTEST = $(IN_MEMORY) $(BIN)/pytest
+# Services whose kinds come with Waybill, and where their manifests are.
+BUILT_IN := email images sync
+MANIFESTS := contracts/src/waybill_contracts/registry/manifests
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
 # Two stacks at once, each used by the tests of one file: they wait most of the time.
@@ -94,8 +97,10 @@ format: .venv/.installed ## ruff's formatter and its automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: .venv/.installed ## write the golden JSON Schemas and the documents of both interfaces
+schemas: .venv/.installed ## write the golden JSON Schemas, the manifests of the built-in services, the documents of both interfaces
 	$(BIN)/python -m waybill_contracts.versions.schemas
+	@for service in $(BUILT_IN); do \
+		$(BIN)/waybill manifest waybill_$$service.app:service --output $(MANIFESTS)/$$service.json || exit 1; done
 	$(BIN)/python -m waybill_gateway.documents
 
 lock: .venv/.installed ## renew the pinned versions in requirements/ (ARGS=--upgrade for newer ones)

@@ -15,7 +15,7 @@ async def test_a_service_can_be_made_anew_in_another_process(service: str) -> No
     settings = SETTINGS[service](
         inbox_url="sqlite:///inbox.db", sealing_keys="A" * 43 + "=", **REQUIRED[service]
     )
-    make = import_module(f"waybill_{service}.app").make_service
+    make = import_module(f"waybill_{service}.app").service.process
     sent, sent_make = pickle.loads(pickle.dumps((settings, make)))
 
     assert sent == settings

@@ -16,11 +16,11 @@ from aiosmtpd.smtp import SMTP
 from structlog.testing import LogCapture
 
 from tests.broker.otlp_receiver import Received, Receiver, receiving
-from waybill_email.app import make_service as make_email
+from waybill_email.app import service as email
 from waybill_email.settings import EmailSettings
 from waybill_status.app import make_service as make_status
 from waybill_status.settings import StatusSettings
-from waybill_sync.app import make_service as make_sync
+from waybill_sync.app import service as sync
 from waybill_sync.settings import SyncSettings
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.eventually import eventually
@@ -124,7 +124,7 @@ async def world(
     common: dict[str, Any] = {"amqp_url": topology_url, "retry_base_seconds": 1, "retry_cap_seconds": 1}
     services: list[Lifecycle] = [
         make_status(StatusSettings(**common, ledger_url=f"sqlite:///{tmp_path}/ledger.db")),
-        make_email(
+        email.process(
             EmailSettings(
                 **common,
                 inbox_url=f"sqlite:///{tmp_path}/email.db",
@@ -133,7 +133,7 @@ async def world(
                 smtp_tls="none",
             )
         ),
-        make_sync(
+        sync.process(
             SyncSettings(**common, inbox_url=f"sqlite:///{tmp_path}/sync.db", targets={"crm": target.url})
         ),
     ]

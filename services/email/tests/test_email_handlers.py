@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.users import UserCreated
-from waybill_email.handlers import send_email, send_password_reset, send_welcome
+from waybill_email.handlers import Mailing, send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
 from waybill_email.renderer import Renderer
 from waybill_worker.attempt.attempt import Attempt
@@ -62,7 +62,7 @@ def attempt(number: int = 1, redrive_no: int = 0) -> Attempt:
 async def test_a_mail_with_the_callers_own_words(inbox: Inbox, mailer: Mailer) -> None:
     event = EmailRequested(to="ada@example.com", subject="Hi {{ x }}", text="Hello {{ x }}", category="news")
 
-    result = await send_email(event, attempt(), mailer, RENDERER)
+    result = await send_email(event, attempt(), Mailing(mailer, RENDERER))
 
     (message,) = inbox.messages
     assert (message["To"], message["Subject"], message["X-Category"]) == (
@@ -77,7 +77,7 @@ async def test_a_mail_with_the_callers_own_words(inbox: Inbox, mailer: Mailer) -
 async def test_a_mail_from_a_template(inbox: Inbox, mailer: Mailer) -> None:
     event = EmailRequested(to="ada@example.com", template="welcome", params={"name": "Ada"})
 
-    await send_email(event, attempt(), mailer, RENDERER)
+    await send_email(event, attempt(), Mailing(mailer, RENDERER))
 
     assert inbox.messages[0]["Subject"] == "Welcome, Ada"
 
@@ -87,7 +87,7 @@ async def test_ways_back_are_sent_with_a_template_too(inbox: Inbox, mailer: Mail
 
     for words in ({"subject": "Hi", "text": "Hello"}, {"template": "welcome", "params": {"name": "Ada"}}):
         event = EmailRequested.model_validate({"to": "ada@example.com"} | words | back)
-        await send_email(event, attempt(), mailer, RENDERER)
+        await send_email(event, attempt(), Mailing(mailer, RENDERER))
 
     for message in inbox.messages:
         assert message["Reply-To"] == "team@x.test"
@@ -111,7 +111,7 @@ async def test_html_alone_gets_a_text_part_if_there_is_text_in_it(
 ) -> None:
     event = EmailRequested(to="ada@example.com", subject="Hi", html=html)
 
-    await send_email(event, attempt(), mailer, RENDERER)
+    await send_email(event, attempt(), Mailing(mailer, RENDERER))
 
     (message,) = inbox.messages
     assert message.get_content_type() == kind
@@ -128,7 +128,7 @@ async def test_a_name_that_looks_like_an_encoded_word_is_shown_and_not_decoded(
     name = "=?utf-8?q?Ann=0D=0AContent-Type:_text/html=0D=0A=0D=0A<h1>Locked</h1><!--?="
     event = UserCreated(user_id="7", email="ada@example.com", name=name)
 
-    await send_welcome(event, attempt(), mailer, RENDERER)
+    await send_welcome(event, attempt(), Mailing(mailer, RENDERER))
 
     (message,) = inbox.messages
     text = message.get_body(("plain",))
@@ -142,7 +142,7 @@ async def test_every_repeat_bears_the_same_message_id(inbox: Inbox, mailer: Mail
     event = UserCreated(user_id="7", email="ada@example.com", name="Ada")
 
     for number, redrive_no in [(1, 0), (2, 0), (1, 1)]:
-        await send_welcome(event, attempt(number, redrive_no), mailer, RENDERER)
+        await send_welcome(event, attempt(number, redrive_no), Mailing(mailer, RENDERER))
 
     assert [message["Message-ID"] for message in inbox.messages] == ["<0198.email@waybill.test>"] * 3
     assert inbox.messages[0]["Subject"] == "Welcome, Ada"
@@ -153,7 +153,7 @@ async def test_a_reset_link_is_in_the_mail_and_not_in_the_result(inbox: Inbox, m
         email="ada@example.com", link=LINK, expires_at=datetime(2026, 3, 5, tzinfo=UTC)
     )
 
-    result = await send_password_reset(event, attempt(), mailer, RENDERER)
+    result = await send_password_reset(event, attempt(), Mailing(mailer, RENDERER))
 
     text = inbox.messages[0].get_body(("plain",))
     assert text is not None
@@ -166,4 +166,4 @@ async def test_an_event_without_words_is_refused_for_good(mailer: Mailer) -> Non
     event = EmailRequested.model_construct(to="ada@example.com", subject=None, text="Hello", template=None)
 
     with pytest.raises(PermanentError, match="neither a subject nor a template"):
-        await send_email(event, attempt(), mailer, RENDERER)
+        await send_email(event, attempt(), Mailing(mailer, RENDERER))

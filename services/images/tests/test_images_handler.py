@@ -8,7 +8,7 @@ import pyvips
 from waybill_contracts.images.limits import ImageLimits
 from waybill_contracts.images.variants import variants_of
 from waybill_contracts.kinds.images import ImageUploaded
-from waybill_images.handlers import make_variants
+from waybill_images.handlers import Rendering, make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_testkit.bucket import Bucket
 from waybill_worker.attempt.attempt import Attempt
@@ -59,8 +59,8 @@ def uploaded(key: str, size_bytes: int = len(HOPPER)) -> ImageUploaded:
 
 async def test_variants_are_stored_and_told(store: ObjectStore, pool: RenderPool) -> None:
     event = uploaded(await store.put(HOPPER, prefix="originals", suffix=".jpg"))
-    result = await make_variants(event, ATTEMPT, store, pool)
-    again = await make_variants(event, ATTEMPT, store, pool)
+    result = await make_variants(event, ATTEMPT, Rendering(store, pool))
+    again = await make_variants(event, ATTEMPT, Rendering(store, pool))
 
     assert again == result
     sizes = {name: (variant["width"], variant["height"]) for name, variant in result["variants"].items()}
@@ -84,24 +84,24 @@ async def test_an_original_that_is_gone_is_permanent(store: ObjectStore, pool: R
     with pytest.raises(
         PermanentError, match=r"originals/x is no longer in the object store; upload it again"
     ):
-        await make_variants(uploaded("originals/x"), ATTEMPT, store, pool)
+        await make_variants(uploaded("originals/x"), ATTEMPT, Rendering(store, pool))
 
 
 async def test_an_original_that_grew_is_not_read(store: ObjectStore, pool: RenderPool) -> None:
     key = await store.put(HOPPER, prefix="originals")
     with pytest.raises(PermanentError, match="is not the file that was uploaded"):
-        await make_variants(uploaded(key, size_bytes=100), ATTEMPT, store, pool)
+        await make_variants(uploaded(key, size_bytes=100), ATTEMPT, Rendering(store, pool))
 
 
 async def test_a_key_that_leads_elsewhere_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
     with pytest.raises(PermanentError, match="has no valid key"):
-        await make_variants(uploaded("../../etc/passwd"), ATTEMPT, store, pool)
+        await make_variants(uploaded("../../etc/passwd"), ATTEMPT, Rendering(store, pool))
 
 
 async def test_a_damaged_original_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
     key = await store.put(HOPPER[:20_000], prefix="originals")
     with pytest.raises(PermanentError, match="ends after 20000 bytes"):
-        await make_variants(uploaded(key), ATTEMPT, store, pool)
+        await make_variants(uploaded(key), ATTEMPT, Rendering(store, pool))
 
 
 async def test_what_moves_and_what_there_is_to_note_is_told(store: ObjectStore, pool: RenderPool) -> None:
@@ -110,7 +110,7 @@ async def test_what_moves_and_what_there_is_to_note_is_told(store: ObjectStore, 
     film.set_type(pyvips.GValue.gint_type, "page-height", 20)
     results = [
         await make_variants(
-            uploaded(await store.put(data, prefix="originals"), len(data)), ATTEMPT, store, pool
+            uploaded(await store.put(data, prefix="originals"), len(data)), ATTEMPT, Rendering(store, pool)
         )
         for data in (film.webpsave_buffer(), HOPPER[:-2], HOPPER)
     ]

@@ -10,7 +10,7 @@ import pytest
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.users import UserCreated
 from waybill_sync.client import SyncClient
-from waybill_sync.handlers import sync_record, sync_user
+from waybill_sync.handlers import Targets, sync_record, sync_user
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import PermanentError
 
@@ -57,7 +57,7 @@ async def test_a_record_goes_where_the_event_says(crm: Crm) -> None:
     client = SyncClient({"crm": crm.url})
     event = SyncRequested(target="crm", resource="orders", id="o-1", data={"total": 3})
 
-    results = [await sync_record(event, attempt(number), client) for number in (1, 2)]
+    results = [await sync_record(event, attempt(number), Targets(client, "crm")) for number in (1, 2)]
 
     assert crm.requests == [("/orders/o-1", "0198.sync", {"total": 3})] * 2
     assert results == [{"target": "crm", "status": 201, "location": "/orders/o-1"}] * 2
@@ -67,7 +67,7 @@ async def test_a_new_user_goes_to_the_configured_target(crm: Crm) -> None:
     client = SyncClient({"crm": crm.url})
     event = UserCreated(user_id="7", email="ada@example.com", name="Ada", attributes={"plan": "pro"})
 
-    result = await sync_user(event, attempt(), client, "crm")
+    result = await sync_user(event, attempt(), Targets(client, "crm"))
 
     data = {"email": "ada@example.com", "name": "Ada", "attributes": {"plan": "pro"}}
     assert crm.requests == [("/users/7", "0198.sync", data)]
@@ -78,6 +78,8 @@ async def test_an_unknown_target_is_refused_for_good(crm: Crm) -> None:
     client = SyncClient({"crm": crm.url})
 
     with pytest.raises(PermanentError, match="configured: crm"):
-        await sync_record(SyncRequested(target="erp", resource="r", id="1", data={}), attempt(), client)
+        await sync_record(
+            SyncRequested(target="erp", resource="r", id="1", data={}), attempt(), Targets(client, "crm")
+        )
 
     assert crm.requests == []

@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from waybill_contracts.kinds import CATALOG, WORK_SERVICES, kinds_of
-from waybill_contracts.registry import HandledKind, Manifest, breaking_changes
+from waybill_contracts.kinds import CATALOG
+from waybill_contracts.registry import breaking_changes
 from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire import CancelRequested, LifecycleEvent
 
 #: The golden files are next to the source, so that a change is visible in a review.
 GOLDEN_FOLDER = Path(__file__).resolve().parents[3] / "schemas"
-MANIFEST_FOLDER = Path(__file__).resolve().parents[1] / "registry" / "manifests"
-#: Release of the built-in services in their manifests.
-_RELEASE = "0.1.0"
 
 
 def current_schemas() -> Mapping[str, str]:
@@ -29,25 +26,6 @@ def current_schemas() -> Mapping[str, str]:
         f"{name}.json": json.dumps(schema, indent=2, sort_keys=True) + "\n"
         for name, schema in schemas.items()
     }
-
-
-def current_manifests() -> Mapping[str, str]:
-    """File name -> JSON text of the manifest of each built-in service."""
-    return {f"{service}.json": _manifest(service).text() for service in WORK_SERVICES}
-
-
-def _manifest(service: str) -> Manifest:
-    events = [CATALOG[kind].event for kind in kinds_of(service)]
-    handles = tuple(
-        HandledKind(
-            kind=event.KIND,
-            version=event.VERSION,
-            reads=tuple(range(1, event.VERSION + 1)),
-            data=event.model_json_schema(),
-        )
-        for event in events
-    )
-    return Manifest(service=service, release=_RELEASE, handles=handles)
 
 
 @cache
@@ -77,9 +55,6 @@ def main() -> int:
         return 1
     for name, text in current_schemas().items():
         (GOLDEN_FOLDER / name).write_text(text)
-    MANIFEST_FOLDER.mkdir(exist_ok=True)
-    for name, text in current_manifests().items():
-        (MANIFEST_FOLDER / name).write_text(text)
     sys.stdout.write(f"wrote {len(current_schemas())} schemas to {GOLDEN_FOLDER}\n")
     return 0
 

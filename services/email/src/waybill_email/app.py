@@ -1,18 +1,19 @@
-"""Builds the email service."""
+"""The email service."""
 
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from waybill import Service
 from waybill_contracts.kinds import EmailRequested, PasswordResetRequested, UserCreated
-from waybill_email.handlers import send_email, send_password_reset, send_welcome
+from waybill_email.handlers import Mailing, send_email, send_password_reset, send_welcome
 from waybill_email.mailer import Mailer
 from waybill_email.renderer import Renderer
 from waybill_email.settings import EmailSettings
-from waybill_worker.attempt import configured
-from waybill_worker.service import Service, application
 
 
-def make_service(settings: EmailSettings) -> Service:
-    """Builds the service with its adapters, not yet started."""
+@asynccontextmanager
+async def mailing(settings: EmailSettings) -> AsyncIterator[Mailing]:
+    """Opens what the handlers send mail with."""
     mailer = Mailer(
         settings.smtp_host,
         settings.smtp_port,
@@ -25,23 +26,13 @@ def make_service(settings: EmailSettings) -> Service:
         timeout_seconds=settings.smtp_timeout_seconds,
         circuit=settings.circuit_policy(),
     )
-    renderer = Renderer(settings.templates_folder)
-    return Service(
-        "email",
-        settings,
-        (
-            configured(settings, EmailRequested, partial(send_email, mailer=mailer, renderer=renderer)),
-            configured(
-                settings,
-                PasswordResetRequested,
-                partial(send_password_reset, mailer=mailer, renderer=renderer),
-            ),
-            configured(settings, UserCreated, partial(send_welcome, mailer=mailer, renderer=renderer)),
-        ),
-        closers=(mailer.close,),
-    )
+    try:
+        yield Mailing(mailer, Renderer(settings.templates_folder))
+    finally:
+        await mailer.close()
 
 
-def make_app() -> Service:
-    """The FastStream application: `faststream run waybill_email.app:make_app --factory`."""
-    return application("email", EmailSettings, make_service)
+service = Service("email", settings=EmailSettings, resources=mailing)
+service.handles(EmailRequested)(send_email)
+service.handles(PasswordResetRequested)(send_password_reset)
+service.handles(UserCreated)(send_welcome)

@@ -1,4 +1,4 @@
-"""The email service as FastStream's command line runs and describes it: `waybill_email.app:make_app`."""
+"""The email service as FastStream's command line runs and describes it: `waybill_email.app:service.app`."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from waybill_contracts.kinds import EmailRequested
 from waybill_testkit.wire import Wire
 
-APP = ("waybill_email.app:make_app", "--factory")
+APP = "waybill_email.app:service.app"
 
 
 class Mailbox:
@@ -49,7 +49,7 @@ async def test_a_mail_is_sent_and_a_signal_stops_the_service(environment: dict[s
         "-m",
         "faststream",
         "run",
-        *APP,
+        APP,
         env=environment | {"WAYBILL_SMTP_PORT": str(port)},
         stdout=asyncio.subprocess.PIPE,
     )
@@ -72,7 +72,7 @@ async def test_a_mail_is_sent_and_a_signal_stops_the_service(environment: dict[s
 
 def test_its_asyncapi_document_has_each_kind(environment: dict[str, str], tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "faststream", "docs", "gen", *APP],
+        [sys.executable, "-m", "faststream", "docs", "gen", APP],
         env=environment,
         cwd=tmp_path,
         check=True,

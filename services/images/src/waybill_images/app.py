@@ -1,40 +1,32 @@
-"""Builds the images service."""
+"""The images service."""
 
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from waybill import Service
 from waybill_contracts.images import ImageLimits
 from waybill_contracts.kinds import ImageUploaded
-from waybill_images.handlers import make_variants
+from waybill_images.handlers import Rendering, make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_images.settings import ImagesSettings
-from waybill_worker.attempt import configured
-from waybill_worker.service import Service, application
 from waybill_worker.storage import ObjectStore
 from waybill_worker.worker_pool import WorkerLimits, WorkerPoolOptions, usable_cores
 
 
-def make_service(settings: ImagesSettings) -> Service:
-    """Builds the service with its adapters, not yet started."""
+@asynccontextmanager
+async def rendering(settings: ImagesSettings) -> AsyncIterator[Rendering]:
+    """Opens what the handler renders with."""
     store = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
-    pool = RenderPool(
-        ImageLimits(
-            settings.max_pixels, settings.max_edge, settings.max_bytes, settings.max_animation_pixels
-        ),
-        WorkerPoolOptions(
-            WorkerLimits(settings.render_bytes_per_worker, settings.render_cpu_seconds_per_image),
-            settings.render_seconds_per_image,
-            settings.render_workers or usable_cores(),
-        ),
-        threads=settings.render_threads_per_worker,
-    )
-    return Service(
-        "images",
-        settings,
-        (configured(settings, ImageUploaded, partial(make_variants, store=store, pool=pool)),),
-        closers=(pool.close,),
-    )
+    limits = settings.max_pixels, settings.max_edge, settings.max_bytes, settings.max_animation_pixels
+    worker = WorkerLimits(settings.render_bytes_per_worker, settings.render_cpu_seconds_per_image)
+    workers = settings.render_workers or usable_cores()
+    options = WorkerPoolOptions(worker, settings.render_seconds_per_image, workers)
+    pool = RenderPool(ImageLimits(*limits), options, threads=settings.render_threads_per_worker)
+    try:
+        yield Rendering(store, pool)
+    finally:
+        await pool.close()
 
 
-def make_app() -> Service:
-    """The FastStream application: `faststream run waybill_images.app:make_app --factory`."""
-    return application("images", ImagesSettings, make_service)
+service = Service("images", settings=ImagesSettings, resources=rendering)
+service.handles(ImageUploaded)(make_variants)

@@ -1,31 +1,29 @@
 """Handler of the images service."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
+from waybill import Attempt, PermanentError
 from waybill_contracts.images import variants_of
 from waybill_contracts.kinds import ImageUploaded
 from waybill_images.presets import ENCODERS
 from waybill_images.render_pool import RenderPool
 from waybill_images.render_result import RenderedVariant
-from waybill_worker.attempt import Attempt
-from waybill_worker.errors import PermanentError
 from waybill_worker.observe import SpanKind, span
 from waybill_worker.storage import ObjectMissing, ObjectStore, ObjectTooLarge
 
 
-async def make_variants(
-    event: ImageUploaded, attempt: Attempt, store: ObjectStore, pool: RenderPool
-) -> dict[str, Any]:
+class Rendering(NamedTuple):
+    """What the handler uses: the store of originals and variants, and the renderers."""
+
+    store: ObjectStore
+    pool: RenderPool
+
+
+async def make_variants(event: ImageUploaded, _attempt: Attempt, rendering: Rendering) -> dict[str, Any]:
     """Renders the requested variants of an uploaded image and stores each under its content hash.
 
     A repeat writes equal files under equal keys, so it has no effect.
-
-    Args:
-        event: the original, and the variants to make.
-        attempt: not used; every handler gets it.
-        store: has the original, and gets the variants.
-        pool: renders the variants.
 
     Returns:
         `{"variants": {preset: {"width", "height", "files": {format: file}}}, "animation"?, "notes"?}`, sizes
@@ -37,7 +35,7 @@ async def make_variants(
         HardTimeLimitExceeded, TransientError: the renderer took too long, or died.
         StoreUnavailable: the object store could not be reached, or refused.
     """
-    del attempt
+    store, pool = rendering
     original = await _original(event, store)
     variants: dict[str, Any] = {}
     with span("render", SpanKind.INTERNAL):

@@ -1,9 +1,10 @@
 """Handlers of the sync service: each writes one record."""
 
+from typing import Any, NamedTuple
+
+from waybill import Attempt
 from waybill_contracts.kinds import SyncRequested, UserCreated
-from waybill_sync.client import SyncAnswer, SyncClient
-from waybill_worker.attempt import Attempt
-from waybill_worker.limits import uncancellable
+from waybill_sync.client import SyncClient
 
 #: Stored as the result of the subtask.
 Result = dict[str, str | int | None]
@@ -12,7 +13,14 @@ Result = dict[str, str | int | None]
 USERS_RESOURCE = "users"
 
 
-async def sync_record(event: SyncRequested, attempt: Attempt, client: SyncClient) -> Result:
+class Targets(NamedTuple):
+    """What the handlers use: the client of all targets, and the name of the target for users."""
+
+    client: SyncClient
+    of_users: str
+
+
+async def sync_record(event: SyncRequested, attempt: Attempt, targets: Targets) -> Result:
     """Write a record to the target that the event names.
 
     Returns:
@@ -21,29 +29,18 @@ async def sync_record(event: SyncRequested, attempt: Attempt, client: SyncClient
     Raises:
         HandlerError: see `SyncClient.put`.
     """
-    # Once sent, it may be written: so it is completed, and the task records the outcome.
-    answer = await uncancellable(
-        client.put(event.target, event.resource, event.id, event.data, attempt.effect_key)
-    )
-    return _result(event.target, answer)
+    return await _put(targets.client, event.target, event.resource, event.id, event.data, attempt)
 
 
-async def sync_user(event: UserCreated, attempt: Attempt, client: SyncClient, target: str) -> Result:
-    """Write a new user to the configured target.
-
-    Args:
-        event: the user.
-        attempt: this attempt.
-        client: writes the record.
-        target: name of the target for users.
-
-    Returns, raises:
-        See `sync_record`.
-    """
+async def sync_user(event: UserCreated, attempt: Attempt, targets: Targets) -> Result:
+    """Write a new user to the configured target; returns and raises as `sync_record`."""
     data = {"email": event.email, "name": event.name, "attributes": event.attributes}
-    answer = await uncancellable(client.put(target, USERS_RESOURCE, event.user_id, data, attempt.effect_key))
-    return _result(target, answer)
+    return await _put(targets.client, targets.of_users, USERS_RESOURCE, event.user_id, data, attempt)
 
 
-def _result(target: str, answer: SyncAnswer) -> Result:
+async def _put(
+    client: SyncClient, target: str, resource: str, id_: str, data: dict[str, Any], attempt: Attempt
+) -> Result:
+    # Once sent, it may be written: so it is completed, and the task records the outcome.
+    answer = await attempt.irrevocably(client.put(target, resource, id_, data, attempt.effect_key))
     return {"target": target, "status": answer.status, "location": answer.location}

@@ -1,6 +1,8 @@
 """The settings of the sync service."""
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from waybill_contracts.kinds import TargetName
 from waybill_worker.attempt import CircuitSettings
@@ -23,3 +25,9 @@ class SyncSettings(CircuitSettings, ServiceSettings):
     target_timeout_seconds: Seconds = Field(10, description="For one complete call.")
     target_connections: int = Field(50, ge=1, le=1000, description="Connections to each target at once.")
     user_target: TargetName = Field("crm", description="The target for users.")
+
+    @model_validator(mode="after")
+    def _users_have_a_target(self) -> Self:
+        if self.user_target not in self.targets:
+            raise ValueError(f"user_target {self.user_target} is not one of {', '.join(self.targets)}")
+        return self
