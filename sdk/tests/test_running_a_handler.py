@@ -6,7 +6,7 @@ import pytest
 from invoice_service import InvoicePaid, InvoiceRequested, Shop, close_month, remind, service
 from pydantic import Field
 
-from waybill import Attempt, DefinitionError, Event, PermanentError, Service, Snooze
+from waybill import Attempt, DefinitionError, Event, PermanentError, Service, Snooze, SyncAttempt
 from waybill.testing import Progress, run_handler
 
 REQUESTED = InvoiceRequested(order_id="17", email="ann@example.com", currency="CHF")
@@ -70,6 +70,20 @@ async def test_progress_and_the_begin_of_the_effect_are_seen() -> None:
     run = await run_handler(counting, Counted(number=2))
     assert run.progress == [Progress(0, "0 of 2"), Progress(0.5, "1 of 2")]
     assert run.effect_begun
+
+
+async def test_a_plain_handler_runs_in_a_thread_with_the_same_record() -> None:
+    counting: Service[None] = Service("counting")
+
+    @counting.handles(Counted)
+    def count(event: Counted, attempt: SyncAttempt) -> dict[str, object]:
+        attempt.progress(0.5, "half")
+        attempt.begin_effect()
+        return {"mail": attempt.submit(remind.event("ann@example.com")), "number": event.number}
+
+    run = await run_handler(counting, Counted(number=2))
+    assert (run.progress, run.effect_begun) == ([Progress(0.5, "half")], True)
+    assert run.result == {"mail": run.spawned[0].id, "number": 2}
 
 
 async def test_submitted_tasks_are_seen_and_checked() -> None:

@@ -18,10 +18,10 @@ from invoice_service import (
 )
 from pydantic import Field, ValidationError
 
-from waybill import Attempt, DefinitionError, Event, Sensitive, Service
+from waybill import Attempt, DefinitionError, Event, Sensitive, Service, SyncAttempt
 from waybill_contracts.registry import Manifest, built_in_registry
 from waybill_contracts.registry.applying import apply
-from waybill_worker.attempt.handlers import Handler, by_kind
+from waybill_worker.attempt.handlers import Handler, Runs, by_kind
 from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.limits.time_limits import TimeLimits
 
@@ -280,6 +280,29 @@ def test_the_parameters_of_a_task_are_fields(function: Any, why: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         Service("invoices").task(function)
     assert why in str(caught.value)
+
+
+def plain(event: InvoicePaid, attempt: SyncAttempt) -> None:
+    attempt.checkpoint()
+    del event
+
+
+def test_where_a_plain_function_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Handler] = {}
+    monkeypatch.setattr(
+        "waybill.definition.service.ServiceProcess",
+        lambda _name, _settings, handlers, **_more: made.update(by_kind(handlers)),
+    )
+    for processes, runs in ((False, Runs.IN_THREAD), (True, Runs.IN_PROCESS)):
+        one: Service[None] = Service("one")
+        one.handles(InvoicePaid, processes=processes)(plain)
+        one.process(settings_of())
+        assert made["invoice.paid"].runs is runs
+
+
+def test_only_plain_functions_run_in_processes() -> None:
+    with pytest.raises(DefinitionError, match="only a plain def function runs in processes"):
+        Service("invoices").handles(InvoicePaid, processes=True)(_handle)
 
 
 def test_upcasters_are_of_older_versions_of_a_kind_that_is_handled() -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import assert_type
 
-from waybill import Attempt, Event, Service, ServiceSettings
+from waybill import Attempt, Event, Service, ServiceSettings, SyncAttempt
 
 
 class Ordered(Event, kind="order.placed"):
@@ -77,6 +77,22 @@ service.handles(Paid, retries=3)  # type: ignore[call-arg]
 service.handles(dict)  # type: ignore[type-var]
 
 
+@service.handles(Paid, processes=True)
+def plain_handler(event: Paid, attempt: SyncAttempt) -> dict[str, int]:
+    attempt.checkpoint()
+    return {"amount": event.amount}
+
+
+@service.handles(Paid)  # type: ignore[type-var]
+def plain_handler_with_an_async_attempt(event: Paid, attempt: Attempt) -> dict[str, int]:
+    return {"amount": event.amount, "attempt": attempt.attempt}
+
+
+@plain.task
+def archive(attempt: SyncAttempt, month: str) -> None:
+    attempt.progress(0.5, month)
+
+
 @service.task
 async def remind(attempt: Attempt, shop: Shop, email: str, days: int = 3) -> dict[str, str]:
     return {"to": email, "from": shop.name, "key": f"{attempt.effect_key}{days}"}
@@ -92,6 +108,8 @@ async def uses(attempt: Attempt) -> None:
     remind.event("ann@example.com", days="four")  # type: ignore[arg-type]
     remind.event()  # type: ignore[call-arg]
     close.event("2026-01", dry=True)
+    archive.event("2026-01")
+    archive.event(1)  # type: ignore[arg-type]
     close.event("2026-01", True)  # type: ignore[call-arg] # noqa: FBT003
     assert_type(await remind(attempt, Shop("shop"), "ann@example.com"), dict[str, str])
     assert_type(await with_resources(Ordered(order_id="7"), attempt, Shop("shop")), dict[str, str])

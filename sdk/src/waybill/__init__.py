@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from waybill.errors import PermanentError, RateLimited, Snooze, TransientError
     from waybill_contracts.events import Event, Person, Secret, Sensitive
     from waybill_contracts.files import FileRef
-    from waybill_worker.attempt import Attempt
+    from waybill_worker.attempt import Attempt, SyncAttempt
     from waybill_worker.consume import ServiceSettings
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Service",
     "ServiceSettings",
     "Snooze",
+    "SyncAttempt",
     "TransientError",
 ]
 
@@ -48,7 +49,7 @@ _MODULES = {
     "waybill.errors": ("PermanentError", "RateLimited", "Snooze", "TransientError"),
     "waybill_contracts.events": ("Event", "Person", "Secret", "Sensitive"),
     "waybill_contracts.files": ("FileRef",),
-    "waybill_worker.attempt": ("Attempt",),
+    "waybill_worker.attempt": ("Attempt", "SyncAttempt"),
     "waybill_worker.consume": ("ServiceSettings",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

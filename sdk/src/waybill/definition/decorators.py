@@ -8,13 +8,14 @@ from waybill.definition.handler_tasks import HandlerTask, made_task
 from waybill.definition.kinds import Kinds
 from waybill.definition.options import HandlerOptions, Options
 from waybill_contracts.events import Event
-from waybill_worker.attempt import Attempt
+from waybill_worker.attempt import Attempt, SyncAttempt
 
 #: What the handlers of a service use.
 R = TypeVar("R")
 EventT = TypeVar("EventT", bound=Event)
 #: A handler's result, as a JSON object; None: an empty one.
 ResultT = TypeVar("ResultT", bound=Awaitable[Mapping[str, Any] | None])
+PlainResultT = TypeVar("PlainResultT", bound=Mapping[str, Any] | None)
 P = ParamSpec("P")
 #: Parameters of a handler of an event: event and attempt, and perhaps the resources.
 _WITHOUT_RESOURCES: Final = 2
@@ -39,9 +40,18 @@ class Handles(Generic[EventT, R]):
         self, function: Callable[[EventT, Attempt, R], ResultT], /
     ) -> Callable[[EventT, Attempt, R], ResultT]: ...
 
+    @overload
+    def __call__(
+        self, function: Callable[[EventT, SyncAttempt], PlainResultT], /
+    ) -> Callable[[EventT, SyncAttempt], PlainResultT]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[EventT, SyncAttempt, R], PlainResultT], /
+    ) -> Callable[[EventT, SyncAttempt, R], PlainResultT]: ...
+
     def __call__(self, function: Callable[..., Any], /) -> Callable[..., Any]:
         """Registers the function, and returns it as it is."""
-        _require_async(function)
         count = len(positional(function))
         has_resources = self._kinds.resources is not None
         most = _WITH_RESOURCES if has_resources else _WITHOUT_RESOURCES
@@ -49,6 +59,7 @@ class Handles(Generic[EventT, R]):
             wanted = "event, attempt and resources" if has_resources else "event and attempt"
             raise DefinitionError(f"{name_of(function)} takes {count} arguments; a handler takes {wanted}")
         takes_resources = count == _WITH_RESOURCES
+        _require_runnable(function, self._options, takes_resources=takes_resources)
         self._kinds.add(self._event, function, self._options, takes_resources=takes_resources)
         return function
 
@@ -72,18 +83,37 @@ class Tasks(Generic[R]):
     ) -> HandlerTask[Concatenate[Attempt, P], P, ResultT]: ...
 
     @overload
+    def __call__(
+        self, function: Callable[Concatenate[SyncAttempt, R, P], PlainResultT], /
+    ) -> HandlerTask[Concatenate[SyncAttempt, R, P], P, PlainResultT]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[SyncAttempt, P], PlainResultT], /
+    ) -> HandlerTask[Concatenate[SyncAttempt, P], P, PlainResultT]: ...
+
+    @overload
     def __call__(self, function: Callable[P, ResultT], /) -> HandlerTask[P, P, ResultT]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, PlainResultT], /) -> HandlerTask[P, P, PlainResultT]: ...
 
     def __call__(self, function: Callable[..., Any], /) -> Any:
         """Registers the function, and returns it with `event` and `kind`."""
-        _require_async(function)
         kinds = self._kinds
         resources_type = None if kinds.resources is None else kinds.resources_type
         made = made_task(kinds.service, function, self._version, resources_type)
+        _require_runnable(function, self._options, takes_resources=made.takes_resources)
         kinds.add(made.event, made.handler, self._options, takes_resources=made.takes_resources)
         return function
 
 
-def _require_async(function: Callable[..., Any]) -> None:
-    if not is_async(function):
-        raise DefinitionError(f"{name_of(function)} is no async function")
+def _require_runnable(function: Callable[..., Any], options: Options, *, takes_resources: bool) -> None:
+    if not options.processes:
+        return
+    if is_async(function):
+        raise DefinitionError(f"{name_of(function)} is async: only a plain def function runs in processes")
+    if takes_resources:
+        raise DefinitionError(
+            f"{name_of(function)} runs in processes, where there are no resources of the service"
+        )

@@ -9,7 +9,7 @@ from pydantic import PydanticSchemaGenerationError, create_model
 
 from waybill.definition.contracts import DefinitionError, is_async, name_of
 from waybill_contracts.events import Event
-from waybill_worker.attempt import Attempt
+from waybill_worker.attempt import Attempt, SyncAttempt
 
 P = ParamSpec("P")
 #: Parameters of a submission.
@@ -86,7 +86,7 @@ def made_task(
             "top of a module, after what it names"
         ) from None
     leading = 0
-    if parameters and hints.get(parameters[0].name) is Attempt:
+    if parameters and hints.get(parameters[0].name) is (Attempt if is_async(function) else SyncAttempt):
         leading = 1
         if len(parameters) > 1 and resources and hints.get(parameters[1].name) is resources():
             leading = 2
@@ -117,8 +117,9 @@ def _field(
         raise DefinitionError(f"{where} has {parameter}: a contract has fields with names")
     if name not in hints:
         raise DefinitionError(f"{where}: give {name} a type; the contract is made from it")
-    if hints[name] is Attempt:
-        raise DefinitionError(f"{where}: the attempt comes first, before {name}'s place")
+    if hints[name] is Attempt or hints[name] is SyncAttempt:
+        wanted = "an Attempt" if is_async(function) else "a SyncAttempt, as the function is plain"
+        raise DefinitionError(f"{where}: the attempt comes first, and is {wanted}")
     if resources and hints[name] is resources():
         raise DefinitionError(f"{where}: the resources come second, after an attempt")
     if name.startswith("_") or hasattr(Event, name):

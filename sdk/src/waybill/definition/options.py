@@ -27,6 +27,8 @@ class HandlerOptions(TypedDict, total=False):
     soft_limit: float
     #: Seconds after which it is cut off, if necessary with its process.
     hard_limit: float
+    #: A plain `def` function runs in processes instead of threads; it must be one of a module.
+    processes: bool
 
 
 #: Options to the fields of the worker's policy.
@@ -45,6 +47,8 @@ class Options:
     """Checked options of a handler."""
 
     policy: PolicyOverride
+    #: The function runs in processes.
+    processes: bool
 
     @classmethod
     def of(cls, given: HandlerOptions, settings: type[ServiceSettings]) -> "Options":
@@ -57,15 +61,18 @@ class Options:
         Raises:
             DefinitionError: one is unknown or out of its range, or the time limits contradict each other.
         """
-        if unknown := sorted(given.keys() - _FIELDS):
-            raise DefinitionError(f"unknown options: {', '.join(unknown)}; there are {', '.join(_FIELDS)}")
+        known = HandlerOptions.__annotations__
+        if unknown := sorted(given.keys() - known):
+            raise DefinitionError(f"unknown options: {', '.join(unknown)}; there are {', '.join(known)}")
         try:
-            policy = PolicyOverride(**{_FIELDS[name]: value for name, value in given.items()})
+            policy = PolicyOverride(
+                **{_FIELDS[name]: value for name, value in given.items() if name in _FIELDS}
+            )
         except ValidationError as error:
             names = {field: name for name, field in _FIELDS.items()}
             faults = (f"{names[str(each['loc'][0])]}: {each['msg']}" for each in error.errors())
             raise DefinitionError("; ".join(faults)) from None
-        options = cls(policy)
+        options = cls(policy, bool(given.get("processes")))
         limits = options.stated(settings)
         try:
             TimeLimits(limits.soft_limit_seconds or 0, limits.hard_limit_seconds or 0)

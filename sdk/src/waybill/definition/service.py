@@ -7,8 +7,8 @@ from functools import cached_property, wraps
 from importlib import import_module
 from typing import Any, Concatenate, Final, Generic, NoReturn, TypeVar, Unpack, overload
 
-from waybill.definition.contracts import DefinitionError, checked_service_name
-from waybill.definition.decorators import EventT, Handles, P, R, ResultT, Tasks
+from waybill.definition.contracts import DefinitionError, checked_service_name, is_async
+from waybill.definition.decorators import EventT, Handles, P, PlainResultT, R, ResultT, Tasks
 from waybill.definition.handler_tasks import HandlerTask
 from waybill.definition.kinds import Handled, Kinds
 from waybill.definition.options import HandlerOptions
@@ -16,7 +16,7 @@ from waybill.definition.releases import release_of
 from waybill_contracts.events import Event
 from waybill_contracts.registry import Manifest
 from waybill_contracts.versions import Upcaster
-from waybill_worker.attempt import Attempt, configured
+from waybill_worker.attempt import Attempt, SyncAttempt, configured
 from waybill_worker.consume import ServiceSettings
 from waybill_worker.service import Service as ServiceProcess
 from waybill_worker.service import application, run_service
@@ -108,7 +108,7 @@ class Service(Generic[R]):
 
         The function takes the event and the attempt, and the resources if the service has some. It returns
         the result of the subtask as a JSON object of at most 32 KiB, or None. The function itself stays as
-        it is.
+        it is. A plain `def` function gets a `SyncAttempt`, and runs in a thread, or in a process.
 
         Args:
             event: the event of the kind.
@@ -131,7 +131,20 @@ class Service(Generic[R]):
     ) -> HandlerTask[Concatenate[Attempt, P], P, ResultT]: ...
 
     @overload
+    def task(
+        self, function: Callable[Concatenate[SyncAttempt, R, P], PlainResultT], /
+    ) -> HandlerTask[Concatenate[SyncAttempt, R, P], P, PlainResultT]: ...
+
+    @overload
+    def task(
+        self, function: Callable[Concatenate[SyncAttempt, P], PlainResultT], /
+    ) -> HandlerTask[Concatenate[SyncAttempt, P], P, PlainResultT]: ...
+
+    @overload
     def task(self, function: Callable[P, ResultT], /) -> HandlerTask[P, P, ResultT]: ...
+
+    @overload
+    def task(self, function: Callable[P, PlainResultT], /) -> HandlerTask[P, P, PlainResultT]: ...
 
     @overload
     def task(self, /, *, version: int = ..., **options: Unpack[HandlerOptions]) -> "Tasks[R]": ...
@@ -228,7 +241,13 @@ class Service(Generic[R]):
         """
         held: _Held[R] = _Held()
         handlers = tuple(
-            configured(settings, handled.event, _bound(handled, held), handled.options.policy)
+            configured(
+                settings,
+                handled.event,
+                _bound(handled, held),
+                handled.options.policy,
+                processes=handled.options.processes,
+            )
             for handled in self._kinds.handled()
         )
         opens = self._kinds.resources
@@ -278,7 +297,11 @@ def _bound(handled: Handled, held: _Held[Any]) -> Callable[..., Any]:
     async def with_resources(event: Event, attempt: Attempt) -> Any:
         return await function(event, attempt, held.value)
 
-    return with_resources
+    @wraps(function)
+    def plain_with_resources(event: Event, attempt: SyncAttempt) -> Any:
+        return function(event, attempt, held.value)
+
+    return with_resources if is_async(function) else plain_with_resources
 
 
 def _defined(module: str, name: str) -> Any:

@@ -1,15 +1,15 @@
 """Runs a handler with a made-up attempt: no broker, no database."""
 
-import inspect
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
-from waybill.definition import DefinitionError, Service
+from waybill.definition import DefinitionError, Service, is_async
 from waybill_contracts.events import Event
 from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire import ProgressInfo
-from waybill_worker.attempt import Attempt
+from waybill_worker.attempt import Attempt, Portal, SyncAttempt
 from waybill_worker.outcome import result_of
 from waybill_worker.outputs import Priority, ProgressReports, Spawning
 
@@ -103,10 +103,12 @@ async def run_handler(
         spawning=spawning,
     )
     sent = _sent(handled.contract, event)
-    arguments = (sent, made, resources) if handled.takes_resources else (sent, made)
-    returned = handled.function(*arguments)
-    if inspect.isawaitable(returned):
-        returned = await returned
+    more = (resources,) if handled.takes_resources else ()
+    if is_async(handled.function):
+        returned = await handled.function(sent, made, *more)
+    else:
+        plain = SyncAttempt.of(made, Portal(made).call)
+        returned = await asyncio.to_thread(handled.function, sent, plain, *more)
     result = result_of(returned)
     if returned is not None and "omitted" in result and "omitted" not in returned:
         raise ValueError(result["omitted"])

@@ -16,7 +16,7 @@ from waybill_worker.attempt.settings import (
     PolicyOverride,
     RetrySettings,
 )
-from waybill_worker.attempt.sync_attempt import SyncAttempt
+from waybill_worker.attempt.sync_attempt import Portal, SyncAttempt
 from waybill_worker.attempt.work import Work
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "LoneAttempt",
     "MaxAttempts",
     "PolicyOverride",
+    "Portal",
     "RetryPolicy",
     "RetrySettings",
     "Runs",
