@@ -43,7 +43,7 @@ async def shop(settings: InvoiceSettings) -> AsyncIterator[Shop]:
 service = Service("invoices", settings=InvoiceSettings, resources=shop, release="1.4.2")
 
 
-@service.handles(InvoiceRequested, attempts=5, soft_limit=30)
+@service.handles(InvoiceRequested, attempts=5, soft_limit=30, concurrency=8)
 async def render(event: InvoiceRequested, attempt: Attempt, shop: Shop) -> dict[str, object]:
     if event.order_id == "unknown":
         raise PermanentError(f"there is no order {event.order_id}")

@@ -45,7 +45,7 @@ def test_the_manifest_states_contracts_versions_and_policies() -> None:
     assert (requested.version, requested.reads) == (2, (1, 2))
     assert requested.contract.sensitive == {"email"}
     assert requested.contract.about({"order_id": "17"}) == "order 17"
-    assert requested.policy.attempts == 5
+    assert (requested.policy.attempts, requested.policy.concurrency) == (5, 8)
     assert (requested.policy.soft_limit_seconds, requested.policy.hard_limit_seconds) == (30, 300)
     paid = manifest.handled("invoice.paid")
     assert paid is not None
@@ -140,6 +140,7 @@ def test_what_the_code_says_is_the_policy_unless_operators_override_it(
     service.process(settings_of(retry_base_seconds=9))
     assert made["invoice.requested"].policy == RetryPolicy(5, 9, 900)
     assert made["invoice.requested"].limits == TimeLimits(30, 300)
+    assert made["invoice.requested"].concurrency == 8
 
     service.process(settings_of(policy_overrides={"invoice.requested": {"max_attempts": 2}}))
     assert made["invoice.requested"].policy.max_attempts == 2

@@ -1,9 +1,13 @@
 """`waybill run`: runs a service."""
 
+import json
+
 import click
 
 from waybill.commands.loading import load_service
-from waybill_cli.command_line import Command
+from waybill.definition import DefinitionError
+from waybill_cli.command_line import Command, CommandError, Exit
+from waybill_cli.session import Session, with_session
 
 
 @click.command(
@@ -11,11 +15,27 @@ from waybill_cli.command_line import Command
     epilog="WAYBILL_AMQP_URL=amqp://… WAYBILL_INBOX_URL=sqlite:///inbox.db waybill run invoices:service",
 )
 @click.argument("service", metavar="MODULE:SERVICE")
-def run(service: str) -> None:
+@click.option(
+    "--register",
+    is_flag=True,
+    help="Registers it at the gateway first, as `waybill services apply` does; ends with 4 if refused.",
+)
+@with_session
+def run(session: Session, /, *, service: str, register: bool) -> None:
     """Runs a service until a signal stops it.
 
     Its settings come from WAYBILL_… variables; it needs a broker and a database for its inbox.
 
     Exits with 0, with 78 if people must correct something before it can start, with 70 if it fails.
     """
-    load_service(service).run()
+    found = load_service(service)
+    if register:
+        try:
+            manifest = found.manifest()
+        except DefinitionError as error:
+            raise CommandError(Exit.USAGE, str(error)) from error
+        done = session.gateway.put(f"/v1/services/{manifest.service}", json.loads(manifest.text()))
+        for line in done["changes"]:
+            session.out.remark(line)
+    session.close()
+    found.run()

@@ -27,6 +27,8 @@ class HandlerOptions(TypedDict, total=False):
     soft_limit: float
     #: Seconds after which it is cut off, if necessary with its process.
     hard_limit: float
+    #: Most of its attempts at once in one process of the service; the default is `WAYBILL_PREFETCH`.
+    concurrency: int
     #: A plain `def` function runs in processes instead of threads; it must be one of a module.
     processes: bool
 
@@ -39,6 +41,7 @@ _FIELDS = {
     "deadline_seconds": "deadline_seconds",
     "soft_limit": "soft_limit_seconds",
     "hard_limit": "hard_limit_seconds",
+    "concurrency": "concurrency",
 }
 
 
@@ -87,6 +90,7 @@ class Options:
             attempts=policy.max_attempts or _default(settings, "retry_max_attempts"),
             soft_limit_seconds=policy.soft_limit_seconds or _default(settings, "soft_limit_seconds"),
             hard_limit_seconds=policy.hard_limit_seconds or _default(settings, "hard_limit_seconds"),
+            concurrency=policy.concurrency,
         )
 
 
