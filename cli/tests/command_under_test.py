@@ -26,8 +26,8 @@ from waybill_database import open_engine
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import apply_events
-from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
+from waybill_testkit.empty_ledger import put_empty_ledger
 
 #: Nobody listens on port 1 of the loopback.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
@@ -125,8 +125,7 @@ class Waybill:
 @contextmanager
 def served(folder: Path, **changes: Any) -> Iterator[Served]:
     """A gateway with an empty ledger."""
-    ledger_url = f"sqlite:///{folder}/ledger.db"
-    upgrade(ledger_url)
+    ledger_url = put_empty_ledger(folder / "ledger.db")
     settings = GatewaySettings(
         ledger_url=ledger_url,
         object_store_url=f"file://{folder}/objects",

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from waybill_gateway.process import GatewayProcess
 from waybill_ledger import Secret
-from waybill_ledger.migrations.migrate import upgrade
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.gateway.in_process import problem, settings_in
 from waybill_testkit.machine.ports import LOOPBACK, free_ports
 
@@ -32,7 +32,7 @@ async def test_only_a_proxy_that_was_named_is_believed(
     settings = settings_in(
         tmp_path, gateway_auth="keys", host=LOOPBACK, port=port, trusted_proxies=trusted, drain_seconds=0
     )
-    upgrade(settings.ledger_url)
+    put_empty_ledger(tmp_path / "ledger.db")
     process = GatewayProcess(settings)
     await process.start()
     try:

@@ -18,8 +18,8 @@ from tests.crash.gate import Gate
 from tests.crash.launcher import Order
 from tests.crash.ledger_file import LedgerFile
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
-from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.broker import Broker
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.machine.lifeline import die_with_parent
 from waybill_testkit.machine.ports import free_ports
 
@@ -150,9 +150,10 @@ class CrashStack:
         self.vhost = vhost
         self.amqp_url = broker.vhost_url(vhost)
         plan = make_plan(folder, self.amqp_url, ports)
-        self.ledger = LedgerFile(Path(plan.ledger_url.removeprefix("sqlite:///")))
+        ledger = Path(plan.ledger_url.removeprefix("sqlite:///"))
+        put_empty_ledger(ledger)
+        self.ledger = LedgerFile(ledger)
         self.objects = plan.objects
-        upgrade(plan.ledger_url)
         self.processes = {planned.name: Process(planned, launcher, folder) for planned in plan.processes}
         self.gateway = _client(url(ports.gateway))
         self.crm = _client(url(ports.crm))

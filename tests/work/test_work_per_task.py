@@ -28,10 +28,10 @@ from waybill_gateway.runtime import task_relay
 from waybill_gateway.runtime.resources import Resources
 from waybill_gateway.runtime.task_relay import TaskRelay
 from waybill_gateway.settings import GatewaySettings
-from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.schema.tables import TASKS
 from waybill_status.app import make_service
 from waybill_status.settings import StatusSettings
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_worker.attempt.handlers import by_kind, handler
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
@@ -54,9 +54,7 @@ BATCHES = pytest.mark.parametrize("tasks", [1, 100])
 
 @pytest.fixture
 def ledger_file(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    upgrade(url)
-    return url
+    return put_empty_ledger(tmp_path / "ledger.db")
 
 
 @asynccontextmanager

@@ -23,10 +23,10 @@ from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import PROCESSES
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
-from waybill_ledger.migrations.migrate import upgrade
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_worker.attempt.attempt import Attempt
@@ -77,8 +77,7 @@ async def work(_event: Any, attempt: Attempt) -> dict[str, Any]:
 @pytest.fixture
 async def gateway(url_of: UrlOf, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Everything runs, each as its own user: gateway, status, and each service with `work` as its handler."""
-    ledger_url = f"sqlite:///{tmp_path}/ledger.db"
-    upgrade(ledger_url)
+    ledger_url = put_empty_ledger(tmp_path / "ledger.db")
     async with AsyncExitStack() as stack:
         status = StatusService(StatusSettings(amqp_url=url_of("status"), ledger_url=ledger_url))
         stack.push_async_callback(status.stop)

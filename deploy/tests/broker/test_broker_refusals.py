@@ -19,10 +19,10 @@ from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import PROCESSES
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
-from waybill_ledger.migrations.migrate import upgrade
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_testkit.machine.ports import free_ports
@@ -192,8 +192,7 @@ async def test_a_service_whose_password_was_changed_ends_so_that_the_next_report
 async def test_a_queue_of_other_arguments_is_reported_to_whom_it_concerns(
     broker: Broker, tmp_path: Path
 ) -> None:
-    ledger_url = f"sqlite:///{tmp_path}/ledger.db"
-    upgrade(ledger_url)
+    ledger_url = put_empty_ledger(tmp_path / "ledger.db")
     with broker.vhost() as vhost, capture_logs() as lines:
         url = broker.vhost_url(vhost)
         status = StatusService(StatusSettings(amqp_url=url, ledger_url=ledger_url))
@@ -209,12 +208,12 @@ async def test_a_queue_of_other_arguments_is_reported_to_whom_it_concerns(
 
 
 async def test_a_gateway_that_is_refused_accepts_and_has_not_started(broker: Broker, tmp_path: Path) -> None:
-    upgrade(f"sqlite:///{tmp_path}/ledger.db")
+    ledger_url = put_empty_ledger(tmp_path / "ledger.db")
     with place_with(broker, "password") as place, capture_logs() as lines:
         app = create_app(
             GatewaySettings(
                 amqp_url=place.url("gateway"),
-                ledger_url=f"sqlite:///{tmp_path}/ledger.db",
+                ledger_url=ledger_url,
                 object_store_url=f"file://{tmp_path}/objects",
             )
         )
@@ -238,11 +237,11 @@ async def test_a_gateway_that_is_refused_accepts_and_has_not_started(broker: Bro
 
 
 async def test_a_gateway_without_a_broker_has_started(tmp_path: Path) -> None:
-    upgrade(f"sqlite:///{tmp_path}/ledger.db")
+    ledger_url = put_empty_ledger(tmp_path / "ledger.db")
     app = create_app(
         GatewaySettings(
             amqp_url="amqp://127.0.0.1:1/",
-            ledger_url=f"sqlite:///{tmp_path}/ledger.db",
+            ledger_url=ledger_url,
             object_store_url=f"file://{tmp_path}/objects",
         )
     )

@@ -37,11 +37,11 @@ from waybill_ledger.deadletters.redrives.control import Start, start
 from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_ledger.deadletters.redrives.queries import Redrive, get_redrive
 from waybill_ledger.deadletters.states import LetterState, RedriveState, Verdict
-from waybill_ledger.migrations.migrate import upgrade
 from waybill_ledger.registry import ApplyManifest, apply_manifests, load_registry
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import (
     NOON,
@@ -90,8 +90,7 @@ class Stack:
 
     def __init__(self, amqp_url: str, folder: Path) -> None:
         self.amqp_url = amqp_url
-        self.ledger_url = f"sqlite:///{folder}/ledger.db"
-        upgrade(self.ledger_url)
+        self.ledger_url = put_empty_ledger(folder / "ledger.db")
         self.records = Records(self.ledger_url)
         self.crm = Crm()
 
