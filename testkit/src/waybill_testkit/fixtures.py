@@ -21,7 +21,7 @@ from waybill_database import Records, open_engine
 from waybill_testkit.broker import AMQP_PORT, Broker, GivenBroker
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.certificates import Certificates
-from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.machine import in_containers
 from waybill_testkit.postgres import (
     InstalledPostgres,
@@ -127,14 +127,16 @@ async def proxy(topology_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture(scope="session")
-def postgres(shared_servers: ServerProxy) -> Postgres:
+def postgres(shared_servers: ServerProxy) -> Iterator[Postgres]:
     """A PostgreSQL for all tests of the run; tests that want it are skipped where there is none to be had."""
     try:
-        return Postgres(**_description(shared_servers.postgres()))
+        server = Postgres(**_description(shared_servers.postgres()))
     except Fault as error:
         if in_containers() or PostgresError.__name__ not in error.faultString:
             raise
         pytest.skip(error.faultString)
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module")
@@ -176,9 +178,7 @@ def ledger_template(shared_servers: ServerProxy) -> str:
 def ledger_url(database_system: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh, empty ledger; the test runs once with SQLite and once with PostgreSQL."""
     if database_system == "sqlite":
-        file = tmp_path / "records.db"
-        file.write_bytes(empty_ledger())
-        yield f"sqlite:///{file}"
+        yield put_empty_ledger(tmp_path / "records.db")
         return
     server: Postgres = request.getfixturevalue("postgres")
     with server.database(copied_from=request.getfixturevalue("ledger_template")) as url:

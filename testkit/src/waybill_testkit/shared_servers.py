@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Event, Lock, Thread
@@ -130,7 +130,8 @@ class SharedServers:
 
     @contextmanager
     def _ledger_template(self) -> Iterator[Description]:
-        url = Postgres(**self._shared("postgres", self._postgres)).new_database()
+        with closing(Postgres(**self._shared("postgres", self._postgres))) as server:
+            url = server.new_database()
         upgrade(url)
         yield {"url": url}
 
