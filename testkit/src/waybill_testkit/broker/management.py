@@ -109,8 +109,8 @@ class Management:
     def queues(self, vhost: str = "/") -> list[QueueState]:
         """The state of every queue.
 
-        The numbers of quorum queues are as old as the broker's `quorum_tick_interval` (5 s unless set; half
-        a second in our own brokers), those of classic queues are current.
+        The numbers of quorum queues are as old as the broker's `quorum_tick_interval` (5 s unless set; a
+        second in our own brokers), those of classic queues are current.
         """
         # Only this form, RabbitMQ >= 3.10's way without statistics, is current; statistics lag up to 5 s
         # more.

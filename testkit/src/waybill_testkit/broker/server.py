@@ -21,9 +21,9 @@ TAIL_LINES = 15
 FRUGAL = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
 #: The management API's numbers are renewed every second instead of every five, so that tests see them soon:
 #: by each queue, by connections and channels, and by the API's own collector, whose interval is that of its
-#: samples.
+#: samples. Twice as often, queues that rest would keep the broker busier than those that are used.
 PROMPT = (
-    "-rabbit quorum_tick_interval 500 -rabbit collect_statistics_interval 1000 "
+    "-rabbit quorum_tick_interval 1000 -rabbit collect_statistics_interval 1000 "
     "-rabbitmq_management_agent sample_retention_policies "
     "[{global,[{605,1}]},{basic,[{605,1}]},{detailed,[{10,1}]}]"
 )
