@@ -1,5 +1,6 @@
 """What holds for all tests: the shared fixtures, and marks that follow from folders."""
 
+import gc
 import os
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import settings
 
 from waybill_contracts.privacy.seal import Keyring
 
+#: Where the longest tests are: at the end they would run alone.
+FIRST = ("tests/hostile/", "tests/wheels/", "tests/broker/", "worker/tests/broker/")
 #: Seconds for a test of these folders, whose first one starts a whole stack, builds images, or runs a matrix.
 LONGER = {"end_to_end": 900, "crash": 1800, "compose": 2400}
 
@@ -30,8 +33,15 @@ def pytest_configure() -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
+def pytest_collection_finish() -> None:
+    """Has the garbage collector leave alone what is there for good: modules and tests."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by the folder that they are in, and gives them time; see pyproject.toml."""
+    """Marks tests by the folder that they are in, gives them time, and has the long ones begin."""
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
     for item in items:
         for folder in ("broker", "end_to_end", "crash", "compose"):
             if f"/tests/{folder}/" in item.path.as_posix():

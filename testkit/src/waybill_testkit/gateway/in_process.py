@@ -3,17 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from fastapi.dependencies import models
 from sqlalchemy import Select, Table, func, select
 
 from waybill_gateway.app import create_app
 from waybill_gateway.runtime import Resources
 from waybill_gateway.settings import GatewaySettings
-from waybill_testkit.empty_ledger import empty_ledger
+from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.gateway.documented_problems import require_documented
 
 #: No server listens on port 1 of the loopback: accepting must not need a broker.
@@ -73,7 +75,7 @@ def settings_in(folder: Path, **changes: Any) -> GatewaySettings:
 async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
     """Runs a gateway for the time of the block; `changes` as `settings_in` takes them."""
     if "ledger_url" not in changes and not (folder / "ledger.db").exists():
-        (folder / "ledger.db").write_bytes(empty_ledger())
+        put_empty_ledger(folder / "ledger.db")
     app = create_app(settings_in(folder, **changes))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
@@ -81,7 +83,17 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Gateway]:
         httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
         client.event_hooks = {"response": [require_documented]}
-        yield Gateway(app, client, folder)
+        try:
+            yield Gateway(app, client, folder)
+        finally:
+            _forget_routes()
+
+
+def _forget_routes() -> None:
+    """Empties FastAPI's caches, which would keep each route with its application as long as the process."""
+    for each in vars(models).values():
+        if isinstance(each, _lru_cache_wrapper):
+            each.cache_clear()
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
