@@ -131,13 +131,15 @@ def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
 @pytest.mark.skipif(die_with_parent() is None, reason="the kernel kills orphans on Linux only")
 def test_the_server_dies_with_a_killed_owner(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from waybill_testkit.broker import private_broker\n"
-        f"with private_broker(Path({str(tmp_path)!r})) as broker:\n"
-        "    print(broker.pid, flush=True); time.sleep(600)"
+        "import time; from pathlib import Path; from waybill_testkit.broker import ServerBroker\n"
+        f"broker = ServerBroker(Path({str(PROGRAM)!r}), Path({str(tmp_path)!r}))\n"
+        "broker.launch(); print(broker.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         server = int(owner.stdout.readline())
+        # The start script has become the server; whether that is up already is all the same.
+        eventually(lambda: Path(f"/proc/{server}/comm").read_text().strip() == "beam.smp")
         owner.send_signal(signal.SIGKILL)
 
     def gone() -> bool:
