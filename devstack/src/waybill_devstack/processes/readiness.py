@@ -1,12 +1,17 @@
 """Readiness checks for `ProcessSpec.ready`."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import httpx
 
 #: Time limit of one attempt; a process that is up answers within milliseconds.
 TRY_SECONDS = 5.0
+#: Trusts nobody: addresses are of loopback, by HTTP. To read the system's authorities at each try would take
+#: the time that the processes need to start.
+_NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 #: Called with the pid of the process that must become ready.
 Check = Callable[[int], Awaitable[bool]]
@@ -20,7 +25,9 @@ def http_ok(url: str) -> Check:
 
     async def check(pid: int) -> bool:
         try:
-            async with httpx.AsyncClient(timeout=TRY_SECONDS) as client:
+            async with httpx.AsyncClient(
+                timeout=TRY_SECONDS, trust_env=False, verify=_NO_AUTHORITIES
+            ) as client:
                 answer = await client.get(url)
                 return answer.is_success and _pid_in(answer) in {None, pid}
         except httpx.TransportError:  # not yet listening
