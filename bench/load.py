@@ -115,7 +115,7 @@ class Load:
         return _closed(still_open, posted)
 
     async def steady(self, rate: float, seconds: float, *, most_under_way: int = MOST_UNDER_WAY) -> Posted:
-        """Posts `rate` tasks a second for `seconds`, each at its time, whether others are answered or not."""
+        """Posts `rate` tasks a second for `seconds`, at least one, whether others are answered or not."""
         posted = Posted()
         # In turn: a server closes what rests, and may be about to when we post.
         idle = deque(await self._open(most_under_way))
@@ -125,7 +125,7 @@ class Load:
             idle.append(await self._post(connection, posted))
 
         async with asyncio.TaskGroup() as posting:
-            for position in range(int(rate * seconds)):
+            for position in range(max(1, int(rate * seconds))):
                 await asyncio.sleep(max(0.0, started + position / rate - time.monotonic()))
                 if not idle:
                     posted.failures.append(f"{most_under_way} requests are under way: it does not keep up")
