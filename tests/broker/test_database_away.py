@@ -117,44 +117,35 @@ def planned(tmp_path: Path, amqp_url: str, databases: dict[str, str], *others: s
     return tuple(each for each in plan.processes if each.name not in {"mailbox", "crm"} - {*others})
 
 
-async def test_every_process_waits_for_a_database_that_is_away_at_its_start(
+async def test_every_process_waits_for_its_database_and_says_who_refuses_it_until_that_is_mended(
     own_postgres: InstalledPostgres, topology_url: str, databases: dict[str, str], tmp_path: Path
 ) -> None:
+    missing = {name: f"{url}_not_yet" for name, url in databases.items()}
     own_postgres.stop()
     try:
-        async with running(planned(tmp_path, topology_url, databases), tmp_path) as processes:
+        async with running(planned(tmp_path, topology_url, missing), tmp_path) as processes:
             await processes.become("/readyz", 503)
             assert await processes.are("/healthz", 200)
             await eventually(lambda: all(each.lines("warning") for each in processes.all))
-            await asyncio.to_thread(own_postgres.start)
-            await processes.become("/readyz", 200)
             for each in processes.all:
                 # Once: for a minute nothing more is to be said of it.
                 waits = [line for line in each.lines("warning") if "waiting for it" in line["event"]]
                 assert len(waits) == 1, each.planned.name
                 assert "connection" in waits[0]["error"]
                 assert each.lines("critical") == []
+            await asyncio.to_thread(own_postgres.start)
+            await eventually(lambda: all(each.lines("critical") for each in processes.all), START_SECONDS)
+            for each in processes.all:
+                (refused,) = each.lines("critical")
+                assert "the database refuses this process" in refused["event"]
+                assert "does not exist" in refused["reason"]
+            for name in missing.values():
+                own_postgres.rename(name.removesuffix("_not_yet"), name)
+            await processes.become("/readyz", 200)
         assert {each.process.returncode for each in processes.all} == {0}
     finally:
         if not own_postgres.is_running:
             own_postgres.start()
-
-
-async def test_every_process_says_who_refuses_it_and_begins_once_that_is_mended(
-    own_postgres: InstalledPostgres, topology_url: str, databases: dict[str, str], tmp_path: Path
-) -> None:
-    missing = {name: f"{url}_not_yet" for name, url in databases.items()}
-    async with running(planned(tmp_path, topology_url, missing), tmp_path) as processes:
-        await processes.become("/readyz", 503)
-        await eventually(lambda: all(each.lines("critical") for each in processes.all))
-        for each in processes.all:
-            (refused,) = each.lines("critical")
-            assert "the database refuses this process" in refused["event"]
-            assert "does not exist" in refused["reason"]
-        for name in missing.values():
-            own_postgres.rename(name.removesuffix("_not_yet"), name)
-        await processes.become("/readyz", 200)
-    assert {each.process.returncode for each in processes.all} == {0}
 
 
 async def test_while_the_databases_can_only_be_read_everything_waits_and_nothing_is_lost(
