@@ -40,8 +40,8 @@ up: .venv/.installed ## start the whole stack and keep it up until Ctrl-C
 
 # Whole stacks wait most of the time; everything else is done meanwhile.
 test: lint ## everything that CI runs
-	@echo "tests of whole stacks, and beside them all others; each is shown when it is done"
-	@$(MAKE) --no-print-directory --jobs=2 $(IN_ONE_PIECE) test-stacks test-parts
+	@echo "tests of whole stacks, and beside them all others and the types; each is shown when it is done"
+	@$(MAKE) --no-print-directory --jobs=3 $(IN_ONE_PIECE) test-stacks test-parts types
 
 check: lint types ## lint, types, and the rules on folders, imports and words
 	$(PYTEST) tests/architecture $(PARALLEL) -q
@@ -52,7 +52,7 @@ test-unit: .venv/.installed ## tests without I/O beyond files and loopback: seco
 test-broker: .venv/.installed ## tests of one service, or a part of it, with a real RabbitMQ
 	$(PYTEST) -m broker $(PARALLEL) -q
 
-test-parts: types
+test-parts: .venv/.installed
 	$(IN_MEMORY) $(IN_THE_GAPS) $(BIN)/pytest -m "not end_to_end and not crash and not compose" $(PARALLEL_IN_THE_GAPS) -q
 
 # By their folders: to collect all other tests only to leave them out takes longer than some of these.
@@ -91,7 +91,7 @@ lint: .venv/.installed
 
 # To mypy all conftest.py of test folders are one module: they only name fixtures of modules that it reads.
 types: .venv/.installed
-	@$(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files 'bench/*.py' '*/tests/*.py' 'tests/*.py' ':!*/tests/conftest.py' conftest.py)
+	@$(IN_THE_GAPS) $(BIN)/mypy $(wildcard */src services/*/src) $(shell git ls-files 'bench/*.py' '*/tests/*.py' 'tests/*.py' ':!*/tests/conftest.py' conftest.py)
 
 format: .venv/.installed ## ruff's formatter and its automatic fixes
 	$(BIN)/ruff check --fix .
