@@ -51,6 +51,7 @@ this folder or a parent. The beginning of an id is enough if it is unique.
         "dlq": (f"{_COMMANDS}.dlq.group:dlq", "Dead letters: inspect, repair, redrive."),
         "run": (f"{_SERVICE_COMMANDS}.run:run", "Run a service of your own."),
         "manifest": (f"{_SERVICE_COMMANDS}.manifest:manifest", "Print what a service states of itself."),
+        "new": (f"{_SERVICE_COMMANDS}.new:new", "Write the project of a new service."),
     },
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
