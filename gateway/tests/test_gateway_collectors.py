@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,35 +14,44 @@ from test_gateway_unused_files import ended, files, picture, upload
 
 from waybill_database import Records
 from waybill_gateway.files.collector import Collector
-from waybill_ledger import ABANDONED_AFTER
+from waybill_ledger import ABANDONED_AFTER, renew_marks
 from waybill_ledger.schema.tables import FILES
 from waybill_testkit.gateway.in_process import Gateway, running
 from waybill_worker.storage.object_store import ObjectStore
 
 
-class HeldUp(ObjectStore):
-    """A store that a collector is held up at, before or after a call of this name."""
+class Hold:
+    """A place at which a collector is held up."""
 
-    held_at: str = ""
-    before = False
-
-    def watch(self, call: str, *, before: bool) -> None:
-        self.held_at, self.before = call, before
+    def __init__(self, place: str) -> None:
+        self._place = place
         self.reached, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def delete_under(self, prefix: str) -> None:
-        await self._hold("delete_under", before=True)
-        await super().delete_under(prefix)
-        await self._hold("delete_under", before=False)
-
-    async def delete(self, key: str) -> None:
-        await self._hold("delete", before=True)
-        await super().delete(key)
-
-    async def _hold(self, call: str, *, before: bool) -> None:
-        if (call, before) == (self.held_at, self.before):
+    async def at(self, place: str) -> None:
+        if place == self._place:
             self.reached.set()
             await self.go_on.wait()
+
+
+class HeldStore(ObjectStore):
+    """A store that a collector is held up at, before it deletes."""
+
+    hold: Hold
+
+    async def delete(self, key: str) -> None:
+        await self.hold.at("delete")
+        await super().delete(key)
+
+
+class HeldRecords(Records):
+    """A ledger that a collector is held up at, before it renews its mark."""
+
+    hold: Hold
+
+    async def write(self, write: Any, item: Any, **how: Any) -> Any:
+        if write is renew_marks:
+            await self.hold.at("renew")
+        return await super().write(write, item, **how)
 
 
 @pytest.fixture
@@ -51,16 +61,17 @@ async def gateway(tmp_path: Path, ledger_url: str) -> AsyncIterator[Gateway]:
 
 
 @asynccontextmanager
-async def slow_collector(gateway: Gateway, call: str, *, before: bool) -> AsyncIterator[HeldUp]:
-    """Another gateway's, which has begun to remove what there is and is held up."""
-    records = Records(gateway.resources.settings.ledger_url)
-    store = HeldUp.from_url(f"file://{gateway.folder}/objects")
-    store.watch(call, before=before)
+async def slow_collector(gateway: Gateway, place: str) -> AsyncIterator[asyncio.Task[int]]:
+    """Another gateway's, which has marked what there is, and is held up until the end of the block."""
+    hold = Hold(place)
+    records = HeldRecords(gateway.resources.settings.ledger_url)
+    store = HeldStore.from_url(f"file://{gateway.folder}/objects")
+    records.hold = store.hold = hold
     collecting = asyncio.create_task(Collector(records, store).collect(datetime.now(UTC)))
-    await asyncio.wait_for(store.reached.wait(), 30)
-    yield store
-    store.go_on.set()
-    await collecting
+    await asyncio.wait_for(hold.reached.wait(), 30)
+    yield collecting
+    hold.go_on.set()
+    await asyncio.gather(collecting, return_exceptions=True)
     await records.close()
 
 
@@ -87,7 +98,7 @@ async def test_a_file_that_one_collector_removes_is_not_removed_again_by_another
     await upload(gateway, picture())
     await ended(gateway)
 
-    async with slow_collector(gateway, "delete_under", before=True):
+    async with slow_collector(gateway, "renew"):
         assert await collected(gateway) == 0
         uploading = asyncio.create_task(upload(gateway, picture()))
         await asyncio.wait([uploading], timeout=0.3)
@@ -101,7 +112,7 @@ async def test_a_collector_whose_mark_was_taken_over_leaves_the_file_that_was_up
     await upload(gateway, picture())
     await ended(gateway)
 
-    async with slow_collector(gateway, "delete_under", before=False):
+    async with slow_collector(gateway, "renew"):
         silent_for_long(gateway)
         assert await collected(gateway) == 1
         assert files(gateway) == []
@@ -117,7 +128,7 @@ async def test_a_deletion_that_takes_longer_than_its_mark_lasts_is_told_as_an_er
     await ended(gateway)
     [row] = await gateway.rows(FILES)
 
-    async with slow_collector(gateway, "delete", before=True):
+    async with slow_collector(gateway, "delete"):
         silent_for_long(gateway)
         assert await collected(gateway) == 1
         await upload(gateway, picture())
@@ -130,14 +141,9 @@ async def test_a_deletion_that_takes_longer_than_its_mark_lasts_is_told_as_an_er
 async def test_a_collector_that_is_told_to_stop_leaves_no_marks_behind(gateway: Gateway) -> None:
     await upload(gateway, picture())
     await ended(gateway)
-    store = HeldUp.from_url(f"file://{gateway.folder}/objects")
-    store.watch("delete_under", before=True)
-    collecting = asyncio.create_task(Collector(gateway.resources.records, store).collect(datetime.now(UTC)))
-    await asyncio.wait_for(store.reached.wait(), 30)
 
-    collecting.cancel()
-    store.go_on.set()
-    await asyncio.gather(collecting, return_exceptions=True)
+    async with slow_collector(gateway, "renew") as collecting:
+        collecting.cancel()
 
     assert await gateway.rows(FILES) == []
     assert files(gateway) == []

@@ -14,14 +14,17 @@ import httpx
 import pytest
 from keys_under_test import key_in
 
+from waybill_contracts.events import Event
 from waybill_contracts.files import FileRef
+from waybill_contracts.registry import HandledKind, Manifest
 from waybill_gateway.files.collector import Collector
 from waybill_gateway.files.storing import UNTOUCHED_FOR
 from waybill_ledger import Accepted, FilesMissing, Scope, Submission, accept
+from waybill_ledger.registry import ApplyManifest, apply_manifests, confirm_declared
 from waybill_ledger.schema.tables import FILES, TASK_FILES
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.gateway.in_process import Gateway, fields, problem, running
-from waybill_testkit.samples import new_task
+from waybill_testkit.samples import NOON, new_task
 
 INVOICE = b"%PDF-1.7 an invoice"
 SHA256 = hashlib.sha256(INVOICE).hexdigest()
@@ -164,6 +167,63 @@ async def test_uploads_and_removals_at_once_never_leave_a_task_without_its_file(
     assert sum(rows.values()) == sum(accepted)
     for key, tasks in rows.items():
         assert tasks == 0 or await gateway.resources.objects.exists(key), key
+
+
+class Scanned(Event, kind="scan.received"):
+    """A kind of somebody's own, with files in all places that data has."""
+
+    document: FileRef
+    pages: list[FileRef] = []  # noqa: RUF012 - pydantic copies it
+    more: dict[str, FileRef] = {}  # noqa: RUF012 - pydantic copies it
+    note: str = ""
+
+
+async def registered(gateway: Gateway) -> None:
+    handled = HandledKind(kind=Scanned.KIND, version=1, reads=(1,), data=Scanned.model_json_schema())
+    stated = Manifest(service="scanner", release="1", handles=(handled,))
+    application = await gateway.resources.records.write(apply_manifests, ApplyManifest(stated, NOON, "ann"))
+    assert application.refusals == ()
+    await gateway.resources.records.write(confirm_declared, (application.registry, NOON))
+
+
+async def test_a_task_refers_to_files_wherever_they_are_in_its_data(gateway: Gateway) -> None:
+    await registered(gateway)
+    refs = [(await post(gateway, content)).json() for content in (b"a", b"b", b"c")]
+    short = {"key": refs[1]["key"]}
+    data = {"document": refs[0], "pages": [refs[0], short], "more": {"x": refs[2]}, "note": refs[0]["key"]}
+    answer = await gateway.post("/v1/tasks", {"kind": "scan.received", "data": data})
+    assert answer.status_code == 202, answer.text
+
+    kept = {row["key"] for row in await gateway.rows(TASK_FILES)}
+    assert kept == {ref["key"] for ref in refs}
+    assert {row["tasks"] for row in await gateway.rows(FILES)} == {1}
+
+
+async def test_a_task_with_missing_files_is_refused_with_their_places_and_may_be_repeated(
+    gateway: Gateway,
+) -> None:
+    await registered(gateway)
+    ref = (await post(gateway)).json()
+    strange = {"key": f"files/other/aa/{64 * 'a'}"}
+    late = hashlib.sha256(b"late").hexdigest()
+    missing = {"key": f"files/default/{late[:2]}/{late}"}
+    data = {"document": ref, "pages": [ref, missing, strange], "more": {"a/b": missing}}
+    refused = await gateway.post("/v1/tasks", {"kind": "scan.received", "data": data}, Idempotency_Key="k")
+    errors = problem(refused, 422, "no_such_file")["errors"]
+    assert [error["field"] for error in errors] == [
+        "/data/pages/1/key",
+        "/data/pages/2/key",
+        "/data/more/a~1b/key",
+    ]
+    malformed = {"document": {"key": "files/../default"}}
+    answer = await gateway.post("/v1/tasks", {"kind": "scan.received", "data": malformed})
+    assert [e["field"] for e in problem(answer, 422, "invalid_data")["errors"]] == ["/data/document/key"]
+
+    assert (await post(gateway, b"late")).json()["key"] == missing["key"]
+    data = {"document": ref, "pages": [missing]}
+    again = await gateway.post("/v1/tasks", {"kind": "scan.received", "data": data}, Idempotency_Key="k")
+    assert again.status_code == 202, again.text
+    assert {row["tasks"] for row in await gateway.rows(FILES)} == {1}
 
 
 async def test_equal_files_of_two_tenants_are_two_files(tmp_path: Path, ledger_url: str) -> None:

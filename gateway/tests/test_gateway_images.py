@@ -58,11 +58,11 @@ async def test_a_photograph_is_kept_by_its_content_and_only_its_reference_goes_o
     assert answer.status_code == 202, answer.text
     sha256 = hashlib.sha256(photograph()).hexdigest()
     [file] = stored(gateway)
-    assert file.relative_to(gateway.folder / "objects") == Path("originals", sha256[:2], sha256)
+    assert file.relative_to(gateway.folder / "objects") == Path("files/default", sha256[:2], sha256)
     assert file.read_bytes() == photograph()
     [task] = await gateway.rows(TASKS)
     assert json.loads(task["payload"]) == {
-        "source_key": f"originals/{sha256[:2]}/{sha256}",
+        "source_key": f"files/default/{sha256[:2]}/{sha256}",
         "sha256": sha256,
         "content_type": "image/jpeg",
         "width": STORED_WIDTH,

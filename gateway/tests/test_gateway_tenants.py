@@ -76,6 +76,7 @@ async def furnished(gateway: Gateway, key: dict[str, str]) -> dict[str, str]:
         "group": group["id"],
         "redrive_id": str(planned.json()["id"]),
         "variant": "thumb",
+        "name": "invoice.pdf",
     }
 
 

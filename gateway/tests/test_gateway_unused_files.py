@@ -10,7 +10,8 @@ import pytest
 import pyvips
 from sqlalchemy import update
 
-from waybill_contracts.images.variants import variants_of
+from waybill_contracts.files import results_of
+from waybill_contracts.images.variants import ORIGINALS, variants_of
 from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_gateway.files.collector import Collector
@@ -20,16 +21,17 @@ from waybill_ledger import (
     Mark,
     PruneStep,
     Removal,
+    Touch,
     apply_events,
     delete_removed,
     mark_unused,
     prune_tasks,
+    touch_files,
 )
 from waybill_ledger.schema.tables import FILES, TASKS
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import Gateway, problem
 from waybill_testkit.samples import reported
-from waybill_worker.storage.object_store import ObjectStore
 
 LATER = timedelta(seconds=1) + UNTOUCHED_FOR
 
@@ -45,18 +47,21 @@ async def upload(gateway: Gateway, content: bytes, key: str | None = None) -> ht
     return await gateway.client.post("/v1/images", files=files, headers=headers)
 
 
-async def ended(gateway: Gateway) -> None:
-    """All tasks are completed, their variants stored, and they are pruned."""
-    store = ObjectStore.from_url(f"file://{gateway.folder}/objects")
-    for row in await gateway.rows(FILES):
-        await store.put(b"variant", prefix=variants_of(row["key"].rpartition("/")[2]), suffix=".webp")
+async def ended(gateway: Gateway, *, variants: bool = False) -> None:
+    """All tasks are completed, with or without files in their results, and they are pruned."""
     rows = await gateway.rows(TASKS)
+    for row in rows if variants else ():
+        await gateway.resources.objects.put(b"variant", prefix=results_of(row["id"]))
     with gateway.resources.records.engine.begin() as connection:
         for row in rows:
-            apply_events(
-                connection,
-                [reported(LifecycleType.COMPLETED, row["id"], service="images", kind="image.uploaded")],
+            event = reported(
+                LifecycleType.COMPLETED,
+                row["id"],
+                service="images",
+                kind="image.uploaded",
+                has_files=variants or None,
             )
+            apply_events(connection, [event])
         # It is published; nobody here has a broker.
         connection.exec_driver_sql("DELETE FROM outbox")
         now = datetime.now(UTC)
@@ -80,13 +85,13 @@ async def marked(gateway: Gateway, ago: timedelta = timedelta(0)) -> Mark:
     return mark
 
 
-async def test_an_original_goes_with_its_variants_once_its_last_task_is_forgotten(gateway: Gateway) -> None:
+async def test_an_upload_and_results_go_once_their_last_task_is_forgotten(gateway: Gateway) -> None:
     await upload(gateway, picture())
-    await ended(gateway)
+    await ended(gateway, variants=True)
     assert len(files(gateway)) == 2
 
     assert await collected(gateway, after=timedelta(0)) == 0
-    assert await collected(gateway) == 1
+    assert await collected(gateway) == 2
 
     assert files(gateway) == []
     assert await gateway.rows(FILES) == []
@@ -94,11 +99,22 @@ async def test_an_original_goes_with_its_variants_once_its_last_task_is_forgotte
 
 async def test_a_file_that_another_task_refers_to_stays(gateway: Gateway) -> None:
     await upload(gateway, picture())
-    await ended(gateway)
+    await ended(gateway, variants=True)
     await upload(gateway, picture())
 
-    assert await collected(gateway) == 0
-    assert len(files(gateway)) == 2
+    assert await collected(gateway) == 1
+    assert len(files(gateway)) == 1
+
+
+async def test_an_original_that_an_earlier_release_stored_goes_with_its_variants(gateway: Gateway) -> None:
+    store = gateway.resources.objects
+    key = await store.put(picture(), prefix=ORIGINALS)
+    variant = await store.put(b"variant", prefix=variants_of(key.rpartition("/")[2]), suffix=".webp")
+    await gateway.resources.records.write(touch_files, Touch(key, datetime.now(UTC)))
+
+    assert await collected(gateway) == 1
+    assert not await store.exists(key)
+    assert not await store.exists(variant)
 
 
 async def test_the_file_of_a_refused_repeat_goes_and_that_of_the_first_call_stays(gateway: Gateway) -> None:
@@ -153,8 +169,8 @@ async def test_a_folder_that_refuses_a_removal_is_told_and_tried_again(
     monkeypatch.setattr("waybill_gateway.files.collector.CHECK_SECONDS", 0.01)
     monkeypatch.setattr("waybill_gateway.files.collector.UNTOUCHED_FOR", timedelta(0))
     await upload(gateway, picture())
-    await ended(gateway)
-    variants = gateway.folder / "objects" / "variants"
+    await ended(gateway, variants=True)
+    variants = gateway.folder / "objects" / "results"
     kept = variants.rename(gateway.folder / "kept")
     [folder] = kept.iterdir()
     variants.mkdir()

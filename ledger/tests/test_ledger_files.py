@@ -1,30 +1,42 @@
 """Uploaded files: who may remove one, and until when."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import Connection, func, select
 
+from waybill_contracts.states import State
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_database import Records
 from waybill_ledger import (
     ABANDONED_AFTER,
     Accepted,
     AcceptedBefore,
+    EraseStep,
     FilesMissing,
     Mark,
+    NamedTasks,
+    NewTask,
+    PruneStep,
     Removal,
     Renewal,
     Submission,
     Touch,
     accept,
+    apply_events,
+    delete_published,
     delete_removed,
+    erase_persons,
     mark_unused,
+    prune_tasks,
     record_stored,
     renew_marks,
     touch_files,
 )
 from waybill_ledger.schema.tables import FILES, IDEMPOTENCY, TASK_FILES, TASKS
-from waybill_testkit.samples import NOON, image_event, keyed, new_task, uploaded
+from waybill_testkit.samples import NOON, image_event, keyed, new_task, reported, sync_event, uploaded
 
 DAY = timedelta(days=1)
 
@@ -142,3 +154,96 @@ async def test_what_one_collector_marked_the_last_release_leaves_alone(records: 
         # As it asks, without a look at marks.
         found = select(FILES.c.key).where(FILES.c.tasks == 0, FILES.c.touched_at < now)
         assert connection.scalars(found).all() == []
+
+
+async def ended(
+    records: Records,
+    task: NewTask,
+    type_: LifecycleType = LifecycleType.COMPLETED,
+    *,
+    has_files: bool | None = True,
+) -> None:
+    """The task has ended, and its service says that it may have stored files."""
+    about = reported(type_, task.id, service="sync", kind=task.kind, has_files=has_files)
+
+    def apply(connection: Connection, events: Sequence[LifecycleEvent]) -> list[None]:
+        # Twice, as a report may come.
+        apply_events(connection, [*events, *events])
+        apply_events(connection, events)
+        return [None] * len(events)
+
+    await records.write(apply, about)
+
+
+async def row_of(records: Records, task: NewTask) -> tuple[int, bool] | None:
+    """How many tasks count for the files that a task has written, and whether they are being removed."""
+    query = select(FILES.c.tasks, FILES.c.removing).where(FILES.c.key == f"results/{task.id}")
+    row = await records.read(lambda connection: connection.execute(query).one_or_none())
+    return None if row is None else (row.tasks, row.removing)
+
+
+async def synced(records: Records) -> NewTask:
+    task = new_task(sync_event())
+    answer = await records.write(accept, Submission(task))
+    assert isinstance(answer, Accepted)
+    assert answer.message is not None
+    await records.write(delete_published, [answer.message.outbox_id])
+    return task
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        LifecycleType.COMPLETED,
+        LifecycleType.DEAD,
+        LifecycleType.CANCELLED,
+        LifecycleType.RETRYING,
+        LifecycleType.SNOOZED,
+    ],
+)
+async def test_what_an_attempt_may_have_stored_is_counted_once_whatever_its_outcome(
+    records: Records, type_: LifecycleType
+) -> None:
+    task, other = await synced(records), await synced(records)
+    await ended(records, task, type_)
+
+    assert await row_of(records, task) == (1, False)
+    assert await row_of(records, other) is None
+    assert await unused(records, since=NOON + 99 * DAY, now=NOON + 99 * DAY) == []
+
+
+async def test_the_files_of_a_task_may_be_removed_once_it_was_pruned(records: Records) -> None:
+    task = await synced(records)
+    await ended(records, task)
+    over = NOON + 60 * DAY
+    await records.write(prune_tasks, PruneStep(State.COMPLETED, over, over, 10))
+
+    assert await row_of(records, task) == (0, False)
+    assert await unused(records, since=over + DAY, now=over + DAY) == [f"results/{task.id}"]
+
+
+async def test_the_files_of_a_task_may_be_removed_once_it_was_erased_also_if_they_come_late(
+    records: Records,
+) -> None:
+    early, late = await synced(records), await synced(records)
+    await ended(records, early)
+    await ended(records, late, LifecycleType.CANCELLED, has_files=None)
+    erasure = EraseStep(NamedTasks((early.id, late.id)), NOON, 10, "e", "ann")
+    assert (await records.write(erase_persons, erasure)).erased.tasks == 2
+    assert await row_of(records, early) == (0, False)
+
+    await ended(records, late)
+
+    assert await row_of(records, late) == (0, False)
+    removed = await unused(records, since=NOON + DAY, now=NOON + DAY)
+    assert sorted(removed) == sorted(f"results/{task.id}" for task in (early, late))
+
+
+async def test_files_of_a_task_that_is_not_there_any_more_are_removed(records: Records) -> None:
+    task = new_task(sync_event())
+    await ended(records, task)
+    assert await row_of(records, task) == (0, False)
+    assert await unused(records, since=NOON + DAY, now=NOON + DAY) == [f"results/{task.id}"]
+    # Reported again while they are being removed: the collector leaves the mark, and marks it again.
+    await ended(records, task)
+    assert await row_of(records, task) == (0, False)

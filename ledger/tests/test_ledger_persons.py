@@ -54,6 +54,10 @@ async def accepted(
     return task
 
 
+def image_of(tenant: str) -> Event:
+    return image_event().model_copy(update={"source_key": f"files/{tenant}/aa/{64 * 'a'}"})
+
+
 async def furnished(desk: Desk, person: str, tenant: str = "default") -> dict[str, NewTask]:
     """Has one of everything for a person."""
     token = ResetToken(f"hash of {person} {tenant}", "sealed", NOON)
@@ -61,7 +65,7 @@ async def furnished(desk: Desk, person: str, tenant: str = "default") -> dict[st
         "completed": await accepted(desk, None, person, tenant, call=keyed(f"{person} {tenant}")),
         "failed": await accepted(desk, user_event(), person, tenant),
         "reset": await accepted(desk, reset_event(), person, tenant, token=token),
-        "file": await accepted(desk, image_event(), person, tenant),
+        "file": await accepted(desk, image_of(tenant), person, tenant),
     }
     failed = tasks["failed"]
     await desk.apply(

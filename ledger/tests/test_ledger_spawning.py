@@ -25,6 +25,7 @@ from waybill_ledger import (
     Submission,
     Task,
     TaskFilter,
+    Touch,
     accept,
     accept_spawned,
     apply_events,
@@ -32,9 +33,11 @@ from waybill_ledger import (
     get_timeline,
     list_tasks,
     prune_tasks,
+    record_stored,
+    touch_files,
 )
 from waybill_ledger.registry import RetireService, load_registry, retire_services
-from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASK_FILES, TASKS
 from waybill_testkit.samples import NOON, email_event, image_event, new_task, reported, sync_event, user_event
 
 COMPLETED, DEAD = LifecycleType.COMPLETED, LifecycleType.DEAD
@@ -263,6 +266,29 @@ def test_what_no_service_can_do_is_accepted_as_failed_and_blocks_nothing(
     assert in_outbox(engine, bad.id) == []
     assert [failure.task_id for failure in failures] == [bad.id]
     assert row(engine, parent.id).id == parent.id
+
+
+def test_a_child_keeps_its_file_and_fails_without_one_of_its_tenant(engine: Engine, parent: NewTask) -> None:
+    keys = [
+        f"files/{tenant}/aa/{64 * digit}"
+        for tenant, digit in (("shop", "a"), ("default", "b"), ("shop", "c"))
+    ]
+    with engine.begin() as connection:
+        uploads = [Touch(key, NOON) for key in keys[:2]]
+        touch_files(connection, uploads)
+        record_stored(connection, uploads)
+    good, foreign, missing = spawned(
+        parent, *(image_event().model_copy(update={"source_key": key}) for key in keys)
+    )
+    failures = applied(engine, done(parent, good, foreign, missing))
+
+    assert {failure.task_id for failure in failures} == {foreign.id, missing.id}
+    assert [failure.data.error.type for failure in failures if failure.data.error] == 2 * [
+        "FilesMissingError"
+    ]
+    assert [len(in_outbox(engine, child.id)) for child in (good, foreign, missing)] == [1, 0, 0]
+    with engine.begin() as connection:
+        assert connection.execute(select(TASK_FILES)).all() == [(good.id, keys[0])]
 
 
 def test_a_kind_that_was_registered_just_now_is_found(engine: Engine, parent: NewTask) -> None:

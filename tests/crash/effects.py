@@ -68,7 +68,7 @@ def files_of(objects: Path, results: dict[str, dict[str, Any]]) -> set[str]:
 
 def _kept(objects: Path) -> set[str]:
     return {
-        path.relative_to(objects).as_posix() for path in (objects / "variants").rglob("*") if path.is_file()
+        path.relative_to(objects).as_posix() for path in (objects / "results").rglob("*") if path.is_file()
     }
 
 

@@ -34,6 +34,7 @@ from waybill_worker.errors import TransientError
 from waybill_worker.inbox import AlreadyDone, Claimed, Inbox
 from waybill_worker.limits import RunningHandlers, Watchdog
 from waybill_worker.outcome import OUTCOME, Completed, Died, Outcome, RetryLater, Snoozed
+from waybill_worker.outputs import no_keyring
 from waybill_worker.publish import OutgoingMessage, Publisher, Reporter, outcome_event
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
@@ -78,9 +79,10 @@ class Bench:
         self.inbox = Inbox(records, "email", lease_seconds=300)
         self.inbox.make_table()
         self.publisher = ListPublisher()
-        more = {} if keyring is None else {"keyring": keyring}
         reporter = Reporter(self.publisher)
-        self.attempts = Attempts("email", self.inbox, reporter, Watchdog(), RunningHandlers(), **more)
+        self.attempts = Attempts(
+            "email", self.inbox, reporter, Watchdog(), RunningHandlers(), keyring=keyring or no_keyring
+        )
 
     async def run(self, submitting: Callable[[Attempt], object], *, task_id: str = TASK) -> Outcome:
         """Runs an attempt whose handler only submits."""

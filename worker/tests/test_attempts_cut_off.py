@@ -29,6 +29,7 @@ from waybill_worker.limits.watchdog import Watchdog
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
+from waybill_worker.storage.object_store import ObjectStore
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
 Function = Callable[[Attempt], Coroutine[Any, Any, dict[str, Any]]]
@@ -47,11 +48,13 @@ class NoPublisher(Publisher):
 class CutOff:
     """A service's attempts, whose processes die as the test wants it."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, store: ObjectStore | None = None) -> None:
         # Leases that run out at once: every claim of an attempt that has no outcome is a take-over.
         self.inbox = Inbox(records, "email", lease_seconds=0.000_001)
         self.inbox.make_table()
-        self.attempts = Attempts("email", self.inbox, Reporter(NoPublisher()), Watchdog(), RunningHandlers())
+        self.attempts = Attempts(
+            "email", self.inbox, Reporter(NoPublisher()), Watchdog(), RunningHandlers(), store=store
+        )
 
     async def claim(self, task_id: str = "t1") -> Claimed:
         ticket = await self.inbox.claim(envelope_of(email_event(), task_id))

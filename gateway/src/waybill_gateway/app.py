@@ -15,6 +15,7 @@ from waybill_gateway.desk import redrive_routes as redrives
 from waybill_gateway.desk import waiting_routes as contracts_waiting
 from waybill_gateway.docs import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
 from waybill_gateway.emails import routes as emails
+from waybill_gateway.files import result_routes as task_files
 from waybill_gateway.files import routes as files
 from waybill_gateway.health import entrance
 from waybill_gateway.health import routes as health
@@ -59,6 +60,7 @@ _ROUTES = (
     schedules,
     submissions,
     tasks,
+    task_files,
     cancellations,
     accounting,
     prunings,

@@ -1,18 +1,19 @@
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pyvips
 
 from waybill_contracts.images.limits import ImageLimits
-from waybill_contracts.images.variants import variants_of
 from waybill_contracts.kinds.images import ImageUploaded
-from waybill_images.handlers import Rendering, make_variants
+from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_testkit.bucket import Bucket
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import PermanentError
+from waybill_worker.files import AttemptFiles
 from waybill_worker.storage.object_store import ObjectStore
 from waybill_worker.worker_pool.pool import WorkerPoolOptions
 from waybill_worker.worker_pool.process import WorkerLimits
@@ -28,6 +29,10 @@ ATTEMPT = Attempt(
     redrive_no=0,
     deadline=None,
 )
+
+
+def attempt(store: ObjectStore) -> Attempt:
+    return replace(ATTEMPT, files=AttemptFiles(store, ATTEMPT.task_id))
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -59,20 +64,21 @@ def uploaded(key: str, size_bytes: int = len(HOPPER)) -> ImageUploaded:
 
 async def test_variants_are_stored_and_told(store: ObjectStore, pool: RenderPool) -> None:
     event = uploaded(await store.put(HOPPER, prefix="originals", suffix=".jpg"))
-    result = await make_variants(event, ATTEMPT, Rendering(store, pool))
-    again = await make_variants(event, ATTEMPT, Rendering(store, pool))
+    result = await make_variants(event, attempt(store), pool)
+    again = await make_variants(event, attempt(store), pool)
 
     assert again == result
     sizes = {name: (variant["width"], variant["height"]) for name, variant in result["variants"].items()}
     assert sizes == {"thumb": (218, 256), "medium": (512, 600)}
-    for variant in result["variants"].values():
+    for preset, variant in result["variants"].items():
         assert set(variant["files"]) == {"webp", "jpeg"}
         for form, file in variant["files"].items():
             data = await store.get(file["key"])
             digest = hashlib.sha256(data).hexdigest()
             suffix = {"webp": ".webp", "jpeg": ".jpg"}[form]
             assert file == {
-                "key": f"{variants_of(event.sha256)}/{digest[:2]}/{digest}{suffix}",
+                "name": f"{preset}{suffix}",
+                "key": f"results/{ATTEMPT.task_id}/{digest[:2]}/{digest}",
                 "content_type": f"image/{form}",
                 "size_bytes": len(data),
             }
@@ -84,24 +90,24 @@ async def test_an_original_that_is_gone_is_permanent(store: ObjectStore, pool: R
     with pytest.raises(
         PermanentError, match=r"originals/x is no longer in the object store; upload it again"
     ):
-        await make_variants(uploaded("originals/x"), ATTEMPT, Rendering(store, pool))
+        await make_variants(uploaded("originals/x"), attempt(store), pool)
 
 
 async def test_an_original_that_grew_is_not_read(store: ObjectStore, pool: RenderPool) -> None:
     key = await store.put(HOPPER, prefix="originals")
-    with pytest.raises(PermanentError, match="is not the file that was uploaded"):
-        await make_variants(uploaded(key, size_bytes=100), ATTEMPT, Rendering(store, pool))
+    with pytest.raises(PermanentError, match="is larger than it may be"):
+        await make_variants(uploaded(key, size_bytes=100), attempt(store), pool)
 
 
 async def test_a_key_that_leads_elsewhere_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
     with pytest.raises(PermanentError, match="has no valid key"):
-        await make_variants(uploaded("../../etc/passwd"), ATTEMPT, Rendering(store, pool))
+        await make_variants(uploaded("../../etc/passwd"), attempt(store), pool)
 
 
 async def test_a_damaged_original_is_permanent(store: ObjectStore, pool: RenderPool) -> None:
     key = await store.put(HOPPER[:20_000], prefix="originals")
     with pytest.raises(PermanentError, match="ends after 20000 bytes"):
-        await make_variants(uploaded(key), ATTEMPT, Rendering(store, pool))
+        await make_variants(uploaded(key), attempt(store), pool)
 
 
 async def test_what_moves_and_what_there_is_to_note_is_told(store: ObjectStore, pool: RenderPool) -> None:
@@ -110,7 +116,7 @@ async def test_what_moves_and_what_there_is_to_note_is_told(store: ObjectStore, 
     film.set_type(pyvips.GValue.gint_type, "page-height", 20)
     results = [
         await make_variants(
-            uploaded(await store.put(data, prefix="originals"), len(data)), ATTEMPT, Rendering(store, pool)
+            uploaded(await store.put(data, prefix="originals"), len(data)), attempt(store), pool
         )
         for data in (film.webpsave_buffer(), HOPPER[:-2], HOPPER)
     ]

@@ -76,7 +76,7 @@ def reset_event() -> PasswordResetRequested:
 def image_event() -> ImageUploaded:
     """A picture in the object store; only the service `images` consumes this kind."""
     return ImageUploaded(
-        source_key=f"originals/aa/{'a' * 64}",
+        source_key=f"files/default/aa/{'a' * 64}",
         sha256="a" * 64,
         content_type="image/jpeg",
         width=640,
@@ -215,6 +215,7 @@ def reported(  # noqa: PLR0913 - each is what some test is about
     seconds_after: float = 0,
     result: Mapping[str, Any] | None = None,
     text: str = "half of it",
+    has_files: bool | None = None,
 ) -> LifecycleEvent:
     """A lifecycle event with what its type needs, `seconds_after` after noon."""
     at = NOON + timedelta(seconds=seconds_after)
@@ -232,6 +233,7 @@ def reported(  # noqa: PLR0913 - each is what some test is about
         seconds=None if reports or type_ is LifecycleType.STARTED else 0.5,
         error=ERROR if waits or type_ is LifecycleType.DEAD else None,
         reason=DeadReason.EXHAUSTED if type_ is LifecycleType.DEAD else None,
+        has_files=has_files,
         next_attempt_at=at + timedelta(seconds=2) if waits else None,
         result=dict(result or {"done": True}) if completed else None,
         progress=ProgressInfo(share=0.5, text=text) if reports else None,

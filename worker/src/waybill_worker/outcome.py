@@ -52,6 +52,8 @@ class _Outcome(BaseModel):
     #: How long the handler ran, in seconds.
     seconds: float
     max_attempts: int
+    #: The attempt may have stored files.
+    has_files: bool = False
 
 
 class Completed(_Outcome):

@@ -56,6 +56,7 @@ from waybill_worker.runtime import (
     HealthServer,
     build,
 )
+from waybill_worker.storage import ObjectStore, ObjectStoreSettings
 
 log = get_logger(__name__)
 
@@ -116,7 +117,13 @@ class Service(Application):
         registry = make_registry()
         reporter = Reporter(self._connections.publisher)
         self._attempts = Attempts(
-            name, self._inbox, reporter, self._watchdog, running, keyring=settings.keyring
+            name,
+            self._inbox,
+            reporter,
+            self._watchdog,
+            running,
+            keyring=settings.keyring,
+            store=_store_of(settings),
         )
         if workers := sum(each.concurrency or 0 for each in handlers if each.runs is Runs.IN_PROCESS):
             self._attempts.processes = FunctionProcesses(name, settings, workers)
@@ -293,6 +300,13 @@ class _HandlersEnd(Component):
             await self._attempts.processes.close()
         # While their claims still hold: no other replica runs the next attempt before this process has ended.
         self._watchdog.end_with_the_late()
+
+
+def _store_of(settings: ServiceSettings) -> ObjectStore | None:
+    """The object store that the settings name, if they are those of a service with files."""
+    if not isinstance(settings, ObjectStoreSettings):
+        return None
+    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
 
 
 def _described(handlers: tuple[Handler, ...]) -> str:

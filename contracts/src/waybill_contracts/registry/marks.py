@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-#: From the root of data to a value; `EACH` stands for every item of an array.
+#: From the root of data to a value; `EACH` stands for every item of an array, and every value of a map.
 Path = tuple[str, ...]
 EACH: Final = "*"
 #: Marks that a schema says yes to, or nothing.
@@ -34,8 +34,8 @@ def values_at(data: Any, path: Path) -> Iterator[Any]:
     """The values of data at a path; none where it leads nowhere."""
     if not path:
         yield data
-    elif path[0] == EACH and isinstance(data, list | tuple):
-        for each in data:
+    elif path[0] == EACH and isinstance(data, list | tuple | Mapping):
+        for each in data.values() if isinstance(data, Mapping) else data:
             yield from values_at(each, path[1:])
     elif isinstance(data, Mapping) and path[0] in data:
         yield from values_at(data[path[0]], path[1:])
@@ -66,7 +66,8 @@ def _paths(schema: Any, mark: str, defs: Schema, path: Path, seen: frozenset[str
         yield from _paths(defs.get(name), mark, defs, path, seen | {name})
     for name, field in schema.get("properties", {}).items():
         yield from _paths(field, mark, defs, (*path, name), seen)
-    yield from _paths(schema.get("items"), mark, defs, (*path, EACH), seen)
+    for within in (schema.get("items"), schema.get("additionalProperties"), *schema.get("prefixItems", ())):
+        yield from _paths(within, mark, defs, (*path, EACH), seen)
     for keyword in _SAME:
         for each in schema.get(keyword, ()):
             yield from _paths(each, mark, defs, path, seen)

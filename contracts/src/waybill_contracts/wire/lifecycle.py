@@ -143,6 +143,8 @@ class LifecycleData(BaseModel):
     progress: ProgressInfo | None = None
     #: Tasks to accept in the transaction that applies this outcome.
     spawned: Annotated[tuple[SpawnedTask, ...], Field(max_length=MAX_SPAWNED)] | None = None
+    #: The attempt may have stored files, which are to be removed with the task; absent: it has not.
+    has_files: bool | None = None
 
 
 class LifecycleEvent(BaseModel):

@@ -32,6 +32,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
         },
         HTTPStatus.NOT_FOUND: {
             "never_produced": "The task failed or was cancelled: no variant was made.",
+            "no_such_file": "The task has no such file.",
             "no_such_format": "The variant has no such format.",
             "no_such_group": "There is no group of this id.",
             "no_such_kind": "There is no kind of this name.",
@@ -61,6 +62,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "key_ended": "The key was revoked, or has expired: it cannot be replaced.",
             "name_taken": "Another schedule has this name.",
             "not_produced_yet": "The task is not completed. Repeat the call in a moment.",
+            "several_files": "Several services have made a file of this name.",
             "overlaps": "Other redrives have started with letters of this one.",
             "registration_refused": "What is registered or in use forbids this release; errors lists each "
             "difference.",
@@ -171,7 +173,7 @@ _REVEALING: Final = ("payload_deleted", "erased", "sealing_key_missing")
 #: All others, by the name of the operation.
 _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "post_task": (*_TASK, "unknown_version", "invalid_data", "unknown_target"),
+        "post_task": (*_TASK, "unknown_version", "invalid_data", "unknown_target", "422 no_such_file"),
         "post_tasks": ("tasks_refused",),
         "post_email": _TASK,
         "post_user": _TASK,
@@ -185,7 +187,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "post_image": (
             *(*_TASK, "unknown_variant"),
             *("empty", "not_an_image", "unsupported_format", "422 too_large", "too_costly", "damaged"),
-            *("image_check_too_slow", "file_being_removed", "no_such_file", *_STORE),
+            *("image_check_too_slow", "file_being_removed", "422 no_such_file", *_STORE),
         ),
         "get_variant": (
             *("no_such_task", "no_such_variant", "no_such_format", "never_produced"),
@@ -204,6 +206,11 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "delete_schedule": _SCHEDULE,
         "get_tasks": ("unknown_kind", "unknown_service", "no_address"),
         "get_one_task": ("no_such_task",),
+        "get_task_files": ("no_such_task",),
+        "get_task_file": (
+            *("no_such_task", "404 no_such_file", "several_files", "not_produced_yet"),
+            *("no_longer_kept", *_STORE),
+        ),
         "get_task_timeline": ("no_such_task",),
         "cancel_task": ("no_such_task", "too_late"),
         "get_account": ("empty_range",),

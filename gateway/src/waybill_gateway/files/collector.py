@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from waybill_contracts.files import is_of_results
 from waybill_contracts.images import ORIGINALS, variants_of
 from waybill_database import Records
 from waybill_gateway.files.storing import UNTOUCHED_FOR
@@ -68,7 +69,8 @@ class Collector(Background):
         if not await self._records.write(renew_marks, Renewal(mark, self._records.now())):
             log.warning("another collector has taken over a file", key=mark.key)
             return False
-        await self._objects.delete(mark.key)
+        # The files of a task belong to it alone, and have one row.
+        await (self._objects.delete_under if is_of_results(mark.key) else self._objects.delete)(mark.key)
         if not await self._records.write(delete_removed, mark):
             # It is unknown whether it was uploaded again before or after this deletion.
             log.error("a file was removed so slowly that it may have been uploaded again", key=mark.key)

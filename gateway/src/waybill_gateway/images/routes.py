@@ -10,7 +10,8 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Header, Response, UploadFile
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from waybill_contracts.images import ORIGINALS, PRESET_NAMES, PresetName
+from waybill_contracts.files import uploads_of
+from waybill_contracts.images import PRESET_NAMES, PresetName
 from waybill_contracts.kinds import ImageUploaded
 from waybill_contracts.states import State
 from waybill_gateway.auth import CallerDep, GuardedRoute
@@ -62,7 +63,7 @@ async def post_image(
     content = f"{sha256} {presets} {posted.model_dump_json(exclude={'file', 'variants'})}"
     call = post.keyed_call(lambda: content)
     with resources.calls.only(call):
-        key, _ = await store_file(resources, ORIGINALS, _opened(file), sha256)
+        key, _ = await store_file(resources, uploads_of(post.caller.tenant), _opened(file), sha256)
         event = ImageUploaded(
             source_key=key,
             sha256=sha256,

@@ -194,14 +194,13 @@ def key_reused(error: KeyReusedError) -> Problem:
 def files_missing(task: NewTask, missing: FilesMissing) -> Problem:
     """The answer to a task that refers to files that are not there, or are another tenant's."""
     message = "there is no such file of yours: it was not uploaded, or has expired"
+    # A field that is sealed shows no place.
+    places = list(places_of(from_json(task.payload), frozenset(missing.keys))) or [""]
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "no_such_file",
         "The task refers to files that are not there. Upload them first, and use the keys of the answers.",
-        errors=[
-            FieldError(field=f"/data{pointer}", message=message)
-            for pointer in places_of(from_json(task.payload), frozenset(missing.keys))
-        ],
+        errors=[FieldError(field=f"/data{place}", message=message) for place in places],
     )
 
 

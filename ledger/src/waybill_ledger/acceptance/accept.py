@@ -1,7 +1,7 @@
 """Accepting tasks: key, task, subtasks and outbox row in one transaction, many tasks in one commit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table, insert, select
@@ -69,7 +69,7 @@ def accept(connection: Connection, submissions: Sequence[Submission]) -> Sequenc
     """
     verdicts = _verdicts(connection, submissions)
     fresh = [s for s, verdict in zip(submissions, verdicts, strict=True) if verdict is None]
-    missing = _missing_files(connection, [s.task for s in fresh if s.task.files])
+    missing = missing_files(connection, [s.task for s in fresh])
     if missing:
         # The caller may upload the files and repeat the call.
         withdraw(connection, [s.call for s in fresh if s.call is not None and s.task.id in missing])
@@ -115,16 +115,9 @@ def _accept_whole(connection: Connection, group: Sequence[Submission]) -> Sequen
 def insert_tasks(connection: Connection, tasks: Sequence[NewTask]) -> None:
     """Accepts tasks of the ledger's own, in the transaction of the caller; the relay publishes them.
 
-    A file that is missing does not stop them: their handler finds out, and they fail with the reason.
+    None of their files may be missing: see `missing_files`.
     """
-    missing = _missing_files(connection, [task for task in tasks if task.files])
-    there = [
-        replace(task, files=tuple(key for key in task.files if key not in missing[task.id].keys))
-        if task.id in missing
-        else task
-        for task in tasks
-    ]
-    _insert(connection, [Submission(task) for task in there], relay_grace=timedelta(0))
+    _insert(connection, [Submission(task) for task in tasks], relay_grace=timedelta(0))
 
 
 def _verdicts(
@@ -135,8 +128,9 @@ def _verdicts(
     return [None if s.call is None else next(answers) for s in submissions]
 
 
-def _missing_files(connection: Connection, tasks: Sequence[NewTask]) -> dict[str, FilesMissing]:
+def missing_files(connection: Connection, tasks: Sequence[NewTask]) -> dict[str, FilesMissing]:
     """The missing files of each task that misses any; all others cannot be removed in this transaction."""
+    tasks = [task for task in tasks if task.files]
     if not tasks:
         return {}
     usable = usable_files(connection, {key for task in tasks for key in task.files})

@@ -26,7 +26,7 @@ from waybill_contracts.wire import (
     lifecycle_event,
     new_traceparent,
 )
-from waybill_ledger.acceptance.accept import insert_tasks
+from waybill_ledger.acceptance.accept import insert_tasks, missing_files
 from waybill_ledger.acceptance.new_task import NewTask, Parent
 from waybill_ledger.acceptance.person_digests import Persons
 from waybill_ledger.outbox import HIGH_PRIORITY, LOW_PRIORITY
@@ -37,6 +37,9 @@ from waybill_ledger.schema import OUTBOX, TASKS
 _PRIORITIES: Final = {"low": LOW_PRIORITY, "high": HIGH_PRIORITY, None: None}
 #: Faults of the data that an error names.
 _MOST_FAULTS: Final = 5
+_FILES_MISSING: Final = ErrorInfo(
+    type="FilesMissingError", message="It refers to files that are not there, or are of another tenant."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +83,22 @@ def _accept(connection: Connection, batch: Spawned, terms: SpawnTerms, accepted:
     known = set(connection.scalars(select(TASKS.c.id).where(TASKS.c.id.in_(ids))))
     wanted = [task for task in batch.tasks if task.id not in known]
     registry = _registry_with(connection, wanted, terms.registry)
-    tasks, refused = [], []
+    tasks, refused = dict[str, NewTask](), dict[str, ErrorInfo]()
     for task in wanted:
         try:
-            tasks.append(_task(batch, task, registry, terms))
+            tasks[task.id] = _task(batch, task, registry, terms)
         except _RefusedError as refusal:
-            tasks.append(_refused_task(batch, task, terms.now))
-            refused.append(task.id)
-            accepted.refusals.append(_refusal(batch, task, refusal.info, terms.now))
-    insert_tasks(connection, tasks)
+            refused[task.id] = refusal.info
+    refused |= dict.fromkeys(missing_files(connection, list(tasks.values())), _FILES_MISSING)
+    for task in wanted:
+        if task.id in refused:
+            tasks[task.id] = _refused_task(batch, task, terms.now)
+            accepted.refusals.append(_refusal(batch, task, refused[task.id], terms.now))
+    made = [tasks[task.id] for task in wanted]
+    insert_tasks(connection, made)
     if refused:
         connection.execute(delete(OUTBOX).where(OUTBOX.c.task_id.in_(refused)))
-    accepted.tasks.extend(tasks)
+    accepted.tasks.extend(made)
 
 
 def _registry_with(connection: Connection, tasks: Sequence[SpawnedTask], registry: Registry) -> Registry:

@@ -10,7 +10,9 @@ from waybill_ledger.files.removal import (
     renew_marks,
 )
 from waybill_ledger.files.uses import (
+    StoredResults,
     Touch,
+    keep_results,
     record_stored,
     release_files,
     touch_files,
@@ -23,8 +25,10 @@ __all__ = [
     "Mark",
     "Removal",
     "Renewal",
+    "StoredResults",
     "Touch",
     "delete_removed",
+    "keep_results",
     "mark_unused",
     "record_stored",
     "release_files",

@@ -7,13 +7,14 @@ nor a removal leads to a task without its file.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Executable, bindparam, select, update
 
-from waybill_database import insert_into
+from waybill_contracts.files import results_of
+from waybill_database import insert_into, insert_new
 from waybill_ledger.schema import FILES, TASK_FILES
 
 
@@ -23,6 +24,16 @@ class Touch:
 
     key: str
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResults:
+    """Report that an attempt of a task may have stored files."""
+
+    task_id: str
+    at: datetime
+    #: False: the task was erased or pruned.
+    is_wanted: bool
 
 
 def touch_files(connection: Connection, touches: Sequence[Touch]) -> Sequence[bool]:
@@ -77,6 +88,21 @@ def use_files(connection: Connection, files: Collection[tuple[str, str]], now: d
     _count(connection, uses, now)
 
 
+def keep_results(connection: Connection, reports: Iterable[StoredResults]) -> None:
+    """Records that attempts of tasks may have stored files, so that these are removed with the tasks.
+
+    All files of a task have one row, with the prefix of their keys: they belong to it alone.
+    """
+    by_task = {report.task_id: report for report in sorted(reports, key=lambda report: report.task_id)}
+    kept = [{"task_id": id_, "key": results_of(id_)} for id_, report in by_task.items() if report.is_wanted]
+    new = insert_new(connection, TASK_FILES, TASK_FILES.c.task_id)
+    first = set(connection.scalars(new, kept)) if kept else set()
+    for task_id, report in by_task.items():
+        if task_id in first or not report.is_wanted:
+            counted = {"tasks": int(report.is_wanted), "touched_at": report.at, "stored_at": report.at}
+            connection.execute(_keep(connection), {"key": results_of(task_id)} | counted)
+
+
 def release_files(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:
     """Records that tasks are about to be deleted or erased, and refer to no file from then on."""
     keys = connection.scalars(select(TASK_FILES.c.key).where(TASK_FILES.c.task_id.in_(task_ids)))
@@ -97,6 +123,15 @@ def _touch(connection: Connection) -> Executable:
         set_={"touched_at": insert.excluded.touched_at},
         where=~FILES.c.removing,
     ).returning(FILES.c.key)
+    return statement
+
+
+def _keep(connection: Connection) -> Executable:
+    insert = insert_into(connection, FILES)
+    statement: Executable = insert.on_conflict_do_update(
+        index_elements=[FILES.c.key],
+        set_={"tasks": FILES.c.tasks + insert.excluded.tasks, "removing": False, "removing_by": None},
+    )
     return statement
 
 

@@ -1,7 +1,7 @@
 """Applies lifecycle events to the ledger, those of many messages in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Executable, bindparam, select, update
 from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, SpawnedTask
 from waybill_database import insert_into, insert_new
+from waybill_ledger.files import StoredResults, keep_results
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
 from waybill_ledger.progress.used_payloads import delete_payloads
@@ -74,6 +75,8 @@ class _Changes:
     tasks: list[dict[str, Any]] = field(default_factory=list)
     #: Completed tasks whose payload holds secrets, or may hold them.
     used: list[str] = field(default_factory=list)
+    #: Reports of files that attempts may have stored.
+    with_files: list[StoredResults] = field(default_factory=list)
     #: See `Merged`.
     picked_up: list[tuple[str, timedelta]] = field(default_factory=list)
     spawned: list[Spawned] = field(default_factory=list)
@@ -85,7 +88,7 @@ def apply_events(connection: Connection, events: Iterable[LifecycleEvent]) -> Me
     for event in events:
         by_task[event.data.task_id].append(event)
     tasks = _locked_tasks(connection, by_task)
-    changes = _Changes()
+    changes = _Changes(with_files=_with_files(by_task, tasks))
     failures: list[Failure] = []
     for task_id, task in tasks.items():
         failures.extend(_merge_into(task, by_task[task_id], changes))
@@ -127,6 +130,21 @@ def _write(connection: Connection, changes: _Changes) -> None:
         connection.execute(_UPDATE_TASK, changes.tasks)
     if changes.used:
         delete_payloads(connection, changes.used)
+    if changes.with_files:
+        keep_results(connection, changes.with_files)
+
+
+def _with_files(
+    by_task: Mapping[str, Sequence[LifecycleEvent]], tasks: Mapping[str, _Task]
+) -> list[StoredResults]:
+    return [
+        StoredResults(
+            task_id, event.time, is_wanted=task_id in tasks and tasks[task_id].row.erased_at is None
+        )
+        for task_id, events in by_task.items()
+        for event in events
+        if event.data.has_files
+    ]
 
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:

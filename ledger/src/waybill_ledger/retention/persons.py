@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
+from waybill_contracts.files import RESULTS
 from waybill_contracts.states import State
 from waybill_ledger.schema import (
     DEAD_LETTERS,
@@ -71,7 +72,10 @@ def holdings_of(connection: Connection, person: Person) -> Holdings:
         password_resets=_number(connection, _count(PASSWORD_RESETS.c.task_id.in_(own))),
         idempotency_keys=_number(connection, keys.where(*tasks_of(person))),
         originals=_number(
-            connection, select(func.count(TASK_FILES.c.key.distinct())).where(TASK_FILES.c.task_id.in_(own))
+            connection,
+            select(func.count(TASK_FILES.c.key.distinct())).where(
+                TASK_FILES.c.task_id.in_(own), TASK_FILES.c.key.not_like(f"{RESULTS}/%")
+            ),
         ),
     )
 

@@ -6,24 +6,22 @@ from contextlib import asynccontextmanager
 from waybill import Service
 from waybill_contracts.images import ImageLimits
 from waybill_contracts.kinds import ImageUploaded
-from waybill_images.handlers import Rendering, make_variants
+from waybill_images.handlers import make_variants
 from waybill_images.render_pool import RenderPool
 from waybill_images.settings import ImagesSettings
-from waybill_worker.storage import ObjectStore
 from waybill_worker.worker_pool import WorkerLimits, WorkerPoolOptions, usable_cores
 
 
 @asynccontextmanager
-async def rendering(settings: ImagesSettings) -> AsyncIterator[Rendering]:
-    """Opens what the handler renders with."""
-    store = ObjectStore.from_url(settings.object_store_url, settings.s3_options())
+async def rendering(settings: ImagesSettings) -> AsyncIterator[RenderPool]:
+    """Opens the renderers."""
     limits = settings.max_pixels, settings.max_edge, settings.max_bytes, settings.max_animation_pixels
     worker = WorkerLimits(settings.render_bytes_per_worker, settings.render_cpu_seconds_per_image)
     workers = settings.render_workers or usable_cores()
     options = WorkerPoolOptions(worker, settings.render_seconds_per_image, workers)
     pool = RenderPool(ImageLimits(*limits), options, threads=settings.render_threads_per_worker)
     try:
-        yield Rendering(store, pool)
+        yield pool
     finally:
         await pool.close()
 

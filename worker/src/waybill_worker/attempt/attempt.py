@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from waybill_contracts.events import Event
+from waybill_worker.files import AttemptFiles
 from waybill_worker.limits import uncancellable
 from waybill_worker.outputs import Priority, ProgressReports, Spawning
 
@@ -56,6 +57,8 @@ class Attempt(AttemptFacts):
     #: To be awaited right before an effect from which a repeat cannot be distinguished: from then on the
     #: record says that it may have happened. Raises LeaseLostError if this run must not act any more.
     begin_effect: Callable[[], Awaitable[None]] = field(default=_unrecorded, compare=False)
+    #: The files of the task: reads those that its event refers to, and writes files into the result.
+    files: AttemptFiles = field(default_factory=AttemptFiles, compare=False, repr=False)
     #: Sends what `progress` reports; None: nothing is sent.
     progress_reports: ProgressReports | None = field(default=None, compare=False, repr=False)
     #: Collects what `submit` asks for; None: this attempt is not run by a service.

@@ -17,6 +17,7 @@ from waybill_worker.attempt.isolation import DiedAloneError, Emit, Isolation, Lo
 from waybill_worker.attempt.plain_functions import FunctionProcesses, in_thread
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import NotReadableYetError
+from waybill_worker.files import AttemptFiles
 from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
 from waybill_worker.limits import (
     CLEAN_UP_SECONDS,
@@ -32,6 +33,7 @@ from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from waybill_worker.outputs import KeyringSource, ProgressReports, Spawning, no_keyring
 from waybill_worker.publish import Reporter, progress_event, retry_until_success, started_event
+from waybill_worker.storage import ObjectStore
 
 log = get_logger(__name__)
 
@@ -56,6 +58,7 @@ class Attempts:
         watchdog: ends the process where a time limit cannot stop a handler.
         running: runs their handlers.
         keyring: gives the keys that seal the tasks which handlers submit.
+        store: where their files are; None: they have none.
 
     Attributes:
         isolation: runs attempts in processes of their own; None: there are none.
@@ -71,6 +74,7 @@ class Attempts:
         watchdog: Watchdog,
         running: RunningHandlers,
         keyring: KeyringSource = no_keyring,
+        store: ObjectStore | None = None,
     ) -> None:
         self.isolation: Isolation[Any] | None = None
         self.processes: FunctionProcesses | None = None
@@ -80,6 +84,7 @@ class Attempts:
         self._watchdog = watchdog
         self.running = running
         self._keyring = keyring
+        self._store = store
         # An attempt that was cut off before may be what kills the process. At most one of them runs here, so
         # that they are not blamed for each other.
         self._one_suspect = asyncio.Semaphore(1)
@@ -95,6 +100,13 @@ class Attempts:
         Raises:
             LeaseLostError: another copy of the attempt has taken the claim over; there is nothing to record.
         """
+        outcome = await self._run(work, claim, correlation_id)
+        if claim.begun_before and self._store is not None:
+            # A run that was cut off cannot say whether it has stored files.
+            return outcome.model_copy(update={"has_files": True})
+        return outcome
+
+    async def _run(self, work: Work, claim: Claimed, correlation_id: str | None) -> Outcome:
         now = self._inbox.now()
         attempt = work.attempt(self._service, claim, now, correlation_id)
         if (refused := _refused(work, attempt, claim, now)) is not None:
@@ -128,7 +140,8 @@ class Attempts:
         return await self._outcome_of(self._claimed(work, lone.attempt, lone.claim, emit))
 
     def _claimed(self, work: Work, attempt: Attempt, claim: Claimed, emit: Emit) -> "_ClaimedRun":
-        return _ClaimedRun(self._inbox, work, attempt, claim, emit, self._keyring)
+        files = AttemptFiles(self._store, attempt.task_id, work.mask)
+        return _ClaimedRun(self._inbox, work, replace(attempt, files=files), claim, emit, self._keyring)
 
     async def _handle(self, run: "_ClaimedRun") -> Outcome:
         self._reporter.emit(run.started_event())
@@ -172,10 +185,10 @@ class Attempts:
                 clean_up_seconds=_clean_up_seconds(work.handler.runs),
             )
             # The other side may have repeated parts of the event.
-            completed = run.completed(work.mask.json(result_of(result)))
+            completed = run.completed(attempt.files.in_result(work.mask.json(result_of(result))))
         except HandlerCancelled:
             log.info("cancelled while it ran")
-            return _cancelled(attempt, self._inbox.now(), seconds=run.seconds)
+            return run.cancelled()
         except LeaseLostError:
             raise
         except Exception as error:  # noqa: BLE001 - the subtask gets an outcome after any error
@@ -245,15 +258,22 @@ class _ClaimedRun:
             at=self._inbox.now(),
             seconds=self.seconds,
             max_attempts=self.attempt.max_attempts,
+            has_files=self.attempt.files.has_begun,
             result=result,
             spawned=self._spawning.closed(),
         )
 
+    def cancelled(self) -> Outcome:
+        return self._with_files(_cancelled(self.attempt, self._inbox.now(), seconds=self.seconds))
+
     def failed(self, error: Exception) -> Outcome:
         since = self._claim.attempt_since or self._started_at
-        return outcome_of(
-            Failed(error, self.seconds, since, self._effect_begun), self.work, self.attempt, self._inbox.now()
-        )
+        failed = Failed(error, self.seconds, since, self._effect_begun)
+        return self._with_files(outcome_of(failed, self.work, self.attempt, self._inbox.now()))
+
+    def _with_files(self, outcome: Outcome) -> Outcome:
+        # What a failed attempt has stored is removed with its task.
+        return outcome.model_copy(update={"has_files": True}) if self.attempt.files.has_begun else outcome
 
     def watched(self) -> Watched:
         limits = self.work.handler.limits

@@ -57,6 +57,7 @@ def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> Lifecyc
         snooze_no=envelope.snooze_no,
         max_attempts=outcome.max_attempts,
         seconds=outcome.seconds,
+        has_files=True if outcome.has_files else None,
         result=outcome.result if isinstance(outcome, Completed) else None,
         spawned=outcome.spawned if isinstance(outcome, Completed) else None,
         error=None if isinstance(outcome, Completed) else outcome.error,
