@@ -196,7 +196,6 @@ def test_kinds_of_the_same_words_have_names_of_their_own() -> None:
 
 
 def test_a_route_for_tasks_of_all_kinds_takes_one_alternative_for_each_kind() -> None:
-    posted = {"$ref": "#/components/schemas/PostTask"}
     general = {
         "title": "PostTask",
         "type": "object",
@@ -205,10 +204,7 @@ def test_a_route_for_tasks_of_all_kinds_takes_one_alternative_for_each_kind() ->
         "required": ["kind", "data"],
     }
     document: dict[str, Any] = {
-        "paths": {
-            "/v1/tasks": {"post": {"requestBody": {"content": {"application/json": {"schema": posted}}}}}
-        },
-        "components": {"schemas": {"PostTask": general}},
+        "components": {"schemas": {"PostTask": general, "BulkTask": general}},
     }
     handled = HandledKind(kind="invoice.requested", reads=(1,), data=NESTED)
     manifest = Manifest(service="invoices", release="1", handles=(handled,))
@@ -221,7 +217,17 @@ def test_a_route_for_tasks_of_all_kinds_takes_one_alternative_for_each_kind() ->
     assert task["properties"]["data"] == {"$ref": "#/components/schemas/InvoiceRequestedV1"}
     assert task["properties"]["version"]["anyOf"][0] == {"type": "integer", "const": 1}
     assert task["properties"]["delay_seconds"] == {}
+    assert schemas["BulkTask"]["oneOf"] == [{"$ref": "#/components/schemas/InvoiceRequestedV1BulkTask"}]
     assert document["components"]["schemas"]["PostTask"] is general
+
+
+async def test_tasks_of_all_kinds_are_typed_where_they_are_posted(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for path, posted in (("/v1/tasks", "PostTask"), ("/v1/tasks/bulk", "BulkTask")):
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        taken = json.dumps(body) + json.dumps(schemas.get("PostTasks"))
+        assert f'"#/components/schemas/{posted}"' in taken
+        assert "email.requested" in schemas[posted]["discriminator"]["mapping"]
 
 
 async def test_who_has_no_key_sees_the_built_in_kinds_alone(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ BODIES = [
     if "application/json" in operation.get("requestBody", {}).get("content", {})
     for place, type_ in leaves(operation["requestBody"]["content"]["application/json"]["schema"])
     # The data of a task is that of a kind, which is tried with the kinds.
-    if (path, place[0]) != ("/v1/tasks", "data")
+    if not (path.startswith("/v1/tasks") and "data" in place)
 ]
 #: Where wrong fields are named by JSON Pointers.
 POINTED = {"/v1/services/{name}"}

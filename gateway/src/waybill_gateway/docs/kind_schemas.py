@@ -10,8 +10,8 @@ from waybill_contracts.registry import Contract, Registry
 
 _PREFIX: Final = "#/components/schemas/"
 _LOCAL: Final = "#/$defs/"
-#: The route that takes tasks of all kinds.
-_POST_TASK: Final = "/v1/tasks"
+#: Components that describe a task of any kind as it is posted; those of one kind have names that end so.
+_POSTED: Final = {"PostTask": "Task", "BulkTask": "BulkTask"}
 #: Keywords whose values are data, not schemas.
 _DATA: Final = frozenset({"const", "enum", "default", "examples"})
 #: Keywords whose values are schemas by names that may be those of keywords.
@@ -32,26 +32,31 @@ def kind_schemas(registry: Registry) -> dict[str, Document]:
 def with_kinds(document: Document, registry: Registry) -> Document:
     """An OpenAPI document with the kinds of a registry; the document itself stays as it is.
 
-    Where it describes the route that takes tasks of all kinds, the body becomes one alternative for each
-    kind, distinguished by `kind`: data of the newest version, which is the one that clients are to send.
+    Where it describes a task of any kind as it is posted, that becomes one alternative for each kind,
+    distinguished by `kind`: data of the newest version, which is the one that clients are to send.
     """
-    schemas = {**document["components"]["schemas"], **kind_schemas(registry)}
-    posted = _posted_name(document)
-    if posted is not None:
-        general = schemas[posted]
-        names: dict[str, str] = {}
-        for contract, own in _named(registry):
-            names[contract.kind] = f"{own}Task"
-            schemas[names[contract.kind]] = _task_of(general, contract, own)
-        schemas[posted] = {
-            **{word: general[word] for word in ("title", "description", "examples") if word in general},
-            "oneOf": [{"$ref": _PREFIX + name} for name in names.values()],
-            "discriminator": {
-                "propertyName": "kind",
-                "mapping": {kind: _PREFIX + name for kind, name in names.items()},
-            },
-        }
+    schemas: dict[str, Document] = {**document["components"]["schemas"], **kind_schemas(registry)}
+    for posted, suffix in _POSTED.items():
+        if posted in schemas:
+            schemas |= _alternatives(posted, suffix, schemas[posted], registry)
     return {**document, "components": {**document["components"], "schemas": schemas}}
+
+
+def _alternatives(posted: str, suffix: str, general: Document, registry: Registry) -> dict[str, Document]:
+    """A task of any kind as the choice between those of each kind, and each of them."""
+    tasks = {
+        contract.kind: (f"{own}{suffix}", _task_of(general, contract, own, suffix))
+        for contract, own in _named(registry)
+    }
+    choice: Document = {
+        **{word: general[word] for word in ("title", "description", "examples") if word in general},
+        "oneOf": [{"$ref": _PREFIX + name} for name, _ in tasks.values()],
+        "discriminator": {
+            "propertyName": "kind",
+            "mapping": {kind: _PREFIX + name for kind, (name, _) in tasks.items()},
+        },
+    }
+    return dict([(posted, choice), *tasks.values()])
 
 
 def _named(registry: Registry) -> list[tuple[Contract, str]]:
@@ -98,19 +103,10 @@ def _moved(schema: Any, own: str) -> Any:
     return moved
 
 
-def _posted_name(document: Document) -> str | None:
-    """Name of the component that describes a task of any kind as it is posted; None: no route takes it."""
-    operation = document["paths"].get(_POST_TASK, {}).get("post")
-    if operation is None:
-        return None
-    reference: str = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-    return reference.removeprefix(_PREFIX)
-
-
-def _task_of(general: Document, contract: Contract, own: str) -> Document:
+def _task_of(general: Document, contract: Contract, own: str, suffix: str) -> Document:
     required = dict.fromkeys((*general.get("required", ()), "kind", "data"))
     return {
-        "title": f"{own}Task",
+        "title": f"{own}{suffix}",
         "description": f"A task of the kind {contract.kind}.",
         "type": "object",
         "additionalProperties": general.get("additionalProperties", True),
