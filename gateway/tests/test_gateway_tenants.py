@@ -44,7 +44,7 @@ BODIES: dict[str, dict[str, Any]] = {
 #: They make something of the caller's own: another test shows whose.
 MAKING = {
     *("post_email", "post_file", "post_image", "post_password_reset", "post_sync", "post_user"),
-    *("post_schedule", "post_task"),
+    *("post_schedule", "post_task", "post_tasks"),
 }
 #: They show what belongs to the installation: kinds and services, which hold no data of anybody.
 SHARED = {"get_kinds", "get_kind", "get_services", "get_service"}
