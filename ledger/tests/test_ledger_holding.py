@@ -26,7 +26,7 @@ from waybill_ledger import (
     cancel,
     delete_swept,
     get_task,
-    held_kinds,
+    held_routing_keys,
     next_due,
     put_back,
     reconcile,
@@ -110,11 +110,11 @@ def test_each_kind_is_fed_for_itself_and_that_which_waits_longest_comes_first(en
     user = low(event=user_event(), created_at=NOON)
     accepted(engine, mail, record, user, new_task())
     with engine.connect() as connection:
-        assert held_kinds(connection) == ["user.created", "sync.requested", MAIL]
+        assert held_routing_keys(connection) == ["user.created", "sync.requested", MAIL]
 
     assert ids(fed(engine, "sync.requested")) == [record.id]
     with engine.connect() as connection:
-        assert held_kinds(connection) == ["user.created", MAIL]
+        assert held_routing_keys(connection) == ["user.created", MAIL]
 
 
 def test_what_was_fed_is_a_row_like_any_other(engine: Engine) -> None:

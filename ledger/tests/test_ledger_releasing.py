@@ -37,7 +37,7 @@ from waybill_ledger import (
     create_schedules,
     get_schedule,
     get_task,
-    held_kinds,
+    held_routing_keys,
     list_tasks,
     new_task_id,
     next_slot,
@@ -148,7 +148,7 @@ def test_low_work_of_a_schedule_is_held_like_any_other(engine: Engine) -> None:
     created(engine, plan(priority=LOW_PRIORITY))
     released(engine, NOON + HOUR)
     with engine.begin() as connection:
-        assert held_kinds(connection) == [EmailRequested.KIND]
+        assert held_routing_keys(connection) == [EmailRequested.KIND]
         assert take_due(connection, [Sweep(NOON + 2 * HOUR, NOON + 3 * HOUR, 10)]) == [[]]
 
 

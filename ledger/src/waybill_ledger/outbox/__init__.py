@@ -1,6 +1,6 @@
 """The outbox: messages that are stored, and still to be published."""
 
-from waybill_ledger.outbox.held_work import Feed, held_kinds, is_held, take_held
+from waybill_ledger.outbox.held_work import Feed, held_routing_keys, is_held, take_held
 from waybill_ledger.outbox.outbox import (
     RELAY_GRACE,
     Sweep,
@@ -23,7 +23,7 @@ __all__ = [
     "Sweep",
     "delete_published",
     "delete_swept",
-    "held_kinds",
+    "held_routing_keys",
     "is_held",
     "messages_of",
     "next_due",

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, update
 
-from waybill_contracts.kinds import CATALOG
 from waybill_contracts.states import State
 from waybill_ledger.outbox.outbox import OUTBOX_ROWS, message_of, outbox_ids
 from waybill_ledger.outbox.pending_message import PendingMessage
@@ -19,19 +18,18 @@ from waybill_ledger.schema import OUTBOX, SUBTASKS
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Request to take held tasks of a kind for publishing, because the queues of its services are short."""
+    """Request to take held tasks of a route for publishing, because the queues of its services are short."""
 
-    kind: str
+    routing_key: str
     now: datetime
     #: Until when no other process takes these rows.
     until: datetime
     most: int
 
 
-def held_kinds(connection: Connection) -> list[str]:
-    """Kinds with held tasks, the one with the longest waiting task first."""
-    oldest = {kind: connection.scalar(_OLDEST.where(OUTBOX.c.routing_key == kind)) for kind in CATALOG}
-    return [kind for _, kind in sorted((since, kind) for kind, since in oldest.items() if since is not None)]
+def held_routing_keys(connection: Connection) -> list[str]:
+    """Routing keys of held tasks, that of the longest waiting task first."""
+    return list(connection.scalars(_HELD_ROUTING_KEYS))
 
 
 def is_held() -> ColumnElement[bool]:
@@ -46,7 +44,7 @@ def take_held(connection: Connection, feeds: Sequence[Feed]) -> Sequence[list[Pe
 
 def _take_held(connection: Connection, feed: Feed) -> list[PendingMessage]:
     rows = connection.execute(
-        OUTBOX_ROWS.where(OUTBOX.c.held, OUTBOX.c.routing_key == feed.kind)
+        OUTBOX_ROWS.where(OUTBOX.c.held, OUTBOX.c.routing_key == feed.routing_key)
         .order_by(OUTBOX.c.available_at)
         .limit(feed.most)
         .with_for_update(skip_locked=True, of=OUTBOX)
@@ -64,4 +62,15 @@ def _take_held(connection: Connection, feed: Feed) -> list[PendingMessage]:
     return [message_of(row) for row in rows]
 
 
-_OLDEST = select(func.min(OUTBOX.c.available_at)).where(OUTBOX.c.held)
+def _held_routing_keys() -> Select[tuple[str]]:
+    """One step in the index for each routing key, however many tasks are held."""
+    held = select(func.min(OUTBOX.c.routing_key).label("key")).where(OUTBOX.c.held)
+    keys = held.cte("keys", recursive=True)
+    following = held.where(OUTBOX.c.routing_key > keys.c.key).scalar_subquery()
+    keys = keys.union_all(select(following).where(keys.c.key.is_not(None)))
+    oldest = select(func.min(OUTBOX.c.available_at)).where(OUTBOX.c.held, OUTBOX.c.routing_key == keys.c.key)
+    return select(keys.c.key).where(keys.c.key.is_not(None)).order_by(oldest.scalar_subquery(), keys.c.key)
+
+
+# Built once: to build a statement takes longer than to run it.
+_HELD_ROUTING_KEYS = _held_routing_keys()

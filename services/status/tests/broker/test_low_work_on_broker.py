@@ -19,7 +19,7 @@ from waybill_ledger import (
     Submission,
     accept,
     cancel,
-    held_kinds,
+    held_routing_keys,
 )
 from waybill_status.app import StatusService
 from waybill_status.outbox.window import MOST
@@ -51,7 +51,7 @@ async def accepted(records: Records, *tasks: NewTask) -> None:
 
 
 async def none_is_held(records: Records) -> bool:
-    return await records.read(held_kinds) == []
+    return await records.read(held_routing_keys) == []
 
 
 @asynccontextmanager
@@ -137,7 +137,7 @@ async def test_a_kind_of_two_services_waits_for_the_slower_one(
     async with running(topology_url, records):
         first = await wire.take("email.work")
         assert first.routing_key == "email.requested"
-        assert await records.read(held_kinds) == ["user.created"]
+        assert await records.read(held_routing_keys) == ["user.created"]
         for _ in range(50):
             await wire.take("sync.work")
         assert (await wire.take("sync.work")).routing_key == "user.created"

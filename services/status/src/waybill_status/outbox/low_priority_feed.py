@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
-from waybill_contracts.kinds import CATALOG
+from waybill_contracts.registry import Registry
 from waybill_database import Records
-from waybill_ledger import Feed, held_kinds, take_held
+from waybill_ledger import Feed, held_routing_keys, take_held
 from waybill_status.outbox.publication import MOST_AT_ONCE, TAKEN_FOR, publish_taken
 from waybill_status.outbox.window import Window
 from waybill_worker.broker import QueueStats
@@ -27,6 +27,7 @@ class Feeder(Background):
     Args:
         records: the ledger.
         publisher: has the exchange of tasks open.
+        registry: gives the registry as it is now.
         queue_stats: gets the statistics of the work queue of a service; None: the broker is unavailable.
     """
 
@@ -37,11 +38,13 @@ class Feeder(Background):
         records: Records,
         publisher: Publisher,
         *,
+        registry: Callable[[], Registry],
         queue_stats: Callable[[str], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=IDLE_SECONDS)
         self._records = records
         self._publisher = publisher
+        self._registry = registry
         self._queue_stats = queue_stats
         self._windows: defaultdict[str, Window] = defaultdict(Window)
 
@@ -51,28 +54,30 @@ class Feeder(Background):
         Returns:
             Whether any task was held.
         """
-        kinds = await self._records.read(held_kinds)
+        held = await self._records.read(held_routing_keys)
+        routes = self._registry().routes
         rooms: dict[str, int] = {}
-        for kind in kinds:
-            services = CATALOG[kind].services
+        # A route that the copy of the registry does not have yet is fed as soon as it has it.
+        for route in (routes[key] for key in held if key in routes):
+            services = route.services
             for service in services:
                 if service not in rooms:
                     rooms[service] = await self._room(service)
-            # A kind of several services goes at the pace of the slowest one.
+            # Tasks of several services go at the pace of the slowest one.
             most = min(MOST_AT_ONCE, *(rooms[service] for service in services))
-            fed = await self._publish(kind, most) if most else 0
+            fed = await self._publish(route.routing_key, most) if most else 0
             for service in services:
                 rooms[service] -= fed
                 self._windows[service].feed(fed, _now())
-        return bool(kinds)
+        return bool(held)
 
     async def _room(self, service: str) -> int:
         stats = await self._queue_stats(service)
         return 0 if stats is None else self._windows[service].room(stats, _now())
 
-    async def _publish(self, kind: str, most: int) -> int:
+    async def _publish(self, routing_key: str, most: int) -> int:
         now = self._records.now()
-        taken = await self._records.write(take_held, Feed(kind, now, now + TAKEN_FOR, most))
+        taken = await self._records.write(take_held, Feed(routing_key, now, now + TAKEN_FOR, most))
         return await publish_taken(self._records, self._publisher, taken)
 
     async def _run_once(self) -> float | None:
