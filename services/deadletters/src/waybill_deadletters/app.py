@@ -4,33 +4,31 @@ import asyncio
 import random
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from waybill_contracts.kinds import DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.kinds import DESK_SERVICE
 from waybill_contracts.wire import (
     HEADER_TASK_ID,
     HEADER_TRACEPARENT,
     MAX_TASK_ID_LENGTH,
-    QUEUE_UNROUTED,
     accepted_traceparent,
-    dead_letter_queue,
     trace_id_of,
 )
 from waybill_deadletters.executor import Executor
 from waybill_deadletters.handlers import keep
 from waybill_deadletters.housekeeper import Housekeeper
+from waybill_deadletters.intake import Intake
 from waybill_deadletters.settings import DeskSettings
 from waybill_ledger import SchemaError, require_current
 from waybill_ledger.deadletters.intake import DeadMessage
 from waybill_ledger.deadletters.letters import ContractGate
 from waybill_ledger.registry import RegistryCopy
 from waybill_worker.broker import Delivery
-from waybill_worker.consume import Connections, Consumer, Consumers
+from waybill_worker.consume import Connections
 from waybill_worker.observe import SpanKind, get_logger, make_registry, span
 from waybill_worker.publish import RETRY_SECONDS
 from waybill_worker.runtime import (
@@ -44,9 +42,6 @@ from waybill_worker.runtime import (
 )
 
 log = get_logger(__name__)
-
-#: Where messages wait for a person.
-QUEUES: Final = (*map(dead_letter_queue, (*WORK_SERVICES, STATUS_SERVICE)), QUEUE_UNROUTED)
 
 
 class Desk(Components):
@@ -63,24 +58,17 @@ class Desk(Components):
             self._records, self._gate, every_seconds=settings.housekeeping_seconds, keep_for=keep_for
         )
         grace = settings.grace_seconds
-        consumers = Consumers(
-            *(
-                Consumer(
-                    self._connections.consuming,
-                    queue,
-                    partial(self.consume, queue),
-                    prefetch=settings.prefetch,
-                    # These queues have no dead-letter queue: a rejected message would be lost.
-                    reject_on_error=False,
-                )
-                for queue in QUEUES
-            ),
+        intake = Intake(
+            self._connections.consuming,
+            self.consume,
+            registry=lambda: self._kinds.current,
+            prefetch=settings.prefetch,
             grace_seconds=grace,
         )
         database = Database(self._records, self._prepare)
         self._health = HealthServer(
             {
-                "consuming": lambda: consumers.are_consuming,
+                "consuming": lambda: intake.are_consuming,
                 "database": self._records.is_writable,
             },
             make_registry(),
@@ -95,7 +83,7 @@ class Desk(Components):
             self._connections,
             Together(
                 BackgroundWork(Refresh(self._kinds.refresh), executor, grace_seconds=grace),
-                consumers,
+                intake,
                 BackgroundWork(housekeeper, grace_seconds=grace),
             ),
         )
@@ -103,7 +91,7 @@ class Desk(Components):
     async def start(self) -> None:
         """Begins to take letters in and to redrive; waits for what is away."""
         await super().start()
-        log.info("consuming", queues=QUEUES, health_port=self._health.port)
+        log.info("taking letters in", health_port=self._health.port)
 
     def _prepare(self, engine: Engine) -> None:
         with configuring(SchemaError):

@@ -141,7 +141,7 @@ def _service(message: DeadMessage, services: Container[str]) -> str:
         return message.queue.removesuffix(_SUFFIX)
     # The dead-letter queue of its service was missing when it died.
     died_in = message.headers.get(names.HEADER_DIED_IN)
-    return str(died_in) if died_in in services else message.queue
+    return died_in if isinstance(died_in, str) and died_in in services else message.queue
 
 
 def key_of(service: str, task_id: str, redrive_no: int) -> str:
