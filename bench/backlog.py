@@ -28,6 +28,7 @@ from bench.place import Place
 from bench.programs import Running, start, stop
 from bench.usage import cpu_seconds, family, memory_bytes
 from waybill_contracts.privacy import Keyring
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.wire import EXCHANGE_TASKS, work_queue
 from waybill_ledger import new_task_id
 from waybill_testkit.broker import private_broker
@@ -89,7 +90,7 @@ class Backlog:
     async def declare(self) -> None:
         """Declares the topology, as the status service would."""
         async with await aio_pika.connect(self._url) as connection, connection.channel() as channel:
-            await topology.declare(channel)
+            await topology.declare(channel, built_in_registry())
 
     async def publish(self, count: int) -> None:
         """Puts so many messages into the queue, each confirmed."""

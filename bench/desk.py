@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import aio_pika
 
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.wire import LifecycleType
 from waybill_database import Records
 from waybill_ledger import Submission, accept, apply_events
@@ -110,7 +111,7 @@ async def _redrive(records: Records, redrive_id: int) -> Redrive:
 
 async def _send(records: Records, ledger_url: str, amqp_url: str, plan: Redrive) -> None:
     async with await aio_pika.connect(amqp_url) as connection, connection.channel() as channel:
-        await topology.declare(channel)
+        await topology.declare(channel, built_in_registry())
     with _desk(ledger_url, amqp_url) as pid:
         await records.write(start, Start(plan.id, plan.hash, "bench", datetime.now(UTC)))
         await eventually(lambda: _is_begun(records, plan.id))

@@ -19,6 +19,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel
 
 from bench.usage import cpu_seconds, family, memory_bytes
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.wire import work_queue
 from waybill_testkit.broker import private_broker
 from waybill_worker.broker import ladder_entry, topology
@@ -54,7 +55,7 @@ async def _measure(folder: Path, messages: int, measured: int) -> None:
             connection.channel() as channel,
             connection.channel() as taking,
         ):
-            await topology.declare(channel)
+            await topology.declare(channel, built_in_registry())
             for waiting in (0, messages):
                 if waiting:
                     began, cpu = time.monotonic(), cpu_seconds(pids)

@@ -6,6 +6,7 @@ import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
+from waybill_contracts.registry import built_in_registry
 from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.documents import FOLDER, current_documents
 from waybill_testkit.gateway.in_process import Gateway
@@ -54,7 +55,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_every_kind_and_every_consumed_queue_is_in_it() -> None:
     document = asyncapi_document()
     assert CATALOG.keys() <= document["components"]["messages"].keys()
-    queues = {queue.name for queue in topology.queues()}
+    queues = {queue.name for queue in topology.queues(built_in_registry())}
     consumed = {f"{service}.{end}" for service in WORK_SERVICES for end in ("work", "control")}
     assert consumed | {"status.work"} <= document["channels"].keys()
     bound = [channel["bindings"]["amqp"] for channel in document["channels"].values()]

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.end_to_end.up import stack_up
+from waybill_contracts.registry import built_in_registry
 from waybill_testkit.broker.installation import find_server
 from waybill_testkit.broker.server import survives_a_kill
 from waybill_testkit.eventually import eventually
@@ -35,7 +36,8 @@ async def test_a_killed_broker_is_started_again_and_all_completes(stack: Path) -
     logs = sorted((stack / ".waybill" / "up" / "logs").glob("*.log"))
     async with httpx.AsyncClient(base_url=places["gateway"], timeout=60, trust_env=False) as client:
         before = {log: len(log.read_text().splitlines()) for log in logs}
-        folder, queues = stack / ".waybill" / "up" / "broker", [queue.name for queue in topology.queues()]
+        folder = stack / ".waybill" / "up" / "broker"
+        queues = [queue.name for queue in topology.queues(built_in_registry())]
         await eventually(lambda: survives_a_kill(folder, queues))
         os.kill(broker_of(folder), signal.SIGKILL)
         for number in range(POSTS):

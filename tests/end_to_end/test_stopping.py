@@ -14,6 +14,7 @@ from time import monotonic
 import httpx
 import pytest
 
+from waybill_contracts.registry import built_in_registry
 from waybill_devstack.processes.supervisor import GRACE_SECONDS
 from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan
 from waybill_ledger.migrations.migrate import upgrade
@@ -118,7 +119,7 @@ async def test_all_stop_within_their_grace_time(
     with started(plan, tmp_path) as processes:
         for process in processes:
             await eventually(process.is_ready, PATIENCE)
-        queues = [queue.name for queue in topology.queues()]
+        queues = [queue.name for queue in topology.queues(built_in_registry())]
         await eventually(lambda: survives_a_kill(own_broker.folder, queues))
         gateway = next(each for each in processes if each.planned.name == "gateway")
         with harm(own_broker, own_postgres):

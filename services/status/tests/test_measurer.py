@@ -6,6 +6,7 @@ from time import monotonic
 import pytest
 from prometheus_client import CollectorRegistry
 
+from waybill_contracts.registry import Registry
 from waybill_database import Records
 from waybill_ledger import StallTimeouts
 from waybill_status.upkeep.measurer import Measurer
@@ -41,7 +42,8 @@ async def test_who_measures_for_long_pauses_for_longer(
         StatusMetrics(CollectorRegistry()),
         timeouts=StallTimeouts(minute, minute, minute),
         look_seconds=CHECK_SECONDS,
-        queues=(),
+        registry=Registry,
+        queues=tuple,
         queue_stats=lambda _: asyncio.sleep(0, None),
     )
 

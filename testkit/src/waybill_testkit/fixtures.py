@@ -17,6 +17,7 @@ import aio_pika
 import pytest
 from sqlalchemy import Engine
 
+from waybill_contracts.registry import built_in_registry
 from waybill_database import Records, open_engine
 from waybill_testkit.broker import AMQP_PORT, Broker, GivenBroker
 from waybill_testkit.bucket import Bucket
@@ -92,7 +93,7 @@ def vhost_url(broker: Broker, vhost: str) -> str:
 async def topology_url(vhost_url: str) -> AsyncIterator[str]:
     """The AMQP URL of a fresh virtual host in which the whole topology is declared."""
     async with await aio_pika.connect(vhost_url) as connection, connection.channel() as channel:
-        await topology.declare(channel)
+        await topology.declare(channel, built_in_registry())
     yield vhost_url
     await _nothing_runs_on()
 

@@ -15,6 +15,7 @@ import pytest
 from pamqp import commands as spec
 
 from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.registry import built_in_registry
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.ports import free_ports
@@ -197,7 +198,7 @@ async def test_a_consumer_whose_queue_was_deleted_is_back_with_the_queue(
         await wire.channel.queue_delete("images.work")
         # RabbitMQ 3.10 may not notify a consumer of a quorum queue that is made anew within milliseconds.
         await eventually(lambda: is_not_ready(port))
-        await topology.declare(wire.channel)
+        await topology.declare(wire.channel, built_in_registry())
         await eventually(lambda: is_ready(port))
         await wire.request(image_event())
         await wire.reported(until="task.completed")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from aio_pika.abc import AbstractChannel
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
@@ -26,8 +25,8 @@ from waybill_status.handlers import apply_lifecycle, batch_write
 from waybill_status.outbox import Feeder, OutboxRelay
 from waybill_status.schedules import ScheduleReleaser, SlotCheck
 from waybill_status.settings import StatusSettings
-from waybill_status.upkeep import Measurer, Pruner, Reconciler, StatusMetrics
-from waybill_worker.broker import Delivery, QueueStats, queue_stats, topology
+from waybill_status.upkeep import Declarer, Measurer, Pruner, Reconciler, StatusMetrics
+from waybill_worker.broker import Delivery, QueueStats, queue_stats
 from waybill_worker.consume import Connections, Consumer, Consumers
 from waybill_worker.observe import get_logger, make_registry
 from waybill_worker.publish import DeliveryLostError, dead_letter, retry_while_delivered
@@ -63,13 +62,19 @@ class StatusService(Components):
         )
         self._connections = Connections(settings, STATUS_SERVICE, self._declare)
         self._publisher = self._connections.publisher
-        self._topology: AbstractChannel | None = None
+        self._declarer = Declarer(self._records, self._connections.publishing, lambda: self._kinds.current)
         background: list[Background] = [
             Refresh(self._kinds.refresh),
+            self._declarer,
             OutboxRelay(self._records, self._publisher),
             ScheduleReleaser(self._records, keyring, self._kinds),
             SlotCheck(self._records),
-            Feeder(self._records, self._publisher, queue_stats=self._work_queue_stats),
+            Feeder(
+                self._records,
+                self._publisher,
+                registry=lambda: self._kinds.current,
+                queue_stats=self._work_queue_stats,
+            ),
             Reconciler(
                 self._records,
                 timeouts=settings.stall_timeouts,
@@ -82,7 +87,8 @@ class StatusService(Components):
                 metrics,
                 timeouts=settings.stall_timeouts,
                 look_seconds=settings.measure_seconds,
-                queues=[queue.name for queue in topology.queues()],
+                registry=lambda: self._kinds.current,
+                queues=lambda: self._declarer.queues,
                 queue_stats=lambda queue: queue_stats(self._connections.publishing, queue),
             ),
         ]
@@ -133,11 +139,7 @@ class StatusService(Components):
         self._kinds.prepare(engine)
 
     async def _declare(self) -> None:
-        connection = await self._connections.publishing.connect()
-        # What is declared on a channel is declared again whenever its connection is back. The connection
-        # keeps its channels by weak references only.
-        self._topology = await connection.channel()
-        await topology.declare(self._topology)
+        await self._declarer.begin()
         await self._publisher.open_exchanges(EXCHANGE_TASKS, EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS)
 
     async def consume(self, delivery: Delivery) -> None:

@@ -10,7 +10,7 @@ from waybill_worker.broker.connection import (
 )
 from waybill_worker.broker.delay_ladder import LEVELS, MAX_DELAY_SECONDS, ladder_entry, round_up
 from waybill_worker.broker.delivery import Delivery
-from waybill_worker.broker.wait import UNREACHABLE, BrokerWait
+from waybill_worker.broker.wait import UNREACHABLE, BrokerWait, refusal
 
 __all__ = [
     "GOODBYE_SECONDS",
@@ -23,6 +23,7 @@ __all__ = [
     "QueueStats",
     "ladder_entry",
     "queue_stats",
+    "refusal",
     "round_up",
     "topology",
     "would_connect",

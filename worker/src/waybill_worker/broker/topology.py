@@ -1,17 +1,20 @@
-"""The whole broker topology, derived from the catalog, and its declaration.
+"""The whole broker topology, derived from the registry, and its declaration.
 
-All arguments are given for every RabbitMQ version, so that no queue depends on a version's defaults. One
-process declares it all (the status service, at start and after every reconnect); the others wait for it.
+It is made of parts: what all services share, what belongs to the status service, and what belongs to each
+registered service. All arguments are given for every RabbitMQ version, so that no queue depends on a
+version's defaults. One process declares it all (the status service); the others wait for it.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aio_pika import ExchangeType
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 
-from waybill_contracts.kinds import STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.kinds import STATUS_SERVICE
+from waybill_contracts.registry import Registry
 from waybill_contracts.wire import names
 from waybill_worker.broker.delay_ladder import LEVELS, level_bindings
 
@@ -52,6 +55,17 @@ class Binding:
     target_is_exchange: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What belongs together: it is declared, or cannot be declared, as a whole."""
+
+    #: The service whose part it is; empty: what all share.
+    service: str
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+
+
 def exchanges() -> Iterator[Exchange]:
     """Every exchange."""
     # No alternate exchange here: it would count an unroutable task as routed and hide the return.
@@ -65,70 +79,135 @@ def exchanges() -> Iterator[Exchange]:
         yield Exchange(names.delay_exchange(level), ExchangeType.TOPIC)
 
 
-def queues() -> Iterator[Queue]:
-    """Every queue, those that are consumed last: see `declare`."""
-    yield Queue(names.QUEUE_UNROUTED, _waiting())
-    for service in (*WORK_SERVICES, STATUS_SERVICE):
-        yield Queue(names.dead_letter_queue(service), _waiting())
-    for level in range(LEVELS):
-        _, _, following = level_bindings(level)
-        yield Queue(
-            names.delay_exchange(level),
-            _waiting()
-            | _AT_LEAST_ONCE
-            | {"x-message-ttl": 2**level * 1000, "x-dead-letter-exchange": following},
-        )
-    # Only for services that consume it: elsewhere cancellations would pile up.
-    for service in WORK_SERVICES:
-        yield Queue(names.control_queue(service), _consumed(service))
-    for service in (*WORK_SERVICES, STATUS_SERVICE):
-        yield Queue(names.work_queue(service), _consumed(service))
+def parts(registry: Registry) -> Iterator[Part]:
+    """Every part, in the order of their declaration.
+
+    What a service consumes comes last in its own part, and its part after those that all services need: a
+    service that finds its queues knows that all else is there, and needs no permission to check it.
+    """
+    yield _shared()
+    yield _of_status()
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    for route in registry.routes.values():
+        for service in route.services:
+            keys[service].append(route.routing_key)
+    # Of a retired service too: tasks that it already had may still come, and nothing is to be lost.
+    for service in registry.work_services:
+        yield _of_service(service, sorted(keys[service]))
 
 
-def bindings() -> Iterator[Binding]:
-    """Every binding."""
-    for service in (*WORK_SERVICES, STATUS_SERVICE):
-        work = names.work_queue(service)
-        yield Binding(names.EXCHANGE_DELAY_OUT, f"#.{work}", work)
-        dead = names.dead_letter_queue(service)
-        yield Binding(names.EXCHANGE_DEAD_LETTERS, dead, dead)
-        for kind in kinds_of(service):
-            yield Binding(names.EXCHANGE_TASKS, kind, work)
-    for service in WORK_SERVICES:
-        yield Binding(names.EXCHANGE_CONTROL, "", names.control_queue(service))
-    yield Binding(names.EXCHANGE_EVENTS, "task.#", names.work_queue(STATUS_SERVICE))
-    yield Binding(names.QUEUE_UNROUTED, "", names.QUEUE_UNROUTED)
-    for level in range(LEVELS):
-        here = names.delay_exchange(level)
-        waits, passes, following = level_bindings(level)
-        yield Binding(here, waits, here)
-        yield Binding(here, passes, following, target_is_exchange=True)
+def queues(registry: Registry) -> Iterator[Queue]:
+    """Every queue, those that are consumed after all that their consumers need."""
+    for part in parts(registry):
+        yield from part.queues
 
 
-async def declare(channel: AbstractChannel) -> None:
-    """Declares all of it; what exists already stays as it is.
+class Declaration:
+    """What one channel has declared; the client declares it again whenever its connection is back.
 
-    The queues that services consume come last: a service that finds its own queue knows that all else exists,
-    and needs no permission to check it.
+    Args:
+        channel: declares.
+    """
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._queues: dict[str, AbstractQueue] = {}
+        self._bindings: set[Binding] = set()
+
+    async def extend(self, part: Part) -> None:
+        """Declares what is new in a part; what exists at the broker already stays as it is.
+
+        Raises:
+            aio_pika.exceptions.ChannelPreconditionFailed: something exists with other arguments.
+            aio_pika.exceptions.AMQPError: the broker is away, or refuses; the next call does what is left.
+        """
+        for exchange in part.exchanges:
+            if exchange.name not in self._exchanges:
+                self._exchanges[exchange.name] = await self._channel.declare_exchange(
+                    exchange.name, exchange.type, durable=True, arguments=exchange.arguments or None
+                )
+        # Queues in their order, each with its bindings: see `parts`.
+        await self._bind(binding for binding in part.bindings if binding.target_is_exchange)
+        for queue in part.queues:
+            if queue.name not in self._queues:
+                self._queues[queue.name] = await self._channel.declare_queue(
+                    queue.name, durable=True, arguments=queue.arguments
+                )
+            await self._bind(
+                binding
+                for binding in part.bindings
+                if binding.target == queue.name and not binding.target_is_exchange
+            )
+
+    async def _bind(self, bindings: Iterable[Binding]) -> None:
+        for binding in bindings:
+            if binding not in self._bindings:
+                target = (
+                    self._exchanges[binding.target]
+                    if binding.target_is_exchange
+                    else self._queues[binding.target]
+                )
+                await target.bind(binding.source, routing_key=binding.key)
+                self._bindings.add(binding)
+
+
+async def declare(channel: AbstractChannel, registry: Registry) -> Declaration:
+    """Declares the topology of a registry; what exists already stays as it is.
 
     Raises:
         aio_pika.exceptions.ChannelPreconditionFailed: something exists with other arguments.
     """
-    declared = {
-        exchange.name: await channel.declare_exchange(
-            exchange.name, exchange.type, durable=True, arguments=exchange.arguments or None
-        )
-        for exchange in exchanges()
-    }
-    every = list(bindings())
-    for binding in every:
-        if binding.target_is_exchange:
-            await declared[binding.target].bind(declared[binding.source], routing_key=binding.key)
-    for queue in queues():
-        made = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-        for binding in every:
-            if binding.target == queue.name and not binding.target_is_exchange:
-                await made.bind(declared[binding.source], routing_key=binding.key)
+    declaration = Declaration(channel)
+    for part in parts(registry):
+        await declaration.extend(part)
+    return declaration
+
+
+def _shared() -> Part:
+    levels = range(LEVELS)
+    bindings = [Binding(names.QUEUE_UNROUTED, "", names.QUEUE_UNROUTED)]
+    ladder = []
+    for level in levels:
+        here = names.delay_exchange(level)
+        waits, passes, following = level_bindings(level)
+        bindings.append(Binding(here, waits, here))
+        bindings.append(Binding(here, passes, following, target_is_exchange=True))
+        lasting = {"x-message-ttl": 2**level * 1000, "x-dead-letter-exchange": following}
+        ladder.append(Queue(here, _waiting() | _AT_LEAST_ONCE | lasting))
+    return Part("", tuple(exchanges()), (Queue(names.QUEUE_UNROUTED, _waiting()), *ladder), tuple(bindings))
+
+
+def _of_status() -> Part:
+    own = _consumer(STATUS_SERVICE)
+    events = Binding(names.EXCHANGE_EVENTS, "task.#", names.work_queue(STATUS_SERVICE))
+    return Part(STATUS_SERVICE, (), own.queues, (*own.bindings, events))
+
+
+def _of_service(service: str, routing_keys: Iterable[str]) -> Part:
+    own = _consumer(service)
+    dead, work = own.queues
+    # Only for services that consume it: elsewhere cancellations would pile up.
+    control = Queue(names.control_queue(service), _consumed(service))
+    bindings = [
+        *own.bindings,
+        Binding(names.EXCHANGE_CONTROL, "", control.name),
+        *(Binding(names.EXCHANGE_TASKS, key, work.name) for key in routing_keys),
+    ]
+    return Part(service, (), (dead, control, work), tuple(bindings))
+
+
+def _consumer(service: str) -> Part:
+    dead, work = names.dead_letter_queue(service), names.work_queue(service)
+    return Part(
+        service,
+        (),
+        (Queue(dead, _waiting()), Queue(work, _consumed(service))),
+        (
+            Binding(names.EXCHANGE_DELAY_OUT, f"#.{work}", work),
+            Binding(names.EXCHANGE_DEAD_LETTERS, dead, dead),
+        ),
+    )
 
 
 def _consumed(service: str) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The measurer: measures ledger and queues at intervals, for Prometheus."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from time import monotonic
 from typing import ClassVar, Final
 
+from waybill_contracts.registry import Registry
 from waybill_database import Records
 from waybill_ledger import Range, StallTimeouts, measure
 from waybill_status.upkeep.metrics import StatusMetrics
@@ -27,7 +28,8 @@ class Measurer(Background):
         metrics: gets the measurements.
         timeouts: after which a silent task counts as unplaced.
         look_seconds: seconds between measurements; more if one takes long.
-        queues: names of the queues to measure.
+        registry: gives the registry as it is now.
+        queues: gives the names of the queues that there are now.
         queue_stats: gets the statistics of one queue; None: the broker is unavailable.
     """
 
@@ -40,13 +42,15 @@ class Measurer(Background):
         *,
         timeouts: StallTimeouts,
         look_seconds: float,
-        queues: Sequence[str],
+        registry: Callable[[], Registry],
+        queues: Callable[[], Iterable[str]],
         queue_stats: Callable[[str], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=look_seconds)
         self._records = records
         self._metrics = metrics
         self._timeouts = timeouts
+        self._registry = registry
         self._queues = queues
         self._queue_stats = queue_stats
 
@@ -54,8 +58,9 @@ class Measurer(Background):
         """Measures once."""
         now = self._records.now()
         wanted = Range(now, self._timeouts, since=now - ACCOUNTED)
-        self._metrics.measured(await self._records.read(partial(measure, wanted=wanted)), now)
-        for queue in self._queues:
+        measures = await self._records.read(partial(measure, wanted=wanted))
+        self._metrics.measured(measures, self._registry(), now)
+        for queue in self._queues():
             stats = await self._queue_stats(queue)
             if stats is None:
                 return  # the broker is away: further requests would only wait

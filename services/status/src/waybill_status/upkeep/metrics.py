@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from waybill_contracts.kinds import WORK_SERVICES
+from waybill_contracts.registry import Registry
 from waybill_contracts.states import State
 from waybill_ledger import FINISHED, Measures
 
@@ -66,6 +66,11 @@ class StatusMetrics:
         self._consumers = Gauge(
             "waybill_queue_consumers", "Consumers of a queue.", ("queue",), registry=registry
         )
+        self._undeclared = Gauge(
+            "waybill_undeclared_routes",
+            "Routes of kinds to their services that the broker is not known to have.",
+            registry=registry,
+        )
         self._measured = Gauge(
             "waybill_measured_timestamp_seconds", "Time of the last measurement.", registry=registry
         )
@@ -84,8 +89,6 @@ class StatusMetrics:
         self._bytes = Gauge(
             "waybill_ledger_bytes", "Size of the ledger's database on the disk.", registry=registry
         )
-        for service in WORK_SERVICES:
-            self._put_back.labels(service)
         for state in FINISHED:
             self._pruned.labels(state.value)
 
@@ -106,9 +109,12 @@ class StatusMetrics:
         self._waiting.labels(name).set(waiting)
         self._consumers.labels(name).set(consumers)
 
-    def measured(self, measures: Measures, now: datetime) -> None:
-        """Sets the measurements of the ledger."""
-        for service in WORK_SERVICES:
+    def measured(self, measures: Measures, registry: Registry, now: datetime) -> None:
+        """Sets the measurements of the ledger, for each of the registered services."""
+        self._undeclared.set(sum(1 for _ in registry.undeclared))
+        for service in registry.work_services:
+            # Prometheus sees no increase from no value to 1.
+            self._put_back.labels(service)
             for state in _OPEN:
                 self._subtasks.labels(service, state.value).set(measures.open[service].get(state, 0))
             self._oldest.labels(service).set(_age(measures.oldest_pending.get(service), now))
