@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from waybill_deploy.processes import PROCESSES
+from waybill_contracts.registry import built_in_registry
+from waybill_deploy.processes import processes_of
 from waybill_devstack.stack.plan import OPS_ADDRESS, SHORT_WAITS
 from waybill_gateway.settings import GatewaySettings
 from waybill_images.settings import ImagesSettings
@@ -17,11 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 OWN = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+PROCESSES = [process.name for process in processes_of(built_in_registry())]
 #: What Docker takes as a path or an address before it is filled in.
 SECRETS = "${WAYBILL_SECRETS:-./deploy/secrets}"
 
 
-@pytest.mark.parametrize("name", [process.name for process in PROCESSES])
+@pytest.mark.parametrize("name", PROCESSES)
 def test_each_process_has_a_stanza_with_its_own_secrets_and_no_others(name: str) -> None:
     service = COMPOSE["services"][name]
     assert service["build"]["args"]["SERVICE"] == name
@@ -29,7 +31,7 @@ def test_each_process_has_a_stanza_with_its_own_secrets_and_no_others(name: str)
     assert mounts == [f"{SECRETS}/{name}:/run/secrets:ro"]
 
 
-@pytest.mark.parametrize("name", [process.name for process in PROCESSES])
+@pytest.mark.parametrize("name", PROCESSES)
 def test_a_process_is_restarted_and_has_time_to_stop(name: str) -> None:
     service = COMPOSE["services"][name]
     assert service["restart"] == "unless-stopped"

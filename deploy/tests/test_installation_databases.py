@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from yarl import URL
 
+from waybill_contracts.registry import built_in_registry
 from waybill_deploy.databases import prepare
 from waybill_deploy.secret_files import Places, SecretFiles
 from waybill_ledger.access.first_keys import make_missing_keys
@@ -14,7 +15,7 @@ from waybill_testkit.postgres.private import Postgres
 def files(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> SecretFiles:
     url = URL(postgres.url)
     made = SecretFiles(tmp_path_factory.mktemp("secrets"))
-    made.make_missing(Places("127.0.0.1:5672", f"{url.host}:{url.port}"))
+    made.make_missing(Places("127.0.0.1:5672", f"{url.host}:{url.port}"), built_in_registry())
     prepare(url, made.ledger_url(), made.database_urls())
     return made
 

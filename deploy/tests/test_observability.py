@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from waybill_contracts.kinds.catalog import WORK_SERVICES
-from waybill_deploy.processes import PROCESSES
+from waybill_contracts.registry import built_in_registry
+from waybill_deploy.processes import processes_of
 from waybill_gateway.http.metrics import GatewayMetrics
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.attempt.metrics import AttemptMetrics
@@ -37,7 +37,7 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), 
 
 def metric_names() -> set[str]:
     registries = [make_registry(), CollectorRegistry()]
-    AttemptMetrics(WORK_SERVICES[0], registries[0], ())
+    AttemptMetrics("email", registries[0], ("email.requested",))
     StatusMetrics(registries[0])
     GatewayMetrics(registries[1])
     families = [family for registry in registries for family in registry.collect()]
@@ -89,7 +89,7 @@ def test_every_process_is_scraped_and_missed_when_it_is_not_there() -> None:
         for job in yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
         for discovery in job.get("dns_sd_configs", [])
     )
-    processes = {process.name for process in PROCESSES}
+    processes = {process.name for process in processes_of(built_in_registry())}
     assert set(scraped) == processes
     (down,) = (rule["expr"] for rule in RULES if rule["alert"] == "ProcessDown")
     for query in (down, *(query for query in QUERIES if "absent(" in query)):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from waybill_contracts.kinds.catalog import WORK_SERVICES
 from waybill_contracts.privacy.seal import Keyring
+from waybill_contracts.registry import built_in_registry
 from waybill_deploy.definitions import ADMINISTRATOR
 from waybill_deploy.secret_files import Places, SecretFiles
 from waybill_ledger.access.keys import Scope
@@ -17,7 +17,7 @@ PLACES = Places("broker:5672", "database:5432")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    SecretFiles(tmp_path / "secrets").make_missing(PLACES)
+    SecretFiles(tmp_path / "secrets").make_missing(PLACES, built_in_registry())
     return tmp_path / "secrets"
 
 
@@ -48,7 +48,7 @@ def test_a_file_that_holds_no_token_is_named(folder: Path) -> None:
 
 
 def test_every_process_is_given_its_own_urls_and_no_other(folder: Path) -> None:
-    for service in WORK_SERVICES:
+    for service in built_in_registry().services:
         keys = {"waybill_sealing_keys"} if service != "images" else set()
         assert {path.name for path in (folder / service).iterdir()} == {
             "waybill_amqp_url",
@@ -82,7 +82,7 @@ def test_all_who_make_digests_of_persons_have_one_key(folder: Path) -> None:
 def test_all_who_seal_and_open_have_one_key_that_stays(folder: Path) -> None:
     sealers = ("gateway", "status", "deadletters", "email", "sync")
     (folder / "email" / "waybill_sealing_keys").unlink()
-    SecretFiles(folder).make_missing(PLACES)
+    SecretFiles(folder).make_missing(PLACES, built_in_registry())
     keys = {(folder / name / "waybill_sealing_keys").read_text().strip() for name in sealers}
     assert len(keys) == 1
     assert len(Keyring.of(keys.pop()).names) == 1
@@ -95,7 +95,7 @@ def test_only_its_owner_gets_into_the_folder(folder: Path) -> None:
 def test_the_broker_is_given_hashes_of_the_same_passwords(folder: Path) -> None:
     text = (folder / "rabbitmq" / "definitions.json").read_text()
     users = {user["name"]: user for user in json.loads(text)["users"]}
-    assert users.keys() == {"gateway", "status", "deadletters", ADMINISTRATOR, *WORK_SERVICES}
+    assert users.keys() == {"gateway", "status", "deadletters", ADMINISTRATOR, *built_in_registry().services}
     password = URL((folder / "email" / "waybill_amqp_url").read_text().strip()).password or ""
     assert password not in text
     hashed = base64.b64decode(users["email"]["password_hash"])
@@ -108,7 +108,7 @@ def test_a_second_start_changes_nothing_and_a_file_of_ones_own_stays(folder: Pat
     own.chmod(0o644)
     own.write_text("amqp://email:my-own-choice@elsewhere/\n")
     before = contents(folder)
-    SecretFiles(folder).make_missing(PLACES)
+    SecretFiles(folder).make_missing(PLACES, built_in_registry())
     after = contents(folder)
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {"rabbitmq/definitions.json"}, "its hashes are salted anew"
@@ -119,4 +119,4 @@ def test_a_url_without_a_password_is_refused_with_its_file(folder: Path) -> None
     own.chmod(0o644)
     own.write_text("amqp://broker/\n")
     with pytest.raises(ValueError, match=r"sync/waybill_amqp_url has no password"):
-        SecretFiles(folder).make_missing(PLACES)
+        SecretFiles(folder).make_missing(PLACES, built_in_registry())

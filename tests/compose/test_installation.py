@@ -16,10 +16,12 @@ import pytest
 
 from tests.compose.installation import ROOT, VERSION, environment, installed
 from tests.compose.posting import Caller
-from waybill_deploy.processes import PROCESSES
+from waybill_contracts.registry import built_in_registry
+from waybill_deploy.processes import processes_of
 from waybill_devstack.tour.backstage import ContainersBackstage
 from waybill_devstack.tour.compose import Compose, ComposeError
 
+PROCESSES = processes_of(built_in_registry())
 REPLICAS = 3
 #: What the images are called that processes are upgraded to.
 NEXT_VERSION = f"{VERSION}-next"

@@ -11,8 +11,12 @@ import psycopg
 from psycopg import sql
 from yarl import URL
 
+from waybill_contracts.registry import Registry
+from waybill_database import open_engine
 from waybill_deploy.processes import LEDGER
+from waybill_ledger import require_current
 from waybill_ledger.migrations import upgrade
+from waybill_ledger.registry import load_registry
 
 #: Seconds for the server to answer.
 CONNECT_SECONDS = 10
@@ -47,6 +51,38 @@ def prepare(superuser: URL, ledger_url: str, processes: Iterable[tuple[str, URL]
         for user in users:
             _may_work_on_rows(connection, owner.user or "", user)
     return upgrade(ledger_url)
+
+
+def prepare_inboxes(superuser: URL, processes: Iterable[tuple[str, URL]]) -> None:
+    """Creates the roles and databases of services, also while the installation runs.
+
+    Args:
+        superuser: URL of the server, with its superuser.
+        processes: name and URL of the database of each process; those that share the ledger are left out.
+
+    Raises:
+        psycopg.Error: the server refused.
+    """
+    with _connected(superuser) as connection:
+        for database, url in processes:
+            if database != LEDGER:
+                _role_and_database(connection, url)
+
+
+def registry_in(ledger_url: str) -> Registry:
+    """The registry of a ledger.
+
+    Raises:
+        SQLAlchemyError: it cannot be read.
+        waybill_ledger.SchemaError: the ledger is not of this release.
+    """
+    engine = open_engine(ledger_url, connections=1)
+    try:
+        require_current(engine)
+        with engine.connect() as connection:
+            return load_registry(connection)
+    finally:
+        engine.dispose()
 
 
 def _connected(url: URL) -> psycopg.Connection[tuple[object, ...]]:

@@ -5,12 +5,11 @@ Format: https://www.rabbitmq.com/docs/definitions; password hashes: https://www.
 
 import base64
 import hashlib
-import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from waybill_deploy.processes import PROCESSES
+from waybill_deploy.processes import Process
 
 #: User for people who administer the broker; no process uses it.
 ADMINISTRATOR: Final = "admin"
@@ -19,11 +18,14 @@ _EVERYTHING: Final = ".*"
 _NOTHING: Final = "^$"
 
 
-def definitions(passwords: Mapping[str, str], vhost: str = "/") -> dict[str, Any]:
+def definitions(
+    processes: Sequence[Process], passwords: Mapping[str, str], vhost: str = "/"
+) -> dict[str, Any]:
     """The content of the file.
 
     Args:
-        passwords: of every process and of `ADMINISTRATOR`, by name.
+        processes: of the installation.
+        passwords: of each of them and of `ADMINISTRATOR`, by name.
         vhost: virtual host of the installation.
     """
     return {
@@ -37,15 +39,15 @@ def definitions(passwords: Mapping[str, str], vhost: str = "/") -> dict[str, Any
             }
             for name, password in passwords.items()
         ],
-        "permissions": list(permissions(vhost)),
+        "permissions": list(permissions(processes, vhost)),
     }
 
 
-def permissions(vhost: str) -> Iterable[dict[str, str]]:
+def permissions(processes: Iterable[Process], vhost: str) -> Iterable[dict[str, str]]:
     """Permissions of each user, as regular expressions on the names of exchanges and queues."""
     everything = {"configure": _EVERYTHING, "write": _EVERYTHING, "read": _EVERYTHING}
     yield {"user": ADMINISTRATOR, "vhost": vhost} | everything
-    for process in PROCESSES:
+    for process in processes:
         rights = process.rights
         yield {
             "user": process.name,
@@ -59,7 +61,7 @@ def permissions(vhost: str) -> Iterable[dict[str, str]]:
 def _expression(allowed: frozenset[str]) -> str:
     if not allowed:
         return _NOTHING
-    return f"^({'|'.join(re.escape(name) for name in sorted(allowed))})$"
+    return f"^({'|'.join(sorted(allowed))})$"
 
 
 def _hashed(password: str) -> str:

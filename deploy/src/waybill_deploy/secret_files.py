@@ -6,7 +6,7 @@ can read the whole folder; a container gets only the folder of its process.
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,9 @@ from yarl import URL
 
 from waybill_contracts.kinds import STATUS_SERVICE
 from waybill_contracts.privacy import Keyring
+from waybill_contracts.registry import Registry
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
-from waybill_deploy.processes import GATEWAY, LEDGER, PROCESSES, SEALERS
+from waybill_deploy.processes import CORE, GATEWAY, LEDGER, Process, processes_of, service_process
 from waybill_ledger.access import NewKey, Scope, Secret, new_key
 
 #: Name of the one-shot process that prepares the databases; only it may change the schema of the ledger.
@@ -51,8 +52,13 @@ class SecretFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def make_missing(self, places: Places) -> None:
-        """Writes missing files, and always the definitions of the broker."""
+    def make_missing(self, places: Places, registry: Registry) -> None:
+        """Writes missing files, and always the definitions of the broker.
+
+        Args:
+            places: of broker and database.
+            registry: has the services. Others that have a folder already keep it, and their broker user.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._folder.chmod(_OWNER_ONLY)
         self._keep("postgres", "password", secrets.token_hex(_PASSWORD_BYTES))
@@ -61,25 +67,44 @@ class SecretFiles:
         self._keep(MIGRATE, "waybill_ledger_url", _database_url(LEDGER, LEDGER, places))
         for owner, name in FIRST_KEYS:
             self._keep(owner, name, Secret.new().token)
-        for process in PROCESSES:
+        self._keep_processes(processes_of(registry), places)
+        processes = self._processes()
+        passwords = {process.name: self._broker_password(process.name) for process in processes}
+        passwords[ADMINISTRATOR] = self._read("rabbitmq", "admin_password")
+        document = definitions(processes, passwords)
+        self._write("rabbitmq", "definitions.json", json.dumps(document, indent=2))
+
+    def _keep_processes(self, processes: Sequence[Process], places: Places) -> None:
+        for process in processes:
             self._keep(process.name, "waybill_amqp_url", _amqp_url(process.name, places))
             url = _database_url(process.name, process.database, places)
             self._keep(process.name, process.database_setting, url)
-        self._keep_keys()
-        passwords = {process.name: self._broker_password(process.name) for process in PROCESSES}
-        passwords[ADMINISTRATOR] = self._read("rabbitmq", "admin_password")
-        self._write("rabbitmq", "definitions.json", json.dumps(definitions(passwords), indent=2))
-
-    def _keep_keys(self) -> None:
-        # All processes share one key; a new folder gets the key of the others.
-        sealing = next(
-            (self._read(name, _SEALING) for name in SEALERS if self._path(name, _SEALING).exists()), ""
-        )
-        for name in SEALERS:
-            self._keep(name, _SEALING, sealing or (sealing := Keyring.new_key()))
+        self._keep_keys([process.name for process in processes if process.seals])
         self._keep(GATEWAY, _PERSONS, Keyring.new_key())
         # It makes digests of the persons that spawned tasks are about.
         self._keep(STATUS_SERVICE, _PERSONS, self._read(GATEWAY, _PERSONS))
+
+    def _keep_keys(self, sealers: Sequence[str]) -> None:
+        # All processes share one key; a new folder gets the key of the others.
+        sealing = next(
+            (self._read(name, _SEALING) for name in sealers if self._path(name, _SEALING).exists()), ""
+        )
+        for name in sealers:
+            self._keep(name, _SEALING, sealing or (sealing := Keyring.new_key()))
+
+    def _processes(self) -> Sequence[Process]:
+        """Processes that have a folder; those of services that were registered later are among them."""
+        own = {process.name for process in CORE}
+        folders = (path.parent for path in self._folder.glob("*/waybill_inbox_url"))
+        services = (path.name for path in folders if (path / "waybill_amqp_url").exists())
+        return (
+            *CORE,
+            *(
+                service_process(name, seals=self._path(name, _SEALING).exists())
+                for name in sorted(services)
+                if name not in own
+            ),
+        )
 
     def superuser_url(self) -> URL:
         """URL of the database server, with its superuser."""
@@ -92,7 +117,7 @@ class SecretFiles:
 
     def database_urls(self) -> Iterable[tuple[str, URL]]:
         """Yields the database of every process (`LEDGER`, or its own), and the URL with its role."""
-        for process in PROCESSES:
+        for process in self._processes():
             yield process.database, URL(self._read(process.name, process.database_setting))
 
     def first_keys(self) -> Iterable[NewKey]:

@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.registry import built_in_registry
 from waybill_deadletters.app import Desk
 from waybill_deadletters.settings import DeskSettings
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
-from waybill_deploy.processes import PROCESSES
+from waybill_deploy.processes import processes_of
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
 from waybill_status.app import StatusService
@@ -40,6 +41,7 @@ from waybill_worker.service import Service
 UrlOf = Callable[[str], str]
 #: For one service to consume, on a busy machine.
 START_SECONDS = 60
+PROCESSES = processes_of(built_in_registry())
 NAMES = [process.name for process in PROCESSES]
 
 
@@ -53,7 +55,7 @@ def _alone() -> Iterator[None]:
 @pytest.fixture
 def url_of(broker: Broker, vhost: str) -> Iterator[UrlOf]:
     passwords = {name: secrets.token_hex(8) for name in (*NAMES, ADMINISTRATOR)}
-    broker.management.import_definitions(definitions(passwords, vhost))
+    broker.management.import_definitions(definitions(PROCESSES, passwords, vhost))
 
     def url(name: str) -> str:
         parts = urlsplit(broker.vhost_url(vhost))
@@ -148,7 +150,7 @@ async def test_a_service_waits_for_the_topology_without_any_right_to_it(
         starting = asyncio.create_task(_started(service))
         await eventually(lambda: [line for line in lines if line["event"] == "waiting for the topology"])
         async with await aio_pika.connect(broker.vhost_url(vhost)) as connection:
-            await topology.declare(await connection.channel())
+            await topology.declare(await connection.channel(), built_in_registry())
         await starting
     await service.stop()
     assert [line for line in lines if line["log_level"] in {"warning", "critical"}] == []

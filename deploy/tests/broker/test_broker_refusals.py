@@ -15,8 +15,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from waybill_contracts.kinds.images import ImageUploaded
+from waybill_contracts.registry import built_in_registry
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
-from waybill_deploy.processes import PROCESSES
+from waybill_deploy.processes import processes_of
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
 from waybill_status.app import StatusService
@@ -35,6 +36,7 @@ from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.runtime.process import EXIT_BROKEN
 from waybill_worker.service import Service
 
+PROCESSES = processes_of(built_in_registry())
 NAMES = [*(process.name for process in PROCESSES), ADMINISTRATOR]
 FAULTS = ("password", "no such virtual host", "closed virtual host", "permission")
 #: Of the reason that is reported.
@@ -64,7 +66,7 @@ class Place:
         passwords = self.passwords
         if fault == "password":
             passwords = dict.fromkeys(passwords, "another")
-        document = definitions(passwords, self.vhost)
+        document = definitions(PROCESSES, passwords, self.vhost)
         if fault in {"no such virtual host", "closed virtual host"}:
             document = document | {"vhosts": [], "permissions": []}
         if fault == "permission":
@@ -75,7 +77,7 @@ class Place:
     async def declare(self) -> None:
         url = self.broker.vhost_url(self.vhost)
         async with await aio_pika.connect(url) as connection, connection.channel() as channel:
-            await topology.declare(channel)
+            await topology.declare(channel, built_in_registry())
 
     async def correct(self) -> None:
         self.broker.management.create_vhost(self.vhost)
