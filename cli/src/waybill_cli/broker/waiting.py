@@ -1,6 +1,6 @@
 """Payloads that wait at the broker: in dead-letter queues, `unrouted` and the delay ladder."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import count
 from typing import Final
 
@@ -9,15 +9,16 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from waybill_cli.broker.connection import ANSWER_SECONDS, connected_broker, find_queue
 from waybill_cli.checking import Waiting
 from waybill_cli.session import Setting
-from waybill_contracts.kinds import CATALOG, STATUS_SERVICE, WORK_SERVICES
+from waybill_contracts.kinds import STATUS_SERVICE
 from waybill_contracts.wire import Envelope, EnvelopeError, names
 
-#: How the name of a work queue ends, as the last words of a routing key on the delay ladder.
-_QUEUE_END: Final = names.work_queue("")
+#: How the names of queues end; that of a work queue is also the end of a routing key on the delay ladder.
+_WORK: Final = names.work_queue("")
+_DEAD: Final = names.dead_letter_queue("")
 
 
 async def waiting_at_broker(
-    url: Setting, most: int, on_partly: Callable[[str, int], None]
+    url: Setting, services: Iterable[str], most: int, on_partly: Callable[[str, int], None]
 ) -> AsyncIterator[Waiting]:
     """Reads waiting messages and returns them to their queues.
 
@@ -26,11 +27,12 @@ async def waiting_at_broker(
 
     Args:
         url: the broker.
+        services: whose dead-letter queues are read, besides that of the status service.
         most: messages read from one queue at most.
         on_partly: called with the name and size of each queue that holds more.
     """
     async with connected_broker(url) as connection:
-        for name in await _names(connection):
+        for name in await _names(connection, services):
             queue = await find_queue(connection, name)
             if queue is None:
                 continue
@@ -38,15 +40,15 @@ async def waiting_at_broker(
                 message = await queue.get(no_ack=False, fail=False, timeout=ANSWER_SECONDS)
                 if message is None:
                     break
-                for waiting in _waiting(name, message):
+                if (waiting := _waiting(name, message)) is not None:
                     yield waiting
             await queue.channel.close()
             if (held := queue.declaration_result.message_count or 0) > most:
                 on_partly(name, held)
 
 
-async def _names(connection: AbstractConnection) -> list[str]:
-    found = [names.dead_letter_queue(service) for service in (*WORK_SERVICES, STATUS_SERVICE)]
+async def _names(connection: AbstractConnection, services: Iterable[str]) -> list[str]:
+    found = [names.dead_letter_queue(service) for service in (*services, STATUS_SERVICE)]
     found.append(names.QUEUE_UNROUTED)
     for level in count():
         queue = await find_queue(connection, names.delay_exchange(level))
@@ -57,23 +59,20 @@ async def _names(connection: AbstractConnection) -> list[str]:
     return found
 
 
-def _waiting(queue: str, message: AbstractIncomingMessage) -> list[Waiting]:
-    """The message, once for each service that will read it."""
+def _waiting(queue: str, message: AbstractIncomingMessage) -> Waiting | None:
     try:
         envelope = Envelope.from_headers(message.headers)
     except EnvelopeError:
         # A lifecycle event, or a message without an envelope: no contract to check.
-        return []
-    return [
-        Waiting(queue, envelope.task_id, service, envelope.kind, envelope.dataschema, message.body)
-        for service in _readers(queue, message, envelope.kind)
-    ]
+        return None
+    service = _reader(queue, message.routing_key or "")
+    return Waiting(queue, envelope.task_id, service, envelope.kind, envelope.dataschema, message.body)
 
 
-def _readers(queue: str, message: AbstractIncomingMessage, kind: str) -> tuple[str, ...]:
-    for service in WORK_SERVICES:
-        if queue == names.dead_letter_queue(service):
-            return (service,)
-        if (message.routing_key or "").endswith(f".{service}{_QUEUE_END}"):
-            return (service,)
-    return CATALOG[kind].services if kind in CATALOG else ("nobody",)
+def _reader(queue: str, routing_key: str) -> str:
+    """The service that will read a message: it waits for one, or came astray on the way to one."""
+    for name in (queue, routing_key):
+        for end in (_DEAD, _WORK):
+            if name.endswith(end):
+                return name.removesuffix(end).rpartition(".")[2]
+    return "nobody"

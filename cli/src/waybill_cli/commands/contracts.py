@@ -8,7 +8,7 @@ import click
 from waybill_cli.broker import run_on_broker, waiting_at_broker
 from waybill_cli.checking import Tally, Waiting, read_waiting, read_waiting_file
 from waybill_cli.command_line import Exit, Group
-from waybill_cli.session import Gateway, Session, Setting, with_session
+from waybill_cli.session import Gateway, Session, Setting, service_option, services_of, with_session
 
 _COLUMNS: Final = ("WHERE", "SERVICE", "KIND", "SCHEMA", "COUNT", "SAMPLE", "WHY NOT")
 _WAITING: Final = "/v1/contracts/waiting"
@@ -43,8 +43,9 @@ def contracts() -> None:
     show_default=True,
     help="Messages read from one queue of a broker, at most.",
 )
+@service_option
 @with_session
-def check(session: Session, /, *, sources: tuple[str, ...], limit: int) -> Exit:
+def check(session: Session, /, *, sources: tuple[str, ...], services: tuple[str, ...], limit: int) -> Exit:
     """Checks waiting payloads against the installed contracts; for CI, before a deploy.
 
     Exits with 0 if all can be read, 1 if not. The gateway knows all that wait: tasks without an outcome,
@@ -57,7 +58,7 @@ def check(session: Session, /, *, sources: tuple[str, ...], limit: int) -> Exit:
     tally = Tally()
     with session.out.bar("checking", None) as show_progress:
         for source in sources or ("",):
-            _add(session, source, tally, limit, lambda: show_progress(tally.number(), ""))
+            _add(session, source, services, tally, limit, lambda: show_progress(tally.number(), ""))
     if session.out.as_json:
         for document in tally.documents():
             session.out.document(document)
@@ -73,14 +74,22 @@ def check(session: Session, /, *, sources: tuple[str, ...], limit: int) -> Exit:
     return Exit.NO if tally.troubles else Exit.OK
 
 
-def _add(session: Session, source: str, tally: Tally, limit: int, step: Callable[[], None]) -> None:
+def _add(
+    session: Session,
+    source: str,
+    services: tuple[str, ...],
+    tally: Tally,
+    limit: int,
+    step: Callable[[], None],
+) -> None:
     def add_all(found: Iterable[Waiting]) -> None:
         for waiting in found:
             tally.add(waiting)
             step()
 
     if source.startswith(("amqp://", "amqps://")):
-        run_on_broker(_add_from_broker(session, source, tally, limit, step))
+        named = services_of(session, services)
+        run_on_broker(_add_from_broker(session, source, named, tally, limit, step))
     elif source == "":
         add_all(map(read_waiting, session.gateway.lines(_WAITING)))
     elif source.startswith(("http://", "https://")):
@@ -95,11 +104,16 @@ def _add(session: Session, source: str, tally: Tally, limit: int, step: Callable
 
 
 async def _add_from_broker(
-    session: Session, source: str, tally: Tally, limit: int, step: Callable[[], None]
+    session: Session,
+    source: str,
+    services: tuple[str, ...],
+    tally: Tally,
+    limit: int,
+    step: Callable[[], None],
 ) -> None:
     def partly(name: str, held: int) -> None:
         session.out.remark(f"{name} holds {held}; the first {limit} were checked (--limit)")
 
-    async for waiting in waiting_at_broker(Setting(source, "--against"), limit, partly):
+    async for waiting in waiting_at_broker(Setting(source, "--against"), services, limit, partly):
         tally.add(waiting)
         step()

@@ -9,8 +9,8 @@ import click
 
 from waybill_cli.broker import connected_broker, find_queue, run_on_broker
 from waybill_cli.command_line import Command, Exit
-from waybill_cli.session import Session, Setting, with_session
-from waybill_contracts.kinds import STATUS_SERVICE, WORK_SERVICES
+from waybill_cli.session import Session, Setting, service_option, services_of, with_session
+from waybill_contracts.kinds import STATUS_SERVICE
 from waybill_contracts.wire import names
 
 _COLUMNS: Final = ("QUEUE", "READY", "CONSUMERS", "REMARK")
@@ -33,19 +33,22 @@ class _Queue:
     cls=Command,
     epilog="waybill queues --amqp amqp://admin@broker/\n"
     "waybill queues --all\n"
+    "waybill queues --service invoices --service email  # when the gateway is down\n"
     "waybill queues > /dev/null || echo 'a queue has no consumer'",
 )
 @click.option(
     "--all", "every", is_flag=True, help="Also empty levels of the delay ladder, and control queues."
 )
+@service_option
 @with_session
-def queues(session: Session, /, *, every: bool) -> Exit:
+def queues(session: Session, /, *, services: tuple[str, ...], every: bool) -> Exit:
     """Lists the queues with their waiting messages and consumers.
 
-    Asks the broker directly; nothing is declared or taken. Exits with 1 if a queue is missing, or a work
+    Asks the gateway for the registered services, and the broker for their queues; nothing is declared or
+    taken. Exits with 1 if a queue is missing, or a work
     queue has no consumer.
     """
-    found = run_on_broker(_queues(session.config.amqp_url(), every=every))
+    found = run_on_broker(_queues(session.config.amqp_url(), services_of(session, services), every=every))
     if session.out.as_json:
         for each in found:
             session.out.document(asdict(each))
@@ -54,7 +57,7 @@ def queues(session: Session, /, *, every: bool) -> Exit:
     return Exit.NO if any(each.in_trouble for each in found) else Exit.OK
 
 
-async def _queues(url: Setting, *, every: bool) -> list[_Queue]:
+async def _queues(url: Setting, work_services: tuple[str, ...], *, every: bool) -> list[_Queue]:
     async with connected_broker(url) as connection:
 
         async def ask(name: str, *, needs_consumer: bool = False) -> _Queue:
@@ -75,7 +78,7 @@ async def _queues(url: Setting, *, every: bool) -> list[_Queue]:
                     return
                 yield queue
 
-        services = (*WORK_SERVICES, STATUS_SERVICE)
+        services = (*work_services, STATUS_SERVICE)
         found = [await ask(names.work_queue(service), needs_consumer=True) for service in services]
         found += [await ask(names.dead_letter_queue(service)) for service in services]
         found.append(await ask(names.QUEUE_UNROUTED))

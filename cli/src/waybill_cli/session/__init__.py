@@ -12,6 +12,7 @@ from waybill_cli.session.ids import (
     with_whole_group,
 )
 from waybill_cli.session.listing import DEFAULT_LIMIT, list_options, show_listing
+from waybill_cli.session.services import service_option, services_of
 from waybill_cli.session.session import Session, with_session
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "is_beginning",
     "list_options",
     "place",
+    "service_option",
+    "services_of",
     "show_listing",
     "with_session",
     "with_whole_group",

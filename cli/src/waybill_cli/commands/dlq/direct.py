@@ -19,8 +19,7 @@ from waybill_cli.broker import (
 from waybill_cli.checking import UNFIXABLE
 from waybill_cli.command_line import Exit, Group
 from waybill_cli.output import age
-from waybill_cli.session import DEFAULT_LIMIT, Session, Setting, with_session
-from waybill_contracts.kinds import WORK_SERVICES
+from waybill_cli.session import DEFAULT_LIMIT, Session, Setting, service_option, services_of, with_session
 from waybill_contracts.wire import dead_letter_queue
 
 _COLUMNS: Final = ("SERVICE", "TASK", "KIND", "REDRIVE", "DIED", "REASON", "VERDICT", "ERROR")
@@ -49,13 +48,7 @@ def _selection(command: Any) -> Any:
         click.option(
             "--task", "tasks", type=click.UUID, multiple=True, help="Only this task; may be repeated."
         ),
-        click.option(
-            "--service",
-            "services",
-            type=click.Choice(WORK_SERVICES),
-            multiple=True,
-            help="Only this service's queue; may be repeated.",
-        ),
+        service_option,
     ):
         command = option(command)
     return command
@@ -74,7 +67,8 @@ def list_queued_letters(
 
     Each letter is taken and returned. The broker counts that: a dead-letter queue allows a million.
     """
-    reading = _read(session.config.amqp_url(), services or WORK_SERVICES, _wanted(**selected), limit)
+    url = session.config.amqp_url()
+    reading = _read(url, services_of(session, services), _wanted(**selected), limit)
     found, more, taken_by_desk = run_on_broker(reading)
     if session.out.as_json:
         for letter in found:
@@ -138,8 +132,8 @@ def redrive_queued_letters(
     at any time and repeated. Letters that this release cannot read are left, and the exit code is 1.
     """
     wanted = _wanted(**selected)
-    services = services or WORK_SERVICES
     url = session.config.amqp_url()
+    services = services_of(session, services)
     counts = run_on_broker(_counts(url, services))
     waiting = ", ".join(f"{count} of {name}" for name, count in counts.items() if count) or "none"
     which = "the selected ones" if wanted != Wanted() or limit else "all"
