@@ -6,14 +6,16 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
 from waybill_contracts.registry import built_in_registry
-from waybill_deploy.processes import processes_of
+from waybill_deploy.processes import CORE
 from waybill_gateway.http.metrics import GatewayMetrics
+from waybill_gateway.registry import target_routes
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.observe.metrics import make_registry
@@ -83,17 +85,34 @@ def test_each_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on() -> None
         assert rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
-def test_every_process_is_scraped_and_missed_when_it_is_not_there() -> None:
-    (scraped,) = (
-        discovery["names"]
+def test_what_is_always_there_is_scraped_and_missed_when_it_is_not_there() -> None:
+    (job,) = (
+        job
         for job in yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
-        for discovery in job.get("dns_sd_configs", [])
+        if "dns_sd_configs" in job
     )
-    processes = {process.name for process in processes_of(built_in_registry())}
+    (scraped,) = (discovery["names"] for discovery in job["dns_sd_configs"])
+    processes = {process.name for process in CORE}
     assert set(scraped) == processes
     (down,) = (rule["expr"] for rule in RULES if rule["alert"] == "ProcessDown")
     for query in (down, *(query for query in QUERIES if "absent(" in query)):
         assert set(re.findall(r'absent\(up\{job="waybill", process="(\w+)"\}\)', query)) == processes
+
+
+def test_services_are_scraped_where_the_gateway_says() -> None:
+    jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    (discovery,) = (each for job in jobs for each in job.get("http_sd_configs", []))
+    path = urlsplit(discovery["url"]).path
+    assert path in {getattr(route, "path", None) for route in target_routes.router.routes}
+
+
+def test_what_watches_services_names_none_of_them() -> None:
+    texts = [
+        json.dumps(DASHBOARD),
+        *((PROMETHEUS / name).read_text() for name in ("prometheus.yml", "alerts.yml")),
+    ]
+    services = "|".join(built_in_registry().services)
+    assert [found for text in texts for found in re.findall(rf"""["'\[ ]({services})["'\],]""", text)] == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
-from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_contracts.registry import built_in_registry
 from waybill_gateway.docs.asyncapi import asyncapi_document
 from waybill_gateway.documents import FOLDER, current_documents
@@ -54,9 +53,9 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_kind_and_every_consumed_queue_is_in_it() -> None:
     document = asyncapi_document()
-    assert CATALOG.keys() <= document["components"]["messages"].keys()
+    assert built_in_registry().kinds.keys() <= document["components"]["messages"].keys()
     queues = {queue.name for queue in topology.queues(built_in_registry())}
-    consumed = {f"{service}.{end}" for service in WORK_SERVICES for end in ("work", "control")}
+    consumed = {f"{service}.{end}" for service in built_in_registry().services for end in ("work", "control")}
     assert consumed | {"status.work"} <= document["channels"].keys()
     bound = [channel["bindings"]["amqp"] for channel in document["channels"].values()]
     assert {binding["queue"]["name"] for binding in bound if binding["is"] == "queue"} <= queues
@@ -66,6 +65,7 @@ def test_every_kind_and_every_consumed_queue_is_in_it() -> None:
 
 def test_a_kinds_payload_has_its_fields() -> None:
     schemas = asyncapi_document()["components"]["schemas"]
-    for kind in CATALOG.values():
-        assert schemas[kind.event.__name__]["properties"].keys() == kind.event.model_fields.keys()
-    assert not re.search(r"#/\$defs", json.dumps(schemas))
+    for name, kind in built_in_registry().kinds.items():
+        contract = kind.current
+        assert schemas[f"{name}.v{contract.version}"]["properties"].keys() == contract.fields
+    assert not re.search(r"\"#/\$defs", json.dumps(schemas))

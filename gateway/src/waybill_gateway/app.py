@@ -34,6 +34,7 @@ from waybill_gateway.password_resets import routes as password_resets
 from waybill_gateway.persons import routes as persons
 from waybill_gateway.registry import kind_routes as kinds
 from waybill_gateway.registry import service_routes as services
+from waybill_gateway.registry import target_routes as targets
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.schedules import routes as schedules
 from waybill_gateway.settings import GatewaySettings
@@ -73,6 +74,8 @@ _ROUTES = (
     audit,
     contracts_waiting,
     kinds,
+    # Its path would match that of a service.
+    targets,
     services,
     keys,
     entrance,

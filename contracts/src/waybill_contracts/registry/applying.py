@@ -14,7 +14,7 @@ from waybill_contracts.registry.schema_rules import schema_faults
 RESERVED: Final = frozenset(
     {"admin", "administrator", "control", "deadletters", "delay", "dlx", "events", "gateway", "grafana"}
     | {"ledger", "migrate", "operator", "postgres", "prometheus", "rabbitmq", "relay", "root", "status"}
-    | {"system", "tasks", "ui", "unrouted", "waybill"}
+    | {"system", "targets", "tasks", "ui", "unrouted", "waybill"}
 )
 
 

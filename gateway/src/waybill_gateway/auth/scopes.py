@@ -81,6 +81,7 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "rotate_key": Scope.ADMIN,
         "revoke_key": Scope.ADMIN,
         "metrics": Scope.METRICS,
+        "get_targets": Scope.METRICS,
     }
 )
 #: Another scope that allows a route as well as the one in `NEEDED`.

@@ -1,9 +1,10 @@
-"""The AsyncAPI 3 document of all messages, made from the catalog, the topology and the models.
+"""The AsyncAPI 3 document of the messages of the built-in kinds, made from contracts and topology.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0, AMQP binding 0.3.0. Task events are CloudEvents
 in binary mode: their attributes are headers (`waybill_contracts.wire.envelope`).
 """
 
+import json
 from functools import cache
 from typing import Any, Final
 
@@ -11,11 +12,12 @@ from aio_pika import ExchangeType
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from waybill_contracts.kinds import CATALOG, STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.kinds import STATUS_SERVICE
+from waybill_contracts.registry import Contract, Registry, built_in_registry
 from waybill_contracts.wire import CancelRequested, LifecycleEvent, names
 from waybill_worker.broker import topology
 
-#: Pydantic writes a later draft, but uses nothing that this one lacks.
+#: Contracts are of a later draft, but those of the built-in kinds use nothing that this one lacks.
 _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-07"
 _REF_TEMPLATE: Final = "#/components/schemas/{model}"
 _TEXT: Final = {"type": "string"}
@@ -42,18 +44,16 @@ _OTHER_HEADERS: Final = {
 @cache
 def asyncapi_document() -> dict[str, Any]:
     """The document."""
-    events = {kind: entry.event for kind, entry in CATALOG.items()}
-    models: tuple[type[BaseModel], ...] = (*events.values(), LifecycleEvent, CancelRequested)
-    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF_TEMPLATE)
-    messages = {kind: _message(kind, model, names.CONTENT_TYPE_EVENT) for kind, model in events.items()}
-    for message in messages.values():
-        message["headers"] = {"$ref": "#/components/schemas/TaskHeaders"}
+    registry = built_in_registry()
+    contracts = {name: kind.current for name, kind in sorted(registry.kinds.items())}
+    messages = {kind: _task_message(contract) for kind, contract in contracts.items()}
     messages["lifecycle"] = _message("lifecycle", LifecycleEvent, names.CONTENT_TYPE_LIFECYCLE_BATCH)
     messages["lifecycle"]["payload"]["schema"] = {
         "type": "array",
         "items": {"$ref": _REF_TEMPLATE.format(model=LifecycleEvent.__name__)},
     }
     messages["cancel_requested"] = _message("cancel_requested", CancelRequested, names.CONTENT_TYPE_EVENT)
+    schemas = {_schema_name(contract): _schema(contract) for contract in contracts.values()}
     headers = {
         "type": "object",
         "required": list(_REQUIRED_HEADERS),
@@ -68,28 +68,57 @@ def asyncapi_document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": names.CONTENT_TYPE_EVENT,
-        "channels": _exchange_channels() | _queue_channels(),
-        "operations": _operations(),
-        "components": {"messages": messages, "schemas": schemas["$defs"] | {"TaskHeaders": headers}},
-    }
-
-
-def _message(name: str, model: type[BaseModel], content_type: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "title": name,
-        "summary": (model.__doc__ or "").partition("\n")[0],
-        "contentType": content_type,
-        "payload": {
-            "schemaFormat": _SCHEMA_FORMAT,
-            "schema": {"$ref": _REF_TEMPLATE.format(model=model.__name__)},
+        "channels": _exchange_channels(registry) | _queue_channels(registry),
+        "operations": _operations(registry),
+        "components": {
+            "messages": messages,
+            "schemas": schemas | _model_schemas() | {"TaskHeaders": headers},
         },
     }
 
 
-def _exchange_channels() -> dict[str, Any]:
+def _message(name: str, model: type[BaseModel], content_type: str) -> dict[str, Any]:
+    return _message_of(name, model.__doc__ or "", content_type, model.__name__)
+
+
+def _task_message(contract: Contract) -> dict[str, Any]:
+    description = contract.schema.get("description", "")
+    message = _message_of(contract.kind, description, names.CONTENT_TYPE_EVENT, _schema_name(contract))
+    return message | {"headers": {"$ref": "#/components/schemas/TaskHeaders"}}
+
+
+def _message_of(name: str, description: str, content_type: str, schema: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": name,
+        "summary": description.partition("\n")[0],
+        "contentType": content_type,
+        "payload": {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": _REF_TEMPLATE.format(model=schema)}},
+    }
+
+
+def _schema_name(contract: Contract) -> str:
+    return f"{contract.kind}.v{contract.version}"
+
+
+def _schema(contract: Contract) -> dict[str, Any]:
+    """The schema of a contract, with its references to its own definitions."""
+    own = json.dumps("#/$defs/")[:-1]
+    there = json.dumps(f"{_REF_TEMPLATE.format(model=_schema_name(contract))}/$defs/")[:-1]
+    schema: dict[str, Any] = json.loads(json.dumps(contract.schema).replace(own, there))
+    return schema
+
+
+def _model_schemas() -> dict[str, Any]:
+    models: tuple[type[BaseModel], ...] = (LifecycleEvent, CancelRequested)
+    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF_TEMPLATE)
+    found: dict[str, Any] = schemas["$defs"]
+    return found
+
+
+def _exchange_channels(registry: Registry) -> dict[str, Any]:
     carried = {
-        names.EXCHANGE_TASKS: {kind: kind for kind in CATALOG},
+        names.EXCHANGE_TASKS: {kind: kind for kind in sorted(registry.kinds)},
         names.EXCHANGE_EVENTS: {"lifecycle": "task.{type}"},
         names.EXCHANGE_CONTROL: {"cancel_requested": ""},
     }
@@ -117,12 +146,12 @@ def _exchange(name: str, type_: ExchangeType) -> dict[str, Any]:
     return {"is": "routingKey", "exchange": exchange, "bindingVersion": "0.3.0"}
 
 
-def _queue_channels() -> dict[str, Any]:
+def _queue_channels(registry: Registry) -> dict[str, Any]:
     channels = {}
-    for service in (*WORK_SERVICES, STATUS_SERVICE):
+    for service in (*registry.work_services, STATUS_SERVICE):
         work = names.work_queue(service)
-        held = {work: kinds_of(service) or ("lifecycle",)}
-        if service in WORK_SERVICES:
+        held = {work: registry.kinds_of(service) or ("lifecycle",)}
+        if service in registry.services:
             held[names.control_queue(service)] = ("cancel_requested",)
         for queue, messages in held.items():
             channels[queue] = {
@@ -145,14 +174,15 @@ def _queue_channels() -> dict[str, Any]:
     return channels
 
 
-def _operations() -> dict[str, Any]:
+def _operations(registry: Registry) -> dict[str, Any]:
     operations = {
-        f"gateway.sends.{kind}": _operation("send", f"{names.EXCHANGE_TASKS}.{kind}") for kind in CATALOG
+        f"gateway.sends.{kind}": _operation("send", f"{names.EXCHANGE_TASKS}.{kind}")
+        for kind in sorted(registry.kinds)
     }
     operations["gateway.sends.cancel_requested"] = _operation(
         "send", f"{names.EXCHANGE_CONTROL}.cancel_requested"
     )
-    for service in WORK_SERVICES:
+    for service in registry.work_services:
         operations[f"{service}.receives.work"] = _operation("receive", names.work_queue(service))
         operations[f"{service}.receives.control"] = _operation("receive", names.control_queue(service))
         operations[f"{service}.sends.lifecycle"] = _operation("send", f"{names.EXCHANGE_EVENTS}.lifecycle")

@@ -32,7 +32,7 @@ async def mailing(settings: EmailSettings) -> AsyncIterator[Mailing]:
         await mailer.close()
 
 
-service = Service("email", settings=EmailSettings, resources=mailing)
+service = Service("email", settings=EmailSettings, resources=mailing, metrics="email:8000")
 service.handles(EmailRequested)(send_email)
 service.handles(PasswordResetRequested)(send_password_reset)
 service.handles(UserCreated)(send_welcome)

@@ -26,5 +26,5 @@ async def rendering(settings: ImagesSettings) -> AsyncIterator[RenderPool]:
         await pool.close()
 
 
-service = Service("images", settings=ImagesSettings, resources=rendering)
+service = Service("images", settings=ImagesSettings, resources=rendering, metrics="images:8000")
 service.handles(ImageUploaded)(make_variants)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import aio_pika
 import pytest
@@ -230,12 +231,12 @@ async def test_only_what_is_new_is_declared(
     topology_url: str, ledger_url: str, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str | None] = []
-    declare_queue = RobustChannel.declare_queue
+    declare_queue: Any = RobustChannel.declare_queue
 
-    async def counting(channel: RobustChannel, name: str | None = None, **values: object) -> object:
+    async def counting(channel: RobustChannel, name: str | None = None, **values: Any) -> Any:
         if not values.get("passive"):
             asked.append(name)
-        return await declare_queue(channel, name, **values)  # type: ignore[call-overload] # as it was called
+        return await declare_queue(channel, name, **values)
 
     await registered(records, *(manifest(f"team{n}", f"team{n}.asked") for n in range(30)))
     async with running(topology_url, ledger_url):

@@ -32,6 +32,6 @@ async def targets(settings: SyncSettings) -> AsyncIterator[Targets]:
     yield Targets(client, settings.user_target)
 
 
-service = Service("sync", settings=SyncSettings, resources=targets)
+service = Service("sync", settings=SyncSettings, resources=targets, metrics="sync:8000")
 service.handles(SyncRequested)(sync_record)
 service.handles(UserCreated)(sync_user)
