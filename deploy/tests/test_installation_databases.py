@@ -1,13 +1,19 @@
 """Roles and databases on a real PostgreSQL: who may get where, and that a second time changes nothing."""
 
+import subprocess
+import sys
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 from yarl import URL
 
-from waybill_contracts.registry import built_in_registry
+from waybill_contracts.registry import HandledKind, Manifest, built_in_registry
+from waybill_database import open_engine
 from waybill_deploy.databases import prepare
 from waybill_deploy.secret_files import Places, SecretFiles
 from waybill_ledger.access.first_keys import make_missing_keys
+from waybill_ledger.registry import ApplyManifest, apply_manifests
 from waybill_testkit.postgres.private import Postgres
 
 
@@ -79,3 +85,27 @@ def test_a_second_time_changes_nothing_but_a_password_that_was_replaced(
         run(urls(files)["sync"], "SELECT 1")
     prepare(URL(postgres.url), files.ledger_url(), files.database_urls())
     run(urls(files)["sync"], "SELECT 1")
+
+
+def test_a_service_that_was_registered_gets_its_inbox_while_all_runs(
+    files: SecretFiles, postgres: Postgres
+) -> None:
+    handled = HandledKind(kind="scan.requested", reads=(1,), data={"type": "object"})
+    stated = Manifest(service="scan-desk", release="1", handles=(handled,))
+    engine = open_engine(files.ledger_url(), connections=1)
+    with engine.begin() as connection:
+        apply_manifests(connection, [ApplyManifest(stated, datetime.now(UTC), "ann")])
+    engine.dispose()
+    url = URL(postgres.url)
+    command = [sys.executable, "-m", "waybill_deploy", "accounts", "--folder", str(files.folder)]
+    places = ["--database", f"{url.host}:{url.port}", "--broker", "127.0.0.1:5672"]
+    runs = [
+        subprocess.run([*command, *places], capture_output=True, text=True, check=False) for _ in range(2)
+    ]
+    assert [(ran.returncode, ran.stderr) for ran in runs] == [(0, "")] * 2
+    assert "scan-desk" in runs[0].stdout
+
+    own = urls(files)["scan-desk"]
+    run(own, "CREATE TABLE inbox_test (x int)")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        run(str(URL(own).with_path("/ledger")), "SELECT 1")

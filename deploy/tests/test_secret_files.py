@@ -7,12 +7,28 @@ import pytest
 from yarl import URL
 
 from waybill_contracts.privacy.seal import Keyring
-from waybill_contracts.registry import built_in_registry
+from waybill_contracts.registry import (
+    HandledKind,
+    Manifest,
+    built_in_manifests,
+    built_in_registry,
+    registry_of,
+    retire,
+)
 from waybill_deploy.definitions import ADMINISTRATOR
 from waybill_deploy.secret_files import Places, SecretFiles
 from waybill_ledger.access.keys import Scope
 
 PLACES = Places("broker:5672", "database:5432")
+
+
+def stated(service: str, kind: str, **fields: object) -> Manifest:
+    data = {"type": "object", "properties": fields}
+    return Manifest(service=service, release="1", handles=(HandledKind(kind=kind, reads=(1,), data=data),))
+
+
+SCANS = stated("scan-desk", "scan.requested", page={"type": "integer"})
+INVOICES = stated("invoices", "invoice.requested", email={"type": "string", "sensitive": True})
 
 
 @pytest.fixture
@@ -120,3 +136,47 @@ def test_a_url_without_a_password_is_refused_with_its_file(folder: Path) -> None
     own.write_text("amqp://broker/\n")
     with pytest.raises(ValueError, match=r"sync/waybill_amqp_url has no password"):
         SecretFiles(folder).make_missing(PLACES, built_in_registry())
+
+
+def test_a_registered_service_gets_what_the_others_have_and_keeps_it(folder: Path) -> None:
+    before = contents(folder)
+    registry = registry_of(*built_in_manifests(), SCANS, INVOICES)
+    SecretFiles(folder).make_missing(PLACES, registry)
+    # As at every start, which knows nothing of what is registered.
+    SecretFiles(folder).make_missing(PLACES, built_in_registry())
+
+    new = {name: text for name, text in contents(folder).items() if name not in before}
+    assert new.keys() == {
+        "invoices/waybill_amqp_url",
+        "invoices/waybill_inbox_url",
+        "invoices/waybill_sealing_keys",
+        "scan-desk/waybill_amqp_url",
+        "scan-desk/waybill_inbox_url",
+    }
+    assert new["invoices/waybill_sealing_keys"] == before["gateway/waybill_sealing_keys"]
+    document = json.loads((folder / "rabbitmq" / "definitions.json").read_text())
+    rights = {each["user"]: each for each in document["permissions"]}
+    assert {"invoices", "scan-desk"} <= {user["name"] for user in document["users"]} & rights.keys()
+    assert rights["scan-desk"]["read"] == r"^(scan\-desk\.control|scan\-desk\.work)$"
+
+
+def test_status_and_desk_need_no_new_right_for_a_service_that_is_new(folder: Path) -> None:
+    def rights() -> dict[str, dict[str, str]]:
+        document = json.loads((folder / "rabbitmq" / "definitions.json").read_text())
+        return {each["user"]: each for each in document["permissions"]}
+
+    before = rights()
+    SecretFiles(folder).make_missing(PLACES, registry_of(*built_in_manifests(), SCANS))
+    assert {user: rights()[user] for user in before} == before
+
+
+def test_a_retired_service_gets_nothing_and_keeps_what_it_has(tmp_path: Path) -> None:
+    registry = registry_of(*built_in_manifests(), SCANS)
+    retired = retire(registry, "scan-desk").registry
+    files = SecretFiles(tmp_path)
+    files.make_missing(PLACES, retired)
+    assert not (tmp_path / "scan-desk").exists()
+    files.make_missing(PLACES, registry)
+    before = (tmp_path / "scan-desk" / "waybill_amqp_url").read_text()
+    files.make_missing(PLACES, retired)
+    assert (tmp_path / "scan-desk" / "waybill_amqp_url").read_text() == before

@@ -38,7 +38,7 @@ async def test_each_replica_of_a_registered_service_is_a_target(
             raise socket.gaierror("no such name")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in replicas[host]]
 
-    monkeypatch.setattr(target_routes.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     now, records = datetime.now(UTC), gateway.resources.records
     for service, metrics in (
         ("invoices", "invoices.example:9000"),

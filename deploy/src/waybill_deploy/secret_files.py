@@ -52,6 +52,11 @@ class SecretFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return self._folder
+
     def make_missing(self, places: Places, registry: Registry) -> None:
         """Writes missing files, and always the definitions of the broker.
 

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,21 +16,32 @@ from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused
 from structlog.testing import capture_logs
 
+from waybill_contracts.events import Event
 from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_contracts.kinds.images import ImageUploaded
-from waybill_contracts.registry import built_in_registry
+from waybill_contracts.registry import (
+    HandledKind,
+    Manifest,
+    built_in_manifests,
+    built_in_registry,
+    registry_of,
+)
+from waybill_database import open_engine
 from waybill_deadletters.app import Desk
 from waybill_deadletters.settings import DeskSettings
 from waybill_deploy.definitions import ADMINISTRATOR, definitions
 from waybill_deploy.processes import processes_of
 from waybill_gateway.app import create_app
 from waybill_gateway.settings import GatewaySettings
+from waybill_ledger.registry import ApplyManifest, apply_manifests
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
 from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.eventually import eventually
 from waybill_testkit.machine.one_at_a_time import one_at_a_time
+from waybill_testkit.samples import envelope_of
+from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.broker import topology
@@ -41,7 +53,22 @@ from waybill_worker.service import Service
 UrlOf = Callable[[str], str]
 #: For one service to consume, on a busy machine.
 START_SECONDS = 60
-PROCESSES = processes_of(built_in_registry())
+
+
+class ScanRequested(Event, kind="scan.requested"):
+    """A page to scan."""
+
+    page: int
+
+
+#: Registered by another team, after the first start.
+SCANS = Manifest(
+    service="scan-desk",
+    release="1",
+    handles=(HandledKind(kind="scan.requested", reads=(1,), data=ScanRequested.model_json_schema()),),
+)
+REGISTRY = registry_of(*built_in_manifests(), SCANS)
+PROCESSES = processes_of(REGISTRY)
 NAMES = [process.name for process in PROCESSES]
 
 
@@ -76,10 +103,18 @@ async def work(_event: Any, attempt: Attempt) -> dict[str, Any]:
     return {}
 
 
+async def never(_event: Any, _attempt: Attempt) -> dict[str, Any]:
+    raise PermanentError("never")
+
+
 @pytest.fixture
 async def gateway(url_of: UrlOf, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Everything runs, each as its own user: gateway, status, and each service with `work` as its handler."""
     ledger_url = put_empty_ledger(tmp_path / "ledger.db")
+    engine = open_engine(ledger_url, connections=1)
+    with engine.begin() as connection:
+        apply_manifests(connection, [ApplyManifest(SCANS, datetime.now(UTC), "ann")])
+    engine.dispose()
     async with AsyncExitStack() as stack:
         status = StatusService(StatusSettings(amqp_url=url_of("status"), ledger_url=ledger_url))
         stack.push_async_callback(status.stop)
@@ -199,6 +234,33 @@ async def test_a_task_is_called_off_by_way_of_the_broker(gateway: httpx.AsyncCli
     await eventually(lambda: state_of(gateway, task_id, "cancelled"))
 
 
+async def test_a_service_of_another_team_does_its_work_and_its_letters_come_to_the_desk(
+    gateway: httpx.AsyncClient, url_of: UrlOf, tmp_path: Path, wire: Wire
+) -> None:
+    """Status and desk have users of the first start, which knew nothing of it."""
+    settings = ServiceSettings(
+        amqp_url=url_of("scan-desk"), inbox_url=f"sqlite:///{tmp_path}/scans.db", retry_base_seconds=1
+    )
+    service = Service("scan-desk", settings, (configured(settings, ScanRequested, never),))
+    desk = Desk(DeskSettings(amqp_url=url_of("deadletters"), ledger_url=f"sqlite:///{tmp_path}/ledger.db"))
+    try:
+        await _started(service)
+        await desk.start()
+        envelope = envelope_of(ScanRequested(page=7))
+        await wire.put("tasks", envelope.kind, b'{"page": 7}', envelope.to_headers())
+
+        async def letter_is_in() -> bool:
+            found = (await gateway.get("/v1/dead-letters?state=dead")).json()["items"]
+            return [(letter["service"], letter["task_id"]) for letter in found] == [
+                ("scan-desk", envelope.task_id)
+            ]
+
+        await eventually(letter_is_in)
+    finally:
+        await desk.stop()
+        await service.stop()
+
+
 async def publish(channel: AbstractChannel, exchange: str, key: str) -> None:
     target = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
     await target.publish(aio_pika.Message(b"{}"), key)
@@ -234,10 +296,12 @@ FORBIDDEN: list[tuple[str, Callable[..., Any], tuple[str, ...]]] = [
     ("deadletters", declare, ("mine",)),
     ("deadletters", delete, ("email.dlq",)),
     ("status", declare, ("mine",)),
+    ("status", declare, ("my.queue.work",)),
+    ("deadletters", consume, ("scan-desk.work",)),
     ("status", publish, ("amq.topic", "x")),
 ]
-for service in WORK_SERVICES:
-    other = next(name for name in WORK_SERVICES if name != service)
+for service in REGISTRY.services:
+    other = next(name for name in REGISTRY.services if name != service)
     FORBIDDEN += [
         (service, publish, ("tasks", "email.requested")),
         (service, publish, ("control", "")),
@@ -252,8 +316,9 @@ for service in WORK_SERVICES:
     ]
 
 
-@pytest.mark.usefixtures("topology_url")
-async def test_no_user_can_do_more(url_of: UrlOf) -> None:
+async def test_no_user_can_do_more(vhost_url: str, url_of: UrlOf) -> None:
+    async with await aio_pika.connect(vhost_url) as connection:
+        await topology.declare(await connection.channel(), REGISTRY)
     done = []
     for name, action, arguments in FORBIDDEN:
         async with await aio_pika.connect(url_of(name)) as connection:
