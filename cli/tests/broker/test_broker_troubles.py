@@ -15,10 +15,10 @@ AWAY = "amqp://guest:guest@127.0.0.1:1/"
 #: Of the client, before it is hung up on: within the handshake, within its first questions, and later.
 CUT_AFTER_BYTES = [5, 300, 480, 700]
 COMMANDS = [
-    ("queues", "--amqp", "URL"),
-    ("dlq", "--direct", "URL", "ls"),
-    ("dlq", "--direct", "URL", "redrive", "--yes"),
-    ("contracts", "check", "--against", "URL"),
+    ("queues", "--amqp", "URL", "--service", "email"),
+    ("dlq", "--direct", "URL", "ls", "--service", "email"),
+    ("dlq", "--direct", "URL", "redrive", "--yes", "--service", "email"),
+    ("contracts", "check", "--against", "URL", "--service", "email"),
 ]
 
 

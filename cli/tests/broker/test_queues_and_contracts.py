@@ -15,6 +15,8 @@ from waybill_worker.broker.delay_ladder import ladder_entry
 
 #: Longer than the command takes to start and look, so that it finds the message on its way.
 DELAY_SECONDS = 8
+#: There is no gateway to say which services there are.
+ALL = ("--service", "email", "--service", "images", "--service", "sync")
 
 
 async def ran(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
@@ -33,19 +35,19 @@ BODY = email_event().model_dump_json(exclude_defaults=True).encode()
 
 async def test_queues_tell_what_waits_and_who_does_not_consume(topology_url: str, wire: Wire) -> None:
     await wire.put("", "email.dlq", b"x", {}, copies=3)
-    code, lines, _ = await ran("queues", "--amqp", topology_url)
+    code, lines, _ = await ran("queues", "--amqp", topology_url, *ALL)
     found = {line["queue"]: line for line in lines}
     assert code == 1
     assert (found["email.dlq"]["ready"], found["email.dlq"]["in_trouble"]) == (3, False)
     assert found["email.work"]["remark"] == "no consumer"
     assert "delay.00" not in found
-    _, everything, _ = await ran("queues", "--amqp", topology_url, "--all")
+    _, everything, _ = await ran("queues", "--amqp", topology_url, "--all", *ALL)
     assert len(everything) > len(lines)
 
 
 async def test_a_queue_that_is_missing_is_told(topology_url: str, wire: Wire) -> None:
     await wire.channel.queue_delete("unrouted")
-    _, lines, _ = await ran("queues", "--amqp", topology_url)
+    _, lines, _ = await ran("queues", "--amqp", topology_url, *ALL)
     assert [line["queue"] for line in lines if line["remark"] == "missing"] == ["unrouted"]
 
 
@@ -60,7 +62,7 @@ async def test_contracts_are_held_against_what_waits_and_all_of_it_stays(
     await put(wire, "", "unrouted", BODY, dataschema="urn:waybill:email.requested:v9")
     await wire.put("", "status.dlq", b"[]", {"content": "lifecycle"})
 
-    code, lines, err = await ran("contracts", "check", "--against", topology_url)
+    code, lines, err = await ran("contracts", "check", "--against", topology_url, *ALL)
 
     assert code == 1, err
     found = {(line["where"], line["verdict"]): line["count"] for line in lines}
@@ -84,6 +86,6 @@ async def test_contracts_are_held_against_what_waits_and_all_of_it_stays(
 async def test_a_queue_that_holds_more_is_looked_at_in_part(topology_url: str, wire: Wire) -> None:
     for _ in range(3):
         await put(wire, "", "email.dlq", BODY)
-    code, lines, err = await ran("contracts", "check", "--against", topology_url, "--limit", "2")
+    code, lines, err = await ran("contracts", "check", "--against", topology_url, "--limit", "2", *ALL)
     assert (code, lines[0]["count"]) == (0, 2)
     assert "email.dlq holds 3; the first 2 were checked" in err

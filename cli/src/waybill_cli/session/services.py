@@ -32,7 +32,7 @@ def services_of(session: Session, named: tuple[str, ...]) -> tuple[str, ...]:
     if named:
         return named
     try:
-        found = session.gateway.get("/v1/services")["items"]
+        return tuple(each["name"] for each in session.gateway.items("/v1/services", most=None))
     except CommandError as error:
         raise CommandError(
             error.exit_code,  # type: ignore[arg-type] # an Exit, where it is an error of ours
@@ -40,4 +40,3 @@ def services_of(session: Session, named: tuple[str, ...]) -> tuple[str, ...]:
             *error.hints,
             "Without the gateway, name them: --service NAME, for each.",
         ) from error
-    return tuple(each["name"] for each in found)

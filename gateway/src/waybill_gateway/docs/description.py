@@ -58,7 +58,6 @@ TAGS = [
         "description": "Actions at the failure desk, erasures and reveals: actor, time, reason.",
     },
     {"name": "keys", "description": "What callers may do, and for which tenant."},
-    {"name": "services", "description": "Services that are registered, and where they are scraped."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from waybill_gateway.auth import GuardedRoute
 from waybill_gateway.runtime import ResourcesDep
 
-router = APIRouter(tags=["services"], route_class=GuardedRoute)
+router = APIRouter(tags=["registry"], route_class=GuardedRoute)
 
 #: Seconds after which names are no longer resolved, but given as they are.
 RESOLVE_SECONDS: Final = 5.0
