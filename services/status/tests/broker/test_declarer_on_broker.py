@@ -238,7 +238,7 @@ async def test_only_what_is_new_is_declared(
             asked.append(name)
         return await declare_queue(channel, name, **values)
 
-    await registered(records, *(manifest(f"team{n}", f"team{n}.asked") for n in range(30)))
+    await registered(records, *(manifest(f"team{n}", f"team{n}.asked") for n in range(10)))
     async with running(topology_url, ledger_url):
         await eventually(partial(all_is_declared, records))
         monkeypatch.setattr(RobustChannel, "declare_queue", counting)
