@@ -5,18 +5,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import aio_pika
 import pytest
 from aio_pika import RobustChannel
+from sqlalchemy import Connection, update
 
+from waybill_contracts.privacy import NO_KEYS
 from waybill_contracts.registry import HandledKind, Manifest, Registry, built_in_registry
+from waybill_contracts.wire import HEADER_TASK_ID
 from waybill_database import Records
+from waybill_ledger import LOW_PRIORITY, NewTask, Submission, accept, new_task_id
 from waybill_ledger.registry import (
     ApplyManifest,
     RetireService,
@@ -25,6 +29,7 @@ from waybill_ledger.registry import (
     load_registry,
     retire_services,
 )
+from waybill_ledger.schema import OUTBOX
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_status.upkeep import declarer
@@ -35,6 +40,7 @@ from waybill_worker.broker import topology
 
 INVOICE = "invoice.requested"
 IMAGE = "image.uploaded"
+LONG_AGO = datetime.now(UTC) - timedelta(minutes=1)
 #: The status service, which dies as a kill -9 makes it die, at one step of the declarer.
 DIES_AT = """
 import os, signal
@@ -82,6 +88,31 @@ async def all_is_declared(records: Records) -> bool:
     return not list((await registry_of(records)).undeclared)
 
 
+async def accepted(records: Records, kind: str, **fields: Any) -> NewTask:
+    """A task that a gateway accepts and then dies, so that the status service publishes it."""
+    task_id = new_task_id()
+    standard: dict[str, Any] = {"created_at": LONG_AGO, "correlation_id": task_id, "about": ""}
+    known = (await registry_of(records)).kind(kind)
+    task = NewTask.of(known, {"order_id": "7"}, NO_KEYS, id=task_id, **standard | fields)
+    await records.write(accept, Submission(task))
+    return task
+
+
+def make_due(connection: Connection, task_ids: Sequence[str]) -> Sequence[None]:
+    """As if their time had come."""
+    connection.execute(update(OUTBOX).where(OUTBOX.c.task_id.in_(task_ids)).values(available_at=LONG_AGO))
+    return [None for _ in task_ids]
+
+
+async def taken(wire: Wire, queue: str, count: int) -> list[str]:
+    """Ids of the tasks whose messages wait there."""
+    return sorted([str((await wire.take(queue)).headers[HEADER_TASK_ID]) for _ in range(count)])
+
+
+def ids(*tasks: NewTask) -> list[str]:
+    return sorted(task.id for task in tasks)
+
+
 @asynccontextmanager
 async def running(url: str, ledger_url: str) -> AsyncIterator[StatusService]:
     service = StatusService(StatusSettings(amqp_url=url, ledger_url=ledger_url))
@@ -115,6 +146,28 @@ async def test_a_service_gets_its_queues_while_others_work(
         assert (await wire.take("invoices.control")).body == b"cancel"
         assert (await wire.take("invoices.dlq")).body == b"dead"
         assert (await registry_of(records)).kind(INVOICE).services == ("invoices",)
+
+
+async def test_a_second_service_gets_only_tasks_that_are_accepted_after_it(
+    topology_url: str, ledger_url: str, wire: Wire, records: Records
+) -> None:
+    async with running(topology_url, ledger_url):
+        await registered(records, manifest("invoices", INVOICE))
+        await eventually(partial(all_is_declared, records))
+        early = await accepted(records, INVOICE)
+        scheduled = await accepted(records, INVOICE, due_at=datetime.now(UTC) + timedelta(hours=1))
+        held = await accepted(records, INVOICE, priority=LOW_PRIORITY)
+
+        await registered(records, manifest("archive", INVOICE))
+        await eventually(partial(all_is_declared, records))
+        late = await accepted(records, INVOICE)
+        late_held = await accepted(records, INVOICE, priority=LOW_PRIORITY)
+        await records.write(make_due, scheduled.id)
+
+        assert await taken(wire, "invoices.work", 5) == ids(early, scheduled, held, late, late_held)
+        assert await taken(wire, "archive.work", 2) == ids(late, late_held)
+        assert [await wire.ready(f"{service}.work") for service in ("invoices", "archive")] == [0, 0]
+    assert (scheduled.services, late.services) == (("invoices",), ("archive", "invoices"))
 
 
 async def test_a_second_service_gets_what_comes_by_the_new_route_and_only_that(
