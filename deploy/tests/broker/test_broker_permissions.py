@@ -235,7 +235,7 @@ async def test_a_task_is_called_off_by_way_of_the_broker(gateway: httpx.AsyncCli
 
 
 async def test_a_service_of_another_team_does_its_work_and_its_letters_come_to_the_desk(
-    gateway: httpx.AsyncClient, url_of: UrlOf, tmp_path: Path, wire: Wire
+    gateway: httpx.AsyncClient, url_of: UrlOf, tmp_path: Path, vhost_url: str
 ) -> None:
     """Status and desk have users of the first start, which knew nothing of it."""
     settings = ServiceSettings(
@@ -247,7 +247,9 @@ async def test_a_service_of_another_team_does_its_work_and_its_letters_come_to_t
         await _started(service)
         await desk.start()
         envelope = envelope_of(ScanRequested(page=7))
-        await wire.put("tasks", envelope.kind, b'{"page": 7}', envelope.to_headers())
+        async with await aio_pika.connect(vhost_url) as connection:
+            wire = Wire(await connection.channel(on_return_raises=True))
+            await wire.put("tasks", envelope.kind, b'{"page": 7}', envelope.to_headers())
 
         async def letter_is_in() -> bool:
             found = (await gateway.get("/v1/dead-letters?state=dead")).json()["items"]
