@@ -97,9 +97,9 @@ def test_a_service_that_was_registered_gets_its_inbox_while_all_runs(
         apply_manifests(connection, [ApplyManifest(stated, datetime.now(UTC), "ann")])
     engine.dispose()
     url = URL(postgres.url)
-    password = files.folder / "postgres" / "password"
-    password.chmod(0o600)
-    password.write_text(url.password or "")
+    # The superuser of the private server has another name.
+    password = (files.folder / "postgres" / "password").read_text().strip()
+    run(postgres.url, f"CREATE ROLE postgres SUPERUSER LOGIN PASSWORD '{password}'")
     command = [sys.executable, "-m", "waybill_deploy", "accounts", "--folder", str(files.folder)]
     places = ["--database", f"{url.host}:{url.port}", "--broker", "127.0.0.1:5672"]
     runs = [

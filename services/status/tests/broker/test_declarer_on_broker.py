@@ -24,7 +24,7 @@ from waybill_ledger import LOW_PRIORITY, NewTask, Submission, accept, new_task_i
 from waybill_ledger.registry import (
     ApplyManifest,
     RetireService,
-    StillOpen,
+    WorkLeft,
     apply_manifests,
     load_registry,
     retire_services,
@@ -198,7 +198,7 @@ async def test_a_retired_service_keeps_what_was_on_its_way(
         now = datetime.now(UTC)
         for service in ("invoices", "thumbs"):
             retired = await records.write(retire_services, RetireService(service, now, "ann"))
-            assert not isinstance(retired, StillOpen | Exception)
+            assert not isinstance(retired, WorkLeft | Exception)
         await eventually(partial(all_is_declared, records))
 
         registry = await registry_of(records)
