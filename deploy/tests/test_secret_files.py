@@ -90,7 +90,7 @@ def test_no_two_passwords_are_the_same(folder: Path) -> None:
 
 def test_all_who_make_digests_of_persons_have_one_key(folder: Path) -> None:
     (folder / "status" / "waybill_persons_key").unlink()
-    SecretFiles(folder).make_missing(PLACES)
+    SecretFiles(folder).make_missing(PLACES, built_in_registry())
     keys = [(folder / name / "waybill_persons_key").read_text() for name in ("gateway", "status")]
     assert keys[0] == keys[1]
 
