@@ -9,6 +9,7 @@ import pytest
 from invoice_service import InvoicePaid, InvoiceRequested, InvoiceSettings, remind, service
 
 from waybill_contracts.events import Event
+from waybill_contracts.registry import registry_of
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LifecycleEvent
 from waybill_testkit.samples import envelope_of
@@ -19,11 +20,10 @@ SERVICE = "invoices"
 
 
 @pytest.fixture
-async def topology_url(topology_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+async def topology_url(topology_url: str) -> str:
     """With the queues of the service."""
-    monkeypatch.setattr(topology, "WORK_SERVICES", (SERVICE,))
     async with await aio_pika.connect(topology_url) as connection, connection.channel() as channel:
-        await topology.declare(channel)
+        await topology.declare(channel, registry_of(service.manifest(release="1")))
     return topology_url
 
 
