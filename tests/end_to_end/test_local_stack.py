@@ -177,16 +177,6 @@ def test_some_process_exports_each_metric_of_rules_and_dashboard(stack: Stack) -
     assert asked - set(re.findall(r"^# TYPE (\w+)", exported, re.MULTILINE)) == set()
 
 
-def test_posts_are_accepted_while_the_broker_is_away(stack: Stack, broker: Broker) -> None:
-    broker.stop()
-    accepted = [stack.post_mail(f"away-{number}@example.com") for number in range(10)]
-    assert {stack.task(task_id)["state"] for task_id in accepted} == {"pending"}
-    broker.start()
-    for number, task_id in enumerate(accepted):
-        stack.completed(task_id)
-        assert len(stack.mails(f"away-{number}@example.com")) == 1
-
-
 def test_a_steady_load_is_answered_without_a_broker_and_done_when_it_is_back(
     stack: Stack, broker: Broker
 ) -> None:
@@ -232,26 +222,28 @@ def test_every_service_can_be_stopped_and_is_started_again(stack: Stack) -> None
         assert len(stack.mails(f"stop-{number}@example.com")) == 1
 
 
-def test_ctrl_c_stops_all_of_it_and_a_taken_port_is_named(tmp_path: Path, broker: Broker) -> None:
-    with broker.vhost() as vhost, up(tmp_path, broker.vhost_url(vhost)) as stack:
-        pids = stack.pids()
-        taken = str(httpx.URL(stack.places()["gateway"]).port)
-        (tmp_path / "second").mkdir()
-        second = subprocess.run(
-            [sys.executable, "-m", "waybill_devstack", "up", "--gateway-port", taken],
-            cwd=tmp_path / "second",
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert second.returncode == 1
-        assert taken in second.stdout
-        assert "--gateway-port" in second.stdout
-        stack.supervisor.send_signal(signal.SIGINT)
-        assert stack.supervisor.wait(PATIENCE) == 0
-        assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
-        assert not stack.file.exists()
+def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
+    taken = str(httpx.URL(stack.places()["gateway"]).port)
+    second = subprocess.run(
+        [sys.executable, "-m", "waybill_devstack", "up", "--gateway-port", taken],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert taken in second.stdout
+    assert "--gateway-port" in second.stdout
+
+
+def test_ctrl_c_stops_all_of_it(stack: Stack) -> None:
+    """The last one, which ends the stack of all."""
+    pids = stack.pids()
+    stack.supervisor.send_signal(signal.SIGINT)
+    assert stack.supervisor.wait(PATIENCE) == 0
+    assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
+    assert not stack.file.exists()
 
 
 def _is_ready(stack: Stack) -> bool:
