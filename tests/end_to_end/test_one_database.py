@@ -20,7 +20,7 @@ from waybill_worker.consume.settings import ServiceSettings
 ROUNDS, RATE = 60, 6
 #: In which round what happens; letters come after the crash, so that each has had one attempt.
 CRASH, KILL_EMAIL, KILL_STATUS, KILL_GATEWAY = 15, 30, 35, 45
-LETTERS = 5
+LETTERS = 10
 #: Letters that a redrive sends in a second: so few that a desk can be killed in its middle.
 REDRIVE_RATE = 1
 #: Seconds from posting a task with a delay of one second to its cancellation: before and around its release.
