@@ -88,6 +88,7 @@ VALUES = (
 @example(value='Ann "the boss" O\'Neil/Böhm', around=AROUND[0])
 @example(value="a+b c%41 &amp; =41 \\u0041 C:\\new\\x41", around=AROUND[0])
 @example(value="Ada Lovelace & Co/x", around=AROUND[1])
+@example(value="000000000<_\\", around=AROUND[0])
 def test_a_value_cannot_be_read_in_any_writing(writing: str, value: str, around: tuple[str, str]) -> None:
     before, after = (each.replace("=", "=3D") if writing == "quoted printable" else each for each in around)
     shown = Mask([value]).text(before + WRITINGS[writing](value) + after)
@@ -95,8 +96,8 @@ def test_a_value_cannot_be_read_in_any_writing(writing: str, value: str, around:
     assert "***" in shown
     assert shown.startswith(before)
     assert shown.endswith(after[-1:])
-    # The beginning of an escape may stay behind it, or take what follows along.
-    beginnings = value.removeprefix(value.rstrip("\\%&="))
+    # The beginning of an escape may stay behind it, with a sign that is written for a space before it.
+    beginnings = value.removeprefix(value.rstrip("\\%&=+_ "))
     assert len(shown) <= len(f"{before}***{WRITINGS[writing](beginnings)}{after}")
 
 
