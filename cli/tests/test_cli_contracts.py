@@ -14,8 +14,10 @@ from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import Keyring, is_sealed
+from waybill_contracts.registry import built_in_registry
 from waybill_testkit.samples import email_event, reset_event, sync_event
 
+REGISTRY = built_in_registry()
 MAIL = email_event().model_dump(mode="json", exclude_defaults=True)
 RESET = reset_event().model_dump(mode="json")
 
@@ -50,7 +52,7 @@ def test_what_fits_passes(waybill: Waybill, tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_named_and_counted(waybill: Waybill, tmp_path: Path) -> None:
-    wrong = letter(MAIL | {"to": "nobody"}, id=18)
+    wrong = letter(MAIL | {"to": 7}, id=18)
     path = export(tmp_path, letter(), wrong, wrong | {"id": 19}, letter(kind="email.sent", id=20))
     checked = waybill("contracts", "check", "--against", path)
     assert checked.code == 1
@@ -79,10 +81,10 @@ def test_a_redacted_field_counts_neither_for_nor_against(waybill: Waybill, tmp_p
     wrong = hidden | {"payload": hidden["payload"] | {"expires_at": "never"}}
     assert waybill("contracts", "check", "--against", export(tmp_path, wrong)).code == 1
     # Only what its contract marks: a mail may be about the word.
-    assert check_payload("email", "email.requested", "urn:waybill:email.requested:v9", b"{}").why.startswith(
-        "dataschema"
-    )
-    assert read_waiting(letter(MAIL | {"category": "[redacted]"})).hidden == frozenset()
+    assert check_payload(
+        REGISTRY, "email", "email.requested", "urn:waybill:email.requested:v9", b"{}"
+    ).why.startswith("dataschema")
+    assert read_waiting(letter(MAIL | {"category": "[redacted]"}), REGISTRY).hidden == frozenset()
 
 
 def test_what_is_sealed_counts_neither_for_nor_against() -> None:
@@ -91,7 +93,7 @@ def test_what_is_sealed_counts_neither_for_nor_against() -> None:
 
     def why(**changes: Any) -> str:
         body = json.dumps(payload | changes).encode()
-        return check_payload("sync", "sync.requested", SyncRequested.dataschema(), body).why
+        return check_payload(REGISTRY, "sync", "sync.requested", SyncRequested.dataschema(), body).why
 
     assert why() == ""
     assert why(target="").startswith("target: ")

@@ -6,6 +6,7 @@ from typing import Any
 
 from waybill_cli.checking.fit import UNFIXABLE, VALID, Fit, check_payload
 from waybill_cli.checking.waiting import Waiting
+from waybill_contracts.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,15 @@ class Count:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of the payloads checked so far."""
+    """Counts of the payloads checked so far, by the contracts of a release."""
 
+    registry: Registry
     lines: dict[Line, Count] = field(default_factory=dict)
 
     def add(self, waiting: Waiting) -> None:
-        """Checks one payload against the contracts of this release."""
+        """Checks one payload."""
         judged = check_payload(
-            waiting.service, waiting.kind, waiting.dataschema, waiting.body, waiting.hidden
+            self.registry, waiting.service, waiting.kind, waiting.dataschema, waiting.body, waiting.hidden
         )
         line = Line(waiting.where, waiting.service, waiting.kind, waiting.dataschema, judged)
         self.lines.setdefault(line, Count(waiting.id)).number += 1

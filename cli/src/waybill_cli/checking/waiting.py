@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import click
 
 from waybill_cli.checking.fit import REDACTED
 from waybill_cli.command_line import CommandError, Exit
-from waybill_contracts.kinds import CATALOG
+from waybill_contracts.registry import Registry
 from waybill_contracts.wire import names
 
 #: States in which a dead letter may still be sent to a service.
@@ -32,7 +32,7 @@ class Waiting:
     hidden: frozenset[str] = field(default_factory=frozenset)
 
 
-def read_waiting_file(path: str) -> Iterator[Waiting]:
+def read_waiting_file(path: str, registry: Registry) -> Iterator[Waiting]:
     """Reads JSON lines: an export of dead letters, or a saved answer of `/v1/contracts/waiting`.
 
     Raises:
@@ -41,18 +41,18 @@ def read_waiting_file(path: str) -> Iterator[Waiting]:
     try:
         # `-` is standard input.
         with click.open_file(path, encoding="utf-8") as lines:
-            yield from _from_lines(path, lines)
+            yield from _from_lines(path, lines, registry)
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(Exit.USAGE, f"{path} cannot be read: {error}") from error
 
 
-def _from_lines(path: str, lines: Iterable[str]) -> Iterator[Waiting]:
+def _from_lines(path: str, lines: Iterable[str], registry: Registry) -> Iterator[Waiting]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             document = json.loads(line)
-            waiting = _may_be_sent(document)
+            waiting = _may_be_sent(document, registry)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CommandError(
                 Exit.USAGE,
@@ -63,21 +63,21 @@ def _from_lines(path: str, lines: Iterable[str]) -> Iterator[Waiting]:
             yield waiting
 
 
-def _may_be_sent(document: Mapping[str, Any]) -> Waiting | None:
+def _may_be_sent(document: Mapping[str, Any], registry: Registry) -> Waiting | None:
     # A message without a kind can never be sent to a service.
     if document["kind"] is None or document.get("state") not in _MAY_BE_SENT:
         return None
-    return read_waiting(document)
+    return read_waiting(document, registry)
 
 
-def read_waiting(document: Mapping[str, Any]) -> Waiting:
+def read_waiting(document: Mapping[str, Any], registry: Registry) -> Waiting:
     """A dead letter of an export, or a line of `/v1/contracts/waiting`.
 
     Raises:
         KeyError: it is neither.
     """
     kind = document["kind"]
-    body, hidden = _body(kind, document)
+    body, hidden = _body(registry.sensitive(kind), document)
     return Waiting(
         where=document.get("where", "dead_letter"),
         id=str(document["id"]),
@@ -89,7 +89,7 @@ def read_waiting(document: Mapping[str, Any]) -> Waiting:
     )
 
 
-def _body(kind: str, document: Mapping[str, Any]) -> tuple[bytes, frozenset[str]]:
+def _body(sensitive: Collection[str], document: Mapping[str, Any]) -> tuple[bytes, frozenset[str]]:
     if raw := document.get("body_base64"):
         try:
             return base64.b64decode(raw, validate=True), frozenset()
@@ -99,16 +99,10 @@ def _body(kind: str, document: Mapping[str, Any]) -> tuple[bytes, frozenset[str]
     if not isinstance(payload, dict):
         return json.dumps(payload).encode(), frozenset()
     hidden = frozenset(document.get("redacted") or ()) | {
-        name for name, value in payload.items() if value == REDACTED and _is_sensitive(kind, name)
+        name for name, value in payload.items() if value == REDACTED and name in sensitive
     }
     # A placeholder must be present, or an upcaster would miss the field.
     return json.dumps(payload | dict.fromkeys(hidden, REDACTED)).encode(), hidden
-
-
-def _is_sensitive(kind: str, name: str) -> bool:
-    fields = CATALOG[kind].event.model_fields if kind in CATALOG else {}
-    extra = fields[name].json_schema_extra if name in fields else None
-    return isinstance(extra, dict) and extra.get("sensitive") is True
 
 
 def _dataschema(document: Mapping[str, Any]) -> str:
