@@ -14,7 +14,7 @@ from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import Keyring, is_sealed
-from waybill_contracts.registry import built_in_registry
+from waybill_contracts.registry import HandledKind, Manifest, built_in_registry
 from waybill_testkit.samples import email_event, reset_event, sync_event
 
 REGISTRY = built_in_registry()
@@ -144,3 +144,24 @@ def test_a_gateway_streams_what_waits(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_source_that_is_away_fails_the_check(waybill: Waybill) -> None:
     assert waybill("contracts", "check").code == 3
     assert waybill("contracts", "check", "--against", "amqp://guest@127.0.0.1:1/").code == 3
+
+
+def test_a_manifest_gives_the_contracts_of_a_release(waybill: Waybill, tmp_path: Path) -> None:
+    invoice = letter({"order_id": 7}, service="invoices", kind="invoice.requested")
+    invoice["dataschema"] = "urn:waybill:invoice.requested:v1"
+    data = {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]}
+    stated = Manifest(
+        service="invoices",
+        release="2",
+        handles=(HandledKind(kind="invoice.requested", reads=(1,), data=data),),
+    )
+    manifest = tmp_path / "invoices.json"
+    manifest.write_text(stated.text())
+    path = export(tmp_path, letter(), invoice, invoice | {"id": 18, "payload": {"order_id": "7"}})
+    checked = waybill("contracts", "check", "--against", path, "--manifest", manifest)
+    assert (checked.code, len(checked.out.splitlines())) == (1, 2)
+    assert "order_id: the value is not of type" in checked.out
+    manifest.write_text("{}")
+    refused = waybill("contracts", "check", "--against", path, "--manifest", manifest)
+    assert refused.code == 2
+    assert "is not a manifest" in refused.err

@@ -1,4 +1,4 @@
-"""Kinds are data: outside of the routes of the built-in kinds, nothing in the core names one, or a service."""
+"""Kinds are data: but for the routes of the built-in kinds, nothing in the core names one, or a service."""
 
 import ast
 from collections.abc import Iterator
