@@ -16,6 +16,7 @@ from waybill_database import Records
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.attempt import Attempt
+from waybill_worker.attempt.sync_attempt import Portal, SyncAttempt
 from waybill_worker.errors import PermanentError
 from waybill_worker.files import AttemptFiles, NoObjectStoreError
 from waybill_worker.inbox.claims import Claimed
@@ -193,3 +194,26 @@ async def test_a_repeat_after_a_crash_has_the_result_of_the_run_that_was_cut_off
     assert isinstance(killed, Completed)
     assert isinstance(again, Completed)
     assert killed.result == again.result
+
+
+async def test_a_plain_handler_reads_and_writes_from_its_thread(tmp_path: Path) -> None:
+    store = ObjectStore.from_url("memory:///")
+    ref = await reference(store)
+    attempt = Attempt(TASK, "s", "k", "c", 1, 3, 0, None, files=AttemptFiles(store, TASK))
+    plain = SyncAttempt.of(attempt, Portal(attempt).call)
+    path = tmp_path / "b"
+    path.write_bytes(b"from a path")
+
+    def handle() -> bytes:
+        plain.files.write("a.txt", b"from a thread", content_type="text/plain")
+        plain.files.write("b.txt", path)
+        return plain.files.read(ref)
+
+    assert await asyncio.to_thread(handle) == UPLOADED
+    found = files_in(attempt.files.in_result({}), results_of(TASK))
+    assert {name: await store.get(file.key) for name, file in found.items()} == {
+        "a.txt": b"from a thread",
+        "b.txt": b"from a path",
+    }
+    with pytest.raises(NoObjectStoreError):
+        SyncAttempt("t", "s", "k", "c", 1, 3, 0, None).files.read(ref)

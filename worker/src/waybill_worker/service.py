@@ -56,7 +56,7 @@ from waybill_worker.runtime import (
     HealthServer,
     build,
 )
-from waybill_worker.storage import ObjectStore, ObjectStoreSettings
+from waybill_worker.storage import ObjectStore
 
 log = get_logger(__name__)
 
@@ -303,10 +303,9 @@ class _HandlersEnd(Component):
 
 
 def _store_of(settings: ServiceSettings) -> ObjectStore | None:
-    """The object store that the settings name, if they are those of a service with files."""
-    if not isinstance(settings, ObjectStoreSettings):
-        return None
-    return ObjectStore.from_url(settings.object_store_url, settings.s3_options())
+    """The object store that the settings name; None: its attempts have no files."""
+    url = settings.object_store_url
+    return None if url is None else ObjectStore.from_url(url, settings.s3_options())
 
 
 def _described(handlers: tuple[Handler, ...]) -> str:

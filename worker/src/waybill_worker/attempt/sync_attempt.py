@@ -10,10 +10,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
 from typing import Any, Final, Self
 
 from waybill_contracts.events import Event
+from waybill_contracts.files import FileRef, ResultFile
 from waybill_worker.attempt.attempt import Attempt, AttemptFacts
+from waybill_worker.files import MAX_READ_BYTES, NoObjectStoreError
 from waybill_worker.outputs import Priority
 
 #: Calls a method of the `Attempt` by its name, where the event loop is, and returns what comes of it.
@@ -23,6 +27,8 @@ _CHECKPOINT: Final = "checkpoint"
 
 def _to_nobody(method: str, *_arguments: object, **_named: object) -> None:
     """The calls of an attempt that no service runs: does nothing, as those of an `Attempt`."""
+    if method.startswith("files."):
+        raise NoObjectStoreError
     if method == "submit":
         raise RuntimeError("no service runs this attempt: nothing would accept the task")
 
@@ -49,6 +55,11 @@ class SyncAttempt(AttemptFacts):
     def of(cls, facts: AttemptFacts, call: Call) -> Self:
         """The attempt with these facts, whose methods go through `call`."""
         return cls(**{each.name: getattr(facts, each.name) for each in fields(AttemptFacts)}, call=call)
+
+    @property
+    def files(self) -> "SyncFiles":
+        """The files of the task: reads those that its event refers to, and writes files into the result."""
+        return SyncFiles(self.call)
 
     def begin_effect(self) -> None:
         """To be called right before an effect from which a repeat cannot be distinguished.
@@ -92,6 +103,28 @@ class SyncAttempt(AttemptFacts):
         self.call(_CHECKPOINT)
 
 
+@dataclass(frozen=True, slots=True)
+class SyncFiles:
+    """The files of the task, for a plain `def` handler; see `AttemptFiles`, whose errors these raise, too.
+
+    Each method raises `asyncio.CancelledError` if the attempt is to stop.
+    """
+
+    call: Call
+
+    def read(self, file: FileRef | str, *, max_bytes: int = MAX_READ_BYTES) -> bytes:
+        """The content of a file of the task, given by its reference or key."""
+        content: bytes = self.call("files.read", file, max_bytes=max_bytes)
+        return content
+
+    def write(
+        self, name: str, content: bytes | Path, *, content_type: str = "application/octet-stream"
+    ) -> ResultFile:
+        """Stores bytes, or the file at a path; it becomes part of the result if this attempt completes."""
+        written: ResultFile = self.call("files.write", name, content, content_type=content_type)
+        return written
+
+
 class Portal:
     """Leads other threads to an attempt on the running event loop.
 
@@ -117,5 +150,5 @@ class Portal:
         return asyncio.run_coroutine_threadsafe(self._called(method, arguments, named), self._loop).result()
 
     async def _called(self, method: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        result = getattr(self._attempt, method)(*arguments, **named)
+        result = attrgetter(method)(self._attempt)(*arguments, **named)
         return await result if inspect.isawaitable(result) else result

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from waybill_worker.attempt import RetrySettings
 from waybill_worker.runtime import DatabaseUrl, ProcessSettings, SealingSettings, Seconds
+from waybill_worker.storage import StoreSettings
 
 #: Days: an attempt that is pruned sooner might not be recognised when its message comes late.
 LEAST_INBOX_DAYS: Final = 3
@@ -18,7 +19,7 @@ def _keeps_long_enough(days: float) -> float:
     return days
 
 
-class ServiceSettings(RetrySettings, SealingSettings, ProcessSettings):
+class ServiceSettings(StoreSettings, RetrySettings, SealingSettings, ProcessSettings):
     """Settings of each consuming service, besides those of its own."""
 
     inbox_url: DatabaseUrl = Field(description="Database of the inbox: sqlite:///file or postgresql://…")

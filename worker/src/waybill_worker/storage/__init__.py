@@ -8,7 +8,7 @@ from waybill_worker.storage.object_store import (
     StoreUnavailable,
     content_key,
 )
-from waybill_worker.storage.s3 import ObjectStoreSettings
+from waybill_worker.storage.s3 import ObjectStoreSettings, StoreSettings
 
 __all__ = [
     "ObjectMissing",
@@ -16,6 +16,7 @@ __all__ = [
     "ObjectStoreSettings",
     "ObjectTooLarge",
     "StoreMisconfigured",
+    "StoreSettings",
     "StoreUnavailable",
     "content_key",
 ]

@@ -53,11 +53,11 @@ class S3Options:
         )
 
 
-class ObjectStoreSettings(BaseSettings):
-    """Settings of processes that store or read files."""
+class StoreSettings(BaseSettings):
+    """Settings of processes that may store or read files."""
 
-    object_store_url: str = Field(
-        description="Store of images: file:///folder, s3://bucket or s3://bucket/prefix."
+    object_store_url: str | None = Field(
+        None, description="Store of files: file:///folder, s3://bucket or s3://bucket/prefix; none: no files."
     )
     s3_endpoint: HttpAddress | None = Field(
         None, description="Address of a compatible store, such as https://minio:9000; none: AWS."
@@ -105,6 +105,14 @@ class ObjectStoreSettings(BaseSettings):
             retry_seconds=self.s3_retry_seconds,
             public_endpoint=self.s3_public_endpoint,
         )
+
+
+class ObjectStoreSettings(StoreSettings):
+    """Settings of processes that store or read files."""
+
+    object_store_url: str = Field(
+        description="Store of files: file:///folder, s3://bucket or s3://bucket/prefix."
+    )
 
 
 def open_bucket(url: str, options: S3Options) -> S3Store:
