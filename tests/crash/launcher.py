@@ -39,6 +39,7 @@ class Order:
 
 def main() -> None:
     """Forks a process for each order, until stdin is closed."""
+    spawning.install()
     for module in STEPS:
         import_module(f"{module}.app")
     for module in OUTSIDE:
@@ -71,8 +72,6 @@ def _become(order: Order) -> None:
         os.dup2(ours, theirs)
     os.environ.update(order.environment)
     sys.argv = [order.module, *order.arguments]
-    if order.module == spawning.MODULE:
-        spawning.install()
     if order.module in STEPS:
         install(Gate(Path(order.gate)), order.module)
     runpy.run_module(order.module, run_name="__main__", alter_sys=True)
