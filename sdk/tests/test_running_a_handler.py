@@ -6,7 +6,7 @@ import pytest
 from invoice_service import InvoicePaid, InvoiceRequested, Shop, close_month, remind, service
 from pydantic import Field
 
-from waybill import Attempt, DefinitionError, Event, PermanentError, Service, Snooze, SyncAttempt
+from waybill import Attempt, DefinitionError, Event, FileRef, PermanentError, Service, Snooze, SyncAttempt
 from waybill.testing import Progress, run_handler
 
 REQUESTED = InvoiceRequested(order_id="17", email="ann@example.com", currency="CHF")
@@ -84,6 +84,27 @@ async def test_a_plain_handler_runs_in_a_thread_with_the_same_record() -> None:
     run = await run_handler(counting, Counted(number=2))
     assert (run.progress, run.effect_begun) == ([Progress(0.5, "half")], True)
     assert run.result == {"mail": run.spawned[0].id, "number": 2}
+
+
+class Scanned(Event, kind="thing.scanned"):
+    page: FileRef
+
+
+async def test_files_are_read_from_the_test_and_kept_for_it() -> None:
+    scanning: Service[None] = Service("scanning")
+
+    @scanning.handles(Scanned)
+    async def scan(event: Scanned, attempt: Attempt) -> None:
+        page = await attempt.files.read(event.page)
+        await attempt.files.write("copy.txt", page.upper(), content_type="text/plain")
+
+    key = f"files/default/9f/{'9f' * 32}"
+    run = await run_handler(scanning, Scanned(page=FileRef(key=key)), files={key: b"a page"})
+    assert run.files == {"copy.txt": b"A PAGE"}
+    assert run.result["files"]["copy.txt"]["size_bytes"] == 6
+
+    with pytest.raises(PermanentError, match="no longer in the object store"):
+        await run_handler(scanning, Scanned(page=FileRef(key=key)))
 
 
 async def test_submitted_tasks_are_seen_and_checked() -> None:

@@ -1,11 +1,13 @@
 """Runs a handler with a made-up attempt: no broker, no database."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
 from waybill.definition import DefinitionError, Service, is_async
+from waybill.testing.memory_files import MemoryFiles
 from waybill_contracts.events import Event
 from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire import ProgressInfo
@@ -47,6 +49,8 @@ class HandlerRun:
     progress: list[Progress] = field(default_factory=list)
     #: What `attempt.submit` was called with, in order.
     spawned: list[Spawned] = field(default_factory=list)
+    #: Name to content of the files that were written with `attempt.files`.
+    files: dict[str, bytes] = field(default_factory=dict)
     #: Whether `attempt.begin_effect()` was awaited.
     effect_begun: bool = False
 
@@ -56,8 +60,8 @@ async def run_handler(
     event: Event,
     *,
     resources: R | None = None,
+    files: Mapping[str, bytes] | None = None,
     attempt: int = 1,
-    redrive_no: int = 0,
     snooze_no: int = 0,
     in_doubt: bool = False,
     deadline: datetime | None = None,
@@ -71,8 +75,8 @@ async def run_handler(
         service: the service.
         event: the event of the task.
         resources: what the handler gets as its third argument.
+        files: key to content of the files that `attempt.files` reads; none is read from a store.
         attempt: number of the attempt, from 1.
-        redrive_no: how often an operator has redriven it.
         snooze_no: how often this attempt was snoozed before.
         in_doubt: whether an earlier attempt may have had its effect.
         deadline: no attempt starts after this.
@@ -87,6 +91,7 @@ async def run_handler(
     if handled.takes_resources and resources is None:
         raise DefinitionError(f"the handler of {event.KIND} takes resources: run_handler(…, resources=…)")
     progress, spawning, begun = _NotedProgress(), _NotedSpawning(), _Begun()
+    kept = MemoryFiles(_TASK_ID, files or {})
     made = Attempt(
         _TASK_ID,
         service.name,
@@ -94,13 +99,14 @@ async def run_handler(
         _TASK_ID,
         attempt,
         handled.options.stated(service.settings).attempts or attempt,
-        redrive_no,
+        0,
         deadline,
         snooze_no=snooze_no,
         in_doubt=in_doubt,
         begin_effect=begun,
         progress_reports=progress,
         spawning=spawning,
+        files=kept,
     )
     sent = _sent(handled.contract, event)
     more = (resources,) if handled.takes_resources else ()
@@ -112,7 +118,9 @@ async def run_handler(
     result = result_of(returned)
     if returned is not None and "omitted" in result and "omitted" not in returned:
         raise ValueError(result["omitted"])
-    return HandlerRun(result, made, progress.noted, spawning.noted, begun.is_set)
+    return HandlerRun(
+        kept.in_result(result), made, progress.noted, spawning.noted, kept.written, begun.is_set
+    )
 
 
 def _sent(contract: Any, event: Event) -> Event:
