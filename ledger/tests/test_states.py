@@ -150,14 +150,15 @@ EVENTS = st.builds(
 )
 
 
-def test_progress_is_a_heartbeat_of_the_attempt_that_runs() -> None:
+@pytest.mark.parametrize("type_", [LifecycleType.PROGRESS, LifecycleType.STARTED])
+def test_progress_or_a_repeated_start_is_a_heartbeat_of_the_attempt_that_runs(type_: LifecycleType) -> None:
     started = after(event(LifecycleType.STARTED))
     put_back = replace(started, expected_at=START + timedelta(hours=1), reconciled=2)
-    alive = merge(put_back, event(LifecycleType.PROGRESS, minute=3))
+    alive = merge(put_back, event(type_, minute=3))
 
     assert (alive.state, alive.position) == (State.RUNNING, started.position)
     assert (alive.expected_at, alive.reconciled) == (START + timedelta(minutes=3), 0)
-    assert merge(alive, event(LifecycleType.PROGRESS, minute=2)) is alive
+    assert merge(alive, event(type_, minute=2)) is alive
     assert due_next(alive.state, alive.attempt, alive.position) == (1, 0)
 
 

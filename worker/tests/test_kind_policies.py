@@ -9,7 +9,7 @@ from waybill_worker.attempt.retry_policy import RetryPolicy
 from waybill_worker.attempt.settings import PolicyOverride
 from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
 from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.limits.time_limits import TimeLimits
+from waybill_worker.limits.time_limits import HELD_SECONDS, TimeLimits
 from waybill_worker.service import Service
 
 
@@ -55,11 +55,16 @@ def test_a_soft_limit_that_is_not_below_the_hard_one_is_refused(values: dict[str
         settings_of(**values)
 
 
-def test_no_limit_comes_near_the_time_after_which_the_broker_takes_a_message_back() -> None:
+def test_an_attempt_that_may_take_longer_than_the_broker_lets_a_message_be_held_is_long() -> None:
     # Long work past the consumer timeout kills the channel, or loops: celery 6760, dramatiq 827.
     """Pain: long work runs into the broker's own time limit (celery 6760, dramatiq 827)."""
+    settings = [settings_of(hard_limit_seconds=minutes * 60) for minutes in (25, 26)]
+    limits = [configured(each, ImageUploaded, nothing).limits for each in settings]
+    assert [each.is_long for each in limits] == [False, True]
+    # The broker's own limit is 30 minutes.
+    assert HELD_SECONDS <= 25 * 60
     with pytest.raises(ValidationError, match="hard_limit_seconds"):
-        settings_of(hard_limit_seconds=30 * 60)
+        settings_of(hard_limit_seconds=8 * 24 * 60 * 60)
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,12 @@ async def waiting(one: Turns, number: int) -> list[asyncio.Task[float | None]]:
 async def test_a_kind_without_a_limit_has_a_place_at_once() -> None:
     one = turns()
     assert [await one.take(FREE) for _ in range(100)] == [None] * 100
-    assert one.has_place(FREE)
     one.leave(FREE)
 
 
 async def test_places_are_given_in_order_and_never_more_than_there_are() -> None:
     one = turns(places=2, prefetch=20)
     assert [await one.take(SLOW), await one.take(SLOW)] == [None, None]
-    assert not one.has_place(SLOW)
     first, second = await waiting(one, 2)
     assert not first.done()
     assert not second.done()
@@ -62,7 +60,7 @@ async def test_places_are_given_in_order_and_never_more_than_there_are() -> None
     assert await second is None
     one.leave(SLOW)
     one.leave(SLOW)
-    assert one.has_place(SLOW)
+    assert await one.take(SLOW) is None
 
 
 async def test_only_a_part_of_the_prefetch_waits_and_the_others_come_back_at_the_pace_of_the_work() -> None:
@@ -91,7 +89,7 @@ async def test_none_waits_here_for_long(monkeypatch: pytest.MonkeyPatch) -> None
     assert await one.take(SLOW) == turns_module.SHORTEST_SECONDS
     # It has left nothing behind.
     one.leave(SLOW)
-    assert one.has_place(SLOW)
+    assert await one.take(SLOW) is None
 
 
 async def test_when_the_process_stops_those_that_wait_are_let_go() -> None:

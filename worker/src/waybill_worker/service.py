@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
@@ -36,12 +36,13 @@ from waybill_worker.consume import (
     Control,
     Decoder,
     Pipeline,
+    Resumption,
     ServiceSettings,
     Turns,
     cancel_all,
 )
 from waybill_worker.failure_location import service_version
-from waybill_worker.inbox import Inbox, InboxPruner
+from waybill_worker.inbox import RENEWALS_PER_LEASE, Inbox, InboxPruner
 from waybill_worker.limits import EXIT_HARD_LIMIT, RunningHandlers, Watchdog
 from waybill_worker.observe import get_logger, make_registry
 from waybill_worker.outcome import Outcome
@@ -49,6 +50,7 @@ from waybill_worker.publish import Reporter
 from waybill_worker.resources import Resources
 from waybill_worker.runtime import (
     EXIT_BROKEN,
+    Background,
     BackgroundWork,
     Component,
     Components,
@@ -169,12 +171,6 @@ class Service(Application):
             port=settings.health_port,
             listener_fd=settings.listener_fd,
         )
-        pruner = InboxPruner(
-            self._records,
-            name,
-            keep=timedelta(days=settings.inbox_keep_days),
-            queue_stats=lambda: queue_stats(self._connections.publishing, self._queue),
-        )
         self._resources = Resources(resources)
         grace = settings.grace_seconds
         super().__init__(
@@ -195,11 +191,23 @@ class Service(Application):
                     running,
                     grace,
                 ),
-                BackgroundWork(*((pruner,) if settings.inbox_keep_days else ()), grace_seconds=grace),
+                BackgroundWork(*self._background(settings, handlers), grace_seconds=grace),
             ),
             stop_seconds=settings.stop_seconds,
             asyncapi=AsyncAPI(title=name, version=release or service_version(name), description=_ABOUT),
         )
+
+    def _background(self, settings: ServiceSettings, handlers: tuple[Handler, ...]) -> Iterator[Background]:
+        if settings.inbox_keep_days:
+            yield InboxPruner(
+                self._records,
+                self._name,
+                keep=timedelta(days=settings.inbox_keep_days),
+                queue_stats=lambda: queue_stats(self._connections.publishing, self._queue),
+            )
+        if any(each.limits.is_long for each in handlers):
+            look_seconds = settings.lease_seconds / RENEWALS_PER_LEASE
+            yield Resumption(self._pipeline.long, self._pipeline.resume, every_seconds=look_seconds)
 
     def isolate(self, isolation: Isolation[Any]) -> None:
         """Let attempts during which processes died run in processes of their own."""

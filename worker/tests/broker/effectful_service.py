@@ -1,6 +1,7 @@
 """A service in a process of its own, for tests that kill it: its effect is a line in a file.
 
-Arguments: the file, and its way: `hang`, `finish`, or `poison` (the task of this name kills the process).
+Arguments: the file, and its way: `hang`, `finish`, `wait` (for a file with the ending `end`, and notes that
+too), or `poison` (the task of this name kills the process).
 The rest comes from the environment, as for any service.
 """
 
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from waybill_contracts.kinds.images import ImageUploaded
+from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.consume.settings import ServiceSettings
@@ -34,6 +36,9 @@ def make(settings: ServiceSettings) -> Service:
         _note(effects, attempt)
         if way == "hang":
             await asyncio.Event().wait()
+        if way == "wait":
+            await eventually(effects.with_suffix(".end").exists, seconds=60)
+            _note(effects, attempt)
         if attempt.task_id == way:
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(WORK_SECONDS)

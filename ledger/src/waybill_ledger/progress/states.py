@@ -100,7 +100,8 @@ def redriven_position(redrive_no: int) -> int:
 def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
     """The subtask after `event`; the same object if the event is not newer."""
     reached = position(event)
-    if event.type is LifecycleType.PROGRESS and reached == subtask.position:
+    # The start of a long attempt is reported again, with the time, for as long as it runs.
+    if reached == subtask.position and _STATE_AFTER[event.type] is State.RUNNING:
         return _alive(subtask, event.time)
     if reached <= subtask.position:
         return subtask

@@ -1,7 +1,8 @@
 """Handle and decide: runs a claimed attempt once, and makes an outcome of its result or error."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -21,6 +22,7 @@ from waybill_worker.files import AttemptFiles
 from waybill_worker.inbox import Claimed, Inbox, LeaseLostError
 from waybill_worker.limits import (
     CLEAN_UP_SECONDS,
+    LONGEST_SECONDS,
     HandlerCancelled,
     RunningHandlers,
     TimeLimits,
@@ -113,18 +115,23 @@ class Attempts:
             return refused
         if not claim.begun_before:
             return await self._handle(self._claimed(work, attempt, claim, self._reporter.queue))
-        async with self._one_suspect:
+        async with self._turn_of_suspect(work):
             starts = await retry_until_success("begin again", partial(self._inbox.begin_again, claim.owner))
             if starts > MAX_STARTS:
                 how = f"Each of its {MAX_STARTS} runs ended with the death of the service that ran it."
                 return _crashed(attempt, self._inbox.now(), how)
             log.warning("an earlier run of this attempt was cut off; running it again", run=starts)
             run = self._claimed(work, attempt, claim, self._reporter.queue)
-            if self.isolation is None or starts < ALONE_FROM or isinstance(work.event, NotReadableYetError):
+            is_early = starts < ALONE_FROM and not work.is_long
+            if self.isolation is None or is_early or isinstance(work.event, NotReadableYetError):
                 return await self._handle(run)
             return await self._handle_alone(
                 self.isolation, LoneAttempt(work.envelope, work.event, attempt, claim), run
             )
+
+    def _turn_of_suspect(self, work: Work) -> AbstractAsyncContextManager[object]:
+        # Others would wait for hours for a long one. It runs in a process of its own, where it harms nobody.
+        return nullcontext() if work.is_long else self._one_suspect
 
     async def run_here(self, work: Work, lone: LoneAttempt, emit: Emit) -> Outcome:
         """Runs an attempt that another process has claimed, and that waits for what comes of it.
@@ -145,8 +152,28 @@ class Attempts:
 
     async def _handle(self, run: "_ClaimedRun") -> Outcome:
         self._reporter.emit(run.started_event())
-        with self._watchdog.watching(run.watched()):
-            return await self._outcome_of(run)
+        async with self._beating(run):
+            with self._watchdog.watching(run.watched()):
+                return await self._outcome_of(run)
+
+    @asynccontextmanager
+    async def _beating(self, run: "_ClaimedRun") -> AsyncIterator[None]:
+        """Reports now and then that a long attempt still runs, so that it is not put back."""
+        if not run.work.is_long:
+            yield
+            return
+        beating = asyncio.create_task(self._beat(run), name="heartbeat")
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _beat(self, run: "_ClaimedRun") -> None:
+        while True:
+            await asyncio.sleep(self._inbox.lease_seconds)
+            # Nothing piles up while the broker is away.
+            await self._reporter.emit_and_wait(run.heartbeat())
 
     async def _handle_alone(
         self, isolation: "Isolation[Any]", lone: LoneAttempt, run: "_ClaimedRun"
@@ -160,8 +187,11 @@ class Attempts:
 
         run.may_act_elsewhere()
         try:
-            later = TimeLimits(limits.soft_seconds, limits.hard_seconds + CLEAN_UP_SECONDS)
-            outcome = await self.running.run(attempt.task_id, alone(), later)
+            later = TimeLimits(
+                limits.soft_seconds, min(limits.hard_seconds + CLEAN_UP_SECONDS, LONGEST_SECONDS)
+            )
+            async with self._beating(run):
+                outcome = await self.running.run(attempt.task_id, alone(), later)
         except DiedAloneError as died:
             how = (
                 f"Its runs ended with their process, and the last one alone in a process of its own ({died})."
@@ -252,6 +282,11 @@ class _ClaimedRun:
     def started_event(self) -> LifecycleEvent:
         attempt = self.attempt
         return started_event(attempt.service, self.work.envelope, attempt.max_attempts, self._started_at)
+
+    def heartbeat(self) -> LifecycleEvent:
+        """Its start, reported again: the newer time says that it still runs."""
+        attempt = self.attempt
+        return started_event(attempt.service, self.work.envelope, attempt.max_attempts, self._inbox.now())
 
     def completed(self, result: dict[str, Any]) -> Completed:
         return Completed(

@@ -12,7 +12,7 @@ from waybill_worker.runtime import Seconds
 
 #: At most as long as the delay ladder keeps a message.
 LadderSeconds = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
-#: Far enough below the broker's own limit that an outcome can still be recorded and reported.
+#: With more than 25 minutes, messages are acknowledged early (`TimeLimits.is_long`).
 LimitSeconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
 MaxAttempts = Annotated[int, Field(ge=1, le=1000)]
 Concurrency = Annotated[int, Field(ge=1, le=1000)]

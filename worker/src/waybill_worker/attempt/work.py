@@ -35,6 +35,11 @@ class Work:
         return NO_MASK if isinstance(self.event, NotReadableYetError) else Mask.of(self.event)
 
     @property
+    def is_long(self) -> bool:
+        """Whether its message is acknowledged before the attempt has ended."""
+        return self.handler.limits.is_long and not isinstance(self.event, NotReadableYetError)
+
+    @property
     def max_attempts(self) -> int:
         """How many attempts there may be: as the message says, or else the policy."""
         return self.envelope.max_attempts or self.handler.policy.max_attempts

@@ -9,7 +9,7 @@ from waybill_worker.broker.connection import (
     would_connect,
 )
 from waybill_worker.broker.delay_ladder import LEVELS, MAX_DELAY_SECONDS, ladder_entry, round_up
-from waybill_worker.broker.delivery import Delivery
+from waybill_worker.broker.delivery import Acknowledger, Delivery
 from waybill_worker.broker.wait import UNREACHABLE, BrokerWait, refusal
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "LEVELS",
     "MAX_DELAY_SECONDS",
     "UNREACHABLE",
+    "Acknowledger",
     "BrokerConnection",
     "BrokerWait",
     "Delivery",

@@ -5,6 +5,7 @@ from waybill_worker.consume.consumer import Consumer
 from waybill_worker.consume.consumers import Consumers, cancel_all
 from waybill_worker.consume.control import Control
 from waybill_worker.consume.decode import Decoder
+from waybill_worker.consume.long_attempts import LongAttempts, Resumption
 from waybill_worker.consume.pipeline import Pipeline
 from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.consume.turns import Turns
@@ -15,7 +16,9 @@ __all__ = [
     "Consumers",
     "Control",
     "Decoder",
+    "LongAttempts",
     "Pipeline",
+    "Resumption",
     "ServiceSettings",
     "Turns",
     "cancel_all",

@@ -26,6 +26,7 @@ from waybill_worker.attempt import (
 )
 from waybill_worker.broker import Delivery
 from waybill_worker.consume.decode import Decoder, UnreadableError
+from waybill_worker.consume.long_attempts import LongAcknowledger, LongAttempts
 from waybill_worker.consume.turns import Turns
 from waybill_worker.inbox import AlreadyDone, Busy, Claimed, Inbox, LeaseLostError, Superseded
 from waybill_worker.observe import Span, get_logger, mask_lines
@@ -55,6 +56,7 @@ class Pipeline:
     """Runs the messages of one service through the steps, many at once.
 
     Attributes:
+        long: the long attempts among them.
         release: version of the service, in dead letters; None: the version that is installed.
     """
 
@@ -79,6 +81,7 @@ class Pipeline:
         self._metrics = metrics
         self._decoder = decoder
         self._turns = turns
+        self.long = LongAttempts(inbox.kept)
         self._running: set[asyncio.Task[None]] = set()
         self._attempts = attempts
         metrics.watch_work(lambda: len(self._running))
@@ -93,6 +96,12 @@ class Pipeline:
             await self._run(delivery)
         finally:
             self._running.discard(running)
+
+    def resume(self, delivery: Delivery) -> None:
+        """Goes on with a message from the inbox, in a task of its own."""
+        resumed = asyncio.create_task(self.consume(delivery), name="resume")
+        self._running.add(resumed)  # at once: it must not be missed by a drain that begins before it does
+        resumed.add_done_callback(self._running.discard)
 
     async def run_alone(self, lone: LoneAttempt, emit: Emit) -> Outcome | None:
         """Runs an attempt that another process has claimed, and that publishes what `emit` gets.
@@ -133,6 +142,7 @@ class Pipeline:
             await self._refuse(delivery, unreadable)
             return
         envelope = work.envelope
+        delivery = self.long.begun(delivery, work)
         mask_lines(work.mask)
         structlog.contextvars.bind_contextvars(
             task_id=envelope.task_id,
@@ -156,6 +166,22 @@ class Pipeline:
                 await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
+        except Exception as error:
+            # The consumer rejects what cannot be handled; the broker has no more what the inbox keeps.
+            if not _is_kept(delivery):
+                raise
+            log.exception("message cannot be handled", queue=work_queue(self._service))
+            await self._reject_kept(delivery, error)
+        finally:
+            self.long.ended(delivery)
+
+    async def _reject_kept(self, delivery: Delivery, error: Exception) -> None:
+        info, now = ErrorInfo.of(error), datetime.now(UTC)
+        message = dead_letter(
+            self._service, delivery, info, DeadReason.REJECTED, now, release=self.release
+        )
+        await retry_until_success("dead-letter", partial(self._publisher.publish, message))
+        await delivery.acknowledger.ack()
 
     async def _work_through(self, delivery: Delivery, work: Work, span: Span) -> None:
         ticket = await retry_while_delivered(delivery, "claim", partial(self._inbox.claim, work.envelope))
@@ -164,6 +190,7 @@ class Pipeline:
                 recorded = await self._attempt_and_record(claim, delivery, work)
                 if recorded is None:
                     span.failed(LeaseLostError.__name__)
+                    _leave(delivery)
                     return
                 outcome = recorded
             case AlreadyDone(outcome):
@@ -189,6 +216,8 @@ class Pipeline:
     async def _attempt_and_record(self, claim: Claimed, delivery: Delivery, work: Work) -> Outcome | None:
         """Run a claimed attempt; return its recorded outcome, None if another copy has taken it over."""
         try:
+            if isinstance(delivery.acknowledger, LongAcknowledger):
+                await delivery.acknowledger.keep(delivery)
             outcome = await self._attempts.run(work, claim, delivery.correlation_id)
             # However long it takes, and even if the message is lost meanwhile: only this process knows the
             # outcome, and the next copy must not run the attempt again.
@@ -217,7 +246,9 @@ class Pipeline:
         return recorded
 
     async def _again(self, delivery: Delivery, work: Work, seconds: float) -> None:
-        """Publish the same message again, to come back later."""
+        """Publish the same message again, to come back later; one in the inbox comes back by itself."""
+        if _leave(delivery):
+            return
         message = later(self._service, delivery, work.envelope, seconds)
         await retry_while_delivered(delivery, "try again later", partial(self._publisher.publish, message))
 
@@ -266,6 +297,20 @@ class Pipeline:
             await delivery.acknowledger.ack()
         except DeliveryLostError:
             log.info("the connection was lost; the message will be delivered again", once_a_minute=True)
+
+
+def _is_kept(delivery: Delivery) -> bool:
+    """Whether the inbox has the message, and the broker has not."""
+    return isinstance(delivery.acknowledger, LongAcknowledger) and delivery.acknowledger.is_kept
+
+
+def _leave(delivery: Delivery) -> bool:
+    """Whether the inbox keeps the message; then it stays there, for the process that goes on."""
+    acknowledger = delivery.acknowledger
+    if not isinstance(acknowledger, LongAcknowledger) or not acknowledger.is_kept:
+        return False
+    acknowledger.leave()
+    return True
 
 
 def _superseding_event(service: str, work: Work, superseded: Superseded) -> LifecycleEvent:

@@ -39,6 +39,11 @@ class _Kind:
         self.due = 0.0
 
 
+def _places(handler: Handler, prefetch: int) -> int | None:
+    # The prefetch counts only messages that are not acknowledged: those of long attempts are.
+    return prefetch if handler.concurrency is None and handler.limits.is_long else handler.concurrency
+
+
 class Turns:
     """The places of the kinds with a limit.
 
@@ -51,9 +56,8 @@ class Turns:
     def __init__(
         self, handlers: Mapping[str, Handler], prefetch: int, *, clock: Callable[[], float] = monotonic
     ) -> None:
-        self._kinds = {
-            kind: _Kind(each.concurrency) for kind, each in handlers.items() if each.concurrency is not None
-        }
+        places = {kind: _places(each, prefetch) for kind, each in handlers.items()}
+        self._kinds = {kind: _Kind(number) for kind, number in places.items() if number is not None}
         self._most_waiting = max(1, int(prefetch * WAITING_SHARE))
         self._waiting = 0
         self._clock = clock
@@ -92,11 +96,6 @@ class Turns:
             if turn in limited.waiting:
                 limited.waiting.remove(turn)
         return None
-
-    def has_place(self, kind: str) -> bool:
-        """Whether `take` would return at once, with a place."""
-        limited = self._kinds.get(kind)
-        return limited is None or limited.running < limited.places
 
     def leave(self, kind: str) -> None:
         """Gives a place to the next one."""

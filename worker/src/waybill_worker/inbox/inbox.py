@@ -18,6 +18,7 @@ from waybill_contracts.wire import Envelope
 from waybill_database import Records, insert_new, make_tables
 from waybill_worker.inbox.cancelled_tasks import CANCELLED_METADATA, cancelled_among, mark
 from waybill_worker.inbox.claims import Claimed, ClaimRequest, InboxRow, RowState, Ticket, decide
+from waybill_worker.inbox.kept_messages import KEPT_METADATA, KeptMessages
 from waybill_worker.inbox.table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
 from waybill_worker.observe import get_logger
 from waybill_worker.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed, may_have_happened
@@ -43,7 +44,11 @@ class _Record:
 
 
 class Inbox(Component):
-    """The inbox of one service; replicas of the service share it."""
+    """The inbox of one service; replicas of the service share it.
+
+    Attributes:
+        kept: the messages of its long attempts.
+    """
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class Inbox(Component):
         self._records = records
         self._service = service
         self._lease = timedelta(seconds=lease_seconds)
+        self.kept = KeptMessages(records, service)
         #: A unique name for each claim.
         self._owners = map(f"{secrets.token_hex(8)}.{{:x}}".format, itertools.count())
         #: Owner of each claim that is held, and its task.
@@ -78,7 +84,7 @@ class Inbox(Component):
     def make_table(self) -> None:
         """Creates the tables if they are missing; other replicas may do so at the same time."""
         with self._records.engine.begin() as connection:
-            for metadata in (METADATA, CANCELLED_METADATA):
+            for metadata in (METADATA, CANCELLED_METADATA, KEPT_METADATA):
                 make_tables(connection, metadata)
 
     async def stop(self) -> None:
@@ -86,6 +92,11 @@ class Inbox(Component):
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a claim holds unless it is renewed."""
+        return self._lease.total_seconds()
 
     def now(self) -> datetime:
         """The time on the clock that all replicas with the same inbox share."""

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 #: RabbitMQ takes back a message that is not acknowledged within 30 minutes (`consumer_timeout`), and the
-#: outcome must be recorded and reported before: limits stay well below that.
-LONGEST_SECONDS: Final = 25 * 60.0
+#: outcome must be recorded and reported before. The message of an attempt that may take longer than this is
+#: acknowledged before it is run.
+HELD_SECONDS: Final = 25 * 60.0
+#: A week: longer ones are rather mistakes.
+LONGEST_SECONDS: Final = 7 * 24 * 60 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,11 @@ class TimeLimits:
                 f"the soft time limit ({self.soft_seconds:g} s) must lie below the hard one "
                 f"({self.hard_seconds:g} s), and that at most at {LONGEST_SECONDS:g} s"
             )
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the attempt may take longer than the broker lets a message be held."""
+        return self.hard_seconds > HELD_SECONDS
 
 
 #: The limits of handlers that have none of their own.
