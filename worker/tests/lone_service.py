@@ -13,7 +13,14 @@ from waybill_worker.runtime.settings import ProcessSettings
 
 
 class LoneService:
-    """Ends its process, hangs, has lost its lease, or completes."""
+    """Ends its process, hangs, waits to be stopped, has lost its lease, or completes."""
+
+    def __init__(self) -> None:
+        self.stopped = asyncio.Event()
+
+    def stop_task(self, _task_id: str) -> None:
+        """Lets an attempt that waits end."""
+        self.stopped.set()
 
     async def run_alone(self, lone: LoneAttempt, begun: Callable[[], object], emit: Emit) -> Outcome | None:
         """As its task is called."""
@@ -25,6 +32,8 @@ class LoneService:
                 os._exit(7)
             case "hangs":
                 await asyncio.Event().wait()
+            case "waits":
+                await self.stopped.wait()
             case "reports":
                 await emit(reported(LifecycleType.PROGRESS, lone.envelope.task_id, text=f"by {os.getpid()}"))
             case "lost":

@@ -13,6 +13,7 @@ from waybill_contracts.events import WhenUncertain
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.wire.lifecycle import DeadReason
 from waybill_database import Records
+from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import handler
@@ -125,7 +126,7 @@ class Alone:
         self.ends = list(ends)
         self.ran: list[LoneAttempt] = []
 
-    async def run(self, lone: LoneAttempt, _emit: Emit) -> Outcome | None:
+    async def run(self, lone: LoneAttempt, _emit: Emit, _stop: asyncio.Event) -> Outcome | None:
         self.ran.append(lone)
         end = self.ends.pop(0)
         if isinstance(end, Exception):
@@ -165,7 +166,7 @@ async def test_what_ends_in_its_own_process_has_that_outcome(cut_off: CutOff) ->
 
 async def test_a_process_that_takes_longer_than_it_may_leaves_the_effect_in_doubt(cut_off: CutOff) -> None:
     class Hangs(Alone):
-        async def run(self, lone: LoneAttempt, _emit: Emit) -> Outcome | None:
+        async def run(self, lone: LoneAttempt, _emit: Emit, _stop: asyncio.Event) -> Outcome | None:
             del lone
             await asyncio.Event().wait()
             return None
@@ -176,6 +177,24 @@ async def test_a_process_that_takes_longer_than_it_may_leaves_the_effect_in_doub
 
     assert isinstance(outcome, RetryLater)
     assert (outcome.error.type, outcome.in_doubt) == ("HardTimeLimitExceeded", True)
+
+
+async def test_a_cancelled_task_stops_what_runs_in_a_process_of_its_own(cut_off: CutOff) -> None:
+    cancelled = Cancelled(at=datetime.now(UTC), seconds=1, max_attempts=3)
+
+    class Stops(Alone):
+        async def run(self, lone: LoneAttempt, _emit: Emit, stop: asyncio.Event) -> Outcome | None:
+            self.ran.append(lone)
+            await stop.wait()
+            return cancelled
+
+    alone = Stops()
+    cut_off.attempts.isolation = cast("Isolation[Any]", alone)
+    running = asyncio.create_task(cut_off.run(no_handler, await suspected(cut_off)))
+    await eventually(lambda: alone.ran)
+    assert cut_off.attempts.running.stop("t1") == 1
+
+    assert await running == cancelled
 
 
 async def test_attempts_that_were_cut_off_run_again_one_at_a_time_and_others_beside_them(

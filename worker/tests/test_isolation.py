@@ -39,11 +39,11 @@ def isolated() -> Isolation[ProcessSettings]:
 
 
 async def test_its_outcome_comes_back_from_another_process() -> None:
-    outcome = await isolated().run(lone("completes"), nobody)
+    outcome = await isolated().run(lone("completes"), nobody, asyncio.Event())
 
     assert isinstance(outcome, Completed)
     assert outcome.result["by"] != os.getpid()
-    assert await isolated().run(lone("lost"), nobody) is None
+    assert await isolated().run(lone("lost"), nobody, asyncio.Event()) is None
 
 
 async def test_what_it_reports_meanwhile_is_published_by_the_service() -> None:
@@ -53,7 +53,7 @@ async def test_what_it_reports_meanwhile_is_published_by_the_service() -> None:
         events.append(event)
         return asyncio.get_running_loop().create_future()
 
-    outcome = await isolated().run(lone("reports"), emit)
+    outcome = await isolated().run(lone("reports"), emit, asyncio.Event())
 
     assert isinstance(outcome, Completed)
     [event] = events
@@ -64,19 +64,29 @@ async def test_what_it_reports_meanwhile_is_published_by_the_service() -> None:
 @pytest.mark.parametrize(("way", "status"), [("killed", -9), ("exits", 7)])
 async def test_a_process_that_dies_of_it_is_seen_to_die(way: str, status: int) -> None:
     with pytest.raises(DiedAloneError, match=f"exit status {status}"):
-        await isolated().run(lone(way), nobody)
+        await isolated().run(lone(way), nobody, asyncio.Event())
 
 
 async def test_a_process_that_never_came_to_run_it_says_nothing_against_it() -> None:
     with pytest.raises(SnoozeError, match="no process of its own could run it: exit status 1"):
-        await Isolation("email", ProcessSettings(), make_none).run(lone("completes"), nobody)
+        await Isolation("email", ProcessSettings(), make_none).run(lone("completes"), nobody, asyncio.Event())
 
 
 async def test_who_cancels_it_ends_its_process() -> None:
-    running = asyncio.create_task(isolated().run(lone("hangs"), nobody))
+    running = asyncio.create_task(isolated().run(lone("hangs"), nobody, asyncio.Event()))
     [process] = await eventually(multiprocessing.active_children)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
     await eventually(lambda: not process.is_alive())
+
+
+async def test_it_can_be_asked_to_stop() -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(isolated().run(lone("waits"), nobody, stop))
+    await eventually(multiprocessing.active_children)
+    assert not running.done()
+    stop.set()
+
+    assert isinstance(await running, Completed)

@@ -226,6 +226,10 @@ class Service(Application):
         begun()
         return await self._pipeline.run_alone(lone, emit)
 
+    def stop_task(self, task_id: str) -> int:
+        """Asks the handlers of a task that run here to stop; returns how many."""
+        return self._attempts.running.stop(task_id)
+
     async def start(self, **run_extra_options: Any) -> None:
         """Start everything, the consumer last; wait for a database or a broker that is away."""
         self._watchdog.start()

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -23,6 +24,7 @@ from waybill_contracts.wire import Envelope, LifecycleEvent
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import SnoozeError
 from waybill_worker.inbox import Claimed
+from waybill_worker.limits import StopReason
 from waybill_worker.observe import configure_logging
 from waybill_worker.outcome import Outcome
 from waybill_worker.runtime import ProcessSettings
@@ -33,6 +35,8 @@ _processes = multiprocessing.get_context("spawn")
 OUTLIVED_SECONDS: Final = 2.0
 #: Sent by the process before it runs the handler: from then on its death counts against the attempt.
 _BEGUN: Final = "begun"
+#: Sent to the process: its handler is to stop.
+_STOP: Final = "stop"
 #: Publishes a lifecycle event soon; the future is done once it has arrived.
 Emit = Callable[[LifecycleEvent], asyncio.Future[None]]
 
@@ -59,6 +63,9 @@ class RunsAlone(Protocol):
     ) -> Coroutine[Any, Any, Outcome | None]:
         """Runs it, calls `begun` right before its handler, and `emit` to report; None: its lease was lost."""
 
+    def stop_task(self, task_id: str) -> object:
+        """Asks the handlers of a task to stop."""
+
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
 
@@ -77,12 +84,13 @@ class Isolation(Generic[Settings]):
         self._settings = settings
         self._make = make
 
-    async def run(self, lone: LoneAttempt, emit: Emit) -> Outcome | None:
+    async def run(self, lone: LoneAttempt, emit: Emit, stop: asyncio.Event) -> Outcome | None:
         """Runs an attempt; cancelling kills its process.
 
         Args:
             lone: the attempt.
             emit: publishes what its process reports meanwhile.
+            stop: set, the handler is asked to stop.
 
         Returns:
             Its outcome; None: its lease was lost, and it has not acted.
@@ -91,7 +99,7 @@ class Isolation(Generic[Settings]):
             DiedAloneError: its process has died, and this one lives.
             SnoozeError: the process ended before it ran the attempt.
         """
-        ours, theirs = _processes.Pipe(duplex=False)
+        ours, theirs = _processes.Pipe()
         process = _processes.Process(
             target=_serve,
             args=(theirs, self._name, self._settings, self._make, lone),
@@ -100,6 +108,7 @@ class Isolation(Generic[Settings]):
         process.start()
         theirs.close()
         loop = asyncio.get_running_loop()
+        stopping = asyncio.create_task(_stop_when(stop, ours))
         try:
             begun, answer = await asyncio.to_thread(
                 _answer, process, ours, lambda event: loop.call_soon_threadsafe(emit, event)
@@ -107,12 +116,42 @@ class Isolation(Generic[Settings]):
         except asyncio.CancelledError:
             process.kill()
             raise
+        finally:
+            stopping.cancel()
         if answer is not None:
             return answer[0]
         if not begun:
             raise SnoozeError(f"no process of its own could run it: exit status {process.exitcode}")
         await asyncio.sleep(OUTLIVED_SECONDS)
         raise DiedAloneError(f"exit status {process.exitcode}")
+
+
+async def until_it_ends(
+    run: Callable[[asyncio.Event], Coroutine[Any, Any, Outcome | None]],
+) -> Outcome | None:
+    """Runs an attempt in its process, which applies the soft limit itself."""
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(run(stop))
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as stopped:
+            match StopReason.of(stopped):
+                case StopReason.CANCELLED:
+                    stop.set()
+                case StopReason.SOFT_LIMIT:
+                    pass
+                case _:  # it is cut off, or this process stops
+                    running.cancel()
+                    await asyncio.wait([running])
+                    raise
+    return running.result()
+
+
+async def _stop_when(stop: asyncio.Event, ours: Connection) -> None:
+    await stop.wait()
+    with suppress(OSError):  # it has ended: there is nothing to stop
+        ours.send(_STOP)
 
 
 def _answer(
@@ -148,7 +187,16 @@ def _serve(
     configure_logging(name, level=settings.log_level, format_=settings.log_format)
     service = make(settings)
 
+    def stop() -> None:
+        try:
+            theirs.recv()
+        except EOFError:  # the owner has ended, and this process is about to
+            asyncio.get_running_loop().remove_reader(theirs.fileno())
+        else:
+            service.stop_task(lone.envelope.task_id)
+
     async def run() -> None:
+        asyncio.get_running_loop().add_reader(theirs.fileno(), stop)
         # Resources end with this process, which is killed once it has answered.
         theirs.send(await service.run_alone(lone, partial(theirs.send, _BEGUN), partial(_report, theirs)))
 

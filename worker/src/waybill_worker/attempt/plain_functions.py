@@ -60,7 +60,7 @@ async def in_thread(function: PlainFunction, event: Event, attempt: Attempt) -> 
         try:
             await asyncio.wait([ended])
         except asyncio.CancelledError as stopped:
-            reason = _reason(stopped)
+            reason = StopReason.of(stopped)
             portal.stop(reason or "the process stops")
             is_late = is_late or reason is StopReason.HARD_LIMIT
             # One that is late is recorded right before the process ends, and not before.
@@ -107,7 +107,7 @@ class FunctionProcesses:
             try:
                 await asyncio.wait([running])
             except asyncio.CancelledError as stopped:
-                reason = _reason(stopped)
+                reason = StopReason.of(stopped)
                 if reason is None or reason is StopReason.HARD_LIMIT:
                     # It may be killed at any time without losing work, but two must not run at once.
                     running.cancel()
@@ -128,12 +128,6 @@ class FunctionProcesses:
 def _settle(ended: asyncio.Future[Any], made: tuple[Any, BaseException | None]) -> None:
     if not ended.done():
         ended.set_result(made)
-
-
-def _reason(stopped: asyncio.CancelledError) -> StopReason | None:
-    """Why the handler is stopped; None: because its process stops."""
-    reason = stopped.args[0] if stopped.args else None
-    return reason if isinstance(reason, StopReason) else None
 
 
 def _as_exception(error: BaseException) -> BaseException:

@@ -14,7 +14,7 @@ from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, Progre
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.decision import Failed, outcome_of
 from waybill_worker.attempt.handlers import Handler, Runs
-from waybill_worker.attempt.isolation import DiedAloneError, Emit, Isolation, LoneAttempt
+from waybill_worker.attempt.isolation import DiedAloneError, Emit, Isolation, LoneAttempt, until_it_ends
 from waybill_worker.attempt.plain_functions import FunctionProcesses, in_thread
 from waybill_worker.attempt.work import Work
 from waybill_worker.errors import NotReadableYetError
@@ -29,7 +29,6 @@ from waybill_worker.limits import (
     Watchdog,
     Watched,
     hard_limit_error,
-    uncancellable,
 )
 from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
@@ -182,8 +181,7 @@ class Attempts:
         self._reporter.emit(run.started_event())
 
         async def alone() -> Outcome | None:
-            # Its soft limit is applied there; whether its effect has begun is not known here.
-            return await uncancellable(isolation.run(lone, self._reporter.queue))
+            return await until_it_ends(partial(isolation.run, lone, self._reporter.queue))
 
         run.may_act_elsewhere()
         try:

@@ -35,6 +35,12 @@ class StopReason(StrEnum):
     SOFT_LIMIT = "soft time limit"
     HARD_LIMIT = "hard time limit"
 
+    @classmethod
+    def of(cls, stopped: asyncio.CancelledError) -> "StopReason | None":
+        """The reason in the error that a handler gets; None: its process stops."""
+        reason = stopped.args[0] if stopped.args else None
+        return reason if isinstance(reason, cls) else None
+
 
 @dataclass(slots=True, eq=False)
 class _RunningHandler:
