@@ -96,7 +96,7 @@ class Replica:
             publisher=self.publisher,
             reporter=reporter,
             attempts=Attempts("sync", self.inbox, reporter, Watchdog(), RunningHandlers()),
-            metrics=AttemptMetrics("sync", make_registry()),
+            metrics=AttemptMetrics("sync", make_registry(), handlers),
             decoder=Decoder(handlers, NO_KEYS, POLICY),
             turns=Turns(handlers, 4),
         )

@@ -177,9 +177,7 @@ class Pipeline:
 
     async def _reject_kept(self, delivery: Delivery, error: Exception) -> None:
         info, now = ErrorInfo.of(error), datetime.now(UTC)
-        message = dead_letter(
-            self._service, delivery, info, DeadReason.REJECTED, now, release=self.release
-        )
+        message = dead_letter(self._service, delivery, info, DeadReason.REJECTED, now, release=self.release)
         await retry_until_success("dead-letter", partial(self._publisher.publish, message))
         await delivery.acknowledger.ack()
 
