@@ -23,7 +23,7 @@ from waybill_contracts.events import Event
 from waybill_contracts.privacy import Mask
 from waybill_worker.attempt.attempt import Attempt, AttemptFacts
 from waybill_worker.attempt.sync_attempt import Portal, SyncAttempt
-from waybill_worker.errors import HandlerDiedError
+from waybill_worker.errors import HandlerDiedError, SnoozeError
 from waybill_worker.limits import StopReason, goes_on_in_a_thread
 from waybill_worker.observe import configure_logging, mask_lines
 from waybill_worker.outcome import result_of
@@ -87,6 +87,17 @@ class FunctionProcesses:
         # Time limits are those of the attempt, and memory is the service's to limit.
         options = WorkerPoolOptions(WorkerLimits(None, None), None, workers)
         self._pool = WorkerPool(_run, options, name=f"{service}-handler")
+
+    async def prepare(self, function: Callable[..., Any]) -> None:
+        """Has a process that knows the function: to start one takes seconds on a busy machine.
+
+        Raises:
+            SnoozeError: none could be started; that says nothing about the attempt.
+        """
+        try:
+            await self._pool.run(_Ready(function, self._log))
+        except WorkerDied as died:
+            raise SnoozeError(f"no process could be started for it: {died}") from died
 
     async def run(self, function: PlainFunction, event: Event, attempt: Attempt) -> Any:
         """Runs a function; what it returns is plain JSON.
@@ -164,6 +175,14 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ready:
+    """A function that will be called."""
+
+    function: PlainFunction
+    log: _Log
+
+
+@dataclass(frozen=True, slots=True)
 class _Ended:
     """How a function ended, as its process sends it back."""
 
@@ -184,9 +203,11 @@ class _Ended:
         return self.result
 
 
-def _run(call: _Call) -> _Ended:
+def _run(call: _Call | _Ready) -> _Ended | None:
     """The work of a process."""
     _prepare(call.log)
+    if isinstance(call, _Ready):
+        return None  # to read it has imported the function's module
     return copy_context().run(_run_bound, call)
 
 

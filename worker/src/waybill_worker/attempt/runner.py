@@ -206,6 +206,8 @@ class Attempts:
         try:
             if isinstance(work.event, NotReadableYetError):
                 raise work.event  # noqa: TRY301 - as a handler that snoozes
+            if work.handler.runs is Runs.IN_PROCESS and self.processes is not None:
+                await self.processes.prepare(work.handler.function)
             result = await self.running.run(
                 attempt.task_id,
                 self._begun(work.handler, work.event, attempt),
