@@ -93,8 +93,8 @@ async def test_what_is_held_of_a_person_is_counted_and_nobody_elses(desk: Desk) 
     assert await held(desk, ANN, "acme") == one
     assert await held(desk, ANN, "default") == one
     assert await held(desk, ANN, "beta") == Holdings({}, 0, 0, 0, 0, 0)
-    # The same file for both: it is one.
-    both = Holdings({State.COMPLETED: 2, State.FAILED: 2, State.PENDING: 4}, 2, 2, 2, 2, 1)
+    # Equal files of two tenants are two.
+    both = Holdings({State.COMPLETED: 2, State.FAILED: 2, State.PENDING: 4}, 2, 2, 2, 2, 2)
     assert await held(desk, ANN) == both
 
 
