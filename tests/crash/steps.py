@@ -55,7 +55,8 @@ STEPS: dict[str, dict[str, StepOf]] = {
     },
     "waybill_sync": _PIPELINE | {"waybill_sync.client:SyncClient.put": _always("effect")},
     "waybill_email": _PIPELINE | {"waybill_email.mailer:send_content": _always("effect")},
-    "waybill_images": _PIPELINE | {"waybill_images.app:make_variants": _always("effect")},
+    "waybill_images": _PIPELINE
+    | {"waybill_worker.files.attempt_files:AttemptFiles.write": _always("effect")},
 }
 #: Constants that are shortened: no installation tunes them, and a crash test would only sit through
 #: them: for how long a sweep that died keeps its rows from the next one (60 s), and how many seconds a write
