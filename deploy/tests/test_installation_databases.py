@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import psycopg
@@ -14,16 +15,19 @@ from waybill_deploy.databases import prepare
 from waybill_deploy.secret_files import Places, SecretFiles
 from waybill_ledger.access.first_keys import make_missing_keys
 from waybill_ledger.registry import ApplyManifest, apply_manifests
+from waybill_testkit.machine.one_at_a_time import one_at_a_time
 from waybill_testkit.postgres.private import Postgres
 
 
 @pytest.fixture(scope="module")
-def files(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> SecretFiles:
-    url = URL(postgres.url)
-    made = SecretFiles(tmp_path_factory.mktemp("secrets"))
-    made.make_missing(Places("127.0.0.1:5672", f"{url.host}:{url.port}"), built_in_registry())
-    prepare(url, made.ledger_url(), made.database_urls())
-    return made
+def files(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretFiles]:
+    # Roles belong to the whole server, which the workers of a run share.
+    with one_at_a_time("database-roles"):
+        url = URL(postgres.url)
+        made = SecretFiles(tmp_path_factory.mktemp("secrets"))
+        made.make_missing(Places("127.0.0.1:5672", f"{url.host}:{url.port}"), built_in_registry())
+        prepare(url, made.ledger_url(), made.database_urls())
+        yield made
 
 
 def urls(files: SecretFiles) -> dict[str, str]:
