@@ -13,7 +13,7 @@ from waybill_ledger.access.redaction import redacted_payload
 from waybill_ledger.deadletters.letters.contract_gate import Message
 from waybill_ledger.deadletters.redrives.edits import Edited, edited
 from waybill_ledger.deadletters.states import Verdict
-from waybill_testkit.samples import gate_of
+from waybill_testkit.samples import gate_of, image_event
 
 KEYS = Keyring([os.urandom(KEY_BYTES)])
 MAIL = EmailRequested(to="ann@example.test", subject="Hello", text="How are you?", category="orders")
@@ -98,3 +98,15 @@ def test_what_came_sealed_is_sent_sealed_though_the_contract_does_not_ask_for_it
     sent = made.body(KEYS, "t1")
     assert sent is not None
     assert {name for name, value in json.loads(sent).items() if is_sealed(value)} == set(payload)
+
+
+def test_an_edit_cannot_refer_to_a_file_of_another_task() -> None:
+    picture = image_event()
+    body = picture.model_dump_json(exclude_defaults=True).encode()
+    message = Message("images", picture.KIND, picture.dataschema(), body, "t1")
+
+    def verdict(**operation: Any) -> Verdict:
+        return edited(message, [{"op": "replace", **operation}], gate_of()).checked.verdict
+
+    assert verdict(path="/variants", value=["large"]) is Verdict.VALID
+    assert verdict(path="/source_key", value="originals/other/secret.jpg") is Verdict.UNFIXABLE

@@ -110,13 +110,19 @@ def edited(message: Message, patch: Patch, gate: ContractGate) -> Edited:
         sealed = sealed_names(json_object(body, NOTHING_OPENED))
         sensitive, secret = kind.sensitive | sealed, frozenset(never_revealed(kind, sealed))
         opened = json_object(body, opener(gate.keyring, message.task_id or ""))
+        contract = _contract_of(message, gate)
+        own = contract.files_of(opened)
         payload = _applied(opened, patch, sensitive, secret)
     except InvalidPayloadError as invalid:
         return Edited(Checked(Verdict.UNFIXABLE, tuple(invalid.faults)), None)
     except UnknownKeyError as unknown:
         return Edited(Checked(Verdict.UNFIXABLE, (Fault("body", str(unknown)),)), None)
-    contract = _contract_of(message, gate)
     checked = gate.judged(message.service, contract, payload)
+    if not set(contract.files_of(payload)) <= set(own):
+        # Another task's file may be another tenant's, and is not kept for this task.
+        checked = Checked(
+            Verdict.UNFIXABLE, (Fault("body", "it refers to a file that its task does not have"),)
+        )
     if checked.verdict is Verdict.UPCASTABLE:
         checked = Checked(Verdict.VALID)
     return Edited(checked, payload, contract.dataschema, sensitive, _touched(patch, payload), secret)
