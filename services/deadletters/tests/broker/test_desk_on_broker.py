@@ -170,7 +170,7 @@ async def test_what_fails_for_good_comes_in_is_redriven_and_completes(
     async with running(stack.desk()):
         await eventually(lambda: stack.has_letters(5))
         letter = (await stack.letters())[0]
-        assert (letter["reason"], letter["frame"]) == ("permanent", None)
+        assert (letter["reason"], letter["frame"]) == ("permanent", "test_desk_on_broker:__call__")
         assert letter["error_message"] == "crm answered 422"
         stack.crm.is_broken = False
         redrive_id = await stack.started(canary=2)
