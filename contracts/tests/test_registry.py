@@ -1,10 +1,13 @@
 """What a registry becomes with a manifest, and why one is refused."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel
 
+from waybill_contracts.events import Event, Sensitive
 from waybill_contracts.registry import (
+    Contract,
     HandledKind,
     Manifest,
     Registry,
@@ -258,3 +261,21 @@ def test_a_mark_is_not_lost_within_a_version() -> None:
     ]
     after = apply(registry, manifest(release="2", version=2, reads=(1, 2), **plain)).registry
     assert after.kind("invoice.requested").sensitive == {"code", "name"}
+
+
+class _Address(BaseModel):
+    street: Annotated[str, Sensitive]
+
+
+class _Delivered(Event, kind="parcel.delivered"):
+    """What is sensitive in a part makes the whole field so."""
+
+    number: str
+    address: _Address
+    others: tuple[_Address, ...] = ()
+
+
+def test_a_mark_in_a_part_of_a_field_is_seen_by_the_event_as_by_its_contract() -> None:
+    assert _Delivered.sensitive_fields() == Contract.of(_Delivered).sensitive == {"address", "others"}
+    assert _Delivered.is_sensitive()
+    assert not _Delivered.holds_secrets()

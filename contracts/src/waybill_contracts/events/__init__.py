@@ -14,18 +14,34 @@ from waybill_contracts.events.event import (
     TaskId,
     WhenUncertain,
 )
+from waybill_contracts.events.marks import (
+    EACH,
+    MARKS,
+    Path,
+    fields_marked,
+    paths_marked,
+    reference_in,
+    values_at,
+)
 
 __all__ = [
+    "EACH",
     "FILE",
+    "MARKS",
     "PERSON",
     "SECRET",
     "SENSITIVE",
     "TASK_ID",
     "Event",
     "File",
+    "Path",
     "Person",
     "Secret",
     "Sensitive",
     "TaskId",
     "WhenUncertain",
+    "fields_marked",
+    "paths_marked",
+    "reference_in",
+    "values_at",
 ]

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
+from waybill_contracts.events.marks import fields_marked
+
 #: Marks a field with personal data or a text that a person wrote: it is sealed wherever it is stored or sent
 #: (`waybill_contracts.privacy.seal`), and masked in logs and errors (`waybill_contracts.privacy.mask`).
 SENSITIVE: Final[dict[str, Any]] = {"sensitive": True}
@@ -96,8 +98,8 @@ class Event(BaseModel):
     @classmethod
     @cache
     def sensitive_fields(cls) -> frozenset[str]:
-        """The fields that are marked `SENSITIVE` or `SECRET`."""
-        return _marked(cls, "sensitive")
+        """The fields that are marked `SENSITIVE` or `SECRET`, or in which something is."""
+        return fields_marked(cls.model_json_schema(), "sensitive") | cls.secret_fields()
 
     @classmethod
     def is_sensitive(cls) -> bool:
@@ -107,18 +109,10 @@ class Event(BaseModel):
     @classmethod
     @cache
     def secret_fields(cls) -> frozenset[str]:
-        """The fields that are marked `SECRET`."""
-        return _marked(cls, "secret")
+        """The fields that are marked `SECRET`, or in which something is."""
+        return fields_marked(cls.model_json_schema(), "secret")
 
     @classmethod
     def holds_secrets(cls) -> bool:
         """Whether any field is marked `SECRET`."""
         return bool(cls.secret_fields())
-
-
-def _marked(event: type[Event], mark: str) -> frozenset[str]:
-    return frozenset(
-        name
-        for name, field in event.model_fields.items()
-        if isinstance(extra := field.json_schema_extra, dict) and extra.get(mark) is True
-    )

@@ -7,8 +7,7 @@ from typing import Any, Final, Self
 
 import jsonschema_rs
 
-from waybill_contracts.events import Event
-from waybill_contracts.registry.marks import MARKS, Path, fields_marked, paths_marked, values_at
+from waybill_contracts.events import MARKS, Event, Path, fields_marked, paths_marked, values_at
 
 #: Most faults that are told of one document.
 MAX_FAULTS: Final = 50

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from waybill_contracts.events import EACH, MARKS, fields_marked, paths_marked, reference_in
 from waybill_contracts.registry.contract import validator_of
-from waybill_contracts.registry.marks import EACH, MARKS, fields_marked, paths_marked, reference_in
 
 MAX_SCHEMA_BYTES: Final = 64 * 1024
 MAX_SCHEMA_DEPTH: Final = 32
