@@ -1,6 +1,7 @@
 """Turns: how many attempts of one kind run at once, and what becomes of the other messages."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -110,3 +111,18 @@ async def test_a_turn_that_comes_together_with_a_cancellation_goes_to_the_next()
     await asyncio.gather(first, return_exceptions=True)
     await eventually(second.done)
     assert await second is None
+
+
+async def test_a_place_that_is_given_in_the_moment_in_which_a_wait_ends_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns_module, "WAITING_SECONDS", 0.02)
+    one = turns()
+    assert await one.take(SLOW) is None
+    [late] = await waiting(one, 1)
+    asyncio.get_running_loop().call_later(0.001, one.leave, SLOW)
+    # Both times pass while the loop is held up: it calls both in one round, the place first.
+    time.sleep(0.1)  # noqa: ASYNC251 - that is what holds it up
+    assert await late is None
+    one.leave(SLOW)
+    assert await asyncio.wait_for(one.take(SLOW), 5) is None

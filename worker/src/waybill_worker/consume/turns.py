@@ -86,9 +86,10 @@ class Turns:
             async with asyncio.timeout(WAITING_SECONDS):
                 await turn
         except TimeoutError:
-            return self._seconds_back(limited)
+            # Its turn may come in the very moment in which the wait ends.
+            return None if _has_come(turn) else self._seconds_back(limited)
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if _has_come(turn):
                 self.leave(kind)  # its turn came together with the end
             raise
         finally:
@@ -126,3 +127,7 @@ class Turns:
         limited.due = max(limited.due, now) + limited.seconds / limited.places
         limited.due = min(limited.due, now + LONGEST_SECONDS)
         return max(SHORTEST_SECONDS, limited.due - now)
+
+
+def _has_come(turn: asyncio.Future[None]) -> bool:
+    return turn.done() and not turn.cancelled()
