@@ -11,7 +11,6 @@ from waybill_contracts.versions.event_reader import (
     opener,
     read_event,
 )
-from waybill_contracts.versions.schemas import contracts_version
 from waybill_contracts.versions.upcasters import UPCASTERS, Upcaster, Upcasters
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "Opener",
     "Upcaster",
     "Upcasters",
-    "contracts_version",
     "current_payload",
     "json_object",
     "opener",

@@ -1,15 +1,12 @@
 """The golden JSON Schemas of all messages; `make schemas` writes them."""
 
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from waybill_contracts.kinds import CATALOG
 from waybill_contracts.registry import breaking_changes
-from waybill_contracts.versions.upcasters import UPCASTERS
 from waybill_contracts.wire import CancelRequested, LifecycleEvent
 
 #: The golden files are next to the source, so that a change is visible in a review.
@@ -26,13 +23,6 @@ def current_schemas() -> Mapping[str, str]:
         f"{name}.json": json.dumps(schema, indent=2, sort_keys=True) + "\n"
         for name, schema in schemas.items()
     }
-
-
-@cache
-def contracts_version() -> str:
-    """A hash of all contracts and upcasters, 16 hexadecimal digits; equal for releases with equal ones."""
-    content = [current_schemas(), sorted(UPCASTERS)]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def main() -> int:
