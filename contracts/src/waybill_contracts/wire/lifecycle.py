@@ -9,11 +9,12 @@ from enum import StrEnum
 from math import isnan
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from waybill_contracts.privacy import NO_MASK, Mask
 from waybill_contracts.wire.names import source_of
 from waybill_contracts.wire.spawned import MAX_SPAWNED, SpawnedTask
+from waybill_contracts.wire.text_fields import Name
 
 #: Error messages are for people; a longer one belongs into a log file.
 MAX_ERROR_MESSAGE_LENGTH = 2000
@@ -111,24 +112,14 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
 
 
-def _without_nul(value: str) -> str:
-    # Text in PostgreSQL has no NUL: a report with one could never be applied, and would be retried for ever.
-    if "\x00" in value:
-        raise ValueError("text must not contain a NUL")
-    return value
-
-
-_Name = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
-
-
 class LifecycleData(BaseModel):
     """The subtask, the attempt, and its result or error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    task_id: Annotated[_Name, Field(max_length=64)]
-    service: Annotated[_Name, Field(max_length=MAX_SERVICE_LENGTH)]
-    kind: Annotated[_Name, Field(max_length=MAX_KIND_LENGTH)]
+    task_id: Annotated[Name, Field(max_length=64)]
+    service: Annotated[Name, Field(max_length=MAX_SERVICE_LENGTH)]
+    kind: Annotated[Name, Field(max_length=MAX_KIND_LENGTH)]
     redrive_no: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     #: How often this attempt was snoozed before.

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from waybill_contracts.wire.text_fields import Name
 
 #: Tasks that one attempt may ask for.
 MAX_SPAWNED: Final = 1000
@@ -20,24 +22,15 @@ _VERSION_8: Final = (0xF << 76, 0x8 << 76)
 _VARIANT: Final = (0b11 << 62, 0b10 << 62)
 
 
-def _without_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("text must not contain a NUL")
-    return value
-
-
-_Name = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
-
-
 class SpawnedTask(BaseModel):
     """One task to accept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     #: See `spawned_task_id`.
-    id: Annotated[_Name, Field(max_length=36)]
-    kind: Annotated[_Name, Field(max_length=64)]
-    dataschema: Annotated[_Name, Field(max_length=128)]
+    id: Annotated[Name, Field(max_length=36)]
+    kind: Annotated[Name, Field(max_length=64)]
+    dataschema: Annotated[Name, Field(max_length=128)]
     #: The data as JSON, its sensitive fields sealed for `id`.
     payload: str
     #: Not before this time; None: at once.

@@ -1,6 +1,7 @@
 """Lifecycle events of attempts."""
 
 from datetime import datetime
+from typing import Any
 
 from waybill_contracts.wire import (
     DeadReason,
@@ -18,12 +19,7 @@ from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLat
 def started_event(service: str, envelope: Envelope, max_attempts: int, at: datetime) -> LifecycleEvent:
     """The event of an attempt that begins."""
     data = LifecycleData(
-        task_id=envelope.task_id,
-        service=service,
-        kind=envelope.kind,
-        redrive_no=envelope.redrive_no,
-        attempt=envelope.attempt,
-        snooze_no=envelope.snooze_no,
+        **_attempt(service, envelope),
         max_attempts=max_attempts,
     )
     return lifecycle_event(LifecycleType.STARTED, at, data)
@@ -34,12 +30,7 @@ def progress_event(
 ) -> LifecycleEvent:
     """The event of the progress of an attempt that runs."""
     data = LifecycleData(
-        task_id=envelope.task_id,
-        service=service,
-        kind=envelope.kind,
-        redrive_no=envelope.redrive_no,
-        attempt=envelope.attempt,
-        snooze_no=envelope.snooze_no,
+        **_attempt(service, envelope),
         max_attempts=max_attempts,
         progress=progress,
     )
@@ -49,12 +40,7 @@ def progress_event(
 def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> LifecycleEvent:
     """The event of an attempt's outcome."""
     data = LifecycleData(
-        task_id=envelope.task_id,
-        service=service,
-        kind=envelope.kind,
-        redrive_no=envelope.redrive_no,
-        attempt=envelope.attempt,
-        snooze_no=envelope.snooze_no,
+        **_attempt(service, envelope),
         max_attempts=outcome.max_attempts,
         seconds=outcome.seconds,
         has_files=True if outcome.has_files else None,
@@ -70,12 +56,7 @@ def outcome_event(service: str, envelope: Envelope, outcome: Outcome) -> Lifecyc
 def unreadable_event(service: str, envelope: Envelope, error: ErrorInfo, at: datetime) -> LifecycleEvent:
     """The event of a message of which only the envelope is readable."""
     data = LifecycleData(
-        task_id=envelope.task_id,
-        service=service,
-        kind=envelope.kind,
-        redrive_no=envelope.redrive_no,
-        attempt=envelope.attempt,
-        snooze_no=envelope.snooze_no,
+        **_attempt(service, envelope),
         max_attempts=envelope.max_attempts or envelope.attempt,
         error=error,
         reason=DeadReason.UNREADABLE,
@@ -90,3 +71,15 @@ _TYPES = {
     Died: LifecycleType.DEAD,
     Cancelled: LifecycleType.CANCELLED,
 }
+
+
+def _attempt(service: str, envelope: Envelope) -> dict[str, Any]:
+    """What names the attempt in all of its events."""
+    return {
+        "task_id": envelope.task_id,
+        "service": service,
+        "kind": envelope.kind,
+        "redrive_no": envelope.redrive_no,
+        "attempt": envelope.attempt,
+        "snooze_no": envelope.snooze_no,
+    }
