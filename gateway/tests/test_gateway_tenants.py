@@ -205,7 +205,7 @@ async def test_every_tenant_may_see_kinds_and_services_and_a_deployer_nothing_el
     answer = await gateway.client.get(f"/v1/tasks/{task['id']}", headers=deployer)
     problem(answer, 403, "scope_missing")
     problem(await gateway.client.delete("/v1/services/sync", headers=reader), 403, "scope_missing")
-    # It is told that there is work, and not of whom.
+    # The answer counts the open work, and does not show whose it is.
     refused = await gateway.client.delete("/v1/services/sync", headers=deployer)
     assert "1 open task" in problem(refused, 409, "service_in_use")["detail"]
     assert task["id"] not in refused.text

@@ -1,4 +1,4 @@
-"""What authors write, and what they are told where it is wrong."""
+"""Definitions of services: valid ones, and the errors of invalid ones."""
 
 import pickle
 import subprocess

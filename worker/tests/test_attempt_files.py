@@ -135,7 +135,7 @@ async def writes(attempt: Attempt) -> dict[str, object]:
 
 
 def reported_files(outcome: Outcome) -> bool | None:
-    """What the ledger is told of the outcome, once it was stored in the inbox and read again."""
+    """The outcome in the report to the ledger, after it was stored in the inbox and read again."""
     event = outcome_event(
         "email", envelope_of(email_event(), "t1"), OUTCOME.validate_json(outcome.model_dump_json())
     )

@@ -12,7 +12,7 @@ from waybill_worker.runtime import Component, Components, ProcessSettings
 
 
 class Part(Component):
-    """Tells of its start and its stop."""
+    """Records its start and its stop."""
 
     def __init__(self, name: str, told: list[str]) -> None:
         self._name = name

@@ -27,7 +27,7 @@ async def waiting_at_broker(
 
     Args:
         url: the broker.
-        services: whose dead-letter queues are read, besides that of the status service.
+        services: names of services; their dead-letter queues and that of the status service are read.
         most: messages read from one queue at most.
         on_partly: called with the name and size of each queue that holds more.
     """

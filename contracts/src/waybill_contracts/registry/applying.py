@@ -79,7 +79,7 @@ def retire(registry: Registry, service: str) -> Application:
     routes = tuple(_new_routes(registry, service, ()))
     services = {**registry.services, service: replace(known, is_retired=True)}
     after = Registry(registry.revision + 1, _routed(registry.kinds, routes), services)
-    changes = (f"{service} is retired", *(_told(route) for route in routes))
+    changes = (f"{service} is retired", *(_described(route) for route in routes))
     return Application((), changes, (), (), routes, after)
 
 
@@ -223,10 +223,10 @@ def _changes(
         kind = registry.find(contract.kind)
         is_new = kind is None or contract.version not in kind.contracts
         yield f"{contract.kind}: version {contract.version} is {'new' if is_new else 'widened'}"
-    yield from map(_told, routes)
+    yield from map(_described, routes)
 
 
-def _told(route: Route) -> str:
+def _described(route: Route) -> str:
     return f"{route.kind}: tasks go to {', '.join(route.services) or 'nobody: it is retired'}"
 
 

@@ -9,7 +9,7 @@ import jsonschema_rs
 
 from waybill_contracts.events import MARKS, Event, Path, fields_marked, paths_marked, values_at
 
-#: Most faults that are told of one document.
+#: Most faults that are listed for one document.
 MAX_FAULTS: Final = 50
 #: Stands for the value in the messages of the validator: a value may be private.
 _VALUE: Final = "the value"

@@ -75,7 +75,7 @@ class Declarer(Background):
         if registry is self._settled and not self._tries_again:
             return
         await self._wait.until(lambda: self._declare(registry))
-        # Only then: whoever reads of a route relies on it that its messages find their queues.
+        # After the declaration: a route that is confirmed is used, so its bindings must exist.
         declared = _without(registry, self._refused)
         if list(declared.undeclared):
             routes = await self._records.write(confirm_declared, (declared, self._records.now()))
