@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from waybill_contracts.events import SENSITIVE, Event, Person, Sensitive, WhenUncertain
@@ -28,8 +28,33 @@ def _one_of_each_scheme(links: tuple[str, ...] | None) -> tuple[str, ...] | None
     return links
 
 
+def _given(*names: str) -> dict[str, Any]:
+    """JSON Schema: these fields are there, and are texts."""
+    return {"required": list(names), "properties": {name: {"type": "string"} for name in names}}
+
+
+def _omitted(*names: str) -> dict[str, Any]:
+    """JSON Schema: these fields are absent or null."""
+    return {"properties": {name: {"type": "null"} for name in names}}
+
+
+#: What the validator of the model checks, for those who have only the JSON Schema.
+_TEXT_OR_TEMPLATE: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"allOf": [_given("template"), _omitted("subject", "text", "html")]},
+        {
+            "allOf": [_given("subject"), _omitted("template")],
+            "properties": {"params": {"maxProperties": 0}},
+            "anyOf": [_given("text"), _given("html")],
+        },
+    ]
+}
+
+
 class EmailRequested(Event, kind="email.requested"):
     """A mail to one address, with its own text or from a template."""
+
+    model_config = ConfigDict(json_schema_extra=_TEXT_OR_TEMPLATE)
 
     to: Annotated[MailAddress, Sensitive, Person]
     subject: Annotated[Subject | None, Sensitive] = None

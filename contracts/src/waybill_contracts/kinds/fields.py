@@ -34,8 +34,12 @@ def _mail_address(value: str) -> str:
 
 
 #: One address (RFC 5321), an international domain in its ASCII form; deliverability is not checked.
+#: The pattern is for those who have only the JSON Schema: it allows more than the check does.
 MailAddress = Annotated[
-    str, StringConstraints(min_length=3, max_length=MAX_ADDRESS_LENGTH), AfterValidator(_mail_address)
+    str,
+    StringConstraints(min_length=3, max_length=MAX_ADDRESS_LENGTH),
+    AfterValidator(_mail_address),
+    Field(json_schema_extra={"pattern": r"^[^@\s]+@[^@\s]+$"}),
 ]
 #: A header value: one line, no control characters.
 OneLine = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")

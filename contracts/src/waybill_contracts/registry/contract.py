@@ -159,7 +159,7 @@ def _faults(error: Any) -> Iterator[DataFault]:
     kind = error.kind
     context = getattr(kind, "context", None)
     # An optional field is `T or null` in a schema of pydantic: what is wrong with T says more.
-    branches = [branch for branch in context or () if not _is_null_expected(branch)]
+    branches = [branch for branch in context or () if not _is_null_expected(branch, error)]
     if branches and (nearest := min(branches, key=len)):
         for nested in nearest:
             yield from _faults(nested)
@@ -173,5 +173,10 @@ def _faults(error: Any) -> Iterator[DataFault]:
         yield DataFault(path, error.message)
 
 
-def _is_null_expected(branch: list[Any]) -> bool:
-    return len(branch) == 1 and branch[0].message.endswith('is not of type "null"')
+def _is_null_expected(branch: list[Any], error: Any) -> bool:
+    """Whether an alternative allows nothing but null for the value itself."""
+    return (
+        len(branch) == 1
+        and branch[0].instance_path == error.instance_path
+        and branch[0].message.endswith('is not of type "null"')
+    )

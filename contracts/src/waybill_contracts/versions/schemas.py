@@ -4,6 +4,8 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from waybill_contracts.kinds import CATALOG
 from waybill_contracts.registry import breaking_changes
@@ -11,6 +13,25 @@ from waybill_contracts.wire import CancelRequested, LifecycleEvent
 
 #: The golden files are next to the source, so that a change is visible in a review.
 GOLDEN_FOLDER = Path(__file__).resolve().parents[3] / "schemas"
+
+_ADDRESS: Final = r"pattern was not set, now ^[^@\s]+@[^@\s]+$"
+#: Rules that the models of a version have had from its beginning, and that its schema said only later: no
+#: message of the version was ever written that breaks them.
+SAID_LATER: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "email.requested.v1.json": frozenset(
+            {"the message: allOf is new or has changed", f".to: {_ADDRESS}", f".reply_to: {_ADDRESS}"}
+        ),
+        "password_reset.requested.v1.json": frozenset({f".email: {_ADDRESS}"}),
+        "user.created.v1.json": frozenset({f".email: {_ADDRESS}"}),
+    }
+)
+
+
+def newly_refused(name: str, before: str, now: str) -> list[str]:
+    """What a golden schema allowed and its current text may refuse, one line each."""
+    changes = breaking_changes(json.loads(before), json.loads(now))
+    return [line for line in changes if line not in SAID_LATER.get(name, ())]
 
 
 def current_schemas() -> Mapping[str, str]:
@@ -35,9 +56,7 @@ def main() -> int:
     refused = False
     for name, text in current_schemas().items():
         golden = GOLDEN_FOLDER / name
-        for line in (
-            breaking_changes(json.loads(golden.read_text()), json.loads(text)) if golden.exists() else ()
-        ):
+        for line in newly_refused(name, golden.read_text(), text) if golden.exists() else ():
             refused = True
             sys.stderr.write(f"{name}: {line}\n")
     if refused:
