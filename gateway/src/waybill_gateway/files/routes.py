@@ -27,7 +27,7 @@ _FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
     response_model_exclude_none=True,
     openapi_extra={
         "requestBody": {
-            "required": True,
+            "description": "The file. Without a body it is an empty file.",
             "content": {_UNKNOWN: {"schema": {"type": "string", "format": "binary"}}},
         }
     },
