@@ -127,6 +127,7 @@ async def test_a_permanent_error_is_a_dead_letter_at_once(work: Work, wire: Wire
         "x-dead-reason": "permanent",
         "x-error-type": "PermanentError",
         "x-error-message": "no picture",
+        "x-error-frame": "test_service_outcomes:answer",
         "x-died-at": letter.headers["x-died-at"],
         "x-died-in": "images",
         "x-service-version": service_version("images"),
