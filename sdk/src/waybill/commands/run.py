@@ -12,7 +12,7 @@ from waybill_cli.session import Session, with_session
 
 @click.command(
     cls=Command,
-    epilog="WAYBILL_AMQP_URL=amqp://… WAYBILL_INBOX_URL=sqlite:///inbox.db waybill run invoices:service",
+    epilog="WAYBILL_AMQP_URL=amqp://… WAYBILL_INBOX_URL=… waybill run invoices:service",
 )
 @click.argument("service", metavar="MODULE:SERVICE")
 @click.option(
