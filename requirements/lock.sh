@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 
 members=(contracts database pictures worker ledger gateway services/* cli sdk deploy testkit devstack)
-deployables=(gateway services/* cli deploy devstack)
+deployables=(gateway services/* cli sdk deploy devstack)
 own=() # our own members are installed from this tree, never from a registry
 for member in "${members[@]}"; do
   own+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$member/pyproject.toml" | head -n 1)")
