@@ -7,10 +7,10 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import cast
+from typing import Final, cast
 
 from bench.payload import ROUTE, body
 from bench.stamps import Stamps
@@ -19,6 +19,19 @@ from bench.stamps import Stamps
 ANSWER_SECONDS = 30.0
 #: At half load: requests under way at once, far more than a healthy gateway lets pile up.
 MOST_UNDER_WAY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where tasks are posted."""
+
+    route: str
+    #: The body of a task, by its number.
+    body: Callable[[int], bytes]
+
+
+#: The task that every system is given.
+RECORDS: Final = Target(ROUTE, body)
 
 
 @dataclass(slots=True)
@@ -83,19 +96,21 @@ class _Connection(asyncio.Protocol):
 class Load:
     """A client of one gateway."""
 
-    def __init__(self, port: int, stamps: Stamps, numbers: Iterator[int]) -> None:
+    def __init__(self, port: int, stamps: Stamps, numbers: Iterator[int], target: Target = RECORDS) -> None:
         """A client.
 
         Args:
             port: of the gateway, on loopback.
             stamps: notes when each task is sent.
             numbers: gives each task its own.
+            target: the route, and what is posted.
         """
         self._port = port
         self._stamps = stamps
         self._numbers = numbers
+        self._body = target.body
         self._head = (
-            f"POST {ROUTE} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"POST {target.route} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             "Content-Type: application/json\r\nContent-Length: "
         ).encode()
 
@@ -144,7 +159,7 @@ class Load:
     async def _post(self, connection: _Connection, posted: Posted) -> _Connection:
         """Posts the next task on `connection`, or on a new one if it is closed; returns which it was."""
         number = next(self._numbers)
-        content = body(number)
+        content = self._body(number)
         self._stamps.send(number)
         try:
             if not connection.is_open:

@@ -1,0 +1,155 @@
+"""Processor time of an accepted task by route and by size of the registry: `python -m bench.accepting`.
+
+Two gateways on ledgers of their own: one knows the built-in kinds, the other 1,000 kinds of 200 services
+beside. In turn each is posted the same mails by the route of mails and by the route of all kinds, so that a
+slow machine affects all alike. The status service of the larger one has declared all their queues.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import uvloop
+
+from bench.installation import Installation, until
+from bench.load import Load, Posted, Target
+from bench.place import Place
+from bench.programs import Running, start, stop
+from waybill_contracts.registry import HandledKind, Manifest
+from waybill_database import open_engine
+from waybill_ledger.registry import ApplyManifest, apply_manifests
+from waybill_testkit.broker import Broker, private_broker
+
+SERVICES: Final = 200
+KINDS: Final = 1_000
+ROUNDS: Final = 9
+SECONDS: Final = 4.0
+CONNECTIONS: Final = 16
+#: Largest ratio to the route of mails with the built-in kinds alone.
+TARGET: Final = 1.03
+#: Data of a kind of an outside team, with what schemas of data classes have.
+_SCHEMA: Final = {
+    "type": "object",
+    "required": ["order_id"],
+    "additionalProperties": False,
+    "properties": {
+        "order_id": {"type": "string", "maxLength": 64},
+        "email": {"type": "string", "maxLength": 254, "sensitive": True, "person": True},
+        "lines": {"type": "array", "items": {"type": "object"}, "maxItems": 100},
+    },
+}
+_MAIL: Final = {"to": "ann@example.test", "subject": "Your order", "text": "It is on its way.\n" * 8}
+
+
+def _by_mail(number: int) -> bytes:
+    return json.dumps(_MAIL | {"category": f"order-{number}"}).encode()
+
+
+def _by_kind(number: int) -> bytes:
+    data = _MAIL | {"category": f"order-{number}"}
+    return json.dumps({"kind": "email.requested", "data": data}).encode()
+
+
+ROUTES: Final = (Target("/v1/emails", _by_mail), Target("/v1/tasks", _by_kind))
+
+
+def main() -> int:
+    """Runs the command line; 1 if the target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.accepting", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each route (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of a round (default: %(default)s)")
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="waybill-accepting-")))
+        broker = stack.enter_context(private_broker(folder / "broker"))
+        small = _Gateway(stack, broker, folder / "small", services=0)
+        large = _Gateway(stack, broker, folder / "large", services=SERVICES)
+        spent: dict[tuple[str, str], list[float]] = {}
+        for number in range(arguments.rounds):
+            rounds = [(each, target) for target in ROUTES for each in (small, large)]
+            # The first of a round has the same advantage or disadvantage as often.
+            for gateway, target in rounds if number % 2 else reversed(rounds):
+                took = gateway.microseconds(target, arguments.seconds)
+                spent.setdefault((target.route, gateway.name), []).append(took)
+            print(f"round {number + 1} of {arguments.rounds}; load {os.getloadavg()[0]:.1f}", flush=True)
+    return _shown(spent)
+
+
+class _Gateway:
+    """A gateway, its status service and a ledger, with so many services registered."""
+
+    def __init__(self, stack: ExitStack, broker: Broker, folder: Path, *, services: int) -> None:
+        self.name = f"{services} more services" if services else "built-in services"
+        amqp_url = broker.vhost_url(stack.enter_context(broker.vhost()))
+        self._place = Place.fresh(folder, amqp_url=amqp_url, redis_url="")
+        ledger_url = f"sqlite:///{folder}/ledger.db"
+        installation = Installation(self._place, ledger_url, f"sqlite:///{folder}/inbox.db")
+        stack.callback(installation.close)
+        installation.make_ledger()
+        if services:
+            _register(ledger_url, services)
+        begun = time.monotonic()
+        running = start([installation.status(), installation.gateway()], folder)
+        stack.callback(stop, running)
+        undeclared = "SELECT count(*) FROM routes WHERE declared_at IS NULL"
+        until(lambda: installation.count(undeclared) == 0, what="the queues of all services are declared")
+        if services:
+            print(
+                f"{services} services declared {time.monotonic() - begun:.1f} s after the start", flush=True
+            )
+        self._gateway = next(each for each in running if each.program.role == "gateway")
+        self._numbers = count()
+
+    def microseconds(self, target: Target, seconds: float) -> float:
+        """Processor time of the gateway for each task that it accepts, with what it publishes of it."""
+        load = Load(self._place.api_port, self._place.stamps, self._numbers, target)
+        return 1e6 * _spent(self._gateway, lambda: uvloop.run(load.closed(CONNECTIONS, seconds)))
+
+
+def _spent(gateway: Running, post: Callable[[], Posted]) -> float:
+    """Processor seconds for each accepted task."""
+    before = gateway.cpu_seconds()
+    posted = post()
+    if posted.failures:
+        raise SystemExit(posted.failures[0])
+    return (gateway.cpu_seconds() - before) / len(posted.accepted)
+
+
+def _register(ledger_url: str, services: int) -> None:
+    engine = open_engine(ledger_url, connections=1)
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        for number in range(services):
+            handles = tuple(
+                HandledKind(kind=f"team-{number}.work.{each}", reads=(1,), data=_SCHEMA)
+                for each in range(KINDS // services)
+            )
+            manifest = Manifest(service=f"team-{number}", release="1", handles=handles)
+            apply_manifests(connection, [ApplyManifest(manifest, now, "bench")])
+    engine.dispose()
+
+
+def _shown(spent: dict[tuple[str, str], list[float]]) -> int:
+    first = next(iter(spent.values()))
+    reference = spent["/v1/emails", "built-in services"]
+    print(f"\n| {len(first)} rounds | us of the gateway a task | ratio, median |\n|---|---:|---:|")
+    worst = 0.0
+    for (route, gateway), rounds in spent.items():
+        ratio = median(one / other for one, other in zip(rounds, reference, strict=True))
+        worst = max(worst, ratio)
+        print(f"| {route}, {gateway} | {median(rounds):.0f} | {ratio:.3f} |")
+    return 1 if worst > TARGET else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
