@@ -1,8 +1,12 @@
 """`python -m waybill_deadletters`: runs the failure desk."""
 
-from waybill_deadletters.app import make_service
-from waybill_deadletters.settings import DeskSettings
-from waybill_worker.runtime import start
+import gc
 
 if __name__ == "__main__":
+    # Nothing that imports make is garbage: it is looked for once the work begins (`freeze_startup`).
+    gc.disable()
+    from waybill_deadletters.app import make_service
+    from waybill_deadletters.settings import DeskSettings
+    from waybill_worker.runtime import start
+
     start("deadletters", DeskSettings, make_service)

@@ -1,6 +1,10 @@
 """`python -m waybill_email`: runs the email service."""
 
-from waybill_email.app import service
+import gc
 
 if __name__ == "__main__":
+    # Nothing that imports make is garbage: it is looked for once the work begins (`freeze_startup`).
+    gc.disable()
+    from waybill_email.app import service
+
     service.run()

@@ -1,8 +1,12 @@
 """`python -m waybill_status`: runs the status service."""
 
-from waybill_status.app import make_service
-from waybill_status.settings import StatusSettings
-from waybill_worker.runtime import start
+import gc
 
 if __name__ == "__main__":
+    # Nothing that imports make is garbage: it is looked for once the work begins (`freeze_startup`).
+    gc.disable()
+    from waybill_status.app import make_service
+    from waybill_status.settings import StatusSettings
+    from waybill_worker.runtime import start
+
     start("status", StatusSettings, make_service)
