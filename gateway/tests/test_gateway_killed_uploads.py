@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import signal
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from waybill_ledger import Accepted, FilesMissing, Submission, accept
 from waybill_ledger.schema.tables import FILES, TASK_FILES
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.gateway.in_process import Gateway, running
+from waybill_testkit.machine.forked import ForkedProcess
 from waybill_testkit.samples import new_task
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -33,9 +33,8 @@ def settings(request: pytest.FixtureRequest, ledger_url: str) -> dict[str, Any]:
 
 async def killed(folder: Path, settings: dict[str, Any], step: str) -> None:
     """A gateway has come as far as this step, and was killed."""
-    command = (sys.executable, uploading_process.__file__, str(folder), json.dumps(settings), step)
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
-    assert await process.wait() == -signal.SIGKILL
+    process = ForkedProcess(Path(uploading_process.__file__), folder, json.dumps(settings), step)
+    assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
 
 
 async def accepted(gateway: Gateway) -> object:

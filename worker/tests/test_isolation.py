@@ -9,6 +9,7 @@ from lone_service import make, make_none
 
 from waybill_contracts.wire.lifecycle import LifecycleEvent
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import FORKS
 from waybill_testkit.samples import email_event, envelope_of
 from waybill_worker.attempt import isolation
 from waybill_worker.attempt.attempt import Attempt
@@ -22,6 +23,12 @@ from waybill_worker.runtime.settings import ProcessSettings
 @pytest.fixture(autouse=True)
 def _die_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "OUTLIVED_SECONDS", 0.01)
+
+
+@pytest.fixture(autouse=True)
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does without the seconds that each process imports; tests of whole services start them as they are."""
+    monkeypatch.setattr(isolation, "_processes", FORKS)
 
 
 def lone(task_id: str) -> LoneAttempt:

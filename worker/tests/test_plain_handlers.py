@@ -15,6 +15,7 @@ from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, DeadReason
 from waybill_database import Records
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import FORKS
 from waybill_testkit.samples import envelope_of, sync_event
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.handlers import Runs, handler
@@ -32,6 +33,7 @@ from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLat
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
 from waybill_worker.runtime.settings import ProcessSettings
+from waybill_worker.worker_pool import process
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
 BOTH = pytest.mark.parametrize("processes", [False, True], ids=["thread", "process"])
@@ -92,6 +94,12 @@ class Plain:
         bound = handler(SyncRequested, handle, POLICY, limits, processes=processes)
         work = Work(envelope_of(event, "t1"), event, bound)
         return await self.attempts.run(work, claim or await self.claim(), None)
+
+
+@pytest.fixture(autouse=True)
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does without the seconds that each process imports; tests of whole services start them as they are."""
+    monkeypatch.setattr(process, "_processes", FORKS)
 
 
 @pytest.fixture

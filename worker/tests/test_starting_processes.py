@@ -2,16 +2,19 @@
 
 import json
 import os
-import subprocess
-import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from waybill_testkit.machine import ForkedProcess
+
 #: What the processes below are made of.
 PARTS = """
-import threading
+import threading, warnings
+warnings.simplefilter("error")
 from waybill_worker.runtime.process import Lifecycle, MisconfiguredError
 from waybill_worker.consume.settings import ServiceSettings
 from waybill_worker.runtime.startup import start
@@ -26,15 +29,11 @@ class Process:
 
 def ended(program: str, **environment: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the log of a process; nothing may be written outside the log."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PARTS + program],
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.stderr == ""
-    return ran.returncode, [json.loads(line) for line in ran.stdout.splitlines()]
+    with TemporaryDirectory() as folder:
+        script, log = Path(folder) / "program.py", Path(folder) / "log"
+        script.write_text(PARTS + program)
+        code = ForkedProcess(script, env={"PATH": os.environ["PATH"], **environment}, log=log).wait(60)
+        return code, [json.loads(line) for line in log.read_text().splitlines()]
 
 
 def test_a_setting_that_is_missing_or_wrong_is_named_in_one_line() -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.registry import built_in_registry
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
-from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.machine import ForkedProcess, free_ports
 from waybill_testkit.proxy import Proxy
 from waybill_testkit.samples import image_event
 from waybill_testkit.wire import Wire
@@ -267,19 +265,17 @@ async def test_a_consumer_that_is_well_does_not(
 
 
 @pytest.fixture
-def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str], ForkedProcess]]:
     """Starts the service in a process of its own; what still runs at the end is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[ForkedProcess] = []
     environment = os.environ | {
         "WAYBILL_AMQP_URL": topology_url,
         "WAYBILL_INBOX_URL": f"sqlite:///{tmp_path}/inbox.db",
         "WAYBILL_LEASE_SECONDS": "2",
     }
 
-    def start(way: str) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(
-            [sys.executable, CHILD, tmp_path / "effects", way], env=environment, stdout=subprocess.DEVNULL
-        )
+    def start(way: str) -> ForkedProcess:
+        child = ForkedProcess(CHILD, tmp_path / "effects", way, env=environment)
         started.append(child)
         return child
 
@@ -290,7 +286,7 @@ def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str], subproc
 
 
 async def test_a_process_that_is_killed_in_a_handler_leaves_it_to_the_next(
-    start: Callable[[str], subprocess.Popen[bytes]], wire: Wire, tmp_path: Path, broker: Broker, vhost: str
+    start: Callable[[str], ForkedProcess], wire: Wire, tmp_path: Path, broker: Broker, vhost: str
 ) -> None:
     """Pain: work that kills its process is acknowledged all the same (celery 1628, celery 5641)."""
     effects = tmp_path / "effects"

@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.samples import image_event
 from waybill_testkit.wire import Wire
 from waybill_worker.limits.watchdog import EXIT_HARD_LIMIT
@@ -37,16 +36,10 @@ class Overrunning:
             "WAYBILL_RETRY_BASE_SECONDS": "1",
             "WAYBILL_RETRY_CAP_SECONDS": "1",
         }
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[ForkedProcess] = []
 
-    def start(self, way: str) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            child = subprocess.Popen(
-                [sys.executable, CHILD, self._effects, way],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+    def start(self, way: str) -> ForkedProcess:
+        child = ForkedProcess(CHILD, self._effects, way, env=self.environment, log=self._log)
         self.started.append(child)
         return child
 
