@@ -73,7 +73,7 @@ test-asyncapi: ## check docs/asyncapi.json with AsyncAPI's own parser (needs nod
 test-crash: .venv/.installed ## the short crash matrix: each process killed after each step
 	$(PYTEST) tests/crash -q
 
-crash: .venv/.installed ## the whole crash matrix, ten minutes; writes docs/guarantees.md (ARGS="--row effect")
+crash: .venv/.installed ## the whole crash matrix, a quarter of an hour; writes docs/guarantees.md (ARGS="--row effect")
 	@$(BIN)/python -m tests.crash.matrix $(ARGS)
 
 soak: .venv/.installed ## random failures under a mixed load (ARGS="--minutes 10 --seed 42")

@@ -17,12 +17,15 @@ import httpx
 import pyvips
 
 from tests.crash.rows import Flow
-from tests.crash.spawning import SPAWNING
 from tests.crash.stack import PATIENCE, CrashStack
+from tests.crash.team.names import COUNTED, PACKED, PLACED
 from waybill_contracts.states import State
 
-#: How many tasks a cell posts; images cost a second of work each.
-TASKS: Mapping[Flow, int] = {flow: 4 if flow is Flow.IMAGE else 20 for flow in Flow}
+#: How many tasks a cell posts; images cost a second of work each, and so does a process of its own for each
+#: long attempt that was cut off.
+TASKS: Mapping[Flow, int] = {flow: 4 if flow in {Flow.IMAGE, Flow.LONG} else 20 for flow in Flow}
+#: The kinds of the team.
+KINDS: Mapping[Flow, str] = {Flow.SPAWN: PLACED, Flow.LONG: COUNTED, Flow.REGISTER: PACKED}
 #: Seconds before a caller that got no 202 repeats its call.
 REPEAT_SECONDS = 0.2
 #: Seconds until a task that is for later is due.
@@ -64,7 +67,7 @@ class Accepted:
 
 def calls_of(flow: Flow, cell: str) -> list[Call]:
     """The calls of a cell."""
-    return [_call(flow, f"{cell}-{number}", number) for number in range(TASKS[flow])]
+    return [call_of(flow, f"{cell}-{number}", number) for number in range(TASKS[flow])]
 
 
 def prepare(stack: CrashStack, flow: Flow, calls: list[Call]) -> None:
@@ -154,16 +157,19 @@ class Callers:
             self._threads.shutdown()
 
 
-def _call(flow: Flow, name: str, number: int) -> Call:
+def call_of(flow: Flow, name: str, number: int) -> Call:
+    """One of the calls of a cell."""
     match flow:
         case Flow.MAIL:
             mail = {"to": f"{name}@example.com", "subject": "Hello", "text": "Once."}
             return Call(name, "/v1/emails", {"json": mail})
         case Flow.IMAGE:
             return Call(name, "/v1/images", {"files": {"file": (f"{name}.png", picture(name))}})
+        case Flow.SPAWN | Flow.LONG | Flow.REGISTER:
+            task = {"kind": KINDS[flow], "data": {"order_id": name}}
+            return Call(name, "/v1/tasks", {"json": task})
         case _:
-            resource = SPAWNING if flow is Flow.SPAWN else "crash"
-            sync = {"target": "crm", "resource": resource, "id": name, "data": {"number": number}}
+            sync = {"target": "crm", "resource": "crash", "id": name, "data": {"number": number}}
             later = {"delay_seconds": DELAY_SECONDS} if flow in {Flow.LATER, Flow.CANCEL_LATER} else {}
             return Call(name, "/v1/syncs", {"json": sync | later}, _moment(flow, number))
 

@@ -6,12 +6,13 @@ leases to run out and for retries to be due. A broker that is restarted is resta
 
 from collections.abc import Sequence
 
-from tests.crash.callers import Callers, calls_of, prepare
+from tests.crash.callers import Callers, call_of, calls_of, prepare
 from tests.crash.count import Count, count
 from tests.crash.gate import Armed
 from tests.crash.harms import do_harm
-from tests.crash.rows import Harm, Row
+from tests.crash.rows import Flow, Harm, Row
 from tests.crash.stack import PATIENCE, CrashStack, NotInTimeError
+from tests.crash.team.registration import Registration
 
 
 def run_cells(stacks: Sequence[CrashStack], rows: Sequence[Row], harm: Harm) -> list[Count]:
@@ -44,11 +45,16 @@ class _Cell:
         self._calls = calls_of(row.flow, self._name)
         self._tasks_before = stack.ledger.number_of_tasks()
         self._callers: Callers | None = None
+        self._registration = Registration(stack, self._name) if row.flow is Flow.REGISTER else None
 
     def begin(self) -> None:
+        if self._registration is not None:
+            self._registration.clear()
         prepare(self.stack, self._row.flow, self._calls)
         self.process.gate.arm(Armed(self._row.point, self._row.passing, self._row.standing, self._name))
         self._callers = Callers(self.stack.gateway, self._calls)
+        if self._registration is not None:
+            self._registration.begin()
 
     def wait_reached(self) -> None:
         if not self.process.gate.wait_reached(PATIENCE):
@@ -56,4 +62,12 @@ class _Cell:
 
     def finish(self) -> Count:
         answers = self._callers.accepted() if self._callers is not None else []
+        if self._registration is not None and self._callers is not None:
+            self._registration.finish()
+            last = call_of(self._row.flow, f"{self._name}-last", len(self._calls))
+            self._calls.append(last)
+            more = Callers(self.stack.gateway, [last]).accepted()
+            for accepted in more:
+                self._registration.check(accepted.task_id)
+            answers += more
         return count(self.stack, self._row.flow, self._calls, answers, self._tasks_before)

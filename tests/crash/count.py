@@ -144,6 +144,8 @@ def _moving(stack: CrashStack, flow: Flow, accepted: list[str]) -> str | None:
         return f"{len(under_way)} tasks, {under_way[0]} is {states.get(under_way[0])}"
     if outbox := stack.ledger.rows_in_outbox():
         return f"{outbox} rows in the outbox"
+    if kept := stack.kept_messages():
+        return f"{kept} messages of long attempts in the inbox"
     try:
         queues = stack.broker.management.queues(stack.vhost)
     except httpx.HTTPError as error:  # the broker is just starting

@@ -1,7 +1,7 @@
 """Effects of the tasks: records in the crm, mails, files, dead letters."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Effects:
     times: Counter[str]
     #: Repeats that the peer recognised, without an effect.
     recognised: int = 0
-    #: Effects that belong to no task.
+    #: Effects that belong to no task, or have happened before.
     more: int = 0
 
 
@@ -40,10 +40,16 @@ def effects_of(stack: CrashStack, flow: Flow, accepted: list[str]) -> Effects:
 
 
 def _records(stack: CrashStack) -> Effects:
+    """A task's records are there, one under the key of each subtask, or not; all others are too many."""
     requests = stack.crm.get("/requests").raise_for_status().json()
-    # The key is `<task>.<service>`.
-    written = Counter(r["idempotency_key"].split(".")[0] for r in requests if r["outcome"] == "written")
-    return Effects(written, recognised=sum(r["outcome"] == "replayed" for r in requests))
+    written = Counter(r["idempotency_key"] for r in requests if r["outcome"] == "written")
+    due: dict[str, set[str]] = defaultdict(set)
+    for subtask in stack.ledger.subtasks():
+        due[subtask.task_id].add(f"{subtask.task_id}.{subtask.service}")
+    there = Counter(task_id for task_id, keys in due.items() if keys <= written.keys())
+    more = written - Counter(key for keys in due.values() for key in keys)
+    recognised = sum(r["outcome"] == "replayed" for r in requests)
+    return Effects(there, recognised=recognised, more=more.total())
 
 
 def _mails(stack: CrashStack) -> Effects:

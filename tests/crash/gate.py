@@ -8,9 +8,10 @@ of them continue.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -62,18 +63,15 @@ class Gate:
 
     async def at(self, point: str) -> None:
         """Called by the process at each point: waits if the gate is closed there."""
-        armed = self.armed()
-        if armed is None or armed.point != point:
-            return
-        if armed != self._counting:
-            self._counting, self._passages = armed, 0
-        self._passages += 1
-        if self._passages <= armed.passing:
-            return
-        if self._passages - armed.passing >= armed.standing:
-            self._mark_reached()
-        while self.armed() == armed:  # noqa: ASYNC110 - what it waits for is another process
+        closed = self._closed_at(point)
+        while closed and self.armed() == closed:  # noqa: ASYNC110 - what it waits for is another process
             await asyncio.sleep(POLL_SECONDS)
+
+    def at_in_thread(self, point: str) -> None:
+        """As `at`, for steps of a plain function."""
+        closed = self._closed_at(point)
+        while closed and self.armed() == closed:
+            sleep(POLL_SECONDS)
 
     def armed(self) -> Armed | None:
         """Where the gate is closed; None if it is open."""
@@ -83,13 +81,26 @@ class Gate:
             return None
         return Armed(point, int(passing), int(standing), by)
 
+    def _closed_at(self, point: str) -> Armed | None:
+        armed = self.armed()
+        if armed is None or armed.point != point:
+            return None
+        if armed != self._counting:
+            self._counting, self._passages = armed, 0
+        self._passages += 1
+        if self._passages <= armed.passing:
+            return None
+        if self._passages - armed.passing >= armed.standing:
+            self._mark_reached()
+        return armed
+
     def _mark_reached(self) -> None:
         self._reached.write_text(str(os.getpid()))
 
 
 def around(
-    gate: Gate, step_of: Callable[..., str | None], function: Callable[..., Awaitable[Any]]
-) -> Callable[..., Awaitable[Any]]:
+    gate: Gate, step_of: Callable[..., str | None], function: Callable[..., Any]
+) -> Callable[..., Any]:
     """`function` with a gate before it and one behind it; `step_of` its arguments names the step, if any."""
 
     @wraps(function)
@@ -102,4 +113,14 @@ def around(
         await gate.at(f"{step}:after")
         return result
 
-    return stopped
+    @wraps(function)
+    def stopped_in_thread(*args: Any, **kwargs: Any) -> Any:
+        step = step_of(*args, **kwargs)
+        if step is None:
+            return function(*args, **kwargs)
+        gate.at_in_thread(f"{step}:before")
+        result = function(*args, **kwargs)
+        gate.at_in_thread(f"{step}:after")
+        return result
+
+    return stopped if iscoroutinefunction(function) else stopped_in_thread

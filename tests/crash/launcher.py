@@ -15,13 +15,23 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from tests.crash import spawning
 from tests.crash.gate import Gate
 from tests.crash.steps import STEPS, install, shorten_waits
 from waybill_testkit.machine.lifeline import die_with_parent
 
-#: Beside the modules with steps; imported here once instead of in each process.
-OUTSIDE = ("waybill_devstack.mailbox", "waybill_devstack.crm")
+#: What the processes consist of; imported here once instead of in each of them.
+BEFOREHAND = (
+    "waybill_gateway.app",
+    "waybill_status.app",
+    "waybill_sync.app",
+    "waybill_email.app",
+    "waybill_images.app",
+    "waybill_devstack.mailbox.__main__",
+    "waybill_devstack.crm.__main__",
+    "waybill_cli.main",
+    "waybill.commands.run",
+    "tests.crash.team.orders",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +49,8 @@ class Order:
 
 def main() -> None:
     """Forks a process for each order, until stdin is closed."""
-    spawning.install()
-    for module in STEPS:
-        import_module(f"{module}.app")
-    for module in OUTSIDE:
-        import_module(f"{module}.__main__")
+    for module in BEFOREHAND:
+        import_module(module)
     shorten_waits()
     if threading.active_count() > 1:
         raise RuntimeError(f"an import has started threads, which no fork has: {threading.enumerate()}")

@@ -99,8 +99,13 @@ class LedgerFile:
         return set(self._query("SELECT task_id, service FROM dead_letters")) if known else set()
 
     def _query(self, query: str, *values: str) -> list[Any]:
-        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, values).fetchall()
+        return query_file(self._path, query, *values)
+
+
+def query_file(path: Path, query: str, *values: str) -> list[Any]:
+    """The rows that a query finds in a file of SQLite."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(query, values).fetchall()
 
 
 def _marks(values: list[str]) -> str:

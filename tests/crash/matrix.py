@@ -13,7 +13,7 @@ from time import monotonic
 
 from tests.crash.cell import run_cells
 from tests.crash.count import Count
-from tests.crash.rows import ROWS, Harm, Row
+from tests.crash.rows import ROWS, Harm, Row, cells
 from tests.crash.stack import CrashStack, NotInTimeError, running
 from tests.crash.table import in_words, is_right, table, totals, write_page
 from waybill_devstack.processes.serving import print_line
@@ -29,8 +29,9 @@ def run_matrix(
 ) -> Iterator[tuple[Row, Harm, Count | NotInTimeError]]:
     """Runs the cells of `rows` and `harms`, as many side by side as there are stacks."""
     for harm in harms:
-        for first in range(0, len(rows), len(stacks)):
-            batch = rows[first : first + len(stacks)]
+        column = [row for row, _ in cells(rows, [harm])]
+        for first in range(0, len(column), len(stacks)):
+            batch = column[first : first + len(stacks)]
             try:
                 counts: Sequence[Count | NotInTimeError] = run_cells(stacks, batch, harm)
             except NotInTimeError as error:
@@ -45,7 +46,8 @@ def main() -> int:
     rows = [row for row in ROWS if not arguments.row or row.name in arguments.row]
     harms = arguments.column or list(Harm)
     folder = Path(tempfile.mkdtemp(prefix="waybill-crash-"))
-    print_line(f"crash matrix: {len(rows) * len(harms)} cells; logs in {folder}")
+    number = len(cells(rows, harms))
+    print_line(f"crash matrix: {number} cells; logs in {folder}")
     began = monotonic()
     counts: dict[tuple[Row, Harm], Count] = {}
     with (
@@ -57,10 +59,10 @@ def main() -> int:
                 counts[row, harm] = counted
             print_line(f"{monotonic() - began:4.0f} s  {in_words(row, harm, counted)}")
         sys.stdout.write(f"\n{table(counts)}\n\n{totals(counts)}\n")
-        if len(counts) == len(ROWS) * len(Harm):
+        if len(counts) == len(cells(ROWS, list(Harm))):
             write_page(counts, broker, monotonic() - began)
     right = all(is_right(row, harm, count) for (row, harm), count in counts.items())
-    return 0 if right and len(counts) == len(rows) * len(harms) else 1
+    return 0 if right and len(counts) == number else 1
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,9 +1,10 @@
 """The rows and columns of the crash matrix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.crash.spawning import CHILDREN
+from tests.crash.team.names import AUDITORS, CHILDREN, OWNER
 
 
 class Harm(StrEnum):
@@ -33,8 +34,12 @@ class Flow(StrEnum):
     LATER = "later"
     MAIL = "mail"
     IMAGE = "image"
-    #: Each spawns further tasks, and reports progress.
+    #: Of a kind outside of the catalogue. Each spawns further tasks of another one, and reports progress.
     SPAWN = "spawn"
+    #: Of a kind outside of the catalogue, with long attempts.
+    LONG = "long"
+    #: Of a kind outside of the catalogue, which one service handles while another one is registered for it.
+    REGISTER = "register"
     #: Cancelled: while they wait for their second attempt, while they run, and around the time they are due.
     CANCEL_RETRYING = "cancel-retrying"
     CANCEL_RUNNING = "cancel-running"
@@ -65,6 +70,8 @@ class Row:
     standing: int = 4
     #: A repeat of the effect cannot be recognised: SMTP has no keys.
     in_smtp_window: bool = False
+    #: What can be done to a process that stands here.
+    harms: frozenset[Harm] = frozenset(Harm)
 
     def may_double(self, harm: Harm) -> bool:
         """Whether a doubled effect is what the product declares to be possible here."""
@@ -167,10 +174,11 @@ ROWS = (
     ),
     Row("remember", "kept in the inbox → handler stopped", "sync", "remember:after", Flow.CANCEL_RUNNING),
     Row("stop", "handler stopped, acknowledged →", "sync", "stop:after", Flow.CANCEL_RUNNING),
-    Row("progress", "tasks submitted, progress reported → effect", "sync", "progress:after", Flow.SPAWN),
-    Row("spawn-before", "tasks submitted, effect → outcome recorded", "sync", "effect:after", Flow.SPAWN),
-    Row("spawn", "outcome with its tasks recorded → reported", "sync", "record:after", Flow.SPAWN),
-    Row("spawn-report", "tasks reported → acknowledgement due", "sync", "report:after", Flow.SPAWN),
+    Row("spawn-claim", "claimed → tasks submitted", OWNER, "claim:after", Flow.SPAWN),
+    Row("progress", "tasks submitted, progress reported → effect", OWNER, "progress:after", Flow.SPAWN),
+    Row("spawn-before", "tasks submitted, effect → outcome recorded", OWNER, "effect:after", Flow.SPAWN),
+    Row("spawn", "outcome with its tasks recorded → reported", OWNER, "record:after", Flow.SPAWN),
+    Row("spawn-report", "tasks reported → acknowledgement due", OWNER, "report:after", Flow.SPAWN),
     Row(
         "spawn-apply-before",
         "report with tasks delivered → in the ledger",
@@ -215,4 +223,41 @@ ROWS = (
         passing=0,
         standing=1,
     ),
+    *(
+        Row(name, boundary, OWNER, point, Flow.LONG, passing=1, standing=2)
+        for name, boundary, point in (
+            ("keep-before", "long attempt claimed → its message in the inbox", "keep:before"),
+            ("keep", "message in the inbox → acknowledged", "keep:after"),
+            ("long-effect", "acknowledged, effect → outcome recorded", "effect:after"),
+            ("long-record", "outcome of a long attempt recorded → reported", "record:after"),
+            ("long-report", "outcome reported → message deleted in the inbox", "report:after"),
+            ("forget", "message deleted in the inbox →", "forget:after"),
+        )
+    ),
+    *(
+        Row(name, boundary, process, point, Flow.REGISTER, passing=0, standing=1)
+        for name, boundary, process, point in (
+            ("register-before", "asked to register → registration committed", "gateway", "register:before"),
+            ("register", "registration committed → answered", "gateway", "register:after"),
+            ("declare-before", "registration committed → topology declared", "status", "declare:before"),
+            ("confirm-before", "topology declared → confirmed in the ledger", "status", "confirm:before"),
+            ("confirm", "confirmed in the ledger → routes in use", "status", "confirm:after"),
+        )
+    ),
+    Row(
+        "enrol",
+        "registration answered → service started",
+        AUDITORS,
+        "enrol:after",
+        Flow.REGISTER,
+        passing=0,
+        standing=1,
+        # It has no connections yet.
+        harms=frozenset(Harm) - {Harm.CUT},
+    ),
 )
+
+
+def cells(rows: Sequence[Row], harms: Sequence[Harm]) -> list[tuple[Row, Harm]]:
+    """The cells of these rows and columns."""
+    return [(row, harm) for harm in harms for row in rows if harm in row.harms]

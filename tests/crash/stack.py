@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,8 +16,9 @@ import httpx
 
 from tests.crash.gate import Gate
 from tests.crash.launcher import Order
-from tests.crash.ledger_file import LedgerFile
-from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
+from tests.crash.ledger_file import LedgerFile, query_file
+from tests.crash.team.names import AUDITORS, OWNER
+from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan, url
 from waybill_testkit.broker import Broker
 from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.machine.lifeline import die_with_parent
@@ -27,6 +28,8 @@ from waybill_testkit.machine.ports import free_ports
 PATIENCE = 300.0
 #: Seconds between two checks.
 POLL_SECONDS = 0.05
+#: The services of the team.
+_TEAM = (OWNER, AUDITORS)
 #: `tests` is found from here.
 ROOT = Path(__file__).parents[2]
 
@@ -90,13 +93,18 @@ class Process:
         self.name = planned.name
         self.gate = Gate(folder / f"gate-{planned.name}")
         self.database = _file_of(planned.env)
+        #: For its next start.
+        self.environment = {
+            # Alerts would be tasks that no caller posted.
+            name: value
+            for name, value in planned.env.items()
+            if name != "WAYBILL_OPS_ADDRESS"
+        }
         self._log = folder / f"{planned.name}.log"
         self._ready_url = planned.ready_url
         _python, _dash_m, module, *arguments = planned.argv
-        # Alerts would be tasks that no caller posted.
-        environment = {name: value for name, value in planned.env.items() if name != "WAYBILL_OPS_ADDRESS"}
         self._order = Order(
-            module, arguments, environment, str(self._log), str(folder / f"gate-{planned.name}")
+            module, arguments, self.environment, str(self._log), str(folder / f"gate-{planned.name}")
         )
         self._launcher = launcher
         self._pid: int | None = None
@@ -109,14 +117,14 @@ class Process:
 
     def wait_ready(self) -> None:
         """Returns when it does its work."""
-        until(self._is_ready, f"{self.name} to be ready; its log is {self._log}")
+        until(self._is_up, f"{self.name} to be ready; its log is {self._log}")
 
     def kill(self) -> None:
         """Ends it at once, with what it has started."""
         if self._pid is not None:
             with suppress(ProcessLookupError):  # it has ended by itself, and its log says why
                 os.killpg(self._pid, signal.SIGKILL)
-            until(lambda: not self._is_alive(), f"{self.name} to be gone")
+            until(lambda: not self.is_alive(), f"{self.name} to be gone")
             self._pid = None
 
     def close(self) -> None:
@@ -124,7 +132,8 @@ class Process:
         self.kill()
         self._asking.close()
 
-    def _is_alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Whether it runs."""
         if self._pid is None:
             return False
         try:
@@ -133,19 +142,26 @@ class Process:
             return False
         return True
 
-    def _is_ready(self) -> bool:
-        if not self._is_alive():
-            raise NotInTimeError(f"{self.name} has ended; its log is {self._log}")
+    def is_ready(self) -> bool:
+        """Whether it does its work."""
         try:
             return self._asking.get(self._ready_url).is_success
         except httpx.TransportError:
             return False
 
+    def _is_up(self) -> bool:
+        if not self.is_alive():
+            raise NotInTimeError(f"{self.name} has ended; its log is {self._log}")
+        return self.is_ready()
+
 
 class CrashStack:
     """All of it, running."""
 
-    def __init__(self, folder: Path, broker: Broker, vhost: str, launcher: Launcher, ports: Ports) -> None:
+    def __init__(
+        self, folder: Path, broker: Broker, vhost: str, launcher: Launcher, ports: Ports, team: Sequence[int]
+    ) -> None:
+        self.folder = folder
         self.broker = broker
         self.vhost = vhost
         self.amqp_url = broker.vhost_url(vhost)
@@ -154,20 +170,26 @@ class CrashStack:
         put_empty_ledger(ledger)
         self.ledger = LedgerFile(ledger)
         self.objects = plan.objects
-        self.processes = {planned.name: Process(planned, launcher, folder) for planned in plan.processes}
+        planned = (*plan.processes, *_planned_of_team(folder, plan, ports, team))
+        self.processes = {each.name: Process(each, launcher, folder) for each in planned}
         self.gateway = _client(url(ports.gateway))
         self.crm = _client(url(ports.crm))
         self.mailbox = _client(url(ports.mailbox))
 
     def start(self) -> None:
-        """Starts every process."""
-        for process in self.processes.values():
-            process.start()
+        """Starts every process, and returns when all do their work; the auditors are started in cells."""
+        core = [process for name, process in self.processes.items() if name not in {OWNER, AUDITORS}]
+        # A service of the team needs a gateway that it registers itself at.
+        for processes in (core, [self.processes[OWNER]]):
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.wait_ready()
 
-    def wait_ready(self) -> None:
-        """Returns when all of them do their work."""
-        for process in self.processes.values():
-            process.wait_ready()
+    def kept_messages(self) -> int:
+        """Messages of long attempts in the inbox of the team's service."""
+        ((number,),) = query_file(self.folder / f"{OWNER}.db", "SELECT count(*) FROM kept_messages")
+        return int(number)
 
     def close(self) -> None:
         """Ends every process."""
@@ -185,23 +207,37 @@ def running(folder: Path, broker: Broker, number: int) -> Iterator[list[CrashSta
         open_.callback(launcher.close)
         stacks: list[CrashStack] = []
         # Drawn together: what is drawn later could meet what is not listened on yet.
-        for index, ports in enumerate(_ports(number)):
+        for index, (ports, team) in enumerate(_ports(number)):
             place = folder / f"stack-{index}"
             place.mkdir()
-            stack = CrashStack(place, broker, open_.enter_context(broker.vhost()), launcher, ports)
+            stack = CrashStack(place, broker, open_.enter_context(broker.vhost()), launcher, ports, team)
             open_.callback(stack.close)
-            stack.start()
             # One after the other: side by side they would only make each other late.
-            stack.wait_ready()
+            stack.start()
             stacks.append(stack)
         yield stacks
 
 
-def _ports(number: int) -> Iterator[Ports]:
-    each = len(fields(Ports))
+def _ports(number: int) -> Iterator[tuple[Ports, Sequence[int]]]:
+    core = len(fields(Ports))
+    each = core + len(_TEAM)
     drawn = free_ports(number * each)
     for first in range(0, len(drawn), each):
-        yield Ports(*drawn[first : first + each])
+        yield Ports(*drawn[first : first + core]), drawn[first + core : first + each]
+
+
+def _planned_of_team(folder: Path, plan: Plan, ports: Ports, team: Sequence[int]) -> Iterator[Planned]:
+    """The services of the team, as the team would run them: `waybill run MODULE:SERVICE --register`."""
+    (every,) = (planned.env for planned in plan.processes if planned.name == "sync")
+    for name, port in zip(_TEAM, team, strict=True):
+        own = {
+            "WAYBILL_URL": url(ports.gateway),
+            "WAYBILL_INBOX_URL": f"sqlite:///{folder / name}.db",
+            "WAYBILL_HEALTH_PORT": str(port),
+            "WAYBILL_CRM_URL": url(ports.crm),
+        }
+        command = ("-m", "waybill_cli", "run", f"tests.crash.team.{name}:service", "--register")
+        yield Planned(name, (sys.executable, *command), every | own, url(port, "/readyz"))
 
 
 def _client(base_url: str) -> httpx.Client:

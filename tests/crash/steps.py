@@ -31,7 +31,14 @@ def _step_of_publish(_publisher: Any, message: Any) -> str | None:
 
 
 #: Steps that are writes to the ledger, by the name of the write.
-WRITES = {"accept": "accept", "cancel": "cancel", "delete_published": "mark", "take_due": "release"}
+WRITES = {
+    "accept": "accept",
+    "cancel": "cancel",
+    "delete_published": "mark",
+    "take_due": "release",
+    "apply_manifests": "register",
+    "confirm_declared": "confirm",
+}
 _PIPELINE: dict[str, StepOf] = {
     "waybill_worker.inbox.inbox:Inbox.claim": _always("claim"),
     "waybill_worker.inbox.inbox:Inbox.record": _always("record"),
@@ -47,16 +54,26 @@ STEPS: dict[str, dict[str, StepOf]] = {
     "waybill_gateway": {
         "waybill_gateway.runtime.task_relay:relay": _step_of_relay,
         "waybill_database:Records.write": _step_of_write,
+        "waybill_database:Records.write_apart": _step_of_write,
     },
     "waybill_status": {
         "waybill_status.app:apply_lifecycle": _always("apply"),
         "waybill_status.outbox.publication:relay_all": _always("sweep"),
+        "waybill_status.upkeep.declarer:Declarer._refusal": _always("declare"),
         "waybill_database:Records.write": _step_of_write,
     },
     "waybill_sync": _PIPELINE | {"waybill_sync.client:SyncClient.put": _always("effect")},
     "waybill_email": _PIPELINE | {"waybill_email.mailer:send_content": _always("effect")},
     "waybill_images": _PIPELINE
     | {"waybill_worker.files.attempt_files:AttemptFiles.write": _always("effect")},
+    # `waybill run`, and with it the services of the team.
+    "waybill_cli": _PIPELINE
+    | {
+        "waybill_cli.session:Gateway.put": _always("enrol"),
+        "waybill_worker.inbox:KeptMessages.keep": _always("keep"),
+        "waybill_worker.inbox:KeptMessages.delete": _always("forget"),
+        "tests.crash.team.kinds:Crm.write": _always("effect"),
+    },
 }
 #: Constants that are shortened: no installation tunes them, and a crash test would only sit through
 #: them: for how long a sweep that died keeps its rows from the next one (60 s), and how many seconds a write

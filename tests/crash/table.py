@@ -91,7 +91,7 @@ def write_page(counts: Mapping[Cell, Count], broker: Broker, seconds: float) -> 
 
 def _cell(row: Row, harm: Harm, count: Count | None) -> str:
     if count is None:
-        return "not run"
+        return "not run" if harm in row.harms else "-"
     declared = " in the window" if count.doubled and row.may_double(harm) else ""
     cancelled = f" ({count.cancelled} cancelled)" if row.flow.is_cancelled else ""
     return f"{count.ended}/{count.accepted}{cancelled} · {count.lost} · {count.doubled}{declared}"

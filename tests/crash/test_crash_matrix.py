@@ -32,10 +32,15 @@ SHORT = tuple(
         "remember",
         "withdraw",
         "progress",
+        "spawn-claim",
         "spawn-before",
         "spawn",
         "spawn-report",
         "spawn-apply",
+        "keep",
+        "register",
+        "confirm-before",
+        "enrol",
     }
 )
 #: Where the product says that an effect may happen twice: there the matrix must see it.
