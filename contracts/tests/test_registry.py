@@ -161,6 +161,9 @@ def test_names_of_our_own_are_refused(name: str) -> None:
         (schema(a={"$ref": "#/$defs/Nothing"}), "does not exist"),
         (schema(a={"type": "string", "sensitive": "yes"}), "true or false"),
         (schema(a={"type": "string", "person": True}), "must be marked sensitive too"),
+        (schema() | {"then": {"properties": {"a": {"sensitive": True}}}}, "has no effect here"),
+        (schema(a={"not": {"secret": True}}), "has no effect here"),
+        (schema(a={"patternProperties": {"^x": {"file": True}}}), "has no effect here"),
         (schema() | {"about": "{nothing}"}, "name of a field"),
         (schema(a={"type": "string", "sensitive": True}) | {"about": "{a}"}, "is sensitive"),
         (schema() | {"about": "{order_id:>9}"}, "without a format"),
@@ -170,6 +173,16 @@ def test_names_of_our_own_are_refused(name: str) -> None:
 def test_a_schema_that_cannot_be_used_is_refused(broken: dict[str, Any], told: str) -> None:
     (refusal, *_) = apply(Registry(), manifest(**broken)).refusals
     assert told in refusal
+
+
+def test_a_mark_is_taken_wherever_it_has_an_effect() -> None:
+    fields = {
+        "not": {"type": "string", "sensitive": True},
+        "map": {"type": "object", "patternProperties": {"^x": {"sensitive": True}}},
+        "else": {"anyOf": [{"type": "string", "file": True}, {"type": "null"}]},
+        "if": {"type": "array", "items": {"type": "string", "file": True}},
+    }
+    assert apply(Registry(), manifest(**schema(**fields))).refusals == ()
 
 
 def test_a_schema_is_bounded_in_depth() -> None:

@@ -22,6 +22,9 @@ MAX_ABOUT_LENGTH: Final = 500
 _LOCAL: Final = re.compile(r"#/\$defs/[A-Za-z0-9_.-]+")
 #: Keywords whose schemas are about the same value: a reference that leads back over them alone has no end.
 _SAME_VALUE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+#: Keywords under which no mark has an effect; and those under which only `sensitive` and `secret` have one.
+_UNMARKED: Final = ("not", "if", "then", "else", "dependentSchemas", "propertyNames")
+_SEALED_ONLY: Final = ("patternProperties", "contains", "unevaluatedProperties", "unevaluatedItems")
 #: Keywords that make what a schema means depend on something else.
 _REFUSED: Final = ("$dynamicRef", "$dynamicAnchor", "$anchor", "$id", "$recursiveRef", "$vocabulary")
 
@@ -33,7 +36,7 @@ def schema_faults(schema: dict[str, Any]) -> list[str]:
         return [f"the schema has more than {MAX_SCHEMA_BYTES:,} bytes"]
     if _is_deeper(schema, MAX_SCHEMA_DEPTH):
         return [f"the schema is nested more than {MAX_SCHEMA_DEPTH} levels deep"]
-    faults = [*_shape_faults(schema), *_keyword_faults(schema, "")]
+    faults = [*_shape_faults(schema), *_keyword_faults(schema, "", frozenset(MARKS))]
     if not faults:
         faults += _compile_faults(schema)
     if not faults:
@@ -52,22 +55,39 @@ def _shape_faults(schema: Mapping[str, Any]) -> Iterator[str]:
         yield "$schema must be that of JSON Schema 2020-12, or be left out"
 
 
-def _keyword_faults(schema: Any, where: str) -> Iterator[str]:
+def _keyword_faults(schema: Any, where: str, marks: frozenset[str]) -> Iterator[str]:
+    """Faults of keywords; `marks` are those that have an effect at this place."""
     if isinstance(schema, list):
         for number, each in enumerate(schema):
-            yield from _keyword_faults(each, f"{where}/{number}")
+            yield from _keyword_faults(each, f"{where}/{number}", marks)
     if not isinstance(schema, Mapping):
         return
+    is_field = where.endswith(("/properties", "/$defs", "/patternProperties"))
     for name, value in schema.items():
-        is_field = where.endswith(("/properties", "/$defs", "/patternProperties"))
-        if not is_field and name in _REFUSED:
-            yield f"{where}/{name}: this keyword is not supported"
-        if not is_field and name == "$ref" and not (isinstance(value, str) and _LOCAL.fullmatch(value)):
-            yield f"{where}/$ref: a reference must lead to #/$defs/NAME in the same schema"
-        if not is_field and name in MARKS and not isinstance(value, bool):
-            yield f"{where}/{name}: the mark must be true or false"
-        if is_field or name not in {"const", "enum", "default", "examples"}:
-            yield from _keyword_faults(value, f"{where}/{name}")
+        if is_field:
+            yield from _keyword_faults(value, f"{where}/{name}", marks)
+            continue
+        yield from _own_faults(name, value, f"{where}/{name}", marks)
+        if name not in {"const", "enum", "default", "examples"}:
+            yield from _keyword_faults(value, f"{where}/{name}", marks - _without_effect(name))
+
+
+def _own_faults(keyword: str, value: Any, where: str, marks: frozenset[str]) -> Iterator[str]:
+    if keyword in _REFUSED:
+        yield f"{where}: this keyword is not supported"
+    if keyword == "$ref" and not (isinstance(value, str) and _LOCAL.fullmatch(value)):
+        yield f"{where}: a reference must lead to #/$defs/NAME in the same schema"
+    if keyword in MARKS and not isinstance(value, bool):
+        yield f"{where}: the mark must be true or false"
+    elif keyword in MARKS and value and keyword not in marks:
+        yield f"{where}: the mark has no effect here: mark the field under properties"
+
+
+def _without_effect(keyword: str) -> frozenset[str]:
+    """Marks that have no effect on what is under a keyword."""
+    if keyword in _UNMARKED:
+        return frozenset(MARKS)
+    return frozenset(MARKS) - {"sensitive", "secret"} if keyword in _SEALED_ONLY else frozenset()
 
 
 def _compile_faults(schema: dict[str, Any]) -> Iterator[str]:
