@@ -1,9 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES, kinds_of
+from waybill_contracts.kinds.catalog import CATALOG, WORK_SERVICES
 from waybill_contracts.kinds.emails import EmailRequested
-from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.kinds.users import UserCreated
@@ -116,5 +115,4 @@ def test_what_is_sensitive_is_decided_field_by_field() -> None:
 
 def test_catalog_names_each_consumer() -> None:
     assert CATALOG[UserCreated.KIND].services == ("email", "sync")
-    assert kinds_of("images") == (ImageUploaded.KIND,)
     assert WORK_SERVICES == ("email", "images", "sync")

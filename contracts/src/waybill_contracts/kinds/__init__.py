@@ -1,6 +1,6 @@
 """The kinds of work that come with Waybill, one module a family, and which services handle them."""
 
-from waybill_contracts.kinds.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES, kinds_of
+from waybill_contracts.kinds.catalog import CATALOG, DESK_SERVICE, STATUS_SERVICE, WORK_SERVICES
 from waybill_contracts.kinds.emails import OPERATOR_MAIL, EmailRequested, check_template_params, operator_mail
 from waybill_contracts.kinds.fields import (
     MAX_ADDRESS_LENGTH,
@@ -46,7 +46,6 @@ __all__ = [
     "TemplateParams",
     "UserCreated",
     "check_template_params",
-    "kinds_of",
     "operator_mail",
     "read_template_params",
     "without_control_characters",

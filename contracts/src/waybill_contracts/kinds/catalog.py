@@ -39,8 +39,3 @@ WORK_SERVICES: Final = tuple(sorted({name for kind in CATALOG.values() for name 
 STATUS_SERVICE: Final = "status"
 #: The service that records dead letters in the ledger, and redrives them.
 DESK_SERVICE: Final = "deadletters"
-
-
-def kinds_of(service: str) -> tuple[str, ...]:
-    """The kinds that `service` consumes, in order of their names."""
-    return tuple(sorted(name for name, kind in CATALOG.items() if service in kind.services))
