@@ -1,0 +1,26 @@
+"""The first release."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tests.end_to_end.team.books import Books, BooksSettings, InvoiceFiled, books, file_invoice, render
+from waybill import Attempt, Event, Service
+
+
+class InvoiceRequested(Event, kind="invoice.requested", about="invoice {order_id}"):
+    """An invoice to be rendered."""
+
+    order_id: Annotated[str, Field(max_length=40)]
+    amount: int
+
+
+service = Service("invoices", settings=BooksSettings, resources=books, release="1")
+service.emits(InvoiceFiled)
+service.handles(InvoiceFiled)(file_invoice)
+
+
+@service.handles(InvoiceRequested, attempts=3)
+async def invoice(event: InvoiceRequested, attempt: Attempt, to: Books) -> dict[str, object]:
+    """Renders an invoice."""
+    return await render(event.order_id, attempt, to, release=1)
