@@ -13,7 +13,7 @@ from waybill_gateway.desk import group_routes as dead_letter_groups
 from waybill_gateway.desk import letter_routes as dead_letters
 from waybill_gateway.desk import redrive_routes as redrives
 from waybill_gateway.desk import waiting_routes as contracts_waiting
-from waybill_gateway.docs import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
+from waybill_gateway.docs import describe_problems
 from waybill_gateway.emails import routes as emails
 from waybill_gateway.files import result_routes as task_files
 from waybill_gateway.files import routes as files
@@ -95,12 +95,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             yield
 
     app = FastAPI(
-        title="Waybill",
-        version="1",
-        summary=SUMMARY,
-        description=DESCRIPTION,
-        openapi_tags=TAGS,
-        generate_unique_id_function=operation_id,
         lifespan=lifespan,
         # FastAPI would check on each request whether OpenTelemetry is configured; Waybill has its own spans.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -128,8 +122,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         app.add_middleware(TraceRequests)
     for module in _ROUTES:
         _require_guarded(module.router)
-        # Without prefix or dependencies: the plain routes below would not have them.
-        app.include_router(module.router)
+        # Themselves, where `include_router` would make each again: that takes as long as many requests, and
+        # the application would look for a route in two places.
+        app.router.routes.extend(module.router.routes)
     # Before FastAPI's own, which knows no kinds.
     app.router.routes.insert(0, document.route())
     app.router.routes.insert(0, HeadRequests(app.router))

@@ -37,9 +37,19 @@ async def admit(request: Request, needed: Sequence[Scope]) -> Caller:
 class GuardedRoute(APIRoute):
     """A route for which a key must allow what `scopes` says.
 
+    The id of its operation is the name of its function, which generated clients use as the name of their
+    method.
+
     Raises:
         UndeclaredRouteError: at its creation, if `scopes` does not name it.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options | {"generate_unique_id_function": _name})
+
+    def __hash__(self) -> int:
+        # Equal routes have these two in common.
+        return hash((self.path, self.endpoint))
 
     def get_route_handler(self) -> Handle:
         """The route's handler, which is called only for callers that may call it."""
@@ -52,6 +62,10 @@ class GuardedRoute(APIRoute):
             return await handle(request)
 
         return handle_admitted
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
 
 
 class GuardedJsonRoute(GuardedRoute, JsonRoute):

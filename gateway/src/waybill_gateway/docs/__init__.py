@@ -1,7 +1,7 @@
 """The descriptions of the API: OpenAPI and AsyncAPI."""
 
 from waybill_gateway.docs.asyncapi import asyncapi_document
-from waybill_gateway.docs.description import DESCRIPTION, SUMMARY, TAGS, describe_problems, operation_id
+from waybill_gateway.docs.description import DESCRIPTION, SUMMARY, TAGS, describe_problems
 from waybill_gateway.docs.problem_types import OF_NO_OPERATION
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "TAGS",
     "asyncapi_document",
     "describe_problems",
-    "operation_id",
 ]

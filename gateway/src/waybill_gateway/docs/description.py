@@ -1,22 +1,26 @@
 """The description of the API: what /openapi.json and /docs show beside the routes."""
 
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from waybill_contracts.registry import Manifest, built_in_registry
-from waybill_gateway.auth import needed_by
+from waybill_gateway.auth import GuardedRoute, needed_by
 from waybill_gateway.docs.installation import InstalledDocument
 from waybill_gateway.docs.kind_schemas import with_kinds
 from waybill_gateway.docs.problem_types import PROBLEM_TYPES, problems_of
 from waybill_gateway.http import CONTENT_TYPE, TYPE_PREFIX, ProblemDocument
 
+TITLE = "Waybill"
+#: Of the interface.
+VERSION = "1"
 SUMMARY = "Background work for web applications."
 DESCRIPTION = """\
 Post a task and get an answer at once. Every task that was answered with 202 ends in exactly one recorded
@@ -106,33 +110,40 @@ def _problem_answer(status: HTTPStatus, codes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def operation_id(route: APIRoute) -> str:
-    """The name of a route's function, which generated clients use as the name of their method."""
-    return route.name
-
-
 def describe_problems(app: FastAPI) -> InstalledDocument:
     """Adds keys, problems and their schema to the app's OpenAPI document, and the built-in kinds.
 
     Returns:
         The document with the kinds of the installation.
     """
-    without_problems = app.openapi
 
     def bare() -> dict[str, Any]:
-        document = without_problems()
-        _, definitions = models_json_schema(
-            [(ProblemDocument, "serialization"), (Manifest, "validation")],
-            ref_template="#/components/schemas/{model}",
-        )
-        document["components"]["schemas"] |= definitions["$defs"]
-        _describe_streams(document)
-        _describe_keys(document)
-        _describe_problems(document)
-        return document
+        return _bare(tuple(route for route in app.routes if isinstance(route, GuardedRoute)))
 
     def openapi() -> dict[str, Any]:
         return with_kinds(bare(), built_in_registry())
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the document
     return InstalledDocument(app, bare)
+
+
+@cache
+def _bare(routes: tuple[GuardedRoute, ...]) -> dict[str, Any]:
+    """The document without kinds, made once for all applications that have these routes."""
+    document = get_openapi(
+        title=TITLE,
+        version=VERSION,
+        summary=SUMMARY,
+        description=DESCRIPTION,
+        tags=TAGS,
+        routes=routes,
+    )
+    _, definitions = models_json_schema(
+        [(ProblemDocument, "serialization"), (Manifest, "validation")],
+        ref_template="#/components/schemas/{model}",
+    )
+    document["components"]["schemas"] |= definitions["$defs"]
+    _describe_streams(document)
+    _describe_keys(document)
+    _describe_problems(document)
+    return document
