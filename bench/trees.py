@@ -62,7 +62,7 @@ def compare(other: Path, folder: Path, *, rounds: int, counted: int) -> float:
                 broker.vhost_url(stack.enter_context(broker.vhost())),
                 folder / name,
                 2 * (WARMING + counted),
-                {"PYTHONPATH": _path(tree)},
+                {"PYTHONPATH": source_path(tree)},
             )
             for name, tree in (("other", other), ("this", ROOT))
         )
@@ -93,7 +93,7 @@ async def _fill(backlog: Backlog) -> None:
     await backlog.publish(backlog.size)
 
 
-def _path(tree: Path) -> str:
+def source_path(tree: Path) -> str:
     """Where Python finds the members of a tree, before those that are installed; and this benchmark."""
     sources = [*tree.glob("*/src"), *tree.glob("services/*/src")]
     if not sources:
