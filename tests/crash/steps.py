@@ -45,7 +45,7 @@ _PIPELINE: dict[str, StepOf] = {
     "waybill_worker.attempt.attempt:Attempt.progress": _always("progress"),
     "waybill_worker.inbox.inbox:Inbox.cancel": _always("remember"),
     "waybill_worker.publish.reporter:Reporter.emit_and_wait": _always("report"),
-    "waybill_worker.consume.acknowledgements:ChannelAcks._send": _always("ack"),
+    "waybill_worker.consume.consumer:Acknowledgement.ack": _always("ack"),
     "waybill_worker.consume.control:Control.consume": _always("stop"),
     "waybill_worker.publish.publisher:Publisher.publish": _step_of_publish,
 }

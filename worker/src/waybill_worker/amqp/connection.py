@@ -26,7 +26,7 @@ class DirectConnection(RobustConnection):
         self._sockets.sinks[consumer_tag.encode()] = sink
 
     def take_no_more(self, consumer_tag: str) -> None:
-        """Forgets the sink of a consumer."""
+        """Removes the sink of a consumer."""
         self._sockets.sinks.pop(consumer_tag.encode(), None)
 
     def confirms_of(self, channel: aiormq.abc.AbstractChannel, timeout_seconds: float) -> Confirms:

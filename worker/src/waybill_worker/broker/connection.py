@@ -18,6 +18,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from faststream.security import BaseSecurity
 from yarl import URL
 
+from waybill_worker.amqp import DirectConnection
 from waybill_worker.broker.wait import GOING_AWAY, RECONNECT_SECONDS, BrokerWait, refusal
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import ProcessSettings
@@ -57,6 +58,8 @@ class BrokerConnection(RabbitBroker):
             logger=None,
             app_id=process,
         )
+        # FastStream gives these to the client, and has no parameter for the class of its connections.
+        self._connection_kwargs["connection_class"] = DirectConnection
         self.wait = BrokerWait()
 
     def add(self, subscriber: RabbitSubscriber) -> None:

@@ -7,16 +7,14 @@ frame for the unbroken run of the oldest tags, and one for each tag after a gap.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiormq
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
+from waybill_worker.amqp import ack_frame, reject_frame
 from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
-#: Errors of the client when the channel is lost.
-CHANNEL_GONE = (AMQPError, ChannelInvalidStateError, RuntimeError)
 
 
 class Tags:
@@ -67,10 +65,11 @@ class Tags:
 class ChannelAcks:
     """The acknowledgements of one channel, until it closes."""
 
-    def __init__(self, channel: aiormq.abc.AbstractChannel) -> None:
+    def __init__(self, channel: aiormq.abc.AbstractChannel, write: Callable[[bytes], None]) -> None:
         self.channel = channel
+        self._write = write
         self._tags = Tags()
-        self._sending: asyncio.Task[None] | None = None
+        self._is_sending = False
 
     def delivered(self, tag: int) -> None:
         """Add a message that will be acknowledged or rejected."""
@@ -79,32 +78,27 @@ class ChannelAcks:
     def ack(self, tag: int) -> None:
         """Acknowledge with the others of this turn of the loop; if that is lost, the message comes again."""
         self._tags.acknowledge(tag)
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send(), name="acknowledge")
+        if not self._is_sending:
+            self._is_sending = True
+            asyncio.get_running_loop().call_soon(self.send)
 
-    async def reject(self, tag: int) -> None:
+    def reject(self, tag: int) -> None:
         """Reject at once: the broker moves the message to the dead-letter queue."""
         self._tags.settled_otherwise(tag)
-        try:
-            await self.channel.basic_reject(tag, requeue=False)
-        except CHANNEL_GONE as error:
-            log.info("rejection lost; the message will be delivered again", error=error)
+        if self.channel.is_closed:
+            log.info("rejection lost; the message will be delivered again")
+        else:
+            # Past the client, as the acknowledgements: one that came first could be for this message too.
+            self._write(reject_frame(self.channel.number, tag, requeue=False))
 
-    async def sent(self) -> None:
-        """Return when nothing waits to be sent."""
-        while self._sending is not None:
-            await asyncio.shield(self._sending)
-
-    async def _send(self) -> None:
-        self._sending = None  # later acknowledgements are for the next turn
+    def send(self) -> None:
+        """Send what is acknowledged."""
+        self._is_sending = False  # later acknowledgements are for the next turn
         up_to, single = self._tags.take()
-        try:
-            # Without waiting for the socket: that does not show whether the broker has read them.
-            if up_to is not None:
-                await self.channel.basic_ack(up_to, multiple=True, wait=False)
-            for tag in single:
-                await self.channel.basic_ack(tag, wait=False)
-        except CHANNEL_GONE as error:
-            log.info(
-                "acknowledgements lost; the messages will be delivered again", error=error, once_a_minute=True
-            )
+        if self.channel.is_closed:
+            log.info("acknowledgements lost; the messages will be delivered again", once_a_minute=True)
+            return
+        number = self.channel.number
+        frames = [] if up_to is None else [ack_frame(number, up_to, multiple=True)]
+        frames += [ack_frame(number, tag, multiple=False) for tag in single]
+        self._write(b"".join(frames))

@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Final, cast
+from uuid import uuid4
 
-from aio_pika import RobustConnection
 from aio_pika.abc import (
     AbstractIncomingMessage,
     AbstractQueue,
     AbstractRobustChannel,
 )
+from aio_pika.exceptions import AMQPError
 from aiormq import spec
 from faststream.middlewares import AckPolicy
 from faststream.rabbit import RabbitExchange, RabbitQueue
@@ -21,6 +22,7 @@ from faststream.rabbit.configs import RabbitBrokerConfig
 from faststream.rabbit.subscriber import RabbitSubscriber
 from faststream.rabbit.subscriber.config import RabbitSubscriberConfig
 
+from waybill_worker.amqp import DirectConnection, Incoming
 from waybill_worker.broker import (
     GOODBYE_SECONDS,
     UNREACHABLE,
@@ -30,7 +32,7 @@ from waybill_worker.broker import (
     queue_stats,
     would_connect,
 )
-from waybill_worker.consume.acknowledgements import CHANNEL_GONE, ChannelAcks
+from waybill_worker.consume.acknowledgements import ChannelAcks
 from waybill_worker.consume.specification import QueueSpecification, Schemas
 from waybill_worker.observe import get_logger
 
@@ -47,6 +49,8 @@ MOST_PASSED_OVER: Final = 3
 SETTLE_SECONDS: Final = 1.0
 #: Seconds between checks whether the messages that waited at the start are done.
 CATCH_UP_SECONDS: Final = 0.05
+#: Errors of the client when the channel is lost.
+CHANNEL_GONE: Final = (AMQPError, RuntimeError)
 #: Properties of a message that its sender may set.
 _PROPERTIES: Final = (
     "app_id",
@@ -105,7 +109,7 @@ class Consumer(RabbitSubscriber):
         self._consume = consume
         self._prefetch = prefetch
         self._reject_on_error = reject_on_error
-        self._connection: RobustConnection | None = None
+        self._connection: DirectConnection | None = None
         self._channel: AbstractRobustChannel | None = None
         self._source: AbstractQueue | None = None
         self._tag: str | None = None
@@ -127,17 +131,22 @@ class Consumer(RabbitSubscriber):
         self.running = True
         if self._tag is not None:
             return
-        self._connection = await self._broker.connect()
+        self._connection = cast("DirectConnection", await self._broker.connect())
         # The connection keeps its channels by weak references only.
         channel = self._channel = await self._connection.channel(publisher_confirms=False)
+        tag = f"waybill.{uuid4().hex}"
         try:
             await channel.set_qos(prefetch_count=self._prefetch)
             self._source = await channel.declare_queue(self._queue, passive=True)
-            self._tag = await self._source.consume(self.consume)
+            self._tag = tag
+            # Before there is a consumer: its first message may come with the answer.
+            self._connection.take(tag, self._take)
+            await self._source.consume(self.consume, consumer_tag=tag)
             await self._notice_cancels(channel)
         except BaseException:
             # This channel must not be reopened: the next start opens another.
             self._channel = self._source = self._tag = None
+            self._connection.take_no_more(tag)
             await _close(channel)
             raise
         channel.reopen_callbacks.add(self._notice_cancels)
@@ -157,9 +166,11 @@ class Consumer(RabbitSubscriber):
         The client would do so on this channel, with its old tag. RabbitMQ 4.3 keeps the tag of a consumer
         that ran out of time, and closes the whole connection when the tag comes again.
         """
-        if cancelled.consumer_tag == self._tag and self._channel is not None:
+        if cancelled.consumer_tag and cancelled.consumer_tag == self._tag and self._channel is not None:
             log.warning("the broker has cancelled the consumer", queue=self._queue)
             self._tag, channel = None, self._channel
+            if self._connection is not None:
+                self._connection.take_no_more(cancelled.consumer_tag)
             self._replacing = asyncio.create_task(self._replace(channel), name="consume again")
 
     async def _replace(self, channel: AbstractRobustChannel) -> None:
@@ -219,6 +230,8 @@ class Consumer(RabbitSubscriber):
             log.info("the broker does not confirm the end of the consumer", queue=self._queue)
         except CHANNEL_GONE as error:
             log.info("the consumer is gone already", error=error)
+        finally:
+            self._connection.take_no_more(tag)
 
     async def settle(self, timeout_seconds: float = SETTLE_SECONDS) -> int:
         """Waits for the messages under way and for their acknowledgements.
@@ -230,7 +243,7 @@ class Consumer(RabbitSubscriber):
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=timeout_seconds)
         if self._acks is not None:
-            await self._acks.sent()
+            self._acks.send()
         return len(late)
 
     async def watch(self) -> None:
@@ -285,38 +298,43 @@ class Consumer(RabbitSubscriber):
         return self._is_lost and self._connection is not None and not await would_connect(self._connection)
 
     async def consume(self, msg: AbstractIncomingMessage) -> None:
-        """Begins to handle a message that the broker has delivered."""
-        if msg.delivery_tag is None:
-            raise ValueError("a message that is consumed has a delivery tag")
+        """What the client would call; the connection gives its messages to this consumer before that.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(f"message {msg.delivery_tag} did not come from the frame stream")
+
+    def _take(self, message: Incoming) -> None:
         self._delivered += 1
         self._taken += 1
-        # The client cancels its own callbacks when a channel closes, but work that has begun must go on: it
-        # runs in a task that the client does not know.
-        handling = asyncio.create_task(self._handle(msg, msg.delivery_tag, self._acks_of(msg)))
+        # A task of our own: the client would cancel it with its channel, but work that has begun must go on.
+        handling = asyncio.create_task(self._handle(message, self._acks_of(message)))
         self._under_way.add(handling)
         handling.add_done_callback(self._under_way.discard)
 
-    async def _handle(self, message: AbstractIncomingMessage, tag: int, acks: ChannelAcks) -> None:
+    async def _handle(self, message: Incoming, acks: ChannelAcks) -> None:
+        properties = message.properties
         delivery = Delivery(
             message.body,
-            message.headers,
-            message.correlation_id,
-            message.priority,
-            _Acknowledger(acks, tag),
-            {name: value for name in _PROPERTIES if (value := getattr(message, name)) is not None},
+            properties.get("headers", {}),
+            properties.get("correlation_id"),
+            properties.get("priority"),
+            Acknowledgement(acks, message.tag),
+            {name: value for name, value in properties.items() if name in _PROPERTIES},
         )
         try:
             await self._consume(delivery)
         except Exception:
             log.exception("message cannot be handled", queue=self._queue, rejected=self._reject_on_error)
             if self._reject_on_error:
-                await acks.reject(tag)
+                acks.reject(message.tag)
 
-    def _acks_of(self, message: AbstractIncomingMessage) -> ChannelAcks:
+    def _acks_of(self, message: Incoming) -> ChannelAcks:
         # Each channel has its own tags.
         if self._acks is None or self._acks.channel is not message.channel:
-            self._acks = ChannelAcks(message.channel)
-        self._acks.delivered(message.delivery_tag or 0)
+            self._acks = ChannelAcks(message.channel, message.write)
+        self._acks.delivered(message.tag)
         return self._acks
 
 
@@ -328,14 +346,20 @@ async def _close(channel: AbstractRobustChannel) -> None:
         log.info("a channel could not be closed", error=error)
 
 
-class _Acknowledger:
+class Acknowledgement:
+    """The acknowledgement of one delivery."""
+
+    __slots__ = ("_acks", "_tag")
+
     def __init__(self, acks: ChannelAcks, tag: int) -> None:
         self._acks = acks
         self._tag = tag
 
     async def ack(self) -> None:
+        """As `waybill_worker.broker.Acknowledger`."""
         self._acks.ack(self._tag)
 
     @property
     def is_lost(self) -> bool:
+        """As `waybill_worker.broker.Acknowledger`."""
         return self._acks.channel.is_closed

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from waybill_contracts.wire import Envelope, trace_id_of
-from waybill_worker.observe import get_logger
+from waybill_worker.observe import get_logger, is_tracing
 from waybill_worker.publish.message_spans import publish_span
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher, PublishError
 
@@ -52,24 +52,9 @@ async def relay(publisher: Publisher, message: Relayed) -> bool:
     """
     try:
         with publish_span(message.exchange, message.routing_key, message.envelope) as envelope:
-            await publisher.publish(
-                OutgoingMessage(
-                    exchange=message.exchange,
-                    routing_key=message.routing_key,
-                    body=message.body,
-                    headers=envelope.to_headers(),
-                    correlation_id=message.correlation_id,
-                    priority=message.priority,
-                )
-            )
+            await publisher.publish(_outgoing(message, envelope))
     except PublishError as error:
-        log.warning(
-            "not published, it stays in the outbox",
-            task_id=message.envelope.task_id,
-            trace_id=trace_id_of(message.envelope.traceparent),
-            error=error,
-            once_a_minute=True,
-        )
+        _note_failure(message, error)
         return False
     return True
 
@@ -80,9 +65,38 @@ async def relay_all(publisher: Publisher, messages: Sequence[Relayed]) -> tuple[
     Returns:
         The ids of the rows that the broker confirmed, and of those that it did not.
     """
-    confirmed = await asyncio.gather(*(relay(publisher, message) for message in messages))
+    if is_tracing():
+        # Each publish has a span of its own, and ends by itself.
+        confirmed = await asyncio.gather(*(relay(publisher, message) for message in messages))
+    else:
+        errors = await publisher.publish_all([_outgoing(message, message.envelope) for message in messages])
+        confirmed = [error is None for error in errors]
+        for message, error in zip(messages, errors, strict=True):
+            if error is not None:
+                _note_failure(message, error)
     done: list[int] = []
     failed: list[int] = []
     for message, ok in zip(messages, confirmed, strict=True):
         (done if ok else failed).append(message.outbox_id)
     return done, failed
+
+
+def _outgoing(message: Relayed, envelope: Envelope) -> OutgoingMessage:
+    return OutgoingMessage(
+        exchange=message.exchange,
+        routing_key=message.routing_key,
+        body=message.body,
+        headers=envelope.to_headers(),
+        correlation_id=message.correlation_id,
+        priority=message.priority,
+    )
+
+
+def _note_failure(message: Relayed, error: PublishError) -> None:
+    log.warning(
+        "not published, it stays in the outbox",
+        task_id=message.envelope.task_id,
+        trace_id=trace_id_of(message.envelope.traceparent),
+        error=error,
+        once_a_minute=True,
+    )

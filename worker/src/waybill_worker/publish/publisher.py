@@ -4,20 +4,15 @@ All messages are persistent, mandatory and confirmed; nothing is declared. If a 
 the fate of the message is unknown: publish again, the receiver's inbox drops the second copy.
 """
 
-import asyncio
-import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
-from uuid import uuid4
 
-import aiormq
-from aio_pika import DeliveryMode
-from aio_pika.abc import AbstractChannel, AbstractRobustConnection
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.abc import AbstractRobustChannel
 from faststream.rabbit import RabbitBroker
-from pamqp.commands import Basic
 
 from waybill_contracts.wire import CONTENT_TYPE_EVENT
+from waybill_worker.amqp import Confirms, DirectConnection, ReturnedError, publish_frames
 
 
 class PublishError(Exception):
@@ -49,17 +44,17 @@ class OutgoingMessage:
 class Publisher:
     """Publishes over a connection that consumes nothing.
 
-    Frames go directly to the client's channel: FastStream's and aio-pika's own ways to publish build each
-    message twice and wait for the socket, which together cost more than the rest of a publish.
+    Args:
+        broker: whose connection it is.
+        timeout_seconds: for each confirm.
     """
 
     def __init__(self, broker: RabbitBroker, *, timeout_seconds: float) -> None:
         self._broker = broker
         self._timeout_seconds = timeout_seconds
-        self._connection: AbstractRobustConnection | None = None
-        self._channel: AbstractChannel | None = None
-        # Returned messages are matched to their publish by this id, which only has to be unique.
-        self._ids = map(f"{uuid4().hex}.{{:x}}".format, itertools.count())
+        self._connection: DirectConnection | None = None
+        self._channel: AbstractRobustChannel | None = None
+        self._confirms: Confirms | None = None
 
     async def open_exchanges(self, *exchanges: str) -> None:
         """Opens the channel, and checks that exchanges exist: a publish to a missing one closes the channel.
@@ -67,23 +62,26 @@ class Publisher:
         Raises:
             aio_pika.exceptions.ChannelNotFoundEntity: one is missing.
         """
-        self._connection = await self._broker.connect()
+        self._connection = cast("DirectConnection", await self._broker.connect())
         # A channel of its own for the checks: a missing exchange closes the channel.
         async with self._connection.channel() as asking:
             for name in exchanges:
                 await asking.get_exchange(name)
         if self._channel is None:
-            self._channel = await self._connection.channel(on_return_raises=True)
+            channel = await self._connection.channel()
+            channel.reopen_callbacks.add(self._opened)
+            await self._opened(channel)
+            self._channel = channel
+
+    async def _opened(self, channel: AbstractRobustChannel | None) -> None:
+        if channel is not None and self._connection is not None:
+            underlay = await channel.get_underlay_channel()
+            self._confirms = self._connection.confirms_of(underlay, self._timeout_seconds)
 
     @property
     def is_open(self) -> bool:
         """Whether the connection is open, as far as is known."""
-        return (
-            self._channel is not None
-            and not self._channel.is_closed
-            and self._connection is not None
-            and self._connection.connected.is_set()
-        )
+        return self._confirms is not None and self._confirms.is_open
 
     async def publish(self, message: OutgoingMessage) -> None:
         """Publishes a message and waits for the confirm.
@@ -92,37 +90,42 @@ class Publisher:
             UnroutableError: no queue took it.
             UnconfirmedError: it is not known whether it arrived.
         """
-        if self._channel is None or not self.is_open:
-            raise UnconfirmedError("there is no connection to the broker")
-        properties = Basic.Properties(
-            headers=message.headers,
-            content_type=message.content_type,
-            correlation_id=message.correlation_id,
-            priority=message.priority,
-            message_id=next(self._ids),
-            delivery_mode=DeliveryMode.PERSISTENT,
-        )
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                channel = cast("aiormq.Channel", await self._channel.get_underlay_channel())
-                await channel.basic_publish(
-                    message.body,
-                    exchange=message.exchange,
-                    routing_key=message.routing_key,
-                    properties=properties,
-                    mandatory=True,
-                    wait=False,  # the confirm is waited for, not the socket
-                )
-        except DeliveryError as error:
-            raise UnroutableError(f"no queue for {message.exchange!r} {message.routing_key!r}") from error
-        except TimeoutError as error:
-            raise UnconfirmedError(f"no confirm within {self._timeout_seconds:g} s") from error
-        except (AMQPError, OSError, RuntimeError) as error:
-            # The client raises RuntimeError when the connection is lost during a publish.
-            raise UnconfirmedError(f"the connection failed: {error}") from error
-        except asyncio.CancelledError as error:
-            # A stuck connection cancels the futures of its publishes; that does not cancel this task.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling() > 0:
-                raise
-            raise UnconfirmedError("the connection was lost while publishing") from error
+        (error,) = await self.publish_all((message,))
+        if error is not None:
+            raise error
+
+    async def publish_all(self, messages: Sequence[OutgoingMessage]) -> Sequence[PublishError | None]:
+        """Publishes messages at once, and waits for all confirms.
+
+        Returns:
+            The error of each message, as `publish` raises it; None: it is confirmed.
+        """
+        if self._confirms is None or not self._confirms.is_open:
+            return [UnconfirmedError("there is no connection to the broker") for _ in messages]
+        batch = self._confirms.publish(messages, _frames)
+        await batch.answered
+        return [
+            None if error is None else _described(message, error)
+            for message, error in zip(messages, batch.errors, strict=True)
+        ]
+
+
+def _described(message: OutgoingMessage, error: Exception) -> PublishError:
+    if isinstance(error, ReturnedError):
+        return UnroutableError(f"no queue for {message.exchange!r} {message.routing_key!r}")
+    return UnconfirmedError(str(error))
+
+
+def _frames(message: OutgoingMessage, message_id: str, channel: int, largest_body: int) -> bytes:
+    return publish_frames(
+        channel,
+        largest_body,
+        message.body,
+        exchange=message.exchange,
+        routing_key=message.routing_key,
+        headers=message.headers,
+        message_id=message_id,
+        content_type=message.content_type,
+        correlation_id=message.correlation_id,
+        priority=message.priority,
+    )
