@@ -102,11 +102,12 @@ class FrameStream(asyncio.StreamReaderProtocol):
             timeout_seconds: after which a message without a confirm has failed.
         """
         confirms = Confirms(channel.number, self._largest, self.write, timeout_seconds)
-        self._confirms[channel.number] = confirms
         # A channel that is reopened while its connection is lost may be one of an earlier connection.
         is_ours = channel.connection is self._client and not channel.is_closed
         if self._is_broken or self._socket is None or not is_ours:
             confirms.close("the connection is lost")
+        else:
+            self._confirms[channel.number] = confirms
         return confirms
 
     def write(self, data: bytes) -> None:
