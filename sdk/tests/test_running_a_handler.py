@@ -1,5 +1,6 @@
 """`run_handler`: what a test of a handler sees."""
 
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -105,6 +106,32 @@ async def test_files_are_read_from_the_test_and_kept_for_it() -> None:
 
     with pytest.raises(PermanentError, match="no longer in the object store"):
         await run_handler(scanning, Scanned(page=FileRef(key=key)))
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_a_file_is_opened_by_a_path_that_is_gone_afterwards(*, plain: bool) -> None:
+    scanning: Service[None] = Service("scanning")
+    seen: list[Path] = []
+
+    def scan_plainly(event: Scanned, attempt: SyncAttempt) -> dict[str, object]:
+        with attempt.files.open(event.page) as path:
+            seen.append(path)
+            return {"text": path.read_text()}
+
+    async def scan(event: Scanned, attempt: Attempt) -> dict[str, object]:
+        async with attempt.files.open(event.page) as path:
+            seen.append(path)
+            return {"text": path.read_text()}
+
+    if plain:
+        scanning.handles(Scanned)(scan_plainly)
+    else:
+        scanning.handles(Scanned)(scan)
+    key = f"files/default/9f/{'9f' * 32}"
+    run = await run_handler(scanning, Scanned(page=FileRef(key=key)), files={key: b"a page"})
+
+    assert run.result == {"text": "a page"}
+    assert not seen[0].exists()
 
 
 async def test_submitted_tasks_are_seen_and_checked() -> None:

@@ -93,6 +93,14 @@ def _submits(attempt: SyncAttempt, _notes: Path) -> dict[str, Any]:
     return {"id": attempt.submit(sync_event("8"), priority="low")}
 
 
+def _opens(attempt: SyncAttempt, notes: Path) -> dict[str, Any]:
+    with attempt.files.open(notes.with_name("key").read_text()) as path:
+        note(notes, str(path))
+        if notes.with_name("dies").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"content": path.read_text()}
+
+
 def _late(_attempt: SyncAttempt, _notes: Path) -> dict[str, Any]:
     time.sleep(LATE)
     return {"done": "late"}
@@ -135,6 +143,7 @@ WAYS: dict[str, Callable[[SyncAttempt, Path], dict[str, Any] | None]] = {
     "late": _late,
     "progress": _progress,
     "submits": _submits,
+    "opens": _opens,
 }
 
 

@@ -33,6 +33,7 @@ from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLat
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
 from waybill_worker.runtime.settings import ProcessSettings
+from waybill_worker.storage.object_store import ObjectStore
 from waybill_worker.worker_pool import process
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
@@ -68,6 +69,7 @@ class Plain:
         self.running = RunningHandlers()
         self.watchdog = Watchdog()
         self.publisher = ListPublisher()
+        self.store = ObjectStore.from_url(f"file://{folder}/objects")
         self.attempts = Attempts(
             "sync",
             self.inbox,
@@ -75,6 +77,7 @@ class Plain:
             self.watchdog,
             self.running,
             keyring=lambda: Keyring([bytes(32)]),
+            store=self.store,
         )
         self.attempts.processes = FunctionProcesses("sync", ProcessSettings(), 2)
         self.notes = folder / "notes"
@@ -219,6 +222,24 @@ async def test_what_it_submits_is_in_its_outcome(plain: Plain, *, processes: boo
     assert outcome.spawned is not None
     [task] = outcome.spawned
     assert (task.id, task.priority) == (result["id"], "low")
+
+
+@BOTH
+async def test_it_opens_a_file_by_a_path_that_is_gone_afterwards(plain: Plain, *, processes: bool) -> None:
+    key = await plain.store.put(b"a page", prefix="files/default")
+    plain.notes.with_name("key").write_text(key)
+
+    assert completed(await plain.run("opens", processes=processes)) == {"content": "a page"}
+    assert not Path(plain.noted()[0]).parents[1].exists()
+
+
+async def test_what_a_killed_process_had_opened_is_removed(plain: Plain) -> None:
+    key = await plain.store.put(b"a page", prefix="files/default")
+    plain.notes.with_name("key").write_text(key)
+    plain.notes.with_name("dies").touch()
+
+    assert isinstance(await plain.run("opens", processes=True), RetryLater)
+    assert not Path(plain.noted()[0]).parents[1].exists()
 
 
 @BOTH

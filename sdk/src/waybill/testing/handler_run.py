@@ -110,11 +110,14 @@ async def run_handler(
     )
     sent = _sent(handled.contract, event)
     more = (resources,) if handled.takes_resources else ()
-    if is_async(handled.function):
-        returned = await handled.function(sent, made, *more)
-    else:
-        plain = SyncAttempt.of(made, Portal(made).call)
-        returned = await asyncio.to_thread(handled.function, sent, plain, *more)
+    try:
+        if is_async(handled.function):
+            returned = await handled.function(sent, made, *more)
+        else:
+            plain = SyncAttempt.of(made, Portal(made).call)
+            returned = await asyncio.to_thread(handled.function, sent, plain, *more)
+    finally:
+        kept.remove_copies()
     result = result_of(returned)
     if returned is not None and "omitted" in result and "omitted" not in returned:
         raise ValueError(result["omitted"])

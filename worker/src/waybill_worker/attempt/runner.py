@@ -225,6 +225,7 @@ class Attempts:
             return run.failed(error)
         finally:
             run.progress.end()
+            attempt.files.remove_copies()
         log.info("attempt completed", seconds=round(completed.seconds, 4))
         return completed
 

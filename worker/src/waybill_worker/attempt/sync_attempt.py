@@ -7,7 +7,8 @@ mixes them up would skip the record of its effect, and no type checker would not
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from operator import attrgetter
@@ -116,6 +117,21 @@ class SyncFiles:
         """The content of a file of the task, given by its reference or key."""
         content: bytes = self.call("files.read", file, max_bytes=max_bytes)
         return content
+
+    @contextmanager
+    def open(self, file: FileRef | str) -> Iterator[Path]:
+        """Copies a file of the task, of any size, to a temporary path; it is deleted at the end of the block.
+
+        with attempt.files.open(event.picture) as path, Image.open(path) as picture:
+            ...
+        """
+        path: Path = self.call("files.copied", file)
+        try:
+            yield path
+        finally:
+            # Not by a call, which an attempt that is to stop refuses; what a killed process leaves is removed
+            # with the attempt.
+            path.unlink(missing_ok=True)
 
     def write(
         self, name: str, content: bytes | Path, *, content_type: str = "application/octet-stream"

@@ -61,6 +61,8 @@ class AttemptFiles:
         self._task_id = task_id
         self._mask = mask
         self._written: dict[str, ResultFile] = {}
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._has_ended = False
         #: Whether a file may have been stored.
         self.has_begun = False
 
@@ -89,14 +91,33 @@ class AttemptFiles:
             StoreUnavailable: the object store is away, or refuses us; the attempt is put off.
             NoObjectStoreError: the service has none.
         """
-        store, key = self._there(), _key_of(file)
         with tempfile.TemporaryDirectory(prefix="waybill-") as folder:
             path = Path(folder) / "file"
-            with _translated(key), path.open("wb") as copy:
-                _, chunks = await store.stream(key)
-                async for chunk in chunks:
-                    await asyncio.to_thread(copy.write, chunk)
+            await self._copy(file, path)
             yield path
+
+    async def copied(self, file: FileRef | str) -> Path:
+        """Copies a file of the task to a temporary path for a handler that may be killed in its own process.
+
+        The copy is there until `remove_copies`.
+
+        Raises:
+            PermanentError, StoreUnavailable, NoObjectStoreError: as for `open`.
+            RuntimeError: the attempt has ended.
+        """
+        if self._has_ended:
+            raise RuntimeError("the attempt has ended: nobody would remove the copy")
+        if self._copies is None:
+            self._copies = tempfile.TemporaryDirectory(prefix="waybill-")
+        path = Path(tempfile.mkdtemp(dir=self._copies.name)) / "file"
+        await self._copy(file, path)
+        return path
+
+    def remove_copies(self) -> None:
+        """Removes what `copied` has made; to be called when the attempt has ended, however it has."""
+        self._has_ended = True
+        if self._copies is not None:
+            self._copies.cleanup()
 
     async def write(
         self, name: str, content: bytes | Path, *, content_type: str = "application/octet-stream"
@@ -146,6 +167,13 @@ class AttemptFiles:
             log.error("the handler's own value in its result was replaced by its files", field=RESULT_FILES)
         files = {name: file.model_dump(mode="json") for name, file in self._written.items()}
         return result | {RESULT_FILES: files}
+
+    async def _copy(self, file: FileRef | str, path: Path) -> None:
+        store, key = self._there(), _key_of(file)
+        with _translated(key), path.open("wb") as copy:
+            _, chunks = await store.stream(key)
+            async for chunk in chunks:
+                await asyncio.to_thread(copy.write, chunk)
 
     def _there(self) -> ObjectStore:
         if self._store is None:
