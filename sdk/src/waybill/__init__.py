@@ -11,7 +11,8 @@
     async def render(event: InvoiceRequested, attempt: Attempt) -> dict[str, object]:
         ...
 
-`waybill.testing` has what tests of a service need. Everything that is not exported here or there is private.
+`waybill.kinds` has the kinds that come with Waybill, `waybill.testing` what tests of a service need. All that
+is not exported by one of the three is private.
 """
 
 from importlib import import_module
