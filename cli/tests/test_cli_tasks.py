@@ -1,4 +1,9 @@
+import asyncio
+import hashlib
+import io
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
@@ -8,9 +13,11 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import update
 
+from waybill_contracts.files import ResultFile, results_of
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.samples import reported
+from waybill_worker.storage import ObjectStore
 
 
 def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Waybill) -> None:
@@ -157,3 +164,49 @@ def test_times_are_told_with_their_zone(gateway: Served, waybill: Waybill) -> No
     task = gateway.post("/v1/emails", EMAIL)
     accepted = next(line for line in waybill("tasks", "show", task).out.splitlines() if "accepted" in line)
     assert str(datetime.now(UTC).astimezone().tzname()) in accepted
+
+
+def test_a_task_is_submitted_and_its_id_printed(waybill: Waybill, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = waybill("tasks", "submit", "email.requested", json.dumps(EMAIL), "--key", "order-17")
+    assert (first.code, first.err) == (0, "")
+    assert waybill("tasks", "ls", "--json").document["id"] == first.out.strip()
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(EMAIL).encode())))
+    again = waybill("tasks", "submit", "email.requested", "-", "--key", "order-17", "--json")
+    assert again.document["id"] == first.out.strip()
+
+
+def test_what_the_contract_or_the_command_does_not_allow_is_not_submitted(waybill: Waybill) -> None:
+    assert "DATA is not JSON" in waybill("tasks", "submit", "email.requested", "{to: ann}").err
+    refused = waybill("tasks", "submit", "email.requested", '{"to": 7}')
+    assert (refused.code, "/data/to" in refused.err) == (4, True), refused.err
+    assert waybill("tasks", "submit", "nothing.requested", "{}").code == 4
+
+
+def test_files_of_a_task_are_listed_and_downloaded(
+    gateway: Served, waybill: Waybill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = gateway.post("/v1/emails", EMAIL)
+    unfinished = waybill("tasks", "download", task, "invoice.txt")
+    assert (unfinished.code, "has no such file so far" in unfinished.err) == (4, True)
+    assert not list(tmp_path.glob("invoice*"))
+
+    content = b"Invoice 17"
+    store = ObjectStore.from_url(f"file://{tmp_path}/objects")
+    key = asyncio.run(store.put(content, prefix=results_of(task)))
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = ResultFile(key=key, sha256=sha256, size_bytes=len(content), content_type="text/plain")
+    made = {"files": {"invoice.txt": file.model_dump(mode="json")}}
+    gateway.happened(reported(LifecycleType.COMPLETED, task, result=made))
+
+    listed = waybill("tasks", "files", task)
+    assert listed.out.splitlines()[1].split() == ["invoice.txt", "email", "10", "text/plain"]
+    assert waybill("tasks", "files", task, "--json").document["sha256"] == sha256
+    assert "written to invoice.txt" in waybill("tasks", "download", task, "invoice.txt").err
+    assert (tmp_path / "invoice.txt").read_bytes() == content
+    copied = waybill("tasks", "download", task, "invoice.txt", "--service", "email", "--output", "copy")
+    assert (copied.code, (tmp_path / "copy").read_bytes()) == (0, content)
+    missing = waybill("tasks", "download", task, "invoice.txt", "--output", "no/folder")
+    assert (missing.code, "cannot be written" in missing.err) == (2, True)
+    assert not list(tmp_path.glob("*.part"))

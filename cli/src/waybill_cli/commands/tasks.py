@@ -1,7 +1,10 @@
-"""`waybill tasks`: state and history of tasks, cancellation, erasure of their contents."""
+"""`waybill tasks`: submits tasks; their state, history and files; cancellation, erasure of their contents."""
 
+import json
+import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
@@ -18,10 +21,35 @@ from waybill_cli.output import TASK_COLUMNS, Moment, age, show_edited, show_whol
 from waybill_cli.session import Id, Session, find_task_id, list_options, show_listing, with_session
 from waybill_contracts.states import State
 
+_FILE_COLUMNS: Final = ("NAME", "SERVICE", "BYTES", "TYPE")
+
 
 @click.group(cls=Group)
 def tasks() -> None:
-    """State and history of tasks; cancel, erase."""
+    """Submit tasks; their state, history and files; cancel, erase."""
+
+
+@tasks.command(
+    "submit",
+    epilog='waybill tasks submit invoice.requested \'{"order_id": "17"}\'\n'
+    "waybill tasks watch $(waybill tasks submit image.scanned - --key scan-17 < scan.json)",
+)
+@click.argument("kind", metavar="KIND")
+@click.argument("data", metavar="DATA|-", type=click.UNPROCESSED)
+@click.option("--key", metavar="TEXT", help="Idempotency key: a repeat with it makes no second task.")
+@with_session
+def submit_task(session: Session, /, *, kind: str, data: str, key: str | None) -> None:
+    """Submits a task, and prints its id.
+
+    DATA is its data as a JSON object, checked by the contract of the kind; `-` reads it from stdin.
+    """
+    text = sys.stdin.read() if data == "-" else data
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, f"DATA is not JSON: {error}") from error
+    answer = session.gateway.post("/v1/tasks", {"kind": kind, "data": value}, key=key)
+    session.out.result(answer, answer["id"])
 
 
 @tasks.command(
@@ -96,6 +124,52 @@ def watch_task(session: Session, /, beginning: str, timeout: float | None) -> Ex
     """
     state = follow_task(session, find_task_id(session, beginning), timeout)
     return Exit.OK if state is State.COMPLETED else Exit.NO
+
+
+@tasks.command("files", epilog="waybill tasks files 01a20797-6d09-71fe")
+@click.argument("beginning", metavar="ID", type=Id())
+@with_session
+def list_files(session: Session, /, beginning: str) -> None:
+    """Lists the files that services have made for a task."""
+    found = session.gateway.get(f"/v1/tasks/{find_task_id(session, beginning)}/files")["items"]
+    if session.out.as_json:
+        for file in found:
+            session.out.document(file)
+        return
+    rows = ((file["name"], file["service"], file["size_bytes"], file["content_type"]) for file in found)
+    session.out.table(_FILE_COLUMNS, rows)
+
+
+@tasks.command(
+    "download",
+    epilog="waybill tasks download 01a20797-6d09-71fe invoice.pdf\n"
+    "waybill tasks download 01a20797-6d09-71fe invoice.txt --output - | less",
+)
+@click.argument("beginning", metavar="ID", type=Id())
+@click.argument("name")
+@click.option("--service", metavar="NAME", help="Which service's, if several have made a file of this name.")
+@click.option("--output", metavar="FILE", help="Where to write it; `-`: stdout. [default: its name, here]")
+@with_session
+def download_file(
+    session: Session, /, beginning: str, name: str, *, service: str | None, output: str | None
+) -> None:
+    """Downloads a file that a service has made for a task."""
+    path = f"/v1/tasks/{find_task_id(session, beginning)}/files/{name}"
+    if output == "-":
+        session.gateway.download(path, sys.stdout.buffer, service=service)
+        return
+    # Under its name once it is whole.
+    target = Path(output or Path(name).name)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with part.open("wb") as file:
+            session.gateway.download(path, file, service=service)
+        part.replace(target)
+    except OSError as error:
+        raise CommandError(Exit.USAGE, f"{target} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    session.out.remark(f"written to {target}")
 
 
 @tasks.command("cancel", epilog="waybill tasks cancel 01a20797-6d09-71fe-b759-803ec3a459ee --yes")

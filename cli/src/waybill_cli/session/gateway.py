@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import httpx
 
@@ -49,10 +49,19 @@ class Gateway:
         with self._errors(is_safe=True):
             return self._document(self._http.get(path, params=_present(params)))
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Posts `body` and returns the answer."""
-        with self._errors(is_safe=False):
-            return self._document(self._http.post(path, json=body))
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None) -> Any:
+        """Posts `body` and returns the answer; with a key, a repeat gets the first answer."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        with self._errors(is_safe=key is not None):
+            return self._document(self._http.post(path, json=body, headers=headers))
+
+    def download(self, path: str, to: BinaryIO, **params: Any) -> None:
+        """Writes the file at `path` to an open file."""
+        with self._errors(is_safe=True), self._http.stream("GET", path, params=_present(params)) as answer:
+            if answer.is_error:
+                answer.read()
+                raise self._error(answer)
+            to.writelines(answer.iter_bytes())
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """Changes the resource at `path` and returns it."""
