@@ -20,7 +20,11 @@ def config(
 
 def stack_in(folder: Path) -> None:
     (folder / ".waybill").mkdir()
-    addresses = {"gateway": "http://127.0.0.1:8321", "amqp": "amqp://guest:guest@127.0.0.1:5999/"}
+    addresses = {
+        "gateway": "http://127.0.0.1:8321",
+        "amqp": "amqp://guest:guest@127.0.0.1:5999/",
+        "service_settings": {"WAYBILL_INBOX_URL": "sqlite:///inbox-{service}.db"},
+    }
     (folder / ".waybill/stack.json").write_text(json.dumps(addresses))
 
 
@@ -40,6 +44,16 @@ def test_a_local_stack_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
     below = tmp_path / "a/b"
     below.mkdir(parents=True)
     assert config(below).amqp_url().source == str(tmp_path / ".waybill/stack.json")
+
+
+def test_a_service_joins_the_local_stack_unless_another_is_configured(tmp_path: Path) -> None:
+    assert config(tmp_path).local_service("invoices") == {}
+    stack_in(tmp_path)
+    joined = {"WAYBILL_INBOX_URL": "sqlite:///inbox-invoices.db"}
+    assert config(tmp_path).local_service("invoices") == joined
+    for variable in ("WAYBILL_URL", "WAYBILL_AMQP_URL", "WAYBILL_SECRETS_FOLDER"):
+        elsewhere = config(tmp_path, environment={variable: "amqp://elsewhere"})
+        assert elsewhere.local_service("invoices") == {}
 
 
 def test_an_unfinished_stack_file_is_none(tmp_path: Path) -> None:

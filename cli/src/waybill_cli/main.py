@@ -26,15 +26,15 @@ Exit codes
   130  Ctrl-C
 
 The gateway is found by --url, before or after the command, else WAYBILL_URL,
-else `url` in ~/.config/waybill/config.toml, else the local stack (make up) of
-this folder or a parent. The beginning of an id is enough if it is unique.
+else `url` in ~/.config/waybill/config.toml, else the local stack of this folder
+or a parent (python -m waybill_devstack up). The beginning of an id is enough if it is unique.
 """
 
 
 @click.group(
     cls=Group,
     lazy={
-        "tasks": (f"{_COMMANDS}.tasks:tasks", "State and history of tasks; cancel, erase."),
+        "tasks": (f"{_COMMANDS}.tasks:tasks", "Submit tasks; their state, history and files; cancel, erase."),
         "schedules": (f"{_COMMANDS}.schedules:schedules", "Schedules that make tasks repeatedly."),
         "kinds": (f"{_COMMANDS}.kinds:kinds", "Kinds of tasks, and who handles them."),
         "services": (f"{_COMMANDS}.services:services", "Register, show and retire services."),

@@ -75,7 +75,7 @@ def _up(arguments: argparse.Namespace, console: Console, folders: Folders) -> in
 def _restart(arguments: argparse.Namespace, console: Console, folders: Folders) -> int:
     stack = running_stack(folders.stackfile)
     if stack is None:
-        console.print("No stack is up in this folder: start one with `make up`.")
+        console.print("No stack is up in this folder: start one with `python -m waybill_devstack up`.")
         return 1
     restart(stack, arguments.names)
     console.print("restarted, each new process ready before the old one stopped")

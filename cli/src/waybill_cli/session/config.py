@@ -9,11 +9,12 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from waybill_cli.command_line import CommandError, Exit
 
+Value = TypeVar("Value")
 #: Environment variables of settings, by their names in the configuration file.
 VARIABLES: Final = {
     "url": "WAYBILL_URL",
@@ -26,8 +27,10 @@ VARIABLES: Final = {
 MAX_ACTOR_LENGTH: Final = 128
 _COMMAND_LINE: Final = "the command line"
 CONFIG_VARIABLE: Final = "WAYBILL_CONFIG"
+#: Names the folder with the settings of a service in an installation.
+SECRETS_VARIABLE: Final = "WAYBILL_SECRETS_FOLDER"
 DEFAULT_CONFIG: Final = "~/.config/waybill/config.toml"
-#: Written by a local stack (`make up`) into its working folder.
+#: Written by a local stack (`python -m waybill_devstack up`) into its working folder.
 STACK_FILE: Final = Path(".waybill/stack.json")
 
 
@@ -67,7 +70,7 @@ class Config:
                 Exit.USAGE,
                 "no gateway is configured",
                 f"Name it: --url http://HOST:8000, {VARIABLES['url']}, or `url` in {self._file_name()}.",
-                "In the folder of a local stack (make up) it is found automatically.",
+                "In the folder of a local stack (python -m waybill_devstack up) it is found automatically.",
             )
         _require_url(found, ("http", "https"))
         return Setting(found.value.rstrip("/"), found.source, self.tls())
@@ -126,6 +129,21 @@ class Config:
             )
         return found.value
 
+    def local_service(self, name: str) -> dict[str, str]:
+        """The `WAYBILL_…` variables of a service that joins the local stack.
+
+        Args:
+            name: of the service.
+
+        Returns:
+            None of them, if there is no local stack, or another gateway or broker is configured.
+        """
+        elsewhere = any(self._find(setting, lambda: None) for setting in ("url", "amqp_url"))
+        if elsewhere or self._environment.get(SECRETS_VARIABLE):
+            return {}
+        _, found = self._in_stack("service_settings", dict)
+        return {variable: value.replace("{service}", name) for variable, value in (found or {}).items()}
+
     def _find(self, name: str, otherwise: Callable[[], Setting | None]) -> Setting | None:
         if value := self._flags.get(name):
             return Setting(value, _COMMAND_LINE)
@@ -161,15 +179,20 @@ class Config:
         return content
 
     def _stack(self, name: str) -> Setting | None:
+        path, value = self._in_stack(name, str)
+        return None if value is None else Setting(value, str(path))
+
+    def _in_stack(self, name: str, type_: type[Value]) -> tuple[Path, Value | None]:
+        """An entry of the local stack's file, and the file."""
         for folder in (self._folder, *self._folder.parents):
             path = folder / STACK_FILE
             try:
                 value: Any = json.loads(path.read_text(encoding="utf-8")).get(name)
             except (OSError, ValueError, AttributeError):
                 continue  # no file, or one that is being written: the search is a convenience
-            if isinstance(value, str):
-                return Setting(value, str(path))
-        return None
+            if isinstance(value, type_):
+                return path, value
+        return STACK_FILE, None
 
 
 def process_config(flags: Mapping[str, str]) -> Config:

@@ -63,6 +63,8 @@ class Plan:
     ledger_url: str
     objects: Path
     processes: tuple[Planned, ...]
+    #: Settings of a service that joins the stack; `{service}` stands for its name.
+    joining: dict[str, str]
 
 
 def make_plan(
@@ -145,6 +147,12 @@ def make_plan(
                 ports.gateway,
             ),
         ),
+        every
+        | store
+        | {
+            "WAYBILL_INBOX_URL": f"sqlite:///{state}/inbox-{{service}}.db",
+            "WAYBILL_LOG_FORMAT": "console",  # it is read by a person, in a terminal
+        },
     )
 
 

@@ -82,6 +82,7 @@ async def running(
         processes=[],
         supervisor=os.getpid(),
         state=state,
+        service_settings=plan.joining,
         path=stackfile,
     )
 

@@ -27,12 +27,16 @@ class StackFile(BaseModel):
     supervisor: int
     #: Folder of its data and logs.
     state: Path
+    #: `WAYBILL_…` variables of a service that joins the stack, for `waybill run`; `{service}` is its name.
+    service_settings: dict[str, str] = {}
     path: Path = Field(exclude=True)
 
 
 def write_stackfile(stack: StackFile) -> None:
     """Replaces the file atomically: a reader never sees half of it."""
     unfinished = stack.path.with_suffix(".tmp")
+    # It has the key that seals, and the password of the broker.
+    unfinished.touch(mode=0o600)
     unfinished.write_text(stack.model_dump_json(indent=2, exclude_none=True) + "\n")
     unfinished.replace(stack.path)
 

@@ -1,6 +1,7 @@
 """`waybill run`: runs a service."""
 
 import json
+import os
 
 import click
 
@@ -24,7 +25,8 @@ from waybill_cli.session import Session, with_session
 def run(session: Session, /, *, service: str, register: bool) -> None:
     """Runs a service until a signal stops it.
 
-    Its settings come from WAYBILL_… variables; it needs a broker and a database for its inbox.
+    Its settings come from WAYBILL_… variables; it needs a broker and a database for its inbox. In the folder
+    of a local stack, or below, variables that are not set are those of the stack.
 
     Exits with 0, with 78 if people must correct something before it can start, with 70 if it fails.
     """
@@ -38,4 +40,7 @@ def run(session: Session, /, *, service: str, register: bool) -> None:
         for line in done["changes"]:
             session.out.remark(line)
     session.close()
+    if local := session.config.local_service(found.name):
+        session.out.remark(f"{found.name} joins the local stack")
+        os.environ.update(local | os.environ)
     found.run()
