@@ -13,9 +13,10 @@ from waybill_contracts.events import Event
 from waybill_testkit.core import Core
 from waybill_testkit.eventually import eventually
 
-#: Seconds that a task may take to end, and a registration to be declared at the broker.
-ENDED_SECONDS: Final = 30.0
-DECLARED_SECONDS: Final = 30.0
+#: Seconds that a task may take to end, and a registration to be declared at the broker: enough for a machine
+#: that has much else to do, for nobody waits longer than it takes.
+ENDED_SECONDS: Final = 120.0
+DECLARED_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
 #: Of a task to which nothing more happens.
 _ENDS: Final = frozenset({"completed", "failed", "cancelled"})
