@@ -5,16 +5,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-UV = Path(sys.executable).with_name("uv")
-#: Longest: for the build of a wheel, an installation that downloads everything, and a start.
-BUILD_SECONDS, INSTALL_SECONDS, START_SECONDS = 120, 300, 60
+from tests.wheels.built import ROOT, UV, run
+
+#: Longest: for an installation that downloads everything, and a start.
+INSTALL_SECONDS, START_SECONDS = 300, 60
 #: sysexits.h: what a process ends with that was started without its settings.
 MISCONFIGURED = 78
 
@@ -52,34 +50,6 @@ LIBRARIES = {
     "waybill-testkit",
     "waybill-worker",
 }
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    for project in MEMBERS.values():
-        run([UV, "build", "--quiet", "--offline", "--wheel", "--out-dir", folder, project], BUILD_SECONDS)
-    return folder
-
-
-@cache
-def index_setting() -> dict[str, str]:
-    # uv reads no configuration of pip: it gets pip's index where one is set, as in bootstrap.sh.
-    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    index = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    return {"UV_DEFAULT_INDEX": index} if index else {}
-
-
-def run(command: Sequence[str | Path], seconds: int) -> None:
-    done = subprocess.run(
-        list(map(str, command)),
-        env=index_setting() | os.environ,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_each_distribution_is_either_started_or_a_library() -> None:

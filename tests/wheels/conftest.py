@@ -1,0 +1,5 @@
+"""What the tests of the wheels share."""
+
+from tests.wheels.built import wheels
+
+__all__ = ["wheels"]
