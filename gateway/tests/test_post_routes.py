@@ -106,12 +106,13 @@ async def answers(gateway: Gateway) -> list[tuple[int, set[str], Any]]:
     return [comparable(await gateway.client.post("/v1/emails", **call)) for call in calls]
 
 
-async def test_fastapi_would_answer_alike(gateway: Gateway, tmp_path: Any) -> None:
+async def test_fastapi_would_answer_alike(
+    gateway: Gateway, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
+    monkeypatch.setattr("waybill_gateway.app.post_routes", lambda _routes: [])
     async with running(folder) as described:
-        routes = described.app.router.routes
-        routes[:] = [route for route in routes if not isinstance(route, PostRoute)]
         by_fastapi = await answers(described)
 
     assert [status for status, _, _ in by_fastapi] == [202, 202, 422, 400, 422, 422, 400, 415, 413]

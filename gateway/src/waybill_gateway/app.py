@@ -1,10 +1,12 @@
 """The gateway as an application: routes, middleware, lifespan."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property, partial
 
 from fastapi import APIRouter, FastAPI
 from fastapi_swagger import patch_fastapi
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waybill_gateway.auth import GuardedRoute, UndeclaredRouteError
 from waybill_gateway.components import GatewayComponents
@@ -39,9 +41,9 @@ from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.schedules import routes as schedules
 from waybill_gateway.settings import GatewaySettings
 from waybill_gateway.syncs import routes as syncs
+from waybill_gateway.tasks import PlainPosts, post_routes
 from waybill_gateway.tasks import accounting_routes as accounting
 from waybill_gateway.tasks import cancellation_routes as cancellations
-from waybill_gateway.tasks import post_routes
 from waybill_gateway.tasks import pruning_routes as prunings
 from waybill_gateway.tasks import routes as tasks
 from waybill_gateway.tasks import submission_routes as submissions
@@ -83,7 +85,23 @@ _ROUTES = (
 )
 
 
-def create_app(settings: GatewaySettings) -> FastAPI:
+class GatewayApp(FastAPI):
+    """The gateway as an ASGI application."""
+
+    def put_before(self, middleware: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Puts a middleware before all others, also before the one that answers errors."""
+        self._entered = middleware(self._entered)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        await self._entered(scope, receive, send)
+
+    @cached_property
+    def _entered(self) -> ASGIApp:
+        return super().__call__
+
+
+def create_app(settings: GatewaySettings) -> GatewayApp:
     """The gateway as an ASGI application; its resources live from startup to shutdown."""
     registry = make_registry()
     metrics = GatewayMetrics(registry)
@@ -94,7 +112,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             await start_components(components)
             yield
 
-    app = FastAPI(
+    app = GatewayApp(
         lifespan=lifespan,
         # FastAPI would check on each request whether OpenTelemetry is configured; Waybill has its own spans.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -117,9 +135,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             "/v1/images": Upload(settings.max_upload_bytes, is_form=True),
         },
     )
-    app.add_middleware(MeasureRequests, metrics=metrics)
-    if is_tracing():
-        app.add_middleware(TraceRequests)
     for module in _ROUTES:
         _require_guarded(module.router)
         # Themselves, where `include_router` would make each again: that takes as long as many requests, and
@@ -128,7 +143,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     # Before FastAPI's own, which knows no kinds.
     app.router.routes.insert(0, document.route())
     app.router.routes.insert(0, HeadRequests(app.router))
-    app.router.routes[:0] = post_routes(route for module in _ROUTES for route in module.router.routes)
+    posts = post_routes(route for module in _ROUTES for route in module.router.routes)
+    app.router.routes[:0] = posts
+    app.put_before(partial(PlainPosts, app=app, routes=posts, max_body_bytes=settings.max_body_bytes))
+    app.put_before(partial(MeasureRequests, metrics=metrics))
+    if is_tracing():
+        app.put_before(TraceRequests)
     return app
 
 

@@ -1,6 +1,6 @@
 """HTTP below the routes: connections, bodies, fields, pages, idempotency keys, problem documents, metrics."""
 
-from waybill_gateway.http.body_limit import BodyLimit, Upload, limit_body, too_large
+from waybill_gateway.http.body_limit import BodyLimit, Upload, limit_body, limited_receive, too_large
 from waybill_gateway.http.fields import (
     MAX_INTEGER,
     NOT_BLANK,
@@ -73,6 +73,7 @@ __all__ = [
     "key_missing",
     "ledger_unavailable",
     "limit_body",
+    "limited_receive",
     "page_or_problem",
     "parse_json",
     "parse_key",

@@ -44,28 +44,41 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         upload = self._uploads.get(scope["path"], self._any)
-        headers = dict(scope["headers"])
-        received = 0
+        counted = limited_receive(scope, receive, upload.max_bytes, is_form=upload.is_form)
+        await self._app(scope, counted, send)
 
-        async def counted() -> Message:
-            nonlocal received
-            # Set by the time a route reads the body: a caller is authorized before that.
-            stated = min(upload.max_bytes, scope.get(_LIMIT) or upload.max_bytes)
-            limit = stated + FORM_OVERHEAD_BYTES if upload.is_form else stated
-            if received == 0 and (refusal := _objection(headers, limit, stated)) is not None:
+
+def limited_receive(scope: Scope, receive: Receive, max_bytes: int, *, is_form: bool = False) -> Receive:
+    """`receive`, which counts the bytes of the body, and refuses one that is too large or compressed.
+
+    Args:
+        scope: of the request; has the limit of its caller by the time its body is read.
+        receive: of the request.
+        max_bytes: limit for all callers.
+        is_form: whether a form is around the file that is limited.
+    """
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        stated = min(max_bytes, scope.get(_LIMIT) or max_bytes)
+        limit = stated + FORM_OVERHEAD_BYTES if is_form else stated
+        if received == 0:
+            headers = dict(scope["headers"])
+            if (refusal := _objection(headers, limit, stated)) is not None:
                 # A caller that waits for 100 Continue has sent nothing yet.
                 if headers.get(b"expect", b"").lower() != b"100-continue":
                     await _drain(receive)
                 raise refusal
-            message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-            if received > limit:
-                await _drain(receive)
-                raise too_large(stated)
-            return message
+        message = await receive()
+        if message["type"] == "http.request":
+            received += len(message.get("body", b""))
+        if received > limit:
+            await _drain(receive)
+            raise too_large(stated)
+        return message
 
-        await self._app(scope, counted, send)
+    return counted
 
 
 def limit_body(scope: Scope, max_body_bytes: int | None) -> None:

@@ -28,6 +28,9 @@ class GatewayMetrics:
             registry=registry,
         )
 
+        #: Those of labels that were seen, as the library searches for them under a lock.
+        self._accepted_of: dict[str, Counter] = {}
+        self._requests_of: dict[tuple[str, str, int], Histogram] = {}
         self._refused = Counter(
             "waybill_http_refused_total",
             "Connections and requests that were refused for a limit before any route saw them.",
@@ -37,7 +40,10 @@ class GatewayMetrics:
 
     def accepted(self, kind: str) -> None:
         """Counts an accepted task."""
-        self._accepted.labels(kind).inc()
+        counter = self._accepted_of.get(kind)
+        if counter is None:
+            counter = self._accepted_of[kind] = self._accepted.labels(kind)
+        counter.inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Records an answered request.
@@ -48,7 +54,11 @@ class GatewayMetrics:
             status: of the answer.
             seconds: from the first byte of the request to the last of the answer.
         """
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        labels = method, route, status
+        histogram = self._requests_of.get(labels)
+        if histogram is None:
+            histogram = self._requests_of[labels] = self._requests.labels(method, route, str(status))
+        histogram.observe(seconds)
 
     def refused(self, reason: str) -> None:
         """Counts a connection or request that was ended for a limit; `reason` is one of a few words."""

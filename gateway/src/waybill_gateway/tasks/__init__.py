@@ -23,7 +23,7 @@ from waybill_gateway.tasks.models import (
     shown,
 )
 from waybill_gateway.tasks.post import KeyedPostDep, PostDep
-from waybill_gateway.tasks.post_route import post_routes
+from waybill_gateway.tasks.post_route import PlainPosts, post_routes
 from waybill_gateway.tasks.routes import find_task, no_such_task, person_of
 from waybill_gateway.tasks.submission import accept_task, key_reused, new_task, submit
 
@@ -35,6 +35,7 @@ __all__ = [
     "Delay",
     "KeyedPostDep",
     "Links",
+    "PlainPosts",
     "PostDep",
     "Priority",
     "Timing",

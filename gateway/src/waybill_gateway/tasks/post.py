@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -18,13 +18,17 @@ from waybill_ledger.schema import idempotency_scope
 
 #: A name that a caller gives a request: it appears in logs and headers.
 _REQUEST_ID: Final = re.compile(r"^[\x21-\x7e]{1,128}$")
+_KEY_NAME: Final = KEY_HEADER.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
     """A posted request without its body."""
 
-    request: Request
+    #: Of its route.
+    path: str
+    #: Headers of the request, by their names in small letters.
+    received: Mapping[str, str]
     resources: Resources
     caller: Caller
     #: Headers of the answer; a route may add to them.
@@ -33,12 +37,12 @@ class Post:
     @property
     def request_id(self) -> str | None:
         """The caller's name for this request; None if there is none, or it is malformed."""
-        name = self.request.headers.get("x-request-id")
+        name = self.received.get("x-request-id")
         return name if name and _REQUEST_ID.match(name) else None
 
     def traceparent(self) -> str:
         """The caller's trace context; that of a new trace if there is none, or it is malformed."""
-        return accepted_traceparent(self.request.headers.get("traceparent")) or new_traceparent()
+        return accepted_traceparent(self.received.get("traceparent")) or new_traceparent()
 
     @property
     def key(self) -> str | None:
@@ -47,7 +51,7 @@ class Post:
         Raises:
             Problem: 400, the header holds no key.
         """
-        return parse_key(self.request.headers.get(KEY_HEADER))
+        return parse_key(self.received.get(_KEY_NAME))
 
     def keyed_call(self, content: Callable[[], str]) -> IdempotentCall | None:
         """The call with its Idempotency-Key, to be recorded; None without a key.
@@ -58,7 +62,7 @@ class Post:
         Raises:
             Problem: 400, the header holds no key.
         """
-        return self.call_of(self.key, f"POST {self.request.scope['route'].path}", content)
+        return self.call_of(self.key, f"POST {self.path}", content)
 
     def call_of(self, key: str | None, operation: str, content: Callable[[], str]) -> IdempotentCall | None:
         """The call of an operation with a key; None without a key."""
@@ -80,7 +84,8 @@ async def keyed_post(
     idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - only described here, as those below
 ) -> Post:
     """The post of a request, with the header that every POST takes."""
-    return Post(request, request.app.state.resources, await current_caller(request), response.headers)
+    path, resources = request.scope["route"].path, request.app.state.resources
+    return Post(path, request.headers, resources, await current_caller(request), response.headers)
 
 
 async def task_post(
