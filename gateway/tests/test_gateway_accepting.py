@@ -289,7 +289,7 @@ async def test_every_task_belongs_to_a_trace_the_callers_or_its_own(
 ) -> None:
     with capture_logs() as lines:
         answer = await gateway.post("/v1/emails", EMAIL, **({"traceparent": sent} if sent else {}))
-    task = (await gateway.client.get(answer.headers["Location"])).json()
+        task = (await gateway.client.get(answer.headers["Location"])).json()
     assert re.fullmatch("[0-9a-f]{32}", task["trace_id"])
     assert trace_id in {None, task["trace_id"]}
     [accepted] = [line for line in lines if line["event"] == "task accepted"]

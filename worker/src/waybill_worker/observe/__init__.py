@@ -1,5 +1,6 @@
 """Logs, metrics and traces."""
 
+from waybill_worker.observe.frequent_line import FrequentLine
 from waybill_worker.observe.logs import configure_logging, get_logger, mask_lines
 from waybill_worker.observe.metrics import exposition, make_registry
 from waybill_worker.observe.spans import Attributes, Span, SpanKind
@@ -14,6 +15,7 @@ from waybill_worker.observe.tracing import (
 
 __all__ = [
     "Attributes",
+    "FrequentLine",
     "Span",
     "SpanKind",
     "configure_logging",

@@ -51,7 +51,7 @@ _OWN: Final = frozenset(
 )
 #: The caller's id of its request, by which a task's lines are found. Mail addresses are masked in it, but not
 #: the task's texts, which often contain it: an alert that is mailed quotes its own id.
-_CORRELATION: Final = "correlation_id"
+CORRELATION: Final = "correlation_id"
 #: Fields of our own lines that hold only our own values: the event is always a constant of the code.
 _OWN_IN_OURS: Final = _OWN | {"event"}
 
@@ -75,7 +75,7 @@ def _masked(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mu
     own = _OWN_IN_OURS if "module" in line else _OWN
     for name, value in line.items():
         if name not in own and not name.startswith("_"):
-            line[name] = (NO_MASK if name == _CORRELATION else mask).errors(value)
+            line[name] = (NO_MASK if name == CORRELATION else mask).errors(value)
     return line
 
 
