@@ -46,7 +46,12 @@ MOST_BEGINNINGS: Final = 100
 
 def mask_addresses(text: str) -> str:
     """Masks mail addresses in a text; the first letter and the domain stay: `a***@example.com`."""
-    return _ADDRESS.sub(rf"\g<first>{MASK}\g<at>\g<domain>", text) if _AT.search(text) else text
+    return _ADDRESS.sub(_masked_address, text) if _AT.search(text) else text
+
+
+def _masked_address(address: re.Match[str]) -> str:
+    first, at, domain = address.group("first", "at", "domain")
+    return f"{first}{MASK}{at}{domain}"
 
 
 class Mask:
