@@ -74,6 +74,9 @@ class Timing(BaseModel):
         return AMQP_PRIORITIES[self.priority]
 
 
+_TIMING: Final = set(Timing.model_fields)
+
+
 class PostTask(Timing):
     """A task of any registered kind."""
 
@@ -337,6 +340,6 @@ def links_of(task_id: str) -> Links:
     return Links(self=f"/v1/tasks/{task_id}", timeline=f"/v1/tasks/{task_id}/timeline")
 
 
-def event_of(event: type[Event], posted: Event) -> Event:
-    """The event in a posted model, without the timing; its fields are already validated."""
-    return event.model_construct(**{name: getattr(posted, name) for name in event.model_fields})
+def data_of(posted: Event) -> dict[str, Any]:
+    """The data of the event in a posted model, without the timing: see `Event.event_data`."""
+    return posted.model_dump(mode="json", exclude_defaults=True, exclude=_TIMING)

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json
 
-from waybill_contracts.events import Event
 from waybill_contracts.privacy import mask_addresses
 from waybill_contracts.registry import Kind
 from waybill_contracts.states import State
@@ -32,24 +31,26 @@ from waybill_ledger import (
     look_up,
     new_task_id,
 )
-from waybill_worker.observe import get_logger
+from waybill_worker.observe import FrequentLine
 
-log = get_logger(__name__)
+_ACCEPTED: Final = FrequentLine(__name__, "task accepted")
 
 
 async def submit(
     post: Post,
-    event: Event,
+    kind: str,
+    data: Mapping[str, Any],
     posted: Timing,
     *,
     about: str | None = None,
     task_id: str | None = None,
 ) -> AcceptedTask:
-    """Accepts the task of an event: it is durable when this returns.
+    """Accepts a task: it is durable when this returns.
 
     Args:
         post: the rest of the request.
-        event: made of what was posted.
+        kind: its kind.
+        data: valid by the contract of its kind.
         posted: the whole body, by which a repeat of the call is recognised.
         about: the subject of the task, if it is not what the contract says.
         task_id: its id, if it has one already.
@@ -59,8 +60,8 @@ async def submit(
     """
     call = post.keyed_call(posted.model_dump_json)
     with post.resources.calls.only(call):
-        kind = await kind_in_use(post.resources.kinds, event.KIND)
-        task = new_task(post, kind, event.event_data(), posted, about=about, task_id=task_id)
+        in_use = await kind_in_use(post.resources.kinds, kind)
+        task = new_task(post, in_use, data, posted, about=about, task_id=task_id)
         return await accept_task(post, task, posted, call)
 
 
@@ -73,6 +74,7 @@ def new_task(
     version: int | None = None,
     about: str | None = None,
     task_id: str | None = None,
+    now: datetime | None = None,
 ) -> NewTask:
     """A task, not accepted yet, with its sensitive fields sealed.
 
@@ -84,9 +86,10 @@ def new_task(
         version: of the contract; None: the newest.
         about: its subject; None: what the contract says, or the person whom it concerns.
         task_id: its id, if it has one already.
+        now: by the clock of the ledger; None: it is read.
     """
     resources = post.resources
-    now = resources.records.now()
+    now = now or resources.records.now()
     task_id = task_id or new_task_id()
     contract = kind.current if version is None else kind.contracts[version]
     person = contract.person_of(data)
@@ -148,8 +151,7 @@ def answer_of(post: Post, task: NewTask, acceptance: Accepted | AcceptedBefore) 
         return _accepted(acceptance.task_id, acceptance.kind, acceptance.due_at)
     resources = post.resources
     resources.metrics.accepted(task.kind)
-    log.info(
-        "task accepted",
+    _ACCEPTED.log(
         task_id=task.id,
         kind=task.kind,
         correlation_id=task.correlation_id,

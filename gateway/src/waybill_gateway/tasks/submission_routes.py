@@ -1,7 +1,7 @@
 """Tasks of any kind: submitted by the contract of their kind."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -29,7 +29,6 @@ from waybill_ledger import (
     Accepted,
     AcceptedBefore,
     FilesMissing,
-    IdempotentCall,
     NewTask,
     Submission,
     accept_together,
@@ -48,7 +47,8 @@ async def post_task(posted: PostTask, post: PostDep) -> AcceptedTask:
     """Submits a task of any registered kind; what is wrong with its data is named by JSON Pointer."""
     call = post.keyed_call(posted.model_dump_json)
     with post.resources.calls.only(call):
-        return await accept_task(post, await _task_of(posted, post), posted, call)
+        contract = await _contract_of(posted, post.resources)
+        return await accept_task(post, _task_of(posted, post, *contract), posted, call)
 
 
 @router.post("/v1/tasks/bulk", status_code=HTTPStatus.ACCEPTED)
@@ -57,7 +57,7 @@ async def post_tasks(posted: PostTasks, post: PostDep) -> AcceptedTasks:
 
     An Idempotency-Key of the call is one for each of its tasks that has none of its own.
     """
-    submissions = [Submission(task, call) async for task, call in _tasks_of(posted, post)]
+    submissions = await _submissions_of(posted, post)
     acceptances = await post.resources.records.write(accept_together, submissions)
     refused = [
         _refused(number, submission.task, acceptance)
@@ -80,27 +80,32 @@ async def post_tasks(posted: PostTasks, post: PostDep) -> AcceptedTasks:
     )
 
 
-async def _tasks_of(posted: PostTasks, post: Post) -> AsyncIterator[tuple[NewTask, IdempotentCall | None]]:
+async def _submissions_of(posted: PostTasks, post: Post) -> list[Submission]:
     """The tasks, each with its idempotency key.
 
     Raises:
         Problem: 422, some are not valid; the faults of all are named.
     """
-    key, faults = post.key, []
+    key, now = post.key, post.resources.records.now()
+    submissions: list[Submission] = []
+    faults: list[FieldError] = []
+    contracts: dict[tuple[str, int | None], tuple[Kind, Contract]] = {}
     for number, each in enumerate(posted.tasks):
         if number % _TURN == _TURN - 1:
             await asyncio.sleep(0)  # lets other requests proceed
         own = each.idempotency_key or (None if key is None else f"{key}#{number}")
         call = post.call_of(own, _SINGLE, partial(each.model_dump_json, exclude={"idempotency_key"}))
         try:
-            task = await _task_of(each, post)
+            named = each.kind, each.version
+            if named not in contracts:
+                contracts[named] = await _contract_of(each, post.resources)
+            task = _task_of(each, post, *contracts[named], now)
             if each.is_past(task.created_at) and not await is_repeated(post.resources, call):
                 raise send_at_passed()
         except Problem as problem:
             faults += [_within(number, error) for error in problem.errors]
         else:
-            if not faults:
-                yield task, call
+            submissions.append(Submission(task, call))
     if faults:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -108,6 +113,7 @@ async def _tasks_of(posted: PostTasks, post: Post) -> AsyncIterator[tuple[NewTas
             "Nothing was accepted, because some of the tasks are not valid; see errors.",
             errors=faults[:MAX_ERRORS],
         )
+    return submissions
 
 
 def _within(number: int, error: FieldError) -> FieldError:
@@ -123,23 +129,25 @@ def _refused(number: int, task: NewTask, acceptance: Acceptance) -> FieldError:
     return _within(number, FieldError(field="/idempotency_key", message=message))
 
 
-async def _task_of(posted: PostTask, post: Post) -> NewTask:
-    resources = post.resources
-    kind = await kind_in_use(resources.kinds, posted.kind)
-    contract = _contract_of(kind, posted.version, resources)
+def _task_of(
+    posted: PostTask, post: Post, kind: Kind, contract: Contract, now: datetime | None = None
+) -> NewTask:
     try:
-        data = checked_data(resources, contract, posted.data, posted.priority, ("data",))
+        data = checked_data(post.resources, contract, posted.data, posted.priority, ("data",))
     except RequestValidationError as error:
         raise _invalid_data(error) from None
-    return new_task(post, kind, data, posted, version=contract.version)
+    return new_task(post, kind, data, posted, version=contract.version, now=now)
 
 
-def _contract_of(kind: Kind, version: int | None, resources: Resources) -> Contract:
-    """The contract of a version that the services of the kind read, or will when their next release is here.
+async def _contract_of(posted: PostTask, resources: Resources) -> tuple[Kind, Contract]:
+    """The kind of a task, and the contract of its version.
+
+    The services of the kind read this version, or will when their next release is here.
 
     Raises:
-        Problem: 422, there is no such version, or it is no longer read.
+        Problem: 422, there is no such kind or version, or it is no longer read.
     """
+    kind, version = await kind_in_use(resources.kinds, posted.kind), posted.version
     contract = kind.current if version is None else kind.contracts.get(version)
     services = resources.kinds.current.services
     oldest = max(min(services[name].reads(kind.name), default=1) for name in kind.services)
@@ -151,7 +159,7 @@ def _contract_of(kind: Kind, version: int | None, resources: Resources) -> Contr
             f"Its services read no such version of {kind.name}. Versions in use: {known}.",
             errors=[FieldError(field="/version", message=f"one of: {known}")],
         )
-    return contract
+    return kind, contract
 
 
 def _invalid_data(error: RequestValidationError) -> Problem:

@@ -20,4 +20,4 @@ async def post_user(posted: PostUser, post: PostDep) -> AcceptedTask:
     event = UserCreated(
         user_id=posted.id or task_id, email=posted.email, name=posted.name, attributes=posted.attributes
     )
-    return await submit(post, event, posted, task_id=task_id)
+    return await submit(post, event.KIND, event.event_data(), posted, task_id=task_id)
