@@ -1,8 +1,9 @@
 """Processor time of an accepted task by route and by size of the registry: `python -m bench.accepting`.
 
 Two gateways on ledgers of their own: one knows the built-in kinds, the other 1,000 kinds of 200 services
-beside. In turn each is posted the same mails by the route of mails and by the route of all kinds, so that a
-slow machine affects all alike. The status service of the larger one has declared all their queues.
+beside. In turn each is posted the same mails by the route of mails and by the route of all kinds, one at a
+time and 100 together, so that a slow machine affects all alike. The status service of the larger one has
+declared all their queues.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import count
@@ -22,9 +22,9 @@ from typing import Final
 import uvloop
 
 from bench.installation import Installation, until
-from bench.load import Load, Posted, Target
+from bench.load import Load, Target
 from bench.place import Place
-from bench.programs import Running, start, stop
+from bench.programs import start, stop
 from waybill_contracts.registry import HandledKind, Manifest
 from waybill_database import open_engine
 from waybill_ledger.registry import ApplyManifest, apply_manifests
@@ -35,6 +35,11 @@ KINDS: Final = 1_000
 ROUNDS: Final = 9
 SECONDS: Final = 4.0
 CONNECTIONS: Final = 16
+#: Tasks of a bulk; bulks under way at once; and the part of a round in which they are posted. With more of
+#: them tasks would wait for their publish until the status service takes it over from the gateway.
+BULK: Final = 100
+BULKS: Final = 4
+BULK_ROUND: Final = 0.25
 #: Largest ratio to the route of mails with the built-in kinds alone.
 TARGET: Final = 1.03
 #: Data of a kind of an outside team, with what schemas of data classes have.
@@ -60,7 +65,17 @@ def _by_kind(number: int) -> bytes:
     return json.dumps({"kind": "email.requested", "data": data}).encode()
 
 
-ROUTES: Final = (Target("/v1/emails", _by_mail), Target("/v1/tasks", _by_kind))
+def _together(number: int) -> bytes:
+    tasks = b", ".join(_by_kind(BULK * number + each) for each in range(BULK))
+    return b'{"tasks": [%s]}' % tasks
+
+
+#: Each with the number of tasks in a post.
+ROUTES: Final = (
+    (Target("/v1/emails", _by_mail), 1),
+    (Target("/v1/tasks", _by_kind), 1),
+    (Target("/v1/tasks/bulk", _together), BULK),
+)
 
 
 def main() -> int:
@@ -76,10 +91,10 @@ def main() -> int:
         large = _Gateway(stack, broker, folder / "large", services=SERVICES)
         spent: dict[tuple[str, str], list[float]] = {}
         for number in range(arguments.rounds):
-            rounds = [(each, target) for target in ROUTES for each in (small, large)]
+            rounds = [(each, *route) for route in ROUTES for each in (small, large)]
             # The first of a round has the same advantage or disadvantage as often.
-            for gateway, target in rounds if number % 2 else reversed(rounds):
-                took = gateway.microseconds(target, arguments.seconds)
+            for gateway, target, tasks in rounds if number % 2 else reversed(rounds):
+                took = gateway.microseconds(target, tasks, arguments.seconds)
                 spent.setdefault((target.route, gateway.name), []).append(took)
             print(f"round {number + 1} of {arguments.rounds}; load {os.getloadavg()[0]:.1f}", flush=True)
     return _shown(spent)
@@ -95,6 +110,7 @@ class _Gateway:
         ledger_url = f"sqlite:///{folder}/ledger.db"
         installation = Installation(self._place, ledger_url, f"sqlite:///{folder}/inbox.db")
         stack.callback(installation.close)
+        self._installation = installation
         installation.make_ledger()
         if services:
             _register(ledger_url, services)
@@ -110,19 +126,17 @@ class _Gateway:
         self._gateway = next(each for each in running if each.program.role == "gateway")
         self._numbers = count()
 
-    def microseconds(self, target: Target, seconds: float) -> float:
-        """Processor time of the gateway for each task that it accepts, with what it publishes of it."""
+    def microseconds(self, target: Target, tasks: int, seconds: float) -> float:
+        """Processor time of the gateway for each task that it accepts and publishes, `tasks` in a post."""
         load = Load(self._place.api_port, self._place.stamps, self._numbers, target)
-        return 1e6 * _spent(self._gateway, lambda: uvloop.run(load.closed(CONNECTIONS, seconds)))
-
-
-def _spent(gateway: Running, post: Callable[[], Posted]) -> float:
-    """Processor seconds for each accepted task."""
-    before = gateway.cpu_seconds()
-    posted = post()
-    if posted.failures:
-        raise SystemExit(posted.failures[0])
-    return (gateway.cpu_seconds() - before) / len(posted.accepted)
+        before = self._gateway.cpu_seconds()
+        posted = uvloop.run(
+            load.closed(CONNECTIONS, seconds) if tasks == 1 else load.closed(BULKS, seconds * BULK_ROUND)
+        )
+        if posted.failures:
+            raise SystemExit(posted.failures[0])
+        until(lambda: not self._installation.count("SELECT count(*) FROM outbox"), what="all are published")
+        return 1e6 * (self._gateway.cpu_seconds() - before) / (tasks * len(posted.accepted))
 
 
 def _register(ledger_url: str, services: int) -> None:
