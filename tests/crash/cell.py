@@ -5,6 +5,7 @@ leases to run out and for retries to be due. A broker that is restarted is resta
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.crash.callers import Callers, call_of, calls_of, prepare
 from tests.crash.count import Count, count
@@ -62,12 +63,18 @@ class _Cell:
 
     def finish(self) -> Count:
         answers = self._callers.accepted() if self._callers is not None else []
+        fault = None
         if self._registration is not None and self._callers is not None:
-            self._registration.finish()
             last = call_of(self._row.flow, f"{self._name}-last", len(self._calls))
             self._calls.append(last)
-            more = Callers(self.stack.gateway, [last]).accepted()
-            for accepted in more:
-                self._registration.check(accepted.task_id)
-            answers += more
-        return count(self.stack, self._row.flow, self._calls, answers, self._tasks_before)
+            try:
+                self._registration.finish()
+                answers += Callers(self.stack.gateway, [last]).accepted()
+                self._registration.check(answers[-1].task_id)
+            except NotInTimeError as error:
+                fault = str(error)
+        counted = count(self.stack, self._row.flow, self._calls, answers, self._tasks_before)
+        # Not raised: the other cells of the batch have counts of their own.
+        return (
+            counted if fault is None else replace(counted, at_rest=False, remarks=(fault, *counted.remarks))
+        )
