@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from struct import pack
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fake_broker import FakeBroker, fake_broker
@@ -16,6 +16,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from waybill_testkit.eventually import eventually
+from waybill_worker.amqp import DirectConnection, UnansweredError
 from waybill_worker.amqp import stream as amqp_stream
 from waybill_worker.broker import BrokerConnection, Delivery
 from waybill_worker.consume import Consumer
@@ -327,3 +328,15 @@ async def _answer_as_web_server(reader: asyncio.StreamReader, writer: asyncio.St
     await reader.readexactly(8)
     writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
     writer.close()
+
+
+async def test_a_channel_of_an_earlier_connection_publishes_nothing(broker: FakeBroker) -> None:
+    """Its number may be that of another channel by now."""
+    async with connection(broker) as earlier, connection(broker) as later:
+        channel = await (await earlier.connect()).channel()
+        underlay = await channel.get_underlay_channel()
+        confirms = cast("DirectConnection", await later.connect()).confirms_of(underlay, 30)
+
+        assert not confirms.is_open
+        with pytest.raises(UnansweredError, match="the connection is lost"):
+            confirms.publish([b""], lambda body, *_: body)
