@@ -5,11 +5,14 @@ from waybill_database.columns import (
     Instant,
     from_microseconds,
     insert_adding,
+    insert_in,
     insert_into,
     insert_new,
+    insert_new_in,
     microseconds,
 )
-from waybill_database.engine import open_engine
+from waybill_database.driver_statement import DriverStatement, among, sent_together
+from waybill_database.engine import JsonText, open_engine
 from waybill_database.faults import (
     DISTRUST_OF_LIBPQ,
     Fault,
@@ -30,16 +33,21 @@ __all__ = [
     "LEAP",
     "READERS",
     "BatchWrite",
+    "DriverStatement",
     "Fault",
     "GroupCommit",
     "Instant",
+    "JsonText",
     "Records",
     "Wait",
+    "among",
     "fault_of",
     "from_microseconds",
     "insert_adding",
+    "insert_in",
     "insert_into",
     "insert_new",
+    "insert_new_in",
     "is_conflict",
     "is_held_up",
     "is_unavailable",
@@ -48,6 +56,7 @@ __all__ = [
     "open_engine",
     "reason_of",
     "schema_turn",
+    "sent_together",
     "system_time",
     "until_reachable",
 ]

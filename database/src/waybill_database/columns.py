@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Dialect, Executable, Table, func, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Dialect, Executable, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
@@ -44,7 +44,7 @@ class Instant(TypeDecorator[datetime]):
 
 def insert_new(connection: Connection, table: Table, *returning: Column[Any]) -> Executable:
     """An INSERT that skips rows with an existing key, and returns `returning` of the new ones."""
-    return _insert_new(connection.dialect.name, table, returning)
+    return insert_new_in(connection.dialect.name, table, *returning)
 
 
 def insert_adding(connection: Connection, column: Column[int]) -> Executable:
@@ -54,26 +54,28 @@ def insert_adding(connection: Connection, column: Column[int]) -> Executable:
 
 def insert_into(connection: Connection, table: Table) -> AnyInsert:
     """An INSERT that takes a clause for rows with an existing key."""
-    return _insert(connection.dialect.name, table)
+    return insert_in(connection.dialect.name, table)
 
 
 @cache  # building a statement takes longer than running it
-def _insert_new(dialect: str, table: Table, returning: tuple[Column[Any], ...]) -> Executable:
-    statement = _insert(dialect, table).on_conflict_do_nothing()
+def insert_new_in(dialect: str, table: Table, *returning: ColumnElement[Any]) -> Executable:
+    """The statement of `insert_new` for a dialect."""
+    statement = insert_in(dialect, table).inline().on_conflict_do_nothing()
     return statement.returning(*returning) if returning else statement
 
 
 @cache
 def _insert_adding(dialect: str, column: Column[int]) -> Executable:
     table = column.table
-    insert = _insert(dialect, table)
+    insert = insert_in(dialect, table)
     statement: Executable = insert.on_conflict_do_update(
         index_elements=list(table.primary_key), set_={column.name: column + insert.excluded[column.name]}
     )
     return statement
 
 
-def _insert(dialect: str, table: Any) -> AnyInsert:
+def insert_in(dialect: str, table: Any) -> AnyInsert:
+    """The statement of `insert_into` for a dialect."""
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 

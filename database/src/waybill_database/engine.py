@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
+from waybill_database.driver_statement import execute_driver_sql
 from waybill_database.faults import PRIMARY, Fault, fault_of
 
 #: Seconds that a SQLite writer waits for the transaction of another process; commits take milliseconds.
@@ -38,8 +39,14 @@ _FLUSHED, _WRITTEN = "FULL", "NORMAL"
 _SYNCHRONOUS = "waybill_synchronous"
 
 
+class JsonText(str):
+    """A value of a JSON column that is JSON already: it is stored as it is."""
+
+    __slots__ = ()
+
+
 def _to_json(value: Any) -> str:
-    return to_json(value).decode()
+    return value if isinstance(value, JsonText) else to_json(value).decode()
 
 
 #: JSON columns through pydantic's codec: several times as fast as the standard library's.
@@ -164,16 +171,15 @@ def _open_sqlite(url: URL, connections: int) -> Engine:
         # A writer takes its lock at once: an upgrade from reading may be refused without waiting.
         options = connection.get_execution_options()
         if options.get(READ_ONLY, False):
-            connection.exec_driver_sql("BEGIN")
+            execute_driver_sql(connection, "BEGIN")
             return
         wanted = _WRITTEN if options.get(RELAXED, False) else _FLUSHED
         # It can only be changed between transactions, and the next user of the connection may need the other
         # way.
         if connection.info.get(_SYNCHRONOUS, _FLUSHED) != wanted:
-            sqlite: Any = connection.connection.dbapi_connection
-            sqlite.execute(f"PRAGMA synchronous={wanted}")
+            execute_driver_sql(connection, f"PRAGMA synchronous={wanted}")
             connection.info[_SYNCHRONOUS] = wanted
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        execute_driver_sql(connection, "BEGIN IMMEDIATE")
 
     return engine
 

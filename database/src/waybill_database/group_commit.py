@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from waybill_database.engine import RELAXED
 from waybill_database.faults import is_conflict, is_unavailable
 from waybill_database.write_turn import write_turn
+from waybill_database.writer import Writer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,6 +52,7 @@ class GroupCommit:
         self._engine = engine
         self._relaxed = engine.execution_options(**{RELAXED: True})
         self._turn = write_turn(engine)
+        self._writer = Writer(engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
@@ -107,13 +109,22 @@ class GroupCommit:
         return _retry_on_conflict(transact)
 
     async def close(self) -> None:
-        """Commits waiting writes, then ends the thread."""
+        """Commits waiting writes, then ends the thread and returns its connection."""
         self._closed = True
         self._hurry(0.0)
         if self._committing is not None:
             # A caller that is cancelled here must not cancel the writes.
             await asyncio.shield(self._committing)
         self._thread.shutdown()
+        self._writer.release()
+
+    async def look(self, query: Callable[[Connection], Result]) -> Result:
+        """Runs `query` on the connection that the next writes will use."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._look, query)
+
+    def doubt(self) -> None:
+        """Has the next transaction take another connection."""
+        self._writer.doubt()
 
     async def _commit_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -150,6 +161,10 @@ class GroupCommit:
             await self._hurried.wait()
             alarm.cancel()
 
+    def _look(self, query: Callable[[Connection], Result]) -> Result:
+        with self._writer.transaction(relaxed=True) as connection:
+            return query(connection)
+
     def _commit(self, batch: Sequence[_Waiting]) -> list[tuple[Any, Exception | None]]:
         try:
             results = _retry_on_conflict(lambda: self._transact(batch))
@@ -165,8 +180,8 @@ class GroupCommit:
         by_write: dict[BatchWrite[Any, Any], list[int]] = {}
         for position, waiting in enumerate(batch):
             by_write.setdefault(waiting.write, []).append(position)
-        engine = self._relaxed if all(waiting.relaxed for waiting in batch) else self._engine
-        with self._turn(), engine.begin() as connection:
+        relaxed = all(waiting.relaxed for waiting in batch)
+        with self._writer.transaction(relaxed=relaxed) as connection:
             for write, positions in by_write.items():
                 answers = write(connection, [batch[position].item for position in positions])
                 for position, answer in zip(positions, answers, strict=True):

@@ -107,9 +107,9 @@ class Records:
     async def close(self) -> None:
         """Commits waiting writes and closes every connection."""
         self._closed = True
-        await self._writes.close()
         if self._probing is not None:
             await asyncio.wait((self._probing,))
+        await self._writes.close()
         self._readers.shutdown()
         self.engine.dispose()
 
@@ -119,12 +119,15 @@ class Records:
 
     async def _probe(self) -> bool:
         try:
-            writable = await self.read(can_write)
+            # A server is asked on the connection of the writes: others may lead to another server.
+            is_remote = self.engine.dialect.name == "postgresql"
+            writable = await (self._writes.look(can_write) if is_remote else self.read(can_write))
         except SQLAlchemyError:
             return False
         if not writable:
             # Idle connections lead to a read-only server: new ones may lead to another one.
             self.engine.dispose()
+            self._writes.doubt()
         return writable
 
 

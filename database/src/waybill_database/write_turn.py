@@ -15,14 +15,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 #: Opens the turn of one write transaction.
-WriteTurn = Callable[[], AbstractContextManager[None]]
+WriteTurn = Callable[[], AbstractContextManager[object]]
 
 
 def write_turn(engine: Engine) -> WriteTurn:
     """How to wait for a turn: with a lock file beside a SQLite file, and not at all on PostgreSQL."""
-    if engine.dialect.name != "sqlite" or engine.url.database is None:
+    path = _path(engine)
+    if path is None:
         return nullcontext
-    path = Path(f"{engine.url.database}.turn")
 
     @contextmanager
     def turn() -> Iterator[None]:
@@ -32,6 +32,46 @@ def write_turn(engine: Engine) -> WriteTurn:
             yield
 
     return turn
+
+
+class RepeatedTurn:
+    """The turns of one thread that writes often: its lock file stays open.
+
+    Should somebody delete the lock file, its writers still exclude each other by SQLite's own lock.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._path = _path(engine)
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> None:
+        """Waits for the turn.
+
+        Raises:
+            OperationalError: the lock file is not writable, and so neither is the database beside it.
+        """
+        if self._path is None:
+            return
+        if self._file is None:
+            self._file = _opened(self._path)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        """Gives the turn to the next one."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Closes the lock file; it is opened again for the next turn."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _path(engine: Engine) -> Path | None:
+    if engine.dialect.name != "sqlite" or engine.url.database is None:
+        return None
+    return Path(f"{engine.url.database}.turn")
 
 
 def _opened(path: Path) -> TextIO:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, insert, select
 from waybill_contracts.files import is_owned
 from waybill_contracts.states import State
 from waybill_contracts.wire import EXCHANGE_TASKS, Envelope
+from waybill_database import DriverStatement, sent_together
 from waybill_ledger.acceptance.idempotency import (
     IdempotentCall,
     KeyedCall,
@@ -146,10 +147,10 @@ def _insert(
 ) -> list[PendingMessage | None]:
     if not submissions:
         return []
-    connection.execute(_INSERT_TASKS, [_task_row(s.task) for s in submissions])
-    connection.execute(
-        _INSERT_SUBTASKS, [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
-    )
+    subtasks = [_subtask_row(s.task, service) for s in submissions for service in s.task.services]
+    with sent_together(connection):
+        _INSERT_TASKS.write(connection, [_task_row(s.task) for s in submissions])
+        _INSERT_SUBTASKS.write(connection, subtasks)
     outbox_ids = _insert_outbox(connection, [_outbox_row(s.task, relay_grace) for s in submissions])
     files = {(s.task.id, key) for s in submissions for key in s.task.files}
     use_files(connection, files, submissions[0].task.created_at)
@@ -169,10 +170,8 @@ def _insert_companions(connection: Connection, rows: Sequence[CompanionRow]) -> 
 
 
 def _insert_outbox(connection: Connection, rows: Sequence[dict[str, object]]) -> dict[str, int]:
-    """Outbox id of each task. By task: to keep the order, SQLite would need one statement for each row."""
-    inserted = connection.execute(_INSERT_OUTBOX, rows)
-    # Reads all rows: on SQLite a result left open by an error breaks the connection for its next user.
-    return {task_id: outbox_id for task_id, outbox_id in inserted.all()}  # noqa: C416 - rows are no pairs to mypy
+    """Outbox id of each task."""
+    return {row.task_id: row.id for row in _INSERT_OUTBOX.rows(connection, *rows)}
 
 
 def _initial_state(task: NewTask) -> State:
@@ -260,7 +259,32 @@ def _accepted_before(connection: Connection, task_ids: Sequence[str]) -> dict[st
     return {row.id: AcceptedBefore(row.id, row.kind, row.due_at) for row in connection.execute(query)}
 
 
-# Built once: to build a statement takes longer than to run it.
-_INSERT_TASKS = insert(TASKS)
-_INSERT_SUBTASKS = insert(SUBTASKS)
-_INSERT_OUTBOX = insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id)
+_INSERT_TASKS = DriverStatement(
+    insert(TASKS).inline(),
+    columns=(
+        *(
+            "id",
+            "tenant",
+            "kind",
+            "state",
+            "created_at",
+            "due_at",
+            "deadline",
+            "correlation_id",
+            "traceparent",
+        ),
+        *("priority", "about", "person", "schedule_id", "slot_at", "parent_id", "parent_service"),
+        *("dataschema", "payload", "secret"),
+    ),
+)
+_INSERT_SUBTASKS = DriverStatement(
+    insert(SUBTASKS).inline(),
+    columns=(
+        *("task_id", "service", "state", "position", "redrive_no", "attempt", "next_attempt_at"),
+        *("updated_at", "expected_at"),
+    ),
+)
+_INSERT_OUTBOX = DriverStatement(
+    insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id),
+    columns=("task_id", "exchange", "routing_key", "attempt", "redrive_no", "available_at", "held"),
+)

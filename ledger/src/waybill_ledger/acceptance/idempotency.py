@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 
-from waybill_database import insert_new
+from waybill_database import DriverStatement, insert_new_in
 from waybill_ledger.schema import IDEMPOTENCY
 
 #: Fingerprint of a call with erased content: differs from all others.
@@ -62,22 +62,18 @@ def reserve(connection: Connection, calls: Sequence[KeyedCall]) -> list[Repeated
     if not calls:
         return []
     # Each call has a reference of its own, so the stored one identifies the first call.
-    won = set(
-        connection.scalars(
-            insert_new(connection, IDEMPOTENCY, IDEMPOTENCY.c.reference),
-            [
-                {
-                    "scope": keyed.call.scope,
-                    "key": keyed.call.key,
-                    "fingerprint": keyed.call.fingerprint,
-                    "reference": keyed.reference,
-                    "created_at": keyed.at,
-                }
-                # In one order for all writers, so that two with the same keys cannot deadlock.
-                for keyed in sorted(calls, key=_order)
-            ],
-        )
-    )
+    rows = [
+        {
+            "scope": keyed.call.scope,
+            "key": keyed.call.key,
+            "fingerprint": keyed.call.fingerprint,
+            "reference": keyed.reference,
+            "created_at": keyed.at,
+        }
+        # In one order for all writers, so that two with the same keys cannot deadlock.
+        for keyed in sorted(calls, key=_order)
+    ]
+    won = {row.reference for row in _RESERVE.rows(connection, *rows)}
     lost = [keyed for keyed in calls if keyed.reference not in won]
     if not lost:
         return [None] * len(calls)
@@ -132,3 +128,9 @@ def _verdict(row: Any, call: IdempotentCall) -> Repeated | KeyReusedError:
         return CallErasedError(call.key)
     is_same = row.fingerprint in (call.fingerprint, call.former_fingerprint)
     return Repeated(row.reference) if is_same else KeyReusedError(call.key)
+
+
+_RESERVE = DriverStatement(
+    lambda dialect: insert_new_in(dialect, IDEMPOTENCY, IDEMPOTENCY.c.reference),
+    columns=("scope", "key", "fingerprint", "reference", "created_at"),
+)

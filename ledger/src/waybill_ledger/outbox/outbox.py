@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, select, update
 
 from waybill_contracts.states import State
 from waybill_contracts.wire import EXCHANGE_CONTROL, CancelRequested, Envelope
+from waybill_database import DriverStatement, among
 from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, LOW_PRIORITY, PendingMessage
 from waybill_ledger.schema import OUTBOX, REDRIVEN_PAYLOADS, SUBTASKS, TASKS
 
@@ -41,7 +42,7 @@ def take_due(connection: Connection, sweeps: Sequence[Sweep]) -> Sequence[list[P
 
 def delete_published(connection: Connection, batches: Sequence[Sequence[int]]) -> Sequence[None]:
     """Deletes rows that the broker has confirmed."""
-    connection.execute(_DELETE, {"b_ids": [i for batch in batches for i in batch]})
+    _DELETE.write(connection, [{"ids": [i for batch in batches for i in batch]}])
     return [None] * len(batches)
 
 
@@ -200,5 +201,4 @@ OUTBOX_ROWS = (
         ),
     )
 )
-# Built once: to build a statement takes longer than to run it.
-_DELETE = delete(OUTBOX).where(OUTBOX.c.id.in_(bindparam("b_ids", expanding=True)))
+_DELETE = DriverStatement(lambda dialect: delete(OUTBOX).where(among(dialect, OUTBOX.c.id, "ids")))

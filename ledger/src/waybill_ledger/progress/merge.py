@@ -6,11 +6,19 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, Executable, bindparam, select, update
 
 from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleData, LifecycleEvent, LifecycleType, SpawnedTask
-from waybill_database import insert_into, insert_new
+from waybill_database import (
+    DriverStatement,
+    JsonText,
+    among,
+    insert_in,
+    insert_new_in,
+    sent_together,
+)
 from waybill_ledger.files import StoredResults, keep_results
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
@@ -120,14 +128,11 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
 
 
 def _write(connection: Connection, changes: _Changes) -> None:
-    if changes.facts:
-        connection.execute(insert_new(connection, TIMELINE), changes.facts)
-    if changes.progress:
-        connection.execute(_put_progress(connection), list(changes.progress.values()))
-    if changes.subtasks:
-        connection.execute(_UPDATE_SUBTASK, changes.subtasks)
-    if changes.tasks:
-        connection.execute(_UPDATE_TASK, changes.tasks)
+    with sent_together(connection):
+        _ADD_FACTS.write(connection, changes.facts)
+        _PUT_PROGRESS.write(connection, list(changes.progress.values()))
+        _UPDATE_SUBTASK.write(connection, changes.subtasks)
+        _UPDATE_TASK.write(connection, changes.tasks)
     if changes.used:
         delete_payloads(connection, changes.used)
     if changes.with_files:
@@ -149,9 +154,10 @@ def _with_files(
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:
     # Locked in the order of their ids, so that two writers cannot deadlock.
-    rows = connection.execute(_LOCKED, {"b_ids": sorted(task_ids)})
+    rows = _LOCKED.rows(connection, {"ids": sorted(task_ids)})
     tasks = {row.id: _Task(row, {}) for row in rows}
-    for row in connection.execute(_SUBTASKS_OF, {"b_ids": list(tasks)}):
+    # By a statement of its own, which sees what those have written that held the locks before.
+    for row in _SUBTASKS_OF.rows(connection, {"ids": list(tasks)}):
         values = row._asdict() | {"state": State(row.state)}
         tasks[row.task_id].subtasks[row.service] = Subtask(**values)
     return tasks
@@ -170,15 +176,6 @@ def _add_fact(event: LifecycleEvent, changes: _Changes) -> None:
 
 def _fact(event: LifecycleEvent) -> dict[str, Any]:
     data = event.data
-    details = data.model_dump(
-        mode="json",
-        exclude_none=True,
-        include={"seconds", "max_attempts", "result", "error", "reason", "next_attempt_at", "progress"},
-    )
-    if data.spawned:
-        details["spawned"] = len(data.spawned)
-    if data.snooze_no:
-        details["snooze_no"] = data.snooze_no
     return {
         "task_id": data.task_id,
         "service": data.service,
@@ -187,8 +184,19 @@ def _fact(event: LifecycleEvent) -> dict[str, Any]:
         "snooze_no": data.snooze_no,
         "type": event.type,
         "at": event.time,
-        "details": details,
+        "details": _details(data),
     }
+
+
+def _details(data: LifecycleData) -> JsonText:
+    if not data.spawned and not data.snooze_no:
+        return JsonText(data.model_dump_json(exclude_none=True, include=_DETAILS))
+    details = data.model_dump(mode="json", exclude_none=True, include=_DETAILS)
+    if data.spawned:
+        details["spawned"] = len(data.spawned)
+    if data.snooze_no:
+        details["snooze_no"] = data.snooze_no
+    return JsonText(to_json(details).decode())
 
 
 def _spawned(row: Any, event: LifecycleEvent, tasks: tuple[SpawnedTask, ...]) -> Spawned:
@@ -238,9 +246,9 @@ def _bound(subtask: Subtask) -> dict[str, Any]:
     return {parameter: getattr(subtask, name) for name, parameter in _SUBTASK_PARAMETERS}
 
 
-def _put_progress(connection: Connection) -> Executable:
+def _put_progress(dialect: str) -> Executable:
     """Keeps the latest progress of each attempt: one row of the timeline, however often it is reported."""
-    insert = insert_into(connection, TIMELINE)
+    insert = insert_in(dialect, TIMELINE).inline()
     latest = {"at": insert.excluded.at, "details": insert.excluded.details}
     statement: Executable = insert.on_conflict_do_update(
         index_elements=_ONE_FACT, set_=latest, where=TIMELINE.c.at < insert.excluded.at
@@ -248,7 +256,7 @@ def _put_progress(connection: Connection) -> Executable:
     return statement
 
 
-# Built once: to build a statement takes longer than to run it.
+_DETAILS = {"seconds", "max_attempts", "result", "error", "reason", "next_attempt_at", "progress"}
 _ONE_FACT = (
     TIMELINE.c.task_id,
     TIMELINE.c.service,
@@ -257,34 +265,39 @@ _ONE_FACT = (
     TIMELINE.c.snooze_no,
     TIMELINE.c.type,
 )
-_LOCKED = (
-    select(
-        TASKS.c.id,
-        TASKS.c.kind,
-        TASKS.c.about,
-        TASKS.c.correlation_id,
-        TASKS.c.tenant,
-        TASKS.c.traceparent,
-        TASKS.c.person,
-        TASKS.c.created_at,
-        TASKS.c.due_at,
-        TASKS.c.erased_at,
-        TASKS.c.secret,
-    )
-    .where(TASKS.c.id.in_(bindparam("b_ids", expanding=True)))
-    .order_by(TASKS.c.id)
-    .with_for_update()
+_FACT_COLUMNS = (*(column.name for column in _ONE_FACT), "at", "details")
+_ADD_FACTS = DriverStatement(lambda dialect: insert_new_in(dialect, TIMELINE), columns=_FACT_COLUMNS)
+_PUT_PROGRESS = DriverStatement(_put_progress, columns=_FACT_COLUMNS)
+_TASK_COLUMNS = (
+    TASKS.c.id,
+    TASKS.c.kind,
+    TASKS.c.about,
+    TASKS.c.correlation_id,
+    TASKS.c.tenant,
+    TASKS.c.traceparent,
+    TASKS.c.person,
+    TASKS.c.created_at,
+    TASKS.c.due_at,
+    TASKS.c.erased_at,
+    TASKS.c.secret,
 )
-_SUBTASKS_OF = select(SUBTASKS).where(SUBTASKS.c.task_id.in_(bindparam("b_ids", expanding=True)))
+_LOCKED = DriverStatement(
+    lambda dialect: (
+        select(*_TASK_COLUMNS).where(among(dialect, TASKS.c.id, "ids")).order_by(TASKS.c.id).with_for_update()
+    )
+)
+_SUBTASKS_OF = DriverStatement(
+    lambda dialect: select(SUBTASKS).where(among(dialect, SUBTASKS.c.task_id, "ids"))
+)
 # Not `asdict`, which copies results and errors all the way down.
 _SUBTASK_PARAMETERS = [(each.name, f"b_{each.name}") for each in fields(Subtask)]
 _SUBTASK_VALUES = [column.name for column in SUBTASKS.c if not column.primary_key]
-_UPDATE_SUBTASK = (
+_UPDATE_SUBTASK = DriverStatement(
     update(SUBTASKS)
     .where(SUBTASKS.c.task_id == bindparam("b_task_id"), SUBTASKS.c.service == bindparam("b_service"))
     .values({name: bindparam(f"b_{name}") for name in _SUBTASK_VALUES})
 )
-_UPDATE_TASK = (
+_UPDATE_TASK = DriverStatement(
     update(TASKS)
     .where(TASKS.c.id == bindparam("b_id"))
     .values(state=bindparam("b_state"), completed_at=bindparam("b_completed_at"))

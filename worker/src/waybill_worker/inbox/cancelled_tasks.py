@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, select
 
-from waybill_database import Instant, insert_new
+from waybill_database import DriverStatement, Instant, among, insert_new
 
 CANCELLED_METADATA = MetaData()
 CANCELLED = Table(
@@ -30,10 +30,12 @@ def cancelled_among(connection: Connection, service: str, task_ids: AbstractSet[
     """Those of `task_ids` that were cancelled."""
     if not task_ids:
         return set()
-    return set(connection.scalars(_AMONG, {"service": service, "task_ids": list(task_ids)}))
+    found = _AMONG.rows(connection, {"service": service, "task_ids": list(task_ids)})
+    return {row.task_id for row in found}
 
 
-_AMONG = select(CANCELLED.c.task_id).where(
-    CANCELLED.c.service == bindparam("service"),
-    CANCELLED.c.task_id.in_(bindparam("task_ids", expanding=True)),
+_AMONG = DriverStatement(
+    lambda dialect: select(CANCELLED.c.task_id).where(
+        CANCELLED.c.service == bindparam("service"), among(dialect, CANCELLED.c.task_id, "task_ids")
+    )
 )

@@ -15,11 +15,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Update, update
 
 from waybill_contracts.wire import Envelope
-from waybill_database import Records, insert_new, make_tables
+from waybill_database import Records, make_tables
 from waybill_worker.inbox.cancelled_tasks import CANCELLED_METADATA, cancelled_among, mark
 from waybill_worker.inbox.claims import Claimed, ClaimRequest, InboxRow, RowState, Ticket, decide
 from waybill_worker.inbox.kept_messages import KEPT_METADATA, KeptMessages
-from waybill_worker.inbox.table import FINISH, INBOX, METADATA, ROWS_OF_TASKS, TAKE_OVER
+from waybill_worker.inbox.table import (
+    CLAIM_NEW,
+    FINISH,
+    FINISH_FOR_GOOD,
+    INBOX,
+    METADATA,
+    ROWS_OF_TASKS,
+    TAKE_OVER,
+)
 from waybill_worker.observe import get_logger
 from waybill_worker.outcome import OUTCOME, Cancelled, Outcome, RetryLater, Snoozed, may_have_happened
 from waybill_worker.runtime import Component
@@ -181,40 +189,53 @@ class Inbox(Component):
         await self._records.write(mark, (self._service, task_id))
 
     def _claim_all(self, connection: Connection, requests: Sequence[ClaimRequest]) -> Sequence[Ticket]:
+        # In one order for all replicas: two with the same tasks must not wait for each other.
+        ordered = sorted(requests, key=_order)
         # Nearly always the subtask is new, and this one statement is enough.
-        new = set(
-            connection.scalars(
-                insert_new(connection, INBOX, INBOX.c.owner),
-                # In one order for all replicas: two with the same tasks must not wait for each other.
-                [self._row(request) for request in sorted(requests, key=_order)],
-            )
-        )
+        new = {
+            row.owner: Claimed(row.owner, is_cancelled=row.is_cancelled)
+            for row in CLAIM_NEW.rows(connection, *map(self._row, ordered))
+        }
         known = [request for request in requests if request.owner not in new]
-        rows = self._locked_rows(connection, {request.task_id for request in known}) if known else {}
-        cancelled = cancelled_among(connection, self._service, {request.task_id for request in requests})
-        tickets: list[Ticket] = []
+        tickets = new | self._claim_known(connection, known) if known else new
+        return [tickets[request.owner] for request in requests]
+
+    def _claim_known(self, connection: Connection, requests: Sequence[ClaimRequest]) -> dict[str, Ticket]:
+        """Tickets for subtasks that have a row, by the owner of each request."""
+        task_ids = {request.task_id for request in requests}
+        rows = self._locked_rows(connection, task_ids)
+        cancelled = cancelled_among(connection, self._service, task_ids)
+        tickets: dict[str, Ticket] = {}
         taken_over: list[dict[str, object]] = []
         for request in requests:
-            if request.owner in new:
-                tickets.append(Claimed(request.owner))
-                continue
             key = (request.task_id, request.redrive_no)
             ticket = decide(rows[key], request)
-            tickets.append(ticket)
             if isinstance(ticket, Claimed):
                 # Two copies may stand in one batch: the second must see what the first got.
                 rows[key] = _taken_over(rows[key], request, ticket)
                 taken_over.append(_bound(self._row(request, rows[key])))
+                ticket = replace(ticket, is_cancelled=request.task_id in cancelled)
+            tickets[request.owner] = ticket
         if taken_over:
-            connection.execute(TAKE_OVER, taken_over)
-        return [
-            replace(ticket, is_cancelled=True)
-            if isinstance(ticket, Claimed) and request.task_id in cancelled
-            else ticket
-            for ticket, request in zip(tickets, requests, strict=True)
-        ]
+            TAKE_OVER.write(connection, taken_over)
+        return tickets
 
     def _record_all(self, connection: Connection, records: Sequence[_Record]) -> Sequence[Outcome | None]:
+        if any(isinstance(record.outcome, RetryLater | Snoozed) for record in records):
+            return self._record_with_rows(connection, records)
+        # In the order of all replicas, as claims are.
+        rows = [
+            self._key(record)
+            | {"b_owner": record.owner, "b_outcome": OUTCOME.dump_json(record.outcome).decode()}
+            for record in sorted(records, key=_order_of_record)
+        ]
+        finished = {row.owner for row in FINISH_FOR_GOOD.rows(connection, *rows)}
+        return [record.outcome if record.owner in finished else None for record in records]
+
+    def _record_with_rows(
+        self, connection: Connection, records: Sequence[_Record]
+    ) -> Sequence[Outcome | None]:
+        """Records outcomes of which some depend on what the rows say, or on a cancellation."""
         task_ids = {record.envelope.task_id for record in records}
         rows = self._locked_rows(connection, task_ids)
         cancelled = cancelled_among(connection, self._service, task_ids)
@@ -231,21 +252,27 @@ class Inbox(Component):
                 outcome = _instead_of(outcome, row)
             answers.append(outcome)
             done.append(
-                {
-                    "b_service": self._service,
-                    "b_task_id": key[0],
-                    "b_redrive_no": key[1],
+                self._key(record)
+                | {
                     "b_state": RowState.DONE,
                     "b_outcome": OUTCOME.dump_json(outcome).decode(),
                     "b_in_doubt": row.in_doubt or (isinstance(outcome, RetryLater) and outcome.in_doubt),
                 }
             )
         if done:
-            connection.execute(FINISH, done)
+            FINISH.write(connection, done)
         return answers
 
+    def _key(self, record: _Record) -> dict[str, object]:
+        envelope = record.envelope
+        return {
+            "b_service": self._service,
+            "b_task_id": envelope.task_id,
+            "b_redrive_no": envelope.redrive_no,
+        }
+
     def _locked_rows(self, connection: Connection, task_ids: set[str]) -> dict[tuple[str, int], InboxRow]:
-        found = connection.execute(ROWS_OF_TASKS, {"service": self._service, "task_ids": list(task_ids)})
+        found = ROWS_OF_TASKS.rows(connection, {"service": self._service, "task_ids": list(task_ids)})
         return {
             (row.task_id, row.redrive_no): InboxRow(
                 row.attempt,
@@ -345,6 +372,10 @@ def _instead_of(outcome: RetryLater | Snoozed, row: InboxRow) -> Cancelled:
 
 def _order(request: ClaimRequest) -> tuple[str, int]:
     return request.task_id, request.redrive_no
+
+
+def _order_of_record(record: _Record) -> tuple[str, int]:
+    return record.envelope.task_id, record.envelope.redrive_no
 
 
 def _taken_over(row: InboxRow, request: ClaimRequest, ticket: Claimed) -> InboxRow:

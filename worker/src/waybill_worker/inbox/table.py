@@ -10,11 +10,13 @@ from sqlalchemy import (
     Text,
     bindparam,
     false,
+    literal_column,
     select,
     update,
 )
 
-from waybill_database import Instant
+from waybill_database import DriverStatement, Instant, among, insert_new_in
+from waybill_worker.inbox.claims import RowState
 
 METADATA = MetaData()
 INBOX = Table(
@@ -41,23 +43,35 @@ INBOX = Table(
     Column("attempt_since", Instant),
 )
 
-#: Statements are made once: making one, and its cache key, takes as long as running it.
-ROWS_OF_TASKS = (
-    select(INBOX)
-    .where(
-        INBOX.c.service == bindparam("service"), INBOX.c.task_id.in_(bindparam("task_ids", expanding=True))
-    )
-    .order_by(INBOX.c.task_id, INBOX.c.redrive_no)
-    .with_for_update()
+#: As text: SQLAlchemy leaves out the names of tables here, which the condition needs.
+_IS_CANCELLED = literal_column(
+    "EXISTS (SELECT 1 FROM cancelled c WHERE c.service = inbox.service AND c.task_id = inbox.task_id)",
+    Boolean,
+).label("is_cancelled")
+#: Claims of subtasks that have no row; returns those that got it.
+CLAIM_NEW = DriverStatement(
+    lambda dialect: insert_new_in(dialect, INBOX, INBOX.c.owner, _IS_CANCELLED),
+    columns=(
+        *("service", "task_id", "redrive_no", "attempt", "state", "owner", "lease_until", "outcome"),
+        *("starts", "in_doubt", "snooze_no", "life_since", "attempt_since"),
+    ),
 )
-THIS_ROW = (
+ROWS_OF_TASKS = DriverStatement(
+    lambda dialect: (
+        select(INBOX)
+        .where(INBOX.c.service == bindparam("service"), among(dialect, INBOX.c.task_id, "task_ids"))
+        .order_by(INBOX.c.task_id, INBOX.c.redrive_no)
+        .with_for_update()
+    )
+)
+_THIS_ROW = (
     (INBOX.c.service == bindparam("b_service"))
     & (INBOX.c.task_id == bindparam("b_task_id"))
     & (INBOX.c.redrive_no == bindparam("b_redrive_no"))
 )
-TAKE_OVER = (
+TAKE_OVER = DriverStatement(
     update(INBOX)
-    .where(THIS_ROW)
+    .where(_THIS_ROW)
     .values(
         attempt=bindparam("b_attempt"),
         state=bindparam("b_state"),
@@ -72,13 +86,21 @@ TAKE_OVER = (
         attempt_since=bindparam("b_attempt_since"),
     )
 )
-FINISH = (
+#: For a row that is locked.
+FINISH = DriverStatement(
     update(INBOX)
-    .where(THIS_ROW)
+    .where(_THIS_ROW)
     .values(
         state=bindparam("b_state"),
         outcome=bindparam("b_outcome"),
         effect_begun=False,
         in_doubt=bindparam("b_in_doubt"),
     )
+)
+#: Outcomes that no further attempt follows; returns those whose claim still holds.
+FINISH_FOR_GOOD = DriverStatement(
+    update(INBOX)
+    .where(_THIS_ROW, INBOX.c.owner == bindparam("b_owner"), INBOX.c.state == RowState.CLAIMED)
+    .values(state=RowState.DONE, outcome=bindparam("b_outcome"), effect_begun=False)
+    .returning(INBOX.c.owner)
 )

@@ -1,0 +1,173 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    event,
+    insert,
+    select,
+)
+from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.types import JSON
+
+from waybill_database import (
+    DriverStatement,
+    Fault,
+    Instant,
+    JsonText,
+    among,
+    fault_of,
+    open_engine,
+    sent_together,
+)
+
+METADATA = MetaData()
+THINGS = Table(
+    "things",
+    METADATA,
+    Column("id", String(4), primary_key=True),
+    Column("number", Integer),
+    Column("at", Instant),
+    Column("is_good", Boolean),
+    Column("body", LargeBinary),
+    Column("details", JSON(none_as_null=True)),
+)
+NAMES = [column.name for column in THINGS.c]
+INSERT = DriverStatement(insert(THINGS).inline(), columns=NAMES)
+NUMBERED = DriverStatement(insert(THINGS).returning(THINGS.c.id, THINGS.c.number), columns=["id", "number"])
+AMONG = DriverStatement(
+    lambda dialect: select(THINGS).where(among(dialect, THINGS.c.id, "ids")).order_by(THINGS.c.id)
+)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def thing(**values: Any) -> dict[str, Any]:
+    return dict.fromkeys(NAMES) | values
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url, connections=1)
+    METADATA.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    with engine.begin() as connection:
+        yield connection
+
+
+def test_each_value_comes_back_with_its_type(connection: Connection) -> None:
+    whole = {"at": NOON, "is_good": True, "body": b"\x00", "details": {"a": [1, None]}, "number": 7}
+    INSERT.write(connection, [thing(id="a", **whole), thing(id="b"), thing(id="c", details=JsonText("[1]"))])
+
+    first, second, third = AMONG.rows(connection, {"ids": ["a", "b", "c"]})
+
+    assert first._asdict() == {"id": "a", **whole}
+    assert first.is_good is True
+    assert second._asdict() == thing(id="b")
+    assert third.details == [1]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_all_rows_of_all_executions_are_returned_in_order(connection: Connection, number: int) -> None:
+    rows = NUMBERED.rows(connection, *({"id": f"n{n}", "number": n} for n in range(number)))
+
+    assert [(row.id, row.number) for row in rows] == [(f"n{n}", n) for n in range(number)]
+
+
+def test_nothing_is_written_for_no_rows(connection: Connection) -> None:
+    INSERT.write(connection, [])
+
+    assert AMONG.rows(connection, {"ids": []}) == []
+
+
+def test_a_longer_id_equals_no_shorter_one(connection: Connection) -> None:
+    INSERT.write(connection, [thing(id="abcd")])
+
+    assert AMONG.rows(connection, {"ids": ["abcdefg"]}) == []
+
+
+def test_an_error_is_that_of_sqlalchemy_and_shows_no_values(engine: Engine) -> None:
+    with pytest.raises(IntegrityError) as caught, engine.begin() as connection:
+        INSERT.write(connection, [thing(id="ab", body=b"secret"), thing(id="ab", body=b"secret")])
+
+    assert fault_of(caught.value) is Fault.VALUES
+    assert "secret" not in str(caught.value)
+    with engine.begin() as connection:
+        assert AMONG.rows(connection, {"ids": ["ab"]}) == []
+
+
+@pytest.mark.parametrize("values", [{"at": datetime(2026, 3, 1)}, {"number": 1 << 80}])  # noqa: DTZ001 - refused
+def test_values_that_cannot_be_bound_are_the_fault_of_the_values(
+    engine: Engine, values: dict[str, Any]
+) -> None:
+    with pytest.raises(StatementError) as caught, engine.begin() as connection:
+        INSERT.write(connection, [thing(id="a", **values)])
+
+    assert fault_of(caught.value) is Fault.VALUES
+
+
+def test_it_begins_a_transaction_where_there_is_none(engine: Engine) -> None:
+    with engine.connect() as connection:
+        INSERT.write(connection, [thing(id="a")])
+        connection.rollback()
+        assert AMONG.rows(connection, {"ids": ["a"]}) == []
+
+
+def test_a_statement_that_would_change_with_its_values_is_refused(connection: Connection) -> None:
+    changing = DriverStatement(select(THINGS).where(THINGS.c.id.in_(bindparam("ids", expanding=True))))
+
+    with pytest.raises(ValueError, match="use `among`"):
+        changing.rows(connection, {"ids": ["a"]})
+
+
+def test_listeners_are_told_of_it(engine: Engine, connection: Connection) -> None:
+    told: list[tuple[Any, ...]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, _: Any, many: bool) -> None:  # noqa: FBT001 - the call is SQLAlchemy's
+        told.append((statement.split(maxsplit=1)[0], len(parameters), many))
+
+    INSERT.write(connection, [thing(id="a"), thing(id="b")])
+    AMONG.rows(connection, {"ids": ["a", "b"]})
+    event.remove(engine, "before_cursor_execute", listen)
+
+    assert told == [("INSERT", 2, True), ("SELECT", 1, False)]
+
+
+def test_statements_that_are_sent_together_are_all_executed(connection: Connection) -> None:
+    with sent_together(connection):
+        INSERT.write(connection, [thing(id="a"), thing(id="b")])
+        INSERT.write(connection, [thing(id="c")])
+        INSERT.write(connection, [])
+
+    assert [row.id for row in AMONG.rows(connection, {"ids": list("abc")})] == list("abc")
+
+
+def test_an_error_among_statements_that_are_sent_together_undoes_all(engine: Engine) -> None:
+    def fail() -> None:
+        with engine.begin() as connection, sent_together(connection):
+            INSERT.write(connection, [thing(id="a")])
+            INSERT.write(connection, [thing(id="a")])
+            INSERT.write(connection, [thing(id="b"), thing(id="c")])
+
+    with pytest.raises(IntegrityError) as caught:
+        fail()
+
+    assert fault_of(caught.value) is Fault.VALUES
+    with engine.begin() as connection:
+        assert AMONG.rows(connection, {"ids": list("abc")}) == []
