@@ -83,7 +83,8 @@ ROWS = (
     Row("accept", "accept committed → answered", "gateway", "accept:after"),
     Row("publish-before", "answered → published", "gateway", "publish:before"),
     Row("publish", "published → outbox row deleted", "gateway", "publish:after"),
-    Row("mark", "outbox row deleted →", "gateway", "mark:after"),
+    # One deletion stands for the rows of many tasks.
+    Row("mark", "outbox row deleted →", "gateway", "mark:after", passing=0, standing=1),
     Row("claim-before", "delivered → claimed", "sync", "claim:before"),
     Row("claim", "claimed → effect", "sync", "claim:after"),
     Row("effect", "effect → outcome recorded", "sync", "effect:after"),

@@ -93,8 +93,11 @@ async def accepted(
             assert answer.status_code == 202
 
         await asyncio.gather(*map(post, range(tasks)))
-        if relaying := resources.relay._relaying:  # noqa: SLF001 - each ends when its row is gone
-            await asyncio.wait(relaying)
+        relay = resources.relay
+        if relay._relaying:  # noqa: SLF001 - each ends when its message is confirmed
+            await asyncio.wait(relay._relaying)  # noqa: SLF001 - as above
+        if relay._deleting:  # noqa: SLF001 - it ends when the rows are gone
+            await relay._deleting  # noqa: SLF001 - as above
         return counter.done(), counter.published
 
 

@@ -25,8 +25,9 @@ DISTRUST_SECONDS: Final = 15.0
 #: A message that still waits this shortly before a sweep takes its row is left to the sweep: a publish takes
 #: time.
 SWEEP_MARGIN: Final = timedelta(seconds=1)
-#: How long the deletion of a published row may wait to share the commit of an accept. A sweep would take the
-#: row only after seconds.
+#: How long the rows of published tasks gather before they are deleted together, and how long the deletion may
+#: then wait to share the commit of an accept. A sweep would take a row only after seconds.
+GATHER_SECONDS: Final = 0.25
 DELETE_SECONDS: Final = 0.1
 #: Accepted tasks that wait in memory for their publish, and the bytes of their bodies. What exceeds this is
 #: left to the sweep. Without this queue a burst of a second would leave half of its tasks to the sweep, which
@@ -53,6 +54,10 @@ class TaskRelay:
         self._relaying: set[asyncio.Task[None]] = set()
         self._relaying_bytes = 0
         self._slots = asyncio.Semaphore(settings.max_in_flight)
+        #: Rows to delete: the broker has confirmed their messages.
+        self._published: list[int] = []
+        self._deleting: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         self._connected = False
         self._returning: asyncio.Task[None] | None = None
 
@@ -84,6 +89,11 @@ class TaskRelay:
             for relaying in waiting:
                 relaying.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+        self._stopping.set()
+        if self._deleting is not None:
+            await asyncio.wait((self._deleting,), timeout=GOODBYE_SECONDS)
+            self._deleting.cancel()
+            await asyncio.gather(self._deleting, return_exceptions=True)
         await self._broker.stop()
 
     @property
@@ -156,14 +166,25 @@ class TaskRelay:
             if self._records.now() > until:
                 return
             confirmed = await relay(self._publisher, message)
-        # The slot is free by now: the deletion of the row delays no other publish.
-        if not confirmed:
-            return
+        if confirmed:
+            self._published.append(message.outbox_id)
+            if self._deleting is None:
+                self._deleting = asyncio.create_task(self._delete_all(), name="delete published rows")
+
+    async def _delete_all(self) -> None:
         try:
-            # If this write is lost, the sweep publishes the row once more, as below.
-            await self._records.write(
-                delete_published, [message.outbox_id], patience=DELETE_SECONDS, relaxed=True
-            )
+            while self._published:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), GATHER_SECONDS)
+                published, self._published = self._published, []
+                await self._delete(published)
+        finally:
+            self._deleting = None
+
+    async def _delete(self, outbox_ids: list[int]) -> None:
+        try:
+            # If this write is lost, the sweep publishes the rows once more, as below.
+            await self._records.write(delete_published, outbox_ids, patience=DELETE_SECONDS, relaxed=True)
         except SQLAlchemyError as error:
-            # The sweep publishes it again, and the inbox drops the second copy.
-            log.warning("a published task stays in the outbox", error=error)
+            # The sweep publishes them again, and the inboxes drop the second copies.
+            log.warning("published tasks stay in the outbox", tasks=len(outbox_ids), error=error)
