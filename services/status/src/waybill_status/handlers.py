@@ -16,8 +16,9 @@ from waybill_worker.observe import Attributes, SpanKind, get_logger, is_tracing,
 
 log = get_logger(__name__)
 
-#: How long events wait for more, to share a commit; meanwhile the gateway can write to a SQLite ledger.
-MERGE_SECONDS = 0.01
+#: How long events wait for more, to share a commit; meanwhile the gateway can write to a SQLite ledger. No
+#: process waits for them, and a caller who asks for the state of a task asks again later than that.
+MERGE_SECONDS = 0.025
 
 ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
