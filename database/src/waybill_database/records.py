@@ -1,19 +1,20 @@
 """One database for an asyncio program: grouped writes, and concurrent reads."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, DateTime, Engine, func, select
+from sqlalchemy import Connection, DateTime, Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database.clock import Clock, elapsed_seconds
 from waybill_database.engine import READ_ONLY, open_engine
 from waybill_database.group_commit import BatchWrite, GroupCommit
-from waybill_database.writable import can_write
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -121,7 +122,7 @@ class Records:
         try:
             # A server is asked on the connection of the writes: others may lead to another server.
             is_remote = self.engine.dialect.name == "postgresql"
-            writable = await (self._writes.look(can_write) if is_remote else self.read(can_write))
+            writable = await (self._writes.look(_can_write) if is_remote else self.read(_can_write))
         except SQLAlchemyError:
             return False
         if not writable:
@@ -136,3 +137,19 @@ def _clock_of_server(connection: Connection) -> datetime:
         select(func.clock_timestamp(type_=DateTime(timezone=True)))
     ).scalar_one()
     return shown
+
+
+def _can_write(connection: Connection) -> bool:
+    """Whether a write could succeed now.
+
+    PostgreSQL reports a standby and `default_transaction_read_only`. For SQLite the file system shows whether
+    the file and its folder, which holds the log, are writable, and whether there is free space.
+    """
+    if connection.dialect.name == "postgresql":
+        return bool(connection.scalar(text("SHOW transaction_read_only")) == "off")
+    # Reads the file, unlike SELECT 1.
+    connection.execute(text("PRAGMA schema_version"))
+    file = Path(connection.engine.url.database or "")
+    return (
+        os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) and os.statvfs(file.parent).f_bavail > 0
+    )
