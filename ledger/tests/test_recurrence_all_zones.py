@@ -112,13 +112,16 @@ def changes(name: str) -> Iterator[Change]:
     def offset(instant: datetime) -> timedelta:
         return wall(instant, zone) - instant.replace(tzinfo=None)
 
+    def minute_of_change(early: datetime, late: datetime, after: timedelta) -> datetime:
+        minutes = range((late - early) // MINUTE + 1)
+        number = bisect_left(minutes, 1, key=lambda each: int(offset(early + each * MINUTE) == after))
+        return early + number * MINUTE
+
     # No zone is changed there and back within a week.
     weeks = [BEGIN + number * WEEK for number in range((END - BEGIN) // WEEK + 1)]
     for (early, before), (late, after) in pairwise([(each, offset(each)) for each in weeks]):
         if before != after:
-            minutes = [early + number * MINUTE for number in range((late - early) // MINUTE + 1)]
-            at = minutes[bisect_left(minutes, 1, key=lambda each: int(offset(each) == after))]
-            yield Change(name, at, after - before)
+            yield Change(name, minute_of_change(early, late, after), after - before)
 
 
 def searched(meaning: Meaning, change: Change) -> Iterator[datetime]:
