@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields
@@ -18,7 +17,7 @@ from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleType
 from waybill_devstack.stack.plan import Planned, Ports, make_plan
 from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.eventually import eventually
-from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.machine import ForkedProcess, free_ports
 from waybill_testkit.postgres.failover import read_only
 from waybill_testkit.postgres.private import InstalledPostgres
 from waybill_testkit.samples import dead_message, new_task, reported, sync_event
@@ -32,7 +31,7 @@ STOP_SECONDS = 60.0
 @dataclass(frozen=True)
 class Running:
     planned: Planned
-    process: subprocess.Popen[bytes]
+    process: ForkedProcess
     log: Path
 
     async def answer(self, client: httpx.AsyncClient, path: str) -> tuple[int, dict[str, Any]]:
@@ -89,17 +88,13 @@ async def running(processes: tuple[Planned, ...], folder: Path) -> AsyncIterator
 @contextmanager
 def _started(planned: Planned, folder: Path) -> Iterator[Running]:
     log = folder / f"{planned.name}.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            planned.argv, env=os.environ | planned.env, stdout=output, stderr=subprocess.STDOUT, cwd=folder
-        ) as process,
-    ):
-        try:
-            yield Running(planned, process, log)
-        finally:
-            process.terminate()
-            process.wait(STOP_SECONDS)
+    _python, _dash_m, module, *arguments = planned.argv
+    process = ForkedProcess(module, *arguments, env=os.environ | planned.env, log=log)
+    try:
+        yield Running(planned, process, log)
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from waybill_contracts.events import Event
 from waybill_contracts.wire.lifecycle import LifecycleEvent
-from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.machine import ForkedProcess, free_ports
 from waybill_testkit.samples import email_event, sync_event
 from waybill_testkit.wire import Wire
 
@@ -64,7 +62,7 @@ class MailServer:
 @pytest.fixture
 def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str, int], None]]:
     """Starts a service that finds its other side at a port; nothing but what it cannot do without is set."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[ForkedProcess] = []
 
     def start(service: str, port: int) -> None:
         environment = {name: value for name, value in os.environ.items() if "WAYBILL_RETRY" not in name} | {
@@ -75,8 +73,7 @@ def start(topology_url: str, tmp_path: Path) -> Iterator[Callable[[str, int], No
             "WAYBILL_SENDER": "no-reply@waybill.test",
             "WAYBILL_TARGETS": f'{{"crm": "http://127.0.0.1:{port}"}}',
         }
-        command = [sys.executable, "-m", f"waybill_{service}"]
-        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL))
+        started.append(ForkedProcess(f"waybill_{service}", env=environment))
 
     yield start
     for child in started:

@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,21 +13,22 @@ from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent
 from waybill_testkit.broker import Broker
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.proxy import Proxy
 from waybill_testkit.samples import image_event
 from waybill_testkit.wire import Wire
 
 CHILD = Path(__file__).with_name("effectful_service.py")
 LEASE_MICROSECONDS = 2_000_000
-Start = Callable[..., subprocess.Popen[bytes]]
+Start = Callable[..., ForkedProcess]
 
 
 @pytest.fixture
 def start(topology_url: str, tmp_path: Path) -> Iterator[Start]:
     """Starts a replica of the service, which may take two hours; what still runs at the end is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[ForkedProcess] = []
 
-    def start(way: str, url: str = topology_url) -> subprocess.Popen[bytes]:
+    def start(way: str, url: str = topology_url) -> ForkedProcess:
         environment = os.environ | {
             "WAYBILL_AMQP_URL": url,
             "WAYBILL_INBOX_URL": f"sqlite:///{tmp_path}/inbox.db",
@@ -38,9 +37,7 @@ def start(topology_url: str, tmp_path: Path) -> Iterator[Start]:
             "WAYBILL_HARD_LIMIT_SECONDS": "7200",
             "WAYBILL_GRACE_SECONDS": "0.5",
         }
-        child = subprocess.Popen(
-            [sys.executable, CHILD, tmp_path / "effects", way], env=environment, stdout=subprocess.DEVNULL
-        )
+        child = ForkedProcess(CHILD, tmp_path / "effects", way, env=environment)
         started.append(child)
         return child
 

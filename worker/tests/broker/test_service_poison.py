@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +12,7 @@ from pathlib import Path
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, DeadReason, LifecycleEvent, LifecycleType
 from waybill_contracts.wire.names import HEADER_DEAD_REASON, HEADER_TASK_ID
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.samples import image_event
 from waybill_testkit.wire import Wire
 from waybill_worker.attempt.runner import ALONE_FROM
@@ -29,15 +28,15 @@ class KeptRunning:
     """A service that is started again whenever it dies, as a supervisor does it."""
 
     def __init__(self, environment: dict[str, str], effects: Path) -> None:
-        self._command = [sys.executable, str(CHILD), str(effects), "poison"]
+        self._effects = effects
         self._environment = environment
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ForkedProcess | None = None
         self._stopping = False
         self.deaths = 0
 
     def run(self) -> None:
         while not self._stopping:
-            self._child = subprocess.Popen(self._command, env=self._environment, stdout=subprocess.DEVNULL)
+            self._child = ForkedProcess(CHILD, self._effects, "poison", env=self._environment)
             self.deaths += self._child.wait() == -signal.SIGKILL and not self._stopping
 
     def stop(self) -> None:
@@ -119,9 +118,8 @@ async def test_no_message_is_given_up_because_its_service_is_killed_from_outside
         "WAYBILL_LEASE_SECONDS": "1",
     }
 
-    def start(way: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(CHILD), str(effects), way]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    def start(way: str) -> ForkedProcess:
+        return ForkedProcess(CHILD, effects, way, env=environment)
 
     def runs() -> list[str]:
         return effects.read_text().splitlines() if effects.exists() else []

@@ -6,8 +6,6 @@ The email service runs as in production; the mail server takes the content and d
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from waybill_contracts.events import WhenUncertain
 from waybill_contracts.kinds.emails import EmailRequested
 from waybill_contracts.wire.names import HEADER_DEAD_REASON
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.wire import Wire
 
 
@@ -54,9 +53,9 @@ async def server() -> AsyncIterator[tuple[Silent, int]]:
 @pytest.fixture
 def start(
     topology_url: str, tmp_path: Path, server: tuple[Silent, int]
-) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+) -> Iterator[Callable[[], ForkedProcess]]:
     """Starts the email service in a process of its own; what still runs at the end is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[ForkedProcess] = []
     environment = os.environ | {
         "WAYBILL_AMQP_URL": topology_url,
         "WAYBILL_INBOX_URL": f"sqlite:///{tmp_path}/inbox.db",
@@ -67,10 +66,8 @@ def start(
         "WAYBILL_RETRY_BASE_SECONDS": "1",
     }
 
-    def start() -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "waybill_email"], env=environment, stdout=subprocess.DEVNULL
-        )
+    def start() -> ForkedProcess:
+        child = ForkedProcess("waybill_email", env=environment)
         started.append(child)
         return child
 
@@ -85,7 +82,7 @@ def mail(if_uncertain: WhenUncertain) -> EmailRequested:
 
 
 async def killed_in_the_window(
-    server: Silent, start: Callable[[], subprocess.Popen[bytes]], wire: Wire, event: EmailRequested
+    server: Silent, start: Callable[[], ForkedProcess], wire: Wire, event: EmailRequested
 ) -> None:
     """The service dies after the server has the mail, and before the service knows; a new one begins."""
     first = start()
@@ -98,7 +95,7 @@ async def killed_in_the_window(
 
 
 async def test_a_mail_is_sent_again_and_its_record_says_that_it_may_be_a_repeat(
-    server: tuple[Silent, int], start: Callable[[], subprocess.Popen[bytes]], wire: Wire
+    server: tuple[Silent, int], start: Callable[[], ForkedProcess], wire: Wire
 ) -> None:
     await killed_in_the_window(server[0], start, wire, mail(WhenUncertain.RESEND))
     events = await wire.reported(until="task.completed")
@@ -109,7 +106,7 @@ async def test_a_mail_is_sent_again_and_its_record_says_that_it_may_be_a_repeat(
 
 
 async def test_a_mail_that_is_not_to_come_twice_is_parked(
-    server: tuple[Silent, int], start: Callable[[], subprocess.Popen[bytes]], wire: Wire
+    server: tuple[Silent, int], start: Callable[[], ForkedProcess], wire: Wire
 ) -> None:
     await killed_in_the_window(server[0], start, wire, mail(WhenUncertain.PARK))
     events = await wire.reported(until="task.dead")
