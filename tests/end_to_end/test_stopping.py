@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -21,7 +20,7 @@ from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.broker import private_broker
 from waybill_testkit.broker.server import ServerBroker, survives_a_kill
 from waybill_testkit.eventually import eventually
-from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.machine import ForkedProcess, free_ports
 from waybill_testkit.postgres.private import InstalledPostgres
 from waybill_worker.broker import topology
 
@@ -40,7 +39,7 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerBroke
 @dataclass
 class Process:
     planned: Planned
-    running: subprocess.Popen[bytes]
+    running: ForkedProcess
     log: Path
 
     def is_ready(self) -> bool:
@@ -70,10 +69,9 @@ def started(plan: Plan, folder: Path) -> Iterator[list[Process]]:
             if planned.name in STAND_INS:
                 continue
             log = folder / f"{planned.name}.log"
-            output = ending.enter_context(log.open("wb"))
-            running = ending.enter_context(
-                subprocess.Popen(planned.argv, env=os.environ | planned.env, stdout=output, stderr=output)
-            )
+            _python, _dash_m, module, *arguments = planned.argv
+            running = ForkedProcess(module, *arguments, env=os.environ | planned.env, log=log)
+            ending.callback(running.wait)
             ending.callback(running.kill)
             processes.append(Process(planned, running, log))
         yield processes

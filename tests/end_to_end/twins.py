@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import signal
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,8 +14,7 @@ import httpx
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
 from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.eventually import eventually
-from waybill_testkit.machine.lifeline import die_with_parent
-from waybill_testkit.machine.ports import free_ports
+from waybill_testkit.machine import ForkedProcess, free_ports
 from waybill_testkit.postgres.private import InstalledPostgres
 
 PATIENCE = 240.0
@@ -39,21 +36,19 @@ class Twins:
     #: Answers that said the ledger is away, and calls that found no gateway.
     asked_to_repeat: int = 0
     found_no_process: int = 0
-    running: dict[tuple[str, int], subprocess.Popen[bytes]] = field(default_factory=dict)
+    running: dict[tuple[str, int], ForkedProcess] = field(default_factory=dict)
     planned: dict[tuple[str, int], Planned] = field(default_factory=dict)
 
     def start(self, number: int, planned: Planned) -> None:
         """Starts a process, the first or the second of its sort."""
         self.planned[planned.name, number] = planned
-        with (self.folder / f"{planned.name}-{number}.log").open("ab") as log:
-            self.running[planned.name, number] = subprocess.Popen(
-                planned.argv,
-                env=os.environ | planned.env,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only calls prctl
-            )
+        _python, _dash_m, module, *arguments = planned.argv
+        self.running[planned.name, number] = ForkedProcess(
+            module,
+            *arguments,
+            env=os.environ | planned.env,
+            log=self.folder / f"{planned.name}-{number}.log",
+        )
 
     async def start_again(self, name: str, number: int) -> None:
         """Starts one that was killed, and waits until it is ready."""
@@ -64,7 +59,7 @@ class Twins:
     def kill(self, name: str, number: int) -> None:
         """Ends a process at once."""
         process = self.running.pop((name, number))
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
 
     def ended(self) -> dict[tuple[str, int], int]:
