@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.samples import sync_event
 from waybill_testkit.wire import Wire
 
@@ -21,13 +22,19 @@ APP = ("faststream_service:make_app", "--factory", "--app-dir", str(FOLDER))
 #: Nobody listens there.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 
-Start = Callable[..., subprocess.Popen[str]]
+Start = Callable[..., ForkedProcess]
 
 
 @pytest.fixture
 def effects(tmp_path: Path) -> Path:
     """Where the handler writes when it begins and ends."""
     return tmp_path / "effects"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the process writes."""
+    return tmp_path / "log"
 
 
 @pytest.fixture
@@ -40,17 +47,12 @@ def environment(tmp_path: Path, effects: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Start]:
+def start(environment: dict[str, str], log: Path) -> Iterator[Start]:
     """Starts `faststream run`; what still runs at the end is killed."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[ForkedProcess] = []
 
-    def start(**variables: str) -> subprocess.Popen[str]:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "faststream", "run", *APP],
-            env=environment | variables,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def start(**variables: str) -> ForkedProcess:
+        child = ForkedProcess("faststream", "run", *APP, env=environment | variables, log=log)
         started.append(child)
         return child
 
@@ -58,13 +60,11 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
     for child in started:
         child.kill()
         child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
 
 
-def told(output: str) -> list[dict[str, Any]]:
+def told(log: Path) -> list[dict[str, Any]]:
     """The log; nothing else may be written."""
-    return [json.loads(line) for line in output.splitlines()]
+    return [json.loads(line) for line in log.read_text().splitlines()]
 
 
 async def test_it_runs_retries_and_gives_up_as_ever(start: Start, topology_url: str, wire: Wire) -> None:
@@ -85,20 +85,20 @@ async def test_it_runs_retries_and_gives_up_as_ever(start: Start, topology_url: 
 
 
 async def test_a_signal_lets_it_end_its_work_and_then_stop(
-    start: Start, topology_url: str, wire: Wire, effects: Path
+    start: Start, topology_url: str, wire: Wire, effects: Path, log: Path
 ) -> None:
     child = start(WAYBILL_AMQP_URL=topology_url)
     slow = await wire.request(sync_event("slow"))
     await eventually(lambda: effects.exists() and "slow begins" in effects.read_text())
     child.send_signal(signal.SIGTERM)
-    output, _ = child.communicate(timeout=60)
+    code = await asyncio.to_thread(child.wait, 60)
     ended = await asyncio.to_thread(lambda: effects.read_text().splitlines())
     events = await wire.reported(until="task.completed")
 
-    assert child.returncode == 0
+    assert code == 0
     assert ended == ["slow begins", "slow ends"]
     assert events[-1].data.task_id == slow.task_id
-    lines = [line["event"] for line in told(output)]
+    lines = [line["event"] for line in told(log)]
     assert (
         lines.index("stopping") < lines.index("attempt completed") < lines.index("stopped") == len(lines) - 1
     )
@@ -106,26 +106,24 @@ async def test_a_signal_lets_it_end_its_work_and_then_stop(
     assert await wire.ready("sync.work") == 0
 
 
-async def test_its_exit_stops_it_in_order(start: Start, topology_url: str, wire: Wire) -> None:
+async def test_its_exit_stops_it_in_order(start: Start, topology_url: str, wire: Wire, log: Path) -> None:
     child = start(WAYBILL_AMQP_URL=topology_url)
     await wire.request(sync_event("last"))
-    output, _ = await asyncio.to_thread(child.communicate)
+    code = await asyncio.to_thread(child.wait, 60)
 
-    assert child.returncode == 0
-    assert told(output)[-1]["event"] == "stopped"
+    assert code == 0
+    assert told(log)[-1]["event"] == "stopped"
     assert (await wire.reported(until="task.completed"))[-1].data.attempt == 1
 
 
-def test_a_signal_ends_a_start_that_waits_for_the_broker(start: Start) -> None:
+async def test_a_signal_ends_a_start_that_waits_for_the_broker(start: Start, log: Path) -> None:
     child = start(WAYBILL_AMQP_URL=NO_BROKER)
-    assert child.stdout is not None
-    while "the broker cannot be reached" not in child.stdout.readline():
-        assert child.poll() is None
+    await eventually(lambda: "the broker cannot be reached" in log.read_text())
     child.send_signal(signal.SIGTERM)
-    output, _ = child.communicate(timeout=60)
+    code = await asyncio.to_thread(child.wait, 60)
 
-    assert child.returncode == 0
-    assert told(output)[-1]["event"] == "stopped"
+    assert code == 0
+    assert told(log)[-1]["event"] == "stopped"
 
 
 async def test_it_ends_when_its_consumer_stays_away(start: Start, topology_url: str, wire: Wire) -> None:
@@ -138,12 +136,11 @@ async def test_it_ends_when_its_consumer_stays_away(start: Start, topology_url: 
     assert child.returncode == 70
 
 
-def test_a_wrong_setting_is_told_in_one_line(start: Start) -> None:
-    child = start(WAYBILL_PREFETCH="0")
-    output, _ = child.communicate(timeout=60)
-    (line,) = told(output)
+def test_a_wrong_setting_is_told_in_one_line(start: Start, log: Path) -> None:
+    code = start(WAYBILL_PREFETCH="0").wait(60)
+    (line,) = told(log)
 
-    assert child.returncode == 78
+    assert code == 78
     assert "WAYBILL_PREFETCH: Input should be greater" in line["reason"]
 
 

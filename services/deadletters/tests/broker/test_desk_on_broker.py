@@ -4,8 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,6 +41,7 @@ from waybill_status.settings import StatusSettings
 from waybill_testkit.broker import Broker
 from waybill_testkit.empty_ledger import put_empty_ledger
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.samples import (
     NOON,
     dead_message,
@@ -297,13 +296,13 @@ def _held(broker: Broker, vhost: str) -> int:
     return queue.ready + queue.unacked
 
 
-def _process(stack: Stack) -> subprocess.Popen[bytes]:
+def _process(stack: Stack) -> ForkedProcess:
     environment = os.environ | {
         "WAYBILL_AMQP_URL": stack.amqp_url,
         "WAYBILL_LEDGER_URL": stack.ledger_url,
         "WAYBILL_LOG_LEVEL": "error",
     }
-    return subprocess.Popen([sys.executable, "-m", "waybill_deadletters"], env=environment)
+    return ForkedProcess("waybill_deadletters", env=environment)
 
 
 def _die(connection: Any, batches: Any) -> list[None]:

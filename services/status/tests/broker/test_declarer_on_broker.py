@@ -3,12 +3,11 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aio_pika
@@ -34,6 +33,7 @@ from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_status.upkeep import declarer
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.proxy import Proxy
 from waybill_testkit.wire import Wire
 from waybill_worker.broker import topology
@@ -241,17 +241,16 @@ async def test_a_broker_that_is_away_leaves_the_old_route_in_use(
 
 @pytest.mark.parametrize("patch", DEATHS.values(), ids=DEATHS)
 async def test_it_is_killed_and_the_next_one_goes_on(
-    topology_url: str, ledger_url: str, wire: Wire, records: Records, patch: str
+    topology_url: str, ledger_url: str, wire: Wire, records: Records, tmp_path: Path, patch: str
 ) -> None:
     async with running(topology_url, ledger_url):
         await eventually(partial(all_is_declared, records))
     await registered(records, also_handles_images("thumbs"))
     environment = os.environ | {"WAYBILL_AMQP_URL": topology_url, "WAYBILL_LEDGER_URL": ledger_url}
-    command = [sys.executable, "-c", DIES_AT.format(patch=patch)]
-    died = await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, check=False, timeout=120
-    )
-    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    program, log = tmp_path / "dies.py", tmp_path / "dies.log"
+    program.write_text(DIES_AT.format(patch=patch))
+    dying = ForkedProcess(program, env=environment, log=log)
+    assert await asyncio.to_thread(dying.wait, 120) == -signal.SIGKILL, log.read_text()
 
     # Whatever the broker has by now: nobody relies on it.
     assert (await registry_of(records)).kind(IMAGE).route.generation == 1

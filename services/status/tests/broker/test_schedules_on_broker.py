@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -19,6 +17,7 @@ from waybill_ledger.schema.tables import TASKS
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
 from waybill_testkit.eventually import eventually
+from waybill_testkit.machine import ForkedProcess
 from waybill_testkit.samples import plan
 from waybill_testkit.wire import Wire
 
@@ -95,13 +94,13 @@ async def test_services_that_are_killed_again_and_again_neither_lose_nor_double_
     environment = os.environ | {"WAYBILL_AMQP_URL": topology_url, "WAYBILL_LEDGER_URL": ledger_url}
 
     @contextmanager
-    def process() -> Iterator[subprocess.Popen[bytes]]:
-        command = [sys.executable, "-m", "waybill_status"]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as started:
-            try:
-                yield started
-            finally:
-                started.kill()
+    def process() -> Iterator[ForkedProcess]:
+        started = ForkedProcess("waybill_status", env=environment)
+        try:
+            yield started
+        finally:
+            started.kill()
+            started.wait()
 
     ends_at = datetime.now(UTC) + timedelta(seconds=number + 0.5)
     make_up: dict[str, Any] = {"missed": Missed.RUN_ALL, "missed_limit": 100}
