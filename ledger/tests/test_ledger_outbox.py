@@ -174,3 +174,17 @@ def test_a_sweep_does_not_wait_for_another_on_postgresql(engine: Engine) -> None
 
     assert ids([first, second]) == [tasks[0].id, tasks[1].id]
     assert ids(others) == [tasks[2].id, tasks[3].id]
+
+
+def test_a_late_confirm_deletes_no_row_of_another_task(engine: Engine) -> None:
+    accepted(engine, new_task())
+    (first,) = swept(engine, LATER)
+    with engine.begin() as connection:
+        delete_published(connection, [[first.outbox_id]])
+    second = new_task()
+    accepted(engine, second)
+
+    with engine.begin() as connection:
+        delete_published(connection, [[first.outbox_id]])
+
+    assert ids(swept(engine, LATER)) == [second.id]

@@ -183,6 +183,8 @@ OUTBOX = Table(
     Index("outbox_by_availability", "available_at", **_NOT_HELD),
     Index("outbox_held", "routing_key", "available_at", **_HELD),
     Index("outbox_by_task", "task_id"),
+    # SQLite would give the id of a deleted row to the next one, and who confirms late would delete that.
+    sqlite_autoincrement=True,
 )
 SCHEDULES = Table(
     "schedules",
