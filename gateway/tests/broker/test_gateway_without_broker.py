@@ -116,6 +116,19 @@ async def test_what_waits_for_the_broker_holds_up_no_stop(
     assert loop.time() - began < gateway.resources.settings.publish_timeout_seconds
 
 
+async def test_a_stop_deletes_the_rows_that_are_published_and_ends_in_order(
+    topology_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_relay, "GATHER_SECONDS", 60)  # only the stop ends the wait for more rows
+    async with running(tmp_path, amqp_url=topology_url) as gateway:
+        await eventually(lambda: is_connected(gateway))
+        await gateway.post("/v1/emails", EMAIL)
+        relay = gateway.resources.relay
+        await eventually(lambda: relay._published)  # noqa: SLF001 - confirmed and not deleted, seen nowhere else
+        await relay.stop()
+        assert await outbox_is_empty(gateway)
+
+
 async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(
     topology_url: str, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,10 +90,10 @@ class TaskRelay:
                 relaying.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
         self._stopping.set()
-        if self._deleting is not None:
-            await asyncio.wait((self._deleting,), timeout=GOODBYE_SECONDS)
-            self._deleting.cancel()
-            await asyncio.gather(self._deleting, return_exceptions=True)
+        if (deleting := self._deleting) is not None:
+            await asyncio.wait((deleting,), timeout=GOODBYE_SECONDS)
+            deleting.cancel()
+            await asyncio.gather(deleting, return_exceptions=True)
         await self._broker.stop()
 
     @property
