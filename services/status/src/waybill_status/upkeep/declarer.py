@@ -1,7 +1,7 @@
 """The declarer: the broker has what the registry says, and the ledger knows of it."""
 
 from asyncio import get_running_loop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
@@ -54,9 +54,9 @@ class Declarer(Background):
         self._settled: Registry | None = None
 
     @property
-    def queues(self) -> Iterator[str]:
-        """Names of the queues that have been declared."""
-        return (queue.name for part in self._parts.values() for queue in part.queues)
+    def queues(self) -> Sequence[str]:
+        """Names of the queues that have been declared, as they are now."""
+        return [queue.name for part in self._parts.values() for queue in part.queues]
 
     async def begin(self) -> None:
         """Declares everything, on a new channel; `step` confirms it.

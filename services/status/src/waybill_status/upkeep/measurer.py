@@ -1,6 +1,6 @@
 """The measurer: measures ledger and queues at intervals, for Prometheus."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -43,7 +43,7 @@ class Measurer(Background):
         timeouts: StallTimeouts,
         look_seconds: float,
         registry: Callable[[], Registry],
-        queues: Callable[[], Iterable[str]],
+        queues: Callable[[], Sequence[str]],
         queue_stats: Callable[[str], Awaitable[QueueStats | None]],
     ) -> None:
         super().__init__(every_seconds=look_seconds)
