@@ -26,8 +26,9 @@ Exit codes
   130  Ctrl-C
 
 The gateway is found by --url, before or after the command, else WAYBILL_URL,
-else `url` in ~/.config/waybill/config.toml, else the local stack of this folder
-or a parent (python -m waybill_devstack up). The beginning of an id is enough if it is unique.
+else `url` in ~/.config/waybill/config.toml, else the local stack of this
+folder or a parent (python -m waybill_devstack up). The beginning of an id is
+enough if it is unique.
 """
 
 

@@ -32,7 +32,7 @@ def tasks() -> None:
 @tasks.command(
     "submit",
     epilog='waybill tasks submit invoice.requested \'{"order_id": "17"}\'\n'
-    "waybill tasks watch $(waybill tasks submit image.scanned - --key scan-17 < scan.json)",
+    "waybill tasks submit image.scanned - --key scan-17 < scan.json",
 )
 @click.argument("kind", metavar="KIND")
 @click.argument("data", metavar="DATA|-", type=click.UNPROCESSED)
