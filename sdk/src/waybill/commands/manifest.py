@@ -12,7 +12,7 @@ from waybill_cli.command_line import Command, CommandError, Exit
 @click.command(
     cls=Command,
     epilog="waybill manifest invoices:service > invoices.json\n"
-    "git diff --exit-code invoices.json  # in CI: no change of a contract goes unseen",
+    "git diff --exit-code invoices.json  # in CI: shows each change",
 )
 @click.argument("service", metavar="MODULE:SERVICE")
 @click.option("--release", metavar="TEXT", help="Instead of the version of its distribution.")
