@@ -74,8 +74,7 @@ async def test_contracts_are_held_against_what_waits_and_all_of_it_stays(
     }
     message = await wire.take("email.work")
     assert message.headers[names.HEADER_TASK_ID] == waits.task_id
-    # The broker counts in whole milliseconds of another clock.
-    assert time.monotonic() - published_at >= DELAY_SECONDS - 0.01
+    assert time.monotonic() - published_at >= DELAY_SECONDS
     assert EmailRequested.model_validate_json(message.body) == email_event()
 
     async def all_are_back() -> bool:
