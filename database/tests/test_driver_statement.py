@@ -44,8 +44,8 @@ THINGS = Table(
     Column("details", JSON(none_as_null=True)),
 )
 NAMES = [column.name for column in THINGS.c]
-INSERT = DriverStatement(insert(THINGS).inline(), columns=NAMES)
-NUMBERED = DriverStatement(insert(THINGS).returning(THINGS.c.id, THINGS.c.number), columns=["id", "number"])
+INSERT = DriverStatement(insert(THINGS).inline())
+NUMBERED = DriverStatement(insert(THINGS).returning(THINGS.c.id, THINGS.c.number))
 AMONG = DriverStatement(
     lambda dialect: select(THINGS).where(among(dialect, THINGS.c.id, "ids")).order_by(THINGS.c.id)
 )
@@ -171,3 +171,12 @@ def test_an_error_among_statements_that_are_sent_together_undoes_all(engine: Eng
     assert fault_of(caught.value) is Fault.VALUES
     with engine.begin() as connection:
         assert AMONG.rows(connection, {"ids": list("abc")}) == []
+
+
+def test_an_insert_sets_the_columns_that_its_rows_have(connection: Connection) -> None:
+    INSERT.write(connection, [{"id": "a", "number": 1}])
+    INSERT.write(connection, [{"id": "b", "is_good": True, "number": 2}])
+    assert NUMBERED.rows(connection) == []
+    assert NUMBERED.rows(connection, {"number": 3, "id": "c"}) == [("c", 3)]
+    stored = connection.execute(select(THINGS.c.id, THINGS.c.number, THINGS.c.is_good).order_by(THINGS.c.id))
+    assert stored.all() == [("a", 1, None), ("b", 2, True), ("c", 3, None)]

@@ -5,7 +5,7 @@ the compiled form, and builds a context, a cursor result and rows. A `DriverStat
 same constructs and types, but compiled only once. It runs in a transaction of SQLAlchemy, its errors are
 SQLAlchemy's, and listeners of `before_cursor_execute` are called.
 
-    INSERT = DriverStatement(insert(TASKS), columns=("id", "state"))
+    INSERT = DriverStatement(insert(TASKS))
     INSERT.write(connection, [{"id": "1", "state": "pending"}, {"id": "2", "state": "pending"}])
 """
 
@@ -21,6 +21,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Insert,
     String,
     any_,
     bindparam,
@@ -37,18 +38,16 @@ Core = Any
 
 
 class DriverStatement:
-    """A statement that is compiled once for each dialect.
+    """A statement that is compiled once for each dialect and each set of values.
 
     Args:
         statement: the same for both dialects, or a function that makes it for the name of one. It compares
-            with lists by `among`.
-        columns: columns that an INSERT sets; empty for other statements.
+            with lists by `among`. An INSERT sets the columns that its first row has.
     """
 
-    def __init__(self, statement: Core | Callable[[str], Core], *, columns: Sequence[str] = ()) -> None:
+    def __init__(self, statement: Core | Callable[[str], Core]) -> None:
         self._statement = statement
-        self._columns = list(columns)
-        self._forms: dict[str, _Form] = {}
+        self._forms: dict[tuple[str, ...], _Form] = {}
 
     def write(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Executes it for each of `rows`.
@@ -58,7 +57,7 @@ class DriverStatement:
         """
         if not rows:
             return
-        form = self._form(connection)
+        form = self._form(connection, rows[0])
         try:
             parameters = form.bound(rows)
             with closing(_begun(connection, form.sql, parameters)) as cursor:
@@ -78,7 +77,9 @@ class DriverStatement:
         Raises:
             StatementError: as `Connection.execute` does.
         """
-        form = self._form(connection)
+        if not rows:
+            return []
+        form = self._form(connection, rows[0])
         try:
             parameters = form.bound(rows)
             with closing(_begun(connection, form.sql, parameters)) as cursor:
@@ -86,12 +87,13 @@ class DriverStatement:
         except Exception as error:  # noqa: BLE001 - it is raised again
             fail(connection, error, form.sql)
 
-    def _form(self, connection: Connection) -> "_Form":
+    def _form(self, connection: Connection, values: Values) -> "_Form":
         dialect = connection.dialect
-        form = self._forms.get(dialect.name)
+        known_by = (dialect.name, *values)
+        form = self._forms.get(known_by)
         if form is None:
             statement = self._statement(dialect.name) if callable(self._statement) else self._statement
-            form = self._forms[dialect.name] = _Form(statement, self._columns, dialect)
+            form = self._forms[known_by] = _Form(statement, list(values), dialect)
         return form
 
 
@@ -140,8 +142,9 @@ def fail(connection: Connection, error: Exception, sql: str) -> NoReturn:
 class _Form:
     """A statement as compiled for a dialect."""
 
-    def __init__(self, statement: Core, columns: list[str], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect, column_keys=columns or None)
+    def __init__(self, statement: Core, names: list[str], dialect: Dialect) -> None:
+        columns = names if isinstance(statement, Insert) else None
+        compiled = statement.compile(dialect=dialect, column_keys=columns)
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         order = compiled.positiontup if compiled.positional else list(binds)
         self.sql = str(compiled)

@@ -259,32 +259,6 @@ def _accepted_before(connection: Connection, task_ids: Sequence[str]) -> dict[st
     return {row.id: AcceptedBefore(row.id, row.kind, row.due_at) for row in connection.execute(query)}
 
 
-_INSERT_TASKS = DriverStatement(
-    insert(TASKS).inline(),
-    columns=(
-        *(
-            "id",
-            "tenant",
-            "kind",
-            "state",
-            "created_at",
-            "due_at",
-            "deadline",
-            "correlation_id",
-            "traceparent",
-        ),
-        *("priority", "about", "person", "schedule_id", "slot_at", "parent_id", "parent_service"),
-        *("dataschema", "payload", "secret"),
-    ),
-)
-_INSERT_SUBTASKS = DriverStatement(
-    insert(SUBTASKS).inline(),
-    columns=(
-        *("task_id", "service", "state", "position", "redrive_no", "attempt", "next_attempt_at"),
-        *("updated_at", "expected_at"),
-    ),
-)
-_INSERT_OUTBOX = DriverStatement(
-    insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id),
-    columns=("task_id", "exchange", "routing_key", "attempt", "redrive_no", "available_at", "held"),
-)
+_INSERT_TASKS = DriverStatement(insert(TASKS).inline())
+_INSERT_SUBTASKS = DriverStatement(insert(SUBTASKS).inline())
+_INSERT_OUTBOX = DriverStatement(insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id))

@@ -265,9 +265,8 @@ _ONE_FACT = (
     TIMELINE.c.snooze_no,
     TIMELINE.c.type,
 )
-_FACT_COLUMNS = (*(column.name for column in _ONE_FACT), "at", "details")
-_ADD_FACTS = DriverStatement(lambda dialect: insert_new_in(dialect, TIMELINE), columns=_FACT_COLUMNS)
-_PUT_PROGRESS = DriverStatement(_put_progress, columns=_FACT_COLUMNS)
+_ADD_FACTS = DriverStatement(lambda dialect: insert_new_in(dialect, TIMELINE))
+_PUT_PROGRESS = DriverStatement(_put_progress)
 _TASK_COLUMNS = (
     TASKS.c.id,
     TASKS.c.kind,

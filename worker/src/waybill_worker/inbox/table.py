@@ -49,13 +49,7 @@ _IS_CANCELLED = literal_column(
     Boolean,
 ).label("is_cancelled")
 #: Claims of subtasks that have no row; returns those that got it.
-CLAIM_NEW = DriverStatement(
-    lambda dialect: insert_new_in(dialect, INBOX, INBOX.c.owner, _IS_CANCELLED),
-    columns=(
-        *("service", "task_id", "redrive_no", "attempt", "state", "owner", "lease_until", "outcome"),
-        *("starts", "in_doubt", "snooze_no", "life_since", "attempt_since"),
-    ),
-)
+CLAIM_NEW = DriverStatement(lambda dialect: insert_new_in(dialect, INBOX, INBOX.c.owner, _IS_CANCELLED))
 ROWS_OF_TASKS = DriverStatement(
     lambda dialect: (
         select(INBOX)
