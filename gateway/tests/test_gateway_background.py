@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from waybill_gateway.auth.key_cache import KnownKeys
@@ -12,7 +13,9 @@ from waybill_gateway.process import GatewayProcess
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import settings_in
+from waybill_testkit.machine.ports import free_ports
 from waybill_worker.broker.wait import BrokerWait
+from waybill_worker.runtime import http_server
 from waybill_worker.runtime.background import Background
 
 
@@ -73,3 +76,36 @@ async def test_a_well_gateway_is_not_broken(process: GatewayProcess) -> None:
     await asyncio.gather(watching, return_exceptions=True)
 
     assert not done
+
+
+async def answer_of(client: httpx.AsyncClient) -> httpx.Response | None:
+    """The readiness of the gateway; None: it does not listen yet."""
+    try:
+        return await client.get("/readyz")
+    except httpx.ConnectError:
+        return None
+
+
+async def test_a_stop_right_after_the_first_answer_drains_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first request is answered long before the start notices that the server has started.
+    monkeypatch.setattr(http_server, "_POLL_SECONDS", 0.5)
+    (tmp_path / "ledger.db").write_bytes(empty_ledger())
+    [port] = free_ports(1)
+    process = GatewayProcess(settings_in(tmp_path, port=port, drain_seconds=2))
+    starting = asyncio.create_task(process.start())
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        while (first := await answer_of(client)) is None:
+            await asyncio.sleep(0.01)
+        is_started = starting.done()
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        stopping = asyncio.create_task(process.stop())
+        await asyncio.sleep(0.1)
+        second = await client.get("/readyz")
+        await stopping
+
+    assert not is_started
+    assert first.status_code == 200
+    assert (second.status_code, second.json()["status"]) == (503, "stopping")

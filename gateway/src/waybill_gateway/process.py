@@ -71,10 +71,11 @@ class GatewayProcess:
             done, _ = await asyncio.wait((starting,), timeout=SILENT_SECONDS)
             if done:
                 starting.result()
+            # Before the first request is answered: a stop may come between that and the end of this wait.
+            self._is_serving = True
             port = await self._server.start(
                 behind=None if done else partial(_until_checked, components.resources)
             )
-            self._is_serving = True
             await starting
         finally:
             starting.cancel()
