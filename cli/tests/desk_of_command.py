@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from command_under_test import Served
 from sqlalchemy import select
 
 from waybill_contracts.privacy.seal import Keyring
@@ -10,6 +9,7 @@ from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleTyp
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.served import Served
 from waybill_testkit.samples import dead_message, gate_of, reported, sync_event
 
 SYNC = {"target": "crm", "resource": "contacts", "id": "7", "data": {"name": "Ann"}}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_under_test import NOWHERE, Waybill, listening
+from command_under_test import NOWHERE, Waybill
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
@@ -15,6 +15,7 @@ from waybill_contracts.kinds.password_resets import PasswordResetRequested
 from waybill_contracts.kinds.syncs import SyncRequested
 from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_contracts.registry import HandledKind, Manifest, built_in_registry
+from waybill_testkit.gateway.served import listening
 from waybill_testkit.samples import email_event, reset_event, sync_event
 
 REGISTRY = built_in_registry()

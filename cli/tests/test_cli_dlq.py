@@ -7,11 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from command_under_test import EMAIL, Ran, Served, Waybill
+from command_under_test import EMAIL, Ran, Waybill
 from desk_of_command import UNFIT, dead
 
 from waybill_cli.output.letter_views import sparkline
 from waybill_testkit.eventually import POLL_SECONDS
+from waybill_testkit.gateway.served import Served
 
 
 def ids(waybill: Waybill, *filters: str) -> list[int]:

@@ -5,12 +5,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from command_under_test import EMAIL, NOWHERE, WAYBILL, Served, Waybill
+from command_under_test import EMAIL, NOWHERE, WAYBILL, Waybill
 from desk_of_command import dead
 from terminal import ran_on_a_terminal
 
 from waybill_cli.main import run
 from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_testkit.gateway.served import Served
 from waybill_testkit.samples import reported
 
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

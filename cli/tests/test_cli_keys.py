@@ -3,9 +3,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from command_under_test import Served, Waybill, served
+from command_under_test import Waybill
 
 from waybill_ledger.__main__ import main as ledger_main
+from waybill_testkit.gateway.served import Served, served
 
 
 @pytest.fixture

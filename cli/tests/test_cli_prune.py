@@ -1,6 +1,7 @@
-from command_under_test import EMAIL, Served, Waybill
+from command_under_test import EMAIL, Waybill
 
 from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_testkit.gateway.served import Served
 from waybill_testkit.samples import reported
 
 

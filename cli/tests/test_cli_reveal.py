@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from command_under_test import EMAIL, Served, Waybill, served
+from command_under_test import EMAIL, Waybill
 from desk_of_command import SYNC, dead_and_sealed
 from sqlalchemy import select
 
@@ -15,6 +15,7 @@ from waybill_contracts.privacy.seal import Keyring, is_sealed
 from waybill_ledger import Scope, Secret
 from waybill_ledger.access.first_keys import make_missing_keys, new_key
 from waybill_ledger.schema.desk_tables import REDRIVE_LETTERS
+from waybill_testkit.gateway.served import Served, served
 
 BODY = SYNC | {"data": {"name": "Ann", "city": "Lodnon"}}
 SCHEDULE = {"name": "hello", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}

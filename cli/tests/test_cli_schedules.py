@@ -1,6 +1,8 @@
 import httpx
 import pytest
-from command_under_test import EMAIL, Served, Waybill
+from command_under_test import EMAIL, Waybill
+
+from waybill_testkit.gateway.served import Served
 
 SCHEDULE = {"name": "weekly", "kind": "email.requested", "cron": "0 8 * * MON", "body": EMAIL}
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_under_test import EMAIL, Served, Waybill
+from command_under_test import EMAIL, Waybill
 
 from waybill_contracts.wire import LifecycleType
 from waybill_ledger.registry import confirm_declared, load_registry
+from waybill_testkit.gateway.served import Served
 from waybill_testkit.samples import reported
 
 DATA = {

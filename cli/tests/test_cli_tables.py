@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import click
 import pytest
-from command_under_test import EMAIL, WAYBILL, Served, Waybill
+from command_under_test import EMAIL, WAYBILL, Waybill
 from desk_of_command import dead
 from terminal import ran_on_a_terminal
 
 from waybill_cli.main import root, run
 from waybill_cli.output.tables import fitted, whole
 from waybill_contracts.wire.lifecycle import ErrorInfo
+from waybill_testkit.gateway.served import Served
 
 LONG_ERROR = ErrorInfo(type="PermanentError", message=" ".join(["crm answered 422:", *["word"] * 60]))
 ID = "01a20797-6d09-71fe-b759-803ec3a459ee"

@@ -8,7 +8,7 @@ from threading import Thread
 from uuid import uuid4
 
 import pytest
-from command_under_test import EMAIL, NOWHERE, Served, Waybill, listening
+from command_under_test import EMAIL, NOWHERE, Waybill
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import update
@@ -16,6 +16,7 @@ from sqlalchemy import update
 from waybill_contracts.files import ResultFile, results_of
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_ledger.schema.tables import TASKS
+from waybill_testkit.gateway.served import Served, listening
 from waybill_testkit.samples import reported
 from waybill_worker.storage import ObjectStore
 

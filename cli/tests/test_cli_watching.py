@@ -4,10 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-from command_under_test import EMAIL, Served, Waybill
+from command_under_test import EMAIL, Waybill
 from terminal import ran_on_a_terminal
 
 from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_testkit.gateway.served import Served
 from waybill_testkit.samples import reported
 
 
