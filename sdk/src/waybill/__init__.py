@@ -1,4 +1,13 @@
-"""Background work for web applications: what authors of services import.
+"""Background work for web applications: what applications and authors of services import.
+
+An application submits tasks:
+
+    from waybill import Client
+
+    with Client("http://127.0.0.1:8000", api_key="wb_…") as client:
+        client.submit("invoice.requested", {"order_id": "17"})
+
+A service does them:
 
     from waybill import Attempt, Event, Service
 
@@ -11,14 +20,16 @@
     async def render(event: InvoiceRequested, attempt: Attempt) -> dict[str, object]:
         ...
 
-`waybill.kinds` has the kinds that come with Waybill, `waybill.testing` what tests of a service need. All that
-is not exported by one of the three is private.
+`waybill.client` has what the clients take and answer, `waybill.problems` their errors, `waybill.kinds` the
+kinds that come with Waybill, `waybill.testing` what tests need. All that is not exported by one of these is
+private.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from waybill.client import AsyncClient, Client, Submission
     from waybill.definition import DefinitionError, HandlerTask, Service
     from waybill.errors import PermanentError, RateLimited, Snooze, TransientError
     from waybill_contracts.events import Event, Person, Secret, Sensitive
@@ -27,7 +38,9 @@ if TYPE_CHECKING:
     from waybill_worker.consume import ServiceSettings
 
 __all__ = [
+    "AsyncClient",
     "Attempt",
+    "Client",
     "DefinitionError",
     "Event",
     "FileRef",
@@ -40,12 +53,14 @@ __all__ = [
     "Service",
     "ServiceSettings",
     "Snooze",
+    "Submission",
     "SyncAttempt",
     "TransientError",
 ]
 
 #: An application that only needs an event must not load what runs a service.
 _MODULES = {
+    "waybill.client": ("AsyncClient", "Client", "Submission"),
     "waybill.definition": ("DefinitionError", "HandlerTask", "Service"),
     "waybill.errors": ("PermanentError", "RateLimited", "Snooze", "TransientError"),
     "waybill_contracts.events": ("Event", "Person", "Secret", "Sensitive"),

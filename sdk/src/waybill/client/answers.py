@@ -1,0 +1,161 @@
+"""What the gateway answers about tasks. Fields that a newer gateway adds are left out."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from waybill_contracts.states import State
+
+#: A state; one that a newer gateway has added is text.
+StateOrText = Annotated[State | str, Field(union_mode="left_to_right")]
+#: `low`, `normal` or `high`.
+PriorityName = str
+ItemT = TypeVar("ItemT", bound="Answered")
+
+
+class Answered(BaseModel):
+    """The base of all answers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Page(Answered, Generic[ItemT]):
+    """A page of a listing."""
+
+    items: list[ItemT]
+    #: For the next page; None: this is the last.
+    next_cursor: str | None
+
+
+class Links(Answered):
+    """Paths of the gateway about a task."""
+
+    self: str
+    timeline: str
+
+
+class AcceptedTask(Answered):
+    """A task that was accepted: from now on it is accounted for.
+
+    accepted = client.submit(event)
+    order.task_id = accepted.id
+    """
+
+    id: str
+    kind: str
+    state: StateOrText
+    links: Links
+
+
+class AcceptedTasks(Answered):
+    """Tasks that were accepted together, in the order in which they were submitted."""
+
+    tasks: list[AcceptedTask]
+
+
+class Progress(Answered):
+    """How far an attempt is, as its handler reported last."""
+
+    #: From 0 to 1; None: unknown.
+    share: float | None
+    text: str
+    at: datetime
+
+
+class Subtask(Answered):
+    """The part of a task that one service does."""
+
+    service: str
+    state: StateOrText
+    attempt: int
+    max_attempts: int | None
+    next_attempt_at: datetime | None
+    redrive_no: int
+    updated_at: datetime
+    #: Of the attempt that runs; None: none runs, or reported any.
+    progress: Progress | None
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class Slot(Answered):
+    """The schedule that made a task, and the time that it was due at."""
+
+    id: str
+    slot: datetime
+
+
+class Parent(Answered):
+    """The task that spawned a task, and the service whose handler did."""
+
+    id: str
+    service: str
+
+
+class Task(Answered):
+    """A task with its subtasks.
+
+    task = client.get(accepted.id)
+    if task.is_ended:
+        print(task.state, task.result)
+    """
+
+    id: str
+    kind: str
+    state: StateOrText
+    created_at: datetime
+    due_at: datetime | None
+    completed_at: datetime | None
+    correlation_id: str
+    trace_id: str | None
+    about: str
+    priority: PriorityName
+    schedule: Slot | None
+    parent: Parent | None
+    #: Tasks that it has spawned.
+    children: int
+    #: When its personal data was erased; None: it was not.
+    erased_at: datetime | None
+    subtasks: list[Subtask]
+    links: Links
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it has its outcome: completed, failed or cancelled."""
+        return isinstance(self.state, State) and self.state.is_terminal
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The result of its only service; None: there is none yet, or several services work on it."""
+        return self.subtasks[0].result if len(self.subtasks) == 1 else None
+
+
+class TimelineEvent(Answered):
+    """One event of a task."""
+
+    type: str
+    at: datetime
+    service: str | None
+    attempt: int | None
+    redrive_no: int | None
+    details: dict[str, Any]
+
+
+class Timeline(Answered):
+    """All events of a task, in order."""
+
+    task_id: str
+    events: list[TimelineEvent]
+
+
+class Cancellation(Answered):
+    """What a cancellation can still achieve.
+
+    `prevented`: no attempt will begin. `stopping`: the services are notified, and the task ends `cancelled`,
+    or with its outcome if it can no longer be stopped.
+    """
+
+    id: str
+    outcome: Literal["prevented", "stopping"]
+    links: Links

@@ -1,0 +1,81 @@
+"""When a call is tried again, and how long it may take: one state machine for all clients, without I/O."""
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Final, Generic
+
+from waybill.client.call import Answer, Call, T
+from waybill.problems import ClientError, error_of
+
+#: Seconds that an attempt gets at least, however little is left.
+_LEAST: Final = 0.05
+#: By how much a wait that the server asks for may be longer, so that not all callers return at once.
+_SPREAD: Final = 0.2
+_ERRORS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a call may take, in seconds."""
+
+    #: With all attempts and the waits between them.
+    deadline: float = 30.0
+    #: One attempt.
+    attempt: float = 10.0
+    #: The first wait at most; each is up to twice as long as the one before.
+    first_wait: float = 0.2
+    #: Any wait at most, unless the server asks for a longer one.
+    longest_wait: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (self.deadline > 0 and self.attempt > 0):
+            raise ValueError("deadline and timeout are seconds, more than 0")
+
+
+class Trying(Generic[T]):
+    """The attempts of one call.
+
+    trying = Trying(call, limits)
+    while True:
+        try:
+            return trying.read(send(call, trying.seconds))
+        except ClientError as error:
+            sleep(trying.pause_after(error))
+    """
+
+    def __init__(self, call: Call[T], limits: Limits) -> None:
+        self._call = call
+        self._limits = limits
+        self._ends = time.monotonic() + (limits.deadline if call.deadline is None else call.deadline)
+        self._wait = limits.first_wait
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the next attempt may take."""
+        return max(min(self._limits.attempt, self._ends - time.monotonic()), _LEAST)
+
+    def read(self, answer: Answer) -> T:
+        """What the answer says.
+
+        Raises:
+            ClientError: the call was refused, or the answer cannot be read.
+        """
+        if answer.status >= _ERRORS:
+            raise error_of(answer.status, answer.content, answer.headers.get("retry-after"))
+        return self._call.read(answer)
+
+    def pause_after(self, error: ClientError) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises:
+            ClientError: the given one, if there is no further attempt.
+        """
+        is_safe = self._call.is_repeatable or not error.may_have_taken_effect
+        pause = random.uniform(0, self._wait)  # noqa: S311 - spreads callers, and protects nothing
+        if error.retry_after is not None:
+            pause = max(pause, error.retry_after * random.uniform(1, 1 + _SPREAD))  # noqa: S311
+        if not (error.is_temporary and is_safe) or time.monotonic() + pause >= self._ends:
+            raise error
+        self._wait = min(2 * self._wait, self._limits.longest_wait)
+        return pause

@@ -1,0 +1,118 @@
+"""The calls about tasks."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypedDict
+from uuid import UUID
+
+from waybill.client.answers import AcceptedTask, AcceptedTasks, Cancellation, Page, Task, Timeline
+from waybill.client.call import Call, json_body, model, present
+from waybill.client.keys import checked_key, new_key
+from waybill.client.submission import Submission, SubmitOptions
+from waybill_contracts.events import Event
+from waybill_contracts.states import State
+
+#: Most tasks in one call, and most items of a page.
+MOST_TOGETHER: Final = 1000
+MOST_ON_A_PAGE: Final = 500
+_KEY_HEADER: Final = "Idempotency-Key"
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+class TaskFilters(TypedDict, total=False):
+    """The filters of `list`, each of which may be left out; a task must pass all of them."""
+
+    #: The first characters of its id.
+    id: str | None
+    state: State | str | None
+    kind: str | None
+    service: str | None
+    #: Id of the schedule that made it.
+    schedule: str | None
+    #: Id of the task that spawned it.
+    parent: str | None
+    #: Created at or after this time.
+    since: datetime | None
+    #: Created before this time.
+    until: datetime | None
+    #: Part of its subject, or the first characters of its id or correlation id.
+    q: str | None
+    #: The mail address of the person that it is about.
+    person: str | None
+
+
+def submit(event: Event | str, data: Mapping[str, Any] | None, options: SubmitOptions) -> Call[AcceptedTask]:
+    """`POST /v1/tasks`."""
+    task = Submission(
+        event,
+        data,
+        version=options.get("version"),
+        send_at=options.get("send_at"),
+        delay_seconds=options.get("delay_seconds"),
+        priority=options.get("priority", "normal"),
+    )
+    key = options.get("key")
+    headers = _JSON | _stated(options) | {_KEY_HEADER: new_key() if key is None else checked_key(key)}
+    return Call(
+        "POST",
+        "/v1/tasks",
+        model(AcceptedTask),
+        headers=headers,
+        content=json_body(task.document()),
+        deadline=options.get("deadline"),
+    )
+
+
+def submit_many(
+    tasks: Iterable[Event | Submission], key: str | None, deadline: float | None
+) -> Call[AcceptedTasks]:
+    """`POST /v1/tasks/bulk`.
+
+    Raises:
+        ValueError: there is none, or there are too many.
+    """
+    stated = [each if isinstance(each, Submission) else Submission(each) for each in tasks]
+    if not 1 <= len(stated) <= MOST_TOGETHER:
+        raise ValueError(f"{len(stated)} tasks: 1 to {MOST_TOGETHER:,} are submitted together")
+    documents = [
+        each.document() | ({} if each.key is None else {"idempotency_key": each.key}) for each in stated
+    ]
+    return Call(
+        "POST",
+        "/v1/tasks/bulk",
+        model(AcceptedTasks),
+        headers=_JSON | {_KEY_HEADER: new_key() if key is None else checked_key(key)},
+        content=json_body({"tasks": documents}),
+        deadline=deadline,
+    )
+
+
+def get(task_id: str | UUID) -> Call[Task]:
+    """`GET /v1/tasks/{task_id}`."""
+    return Call("GET", _path(task_id), model(Task))
+
+
+def page(filters: TaskFilters, limit: int, cursor: str | None) -> Call[Page[Task]]:
+    """`GET /v1/tasks`."""
+    params = present({**filters, "limit": limit, "cursor": cursor})
+    return Call("GET", "/v1/tasks", model(Page[Task]), params)
+
+
+def timeline(task_id: str | UUID) -> Call[Timeline]:
+    """`GET /v1/tasks/{task_id}/timeline`."""
+    return Call("GET", f"{_path(task_id)}/timeline", model(Timeline))
+
+
+def cancel(task_id: str | UUID) -> Call[Cancellation]:
+    """`POST /v1/tasks/{task_id}/cancel`; a repeat has the same effect."""
+    return Call("POST", f"{_path(task_id)}/cancel", model(Cancellation))
+
+
+def _path(task_id: str | UUID) -> str:
+    # A text that is no id could name another path.
+    return f"/v1/tasks/{task_id if isinstance(task_id, UUID) else UUID(task_id)}"
+
+
+def _stated(options: SubmitOptions) -> dict[str, str]:
+    named = {"X-Request-Id": options.get("request_id"), "traceparent": options.get("traceparent")}
+    return {name: value for name, value in named.items() if value is not None}
