@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.hostile.gateway_process import gateway
 from waybill_contracts.privacy.seal import Keyring
 from waybill_contracts.wire.lifecycle import ErrorInfo
 from waybill_database import Records
@@ -25,6 +24,7 @@ from waybill_ledger.access.keys import Scope, Secret, create_keys
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
 from waybill_ledger.migrations.migrate import upgrade
+from waybill_testkit.gateway.process import gateway
 from waybill_testkit.samples import dead_message, gate_of, new_task, sync_event
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

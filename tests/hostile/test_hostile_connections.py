@@ -11,9 +11,9 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from tests.hostile.gateway_process import PATIENCE, Running, gateway
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.gateway.in_process import EMAIL, JSON
+from waybill_testkit.gateway.process import PATIENCE, Running, gateway
 
 #: Seconds that heads, bodies and unread answers have here, and what a busy machine may add to them.
 LIMIT, SLACK = 1.0, 20.0

@@ -9,10 +9,10 @@ from time import monotonic
 import httpx
 import pytest
 
-from tests.hostile.gateway_process import PATIENCE, Running, gateway
 from tests.hostile.hostile_pictures import empty_texts, interlaced, png
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.gateway.in_process import problem
+from waybill_testkit.gateway.process import PATIENCE, Running, gateway
 
 #: What the process that serves may use, whatever is uploaded; and each of those that decode.
 OWN_MEMORY, PROBE_MEMORY = 200 * 1024**2, 400 * 1024**2

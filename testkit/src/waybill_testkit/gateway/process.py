@@ -57,7 +57,7 @@ def gateway(folder: Path, ledger_url: str, **settings: str) -> Iterator[Running]
         command = [sys.executable, "-m", "waybill_gateway"]
         with (
             (folder / "gateway.log").open("wb") as log,
-            subprocess.Popen(
+            subprocess.Popen(  # noqa: S603 - a module of ours
                 command, env=environment, stdout=log, stderr=log, pass_fds=(listener.fileno(),)
             ) as process,
         ):
@@ -74,8 +74,13 @@ def _until_alive(address: str, process: subprocess.Popen[bytes]) -> None:
     while process.poll() is None and monotonic() < deadline:
         try:
             # Our listener takes connections in any case: also of a process that has ended at once.
-            # By HTTP: to read the system's certificates each time takes longer than the question.
-            answer = httpx.get(f"{address}/healthz", timeout=ANSWER_SECONDS, trust_env=False, verify=False)
+            # To read the system's certificates each time takes longer than the question.
+            answer = httpx.get(
+                f"{address}/healthz",
+                timeout=ANSWER_SECONDS,
+                trust_env=False,
+                verify=False,  # noqa: S501 - by HTTP
+            )
             if answer.is_success:
                 return
         except httpx.TransportError:
