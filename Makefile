@@ -91,7 +91,7 @@ lint: .venv/.installed
 
 # To mypy all conftest.py of test folders are one module: they only name fixtures of modules that it reads.
 types: .venv/.installed
-	@$(IN_THE_GAPS) $(BIN)/mypy $(wildcard */src services/*/src examples/*/src) $(shell git ls-files 'bench/*.py' '*/tests/*.py' 'tests/*.py' ':!*/tests/conftest.py' conftest.py)
+	@$(IN_THE_GAPS) $(BIN)/mypy $(wildcard */src services/*/src examples/*/src) $(shell git ls-files 'bench/*.py' '*/tests/*.py' 'tests/*.py' ':!*/conftest.py' conftest.py)
 
 format: .venv/.installed ## ruff's formatter and its automatic fixes
 	$(BIN)/ruff check --fix .

@@ -52,6 +52,8 @@ enough if it is unique.
         "dlq": (f"{_COMMANDS}.dlq.group:dlq", "Dead letters: inspect, repair, redrive."),
         "run": (f"{_SERVICE_COMMANDS}.run:run", "Run a service of your own."),
         "manifest": (f"{_SERVICE_COMMANDS}.manifest:manifest", "Print what a service states of itself."),
+        "relay": (f"{_SERVICE_COMMANDS}.relay:relay", "Post the rows of an application's outbox."),
+        "outbox": (f"{_SERVICE_COMMANDS}.outbox:outbox", "The rows of an application's outbox."),
         "new": (f"{_SERVICE_COMMANDS}.new:new", "Write the project of a new service."),
     },
     epilog=EPILOG,

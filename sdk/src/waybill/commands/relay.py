@@ -1,0 +1,32 @@
+"""`waybill relay`: relays the rows of an application outbox."""
+
+import logging
+import signal
+
+import click
+
+from waybill.commands.application_database import database_option, opening
+from waybill_cli.command_line import Command
+from waybill_cli.session import Session, with_session
+
+
+@click.command(cls=Command, epilog="waybill relay --database postgresql://shop@db/shop")
+@database_option
+@with_session
+def relay(session: Session, /, *, database: str) -> None:
+    """Posts the rows of an application's outbox until a signal stops it.
+
+    Rows are deleted once their tasks are accepted; while the gateway is away they wait. Several relays of one
+    database share the work.
+
+    Exits with 0 when it is stopped; rows that are left are posted by the next relay.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    with opening():
+        from waybill.outbox import RunningRelay  # noqa: PLC0415 - SQLAlchemy may not be installed
+
+        running = RunningRelay(database, session.config.url().value, session.config.api_key())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    session.out.remark("relaying; Ctrl-C stops it")
+    running.relay()

@@ -1,0 +1,150 @@
+"""A row of the application outbox: an event that its contract allows, and when and how it is to be done."""
+
+import json
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Final, Literal
+
+from waybill_contracts.events import Event
+from waybill_contracts.registry import Contract
+
+#: As the gateway has it: low work waits until its services have no other work.
+Priority = Literal["low", "normal", "high"]
+
+#: Bytes of the data of one event as JSON: a gateway takes bodies of a mebibyte.
+MAX_DATA_BYTES: Final = 1_000_000
+#: A gateway takes no task for a later time.
+MAX_DELAY: Final = timedelta(days=3650)
+#: What a gateway takes as an idempotency key, and a database as a column of 255 characters.
+_KEY: Final = re.compile(r"[\x21\x23-\x7e]{1,255}")
+_PRIORITIES: Final = ("low", "normal", "high")
+_MAX_ORDER_KEY: Final = 255
+#: Faults of the data that an error names.
+_MOST_FAULTS: Final = 5
+
+
+class OutboxError(ValueError):
+    """What was to be submitted cannot be; the text says why, without values of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """What a submission writes; the fields are the columns."""
+
+    id: str
+    kind: str
+    version: int
+    data: str
+    idempotency_key: str | None
+    order_key: str | None
+    priority: str | None
+    send_at: str | None
+
+
+def new_row(
+    event: Event,
+    *,
+    key: str | None = None,
+    delay_seconds: float | timedelta | None = None,
+    send_at: datetime | None = None,
+    priority: Priority = "normal",
+    order_key: str | None = None,
+) -> NewRow:
+    """The row of an event: see `submit`.
+
+    Raises:
+        OutboxError: the contract of the event does not allow its data, or an option is wrong.
+    """
+    id_ = new_id()
+    return NewRow(
+        id_,
+        event.KIND,
+        event.VERSION,
+        _checked_data(event, id_),
+        _checked_key(key),
+        _checked_order_key(order_key),
+        _checked_priority(priority),
+        _begins_at(delay_seconds, send_at),
+    )
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562, 5.7): it begins with the time, in milliseconds."""
+    random = int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0b11 << 62)
+    return str(uuid.UUID(int=time.time_ns() // 1_000_000 << 80 | 0x7 << 76 | 0b10 << 62 | random))
+
+
+def made_at(id_: str) -> datetime:
+    """When a row was made, by its id."""
+    return datetime.fromtimestamp((uuid.UUID(id_).int >> 80) / 1000, UTC)
+
+
+def _checked_data(event: Event, id_: str) -> str:
+    contract = _contract_of(type(event))
+    data = event.event_data()
+    # With any id: the task has none yet.
+    if faults := contract.faults(contract.completed(data, id_)):
+        shown = "; ".join(f"{fault.pointer or '/'}: {fault.message}" for fault in faults[:_MOST_FAULTS])
+        raise OutboxError(f"the contract {contract.dataschema} does not allow this data: {shown}")
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except ValueError as error:  # also a text that is no Unicode
+        raise OutboxError(f"the data of {event.KIND} cannot be JSON: {type(error).__name__}") from None
+    if size > MAX_DATA_BYTES:
+        raise OutboxError(
+            f"the data of {event.KIND} is {size} bytes long, the limit is {MAX_DATA_BYTES}: upload it as a "
+            "file, and submit the file's reference"
+        )
+    return text
+
+
+@cache
+def _contract_of(event: type[Event]) -> Contract:
+    if not isinstance(getattr(event, "KIND", None), str):
+        raise OutboxError(
+            f'{event.__name__} has no kind: class {event.__name__}(Event, kind="invoice.requested")'
+        )
+    return Contract.of(event)
+
+
+def _checked_key(key: str | None) -> str | None:
+    if key is not None and not _KEY.fullmatch(key):
+        raise OutboxError("key is 1 to 255 visible ASCII characters without spaces and quotation marks")
+    return key
+
+
+def _checked_order_key(order_key: str | None) -> str | None:
+    if order_key is not None and (not 1 <= len(order_key) <= _MAX_ORDER_KEY or "\0" in order_key):
+        raise OutboxError(f"order_key is 1 to {_MAX_ORDER_KEY} characters")
+    return order_key
+
+
+def _checked_priority(priority: str) -> str | None:
+    if priority not in _PRIORITIES:
+        raise OutboxError(f"priority is one of: {', '.join(_PRIORITIES)}")
+    return None if priority == "normal" else priority
+
+
+def _begins_at(delay_seconds: float | timedelta | None, send_at: datetime | None) -> str | None:
+    """When the task is to begin; a delay counts from now, not from when a relay posts the row."""
+    if delay_seconds is not None and send_at is not None:
+        raise OutboxError("give delay_seconds or send_at, not both")
+    now = datetime.now(UTC)
+    if delay_seconds is not None:
+        wait = delay_seconds if isinstance(delay_seconds, timedelta) else timedelta(seconds=delay_seconds)
+        if not timedelta(0) <= wait <= MAX_DELAY:
+            raise OutboxError(f"delay_seconds is 0 to {int(MAX_DELAY.total_seconds())}")
+        send_at = now + wait if wait else None
+    if send_at is None:
+        return None
+    if send_at.utcoffset() is None:
+        raise OutboxError("send_at has no time zone: datetime.now(UTC) + …")
+    if send_at - now > MAX_DELAY:
+        raise OutboxError("send_at is more than ten years ahead")
+    return send_at.astimezone(UTC).isoformat()

@@ -1,0 +1,25 @@
+"""The table of the application outbox in SQLAlchemy, and the ways to create it."""
+
+from waybill.outbox.schema.table import (
+    REFUSED,
+    TABLE,
+    WAITING,
+    DialectName,
+    add_table,
+    create_table,
+    drop_table,
+    schema_sql,
+    write_row,
+)
+
+__all__ = [
+    "REFUSED",
+    "TABLE",
+    "WAITING",
+    "DialectName",
+    "add_table",
+    "create_table",
+    "drop_table",
+    "schema_sql",
+    "write_row",
+]

@@ -1,0 +1,81 @@
+"""A relay between an application's database and a real gateway."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from application import GatewayWithLedger
+from shop import OUTBOX, Ordered, record
+from sqlalchemy import Engine, func, select
+
+from waybill import outbox
+
+
+def left(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(OUTBOX)) or 0
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> float:
+    """Waits for a condition; seconds that it took."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() < begun + seconds, "not in time"
+        time.sleep(0.005)
+    return time.monotonic() - begun
+
+
+def test_committed_rows_become_tasks_and_are_deleted(
+    application: Engine, accepting: GatewayWithLedger, database_url: str
+) -> None:
+    with application.begin() as connection:
+        ids = [outbox.submit(connection, record(number)) for number in range(10)]
+    with outbox.run(database_url, gateway=accepting.url) as relay:
+        until(lambda: left(application) == 0)
+        with application.begin() as connection:
+            ids.append(outbox.submit(connection, record("later")))
+        until(lambda: left(application) == 0)
+        until(lambda: relay.health.accepted_rows == len(ids))
+    accepted = accepting.accepted()
+    assert all(accepted[id_] in accepting.tasks() for id_ in ids)
+
+
+def test_one_bad_row_holds_no_other_and_is_kept_with_its_reason(
+    application: Engine, accepting: GatewayWithLedger, database_url: str
+) -> None:
+    with application.begin() as connection:
+        good = [outbox.submit(connection, record(number)) for number in range(20)]
+        bad = outbox.submit(connection, Ordered(order_id="7"))
+        good += [outbox.submit(connection, record(number)) for number in range(20)]
+    with outbox.run(database_url, gateway=accepting.url):
+        until(lambda: left(application) == 1)
+    with application.connect() as connection:
+        [row] = connection.execute(select(OUTBOX))
+    assert (row.id, row.state) == (bad, "refused")
+    assert "kind: is not a registered kind" in row.error
+    assert accepting.accepted().keys() >= set(good)
+
+
+def test_a_time_that_has_passed_is_dropped_and_the_task_begins_at_once(
+    application: Engine, accepting: GatewayWithLedger, database_url: str
+) -> None:
+    with application.begin() as connection:
+        past = datetime.now(UTC) - timedelta(days=2)
+        ids = [outbox.submit(connection, record(1), send_at=past), outbox.submit(connection, record(2))]
+    with outbox.run(database_url, gateway=accepting.url):
+        until(lambda: left(application) == 0)
+    assert accepting.accepted().keys() >= set(ids)
+
+
+def test_an_idle_relay_posts_at_once(
+    application: Engine, accepting: GatewayWithLedger, database_url: str
+) -> None:
+    with outbox.run(database_url, gateway=accepting.url) as relay:
+        taken = []
+        for number in range(1, 8):
+            time.sleep(0.1)  # it has become idle
+            with application.begin() as connection:
+                outbox.submit(connection, record(number))
+            taken.append(until(partial(lambda number: relay.health.accepted_rows == number, number)))
+    assert sorted(taken)[3] < 0.5, taken

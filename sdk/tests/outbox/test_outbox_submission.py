@@ -1,0 +1,146 @@
+"""Writing events into the outbox, in the application's own transaction."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from shop import METADATA, ORDERS, OUTBOX, Ordered
+from sqlalchemy import Engine, insert, make_url, select
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+
+from waybill import outbox
+from waybill_testkit.postgres import Postgres
+
+ORDERED = Ordered(order_id="7", email="ann@example.com")
+
+
+def rows(engine: Engine) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        return [row._asdict() for row in connection.execute(select(OUTBOX).order_by(OUTBOX.c.position))]
+
+
+def test_a_row_is_written_with_the_transaction_of_a_session(application: Engine) -> None:
+    with Session(application) as session, session.begin():
+        session.execute(insert(ORDERS), {"id": "7"})
+        id_ = outbox.submit(session, ORDERED)
+    [row] = rows(application)
+    assert (row["id"], row["kind"], row["version"], row["state"]) == (id_, "order.placed", 1, "waiting")
+    assert json.loads(row["data"]) == {"order_id": "7", "email": "ann@example.com"}
+    assert UUID(id_).version == 7
+    assert (row["available_at"], row["attempts"], row["tried_at"]) == (0, 0, None)
+
+
+def test_a_row_is_rolled_back_with_the_transaction(application: Engine) -> None:
+    with Session(application) as session:
+        session.execute(insert(ORDERS), {"id": "7"})
+        outbox.submit(session, ORDERED)
+        session.rollback()
+    with application.connect() as connection:
+        outbox.submit(connection, ORDERED)
+    assert rows(application) == []
+
+
+def test_connections_and_scoped_sessions_are_taken_too(application: Engine) -> None:
+    registry = scoped_session(sessionmaker(application))
+    outbox.submit(registry, ORDERED)
+    registry.commit()
+    registry.remove()
+    with application.begin() as connection:
+        outbox.submit(connection, ORDERED)
+    assert len(rows(application)) == 2
+
+
+async def test_async_sessions_and_connections_of_psycopg_and_sqlalchemy(postgres: Postgres) -> None:
+    with postgres.database() as url:
+        engine = create_async_engine(make_url(url).set(drivername="postgresql+psycopg"))
+        async with engine.begin() as connection:
+            await connection.run_sync(METADATA.create_all)
+            await outbox.submit(connection, ORDERED, key="a")
+        async with AsyncSession(engine) as session:
+            await outbox.submit(session, ORDERED, key="b")
+            await session.commit()
+            await outbox.submit(session, ORDERED, key="rolled-back")
+        await engine.dispose()
+        async with await psycopg.AsyncConnection.connect(url) as raw:
+            await outbox.submit(raw, ORDERED, key="c")
+        with psycopg.connect(url) as plain:
+            outbox.submit(plain, ORDERED, key="d")
+        with psycopg.connect(url) as plain:
+            keys = plain.execute("SELECT idempotency_key FROM waybill_outbox ORDER BY position").fetchall()
+            plain.rollback()
+    assert [key for (key,) in keys] == ["a", "b", "c", "d"]
+
+
+def test_postgresql_notifies_at_the_commit_and_not_before(postgres: Postgres) -> None:
+    with (
+        postgres.database() as url,
+        psycopg.connect(url, autocommit=True) as listening,
+        psycopg.connect(url) as writing,
+    ):
+        writing.execute(outbox.schema_sql("postgresql").encode())
+        writing.commit()
+        listening.execute("LISTEN waybill_outbox")
+        outbox.submit(writing, ORDERED)
+        assert list(listening.notifies(timeout=0)) == []
+        writing.commit()
+        assert len(list(listening.notifies(timeout=10, stop_after=1))) == 1
+
+
+def test_all_options_are_columns(application: Engine) -> None:
+    before = datetime.now(UTC)
+    at = before + timedelta(days=365)
+    with application.begin() as connection:
+        outbox.submit(connection, ORDERED, key="k", priority="low", order_key="ann", send_at=at)
+        outbox.submit(connection, ORDERED, delay_seconds=60, priority="normal")
+        outbox.submit(connection, ORDERED, delay_seconds=timedelta(0))
+    first, second, third = rows(application)
+    assert [first[name] for name in ("idempotency_key", "priority", "order_key")] == ["k", "low", "ann"]
+    assert datetime.fromisoformat(first["send_at"]) == at
+    # The delay counts from the submission, however late a relay comes.
+    due = datetime.fromisoformat(second["send_at"])
+    assert before <= due - timedelta(seconds=60) <= datetime.now(UTC)
+    assert (second["priority"], third["send_at"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"key": ""}, "key is 1 to 255"),
+        ({"key": "with space"}, "key is 1 to 255"),
+        ({"order_key": ""}, "order_key is 1 to 255"),
+        ({"order_key": "a\0b"}, "order_key is 1 to 255"),
+        ({"priority": "urgent"}, "priority is one of"),
+        ({"delay_seconds": -1}, "delay_seconds is 0 to"),
+        ({"delay_seconds": 1, "send_at": datetime(2099, 1, 1, tzinfo=UTC)}, "not both"),
+        ({"send_at": datetime(2099, 1, 1)}, "no time zone"),  # noqa: DTZ001 - what is refused
+        ({"send_at": datetime(2150, 1, 1, tzinfo=UTC)}, "ten years"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(
+    application: Engine, options: dict[str, Any], says: str
+) -> None:
+    with application.begin() as connection, pytest.raises(outbox.OutboxError, match=says):
+        outbox.submit(connection, ORDERED, **options)
+    assert rows(application) == []
+
+
+def test_data_is_checked_by_the_contract_and_no_value_is_shown(application: Engine) -> None:
+    wrong = ORDERED.model_copy(update={"note": "s3cret"})
+    with application.begin() as connection:
+        with pytest.raises(outbox.OutboxError, match="/note") as error:
+            outbox.submit(connection, wrong)
+        with pytest.raises(outbox.OutboxError, match="limit is 1000000"):
+            outbox.submit(connection, Ordered(order_id="x" * 1_000_000))
+        with pytest.raises(outbox.OutboxError, match="cannot be JSON"):
+            outbox.submit(connection, Ordered.model_construct(order_id="\ud800"))
+    assert "s3cret" not in str(error.value)
+    assert rows(application) == []
+
+
+def test_what_has_no_transaction_is_refused(application: Engine) -> None:
+    with pytest.raises(TypeError, match="Engine has no transaction"):
+        outbox.submit(application, ORDERED)
