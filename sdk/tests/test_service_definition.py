@@ -16,13 +16,23 @@ from invoice_service import (
     render,
     service,
 )
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from waybill import Attempt, DefinitionError, Event, Sensitive, Service, SyncAttempt
+from waybill import (
+    Attempt,
+    DefinitionError,
+    Event,
+    Sensitive,
+    Service,
+    ServiceSettings,
+    SyncAttempt,
+)
+from waybill.definition import options
 from waybill_contracts.registry import Manifest, built_in_registry
 from waybill_contracts.registry.applying import apply
 from waybill_worker.attempt.handlers import Handler, Runs, by_kind
 from waybill_worker.attempt.retry_policy import RetryPolicy
+from waybill_worker.attempt.settings import PolicyOverride
 from waybill_worker.limits.time_limits import TimeLimits
 
 
@@ -136,7 +146,7 @@ def test_what_the_code_says_is_the_policy_unless_operators_override_it(
     def note(_name: str, _settings: object, handlers: tuple[Handler, ...], **_more: object) -> None:
         made.update(by_kind(handlers))
 
-    monkeypatch.setattr("waybill.definition.service.ServiceProcess", note)
+    monkeypatch.setattr("waybill.definition.running.ServiceProcess", note)
     service.process(settings_of(retry_base_seconds=9))
     assert made["invoice.requested"].policy == RetryPolicy(5, 9, 900)
     assert made["invoice.requested"].limits == TimeLimits(30, 300)
@@ -266,6 +276,18 @@ async def _no_json(back: Callable[[], None]) -> None:
     del back
 
 
+class Session:
+    pass
+
+
+async def _with_an_object(order_id: str, session: Session) -> None:
+    del order_id, session
+
+
+async def _nested(backs: list[Callable[[], None]]) -> None:
+    del backs
+
+
 @pytest.mark.parametrize(
     ("function", "why"),
     [
@@ -273,7 +295,12 @@ async def _no_json(back: Callable[[], None]) -> None:
         (_many, "a contract has fields with names"),
         (_late, "the attempt comes first"),
         (_shadowing, "cannot be named copy; rename the parameter"),
-        (_no_json, "cannot be described in JSON"),
+        (_no_json, "back cannot be JSON"),
+        (
+            _with_an_object,
+            "session cannot be JSON: test_service_definition.Session; another",
+        ),
+        (_nested, "backs cannot be JSON"),
     ],
 )
 def test_the_parameters_of_a_task_are_fields(function: Any, why: str) -> None:
@@ -291,7 +318,7 @@ def plain(event: InvoicePaid, attempt: SyncAttempt) -> None:
 def test_where_a_plain_function_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, Handler] = {}
     monkeypatch.setattr(
-        "waybill.definition.service.ServiceProcess",
+        "waybill.definition.running.ServiceProcess",
         lambda _name, _settings, handlers, **_more: made.update(by_kind(handlers)),
     )
     for processes, runs in ((False, Runs.IN_THREAD), (True, Runs.IN_PROCESS)):
@@ -331,12 +358,41 @@ def test_resources_of_a_task_need_their_type() -> None:
         async def act(attempt: Attempt, shop: object) -> None: ...
 
 
-def test_an_event_alone_loads_nothing_of_what_runs_a_service() -> None:
-    loaded = "import sys; from waybill import Event; print('\\n'.join(sys.modules))"
+#: What a web application must not load to submit a task: what runs a service, seals, and compiles schemas.
+HEAVY = {"faststream", "sqlalchemy", "aio_pika", "pydantic_settings", "cryptography", "jsonschema_rs"}
+WEB_PROCESS = """
+import sys
+from typing import Annotated
+from waybill import *
+import waybill.definition
+
+service = Service("invoices")
+
+@service.task(attempts=3, soft_limit=20)
+async def remind(attempt: Attempt, email: Annotated[str, Sensitive, Person], days: int = 3) -> None:
+    raise PermanentError("never")
+
+remind.event("ann@example.com")
+print("\\n".join({name.partition(".")[0] for name in sys.modules} | {"-"}))
+"""
+
+
+def test_an_application_that_imports_tasks_loads_nothing_of_what_runs_them() -> None:
+    program = WEB_PROCESS.replace("*", "Attempt, Event, Person, PermanentError, Sensitive, Service")
     names = subprocess.run(
-        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert not {"faststream", "sqlalchemy", "aio_pika", "waybill_worker.attempt", "jsonschema_rs"} & set(
-        names
+    assert (HEAVY | {"waybill_worker", "waybill_database", "waybill_cli"}) & set(names) == set()
+    assert "waybill" in names
+
+
+def test_the_ranges_and_defaults_of_options_are_those_of_the_worker() -> None:
+    ours, theirs = (
+        TypeAdapter(each).json_schema()["properties"] for each in (options.CHECKED, PolicyOverride)
     )
+    names = {name: options.RENAMED.get(name, name) for name in ours if name != "processes"}
+    assert {name: ours[name]["anyOf"] for name in names} == {
+        name: theirs[field]["anyOf"] for name, field in names.items()
+    }
+    assert {name: ServiceSettings.model_fields[name].default for name in options.DEFAULTS} == options.DEFAULTS

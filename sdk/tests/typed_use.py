@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import assert_type
 
 from waybill import Attempt, Event, Service, ServiceSettings, SyncAttempt
+from waybill_worker.attempt import Attempt as WorkerAttempt
+from waybill_worker.attempt import SyncAttempt as WorkerSyncAttempt
 
 
 class Ordered(Event, kind="order.placed"):
@@ -101,6 +103,10 @@ async def remind(attempt: Attempt, shop: Shop, email: str, days: int = 3) -> dic
 @plain.task(attempts=2)
 async def close(month: str, *, dry: bool = False) -> None:
     del month, dry
+
+
+def what_the_worker_gives(attempt: WorkerAttempt, plain: WorkerSyncAttempt) -> tuple[Attempt, SyncAttempt]:
+    return attempt, plain
 
 
 async def uses(attempt: Attempt) -> None:

@@ -46,6 +46,7 @@ EXCEPTIONS: Final = {
     ("docs/services-api.md", "irrevocably"): "a method of `Attempt`",
     ("worker/README.md", "irrevocably"): "a method of `Attempt`",
     ("worker/src/waybill_worker/attempt/attempt.py", "irrevocably"): "a method of `Attempt`",
+    ("sdk/src/waybill/attempt/attempt.py", "irrevocably"): "a method of `Attempt`",
 }
 
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "bench", "docs")

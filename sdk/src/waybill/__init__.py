@@ -29,12 +29,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from waybill.attempt import Attempt, SyncAttempt
     from waybill.client import AsyncClient, Client, Submission
     from waybill.definition import DefinitionError, HandlerTask, Service
     from waybill.errors import PermanentError, RateLimited, Snooze, TransientError
     from waybill_contracts.events import Event, Person, Secret, Sensitive
     from waybill_contracts.files import FileRef
-    from waybill_worker.attempt import Attempt, SyncAttempt
     from waybill_worker.consume import ServiceSettings
 
 __all__ = [
@@ -60,12 +60,12 @@ __all__ = [
 
 #: An application that only needs an event must not load what runs a service.
 _MODULES = {
+    "waybill.attempt": ("Attempt", "SyncAttempt"),
     "waybill.client": ("AsyncClient", "Client", "Submission"),
     "waybill.definition": ("DefinitionError", "HandlerTask", "Service"),
     "waybill.errors": ("PermanentError", "RateLimited", "Snooze", "TransientError"),
     "waybill_contracts.events": ("Event", "Person", "Secret", "Sensitive"),
     "waybill_contracts.files": ("FileRef",),
-    "waybill_worker.attempt": ("Attempt", "SyncAttempt"),
     "waybill_worker.consume": ("ServiceSettings",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -6,7 +6,7 @@ Any other exception counts as transient: a deployment may correct a defect befor
 from datetime import timedelta
 from typing import Any
 
-from waybill_worker.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
+from waybill_contracts.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
 
 __all__ = ["PermanentError", "RateLimited", "Snooze", "TransientError"]
 

@@ -1,31 +1,34 @@
-"""The errors that a handler raises: they say whether another attempt can help.
-
-Any other error of a handler counts as transient: a deployment may correct a defect before the attempts are
-used up, and a task that is given up too early is the worse loss.
-"""
+"""The errors of attempts: those that authors of handlers raise, and those of the worker and its services."""
 
 from typing import Final
 
+from waybill_contracts.errors import (
+    HandlerError,
+    PermanentError,
+    RateLimitedError,
+    SnoozeError,
+    TransientError,
+)
 
-class HandlerError(Exception):
-    """Base class; its `str()` is shown to callers of the API, so it must not contain secrets."""
-
-
-class TransientError(HandlerError):
-    """A later attempt can succeed: a time-out, a busy server.
-
-    Args:
-        message: what happened, for the task's record.
-        retry_after: seconds that the other side asked to wait; the next attempt starts no earlier.
-    """
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class PermanentError(HandlerError):
-    """No later attempt can succeed: the input is refused for good. It becomes a dead letter at once."""
+__all__ = [
+    "OUTAGE_ERRORS",
+    "CircuitOpenError",
+    "HandlerDiedError",
+    "HandlerError",
+    "HardTimeLimitExceeded",
+    "NotReadableYetError",
+    "OutOfServiceError",
+    "PermanentError",
+    "RateLimitedError",
+    "ServerFailureError",
+    "SnoozeError",
+    "SoftTimeLimitExceeded",
+    "SubmissionRefusedError",
+    "TransientError",
+    "UnansweredError",
+    "UncertainError",
+    "UnreachableError",
+]
 
 
 class SubmissionRefusedError(PermanentError):
@@ -51,25 +54,8 @@ class UnansweredError(ServerFailureError):
     """
 
 
-class SnoozeError(HandlerError):
-    """The attempt is run again later, and does not count: the other side is not ready; the work is fine.
-
-    Args:
-        message: what it waits for, for the task's record.
-        retry_after: seconds until another run makes sense; None: a wait that grows with each snooze.
-    """
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
 class NotReadableYetError(SnoozeError):
     """This process cannot read the message, but another one may: a newer release, or one with the key."""
-
-
-class RateLimitedError(SnoozeError):
-    """The other side says that it takes no more now."""
 
 
 class UnreachableError(SnoozeError):

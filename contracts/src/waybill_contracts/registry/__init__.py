@@ -11,7 +11,8 @@ from waybill_contracts.registry.applying import (
 )
 from waybill_contracts.registry.built_in import built_in_manifests, built_in_registry
 from waybill_contracts.registry.compatibility import breaking_changes
-from waybill_contracts.registry.contract import MAX_FAULTS, Contract, DataFault
+from waybill_contracts.registry.contract import MAX_FAULTS, Contract
+from waybill_contracts.registry.data_fault import DataFault
 from waybill_contracts.registry.manifest import HandledKind, KindName, Manifest, Policy, ServiceName
 from waybill_contracts.registry.registry import Kind, Registry, Route, Service, UnknownKindError
 from waybill_contracts.registry.schema_rules import (

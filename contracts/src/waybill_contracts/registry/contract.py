@@ -1,34 +1,21 @@
 """Contracts: the schema of the data of one version of a kind, and what its marks say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Self
-
-import jsonschema_rs
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from waybill_contracts.events import MARKS, Event, Path, fields_marked, paths_marked, values_at
+from waybill_contracts.registry.data_fault import DataFault
+
+if TYPE_CHECKING:
+    from waybill_contracts.registry.validator import Validator
 
 #: Most faults that are listed for one document.
 MAX_FAULTS: Final = 50
-#: Stands for the value in the messages of the validator: a value may be private.
-_VALUE: Final = "the value"
 #: Longest subject of a task that is made of its data.
 _MAX_ABOUT: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class DataFault:
-    """One violation of a contract by data, without values."""
-
-    #: Names and indexes from the root of the data to the fault.
-    path: tuple[str | int, ...]
-    message: str
-
-    @property
-    def pointer(self) -> str:
-        """The path as a JSON Pointer (RFC 6901)."""
-        return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in self.path)
 
 
 @dataclass(frozen=True)
@@ -121,30 +108,14 @@ class Contract:
 
     def faults(self, data: Any) -> list[DataFault]:
         """What the contract does not allow in data, at most `MAX_FAULTS`; empty: the data is valid."""
-        if self._validator.is_valid(data):
-            return []
-        faults = (fault for error in self._validator.iter_errors(data) for fault in _faults(error))
-        return [fault for fault, _ in zip(faults, range(MAX_FAULTS), strict=False)]
+        return list(islice(self._validator.faults(data), MAX_FAULTS))
 
     @cached_property
-    def _validator(self) -> jsonschema_rs.Draft202012Validator:
-        return validator_of(self.schema)
+    def _validator(self) -> "Validator":
+        # Only where data is checked: applications that submit tasks define contracts, and check none.
+        from waybill_contracts.registry.validator import Validator  # noqa: PLC0415
 
-
-def validator_of(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
-    """A compiled validator; its patterns match in linear time.
-
-    Raises:
-        jsonschema_rs.ValidationError: it is no JSON Schema, a reference leads nowhere, or a pattern cannot be
-            matched in linear time.
-    """
-    return jsonschema_rs.Draft202012Validator(
-        schema,
-        validate_formats=True,
-        pattern_options=jsonschema_rs.RegexOptions(),
-        mask=_VALUE,
-        offline=True,
-    )
+        return Validator(self.schema)
 
 
 class _Shown(dict[str, Any]):
@@ -152,31 +123,3 @@ class _Shown(dict[str, Any]):
 
     def __missing__(self, name: str) -> str:
         return ""
-
-
-def _faults(error: Any) -> Iterator[DataFault]:
-    """The faults of an error; of alternatives those of the one that the data comes nearest to."""
-    kind = error.kind
-    context = getattr(kind, "context", None)
-    # An optional field is `T or null` in a schema of pydantic: what is wrong with T says more.
-    branches = [branch for branch in context or () if not _is_null_expected(branch, error)]
-    if branches and (nearest := min(branches, key=len)):
-        for nested in nearest:
-            yield from _faults(nested)
-        return
-    path = tuple(error.instance_path)
-    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
-        yield DataFault((*path, kind.property), "is required")
-    elif isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
-        yield from (DataFault((*path, name), "is not a field of this contract") for name in kind.unexpected)
-    else:
-        yield DataFault(path, error.message)
-
-
-def _is_null_expected(branch: list[Any], error: Any) -> bool:
-    """Whether an alternative allows nothing but null for the value itself."""
-    return (
-        len(branch) == 1
-        and branch[0].instance_path == error.instance_path
-        and branch[0].message.endswith('is not of type "null"')
-    )

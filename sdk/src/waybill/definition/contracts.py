@@ -35,6 +35,8 @@ def checked_service_name(name: str) -> str:
 def contract_of(event: type[Event]) -> Contract:
     """The contract that an event class writes.
 
+    It is not compiled, which an application that only submits tasks has no need of: see `Kinds.handled`.
+
     Raises:
         DefinitionError: the class has no kind, or the contract could not be registered.
     """
@@ -54,9 +56,23 @@ def contract_of(event: type[Event]) -> Contract:
         contract = Contract.of(event)
     except PydanticInvalidForJsonSchema as error:
         raise DefinitionError(f"{event.__name__} cannot be described in JSON: {error.message}") from None
-    if faults := schema_faults(contract.schema):
-        raise DefinitionError(f"the contract of {event.__name__} cannot be registered: {'; '.join(faults)}")
+    require_registrable(contract, event, compiled=False)
     return contract
+
+
+def require_registrable(contract: Contract, event: type[Event], *, compiled: bool = True) -> None:
+    """Checks that the contract of an event class can be registered.
+
+    Args:
+        contract: the contract.
+        event: the class that has written it.
+        compiled: see `schema_faults`.
+
+    Raises:
+        DefinitionError: it cannot.
+    """
+    if faults := schema_faults(contract.schema, compiled=compiled):
+        raise DefinitionError(f"the contract of {event.__name__} cannot be registered: {'; '.join(faults)}")
 
 
 def positional(function: Callable[..., Any]) -> list[inspect.Parameter]:

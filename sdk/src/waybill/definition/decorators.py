@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overload
 
+from waybill.attempt import Attempt, SyncAttempt
 from waybill.definition.contracts import DefinitionError, is_async, name_of, positional
-from waybill.definition.handler_tasks import HandlerTask, made_task
+from waybill.definition.handler_tasks import HandlerTask
 from waybill.definition.kinds import Kinds
 from waybill.definition.options import HandlerOptions, Options
 from waybill_contracts.events import Event
-from waybill_worker.attempt import Attempt, SyncAttempt
 
 #: What the handlers of a service use.
 R = TypeVar("R")
@@ -99,13 +99,13 @@ class Tasks(Generic[R]):
     def __call__(self, function: Callable[P, PlainResultT], /) -> HandlerTask[P, P, PlainResultT]: ...
 
     def __call__(self, function: Callable[..., Any], /) -> Any:
-        """Registers the function, and returns it with `event` and `kind`."""
+        """Registers the function, and returns it as a handler task."""
         kinds = self._kinds
         resources_type = None if kinds.resources is None else kinds.resources_type
-        made = made_task(kinds.service, function, self._version, resources_type)
-        _require_runnable(function, self._options, takes_resources=made.takes_resources)
-        kinds.add(made.event, made.handler, self._options, takes_resources=made.takes_resources)
-        return function
+        task: HandlerTask[Any, Any, Any] = HandlerTask(kinds.service, function, self._version, resources_type)
+        _require_runnable(function, self._options, takes_resources=task.takes_resources)
+        kinds.add(task.contract, task.handler, self._options, takes_resources=task.takes_resources)
+        return task
 
 
 def _require_runnable(function: Callable[..., Any], options: Options, *, takes_resources: bool) -> None:

@@ -3,13 +3,15 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar, get_type_hints
+from functools import update_wrapper
+from typing import Any, ClassVar, Final, Generic, ParamSpec, TypeVar, get_type_hints
 
-from pydantic import PydanticSchemaGenerationError, create_model
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema
 
+from waybill.attempt import Attempt, SyncAttempt
 from waybill.definition.contracts import DefinitionError, is_async, name_of
 from waybill_contracts.events import Event
-from waybill_worker.attempt import Attempt, SyncAttempt
 
 P = ParamSpec("P")
 #: Parameters of a submission.
@@ -18,17 +20,44 @@ Q = ParamSpec("Q")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class HandlerTask(Protocol[P, Q, T_co]):
-    """A function that handles the task that its arguments make.
+class HandlerTask(Generic[P, Q, T_co]):
+    """A function that handles the tasks which its arguments make; made by `Service.task`.
 
-    Called, it is the function itself, for tests; `event` gives what to submit.
+    Called, it is the function itself. `event` gives what to submit.
+
+    Attributes:
+        kind: of its tasks: `<service>.<function>`.
     """
 
-    #: Kind of its tasks: `<service>.<function>`.
-    kind: str
+    def __init__(
+        self,
+        service: str,
+        function: Callable[P, T_co],
+        version: int,
+        resources: Callable[[], Any] | None,
+    ) -> None:
+        """Makes the contract of a function.
+
+        Args:
+            service: name of the service.
+            function: its first parameter may be an attempt, and after that what the service's resources are.
+            version: of the contract.
+            resources: gives the type of the service's resources; None: it has none.
+
+        Raises:
+            DefinitionError: a parameter cannot be a field of a contract.
+        """
+        update_wrapper(self, function)
+        signature = _Signature.of(function, resources)
+        self._function = function
+        self._signature: Final = signature
+        self.kind: Final = f"{service}.{name_of(function).rpartition('.')[2]}"
+        self.contract: Final = _event(self.kind, version, self, signature.fields)
+        self.takes_resources: Final = signature.leading == _WITH_RESOURCES
 
     def __call__(self, *args: P.args, **arguments: P.kwargs) -> T_co:
         """Runs the function."""
+        return self._function(*args, **arguments)
 
     def event(self, *args: Q.args, **arguments: Q.kwargs) -> Event:
         """The event of a task with these arguments.
@@ -37,73 +66,67 @@ class HandlerTask(Protocol[P, Q, T_co]):
             TypeError: the function takes no such arguments.
             ValidationError: the contract does not allow them.
         """
+        return self.contract(**self._signature.of_submission.bind(*args, **arguments).arguments)
 
+    @property
+    def handler(self) -> Callable[..., Any]:
+        """Calls the function for an event, an attempt, and the resources if it takes them."""
+        call = _AsyncCall if is_async(self._function) else _PlainCall
+        return call(self, self._signature.leading, self._signature.by_position)
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A handler task as the service knows it."""
-
-    event: type[Event]
-    #: Calls the function for an event, an attempt, and the resources if it takes them.
-    handler: Callable[..., Any]
-    takes_resources: bool
+    def __reduce__(self) -> str:
+        # By its name, as a function is: it is found again where it was defined.
+        return self._function.__qualname__
 
 
 class TaskEvent(Event):
-    """The base of the events of handler tasks; pickled by their function, as their classes have no name."""
+    """The base of the events of handler tasks; pickled by their task, as their classes have no name."""
 
-    FUNCTION: ClassVar[Callable[..., Any]]
+    TASK: ClassVar[HandlerTask[Any, Any, Any]]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, (type(self).FUNCTION, self.model_dump())
+        return _remade, (type(self).TASK, self.model_dump())
 
 
-def _remade(function: Any, data: dict[str, Any]) -> Event:
-    event: Event = function.event(**data)
-    return event
+def _remade(task: HandlerTask[Any, Any, Any], data: dict[str, Any]) -> Event:
+    return task.contract(**data)
 
 
-def made_task(
-    service: str, function: Callable[..., Any], version: int, resources: Callable[[], Any] | None
-) -> Task:
-    """Makes the contract of a function, and gives the function its `event` and `kind`.
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """The parameters of a function, as those of a handler task."""
 
-    Args:
-        service: name of the service.
-        function: its first parameter may be an `Attempt`, and after that what the service's resources are.
-        version: of the contract.
-        resources: gives the type of the service's resources; None: it has none.
+    #: How many of attempt and resources it takes.
+    leading: int
+    #: How many fields it takes by position.
+    by_position: int
+    of_submission: inspect.Signature
+    #: Name to type and default.
+    fields: dict[str, tuple[Any, Any]]
 
-    Raises:
-        DefinitionError: a parameter cannot be a field of a contract.
-    """
-    parameters = list(inspect.signature(function).parameters.values())
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise DefinitionError(
-            f"an annotation of {name_of(function)} cannot be resolved: {error}; the task is defined at the "
-            "top of a module, after what it names"
-        ) from None
-    leading = 0
-    if parameters and hints.get(parameters[0].name) is (Attempt if is_async(function) else SyncAttempt):
-        leading = 1
-        if len(parameters) > 1 and resources and hints.get(parameters[1].name) is resources():
-            leading = 2
-    fields = {
-        parameter.name: _field(parameter, hints, function, resources) for parameter in parameters[leading:]
-    }
-    event = _event(f"{service}.{function.__name__}", version, function, fields)
-    call = _AsyncCall if is_async(function) else _PlainCall
-    by_position = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in parameters[leading:])
-    signature = inspect.Signature(parameters[leading:])
+    @classmethod
+    def of(cls, function: Callable[..., Any], resources: Callable[[], Any] | None) -> "_Signature":
+        parameters = list(inspect.signature(function).parameters.values())
+        try:
+            hints = get_type_hints(function, include_extras=True)
+        except NameError as error:
+            raise DefinitionError(
+                f"an annotation of {name_of(function)} cannot be resolved: {error}; "
+                "the task is defined at the top of a module, after what it names"
+            ) from None
+        leading = 0
+        if parameters and hints.get(parameters[0].name) is (Attempt if is_async(function) else SyncAttempt):
+            leading = 1
+            if len(parameters) > 1 and resources and hints.get(parameters[1].name) is resources():
+                leading = _WITH_RESOURCES
+        rest = parameters[leading:]
+        by_position = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in rest)
+        fields = {each.name: _field(each, hints, function, resources) for each in rest}
+        return cls(leading, by_position, inspect.Signature(rest), fields)
 
-    def of_arguments(*args: Any, **arguments: Any) -> Event:
-        return event(**signature.bind(*args, **arguments).arguments)
 
-    marked: Any = function
-    marked.event, marked.kind = of_arguments, event.KIND
-    return Task(event, call(function, leading, by_position), takes_resources=leading == 2)  # noqa: PLR2004
+#: Leading parameters of a function that takes the attempt and the resources.
+_WITH_RESOURCES: Final = 2
 
 
 def _field(
@@ -124,28 +147,30 @@ def _field(
         raise DefinitionError(f"{where}: the resources come second, after an attempt")
     if name.startswith("_") or hasattr(Event, name):
         raise DefinitionError(f"{where}: a field of an event cannot be named {name}; rename the parameter")
+    try:
+        TypeAdapter(hints[name]).json_schema()
+    except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema):
+        raise DefinitionError(
+            f"{where}: {name} cannot be JSON: {inspect.formatannotation(hints[name])}; "
+            "another process reads it, so give it an id, by which the function finds the rest"
+        ) from None
     return hints[name], ... if parameter.default is parameter.empty else parameter.default
 
 
 def _event(
-    kind: str, version: int, function: Callable[..., Any], fields: dict[str, tuple[Any, Any]]
+    kind: str, version: int, task: HandlerTask[Any, Any, Any], fields: dict[str, tuple[Any, Any]]
 ) -> type[Event]:
-    name = "".join(word.capitalize() for word in function.__name__.split("_"))
+    name = "".join(word.capitalize() for word in kind.rpartition(".")[2].split("_"))
     definitions: dict[str, Any] = fields
-    try:
-        event: type[TaskEvent] = create_model(
-            name,
-            __base__=TaskEvent,
-            __module__=function.__module__,
-            __doc__=(inspect.getdoc(function) or "").partition("\n\n")[0] or None,
-            __cls_kwargs__={"kind": kind, "version": version},
-            **definitions,
-        )
-    except PydanticSchemaGenerationError as error:
-        raise DefinitionError(
-            f"{name_of(function)}: a parameter has a type that is not JSON: {error.message.splitlines()[0]}"
-        ) from None
-    event.FUNCTION = function
+    event: type[TaskEvent] = create_model(
+        name,
+        __base__=TaskEvent,
+        __module__=task.__module__,
+        __doc__=(inspect.getdoc(task) or "").partition("\n\n")[0] or None,
+        __cls_kwargs__={"kind": kind, "version": version},
+        **definitions,
+    )
+    event.TASK = task
     return event
 
 
@@ -153,7 +178,7 @@ def _event(
 class _Call:
     """Calls a function with the fields of an event as its arguments; can be sent to another process."""
 
-    function: Callable[..., Any]
+    task: HandlerTask[Any, Any, Any]
     #: How many of attempt and resources it takes.
     leading: int
     #: How many fields it takes by position.
@@ -161,13 +186,13 @@ class _Call:
 
     @property
     def __wrapped__(self) -> Callable[..., Any]:
-        return self.function
+        return self.task
 
     def _called(self, event: Event, given: tuple[Any, ...]) -> Any:
         names = list(type(event).model_fields)
         by_name = {name: getattr(event, name) for name in names[self.by_position :]}
         values = (getattr(event, name) for name in names[: self.by_position])
-        return self.function(*given[: self.leading], *values, **by_name)
+        return self.task(*given[: self.leading], *values, **by_name)
 
 
 class _AsyncCall(_Call):

@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import ValidationError
 
-from waybill.definition.contracts import DefinitionError, contract_of
+from waybill.definition.contracts import DefinitionError, contract_of, require_registrable
 from waybill.definition.options import Options
 from waybill_contracts.events import Event
 from waybill_contracts.registry import Contract, HandledKind, Manifest
-from waybill_contracts.versions import UPCASTERS, Upcaster, Upcasters
-from waybill_worker.consume import ServiceSettings
+
+if TYPE_CHECKING:
+    from waybill_contracts.versions import Upcaster, Upcasters
+    from waybill_worker.consume import ServiceSettings
 
 #: Opens what the handlers of a service use, from its settings.
 OpensResources = Callable[[Any], AbstractAsyncContextManager[Any]]
@@ -35,12 +37,12 @@ class Kinds:
 
     Args:
         service: its name.
-        settings: class of its settings.
+        settings: class of its settings; None: that of every service.
         resources: opens its resources; None: it has none.
     """
 
     def __init__(
-        self, service: str, settings: type[ServiceSettings], resources: OpensResources | None
+        self, service: str, settings: "type[ServiceSettings] | None", resources: OpensResources | None
     ) -> None:
         self.service = service
         self.settings = settings
@@ -62,7 +64,7 @@ class Kinds:
             raise DefinitionError(f"{contract.kind} has a handler: a service handles a kind once")
         self._handled[contract.kind] = Handled(event, contract, function, takes_resources, options)
 
-    def add_upcaster(self, event: type[Event], from_version: int, function: Upcaster) -> None:
+    def add_upcaster(self, event: type[Event], from_version: int, function: "Upcaster") -> None:
         """Adds an upcaster.
 
         Raises:
@@ -77,20 +79,26 @@ class Kinds:
         self._emitted.add(contract_of(event).kind)
 
     @property
-    def upcasters(self) -> Upcasters:
+    def upcasters(self) -> "Upcasters":
         """Its own upcasters, and those of the built-in kinds."""
+        # Where the service runs: to define one must not load what reads messages.
+        from waybill_contracts.versions import UPCASTERS  # noqa: PLC0415
+
         return {**UPCASTERS, **self._upcasters}
 
     def handled(self) -> tuple[Handled, ...]:
         """What it handles, in order of the kinds.
 
         Raises:
-            DefinitionError: nothing, or there is an upcaster for a kind that it does not handle.
+            DefinitionError: nothing; there is an upcaster for a kind that it does not handle; or a contract
+                cannot be compiled.
         """
         if not self._handled:
             raise DefinitionError(f"{self.service} handles no kind: use @service.handles or @service.task")
         if strange := sorted({kind for kind, _ in self._upcasters} - self._handled.keys()):
             raise DefinitionError(f"upcasters of {', '.join(strange)}, which {self.service} does not handle")
+        for handled in self._handled.values():
+            require_registrable(handled.contract, handled.event)
         return tuple(self._handled[kind] for kind in sorted(self._handled))
 
     def handler_of(self, event: type[Event]) -> Handled:

@@ -1,13 +1,14 @@
 """Services as their authors write them."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cached_property, wraps
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from importlib import import_module
-from typing import Any, Concatenate, Final, Generic, NoReturn, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, TypeVar, Unpack, overload
 
-from waybill.definition.contracts import DefinitionError, checked_service_name, is_async
+from waybill.attempt import Attempt, SyncAttempt
+from waybill.definition.contracts import DefinitionError, checked_service_name
 from waybill.definition.decorators import EventT, Handles, P, PlainResultT, R, ResultT, Tasks
 from waybill.definition.handler_tasks import HandlerTask
 from waybill.definition.kinds import Handled, Kinds
@@ -15,20 +16,16 @@ from waybill.definition.options import HandlerOptions
 from waybill.definition.releases import release_of
 from waybill_contracts.events import Event
 from waybill_contracts.registry import Manifest
-from waybill_contracts.versions import Upcaster
-from waybill_worker.attempt import Attempt, SyncAttempt, configured
-from waybill_worker.consume import ServiceSettings
-from waybill_worker.service import Service as ServiceProcess
-from waybill_worker.service import application, run_service
 
-SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
-UpcasterT = TypeVar("UpcasterT", bound=Upcaster)
+# A web application defines services, too, where it imports the functions whose tasks it submits. What runs
+# them is imported where they are run.
+if TYPE_CHECKING:
+    from waybill_contracts.versions import Upcaster
+    from waybill_worker.consume import ServiceSettings
+    from waybill_worker.service import Service as ServiceProcess
 
-
-class _Held(Generic[R]):
-    """The resources while they are open."""
-
-    value: R
+SettingsT = TypeVar("SettingsT", bound="ServiceSettings")
+UpcasterT = TypeVar("UpcasterT", bound="Upcaster")
 
 
 class Service(Generic[R]):
@@ -60,7 +57,7 @@ class Service(Generic[R]):
         self: "Service[None]",
         name: str,
         *,
-        settings: type[ServiceSettings] = ...,
+        settings: "type[ServiceSettings]" = ...,
         release: str | None = ...,
         metrics: str | None = ...,
     ) -> None: ...
@@ -81,7 +78,7 @@ class Service(Generic[R]):
         self,
         name: str,
         *,
-        resources: Callable[[ServiceSettings], AbstractAsyncContextManager[R]],
+        resources: "Callable[[ServiceSettings], AbstractAsyncContextManager[R]]",
         release: str | None = ...,
         metrics: str | None = ...,
     ) -> None: ...
@@ -90,13 +87,13 @@ class Service(Generic[R]):
         self,
         name: str,
         *,
-        settings: type[ServiceSettings] = ServiceSettings,
+        settings: "type[ServiceSettings] | None" = None,
         resources: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None,
         release: str | None = None,
         metrics: str | None = None,
     ) -> None:
         self.name: Final = checked_service_name(name)
-        self.settings: Final = settings
+        self._settings = settings
         self._kinds = Kinds(name, settings, resources)
         self._release = release
         self._metrics = metrics
@@ -162,9 +159,11 @@ class Service(Generic[R]):
             @service.task
             async def remind(attempt: Attempt, email: Annotated[str, Sensitive, Person], days: int = 3): ...
 
-        Its kind is `<service>.<function>`, here `invoices.remind`; `remind.event("ann@example.com")` is what
-        to submit. If it wants the attempt, that is its first parameter; the resources come second. Its other
-        parameters are fields: their types are what pydantic reads from JSON, and may have marks.
+            remind.submit("ann@example.com", days=7)
+
+        Its kind is `<service>.<function>`, here `invoices.remind`; see `HandlerTask` for what it can do. If
+        it wants the attempt, that is its first parameter; the resources come second. Its other parameters
+        are fields: their types are what pydantic reads from JSON, and may have marks.
 
         Args:
             function: the function.
@@ -213,7 +212,8 @@ class Service(Generic[R]):
             release: instead of the service's own.
 
         Raises:
-            DefinitionError: it handles nothing, or has an upcaster for a kind that it does not handle.
+            DefinitionError: it handles nothing, has an upcaster for a kind that it does not handle, or has a
+                contract that cannot be compiled.
         """
         return self._kinds.manifest(release or self.release, self._metrics)
 
@@ -222,43 +222,39 @@ class Service(Generic[R]):
 
         Exits with 0, with 78 if people must correct something before it can start, with 70 if it fails.
         """
+        from waybill_worker.service import run_service  # noqa: PLC0415 - see above
+
         run_service(self.name, self.settings, self.process)
 
     @cached_property
-    def app(self) -> ServiceProcess:
+    def app(self) -> "ServiceProcess":
         """The FastStream application of this process: `faststream run invoices:service.app`.
 
         Made when it is first asked for, with settings from the environment; exits with 78 if one is wrong.
         """
+        from waybill_worker.service import application  # noqa: PLC0415 - see above
+
         return application(self.name, self.settings, self.process)
 
-    def process(self, settings: ServiceSettings) -> ServiceProcess:
+    def process(self, settings: "ServiceSettings") -> "ServiceProcess":
         """What runs the service in this process, not yet started; for tests and other programs.
 
         Raises:
             DefinitionError: see `manifest`.
             ValueError: the settings contradict each other, or name a kind that it does not handle.
         """
-        held: _Held[R] = _Held()
-        handlers = tuple(
-            configured(
-                settings,
-                handled.event,
-                _bound(handled, held),
-                handled.options.policy,
-                processes=handled.options.processes,
-            )
-            for handled in self._kinds.handled()
-        )
-        opens = self._kinds.resources
-        return ServiceProcess(
-            self.name,
-            settings,
-            handlers,
-            resources=None if opens is None else _opened(opens(settings), held),
-            upcasters=self._kinds.upcasters,
-            release=self.release,
-        )
+        from waybill.definition.running import process_of  # noqa: PLC0415 - see above
+
+        return process_of(self.name, settings, self._kinds, self.release)
+
+    @property
+    def settings(self) -> "type[ServiceSettings]":
+        """Class of its settings."""
+        if self._settings is not None:
+            return self._settings
+        from waybill_worker.consume import ServiceSettings  # noqa: PLC0415 - see above
+
+        return ServiceSettings
 
     def handler_of(self, event: type[Event]) -> Handled:
         """What handles an event, for test kits.
@@ -279,29 +275,6 @@ class Service(Generic[R]):
             if value is self:
                 return _defined, (self._module, name)
         raise DefinitionError(f"{self.name} is not defined at the top of its module {self._module}")
-
-
-@asynccontextmanager
-async def _opened(resources: AbstractAsyncContextManager[R], held: _Held[R]) -> AsyncIterator[None]:
-    async with resources as held.value:
-        yield
-
-
-def _bound(handled: Handled, held: _Held[Any]) -> Callable[..., Any]:
-    """A handler that takes event and attempt only."""
-    function = handled.function
-    if not handled.takes_resources:
-        return function
-
-    @wraps(function)
-    async def with_resources(event: Event, attempt: Attempt) -> Any:
-        return await function(event, attempt, held.value)
-
-    @wraps(function)
-    def plain_with_resources(event: Event, attempt: SyncAttempt) -> Any:
-        return function(event, attempt, held.value)
-
-    return with_resources if is_async(function) else plain_with_resources
 
 
 def _defined(module: str, name: str) -> Any:
