@@ -1,6 +1,6 @@
 """The metrics of attempts. No label holds an id."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -60,9 +60,14 @@ class AttemptMetrics:
             ("service",),
             registry=registry,
         )
-        self._in_work = Gauge(
-            "waybill_messages_in_work", "Messages in work.", ("service",), registry=registry
+        in_work = Gauge(
+            "waybill_messages_in_work",
+            "Messages in work.",
+            ("service",),
+            registry=registry,
+            multiprocess_mode="livesum",
         )
+        self._in_work = in_work.labels(service)
         self._lost.labels(service)
         self._begin_at_zero(kinds)
 
@@ -92,6 +97,6 @@ class AttemptMetrics:
         """Count an attempt that another copy has taken over."""
         self._lost.labels(self._service).inc()
 
-    def watch_work(self, count: Callable[[], int]) -> None:
-        """Set the function that counts the messages in work."""
-        self._in_work.labels(self._service).set_function(count)
+    def in_work(self, messages: int) -> None:
+        """Set how many messages are in work."""
+        self._in_work.set(messages)

@@ -84,24 +84,31 @@ class Pipeline:
         self.long = LongAttempts(inbox.kept)
         self._running: set[asyncio.Task[None]] = set()
         self._attempts = attempts
-        metrics.watch_work(lambda: len(self._running))
 
     async def consume(self, delivery: Delivery) -> None:
         """Runs one delivery through all steps, in a task of its own; `drain` may cancel it."""
         running = asyncio.current_task()
         if running is None:
             raise RuntimeError("a delivery is consumed in a task")
-        self._running.add(running)
+        self._begin(running)
         try:
             await self._run(delivery)
         finally:
-            self._running.discard(running)
+            self._end(running)
 
     def resume(self, delivery: Delivery) -> None:
         """Goes on with a message from the inbox, in a task of its own."""
         resumed = asyncio.create_task(self.consume(delivery), name="resume")
-        self._running.add(resumed)  # at once: it must not be missed by a drain that begins before it does
-        resumed.add_done_callback(self._running.discard)
+        self._begin(resumed)  # at once: it must not be missed by a drain that begins before it does
+        resumed.add_done_callback(self._end)
+
+    def _begin(self, running: asyncio.Task[None]) -> None:
+        self._running.add(running)
+        self._metrics.in_work(len(self._running))
+
+    def _end(self, running: asyncio.Task[None]) -> None:
+        self._running.discard(running)
+        self._metrics.in_work(len(self._running))
 
     async def run_alone(self, lone: LoneAttempt, emit: Emit) -> Outcome | None:
         """Runs an attempt that another process has claimed, and that publishes what `emit` gets.

@@ -1,6 +1,7 @@
 """Metrics of the whole installation: ledger, outbox, queues."""
 
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -18,6 +19,8 @@ class StatusMetrics:
     """The metrics. Several status services report the same values of the ledger, so use the maximum."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        # Each process measures the same ledger.
+        gauge = partial(Gauge, registry=registry, multiprocess_mode="livemostrecent")
         self._pickup = Histogram(
             "waybill_pickup_seconds",
             "From when a task was due to when its first attempt began.",
@@ -31,64 +34,48 @@ class StatusMetrics:
             ("service",),
             registry=registry,
         )
-        self._subtasks = Gauge(
+        self._subtasks = gauge(
             "waybill_subtasks",
             "Subtasks without an outcome, by state.",
             ("service", "state"),
-            registry=registry,
         )
-        self._oldest = Gauge(
+        self._oldest = gauge(
             "waybill_oldest_pending_seconds",
             "Age of the subtask that has been pending longest; 0: none is.",
             ("service",),
-            registry=registry,
         )
-        self._silent = Gauge(
+        self._silent = gauge(
             "waybill_silent_subtasks",
             "Subtasks that were put back and have had no heartbeat since.",
             ("service",),
-            registry=registry,
         )
-        self._unpublished = Gauge(
-            "waybill_outbox_tasks", "Tasks that are due and not known to be at the broker.", registry=registry
+        self._unpublished = gauge(
+            "waybill_outbox_tasks", "Tasks that are due and not known to be at the broker."
         )
-        self._lag = Gauge(
-            "waybill_outbox_lag_seconds", "Seconds since the oldest of them was due.", registry=registry
-        )
-        self._gap = Gauge(
+        self._lag = gauge("waybill_outbox_lag_seconds", "Seconds since the oldest of them was due.")
+        self._gap = gauge(
             "waybill_accounting_gap",
             "Tasks accepted in the last day that cannot be placed: see GET /v1/accounting.",
-            registry=registry,
         )
-        self._waiting = Gauge(
-            "waybill_queue_messages", "Messages that wait for a consumer.", ("queue",), registry=registry
-        )
-        self._consumers = Gauge(
-            "waybill_queue_consumers", "Consumers of a queue.", ("queue",), registry=registry
-        )
-        self._undeclared = Gauge(
+        self._waiting = gauge("waybill_queue_messages", "Messages that wait for a consumer.", ("queue",))
+        self._consumers = gauge("waybill_queue_consumers", "Consumers of a queue.", ("queue",))
+        self._undeclared = gauge(
             "waybill_undeclared_routes",
             "Routes of kinds to their services that the broker is not known to have.",
-            registry=registry,
         )
-        self._measured = Gauge(
-            "waybill_measured_timestamp_seconds", "Time of the last measurement.", registry=registry
-        )
+        self._measured = gauge("waybill_measured_timestamp_seconds", "Time of the last measurement.")
         self._pruned = Counter(
             "waybill_pruned_tasks_total",
             "Finished tasks that were pruned after their retention time.",
             ("state",),
             registry=registry,
         )
-        self._oldest_kept = Gauge(
+        self._oldest_kept = gauge(
             "waybill_oldest_task_seconds",
             "Seconds since the oldest task in a final state was accepted; 0: there is none.",
             ("state",),
-            registry=registry,
         )
-        self._bytes = Gauge(
-            "waybill_ledger_bytes", "Size of the ledger's database on the disk.", registry=registry
-        )
+        self._bytes = gauge("waybill_ledger_bytes", "Size of the ledger's database on the disk.")
         for state in FINISHED:
             self._pruned.labels(state.value)
 
