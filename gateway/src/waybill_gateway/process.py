@@ -65,6 +65,7 @@ class GatewayProcess:
                 self._settings.require_open_on_purpose(host)
         components = await self._lifespan.enter_async_context(open_components(self._app))
         self._components = components
+        await components.resources.condition.start()
         starting = asyncio.create_task(start_components(components))
         try:
             # Not served earlier, though it could be: a process that takes over from another fails no request.
@@ -95,6 +96,8 @@ class GatewayProcess:
             self._app.state.resources.stopping.set()
             await self._server.drain(self._settings.drain_seconds)
         await self._server.stop()
+        if self._components is not None:
+            await self._components.resources.condition.stop()
         await self._lifespan.aclose()
 
 

@@ -126,6 +126,11 @@ class GatewaySettings(
             self.require_open_on_purpose(self.host)
         return self
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the API, which has the probes too."""
+        return self.host, self.port
+
     def require_open_on_purpose(self, host: str) -> None:
         """Refuses an unintended open gateway.
 

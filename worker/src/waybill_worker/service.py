@@ -1,7 +1,6 @@
 """A consuming service: a FastStream application, and the order in which its parts start and stop."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -57,6 +56,8 @@ from waybill_worker.runtime import (
     Database,
     HealthServer,
     build,
+    in_processes,
+    made,
 )
 from waybill_worker.storage import ObjectStore
 
@@ -343,18 +344,21 @@ def application(
         settings_of: reads its settings.
         make: makes the service from them; a function of a module, because those processes call it too.
     """
-
-    def isolated(settings: Settings) -> Service:
-        service = make(settings)
-        service.isolate(Isolation(name, settings, make))
-        return service
-
-    return build(name, settings_of, isolated)
+    return build(name, settings_of, partial(_isolating, name, make))
 
 
 def run_service(
     name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Service]
 ) -> NoReturn:
-    """Runs the `application` of these arguments to its end, as `faststream run` does."""
-    uvloop.run(application(name, settings_of, make).run())
-    sys.exit()
+    """Runs the `application` of these arguments to its end, in as many processes as its settings say."""
+
+    def work(settings: Settings) -> None:
+        uvloop.run(made(settings, partial(_isolating, name, make)).run())
+
+    in_processes(name, settings_of, work)
+
+
+def _isolating(name: str, make: Callable[[Settings], Service], settings: Settings) -> Service:
+    service = make(settings)
+    service.isolate(Isolation(name, settings, make))
+    return service

@@ -15,7 +15,7 @@ from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
 from waybill_ledger.deadletters.letters import ContractGate
 from waybill_ledger.registry import RegistryCopy
-from waybill_worker.runtime import DatabaseWait, Refresh, Timekeeper
+from waybill_worker.runtime import Condition, DatabaseWait, Readiness, Refresh, Timekeeper
 from waybill_worker.storage import ObjectStore
 
 #: What a convenience route demands of data beyond the contract of its kind.
@@ -47,7 +47,6 @@ class Resources:
         self.settings = settings
         #: By kind, what is demanded beyond its contract.
         self.checks = checks
-        self.registry = registry
         self.metrics = metrics
         self.keyring = settings.keyring()
         self.persons = settings.persons()
@@ -65,10 +64,10 @@ class Resources:
         self._timekeeper = Timekeeper(self.records)
         #: Whether the schema of the ledger was checked, and is that of this release.
         self.ledger_is_checked = False
-        #: Whether the gateway has been ready since it was started: see `/startupz`.
-        self.has_started = False
         #: Set when the process is to stop: then endless answers end too.
         self.stopping = asyncio.Event()
+        #: For probes.
+        self.condition = Condition(self._readiness, lambda: self.database_wait.lasting_refusal, registry)
 
     @property
     def gate(self) -> ContractGate:
@@ -86,6 +85,16 @@ class Resources:
         self.kinds_refresh.start()
         await self._timekeeper.begin()
         self.relay.start()
+
+    async def _readiness(self) -> Readiness:
+        ledger = self.ledger_is_checked and await self.records.is_writable()
+        stopping = self.stopping.is_set()
+        return Readiness(
+            is_ready=ledger and not stopping,
+            checks={"ledger": ledger, "broker": self.relay.is_connected},
+            has_started=ledger and self.relay.has_asked_the_broker,
+            is_stopping=stopping,
+        )
 
     def _prepare(self, engine: Engine) -> None:
         require_current(engine)

@@ -9,6 +9,7 @@ from waybill.commands.loading import load_service
 from waybill.definition import DefinitionError
 from waybill_cli.command_line import Command, CommandError, Exit
 from waybill_cli.session import Session, with_session
+from waybill_worker.runtime import MOST_PROCESSES
 
 
 @click.command(
@@ -21,8 +22,13 @@ from waybill_cli.session import Session, with_session
     is_flag=True,
     help="Registers it at the gateway first, as `waybill services apply` does; ends with 4 if refused.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    help="Processes behind one parent, which starts those again that die; instead of WAYBILL_PROCESSES.",
+)
 @with_session
-def run(session: Session, /, *, service: str, register: bool) -> None:
+def run(session: Session, /, *, service: str, register: bool, processes: int | None) -> None:
     """Runs a service until a signal stops it.
 
     Its settings come from WAYBILL_… variables; it needs a broker and a database for its inbox. In the folder
@@ -43,4 +49,6 @@ def run(session: Session, /, *, service: str, register: bool) -> None:
     if local := session.config.local_service(found.name):
         session.out.remark(f"{found.name} joins the local stack")
         os.environ.update(local | os.environ)
+    if processes is not None:
+        os.environ["WAYBILL_PROCESSES"] = str(processes)
     found.run()

@@ -7,6 +7,7 @@ if __name__ == "__main__":
     gc.disable()
     from waybill_deadletters.app import make_service
     from waybill_deadletters.settings import DeskSettings
-    from waybill_worker.runtime import start
+    from waybill_worker.runtime import read_arguments, start
 
+    read_arguments("waybill_deadletters")
     start("deadletters", DeskSettings, make_service)

@@ -7,5 +7,7 @@ if __name__ == "__main__":
     gc.disable()
     # Not at the top: each render worker imports this module too, and does not need the service.
     from waybill_images.app import service
+    from waybill_worker.runtime import read_arguments
 
+    read_arguments("waybill_images")
     service.run()

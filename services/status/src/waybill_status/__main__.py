@@ -7,6 +7,7 @@ if __name__ == "__main__":
     gc.disable()
     from waybill_status.app import make_service
     from waybill_status.settings import StatusSettings
-    from waybill_worker.runtime import start
+    from waybill_worker.runtime import read_arguments, start
 
+    read_arguments("waybill_status")
     start("status", StatusSettings, make_service)

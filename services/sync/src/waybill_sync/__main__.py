@@ -6,5 +6,7 @@ if __name__ == "__main__":
     # Nothing that imports make is garbage: it is looked for once the work begins (`freeze_startup`).
     gc.disable()
     from waybill_sync.app import service
+    from waybill_worker.runtime import read_arguments
 
+    read_arguments("waybill_sync")
     service.run()

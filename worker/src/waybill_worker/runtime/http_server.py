@@ -109,8 +109,17 @@ class HttpServer:
     def _listener(self) -> socket.socket:
         if self._listener_fd is not None:
             return inherited_socket(self._listener_fd)
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        return socket.create_server(self._address, family=family)
+        return open_listener(*self._address)
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
 
 
 def inherited_socket(fd: int) -> socket.socket:

@@ -13,15 +13,11 @@ from typing import Final, NoReturn, Protocol
 import uvloop
 
 from waybill_worker.observe import get_logger, shut_down_tracing
+from waybill_worker.prefork import EXIT_BROKEN, EXIT_MISCONFIGURED, siblings
 from waybill_worker.runtime.memory import freeze_startup, trim_heap
 from waybill_worker.runtime.tls import distrust
 
 log = get_logger(__name__)
-
-#: sysexits.h EX_SOFTWARE: a supervisor starts the process again.
-EXIT_BROKEN = 70
-#: sysexits.h EX_CONFIG: starting again helps only after people have corrected something.
-EXIT_MISCONFIGURED = 78
 
 #: Errors of the first use of a setting that is wrong, or names something that does not exist.
 WRONG_SETTING: Final = (ValueError, OSError)
@@ -85,6 +81,8 @@ async def live(make: Callable[[], Lifecycle], *, stop_seconds: float, stop_reque
     Returns:
         The exit code.
     """
+    if (others := siblings()) is not None:
+        others.watch_parent(stop_requested.set)
     try:
         return await _to_the_end(make, stop_seconds, stop_requested)
     finally:
@@ -174,4 +172,6 @@ async def _work(process: Lifecycle) -> int | None:
     freeze_startup()
     await process.start()
     trim_heap()
+    if (others := siblings()) is not None:
+        others.report_begun()
     return await process.wait_failed()

@@ -29,6 +29,8 @@ from waybill_worker.runtime.tls import TlsFiles
 #: Seconds after the grace time in which a stopping process ends in any case: some to close the connections to
 #: the broker, some for the rest.
 ENDING_SECONDS: Final = 8.0
+#: Far more than one machine has use for.
+MOST_PROCESSES: Final = 64
 #: Variable with a folder of files for settings that should not be in the environment: `waybill_amqp_url` …
 SECRETS_FOLDER: Final = "WAYBILL_SECRETS_FOLDER"
 
@@ -129,6 +131,13 @@ class ProcessSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    processes: int = Field(
+        1,
+        ge=1,
+        le=MOST_PROCESSES,
+        description="Processes that do the same work behind one parent, on one address: about as many as "
+        "there are cores for it.",
+    )
     health_host: str = Field("127.0.0.1", description="Where /healthz, /startupz and /readyz are served.")
     health_port: int = Field(0, ge=0, le=65535, description="0: any free port; it is logged.")
     listener_fd: int | None = Field(
@@ -148,6 +157,11 @@ class ProcessSettings(BaseSettings):
     def stop_seconds(self) -> float:
         """The longest time from the signal to stop until the process has ended."""
         return self.grace_seconds + ENDING_SECONDS
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port where the process listens, unless it inherits a socket."""
+        return self.health_host, self.health_port
 
     def records(self, url: str) -> Records:
         """Opens a database of the process; nothing is connected yet.

@@ -1,5 +1,8 @@
 """The start of a process: settings, logs, traces, then its work; an error of these is one clear line."""
 
+import argparse
+import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -8,10 +11,13 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from waybill_worker.observe import configure_logging, configure_tracing, get_logger
+from waybill_worker.prefork import EXIT_BROKEN, EXIT_MISCONFIGURED, run_processes
+from waybill_worker.runtime.http_server import inherited_socket, open_listener
+from waybill_worker.runtime.memory import freeze_startup
 from waybill_worker.runtime.process import (
-    EXIT_MISCONFIGURED,
     WRONG_SETTING,
     Lifecycle,
+    MisconfiguredError,
     configuring,
     refuse_to_start,
     run,
@@ -27,21 +33,74 @@ Settings = TypeVar("Settings", bound=ProcessSettings)
 Made = TypeVar("Made")
 
 
+def read_arguments(module: str) -> None:
+    """Reads the command line of `python -m module`; an option is another way to write its setting."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description="Runs until a signal stops it. Its settings: WAYBILL_…"
+    )
+    parser.add_argument(
+        "--processes", metavar="N", help="processes behind one parent, on one address (default: 1)"
+    )
+    if (processes := parser.parse_args().processes) is not None:
+        os.environ["WAYBILL_PROCESSES"] = processes
+
+
 def start(name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Lifecycle]) -> NoReturn:
-    """Runs a process to its end; exits 78 if people must correct something before it can start.
+    """Runs a process to its end, or several; exits 78 if people must correct something before it can start.
 
     Args:
         name: name of the process, in its logs and traces.
         settings_of: reads its settings.
         make: makes it from them; a ValueError or OSError that it raises counts as a wrong setting.
     """
+
+    def work(settings: Settings) -> None:
+        def made() -> Lifecycle:
+            with configuring(*WRONG_SETTING):
+                return make(settings)
+
+        run(made, stop_seconds=settings.stop_seconds)
+
+    in_processes(name, settings_of, work)
+
+
+def in_processes(
+    name: str, settings_of: Callable[[], Settings], work: Callable[[Settings], object]
+) -> NoReturn:
+    """Does `work` in as many processes as the settings say, and exits.
+
+    Args:
+        name: name of the process, in its logs and traces.
+        settings_of: reads its settings.
+        work: all that the process does; with several processes they inherit a listening socket.
+    """
     settings = _prepare(name, settings_of)
+    if settings.processes == 1:
+        configure_tracing(name)
+        work(settings)
+        sys.exit()
+    # Threads that an import has begun would be missing in the processes, and what they hold stay locked.
+    if others := [each.name for each in threading.enumerate() if each is not threading.current_thread()]:
+        refuse_to_start(
+            f"several processes need a program that begins no thread when it is imported: {others}"
+        )
+        sys.exit(EXIT_MISCONFIGURED)
+    try:
+        listener = _listener(settings)
+    except MisconfiguredError as error:
+        refuse_to_start(str(error))
+        sys.exit(EXIT_MISCONFIGURED)
+    except OSError as error:
+        log.critical("the address cannot be used", address=settings.address, error=error)
+        sys.exit(EXIT_BROKEN)
+    inheriting = settings.model_copy(update={"listener_fd": listener.fileno()})
 
-    def made() -> Lifecycle:
-        with configuring(*WRONG_SETTING):
-            return make(settings)
+    def one() -> None:
+        configure_tracing(name)
+        work(inheriting)
 
-    run(made, stop_seconds=settings.stop_seconds)
+    freeze_startup()
+    run_processes(one, processes=settings.processes, stop_seconds=settings.stop_seconds, listener=listener)
 
 
 def build(name: str, settings_of: Callable[[], Settings], make: Callable[[Settings], Made]) -> Made:
@@ -53,6 +112,15 @@ def build(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
         make: makes it from them; a ValueError or OSError that it raises counts as a wrong setting.
     """
     settings = _prepare(name, settings_of)
+    if settings.processes > 1:
+        refuse_to_start("WAYBILL_PROCESSES: this program starts one process; it has an option of its own")
+        sys.exit(EXIT_MISCONFIGURED)
+    configure_tracing(name)
+    return made(settings, make)
+
+
+def made(settings: Settings, make: Callable[[Settings], Made]) -> Made:
+    """What `make` makes; exits 78 if it raises a ValueError or OSError, as a wrong setting does."""
     try:
         return make(settings)
     except WRONG_SETTING as error:
@@ -60,8 +128,20 @@ def build(name: str, settings_of: Callable[[], Settings], make: Callable[[Settin
         sys.exit(EXIT_MISCONFIGURED)
 
 
+def _listener(settings: ProcessSettings) -> socket.socket:
+    """The listening socket of all processes.
+
+    Raises:
+        MisconfiguredError: the inherited descriptor is no socket.
+        OSError: the port is taken.
+    """
+    if settings.listener_fd is not None:
+        return inherited_socket(settings.listener_fd)
+    return open_listener(*settings.address)
+
+
 def _prepare(name: str, settings_of: Callable[[], Settings]) -> Settings:
-    """Reads the settings, and sets up logs and traces."""
+    """Reads the settings, and sets up the logs."""
     # The settings of the process are not known yet.
     configure_logging(name, level="info", format_="json")
     try:
@@ -71,7 +151,6 @@ def _prepare(name: str, settings_of: Callable[[], Settings]) -> Settings:
         sys.exit(EXIT_MISCONFIGURED)
     configure_logging(name, level=settings.log_level, format_=settings.log_format)
     _log_unexpected_errors()
-    configure_tracing(name)
     return settings
 
 
