@@ -33,7 +33,7 @@ from waybill_worker.broker import topology
 from waybill_worker.broker import wait as broker_wait
 from waybill_worker.consume import consumer
 from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.runtime.process import EXIT_BROKEN
+from waybill_worker.prefork import EXIT_BROKEN
 from waybill_worker.service import Service
 
 PROCESSES = processes_of(built_in_registry())

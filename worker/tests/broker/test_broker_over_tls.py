@@ -19,7 +19,7 @@ from waybill_testkit.wire import Wire
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.attempt.kind_policies import configured
 from waybill_worker.consume.settings import ServiceSettings
-from waybill_worker.runtime.process import EXIT_MISCONFIGURED
+from waybill_worker.prefork import EXIT_MISCONFIGURED
 from waybill_worker.service import Service
 
 

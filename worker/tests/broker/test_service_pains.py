@@ -103,7 +103,7 @@ async def test_broken_connections_leave_nothing_behind(
     async with running(proxy.url(topology_url), tmp_path, nothing) as service:
 
         async def is_ready() -> bool:
-            return all((await service._health.readiness()).values())  # noqa: SLF001 - the checks of /readyz
+            return (await service._health._readiness()).is_ready  # noqa: SLF001 - the checks of /readyz
 
         async def break_and_mend() -> int:
             made = proxy.connections
