@@ -96,7 +96,7 @@ async def test_a_stop_right_after_the_first_answer_drains_too(
     process = GatewayProcess(settings_in(tmp_path, port=port, drain_seconds=2))
     starting = asyncio.create_task(process.start())
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-        while (first := await answer_of(client)) is None:
+        while (first := await answer_of(client)) is None:  # noqa: ASYNC110 - it may not listen yet
             await asyncio.sleep(0.01)
         is_started = starting.done()
         starting.cancel()
