@@ -247,9 +247,12 @@ def _bound(subtask: Subtask) -> dict[str, Any]:
 
 
 def _put_progress(dialect: str) -> Executable:
-    """Keeps the latest progress of each attempt: one row of the timeline, however often it is reported."""
+    """Keeps the latest progress of each attempt: one row of the timeline, however often it is reported.
+
+    It gets a new number, by which those who follow the timeline find it.
+    """
     insert = insert_in(dialect, TIMELINE).inline()
-    latest = {"at": insert.excluded.at, "details": insert.excluded.details}
+    latest = {name: insert.excluded[name] for name in ("seq", "at", "details")}
     statement: Executable = insert.on_conflict_do_update(
         index_elements=_ONE_FACT, set_=latest, where=TIMELINE.c.at < insert.excluded.at
     )

@@ -9,6 +9,7 @@ from waybill_ledger.reports.queries import (
     TaskFilter,
     TimelineEntry,
     get_task,
+    get_tasks,
     get_timeline,
     list_tasks,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "TimelineEntry",
     "Unplaced",
     "get_task",
+    "get_tasks",
     "get_timeline",
     "list_tasks",
     "measure",

@@ -1,7 +1,7 @@
 """Reading the ledger: one task, many tasks, a task's timeline."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,6 +106,12 @@ def get_task(connection: Connection, task_id: str, *, tenant: str | None = None)
     query = select(*_COLUMNS).where(TASKS.c.id == task_id, *owned_by(tenant, TASKS.c.tenant))
     tasks = _with_subtasks(connection, query)
     return tasks[0] if tasks else None
+
+
+def get_tasks(connection: Connection, task_ids: Collection[str]) -> dict[str, Task]:
+    """Those of these tasks that there are, of whichever tenant, by id."""
+    query = select(*_COLUMNS).where(TASKS.c.id.in_(task_ids))
+    return {task.id: task for task in _with_subtasks(connection, query)}
 
 
 def list_tasks(connection: Connection, wanted: TaskFilter, *, limit: int, cursor: str | None) -> Page:
