@@ -12,7 +12,7 @@ from waybill_database.columns import (
     microseconds,
 )
 from waybill_database.driver_statement import DriverStatement, among, sent_together
-from waybill_database.engine import JsonText, open_engine
+from waybill_database.engine import READ_ONLY, JsonText, open_engine
 from waybill_database.faults import (
     DISTRUST_OF_LIBPQ,
     Fault,
@@ -32,6 +32,7 @@ __all__ = [
     "DISTRUST_OF_LIBPQ",
     "LEAP",
     "READERS",
+    "READ_ONLY",
     "BatchWrite",
     "DriverStatement",
     "Fault",

@@ -5,6 +5,7 @@ from starlette.datastructures import State
 from waybill_gateway.auth import Authenticator, KnownKeys
 from waybill_gateway.checks import CHECKS
 from waybill_gateway.files import Collector
+from waybill_gateway.following import Watches
 from waybill_gateway.images import ProbePool
 from waybill_gateway.runtime import Resources
 from waybill_worker.runtime import first_completed
@@ -25,6 +26,8 @@ class GatewayComponents:
         self._known_keys = KnownKeys(records, fresh_seconds=settings.key_fresh_seconds)
         self._image_probes = ProbePool(settings)
         self._collector = Collector(records, self.resources.objects)
+        self._watches = Watches(settings, records, self.resources.stopping)
+        state.watches = self._watches
         state.resources, state.known_keys = self.resources, self._known_keys
         state.image_probes = self._image_probes
         state.authenticator = Authenticator(
@@ -40,6 +43,7 @@ class GatewayComponents:
         await self.resources.start()
         self._collector.start()
         self._known_keys.start()
+        self._watches.start()
 
     async def wait_failed(self) -> None:
         """Returns only when a part that works beside the requests has ended by itself; the log says why."""
@@ -51,12 +55,14 @@ class GatewayComponents:
                     self.resources.kinds_refresh,
                     self._collector,
                     self._known_keys,
+                    self._watches,
                 )
             )
         )
 
     async def stop(self) -> None:
         """Stops all parts, started or not; the ledger last."""
+        await self._watches.stop()
         await self._collector.stop()
         await self.resources.relay.stop()
         await self._image_probes.close()

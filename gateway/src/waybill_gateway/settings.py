@@ -95,6 +95,12 @@ class GatewaySettings(
         30, description="Time to examine an upload; after it the caller is asked to repeat the call."
     )
     max_schedules: int = Field(1000, gt=0, description="Schedules that each tenant may have.")
+    max_watchers: int = Field(
+        500,
+        gt=0,
+        description="Callers at once that wait for tasks, or have their events streamed. Keep it well below "
+        "max_connections: each has a connection.",
+    )
     max_in_flight: int = Field(500, gt=0, description="Publishes under way at once; further ones wait.")
     drain_seconds: float = Field(
         5,

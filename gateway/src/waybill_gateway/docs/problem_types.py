@@ -136,6 +136,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "sealing_key_missing": "A sealing key that is needed is not configured here.",
             "store_misconfigured": "The object store refuses this gateway.",
             "store_unavailable": "Files cannot be stored or read now. Repeat the call in a moment.",
+            "too_many_watchers": "Too many callers wait for tasks. Ask without waiting, or again later.",
         },
     }
 )
@@ -205,7 +206,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "delete_schedule": _SCHEDULE,
         "get_tasks": ("unknown_kind", "unknown_service", "no_address"),
-        "get_one_task": ("no_such_task",),
+        "get_one_task": ("no_such_task", "too_many_watchers"),
         "get_task_files": ("no_such_task",),
         "get_task_file": (
             *("no_such_task", "404 no_such_file", "several_files", "not_produced_yet"),

@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from waybill_contracts.privacy import mask_addresses
 from waybill_gateway.auth import Caller, CallerDep, GuardedRoute
+from waybill_gateway.following import MOST_WAIT_SECONDS, WatchesDep, unless_gone
 from waybill_gateway.http import FieldError, Problem, page_or_problem
 from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.tasks.models import (
@@ -39,6 +40,17 @@ from waybill_ledger import (
 
 #: Kinds or services that an answer names.
 _MOST_NAMED = 50
+
+#: Seconds that a caller waits for the end of a task.
+Wait = Annotated[
+    float,
+    Query(
+        ge=0,
+        le=MOST_WAIT_SECONDS,
+        description="Seconds for which the answer waits for the task to end; a task that has ended is "
+        "answered at once.",
+    ),
+]
 
 router = APIRouter(tags=["tasks"], route_class=GuardedRoute)
 
@@ -73,9 +85,21 @@ async def get_tasks(
 
 
 @router.get("/v1/tasks/{task_id}")
-async def get_one_task(task_id: UUID, resources: ResourcesDep, caller: CallerDep) -> TaskView:
-    """Shows a task and the state of its subtasks."""
-    return view_of(await find_task(resources, caller, task_id))
+async def get_one_task(
+    task_id: UUID,
+    request: Request,
+    resources: ResourcesDep,
+    caller: CallerDep,
+    watches: WatchesDep,
+    wait: Wait = 0,
+) -> TaskView:
+    """Shows a task and the state of its subtasks; with `wait`, once it has ended or that time is over."""
+    if not wait:
+        return view_of(await find_task(resources, caller, task_id))
+    task = await unless_gone(request, watches.until_ended(str(task_id), caller.sees, wait))
+    if task is None:
+        raise no_such_task()
+    return view_of(task)
 
 
 @router.get("/v1/tasks/{task_id}/timeline")
