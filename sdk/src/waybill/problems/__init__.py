@@ -46,6 +46,7 @@ from waybill.problems.calls import (
     StoreUnavailableError,
     TooLargeError,
     TooManyRequestsError,
+    TooManyWatchersError,
 )
 from waybill.problems.operators import (
     AlreadyStartedError,
@@ -192,6 +193,7 @@ __all__ = [
     "TooManyLettersError",
     "TooManyRequestsError",
     "TooManySchedulesError",
+    "TooManyWatchersError",
     "TooYoungError",
     "UnexpectedAnswerError",
     "UnknownKindError",

@@ -146,3 +146,9 @@ class TooManyRequestsError(ProblemError, code="too_many_requests"):
     """Too many requests. Repeat the call later."""
 
     NOTHING_DONE = True
+
+
+class TooManyWatchersError(ProblemError, code="too_many_watchers"):
+    """Too many callers wait for tasks. Ask without waiting, or again later."""
+
+    NOTHING_DONE = True
