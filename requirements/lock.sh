@@ -26,6 +26,9 @@ for deployable in "${deployables[@]}"; do
   # What runs a service can trace it: installed, and imported only where that is asked for.
   traced=()
   case $deployable in gateway | services/*) traced=(worker/pyproject.toml --extra traces) ;; esac
-  compile "$deployable/pyproject.toml" "${traced[@]}" --constraint requirements/dev.txt \
+  # What authors of services install; `waybill` alone is for applications, and pins nothing.
+  extras=()
+  case $deployable in sdk) extras=(--extra service) ;; esac
+  compile "$deployable/pyproject.toml" "${extras[@]}" "${traced[@]}" --constraint requirements/dev.txt \
     --output-file "requirements/$(basename "$deployable").txt"
 done

@@ -84,3 +84,12 @@ def test_a_plain_address_that_is_too_long_is_refused_though_its_domain_is_known(
 
     with pytest.raises(ValidationError, match="at most 254 characters"):
         ADDRESS.validate_python(f"{'a' * MAX_ADDRESS_LENGTH}@{domain}")
+
+
+def test_without_email_validator_an_address_is_only_one_by_its_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waybill_contracts.kinds.fields.email_validator", None)
+
+    assert ADDRESS.validate_python("ann@nowhere") == "ann@nowhere"
+    for wrong in ("ann", "ann@", "a b@example.com", "ann@exa mple"):
+        with pytest.raises(ValidationError):
+            ADDRESS.validate_python(wrong)

@@ -97,18 +97,18 @@ def test_commands_of_the_operator_load_nothing_of_services() -> None:
 
 
 class _Missing(MetaPathFinder):
-    """Finds no package `waybill`, as where only the operator's command is installed."""
+    """Finds no package `waybill_worker`, as where only the operator's command is installed."""
 
     def find_spec(self, fullname: str, *_more: object) -> None:
-        if fullname == "waybill":
-            raise ModuleNotFoundError("No module named 'waybill'", name="waybill")
+        if fullname == "waybill_worker":
+            raise ModuleNotFoundError("No module named 'waybill_worker'", name="waybill_worker")
 
 
-def test_without_the_package_a_command_says_what_to_install(
+def test_without_the_extra_a_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name == "waybill" or name.startswith("waybill.")]:
+    for name in [name for name in sys.modules if name.startswith(("waybill.", "waybill_worker"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [_Missing(), *sys.meta_path])
     assert run(["run", "invoice_service:service"]) == 2
-    assert "pip install waybill" in capsys.readouterr().err
+    assert "pip install 'waybill[service]'" in capsys.readouterr().err

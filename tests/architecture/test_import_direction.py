@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grimp
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,7 +84,7 @@ def test_a_member_declares_what_it_imports_of_ours(folder: str, graph: grimp.Imp
     package = MEMBERS[folder]
     project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
     optional = (name for names in project.get("optional-dependencies", {}).values() for name in names)
-    declared = {name.replace("-", "_") for name in (*project["dependencies"], *optional)}
+    declared = {Requirement(text).name.replace("-", "_") for text in (*project["dependencies"], *optional)}
     imported = {
         target.split(".")[0]
         for module in graph.find_descendants(package) | {package}

@@ -2,6 +2,8 @@
 
 import re
 import tomllib
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements"
-DEPLOYABLES = {name: name for name in ("gateway", "cli", "deploy", "devstack")} | {
+DEPLOYABLES = {name: name for name in ("gateway", "cli", "sdk", "deploy", "devstack")} | {
     path.parent.name: f"services/{path.parent.name}" for path in ROOT.glob("services/*/pyproject.toml")
 }
+#: Those whose pins are for what more than the plain distribution needs.
+EXTRAS = {"sdk": ("service",)}
 
 
 def pins(name: str) -> dict[str, set[str]]:
@@ -24,13 +28,20 @@ def pins(name: str) -> dict[str, set[str]]:
     return found
 
 
-def declared(folder: Path) -> list[Requirement]:
+def declared(folder: Path, extras: Iterable[str] = ()) -> list[Requirement]:
+    return [each for each in requirements_of(folder, extras) if not is_own(each)]
+
+
+def requirements_of(folder: Path, extras: Iterable[str] = ()) -> list[Requirement]:
+    """What a member needs, with these extras; `*` stands for all of them."""
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    return [Requirement(text) for text in project["dependencies"] if not is_own(text)]
+    optional = project.get("optional-dependencies", {})
+    chosen = optional if "*" in extras else extras
+    return [Requirement(text) for text in [*project["dependencies"], *chain(*(optional[e] for e in chosen))]]
 
 
-def is_own(requirement: str) -> bool:
-    return requirement == "waybill" or requirement.startswith("waybill-")
+def is_own(requirement: Requirement) -> bool:
+    return requirement.name == "waybill" or requirement.name.startswith("waybill-")
 
 
 def unmet(requirements: list[Requirement], pinned: dict[str, set[str]]) -> list[str]:
@@ -42,14 +53,17 @@ def unmet(requirements: list[Requirement], pinned: dict[str, set[str]]) -> list[
     ]
 
 
-def own_members(folder: Path) -> list[Path]:
-    """The member itself and those of ours that it needs, near and far."""
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    found = [folder]
-    for text in filter(is_own, project["dependencies"]):
-        name = "sdk" if text == "waybill" else text.removeprefix("waybill-")
-        found.extend(own_members(ROOT / name if (ROOT / name).exists() else ROOT / "services" / name))
+def all_needed(folder: Path, extras: Iterable[str] = ()) -> list[Requirement]:
+    """What others publish of what a member needs, itself and by those of ours that it needs, near and far."""
+    found = declared(folder, extras)
+    for each in filter(is_own, requirements_of(folder, extras)):
+        found += all_needed(folder_of(each), each.extras)
     return found
+
+
+def folder_of(own: Requirement) -> Path:
+    name = "sdk" if own.name == "waybill" else own.name.removeprefix("waybill-")
+    return ROOT / name if (ROOT / name).exists() else ROOT / "services" / name
 
 
 MEMBERS = [path.parent for path in [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]]
@@ -57,7 +71,17 @@ MEMBERS = [path.parent for path in [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda path: path.name)
 def test_development_pins_satisfy_each_member(member: Path) -> None:
-    assert unmet(declared(member), pins("dev")) == [], "run `make lock`"
+    assert unmet(declared(member, "*"), pins("dev")) == [], "run `make lock`"
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda path: path.name)
+def test_members_of_one_version_need_each_other(member: Path) -> None:
+    def version_of(folder: Path) -> str:
+        return str(tomllib.loads((folder / "pyproject.toml").read_text())["project"]["version"])
+
+    own = [each for each in requirements_of(member, "*") if is_own(each)]
+    assert {str(each.specifier) for each in own} <= {f"=={version_of(member)}"}
+    assert {version_of(folder_of(each)) for each in own} <= {version_of(member)}
 
 
 def test_development_pins_satisfy_the_checks() -> None:
@@ -73,7 +97,7 @@ def test_what_is_compared_has_its_pins_and_ours() -> None:
 
 @pytest.mark.parametrize("deployable", DEPLOYABLES)
 def test_a_deployable_has_what_it_and_its_members_declare(deployable: str) -> None:
-    needed = [r for member in own_members(ROOT / DEPLOYABLES[deployable]) for r in declared(member)]
+    needed = all_needed(ROOT / DEPLOYABLES[deployable], EXTRAS.get(deployable, ()))
     assert unmet(needed, pins(deployable)) == [], "run `make lock`"
 
 

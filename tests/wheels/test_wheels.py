@@ -5,9 +5,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.wheels.built import ROOT, UV, run
 
@@ -36,7 +39,7 @@ STARTS = {
     "waybill-sync": (["python", "-m", "waybill_sync"], MISCONFIGURED),
     "waybill-status": (["python", "-m", "waybill_status"], MISCONFIGURED),
     "waybill-deadletters": (["python", "-m", "waybill_deadletters"], MISCONFIGURED),
-    "waybill": (["waybill", "run", "--help"], 0),
+    "waybill[service]": (["waybill", "run", "--help"], 0),
     "waybill-cli": (["waybill", "--help"], 0),
     "waybill-deploy": (["python", "-m", "waybill_deploy", "--help"], 0),
     "waybill-devstack": (["python", "-m", "waybill_devstack", "--help"], 0),
@@ -53,7 +56,7 @@ LIBRARIES = {
 
 
 def test_each_distribution_is_either_started_or_a_library() -> None:
-    assert STARTS.keys() | LIBRARIES == MEMBERS.keys()
+    assert {Requirement(text).name for text in STARTS} | LIBRARIES == MEMBERS.keys()
 
 
 def test_no_wheel_installs_a_top_level_name_that_could_be_a_users_own(wheels: Path) -> None:
@@ -64,6 +67,26 @@ def test_no_wheel_installs_a_top_level_name_that_could_be_a_users_own(wheels: Pa
         if not name.split("/")[0].endswith(".dist-info")
     }
     assert [top for top in sorted(tops) if not top.startswith("waybill")] == []
+
+
+def test_each_wheel_says_what_it_is(wheels: Path) -> None:
+    for wheel in sorted(wheels.glob("*.whl")):
+        about = metadata_of(wheel)
+        assert about["Summary"], wheel.name
+        assert about["License-Expression"] == "Apache-2.0", wheel.name
+        assert about["Requires-Python"] == ">=3.11", wheel.name
+        assert about["Description-Content-Type"] == "text/markdown", wheel.name
+        assert str(about.get_payload()).lstrip().startswith("# "), wheel.name
+        assert "Typing :: Typed" in about.get_all("Classifier", []), wheel.name
+        [package] = {name.split("/")[0] for name in listed(wheel) if ".dist-info/" not in name}
+        assert f"{package}/py.typed" in listed(wheel), wheel.name
+        assert any(name.endswith(".dist-info/licenses/LICENSE") for name in listed(wheel)), wheel.name
+
+
+def metadata_of(wheel: Path) -> Message:
+    [name] = (name for name in listed(wheel) if name.endswith(".dist-info/METADATA"))
+    with zipfile.ZipFile(wheel) as archive:
+        return message_from_bytes(archive.read(name))
 
 
 def listed(wheel: Path) -> list[str]:
@@ -78,7 +101,7 @@ def test_what_a_wheel_brings_starts_with_its_pinned_requirements_alone(
     environment, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
     elsewhere.mkdir()
     python = environment / "bin" / "python"
-    requirements = ROOT / "requirements" / f"{MEMBERS[distribution].name}.txt"
+    requirements = ROOT / "requirements" / f"{MEMBERS[Requirement(distribution).name].name}.txt"
     run([UV, "venv", "--quiet", "--python", sys.executable, environment], INSTALL_SECONDS)
     install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
     run([*install, "--require-hashes", "--requirement", requirements], INSTALL_SECONDS)

@@ -61,7 +61,7 @@ def test_a_dead_letter_keeps_what_came_but_the_brokers_own() -> None:
     }
     assert (message.headers["x-dead-reason"], message.headers["x-died-in"]) == ("permanent", "email")
     assert len(message.headers["x-error-message"]) == 1000
-    assert message.headers["x-service-version"] == "0.1.0"
+    assert message.headers["x-service-version"] == "0.2.0"
     assert (message.exchange, message.routing_key) == ("dlx", "email.dlq")
 
 

@@ -9,6 +9,8 @@ import click
 
 from waybill_cli.command_line.exits import CommandError, Exit
 
+#: Packages that commands need and this distribution does not bring, and the extra that does.
+EXTRA_OF: Final = {"waybill": "service", "waybill_worker": "service", "sqlalchemy": "outbox"}
 #: The verb of every listing, and its alias.
 _LS: Final = "ls"
 _LIST: Final = "list"
@@ -137,11 +139,13 @@ def load(target: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
-        if error.name != package:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA_OF:
             raise
         raise CommandError(
-            Exit.USAGE, f"this command is in the package {package}", f"pip install {package}"
+            Exit.USAGE,
+            f"this command needs the package {missing}",
+            f"pip install 'waybill[{EXTRA_OF[missing]}]'",
         ) from None
 
 
