@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -96,19 +95,26 @@ def test_commands_of_the_operator_load_nothing_of_services() -> None:
     assert said.splitlines()[-1] == "[]"
 
 
-class _Missing(MetaPathFinder):
-    """Finds no package `waybill_worker`, as where only the operator's command is installed."""
+#: The command where only that of the operator is installed.
+WITHOUT_WORKER = """
+import sys
+from importlib.abc import MetaPathFinder
+from waybill_cli.main import run
 
-    def find_spec(self, fullname: str, *_more: object) -> None:
+class Missing(MetaPathFinder):
+    def find_spec(self, fullname, *_more):
         if fullname == "waybill_worker":
             raise ModuleNotFoundError("No module named 'waybill_worker'", name="waybill_worker")
 
+sys.meta_path.insert(0, Missing())
+sys.exit(run(["run", "invoice_service:service"]))
+"""
 
-def test_without_the_extra_a_command_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in [name for name in sys.modules if name.startswith(("waybill.", "waybill_worker"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "meta_path", [_Missing(), *sys.meta_path])
-    assert run(["run", "invoice_service:service"]) == 2
-    assert "pip install 'waybill[service]'" in capsys.readouterr().err
+
+def test_without_the_extra_a_command_says_what_to_install() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_WORKER], cwd=TESTS, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 2
+    assert "pip install 'waybill[service]'" in ran.stderr

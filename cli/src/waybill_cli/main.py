@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from waybill_cli.command_line import Exit, Group
+from waybill_cli.command_line import Exit, Group, not_installed
 
 _COMMANDS: Final = "waybill_cli.commands"
 #: In the distribution `waybill`, for authors of services; named and not imported, as it imports this one.
@@ -73,6 +73,12 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except ModuleNotFoundError as error:
+        missing = not_installed(error)
+        if missing is None:
+            raise
+        missing.show()
+        return Exit.USAGE
     return ended if isinstance(ended, int) else Exit.OK
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
 
@@ -38,6 +38,20 @@ class CommandError(click.ClickException):
         click.echo(click.style("waybill: ", fg="red") + make_printable(self.message), file=file, err=True)
         for hint in self.hints:
             click.echo("  " + make_printable(hint), file=file, err=True)
+
+
+#: Packages that some commands need, and the extra that brings them.
+_EXTRAS: Final = {"waybill": "service", "waybill_worker": "service"}
+
+
+def not_installed(error: ModuleNotFoundError) -> CommandError | None:
+    """What to install; None: the missing module is none that an extra brings."""
+    missing = (error.name or "").partition(".")[0]
+    if missing not in _EXTRAS:
+        return None
+    return CommandError(
+        Exit.USAGE, f"this command needs the package {missing}", f"pip install 'waybill[{_EXTRAS[missing]}]'"
+    )
 
 
 class Unreachable(CommandError):  # noqa: N818 - `raise Unreachable(...)` reads well

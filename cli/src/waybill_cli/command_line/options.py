@@ -7,10 +7,6 @@ from typing import Any, Final
 
 import click
 
-from waybill_cli.command_line.exits import CommandError, Exit
-
-#: Packages that commands need and this distribution does not bring, and the extra that does.
-EXTRA_OF: Final = {"waybill": "service", "waybill_worker": "service", "sqlalchemy": "outbox"}
 #: The verb of every listing, and its alias.
 _LS: Final = "ls"
 _LIST: Final = "list"
@@ -130,23 +126,9 @@ class Group(_Sharing, click.Group):
 
 
 def load(target: str) -> Any:
-    """Imports the command or group at `module:attribute`.
-
-    Raises:
-        CommandError: it is in a distribution that is not installed.
-    """
+    """Imports the command or group at `module:attribute`."""
     module, _, attribute = target.partition(":")
-    try:
-        return getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in EXTRA_OF:
-            raise
-        raise CommandError(
-            Exit.USAGE,
-            f"this command needs the package {missing}",
-            f"pip install 'waybill[{EXTRA_OF[missing]}]'",
-        ) from None
+    return getattr(import_module(module), attribute)
 
 
 def _examples(text: str | None, formatter: click.HelpFormatter) -> None:
