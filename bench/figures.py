@@ -24,9 +24,21 @@ RATE: Final = Figure("half_load", "half load", "1/s", more_is_better=True)
 PICKUP_50: Final = Figure("pickup_p50", "pickup p50", "ms", more_is_better=False, digits=1)
 PICKUP_95: Final = Figure("pickup_p95", "pickup p95", "ms", more_is_better=False, digits=1)
 PICKUP_99: Final = Figure("pickup_p99", "pickup p99", "ms", more_is_better=False, digits=1)
-FIGURES: Final = (ACCEPTED, END_TO_END, DRAIN, RATE, PICKUP_50, PICKUP_95, PICKUP_99)
+FEW_50: Final = Figure("few_p50", "pickup at 20/s p50", "ms", more_is_better=False, digits=1)
+FEW_95: Final = Figure("few_p95", "pickup at 20/s p95", "ms", more_is_better=False, digits=1)
+FEW_99: Final = Figure("few_p99", "pickup at 20/s p99", "ms", more_is_better=False, digits=1)
+#: The same of half load, and of few tasks.
+PICKUP: Final = (PICKUP_50, PICKUP_95, PICKUP_99)
+FEW: Final = (FEW_50, FEW_95, FEW_99)
+FIGURES: Final = (ACCEPTED, END_TO_END, DRAIN, RATE, *PICKUP, *FEW)
 #: Those for which a ratio means something: half load is another load for each.
 COMPARED: Final = (ACCEPTED, END_TO_END, DRAIN)
+
+
+#: The loads under which tasks are posted and run at once.
+FULL_LOAD, HALF_LOAD, FEW_TASKS = "full load", "half load", "20/s"
+#: Tasks a second of the last one, the same for all systems.
+FEW_RATE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +46,11 @@ class Usage:
     """What the processes of one role used."""
 
     processes: int
-    #: For each task, while tasks were posted and run at once.
-    cpu_us_per_task: float
     #: PSS before the first task, and after the last; 0 where it was not measured.
     idle_mb: float
     loaded_mb: float
+    #: Processor time of a task, by load: `FULL_LOAD`, `HALF_LOAD`, `FEW_TASKS`.
+    cpu_us_per_task: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,6 +73,7 @@ class Durations:
     accepting: float
     end_to_end: float
     half_load: float
+    few: float
     rounds: int
     #: Messages of the raw pipeline.
     raw_messages: int
@@ -69,8 +82,8 @@ class Durations:
     patience: float = 20.0
 
 
-QUICK: Final = Durations(accepting=1.5, end_to_end=1.5, half_load=2, rounds=1, raw_messages=3000)
-FULL: Final = Durations(accepting=4, end_to_end=5, half_load=6, rounds=3, raw_messages=10_000)
+QUICK: Final = Durations(accepting=1.5, end_to_end=1.5, half_load=2, few=2, rounds=1, raw_messages=3000)
+FULL: Final = Durations(accepting=4, end_to_end=5, half_load=6, few=6, rounds=3, raw_messages=10_000)
 
 
 def per_second(count: int, seconds: float) -> float:
@@ -78,11 +91,11 @@ def per_second(count: int, seconds: float) -> float:
     return count / seconds if count and seconds > 0 else 0.0
 
 
-def percentiles(milliseconds: list[float]) -> Mapping[str, float]:
-    """The pickup figures of a sample that is not empty: the nearest rank."""
+def percentiles(milliseconds: list[float], figures: Sequence[Figure]) -> Mapping[str, float]:
+    """Pickup figures (p50, p95, p99) of a sample that is not empty: the nearest rank."""
     return {
         figure.key: nearest_rank(milliseconds, share)
-        for figure, share in ((PICKUP_50, 0.50), (PICKUP_95, 0.95), (PICKUP_99, 0.99))
+        for figure, share in zip(figures, (0.50, 0.95, 0.99), strict=True)
     }
 
 

@@ -1,13 +1,32 @@
 """One round of one system: all its processes are started anew, put under load, counted, and stopped."""
 
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import uvloop
 
-from bench.figures import ACCEPTED, DRAIN, END_TO_END, RATE, Durations, Round, Usage, per_second, percentiles
+from bench.figures import (
+    ACCEPTED,
+    DRAIN,
+    END_TO_END,
+    FEW,
+    FEW_RATE,
+    FEW_TASKS,
+    FULL_LOAD,
+    HALF_LOAD,
+    PICKUP,
+    RATE,
+    Durations,
+    Figure,
+    Round,
+    Usage,
+    per_second,
+    percentiles,
+)
 from bench.load import Load, Posted
 from bench.place import Place
 from bench.programs import ProgramError, Running, start, stop
@@ -59,7 +78,9 @@ class Measurement:
             idle = _memory(running)
             self._closed(durations.warm_up)  # first requests open connections and fill caches
             self._end_to_end(durations.end_to_end, running, idle)
-            self._half_load(durations.half_load)
+            rate = self.round.values[RATE.key] = self.round.values[END_TO_END.key] / 2
+            self._steady(rate, durations.half_load, running, HALF_LOAD, PICKUP)
+            self._steady(FEW_RATE, durations.few, running, FEW_TASKS, FEW)
             stop(workers)
             running = [each for each in running if each not in workers]
             self._accept(durations.accepting)
@@ -77,32 +98,44 @@ class Measurement:
         return self.round
 
     def _end_to_end(self, seconds: float, running: list[Running], idle: Mapping[str, float]) -> None:
-        watched = {each.program.role: each for each in running} | dict(self._shared)
-        before = {role: each.cpu_seconds() for role, each in watched.items()}
+        watched = self._watched(running)
+        for role, each in watched.items():
+            self.round.usage[role] = Usage(len(each.pids()), idle.get(role, 0.0), 0.0)
         begun = time.monotonic()
-        posted = self._closed(seconds)
+        with self._processor(running, FULL_LOAD):
+            posted = self._closed(seconds)
         took = self._last_recorded - begun
         self.round.values[END_TO_END.key] = per_second(len(posted.accepted), took)
         for role, each in watched.items():
-            cpu = each.cpu_seconds() - before[role]
-            self.round.usage[role] = Usage(
-                len(each.pids()),
-                1e6 * cpu / max(1, len(posted.accepted)),
-                idle.get(role, 0.0),
-                each.memory_bytes() / MEBIBYTE,
-            )
+            loaded = each.memory_bytes() / MEBIBYTE
+            self.round.usage[role] = replace(self.round.usage[role], loaded_mb=loaded)
 
-    def _half_load(self, seconds: float) -> None:
-        rate = self.round.values[END_TO_END.key] / 2
+    def _steady(
+        self, rate: float, seconds: float, running: list[Running], load: str, pickup: Sequence[Figure]
+    ) -> None:
         first = self._posted
-        self._load(lambda load: load.steady(rate, seconds))
+        with self._processor(running, load):
+            self._load(lambda load: load.steady(rate, seconds))
         sent, begun = self._place.stamps.sent(self._posted), self._place.stamps.begun(self._posted)
         waits = [
             (b - s) / NANOSECONDS * 1000 for s, b in zip(sent[first:], begun[first:], strict=True) if s and b
         ]
-        self.round.values[RATE.key] = rate
         if waits:
-            self.round.values |= percentiles(waits)
+            self.round.values |= percentiles(waits, pickup)
+
+    @contextmanager
+    def _processor(self, running: list[Running], load: str) -> Iterator[None]:
+        """Measures the processor time of each task that is accepted in the block."""
+        watched, accepted = self._watched(running), self._accepted
+        before = {role: each.cpu_seconds() for role, each in watched.items()}
+        yield
+        tasks = max(1, self._accepted - accepted)
+        for role, each in watched.items():
+            cpu = each.cpu_seconds() - before[role]
+            self.round.usage[role].cpu_us_per_task[load] = 1e6 * cpu / tasks
+
+    def _watched(self, running: list[Running]) -> dict[str, Running]:
+        return {each.program.role: each for each in running} | dict(self._shared)
 
     def _accept(self, seconds: float) -> None:
         posted = self._load(lambda load: load.closed(CONNECTIONS, seconds), and_run=False)

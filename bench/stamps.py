@@ -7,6 +7,7 @@ all, and shows afterwards which tasks were run, how long after their POST, and w
 import mmap
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,6 +19,20 @@ _BYTES = 8
 CAPACITY: Final = 2_000_000
 #: Environment variable with the path of the file.
 VARIABLE: Final = "BENCH_STAMPS"
+#: The steps of a pickup of Waybill's, in their order, and what they end with.
+STEPS: Final[Mapping[str, str]] = {
+    "routed": "its body is validated",
+    "accepting": "its accept waits for a commit",
+    "accept_begun": "the commit begins",
+    "accept_committed": "it is committed",
+    "accepted": "its request goes on",
+    "published": "it is published",
+    "delivered": "the service has it",
+    "claiming": "its claim waits for a commit",
+    "claim_begun": "that begins",
+    "claim_committed": "it is committed",
+    "claimed": "its attempt goes on",
+}
 
 
 class Stamps:
@@ -57,3 +72,35 @@ class Stamps:
 
     def _column(self, column: int, count: int) -> list[int]:
         return self._view[column : count * _FIELDS : _FIELDS].tolist() if count else []
+
+
+class Steps:
+    """When each task has passed each of `STEPS`; in `path`, which is made if it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            file.truncate(CAPACITY * len(STEPS) * _BYTES)
+            self._view = memoryview(mmap.mmap(file.fileno(), 0)).cast("q")
+        self._columns = {step: column for column, step in enumerate(STEPS)}
+
+    @classmethod
+    def beside(cls, stamps: Stamps) -> Self:
+        """Those of the same run."""
+        return cls(stamps.path.with_suffix(".steps"))
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Those of the run that this process is part of."""
+        return cls.beside(Stamps.from_environment())
+
+    def note(self, number: int, step: str) -> None:
+        """Task `number` passes a step now; only the first time counts."""
+        at = number * len(STEPS) + self._columns[step]
+        if not self._view[at]:
+            self._view[at] = time.monotonic_ns()
+
+    def passed(self, number: int) -> dict[str, int]:
+        """When a task has passed the steps, in nanoseconds, in their order; without unknown ones."""
+        first = number * len(STEPS)
+        times = zip(STEPS, self._view[first : first + len(STEPS)].tolist(), strict=True)
+        return {step: at for step, at in times if at}

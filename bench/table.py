@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bench.figures import COMPARED, FIGURES, Figure, Usage
+from bench.figures import COMPARED, FEW_TASKS, FIGURES, FULL_LOAD, HALF_LOAD, Figure, Usage
 from bench.summary import Spread, Summary
 
 #: Placeholder of a missing figure.
@@ -62,7 +62,10 @@ def _processes(summary: Summary, systems: Sequence[str]) -> list[list[str]]:
     roles = list(dict.fromkeys(role for name in systems for role in summary.roles(name)))
     measures: list[tuple[str, Callable[[Usage], float], int]] = [
         ("number", lambda usage: usage.processes, 0),
-        ("CPU a task, µs", lambda usage: usage.cpu_us_per_task, 0),
+        *(
+            (f"CPU a task at {load}, µs", lambda usage, load=load: usage.cpu_us_per_task.get(load, 0.0), 0)
+            for load in (FULL_LOAD, HALF_LOAD, FEW_TASKS)
+        ),
         ("idle, MB", lambda usage: usage.idle_mb, 0),
         ("after load, MB", lambda usage: usage.loaded_mb, 0),
     ]

@@ -1,4 +1,4 @@
-"""What processes use, from /proc: processor time and memory, of a process and all its descendants."""
+"""What processes use, from /proc, with all their descendants: processor time, wake-ups and memory."""
 
 import os
 from pathlib import Path
@@ -24,6 +24,19 @@ def cpu_seconds(pids: list[int]) -> float:
     """Processor time that the processes have used so far."""
     stats = [stat for pid in pids if (stat := _stat(pid))]
     return sum(int(stat[_USER]) + int(stat[_SYSTEM]) for stat in stats) / _TICKS
+
+
+def wake_ups(pids: list[int]) -> int:
+    """How often threads of the processes have waited for something, and gone on."""
+    total = 0
+    for pid in pids:
+        for status in Path("/proc", str(pid)).glob("task/*/status"):
+            try:
+                text = status.read_text()
+            except (FileNotFoundError, ProcessLookupError):  # the thread ended just now
+                continue
+            total += int(text.partition("\nvoluntary_ctxt_switches:")[2].split(None, 1)[0])
+    return total
 
 
 def memory_bytes(pids: list[int]) -> int:

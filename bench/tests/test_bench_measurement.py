@@ -15,7 +15,7 @@ from bench.programs import Program, answers
 from bench.systems.base import System
 
 SHORT = Durations(
-    accepting=0.2, end_to_end=0.2, half_load=0.2, rounds=1, raw_messages=0, warm_up=0.1, patience=1
+    accepting=0.2, end_to_end=0.2, half_load=0.2, few=0.2, rounds=1, raw_messages=0, warm_up=0.1, patience=1
 )
 #: Where nothing is missing, however busy the machine is; it posts fewer than may be under way.
 PATIENT = replace(SHORT, half_load=0.05, patience=60)
@@ -102,9 +102,10 @@ def test_a_sound_system_has_all_its_figures(tmp_path: Path) -> None:
     assert result.run_twice == 0
     assert all(
         result.values[key] > 0
-        for key in ("accepted", "end_to_end", "drain", "half_load", "pickup_p50", "pickup_p99")
+        for key in ("accepted", "end_to_end", "drain", "half_load", "pickup_p50", "pickup_p99", "few_p50")
     )
     assert result.usage["api"].processes == 1
+    assert set(result.usage["api"].cpu_us_per_task) == {"full load", "half load", "20/s"}
     assert result.usage["api"].idle_mb > 1
 
 
