@@ -55,11 +55,13 @@ class GroupCommit:
         self._writer = Writer(engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
         self._waiting: list[_Waiting] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._is_committing = False
         self._closed = False
-        #: Latest begin of the next commit, by the clock of the loop.
-        self._due = inf
-        self._hurried = asyncio.Event()
+        #: By the clock of the loop: when the next commit begins at the latest, and at the earliest.
+        self._due, self._earliest = inf, 0.0
+        self._alarm: asyncio.Handle | None = None
+        #: Set once nothing waits any more; None: nobody has asked for it.
+        self._emptied: asyncio.Future[None] | None = None
 
     async def submit(
         self,
@@ -88,9 +90,7 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Result] = loop.create_future()
         self._waiting.append(_Waiting(write, item, done, relaxed))
-        self._hurry(loop.time() + patience)
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
+        self._hurry(loop.time() + patience if patience else 0.0)
         return await done
 
     def commit(self, write: BatchWrite[Item, Result], item: Item, *, relaxed: bool = False) -> Result:
@@ -111,10 +111,13 @@ class GroupCommit:
     async def close(self) -> None:
         """Commits waiting writes, then ends the thread and returns its connection."""
         self._closed = True
-        self._hurry(0.0)
-        if self._committing is not None:
-            # A caller that is cancelled here must not cancel the writes.
-            await asyncio.shield(self._committing)
+        if self._waiting or self._is_committing:
+            self._earliest = 0.0
+            self._hurry(0.0)
+            if self._emptied is None:
+                self._emptied = asyncio.get_running_loop().create_future()
+            # Of two callers one may be cancelled here.
+            await asyncio.shield(self._emptied)
         self._thread.shutdown()
         self._writer.release()
 
@@ -126,40 +129,47 @@ class GroupCommit:
         """Has the next transaction take another connection."""
         self._writer.doubt()
 
-    async def _commit_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                await self._until_due()
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                # The remaining writes have waited already.
-                self._due = 0.0 if self._waiting or self._closed else inf
-                results = await loop.run_in_executor(self._thread, self._commit, batch)
-                for waiting, (result, error) in zip(batch, results, strict=True):
-                    if waiting.done.cancelled():
-                        continue  # the caller is gone; its write is committed
-                    if error is None:
-                        waiting.done.set_result(result)
-                    else:
-                        waiting.done.set_exception(error)
-                if CROWD <= len(batch) < MAX_BATCH and not self._closed:
-                    await asyncio.sleep(GATHER_SECONDS)
-        finally:
-            self._committing = None
-
     def _hurry(self, due: float) -> None:
         """Lets the next commit begin at `due` at the latest."""
         if due < self._due:
             self._due = due
-            self._hurried.set()
+            if not self._is_committing:
+                self._set_alarm()
 
-    async def _until_due(self) -> None:
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
         loop = asyncio.get_running_loop()
-        while (wait := self._due - loop.time()) > 0:
-            self._hurried.clear()
-            alarm = loop.call_later(wait, self._hurried.set)
-            await self._hurried.wait()
-            alarm.cancel()
+        due = max(self._due, self._earliest)
+        # Later in this turn at the soonest, so that all writes of one turn share a commit.
+        self._alarm = loop.call_soon(self._begin) if due <= loop.time() else loop.call_at(due, self._begin)
+
+    def _begin(self) -> None:
+        self._alarm, self._is_committing = None, True
+        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        # The remaining writes have waited already.
+        self._due = 0.0 if self._waiting else inf
+        self._thread.submit(self._commit_and_tell, batch, asyncio.get_running_loop())
+
+    def _commit_and_tell(self, batch: Sequence[_Waiting], loop: asyncio.AbstractEventLoop) -> None:
+        outcomes = self._commit(batch)
+        loop.call_soon_threadsafe(self._committed, batch, outcomes)
+
+    def _committed(self, batch: Sequence[_Waiting], outcomes: Sequence[tuple[Any, Exception | None]]) -> None:
+        self._is_committing = False
+        for waiting, (result, error) in zip(batch, outcomes, strict=True):
+            if waiting.done.cancelled():
+                continue  # the caller is gone; its write is committed
+            if error is None:
+                waiting.done.set_result(result)
+            else:
+                waiting.done.set_exception(error)
+        if CROWD <= len(batch) < MAX_BATCH and not self._closed:
+            self._earliest = asyncio.get_running_loop().time() + GATHER_SECONDS
+        if self._waiting:
+            self._set_alarm()
+        elif self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
 
     def _look(self, query: Callable[[Connection], Result]) -> Result:
         with self._writer.transaction(relaxed=True) as connection:
