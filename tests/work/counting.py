@@ -1,13 +1,13 @@
 """Counts what a task costs: statements, commits, flushes to the disk, messages published and acknowledged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, event
 
 from waybill_database.engine import RELAXED
 from waybill_worker.broker.delivery import Delivery
-from waybill_worker.publish.publisher import OutgoingMessage
+from waybill_worker.publish.publisher import OutgoingMessage, PublishError
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Work:
     #: Commits that wait for the disk.
     flushes: int
     publishes: int = 0
+    #: Writes of such messages to the broker.
+    writes: int = 0
     acks: int = 0
 
 
@@ -30,13 +32,24 @@ class Counter:
         self._commits = 0
         self._flushes = 0
         self._acks = 0
+        self._writes = 0
         self.published: list[OutgoingMessage] = []
         event.listen(engine, "before_cursor_execute", self._on_statement)
         event.listen(engine, "commit", self._on_commit)
 
     async def publish(self, message: OutgoingMessage) -> None:
         """Takes the place of the publisher's: what is published counts as confirmed."""
+        self._writes += 1
         self.published.append(message)
+
+    def publish_each(
+        self, messages: Sequence[OutgoingMessage], answered: Callable[[int, PublishError | None], None]
+    ) -> None:
+        """The same, for many that nobody waits for: they are one write to the socket."""
+        self._writes += 1
+        self.published += messages
+        for position in range(len(messages)):
+            answered(position, None)
 
     def delivery(self, message: OutgoingMessage) -> Delivery:
         """The message as its consumer gets it, whose acknowledgement is counted."""
@@ -46,7 +59,9 @@ class Counter:
 
     def done(self) -> Work:
         """All that was counted."""
-        return Work(self._statements, self._commits, self._flushes, len(self.published), self._acks)
+        return Work(
+            self._statements, self._commits, self._flushes, len(self.published), self._writes, self._acks
+        )
 
     def _ack(self) -> None:
         self._acks += 1

@@ -32,6 +32,7 @@ from waybill_ledger.schema.tables import TASKS
 from waybill_status.app import make_service
 from waybill_status.settings import StatusSettings
 from waybill_testkit.empty_ledger import put_empty_ledger
+from waybill_testkit.eventually import eventually
 from waybill_worker.attempt.handlers import by_kind, handler
 from waybill_worker.attempt.metrics import AttemptMetrics
 from waybill_worker.attempt.retry_policy import RetryPolicy
@@ -85,7 +86,7 @@ async def accepted(
         monkeypatch.setattr(TaskRelay, "is_connected", True)
         # No sweep runs here that would do it for a gateway which the machine kept waiting.
         monkeypatch.setattr(task_relay, "RELAY_GRACE", timedelta(hours=1))
-        monkeypatch.setattr(resources.relay._publisher, "publish", counter.publish)  # noqa: SLF001 - in its place
+        monkeypatch.setattr(resources.relay._publisher, "publish_each", counter.publish_each)  # noqa: SLF001 - in its place
 
         async def post(number: int) -> None:
             body = {"target": "crm", "resource": "contacts", "id": str(number), "data": {"name": "Ann"}}
@@ -94,10 +95,8 @@ async def accepted(
 
         await asyncio.gather(*map(post, range(tasks)))
         relay = resources.relay
-        if relay._relaying:  # noqa: SLF001 - each ends when its message is confirmed
-            await asyncio.wait(relay._relaying)  # noqa: SLF001 - as above
-        if relay._deleting:  # noqa: SLF001 - it ends when the rows are gone
-            await relay._deleting  # noqa: SLF001 - as above
+        await eventually(lambda: len(counter.published) == tasks)
+        await relay._published.settle()  # noqa: SLF001 - nobody waits for it otherwise
         return counter.done(), counter.published
 
 
@@ -148,7 +147,7 @@ async def test_accepting_costs_two_commits_however_many_come_at_once(
     work, _ = await accepted(tasks, ledger_file, tmp_path, monkeypatch)
 
     # Task, subtasks, outbox row; then, once it is confirmed, the outbox row again.
-    assert work == Work(statements=4, commits=2, flushes=1, publishes=tasks)
+    assert work == Work(statements=4, commits=2, flushes=1, publishes=tasks, writes=1)
 
 
 @BATCHES
@@ -160,7 +159,7 @@ async def test_an_attempt_costs_two_commits_and_two_messages_however_many_run_at
     work, _ = await run(messages, tmp_path)
 
     # Claims, which tell of cancellations; then outcomes, if the claims still hold.
-    assert work == Work(statements=2, commits=2, flushes=1, publishes=2, acks=tasks)
+    assert work == Work(statements=2, commits=2, flushes=1, publishes=2, writes=2, acks=tasks)
 
 
 @BATCHES

@@ -253,6 +253,24 @@ async def test_messages_are_matched_to_their_answers(broker: FakeBroker, publish
     assert "did not take it" in str(errors[4])
 
 
+async def test_each_answer_is_passed_on_as_it_comes_and_none_waits_for_the_others(
+    broker: FakeBroker, publisher: Publisher
+) -> None:
+    answers: list[tuple[int, type]] = []
+    publisher.publish_each([GOOD] * 3, lambda position, error: answers.append((position, type(error))))
+    await eventually(lambda: len(published(broker)) == 3)
+    broker.say(Basic.Ack(2))
+    await eventually(lambda: answers == [(1, type(None))])
+    broker.say(Basic.Nack(3), Channel.Close(404, "no such exchange", 60, 40))
+    await eventually(lambda: len(answers) == 3)
+    assert answers[1:] == [(2, UnconfirmedError), (0, UnconfirmedError)]
+
+    await eventually(lambda: publisher.is_open)
+    await publisher._connection.close()  # type: ignore[union-attr] # noqa: SLF001 - it is not told of elsewhere
+    publisher.publish_each([GOOD], lambda position, error: answers.append((position, type(error))))
+    assert answers[3:] == [(0, UnconfirmedError)]
+
+
 async def test_publishes_of_one_turn_are_one_write(broker: FakeBroker, publisher: Publisher) -> None:
     writes: list[bytes] = []
     confirms = publisher._confirms  # noqa: SLF001 - what it writes is to be seen

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from waybill_gateway.runtime import task_relay
+from waybill_gateway.runtime import published_rows, task_relay
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_testkit.certificates import Certificates
 from waybill_testkit.eventually import eventually
@@ -46,15 +46,14 @@ async def test_a_broker_that_hangs_holds_up_no_caller_and_no_stop(
         answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(100)))
         took = loop.time() - began
         # Only as many as there are slots hang; their number is visible nowhere else.
-        full = gateway.resources.relay._slots.locked()  # noqa: SLF001 - as said
-        relaying = len(gateway.resources.relay._relaying)  # noqa: SLF001 - as said
+        in_flight = gateway.resources.relay._in_flight  # noqa: SLF001 - as said
+        waiting = len(gateway.resources.relay._waiting)  # noqa: SLF001 - as said
         began = loop.time()
     stopped = loop.time() - began
 
     assert {answer.status_code for answer in answers} == {202}
     assert took < PUBLISH_SECONDS
-    assert full
-    assert relaying == 100
+    assert (in_flight, waiting) == (MOST_IN_FLIGHT, 100 - MOST_IN_FLIGHT)
     assert stopped < 4 * PUBLISH_SECONDS
 
 
@@ -70,7 +69,7 @@ async def test_a_burst_is_published_by_the_gateway_itself_and_nothing_is_left_to
 
         assert {answer.status_code for answer in answers} == {202}
         await eventually(lambda: outbox_is_empty(gateway))
-        assert gateway.resources.relay._relaying_bytes == 0  # noqa: SLF001 - else the next burst finds less room
+        assert gateway.resources.relay._bytes == 0  # noqa: SLF001 - else the next burst finds less room
 
 
 async def test_what_was_accepted_before_the_broker_came_or_while_it_was_away_goes_out_when_it_is_there(
@@ -119,12 +118,12 @@ async def test_what_waits_for_the_broker_holds_up_no_stop(
 async def test_a_stop_deletes_the_rows_that_are_published_and_ends_in_order(
     topology_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_relay, "GATHER_SECONDS", 60)  # only the stop ends the wait for more rows
+    monkeypatch.setattr(published_rows, "GATHER_SECONDS", 60)  # only the stop ends the wait for more rows
     async with running(tmp_path, amqp_url=topology_url) as gateway:
         await eventually(lambda: is_connected(gateway))
         await gateway.post("/v1/emails", EMAIL)
         relay = gateway.resources.relay
-        await eventually(lambda: relay._published)  # noqa: SLF001 - confirmed and not deleted, seen nowhere else
+        await eventually(lambda: relay._published._ids)  # noqa: SLF001 - confirmed and not deleted, seen nowhere else
         await relay.stop()
         assert await outbox_is_empty(gateway)
 
@@ -141,7 +140,7 @@ async def test_what_waits_in_memory_is_bounded_and_the_rest_left_to_the_sweep(
         answers = await asyncio.gather(*(gateway.post("/v1/emails", EMAIL) for _ in range(100)))
 
         assert {answer.status_code for answer in answers} == {202}
-        assert 0 < gateway.resources.relay._relaying_bytes <= 5000  # noqa: SLF001 - visible nowhere else
+        assert 0 < gateway.resources.relay._bytes <= 5000  # noqa: SLF001 - visible nowhere else
         assert await gateway.count(OUTBOX) == 100
 
 

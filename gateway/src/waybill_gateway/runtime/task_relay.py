@@ -1,21 +1,21 @@
 """Publishes accepted tasks beside their requests; the outbox has what is not published in time."""
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from waybill_contracts.wire import EXCHANGE_CONTROL, EXCHANGE_TASKS
 from waybill_database import Records
+from waybill_gateway.runtime.published_rows import PublishedRows
 from waybill_gateway.settings import GatewaySettings
-from waybill_ledger import PendingMessage, delete_published
+from waybill_ledger import PendingMessage
 from waybill_ledger.outbox import RELAY_GRACE
 from waybill_worker.broker import GOODBYE_SECONDS, UNREACHABLE, BrokerConnection
 from waybill_worker.observe import get_logger
-from waybill_worker.publish import Publisher, relay
+from waybill_worker.publish import Publisher, relay_each
 from waybill_worker.runtime import distrust
 
 log = get_logger(__name__)
@@ -25,21 +25,26 @@ DISTRUST_SECONDS: Final = 15.0
 #: A message that still waits this shortly before a sweep takes its row is left to the sweep: a publish takes
 #: time.
 SWEEP_MARGIN: Final = timedelta(seconds=1)
-#: How long the rows of published tasks gather before they are deleted together, and how long the deletion may
-#: then wait to share the commit of an accept. A sweep would take a row only after seconds.
-GATHER_SECONDS: Final = 0.25
-DELETE_SECONDS: Final = 0.1
-#: Accepted tasks that wait in memory for their publish, and the bytes of their bodies. What exceeds this is
-#: left to the sweep. Without this queue a burst of a second would leave half of its tasks to the sweep, which
-#: takes seconds.
+#: Accepted tasks that wait in memory for their publish or its confirm, and the bytes of their bodies. What
+#: exceeds this is left to the sweep. Without this queue a burst of a second would leave half of its tasks to
+#: the sweep, which takes seconds.
 MAX_WAITING: Final = 10_000
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 #: Between two checks whether a broker that was away is back.
 RETURN_CHECK_SECONDS: Final = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    message: PendingMessage
+    #: Then a sweep is about to take its row.
+    until: datetime
+
+
 class TaskRelay:
     """The way from the outbox to the broker for tasks that this gateway accepted.
+
+    All rows of a commit are published together, without an asyncio task of their own.
 
     Args:
         settings: the broker, and how many publishes may be under way at once.
@@ -51,15 +56,18 @@ class TaskRelay:
         self._broker = BrokerConnection(settings, "gateway", "publish")
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
         self._connecting: asyncio.Task[None] | None = None
-        self._relaying: set[asyncio.Task[None]] = set()
-        self._relaying_bytes = 0
-        self._slots = asyncio.Semaphore(settings.max_in_flight)
-        #: Rows to delete: the broker has confirmed their messages.
-        self._published: list[int] = []
-        self._deleting: asyncio.Task[None] | None = None
-        self._stopping = asyncio.Event()
         self._connected = False
+        self._most_in_flight = settings.max_in_flight
+        self._waiting: deque[_Waiting] = deque()
+        self._in_flight = 0
+        #: Of those that wait or are in flight.
+        self._bytes = 0
+        self._is_called = False
+        #: Publishes that end by themselves, because each has a span.
+        self._traced: set[asyncio.Task[None]] = set()
+        self._published = PublishedRows(records)
         self._returning: asyncio.Task[None] | None = None
+        self._emptied = asyncio.Event()
 
     def start(self) -> None:
         """Begins to connect to the broker, which is not needed to accept."""
@@ -82,18 +90,20 @@ class TaskRelay:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         if self._returning is not None:
-            # The messages that wait for the broker end with it.
             self._returning.cancel()
-        if self._relaying:
-            _, waiting = await asyncio.wait(self._relaying, timeout=GOODBYE_SECONDS)
-            for relaying in waiting:
-                relaying.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-        self._stopping.set()
-        if (deleting := self._deleting) is not None:
-            await asyncio.wait((deleting,), timeout=GOODBYE_SECONDS)
-            deleting.cancel()
-            await asyncio.gather(deleting, return_exceptions=True)
+        if not self.is_connected:
+            # They would wait for the broker.
+            self._waiting.clear()
+        if self._waiting or self._in_flight:
+            self._emptied.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self._emptied.wait()
+        self._waiting.clear()
+        for publishing in self._traced:
+            publishing.cancel()
+        await asyncio.gather(*self._traced, return_exceptions=True)
+        await self._published.settle()
         await self._broker.stop()
 
     @property
@@ -116,19 +126,57 @@ class TaskRelay:
             written_at: the time of the row, by the clock of the ledger.
         """
         size = len(message.body)
-        if len(self._relaying) >= MAX_WAITING or self._relaying_bytes + size > MAX_WAITING_BYTES:
+        if len(self._waiting) + self._in_flight >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
             return
-        task = asyncio.create_task(self._relay(message, written_at + RELAY_GRACE - SWEEP_MARGIN))
-        self._relaying.add(task)
-        self._relaying_bytes += size
-        task.add_done_callback(self._removal(size))
+        self._bytes += size
+        self._waiting.append(_Waiting(message, written_at + RELAY_GRACE - SWEEP_MARGIN))
+        self._call()
 
-    def _removal(self, size: int) -> Callable[[asyncio.Task[None]], None]:
-        def remove(relayed: asyncio.Task[None]) -> None:
-            self._relaying.discard(relayed)
-            self._relaying_bytes -= size
+    def _call(self) -> None:
+        """Publishes what waits when the requests of the same commit have had their turn."""
+        if not self._is_called:
+            self._is_called = True
+            asyncio.get_running_loop().call_soon(self._publish_waiting)
 
-        return remove
+    def _publish_waiting(self) -> None:
+        self._is_called = False
+        if not self.is_connected:
+            if self._waiting and (self._returning is None or self._returning.done()):
+                self._returning = asyncio.create_task(self._wait_for_return())
+            return
+        self._leave_late_ones()
+        batch: list[PendingMessage] = []
+        while self._waiting and self._in_flight < self._most_in_flight:
+            batch.append(self._waiting.popleft().message)
+            self._in_flight += 1
+        if batch:
+            traced = relay_each(self._publisher, batch, self._answered)
+            self._traced |= traced
+            for publishing in traced:
+                publishing.add_done_callback(self._traced.discard)
+
+    def _answered(self, message: PendingMessage, is_confirmed: bool) -> None:  # noqa: FBT001 - a callback
+        self._in_flight -= 1
+        self._bytes -= len(message.body)
+        if is_confirmed:
+            self._published.add(message.outbox_id)
+        if self._waiting:
+            self._call()
+        elif not self._in_flight:
+            self._emptied.set()
+
+    def _leave_late_ones(self) -> None:
+        """Leaves to a sweep the rows that it is about to take."""
+        now = self._records.now()
+        while self._waiting and now > self._waiting[0].until:
+            self._bytes -= len(self._waiting.popleft().message.body)
+
+    async def _wait_for_return(self) -> None:
+        # One task polls for all messages that wait: the client does not report that a channel is back.
+        while self._waiting and not self.is_connected:
+            await asyncio.sleep(RETURN_CHECK_SECONDS)
+            self._leave_late_ones()
+        self._publish_waiting()
 
     async def _connect(self) -> None:
         while not self._connected:
@@ -145,46 +193,3 @@ class TaskRelay:
             else:
                 self._connected = True
         log.info("connected to the broker")
-
-    async def _until_connected(self, until: datetime) -> None:
-        if self._returning is None or self._returning.done():
-            self._returning = asyncio.create_task(self._wait_for_return())
-        with suppress(TimeoutError):
-            async with asyncio.timeout((until - self._records.now()).total_seconds()):
-                await asyncio.shield(self._returning)
-
-    async def _wait_for_return(self) -> None:
-        # One task polls for all messages that wait: the client does not report that a channel is back.
-        while not self.is_connected:  # noqa: ASYNC110 - as said
-            await asyncio.sleep(RETURN_CHECK_SECONDS)
-
-    async def _relay(self, message: PendingMessage, until: datetime) -> None:
-        if not self.is_connected:
-            await self._until_connected(until)
-        async with self._slots:
-            # A sweep is about to take it.
-            if self._records.now() > until:
-                return
-            confirmed = await relay(self._publisher, message)
-        if confirmed:
-            self._published.append(message.outbox_id)
-            if self._deleting is None:
-                self._deleting = asyncio.create_task(self._delete_all(), name="delete published rows")
-
-    async def _delete_all(self) -> None:
-        try:
-            while self._published:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), GATHER_SECONDS)
-                published, self._published = self._published, []
-                await self._delete(published)
-        finally:
-            self._deleting = None
-
-    async def _delete(self, outbox_ids: list[int]) -> None:
-        try:
-            # If this write is lost, the sweep publishes the rows once more, as below.
-            await self._records.write(delete_published, outbox_ids, patience=DELETE_SECONDS, relaxed=True)
-        except SQLAlchemyError as error:
-            # The sweep publishes them again, and the inboxes drop the second copies.
-            log.warning("published tasks stay in the outbox", tasks=len(outbox_ids), error=error)

@@ -3,10 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import uuid4
 
 MessageT = TypeVar("MessageT")
+#: Makes the frames of a message, given its id, the number of the channel, and the bytes of a body in a frame.
+Frames = Callable[[MessageT, str, int, int], bytes]
+#: Is told the answer to each message of a batch: its place in it, and its error; None: it is confirmed.
+Answered = Callable[[int, Exception | None], None]
 
 
 class ReturnedError(Exception):
@@ -15,6 +19,12 @@ class ReturnedError(Exception):
 
 class UnansweredError(Exception):
     """It is not known whether the message arrived."""
+
+
+class _Answers(Protocol):
+    """Where the answers to the messages of a batch go."""
+
+    def settle(self, tag: int, error: Exception | None) -> None: ...
 
 
 class Batch:
@@ -34,7 +44,7 @@ class Batch:
         if not size:
             answered.set_result(None)
 
-    def settle(self, tag: int, error: Exception | None = None) -> None:
+    def settle(self, tag: int, error: Exception | None) -> None:
         """Records the answer to a message; None: it is confirmed."""
         if error is not None:
             self._failed[tag] = error
@@ -46,6 +56,19 @@ class Batch:
     def errors(self) -> Sequence[Exception | None]:
         """Of each message in their order; None: it is confirmed."""
         return [self._failed.get(tag) for tag in range(self._first, self._first + self._size)]
+
+
+class _Each:
+    """Passes on each answer as it comes."""
+
+    __slots__ = ("_answered", "_first")
+
+    def __init__(self, first: int, answered: Answered) -> None:
+        self._first = first
+        self._answered = answered
+
+    def settle(self, tag: int, error: Exception | None) -> None:
+        self._answered(tag - self._first, error)
 
 
 class Confirms:
@@ -70,7 +93,7 @@ class Confirms:
         self._loop = asyncio.get_running_loop()
         self._next = 1
         #: Messages without an answer, by their tag, and the lowest tag that may be among them.
-        self._waiting: dict[int, Batch] = {}
+        self._waiting: dict[int, _Answers] = {}
         self._lowest = 1
         self._unsent: list[bytes] = []
         #: When the messages up to a tag have failed.
@@ -85,9 +108,7 @@ class Confirms:
         """Whether it can publish, as far as is known."""
         return self._closed is None
 
-    def publish(
-        self, messages: Sequence[MessageT], frames: Callable[[MessageT, str, int, int], bytes]
-    ) -> Batch:
+    def publish(self, messages: Sequence[MessageT], frames: Frames[MessageT]) -> Batch:
         """Publishes messages with the next write.
 
         Args:
@@ -98,21 +119,21 @@ class Confirms:
         Raises:
             UnansweredError: the channel is closed.
         """
-        if self._closed is not None:
-            raise UnansweredError(self._closed)
-        first = self._next
-        written = [
-            frames(message, f"{self._prefix}{tag:x}", self._channel, self._largest_body)
-            for tag, message in enumerate(messages, first)
-        ]
-        batch = Batch(first, len(written), self._loop.create_future())
-        self._next += len(written)
-        for tag in range(first, self._next):
-            self._waiting[tag] = batch
-        if not self._unsent:
-            self._loop.call_soon(self._send)
-        self._unsent += written
+        written = self._written(messages, frames)
+        batch = Batch(self._next, len(written), self._loop.create_future())
+        self._send_soon(written, batch)
         return batch
+
+    def publish_each(
+        self, messages: Sequence[MessageT], frames: Frames[MessageT], answered: Answered
+    ) -> None:
+        """As `publish`; `answered` is called for each message as its answer comes, and must not raise.
+
+        Raises:
+            UnansweredError: the channel is closed; `answered` is not called.
+        """
+        written = self._written(messages, frames)
+        self._send_soon(written, _Each(self._next, answered))
 
     def confirmed(self, tag: int, *, multiple: bool, error: Exception | None = None) -> None:
         """Records the broker's answer to a message, or to all up to it; None: it is confirmed.
@@ -145,10 +166,26 @@ class Confirms:
         for tag in tuple(self._waiting):
             self._settle(tag, UnansweredError(reason))
 
+    def _written(self, messages: Sequence[MessageT], frames: Frames[MessageT]) -> list[bytes]:
+        if self._closed is not None:
+            raise UnansweredError(self._closed)
+        return [
+            frames(message, f"{self._prefix}{tag:x}", self._channel, self._largest_body)
+            for tag, message in enumerate(messages, self._next)
+        ]
+
+    def _send_soon(self, written: list[bytes], answers: _Answers) -> None:
+        for tag in range(self._next, self._next + len(written)):
+            self._waiting[tag] = answers
+        self._next += len(written)
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent += written
+
     def _settle(self, tag: int, error: Exception | None) -> None:
-        batch = self._waiting.pop(tag, None)
-        if batch is not None:
-            batch.settle(tag, error)
+        answers = self._waiting.pop(tag, None)
+        if answers is not None:
+            answers.settle(tag, error)
 
     def _send(self) -> None:
         if self._unsent:

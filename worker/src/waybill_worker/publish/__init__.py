@@ -6,7 +6,7 @@ from waybill_worker.publish.lifecycle_events import (
     started_event,
     unreadable_event,
 )
-from waybill_worker.publish.message_relay import relay, relay_all
+from waybill_worker.publish.message_relay import relay_all, relay_each
 from waybill_worker.publish.message_spans import consume_span, follow_up_span
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
@@ -30,8 +30,8 @@ __all__ = [
     "later",
     "outcome_event",
     "progress_event",
-    "relay",
     "relay_all",
+    "relay_each",
     "retry_until_success",
     "retry_while_delivered",
     "started_event",

@@ -1,8 +1,8 @@
 """The relay: publishes the messages of an outbox, many in flight on one confirmed channel."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from waybill_contracts.wire import Envelope, trace_id_of
 from waybill_worker.observe import get_logger, is_tracing
@@ -44,6 +44,9 @@ class Relayed(Protocol):
         """Its AMQP priority."""
 
 
+RelayedT = TypeVar("RelayedT", bound=Relayed)
+
+
 async def relay(publisher: Publisher, message: Relayed) -> bool:
     """Publishes one message.
 
@@ -79,6 +82,37 @@ async def relay_all(publisher: Publisher, messages: Sequence[Relayed]) -> tuple[
     for message, ok in zip(messages, confirmed, strict=True):
         (done if ok else failed).append(message.outbox_id)
     return done, failed
+
+
+def relay_each(
+    publisher: Publisher, messages: Sequence[RelayedT], answered: Callable[[RelayedT, bool], None]
+) -> set[asyncio.Task[None]]:
+    """Publishes many at once, without waiting.
+
+    Args:
+        publisher: publishes them.
+        messages: rows of the outbox.
+        answered: called for each as soon as its fate is known, with whether the broker has confirmed it; it
+            must not raise.
+
+    Returns:
+        The asyncio tasks that publish, if spans are recorded: each publish has one, and ends by itself. The
+        caller keeps them.
+    """
+    if is_tracing():
+
+        async def traced(message: RelayedT) -> None:
+            answered(message, await relay(publisher, message))
+
+        return {asyncio.create_task(traced(message)) for message in messages}
+
+    def told(position: int, error: PublishError | None) -> None:
+        if error is not None:
+            _note_failure(messages[position], error)
+        answered(messages[position], error is None)
+
+    publisher.publish_each([_outgoing(message, message.envelope) for message in messages], told)
+    return set()
 
 
 def _outgoing(message: Relayed, envelope: Envelope) -> OutgoingMessage:

@@ -4,7 +4,7 @@ All messages are persistent, mandatory and confirmed; nothing is declared. If a 
 the fate of the message is unknown: publish again, the receiver's inbox drops the second copy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -108,6 +108,26 @@ class Publisher:
             None if error is None else _described(message, error)
             for message, error in zip(messages, batch.errors, strict=True)
         ]
+
+    def publish_each(
+        self, messages: Sequence[OutgoingMessage], answered: Callable[[int, PublishError | None], None]
+    ) -> None:
+        """Publishes messages at once, without waiting.
+
+        Args:
+            messages: in their order.
+            answered: called for each as soon as it is confirmed or has failed, with its place among them and
+                its error; it must not raise.
+        """
+        if self._confirms is None or not self._confirms.is_open:
+            for position in range(len(messages)):
+                answered(position, UnconfirmedError("there is no connection to the broker"))
+            return
+
+        def described(position: int, error: Exception | None) -> None:
+            answered(position, None if error is None else _described(messages[position], error))
+
+        self._confirms.publish_each(messages, _frames, described)
 
 
 def _described(message: OutgoingMessage, error: Exception) -> PublishError:
