@@ -5,11 +5,15 @@ import pytest
 import waybill_ledger
 import waybill_ledger.registry
 from tests.crash.places import follow
-from tests.crash.steps import SHORTER, STEPS, WRITES
+from tests.crash.steps import EACH_STEPS, SHORTER, STEPS, WRITES
 
 
 @pytest.mark.parametrize(
-    "place", sorted({place for steps in STEPS.values() for place in steps} | set(SHORTER))
+    "place",
+    sorted(
+        {place for wrapped in (STEPS, EACH_STEPS) for steps in wrapped.values() for place in steps}
+        | set(SHORTER)
+    ),
 )
 def test_what_the_crash_matrix_wraps_is_where_it_looks_for_it(place: str) -> None:
     follow(place)

@@ -8,7 +8,7 @@ of them continue.
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -124,3 +124,25 @@ def around(
         return result
 
     return stopped if iscoroutinefunction(function) else stopped_in_thread
+
+
+def around_each(
+    gate: Gate, step_of: Callable[..., str], relay_each: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`relay_each` with a gate before and behind the publish of each message; only that message waits."""
+
+    def stopped(publisher: Any, messages: Sequence[Any], answered: Callable[[Any, bool], None]) -> set[Any]:
+        async def publish(message: Any) -> None:
+            step = step_of(publisher, message)
+            await gate.at(f"{step}:before")
+            confirmed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            relay_each(
+                publisher, [message], lambda _message, is_confirmed: confirmed.set_result(is_confirmed)
+            )
+            await confirmed
+            await gate.at(f"{step}:after")
+            answered(message, confirmed.result())
+
+        return {asyncio.create_task(publish(message)) for message in messages}
+
+    return stopped

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from tests.crash.gate import Gate, around
+from tests.crash.gate import Gate, around, around_each
 from tests.crash.places import follow, owner_of
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
 
@@ -52,7 +52,6 @@ _PIPELINE: dict[str, StepOf] = {
 #: For each module the functions that are its steps, each as the code that calls it finds it.
 STEPS: dict[str, dict[str, StepOf]] = {
     "waybill_gateway": {
-        "waybill_gateway.runtime.task_relay:relay": _step_of_relay,
         "waybill_database:Records.write": _step_of_write,
         "waybill_database:Records.write_apart": _step_of_write,
     },
@@ -75,6 +74,10 @@ STEPS: dict[str, dict[str, StepOf]] = {
         "tests.crash.team.kinds:Crm.write": _always("effect"),
     },
 }
+#: Functions that publish many messages, of which each is a step.
+EACH_STEPS: dict[str, dict[str, Callable[..., str]]] = {
+    "waybill_gateway": {"waybill_gateway.runtime.task_relay:relay_each": _step_of_relay},
+}
 #: Constants that are shortened: no installation tunes them, and a crash test would only sit through
 #: them: for how long a sweep that died keeps its rows from the next one (60 s), and how many seconds a write
 #: waits for a locked SQLite file (15), which must be short enough that it really fails.
@@ -87,16 +90,17 @@ SHORTER: dict[str, object] = {
 def install(gate: Gate, module: str) -> None:
     """Puts gates around the steps of `module`, in this process."""
     for place, step_of in STEPS[module].items():
-        _wrap(gate, place, step_of)
+        _put(place, around(gate, step_of, follow(place)))
+    for place, step_of_each in EACH_STEPS.get(module, {}).items():
+        _put(place, around_each(gate, step_of_each, follow(place)))
 
 
 def shorten_waits() -> None:
     """Makes the constants short, in this process."""
     for place, value in SHORTER.items():
-        owner, name = owner_of(place)
-        setattr(owner, name, value)
+        _put(place, value)
 
 
-def _wrap(gate: Gate, place: str, step_of: StepOf) -> None:
+def _put(place: str, value: object) -> None:
     owner, name = owner_of(place)
-    setattr(owner, name, around(gate, step_of, follow(place)))
+    setattr(owner, name, value)
