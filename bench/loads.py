@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Final
 
 import uvloop
@@ -182,7 +182,7 @@ def _shown(rate: int, trees: Mapping[str, _Loaded]) -> str:
         row(f"pickup p{share * 100:.0f}, ms", ranks, 1)
     for step in loads[0].steps:
         about = f"… until {STEPS[step]}" if step in STEPS else "… until it begins"
-        row(f"{about}, ms", [[median(each.steps[step])] for each in loads], 2)
+        row(f"{about}, mean, ms", [[fmean(each.steps[step])] for each in loads], 2)
     return "\n".join(lines)
 
 
