@@ -1,7 +1,9 @@
 """The reporter: publishes lifecycle events for the status service, many in one message.
 
-While one batch waits for its confirm, the next one gathers; a single event does not wait. Each message costs
-the broker and the status service as much as several events, so under load a batch waits a little for more.
+While one batch waits for its confirm, the next one gathers; a single event that is waited for does not wait.
+Each message costs the broker and the status service as much as several events, so under load a batch waits a
+little for more, and an event that nobody waits for, such as a start, waits for the next one that somebody
+does: a short attempt is one message.
 """
 
 import asyncio
@@ -24,6 +26,8 @@ MAX_BATCH = 200
 #: Events in one message that show load: the next batch then waits a little for more.
 CROWD = 4
 GATHER_SECONDS = 0.004
+#: Seconds that an event which nobody waits for may wait for others. People may watch: they notice no more.
+EMIT_SECONDS = 0.05
 #: Seconds before a batch that failed is published again.
 REPUBLISH_SECONDS = 0.5
 
@@ -32,6 +36,7 @@ REPUBLISH_SECONDS = 0.5
 class _Waiting:
     event: LifecycleEvent
     confirmed: asyncio.Future[None]
+    is_urgent: bool
 
     @property
     def spawned_bytes(self) -> int:
@@ -46,10 +51,12 @@ class Reporter:
         self._publisher = publisher
         self._waiting: list[_Waiting] = []
         self._publishing: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def emit(self, event: LifecycleEvent) -> None:
-        """Queues `event` to be published soon."""
-        _ = self.queue(event)
+        """Queues `event` to be published with the next one that is waited for, or alone after a moment."""
+        self._add(event, is_urgent=False)
+        self._set_alarm()
 
     async def emit_and_wait(self, event: LifecycleEvent) -> None:
         """Queues `event` and waits until the broker has confirmed it, and all events before it."""
@@ -57,18 +64,37 @@ class Reporter:
 
     def queue(self, event: LifecycleEvent) -> asyncio.Future[None]:
         """Queues `event`, without waiting; the future is done once the broker has confirmed it."""
+        confirmed = self._add(event, is_urgent=True)
+        self._begin()
+        return confirmed
+
+    def _add(self, event: LifecycleEvent, *, is_urgent: bool) -> asyncio.Future[None]:
         # Here, in the attempt's own trace: a batch belongs to no single trace.
         if (traceparent := current_traceparent()) is not None:
             event = event.model_copy(update={"traceparent": traceparent})
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(event, confirmed))
+        self._waiting.append(_Waiting(event, confirmed, is_urgent))
+        return confirmed
+
+    def _set_alarm(self) -> None:
+        if self._publishing is None and self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(EMIT_SECONDS, self._hurry)
+
+    def _hurry(self) -> None:
+        for waiting in self._waiting:
+            waiting.is_urgent = True
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         if self._publishing is None:
             self._publishing = asyncio.create_task(self._publish_all(), name="report")
-        return confirmed
 
     async def _publish_all(self) -> None:
         try:
-            while self._waiting:
+            while any(waiting.is_urgent for waiting in self._waiting):
                 batch = self._next_batch()
                 if await self._published([waiting.event for waiting in batch]):
                     del self._waiting[: len(batch)]
@@ -81,6 +107,8 @@ class Reporter:
                     await asyncio.sleep(REPUBLISH_SECONDS)
         finally:
             self._publishing = None
+            if self._waiting:
+                self._set_alarm()
 
     def _next_batch(self) -> list[_Waiting]:
         """The first events that wait; a message of them stays far below the limit of the broker."""
