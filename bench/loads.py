@@ -173,6 +173,7 @@ def _shown(rate: int, trees: Mapping[str, _Loaded]) -> str:
         ratio = median(now / (old or 1) for old, now in zip(values[0], values[-1], strict=True))
         lines.append(f"| {' | '.join([title, *cells])} | {ratio:.2f} |")
 
+    row("run, 1/s", [each.rate for each in loads], 0)
     for role in loads[0].processor:
         row(f"{role}: us of a processor a task", [each.processor[role] for each in loads], 0)
     for role in loads[0].waking:

@@ -44,6 +44,7 @@ from waybill_worker.inbox.inbox import Inbox
 from waybill_worker.limits.running_handlers import RunningHandlers
 from waybill_worker.limits.watchdog import Watchdog
 from waybill_worker.observe.metrics import make_registry
+from waybill_worker.publish import reporter as reporter_module
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
 
@@ -151,15 +152,17 @@ async def test_accepting_costs_two_commits_however_many_come_at_once(
 
 
 @BATCHES
-async def test_an_attempt_costs_two_commits_and_two_messages_however_many_run_at_once(
+async def test_attempts_cost_two_commits_and_one_message_however_many_run_at_once(
     tasks: int, ledger_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, messages = await accepted(tasks, ledger_file, tmp_path, monkeypatch)
+    # On a busy machine a hundred attempts are not short.
+    monkeypatch.setattr(reporter_module, "EMIT_SECONDS", 60)
 
     work, _ = await run(messages, tmp_path)
 
-    # Claims, which tell of cancellations; then outcomes, if the claims still hold.
-    assert work == Work(statements=2, commits=2, flushes=1, publishes=2, writes=2, acks=tasks)
+    # Claims, which tell of cancellations; then outcomes, if the claims still hold. One message reports both.
+    assert work == Work(statements=2, commits=2, flushes=1, publishes=1, writes=1, acks=tasks)
 
 
 @BATCHES
