@@ -55,7 +55,7 @@ class Reporter:
 
     def emit(self, event: LifecycleEvent) -> None:
         """Queues `event` to be published with the next one that is waited for, or alone after a moment."""
-        self._add(event, is_urgent=False)
+        _ = self._add(event, is_urgent=False)
         self._set_alarm()
 
     async def emit_and_wait(self, event: LifecycleEvent) -> None:
