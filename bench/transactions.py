@@ -27,11 +27,11 @@ ROUNDS: Final = 9
 TIMES: Final = 60
 #: Transaction, and how many tasks it is about.
 CASES: Final = (
-    *(("accept", size) for size in (1, 5, 25)),
+    *(("accept", size) for size in (1, 5, 25, 100)),
     *(("mark", size) for size in (1, 5, 25)),
-    *(("claim", size) for size in (1, 4)),
-    *(("record", size) for size in (1, 4)),
-    *(("merge", size) for size in (1, 2, 10)),
+    *(("claim", size) for size in (1, 4, 25)),
+    *(("record", size) for size in (1, 4, 25)),
+    *(("merge", size) for size in (1, 5, 25, 100)),
 )
 
 

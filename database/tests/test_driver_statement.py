@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     event,
     insert,
     select,
+    update,
 )
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.types import JSON
@@ -25,7 +27,6 @@ from waybill_database import (
     DriverStatement,
     Fault,
     Instant,
-    JsonText,
     among,
     fault_of,
     open_engine,
@@ -49,7 +50,28 @@ NUMBERED = DriverStatement(insert(THINGS).returning(THINGS.c.id, THINGS.c.number
 AMONG = DriverStatement(
     lambda dialect: select(THINGS).where(among(dialect, THINGS.c.id, "ids")).order_by(THINGS.c.id)
 )
+WHOLE = DriverStatement(insert(THINGS).returning(THINGS.c.id, THINGS.c.number), whole=True)
+CHANGE = DriverStatement(
+    update(THINGS)
+    .where(THINGS.c.id == bindparam("b_id"), THINGS.c.number == 7)
+    .values(details=bindparam("b_details"), number=8, at=bindparam("b_at"))
+    .returning(THINGS.c.id),
+    whole=True,
+)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@contextmanager
+def statements(connection: Connection) -> Iterator[list[tuple[str, Any]]]:
+    """What is executed in the block, and with which values."""
+    executed: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        executed.append((statement, parameters))
+
+    event.listen(connection.engine, "before_cursor_execute", listen)
+    yield executed
+    event.remove(connection.engine, "before_cursor_execute", listen)
 
 
 def thing(**values: Any) -> dict[str, Any]:
@@ -72,7 +94,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 def test_each_value_comes_back_with_its_type(connection: Connection) -> None:
     whole = {"at": NOON, "is_good": True, "body": b"\x00", "details": {"a": [1, None]}, "number": 7}
-    INSERT.write(connection, [thing(id="a", **whole), thing(id="b"), thing(id="c", details=JsonText("[1]"))])
+    INSERT.write(connection, [thing(id="a", **whole), thing(id="b"), thing(id="c", details=[1])])
 
     first, second, third = AMONG.rows(connection, {"ids": ["a", "b", "c"]})
 
@@ -87,6 +109,82 @@ def test_all_rows_of_all_executions_are_returned_in_order(connection: Connection
     rows = NUMBERED.rows(connection, *({"id": f"n{n}", "number": n} for n in range(number)))
 
     assert [(row.id, row.number) for row in rows] == [(f"n{n}", n) for n in range(number)]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_rows_in_one_value_are_written_as_one_by_one(
+    connection: Connection, database_system: str, number: int
+) -> None:
+    filled = {
+        "at": NOON,
+        "is_good": True,
+        "body": b"\x00\xff\\",
+        "details": {"a": [1, None, '"\\\n'], "é": "\x1f"},
+        "number": 7,
+    }
+    rows = [thing(id="a", **filled), thing(id="b"), thing(id="c", details=[], number=-1)][:number]
+    one_by_one = [thing(id=f"x{row['id']}") | {k: v for k, v in row.items() if k != "id"} for row in rows]
+    NUMBERED.rows(connection, *one_by_one)
+
+    with statements(connection) as executed:
+        returned = WHOLE.rows(connection, *rows)
+
+    assert [(row.id, row.number) for row in returned] == [(row["id"], row["number"]) for row in rows]
+    found = AMONG.rows(connection, {"ids": [row["id"] for row in rows]})
+    compared = AMONG.rows(connection, {"ids": [row["id"] for row in one_by_one]})
+    assert [row[1:] for row in found] == [row[1:] for row in compared]
+    assert ("json_to_recordset" in executed[0][0]) is (database_system == "postgresql" and number > 1)
+
+
+def test_each_row_of_a_whole_update_changes_its_own_and_only_if_the_condition_holds(
+    connection: Connection,
+) -> None:
+    INSERT.write(connection, [thing(id=name, number=7 if name != "c" else 6) for name in "abc"])
+
+    changed = CHANGE.rows(
+        connection,
+        {"b_id": "a", "b_details": {"is": "a"}, "b_at": NOON},
+        {"b_id": "b", "b_details": None, "b_at": None},
+        {"b_id": "c", "b_details": {}, "b_at": NOON},
+        # The beginning of this one is the whole id of none, and of a longer one it must not become it.
+        {"b_id": "abcdefg", "b_details": {}, "b_at": NOON},
+    )
+
+    assert sorted(row.id for row in changed) == ["a", "b"]
+    rows = AMONG.rows(connection, {"ids": ["a", "b", "c"]})
+    assert [(row.id, row.number, row.details, row.at) for row in rows] == [
+        ("a", 8, {"is": "a"}, NOON),
+        ("b", 8, None, None),
+        ("c", 6, None, None),
+    ]
+
+
+def test_whole_rows_are_found_by_the_key_however_small_the_table_was(
+    connection: Connection, database_system: str
+) -> None:
+    if database_system != "postgresql":
+        pytest.skip("SQLite plans without counting")
+    INSERT.write(connection, [thing(id="a")])
+    with statements(connection) as executed:
+        CHANGE.rows(connection, *({"b_id": name, "b_details": {}, "b_at": NOON} for name in "ab"))
+
+    ((statement, parameters),) = executed
+    plan = "".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+
+    assert "Index Scan using things_pkey" in plan
+
+
+def test_a_column_with_a_null_of_json_takes_no_whole_rows(
+    database_system: str, connection: Connection
+) -> None:
+    notes = Table("notes", MetaData(), Column("text", JSON))
+    notes.create(connection)
+    insert_notes = DriverStatement(insert(notes), whole=True)
+
+    insert_notes.write(connection, [{"text": None}])
+    if database_system == "postgresql":
+        with pytest.raises(ValueError, match="may be the null of JSON or no value"):
+            insert_notes.write(connection, [{"text": None}, {"text": 1}])
 
 
 def test_nothing_is_written_for_no_rows(connection: Connection) -> None:

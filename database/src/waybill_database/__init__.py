@@ -12,7 +12,7 @@ from waybill_database.columns import (
     microseconds,
 )
 from waybill_database.driver_statement import DriverStatement, among, sent_together
-from waybill_database.engine import READ_ONLY, JsonText, open_engine
+from waybill_database.engine import READ_ONLY, open_engine
 from waybill_database.faults import (
     DISTRUST_OF_LIBPQ,
     Fault,
@@ -38,7 +38,6 @@ __all__ = [
     "Fault",
     "GroupCommit",
     "Instant",
-    "JsonText",
     "Records",
     "Wait",
     "among",

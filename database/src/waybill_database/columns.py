@@ -1,6 +1,7 @@
 # ruff: noqa: ARG002 - SQLAlchemy hands type decorators a dialect, needed or not
 """Column types and statements that mean the same on both databases."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -33,13 +34,21 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
         """Converts to microseconds for the database."""
-        return None if value is None else microseconds(value)
+        return _stored
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
         """Converts from the database to a point in time in UTC."""
-        return None if value is None else from_microseconds(value)
+        return _read
+
+
+def _stored(at: datetime | None) -> int | None:
+    return None if at is None else (at - _EPOCH) // _MICROSECOND
+
+
+def _read(count: int | None) -> datetime | None:
+    return None if count is None else _EPOCH + timedelta(microseconds=count)
 
 
 def insert_new(connection: Connection, table: Table, *returning: Column[Any]) -> Executable:

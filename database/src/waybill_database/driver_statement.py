@@ -12,8 +12,10 @@ SQLAlchemy's, and listeners of `before_cursor_execute` are called.
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from operator import itemgetter
 from typing import Any, NoReturn
 
+from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -22,19 +24,26 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Insert,
+    LargeBinary,
     String,
+    Text,
     any_,
     bindparam,
+    cast,
+    column,
     func,
     select,
 )
 from sqlalchemy.exc import StatementError
+from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import TypeEngine
 
 #: Values of one execution, by the names of parameters or columns.
 Values = Mapping[str, Any]
 #: A statement of SQLAlchemy's that is not text: its columns and parameters have types.
 Core = Any
+#: Converts a value for the driver, or one of the driver.
+Convert = Callable[[Any], Any]
 
 
 class DriverStatement:
@@ -43,11 +52,14 @@ class DriverStatement:
     Args:
         statement: the same for both dialects, or a function that makes it for the name of one. It compares
             with lists by `among`. An INSERT sets the columns that its first row has.
+        whole: PostgreSQL gets all rows of a call in one value of one statement, not one by one. For an INSERT
+            or UPDATE of which no two rows of a call change the same row.
     """
 
-    def __init__(self, statement: Core | Callable[[str], Core]) -> None:
+    def __init__(self, statement: Core | Callable[[str], Core], *, whole: bool = False) -> None:
         self._statement = statement
-        self._forms: dict[tuple[str, ...], _Form] = {}
+        self._is_whole = whole
+        self._forms: dict[tuple[Any, ...], _Form] = {}
 
     def write(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Executes it for each of `rows`.
@@ -57,7 +69,7 @@ class DriverStatement:
         """
         if not rows:
             return
-        form = self._form(connection, rows[0])
+        form = self._form(connection, rows)
         try:
             parameters = form.bound(rows)
             with closing(_begun(connection, form.sql, parameters)) as cursor:
@@ -79,7 +91,7 @@ class DriverStatement:
         """
         if not rows:
             return []
-        form = self._form(connection, rows[0])
+        form = self._form(connection, rows)
         try:
             parameters = form.bound(rows)
             with closing(_begun(connection, form.sql, parameters)) as cursor:
@@ -87,13 +99,15 @@ class DriverStatement:
         except Exception as error:  # noqa: BLE001 - it is raised again
             fail(connection, error, form.sql)
 
-    def _form(self, connection: Connection, values: Values) -> "_Form":
-        dialect = connection.dialect
-        known_by = (dialect.name, *values)
+    def _form(self, connection: Connection, rows: Sequence[Values]) -> "_Form":
+        dialect, names = connection.dialect, tuple(rows[0])
+        is_whole = self._is_whole and len(rows) > 1 and dialect.name == "postgresql"
+        known_by = (dialect.name, is_whole, *names)
         form = self._forms.get(known_by)
         if form is None:
             statement = self._statement(dialect.name) if callable(self._statement) else self._statement
-            form = self._forms[known_by] = _Form(statement, list(values), dialect)
+            make = _WholeForm if is_whole else _Form
+            form = self._forms[known_by] = make(statement, names, dialect)
         return form
 
 
@@ -140,38 +154,32 @@ def fail(connection: Connection, error: Exception, sql: str) -> NoReturn:
 
 
 class _Form:
-    """A statement as compiled for a dialect."""
+    """A statement as compiled for a dialect, executed for each row of values."""
 
-    def __init__(self, statement: Core, names: list[str], dialect: Dialect) -> None:
-        columns = names if isinstance(statement, Insert) else None
+    def __init__(self, statement: Core, names: Sequence[str], dialect: Dialect) -> None:
+        columns = list(names) if isinstance(statement, Insert) and names else None
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         order = compiled.positiontup if compiled.positional else list(binds)
         self.sql = str(compiled)
         self.row = _row_maker(statement.exported_columns, dialect)
-        #: For each value of the driver its name among the values, and for those that it needs its conversion.
-        self._keys = [binds[name].key for name in order]
-        self._converts = [
-            (position, convert)
-            for position, name in enumerate(order)
-            if (convert := _converter(binds[name], dialect)) is not None
-        ]
+        self.binds = [binds[name] for name in order]
+        self._picked = _picker(
+            [bind.key for bind in self.binds], [_converter(b, dialect) for b in self.binds]
+        )
         #: Values that are part of the statement.
-        self._constants = {bind.key: bind.value for bind in binds.values() if not bind.required}
+        self._constants = {bind.key: bind.value for bind in self.binds if not bind.required}
         #: Names of the driver's values; None: it takes them in this order.
         self._names = None if compiled.positional else order
 
-    def bound(self, rows: Sequence[Values]) -> list[Any]:
+    def bound(self, rows: Sequence[Values]) -> Sequence[Any]:
         """The values of each execution, as the driver takes them."""
-        return [self._bound(values) for values in rows]
-
-    def _bound(self, values: Values) -> Any:
         if self._constants:
-            values = {**values, **self._constants}
-        bound = [values[key] for key in self._keys]
-        for position, convert in self._converts:
-            bound[position] = convert(bound[position])
-        return tuple(bound) if self._names is None else dict(zip(self._names, bound, strict=True))
+            rows = [{**values, **self._constants} for values in rows]
+        picked = map(self._picked, rows)
+        if self._names is None:
+            return list(picked)
+        return [dict(zip(self._names, values, strict=True)) for values in picked]
 
     def fetch(self, cursor: Any, parameters: Sequence[Any]) -> list[Any]:
         """The rows of all executions, as the driver returns them."""
@@ -187,28 +195,91 @@ class _Form:
         return found
 
 
-def _converter(bind: BindParameter[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+class _WholeForm(_Form):
+    """A statement for PostgreSQL that is executed once, with all rows of values in one as JSON."""
+
+    def __init__(self, statement: Core, names: Sequence[str], dialect: Dialect) -> None:
+        sent = [bind for bind in _Form(statement, names, dialect).binds if bind.required]
+        # Plain texts: names of columns are objects, which are slow to write.
+        self._sent = [str(bind.key) for bind in sent]
+        self._values = _picker(self._sent, [_json_converter(bind, dialect) for bind in sent])
+        super().__init__(_with_rows_in_one(statement, sent), (), dialect)
+
+    def bound(self, rows: Sequence[Values]) -> Sequence[Any]:
+        """The values of the one execution."""
+        sent = [dict(zip(self._sent, values, strict=True)) for values in map(self._values, rows)]
+        return super().bound([{"rows": to_json(sent).decode()}])
+
+
+def _with_rows_in_one(statement: Core, sent: Sequence[BindParameter[Any]]) -> Core:
+    """The statement with a table that is made of its parameter `rows`, instead of the parameters `sent`."""
+    one = cast(bindparam("rows", type_=Text()), JSON())
+    columns = [column(bind.key, _type_in_rows(bind.type)) for bind in sent]
+    rows = func.json_to_recordset(one).table_valued(*columns).render_derived("sent", with_types=True)
+    if isinstance(statement, Insert):
+        return statement.from_select([bind.key for bind in sent], select(rows))
+
+    def replaced(element: Any, **_: Any) -> Any:
+        return rows.c.get(element.key) if isinstance(element, BindParameter) else None
+
+    return replacement_traverse(statement, {}, replaced)
+
+
+def _type_in_rows(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    # A text that is longer than the column must not equal what it would be cut to.
+    return Text() if isinstance(type_, String) else type_
+
+
+def _picker(keys: Sequence[str], converts: Sequence[Convert | None]) -> Callable[[Values], Sequence[Any]]:
+    """Picks values by these keys, in this order, and converts them."""
+    # With one key it returns a bare value, and none at all it does not take.
+    pick = itemgetter(*keys) if len(keys) > 1 else lambda values: [values[key] for key in keys]
+    changes = [(at, convert) for at, convert in enumerate(converts) if convert is not None]
+
+    def picked(values: Values) -> Sequence[Any]:
+        found = list(pick(values))
+        for at, convert in changes:
+            found[at] = convert(found[at])
+        return tuple(found)
+
+    return picked
+
+
+def _converter(bind: BindParameter[Any], dialect: Dialect) -> Convert | None:
     if bind.expanding:
         raise ValueError(f"the number of values of {bind.key} is part of the statement: use `among`")
-    convert: Callable[[Any], Any] | None = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    convert: Convert | None = bind.type.dialect_impl(dialect).bind_processor(dialect)
     return convert
 
 
-def _row_maker(columns: Any, dialect: Dialect) -> Callable[[Sequence[Any]], Any]:
+def _json_converter(bind: BindParameter[Any], dialect: Dialect) -> Convert | None:
+    """The same for a value within JSON."""
+    if isinstance(bind.type, JSON):
+        if not bind.type.none_as_null:
+            raise ValueError(f"{bind.key} may be the null of JSON or no value: among all rows that is one")
+        return None
+    return _hexadecimal if isinstance(bind.type, LargeBinary) else _converter(bind, dialect)
+
+
+def _hexadecimal(value: bytes | None) -> str | None:
+    """As PostgreSQL reads bytes."""
+    return None if value is None else f"\\x{value.hex()}"
+
+
+def _row_maker(columns: Any, dialect: Dialect) -> Convert:
     # Its names are known only here.
     named: Any = namedtuple("Row", columns.keys(), rename=True)  # type: ignore[misc] # noqa: PYI024 - as said
-    make: Callable[[Sequence[Any]], Any] = named._make
-    converts = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-    if not any(converts):
+    make: Convert = named._make
+    converts = [each.type.dialect_impl(dialect).result_processor(dialect, None) for each in columns]
+    changes = [(at, convert) for at, convert in enumerate(converts) if convert is not None]
+    if not changes:
         return make
 
     def row(values: Sequence[Any]) -> Any:
-        return make(
-            [
-                value if convert is None else convert(value)
-                for value, convert in zip(values, converts, strict=True)
-            ]
-        )
+        found = list(values)
+        for at, convert in changes:
+            found[at] = convert(found[at])
+        return make(found)
 
     return row
 

@@ -39,14 +39,8 @@ _FLUSHED, _WRITTEN = "FULL", "NORMAL"
 _SYNCHRONOUS = "waybill_synchronous"
 
 
-class JsonText(str):
-    """A value of a JSON column that is JSON already: it is stored as it is."""
-
-    __slots__ = ()
-
-
 def _to_json(value: Any) -> str:
-    return value if isinstance(value, JsonText) else to_json(value).decode()
+    return to_json(value).decode()
 
 
 #: JSON columns through pydantic's codec: several times as fast as the standard library's.
@@ -120,6 +114,16 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
         hide_parameters=True,  # errors are logged, and a payload may hold secrets
         **_JSON,
     )
+
+    @event.listens_for(engine, "connect")
+    def prefer_indexes(connection: Any, _record: Any) -> None:
+        # The plan of a hot statement is kept: made while a table is small, it would read all of it when it
+        # has grown. Where no index leads to the rows the table is read as before. Not as a connection
+        # option, which poolers refuse.
+        connection.autocommit = True
+        connection.execute("SET enable_seqscan = off")
+        connection.autocommit = False
+
     # Imported here, because importing the driver costs a process on SQLite ten megabytes.
     from waybill_database.encoding import expect_utf8  # noqa: PLC0415 - see the comment
 

@@ -259,6 +259,6 @@ def _accepted_before(connection: Connection, task_ids: Sequence[str]) -> dict[st
     return {row.id: AcceptedBefore(row.id, row.kind, row.due_at) for row in connection.execute(query)}
 
 
-_INSERT_TASKS = DriverStatement(insert(TASKS).inline())
-_INSERT_SUBTASKS = DriverStatement(insert(SUBTASKS).inline())
-_INSERT_OUTBOX = DriverStatement(insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id))
+_INSERT_TASKS = DriverStatement(insert(TASKS).inline(), whole=True)
+_INSERT_SUBTASKS = DriverStatement(insert(SUBTASKS).inline(), whole=True)
+_INSERT_OUTBOX = DriverStatement(insert(OUTBOX).returning(OUTBOX.c.task_id, OUTBOX.c.id), whole=True)

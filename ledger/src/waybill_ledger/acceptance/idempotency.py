@@ -130,4 +130,6 @@ def _verdict(row: Any, call: IdempotentCall) -> Repeated | KeyReusedError:
     return Repeated(row.reference) if is_same else KeyReusedError(call.key)
 
 
-_RESERVE = DriverStatement(lambda dialect: insert_new_in(dialect, IDEMPOTENCY, IDEMPOTENCY.c.reference))
+_RESERVE = DriverStatement(
+    lambda dialect: insert_new_in(dialect, IDEMPOTENCY, IDEMPOTENCY.c.reference), whole=True
+)

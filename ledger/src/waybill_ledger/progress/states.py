@@ -106,8 +106,9 @@ def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
     if reached <= subtask.position:
         return subtask
     data = event.data
-    return replace(
-        subtask,
+    return Subtask(
+        task_id=subtask.task_id,
+        service=subtask.service,
         state=_STATE_AFTER[event.type],
         position=reached,
         redrive_no=data.redrive_no,
