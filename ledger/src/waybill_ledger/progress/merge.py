@@ -151,14 +151,31 @@ def _with_files(
 
 
 def _locked_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, _Task]:
-    # Locked in the order of their ids, so that two writers cannot deadlock.
-    rows = _LOCKED.rows(connection, {"ids": sorted(task_ids)})
-    tasks = {row.id: _Task(row, {}) for row in rows}
-    # By a statement of its own, which sees what those have written that held the locks before.
-    for row in _SUBTASKS_OF.rows(connection, {"ids": list(tasks)}):
-        values = row._asdict() | {"state": State(row.state)}
-        tasks[row.task_id].subtasks[row.service] = Subtask(**values)
+    tasks: dict[str, _Task] = {}
+    for row in _LOCKED.rows(connection, {"ids": sorted(task_ids)}):
+        task = tasks.get(row.id)
+        if task is None:
+            task = tasks[row.id] = _Task(row, {})
+        task.subtasks[row.service] = _subtask(row)
     return tasks
+
+
+def _subtask(row: Any) -> Subtask:
+    return Subtask(
+        row.id,
+        row.service,
+        State(row.state),
+        row.position,
+        row.redrive_no,
+        row.attempt,
+        row.max_attempts,
+        row.next_attempt_at,
+        row.updated_at,
+        row.expected_at,
+        row.reconciled,
+        row.result,
+        row.error,
+    )
 
 
 def _add_fact(event: LifecycleEvent, changes: _Changes) -> None:
@@ -285,13 +302,17 @@ _TASK_COLUMNS = (
     TASKS.c.erased_at,
     TASKS.c.secret,
 )
+_SUBTASK_COLUMNS = [column for column in SUBTASKS.c if column is not SUBTASKS.c.task_id]
+#: Tasks with their subtasks. Both are locked, so PostgreSQL shows of both what those have written that held
+#: the locks before; in the order of their ids, so that two writers cannot deadlock.
 _LOCKED = DriverStatement(
     lambda dialect: (
-        select(*_TASK_COLUMNS).where(among(dialect, TASKS.c.id, "ids")).order_by(TASKS.c.id).with_for_update()
+        select(*_TASK_COLUMNS, *_SUBTASK_COLUMNS)
+        .join_from(TASKS, SUBTASKS, SUBTASKS.c.task_id == TASKS.c.id)
+        .where(among(dialect, TASKS.c.id, "ids"))
+        .order_by(TASKS.c.id, SUBTASKS.c.service)
+        .with_for_update()
     )
-)
-_SUBTASKS_OF = DriverStatement(
-    lambda dialect: select(SUBTASKS).where(among(dialect, SUBTASKS.c.task_id, "ids"))
 )
 # Not `asdict`, which copies results and errors all the way down.
 _SUBTASK_PARAMETERS = [(each.name, f"b_{each.name}") for each in fields(Subtask)]
