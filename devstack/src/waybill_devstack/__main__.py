@@ -116,7 +116,8 @@ def _tour(_arguments: argparse.Namespace, console: Console, folders: Folders) ->
 def _show(console: Console, stack: StackFile) -> None:
     console.print(f"""
 [bold]Waybill is up.[/bold]
-  gateway     {stack.gateway}/docs
+  [bold]page        {stack.gateway}/ui[/bold]
+  API         {stack.gateway}/docs
   mailbox     {stack.mailbox}/
   crm         {stack.crm}/records
   management  {stack.management or "none"}

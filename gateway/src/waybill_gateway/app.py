@@ -47,6 +47,7 @@ from waybill_gateway.tasks import cancellation_routes as cancellations
 from waybill_gateway.tasks import pruning_routes as prunings
 from waybill_gateway.tasks import routes as tasks
 from waybill_gateway.tasks import submission_routes as submissions
+from waybill_gateway.ui import PAGES
 from waybill_gateway.users import routes as users
 from waybill_ledger import SchemaError
 from waybill_worker.observe import is_tracing, make_registry
@@ -82,6 +83,7 @@ _ROUTES = (
     keys,
     entrance,
     health,
+    *PAGES,
 )
 
 

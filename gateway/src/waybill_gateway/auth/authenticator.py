@@ -56,33 +56,50 @@ class Authenticator:
         """
         if self._known_keys is None:
             return ANYBODY
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        caller = await self.identify(request, token.strip() if scheme.lower() == _SCHEME else None)
+        require_scope(caller, needed)
+        return caller
+
+    async def identify(self, request: Request, token: str | None) -> Caller:
+        """The caller with this token, whatever it may do.
+
+        Args:
+            request: the address of the caller is counted where the token is wrong.
+            token: as the caller sent it; None: it sent none.
+
+        Raises:
+            Problem: 401 without a valid key, 429 if it calls too often.
+            SQLAlchemyError: the key had to be looked up, and the ledger did not answer.
+        """
+        if self._known_keys is None:
+            return ANYBODY
+        if token is None:
+            raise _unauthorized("key_missing", "Send your key: Authorization: Bearer wb_…", "Bearer")
         now = self._now()
-        known = await self._identified(self._known_keys, request, now)
+        known = await self._identified(self._known_keys, request, token, now)
         key = known.key
         if not known.limiter.has_capacity():
             raise _too_often(key.rate, key.burst)
         await known.limiter.acquire()  # at once: there is capacity
         self._known_keys.used(known, now)
-        if not key.allows(*needed):
-            raise Problem(
-                HTTPStatus.FORBIDDEN,
-                "scope_missing",
-                f"This key does not allow {' or '.join(needed)}. Use a key with that scope.",
-                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed[0]}"'},
-            )
         return Caller.of(key)
 
-    async def _identified(self, known_keys: KnownKeys, request: Request, now: datetime) -> KnownKey:
-        """The valid key of a request.
+    @property
+    def is_open(self) -> bool:
+        """Whether no key is needed."""
+        return self._known_keys is None
+
+    async def _identified(
+        self, known_keys: KnownKeys, request: Request, token: str, now: datetime
+    ) -> KnownKey:
+        """The valid key of this token.
 
         Raises:
             Problem: 401 or 429, there is none.
             SQLAlchemyError: the ledger did not answer.
         """
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != _SCHEME:
-            raise _unauthorized("key_missing", "Send your key: Authorization: Bearer wb_…", "Bearer")
-        secret = Secret.of(token.strip())
+        secret = Secret.of(token)
         # A known key is always checked, so that a caller with wrong keys cannot lock out others behind the
         # same proxy.
         if secret is None or not known_keys.knows(secret.key_id):
@@ -111,6 +128,21 @@ class Authenticator:
             raise _too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
         await guesses.acquire()  # at once: there is capacity
         log.warning("a request with a wrong key", address=address)
+
+
+def require_scope(caller: Caller, needed: Sequence[Scope]) -> None:
+    """Refuses a caller whose key has none of these scopes.
+
+    Raises:
+        Problem: 403, names them.
+    """
+    if not caller.allows(*needed):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "scope_missing",
+            f"This key does not allow {' or '.join(needed)}. Use a key with that scope.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed[0]}"'},
+        )
 
 
 def _unauthorized(code: str, detail: str, challenge: str = 'Bearer error="invalid_token"') -> Problem:

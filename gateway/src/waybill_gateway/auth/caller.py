@@ -25,16 +25,22 @@ class Caller:
     max_body_bytes: int | None = None
     #: The key's id, for the audit trail: several keys may have one name.
     key_id: str | None = None
+    #: What its key allows.
+    scopes: frozenset[Scope] = frozenset()
 
     @classmethod
     def of(cls, key: Key) -> "Caller":
         """The caller with this key."""
-        return cls(key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes, key.id)
+        return cls(key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes, key.id, key.scopes)
 
     @property
     def sees(self) -> str | None:
         """The tenant of the rows that it may see and change; None: every tenant."""
         return None if self.is_admin else self.tenant
+
+    def allows(self, *scopes: Scope) -> bool:
+        """Whether its key has one of these scopes; an administrator may do everything."""
+        return self.is_admin or not self.scopes.isdisjoint(scopes)
 
 
 #: The caller if no key is needed.

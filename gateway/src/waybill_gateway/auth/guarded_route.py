@@ -28,7 +28,11 @@ async def admit(request: Request, needed: Sequence[Scope]) -> Caller:
     """
     require_single(request.scope)
     authenticator: Authenticator = request.app.state.authenticator
-    caller = await authenticator.authorize(request, needed)
+    return note_caller(request, await authenticator.authorize(request, needed))
+
+
+def note_caller(request: Request, caller: Caller) -> Caller:
+    """Keeps the caller of a request, and its limits, with the request."""
     request.scope[CALLER] = caller
     limit_body(request.scope, caller.max_body_bytes)
     return caller

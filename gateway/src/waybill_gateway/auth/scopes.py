@@ -9,8 +9,21 @@ from typing import Final
 
 from waybill_ledger import Scope
 
-#: Routes that need no key: supervisors must reach the first three, the others only describe the software.
-OPEN: Final = frozenset({"healthz", "startupz", "readyz", "asyncapi", "entrance"})
+#: Routes that need no key: supervisors must reach the first three, the others only describe the software or
+#: are what a browser needs to sign in.
+OPEN: Final = frozenset(
+    {
+        "healthz",
+        "startupz",
+        "readyz",
+        "asyncapi",
+        "entrance",
+        "static_file",
+        "show_sign_in",
+        "sign_in",
+        "sign_out",
+    }
+)
 #: The scopes of the others, by the name of the route's function, which is the id of its operation.
 NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
     {

@@ -13,6 +13,7 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 #: Paths, and what is there.
 LINKS: Final = {
+    "/ui": "the page for people: what is going on, and what to do about it",
     "/docs": "all calls, to try out",
     "/openapi.json": "all calls, for programs",
     "/asyncapi.json": "the messages between the services",

@@ -16,6 +16,9 @@ from waybill_gateway.tasks.models import (
     Delay,
     Links,
     Priority,
+    TaskPage,
+    TaskQuery,
+    TaskView,
     Timing,
     data_of,
     links_of,
@@ -24,7 +27,7 @@ from waybill_gateway.tasks.models import (
 )
 from waybill_gateway.tasks.post import KeyedPostDep, PostDep
 from waybill_gateway.tasks.post_route import PlainPosts, post_routes
-from waybill_gateway.tasks.routes import find_task, no_such_task, person_of
+from waybill_gateway.tasks.routes import find_task, no_such_task, person_of, task_filter
 from waybill_gateway.tasks.submission import accept_task, key_reused, new_task, submit
 
 __all__ = [
@@ -38,6 +41,9 @@ __all__ = [
     "PlainPosts",
     "PostDep",
     "Priority",
+    "TaskPage",
+    "TaskQuery",
+    "TaskView",
     "Timing",
     "accept_task",
     "accounting_routes",
@@ -57,4 +63,5 @@ __all__ = [
     "shown",
     "submission_routes",
     "submit",
+    "task_filter",
 ]

@@ -60,23 +60,7 @@ async def get_tasks(
     resources: ResourcesDep, caller: CallerDep, asked: Annotated[TaskQuery, Query()]
 ) -> TaskPage:
     """Lists tasks, newest first."""
-    registry = resources.kinds.current
-    _require_one_of("kind", asked.kind, registry.kinds)
-    _require_one_of("service", asked.service, registry.services)
-    wanted = TaskFilter(
-        id=asked.id,
-        tenant=caller.sees,
-        state=asked.state,
-        kind=asked.kind,
-        service=asked.service,
-        schedule=None if asked.schedule is None else str(asked.schedule),
-        parent=None if asked.parent is None else str(asked.parent),
-        since=asked.since,
-        until=asked.until,
-        q=asked.q,
-        person=None if asked.person is None else person_of(resources, asked.person, field="person"),
-        q_person=None if asked.q is None else resources.persons.asked_for(asked.q),
-    )
+    wanted = task_filter(resources, caller, asked)
     query = partial(list_tasks, wanted=wanted, limit=asked.limit, cursor=asked.place("tasks"))
     page = await page_or_problem(resources.records.read(query))
     return TaskPage(
@@ -109,6 +93,31 @@ async def get_task_timeline(task_id: UUID, resources: ResourcesDep, caller: Call
     entries = await resources.records.read(partial(get_timeline, task_id=task.id))
     events = [_accepted(task.created_at, task.due_at), *map(_timeline_event, entries)]
     return TimelineView(task_id=task.id, events=events)
+
+
+def task_filter(resources: Resources, caller: Caller, asked: TaskQuery) -> TaskFilter:
+    """The filter for the tasks of a call.
+
+    Raises:
+        Problem: 422, there is no such kind or service, or `person` is no address.
+    """
+    registry = resources.kinds.current
+    _require_one_of("kind", asked.kind, registry.kinds)
+    _require_one_of("service", asked.service, registry.services)
+    return TaskFilter(
+        id=asked.id,
+        tenant=caller.sees,
+        state=asked.state,
+        kind=asked.kind,
+        service=asked.service,
+        schedule=None if asked.schedule is None else str(asked.schedule),
+        parent=None if asked.parent is None else str(asked.parent),
+        since=asked.since,
+        until=asked.until,
+        q=asked.q,
+        person=None if asked.person is None else person_of(resources, asked.person, field="person"),
+        q_person=None if asked.q is None else resources.persons.asked_for(asked.q),
+    )
 
 
 async def find_task(resources: Resources, caller: Caller, task_id: UUID) -> Task:

@@ -129,6 +129,12 @@ def list_tasks(connection: Connection, wanted: TaskFilter, *, limit: int, cursor
     return Page(page, encoded_id(page[-1].id) if more else None)
 
 
+def count_tasks(connection: Connection, wanted: TaskFilter, *, most: int) -> int:
+    """Number of tasks, counted up to `most`: a listing of millions is not worth a scan."""
+    found = select(TASKS.c.id).where(*_conditions(wanted)).order_by(TASKS.c.id.desc()).limit(most)
+    return connection.scalar(select(func.count()).select_from(found.subquery())) or 0
+
+
 def get_timeline(connection: Connection, task_id: str) -> list[TimelineEntry]:
     """Lifecycle events of a task, in the order of their times."""
     rows = connection.execute(

@@ -1,0 +1,98 @@
+"""Times, durations, numbers and texts as every page shows them. Pure."""
+
+import json
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from markupsafe import Markup
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+#: Days after which a date is easier to read than their number.
+MOST_DAYS: Final = 30
+#: Unicode categories that would reorder or hide text: control, format, line separators, halves of pairs.
+_HARMFUL: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+#: Characters of a payload that a page shows.
+MOST_SHOWN: Final = 64_000
+#: Characters of an id that a listing shows: the end, which is random.
+_SHORT_ID: Final = 8
+
+
+def visible(value: Any) -> Any:
+    """Text with characters that reorder or hide text written out, as [U+202E]; other values as they are.
+
+    Templates pass all that they show through it.
+    """
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    if isinstance(value, Markup):
+        return value
+    return "".join(map(_shown, value))
+
+
+def ago(moment: datetime, now: datetime) -> Markup:
+    """A time relative to now, with the absolute one as its title."""
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) >= MOST_DAYS * DAY:
+        words = f"{moment.astimezone(UTC):%Y-%m-%d}"
+    elif abs(seconds) < 1:
+        words = "now"
+    else:
+        words = f"{_rough(seconds)} ago" if seconds > 0 else f"in {_rough(-seconds)}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(), absolute(moment), words
+    )
+
+
+def absolute(moment: datetime) -> str:
+    """A time to the millisecond, in UTC."""
+    at = moment.astimezone(UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, two units at most: 240 ms, 1.2 s, 3 min 12 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 1:
+        return f"{max(round(seconds * 1000), 0)} ms"
+    if seconds < 10:  # noqa: PLR2004 - one digit before the point, one behind it
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, smaller, smaller_unit in (
+        (DAY, "d", HOUR, "h"),
+        (HOUR, "h", MINUTE, "min"),
+        (MINUTE, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {smaller_unit}" if rest else "")
+    return f"{whole} s"
+
+
+def number(value: float) -> str:
+    """A number with its thousands set apart."""
+    return f"{value:,}"
+
+
+def short_id(task_id: str) -> str:
+    """The end of an id: two ids of one second begin with the same digits."""
+    return task_id[-_SHORT_ID:]
+
+
+def json_text(value: Any) -> str:
+    """JSON for people, cut where it would fill screens."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) > MOST_SHOWN:
+        return f"{text[:MOST_SHOWN]}\n… cut: {len(text):,} characters in all"
+    return text
+
+
+def _rough(seconds: float) -> str:
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _shown(character: str) -> str:
+    harmless = character in "\n\t" or unicodedata.category(character) not in _HARMFUL
+    return character if harmless else f"[U+{ord(character):04X}]"

@@ -1,0 +1,116 @@
+"""The list of tasks: searched, filtered, paged; each view has an address of its own."""
+
+from datetime import timedelta
+from functools import partial
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from waybill_contracts.states import State
+from waybill_gateway.auth import Caller, CallerDep
+from waybill_gateway.http import Search
+from waybill_gateway.runtime import Resources, ResourcesDep
+from waybill_gateway.tasks import TaskQuery, task_filter
+from waybill_gateway.tasks import routes as api
+from waybill_gateway.ui.frame import Page, PageDep, pages_router
+from waybill_ledger import count_tasks
+
+#: Tasks that are counted at most: enough to see whether a filter is narrow.
+MOST_COUNTED: Final = 1_000
+#: Lengths of time that a form offers.
+Within = Literal["15m", "1h", "1d", "7d", "30d"]
+WINDOWS: Final = MappingProxyType(
+    {
+        "15m": ("last 15 minutes", timedelta(minutes=15)),
+        "1h": ("last hour", timedelta(hours=1)),
+        "1d": ("last day", timedelta(days=1)),
+        "7d": ("last 7 days", timedelta(days=7)),
+        "30d": ("last 30 days", timedelta(days=30)),
+    }
+)
+
+router: APIRouter = pages_router()
+
+
+class ListQuery(TaskQuery):
+    """Filters of the list, as `GET /v1/tasks` has them, and a length of time that ends now."""
+
+    within: Within | None = None
+
+
+@router.get("/ui/tasks", name="get_tasks")
+async def show_tasks(
+    page: PageDep, resources: ResourcesDep, caller: CallerDep, asked: Annotated[ListQuery, Query()]
+) -> Response:
+    """Shows tasks, newest first."""
+    wanted = _for_the_api(page, asked)
+    found = await api.get_tasks(resources, caller, wanted)
+    registry = resources.kinds.current
+    # Each further page names the time at which the first one began to look.
+    following = found.next_cursor and page.here(
+        cursor=found.next_cursor, within=None, since=wanted.since and wanted.since.isoformat()
+    )
+    return page.render(
+        "tasks/list.html",
+        asked=asked,
+        tasks=found.items,
+        following=following,
+        counted=await _count(resources, caller, wanted, len(found.items), is_all=found.next_cursor is None),
+        states=list(State),
+        kinds=sorted(registry.kinds),
+        services=sorted(registry.services),
+        windows={name: words for name, (words, _) in WINDOWS.items()},
+        is_filtered=bool(asked.model_dump(exclude={"limit", "cursor"}, exclude_none=True)),
+    )
+
+
+@router.get("/ui", name="get_tasks")
+async def begin(page: PageDep) -> Response:
+    """Leads to the first page."""
+    return page.redirect("/ui/tasks")
+
+
+@router.get("/ui/search", name="get_tasks")
+async def search(
+    page: PageDep, resources: ResourcesDep, caller: CallerDep, q: Annotated[Search | None, Query()] = None
+) -> Response:
+    """Leads to the one task whose id begins with this text, or to the list of all tasks that match it."""
+    text = (q or "").strip()
+    if is_beginning(text):
+        found = await api.get_tasks(resources, caller, TaskQuery(id=text, limit=2))
+        if len(found.items) == 1:
+            return page.redirect(f"/ui/tasks/{found.items[0].id}")
+        if found.items:
+            return page.redirect("/ui/tasks", id=text)
+    return page.redirect("/ui/tasks", q=text or None)
+
+
+def is_beginning(text: str) -> bool:
+    """Whether a text may be the beginning of an id; a short word such as `add` rather is not."""
+    digits = text.replace("-", "")
+    return len(digits) >= _FEWEST_DIGITS and set(text.lower()) <= _OF_IDS and len(text) <= _ID_LENGTH
+
+
+def _for_the_api(page: Page, asked: ListQuery) -> TaskQuery:
+    given = asked.model_dump(exclude={"within"}, exclude_unset=True)
+    if asked.within is not None and asked.since is None:
+        given["since"] = page.now - WINDOWS[asked.within][1]
+    return TaskQuery(**given)
+
+
+async def _count(
+    resources: Resources, caller: Caller, wanted: TaskQuery, on_page: int, *, is_all: bool
+) -> str:
+    """How many tasks match, in words that say where the counting has ended."""
+    if is_all and wanted.cursor is None:
+        return f"{on_page:,}"
+    query = partial(count_tasks, wanted=task_filter(resources, caller, wanted), most=MOST_COUNTED + 1)
+    number = await resources.records.read(query)
+    return f"more than {MOST_COUNTED:,}" if number > MOST_COUNTED else f"{number:,}"
+
+
+_FEWEST_DIGITS: Final = 6
+_ID_LENGTH: Final = len(str(UUID(int=0)))
+_OF_IDS: Final = frozenset("0123456789abcdef-")
