@@ -8,7 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import assert_type
 
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
 from waybill import Attempt, Event, Service, ServiceSettings, SyncAttempt
+from waybill.client import AcceptedTask
+from waybill.fastapi import Tasks
 from waybill_worker.attempt import Attempt as WorkerAttempt
 from waybill_worker.attempt import SyncAttempt as WorkerSyncAttempt
 
@@ -107,6 +112,25 @@ async def close(month: str, *, dry: bool = False) -> None:
 
 def what_the_worker_gives(attempt: WorkerAttempt, plain: WorkerSyncAttempt) -> tuple[Attempt, SyncAttempt]:
     return attempt, plain
+
+
+async def submits(tasks: Tasks, session: Session, async_session: AsyncSession) -> None:
+    assert_type(close.submit("2026-01", dry=True), AcceptedTask)
+    assert_type(await close.using(delay_seconds=5, priority="low").asubmit("2026-01"), AcceptedTask)
+    assert_type(close.submit_in(session, "2026-01"), str)
+    assert_type(await close.submit_in(async_session, "2026-01"), str)
+    await close.local("2026-01")
+    assert_type(await remind.local("ann@example.com"), dict[str, str])
+    archive.local("2026-01")
+    close.submit(2026)  # type: ignore[arg-type]
+    close.submit_in(session, "2026-01", dry="no")  # type: ignore[call-overload]
+    close.using(priority="urgent")  # type: ignore[arg-type]
+    close.using(countdown=5)  # type: ignore[call-arg]
+    tasks.add_task(close, "2026-01", dry=True)
+    tasks.add_task(remind.using(delay_seconds=5), "ann@example.com", days=4)
+    tasks.add_task(close)  # type: ignore[call-arg]
+    tasks.add_task(close, 2026)  # type: ignore[arg-type]
+    tasks.add_task(print, "2026-01")  # type: ignore[arg-type]
 
 
 async def uses(attempt: Attempt) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from waybill.client import AsyncClient, Client, Submission
     from waybill.definition import DefinitionError, HandlerTask, Service
     from waybill.errors import PermanentError, RateLimited, Snooze, TransientError
+    from waybill.submitting import default_client
     from waybill_contracts.events import Event, Person, Secret, Sensitive
     from waybill_contracts.files import FileRef
     from waybill_worker.consume import ServiceSettings
@@ -56,6 +57,7 @@ __all__ = [
     "Submission",
     "SyncAttempt",
     "TransientError",
+    "default_client",
 ]
 
 #: An application that only needs an event must not load what runs a service.
@@ -63,6 +65,7 @@ _MODULES = {
     "waybill.attempt": ("Attempt", "SyncAttempt"),
     "waybill.client": ("AsyncClient", "Client", "Submission"),
     "waybill.definition": ("DefinitionError", "HandlerTask", "Service"),
+    "waybill.submitting": ("default_client",),
     "waybill.errors": ("PermanentError", "RateLimited", "Snooze", "TransientError"),
     "waybill_contracts.events": ("Event", "Person", "Secret", "Sensitive"),
     "waybill_contracts.files": ("FileRef",),

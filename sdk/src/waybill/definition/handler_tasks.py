@@ -8,22 +8,30 @@ from typing import Any, ClassVar, Final, Generic, ParamSpec, TypeVar, get_type_h
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic_core import to_json
 
 from waybill.attempt import Attempt, SyncAttempt
 from waybill.definition.contracts import DefinitionError, is_async, name_of
+from waybill.submitting import Submitter
 from waybill_contracts.events import Event
 
+#: Parameters of the function, and those of a task.
 P = ParamSpec("P")
-#: Parameters of a submission.
 Q = ParamSpec("Q")
 #: What a function returns.
 T_co = TypeVar("T_co", covariant=True)
 
 
-class HandlerTask(Generic[P, Q, T_co]):
+class HandlerTask(Submitter[Q], Generic[P, Q, T_co]):
     """A function that handles the tasks which its arguments make; made by `Service.task`.
 
-    Called, it is the function itself. `event` gives what to submit.
+        remind.submit("ann@example.com", days=7)                   # accepted when it returns
+        await remind.asubmit("ann@example.com", days=7)            # in async code
+        remind.using(delay_seconds=3600).submit("ann@example.com")
+        remind.submit_in(session, "ann@example.com")               # in the application's own transaction
+        remind.local("ann@example.com")                            # here and at once, for tests
+
+    Called, it is the function itself.
 
     Attributes:
         kind: of its tasks: `<service>.<function>`.
@@ -54,25 +62,47 @@ class HandlerTask(Generic[P, Q, T_co]):
         self.kind: Final = f"{service}.{name_of(function).rpartition('.')[2]}"
         self.contract: Final = _event(self.kind, version, self, signature.fields)
         self.takes_resources: Final = signature.leading == _WITH_RESOURCES
+        super().__init__(self._event_of, {})
 
     def __call__(self, *args: P.args, **arguments: P.kwargs) -> T_co:
         """Runs the function."""
         return self._function(*args, **arguments)
 
-    def event(self, *args: Q.args, **arguments: Q.kwargs) -> Event:
-        """The event of a task with these arguments.
+    def local(self, *args: Q.args, **arguments: Q.kwargs) -> T_co:
+        """Runs the function here and at once, as its task would: for tests.
+
+            assert remind.local("ann@example.com")["days"] == 3
+            assert (await aremind.local("ann@example.com"))["days"] == 3
+
+        The arguments are checked by the contract, and take the way over JSON. A function that takes an
+        attempt gets one that no service runs; `waybill.testing.run_handler` shows what it was used for.
 
         Raises:
-            TypeError: the function takes no such arguments.
-            ValidationError: the contract does not allow them.
+            TypeError, ValidationError: see `event`.
+            DefinitionError: it takes resources: give them to `run_handler`.
         """
-        return self.contract(**self._signature.of_submission.bind(*args, **arguments).arguments)
+        if self.takes_resources:
+            raise DefinitionError(
+                f"{self.kind} takes resources: run_handler(service, task.event(…), resources=…)"
+            )
+        event = self.contract.model_validate_json(to_json(self.event(*args, **arguments).event_data()))
+        made_up: tuple[Any, ...] = ()
+        if self._signature.leading:
+            # It needs what runs a service.
+            from waybill.definition.local_attempts import attempt_of, sync_attempt_of  # noqa: PLC0415
+
+            made_up = ((attempt_of if is_async(self._function) else sync_attempt_of)(self.kind),)
+        returned: T_co = self.handler(event, *made_up)
+        return returned
 
     @property
     def handler(self) -> Callable[..., Any]:
         """Calls the function for an event, an attempt, and the resources if it takes them."""
         call = _AsyncCall if is_async(self._function) else _PlainCall
         return call(self, self._signature.leading, self._signature.by_position)
+
+    def _event_of(self, *args: Any, **arguments: Any) -> Event:
+        return self.contract(**self._signature.of_submission.bind(*args, **arguments).arguments)
 
     def __reduce__(self) -> str:
         # By its name, as a function is: it is found again where it was defined.

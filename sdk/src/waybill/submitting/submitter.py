@@ -1,0 +1,166 @@
+"""Submits the tasks of a function."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, Unpack, overload
+
+from waybill.submitting.clients import async_client, sync_client
+from waybill_contracts.events import Event
+
+if TYPE_CHECKING:
+    import psycopg
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.orm import Session
+
+    from waybill.client import AcceptedTask, AsyncClient, Client, Priority, Submission
+
+    #: What has a transaction of an application, and is not awaited; and what is.
+    Plain = Session | Connection | psycopg.Connection[Any]
+    Awaited = AsyncSession | AsyncConnection | psycopg.AsyncConnection[Any]
+
+#: Parameters of a task.
+Q = ParamSpec("Q")
+
+
+class TaskOptions(TypedDict, total=False):
+    """How a task is submitted; each may be left out."""
+
+    #: Submits it instead of the default client.
+    client: "Client | AsyncClient"
+    #: Idempotency key: however often it is submitted with this key, one task is accepted.
+    key: str
+    #: Not before this time, which has a zone.
+    send_at: datetime
+    #: Not before so many seconds from now.
+    delay_seconds: float | timedelta
+    #: `low` is bulk work, which never delays other work; `high` is rare work that a person waits for.
+    priority: "Priority"
+    #: For `submit_in`: rows with an equal one become tasks in the order in which they were written.
+    order_key: str
+
+
+class Submitter(Generic[Q]):
+    """Submits the tasks of one function.
+
+    Args:
+        made: makes the event of a task from its arguments.
+        options: of each task.
+    """
+
+    def __init__(self, made: Callable[Q, Event], options: TaskOptions) -> None:
+        self._made = made
+        self._options = options
+
+    def event(self, *args: Q.args, **arguments: Q.kwargs) -> Event:
+        """The event of a task with these arguments.
+
+            attempt.submit(remind.event("ann@example.com", days=7))
+
+        Raises:
+            TypeError: the function takes no such arguments.
+            ValidationError: the contract does not allow them.
+        """
+        return self._made(*args, **arguments)
+
+    def using(self, **options: Unpack[TaskOptions]) -> "Submitter[Q]":
+        """The same function, with options for its tasks.
+
+            remind.using(delay_seconds=3600, key="order-7").submit("ann@example.com")
+
+        Args:
+            options: see `TaskOptions`.
+        """
+        return Submitter(self._made, {**self._options, **options})
+
+    def submit(self, *args: Q.args, **arguments: Q.kwargs) -> "AcceptedTask":
+        """Submits a task: when this returns, it is accepted.
+
+            task = remind.submit("ann@example.com", days=7)
+            print(task.id)
+
+        Raises:
+            TypeError, ValidationError: see `event`.
+            ClientError: it was not accepted, or that is not known: see `Client.submit`.
+            ValueError: no client was given, and the environment names no gateway.
+        """
+        event, client = self._made(*args, **arguments), self._options.get("client")
+        options = self._of_call()
+        if client is None:
+            return sync_client().submit(event, **options)
+        from waybill.client import Client  # noqa: PLC0415 - it brings an HTTP library
+
+        if not isinstance(client, Client):
+            raise TypeError("an AsyncClient submits with asubmit(…)")
+        return client.submit(event, **options)
+
+    async def asubmit(self, *args: Q.args, **arguments: Q.kwargs) -> "AcceptedTask":
+        """Submits a task, in async code; see `submit`.
+
+        task = await remind.asubmit("ann@example.com", days=7)
+        """
+        event, client = self._made(*args, **arguments), self._options.get("client")
+        options = self._of_call()
+        if client is None:
+            async with async_client() as default:
+                return await default.submit(event, **options)
+        from waybill.client import AsyncClient  # noqa: PLC0415 - as above
+
+        if not isinstance(client, AsyncClient):
+            raise TypeError("a Client submits with submit(…)")
+        return await client.submit(event, **options)
+
+    @overload
+    def submit_in(self, transaction: "Plain", /, *args: Q.args, **arguments: Q.kwargs) -> str: ...
+
+    @overload
+    def submit_in(
+        self, transaction: "Awaited", /, *args: Q.args, **arguments: Q.kwargs
+    ) -> Awaitable[str]: ...
+
+    @overload
+    def submit_in(self, transaction: Any, /, *args: Q.args, **arguments: Q.kwargs) -> Any: ...
+
+    def submit_in(self, transaction: Any, /, *args: Q.args, **arguments: Q.kwargs) -> Any:
+        """Writes a task into the application outbox, in the application's own transaction.
+
+            with Session(engine) as session, session.begin():
+                session.add(Order(id="7"))
+                remind.submit_in(session, "ann@example.com")
+
+        Args:
+            transaction: a session or connection of SQLAlchemy, a connection of psycopg or Django; with an
+                async one this is awaited.
+            args: of the function.
+            arguments: of the function.
+
+        Returns:
+            The id of the row: see `waybill.outbox.submit`.
+        """
+        from waybill import outbox  # noqa: PLC0415 - only those who have one need it
+
+        if "client" in self._options:
+            raise TypeError("a relay submits what is in the outbox, with a client of its own")
+        options: Any = self._options
+        return outbox.submit(transaction, self._made(*args, **arguments), **options)
+
+    def submission(self, *args: Q.args, **arguments: Q.kwargs) -> "Submission":
+        """A task for `Client.submit_many`.
+
+        client.submit_many([remind.submission(address) for address in addresses])
+
+        Raises:
+            TypeError, ValidationError: see `event`.
+        """
+        from waybill.client import Submission  # noqa: PLC0415 - as above
+
+        if "client" in self._options:
+            raise TypeError("tasks that are submitted together have one client: give none to one of them")
+        options = self._of_call()
+        return Submission(self._made(*args, **arguments), **options)
+
+    def _of_call(self) -> Any:
+        """The options, as a client takes them."""
+        if "order_key" in self._options:
+            raise TypeError("order_key orders the rows of an outbox: use submit_in(…)")
+        return {name: value for name, value in self._options.items() if name != "client"}
