@@ -102,7 +102,7 @@ def test_of_several_tasks_none_is_accepted_if_one_is_refused(ask: Ask, gateway: 
 
 
 def test_a_listing_goes_on_over_its_pages(ask: Ask, gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waybill.client.tasks.MOST_ON_A_PAGE", 2)
+    monkeypatch.setattr("waybill.calls.paging.MOST_ON_A_PAGE", 2)
     records = [
         SyncRequested(target="crm", resource="contacts", id=str(number), data={}) for number in range(5)
     ]

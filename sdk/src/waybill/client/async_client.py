@@ -1,28 +1,36 @@
 """The client for asyncio."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from inspect import isawaitable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, Self, TypeAlias, Unpack, overload
 from uuid import UUID
 
-import anyio
 import httpx
 
-from waybill.client import http, tasks
-from waybill.client.answers import AcceptedTask, Cancellation, Task, Timeline
-from waybill.client.call import Answer, Call
-from waybill.client.headers import trace_headers
-from waybill.client.paging import Paging
-from waybill.client.retrying import Limits, Trying
-from waybill.client.settings import AsyncApiKey, gateway_url, key_in, key_source, stated_key
-from waybill.client.submission import Submission, SubmitOptions
-from waybill.client.tasks import TaskFilters
-from waybill.problems import ClientError
+from waybill import calls
+from waybill.answers import (
+    AcceptedTask,
+    Account,
+    Cancellation,
+    Kind,
+    KindDetails,
+    RedeemedPasswordReset,
+    Task,
+    TaskFile,
+    Timeline,
+)
+from waybill.calls import Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
+from waybill.client.async_schedules import AsyncSchedules
+from waybill.client.async_sending import AsyncSending
+from waybill.client.settings import AsyncApiKey
+from waybill.client.sink import Target, opened
 from waybill_contracts.events import Event
+from waybill_contracts.files import FileRef
 
-T = TypeVar("T")
+#: In the class, `list` is its method.
+AcceptedTasks: TypeAlias = list[AcceptedTask]
+TaskFiles: TypeAlias = list[TaskFile]
 
 
 class AsyncClient:
@@ -32,7 +40,10 @@ class AsyncClient:
             task = await client.submit(InvoiceRequested(order_id="17", email="ann@example.com"))
             print((await client.get(task.id)).state)
 
-    Arguments, retries and errors are those of `Client`. The function that returns the key may be async.
+    Arguments, retries and errors are those of `Client`; the function that returns the key may be async.
+
+    Attributes:
+        schedules: calls about schedules.
     """
 
     def __init__(
@@ -47,12 +58,17 @@ class AsyncClient:
         connections: int = 100,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._url = gateway_url(url)
-        self._key: Any = key_source(api_key)
-        self._limits = Limits(deadline=deadline, attempt=timeout)
-        self._http = httpx.AsyncClient(
-            **http.options(self._url, ca_file, headers, connections), transport=transport
+        self._sending = AsyncSending(
+            url,
+            api_key,
+            Limits(deadline=deadline, attempt=timeout),
+            ca_file=ca_file,
+            headers=headers,
+            connections=connections,
+            transport=transport,
         )
+        self._run = self._sending.run
+        self.schedules = AsyncSchedules(self._sending)
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,8 +79,13 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connections."""
-        await self._http.aclose()
+        """Closes the connections.
+
+            await client.close()
+
+        See `Client.close`.
+        """
+        await self._sending.close()
 
     @overload
     async def submit(self, event: Event, /, **options: Unpack[SubmitOptions]) -> AcceptedTask: ...
@@ -77,89 +98,203 @@ class AsyncClient:
     async def submit(
         self, event: Event | str, data: Mapping[str, Any] | None = None, /, **options: Unpack[SubmitOptions]
     ) -> AcceptedTask:
-        """Submits a task, as `Client.submit` does.
+        """Submits a task: an event, or the name of a kind and its data.
 
-        await client.submit(InvoiceRequested(order_id="17", email="ann@example.com"), key="order-17")
+            await client.submit(InvoiceRequested(order_id="17", email="ann@example.com"), delay_seconds=60)
+            await client.submit("invoice.requested", {"order_id": "17"}, key="order-17")
+
+        See `Client.submit`.
         """
-        return await self._run(tasks.submit(event, data, options))
+        return await self._run(calls.tasks.submit(event, data, options))
 
     async def submit_many(
-        self, tasks_: Iterable[Event | Submission], *, key: str | None = None, deadline: float | None = None
-    ) -> list[AcceptedTask]:
-        """Submits up to 1,000 tasks together, all or none, as `Client.submit_many` does.
+        self, tasks: Iterable[Event | Submission], *, key: str | None = None, deadline: float | None = None
+    ) -> AcceptedTasks:
+        """Submits up to 1,000 tasks together: all are accepted, or none is.
 
-        accepted = await client.submit_many([Submission(event, key=event.order_id) for event in events])
+            accepted = await client.submit_many([
+                InvoiceRequested(order_id="17", email="ann@example.com"),
+                Submission(InvoiceRequested(order_id="18", email="bob@example.com"), key="order-18"),
+            ])
+
+        See `Client.submit_many`.
         """
-        return (await self._run(tasks.submit_many(tasks_, key, deadline))).tasks
+        return (await self._run(calls.tasks.submit_many(tasks, key, deadline))).tasks
+
+    async def submit_image(
+        self,
+        image: Source,
+        variants: Sequence[str] = (),
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> AcceptedTask:
+        """Submits an image, of which variants are made; `download_variant` gets them.
+
+            task = await client.submit_image(Path("photograph.png"), ["thumb"])
+
+        See `Client.submit_image`.
+        """
+        with calls.files.file_body(image, name, content_type) as body:
+            return await self._run(calls.files.image(body, variants, options))
 
     async def get(self, task_id: str | UUID) -> Task:
-        """The task of this id, as it is now; see `Client.get`.
+        """The task of this id, as it is now.
 
-        print((await client.get(accepted.id)).state)
+            print(await client.get(accepted.id).state)
+
+        See `Client.get`.
         """
-        return await self._run(tasks.get(task_id))
+        return await self._run(calls.tasks.get(task_id))
+
+    async def wait(self, task_id: str | UUID, timeout: float | None = None) -> Task:  # noqa: ASYNC109 - as the other client has it
+        """Waits until a task has ended, and returns it.
+
+            task = await client.wait(accepted.id, timeout=60)
+            print(task.state, task.result)
+
+        See `Client.wait`.
+        """
+        waiting = Waiting(timeout)
+        while not waiting.is_over(task := await self._run(calls.tasks.wait(task_id, waiting.seconds))):
+            pass
+        return task
 
     async def list(self, *, limit: int | None = None, **filters: Unpack[TaskFilters]) -> AsyncIterator[Task]:
-        """Tasks, newest first, fetched page by page; see `Client.list`.
+        """Tasks, newest first, fetched page by page.
 
-        async for task in client.list(kind="invoice.requested", state="failed", limit=20):
-            print(task.id, task.about)
+            for task in client.list(kind="invoice.requested", state="failed", limit=20):
+                print(task.id, task.about)
+
+        See `Client.list`.
         """
-        paging = Paging[Task](limit, tasks.MOST_ON_A_PAGE)
+        paging = Paging[Task](limit)
         while paging.wanted:
-            page = await self._run(tasks.page(filters, paging.wanted, paging.cursor))
+            page = await self._run(calls.tasks.page(filters, paging.wanted, paging.cursor))
             for task in paging.items(page):
                 yield task
 
     async def timeline(self, task_id: str | UUID) -> Timeline:
-        """All events of a task, in order; see `Client.timeline`.
+        """All events of a task, in order.
 
-        for event in (await client.timeline(accepted.id)).events:
-            print(event.at, event.type, event.service)
+            for event in await client.timeline(accepted.id).events:
+                print(event.at, event.type, event.service)
+
+        See `Client.timeline`.
         """
-        return await self._run(tasks.timeline(task_id))
+        return await self._run(calls.tasks.timeline(task_id))
 
     async def cancel(self, task_id: str | UUID) -> Cancellation:
-        """Cancels a task, and says what that can still achieve; see `Client.cancel`.
+        """Cancels a task, and says what that can still achieve.
 
-        if (await client.cancel(accepted.id)).outcome == "prevented":
-            print("it will not begin")
+            if await client.cancel(accepted.id).outcome == "prevented":
+                print("it will not begin")
+
+        See `Client.cancel`.
         """
-        return await self._run(tasks.cancel(task_id))
+        return await self._run(calls.tasks.cancel(task_id))
 
-    async def _run(self, call: Call[T]) -> T:
-        trying = Trying(call, self._limits)
-        while True:
-            try:
-                return trying.read(await self._send(call, trying.seconds))
-            except ClientError as error:
-                await anyio.sleep(trying.pause_after(error))
+    async def upload(
+        self, file: Source, *, name: str | None = None, content_type: str | None = None
+    ) -> FileRef:
+        """Uploads a file for tasks to refer to; it is streamed, whatever its size.
 
-    async def _send(self, call: Call[Any], seconds: float) -> Answer:
-        headers = {**trace_headers(), **call.headers}
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {await self._stated_key()}"
-        try:
-            with anyio.fail_after(seconds):
-                async with self._http.stream(
-                    call.method,
-                    call.path,
-                    params=call.params,
-                    content=call.content,
-                    headers=headers,
-                    timeout=http.timeout(seconds),
-                ) as response:
-                    content = bytearray()
-                    async for chunk in response.aiter_bytes():
-                        content += chunk
-                        if len(content) > http.MAX_ANSWER_BYTES:
-                            raise http.too_long(response)
-                    return http.answer_of(response, bytes(content))
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise http.unreachable(error, self._url) from error
+            scan = await client.upload(Path("scan.pdf"))
+            await client.submit(ContractSigned(order_id="17", document=scan))
 
-    async def _stated_key(self) -> str:
-        if isinstance(self._key, str | Path):
-            return stated_key(self._key)
-        made = self._key()
-        return key_in(await made if isawaitable(made) else made)
+        See `Client.upload`.
+        """
+        with calls.files.file_body(file, name, content_type) as body:
+            return await self._run(calls.files.upload(body))
+
+    async def files(self, task_id: str | UUID) -> TaskFiles:
+        """The files that services have made for a task, by service and name.
+
+            for file in await client.files(task.id):
+                print(file.name, file.size_bytes)
+
+        See `Client.files`.
+        """
+        return (await self._run(calls.files.listed(task_id))).items
+
+    async def download(
+        self, task_id: str | UUID, name: str, to: Target, *, service: str | None = None
+    ) -> int:
+        """Downloads a file that a service has made for a task; it is streamed, whatever its size.
+
+            await client.download(task.id, "invoice.pdf", Path("invoice.pdf"))
+
+        See `Client.download`.
+        """
+        with opened(to) as sink:
+            await self._run(calls.files.content(task_id, name, service), sink)
+        return sink.size
+
+    async def download_variant(self, task_id: str | UUID, name: str, to: Target) -> int:
+        """Downloads a variant of an image.
+
+            await client.download_variant(task.id, "thumb.webp", Path("thumb.webp"))
+
+        See `Client.download_variant`.
+        """
+        with opened(to) as sink:
+            await self._run(calls.files.variant(task_id, name), sink)
+        return sink.size
+
+    async def redeem_password_reset(self, token: str) -> RedeemedPasswordReset:
+        """Redeems the token of a password reset, which works once.
+
+            person = await client.redeem_password_reset(token).email
+
+        See `Client.redeem_password_reset`.
+        """
+        return await self._run(calls.files.redeem_password_reset(token))
+
+    async def kinds(self, *, service: str | None = None) -> AsyncIterator[Kind]:
+        """The kinds of tasks that are registered.
+
+            print([kind.name for kind in client.kinds()])
+
+        See `Client.kinds`.
+        """
+        paging = Paging[Kind](None)
+        while paging.wanted:
+            page = await self._run(calls.registry.kinds(service, paging.wanted, paging.cursor))
+            for kind in paging.items(page):
+                yield kind
+
+    async def kind(self, name: str) -> KindDetails:
+        """A kind with its contracts and handlers.
+
+            schema = await client.kind("email.requested").contracts[-1].data
+
+        See `Client.kind`.
+        """
+        return await self._run(calls.registry.kind(name))
+
+    async def account(self, since: Any = None, until: Any = None) -> Account:
+        """The account of all tasks that were accepted in a time range.
+
+            assert await client.account().balanced
+
+        See `Client.account`.
+        """
+        return await self._run(calls.registry.account(since, until))
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """Any call that takes JSON and answers with it, such as those of the failure desk.
+
+            group = await client.call("GET", "/v1/dead-letters/groups", params={"limit": 1})["items"][0]
+
+        See `Client.call`.
+        """
+        return await self._run(calls.registry.any_call(method, path, params, body, key))

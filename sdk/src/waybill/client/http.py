@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import httpx
 
-from waybill.client.call import Answer
-from waybill.client.headers import user_agent
+from waybill.calls import Answer, Call, FileBody
+from waybill.client.headers import trace_headers, user_agent
 from waybill.client.settings import place_of
+from waybill.client.sink import Sink
 from waybill.problems import UnexpectedAnswerError, UnreachableError
 
 #: Seconds that an idle connection is kept: the gateway keeps it for five.
@@ -38,13 +39,53 @@ def options(
 
 
 def timeout(seconds: float) -> httpx.Timeout:
-    """The limits of one attempt; each is of a step of it."""
+    """The limits of an attempt: how long nothing may arrive."""
     return httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
 
 
-def answer_of(response: httpx.Response, content: bytes) -> Answer:
-    """The answer in a response."""
-    return Answer(response.status_code, response.headers, content)
+def headers_of(call: Call[Any], key: str | None) -> dict[str, str]:
+    """The headers of a call, with the trace that the application is in."""
+    headers = {**trace_headers(), **call.headers}
+    return headers if key is None else headers | {"Authorization": f"Bearer {key}"}
+
+
+def content_of(call: Call[Any]) -> dict[str, Any]:
+    """The body of a call as httpx takes it."""
+    body = call.content
+    if not isinstance(body, FileBody):
+        return {"content": body}
+    if call.form is None:
+        return {"content": body.chunks()}
+    file = (body.name or "file", body.rewound(), body.content_type)
+    return {"files": {"file": file}, "data": dict(call.form)}
+
+
+class Kept:
+    """Collects the content of an answer, or passes it on to a sink if the call has succeeded.
+
+    Raises:
+        UnexpectedAnswerError: it is longer than any answer of a gateway.
+    """
+
+    def __init__(self, response: httpx.Response, sink: Sink | None) -> None:
+        self._response = response
+        self._sink = sink if response.is_success else None
+        self.content = bytearray()
+
+    def __call__(self, chunk: bytes) -> None:
+        """Takes the next part."""
+        if self._sink is not None:
+            self._sink.write(chunk)
+            return
+        self.content += chunk
+        if len(self.content) > MAX_ANSWER_BYTES:
+            raise UnexpectedAnswerError(
+                self._response.status_code, f"the answer has more than {MAX_ANSWER_BYTES:,} bytes"
+            )
+
+    def answer(self) -> Answer:
+        """The answer, which has come as a whole."""
+        return Answer(self._response.status_code, self._response.headers, bytes(self.content))
 
 
 def unreachable(error: httpx.HTTPError | TimeoutError, url: str) -> UnreachableError:
@@ -54,8 +95,3 @@ def unreachable(error: httpx.HTTPError | TimeoutError, url: str) -> UnreachableE
         f"the gateway {place_of(url)} did not answer: {what}",
         may_have_taken_effect=not isinstance(error, _NOT_SENT),
     )
-
-
-def too_long(response: httpx.Response) -> UnexpectedAnswerError:
-    """The error of an answer that is longer than any of a gateway."""
-    return UnexpectedAnswerError(response.status_code, f"the answer has more than {MAX_ANSWER_BYTES:,} bytes")

@@ -1,27 +1,36 @@
 """The client that blocks."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, Self, TypeAlias, Unpack, overload
 from uuid import UUID
 
 import httpx
 
-from waybill.client import http, tasks
-from waybill.client.answers import AcceptedTask, Cancellation, Task, Timeline
-from waybill.client.call import Answer, Call
-from waybill.client.headers import trace_headers
-from waybill.client.paging import Paging
-from waybill.client.retrying import Limits, Trying
-from waybill.client.settings import ApiKey, gateway_url, key_source, stated_key
-from waybill.client.submission import Submission, SubmitOptions
-from waybill.client.tasks import TaskFilters
-from waybill.problems import ClientError
+from waybill import calls
+from waybill.answers import (
+    AcceptedTask,
+    Account,
+    Cancellation,
+    Kind,
+    KindDetails,
+    RedeemedPasswordReset,
+    Task,
+    TaskFile,
+    Timeline,
+)
+from waybill.calls import Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
+from waybill.client.settings import ApiKey
+from waybill.client.sink import Target, opened
+from waybill.client.sync_schedules import Schedules
+from waybill.client.sync_sending import SyncSending
 from waybill_contracts.events import Event
+from waybill_contracts.files import FileRef
 
-T = TypeVar("T")
+#: In the class, `list` is its method.
+AcceptedTasks: TypeAlias = list[AcceptedTask]
+TaskFiles: TypeAlias = list[TaskFile]
 
 
 class Client:
@@ -39,7 +48,7 @@ class Client:
         url: of the gateway; None: the variable WAYBILL_URL.
         api_key: the key, a file with it, or a function that returns it; file and function are asked before
             each attempt, so a key may be replaced while the client runs. None: the variable WAYBILL_API_KEY.
-        deadline: seconds for a call with all its attempts.
+        deadline: seconds for a call with all its attempts; transfers of files and waits have more.
         timeout: seconds for one attempt.
         ca_file: PEM file of the authorities that are trusted for https, instead of the usual ones.
         headers: sent with each call, such as X-Actor for the audit trail.
@@ -48,6 +57,9 @@ class Client:
 
     Raises:
         ValueError: no gateway is named, or the URL is none.
+
+    Attributes:
+        schedules: calls about schedules.
     """
 
     def __init__(
@@ -62,12 +74,17 @@ class Client:
         connections: int = 100,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._url = gateway_url(url)
-        self._key: Any = key_source(api_key)
-        self._limits = Limits(deadline=deadline, attempt=timeout)
-        self._http = httpx.Client(
-            **http.options(self._url, ca_file, headers, connections), transport=transport
+        self._sending = SyncSending(
+            url,
+            api_key,
+            Limits(deadline=deadline, attempt=timeout),
+            ca_file=ca_file,
+            headers=headers,
+            connections=connections,
+            transport=transport,
         )
+        self._run = self._sending.run
+        self.schedules = Schedules(self._sending)
 
     def __enter__(self) -> Self:
         return self
@@ -78,8 +95,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
-        self._http.close()
+        """Closes the connections.
+
+        client.close()
+        """
+        self._sending.close()
 
     @overload
     def submit(self, event: Event, /, **options: Unpack[SubmitOptions]) -> AcceptedTask: ...
@@ -109,11 +129,11 @@ class Client:
             ProblemError: the gateway refuses it: InvalidDataError, UnknownKindError …
             ClientError: it is not known to be accepted; see `may_have_taken_effect`.
         """
-        return self._run(tasks.submit(event, data, options))
+        return self._run(calls.tasks.submit(event, data, options))
 
     def submit_many(
-        self, tasks_: Iterable[Event | Submission], *, key: str | None = None, deadline: float | None = None
-    ) -> list[AcceptedTask]:
+        self, tasks: Iterable[Event | Submission], *, key: str | None = None, deadline: float | None = None
+    ) -> AcceptedTasks:
         """Submits up to 1,000 tasks together: all are accepted, or none is.
 
             accepted = client.submit_many([
@@ -122,19 +142,45 @@ class Client:
             ])
 
         Args:
-            tasks_: events, or submissions with options of their own.
+            tasks: events, or submissions with options of their own.
             key: idempotency key of the call; with the place of a task it is that of each task without its
                 own. A new one by default.
             deadline: seconds for the call with all its attempts, instead of the client's.
 
         Returns:
-            The accepted tasks, in the order of `tasks_`.
+            The accepted tasks, in the order of `tasks`.
 
         Raises:
             TasksRefusedError: nothing was accepted; `refused` says what is wrong with which task.
             ClientError: they are not known to be accepted; see `may_have_taken_effect`.
         """
-        return self._run(tasks.submit_many(tasks_, key, deadline)).tasks
+        return self._run(calls.tasks.submit_many(tasks, key, deadline)).tasks
+
+    def submit_image(
+        self,
+        image: Source,
+        variants: Sequence[str] = (),
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> AcceptedTask:
+        """Submits an image, of which variants are made; `download_variant` gets them.
+
+            task = client.submit_image(Path("photograph.png"), ["thumb"])
+
+        Args:
+            image: its content, an open file, or its path.
+            variants: their names; none: all.
+            name: of the file, for people; by default that of the path.
+            content_type: of the image; the gateway looks for itself.
+            options: see `SubmitOptions`.
+
+        Raises:
+            UnsupportedFormatError, NotAnImageError, DamagedError: the gateway takes no such image.
+        """
+        with calls.files.file_body(image, name, content_type) as body:
+            return self._run(calls.files.image(body, variants, options))
 
     def get(self, task_id: str | UUID) -> Task:
         """The task of this id, as it is now.
@@ -144,7 +190,28 @@ class Client:
         Raises:
             NoSuchTaskError: there is none, or it was pruned.
         """
-        return self._run(tasks.get(task_id))
+        return self._run(calls.tasks.get(task_id))
+
+    def wait(self, task_id: str | UUID, timeout: float | None = None) -> Task:
+        """Waits until a task has ended, and returns it.
+
+            task = client.wait(accepted.id, timeout=60)
+            print(task.state, task.result)
+
+        The gateway answers when the task ends, so nothing is polled.
+
+        Args:
+            task_id: of the task.
+            timeout: seconds at most; None: no limit.
+
+        Raises:
+            NotEndedError: it has not ended in time; it goes on.
+            NoSuchTaskError: there is no such task, or it was pruned.
+        """
+        waiting = Waiting(timeout)
+        while not waiting.is_over(task := self._run(calls.tasks.wait(task_id, waiting.seconds))):
+            pass
+        return task
 
     def list(self, *, limit: int | None = None, **filters: Unpack[TaskFilters]) -> Iterator[Task]:
         """Tasks, newest first, fetched page by page.
@@ -156,9 +223,9 @@ class Client:
             limit: number of tasks at most; None: all.
             filters: see `TaskFilters`.
         """
-        paging = Paging[Task](limit, tasks.MOST_ON_A_PAGE)
+        paging = Paging[Task](limit)
         while paging.wanted:
-            yield from paging.items(self._run(tasks.page(filters, paging.wanted, paging.cursor)))
+            yield from paging.items(self._run(calls.tasks.page(filters, paging.wanted, paging.cursor)))
 
     def timeline(self, task_id: str | UUID) -> Timeline:
         """All events of a task, in order.
@@ -169,7 +236,7 @@ class Client:
         Raises:
             NoSuchTaskError: there is no such task, or it was pruned.
         """
-        return self._run(tasks.timeline(task_id))
+        return self._run(calls.tasks.timeline(task_id))
 
     def cancel(self, task_id: str | UUID) -> Cancellation:
         """Cancels a task, and says what that can still achieve.
@@ -181,37 +248,145 @@ class Client:
             NoSuchTaskError: there is no such task, or it was pruned.
             TooLateError: it has ended.
         """
-        return self._run(tasks.cancel(task_id))
+        return self._run(calls.tasks.cancel(task_id))
 
-    def _run(self, call: Call[T]) -> T:
-        trying = Trying(call, self._limits)
-        while True:
-            try:
-                return trying.read(self._send(call, trying.seconds))
-            except ClientError as error:
-                time.sleep(trying.pause_after(error))
+    def upload(self, file: Source, *, name: str | None = None, content_type: str | None = None) -> FileRef:
+        """Uploads a file for tasks to refer to; it is streamed, whatever its size.
 
-    def _send(self, call: Call[Any], seconds: float) -> Answer:
-        headers = {**trace_headers(), **call.headers}
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {stated_key(self._key)}"
-        ends = time.monotonic() + seconds
-        try:
-            with self._http.stream(
-                call.method,
-                call.path,
-                params=call.params,
-                content=call.content,
-                headers=headers,
-                timeout=http.timeout(seconds),
-            ) as response:
-                content = bytearray()
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    if len(content) > http.MAX_ANSWER_BYTES:
-                        raise http.too_long(response)
-                    if time.monotonic() > ends:
-                        raise http.unreachable(TimeoutError("the answer takes too long"), self._url)
-                return http.answer_of(response, bytes(content))
-        except httpx.HTTPError as error:
-            raise http.unreachable(error, self._url) from error
+            scan = client.upload(Path("scan.pdf"))
+            client.submit(ContractSigned(order_id="17", document=scan))
+
+        Args:
+            file: its content, an open file that can be sought in, or its path.
+            name: for people; by default that of the path.
+            content_type: its media type; by default what its name says.
+
+        Returns:
+            The reference that a field of the type `FileRef` takes.
+
+        Raises:
+            TooLargeError: it is larger than the gateway takes.
+        """
+        with calls.files.file_body(file, name, content_type) as body:
+            return self._run(calls.files.upload(body))
+
+    def files(self, task_id: str | UUID) -> TaskFiles:
+        """The files that services have made for a task, by service and name.
+
+            for file in client.files(task.id):
+                print(file.name, file.size_bytes)
+
+        Raises:
+            NoSuchTaskError: there is no such task, or it was pruned.
+        """
+        return self._run(calls.files.listed(task_id)).items
+
+    def download(self, task_id: str | UUID, name: str, to: Target, *, service: str | None = None) -> int:
+        """Downloads a file that a service has made for a task; it is streamed, whatever its size.
+
+            client.download(task.id, "invoice.pdf", Path("invoice.pdf"))
+
+        Args:
+            task_id: of the task.
+            name: of the file.
+            to: an open file, or a path, which has the file once it is whole.
+            service: that made it, if several have made one of this name.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            NoSuchFileError: the task has no such file.
+            NotProducedYetError: the task has not been completed.
+        """
+        with opened(to) as sink:
+            self._run(calls.files.content(task_id, name, service), sink)
+        return sink.size
+
+    def download_variant(self, task_id: str | UUID, name: str, to: Target) -> int:
+        """Downloads a variant of an image.
+
+            client.download_variant(task.id, "thumb.webp", Path("thumb.webp"))
+
+        Args:
+            task_id: of the task.
+            name: of the variant, with its format if that matters: `thumb.webp`, `thumb.jpeg`, `thumb`.
+            to: an open file, or a path, which has the file once it is whole.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            NotProducedYetError: the task has not been completed.
+        """
+        with opened(to) as sink:
+            self._run(calls.files.variant(task_id, name), sink)
+        return sink.size
+
+    def redeem_password_reset(self, token: str) -> RedeemedPasswordReset:
+        """Redeems the token of a password reset, which works once.
+
+            person = client.redeem_password_reset(token).email
+
+        Raises:
+            TokenUnknownError, TokenExpiredError, TokenRedeemedError: the token is not valid.
+        """
+        return self._run(calls.files.redeem_password_reset(token))
+
+    def kinds(self, *, service: str | None = None) -> Iterator[Kind]:
+        """The kinds of tasks that are registered.
+
+            print([kind.name for kind in client.kinds()])
+
+        Args:
+            service: only those that it handles.
+        """
+        paging = Paging[Kind](None)
+        while paging.wanted:
+            yield from paging.items(self._run(calls.registry.kinds(service, paging.wanted, paging.cursor)))
+
+    def kind(self, name: str) -> KindDetails:
+        """A kind with its contracts and handlers.
+
+            schema = client.kind("email.requested").contracts[-1].data
+
+        Raises:
+            NoSuchKindError: there is none of this name.
+        """
+        return self._run(calls.registry.kind(name))
+
+    def account(self, since: Any = None, until: Any = None) -> Account:
+        """The account of all tasks that were accepted in a time range.
+
+            assert client.account().balanced
+
+        Args:
+            since: a time with a zone; None: from the first task.
+            until: a time with a zone; None: until now.
+        """
+        return self._run(calls.registry.account(since, until))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """Any call that takes JSON and answers with it, such as those of the failure desk.
+
+            group = client.call("GET", "/v1/dead-letters/groups", params={"limit": 1})["items"][0]
+
+        Args:
+            method: of HTTP.
+            path: with its parts quoted.
+            body: a document; None: none is sent.
+            params: of the query; those that are None are left out.
+            key: idempotency key. Without one, only a GET is repeated after an answer that was lost.
+
+        Returns:
+            The document of the answer; None if it is empty.
+        """
+        return self._run(calls.registry.any_call(method, path, params, body, key))

@@ -8,6 +8,7 @@
 from waybill.problems.base import (
     ClientError,
     FieldError,
+    NotEndedError,
     ProblemError,
     UnexpectedAnswerError,
     UnreachableError,
@@ -162,6 +163,7 @@ __all__ = [
     "NoSuchTaskError",
     "NoSuchVariantError",
     "NotAnImageError",
+    "NotEndedError",
     "NotFoundError",
     "NotJsonError",
     "NotProducedYetError",

@@ -88,6 +88,23 @@ class UnexpectedAnswerError(ClientError):
         return True
 
 
+class NotEndedError(ClientError, TimeoutError):
+    """A task that was waited for has not ended in time; it goes on.
+
+    Args:
+        task_id: of the task.
+        state: its state.
+    """
+
+    def __init__(self, task_id: str, state: str) -> None:
+        super().__init__(task_id, state)
+        self.task_id = task_id
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"the task {self.task_id} has not ended in time; it is {self.state}"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One thing that is wrong: a field, or a JSON Pointer into the body, and what is wrong with it."""

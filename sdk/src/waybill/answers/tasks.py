@@ -1,31 +1,10 @@
-"""What the gateway answers about tasks. Fields that a newer gateway adds are left out."""
+"""What the gateway answers about tasks."""
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from waybill.answers.base import Answered, StateOrText
 from waybill_contracts.states import State
-
-#: A state; one that a newer gateway has added is text.
-StateOrText = Annotated[State | str, Field(union_mode="left_to_right")]
-#: `low`, `normal` or `high`.
-PriorityName = str
-ItemT = TypeVar("ItemT", bound="Answered")
-
-
-class Answered(BaseModel):
-    """The base of all answers."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class Page(Answered, Generic[ItemT]):
-    """A page of a listing."""
-
-    items: list[ItemT]
-    #: For the next page; None: this is the last.
-    next_cursor: str | None
 
 
 class Links(Answered):
@@ -36,10 +15,12 @@ class Links(Answered):
 
 
 class AcceptedTask(Answered):
-    """A task that was accepted: from now on it is accounted for.
+    """A task that was accepted.
 
-    accepted = client.submit(event)
-    order.task_id = accepted.id
+        accepted = client.submit(event)
+        order.task_id = accepted.id
+
+    From now on it is accounted for.
     """
 
     id: str
@@ -94,11 +75,13 @@ class Parent(Answered):
 
 
 class Task(Answered):
-    """A task with its subtasks.
+    """A task with its subtasks, as it was when the gateway answered.
 
-    task = client.get(accepted.id)
-    if task.is_ended:
-        print(task.state, task.result)
+        task = client.get(accepted.id)
+        if task.is_ended:
+            print(task.state, task.result)
+
+    A task has a subtask for each service that handles its kind.
     """
 
     id: str
@@ -110,7 +93,7 @@ class Task(Answered):
     correlation_id: str
     trace_id: str | None
     about: str
-    priority: PriorityName
+    priority: str
     schedule: Slot | None
     parent: Parent | None
     #: Tasks that it has spawned.

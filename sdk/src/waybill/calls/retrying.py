@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Generic
 
-from waybill.client.call import Answer, Call, T
+from waybill.calls.call import Answer, Call, T
 from waybill.problems import ClientError, error_of
 
 #: Seconds that an attempt gets at least, however little is left.
@@ -36,24 +36,34 @@ class Limits:
 class Trying(Generic[T]):
     """The attempts of one call.
 
-    trying = Trying(call, limits)
-    while True:
-        try:
-            return trying.read(send(call, trying.seconds))
-        except ClientError as error:
-            sleep(trying.pause_after(error))
+        trying = Trying(call, limits)
+        while True:
+            try:
+                return trying.read(send(call, trying.seconds))
+            except ClientError as error:
+                sleep(trying.pause_after(error))
+
+    Args:
+        call: is tried.
+        limits: how long it may take.
     """
 
     def __init__(self, call: Call[T], limits: Limits) -> None:
         self._call = call
         self._limits = limits
-        self._ends = time.monotonic() + (limits.deadline if call.deadline is None else call.deadline)
+        allowed = limits.deadline if call.deadline is None else call.deadline
+        self._ends = time.monotonic() + allowed + call.lasts
         self._wait = limits.first_wait
 
     @property
     def seconds(self) -> float:
         """Seconds that the next attempt may take."""
-        return max(min(self._limits.attempt, self._ends - time.monotonic()), _LEAST)
+        return max(min(self._limits.attempt + self._call.lasts, self._ends - time.monotonic()), _LEAST)
+
+    @property
+    def silent(self) -> float:
+        """Seconds for which nothing may arrive in the next attempt."""
+        return min(self.seconds, self._limits.attempt + self._call.silent)
 
     def read(self, answer: Answer) -> T:
         """What the answer says.

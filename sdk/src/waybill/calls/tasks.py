@@ -5,18 +5,17 @@ from datetime import datetime
 from typing import Any, Final, TypedDict
 from uuid import UUID
 
-from waybill.client.answers import AcceptedTask, AcceptedTasks, Cancellation, Page, Task, Timeline
-from waybill.client.call import Call, json_body, model, present
-from waybill.client.keys import checked_key, new_key
-from waybill.client.submission import Submission, SubmitOptions
+from waybill.answers import AcceptedTask, AcceptedTasks, Cancellation, Page, Task, Timeline
+from waybill.calls.call import Call, json_body, model, present
+from waybill.calls.keys import checked_key, new_key
+from waybill.calls.submission import Submission, SubmitOptions
 from waybill_contracts.events import Event
 from waybill_contracts.states import State
 
-#: Most tasks in one call, and most items of a page.
+#: Most tasks in one call.
 MOST_TOGETHER: Final = 1000
-MOST_ON_A_PAGE: Final = 500
-_KEY_HEADER: Final = "Idempotency-Key"
-_JSON: Final = {"Content-Type": "application/json"}
+KEY_HEADER: Final = "Idempotency-Key"
+JSON_TYPE: Final = {"Content-Type": "application/json"}
 
 
 class TaskFilters(TypedDict, total=False):
@@ -51,13 +50,11 @@ def submit(event: Event | str, data: Mapping[str, Any] | None, options: SubmitOp
         delay_seconds=options.get("delay_seconds"),
         priority=options.get("priority", "normal"),
     )
-    key = options.get("key")
-    headers = _JSON | _stated(options) | {_KEY_HEADER: new_key() if key is None else checked_key(key)}
     return Call(
         "POST",
         "/v1/tasks",
         model(AcceptedTask),
-        headers=headers,
+        headers=JSON_TYPE | submit_headers(options),
         content=json_body(task.document()),
         deadline=options.get("deadline"),
     )
@@ -81,7 +78,7 @@ def submit_many(
         "POST",
         "/v1/tasks/bulk",
         model(AcceptedTasks),
-        headers=_JSON | {_KEY_HEADER: new_key() if key is None else checked_key(key)},
+        headers=JSON_TYPE | {KEY_HEADER: new_key() if key is None else checked_key(key)},
         content=json_body({"tasks": documents}),
         deadline=deadline,
     )
@@ -89,7 +86,13 @@ def submit_many(
 
 def get(task_id: str | UUID) -> Call[Task]:
     """`GET /v1/tasks/{task_id}`."""
-    return Call("GET", _path(task_id), model(Task))
+    return Call("GET", path_of(task_id), model(Task))
+
+
+def wait(task_id: str | UUID, seconds: float) -> Call[Task]:
+    """`GET /v1/tasks/{task_id}?wait=`: answered once the task has ended, or after so many seconds."""
+    params = present({"wait": round(seconds, 3)})
+    return Call("GET", path_of(task_id), model(Task), params, lasts=seconds, silent=seconds)
 
 
 def page(filters: TaskFilters, limit: int, cursor: str | None) -> Call[Page[Task]]:
@@ -100,19 +103,34 @@ def page(filters: TaskFilters, limit: int, cursor: str | None) -> Call[Page[Task
 
 def timeline(task_id: str | UUID) -> Call[Timeline]:
     """`GET /v1/tasks/{task_id}/timeline`."""
-    return Call("GET", f"{_path(task_id)}/timeline", model(Timeline))
+    return Call("GET", f"{path_of(task_id)}/timeline", model(Timeline))
 
 
 def cancel(task_id: str | UUID) -> Call[Cancellation]:
-    """`POST /v1/tasks/{task_id}/cancel`; a repeat has the same effect."""
-    return Call("POST", f"{_path(task_id)}/cancel", model(Cancellation))
+    """`POST /v1/tasks/{task_id}/cancel`: a repeat has the same effect."""
+    return Call("POST", f"{path_of(task_id)}/cancel", model(Cancellation))
 
 
-def _path(task_id: str | UUID) -> str:
+def path_of(task_id: str | UUID) -> str:
+    """The path of a task.
+
+    Raises:
+        ValueError: it is no id.
+    """
     # A text that is no id could name another path.
     return f"/v1/tasks/{task_id if isinstance(task_id, UUID) else UUID(task_id)}"
 
 
-def _stated(options: SubmitOptions) -> dict[str, str]:
-    named = {"X-Request-Id": options.get("request_id"), "traceparent": options.get("traceparent")}
+def submit_headers(options: SubmitOptions) -> dict[str, str]:
+    """Idempotency key, name and trace of a submission as headers.
+
+    Raises:
+        ValueError: the gateway takes no such key.
+    """
+    key = options.get("key")
+    named = {
+        KEY_HEADER: new_key() if key is None else checked_key(key),
+        "X-Request-Id": options.get("request_id"),
+        "traceparent": options.get("traceparent"),
+    }
     return {name: value for name, value in named.items() if value is not None}

@@ -1,9 +1,9 @@
 """One call of the gateway without I/O: what is sent, and how the answer is read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
@@ -11,6 +11,11 @@ from pydantic_core import to_json
 from waybill.problems import UnexpectedAnswerError
 
 T = TypeVar("T")
+#: Of a file, read at once.
+CHUNK_BYTES: Final = 256 * 1024
+#: Seconds that transferring a file may take, and that storing it may.
+FILE_SECONDS: Final = 600.0
+STORE_SECONDS: Final = 60.0
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -25,6 +30,28 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class FileBody:
+    """A file as the body of a call, sent from its start in each attempt."""
+
+    file: BinaryIO
+    start: int
+    size: int
+    name: str
+    content_type: str
+
+    def rewound(self) -> BinaryIO:
+        """The file at its start."""
+        self.file.seek(self.start)
+        return self.file
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its content."""
+        file = self.rewound()
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A call: equal for each attempt."""
 
@@ -35,11 +62,16 @@ class Call(Generic[T]):
     read: Callable[[Answer], T]
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
+    content: bytes | FileBody | None = None
+    #: Fields of a form that `content` is the field `file` of; None: it is the whole body.
+    form: Mapping[str, str | list[str]] | None = None
     #: Whether a call that is carried out twice has the effect of one.
     is_repeatable: bool = True
     #: Seconds for all attempts, instead of the client's.
     deadline: float | None = None
+    #: Seconds that an attempt may take beyond what other calls may, and for which nothing may arrive in it.
+    lasts: float = 0.0
+    silent: float = 0.0
 
 
 def json_body(document: Any) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
-from waybill.client.keys import checked_key
+from waybill.calls.keys import checked_key
 from waybill_contracts.events import Event
 
 Priority = Literal["low", "normal", "high"]
@@ -68,20 +68,17 @@ class Submission:
             raise TypeError("give an event, or the name of a kind and its data")
         if self.key is not None:
             checked_key(self.key)
-        if self.send_at is not None and self.send_at.tzinfo is None:
-            raise ValueError("send_at has no time zone: datetime.now(UTC) + timedelta(hours=1)")
-        if self.send_at is not None and self.delay_seconds is not None:
-            raise ValueError("give send_at or delay_seconds, not both")
+        timing_of({"send_at": self.send_at, "delay_seconds": self.delay_seconds})
 
     def document(self) -> dict[str, Any]:
         """What `POST /v1/tasks` takes, without the key."""
-        delay = self.delay_seconds
-        stated = {
-            **self._content(),
-            "send_at": self.send_at and self.send_at.isoformat(),
-            "delay_seconds": delay.total_seconds() if isinstance(delay, timedelta) else delay,
-            "priority": None if self.priority == "normal" else self.priority,
-        }
+        stated = self._content() | timing_of(
+            {
+                "send_at": self.send_at,
+                "delay_seconds": self.delay_seconds,
+                "priority": self.priority,
+            }
+        )
         return {name: value for name, value in stated.items() if value is not None}
 
     def _content(self) -> dict[str, Any]:
@@ -90,3 +87,22 @@ class Submission:
             version = self.event.VERSION
             return {"kind": self.event.KIND, "version": version, "data": self.event.event_data()}
         return {"kind": self.event, "version": self.version, "data": self.data}
+
+
+def timing_of(options: SubmitOptions) -> dict[str, Any]:
+    """Start and priority as the gateway takes them; None: the default.
+
+    Raises:
+        ValueError: `send_at` has no zone, or two starts are given.
+    """
+    at, delay = options.get("send_at"), options.get("delay_seconds")
+    if at is not None and at.tzinfo is None:
+        raise ValueError("send_at has no time zone: datetime.now(UTC) + timedelta(hours=1)")
+    if at is not None and delay is not None:
+        raise ValueError("give send_at or delay_seconds, not both")
+    priority = options.get("priority", "normal")
+    return {
+        "send_at": at and at.isoformat(),
+        "delay_seconds": delay.total_seconds() if isinstance(delay, timedelta) else delay,
+        "priority": None if priority == "normal" else priority,
+    }

@@ -1,0 +1,65 @@
+"""What the gateway answers: one model for each answer."""
+
+from waybill.answers.base import Answered, ItemT, Page
+from waybill.answers.files import FileLinks, RedeemedPasswordReset, TaskFile, TaskFiles
+from waybill.answers.registry import (
+    Account,
+    Contract,
+    Counts,
+    Handler,
+    HandlerPolicy,
+    Kind,
+    KindDetails,
+    KindLinks,
+    Unplaced,
+    UnplacedTask,
+)
+from waybill.answers.schedules import Schedule, ScheduleDetails, ScheduleLinks, SlotTask
+from waybill.answers.tasks import (
+    AcceptedTask,
+    AcceptedTasks,
+    Cancellation,
+    Links,
+    Parent,
+    Progress,
+    Slot,
+    Subtask,
+    Task,
+    Timeline,
+    TimelineEvent,
+)
+
+__all__ = [
+    "AcceptedTask",
+    "AcceptedTasks",
+    "Account",
+    "Answered",
+    "Cancellation",
+    "Contract",
+    "Counts",
+    "FileLinks",
+    "Handler",
+    "HandlerPolicy",
+    "ItemT",
+    "Kind",
+    "KindDetails",
+    "KindLinks",
+    "Links",
+    "Page",
+    "Parent",
+    "Progress",
+    "RedeemedPasswordReset",
+    "Schedule",
+    "ScheduleDetails",
+    "ScheduleLinks",
+    "Slot",
+    "SlotTask",
+    "Subtask",
+    "Task",
+    "TaskFile",
+    "TaskFiles",
+    "Timeline",
+    "TimelineEvent",
+    "Unplaced",
+    "UnplacedTask",
+]

@@ -1,0 +1,36 @@
+"""The calls of the gateway without I/O: what each sends, how its answer is read, when it is tried again."""
+
+from waybill.calls import files, registry, schedules, tasks
+from waybill.calls.call import CHUNK_BYTES, Answer, Call, FileBody
+from waybill.calls.files import Source
+from waybill.calls.keys import new_key
+from waybill.calls.paging import MOST_ON_A_PAGE, Paging
+from waybill.calls.retrying import Limits, Trying
+from waybill.calls.schedules import ScheduleTiming
+from waybill.calls.submission import Priority, Submission, SubmitOptions
+from waybill.calls.tasks import MOST_TOGETHER, TaskFilters
+from waybill.calls.waiting import Waiting
+
+__all__ = [
+    "CHUNK_BYTES",
+    "MOST_ON_A_PAGE",
+    "MOST_TOGETHER",
+    "Answer",
+    "Call",
+    "FileBody",
+    "Limits",
+    "Paging",
+    "Priority",
+    "ScheduleTiming",
+    "Source",
+    "Submission",
+    "SubmitOptions",
+    "TaskFilters",
+    "Trying",
+    "Waiting",
+    "files",
+    "new_key",
+    "registry",
+    "schedules",
+    "tasks",
+]

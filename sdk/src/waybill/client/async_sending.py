@@ -1,0 +1,91 @@
+"""Sends calls for asyncio: what `AsyncClient` is made of."""
+
+from collections.abc import AsyncIterator, Mapping
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+
+from waybill.calls import Answer, Call, FileBody, Limits, Trying
+from waybill.client import http
+from waybill.client.settings import AsyncApiKey, gateway_url, key_in, key_source, stated_key
+from waybill.client.sink import Sink
+from waybill.problems import ClientError
+
+T = TypeVar("T")
+
+
+class AsyncSending:
+    """Connections to a gateway, and the calls over them. Arguments are those of `AsyncClient`."""
+
+    def __init__(
+        self,
+        url: str | None,
+        api_key: AsyncApiKey | None,
+        limits: Limits,
+        *,
+        ca_file: str | Path | None,
+        headers: Mapping[str, str] | None,
+        connections: int,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self._url = gateway_url(url)
+        self._key: Any = key_source(api_key)
+        self._limits = limits
+        self._http = httpx.AsyncClient(
+            **http.options(self._url, ca_file, headers, connections), transport=transport
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def run(self, call: Call[T], sink: Sink | None = None) -> T:
+        """Makes a call, and repeats it as its limits allow; see `SyncSending.run`."""
+        trying = Trying(call, self._limits)
+        while True:
+            try:
+                return trying.read(await self._send(call, trying, sink))
+            except ClientError as error:
+                pause = trying.pause_after(error)
+                if sink is not None:
+                    sink.restart(error)
+                await anyio.sleep(pause)
+
+    async def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
+        key = None if self._key is None else await self._stated_key()
+        body = http.content_of(call)
+        if isinstance(call.content, FileBody) and call.form is None:
+            body = {"content": _chunks(call.content)}
+        try:
+            with anyio.fail_after(trying.seconds):
+                async with self._http.stream(
+                    call.method,
+                    call.path,
+                    params=call.params,
+                    headers=http.headers_of(call, key),
+                    timeout=http.timeout(trying.silent),
+                    follow_redirects=sink is not None,
+                    **body,
+                ) as response:
+                    kept = http.Kept(response, sink)
+                    async for chunk in response.aiter_bytes():
+                        kept(chunk)
+                    return kept.answer()
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise http.unreachable(error, self._url) from error
+
+    async def _stated_key(self) -> str:
+        if isinstance(self._key, str | Path):
+            return stated_key(self._key)
+        made = self._key()
+        return key_in(await made if isawaitable(made) else made)
+
+
+async def _chunks(body: FileBody) -> AsyncIterator[bytes]:
+    chunks = body.chunks()
+    # A slow disk must not hold up what else the event loop does.
+    while (chunk := await anyio.to_thread.run_sync(next, chunks, None)) is not None:
+        yield chunk

@@ -1,0 +1,81 @@
+"""Sends calls and waits for them: what `Client` is made of."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from waybill.calls import Answer, Call, Limits, Trying
+from waybill.client import http
+from waybill.client.settings import ApiKey, gateway_url, key_source, stated_key
+from waybill.client.sink import Sink
+from waybill.problems import ClientError
+
+T = TypeVar("T")
+
+
+class SyncSending:
+    """Connections to a gateway, and the calls over them. Arguments are those of `Client`."""
+
+    def __init__(
+        self,
+        url: str | None,
+        api_key: ApiKey | None,
+        limits: Limits,
+        *,
+        ca_file: str | Path | None,
+        headers: Mapping[str, str] | None,
+        connections: int,
+        transport: httpx.BaseTransport | None,
+    ) -> None:
+        self._url = gateway_url(url)
+        self._key: Any = key_source(api_key)
+        self._limits = limits
+        self._http = httpx.Client(
+            **http.options(self._url, ca_file, headers, connections), transport=transport
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def run(self, call: Call[T], sink: Sink | None = None) -> T:
+        """Makes a call, and repeats it as its limits allow.
+
+        Args:
+            call: what is sent, and how its answer is read.
+            sink: gets the content of the answer instead.
+        """
+        trying = Trying(call, self._limits)
+        while True:
+            try:
+                return trying.read(self._send(call, trying, sink))
+            except ClientError as error:
+                pause = trying.pause_after(error)
+                if sink is not None:
+                    sink.restart(error)
+                time.sleep(pause)
+
+    def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
+        ends = time.monotonic() + trying.seconds
+        key = None if self._key is None else stated_key(self._key)
+        try:
+            with self._http.stream(
+                call.method,
+                call.path,
+                params=call.params,
+                headers=http.headers_of(call, key),
+                timeout=http.timeout(trying.silent),
+                follow_redirects=sink is not None,
+                **http.content_of(call),
+            ) as response:
+                kept = http.Kept(response, sink)
+                for chunk in response.iter_bytes():
+                    kept(chunk)
+                    if time.monotonic() > ends:
+                        raise http.unreachable(TimeoutError("the answer takes too long"), self._url)
+                return kept.answer()
+        except httpx.HTTPError as error:
+            raise http.unreachable(error, self._url) from error
