@@ -60,7 +60,7 @@ def test_every_kind_and_every_consumed_queue_is_in_it() -> None:
     bound = [channel["bindings"]["amqp"] for channel in document["channels"].values()]
     assert {binding["queue"]["name"] for binding in bound if binding["is"] == "queue"} <= queues
     exchanges = {binding["exchange"]["name"] for binding in bound if binding["is"] == "routingKey"}
-    assert exchanges == {"tasks", "events", "control"}
+    assert exchanges == {"tasks", "events", "cancellations"}
 
 
 def test_a_kinds_payload_has_its_fields() -> None:

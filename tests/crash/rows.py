@@ -154,14 +154,14 @@ ROWS = (
     Row("cancel", "cancellation committed → answered", "gateway", "cancel:after", Flow.CANCEL_RETRYING),
     Row(
         "announce-before",
-        "cancellation answered → published to `control`",
+        "cancellation answered → published",
         "gateway",
         "announce:before",
         Flow.CANCEL_RETRYING,
     ),
     Row(
         "announce",
-        "published to `control` → outbox row deleted",
+        "published → outbox row deleted",
         "gateway",
         "announce:after",
         Flow.CANCEL_RETRYING,

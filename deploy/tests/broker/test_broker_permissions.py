@@ -306,7 +306,7 @@ for service in REGISTRY.services:
     other = next(name for name in REGISTRY.services if name != service)
     FORBIDDEN += [
         (service, publish, ("tasks", "email.requested")),
-        (service, publish, ("control", "")),
+        (service, publish, ("cancellations", service)),
         (service, publish, ("", f"{service}.work")),
         (service, consume, (f"{other}.work",)),
         (service, consume, (f"{other}.control",)),

@@ -64,7 +64,7 @@ async def work(topology_url: str, tmp_path: Path) -> AsyncIterator[Work]:
 
 async def call_off(wire: Wire, task_id: str) -> None:
     request = CancelRequested(task_id=task_id, requested_at=NOON)
-    await wire.put(EXCHANGE_CONTROL, "", request.model_dump_json().encode(), {})
+    await wire.put(EXCHANGE_CONTROL, "images", request.model_dump_json().encode(), {})
 
 
 async def test_no_attempt_follows_in_a_task_that_was_called_off(work: Work, wire: Wire) -> None:

@@ -12,9 +12,9 @@ from waybill_contracts.registry.schema_rules import schema_faults
 
 #: Names of Waybill's own processes, queues, exchanges and databases.
 RESERVED: Final = frozenset(
-    {"admin", "administrator", "control", "deadletters", "delay", "dlx", "events", "gateway", "grafana"}
-    | {"ledger", "migrate", "operator", "postgres", "prometheus", "rabbitmq", "relay", "root", "status"}
-    | {"system", "targets", "tasks", "ui", "unrouted", "waybill"}
+    {"admin", "administrator", "cancellations", "control", "deadletters", "delay", "dlx", "events", "gateway"}
+    | {"grafana", "ledger", "migrate", "operator", "postgres", "prometheus", "rabbitmq", "relay", "root"}
+    | {"status", "system", "targets", "tasks", "ui", "unrouted", "waybill"}
 )
 
 

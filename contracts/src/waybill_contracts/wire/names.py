@@ -5,7 +5,8 @@ from typing import Final
 EXCHANGE_TASKS: Final = "tasks"
 EXCHANGE_EVENTS: Final = "events"
 EXCHANGE_DEAD_LETTERS: Final = "dlx"
-EXCHANGE_CONTROL: Final = "control"
+#: Cancellations; the routing key is the service.
+EXCHANGE_CONTROL: Final = "cancellations"
 #: Receives messages after all their delays.
 EXCHANGE_DELAY_OUT: Final = "delay.out"
 #: The broker's default exchange: routes by queue name.

@@ -120,7 +120,7 @@ def _exchange_channels(registry: Registry) -> dict[str, Any]:
     carried = {
         names.EXCHANGE_TASKS: {kind: kind for kind in sorted(registry.kinds)},
         names.EXCHANGE_EVENTS: {"lifecycle": "task.{type}"},
-        names.EXCHANGE_CONTROL: {"cancel_requested": ""},
+        names.EXCHANGE_CONTROL: {"cancel_requested": "{service}"},
     }
     types = {exchange.name: exchange.type for exchange in topology.exchanges()}
     return {

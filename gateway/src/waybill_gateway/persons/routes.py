@@ -110,8 +110,8 @@ async def _cancel_open(resources: Resources, step: EraseStep) -> None:
     ]
     answers = await asyncio.gather(*(resources.records.write(cancel, wish) for wish in wishes))
     for answer in answers:
-        if isinstance(answer, Stopping) and answer.message is not None:
-            resources.relay.publish_soon(answer.message, step.now)
+        for message in answer.messages if isinstance(answer, Stopping) else ():
+            resources.relay.publish_soon(message, step.now)
 
 
 def _person(resources: Resources, wanted: PersonQuery) -> Person:

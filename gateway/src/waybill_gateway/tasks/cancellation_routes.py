@@ -38,7 +38,7 @@ async def cancel_task(
             HTTPStatus.CONFLICT, "too_late", f"The task is already {answer.state}; nothing was cancelled."
         )
     if isinstance(answer, Stopping):
-        if answer.message is not None:
-            resources.relay.publish_soon(answer.message, now)
+        for message in answer.messages:
+            resources.relay.publish_soon(message, now)
         return CancelledTask(id=str(task_id), outcome="stopping", links=links_of(str(task_id)))
     return CancelledTask(id=str(task_id), outcome="prevented", links=links_of(str(task_id)))

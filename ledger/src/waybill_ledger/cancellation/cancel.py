@@ -8,13 +8,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from waybill_contracts.states import State
 from waybill_contracts.wire import (
-    EXCHANGE_CONTROL,
     LifecycleData,
     LifecycleEvent,
     LifecycleType,
     lifecycle_event,
 )
-from waybill_ledger.outbox import RELAY_GRACE, PendingMessage, messages_of
+from waybill_ledger.outbox import RELAY_GRACE, PendingMessage, cancellation_row, messages_of
 from waybill_ledger.progress import apply_events
 from waybill_ledger.reports import Task, get_task
 from waybill_ledger.schema import OUTBOX, TASKS, owned_by
@@ -39,8 +38,8 @@ class Prevented:
 class Stopping:
     """The services are asked to stop. Each subtask ends cancelled, or with its own outcome."""
 
-    #: Message to publish now; None if an earlier call did.
-    message: PendingMessage | None
+    #: Messages to publish now, one for each service with a part in it; none if an earlier call did.
+    messages: Sequence[PendingMessage] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def _cancel(connection: Connection, request: Cancellation) -> Answer | None:
         )
         return Prevented()
     if locked.cancel_requested_at is not None:
-        return Stopping(None)
+        return Stopping()
     return Stopping(_request_stop(connection, task, request.now))
 
 
@@ -95,18 +94,13 @@ def _never_run(task: Task, service: str, now: datetime) -> LifecycleEvent:
     return lifecycle_event(LifecycleType.CANCELLED, now, data)
 
 
-def _request_stop(connection: Connection, task: Task, now: datetime) -> PendingMessage:
+def _request_stop(connection: Connection, task: Task, now: datetime) -> Sequence[PendingMessage]:
     connection.execute(update(TASKS).where(TASKS.c.id == task.id).values(cancel_requested_at=now))
-    outbox_id = connection.scalars(
-        insert(OUTBOX).returning(OUTBOX.c.id),
-        {
-            "task_id": task.id,
-            "exchange": EXCHANGE_CONTROL,
-            "routing_key": "",
-            "attempt": 1,
-            "redrive_no": 0,
-            "available_at": now + RELAY_GRACE,
-        },
-    ).one()
-    (message,) = messages_of(connection, [outbox_id])
-    return message
+    # Not to all services: those without a part in it would store it, or, if nobody runs them, pile it up.
+    rows = [
+        cancellation_row(task.id, subtask.service, now + RELAY_GRACE)
+        for subtask in task.subtasks
+        if not subtask.state.is_terminal
+    ]
+    outbox_ids = connection.scalars(insert(OUTBOX).returning(OUTBOX.c.id), rows).all()
+    return messages_of(connection, outbox_ids)

@@ -4,6 +4,7 @@ from waybill_ledger.outbox.held_work import Feed, held_routing_keys, is_held, ta
 from waybill_ledger.outbox.outbox import (
     RELAY_GRACE,
     Sweep,
+    cancellation_row,
     delete_published,
     delete_swept,
     messages_of,
@@ -21,6 +22,7 @@ __all__ = [
     "Feed",
     "PendingMessage",
     "Sweep",
+    "cancellation_row",
     "delete_published",
     "delete_swept",
     "held_routing_keys",

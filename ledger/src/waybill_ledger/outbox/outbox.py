@@ -132,6 +132,19 @@ def _set_pending(
     )
 
 
+def cancellation_row(task_id: str, service: str, available_at: datetime) -> dict[str, object]:
+    """Row with the message to a service that a task is cancelled."""
+    return {
+        "task_id": task_id,
+        "exchange": EXCHANGE_CONTROL,
+        "routing_key": service,
+        "attempt": 1,
+        "snooze_no": 0,
+        "redrive_no": 0,
+        "available_at": available_at,
+    }
+
+
 def messages_of(connection: Connection, outbox_ids: Sequence[int]) -> list[PendingMessage]:
     """Messages of rows, without taking the rows."""
     return [message_of(row) for row in connection.execute(OUTBOX_ROWS.where(OUTBOX.c.id.in_(outbox_ids)))]

@@ -26,7 +26,8 @@ from sqlalchemy import (
 )
 
 from waybill_contracts.states import State
-from waybill_contracts.wire import EXCHANGE_CONTROL, EXCHANGE_DEFAULT, work_queue
+from waybill_contracts.wire import EXCHANGE_DEFAULT, work_queue
+from waybill_ledger.outbox import cancellation_row
 from waybill_ledger.progress.stall_timeouts import StallTimeouts
 from waybill_ledger.progress.states import due_next
 from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS
@@ -132,8 +133,11 @@ def _reconcile(connection: Connection, search: OverdueSearch) -> list[Overdue]:
     if not rows:
         return []
     found = [_found(row) for row in rows]
-    cancelled = sorted({overdue.task_id for overdue in found if overdue.is_cancel_requested})
-    rows_out = [_control_row(task_id, search.now) for task_id in cancelled]
+    rows_out = [
+        cancellation_row(overdue.task_id, overdue.service, search.now)
+        for overdue in found
+        if overdue.is_cancel_requested
+    ]
     connection.execute(insert(OUTBOX), rows_out + [_outbox_row(overdue, search.now) for overdue in found])
     connection.execute(_MOVE_AHEAD, [_moved_ahead(overdue, search) for overdue in found])
     return found
@@ -166,18 +170,6 @@ def _outbox_row(overdue: Overdue, now: datetime) -> dict[str, object]:
         "snooze_no": overdue.snooze_no,
         "redrive_no": overdue.redrive_no,
         "available_at": now + CONTROL_LEAD if overdue.is_cancel_requested else now,
-    }
-
-
-def _control_row(task_id: str, now: datetime) -> dict[str, object]:
-    return {
-        "task_id": task_id,
-        "exchange": EXCHANGE_CONTROL,
-        "routing_key": "",
-        "attempt": 1,
-        "snooze_no": 0,
-        "redrive_no": 0,
-        "available_at": now,
     }
 
 

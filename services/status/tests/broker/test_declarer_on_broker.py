@@ -139,7 +139,7 @@ async def test_a_service_gets_its_queues_while_others_work(
         await eventually(partial(all_is_declared, records))
 
         await wire.put("tasks", INVOICE, b"work", {})
-        await wire.put("control", "", b"cancel", {})
+        await wire.put("cancellations", "invoices", b"cancel", {})
         await wire.put("dlx", "invoices.dlq", b"dead", {})
         await wire.put("delay.out", "0.invoices.work", b"again", {})
         await holds(wire, invoices=[b"work", b"again"])

@@ -73,7 +73,7 @@ def exchanges() -> Iterator[Exchange]:
     yield Exchange(names.QUEUE_UNROUTED, ExchangeType.FANOUT)
     yield Exchange(names.EXCHANGE_EVENTS, ExchangeType.TOPIC, _UNROUTED_IF_UNWANTED)
     yield Exchange(names.EXCHANGE_DEAD_LETTERS, ExchangeType.DIRECT, _UNROUTED_IF_UNWANTED)
-    yield Exchange(names.EXCHANGE_CONTROL, ExchangeType.FANOUT)
+    yield Exchange(names.EXCHANGE_CONTROL, ExchangeType.DIRECT)
     yield Exchange(names.EXCHANGE_DELAY_OUT, ExchangeType.TOPIC)
     for level in range(LEVELS):
         yield Exchange(names.delay_exchange(level), ExchangeType.TOPIC)
@@ -187,11 +187,10 @@ def _of_status() -> Part:
 def _of_service(service: str, routing_keys: Iterable[str]) -> Part:
     own = _consumer(service)
     dead, work = own.queues
-    # Only for services that consume it: elsewhere cancellations would pile up.
     control = Queue(names.control_queue(service), _consumed(service))
     bindings = [
         *own.bindings,
-        Binding(names.EXCHANGE_CONTROL, "", control.name),
+        Binding(names.EXCHANGE_CONTROL, service, control.name),
         *(Binding(names.EXCHANGE_TASKS, key, work.name) for key in routing_keys),
     ]
     return Part(service, (), (dead, control, work), tuple(bindings))
