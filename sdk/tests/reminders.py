@@ -36,7 +36,12 @@ def draw(attempt: SyncAttempt, text: str) -> dict[str, object]:
 
 
 def register(gateway: Served) -> Served:
-    """Registers the service, as `waybill services apply` and the status service do."""
+    """Registers the service of these tasks."""
+    return register_service(gateway, service)
+
+
+def register_service(gateway: Served, service: Service[Any]) -> Served:
+    """Registers a service, as `waybill services apply` and the status service do."""
     applied: list[Any] = []
     request = ApplyManifest(service.manifest(), NOON, "ann")
     gateway.write(lambda connection: applied.extend(apply_manifests(connection, [request])))

@@ -15,6 +15,7 @@ from reminders import archive, register, remind
 
 from waybill import AsyncClient, Client
 from waybill.fastapi import BackgroundTasks, Waybill
+from waybill.kinds import EmailRequested
 from waybill_testkit.gateway.served import Served, listening
 
 ACCEPTED = Scripted(body={"tasks": []})
@@ -54,6 +55,7 @@ def test_what_an_endpoint_adds_is_accepted_before_its_response(gateway: Served) 
     async def order(order_id: str, email: str, tasks: BackgroundTasks) -> dict[str, str]:
         tasks.add_task(remind, email, days=7)
         tasks.add_task(archive.using(delay_seconds=60, key=order_id), month="2026-01")
+        tasks.add_task(EmailRequested, to=email, subject="Your order", text="It is on its way.")
         return {"order": order_id}
 
     with serving(app) as browser:
@@ -62,7 +64,11 @@ def test_what_an_endpoint_adds_is_accepted_before_its_response(gateway: Served) 
         tasks = {task.kind: task.state for task in client.list()}
 
     assert (answer.status_code, answer.json()) == (200, {"order": "17"})
-    assert tasks == {"reminders.remind": "pending", "reminders.archive": "scheduled"}
+    assert tasks == {
+        "reminders.remind": "pending",
+        "reminders.archive": "scheduled",
+        "email.requested": "pending",
+    }
 
 
 def test_all_tasks_of_a_request_are_one_call() -> None:

@@ -128,9 +128,11 @@ async def submits(tasks: Tasks, session: Session, async_session: AsyncSession) -
     close.using(countdown=5)  # type: ignore[call-arg]
     tasks.add_task(close, "2026-01", dry=True)
     tasks.add_task(remind.using(delay_seconds=5), "ann@example.com", days=4)
-    tasks.add_task(close)  # type: ignore[call-arg]
-    tasks.add_task(close, 2026)  # type: ignore[arg-type]
-    tasks.add_task(print, "2026-01")  # type: ignore[arg-type]
+    tasks.add_task(Paid, amount=7)
+    tasks.add_task(close)  # type: ignore[call-overload]
+    tasks.add_task(close, 2026)  # type: ignore[call-overload]
+    tasks.add_task(Paid, euros=7)  # type: ignore[call-overload]
+    tasks.add_task(print, "2026-01")  # type: ignore[call-overload]
 
 
 async def uses(attempt: Attempt) -> None:

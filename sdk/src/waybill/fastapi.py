@@ -17,11 +17,12 @@ It needs `pip install waybill[fastapi]`.
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Final, ParamSpec
+from typing import Annotated, Any, Final, ParamSpec, overload
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from waybill import Event
 from waybill.client import AsyncClient, Submission
 from waybill.problems import ClientError
 from waybill.submitting import Submitter, default_client
@@ -44,26 +45,37 @@ class Tasks:
         self._added: list[Submission] = []
         self._is_open = True
 
-    def add_task(self, func: Submitter[Q], *args: Q.args, **kwargs: Q.kwargs) -> None:
+    @overload
+    def add_task(self, func: Submitter[Q], *args: Q.args, **kwargs: Q.kwargs) -> None: ...
+
+    @overload
+    def add_task(self, func: Callable[Q, Event], *args: Q.args, **kwargs: Q.kwargs) -> None: ...
+
+    def add_task(self, func: Any, *args: Any, **kwargs: Any) -> None:
         """Adds a task: it is submitted once the endpoint has returned, before the response is sent.
 
             tasks.add_task(remind, "ann@example.com", days=7)
             tasks.add_task(remind.using(delay_seconds=3600), "ann@example.com")
+            tasks.add_task(EmailRequested, to="ann@example.com", subject="Hello", text="Good morning.")
 
         All tasks of a request are submitted together, all or none. If that fails, the response is a 503; if
         the endpoint raises, none is submitted.
 
         Args:
-            func: a handler task: a function with `@service.task`.
+            func: a handler task, which is a function with `@service.task`; or the class of an event.
             args: of the function.
-            kwargs: of the function.
+            kwargs: of the function, or the fields of the event.
 
         Raises:
             TypeError: it is a plain function, or takes no such arguments.
             ValidationError: its contract does not allow them.
             RuntimeError: the response is under way, as in the generator of a streaming response.
         """
-        if not isinstance(func, Submitter):
+        if isinstance(func, Submitter):
+            added = func.submission(*args, **kwargs)
+        elif isinstance(func, type) and issubclass(func, Event):
+            added = Submission(func(*args, **kwargs))
+        else:
             name = getattr(func, "__qualname__", repr(func))
             raise TypeError(
                 f"{name} is a plain function: its run would be lost with this process. To make it durable, "
@@ -71,7 +83,7 @@ class Tasks:
             )
         if not self._is_open:
             raise RuntimeError("the response is under way: add tasks before the endpoint returns")
-        self._added.append(func.submission(*args, **kwargs))
+        self._added.append(added)
 
     async def submit_to(self, client: AsyncClient) -> None:
         """Submits what was added; nothing can be added after that.
