@@ -1,13 +1,20 @@
 """Keys for a gateway in this process, made in its ledger as an installation's first one is."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
+from waybill_gateway.runtime import Resources
 from waybill_ledger import NewKey, Scope, Secret, create_keys
-from waybill_testkit.gateway.in_process import Gateway
 
 
-async def key_in(gateway: Gateway, *scopes: Scope, **changes: Any) -> dict[str, str]:
+class WithLedger(Protocol):
+    """A gateway in this process, however it is reached."""
+
+    @property
+    def resources(self) -> Resources: ...
+
+
+async def key_in(gateway: WithLedger, *scopes: Scope, **changes: Any) -> dict[str, str]:
     """The header of a new key."""
     secret = Secret.new()
     made: dict[str, Any] = {

@@ -39,8 +39,8 @@ def done(task_id: str) -> LifecycleEvent:
 
 
 def watchers(gateway: Gateway) -> int:
-    count: int = gateway.app.state.watches.count
-    return count
+    watched = gateway.app.state.registry.get_sample_value("waybill_watchers", {"watched": "end"})
+    return int(watched or 0)
 
 
 @asynccontextmanager

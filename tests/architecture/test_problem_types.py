@@ -46,7 +46,7 @@ def test_each_code_that_is_raised_is_described() -> None:
 
 
 def test_each_described_problem_is_one_that_some_operation_may_answer_with() -> None:
-    headers = [{"in": "header", "name": name} for name in ("X-Actor", "Idempotency-Key")]
+    headers = [{"in": "header", "name": name} for name in ("X-Actor", "Idempotency-Key", "Last-Event-ID")]
     forms: tuple[dict[str, Any], ...] = ({"application/json": {}}, {"multipart/form-data": {}})
     documented = {
         problem

@@ -49,6 +49,7 @@ from waybill_gateway.tasks import routes as tasks
 from waybill_gateway.tasks import submission_routes as submissions
 from waybill_gateway.ui import PAGES
 from waybill_gateway.users import routes as users
+from waybill_gateway.watching import event_routes as events
 from waybill_ledger import SchemaError
 from waybill_worker.observe import is_tracing, make_registry
 from waybill_worker.runtime import WRONG_SETTING, configuring
@@ -64,6 +65,7 @@ _ROUTES = (
     schedules,
     submissions,
     tasks,
+    events,
     task_files,
     cancellations,
     accounting,

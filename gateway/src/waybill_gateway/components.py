@@ -26,13 +26,13 @@ class GatewayComponents:
         self._known_keys = KnownKeys(records, fresh_seconds=settings.key_fresh_seconds)
         self._image_probes = ProbePool(settings)
         self._collector = Collector(records, self.resources.objects)
-        self._watches = Watches(settings, records, self.resources.stopping)
-        state.watches = self._watches
         state.resources, state.known_keys = self.resources, self._known_keys
         state.image_probes = self._image_probes
-        state.authenticator = Authenticator(
+        authenticator = Authenticator(
             None if settings.gateway_auth == "open" else self._known_keys, records.now
         )
+        self._watches = Watches(settings, records, self.resources.stopping, authenticator, state.metrics)
+        state.authenticator, state.watches = authenticator, self._watches
 
     async def start(self) -> None:
         """Starts all parts; waits for a ledger that is away, but not for the broker.

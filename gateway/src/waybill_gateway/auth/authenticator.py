@@ -2,7 +2,7 @@
 
 import ipaddress
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -14,7 +14,7 @@ from fastapi import Request
 from waybill_gateway.auth.caller import ANYBODY, Caller
 from waybill_gateway.auth.key_cache import KnownKey, KnownKeys
 from waybill_gateway.http import Problem
-from waybill_ledger import Scope, Secret
+from waybill_ledger import Key, Scope, Secret
 from waybill_worker.observe import get_logger
 
 log = get_logger(__name__)
@@ -77,13 +77,25 @@ class Authenticator:
         if token is None:
             raise _unauthorized("key_missing", "Send your key: Authorization: Bearer wb_…", "Bearer")
         now = self._now()
-        known = await self._identified(self._known_keys, request, token, now)
+        known, secret = await self._identified(self._known_keys, request, token, now)
         key = known.key
         if not known.limiter.has_capacity():
             raise _too_often(key.rate, key.burst)
         await known.limiter.acquire()  # at once: there is capacity
         self._known_keys.used(known, now)
-        return Caller.of(key)
+        return Caller.of(key, secret)
+
+    async def ended(self, callers: Collection[Caller]) -> set[Caller]:
+        """Those of these callers whose keys do not let them in any more; the ledger is read once for all.
+
+        Raises:
+            SQLAlchemyError: the ledger did not answer.
+        """
+        if self._known_keys is None:
+            return set()
+        keys = await self._known_keys.read({caller.key_id for caller in callers if caller.key_id is not None})
+        now = self._now()
+        return {caller for caller in callers if not _is_let_in(caller, keys.get(caller.key_id or ""), now)}
 
     @property
     def is_open(self) -> bool:
@@ -92,8 +104,8 @@ class Authenticator:
 
     async def _identified(
         self, known_keys: KnownKeys, request: Request, token: str, now: datetime
-    ) -> KnownKey:
-        """The valid key of this token.
+    ) -> tuple[KnownKey, Secret]:
+        """The valid key of this token, and its secret.
 
         Raises:
             Problem: 401 or 429, there is none.
@@ -109,8 +121,8 @@ class Authenticator:
             await self._guessed(request)
             raise _unauthorized("key_unknown", "This is not a key of this installation, or not any more.")
         if not known.key.is_good(now):
-            raise _unauthorized("key_ended", "This key was revoked, or has expired. Ask for another one.")
-        return known
+            raise key_ended()
+        return known, secret
 
     def _require_few_guesses(self, request: Request) -> None:
         guesses = self._guesses.get(_address(request))
@@ -143,6 +155,17 @@ def require_scope(caller: Caller, needed: Sequence[Scope]) -> None:
             f"This key does not allow {' or '.join(needed)}. Use a key with that scope.",
             headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed[0]}"'},
         )
+
+
+def key_ended() -> Problem:
+    """The answer to a caller with a key that was valid once."""
+    return _unauthorized("key_ended", "This key was revoked, or has expired. Ask for another one.")
+
+
+def _is_let_in(caller: Caller, key: Key | None, now: datetime) -> bool:
+    if key is None or not key.is_good(now):
+        return False
+    return caller.secret is None or key.is_opened_by(caller.secret, now)
 
 
 def _unauthorized(code: str, detail: str, challenge: str = 'Bearer error="invalid_token"') -> Problem:

@@ -1,11 +1,11 @@
 """The caller of a request, as its key describes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from waybill_ledger import DEFAULT_TENANT, Key, Scope
+from waybill_ledger import DEFAULT_TENANT, Key, Scope, Secret
 
 #: The place of the caller in the scope of its request.
 CALLER: Final = "waybill.caller"
@@ -27,11 +27,14 @@ class Caller:
     key_id: str | None = None
     #: What its key allows.
     scopes: frozenset[Scope] = frozenset()
+    #: The secret that it has sent.
+    secret: Secret | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, key: Key) -> "Caller":
+    def of(cls, key: Key, secret: Secret | None = None) -> "Caller":
         """The caller with this key."""
-        return cls(key.name, key.tenant, Scope.ADMIN in key.scopes, key.max_body_bytes, key.id, key.scopes)
+        is_admin = Scope.ADMIN in key.scopes
+        return cls(key.name, key.tenant, is_admin, key.max_body_bytes, key.id, key.scopes, secret)
 
     @property
     def sees(self) -> str | None:

@@ -1,6 +1,7 @@
 """The keys that this process has seen: read from the ledger now and then, from memory for each request."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,7 +14,7 @@ from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import Records
-from waybill_ledger import Key, get_key, note_use
+from waybill_ledger import Key, get_key, get_keys, note_use
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import Background
 
@@ -78,6 +79,14 @@ class KnownKeys(Background):
             self._looking[key_id] = looking
             looking.add_done_callback(partial(self._looked, key_id))
         return await asyncio.shield(looking)
+
+    async def read(self, key_ids: Collection[str]) -> dict[str, Key]:
+        """Those of these keys that there are, by id, as the ledger has them now.
+
+        Raises:
+            SQLAlchemyError: the ledger did not answer.
+        """
+        return await self._records.read(partial(get_keys, key_ids=key_ids)) if key_ids else {}
 
     def invalidate(self, key_id: str) -> None:
         """Makes the next request read the key again, and all that wait for it: it was changed here."""

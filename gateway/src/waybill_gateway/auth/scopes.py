@@ -45,6 +45,8 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "get_tasks": Scope.READ,
         "get_one_task": Scope.READ,
         "get_task_timeline": Scope.READ,
+        "watch_task": Scope.READ,
+        "watch_tasks": Scope.READ,
         "get_task_files": Scope.READ,
         "get_task_file": Scope.READ,
         "get_variant": Scope.READ,

@@ -16,6 +16,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
     {
         HTTPStatus.BAD_REQUEST: {
             "bad_actor": "X-Actor is 1 to 128 printable ASCII characters.",
+            "bad_last_event_id": "No event has this id. Begin again without Last-Event-ID.",
             "bad_idempotency_key": "Idempotency-Key is 1 to 255 visible ASCII characters without spaces.",
             "bad_request": "The form cannot be read.",
             "invalid_json": "The body cannot be read as JSON.",
@@ -160,6 +161,7 @@ _FIELDS: Final = ("invalid_request",)
 _BY_HEADER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "x-actor": ("bad_actor",),
+        "last-event-id": ("bad_last_event_id", "too_many_watchers"),
         "idempotency-key": ("bad_idempotency_key", "call_under_way", "key_reused", "call_erased"),
     }
 )
@@ -213,6 +215,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("no_longer_kept", *_STORE),
         ),
         "get_task_timeline": ("no_such_task",),
+        "watch_task": ("no_such_task",),
         "cancel_task": ("no_such_task", "too_late"),
         "get_account": ("empty_range",),
         "prune": ("too_young",),

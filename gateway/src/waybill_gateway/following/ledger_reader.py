@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import READ_ONLY, open_engine
-from waybill_ledger.following import Follower, Look
+from waybill_ledger.following import Change, Follower, Look, changes_between
 from waybill_worker.runtime import Background
+
+Result = TypeVar("Result")
 
 #: Seconds between two looks; while a number is missing that another transaction is about to commit.
 LOOK_SECONDS: Final = 0.03
@@ -19,6 +22,19 @@ SOON_SECONDS: Final = 0.01
 LINGER_SECONDS: Final = 5.0
 #: Seconds after a look that failed.
 RETRY_SECONDS: Final = 0.5
+#: Events of all tasks that one look reads.
+MOST_CHANGES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look has found, for those who watch."""
+
+    look: Look
+    #: Settled events of all tasks, the next ones in order.
+    changes: tuple[Change, ...] = ()
+    #: Number up to which these are all; None: nobody watches all tasks.
+    until: int | None = None
 
 
 class LedgerReader(Background):
@@ -27,34 +43,49 @@ class LedgerReader(Background):
     Args:
         url: of the ledger.
         answer_seconds: for which a statement may take.
-        on_look: gets what each look has found.
+        on_seen: gets what each look has found.
     """
 
     NAME: ClassVar = "reader of what happens"
 
-    def __init__(self, url: str, answer_seconds: float, on_look: Callable[[Look], None]) -> None:
+    def __init__(self, url: str, answer_seconds: float, on_seen: Callable[[Seen], None]) -> None:
         super().__init__(every_seconds=RETRY_SECONDS)
         self._url = url
         self._answer_seconds = answer_seconds
-        self._on_look = on_look
+        self._on_seen = on_seen
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="follow-ledger")
         self._follower = Follower()
         self._has_begun = False
         self._engine: Engine | None = None
         self._connection: Connection | None = None
         self._watchers = 0
+        self._watchers_of_all = 0
+        #: Number of the last settled event, as the event loop knows it.
+        self._settled = 0
+        #: Number up to which all events are known; None: nobody watches all tasks.
+        self._known: int | None = None
         self._watched = asyncio.Event()
         self._ready = asyncio.Event()
         self._alone_since: float | None = None
 
-    def enter(self) -> None:
-        """Counts a watcher: looks begin, or go on."""
+    def enter(self, *, is_of_all: bool) -> None:
+        """Counts one who watches: looks begin, or go on."""
         self._watchers += 1
+        self._watchers_of_all += is_of_all
         self._watched.set()
 
-    def leave(self) -> None:
-        """Counts a watcher that has left."""
+    def leave(self, *, is_of_all: bool) -> None:
+        """Counts one who has left."""
         self._watchers -= 1
+        self._watchers_of_all -= is_of_all
+        if not self._watchers_of_all:
+            self._known = None
+
+    def follow_all(self) -> int:
+        """Has looks read the events of all tasks; returns the number after which they begin."""
+        if self._known is None:
+            self._known = self._settled
+        return self._known
 
     async def ready(self) -> None:
         """Returns once all that is committed from now on, and is not read yet, will be found by looks."""
@@ -71,13 +102,17 @@ class LedgerReader(Background):
         if self._is_idle():
             await self._rest()
             return 0
-        look = await self._on_thread(self._look)
+        seen = await self._on_thread(self._look)
+        self._settled = seen.look.settled
         if self._follower.is_ready:
             self._ready.set()
-        self._on_look(look)
-        if look.is_behind:
+        if self._known is not None and seen.until is not None:
+            self._known = max(self._known, seen.until)
+        self._on_seen(seen)
+        is_behind = seen.until is not None and seen.until < seen.look.settled
+        if seen.look.is_behind or is_behind:
             return 0
-        return SOON_SECONDS if look.is_waiting else LOOK_SECONDS
+        return SOON_SECONDS if seen.look.is_waiting else LOOK_SECONDS
 
     def _is_idle(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -94,21 +129,29 @@ class LedgerReader(Background):
         self._alone_since = None
         await self._on_thread(self._close)
 
-    async def _on_thread(self, work: Callable[[], Any]) -> Any:
+    async def _on_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _look(self) -> Look:
+    def _look(self) -> Seen:
         try:
             connection = self._open()
             with connection.begin():
                 if not self._has_begun:
                     self._follower.begin(connection)
                     self._has_begun = True
-                return self._follower.look(connection)
+                return self._with_changes(connection, self._follower.look(connection))
         except SQLAlchemyError:
             # The next look takes another connection, and goes on where this one was.
             self._disconnect()
             raise
+
+    def _with_changes(self, connection: Connection, look: Look) -> Seen:
+        known = self._known
+        if known is None or known >= look.settled:
+            return Seen(look, (), known)
+        changes = changes_between(connection, known, look.settled, most=MOST_CHANGES)
+        is_full = len(changes) == MOST_CHANGES
+        return Seen(look, tuple(changes), changes[-1].seq if is_full else look.settled)
 
     def _open(self) -> Connection:
         if self._engine is None:

@@ -4,7 +4,7 @@ from collections.abc import MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: Seconds: from a simple read to an upload over a slow connection.
@@ -38,12 +38,42 @@ class GatewayMetrics:
             registry=registry,
         )
 
+        self._watchers = Gauge(
+            "waybill_watchers",
+            "Callers that wait for a task (end), or have events streamed of one task or of all.",
+            ("watched",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._events = Counter(
+            "waybill_streamed_events_total",
+            "Events of tasks that were streamed to watchers.",
+            registry=registry,
+        )
+        self._cut = Counter(
+            "waybill_cut_streams_total",
+            "Streams that were cut because their caller read too slowly.",
+            registry=registry,
+        )
+
     def accepted(self, kind: str) -> None:
         """Counts an accepted task."""
         counter = self._accepted_of.get(kind)
         if counter is None:
             counter = self._accepted_of[kind] = self._accepted.labels(kind)
         counter.inc()
+
+    def watchers(self, watched: str, change: int) -> None:
+        """Counts those who begin or cease to watch."""
+        self._watchers.labels(watched).inc(change)
+
+    def streamed(self, events: int) -> None:
+        """Counts events that were streamed to a watcher."""
+        self._events.inc(events)
+
+    def cut(self) -> None:
+        """Counts a stream that was cut because its caller read too slowly."""
+        self._cut.inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Records an answered request.

@@ -9,7 +9,10 @@ from waybill_gateway.http.problems import Problem
 
 #: The headers that the gateway reads; others, such as Accept, may have several lines.
 SINGLE: Final = frozenset(
-    {b"authorization", b"content-type", b"idempotency-key", b"traceparent", b"x-actor", b"x-request-id"}
+    {
+        *(b"authorization", b"content-type", b"idempotency-key", b"last-event-id"),
+        *(b"traceparent", b"x-actor", b"x-request-id"),
+    }
 )
 
 

@@ -27,7 +27,7 @@ from waybill_gateway.tasks.models import (
 )
 from waybill_gateway.tasks.post import KeyedPostDep, PostDep
 from waybill_gateway.tasks.post_route import PlainPosts, post_routes
-from waybill_gateway.tasks.routes import find_task, no_such_task, person_of, task_filter
+from waybill_gateway.tasks.routes import find_task, no_such_task, person_of, task_filter, view_of
 from waybill_gateway.tasks.submission import accept_task, key_reused, new_task, submit
 
 __all__ = [
@@ -64,4 +64,5 @@ __all__ = [
     "submission_routes",
     "submit",
     "task_filter",
+    "view_of",
 ]

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 
 from waybill_contracts.privacy import mask_addresses
 from waybill_gateway.auth import Caller, CallerDep, GuardedRoute
-from waybill_gateway.following import MOST_WAIT_SECONDS, WatchesDep, unless_gone
+from waybill_gateway.following import MOST_WAIT_SECONDS, WatchesDep, unless_gone, until_ended
 from waybill_gateway.http import FieldError, Problem, page_or_problem
 from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.tasks.models import (
@@ -80,7 +80,7 @@ async def get_one_task(
     """Shows a task and the state of its subtasks; with `wait`, once it has ended or that time is over."""
     if not wait:
         return view_of(await find_task(resources, caller, task_id))
-    task = await unless_gone(request, watches.until_ended(str(task_id), caller.sees, wait))
+    task = await unless_gone(request, until_ended(watches, caller, str(task_id), wait))
     if task is None:
         raise no_such_task()
     return view_of(task)

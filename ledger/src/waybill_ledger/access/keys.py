@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -210,6 +210,12 @@ def get_key(connection: Connection, key_id: str) -> Key | None:
     """The key, or None."""
     row = connection.execute(_one(key_id)).one_or_none()
     return None if row is None else _key(row)
+
+
+def get_keys(connection: Connection, key_ids: Collection[str]) -> dict[str, Key]:
+    """Those of these keys that there are, by id."""
+    rows = connection.execute(select(API_KEYS).where(API_KEYS.c.id.in_(key_ids)))
+    return {row.id: _key(row) for row in rows}
 
 
 def list_keys(

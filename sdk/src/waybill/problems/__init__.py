@@ -17,6 +17,7 @@ from waybill.problems.base import (
 from waybill.problems.calls import (
     BadCursorError,
     BadIdempotencyKeyError,
+    BadLastEventIdError,
     BadRequestError,
     CallErasedError,
     CallUnderWayError,
@@ -115,6 +116,7 @@ __all__ = [
     "BadActorError",
     "BadCursorError",
     "BadIdempotencyKeyError",
+    "BadLastEventIdError",
     "BadRequestError",
     "BodyBrokenError",
     "CallErasedError",

@@ -11,6 +11,10 @@ class BadIdempotencyKeyError(ProblemError, code="bad_idempotency_key"):
     """Idempotency-Key is 1 to 255 visible ASCII characters without spaces."""
 
 
+class BadLastEventIdError(ProblemError, code="bad_last_event_id"):
+    """No event has this id. Begin again without Last-Event-ID."""
+
+
 class BadRequestError(ProblemError, code="bad_request"):
     """The form cannot be read."""
 
