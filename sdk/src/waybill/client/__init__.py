@@ -29,6 +29,7 @@ from waybill.answers import (
 from waybill.calls import Priority, ScheduleTiming, Source, Submission, SubmitOptions, TaskFilters, new_key
 from waybill.client.async_client import AsyncClient
 from waybill.client.async_schedules import AsyncSchedules
+from waybill.client.replacement import using_transport
 from waybill.client.settings import ApiKey, AsyncApiKey
 from waybill.client.sink import Target
 from waybill.client.sync_client import Client
@@ -73,4 +74,5 @@ __all__ = [
     "Unplaced",
     "UnplacedTask",
     "new_key",
+    "using_transport",
 ]

@@ -10,6 +10,7 @@ import httpx
 
 from waybill.calls import Answer, Call, FileBody, Limits, Trying
 from waybill.client import http
+from waybill.client.replacement import replaced
 from waybill.client.settings import AsyncApiKey, gateway_url, key_in, key_source, stated_key
 from waybill.client.sink import Sink
 from waybill.problems import ClientError
@@ -31,11 +32,12 @@ class AsyncSending:
         connections: int,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
-        self._url = gateway_url(url)
+        replacement, replaced_url = replaced()
+        self._url = gateway_url(url or replaced_url)
         self._key: Any = key_source(api_key)
         self._limits = limits
         self._http = httpx.AsyncClient(
-            **http.options(self._url, ca_file, headers, connections), transport=transport
+            **http.options(self._url, ca_file, headers, connections), transport=transport or replacement
         )
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ import httpx
 
 from waybill.calls import Answer, Call, Limits, Trying
 from waybill.client import http
+from waybill.client.replacement import replaced
 from waybill.client.settings import ApiKey, gateway_url, key_source, stated_key
 from waybill.client.sink import Sink
 from waybill.problems import ClientError
@@ -30,11 +31,12 @@ class SyncSending:
         connections: int,
         transport: httpx.BaseTransport | None,
     ) -> None:
-        self._url = gateway_url(url)
+        replacement, replaced_url = replaced()
+        self._url = gateway_url(url or replaced_url)
         self._key: Any = key_source(api_key)
         self._limits = limits
         self._http = httpx.Client(
-            **http.options(self._url, ca_file, headers, connections), transport=transport
+            **http.options(self._url, ca_file, headers, connections), transport=transport or replacement
         )
 
     def close(self) -> None:

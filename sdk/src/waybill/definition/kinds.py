@@ -101,6 +101,11 @@ class Kinds:
             require_registrable(handled.contract, handled.event)
         return tuple(self._handled[kind] for kind in sorted(self._handled))
 
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """Classes of the events that it handles."""
+        return tuple(handled.event for handled in self._handled.values())
+
     def handler_of(self, event: type[Event]) -> Handled:
         """What handles an event.
 

@@ -265,6 +265,11 @@ class Service(Generic[R]):
         return self._kinds.handler_of(event)
 
     @property
+    def events(self) -> tuple[type[Event], ...]:
+        """Classes of the events that it handles, for test kits."""
+        return self._kinds.events
+
+    @property
     def release(self) -> str:
         """Its version; `unreleased` if its module is not installed and nothing was said."""
         return self._release or release_of(self._module)

@@ -1,0 +1,269 @@
+"""The tasks of a gateway in memory: accepted, refused, cancelled as a gateway does."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from waybill.client import new_key
+from waybill_contracts.events import Event
+from waybill_contracts.states import State
+
+_TENANT: Final = "default"
+
+
+class RefusedSubmission(Exception):  # noqa: N818 - it is the answer, not a defect
+    """A call that is refused, as a problem document says it."""
+
+    def __init__(self, status: int, code: str, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.errors = status, code, detail, errors
+
+
+class ParentTask(NamedTuple):
+    """The task that spawned a task, and the service whose handler did."""
+
+    id: str
+    service: str
+
+
+@dataclass
+class MemoryTask:
+    """A task that was submitted."""
+
+    kind: str
+    #: As it was sent: JSON without what is left at its default.
+    data: dict[str, Any]
+    #: Its idempotency key; None: it was spawned.
+    key: str | None = None
+    version: int | None = None
+    priority: str = "normal"
+    #: When it begins; None: at once.
+    due_at: datetime | None = None
+    parent: ParentTask | None = None
+    id: str = field(default_factory=new_key)
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    state: State = State.PENDING
+    #: Service to the result of its handler, and to the error that failed it.
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    errors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Service and name to the content of the files that its handlers have written.
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it has its outcome."""
+        return self.state.is_terminal
+
+    def accepted(self) -> dict[str, Any]:
+        """The answer to its submission."""
+        state = State.PENDING if self.due_at is None else State.SCHEDULED
+        return {"id": self.id, "kind": self.kind, "state": state, "links": self._links()}
+
+    def view(self) -> dict[str, Any]:
+        """The answer to a question about it."""
+        at = self.created_at.isoformat()
+        return {
+            **self.accepted(),
+            "state": self.state,
+            "created_at": at,
+            "due_at": self.due_at and self.due_at.isoformat(),
+            "completed_at": at if self.is_ended else None,
+            "correlation_id": self.id,
+            "trace_id": None,
+            "about": "",
+            "priority": self.priority,
+            "schedule": None,
+            "parent": self.parent and self.parent._asdict(),
+            "children": 0,
+            "erased_at": None,
+            "subtasks": [self._subtask(service) for service in {**self.results, **self.errors}],
+        }
+
+    def timeline(self) -> dict[str, Any]:
+        """What happened to it."""
+        accepted = {"type": "task.accepted", "at": self.created_at.isoformat(), "details": {}}
+        nobody = {"service": None, "attempt": None, "redrive_no": None}
+        return {"task_id": self.id, "events": [accepted | nobody]}
+
+    def listed_files(self) -> list[dict[str, Any]]:
+        """What its handlers have written."""
+        return [
+            {
+                "name": name,
+                "service": service,
+                "size_bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "content_type": "application/octet-stream",
+                "links": {"self": f"/v1/tasks/{self.id}/files/{name}"},
+            }
+            for (service, name), content in sorted(self.files.items())
+        ]
+
+    def content_of(self, name: str) -> bytes:
+        """The content of one of its files.
+
+        Raises:
+            RefusedSubmission: it has none of this name.
+        """
+        if not self.is_ended:
+            raise RefusedSubmission(409, "not_produced_yet", "The task is not completed.")
+        for (_, each), content in self.files.items():
+            if each == name:
+                return content
+        raise RefusedSubmission(404, "no_such_file", "The task has no such file.")
+
+    def _subtask(self, service: str) -> dict[str, Any]:
+        return {
+            "service": service,
+            "state": State.FAILED if service in self.errors else State.COMPLETED,
+            "attempt": 1,
+            "max_attempts": None,
+            "next_attempt_at": None,
+            "redrive_no": 0,
+            "updated_at": self.created_at.isoformat(),
+            "progress": None,
+            "result": self.results.get(service),
+            "error": self.errors.get(service),
+        }
+
+    def _links(self) -> dict[str, str]:
+        return {"self": f"/v1/tasks/{self.id}", "timeline": f"/v1/tasks/{self.id}/timeline"}
+
+
+class MemoryTasks:
+    """All tasks, by id.
+
+    Args:
+        events: kind to its class; None: any kind is accepted.
+    """
+
+    def __init__(self, events: Mapping[str, type[Event]] | None) -> None:
+        self.events: Final = events
+        self.tasks: Final[dict[str, MemoryTask]] = {}
+        self._by_key: dict[str, tuple[str, str]] = {}
+
+    def accept(self, posted: dict[str, Any], key: str | None) -> MemoryTask:
+        """Accepts a task, or finds the one that was accepted with its key.
+
+        Raises:
+            RefusedSubmission: 422, its data or its key is wrong.
+        """
+        content = json.dumps(posted, sort_keys=True)
+        if key is not None and key in self._by_key:
+            before, task_id = self._by_key[key]
+            if before != content:
+                raise RefusedSubmission(422, "key_reused", "This key was used for a call with other content.")
+            return self.tasks[task_id]
+        self._check(posted)
+        due_at = _due_at(posted)
+        task = MemoryTask(
+            posted["kind"],
+            posted["data"],
+            key,
+            posted.get("version"),
+            posted.get("priority", "normal"),
+            due_at,
+            state=State.PENDING if due_at is None else State.SCHEDULED,
+        )
+        self.add(task)
+        if key is not None:
+            self._by_key[key] = content, task.id
+        return task
+
+    def accept_together(self, posted: list[dict[str, Any]], key: str | None) -> list[MemoryTask]:
+        """Accepts all, or none.
+
+        Raises:
+            RefusedSubmission: 422, one is wrong.
+        """
+        keys = [
+            each.pop("idempotency_key", None) or (None if key is None else f"{key}#{number}")
+            for number, each in enumerate(posted)
+        ]
+        faults = [
+            {"field": f"/tasks/{number}/{fault['field'].removeprefix('/')}", "message": fault["message"]}
+            for number, (each, own) in enumerate(zip(posted, keys, strict=True))
+            for fault in self._faults(each, own)
+        ]
+        if faults:
+            raise RefusedSubmission(422, "tasks_refused", "Nothing was accepted; see errors.", faults)
+        return [self.accept(each, own) for each, own in zip(posted, keys, strict=True)]
+
+    def add(self, task: MemoryTask) -> None:
+        """Adds a task that is valid."""
+        self.tasks[task.id] = task
+
+    def named(self, task_id: str) -> MemoryTask:
+        """The task of this id.
+
+        Raises:
+            RefusedSubmission: 404, there is none.
+        """
+        if task_id not in self.tasks:
+            raise RefusedSubmission(404, "no_such_task", "There is no task of this id.")
+        return self.tasks[task_id]
+
+    def cancel(self, task_id: str) -> dict[str, Any]:
+        """Cancels a task.
+
+        Raises:
+            RefusedSubmission: there is none, or it has ended.
+        """
+        task = self.named(task_id)
+        if task.is_ended and task.state is not State.CANCELLED:
+            raise RefusedSubmission(409, "too_late", f"The task is already {task.state}.")
+        task.state = State.CANCELLED
+        return {"id": task.id, "outcome": "prevented", "links": task.accepted()["links"]}
+
+    def upload(self, content: bytes, content_type: str, name: str | None) -> dict[str, Any]:
+        """The reference to an upload."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        stored: dict[str, Any] = {
+            "key": f"files/{_TENANT}/{sha256[:2]}/{sha256}",
+            "sha256": sha256,
+            "size_bytes": len(content),
+            "content_type": content_type,
+            "expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+        }
+        return stored if name is None else stored | {"name": name}
+
+    def _faults(self, posted: dict[str, Any], key: str | None) -> list[dict[str, str]]:
+        if key is not None and key in self._by_key:
+            same = self._by_key[key][0] == json.dumps(posted, sort_keys=True)
+            return [] if same else [{"field": "/idempotency_key", "message": "was used for other content"}]
+        try:
+            self._check(posted)
+        except RefusedSubmission as refused:
+            return [dict(each) for each in refused.errors]
+        return []
+
+    def _check(self, posted: dict[str, Any]) -> None:
+        if self.events is None:
+            return
+        event = self.events.get(posted["kind"])
+        if event is None:
+            known = ", ".join(sorted(self.events))
+            errors = [{"field": "kind", "message": f"is none of those that this test knows: {known}"}]
+            raise RefusedSubmission(422, "unknown_kind", "There is no kind of this name.", errors)
+        try:
+            event.model_validate_json(json.dumps(posted["data"]), strict=True)
+        except ValidationError as error:
+            errors = [
+                {"field": "/data" + "".join(f"/{part}" for part in each["loc"]), "message": each["msg"]}
+                for each in error.errors()
+            ]
+            raise RefusedSubmission(
+                422, "invalid_data", "The data breaks the contract of its kind.", errors
+            ) from None
+
+
+def _due_at(posted: dict[str, Any]) -> datetime | None:
+    if posted.get("delay_seconds"):
+        return datetime.now(UTC) + timedelta(seconds=posted["delay_seconds"])
+    at = posted.get("send_at")
+    return None if at is None else datetime.fromisoformat(at)
