@@ -90,7 +90,7 @@ def questions(client: Client) -> list[Any]:
         answer(lambda: client.get(NO_TASK)),
         client.cancel(later.id).outcome,
         client.get(later.id).state,
-        answer(lambda: client.cancel(later.id)),
+        answer(lambda: client.cancel(later.id).outcome),
         (scan.key, scan.name, scan.content_type, scan.size_bytes),
         [each.name for each in client.files(first.id)],
         answer(lambda: client.download(first.id, "none.pdf", io.BytesIO())),
