@@ -1,5 +1,6 @@
 """The comparison as a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -12,20 +13,22 @@ from bench.summary import Summary
 _OURS, _PEER, _LIMIT = "#d1495b", "#4f6d8f", "#b8bec6"
 
 
-def draw(summary: Summary, path: Path, *, ours: str, limit: str, title: str) -> None:
+def draw(summary: Summary, path: Path, *, ours: Sequence[str], limit: str, title: str) -> None:
     """Writes a PNG: the rates side by side, then the pickup latencies, each with its spread."""
     panels = (*COMPARED, PICKUP_50, PICKUP_99)
-    picture = Picture(figsize=(3.1 * len(panels), 3.6), layout="constrained")
+    picture = Picture(
+        figsize=(max(3.1, 0.45 * len(summary.systems())) * len(panels), 3.8), layout="constrained"
+    )
     for ax, panel in zip(picture.subplots(1, len(panels)), panels, strict=True):
         _bars(ax, summary, panel, ours, limit)
     picture.suptitle(title, fontsize=10)
     picture.savefig(path, dpi=150)
 
 
-def _bars(ax: Axes, summary: Summary, figure: Figure, ours: str, limit: str) -> None:
+def _bars(ax: Axes, summary: Summary, figure: Figure, ours: Sequence[str], limit: str) -> None:
     shown = [(name, spread) for name in summary.systems() if (spread := summary.figure(name, figure))]
     for place, (name, spread) in enumerate(shown):
-        colour = _OURS if name == ours else _LIMIT if name == limit else _PEER
+        colour = _OURS if name in ours else _LIMIT if name == limit else _PEER
         error = [[spread.median - spread.lowest], [spread.highest - spread.median]]
         ax.bar(place, spread.median, color=colour, yerr=error, ecolor="#333333", capsize=3)
         ax.annotate(
@@ -39,7 +42,7 @@ def _bars(ax: Axes, summary: Summary, figure: Figure, ours: str, limit: str) -> 
     ax.set_xticks(
         range(len(shown)),
         [name.removeprefix("FastAPI + ") for name, _ in shown],
-        rotation=35,
+        rotation=45,
         ha="right",
         fontsize=8,
     )

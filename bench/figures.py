@@ -30,7 +30,9 @@ FEW_99: Final = Figure("few_p99", "pickup at 20/s p99", "ms", more_is_better=Fal
 #: The same of half load, and of few tasks.
 PICKUP: Final = (PICKUP_50, PICKUP_95, PICKUP_99)
 FEW: Final = (FEW_50, FEW_95, FEW_99)
-FIGURES: Final = (ACCEPTED, END_TO_END, DRAIN, RATE, *PICKUP, *FEW)
+BULK: Final = Figure("bulk", "accepted in bulk", "1/s", more_is_better=True)
+BULK_CORE: Final = Figure("bulk_core", "in bulk, by a core of the gateway", "1/s", more_is_better=True)
+FIGURES: Final = (ACCEPTED, END_TO_END, DRAIN, RATE, *PICKUP, *FEW, BULK, BULK_CORE)
 #: Those for which a ratio means something: half load is another load for each.
 COMPARED: Final = (ACCEPTED, END_TO_END, DRAIN)
 
@@ -74,6 +76,7 @@ class Durations:
     end_to_end: float
     half_load: float
     few: float
+    bulk: float
     rounds: int
     #: Messages of the raw pipeline.
     raw_messages: int
@@ -82,8 +85,10 @@ class Durations:
     patience: float = 20.0
 
 
-QUICK: Final = Durations(accepting=1.5, end_to_end=1.5, half_load=2, few=2, rounds=1, raw_messages=3000)
-FULL: Final = Durations(accepting=4, end_to_end=5, half_load=6, few=6, rounds=3, raw_messages=10_000)
+QUICK: Final = Durations(
+    accepting=1.5, end_to_end=1.5, half_load=2, few=2, bulk=1, rounds=1, raw_messages=3000
+)
+FULL: Final = Durations(accepting=4, end_to_end=5, half_load=6, few=6, bulk=3, rounds=3, raw_messages=10_000)
 
 
 def per_second(count: int, seconds: float) -> float:

@@ -8,14 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 import aiormq
+import psycopg
 
 from waybill_testkit.broker import Broker
+from waybill_testkit.postgres import Postgres
 
 #: Whose versions matter for the figures.
-_PACKAGES = ("fastapi", "uvicorn", "faststream", "aio-pika", "sqlalchemy", "celery", "taskiq", "dramatiq")
+_PACKAGES = (
+    *("fastapi", "uvicorn", "faststream", "aio-pika", "sqlalchemy"),
+    *("celery", "taskiq", "dramatiq", "saq", "procrastinate"),
+)
 
 
-def describe(broker: Broker) -> dict[str, str]:
+def describe(broker: Broker, postgres: Postgres | None) -> dict[str, str]:
     """The machine, the versions, the time, and how busy the machine was with other things."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -24,6 +29,7 @@ def describe(broker: Broker) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "rabbitmq": asyncio.run(_rabbitmq(broker.amqp_url)),
+        "postgresql": "-" if postgres is None else _postgresql(postgres.url),
         "versions": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "load before": f"{os.getloadavg()[0]:.1f} (1-minute average; above 0.5 others were at work)",
     }
@@ -44,3 +50,9 @@ async def _rabbitmq(amqp_url: str) -> str:
         return str(connection.server_properties["version"])
     finally:
         await connection.close()
+
+
+def _postgresql(url: str) -> str:
+    with psycopg.connect(url) as connection:
+        number = connection.info.server_version
+    return f"{number // 10_000}.{number % 10_000}"

@@ -11,6 +11,8 @@ import uvloop
 
 from bench.figures import (
     ACCEPTED,
+    BULK,
+    BULK_CORE,
     DRAIN,
     END_TO_END,
     FEW,
@@ -27,13 +29,16 @@ from bench.figures import (
     per_second,
     percentiles,
 )
-from bench.load import Load, Posted
+from bench.load import RECORDS, Load, Posted, Target
 from bench.place import Place
 from bench.programs import ProgramError, Running, start, stop
 from bench.systems.base import System
+from bench.usage import Watched
 
 #: Requests under way at once, except at half load.
 CONNECTIONS = 64
+#: Bulks under way at once.
+BULKS = 4
 #: Between two checks of the recorded outcomes.
 POLL_SECONDS = 0.02
 NANOSECONDS = 1e9
@@ -48,7 +53,7 @@ class Measurement:
     """One system in one place."""
 
     def __init__(
-        self, system: System, place: Place, durations: Durations, shared: Mapping[str, Running]
+        self, system: System, place: Place, durations: Durations, shared: Mapping[str, Watched]
     ) -> None:
         """A measurement.
 
@@ -56,7 +61,7 @@ class Measurement:
             system: what is measured.
             place: where.
             durations: for how long.
-            shared: processes by role that work for it and are not its own: the broker, Redis.
+            shared: processes by role that work for it and are not its own: Redis, PostgreSQL.
         """
         self._system = system
         self._place = place
@@ -84,7 +89,12 @@ class Measurement:
             stop(workers)
             running = [each for each in running if each not in workers]
             self._accept(durations.accepting)
-            running += self._drain()
+            workers = self._drain()
+            running += workers
+            if self._system.BULK is not None:
+                stop(workers)
+                running = [each for each in running if each not in workers]
+                self._bulk(*self._system.BULK, durations.bulk, running)
             for each in running:
                 each.require_alive()
         except (ProgramError, InvalidError, OSError) as error:
@@ -134,13 +144,28 @@ class Measurement:
             cpu = each.cpu_seconds() - before[role]
             self.round.usage[role].cpu_us_per_task[load] = 1e6 * cpu / tasks
 
-    def _watched(self, running: list[Running]) -> dict[str, Running]:
-        return {each.program.role: each for each in running} | dict(self._shared)
+    def _watched(self, running: list[Running]) -> dict[str, Watched]:
+        own: dict[str, Watched] = {each.program.role: each for each in running}
+        return own | dict(self._shared)
 
     def _accept(self, seconds: float) -> None:
         posted = self._load(lambda load: load.closed(CONNECTIONS, seconds), and_run=False)
         self.round.values[ACCEPTED.key] = per_second(len(posted.accepted), posted.seconds)
         self._waiting = posted
+        self._until_published()
+
+    def _bulk(self, target: Target, tasks: int, seconds: float, running: list[Running]) -> None:
+        gateway = next(each for each in running if each.program.role == "api")
+        before = gateway.cpu_seconds()
+        posted = self._load(lambda load: load.closed(BULKS, seconds), and_run=False, target=target)
+        # Of the gateway until all are published, as far as it publishes them itself.
+        self._until_published()
+        spent = gateway.cpu_seconds() - before
+        accepted = tasks * len(posted.accepted)
+        self.round.values[BULK.key] = per_second(accepted, posted.seconds)
+        self.round.values[BULK_CORE.key] = per_second(accepted, spent)
+
+    def _until_published(self) -> None:
         deadline = time.monotonic() + self._durations.patience
         while self._system.outstanding():
             if time.monotonic() > deadline:
@@ -163,9 +188,15 @@ class Measurement:
     def _closed(self, seconds: float) -> Posted:
         return self._load(lambda load: load.closed(CONNECTIONS, seconds))
 
-    def _load(self, put: Callable[[Load], Coroutine[Any, Any, Posted]], *, and_run: bool = True) -> Posted:
+    def _load(
+        self,
+        put: Callable[[Load], Coroutine[Any, Any, Posted]],
+        *,
+        and_run: bool = True,
+        target: Target = RECORDS,
+    ) -> Posted:
         """Puts a load on the gateway and, unless there is no worker, waits until all are recorded."""
-        posted = uvloop.run(put(Load(self._place.api_port, self._place.stamps, self._numbers)))
+        posted = uvloop.run(put(Load(self._place.api_port, self._place.stamps, self._numbers, target)))
         self._posted += len(posted.accepted) + len(posted.failures)
         self._accepted += len(posted.accepted)
         if posted.failures:

@@ -27,6 +27,13 @@ class Record(BaseModel):
     data: dict[str, Any]
 
 
+def bulk_body(tasks: int, number: int) -> bytes:
+    """The body of a post of several tasks, the first of them `tasks * number`."""
+    first = tasks * number
+    each = b", ".join(b'{"kind": "sync.requested", "data": %s}' % body(first + one) for one in range(tasks))
+    return b'{"tasks": [%s]}' % each
+
+
 def body(number: int) -> bytes:
     """The body of task `number`."""
     return json.dumps({"target": "crm", "resource": "contacts", "id": str(number), "data": _DATA}).encode()

@@ -9,6 +9,9 @@ from waybill_testkit.machine import LOOPBACK, free_ports
 
 #: Environment variables with the addresses, for a peer's processes.
 AMQP_VARIABLE, REDIS_VARIABLE = "BENCH_AMQP_URL", "BENCH_REDIS_URL"
+POSTGRES_VARIABLE = "BENCH_POSTGRES_URL"
+#: Set: Celery's queue is in this database of Redis, not in RabbitMQ.
+CELERY_REDIS_VARIABLE = "BENCH_CELERY_REDIS_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +23,15 @@ class Place:
     redis_url: str
     stamps: Stamps
     api_port: int
+    #: A database of its own; empty: it needs none.
+    postgres_url: str = ""
 
     @classmethod
-    def fresh(cls, folder: Path, *, amqp_url: str, redis_url: str) -> "Place":
+    def fresh(cls, folder: Path, *, amqp_url: str, redis_url: str, postgres_url: str = "") -> "Place":
         """A place in a folder that does not exist yet."""
         folder.mkdir(parents=True)
         (port,) = free_ports(1)
-        return cls(folder, amqp_url, redis_url, Stamps(folder / "stamps"), port)
+        return cls(folder, amqp_url, redis_url, Stamps(folder / "stamps"), port, postgres_url)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -35,6 +40,7 @@ class Place:
             VARIABLE: str(self.stamps.path),
             AMQP_VARIABLE: self.amqp_url,
             REDIS_VARIABLE: self.redis_url,
+            POSTGRES_VARIABLE: self.postgres_url,
         }
 
     @property

@@ -10,7 +10,7 @@ NONE = "-"
 
 
 def table(
-    summary: Summary, machine: Mapping[str, str], about: Mapping[str, tuple[str, str]], ours: str
+    summary: Summary, machine: Mapping[str, str], about: Mapping[str, tuple[str, str]], ours: Sequence[str]
 ) -> str:
     """Everything that a reader needs to judge the figures.
 
@@ -18,15 +18,19 @@ def table(
         summary: of all rounds.
         machine: from `machine.describe`.
         about: of each system what it records, and how it was set up.
-        ours: the system that the others are compared with.
+        ours: the systems that the others are compared with.
     """
     systems = summary.systems()
     # Without our own there is nothing to compare the others with.
-    ratios = _ratios(summary, systems, ours) if ours in systems else []
+    ratios = [
+        _grid([f"{one} is … times", *systems], _ratios(summary, systems, one))
+        for one in ours
+        if one in systems
+    ]
     parts = [
         "\n".join(f"{name}: {value}  " for name, value in machine.items()),
         _grid(["", *systems], _figures(summary, systems)),
-        _grid([f"{ours} is … times", *systems], ratios),
+        *ratios,
         _grid(["processes", *systems], _processes(summary, systems)),
         _grid(
             ["system", "records", "set up"],

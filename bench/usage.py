@@ -1,11 +1,45 @@
 """What processes use, from /proc, with all their descendants: processor time, wake-ups and memory."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 #: Fields of /proc/<pid>/stat behind the name (proc(5)): parent, user and system time in ticks.
 _PARENT, _USER, _SYSTEM = 1, 11, 12
+
+
+class Watched(Protocol):
+    """Processes that are measured together."""
+
+    def pids(self) -> list[int]:
+        """The processes that run."""
+
+    def cpu_seconds(self) -> float:
+        """Processor time used so far, by those that still run."""
+
+    def memory_bytes(self) -> int:
+        """PSS of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that somebody else started; see `Watched`."""
+
+    pid: int
+
+    def pids(self) -> list[int]:
+        """The process and its descendants."""
+        return family(self.pid)
+
+    def cpu_seconds(self) -> float:
+        """Processor time of all."""
+        return cpu_seconds(self.pids())
+
+    def memory_bytes(self) -> int:
+        """PSS of all."""
+        return memory_bytes(self.pids())
 
 
 def family(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""A gateway that hands its records to Celery, and Celery's task.
+"""A gateway that hands its records to Celery, and Celery's task; over RabbitMQ, or over Redis.
 
 Settings from Celery 5.7's guide to optimizing (prefetch of 64 to 128 for short tasks; a broker pool of as
 many connections as threads use it) and its page on RabbitMQ (quorum queues, confirms).
@@ -11,16 +11,17 @@ from celery import Celery
 
 from bench.apps.peer_api import Accepted, make_api
 from bench.payload import ROUTE, Record
-from bench.place import AMQP_VARIABLE, REDIS_VARIABLE
+from bench.place import AMQP_VARIABLE, CELERY_REDIS_VARIABLE, REDIS_VARIABLE
 from bench.stamps import Stamps
 
 #: AnyIO's default number of threads for synchronous routes.
 _ROUTE_THREADS = 40
 
-app = Celery("bench", broker=os.environ[AMQP_VARIABLE], backend=os.environ[REDIS_VARIABLE])
+_queue = os.environ.get(CELERY_REDIS_VARIABLE)
+app = Celery("bench", broker=_queue or os.environ[AMQP_VARIABLE], backend=os.environ[REDIS_VARIABLE])
+if _queue is None:
+    app.conf.update(task_default_queue_type="quorum", broker_transport_options={"confirm_publish": True})
 app.conf.update(
-    task_default_queue_type="quorum",
-    broker_transport_options={"confirm_publish": True},
     broker_pool_limit=_ROUTE_THREADS,
     task_acks_late=True,  # else a task is lost with its worker
     worker_prefetch_multiplier=128,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
+from bench.load import Target
 from bench.place import Place
 from bench.programs import Program
 
@@ -15,6 +16,10 @@ class System(Protocol):
     RECORDS: ClassVar[str]
     #: How it was set up, in words for the table.
     SETUP: ClassVar[str]
+    #: Whether its place has a database in PostgreSQL.
+    NEEDS_POSTGRES: ClassVar[bool]
+    #: What takes many tasks in one post, and how many; None: it has no such route.
+    BULK: ClassVar[tuple[Target, int] | None]
 
     def __init__(self, place: Place) -> None: ...
 

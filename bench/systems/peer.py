@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from bench.load import Target
 from bench.place import Place
 from bench.programs import Program, answers, python
 from bench.systems.queues import consumed
@@ -17,6 +18,8 @@ class Peer(ABC):
     API: ClassVar[str]
     #: The queue's name is the system's default.
     QUEUE: ClassVar[str]
+    NEEDS_POSTGRES: ClassVar[bool] = False
+    BULK: ClassVar[tuple[Target, int] | None] = None
 
     def __init__(self, place: Place) -> None:
         self._place = place

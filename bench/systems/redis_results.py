@@ -15,12 +15,16 @@ class RedisResults:
         self._client = redis.Redis.from_url(url)
 
     def clear(self) -> None:
-        """Deletes the results of the previous system."""
-        self._client.flushdb()
+        """Deletes the results, and the queues, of the previous system."""
+        self._client.flushall()
 
     def count(self) -> int:
         """How many there are."""
         return int(self._client.dbsize())
+
+    def members(self, sorted_set: str) -> int:
+        """How many members a sorted set has."""
+        return int(self._client.zcard(sorted_set))
 
     def without_success(
         self, ids: Iterable[str], succeeded: Callable[[bytes], bool], *, prefix: str = ""
@@ -39,3 +43,13 @@ class RedisResults:
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()
+
+
+def waits_in_redis(url: str, command: str) -> Callable[[], bool]:
+    """Ready when somebody waits for work by this command."""
+
+    def check() -> bool:
+        with redis.Redis.from_url(url) as client:
+            return any(each["cmd"] == command for each in client.client_list())
+
+    return check

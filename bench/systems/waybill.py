@@ -1,34 +1,40 @@
-"""Waybill itself: gateway, one service, status; ledger and inbox in SQLite, flushed at each commit."""
+"""Waybill itself: gateway, one service, status; flushed at each commit of an accept."""
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
+from bench.load import Target
+from bench.payload import bulk_body
 from bench.place import Place
 from bench.programs import Program, answers, python
+from bench.systems.database import Reading
 from waybill_contracts.privacy import Keyring
 from waybill_ledger.migrations import upgrade
 from waybill_testkit.machine import LOOPBACK, free_ports
 
+#: Tasks of a bulk.
+BULK = 100
+
 
 class Waybill:
-    """See `System`."""
+    """See `System`; ledger and inbox in SQLite."""
 
     NAME: ClassVar = "Waybill"
     RECORDS: ClassVar = "task, outcome, result and timeline, on disk; every accept flushed before its 202"
     SETUP: ClassVar = "quorum, confirms; gateway + service + status (3 processes); prefetch 100"
+    NEEDS_POSTGRES: ClassVar[bool] = False
+    BULK: ClassVar[tuple[Target, int] | None] = (Target("/v1/tasks/bulk", partial(bulk_body, BULK)), BULK)
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._sealing_key = Keyring.new_key()
-        self._ledger = place.folder / "ledger.db"
         self._status_port, self._worker_port = free_ports(2)
-        self._reading: sqlite3.Connection | None = None
 
     def prepare(self) -> None:
         upgrade(self._ledger_url)
-        self._reading = sqlite3.connect(f"file:{self._ledger}?mode=ro", uri=True)
+        self._reading = self._open()
 
     def accepting(self) -> Sequence[Program]:
         place = self._place
@@ -56,14 +62,13 @@ class Waybill:
         )
 
     def working(self) -> Sequence[Program]:
-        inbox = f"sqlite:///{self._place.folder / 'inbox.db'}"
         return (
             Program(
                 "worker",
                 python("bench.apps.waybill_service"),
                 self._environment
                 | {
-                    "WAYBILL_INBOX_URL": inbox,
+                    "WAYBILL_INBOX_URL": self._inbox_url,
                     "WAYBILL_HEALTH_PORT": str(self._worker_port),
                     "WAYBILL_PREFETCH": "100",  # short tasks; the default, 20, is for calls to the outside
                 },
@@ -72,22 +77,28 @@ class Waybill:
         )
 
     def outstanding(self) -> int:
-        return self._count("SELECT count(*) FROM outbox")
+        return self._reading.count("SELECT count(*) FROM outbox")
 
     def recorded(self, posted: int) -> int:  # noqa: ARG002 - it is counted by the records
-        return self._count("SELECT count(*) FROM tasks WHERE state = 'completed'")
+        return self._reading.count("SELECT count(*) FROM tasks WHERE state = 'completed'")
 
     def without_outcome(self, accepted: Mapping[str, int]) -> set[str]:
-        rows = self._query("SELECT id FROM tasks WHERE state = 'completed'")
+        rows = self._reading.rows("SELECT id FROM tasks WHERE state = 'completed'")
         return accepted.keys() - {row[0] for row in rows}
 
     def close(self) -> None:
-        if self._reading is not None:
-            self._reading.close()
+        self._reading.close()
 
     @property
     def _ledger_url(self) -> str:
-        return f"sqlite:///{self._ledger}"
+        return f"sqlite:///{self._place.folder}/ledger.db"
+
+    @property
+    def _inbox_url(self) -> str:
+        return f"sqlite:///{self._place.folder}/inbox.db"
+
+    def _open(self) -> Reading:
+        return Reading(self._place.folder / "ledger.db")
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -99,10 +110,20 @@ class Waybill:
             "WAYBILL_LOG_LEVEL": "warning",  # as all systems here
         }
 
-    def _count(self, query: str) -> int:
-        return int(self._query(query)[0][0])
 
-    def _query(self, query: str) -> list[tuple[str]]:
-        if self._reading is None:
-            raise RuntimeError("prepare first")
-        return self._reading.execute(query).fetchall()
+class WaybillOnPostgres(Waybill):
+    """See `System`; ledger and inbox in one PostgreSQL."""
+
+    NAME: ClassVar = "Waybill, PostgreSQL"
+    NEEDS_POSTGRES: ClassVar[bool] = True
+
+    @property
+    def _ledger_url(self) -> str:
+        return self._place.postgres_url
+
+    @property
+    def _inbox_url(self) -> str:
+        return self._place.postgres_url
+
+    def _open(self) -> Reading:
+        return Reading(self._place.postgres_url)

@@ -9,13 +9,23 @@ from typing import ClassVar
 import pytest
 
 from bench.figures import Durations, Round
+from bench.load import Target
 from bench.measure import Measurement
+from bench.payload import ROUTE, body
 from bench.place import Place
 from bench.programs import Program, answers
 from bench.systems.base import System
 
 SHORT = Durations(
-    accepting=0.2, end_to_end=0.2, half_load=0.2, few=0.2, rounds=1, raw_messages=0, warm_up=0.1, patience=1
+    accepting=0.2,
+    end_to_end=0.2,
+    half_load=0.2,
+    few=0.2,
+    bulk=0.3,
+    rounds=1,
+    raw_messages=0,
+    warm_up=0.1,
+    patience=1,
 )
 #: Where nothing is missing, however busy the machine is; it posts fewer than may be under way.
 PATIENT = replace(SHORT, half_load=0.05, patience=60)
@@ -50,6 +60,9 @@ class Gateway(System):
     NAME: ClassVar = "gateway"
     RECORDS: ClassVar = "nothing"
     SETUP: ClassVar = "one process"
+    NEEDS_POSTGRES: ClassVar[bool] = False
+    #: As if each record were that many tasks.
+    BULK: ClassVar[tuple[Target, int] | None] = (Target(ROUTE, body), 1000)
     lose_every: ClassVar = 0
     refuse_every: ClassVar = 0
 
@@ -104,6 +117,9 @@ def test_a_sound_system_has_all_its_figures(tmp_path: Path) -> None:
         result.values[key] > 0
         for key in ("accepted", "end_to_end", "drain", "half_load", "pickup_p50", "pickup_p99", "few_p50")
     )
+    assert result.values["bulk"] > 100 * result.values["accepted"]
+    # Its process is not the only one that works meanwhile.
+    assert result.values["bulk_core"] > result.values["bulk"]
     assert result.usage["api"].processes == 1
     assert set(result.usage["api"].cpu_us_per_task) == {"full load", "half load", "20/s"}
     assert result.usage["api"].idle_mb > 1

@@ -44,7 +44,7 @@ def test_there_is_no_ratio_of_a_missing_figure() -> None:
 def test_others_are_shown_if_our_own_is_left_out() -> None:
     summary = Summary([Round("peer", values={ACCEPTED.key: 100})])
 
-    shown = table(summary, {"machine": "small"}, {"peer": ("nothing", "quickly")}, "Waybill")
+    shown = table(summary, {"machine": "small"}, {"peer": ("nothing", "quickly")}, ["Waybill"])
 
     assert "peer" in shown
     assert "Waybill" not in shown

@@ -147,6 +147,16 @@ class InstalledPostgres(Postgres):
         _wait_until_open(self.url, server, log)
 
     @property
+    def pid(self) -> int:
+        """Its process, which is the parent of those that serve connections.
+
+        Raises:
+            ValueError: it does not run.
+        """
+        (server,) = self._running
+        return server.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it was started, and not stopped since."""
         return bool(self._running)
