@@ -1,6 +1,7 @@
 """compose.yaml held against the processes that there are and the settings that they have."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,17 @@ def test_the_demo_waits_as_shortly_as_the_local_stack() -> None:
         "WAYBILL_GATEWAY_OPEN_TO_ANYONE": "true",
         "WAYBILL_OPS_ADDRESS": OPS_ADDRESS,
     }
+
+
+@pytest.mark.parametrize(
+    "pyproject",
+    [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")],
+    ids=lambda at: at.parent.name,
+)
+def test_an_image_is_built_from_each_file_that_its_wheels_need(pyproject: Path) -> None:
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    project = tomllib.loads(pyproject.read_text())["project"]
+    folder = "services/*" if pyproject.parent.parent.name == "services" else "*"
+    needed = ["pyproject.toml", "src", project["readme"], *project["license-files"]]
+    # A member's licence is a link to the one of the whole.
+    assert {"!LICENSE", *(f"!{folder}/{name}" for name in needed)} <= set(sent)
