@@ -66,5 +66,5 @@ def test_the_examples_of_the_page_work(gateway: Served, client: Client, module: 
 
 def test_the_page_names_each_way_to_submit() -> None:
     page = (ROOT / "docs" / "applications.md").read_text()
-    ways = ("submit(", "asubmit(", "using(", "submit_in(", "submission(", "event(", "local(")
+    ways = ("submit(", "asubmit(", "using(", "submit_in(", "submission(", "schedule(", "event(", "local(")
     assert [way for way in ways if f"remind.{way}" not in page] == []

@@ -112,6 +112,30 @@ async def test_a_client_of_the_other_sort_is_refused() -> None:
         archive.using(client=plain).submission("2026-01")
 
 
+def test_a_schedule_is_created_once_and_then_changed(client: Client) -> None:
+    tell_all = remind.using(client=client)
+    first = tell_all.schedule("mondays", remind.event("ann@example.com"), cron="0 9 * * MON")
+    again = tell_all.schedule("mondays", remind.event("ann@example.com", days=7), cron="0 8 * * MON")
+
+    assert (again.id, again.kind, again.cron) == (first.id, "reminders.remind", "0 8 * * MON")
+    assert [each.body["days"] for each in client.schedules.list()] == [7]
+    with pytest.raises(TypeError, match="missing a required argument: 'email'"):
+        tell_all.schedule("tuesdays", cron="0 9 * * TUE")
+    with pytest.raises(ValueError, match=r"mondays makes tasks of the kind reminders\.remind"):
+        archive.using(client=client).schedule("mondays", archive.event("2026-01"), cron="0 9 * * MON")
+    with pytest.raises(TypeError, match="takes its options itself"):
+        tell_all.using(priority="low").schedule("tuesdays", cron="0 9 * * TUE")
+
+
+async def test_async_code_schedules_with_aschedule(reminders: Served) -> None:
+    async with AsyncClient(reminders.url) as client:
+        yearly = archive.using(client=client)
+        first = await yearly.aschedule("closing", archive.event("2026"), every_seconds=3600)
+        again = await yearly.aschedule("closing", archive.event("2026"), every_seconds=7200)
+
+    assert (first.id, first.every_seconds, again.every_seconds) == (again.id, 3600, 7200)
+
+
 def test_wrong_arguments_are_refused_before_anything_is_sent() -> None:
     with scripted([Scripted()]) as gateway, Client(gateway.url) as client, default_client(client):
         with pytest.raises(TypeError, match="missing a required argument: 'email'"):

@@ -1,6 +1,7 @@
 """Submits the tasks of a function."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, Unpack, overload
 
@@ -13,7 +14,15 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
     from sqlalchemy.orm import Session
 
-    from waybill.client import AcceptedTask, AsyncClient, Client, Priority, Submission
+    from waybill.client import (
+        AcceptedTask,
+        AsyncClient,
+        Client,
+        Priority,
+        Schedule,
+        ScheduleTiming,
+        Submission,
+    )
 
     #: What has a transaction of an application, and is not awaited; and what is.
     Plain = Session | Connection | psycopg.Connection[Any]
@@ -84,31 +93,17 @@ class Submitter(Generic[Q]):
             ClientError: it was not accepted, or that is not known: see `Client.submit`.
             ValueError: no client was given, and the environment names no gateway.
         """
-        event, client = self._made(*args, **arguments), self._options.get("client")
-        options = self._of_call()
-        if client is None:
-            return sync_client().submit(event, **options)
-        from waybill.client import Client  # noqa: PLC0415 - it brings an HTTP library
-
-        if not isinstance(client, Client):
-            raise TypeError("an AsyncClient submits with asubmit(…)")
-        return client.submit(event, **options)
+        event, options = self._made(*args, **arguments), self._of_call()
+        return self._client().submit(event, **options)
 
     async def asubmit(self, *args: Q.args, **arguments: Q.kwargs) -> "AcceptedTask":
         """Submits a task, in async code; see `submit`.
 
         task = await remind.asubmit("ann@example.com", days=7)
         """
-        event, client = self._made(*args, **arguments), self._options.get("client")
-        options = self._of_call()
-        if client is None:
-            async with async_client() as default:
-                return await default.submit(event, **options)
-        from waybill.client import AsyncClient  # noqa: PLC0415 - as above
-
-        if not isinstance(client, AsyncClient):
-            raise TypeError("a Client submits with submit(…)")
-        return await client.submit(event, **options)
+        event, options = self._made(*args, **arguments), self._of_call()
+        async with self._async_client() as client:
+            return await client.submit(event, **options)
 
     @overload
     def submit_in(self, transaction: "Plain", /, *args: Q.args, **arguments: Q.kwargs) -> str: ...
@@ -144,6 +139,46 @@ class Submitter(Generic[Q]):
         options: Any = self._options
         return outbox.submit(transaction, self._made(*args, **arguments), **options)
 
+    def schedule(
+        self, name: str, event: Event | None = None, /, **timing: Unpack["ScheduleTiming"]
+    ) -> "Schedule":
+        """Makes tasks repeatedly: creates the schedule of this name, or changes it.
+
+            close_books.schedule("close-books", cron="0 3 1 * *", timezone="Europe/Berlin")
+            remind.schedule("remind-ann", remind.event("ann@example.com"), every_seconds=86400)
+
+        So it may be called each time that the application is deployed. What `timing` does not name stays as
+        it is in a schedule that exists.
+
+        Args:
+            name: a unique one.
+            event: of each task; None: the function without arguments.
+            timing: see `waybill.client.ScheduleTiming`; `cron` or `every_seconds` is needed.
+
+        Raises:
+            TypeError: the function needs arguments.
+            ValueError: the schedule of this name is one of another kind.
+            ClientError: as for `client.schedules.create`.
+        """
+        stated, schedules = self._scheduled(event), self._client().schedules
+        found = next(schedules.list(name=name, limit=1), None)
+        if found is None:
+            return schedules.create(name, stated, **timing)
+        return schedules.change(_same_kind(found, stated), body=stated, **timing)
+
+    async def aschedule(
+        self, name: str, event: Event | None = None, /, **timing: Unpack["ScheduleTiming"]
+    ) -> "Schedule":
+        """Makes tasks repeatedly, in async code; see `schedule`.
+
+        await close_books.aschedule("close-books", cron="0 3 1 * *")
+        """
+        stated = self._scheduled(event)
+        async with self._async_client() as client:
+            async for found in client.schedules.list(name=name, limit=1):
+                return await client.schedules.change(_same_kind(found, stated), body=stated, **timing)
+            return await client.schedules.create(name, stated, **timing)
+
     def submission(self, *args: Q.args, **arguments: Q.kwargs) -> "Submission":
         """A task for `Client.submit_many`.
 
@@ -152,15 +187,56 @@ class Submitter(Generic[Q]):
         Raises:
             TypeError, ValidationError: see `event`.
         """
-        from waybill.client import Submission  # noqa: PLC0415 - as above
+        from waybill.client import Submission  # noqa: PLC0415 - it brings an HTTP library
 
         if "client" in self._options:
             raise TypeError("tasks that are submitted together have one client: give none to one of them")
         options = self._of_call()
         return Submission(self._made(*args, **arguments), **options)
 
+    def _scheduled(self, event: Event | None) -> Event:
+        if self._options.keys() - {"client"}:
+            raise TypeError("a schedule takes its options itself: schedule(…, priority=…)")
+        made: Any = self._made
+        stated: Event = made() if event is None else event
+        return stated
+
+    def _client(self) -> "Client":
+        client = self._options.get("client")
+        if client is None:
+            return sync_client()
+        from waybill.client import Client  # noqa: PLC0415 - as above
+
+        if not isinstance(client, Client):
+            raise TypeError("an AsyncClient submits with asubmit(…), and schedules with aschedule(…)")
+        return client
+
+    @asynccontextmanager
+    async def _async_client(self) -> "AsyncIterator[AsyncClient]":
+        client = self._options.get("client")
+        if client is None:
+            async with async_client() as default:
+                yield default
+            return
+        from waybill.client import AsyncClient  # noqa: PLC0415 - as above
+
+        if not isinstance(client, AsyncClient):
+            raise TypeError("a Client submits with submit(…), and schedules with schedule(…)")
+        yield client
+
     def _of_call(self) -> Any:
         """The options, as a client takes them."""
         if "order_key" in self._options:
             raise TypeError("order_key orders the rows of an outbox: use submit_in(…)")
         return {name: value for name, value in self._options.items() if name != "client"}
+
+
+def _same_kind(found: "Schedule", event: Event) -> str:
+    """Id of a schedule whose tasks are of the kind of an event.
+
+    Raises:
+        ValueError: they are of another one.
+    """
+    if found.kind != event.KIND:
+        raise ValueError(f"the schedule {found.name} makes tasks of the kind {found.kind}: take another name")
+    return found.id
