@@ -1,0 +1,158 @@
+"""The backend: what `task.enqueue(…)` does, and where a result comes from."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.core import checks
+from django.db import connections
+from django.utils import timezone
+
+from waybill import DefinitionError, Service, outbox
+from waybill.client import Client
+from waybill.django.framework import (
+    BaseTaskBackend,
+    TaskResult,
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    normalize_json,
+    task_enqueued,
+)
+from waybill.django.kinds import FunctionCall, event_of, service_of
+from waybill.django.results import result_of
+from waybill.problems import ProblemError
+from waybill.submitting import sync_client
+
+_NOT_FOUND: Final = 404
+
+
+class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
+    """Makes tasks of Django tasks of Waybill.
+
+        TASKS = {
+            "default": {
+                "BACKEND": "waybill.django.WaybillBackend",
+                "QUEUES": ["default", "mails"],
+                "OPTIONS": {"SERVICE": "shop", "OUTBOX": "default"},
+            }
+        }
+
+    `waybill run waybill.django.worker:shop` runs the tasks of the default queue, `…:shop-mails` those of the
+    queue mails. A function that raises is run again, as any handler is.
+
+    Options:
+        SERVICE: name of the service; `django` by default.
+        OUTBOX: alias of the database whose application outbox a task is written to, with the transaction
+            that is open there: it is accepted once that is committed. A result cannot be retrieved then, as
+            the task gets its id later. Without it a task is accepted when `enqueue` returns.
+        ATTEMPTS: most attempts of a task; 16 by default.
+    """
+
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
+        super().__init__(alias, params)
+        self.project: str = self.options.get("SERVICE", "django")
+        self.attempts: int = self.options.get("ATTEMPTS", 16)
+        self._outbox: str | None = self.options.get("OUTBOX")
+        self.supports_get_result = self._outbox is None
+
+    def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Submits a task, or writes it into the outbox.
+
+        Raises:
+            InvalidTask: the backend cannot run it.
+            TypeError: an argument is not JSON.
+            ClientError: it was not accepted, or that is not known.
+            OutboxError: the outbox refuses it.
+        """
+        self.validate_task(task)
+        call = self.event_of(task, args, kwargs)
+        how: dict[str, Any] = {"send_at": _start(task.run_after), "priority": _priority(task.priority)}
+        if self._outbox is None:
+            id_ = sync_client().submit(call, **how).id
+        else:
+            id_ = outbox.submit(connections[self._outbox], call, **how)
+        result = TaskResult(
+            task=task,
+            id=id_,
+            status=TaskResultStatus.READY,
+            enqueued_at=timezone.now(),
+            started_at=None,
+            last_attempted_at=None,
+            finished_at=None,
+            args=args,
+            kwargs=kwargs,
+            backend=self.alias,
+            errors=[],
+            worker_ids=[],
+        )
+        task_enqueued.send(type(self), task_result=result)
+        return result
+
+    def get_result(self, result_id: str) -> Any:
+        """What became of a task.
+
+        Its arguments are empty: they may be about people, and the ledger keeps them sealed.
+
+        Raises:
+            TaskResultDoesNotExist: there is no such task, or none of this backend.
+            NotImplementedError: tasks are written to an outbox.
+            ClientError: the gateway does not answer.
+        """
+        if not self.supports_get_result:
+            return super().get_result(result_id)
+        client: Client = sync_client()
+        try:
+            UUID(result_id)
+        except ValueError:
+            raise TaskResultDoesNotExist(result_id) from None
+        try:
+            found = client.get(result_id)
+            if found.kind not in {self._event_of(queue).KIND for queue in self.queues}:
+                raise TaskResultDoesNotExist(result_id)
+            return result_of(found, client.timeline(result_id), self.alias)
+        except ProblemError as problem:
+            if problem.status == _NOT_FOUND:
+                raise TaskResultDoesNotExist(result_id) from problem
+            raise
+
+    def check(self, **kwargs: Any) -> list[Any]:
+        """Checks the names of the services, for `manage.py check`."""
+        found = list(super().check(**kwargs))
+        for queue in sorted(self.queues):
+            try:
+                Service(service_of(self.project, queue))
+            except DefinitionError as error:
+                found.append(
+                    checks.Error(f"TASKS[{self.alias!r}], queue {queue!r}: {error}", id="waybill.E001")
+                )
+        return found
+
+    def event_of(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> FunctionCall:
+        """The event of a call of a function.
+
+        Raises:
+            TypeError: an argument is not JSON.
+        """
+        made = self._event_of(task.queue_name)
+        return made(path=task.module_path, args=list(normalize_json(args)), kwargs=normalize_json(kwargs))
+
+    def _event_of(self, queue: str) -> type[FunctionCall]:
+        return event_of(service_of(self.project, queue))
+
+
+def _start(run_after: datetime | None) -> datetime | None:
+    if run_after is None:
+        return None
+    aware = run_after if timezone.is_aware(run_after) else timezone.make_aware(run_after)
+    return aware if aware > timezone.now() else None
+
+
+def _priority(priority: int) -> str:
+    """Django counts from -100 to 100, with 0 as the usual one."""
+    return "normal" if priority == 0 else "high" if priority > 0 else "low"

@@ -1,0 +1,59 @@
+"""Results of Django's tasks, made of what the ledger knows."""
+
+import builtins
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from waybill.client import Task, Timeline
+from waybill.django.framework import TaskError, TaskResult, TaskResultStatus
+from waybill_contracts.states import State
+
+#: Name of the value in the result of a subtask.
+RETURN_VALUE = "return_value"
+
+
+def result_of(task: Task, timeline: Timeline, backend: str) -> Any:
+    """The result of a task.
+
+    Args:
+        task: as the gateway answers.
+        timeline: its events.
+        backend: alias of the backend.
+    """
+    (subtask,) = task.subtasks
+    starts = [event.at for event in timeline.events if event.type == "task.started"]
+    status = _status(task, has_started=bool(starts))
+    result = TaskResult(
+        task=import_string(task.about),
+        id=task.id,
+        status=status,
+        enqueued_at=task.created_at,
+        started_at=starts[0] if starts else None,
+        last_attempted_at=starts[-1] if starts else None,
+        finished_at=task.completed_at if task.is_ended else None,
+        args=[],
+        kwargs={},
+        backend=backend,
+        errors=[] if subtask.error is None else [_error(subtask.error)],
+        # One for each attempt: who ran it is in the log.
+        worker_ids=[subtask.service] * max(subtask.attempt, len(starts)) if starts else [],
+    )
+    if status == TaskResultStatus.SUCCESSFUL:
+        # As Django's own backends do: the field is not one of the constructor.
+        object.__setattr__(result, "_return_value", (subtask.result or {}).get(RETURN_VALUE))
+    return result
+
+
+def _status(task: Task, *, has_started: bool) -> Any:
+    if task.state == State.COMPLETED:
+        return TaskResultStatus.SUCCESSFUL
+    if task.is_ended:
+        return TaskResultStatus.FAILED
+    return TaskResultStatus.RUNNING if has_started else TaskResultStatus.READY
+
+
+def _error(error: dict[str, Any]) -> Any:
+    name = str(error["type"])
+    path = f"builtins.{name}" if hasattr(builtins, name) else f"waybill.{name}"
+    return TaskError(exception_class_path=path, traceback=str(error["message"]))
