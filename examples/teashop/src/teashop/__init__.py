@@ -1,0 +1,1 @@
+"""A shop: its background work, and three applications that ask for it."""
