@@ -1,0 +1,1 @@
+"""A bookshop, before and after its move from Celery."""
