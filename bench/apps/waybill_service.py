@@ -12,8 +12,7 @@ from bench.stamps import Stamps
 from waybill_contracts.kinds import SyncRequested, UserCreated
 from waybill_worker.attempt import Attempt, configured
 from waybill_worker.consume import ServiceSettings
-from waybill_worker.observe import configure_logging
-from waybill_worker.runtime import run
+from waybill_worker.runtime import start
 from waybill_worker.service import Service
 
 #: The environment variable with the seconds that the work waits, as one does that calls the outside; none.
@@ -51,6 +50,4 @@ def make_service(settings: ServiceSettings) -> Service:
 
 
 if __name__ == "__main__":
-    service_settings = ServiceSettings()
-    configure_logging("sync", level=service_settings.log_level, format_=service_settings.log_format)
-    run(lambda: make_service(service_settings), stop_seconds=service_settings.stop_seconds)
+    start("sync", ServiceSettings, make_service)

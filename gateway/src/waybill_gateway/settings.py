@@ -30,7 +30,7 @@ class GatewaySettings(
         description="Required together with gateway_auth=open if other machines can reach the gateway.",
     )
     key_fresh_seconds: float = Field(
-        5,
+        1,
         gt=0,
         le=10,
         description="Seconds for which a key is used without reading it again: so long a revoked key may "

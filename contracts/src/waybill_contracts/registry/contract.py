@@ -61,6 +61,10 @@ class Contract:
         return fields_marked(self.schema, "secret")
 
     @cached_property
+    def _in_clear(self) -> frozenset[str]:
+        return self.fields - self.sensitive
+
+    @cached_property
     def _person(self) -> tuple[Path, ...]:
         return paths_marked(self.schema, "person")
 
@@ -94,6 +98,8 @@ class Contract:
 
     def files_of(self, data: Mapping[str, Any]) -> tuple[str, ...]:
         """Keys of the stored files that valid data refers to, each once."""
+        if not self._files:  # as of most kinds
+            return ()
         found = (value for path in self._files for value in values_at(data, path))
         keys = (value.get("key") if isinstance(value, dict) else value for value in found)
         return tuple(dict.fromkeys(key for key in keys if isinstance(key, str)))
@@ -103,7 +109,7 @@ class Contract:
         template = self.schema.get("about")
         if not isinstance(template, str):
             return ""
-        shown = {name: data[name] for name in self.fields - self.sensitive if name in data}
+        shown = {name: data[name] for name in self._in_clear if name in data}
         return template.format_map(_Shown(shown))[:_MAX_ABOUT]
 
     def faults(self, data: Any) -> list[DataFault]:
