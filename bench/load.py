@@ -130,22 +130,29 @@ class Load:
         return _closed(still_open, posted)
 
     async def steady(self, rate: float, seconds: float, *, most_under_way: int = MOST_UNDER_WAY) -> Posted:
-        """Posts `rate` tasks a second for `seconds`, at least one, whether others are answered or not."""
+        """Posts `rate` tasks a second for `seconds`, at least one, whether others are answered or not.
+
+        It opens no more connections than it needs: for a few tasks they would cost more than the tasks.
+        """
         posted = Posted()
         # In turn: a server closes what rests, and may be about to when we post.
-        idle = deque(await self._open(most_under_way))
+        idle, under_way = deque[_Connection](), 0
         started = time.monotonic()
 
-        async def post_once(connection: _Connection) -> None:
+        async def post_once() -> None:
+            nonlocal under_way
+            under_way += 1
+            connection = idle.popleft() if idle else _Connection(self._head)
             idle.append(await self._post(connection, posted))
+            under_way -= 1
 
         async with asyncio.TaskGroup() as posting:
             for position in range(max(1, int(rate * seconds))):
                 await asyncio.sleep(max(0.0, started + position / rate - time.monotonic()))
-                if not idle:
+                if under_way >= most_under_way:
                     posted.failures.append(f"{most_under_way} requests are under way: it does not keep up")
                     break
-                posting.create_task(post_once(idle.popleft()))
+                posting.create_task(post_once())
         posted.seconds = time.monotonic() - started
         return _closed(idle, posted)
 
