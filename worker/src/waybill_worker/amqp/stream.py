@@ -67,12 +67,18 @@ class FrameStream(asyncio.StreamReaderProtocol):
     Args:
         reader: from which the client reads what is left to it.
         sinks: of the consumers, by their tag; the client must know a consumer of that tag too.
+        rest_seconds: for which it reads nothing more once it has read deliveries or confirms, so that what
+            comes meanwhile is read at once; 0: it reads what comes.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, sinks: dict[bytes, Sink]) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, sinks: dict[bytes, Sink], *, rest_seconds: float = 0.0
+    ) -> None:
         super().__init__(reader)
         self._for_client = reader
         self._sinks = sinks
+        self._rest_seconds = rest_seconds
+        self._is_resting = False
         self._loop_time = asyncio.get_running_loop().time
         self._socket: asyncio.Transport | None = None
         self._client: aiormq.abc.AbstractConnection | None = None
@@ -166,7 +172,20 @@ class FrameStream(asyncio.StreamReaderProtocol):
             self._for_client.feed_data(data[kept:at])
         if kept:
             self._show_life()
+            if self._rest_seconds and not self._is_resting:
+                self._pause()
         self._rest += data[at:]
+
+    def _pause(self) -> None:
+        if self._socket is not None and not self._socket.is_closing():
+            self._is_resting = True
+            self._socket.pause_reading()
+            asyncio.get_running_loop().call_later(self._rest_seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        self._is_resting = False
+        if self._socket is not None and not self._socket.is_closing():
+            self._socket.resume_reading()
 
     def _end_of_frame(self, data: bytes, at: int) -> int:
         """Where a frame ends; 0: it has not come as a whole, or is none of AMQP."""
