@@ -50,6 +50,8 @@ class _RunningHandler:
     waiter: asyncio.Task[Any] | None
     limits: TimeLimits
     handler: asyncio.Task[Any] | None = None
+    #: Of its next limit.
+    timer: asyncio.TimerHandle | None = None
     reason: StopReason | None = None
     #: It goes on in a thread, although nothing waits for it any more.
     goes_on: bool = False
@@ -161,18 +163,23 @@ class RunningHandlers:
 
     @contextmanager
     def _timed(self, run: _RunningHandler, clean_up_seconds: float) -> Iterator[None]:
-        later = asyncio.get_running_loop().call_later
-        hard_seconds = run.limits.hard_seconds
-        timers = (
-            later(run.limits.soft_seconds, run.stop, StopReason.SOFT_LIMIT),
-            later(hard_seconds, run.cut_off),
-            later(hard_seconds + clean_up_seconds, self._does_not_end, run),
-        )
+        loop, limits = asyncio.get_running_loop(), run.limits
+        began = loop.time()
+
+        # One timer at a time: nearly no handler reaches its first limit.
+        def soft() -> None:
+            run.timer = loop.call_at(began + limits.hard_seconds, hard)
+            run.stop(StopReason.SOFT_LIMIT)
+
+        def hard() -> None:
+            run.timer = loop.call_at(began + limits.hard_seconds + clean_up_seconds, self._does_not_end, run)
+            run.cut_off()
+
+        run.timer = loop.call_at(began + limits.soft_seconds, soft)
         try:
             yield
         finally:
-            for timer in timers:
-                timer.cancel()
+            run.timer.cancel()
 
     def _does_not_end(self, run: _RunningHandler) -> None:
         if run.waiter is not None:

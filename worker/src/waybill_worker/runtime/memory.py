@@ -2,6 +2,11 @@
 
 import ctypes
 import gc
+from typing import Final
+
+#: New objects after which the youngest are searched for garbage. Nearly all are freed without that, so the
+#: interpreter's 700 would mostly have those searched that the tasks under way still need.
+YOUNG_OBJECTS: Final = 10_000
 
 
 def freeze_startup() -> None:
@@ -12,6 +17,7 @@ def freeze_startup() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     gc.enable()
 
 
