@@ -290,25 +290,41 @@ async def test_publishes_of_one_turn_are_one_write(broker: FakeBroker, publisher
     assert len(writes) == 1
 
 
-async def test_a_connection_that_rests_reads_at_once_what_came_meanwhile(broker: FakeBroker) -> None:
+async def test_a_connection_that_rests_reads_confirms_together(broker: FakeBroker) -> None:
     loop = asyncio.get_running_loop()
     async with connection(broker, rest_seconds=0.2) as connected:
         publisher = Publisher(connected, timeout_seconds=30)
         await publisher.open_exchanges()
         at: list[float] = []
+        began = loop.time()
         publisher.publish_each([GOOD] * 4, lambda _position, _error: at.append(loop.time()))
         await eventually(lambda: len(published(broker)) == 4)
         for tag in range(1, 5):
             broker.say(Basic.Ack(tag))
-            await eventually(lambda: at)
             await asyncio.sleep(0.01)  # its own read, if the connection did not rest
         await eventually(lambda: len(at) == 4)
         # What is for the client comes through too.
         broker.say(Channel.Close(404, "no such exchange", 60, 40))
         await eventually(lambda: publisher.is_open)
 
-    assert at[1] - at[0] >= 0.15
-    assert at[3] - at[1] < 0.15
+    assert at[0] - began >= 0.15
+    assert at[3] - at[0] < 0.15
+
+
+async def test_a_connection_that_rests_reads_deliveries_together(broker: FakeBroker) -> None:
+    loop = asyncio.get_running_loop()
+    async with connection(broker, rest_seconds=0.2) as connected:
+        taken = Taken(connected)
+        await taken.consumer.start()
+        broker.say(*delivery(broker, 1, b"1"))
+        await eventually(lambda: taken.bodies)
+        began = loop.time()
+        for tag in range(2, 5):
+            broker.say(*delivery(broker, tag, b"2"))
+            await asyncio.sleep(0.01)  # as above
+        assert len(taken.bodies) == 1 or loop.time() - began > 0.1
+        await eventually(lambda: len(taken.bodies) == 4)
+        await taken.consumer.stop()
 
 
 async def test_a_connection_that_is_lost_while_it_rests_is_made_again(broker: FakeBroker) -> None:

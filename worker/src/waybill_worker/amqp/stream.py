@@ -67,8 +67,8 @@ class FrameStream(asyncio.StreamReaderProtocol):
     Args:
         reader: from which the client reads what is left to it.
         sinks: of the consumers, by their tag; the client must know a consumer of that tag too.
-        rest_seconds: for which it reads nothing more once it has read deliveries or confirms, so that what
-            comes meanwhile is read at once; 0: it reads what comes.
+        rest_seconds: for which it reads nothing once it has published or read deliveries, so that it reads at
+            once the confirms and deliveries that come meanwhile; 0: it reads what comes.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class FrameStream(asyncio.StreamReaderProtocol):
             channel: of this connection.
             timeout_seconds: after which a message without a confirm has failed.
         """
-        confirms = Confirms(channel.number, self._largest, self.write, timeout_seconds)
+        confirms = Confirms(channel.number, self._largest, self._publish, timeout_seconds)
         # A channel that is reopened while its connection is lost may be one of an earlier connection.
         is_ours = channel.connection is self._client and not channel.is_closed
         if self._is_broken or self._socket is None or not is_ours:
@@ -172,11 +172,18 @@ class FrameStream(asyncio.StreamReaderProtocol):
             self._for_client.feed_data(data[kept:at])
         if kept:
             self._show_life()
-            if self._rest_seconds and not self._is_resting:
+            # Confirms end a rest that began with their publish.
+            if not self._confirms:
                 self._pause()
         self._rest += data[at:]
 
+    def _publish(self, data: bytes) -> None:
+        self.write(data)
+        self._pause()
+
     def _pause(self) -> None:
+        if not self._rest_seconds or self._is_resting:
+            return
         if self._socket is not None and not self._socket.is_closing():
             self._is_resting = True
             self._socket.pause_reading()

@@ -39,8 +39,8 @@ class BrokerConnection(RabbitBroker):
         settings: where RabbitMQ is.
         process: name of the process, for RabbitMQ's list of connections.
         role: `publish` or `consume`, for the same list.
-        rest_seconds: for which it reads nothing more once it has read deliveries or confirms, where nobody is
-            in a hurry for them: they cost much less when many are read at once.
+        rest_seconds: for which it reads nothing once it has published or read deliveries. Where nobody is in
+            a hurry for what comes, that costs much less if much is read at once.
 
     Attributes:
         wait: the wait for RabbitMQ.
