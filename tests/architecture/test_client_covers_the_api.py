@@ -25,7 +25,6 @@ OPERATOR: Final = "for operators: `client.call`, and the command"
 DEPLOYMENT: Final = "a step of a deployment: `waybill services`, and the command"
 EVENT: Final = "`submit` with the event or its kind does it"
 PROBE: Final = "for those who run the gateway"
-STREAM: Final = "an endless answer, for browsers"
 
 #: Routes without a method of their own, by the beginning of the path, and why.
 WITHOUT_METHOD: Final = {
@@ -45,8 +44,6 @@ WITHOUT_METHOD: Final = {
     "POST /v1/schedules/{schedule_id}/reveal": OPERATOR,
     "* /v1/keys*": OPERATOR,
     "* /v1/services*": DEPLOYMENT,
-    "GET /v1/events": STREAM,
-    "GET /v1/tasks/{task_id}/events": STREAM,
     "GET /": PROBE,
     "GET /healthz": PROBE,
     "GET /startupz": PROBE,
@@ -61,6 +58,8 @@ USES: Final[dict[str, Callable[[Any], Any]]] = {
     "submit_image": lambda client: client.submit_image(b"picture", ["thumb"]),
     "get": lambda client: client.get(ID),
     "wait": lambda client: client.wait(ID),
+    "events": lambda client: client.events(ID),
+    "events of all": lambda client: client.events(),
     "list": lambda client: client.list(),
     "timeline": lambda client: client.timeline(ID),
     "cancel": lambda client: client.cancel(ID),
@@ -202,7 +201,7 @@ def is_excepted(name: str) -> bool:
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_each_method_is_used_here(client: type) -> None:
     methods = {name for name, _ in inspect.getmembers(client, inspect.isfunction) if name[0] != "_"}
-    assert methods - {"close"} == {name for name in USES if "." not in name}
+    assert methods - {"close"} == {name.partition(" ")[0] for name in USES if "." not in name}
 
 
 def test_no_route_is_without_a_method_or_a_reason() -> None:

@@ -25,6 +25,7 @@ from waybill.answers.tasks import (
     Slot,
     Subtask,
     Task,
+    TaskEvent,
     Timeline,
     TimelineEvent,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "SlotTask",
     "Subtask",
     "Task",
+    "TaskEvent",
     "TaskFile",
     "TaskFiles",
     "Timeline",

@@ -125,6 +125,28 @@ class TimelineEvent(Answered):
     details: dict[str, Any]
 
 
+class TaskEvent(Answered):
+    """One event of a task, as it happens.
+
+        for event in client.events(task.id):
+            print(event.type, event.task_state)
+
+    `task_state` is the state of the whole task when the event was sent.
+    """
+
+    #: By which `client.events(last_event_id=…)` goes on after it.
+    id: str = ""
+    task_id: str
+    kind: str
+    task_state: StateOrText
+    type: str
+    at: datetime
+    service: str | None
+    attempt: int | None
+    redrive_no: int | None
+    details: dict[str, Any]
+
+
 class Timeline(Answered):
     """All events of a task, in order."""
 

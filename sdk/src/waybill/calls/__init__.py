@@ -3,9 +3,10 @@
 from waybill.calls import files, registry, schedules, tasks
 from waybill.calls.call import CHUNK_BYTES, Answer, Call, FileBody
 from waybill.calls.files import Source
+from waybill.calls.following import SILENT_SECONDS, Following
 from waybill.calls.keys import new_key
 from waybill.calls.paging import MOST_ON_A_PAGE, Paging
-from waybill.calls.retrying import Limits, Trying
+from waybill.calls.retrying import Limits, Trying, require_success
 from waybill.calls.schedules import ScheduleTiming
 from waybill.calls.submission import Priority, Submission, SubmitOptions
 from waybill.calls.tasks import MOST_TOGETHER, TaskFilters
@@ -15,9 +16,11 @@ __all__ = [
     "CHUNK_BYTES",
     "MOST_ON_A_PAGE",
     "MOST_TOGETHER",
+    "SILENT_SECONDS",
     "Answer",
     "Call",
     "FileBody",
+    "Following",
     "Limits",
     "Paging",
     "Priority",
@@ -31,6 +34,7 @@ __all__ = [
     "files",
     "new_key",
     "registry",
+    "require_success",
     "schedules",
     "tasks",
 ]

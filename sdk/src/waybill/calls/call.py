@@ -60,7 +60,7 @@ class Call(Generic[T]):
     path: str
     #: Reads an answer of success.
     read: Callable[[Answer], T]
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | FileBody | None = None
     #: Fields of a form that `content` is the field `file` of; None: it is the whole body.

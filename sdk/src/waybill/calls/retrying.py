@@ -71,8 +71,7 @@ class Trying(Generic[T]):
         Raises:
             ClientError: the call was refused, or the answer cannot be read.
         """
-        if answer.status >= _ERRORS:
-            raise error_of(answer.status, answer.content, answer.headers.get("retry-after"))
+        require_success(answer)
         return self._call.read(answer)
 
     def pause_after(self, error: ClientError) -> float:
@@ -89,3 +88,13 @@ class Trying(Generic[T]):
             raise error
         self._wait = min(2 * self._wait, self._limits.longest_wait)
         return pause
+
+
+def require_success(answer: Answer) -> None:
+    """Raises the error that an answer stands for.
+
+    Raises:
+        ClientError: the call was refused, or cannot be carried out.
+    """
+    if answer.status >= _ERRORS:
+        raise error_of(answer.status, answer.content, answer.headers.get("retry-after"))

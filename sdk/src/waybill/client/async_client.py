@@ -17,10 +17,11 @@ from waybill.answers import (
     KindDetails,
     RedeemedPasswordReset,
     Task,
+    TaskEvent,
     TaskFile,
     Timeline,
 )
-from waybill.calls import Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
+from waybill.calls import Following, Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
 from waybill.client.async_schedules import AsyncSchedules
 from waybill.client.async_sending import AsyncSending
 from waybill.client.settings import AsyncApiKey
@@ -160,6 +161,22 @@ class AsyncClient:
         while not waiting.is_over(task := await self._run(calls.tasks.wait(task_id, waiting.seconds))):
             pass
         return task
+
+    def events(
+        self,
+        task_id: str | UUID | None = None,
+        *,
+        kinds: Sequence[str] = (),
+        last_event_id: str | None = None,
+    ) -> AsyncIterator[TaskEvent]:
+        """Follows what happens to a task until it has ended, or to all tasks without an end.
+
+            async for event in client.events(accepted.id):
+                print(event.at, event.type, event.task_state)
+
+        See `Client.events`.
+        """
+        return self._sending.events(Following(task_id, kinds, last_event_id, self._sending.limits))
 
     async def list(self, *, limit: int | None = None, **filters: Unpack[TaskFilters]) -> AsyncIterator[Task]:
         """Tasks, newest first, fetched page by page.

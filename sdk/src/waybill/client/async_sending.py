@@ -1,6 +1,7 @@
 """Sends calls for asyncio: what `AsyncClient` is made of."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,12 +9,22 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 
-from waybill.calls import Answer, Call, FileBody, Limits, Trying
+from waybill.answers import TaskEvent
+from waybill.calls import (
+    SILENT_SECONDS,
+    Answer,
+    Call,
+    FileBody,
+    Following,
+    Limits,
+    Trying,
+    require_success,
+)
 from waybill.client import http
 from waybill.client.replacement import replaced
 from waybill.client.settings import AsyncApiKey, gateway_url, key_in, key_source, stated_key
 from waybill.client.sink import Sink
-from waybill.problems import ClientError
+from waybill.problems import ClientError, UnreachableError
 
 T = TypeVar("T")
 
@@ -35,7 +46,7 @@ class AsyncSending:
         replacement, replaced_url = replaced()
         self._url = gateway_url(url or replaced_url)
         self._key: Any = key_source(api_key)
-        self._limits = limits
+        self.limits = limits
         self._http = httpx.AsyncClient(
             **http.options(self._url, ca_file, headers, connections), transport=transport or replacement
         )
@@ -46,7 +57,7 @@ class AsyncSending:
 
     async def run(self, call: Call[T], sink: Sink | None = None) -> T:
         """Makes a call, and repeats it as its limits allow; see `SyncSending.run`."""
-        trying = Trying(call, self._limits)
+        trying = Trying(call, self.limits)
         while True:
             try:
                 return trying.read(await self._send(call, trying, sink))
@@ -55,6 +66,38 @@ class AsyncSending:
                 if sink is not None:
                     sink.restart(error)
                 await anyio.sleep(pause)
+
+    async def events(self, following: Following) -> AsyncIterator[TaskEvent]:
+        """Follows events; a connection that is lost is made again."""
+        while not following.is_over:
+            try:
+                async with aclosing(self._received(following)) as received:
+                    async for event in received:
+                        yield event
+            except ClientError as error:
+                await anyio.sleep(following.pause_after(error))
+
+    async def _received(self, following: Following) -> AsyncGenerator[TaskEvent]:
+        call = following.call()
+        key = None if self._key is None else await self._stated_key()
+        try:
+            async with self._http.stream(
+                call.method,
+                call.path,
+                params=call.params,
+                headers=http.headers_of(call, key),
+                timeout=http.timeout(SILENT_SECONDS),
+            ) as response:
+                if response.is_error:
+                    require_success(Answer(response.status_code, response.headers, await response.aread()))
+                following.opened(response.status_code)
+                async for chunk in response.aiter_bytes():
+                    for event in following.took(chunk):
+                        yield event
+        except httpx.HTTPError as error:
+            raise http.unreachable(error, self._url) from error
+        if not following.is_over:
+            raise UnreachableError("the gateway has ended the stream", may_have_taken_effect=False)
 
     async def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
         key = None if self._key is None else await self._stated_key()

@@ -17,10 +17,11 @@ from waybill.answers import (
     KindDetails,
     RedeemedPasswordReset,
     Task,
+    TaskEvent,
     TaskFile,
     Timeline,
 )
-from waybill.calls import Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
+from waybill.calls import Following, Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
 from waybill.client.settings import ApiKey
 from waybill.client.sink import Target, opened
 from waybill.client.sync_schedules import Schedules
@@ -175,9 +176,6 @@ class Client:
             name: of the file, for people; by default that of the path.
             content_type: of the image; the gateway looks for itself.
             options: see `SubmitOptions`.
-
-        Raises:
-            UnsupportedFormatError, NotAnImageError, DamagedError: the gateway takes no such image.
         """
         with calls.files.file_body(image, name, content_type) as body:
             return self._run(calls.files.image(body, variants, options))
@@ -213,6 +211,32 @@ class Client:
             pass
         return task
 
+    def events(
+        self,
+        task_id: str | UUID | None = None,
+        *,
+        kinds: Sequence[str] = (),
+        last_event_id: str | None = None,
+    ) -> Iterator[TaskEvent]:
+        """Follows what happens to a task until it has ended, or to all tasks without an end.
+
+            for event in client.events(accepted.id):
+                print(event.at, event.type, event.task_state)
+
+        A connection that is lost is made again, where it stood: no event is missed, and none comes twice.
+
+        Args:
+            task_id: of the task, from its first event; None: all tasks that the key may see, from now on.
+            kinds: for all tasks: only those of these kinds.
+            last_event_id: events after the one of this id, which was received before.
+
+        Raises:
+            NoSuchTaskError: there is no such task, or it was pruned.
+            KeyEndedError: the key was revoked meanwhile.
+            UnreachableError: the gateway has been away for longer than the deadline of a call.
+        """
+        return self._sending.events(Following(task_id, kinds, last_event_id, self._sending.limits))
+
     def list(self, *, limit: int | None = None, **filters: Unpack[TaskFilters]) -> Iterator[Task]:
         """Tasks, newest first, fetched page by page.
 
@@ -233,8 +257,7 @@ class Client:
             for event in client.timeline(accepted.id).events:
                 print(event.at, event.type, event.service)
 
-        Raises:
-            NoSuchTaskError: there is no such task, or it was pruned.
+        They are kept as long as the task.
         """
         return self._run(calls.tasks.timeline(task_id))
 
@@ -263,9 +286,6 @@ class Client:
 
         Returns:
             The reference that a field of the type `FileRef` takes.
-
-        Raises:
-            TooLargeError: it is larger than the gateway takes.
         """
         with calls.files.file_body(file, name, content_type) as body:
             return self._run(calls.files.upload(body))
@@ -276,8 +296,7 @@ class Client:
             for file in client.files(task.id):
                 print(file.name, file.size_bytes)
 
-        Raises:
-            NoSuchTaskError: there is no such task, or it was pruned.
+        The content of one comes with `download`.
         """
         return self._run(calls.files.listed(task_id)).items
 
@@ -308,16 +327,7 @@ class Client:
 
             client.download_variant(task.id, "thumb.webp", Path("thumb.webp"))
 
-        Args:
-            task_id: of the task.
-            name: of the variant, with its format if that matters: `thumb.webp`, `thumb.jpeg`, `thumb`.
-            to: an open file, or a path, which has the file once it is whole.
-
-        Returns:
-            Its size in bytes.
-
-        Raises:
-            NotProducedYetError: the task has not been completed.
+        The name has the format if that matters: `thumb.webp`, `thumb.jpeg`, `thumb`. See `download`.
         """
         with opened(to) as sink:
             self._run(calls.files.variant(task_id, name), sink)
@@ -338,8 +348,7 @@ class Client:
 
             print([kind.name for kind in client.kinds()])
 
-        Args:
-            service: only those that it handles.
+        With a service, only those that it handles.
         """
         paging = Paging[Kind](None)
         while paging.wanted:
@@ -360,9 +369,7 @@ class Client:
 
             assert client.account().balanced
 
-        Args:
-            since: a time with a zone; None: from the first task.
-            until: a time with a zone; None: until now.
+        The times have a zone; None: from the first task, until now.
         """
         return self._run(calls.registry.account(since, until))
 

@@ -1,18 +1,19 @@
 """Sends calls and waits for them: what `Client` is made of."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
-from waybill.calls import Answer, Call, Limits, Trying
+from waybill.answers import TaskEvent
+from waybill.calls import SILENT_SECONDS, Answer, Call, Following, Limits, Trying, require_success
 from waybill.client import http
 from waybill.client.replacement import replaced
 from waybill.client.settings import ApiKey, gateway_url, key_source, stated_key
 from waybill.client.sink import Sink
-from waybill.problems import ClientError
+from waybill.problems import ClientError, UnreachableError
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class SyncSending:
         replacement, replaced_url = replaced()
         self._url = gateway_url(url or replaced_url)
         self._key: Any = key_source(api_key)
-        self._limits = limits
+        self.limits = limits
         self._http = httpx.Client(
             **http.options(self._url, ca_file, headers, connections), transport=transport or replacement
         )
@@ -50,7 +51,7 @@ class SyncSending:
             call: what is sent, and how its answer is read.
             sink: gets the content of the answer instead.
         """
-        trying = Trying(call, self._limits)
+        trying = Trying(call, self.limits)
         while True:
             try:
                 return trying.read(self._send(call, trying, sink))
@@ -59,6 +60,35 @@ class SyncSending:
                 if sink is not None:
                     sink.restart(error)
                 time.sleep(pause)
+
+    def events(self, following: Following) -> Iterator[TaskEvent]:
+        """Follows events; a connection that is lost is made again."""
+        while not following.is_over:
+            try:
+                yield from self._received(following)
+            except ClientError as error:
+                time.sleep(following.pause_after(error))
+
+    def _received(self, following: Following) -> Iterator[TaskEvent]:
+        call = following.call()
+        key = None if self._key is None else stated_key(self._key)
+        try:
+            with self._http.stream(
+                call.method,
+                call.path,
+                params=call.params,
+                headers=http.headers_of(call, key),
+                timeout=http.timeout(SILENT_SECONDS),
+            ) as response:
+                if response.is_error:
+                    require_success(Answer(response.status_code, response.headers, response.read()))
+                following.opened(response.status_code)
+                for chunk in response.iter_bytes():
+                    yield from following.took(chunk)
+        except httpx.HTTPError as error:
+            raise http.unreachable(error, self._url) from error
+        if not following.is_over:
+            raise UnreachableError("the gateway has ended the stream", may_have_taken_effect=False)
 
     def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
         ends = time.monotonic() + trying.seconds
