@@ -17,10 +17,12 @@ from waybill_ledger import (
     apply_events,
     delete_published,
     measure,
+    open_work,
     put_back,
     reconcile,
     take_due,
 )
+from waybill_ledger.outbox import unpublished_of
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS
 from waybill_testkit.samples import NOON, new_task, reported, user_event
 
@@ -126,3 +128,29 @@ def test_the_first_start_of_a_subtask_tells_how_long_it_waited_and_no_other_does
 
     assert first.picked_up == [("email", timedelta(seconds=3))]
     assert second.picked_up == []
+
+
+def test_open_work_is_that_of_a_tenant_if_one_is_named(engine: Engine) -> None:
+    accepted(engine, new_task(), new_task(tenant="acme"), new_task(user_event(), tenant="acme"))
+    with engine.begin() as connection:
+        numbers = {
+            tenant: {part.service: part.subtasks for part in open_work(connection, tenant=tenant)}
+            for tenant in (None, "default", "acme")
+        }
+    assert numbers == {
+        None: {"email": 3, "sync": 1},
+        "default": {"email": 1},
+        "acme": {"email": 2, "sync": 1},
+    }
+
+
+def test_what_a_task_has_in_the_outbox_is_that_of_no_other(engine: Engine) -> None:
+    task, other = new_task(), new_task()
+    accepted(engine, other, is_published=False)
+    accepted(engine, task)
+    with engine.begin() as connection:
+        assert unpublished_of(connection, task.id) == []
+        accept(connection, [Submission(new_task())])
+    accepted(engine, late := new_task(), is_published=False)
+    with engine.begin() as connection:
+        assert [each.held for each in unpublished_of(connection, late.id)] == [False]

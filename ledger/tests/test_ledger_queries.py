@@ -2,8 +2,9 @@ import base64
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from waybill_contracts.registry import built_in_registry
 from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_ledger import (
@@ -14,11 +15,14 @@ from waybill_ledger import (
     TaskFilter,
     accept,
     apply_events,
+    count_tasks,
     get_task,
     get_timeline,
     list_tasks,
     new_task_id,
 )
+from waybill_ledger.access import REDACTED, MaskedPayload, masked_payload
+from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.samples import NOON, new_task, reported, sync_event, user_event
 
 ALL = TaskFilter()
@@ -139,3 +143,26 @@ def test_words_are_searched_for_as_they_are(engine: Engine, q: str, found: int) 
     )
 
     assert len(listed(engine, TaskFilter(q=q)).tasks) == found
+
+
+def test_tasks_are_counted_up_to_a_limit(engine: Engine) -> None:
+    accepted(engine, *(new_task() for _ in range(5)), new_task(user_event()))
+    with engine.begin() as connection:
+        assert count_tasks(connection, ALL, most=100) == 6
+        assert count_tasks(connection, ALL, most=4) == 4
+        assert count_tasks(connection, TaskFilter(service="sync"), most=4) == 1
+
+
+def test_a_payload_is_masked_for_its_own_tenant_alone(engine: Engine) -> None:
+    task = new_task(user_event(), tenant="acme")
+    accepted(engine, task)
+    registry = built_in_registry()
+    with engine.begin() as connection:
+        seen = masked_payload(connection, task.id, registry=registry, tenant="acme")
+        assert seen is not None
+        assert seen.payload == {"user_id": "u1", "email": REDACTED, "name": REDACTED}
+        assert seen.dataschema == "urn:waybill:user.created:v1"
+        assert masked_payload(connection, task.id, registry=registry, tenant="default") is None
+        connection.execute(update(TASKS).values(payload=None))
+        gone = masked_payload(connection, task.id, registry=registry)
+        assert gone == MaskedPayload(None, None, None)

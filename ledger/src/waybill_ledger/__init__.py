@@ -98,6 +98,7 @@ from waybill_ledger.progress import (
 from waybill_ledger.reports import (
     Account,
     Measures,
+    OpenWork,
     Page,
     Progress,
     Range,
@@ -112,6 +113,7 @@ from waybill_ledger.reports import (
     list_tasks,
     measure,
     oldest_finished,
+    open_work,
     take_account,
 )
 from waybill_ledger.retention import (
@@ -209,6 +211,7 @@ __all__ = [
     "NewKey",
     "NewSchedule",
     "NewTask",
+    "OpenWork",
     "Overdue",
     "OverdueSearch",
     "Page",
@@ -302,6 +305,7 @@ __all__ = [
     "note_use",
     "oldest_finished",
     "open_tasks",
+    "open_work",
     "prune_keys",
     "prune_tasks",
     "put_back",

@@ -20,6 +20,7 @@ from waybill_ledger.access.keys import (
     revoke_keys,
     rotate_keys,
 )
+from waybill_ledger.access.masked_payload import MaskedPayload, masked_payload
 from waybill_ledger.access.opened_payload import Hidden, Revealed, never_revealed, revealed_edit, sealed_names
 from waybill_ledger.access.redaction import REDACTED, redacted_payload
 from waybill_ledger.access.reveals import NotKept, OfLetter, OfSchedule, OfTask, Opened, Reveal, Thing, reveal
@@ -32,6 +33,7 @@ __all__ = [
     "Hidden",
     "Key",
     "KeyPage",
+    "MaskedPayload",
     "NewKey",
     "NotKept",
     "OfLetter",
@@ -50,6 +52,7 @@ __all__ = [
     "get_keys",
     "list_keys",
     "make_missing_keys",
+    "masked_payload",
     "never_revealed",
     "new_key",
     "note_use",

@@ -4,6 +4,7 @@ from waybill_ledger.outbox.held_work import Feed, held_routing_keys, is_held, ta
 from waybill_ledger.outbox.outbox import (
     RELAY_GRACE,
     Sweep,
+    Unpublished,
     cancellation_row,
     delete_published,
     delete_swept,
@@ -11,6 +12,7 @@ from waybill_ledger.outbox.outbox import (
     next_due,
     put_back,
     take_due,
+    unpublished_of,
 )
 from waybill_ledger.outbox.pending_message import GATEWAY_SOURCE, HIGH_PRIORITY, LOW_PRIORITY, PendingMessage
 
@@ -22,6 +24,7 @@ __all__ = [
     "Feed",
     "PendingMessage",
     "Sweep",
+    "Unpublished",
     "cancellation_row",
     "delete_published",
     "delete_swept",
@@ -32,4 +35,5 @@ __all__ = [
     "put_back",
     "take_due",
     "take_held",
+    "unpublished_of",
 ]

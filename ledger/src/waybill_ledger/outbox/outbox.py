@@ -70,6 +70,23 @@ def put_back(connection: Connection, batches: Sequence[tuple[Sequence[int], date
     return [None] * len(batches)
 
 
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """A message of a task that is not known to be at the broker."""
+
+    available_at: datetime
+    #: Whether it waits until the queues of its services are short.
+    held: bool
+
+
+def unpublished_of(connection: Connection, task_id: str) -> list[Unpublished]:
+    """What a task has in the outbox, of all its services."""
+    query = select(OUTBOX.c.available_at, OUTBOX.c.held).where(
+        OUTBOX.c.task_id == task_id, OUTBOX.c.exchange != EXCHANGE_CONTROL
+    )
+    return [Unpublished(row.available_at, row.held) for row in connection.execute(query)]
+
+
 def next_due(connection: Connection) -> datetime | None:
     """When the next row becomes available; None if there are only held rows, or none."""
     due: datetime | None = connection.scalar(select(func.min(OUTBOX.c.available_at)).where(~OUTBOX.c.held))

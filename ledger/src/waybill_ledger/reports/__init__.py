@@ -1,7 +1,7 @@
 """Reading the ledger: tasks, listings, the account, measures."""
 
 from waybill_ledger.reports.accounting import Account, take_account
-from waybill_ledger.reports.measures import Measures, measure, oldest_finished
+from waybill_ledger.reports.measures import Measures, OpenWork, measure, oldest_finished, open_work
 from waybill_ledger.reports.queries import (
     Page,
     Progress,
@@ -19,6 +19,7 @@ from waybill_ledger.reports.unplaced import Range, Unplaced
 __all__ = [
     "Account",
     "Measures",
+    "OpenWork",
     "Page",
     "Progress",
     "Range",
@@ -33,5 +34,6 @@ __all__ = [
     "list_tasks",
     "measure",
     "oldest_finished",
+    "open_work",
     "take_account",
 ]

@@ -11,7 +11,7 @@ from waybill_contracts.states import State
 from waybill_contracts.wire import EXCHANGE_TASKS
 from waybill_ledger.progress import FINISHED
 from waybill_ledger.reports.unplaced import Range, unplaced
-from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS
+from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS, owned_by
 
 #: A sweep postpones the rows that it takes by a minute; rows that are available later than this are not due.
 _TAKEN: Final = timedelta(minutes=2)
@@ -43,9 +43,21 @@ class Measures:
     bytes: int = 0
 
 
-def measure(connection: Connection, wanted: Range) -> Measures:
-    """Measures the ledger; `wanted` is the range that is searched for unplaced tasks."""
-    measures = Measures()
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """Open subtasks of one service in one state."""
+
+    service: str
+    state: State
+    subtasks: int
+    #: When the one that was changed first was changed last.
+    oldest: datetime
+    #: How many were put back and still have no heartbeat.
+    put_back: int
+
+
+def open_work(connection: Connection, *, tenant: str | None = None) -> list[OpenWork]:
+    """Open subtasks by service and state, as far as they are expected; with a tenant, only of its tasks."""
     put_back = func.sum(case((SUBTASKS.c.reconciled > 0, 1), else_=0))
     # Not the bare column: SQLite would scan its index, with every subtask that has ended.
     service_name = SUBTASKS.c.service.concat(literal_column("''", String))
@@ -53,11 +65,24 @@ def measure(connection: Connection, wanted: Range) -> Measures:
     # The index holds these alone, however many have ended.
     is_open = SUBTASKS.c.expected_at.is_not(None)
     grouped = select(*columns).where(is_open).group_by(service_name, SUBTASKS.c.state)
-    for service, state, count, oldest, silent in connection.execute(grouped):
-        measures.open[service][State(state)] = count
-        measures.put_back[service] = measures.put_back.get(service, 0) + silent
-        if state == State.PENDING:
-            measures.oldest_pending[service] = oldest
+    if tenant is not None:
+        grouped = grouped.join(TASKS, TASKS.c.id == SUBTASKS.c.task_id).where(
+            *owned_by(tenant, TASKS.c.tenant)
+        )
+    return [
+        OpenWork(service, State(state), count, oldest, silent)
+        for service, state, count, oldest, silent in connection.execute(grouped)
+    ]
+
+
+def measure(connection: Connection, wanted: Range) -> Measures:
+    """Measures the ledger; `wanted` is the range that is searched for unplaced tasks."""
+    measures = Measures()
+    for part in open_work(connection):
+        measures.open[part.service][part.state] = part.subtasks
+        measures.put_back[part.service] = measures.put_back.get(part.service, 0) + part.put_back
+        if part.state is State.PENDING:
+            measures.oldest_pending[part.service] = part.oldest
     due = func.coalesce(TASKS.c.due_at, TASKS.c.created_at)
     unpublished = (
         select(func.count(), func.min(due))
