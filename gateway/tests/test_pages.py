@@ -21,8 +21,6 @@ from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import NOON
 
 STATIC = Path(ui.__file__).parent / "static"
-#: Of a path, with what a hand would put into it.
-ANY_ID = "01a22a70-ebad-7341-b3c3-5bd5253e4852"
 
 
 @pytest.fixture
@@ -115,6 +113,7 @@ async def test_a_form_of_another_session_does_nothing(keyed: Gateway) -> None:
 async def test_a_key_that_may_read_is_refused_each_action(keyed: Gateway) -> None:
     await signed_in(keyed, Scope.READ)
     token = token_in(await keyed.client.get("/ui/tasks"))
+    assert len(actions()) > 10
     for route in actions():
         answer = await keyed.client.post(re.sub(r"\{\w+\}", "1", route.path), data={"form_token": token})
         assert answer.status_code == 403, route.path
@@ -135,7 +134,9 @@ async def test_fields_that_are_not_filled_in_do_not_count(gateway: Gateway) -> N
     assert answer.text.count("data-row") == 1
 
 
-@pytest.mark.parametrize("path", ["/ui/tasks", "/ui/tasks?state=bogus", "/ui/sign-in"])
+@pytest.mark.parametrize(
+    "path", ["/ui", "/ui/tasks", "/ui/tasks?state=bogus", "/ui/failures", "/ui/redrives", "/ui/sign-in"]
+)
 async def test_links_stay_behind_the_prefix_of_a_proxy(gateway: Gateway, path: str) -> None:
     page = await gateway.client.get(path)
     assert page.status_code in {200, 422}

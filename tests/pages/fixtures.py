@@ -34,8 +34,8 @@ class Site:
     seeded: Seeded
 
     def address(self, path: str) -> str:
-        """The address of a path; `{name}` in it is the id of the task of this name."""
-        return self.url + path.format_map(self.seeded.tasks)
+        """The address of a path; `{name}` in it is the id of this name."""
+        return self.url + path.format_map(self.seeded.ids)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -30,8 +31,11 @@ from waybill_ledger import (
     create_keys,
     delete_published,
 )
+from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
+from waybill_ledger.deadletters.letters.queries import LetterFilter
+from waybill_ledger.deadletters.redrives.plan import NewRedrive, make_redrive
 from waybill_testkit.samples import (
     dead_message,
     email_event,
@@ -65,8 +69,8 @@ class Seeded:
     url: str
     #: Tokens by the names of `SCOPES`.
     tokens: dict[str, str] = field(default_factory=dict)
-    #: Ids of tasks by what they show.
-    tasks: dict[str, str] = field(default_factory=dict)
+    #: Ids by what they show: of tasks, and of a `group` of failures and a planned `redrive`.
+    ids: dict[str, str] = field(default_factory=dict)
 
 
 async def seed(url: str, *, more: int = 0) -> Seeded:
@@ -100,6 +104,7 @@ class _Filling:
             await self._completed(done, "email")
         await self._tasks()
         await self._letters()
+        await self._plan()
 
     async def _tasks(self) -> None:
         done = await self._task(
@@ -157,6 +162,9 @@ class _Filling:
         await self._task(
             email_event(), minutes_ago=2, about="c***@example.test: Reminder", name="scheduled", due_at=due
         )
+        await self._task(email_event(), minutes_ago=2, about="d***@example.test: soon", name="renewed")
+        large = SyncRequested(target="crm", resource="contacts", id="l1", data={"text": "x" * 1_000_000})
+        await self._task(large, minutes_ago=4000, about="crm contacts l1", name="large")
         await self._task(
             email_event(), minutes_ago=0, about="of another tenant", name="foreign", tenant="acme"
         )
@@ -175,6 +183,23 @@ class _Filling:
         hostile = ErrorInfo(type="TransientError", message=HOSTILE)
         event = SyncRequested(target="crm", resource="contacts", id="h1", data={HOSTILE: HOSTILE})
         await self._dead(event, 12, HOSTILE[:200], hostile, name="hostile")
+
+    async def _plan(self) -> None:
+        query = partial(list_groups, wanted=GroupFilter(q="503"), now=self._now, limit=1, cursor=None)
+        [group] = (await self._records.read(query)).groups
+        self._seeded.ids["group"] = group.id
+        new = NewRedrive(
+            LetterFilter(group=group.id, tenant="default"),
+            (),
+            10.0,
+            2,
+            "crm is back",
+            "ann",
+            self._now,
+            {},
+            gate=gate_of(),
+        )
+        self._seeded.ids["redrive"] = str(await make_redrive(self._records, new))
 
     async def _dead(
         self,
@@ -205,7 +230,7 @@ class _Filling:
         if task.due_at is None and name != "pending":
             await self._records.write(delete_published, [accepted.message.outbox_id])  # type: ignore[union-attr]
         if name is not None:
-            self._seeded.tasks[name] = task.id
+            self._seeded.ids[name] = task.id
         return task
 
     async def _completed(self, task: NewTask, service: str) -> None:

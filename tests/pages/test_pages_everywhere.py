@@ -6,13 +6,22 @@ from typing import Any, Final
 import pytest
 
 from tests.pages.fixtures import Site, Visiting
-from tests.pages.ledger import HOSTILE
 
 PAGES: Final = (
+    "/ui",
     "/ui/tasks",
     "/ui/tasks?state=failed",
     "/ui/tasks?q=nothing-has-this-name",
     "/ui/tasks?state=no-such-state",
+    "/ui/tasks/{retried}",
+    "/ui/tasks/{running}",
+    "/ui/tasks/{hostile}",
+    "/ui/failures",
+    "/ui/failures?q=nothing-has-this-text",
+    "/ui/failures/{group}",
+    "/ui/letters/1",
+    "/ui/redrives",
+    "/ui/redrives/{redrive}",
 )
 AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -64,13 +73,34 @@ def test_a_violated_policy_is_noticed(visit: Visiting) -> None:
     visited.faults.clear()
 
 
-@pytest.mark.parametrize("path", ["/ui/tasks", "/ui/tasks?q=onerror"])
+@pytest.mark.parametrize(
+    "path",
+    ["/ui/tasks", "/ui/tasks?q=onerror", "/ui/tasks/{hostile}", "/ui/letters/10", "/ui/failures", "/ui"],
+)
 def test_hostile_text_is_shown_as_text(visit: Visiting, path: str) -> None:
     page = visit().go(path)
-    beginning = HOSTILE.partition("\u202e")[0].strip()
-    assert beginning in page.inner_text("main")
+    assert "<img src=x onerror=" in page.inner_text("main")
     assert "\u202e" not in page.content()
     assert page.evaluate("window.hacked") is None
+
+
+def test_a_payload_of_a_megabyte_is_cut(visit: Visiting) -> None:
+    page = visit().go("/ui/tasks/{large}")
+    page.click("text=Reveal…")
+    page.fill("input[name=reason]", "a megabyte")
+    page.click("text=Show what is sealed")
+    page.wait_for_selector("text=Revealed: task")
+    assert len(page.content()) < 200_000
+    assert "cut: 1," in page.inner_text("main")
+
+
+@pytest.mark.parametrize(
+    "path", ["/ui/tasks/{scheduled}", "/ui/failures/{group}", "/ui/letters/1", "/ui/redrives/{redrive}"]
+)
+def test_who_may_only_read_is_offered_nothing_else(visit: Visiting, path: str) -> None:
+    forms = "main form[method=post]"
+    assert visit("reader").go(path).locator(forms).count() == 0
+    assert visit("operator").go(path).locator(forms).count() > 0
 
 
 def test_each_page_can_be_read_without_scripts(visit: Visiting, site: Site) -> None:

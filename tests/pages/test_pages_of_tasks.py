@@ -1,8 +1,12 @@
 """The list of tasks: found, filtered, paged, walked through with keys."""
 
 import re
+from datetime import UTC, datetime
 
-from tests.pages.fixtures import Visiting
+from tests.pages.fixtures import Site, Visiting
+from waybill_contracts.wire import LifecycleData, LifecycleType, lifecycle_event
+from waybill_database import open_engine
+from waybill_ledger import apply_events
 
 
 def test_filters_are_in_the_address_and_survive_paging(visit: Visiting) -> None:
@@ -25,7 +29,7 @@ def test_filters_are_in_the_address_and_survive_paging(visit: Visiting) -> None:
 def test_the_beginning_of_an_id_finds_what_it_is_of(visit: Visiting) -> None:
     visited = visit()
     page = visited.go("/ui/tasks")
-    page.fill("[data-search]", visited.site.seeded.tasks["done"][:8])
+    page.fill("[data-search]", visited.site.seeded.ids["done"][:8])
     page.press("[data-search]", "Enter")
     assert page.locator("[data-row]").count() > 1, "all were made within a minute"
     page.fill("[data-search]", "Your order 1017")
@@ -64,3 +68,63 @@ def test_colours_are_chosen_and_kept(visit: Visiting) -> None:
     dark = page.evaluate(ground)
     page.reload()
     assert light != dark == page.evaluate(ground)
+
+
+def test_a_task_says_why_it_has_not_ended(visit: Visiting) -> None:
+    visited = visit("reader")
+    words = {
+        "retrying": "ended with TransientError: crm answered 503 to contact 7. The next one begins in ",
+        "running": "Progress: 40%, page 4 of 10",
+        "scheduled": "It is scheduled: it begins in 4 h",
+        "pending": "The broker cannot be reached: the task is stored",
+    }
+    for name, reason in words.items():
+        assert reason in visited.go(f"/ui/tasks/{{{name}}}").inner_text(".why"), name
+    assert visited.go("/ui/tasks/{done}").locator(".why").count() == 0
+
+
+def test_a_task_shows_its_attempts_and_waits_on_a_line_of_time(visit: Visiting) -> None:
+    page = visit("reader").go("/ui/tasks/{retried}")
+    bars = [(bar.get_attribute("class") or "").split()[1] for bar in page.locator("svg .bar").all()]
+    assert bars == ["queue", "retry", "backoff", "retry", "backoff", "completed"]
+    titles = page.locator("svg .bar title").all_text_contents()
+    assert titles[1:3] == ["sync: attempt 1: retry, 2.4 s", "sync: waits for the next attempt, 4.0 s"]
+    places = [float((bar.get_attribute("x") or "").rstrip("%")) for bar in page.locator("svg .bar").all()]
+    assert places == sorted(places)
+
+
+def test_a_task_that_has_not_begun_is_cancelled(visit: Visiting) -> None:
+    page = visit().go("/ui/tasks/{scheduled}")
+    page.click("summary:has-text('Cancel…')")
+    page.click("text=Cancel this task")
+    assert "Cancelled: no attempt of it will begin." in page.inner_text("[role=status]")
+    assert page.locator(".head .state.cancelled").count() == 1
+    assert page.locator("summary:has-text('Cancel…')").count() == 0
+
+
+def test_a_page_renews_itself_while_its_task_is_open(visit: Visiting, site: Site) -> None:
+    page = visit("reader").go("/ui/tasks/{renewed}")
+    page.evaluate("window.same = true")
+    data = LifecycleData(
+        task_id=site.seeded.ids["renewed"],
+        service="email",
+        kind="email.requested",
+        redrive_no=0,
+        attempt=1,
+        max_attempts=4,
+        seconds=0.1,
+        result={"done": True},
+    )
+    engine = open_engine(site.seeded.url, connections=1)
+    with engine.begin() as connection:
+        apply_events(connection, [lifecycle_event(LifecycleType.COMPLETED, datetime.now(UTC), data)])
+    engine.dispose()
+    page.wait_for_selector(".head .state.completed")
+    assert page.evaluate("window.same"), "without a new page"
+
+
+def test_the_overview_leads_to_what_it_counts(visit: Visiting) -> None:
+    page = visit("reader").go("/ui")
+    counted = page.inner_text(".flow tbody tr >> nth=1 >> [data-label=Failed]").strip()
+    page.click(".flow tbody tr >> nth=1 >> [data-label=Failed] a")
+    assert page.locator("[data-row]").count() == int(counted) == 10

@@ -14,6 +14,8 @@ MOST_DAYS: Final = 30
 _HARMFUL: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 #: Characters of a payload that a page shows.
 MOST_SHOWN: Final = 64_000
+#: Characters of a result or of details in a row.
+MOST_IN_A_ROW: Final = 300
 #: Characters of an id that a listing shows: the end, which is random.
 _SHORT_ID: Final = 8
 
@@ -32,16 +34,19 @@ def visible(value: Any) -> Any:
 
 def ago(moment: datetime, now: datetime) -> Markup:
     """A time relative to now, with the absolute one as its title."""
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(), absolute(moment), relative(moment, now)
+    )
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """A time relative to now; a date where that is easier to read."""
     seconds = (now - moment).total_seconds()
     if abs(seconds) >= MOST_DAYS * DAY:
-        words = f"{moment.astimezone(UTC):%Y-%m-%d}"
-    elif abs(seconds) < 1:
-        words = "now"
-    else:
-        words = f"{_rough(seconds)} ago" if seconds > 0 else f"in {_rough(-seconds)}"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(), absolute(moment), words
-    )
+        return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    if abs(seconds) < 1:
+        return "now"
+    return f"{_rough(seconds)} ago" if seconds > 0 else f"in {_rough(-seconds)}"
 
 
 def absolute(moment: datetime) -> str:
@@ -84,6 +89,16 @@ def json_text(value: Any) -> str:
     if len(text) > MOST_SHOWN:
         return f"{text[:MOST_SHOWN]}\n… cut: {len(text):,} characters in all"
     return text
+
+
+def json_line(value: Any) -> str:
+    """JSON on one line, cut where a row ends."""
+    return clipped(json.dumps(value, ensure_ascii=False))
+
+
+def clipped(text: str) -> str:
+    """The beginning of a text, for a row."""
+    return text if len(text) <= MOST_IN_A_ROW else f"{text[:MOST_IN_A_ROW]}…"
 
 
 def _rough(seconds: float) -> str:

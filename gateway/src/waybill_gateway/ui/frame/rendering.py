@@ -62,6 +62,8 @@ def _environment() -> Environment:
         "duration": formats.duration,
         "number": formats.number,
         "json_text": formats.json_text,
+        "json_line": formats.json_line,
+        "clipped": formats.clipped,
         "short_id": formats.short_id,
         "absolute": formats.absolute,
     }

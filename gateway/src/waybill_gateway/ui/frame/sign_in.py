@@ -13,7 +13,7 @@ from waybill_gateway.ui.frame.page_route import SIGN_IN, FormDep, pages_router
 router = pages_router()
 
 #: Where who has signed in is brought, without a wish of its own.
-HOME = "/ui/tasks"
+HOME = "/ui"
 
 _Next = Annotated[str | None, Query(alias="next", max_length=2000)]
 

@@ -66,12 +66,6 @@ async def show_tasks(
     )
 
 
-@router.get("/ui", name="get_tasks")
-async def begin(page: PageDep) -> Response:
-    """Leads to the first page."""
-    return page.redirect("/ui/tasks")
-
-
 @router.get("/ui/search", name="get_tasks")
 async def search(
     page: PageDep, resources: ResourcesDep, caller: CallerDep, q: Annotated[Search | None, Query()] = None
