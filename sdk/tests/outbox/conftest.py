@@ -1,5 +1,5 @@
 """Names the fixtures of these tests."""
 
-from application import accepting, application
+from application import accepting, application, leasing
 
-__all__ = ["accepting", "application"]
+__all__ = ["accepting", "application", "leasing"]

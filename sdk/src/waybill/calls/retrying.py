@@ -19,7 +19,7 @@ _ERRORS: Final = 400
 class Limits:
     """How long a call may take, in seconds."""
 
-    #: With all attempts and the waits between them.
+    #: With all attempts and the waits between them; 0: one attempt.
     deadline: float = 30.0
     #: One attempt.
     attempt: float = 10.0
@@ -29,8 +29,8 @@ class Limits:
     longest_wait: float = 5.0
 
     def __post_init__(self) -> None:
-        if not (self.deadline > 0 and self.attempt > 0):
-            raise ValueError("deadline and timeout are seconds, more than 0")
+        if not (self.deadline >= 0 and self.attempt > 0):
+            raise ValueError("deadline and timeout are seconds, not less than 0; a timeout is more")
 
 
 class Trying(Generic[T]):
@@ -51,14 +51,17 @@ class Trying(Generic[T]):
     def __init__(self, call: Call[T], limits: Limits) -> None:
         self._call = call
         self._limits = limits
-        allowed = limits.deadline if call.deadline is None else call.deadline
-        self._ends = time.monotonic() + allowed + call.lasts
+        deadline = limits.deadline if call.deadline is None else call.deadline
+        self._ends = time.monotonic() + deadline + call.lasts
+        #: A deadline of 0 leaves one attempt, with its whole time.
+        self._is_single = not deadline
         self._wait = limits.first_wait
 
     @property
     def seconds(self) -> float:
         """Seconds that the next attempt may take."""
-        return max(min(self._limits.attempt + self._call.lasts, self._ends - time.monotonic()), _LEAST)
+        attempt = self._limits.attempt + self._call.lasts
+        return attempt if self._is_single else max(min(attempt, self._ends - time.monotonic()), _LEAST)
 
     @property
     def silent(self) -> float:
@@ -84,7 +87,8 @@ class Trying(Generic[T]):
         pause = random.uniform(0, self._wait)  # noqa: S311 - spreads callers, and protects nothing
         if error.retry_after is not None:
             pause = max(pause, error.retry_after * random.uniform(1, 1 + _SPREAD))  # noqa: S311
-        if not (error.is_temporary and is_safe) or time.monotonic() + pause >= self._ends:
+        is_over = self._is_single or time.monotonic() + pause >= self._ends
+        if is_over or not (error.is_temporary and is_safe):
             raise error
         self._wait = min(2 * self._wait, self._limits.longest_wait)
         return pause

@@ -49,7 +49,8 @@ class Client:
         url: of the gateway; None: the variable WAYBILL_URL.
         api_key: the key, a file with it, or a function that returns it; file and function are asked before
             each attempt, so a key may be replaced while the client runs. None: the variable WAYBILL_API_KEY.
-        deadline: seconds for a call with all its attempts; transfers of files and waits have more.
+        deadline: seconds for a call with all its attempts; transfers of files and waits have more. 0: one
+            attempt, for callers that repeat calls themselves.
         timeout: seconds for one attempt.
         ca_file: PEM file of the authorities that are trusted for https, instead of the usual ones.
         headers: sent with each call, such as X-Actor for the audit trail.

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from typing import Any
 
 import click
 
@@ -12,8 +13,14 @@ from waybill_cli.session import Session, with_session
 
 @click.command(cls=Command, epilog="waybill relay --database postgresql://shop@db/shop")
 @database_option
+@click.option(
+    "--metrics",
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    help="Serves /metrics on this port.",
+)
 @with_session
-def relay(session: Session, /, *, database: str) -> None:
+def relay(session: Session, /, *, database: str, metrics: int | None) -> None:
     """Posts the rows of an application's outbox until a signal stops it.
 
     Rows are deleted once their tasks are accepted; while the gateway is away they wait. Several relays of one
@@ -25,8 +32,18 @@ def relay(session: Session, /, *, database: str) -> None:
     with opening():
         from waybill.outbox import RunningRelay  # noqa: PLC0415 - SQLAlchemy may not be installed
 
-        running = RunningRelay(database, session.config.url().value, session.config.api_key())
+        running = RunningRelay(database, gateway=session.config.url().value, api_key=session.config.api_key())
+        if metrics is not None:
+            _serve(running.collector(), metrics)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
     session.out.remark("relaying; Ctrl-C stops it")
     running.relay()
+
+
+def _serve(collector: Any, port: int) -> None:
+    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - may not be installed
+
+    registry = CollectorRegistry()
+    registry.register(collector)
+    start_http_server(port, registry=registry)

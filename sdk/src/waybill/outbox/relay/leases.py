@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from waybill.outbox.rows import Priority
 from waybill.outbox.schema import REFUSED, TABLE, WAITING
 
 #: Characters of an error that are kept in its row.
@@ -42,7 +43,7 @@ class Row:
     data: str
     idempotency_key: str | None
     order_key: str | None
-    priority: str | None
+    priority: Priority | None
     send_at: str | None
     #: Before this lease.
     tried_at: int | None
@@ -125,7 +126,13 @@ class Leases:
                 connection.execute(_held((row,), lease.until).values(values))
 
     def give_back(
-        self, lease: Lease, rows: Iterable[Row], *, after: float = 0.0, error: str | None, is_accepted: bool
+        self,
+        lease: Lease,
+        rows: Iterable[Row],
+        *,
+        after: float = 0.0,
+        error: str | None,
+        may_be_accepted: bool,
     ) -> None:
         """Gives rows back that are to be posted again.
 
@@ -134,10 +141,10 @@ class Leases:
             rows: the rows.
             after: seconds until they are due again.
             error: why, for people who list them; None: they were not posted.
-            is_accepted: their tasks may have been accepted.
+            may_be_accepted: their tasks may have been accepted.
         """
         rows = tuple(rows)
-        kept = rows if is_accepted else tuple(row for row in rows if row.tried_at is not None)
+        kept = rows if may_be_accepted else tuple(row for row in rows if row.tried_at is not None)
         cleared = tuple(row for row in rows if row not in kept)
         with self._engine.begin() as connection:
             values: dict[str, Any] = {"available_at": _now(connection) + int(after * _SECOND)}

@@ -1,10 +1,21 @@
 """Posting rows to the gateway: what is sent, and what an answer means for each row."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
 
+from waybill.client import Client, Submission
 from waybill.outbox.relay.leases import Row
+from waybill.problems import ClientError, FieldError, InternalError, ProblemError
+
+#: Answers that say something of the rows, not of the gateway or of the key.
+_OF_ROWS: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+_SEND_AT: Final = "/send_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,44 +25,91 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """None is accepted, because some of them cannot be.
+    """None is accepted, because some of them cannot be."""
 
-    Attributes:
-        faults: what is wrong with them, by their place among the posted rows; empty: it is not said.
-        detail: what the gateway says of all.
-    """
-
-    faults: Mapping[int, str]
+    #: What the gateway says of all.
     detail: str
-    #: Those whose time has passed: only that is wrong with them.
+    #: What is wrong with which, by its place among the posted rows; without `past`, empty: it is not said.
+    faults: Mapping[int, str]
+    #: Those with which nothing is wrong but that their time has passed.
     past: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class NotAnswered:
-    """It is not known, or not yet decided, what becomes of them: they are to be posted again.
+    """They are to be posted again: it is not known, or not yet decided, what becomes of them."""
 
-    Attributes:
-        detail: what happened.
-        is_accepted: they may have been accepted.
-        retry_after: seconds after which the gateway asks for a repeat.
-        is_of_rows: one of the rows may be the cause, not the gateway.
-    """
-
+    #: What happened.
     detail: str
-    is_accepted: bool
+    #: They may have been accepted.
+    may_be_accepted: bool
+    #: Seconds after which the gateway asks for a repeat.
     retry_after: float | None = None
+    #: One of the rows may be the cause, not the gateway.
     is_of_rows: bool = False
 
 
 Outcome = Accepted | Refused | NotAnswered
 
 
-class Poster(Protocol):
-    """Posts rows."""
+class Poster:
+    """Posts rows to a gateway.
+
+    Args:
+        client: a client that makes one attempt for each call: the relay itself repeats them.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def post(self, rows: Sequence[Row]) -> Outcome:
         """Posts rows together; either all of them are accepted, or none."""
+        try:
+            self._client.submit_many([_submission(row) for row in rows])
+        except ProblemError as problem:
+            if problem.status in _OF_ROWS:
+                return _refused(rows, problem)
+            return _not_answered(problem, is_of_rows=isinstance(problem, InternalError))
+        except ClientError as error:
+            return _not_answered(error)
+        except (OSError, ValueError) as error:
+            # The file or function that has the key.
+            return NotAnswered(f"the API key cannot be read: {error}", may_be_accepted=False)
+        return Accepted()
 
     def close(self) -> None:
         """Closes its connections."""
+        self._client.close()
+
+
+def _submission(row: Row) -> Submission:
+    # A repeat has the same content, so that its key is recognised.
+    send_at = None if row.send_at is None else datetime.fromisoformat(row.send_at)
+    return Submission(
+        row.kind,
+        json.loads(row.data),
+        key=row.key,
+        version=row.version,
+        send_at=send_at,
+        priority=row.priority or "normal",
+    )
+
+
+def _not_answered(error: ClientError, *, is_of_rows: bool = False) -> NotAnswered:
+    return NotAnswered(str(error), error.may_have_taken_effect, error.retry_after, is_of_rows)
+
+
+def _refused(rows: Sequence[Row], problem: ProblemError) -> Refused:
+    refused = problem.refused
+    past = frozenset(place for place, errors in refused.items() if _is_only_late(rows[place], errors))
+    faults = {place: _in_words(problem, errors) for place, errors in refused.items() if place not in past}
+    return Refused(str(problem), faults, past)
+
+
+def _in_words(problem: ProblemError, errors: Sequence[FieldError]) -> str:
+    return f"{problem.code}: " + "; ".join(f"{each.field or '/'}: {each.message}" for each in errors)
+
+
+def _is_only_late(row: Row, errors: Sequence[FieldError]) -> bool:
+    is_late = row.send_at is not None and datetime.fromisoformat(row.send_at) < datetime.now(UTC)
+    return is_late and all(error.field == _SEND_AT for error in errors)

@@ -92,8 +92,8 @@ class _Posting:
         self._poster = poster
         self._health = health
         self._chunks: list[Sequence[Row]] = [lease.rows]
-        #: Order keys of rows that were not accepted: those behind them wait.
-        self._blocked: set[str] = set()
+        #: Order keys of rows that were not accepted, with the position of the first: those behind it wait.
+        self._blocked: dict[str, int] = {}
         self._probes = 0
         self._accepted = 0
 
@@ -132,10 +132,15 @@ class _Posting:
 
     def _allowed(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows that need not wait for an earlier one; the others are given back."""
-        waiting = [row for row in rows if row.order_key in self._blocked]
+        if not self._blocked:
+            return rows
+        waiting = [row for row in rows if self._is_blocked(row)]
         if waiting:
-            self._leases.give_back(self._lease, waiting, error=None, is_accepted=False)
-        return [row for row in rows if row not in waiting] if waiting else rows
+            self._leases.give_back(self._lease, waiting, error=None, may_be_accepted=False)
+        return [row for row in rows if not self._is_blocked(row)]
+
+    def _is_blocked(self, row: Row) -> bool:
+        return row.order_key is not None and row.position > self._blocked.get(row.order_key, row.position)
 
     def _on_refused(self, rows: Sequence[Row], outcome: Refused) -> None:
         if not outcome.faults and not outcome.past:
@@ -165,7 +170,7 @@ class _Posting:
         self._health.not_answered(outcome.detail)
         wait = min(2.0 ** min(rows[0].attempts, 12), _LONGEST_ROW_WAIT)
         self._leases.give_back(
-            self._lease, rows, after=wait, error=outcome.detail, is_accepted=outcome.is_accepted
+            self._lease, rows, after=wait, error=outcome.detail, may_be_accepted=outcome.may_be_accepted
         )
         self._block(rows)
 
@@ -174,14 +179,19 @@ class _Posting:
         self._chunks[:0] = [rows[:half], rows[half:]]
 
     def _block(self, rows: Sequence[Row]) -> None:
-        self._blocked |= {row.order_key for row in rows if row.order_key is not None}
+        for row in rows:
+            if row.order_key is not None:
+                first = self._blocked.get(row.order_key, row.position)
+                self._blocked[row.order_key] = min(first, row.position)
 
     def _give_back(self, rows: Sequence[Row], outcome: NotAnswered) -> None:
-        self._leases.give_back(self._lease, rows, error=outcome.detail, is_accepted=outcome.is_accepted)
+        self._leases.give_back(
+            self._lease, rows, error=outcome.detail, may_be_accepted=outcome.may_be_accepted
+        )
 
     def _put_back_all(self, rows: Sequence[Row]) -> None:
         """Gives back what was not posted."""
         rest = [*rows, *(row for chunk in self._chunks for row in chunk)]
         self._chunks = []
         if rest:
-            self._leases.give_back(self._lease, rest, error=None, is_accepted=False)
+            self._leases.give_back(self._lease, rest, error=None, may_be_accepted=False)

@@ -1,23 +1,38 @@
 """Running a relay: in a thread of an application, or as the only work of a process."""
 
-import os
 from asyncio import to_thread
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
+from waybill.client import ApiKey, Client
 from waybill.outbox.relay.database import open_database, parse_database
-from waybill.outbox.relay.gateway_poster import GatewayPoster
 from waybill.outbox.relay.health import RelayHealth
+from waybill.outbox.relay.inspection import Inspection
 from waybill.outbox.relay.leases import LeaseLimits, Leases
+from waybill.outbox.relay.poster import Poster
 from waybill.outbox.relay.relay import Relay
 from waybill.outbox.relay.wakers import waker_of
 
+if TYPE_CHECKING:
+    from waybill.outbox.relay.metrics import RelayCollector
+
 #: Seconds that the end of a block waits for a post that is under way.
 _STOP_SECONDS: Final = 30.0
+#: Seconds of one post; half of a lease, so that it ends before the lease does.
+_POST_SECONDS: Final = 25.0
 
 
-def run(database: str, *, gateway: str | None = None, api_key: str | None = None) -> "RunningRelay":
+def run(
+    database: str,
+    *,
+    gateway: str | None = None,
+    api_key: ApiKey | None = None,
+    ca_file: str | Path | None = None,
+) -> "RunningRelay":
     """A relay in a thread, for the time of a block.
 
         @asynccontextmanager
@@ -29,39 +44,69 @@ def run(database: str, *, gateway: str | None = None, api_key: str | None = None
 
     Args:
         database: URL of the application's database, with whatever driver: the relay has its own.
-        gateway: URL of the gateway; None: WAYBILL_URL.
-        api_key: with the scope `submit`; None: WAYBILL_API_KEY.
+        gateway: URL of the gateway; None: the variable WAYBILL_URL.
+        api_key: as `Client` takes it, with the scope `submit`; None: the variable WAYBILL_API_KEY.
+        ca_file: PEM file of the authorities that are trusted for https, instead of the usual ones.
+
+    Raises:
+        OutboxError: the URL is none, or of a database that the outbox is not made for.
+        ValueError: no gateway is named.
+    """
+    return RunningRelay(database, gateway=gateway, api_key=api_key, ca_file=ca_file)
+
+
+@contextmanager
+def open_inspection(database: str) -> Iterator[Inspection]:
+    """A look into the outbox in a database, for the time of the block.
 
     Raises:
         OutboxError: the URL is none, or of a database that the outbox is not made for.
     """
-    return RunningRelay(
-        database, gateway or os.environ["WAYBILL_URL"], api_key or os.environ.get("WAYBILL_API_KEY")
-    )
+    engine = open_database(parse_database(database))
+    try:
+        yield Inspection(engine)
+    finally:
+        engine.dispose()
 
 
 class RunningRelay:
     """A relay that runs for the time of a `with` or `async with` block: see `run`."""
 
-    def __init__(self, database: str, gateway: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        database: str,
+        *,
+        gateway: str | None = None,
+        api_key: ApiKey | None = None,
+        ca_file: str | Path | None = None,
+        limits: LeaseLimits = LeaseLimits(),  # noqa: B008 - it is frozen
+    ) -> None:
         url = parse_database(database)
+        client = Client(
+            gateway, api_key=api_key, ca_file=ca_file, timeout=_POST_SECONDS, deadline=0, connections=1
+        )
         self.health = RelayHealth()
         self._engine = open_database(url)
-        self._poster = GatewayPoster(gateway, api_key)
+        self._poster = Poster(client)
         self._waker = waker_of(self._engine, url)
+        self._leases = Leases(self._engine, limits)
         self._stop = Event()
         self._thread: Thread | None = None
 
-    def relay(self, limits: LeaseLimits | None = None) -> None:
+    def relay(self) -> None:
         """Relays in this thread until `stop` is called."""
         try:
-            Relay(Leases(self._engine, limits or LeaseLimits()), self._poster, self._waker, self.health).run(
-                self._stop
-            )
+            Relay(self._leases, self._poster, self._waker, self.health).run(self._stop)
         finally:
             self._waker.close()
             self._poster.close()
             self._engine.dispose()
+
+    def collector(self) -> "RelayCollector":
+        """Its metrics, for a registry of prometheus_client, which has to be installed."""
+        from waybill.outbox.relay.metrics import RelayCollector  # noqa: PLC0415 - as said
+
+        return RelayCollector(self.health, Inspection(self._engine))
 
     def start(self) -> None:
         """Starts the thread."""
