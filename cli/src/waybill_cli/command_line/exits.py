@@ -41,7 +41,11 @@ class CommandError(click.ClickException):
 
 
 #: Packages that some commands need, and the extra that brings them.
-_EXTRAS: Final = {"waybill": "service", "waybill_worker": "service"}
+_EXTRAS: Final = {
+    "waybill": "service",
+    "waybill_worker": "service",
+    **dict.fromkeys(("jsonschema_rs", "prometheus_client", "psycopg", "sqlalchemy"), "outbox"),
+}
 
 
 def not_installed(error: ModuleNotFoundError) -> CommandError | None:

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from waybill.outbox import OutboxError
+from waybill.outbox.relay import Inspection, open_inspection
 from waybill_cli.command_line import CommandError, Exit
-
-if TYPE_CHECKING:
-    from waybill.outbox.relay import Inspection
 
 VARIABLE: Final = "WAYBILL_OUTBOX_DATABASE"
 
@@ -26,38 +25,28 @@ database_option = click.option(
 
 
 @contextmanager
-def opening() -> Iterator[None]:
-    """Says what is missing or wrong where a database is opened.
+def database_errors() -> Iterator[None]:
+    """Says what is wrong with a database.
 
     Raises:
-        CommandError: a library is not installed, or the database cannot be used.
+        CommandError: it cannot be used.
     """
     try:
         yield
-    except ModuleNotFoundError as error:
-        raise CommandError(
-            Exit.USAGE, f"this command needs {error.name}", "pip install 'waybill[outbox]'"
-        ) from None
     except OutboxError as error:
         raise CommandError(Exit.USAGE, str(error)) from None
+    except DBAPIError as error:
+        raise CommandError(
+            Exit.UNREACHABLE, f"the database of the outbox cannot be used: {error.orig}"
+        ) from None
 
 
 @contextmanager
-def opened(database: str) -> Iterator["Inspection"]:
+def opened(database: str) -> Iterator[Inspection]:
     """A look into the outbox in a database.
 
     Raises:
-        CommandError: a library is not installed, or the database cannot be used.
+        CommandError: the database cannot be used.
     """
-    with opening():
-        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - SQLAlchemy may not be installed
-
-        from waybill.outbox.relay import open_inspection  # noqa: PLC0415 - as said
-
-        try:
-            with open_inspection(database) as inspection:
-                yield inspection
-        except DBAPIError as error:
-            raise CommandError(
-                Exit.UNREACHABLE, f"the database of the outbox cannot be used: {error.orig}"
-            ) from None
+    with database_errors(), open_inspection(database) as inspection:
+        yield inspection

@@ -1,18 +1,17 @@
 """`waybill outbox`: the rows of an application outbox that wait or were refused."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from waybill.commands.application_database import database_option, opened, opening
+from waybill.commands.application_database import database_option, opened
+from waybill.outbox import schema_sql
+from waybill.outbox.relay import ListedRow
+from waybill.outbox.schema import DialectName
 from waybill_cli.command_line import CommandError, Exit, Group
 from waybill_cli.output import age
 from waybill_cli.session import Session, list_options, with_session
-
-if TYPE_CHECKING:
-    from waybill.outbox.relay import ListedRow
-    from waybill.outbox.schema import DialectName
 
 _COLUMNS: Final = ("ID", "KIND", "STATE", "AGE", "ATTEMPTS", "ORDER KEY", "ERROR")
 
@@ -26,12 +25,9 @@ def outbox() -> None:
 @click.option(
     "--dialect", type=click.Choice(["postgresql", "sqlite"]), default="postgresql", show_default=True
 )
-def schema(dialect: "DialectName") -> None:
+def schema(dialect: DialectName) -> None:
     """Prints the SQL that creates the table."""
-    with opening():
-        from waybill.outbox import schema_sql  # noqa: PLC0415 - SQLAlchemy may not be installed
-
-        click.echo(schema_sql(dialect), nl=False)
+    click.echo(schema_sql(dialect), nl=False)
 
 
 @outbox.command("ls", epilog="waybill outbox ls\nwaybill outbox ls --refused || alert")
@@ -94,6 +90,6 @@ def _report(session: Session, number: int, what: str) -> None:
         raise CommandError(Exit.NO, "there is no such refused row", "waybill outbox ls --refused lists them.")
 
 
-def _cells(row: "ListedRow") -> tuple[Any, ...]:
+def _cells(row: ListedRow) -> tuple[Any, ...]:
     made = age(row.created_at.isoformat())
     return (row.id, row.kind, row.state, made, row.attempts, row.order_key, row.error)

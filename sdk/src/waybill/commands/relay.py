@@ -2,11 +2,12 @@
 
 import logging
 import signal
-from typing import Any
 
 import click
+from prometheus_client import CollectorRegistry, start_http_server
 
-from waybill.commands.application_database import database_option, opening
+from waybill.commands.application_database import database_errors, database_option
+from waybill.outbox import RunningRelay
 from waybill_cli.command_line import Command
 from waybill_cli.session import Session, with_session
 
@@ -29,21 +30,13 @@ def relay(session: Session, /, *, database: str, metrics: int | None) -> None:
     Exits with 0 when it is stopped; rows that are left are posted by the next relay.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    with opening():
-        from waybill.outbox import RunningRelay  # noqa: PLC0415 - SQLAlchemy may not be installed
-
+    with database_errors():
         running = RunningRelay(database, gateway=session.config.url().value, api_key=session.config.api_key())
-        if metrics is not None:
-            _serve(running.collector(), metrics)
+    if metrics is not None:
+        registry = CollectorRegistry()
+        registry.register(running.collector())
+        start_http_server(metrics, registry=registry)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
     session.out.remark("relaying; Ctrl-C stops it")
     running.relay()
-
-
-def _serve(collector: Any, port: int) -> None:
-    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - may not be installed
-
-    registry = CollectorRegistry()
-    registry.register(collector)
-    start_http_server(port, registry=registry)

@@ -35,15 +35,16 @@ class Running:
 
 
 @contextmanager
-def gateway(folder: Path, ledger_url: str, **settings: str) -> Iterator[Running]:
+def gateway(folder: Path, ledger_url: str, *, port: int = 0, **settings: str) -> Iterator[Running]:
     """Runs a gateway as a process, without authentication.
 
     Args:
         folder: for its objects and its log.
         ledger_url: a ledger with its schema.
+        port: on loopback; 0: a free one.
         settings: more of them, without their prefix.
     """
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+    with socket.create_server(("127.0.0.1", port), backlog=100) as listener:
         environment = os.environ | {
             "WAYBILL_LEDGER_URL": ledger_url,
             "WAYBILL_OBJECT_STORE_URL": f"file://{folder}/objects",
