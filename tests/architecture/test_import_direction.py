@@ -24,8 +24,9 @@ MAY_IMPORT = {
         "waybill_ledger",
         "waybill_pictures",
     },
-    # The test kit: for waybill.testing alone, with the extra `testing`.
-    "sdk": {"waybill_contracts", "waybill_worker", "waybill_cli", "waybill_testkit"},
+    # The test kit: for waybill.testing alone, with the extra `testing`; the ledger: for waybill.outbox.direct
+    # alone, with the extra `direct`.
+    "sdk": {"waybill_contracts", "waybill_worker", "waybill_cli", "waybill_testkit", "waybill_ledger"},
     "services/images": {"waybill", "waybill_contracts", "waybill_worker", "waybill_pictures"},
     "services": {"waybill", "waybill_contracts", "waybill_worker"},
     "services/status": {"waybill_contracts", "waybill_database", "waybill_worker", "waybill_ledger"},

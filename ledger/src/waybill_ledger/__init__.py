@@ -26,6 +26,7 @@ from waybill_ledger.acceptance import (
     accept_together,
     insert_tasks,
     look_up,
+    missing_files,
     new_task_id,
     redeem,
 )
@@ -298,6 +299,7 @@ __all__ = [
     "look_up",
     "mark_unused",
     "measure",
+    "missing_files",
     "new_task_id",
     "next_due",
     "next_slot",

@@ -45,6 +45,7 @@ _EXTRAS: Final = {
     "waybill": "service",
     "waybill_worker": "service",
     **dict.fromkeys(("jsonschema_rs", "prometheus_client", "psycopg", "sqlalchemy"), "outbox"),
+    "waybill_ledger": "direct",
 }
 
 

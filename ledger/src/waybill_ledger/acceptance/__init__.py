@@ -9,6 +9,7 @@ from waybill_ledger.acceptance.accept import (
     accept,
     accept_together,
     insert_tasks,
+    missing_files,
 )
 from waybill_ledger.acceptance.idempotency import (
     CallErasedError,
@@ -54,6 +55,7 @@ __all__ = [
     "erase_content",
     "insert_tasks",
     "look_up",
+    "missing_files",
     "new_task_id",
     "redeem",
     "reserve",

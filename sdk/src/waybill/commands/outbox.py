@@ -30,6 +30,22 @@ def schema(dialect: DialectName) -> None:
     click.echo(schema_sql(dialect), nl=False)
 
 
+@outbox.command("grants", epilog="waybill outbox grants --schema waybill --user shop | psql shop")
+@click.option("--schema", default="waybill", show_default=True, help="Has the ledger's tables.")
+@click.option("--user", required=True, help="The application's user of the database.")
+def grants(schema: str, user: str) -> None:
+    """Prints the rights that accepting tasks directly needs.
+
+    For applications in the ledger's own PostgreSQL, which need no relay (waybill.outbox.direct).
+    """
+    from waybill.outbox.direct import grants_sql  # noqa: PLC0415 - the ledger may not be installed
+
+    try:
+        click.echo(grants_sql(schema, user), nl=False)
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, str(error)) from None
+
+
 @outbox.command("ls", epilog="waybill outbox ls\nwaybill outbox ls --refused || alert")
 @database_option
 @list_options
