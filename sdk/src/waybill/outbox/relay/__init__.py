@@ -2,6 +2,6 @@
 
 from waybill.outbox.relay.inspection import Depth, Inspection, ListedRow
 from waybill.outbox.relay.leases import LeaseLimits
-from waybill.outbox.relay.run import RunningRelay, open_inspection, run
+from waybill.outbox.relay.running import RunningRelay, open_inspection, run
 
 __all__ = ["Depth", "Inspection", "LeaseLimits", "ListedRow", "RunningRelay", "open_inspection", "run"]
