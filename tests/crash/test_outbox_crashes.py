@@ -54,7 +54,7 @@ class Place:
         """Starts a gateway; returns what ends it."""
         stack = ExitStack()
         self.stack.push(stack)
-        running = stack.enter_context(gateway(self.folder, self.ledger_url, port=self.port))
+        running = stack.enter_context(gateway(self.folder, self.ledger_url, self.port))
         self.gateway_pid = running.pid
         return stack
 

@@ -35,7 +35,7 @@ class Running:
 
 
 @contextmanager
-def gateway(folder: Path, ledger_url: str, *, port: int = 0, **settings: str) -> Iterator[Running]:
+def gateway(folder: Path, ledger_url: str, port: int = 0, /, **settings: str) -> Iterator[Running]:
     """Runs a gateway as a process, without authentication.
 
     Args:
