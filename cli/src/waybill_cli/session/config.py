@@ -92,6 +92,11 @@ class Config:
         _require_url(found, ("amqp", "amqps"))
         return replace(found, tls=self.tls())
 
+    def ca_file(self) -> Path | None:
+        """File of the trusted authorities for gateway and broker; None: the system's."""
+        found = self._find("ca_file", lambda: None)
+        return None if found is None else Path(found.value).expanduser()
+
     def tls(self) -> ssl.SSLContext | None:
         """Trusted authorities for gateway and broker; None: the system's.
 

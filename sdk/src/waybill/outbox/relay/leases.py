@@ -95,6 +95,7 @@ class Leases:
         last_post_at = time.monotonic() + self._limits.lease.total_seconds() / 2
         with self._engine.begin() as connection:
             now = _now(connection)
+            # Negative: for ever.
             known_from = now - _microseconds(self._limits.repeats_known)
             found = _due(connection, now, most)
             too_late = tuple(row for row in found if row.tried_at is not None and row.tried_at < known_from)

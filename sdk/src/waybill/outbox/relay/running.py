@@ -3,6 +3,7 @@
 from asyncio import to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -16,12 +17,16 @@ from waybill.outbox.relay.leases import LeaseLimits, Leases
 from waybill.outbox.relay.poster import Poster
 from waybill.outbox.relay.relay import Relay
 from waybill.outbox.relay.wakers import waker_of
+from waybill.outbox.rows import OutboxError
 
 if TYPE_CHECKING:
     from waybill.outbox.relay.metrics import RelayCollector
 
 #: Seconds that the end of a block waits for a post that is under way.
 _STOP_SECONDS: Final = 30.0
+#: As an installation keeps idempotency keys by default, and what clocks may differ by.
+KEYS_KEPT_DAYS: Final = 30
+_MARGIN: Final = timedelta(days=1)
 #: Seconds of one post; half of a lease, so that it ends before the lease does.
 _POST_SECONDS: Final = 25.0
 
@@ -32,6 +37,7 @@ def run(
     gateway: str | None = None,
     api_key: ApiKey | None = None,
     ca_file: str | Path | None = None,
+    keys_kept_days: int = KEYS_KEPT_DAYS,
 ) -> "RunningRelay":
     """A relay in a thread, for the time of a block.
 
@@ -47,12 +53,27 @@ def run(
         gateway: URL of the gateway; None: the variable WAYBILL_URL.
         api_key: as `Client` takes it, with the scope `submit`; None: the variable WAYBILL_API_KEY.
         ca_file: PEM file of the authorities that are trusted for https, instead of the usual ones.
+        keys_kept_days: how long the installation keeps idempotency keys (WAYBILL_KEEP_KEYS_DAYS of its status
+            service); 0: for ever. A post without an answer is not repeated after that.
 
     Raises:
         OutboxError: the URL is none, or of a database that the outbox is not made for.
         ValueError: no gateway is named.
     """
-    return RunningRelay(database, gateway=gateway, api_key=api_key, ca_file=ca_file)
+    limits = limits_for(keys_kept_days)
+    return RunningRelay(database, gateway=gateway, api_key=api_key, ca_file=ca_file, limits=limits)
+
+
+def limits_for(keys_kept_days: int) -> LeaseLimits:
+    """The limits where keys are kept so long; 0: for ever.
+
+    Raises:
+        OutboxError: they are not even kept for two days.
+    """
+    if keys_kept_days == 1 or keys_kept_days < 0:
+        raise OutboxError("keys_kept_days is 0, for ever, or at least 2")
+    known = timedelta(days=keys_kept_days) - _MARGIN if keys_kept_days else timedelta.max
+    return LeaseLimits(repeats_known=known)
 
 
 @contextmanager
