@@ -14,6 +14,9 @@ class State(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    #: Enum's own is a function in Python, and a merge looks states up dozens of times.
+    __hash__ = str.__hash__
+
     @property
     def is_terminal(self) -> bool:
         """Whether this state is an outcome. Only a redrive leaves one, and only `failed`."""

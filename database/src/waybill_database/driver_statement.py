@@ -278,7 +278,9 @@ def _row_maker(columns: Any, dialect: Dialect) -> Convert:
     def row(values: Sequence[Any]) -> Any:
         found = list(values)
         for at, convert in changes:
-            found[at] = convert(found[at])
+            # Most of those that are converted are missing, and stay so.
+            if found[at] is not None:
+                found[at] = convert(found[at])
         return make(found)
 
     return row

@@ -46,6 +46,9 @@ class LifecycleType(StrEnum):
     DEAD = "task.dead"
     CANCELLED = "task.cancelled"
 
+    #: As of `State`.
+    __hash__ = str.__hash__
+
 
 class DeadReason(StrEnum):
     """Why there is no further attempt."""

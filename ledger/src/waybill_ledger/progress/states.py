@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from waybill_contracts.states import State
-from waybill_contracts.wire import LifecycleEvent, LifecycleType
+from waybill_contracts.wire import ErrorInfo, LifecycleEvent, LifecycleType
 
 #: Bits of a position below the redrive number: the outcome, the attempt, its snoozes, and its step.
 _REDRIVE_SHIFT = 40
@@ -18,15 +18,18 @@ _OUTCOME_SHIFT = 36
 _ATTEMPT_SHIFT = 16
 _SNOOZE_SHIFT = 4
 _STEPS = (1 << _SNOOZE_SHIFT) - 1
-#: An outcome ranks above every attempt of its redrive. Of two outcomes, an effect that happened wins over one
-#: that did not: a failed copy cannot undo it.
-_OUTCOME_RANK = {LifecycleType.DEAD: 1, LifecycleType.CANCELLED: 2, LifecycleType.COMPLETED: 3}
-#: Progress leaves its subtask where the start of the attempt has brought it.
-_STEP_RANK = {
+_STEP_OF_SNOOZED = 3
+#: What a type of event adds to a position. An outcome ranks above every attempt of its redrive. Of two
+#: outcomes, an effect that happened wins over one that did not: a failed copy cannot undo it. Progress leaves
+#: its subtask where the start of the attempt has brought it.
+_RANK = {
     LifecycleType.STARTED: 1,
     LifecycleType.PROGRESS: 1,
     LifecycleType.RETRYING: 2,
-    LifecycleType.SNOOZED: 3,
+    LifecycleType.SNOOZED: _STEP_OF_SNOOZED,
+    LifecycleType.DEAD: 1 << _OUTCOME_SHIFT,
+    LifecycleType.CANCELLED: 2 << _OUTCOME_SHIFT,
+    LifecycleType.COMPLETED: 3 << _OUTCOME_SHIFT,
 }
 #: States of tasks and subtasks that have an outcome.
 FINISHED: Final = tuple(state for state in State if state.is_terminal)
@@ -67,10 +70,9 @@ def position(event: LifecycleEvent) -> int:
     data = event.data
     return (
         data.redrive_no << _REDRIVE_SHIFT
-        | _OUTCOME_RANK.get(event.type, 0) << _OUTCOME_SHIFT
         | data.attempt << _ATTEMPT_SHIFT
         | data.snooze_no << _SNOOZE_SHIFT
-        | _STEP_RANK.get(event.type, 0)
+        | _RANK[event.type]
     )
 
 
@@ -87,7 +89,7 @@ def due_next(state: State, attempt: int, position: int) -> tuple[int, int]:
         return attempt, snooze_no
     if state is not State.RETRYING:
         return max(attempt, 1), 0
-    if position & _STEPS == _STEP_RANK[LifecycleType.SNOOZED]:
+    if position & _STEPS == _STEP_OF_SNOOZED:
         return attempt, snooze_no + 1
     return attempt + 1, 0
 
@@ -99,9 +101,9 @@ def redriven_position(redrive_no: int) -> int:
 
 def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
     """The subtask after `event`; the same object if the event is not newer."""
-    reached = position(event)
+    reached, state = position(event), _STATE_AFTER[event.type]
     # The start of a long attempt is reported again, with the time, for as long as it runs.
-    if reached == subtask.position and _STATE_AFTER[event.type] is State.RUNNING:
+    if reached == subtask.position and state is State.RUNNING:
         return _alive(subtask, event.time)
     if reached <= subtask.position:
         return subtask
@@ -109,17 +111,18 @@ def merge(subtask: Subtask, event: LifecycleEvent) -> Subtask:
     return Subtask(
         task_id=subtask.task_id,
         service=subtask.service,
-        state=_STATE_AFTER[event.type],
+        state=state,
         position=reached,
         redrive_no=data.redrive_no,
         attempt=data.attempt,
         max_attempts=data.max_attempts,
         next_attempt_at=data.next_attempt_at,
         updated_at=event.time,
-        expected_at=_expected_after(event),
+        # The timeout of a handler begins with its start or latest progress, that of a retry when it is due.
+        expected_at=None if state.is_terminal else data.next_attempt_at or event.time,
         reconciled=0,
         result=data.result,
-        error=_error_after(subtask, event),
+        error=_error_after(subtask, data.error, state),
     )
 
 
@@ -130,18 +133,11 @@ def _alive(subtask: Subtask, at: datetime) -> Subtask:
     return replace(subtask, updated_at=at, expected_at=at, reconciled=0)
 
 
-def _expected_after(event: LifecycleEvent) -> datetime | None:
-    if _STATE_AFTER[event.type].is_terminal:
-        return None
-    # The timeout of a handler begins with its start or latest progress, that of a retry when it is due.
-    return event.data.next_attempt_at or event.time
-
-
-def _error_after(subtask: Subtask, event: LifecycleEvent) -> dict[str, Any] | None:
-    if event.data.error is not None:
-        return event.data.error.model_dump()
+def _error_after(subtask: Subtask, error: ErrorInfo | None, state: State) -> dict[str, Any] | None:
+    if error is not None:
+        return error.model_dump()
     # The last error stays visible while the next attempt runs; an outcome clears it.
-    return subtask.error if _STATE_AFTER[event.type] is State.RUNNING else None
+    return subtask.error if state is State.RUNNING else None
 
 
 def task_state(subtasks: Iterable[State]) -> State:
@@ -152,6 +148,8 @@ def task_state(subtasks: Iterable[State]) -> State:
     else pending or scheduled.
     """
     states = set(subtasks)
+    if len(states) == 1:
+        return states.pop()
     for outcome in (State.FAILED, State.CANCELLED, State.COMPLETED):
         if outcome in states and all(state.is_terminal for state in states):
             return outcome
