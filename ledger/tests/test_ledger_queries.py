@@ -71,6 +71,22 @@ def test_pages_hold_everything_once_while_tasks_come_in(engine: Engine) -> None:
     assert seen == [task.id for task in reversed(tasks)]
 
 
+@pytest.mark.parametrize("tenant", [None, "default", "acme"])
+def test_pages_of_a_service_have_each_of_its_tasks_once(engine: Engine, tenant: str | None) -> None:
+    users = [new_task(user_event(), tenant=owner) for owner in ("default", "acme") * 3]
+    accepted(engine, *users, *(new_task() for _ in range(3)))
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = listed(engine, TaskFilter(service="sync", tenant=tenant), limit=2, cursor=cursor)
+        seen += ids(page)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+
+    assert seen == [task.id for task in reversed(users) if tenant in {None, task.tenant}]
+
+
 @pytest.mark.parametrize(("tasks", "more"), [(9, False), (10, False), (11, True)])
 def test_a_cursor_only_where_there_is_more(engine: Engine, tasks: int, more: bool) -> None:  # noqa: FBT001 - a test's parameter
     accepted(engine, *(new_task() for _ in range(tasks)))

@@ -12,7 +12,7 @@ from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleType, trace_id_of
 from waybill_ledger.listings import begins_with, decoded_id, encoded_id
 from waybill_ledger.progress import Subtask, due_next
-from waybill_ledger.schema import SUBTASKS, TASKS, TIMELINE, owned_by
+from waybill_ledger.schema import DEFAULT_TENANT, SUBTASKS, TASKS, TIMELINE, owned_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,16 @@ class TaskFilter:
     #: Digest of the person that the task is about.
     person: str | None = None
 
+    @property
+    def is_of_service_alone(self) -> bool:
+        """Whether it asks for the tasks of a service, and for nothing else that an index leads to."""
+        return self.service is not None and self == TaskFilter(service=self.service, tenant=self._any_tenant)
+
+    @property
+    def _any_tenant(self) -> str | None:
+        # Tasks of other tenants have indexes of their own.
+        return self.tenant if self.tenant == DEFAULT_TENANT else None
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -120,9 +130,17 @@ def list_tasks(connection: Connection, wanted: TaskFilter, *, limit: int, cursor
     Raises:
         BadCursorError: `cursor` was not issued by this listing.
     """
-    query = select(*_COLUMNS).where(*_conditions(wanted)).order_by(TASKS.c.id.desc()).limit(limit + 1)
+    if wanted.is_of_service_alone:
+        # Along the index of its subtasks: to look for one in each task would read all those of others.
+        key = SUBTASKS.c.task_id
+        query = select(*_COLUMNS).join_from(SUBTASKS, TASKS, TASKS.c.id == key)
+        query = query.where(SUBTASKS.c.service == wanted.service, *owned_by(wanted.tenant, TASKS.c.tenant))
+    else:
+        key = TASKS.c.id
+        query = select(*_COLUMNS).where(*_conditions(wanted))
+    query = query.order_by(key.desc()).limit(limit + 1)
     if cursor is not None:
-        query = query.where(TASKS.c.id < decoded_id(cursor))
+        query = query.where(key < decoded_id(cursor))
     tasks = _with_subtasks(connection, query)
     more = len(tasks) > limit
     page = tasks[:limit]
