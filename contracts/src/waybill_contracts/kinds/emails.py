@@ -61,12 +61,14 @@ class EmailRequested(Event, kind="email.requested"):
     text: Annotated[Body | None, Sensitive] = None
     html: Annotated[Body | None, Sensitive] = None
     category: Category | None = None
+    # Defaults by name: without it pyright takes the field for a required one.
     template: TemplateName | None = Field(
-        None, description="welcome, password_reset, ops_alert, ops_digest, or one of the installation's own."
+        default=None,
+        description="welcome, password_reset, ops_alert, ops_digest, or one of the installation's own.",
     )
     params: dict[str, Any] = Field(default_factory=dict, max_length=50, json_schema_extra=SENSITIVE)
     if_uncertain: WhenUncertain = Field(
-        WhenUncertain.RESEND,
+        default=WhenUncertain.RESEND,
         description="What to do if it stays unknown whether the mail server accepted the mail: `resend` it, "
         "which may deliver it twice, or `park` it as a dead letter for a person to decide.",
     )
@@ -74,12 +76,14 @@ class EmailRequested(Event, kind="email.requested"):
     # Omitted when None, as they were added later: a service of the last release can then read the event, and
     # a call repeated after an upgrade has the same content.
     reply_to: Annotated[AcceptedAddress | None, Sensitive] = Field(
-        None, exclude_if=_is_none, description="Address for replies; without it they go to the sender."
+        default=None,
+        exclude_if=_is_none,
+        description="Address for replies; without it they go to the sender.",
     )
     list_unsubscribe: Annotated[
         tuple[UnsubscribeLink, ...] | None, AfterValidator(_one_of_each_scheme), Sensitive
     ] = Field(
-        None,
+        default=None,
         max_length=2,
         exclude_if=_is_none,
         description="Links to unsubscribe: an https link, a mailto link, or both. The https link must accept "
