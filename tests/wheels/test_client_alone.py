@@ -23,9 +23,21 @@ import asyncio
 import sys
 from typing import Annotated
 
-from waybill import AsyncClient, Client, Event, FileRef, Person, Sensitive, Submission
+from waybill import (
+    AsyncClient,
+    Attempt,
+    Client,
+    Event,
+    FileRef,
+    PermanentError,
+    Person,
+    Sensitive,
+    Service,
+    Submission,
+    SyncAttempt,
+)
 from waybill.kinds import EmailRequested
-from waybill.problems import InvalidDataError, NoSuchTaskError
+from waybill.problems import InvalidDataError, UnknownKindError
 
 
 class InvoiceRequested(Event, kind="invoice.requested", about="order {order_id}"):
@@ -33,6 +45,24 @@ class InvoiceRequested(Event, kind="invoice.requested", about="order {order_id}"
     email: Annotated[str, Sensitive, Person]
 
 
+service = Service("invoices")
+
+
+@service.task(attempts=5, soft_limit=30)
+async def remind(attempt: Attempt, email: Annotated[str, Sensitive, Person], days: int = 3) -> None:
+    raise PermanentError("only a service runs it")
+
+
+@service.task
+def close(month: str) -> dict[str, object]:
+    return {"closed": month}
+
+
+assert close.local("2026-01") == {"closed": "2026-01"}
+try:
+    print(remind.submit("ann@example.com"))
+except UnknownKindError:
+    print("its service is not registered")
 mail = EmailRequested(to="ann@example.com", subject="Your order", text="It is on its way.")
 with Client() as client:
     accepted = client.submit(mail, key="order-17")
@@ -98,6 +128,7 @@ def test_an_application_runs_with_it(environment: Path, gateway: Served, tmp_pat
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
+        "its service is not registered",
         "pending task.accepted",
         "/data/resource",
         "True",
