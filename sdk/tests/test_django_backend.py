@@ -55,7 +55,7 @@ async def test_async_code_enqueues_too(client: Client) -> None:
     result = await mail.aenqueue("ann@example.com")
 
     assert client.get(result.id).kind == "site-mails.call"
-    assert (await mail.aget_result(result.id)).status == TaskResultStatus.READY
+    assert (await mail.aget_result(result.id)).enqueued_at == result.enqueued_at
 
 
 def test_priority_and_start_are_those_of_the_task(client: Client) -> None:
@@ -162,6 +162,15 @@ def test_with_an_outbox_a_task_shares_the_transaction() -> None:
     assert rows == [(kept.id, "site.call")]
     with pytest.raises(NotImplementedError):
         told.get_result(kept.id)
+
+
+@pytest.mark.usefixtures("client")
+def test_a_backend_without_a_list_of_queues_takes_any() -> None:
+    params = SETTINGS["TASKS"]["default"] | {"QUEUES": []}
+    backend = WaybillBackend("default", params)
+    result = backend.enqueue(mail, ["ann@example.com"], {})
+
+    assert backend.get_result(result.id).status == TaskResultStatus.READY
 
 
 def test_the_settings_are_checked() -> None:

@@ -178,7 +178,7 @@ class Waybill:
 def _problem(_request: Request, error: Exception) -> JSONResponse:
     """The response where the tasks of a request are not known to be accepted."""
     cause = error.error if isinstance(error, NotAcceptedError) else None
-    log.error("the background tasks of a request were not accepted", exc_info=error)
+    log.error("a request is answered with 503: %s: %s", type(cause or error).__name__, error)
     headers = {}
     if cause is not None and cause.is_temporary:
         headers["Retry-After"] = f"{max(1, round(cause.retry_after or 1))}"

@@ -19,8 +19,8 @@ from waybill.django.framework import (
     normalize_json,
     task_enqueued,
 )
-from waybill.django.kinds import FunctionCall, event_of, service_of
-from waybill.django.results import result_of
+from waybill.django.kinds import DEFAULT_QUEUE, FunctionCall, event_of, is_of, service_of
+from waybill.django.results import accepted_at, result_of
 from waybill.problems import ProblemError
 from waybill.submitting import sync_client
 
@@ -81,7 +81,7 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
             task=task,
             id=id_,
             status=TaskResultStatus.READY,
-            enqueued_at=timezone.now(),
+            enqueued_at=accepted_at(id_),
             started_at=None,
             last_attempted_at=None,
             finished_at=None,
@@ -113,7 +113,7 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
             raise TaskResultDoesNotExist(result_id) from None
         try:
             found = client.get(result_id)
-            if found.kind not in {self._event_of(queue).KIND for queue in self.queues}:
+            if not is_of(self.project, found.kind):
                 raise TaskResultDoesNotExist(result_id)
             return result_of(found, client.timeline(result_id), self.alias)
         except ProblemError as problem:
@@ -124,7 +124,7 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
     def check(self, **kwargs: Any) -> list[Any]:
         """Checks the names of the services, for `manage.py check`."""
         found = list(super().check(**kwargs))
-        for queue in sorted(self.queues):
+        for queue in sorted(self.queues or {DEFAULT_QUEUE}):
             try:
                 Service(service_of(self.project, queue))
             except DefinitionError as error:

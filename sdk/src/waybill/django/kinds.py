@@ -8,6 +8,8 @@ from pydantic import Field, create_model
 from waybill import Event, Sensitive
 
 DEFAULT_QUEUE: Final = "default"
+#: After the name of the service.
+_CALL: Final = "call"
 
 
 class FunctionCall(Event):
@@ -25,6 +27,12 @@ def service_of(project: str, queue: str) -> str:
     return project if queue == DEFAULT_QUEUE else f"{project}-{queue}".replace("_", "-").lower()
 
 
+def is_of(project: str, kind: str) -> bool:
+    """Whether a kind is one of a project."""
+    service, _, rest = kind.rpartition(".")
+    return rest == _CALL and (service == project or service.startswith(f"{project}-"))
+
+
 @cache
 def event_of(service: str) -> type[FunctionCall]:
     """The event of the tasks of a service."""
@@ -32,6 +40,6 @@ def event_of(service: str) -> type[FunctionCall]:
         "FunctionCall",
         __base__=FunctionCall,
         __doc__=FunctionCall.__doc__,
-        __cls_kwargs__={"kind": f"{service}.call", "about": "{path}"},
+        __cls_kwargs__={"kind": f"{service}.{_CALL}", "about": "{path}"},
     )
     return made

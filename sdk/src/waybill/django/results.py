@@ -1,7 +1,9 @@
 """Results of Django's tasks, made of what the ledger knows."""
 
 import builtins
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils.module_loading import import_string
 
@@ -28,7 +30,7 @@ def result_of(task: Task, timeline: Timeline, backend: str) -> Any:
         task=import_string(task.about),
         id=task.id,
         status=status,
-        enqueued_at=task.created_at,
+        enqueued_at=accepted_at(task.id),
         started_at=starts[0] if starts else None,
         last_attempted_at=starts[-1] if starts else None,
         finished_at=task.completed_at if task.is_ended else None,
@@ -43,6 +45,11 @@ def result_of(task: Task, timeline: Timeline, backend: str) -> Any:
         # As Django's own backends do: the field is not one of the constructor.
         object.__setattr__(result, "_return_value", (subtask.result or {}).get(RETURN_VALUE))
     return result
+
+
+def accepted_at(task_id: str) -> datetime:
+    """When a task was accepted: in its id, a UUIDv7, so that `enqueue` knows it too."""
+    return datetime.fromtimestamp((UUID(task_id).int >> 80) / 1000, UTC)
 
 
 def _status(task: Task, *, has_started: bool) -> Any:

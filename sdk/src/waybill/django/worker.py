@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from waybill import Service, SyncAttempt
 from waybill.django.backend import WaybillBackend
 from waybill.django.framework import TaskContext, TaskResult, TaskResultStatus, normalize_json, task_backends
-from waybill.django.kinds import FunctionCall, event_of, service_of
+from waybill.django.kinds import DEFAULT_QUEUE, FunctionCall, event_of, service_of
 from waybill.django.results import RETURN_VALUE
 
 django.setup()
@@ -54,7 +54,8 @@ def _queues() -> dict[str, int]:
     for alias in settings.TASKS:
         backend = task_backends[alias]
         if isinstance(backend, WaybillBackend):
-            for queue in sorted(backend.queues):
+            # Without a list any queue may be named; who names another one than these lists it.
+            for queue in sorted(backend.queues or {DEFAULT_QUEUE}):
                 found.setdefault(service_of(backend.project, queue), backend.attempts)
     return found
 
