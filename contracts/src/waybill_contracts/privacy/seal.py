@@ -10,6 +10,7 @@ The name of a key is a digest of the key: one name never means two keys, whateve
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 from collections.abc import Sequence
 from typing import Any, Final, Self
@@ -25,6 +26,9 @@ SEALED: Final = "$sealed"
 KEY_BYTES: Final = 32
 #: SP 800-38D, 8.2.2: 96 random bits; enough for 2**32 values under one key.
 _NONCE_BYTES: Final = 12
+#: 128 bits of a signature cannot be found by trial.
+_DIGEST_BYTES: Final = 16
+_SIGNING: Final = b"waybill signing key"
 #: Enough to distinguish the few keys of an installation.
 _NAME_LENGTH: Final = 8
 
@@ -58,6 +62,8 @@ class Keyring:
         if any(len(key) != KEY_BYTES for key in keys):
             raise ValueError(f"a sealing key must have {KEY_BYTES} bytes")
         self._ciphers = {_name(key): AESGCM(key) for key in keys}
+        #: Keys of their own: no signature is of use to one who looks for a sealing key.
+        self._signing = {_name(key): hmac.digest(key, _SIGNING, "sha256") for key in keys}
         self._first = _name(keys[0]) if keys and seals else None
 
     @classmethod
@@ -119,6 +125,31 @@ class Keyring:
             return from_json(cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], about.encode()))
         except (InvalidTag, ValueError):
             raise SealBrokenError("the value was altered after sealing, or belongs to another task") from None
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether there is a key that signs: the one that seals."""
+        return self._first is not None
+
+    def sign(self, text: str) -> str:
+        """A signature in hexadecimal of a text that begins with its purpose.
+
+        Raises:
+            RuntimeError: no key signs.
+        """
+        if self._first is None:
+            raise RuntimeError("there is no key that signs")
+        return self._first + self._digest(self._first, text)
+
+    def has_signed(self, text: str, signature: str) -> bool:
+        """Whether one of the keys has made this signature of `text`; in constant time for each key."""
+        name, digest = signature[:_NAME_LENGTH], signature[_NAME_LENGTH:]
+        if name not in self._signing or not digest.isascii():
+            return False
+        return hmac.compare_digest(self._digest(name, text), digest)
+
+    def _digest(self, name: str, text: str) -> str:
+        return hmac.digest(self._signing[name], text.encode(), "sha256")[:_DIGEST_BYTES].hex()
 
     def sealed_payload(self, event: Event, task_id: str) -> bytes:
         """The payload of an event as stored and sent: JSON with the sensitive fields sealed."""
