@@ -35,6 +35,7 @@ async def test_answers_202_without_a_broker_and_the_task_is_readable_at_once(
     assert UUID(accepted["id"]).version == 7
     location = f"/v1/tasks/{accepted['id']}"
     assert answer.headers["Location"] == location
+    assert accepted["links"].pop("watch").startswith("/v1/watch/wbw_")
     assert accepted == {
         "id": accepted["id"],
         "kind": kind,

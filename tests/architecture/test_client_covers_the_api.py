@@ -25,6 +25,7 @@ OPERATOR: Final = "for operators: `client.call`, and the command"
 DEPLOYMENT: Final = "a step of a deployment: `waybill services`, and the command"
 EVENT: Final = "`submit` with the event or its kind does it"
 PROBE: Final = "for those who run the gateway"
+STREAM: Final = "for browsers"
 
 #: Routes without a method of their own, by the beginning of the path, and why.
 WITHOUT_METHOD: Final = {
@@ -44,6 +45,7 @@ WITHOUT_METHOD: Final = {
     "POST /v1/schedules/{schedule_id}/reveal": OPERATOR,
     "* /v1/keys*": OPERATOR,
     "* /v1/services*": DEPLOYMENT,
+    "GET /v1/watch/*": STREAM,
     "GET /": PROBE,
     "GET /healthz": PROBE,
     "GET /startupz": PROBE,

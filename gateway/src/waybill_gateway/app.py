@@ -49,7 +49,9 @@ from waybill_gateway.tasks import routes as tasks
 from waybill_gateway.tasks import submission_routes as submissions
 from waybill_gateway.ui import PAGES
 from waybill_gateway.users import routes as users
+from waybill_gateway.watching import LinkOrigins
 from waybill_gateway.watching import event_routes as events
+from waybill_gateway.watching import link_routes as links
 from waybill_ledger import SchemaError
 from waybill_worker.observe import is_tracing, make_registry
 from waybill_worker.runtime import WRONG_SETTING, configuring
@@ -66,6 +68,7 @@ _ROUTES = (
     submissions,
     tasks,
     events,
+    links,
     task_files,
     cancellations,
     accounting,
@@ -150,6 +153,8 @@ def create_app(settings: GatewaySettings) -> GatewayApp:
     posts = post_routes(route for module in _ROUTES for route in module.router.routes)
     app.router.routes[:0] = posts
     app.put_before(partial(PlainPosts, app=app, routes=posts, max_body_bytes=settings.max_body_bytes))
+    if settings.watch_origins:
+        app.put_before(partial(LinkOrigins, origins=settings.watch_origins))
     app.put_before(partial(MeasureRequests, metrics=metrics))
     if is_tracing():
         app.put_before(TraceRequests)

@@ -8,6 +8,7 @@ from waybill_gateway.files import Collector
 from waybill_gateway.following import Watches
 from waybill_gateway.images import ProbePool
 from waybill_gateway.runtime import Resources
+from waybill_gateway.watching import link_limiters
 from waybill_worker.runtime import first_completed
 
 
@@ -33,6 +34,7 @@ class GatewayComponents:
         )
         self._watches = Watches(settings, records, self.resources.stopping, authenticator, state.metrics)
         state.authenticator, state.watches = authenticator, self._watches
+        state.link_limiters = link_limiters()
 
     async def start(self) -> None:
         """Starts all parts; waits for a ledger that is away, but not for the broker.

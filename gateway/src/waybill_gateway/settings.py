@@ -101,6 +101,18 @@ class GatewaySettings(
         description="Callers at once that wait for tasks, or have their events streamed. Keep it well below "
         "max_connections: each has a connection.",
     )
+    watch_link_seconds: int = Field(
+        86_400,
+        ge=0,
+        le=30 * 86_400,
+        description="Seconds for which the link in the answer of a task is valid, by which a browser "
+        "watches that task; 0: no links.",
+    )
+    watch_origins: tuple[Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s]+)$")], ...] = Field(
+        (),
+        description="Origins whose pages may read such links from a script, such as "
+        "https://shop.example.com; * for all.",
+    )
     max_in_flight: int = Field(500, gt=0, description="Publishes under way at once; further ones wait.")
     drain_seconds: float = Field(
         5,

@@ -1,7 +1,7 @@
 """Authentication: the caller, what its key allows, and the routes that check it."""
 
 from waybill_gateway.auth.actor import Actor
-from waybill_gateway.auth.authenticator import Authenticator, key_ended, require_scope
+from waybill_gateway.auth.authenticator import Authenticator, key_ended, require_scope, too_often
 from waybill_gateway.auth.caller import Caller, CallerDep, current_caller
 from waybill_gateway.auth.guarded_route import (
     GuardedJsonRoute,
@@ -31,4 +31,5 @@ __all__ = [
     "needed_by",
     "note_caller",
     "require_scope",
+    "too_often",
 ]

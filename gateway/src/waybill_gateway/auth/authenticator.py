@@ -80,10 +80,21 @@ class Authenticator:
         known, secret = await self._identified(self._known_keys, request, token, now)
         key = known.key
         if not known.limiter.has_capacity():
-            raise _too_often(key.rate, key.burst)
+            raise too_often(key.rate, key.burst)
         await known.limiter.acquire()  # at once: there is capacity
         self._known_keys.used(known, now)
         return Caller.of(key, secret)
+
+    async def is_good(self, key_id: str | None) -> bool:
+        """Whether there is a key of this id that is neither revoked nor expired, or none is needed.
+
+        Raises:
+            SQLAlchemyError: the key had to be looked up, and the ledger did not answer.
+        """
+        if self._known_keys is None:
+            return True
+        known = None if key_id is None else await self._known_keys.find(key_id)
+        return known is not None and known.key.is_good(self._now())
 
     async def ended(self, callers: Collection[Caller]) -> set[Caller]:
         """Those of these callers whose keys do not let them in any more; the ledger is read once for all.
@@ -127,7 +138,7 @@ class Authenticator:
     def _require_few_guesses(self, request: Request) -> None:
         guesses = self._guesses.get(_address(request))
         if guesses is not None and not guesses.has_capacity():
-            raise _too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
+            raise too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
 
     async def _guessed(self, request: Request) -> None:
         address = _address(request)
@@ -137,7 +148,7 @@ class Authenticator:
                 GUESSES_AT_ONCE, 60 * GUESSES_AT_ONCE / GUESSES_A_MINUTE
             )
         if not guesses.has_capacity():
-            raise _too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
+            raise too_often(GUESSES_A_MINUTE / 60, GUESSES_AT_ONCE)
         await guesses.acquire()  # at once: there is capacity
         log.warning("a request with a wrong key", address=address)
 
@@ -173,7 +184,7 @@ def _unauthorized(code: str, detail: str, challenge: str = 'Bearer error="invali
     return Problem(HTTPStatus.UNAUTHORIZED, code, detail, headers={"WWW-Authenticate": challenge})
 
 
-def _too_often(rate: float, burst: int) -> Problem:
+def too_often(rate: float, burst: int) -> Problem:
     """The answer to a caller over its rate. Source: draft-ietf-httpapi-ratelimit-headers-10."""
     # The bucket is full: there is room for a request when one has leaked out.
     wait = math.ceil(1 / rate)

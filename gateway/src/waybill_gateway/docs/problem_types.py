@@ -38,6 +38,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
             "no_such_group": "There is no group of this id.",
             "no_such_kind": "There is no kind of this name.",
             "no_such_key": "There is no key of this id.",
+            "no_such_link": "This is not a link of this installation.",
             "no_such_letter": "There is no dead letter of this id, or it was deleted.",
             "no_such_redrive": "There is no redrive of this number.",
             "no_such_schedule": "There is no schedule of this id; it may have been deleted.",
@@ -74,6 +75,7 @@ PROBLEM_TYPES: Final[Mapping[HTTPStatus, Mapping[str, str]]] = MappingProxyType(
         },
         HTTPStatus.GONE: {
             "erased": "The content was erased.",
+            "link_expired": "The link, its key or its task has ended. Ask the application for another link.",
             "no_longer_kept": "This file was made, but is not kept any more.",
             "payload_deleted": "The content is not kept any more.",
             "schedule_deleted": "This call made a schedule that has been deleted since.",
@@ -169,6 +171,7 @@ _BY_PARAMETER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"cursor"
 
 #: Of what submits a task.
 _TASK: Final = ("send_at_passed", "unknown_kind", "kind_retired")
+_LINK: Final = ("no_such_link", "link_expired", "too_many_requests", "ledger_unavailable")
 _STORE: Final = ("store_misconfigured", "store_unavailable")
 _SCHEDULE: Final = ("no_such_schedule",)
 _STEERING: Final = ("no_such_redrive", "wrong_state")
@@ -216,6 +219,9 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "get_task_timeline": ("no_such_task",),
         "watch_task": ("no_such_task",),
+        "get_linked_task": (*_LINK, "too_many_watchers"),
+        "watch_linked_task": _LINK,
+        "show_linked_task": (*_LINK, "too_many_watchers"),
         "cancel_task": ("no_such_task", "too_late"),
         "get_account": ("empty_range",),
         "prune": ("too_young",),

@@ -1,6 +1,5 @@
 """Waiting for the end of a task."""
 
-import asyncio
 from typing import Final
 
 from waybill_gateway.auth import Caller, key_ended
@@ -23,17 +22,7 @@ async def until_ended(watches: Watches, caller: Caller, task_id: str, seconds: f
         SQLAlchemyError: the ledger does not answer.
     """
     with watches.watching(Sort.END, caller, task_id) as watch:
-        try:
-            async with asyncio.timeout(seconds):
-                await watches.ready()
-                while watch.over is None:
-                    watch.expect()
-                    task = await watches.task(task_id, caller.sees)
-                    if task is None or task.state.is_terminal:
-                        return task
-                    await watch.wait()
-        except TimeoutError:
-            pass
-        if watch.over is Over.KEY:
-            raise key_ended()
-        return await watches.task(task_id, caller.sees)
+        task = await watches.until_ended(watch, seconds)
+    if watch.over is Over.KEY:
+        raise key_ended()
+    return task

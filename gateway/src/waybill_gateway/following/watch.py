@@ -13,6 +13,8 @@ class Sort(StrEnum):
     END = "end"
     #: The events of a task.
     TASK = "task"
+    #: A task, by a link to it.
+    LINK = "link"
     #: The events of all tasks that the caller may see.
     ALL = "all"
 
@@ -22,6 +24,7 @@ class Over(StrEnum):
 
     STOPPING = "the gateway stops"
     KEY = "the key was revoked, or has expired"
+    LINK = "the link has expired"
 
 
 class Watch:

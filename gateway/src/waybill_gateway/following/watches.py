@@ -116,6 +116,39 @@ class Watches:
             if not those:
                 self._nobody_watches(task_id)
 
+    def require_few(self, task_id: str, most: int) -> None:
+        """Refuses one more watch of a task by its links.
+
+        Raises:
+            Problem: 503, there are so many.
+        """
+        if sum(watch.sort is Sort.LINK for watch in self._by_task.get(task_id, ())) >= most:
+            raise _too_many()
+
+    async def until_ended(self, watch: Watch, seconds: float) -> Task | None:
+        """The task of a watch, as soon as it has ended; or after `seconds`, or when the watch is over.
+
+        Returns:
+            None: the caller may see no such task.
+
+        Raises:
+            Problem: 503, the ledger does not answer.
+            SQLAlchemyError: the ledger does not answer.
+        """
+        task_id, tenant = watch.task_id or "", watch.caller.sees
+        try:
+            async with asyncio.timeout(seconds):
+                await self.ready()
+                while watch.over is None:
+                    watch.expect()
+                    task = await self.task(task_id, tenant)
+                    if task is None or task.state.is_terminal:
+                        return task
+                    await watch.wait()
+        except TimeoutError:
+            pass
+        return await self.task(task_id, tenant)
+
     async def ready(self) -> None:
         """Returns once everything wakes its watches that happens from then on.
 

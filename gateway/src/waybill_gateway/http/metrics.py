@@ -40,7 +40,7 @@ class GatewayMetrics:
 
         self._watchers = Gauge(
             "waybill_watchers",
-            "Callers that wait for a task (end), or have events streamed of one task or of all.",
+            "Callers that wait for the end of a task, or watch a task, a task by a link, or all tasks.",
             ("watched",),
             registry=registry,
             multiprocess_mode="livesum",

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from waybill_contracts.kinds import read_template_params
 from waybill_gateway.http import CallsUnderWay, GatewayMetrics
 from waybill_gateway.runtime.task_relay import TaskRelay
+from waybill_gateway.runtime.watch_links import WatchLinks
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
 from waybill_ledger.deadletters.letters import ContractGate
@@ -52,6 +53,7 @@ class Resources:
         self.persons = settings.persons()
         self.own_templates = read_template_params(settings.templates_folder)
         self.records = settings.records(settings.ledger_url)
+        self.links = WatchLinks(self.keyring, settings.watch_link_seconds, self.records.now)
         #: Kinds and services.
         self.kinds = RegistryCopy(self.records)
         self.kinds_refresh = Refresh(self.kinds.refresh)

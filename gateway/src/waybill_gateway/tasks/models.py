@@ -157,6 +157,13 @@ class Links(BaseModel):
 
     self: str
     timeline: str
+    watch: Annotated[
+        str | None,
+        Field(
+            description="Shows the state of this task to a browser without a key, for a time; null: the "
+            "answer is about several tasks, or no links are made."
+        ),
+    ] = None
 
 
 class AcceptedTask(BaseModel):

@@ -78,12 +78,15 @@ async def get_one_task(
     wait: Wait = 0,
 ) -> TaskView:
     """Shows a task and the state of its subtasks; with `wait`, once it has ended or that time is over."""
-    if not wait:
-        return view_of(await find_task(resources, caller, task_id))
-    task = await unless_gone(request, until_ended(watches, caller, str(task_id), wait))
-    if task is None:
-        raise no_such_task()
-    return view_of(task)
+    if wait:
+        task = await unless_gone(request, until_ended(watches, caller, str(task_id), wait))
+        if task is None:
+            raise no_such_task()
+    else:
+        task = await find_task(resources, caller, task_id)
+    view = view_of(task)
+    view.links.watch = resources.links.path(task.id, caller.key_id)
+    return view
 
 
 @router.get("/v1/tasks/{task_id}/timeline")

@@ -7,7 +7,7 @@ from waybill_gateway.following import Watch, Watches
 from waybill_gateway.http import GatewayMetrics
 from waybill_gateway.tasks import view_of
 from waybill_gateway.watching.event_stream import HEARTBEAT_SECONDS, RETRY_MILLISECONDS, block
-from waybill_gateway.watching.models import ChangeView
+from waybill_gateway.watching.models import ChangeView, LinkView
 from waybill_ledger.following import Change
 
 #: Events that are sent at once.
@@ -77,6 +77,33 @@ async def events_of_all(
             # The caller need not read again what is not for it.
             yield block() if place == sent else block(id_=str(place))
             sent = place
+    yield _why(watch)
+
+
+async def events_of_link(watches: Watches, watch: Watch, task_id: str) -> AsyncGenerator[bytes]:
+    """What a link shows of its task, at each change, until it has ended.
+
+    Args:
+        watches: all watches.
+        watch: of the task.
+        task_id: of the task.
+    """
+    yield _BEGIN
+    shown = None
+    while watch.over is None:
+        watch.expect()
+        task = await watches.task(task_id, watch.caller.sees)
+        if task is None:
+            return
+        view = LinkView.of(task)
+        if task.state.is_terminal:
+            yield block(view.model_dump_json(), id_=END, event="end")
+            return
+        if view != shown:
+            yield block(view.model_dump_json())
+            shown = view
+        while not await watch.wait(HEARTBEAT_SECONDS):
+            yield block()
     yield _why(watch)
 
 

@@ -1,11 +1,14 @@
 """What watchers are shown."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from waybill_contracts.states import State
+from waybill_gateway.tasks import ProgressView
+from waybill_ledger import Task
 from waybill_ledger.following import Change
 
 
@@ -38,4 +41,32 @@ class ChangeView(BaseModel):
             attempt=change.attempt,
             redrive_no=change.redrive_no,
             details=change.details,
+        )
+
+
+class LinkView(BaseModel):
+    """What a link shows of its task: nothing of its content, its results and errors."""
+
+    id: str
+    kind: str
+    state: State
+    created_at: datetime
+    due_at: datetime | None
+    completed_at: datetime | None
+    progress: Annotated[
+        ProgressView | None, Field(description="Of a part that runs; null: none runs, or reported any.")
+    ]
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """The view of a task."""
+        progress = max(task.progress.values(), key=lambda each: each.at, default=None)
+        return cls(
+            id=task.id,
+            kind=task.kind,
+            state=task.state,
+            created_at=task.created_at,
+            due_at=task.due_at,
+            completed_at=task.completed_at,
+            progress=None if progress is None else ProgressView.model_validate(asdict(progress)),
         )

@@ -12,6 +12,9 @@ class Links(Answered):
 
     self: str
     timeline: str
+    #: Shows the state of the task to a browser without a key, for a time; None: the answer is about several
+    #: tasks, or no links are made.
+    watch: str | None = None
 
 
 class AcceptedTask(Answered):

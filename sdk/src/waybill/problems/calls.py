@@ -86,6 +86,10 @@ class LedgerUnavailableError(ProblemError, code="ledger_unavailable"):
     """The ledger cannot be written or read now. Repeat the call in a moment."""
 
 
+class LinkExpiredError(ProblemError, code="link_expired"):
+    """The link, its key or its task has ended. Ask the application for another link."""
+
+
 class MalformedRequestError(ProblemError, code="malformed_request"):
     """This cannot be read as a request of HTTP/1.1."""
 
@@ -98,6 +102,10 @@ class NoRoomError(ProblemError, code="no_room"):
     """There is no room for an upload now. Repeat the call in a moment."""
 
     NOTHING_DONE = True
+
+
+class NoSuchLinkError(ProblemError, code="no_such_link"):
+    """This is not a link of this installation."""
 
 
 class NotFoundError(ProblemError, code="not_found"):

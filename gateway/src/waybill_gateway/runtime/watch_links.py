@@ -1,0 +1,69 @@
+"""Links by which one task can be watched without a key: signed, and valid for a time."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from waybill_contracts.privacy import Keyring
+
+#: So that scanners recognise a leaked token.
+_PREFIX: Final = "wbw"
+_TOKEN: Final = re.compile(
+    rf"^{_PREFIX}_(?P<task>[0-9a-f]{{32}})_(?P<expires>[0-9a-f]{{8}})_(?P<key>[0-9a-z]{{1,32}})_(?P<signature>[0-9a-f]{{40}})$",
+    re.ASCII,
+)
+#: In place of the key of a gateway that needs none.
+_NO_KEY: Final = "open"
+#: All that links lead to is below it.
+WATCH_PATH: Final = "/v1/watch"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLink:
+    """What the token of a link stands for."""
+
+    task_id: str
+    #: Seconds since 1970.
+    expires: int
+    #: Id of the key of the caller that got it; None: the gateway needed no key.
+    key_id: str | None
+
+
+class WatchLinks:
+    """Makes links, and reads their tokens.
+
+    Args:
+        keyring: signs.
+        seconds: for which a link is valid; 0: none is made.
+        now: the time.
+    """
+
+    def __init__(self, keyring: Keyring, seconds: int, now: Callable[[], datetime]) -> None:
+        self._keyring = keyring
+        self._seconds = seconds if keyring.can_sign else 0
+        self._now = now
+
+    def path(self, task_id: str, key_id: str | None) -> str | None:
+        """The path of a link to a task; None: no links are made.
+
+        Args:
+            task_id: of the task.
+            key_id: id of the key of the caller who gets it; it is valid no longer than that key. None: the
+                gateway needs no key.
+        """
+        if not self._seconds:
+            return None
+        expires = int(self._now().timestamp()) + self._seconds
+        named = f"{_PREFIX}_{task_id.replace('-', '')}_{expires:08x}_{key_id or _NO_KEY}"
+        return f"{WATCH_PATH}/{named}_{self._keyring.sign(named)}"
+
+    def read(self, token: str) -> WatchLink | None:
+        """What a token stands for, valid or expired; None: it is none of ours."""
+        match = _TOKEN.match(token)
+        if match is None or not self._keyring.has_signed(token.rpartition("_")[0], match["signature"]):
+            return None
+        key_id = None if match["key"] == _NO_KEY else match["key"]
+        return WatchLink(str(UUID(match["task"])), int(match["expires"], 16), key_id)

@@ -1,0 +1,57 @@
+"""The page of a link, which needs no script, and the script for pages of applications."""
+
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from waybill_contracts.states import State
+from waybill_gateway.watching.models import LinkView
+
+#: Seconds for which the next page waits for the end of the task, while the browser shows this one.
+PAGE_WAIT_SECONDS: Final = 5
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+_SCRIPT: Final = Path(__file__).parent / "static" / "watch.js"
+_WORDS: Final = {
+    State.SCHEDULED: "Scheduled",
+    State.PENDING: "Waiting",
+    State.RUNNING: "Running",
+    State.RETRYING: "Waiting for another try",
+    State.COMPLETED: "Done",
+    State.FAILED: "Failed",
+    State.CANCELLED: "Cancelled",
+}
+#: The browser asks for the next page after a second, and goes on to show this one until it has it.
+_AGAIN: Final = f'<meta http-equiv="refresh" content="1; url=?wait={PAGE_WAIT_SECONDS}">\n'
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+{again}<title>{words}</title>
+<style>body {{ font: 1.1rem/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 30rem; padding: 0 1rem }}
+progress {{ width: 100% }}</style>
+<h1 role="status" data-state="{state}">{words}</h1>
+{progress}</html>
+"""
+
+
+def page_of(view: LinkView) -> str:
+    """The page that shows a task."""
+    again = "" if view.state.is_terminal else _AGAIN
+    return _PAGE.format(again=again, words=_WORDS[view.state], state=view.state, progress=_progress(view))
+
+
+@cache
+def script() -> bytes:
+    """The script, a module without dependencies."""
+    return _SCRIPT.read_bytes()
+
+
+def _progress(view: LinkView) -> str:
+    if view.progress is None:
+        return ""
+    share = "" if view.progress.share is None else f' value="{view.progress.share:g}"'
+    return f"<progress{share}></progress>\n<p>{escape(view.progress.text)}</p>\n"
