@@ -42,6 +42,7 @@ from sqlalchemy.engine import URL
 from waybill import outbox
 from waybill.client import Client
 from waybill.kinds import SyncRequested
+from waybill_contracts.privacy import Keyring
 from waybill_ledger.migrations import upgrade
 from waybill_testkit.gateway.process import gateway
 from waybill_testkit.postgres import private_postgres
@@ -88,7 +89,8 @@ def main() -> None:
         METADATA.create_all(engine)
         with engine.begin() as connection:
             connection.execute(insert(STOCK), {"id": 1, "left": 1_000_000})
-        running = stack.enter_context(gateway(folder, ledger_url))
+        keys = {"sealing_keys": Keyring.new_key(), "persons_key": Keyring.new_key()}
+        running = stack.enter_context(gateway(folder, ledger_url, **keys))
         figures = measured(engine, url, running.address, rows)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 

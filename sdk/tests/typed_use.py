@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import assert_type
 
+import psycopg
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from waybill import Attempt, Event, Service, ServiceSettings, SyncAttempt
+from waybill import Attempt, Event, Service, ServiceSettings, SyncAttempt, outbox
 from waybill.client import AcceptedTask
 from waybill.fastapi import Tasks
 from waybill_worker.attempt import Attempt as WorkerAttempt
@@ -146,3 +148,16 @@ async def uses(attempt: Attempt) -> None:
     assert_type(await remind(attempt, Shop("shop"), "ann@example.com"), dict[str, str])
     assert_type(await with_resources(Ordered(order_id="7"), attempt, Shop("shop")), dict[str, str])
     await with_resources(Paid(amount=1), attempt, Shop("shop"))  # type: ignore[arg-type]
+
+
+def writes(session: Session, connection: psycopg.Connection[tuple[object]], engine: Engine) -> None:
+    assert_type(outbox.submit(session, Ordered(order_id="7"), key="order-7", priority="low"), str)
+    assert_type(outbox.submit(connection, remind.event("ann@example.com"), delay_seconds=60), str)
+    outbox.submit(engine, Ordered(order_id="7"))  # type: ignore[call-overload]
+    outbox.submit(session, "order.placed")  # type: ignore[call-overload]
+    outbox.submit(session, Ordered(order_id="7"), priority="urgent")  # type: ignore[call-overload]
+
+
+async def writes_async(session: AsyncSession) -> None:
+    assert_type(await outbox.submit(session, Ordered(order_id="7")), str)
+    outbox.submit(session, Ordered(order_id="7"))  # type: ignore[unused-awaitable]

@@ -167,7 +167,7 @@ def test_a_gateway_that_is_away_for_a_while(place: Place) -> None:
     relay, _ = place.relaying()
     place.commit_all()
     running = place.gateway()
-    until(lambda: place.accepted() == COMMITTED, "all accepted")
+    until(lambda: place.accepted() == COMMITTED and not place.rows(), "all accepted")
     running.close()
     place.commit_all()
     time.sleep(3)  # the outage: several waits of the relay

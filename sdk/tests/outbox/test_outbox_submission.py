@@ -143,4 +143,4 @@ def test_data_is_checked_by_the_contract_and_no_value_is_shown(application: Engi
 
 def test_what_has_no_transaction_is_refused(application: Engine) -> None:
     with pytest.raises(TypeError, match="Engine has no transaction"):
-        outbox.submit(application, ORDERED)
+        outbox.submit(application, ORDERED)  # type: ignore[call-overload]

@@ -2,10 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, Unpack, overload
 
 from waybill.outbox.rows import INSERT, INSERT_AND_NOTIFY, NewRow, Priority, new_row, values_of
 from waybill_contracts.events import Event
+
+
+class DjangoConnection(Protocol):
+    """What is used of Django's connections."""
+
+    vendor: str
+
+    def cursor(self) -> Any:
+        """A cursor of the driver."""
+
 
 if TYPE_CHECKING:
     import psycopg
@@ -14,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
 
     #: What has a transaction of an application, and is not awaited.
-    Plain = Session | Connection | scoped_session[Any] | psycopg.Connection[Any]
+    Plain = Session | Connection | scoped_session[Any] | psycopg.Connection[Any] | DjangoConnection
     Awaited = AsyncSession | AsyncConnection | async_scoped_session[Any] | psycopg.AsyncConnection[Any]
 
 Writer = Callable[[Any, NewRow], Awaitable[None] | None]
@@ -36,10 +46,6 @@ def submit(target: "Plain", event: Event, **options: Unpack[Options]) -> str: ..
 
 @overload
 def submit(target: "Awaited", event: Event, **options: Unpack[Options]) -> Awaitable[str]: ...
-
-
-@overload
-def submit(target: Any, event: Event, **options: Unpack[Options]) -> Any: ...
 
 
 def submit(target: Any, event: Event, **options: Unpack[Options]) -> Any:

@@ -30,11 +30,15 @@ class RelayHealth:
     def accepted(self, rows: Sequence[Row]) -> None:
         """Counts rows whose tasks are accepted."""
         self.accepted_rows += len(rows)
+        self.answered()
+
+    def answered(self) -> None:
+        """Notes that the gateway has decided about rows."""
         self.database_answers = True
         if not self.gateway_answers:
             self.gateway_answers = True
             self._logged_at.clear()
-            log.warning("the gateway accepts rows of the outbox again")
+            log.warning("the gateway answers for rows of the outbox again")
 
     def refused(self, row: Row, fault: str) -> None:
         """Counts and logs a row that was refused; its data is not logged."""

@@ -118,6 +118,7 @@ class _Posting:
                     self._accepted += len(rows)
                     self._health.accepted(rows)
                 case Refused():
+                    self._health.answered()
                     self._on_refused(rows, outcome)
                 case NotAnswered(is_of_rows=True) if self._probes < _MOST_PROBES:
                     self._probes += 1
