@@ -64,6 +64,25 @@ def test_what_only_people_can_mend_ends_a_process_in_one_line(process: str) -> N
     assert "exception" not in told
 
 
+def test_a_thread_that_an_import_began_is_no_ground_for_several_processes() -> None:
+    program = """
+threading.Thread(target=threading.Event().wait, daemon=True, name="of-a-module").start()
+start('email', ServiceSettings, Process)
+"""
+    code, lines = ended(program, WAYBILL_INBOX_URL="sqlite:///x", WAYBILL_PROCESSES="2")
+    assert code == 78
+    (line,) = lines
+    assert line["reason"] == "WAYBILL_PROCESSES: a module began threads when it was imported: ['of-a-module']"
+
+
+def test_a_program_that_starts_one_process_refuses_to_be_told_of_several() -> None:
+    program = "from waybill_worker.runtime import build\nbuild('email', ServiceSettings, Process)"
+    code, lines = ended(program, WAYBILL_INBOX_URL="sqlite:///x", WAYBILL_PROCESSES="2")
+    assert code == 78
+    (line,) = lines
+    assert line["reason"].startswith("WAYBILL_PROCESSES: this program starts one process")
+
+
 @pytest.mark.parametrize(
     ("process", "expected"),
     [

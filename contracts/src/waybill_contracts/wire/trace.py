@@ -1,6 +1,6 @@
 """The trace that a task belongs to: W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/)."""
 
-import random
+import os
 import re
 from typing import Final
 
@@ -11,14 +11,11 @@ _TRACEPARENT: Final = re.compile(
 _VERSION: Final = "00"
 _LENGTH: Final = 55
 _SAMPLED: Final = "01"
-#: Of a trace id and a span id.
-_ID_BITS: Final = 192
 
 
 def new_traceparent() -> str:
     """Returns the traceparent of a new trace; sampled, so that exporters can decide."""
-    # Not secret, and made for each task: the operating system's random numbers take ten times as long.
-    ids = f"{random.getrandbits(_ID_BITS):048x}"
+    ids = os.urandom(24).hex()
     return f"{_VERSION}-{ids[:32]}-{ids[32:]}-{_SAMPLED}"
 
 

@@ -81,9 +81,7 @@ def in_processes(
         sys.exit()
     # Threads that an import has begun would be missing in the processes, and what they hold stay locked.
     if others := [each.name for each in threading.enumerate() if each is not threading.current_thread()]:
-        refuse_to_start(
-            f"several processes need a program that begins no thread when it is imported: {others}"
-        )
+        refuse_to_start(f"WAYBILL_PROCESSES: a module began threads when it was imported: {others}")
         sys.exit(EXIT_MISCONFIGURED)
     try:
         listener = _listener(settings)
