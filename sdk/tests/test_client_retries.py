@@ -261,3 +261,11 @@ def test_errors_can_be_sent_to_another_process(error: Any) -> None:
     assert type(again) is error
     assert str(again) == str(whole)
     assert again.retry_after == whole.retry_after
+
+
+def test_documents_of_json_lines_come_one_by_one(ask: Ask) -> None:
+    with scripted([Scripted(200, b'{"id": 1}\n\n{"id": 2}\n{"id": 3}')]) as gateway:
+        found = ask(gateway.url, lambda client: client.lines("/v1/dead-letters/export", params={"q": "a"}))
+
+    assert found == [{"id": 1}, {"id": 2}, {"id": 3}]
+    assert gateway.received[0].path == "/v1/dead-letters/export?q=a"

@@ -154,21 +154,15 @@ def download_file(
     session: Session, /, beginning: str, name: str, *, service: str | None, output: str | None
 ) -> None:
     """Downloads a file that a service has made for a task."""
-    path = f"/v1/tasks/{find_task_id(session, beginning)}/files/{name}"
+    task_id = find_task_id(session, beginning)
     if output == "-":
-        session.gateway.download(path, sys.stdout.buffer, service=service)
+        session.gateway.download(task_id, name, sys.stdout.buffer, service)
         return
-    # Under its name once it is whole.
     target = Path(output or Path(name).name)
-    part = target.with_name(f"{target.name}.part")
     try:
-        with part.open("wb") as file:
-            session.gateway.download(path, file, service=service)
-        part.replace(target)
+        session.gateway.download(task_id, name, target, service)
     except OSError as error:
         raise CommandError(Exit.USAGE, f"{target} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
     session.out.remark(f"written to {target}")
 
 

@@ -1,26 +1,29 @@
-"""HTTP client of the gateway: JSON in and out, errors as exit codes."""
+"""The client of the gateway, with errors as exit codes."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, Final
+from uuid import UUID
 
-import httpx
-
+from waybill.problems import ProblemError, UnexpectedAnswerError, UnreachableError
 from waybill_cli.command_line import CommandError, Refused, Unreachable
 from waybill_cli.session.config import Setting, place
 
-#: To connect, and to wait for the next byte of an answer; enough for the largest plan.
-CONNECT_SECONDS, ANSWER_SECONDS = 10, 120
+#: Enough for the largest plan.
+ANSWER_SECONDS: Final = 120.0
 #: Limit of the API.
 MAX_PAGE_SIZE: Final = 500
-_PROBLEM_TYPE: Final = "urn:waybill:problem:"
+_UNAUTHORIZED: Final = (401, 403)
+_SERVER_ERROR: Final = 500
+_ERROR: Final = 400
 
 
 class Gateway:
     """A client of `/v1`.
 
-    Every call raises `Unreachable` if the gateway is away or broken, `Refused` if it refuses the call.
+    Every call raises `Unreachable` if the gateway is away or broken, `Refused` if it refuses the call. None
+    is repeated: who types a command sees at once what is wrong.
 
     Args:
         url: of the gateway.
@@ -29,55 +32,52 @@ class Gateway:
     """
 
     def __init__(self, url: Setting, *, api_key: str | None, actor: str) -> None:
+        # Its models are slow to load; help, and commands without a gateway, do without.
+        from waybill.client import Client  # noqa: PLC0415
+
         self._place = f"{place(url.value)} (from {url.source})"
-        headers = {"Accept": "application/json", "X-Actor": actor}
-        if api_key is not None:
-            headers["Authorization"] = f"Bearer {api_key}"
-        self._http = httpx.Client(
-            base_url=url.value,
-            headers=headers,
-            verify=url.tls or True,
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        self._client = Client(
+            url.value,
+            api_key=api_key,
+            deadline=0,
+            timeout=ANSWER_SECONDS,
+            ca_file=url.tls,
+            headers={"X-Actor": actor},
         )
 
     def close(self) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._client.close()
 
     def get(self, path: str, **params: Any) -> Any:
         """Returns the resource at `path`; parameters that are None are left out."""
         with self._errors(is_safe=True):
-            return self._document(self._http.get(path, params=_present(params)))
+            return self._client.call("GET", path, params=params)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None) -> Any:
         """Posts `body` and returns the answer; with a key, a repeat gets the first answer."""
-        headers = {} if key is None else {"Idempotency-Key": key}
         with self._errors(is_safe=key is not None):
-            return self._document(self._http.post(path, json=body, headers=headers))
-
-    def download(self, path: str, to: BinaryIO, **params: Any) -> None:
-        """Writes the file at `path` to an open file."""
-        with self._errors(is_safe=True), self._http.stream("GET", path, params=_present(params)) as answer:
-            if answer.is_error:
-                answer.read()
-                raise self._error(answer)
-            to.writelines(answer.iter_bytes())
+            return self._client.call("POST", path, body, key=key)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """Changes the resource at `path` and returns it."""
         with self._errors(is_safe=False):
-            return self._document(self._http.patch(path, json=body))
+            return self._client.call("PATCH", path, body)
 
     def put(self, path: str, body: Mapping[str, Any], **params: Any) -> Any:
         """Puts `body` as the resource at `path` and returns the answer."""
         with self._errors(is_safe=False):
-            return self._document(self._http.put(path, json=body, params=_present(params)))
+            return self._client.call("PUT", path, body, params=params)
 
     def delete(self, path: str) -> Any:
         """Deletes the resource at `path`; returns the answer, None if it is empty."""
         with self._errors(is_safe=False):
-            answer = self._http.delete(path)
-            return self._document(answer) if answer.content or answer.is_error else None
+            return self._client.call("DELETE", path)
+
+    def download(self, task_id: str, name: str, to: BinaryIO | Path, service: str | None) -> None:
+        """Writes a file of a task to an open file or to a path."""
+        with self._errors(is_safe=True):
+            self._client.download(UUID(task_id), name, to, service=service)
 
     def items(self, path: str, *, most: int | None, **params: Any) -> Iterator[dict[str, Any]]:
         """Yields the items of a listing, fetched page by page.
@@ -100,56 +100,35 @@ class Gateway:
 
     def lines(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Yields the documents of a stream of JSON lines."""
-        with self._errors(is_safe=True), self._http.stream("GET", path, params=_present(params)) as answer:
-            if answer.is_error:
-                answer.read()
-                self._document(answer)
-            for line in answer.iter_lines():
-                if line:
-                    yield self._parsed(line)
+        with self._errors(is_safe=True):
+            yield from self._client.lines(path, params=params)
 
     @contextmanager
     def _errors(self, *, is_safe: bool) -> Iterator[None]:
         try:
             yield
-        except httpx.ConnectError as error:
-            raise Unreachable(f"the gateway {self._place} cannot be reached: {error}") from error
-        except (httpx.TransportError, httpx.InvalidURL, httpx.TooManyRedirects) as error:
-            what = str(error) or type(error).__name__
+        except ProblemError as problem:
+            raise self._refused(problem) from problem
+        except UnreachableError as error:
+            what = str(error.__cause__ or error) or type(error.__cause__).__name__
+            if not error.may_have_taken_effect:
+                raise Unreachable(f"the gateway {self._place} cannot be reached: {what}") from error
             hints = () if is_safe else ("The call may have taken effect: check before you repeat it.",)
             raise Unreachable(f"the gateway {self._place} did not answer: {what}", *hints) from error
+        except UnexpectedAnswerError as error:
+            raise Unreachable(self._unexpected(error.status)) from error
 
-    def _document(self, answer: httpx.Response) -> Any:
-        if answer.is_success:
-            return self._parsed(answer.text)
-        raise self._error(answer)
+    def _unexpected(self, status: int) -> str:
+        if status < _ERROR:
+            return f"the server at {self._place} is not Waybill's gateway"
+        return f"the server at {self._place} answered {status} without a reason"
 
-    def _parsed(self, text: str) -> Any:
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise Unreachable(f"the server at {self._place} is not Waybill's gateway") from None
-
-    def _error(self, answer: httpx.Response) -> CommandError:
-        try:
-            problem = answer.json()
-            detail = str(problem["detail"])
-        except (ValueError, KeyError, TypeError):
-            return Unreachable(f"the server at {self._place} answered {answer.status_code} without a reason")
-        hints = [f"{each['field']}: {each['message']}" for each in problem.get("errors") or ()]
-        if answer.is_server_error:
-            return Unreachable(f"the gateway cannot answer now ({answer.status_code}): {detail}", *hints)
-        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+    def _refused(self, problem: ProblemError) -> CommandError:
+        hints = [f"{each.field}: {each.message}" for each in problem.errors]
+        if problem.status >= _SERVER_ERROR:
+            return Unreachable(f"the gateway cannot answer now ({problem.status}): {problem.detail}", *hints)
+        if problem.status in _UNAUTHORIZED:
             hints.append(
                 "The key comes from --api-key, WAYBILL_API_KEY or `api_key` in the configuration file."
             )
-        code = str(problem.get("type", "")).removeprefix(_PROBLEM_TYPE)
-        return Refused(answer.status_code, code, detail, *hints)
-
-
-def _present(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in params.items()
-        if value is not None
-    }
+        return Refused(problem.status, problem.code, problem.detail, *hints)

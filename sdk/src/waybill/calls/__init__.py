@@ -3,7 +3,7 @@
 from waybill.calls import files, registry, schedules, tasks
 from waybill.calls.call import CHUNK_BYTES, Answer, Call, FileBody
 from waybill.calls.files import Source
-from waybill.calls.following import SILENT_SECONDS, Following
+from waybill.calls.following import OK, SILENT_SECONDS, Following
 from waybill.calls.keys import new_key
 from waybill.calls.paging import MOST_ON_A_PAGE, Paging
 from waybill.calls.retrying import Limits, Trying, require_success
@@ -16,6 +16,7 @@ __all__ = [
     "CHUNK_BYTES",
     "MOST_ON_A_PAGE",
     "MOST_TOGETHER",
+    "OK",
     "SILENT_SECONDS",
     "Answer",
     "Call",

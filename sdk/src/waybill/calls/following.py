@@ -20,7 +20,7 @@ from waybill.problems import ClientError, UnexpectedAnswerError
 SILENT_SECONDS: Final = 45.0
 #: Longer than any event.
 _MOST_BYTES: Final = 16 * 2**20
-_OK: Final = 200
+OK: Final = 200
 
 
 class Following:
@@ -62,7 +62,7 @@ class Following:
 
     def opened(self, status: int) -> None:
         """Takes note of an answer of success; one without content says that all is known."""
-        self.is_over = status != _OK
+        self.is_over = status != OK
 
     def took(self, chunk: bytes) -> Iterator[TaskEvent]:
         """The events that a part of the answer completes.
@@ -102,7 +102,7 @@ class _Lines:
     def blocks(self, chunk: bytes) -> Iterator[dict[str, str]]:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > _MOST_BYTES:
-            raise UnexpectedAnswerError(_OK, f"a line of the stream has more than {_MOST_BYTES:,} bytes")
+            raise UnexpectedAnswerError(OK, f"a line of the stream has more than {_MOST_BYTES:,} bytes")
         for line in lines:
             name, _, value = line.rstrip(b"\r").decode("utf-8", "replace").partition(":")
             if name:
@@ -118,7 +118,7 @@ def _event(id_: str, data: str) -> TaskEvent:
     try:
         return TaskEvent.model_validate_json(data).model_copy(update={"id": id_})
     except ValidationError as error:
-        raise UnexpectedAnswerError(_OK, "the stream has something that is no event of a task") from error
+        raise UnexpectedAnswerError(OK, "the stream has something that is no event of a task") from error
 
 
 def _nothing(_answer: Answer) -> Any:

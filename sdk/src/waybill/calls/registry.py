@@ -46,6 +46,11 @@ def any_call(
     )
 
 
+def streamed(path: str, params: Mapping[str, Any] | None) -> Call[Any]:
+    """A call that is answered with JSON lines; it reads one of them."""
+    return Call("GET", path, _document, present(params or {}), {"Accept": "application/x-ndjson"})
+
+
 def _document(answer: Answer) -> Any:
     if not answer.content:
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack, overload
 from uuid import UUID
@@ -11,10 +12,7 @@ import httpx
 from waybill import calls
 from waybill.answers import (
     AcceptedTask,
-    Account,
     Cancellation,
-    Kind,
-    KindDetails,
     RedeemedPasswordReset,
     Task,
     TaskEvent,
@@ -22,6 +20,7 @@ from waybill.answers import (
     Timeline,
 )
 from waybill.calls import Following, Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
+from waybill.client.async_registry import AsyncRegistryCalls
 from waybill.client.async_schedules import AsyncSchedules
 from waybill.client.async_sending import AsyncSending
 from waybill.client.settings import AsyncApiKey
@@ -34,7 +33,7 @@ AcceptedTasks: TypeAlias = list[AcceptedTask]
 TaskFiles: TypeAlias = list[TaskFile]
 
 
-class AsyncClient:
+class AsyncClient(AsyncRegistryCalls):
     """A client of a gateway, for asyncio. Tasks of one event loop may share one.
 
         async with AsyncClient("http://127.0.0.1:8000") as client:
@@ -54,12 +53,12 @@ class AsyncClient:
         api_key: AsyncApiKey | None = None,
         deadline: float = 30.0,
         timeout: float = 10.0,
-        ca_file: str | Path | None = None,
+        ca_file: str | Path | SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
         connections: int = 100,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._sending = AsyncSending(
+        sending = AsyncSending(
             url,
             api_key,
             Limits(deadline=deadline, attempt=timeout),
@@ -68,8 +67,8 @@ class AsyncClient:
             connections=connections,
             transport=transport,
         )
-        self._run = self._sending.run
-        self.schedules = AsyncSchedules(self._sending)
+        super().__init__(sending)
+        self.schedules = AsyncSchedules(sending)
 
     async def __aenter__(self) -> Self:
         return self
@@ -267,51 +266,3 @@ class AsyncClient:
         See `Client.redeem_password_reset`.
         """
         return await self._run(calls.files.redeem_password_reset(token))
-
-    async def kinds(self, *, service: str | None = None) -> AsyncIterator[Kind]:
-        """The kinds of tasks that are registered.
-
-            print([kind.name for kind in client.kinds()])
-
-        See `Client.kinds`.
-        """
-        paging = Paging[Kind](None)
-        while paging.wanted:
-            page = await self._run(calls.registry.kinds(service, paging.wanted, paging.cursor))
-            for kind in paging.items(page):
-                yield kind
-
-    async def kind(self, name: str) -> KindDetails:
-        """A kind with its contracts and handlers.
-
-            schema = await client.kind("email.requested").contracts[-1].data
-
-        See `Client.kind`.
-        """
-        return await self._run(calls.registry.kind(name))
-
-    async def account(self, since: Any = None, until: Any = None) -> Account:
-        """The account of all tasks that were accepted in a time range.
-
-            assert await client.account().balanced
-
-        See `Client.account`.
-        """
-        return await self._run(calls.registry.account(since, until))
-
-    async def call(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        key: str | None = None,
-    ) -> Any:
-        """Any call that takes JSON and answers with it, such as those of the failure desk.
-
-            group = await client.call("GET", "/v1/dead-letters/groups", params={"limit": 1})["items"][0]
-
-        See `Client.call`.
-        """
-        return await self._run(calls.registry.any_call(method, path, params, body, key))

@@ -1,9 +1,10 @@
 """Sends calls for asyncio: what `AsyncClient` is made of."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from inspect import isawaitable
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, TypeVar
 
 import anyio
@@ -11,6 +12,7 @@ import httpx
 
 from waybill.answers import TaskEvent
 from waybill.calls import (
+    OK,
     SILENT_SECONDS,
     Answer,
     Call,
@@ -38,7 +40,7 @@ class AsyncSending:
         api_key: AsyncApiKey | None,
         limits: Limits,
         *,
-        ca_file: str | Path | None,
+        ca_file: str | Path | SSLContext | None,
         headers: Mapping[str, str] | None,
         connections: int,
         transport: httpx.AsyncBaseTransport | None,
@@ -77,8 +79,29 @@ class AsyncSending:
             except ClientError as error:
                 await anyio.sleep(following.pause_after(error))
 
+    async def lines(self, call: Call[Any]) -> AsyncIterator[Any]:
+        """The documents of an answer of JSON lines, as they arrive."""
+        rest = b""
+        async with aclosing(self._chunks(call, self.limits.attempt, lambda _status: None)) as chunks:
+            async for chunk in chunks:
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in filter(None, whole):
+                    yield call.read(Answer(OK, {}, line))
+        if rest:
+            yield call.read(Answer(OK, {}, rest))
+
     async def _received(self, following: Following) -> AsyncGenerator[TaskEvent]:
-        call = following.call()
+        async with aclosing(self._chunks(following.call(), SILENT_SECONDS, following.opened)) as chunks:
+            async for chunk in chunks:
+                for event in following.took(chunk):
+                    yield event
+        if not following.is_over:
+            raise UnreachableError("the gateway has ended the stream", may_have_taken_effect=False)
+
+    async def _chunks(
+        self, call: Call[Any], silent: float, opened: Callable[[int], None]
+    ) -> AsyncGenerator[bytes]:
+        """The parts of an answer as they arrive; the call is made once."""
         key = None if self._key is None else await self._stated_key()
         try:
             async with self._http.stream(
@@ -86,18 +109,15 @@ class AsyncSending:
                 call.path,
                 params=call.params,
                 headers=http.headers_of(call, key),
-                timeout=http.timeout(SILENT_SECONDS),
+                timeout=http.timeout(silent),
             ) as response:
                 if response.is_error:
                     require_success(Answer(response.status_code, response.headers, await response.aread()))
-                following.opened(response.status_code)
+                opened(response.status_code)
                 async for chunk in response.aiter_bytes():
-                    for event in following.took(chunk):
-                        yield event
+                    yield chunk
         except httpx.HTTPError as error:
             raise http.unreachable(error, self._url) from error
-        if not following.is_over:
-            raise UnreachableError("the gateway has ended the stream", may_have_taken_effect=False)
 
     async def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
         key = None if self._key is None else await self._stated_key()

@@ -23,12 +23,12 @@ _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout,
 
 
 def options(
-    url: str, ca_file: str | Path | None, headers: Mapping[str, str] | None, connections: int
+    url: str, ca_file: str | Path | ssl.SSLContext | None, headers: Mapping[str, str] | None, connections: int
 ) -> dict[str, Any]:
     """The arguments that clients of httpx are made with."""
     return {
         "base_url": url,
-        "verify": True if ca_file is None else ssl.create_default_context(cafile=ca_file),
+        "verify": _trusted(ca_file),
         "headers": {"Accept": "application/json", "User-Agent": user_agent(), **(headers or {})},
         "limits": httpx.Limits(
             max_connections=connections,
@@ -95,3 +95,9 @@ def unreachable(error: httpx.HTTPError | TimeoutError, url: str) -> UnreachableE
         f"the gateway {place_of(url)} did not answer: {what}",
         may_have_taken_effect=not isinstance(error, _NOT_SENT),
     )
+
+
+def _trusted(ca_file: str | Path | ssl.SSLContext | None) -> ssl.SSLContext | bool:
+    if ca_file is None or isinstance(ca_file, ssl.SSLContext):
+        return ca_file or True
+    return ssl.create_default_context(cafile=ca_file)

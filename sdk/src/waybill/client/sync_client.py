@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack, overload
 from uuid import UUID
@@ -11,10 +12,7 @@ import httpx
 from waybill import calls
 from waybill.answers import (
     AcceptedTask,
-    Account,
     Cancellation,
-    Kind,
-    KindDetails,
     RedeemedPasswordReset,
     Task,
     TaskEvent,
@@ -24,6 +22,7 @@ from waybill.answers import (
 from waybill.calls import Following, Limits, Paging, Source, Submission, SubmitOptions, TaskFilters, Waiting
 from waybill.client.settings import ApiKey
 from waybill.client.sink import Target, opened
+from waybill.client.sync_registry import RegistryCalls
 from waybill.client.sync_schedules import Schedules
 from waybill.client.sync_sending import SyncSending
 from waybill_contracts.events import Event
@@ -34,7 +33,7 @@ AcceptedTasks: TypeAlias = list[AcceptedTask]
 TaskFiles: TypeAlias = list[TaskFile]
 
 
-class Client:
+class Client(RegistryCalls):
     """A client of a gateway. Threads may share one.
 
         with Client("http://127.0.0.1:8000") as client:
@@ -52,7 +51,7 @@ class Client:
         deadline: seconds for a call with all its attempts; transfers of files and waits have more. 0: one
             attempt, for callers that repeat calls themselves.
         timeout: seconds for one attempt.
-        ca_file: PEM file of the authorities that are trusted for https, instead of the usual ones.
+        ca_file: PEM file of the authorities that are trusted for https, or a context of ssl.
         headers: sent with each call, such as X-Actor for the audit trail.
         connections: most calls at once; others wait for their turn.
         transport: replaces the network, for tests.
@@ -71,12 +70,12 @@ class Client:
         api_key: ApiKey | None = None,
         deadline: float = 30.0,
         timeout: float = 10.0,
-        ca_file: str | Path | None = None,
+        ca_file: str | Path | SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
         connections: int = 100,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._sending = SyncSending(
+        sending = SyncSending(
             url,
             api_key,
             Limits(deadline=deadline, attempt=timeout),
@@ -85,8 +84,8 @@ class Client:
             connections=connections,
             transport=transport,
         )
-        self._run = self._sending.run
-        self.schedules = Schedules(self._sending)
+        super().__init__(sending)
+        self.schedules = Schedules(sending)
 
     def __enter__(self) -> Self:
         return self
@@ -343,58 +342,3 @@ class Client:
             TokenUnknownError, TokenExpiredError, TokenRedeemedError: the token is not valid.
         """
         return self._run(calls.files.redeem_password_reset(token))
-
-    def kinds(self, *, service: str | None = None) -> Iterator[Kind]:
-        """The kinds of tasks that are registered.
-
-            print([kind.name for kind in client.kinds()])
-
-        With a service, only those that it handles.
-        """
-        paging = Paging[Kind](None)
-        while paging.wanted:
-            yield from paging.items(self._run(calls.registry.kinds(service, paging.wanted, paging.cursor)))
-
-    def kind(self, name: str) -> KindDetails:
-        """A kind with its contracts and handlers.
-
-            schema = client.kind("email.requested").contracts[-1].data
-
-        Raises:
-            NoSuchKindError: there is none of this name.
-        """
-        return self._run(calls.registry.kind(name))
-
-    def account(self, since: Any = None, until: Any = None) -> Account:
-        """The account of all tasks that were accepted in a time range.
-
-            assert client.account().balanced
-
-        The times have a zone; None: from the first task, until now.
-        """
-        return self._run(calls.registry.account(since, until))
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        key: str | None = None,
-    ) -> Any:
-        """Any call that takes JSON and answers with it, such as those of the failure desk.
-
-            group = client.call("GET", "/v1/dead-letters/groups", params={"limit": 1})["items"][0]
-
-        Args:
-            method: of HTTP.
-            path: with its parts quoted.
-            body: a document; None: none is sent.
-            params: of the query; those that are None are left out.
-            key: idempotency key. Without one, only a GET is repeated after an answer that was lost.
-
-        Returns:
-            The document of the answer; None if it is empty.
-        """
-        return self._run(calls.registry.any_call(method, path, params, body, key))

@@ -1,14 +1,15 @@
 """Sends calls and waits for them: what `Client` is made of."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, TypeVar
 
 import httpx
 
 from waybill.answers import TaskEvent
-from waybill.calls import SILENT_SECONDS, Answer, Call, Following, Limits, Trying, require_success
+from waybill.calls import OK, SILENT_SECONDS, Answer, Call, Following, Limits, Trying, require_success
 from waybill.client import http
 from waybill.client.replacement import replaced
 from waybill.client.settings import ApiKey, gateway_url, key_source, stated_key
@@ -27,7 +28,7 @@ class SyncSending:
         api_key: ApiKey | None,
         limits: Limits,
         *,
-        ca_file: str | Path | None,
+        ca_file: str | Path | SSLContext | None,
         headers: Mapping[str, str] | None,
         connections: int,
         transport: httpx.BaseTransport | None,
@@ -69,8 +70,23 @@ class SyncSending:
             except ClientError as error:
                 time.sleep(following.pause_after(error))
 
+    def lines(self, call: Call[Any]) -> Iterator[Any]:
+        """The documents of an answer of JSON lines, as they arrive."""
+        rest = b""
+        for chunk in self._chunks(call, self.limits.attempt, lambda _status: None):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from map(call.read, (Answer(OK, {}, line) for line in whole if line))
+        if rest:
+            yield call.read(Answer(OK, {}, rest))
+
     def _received(self, following: Following) -> Iterator[TaskEvent]:
-        call = following.call()
+        for chunk in self._chunks(following.call(), SILENT_SECONDS, following.opened):
+            yield from following.took(chunk)
+        if not following.is_over:
+            raise UnreachableError("the gateway has ended the stream", may_have_taken_effect=False)
+
+    def _chunks(self, call: Call[Any], silent: float, opened: Callable[[int], None]) -> Iterator[bytes]:
+        """The parts of an answer as they arrive; the call is made once."""
         key = None if self._key is None else stated_key(self._key)
         try:
             with self._http.stream(
@@ -78,17 +94,14 @@ class SyncSending:
                 call.path,
                 params=call.params,
                 headers=http.headers_of(call, key),
-                timeout=http.timeout(SILENT_SECONDS),
+                timeout=http.timeout(silent),
             ) as response:
                 if response.is_error:
                     require_success(Answer(response.status_code, response.headers, response.read()))
-                following.opened(response.status_code)
-                for chunk in response.iter_bytes():
-                    yield from following.took(chunk)
+                opened(response.status_code)
+                yield from response.iter_bytes()
         except httpx.HTTPError as error:
             raise http.unreachable(error, self._url) from error
-        if not following.is_over:
-            raise UnreachableError("the gateway has ended the stream", may_have_taken_effect=False)
 
     def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
         ends = time.monotonic() + trying.seconds
