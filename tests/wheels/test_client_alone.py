@@ -60,6 +60,10 @@ def close(month: str) -> dict[str, object]:
 
 assert close.local("2026-01") == {"closed": "2026-01"}
 try:
+    service.manifest()
+except ModuleNotFoundError as error:
+    print(str(error).partition(": ")[2])
+try:
     print(remind.submit("ann@example.com"))
 except UnknownKindError:
     print("its service is not registered")
@@ -128,6 +132,7 @@ def test_an_application_runs_with_it(environment: Path, gateway: Served, tmp_pat
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
+        "pip install 'waybill[service]' brings it",
         "its service is not registered",
         "pending task.accepted",
         "/data/resource",

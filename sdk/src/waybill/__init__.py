@@ -28,6 +28,8 @@ private.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from waybill.extras import needing
+
 if TYPE_CHECKING:
     from waybill.attempt import Attempt, SyncAttempt
     from waybill.client import AsyncClient, Client, Submission
@@ -78,7 +80,8 @@ def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(module), name)
+    with needing("service"):
+        value = globals()[name] = getattr(import_module(module), name)
     return value
 
 

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from waybill.attempt import Attempt, SyncAttempt
 from waybill.definition.contracts import DefinitionError, is_async, name_of
+from waybill.extras import needing
 from waybill.submitting import Submitter
 from waybill_contracts.events import Event
 
@@ -89,7 +90,8 @@ class HandlerTask(Submitter[Q], Generic[P, Q, T_co]):
         made_up: tuple[Any, ...] = ()
         if self._signature.leading:
             # It needs what runs a service.
-            from waybill.definition.local_attempts import attempt_of, sync_attempt_of  # noqa: PLC0415
+            with needing("service"):
+                from waybill.definition.local_attempts import attempt_of, sync_attempt_of  # noqa: PLC0415
 
             made_up = ((attempt_of if is_async(self._function) else sync_attempt_of)(self.kind),)
         returned: T_co = self.handler(event, *made_up)

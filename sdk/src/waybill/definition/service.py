@@ -14,6 +14,7 @@ from waybill.definition.handler_tasks import HandlerTask
 from waybill.definition.kinds import Handled, Kinds
 from waybill.definition.options import HandlerOptions
 from waybill.definition.releases import release_of
+from waybill.extras import needing
 from waybill_contracts.events import Event
 from waybill_contracts.registry import Manifest
 
@@ -215,14 +216,16 @@ class Service(Generic[R]):
             DefinitionError: it handles nothing, has an upcaster for a kind that it does not handle, or has a
                 contract that cannot be compiled.
         """
-        return self._kinds.manifest(release or self.release, self._metrics)
+        with needing("service"):
+            return self._kinds.manifest(release or self.release, self._metrics)
 
     def run(self) -> NoReturn:
         """Runs the service in this process until a signal stops it; the settings come from the environment.
 
         Exits with 0, with 78 if people must correct something before it can start, with 70 if it fails.
         """
-        from waybill_worker.service import run_service  # noqa: PLC0415 - see above
+        with needing("service"):
+            from waybill_worker.service import run_service  # noqa: PLC0415 - see above
 
         run_service(self.name, self.settings, self.process)
 
@@ -232,7 +235,8 @@ class Service(Generic[R]):
 
         Made when it is first asked for, with settings from the environment; exits with 78 if one is wrong.
         """
-        from waybill_worker.service import application  # noqa: PLC0415 - see above
+        with needing("service"):
+            from waybill_worker.service import application  # noqa: PLC0415 - see above
 
         return application(self.name, self.settings, self.process)
 
@@ -243,7 +247,8 @@ class Service(Generic[R]):
             DefinitionError: see `manifest`.
             ValueError: the settings contradict each other, or name a kind that it does not handle.
         """
-        from waybill.definition.running import process_of  # noqa: PLC0415 - see above
+        with needing("service"):
+            from waybill.definition.running import process_of  # noqa: PLC0415 - see above
 
         return process_of(self.name, settings, self._kinds, self.release)
 
@@ -252,7 +257,8 @@ class Service(Generic[R]):
         """Class of its settings."""
         if self._settings is not None:
             return self._settings
-        from waybill_worker.consume import ServiceSettings  # noqa: PLC0415 - see above
+        with needing("service"):
+            from waybill_worker.consume import ServiceSettings  # noqa: PLC0415 - see above
 
         return ServiceSettings
 
