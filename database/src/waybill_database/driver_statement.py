@@ -54,11 +54,19 @@ class DriverStatement:
             with lists by `among`. An INSERT sets the columns that its first row has.
         whole: PostgreSQL gets all rows of a call in one value of one statement, not one by one. For an INSERT
             or UPDATE of which no two rows of a call change the same row.
+        key: of an UPDATE that is `whole`: a column that an index begins with, and the parameter for it.
     """
 
-    def __init__(self, statement: Core | Callable[[str], Core], *, whole: bool = False) -> None:
+    def __init__(
+        self,
+        statement: Core | Callable[[str], Core],
+        *,
+        whole: bool = False,
+        key: tuple[ColumnElement[Any], str] | None = None,
+    ) -> None:
         self._statement = statement
         self._is_whole = whole
+        self._key = key
         self._forms: dict[tuple[Any, ...], _Form] = {}
 
     def write(self, connection: Connection, rows: Sequence[Values]) -> None:
@@ -106,8 +114,12 @@ class DriverStatement:
         form = self._forms.get(known_by)
         if form is None:
             statement = self._statement(dialect.name) if callable(self._statement) else self._statement
-            make = _WholeForm if is_whole else _Form
-            form = self._forms[known_by] = make(statement, names, dialect)
+            form = (
+                _WholeForm(statement, names, dialect, self._key)
+                if is_whole
+                else _Form(statement, names, dialect)
+            )
+            self._forms[known_by] = form
         return form
 
 
@@ -198,12 +210,18 @@ class _Form:
 class _WholeForm(_Form):
     """A statement for PostgreSQL that is executed once, with all rows of values in one as JSON."""
 
-    def __init__(self, statement: Core, names: Sequence[str], dialect: Dialect) -> None:
+    def __init__(
+        self,
+        statement: Core,
+        names: Sequence[str],
+        dialect: Dialect,
+        key: tuple[ColumnElement[Any], str] | None,
+    ) -> None:
         sent = [bind for bind in _Form(statement, names, dialect).binds if bind.required]
         # Plain texts: names of columns are objects, which are slow to write.
         self._sent = [str(bind.key) for bind in sent]
         self._values = _picker(self._sent, [_json_converter(bind, dialect) for bind in sent])
-        super().__init__(_with_rows_in_one(statement, sent), (), dialect)
+        super().__init__(_with_rows_in_one(statement, sent, key), (), dialect)
 
     def bound(self, rows: Sequence[Values]) -> Sequence[Any]:
         """The values of the one execution."""
@@ -211,18 +229,27 @@ class _WholeForm(_Form):
         return super().bound([{"rows": to_json(sent).decode()}])
 
 
-def _with_rows_in_one(statement: Core, sent: Sequence[BindParameter[Any]]) -> Core:
+def _with_rows_in_one(
+    statement: Core, sent: Sequence[BindParameter[Any]], key: tuple[ColumnElement[Any], str] | None
+) -> Core:
     """The statement with a table that is made of its parameter `rows`, instead of the parameters `sent`."""
     one = cast(bindparam("rows", type_=Text()), JSON())
     columns = [column(bind.key, _type_in_rows(bind.type)) for bind in sent]
-    rows = func.json_to_recordset(one).table_valued(*columns).render_derived("sent", with_types=True)
+    table = func.json_to_recordset(one).table_valued(*columns).render_derived("sent", with_types=True)
     if isinstance(statement, Insert):
-        return statement.from_select([bind.key for bind in sent], select(rows))
+        return statement.from_select([bind.key for bind in sent], select(table))
+    if key is None:
+        raise ValueError("an UPDATE of whole rows needs a key")
+    rows = select(table).cte("rows_sent")
 
     def replaced(element: Any, **_: Any) -> Any:
         return rows.c.get(element.key) if isinstance(element, BindParameter) else None
 
-    return replacement_traverse(statement, {}, replaced)
+    changed: Core = replacement_traverse(statement, {}, replaced)
+    # The join says it already. But of a small table PostgreSQL would join all rows, and its plan is kept when
+    # the table has grown; with this condition it reads only those of the key, however it joins.
+    indexed, name = key
+    return changed.where(indexed == any_(func.array(select(rows.c[name]).scalar_subquery())))
 
 
 def _type_in_rows(type_: TypeEngine[Any]) -> TypeEngine[Any]:

@@ -314,7 +314,8 @@ _LOCKED = DriverStatement(
     lambda dialect: (
         select(*_TASK_COLUMNS, *_SUBTASK_COLUMNS)
         .join_from(TASKS, SUBTASKS, SUBTASKS.c.task_id == TASKS.c.id)
-        .where(among(dialect, TASKS.c.id, "ids"))
+        # Of both: the plan is kept, and one for a small table would read all subtasks when it has grown.
+        .where(among(dialect, TASKS.c.id, "ids"), among(dialect, SUBTASKS.c.task_id, "ids"))
         .order_by(TASKS.c.id, SUBTASKS.c.service)
         .with_for_update()
     )
@@ -328,10 +329,12 @@ _UPDATE_SUBTASK = DriverStatement(
     .where(SUBTASKS.c.task_id == bindparam("b_task_id"), SUBTASKS.c.service == bindparam("b_service"))
     .values({name: bindparam(f"b_{name}") for name in _SUBTASK_VALUES}),
     whole=True,
+    key=(SUBTASKS.c.task_id, "b_task_id"),
 )
 _UPDATE_TASK = DriverStatement(
     update(TASKS)
     .where(TASKS.c.id == bindparam("b_id"))
     .values(state=bindparam("b_state"), completed_at=bindparam("b_completed_at")),
     whole=True,
+    key=(TASKS.c.id, "b_id"),
 )

@@ -49,7 +49,9 @@ _IS_CANCELLED = literal_column(
     Boolean,
 ).label("is_cancelled")
 #: Claims of subtasks that have no row; returns those that got it.
-CLAIM_NEW = DriverStatement(lambda dialect: insert_new_in(dialect, INBOX, INBOX.c.owner, _IS_CANCELLED))
+CLAIM_NEW = DriverStatement(
+    lambda dialect: insert_new_in(dialect, INBOX, INBOX.c.owner, _IS_CANCELLED), whole=True
+)
 ROWS_OF_TASKS = DriverStatement(
     lambda dialect: (
         select(INBOX)
