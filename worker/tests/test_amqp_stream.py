@@ -68,9 +68,9 @@ async def taken(broker: FakeBroker) -> AsyncIterator[Taken]:
 
 
 @asynccontextmanager
-async def connection(broker: FakeBroker, *, rest_seconds: float = 0.0) -> AsyncIterator[BrokerConnection]:
+async def connection(broker: FakeBroker) -> AsyncIterator[BrokerConnection]:
     settings = ProcessSettings(amqp_url=broker.url)
-    connected = BrokerConnection(settings, "test", "publish", rest_seconds=rest_seconds)
+    connected = BrokerConnection(settings, "test", "publish")
     # A test does not wait for it.
     connected._connection_kwargs["reconnect_interval"] = 0.01  # noqa: SLF001 - as said
     await connected.connect()
@@ -288,59 +288,6 @@ async def test_publishes_of_one_turn_are_one_write(broker: FakeBroker, publisher
     await asyncio.gather(*publishing)
 
     assert len(writes) == 1
-
-
-async def test_a_connection_that_rests_reads_confirms_together(broker: FakeBroker) -> None:
-    loop = asyncio.get_running_loop()
-    async with connection(broker, rest_seconds=0.2) as connected:
-        publisher = Publisher(connected, timeout_seconds=30)
-        await publisher.open_exchanges()
-        at: list[float] = []
-        began = loop.time()
-        publisher.publish_each([GOOD] * 4, lambda _position, _error: at.append(loop.time()))
-        await eventually(lambda: len(published(broker)) == 4)
-        for tag in range(1, 5):
-            broker.say(Basic.Ack(tag))
-            await asyncio.sleep(0.01)  # its own read, if the connection did not rest
-        await eventually(lambda: len(at) == 4)
-        # What is for the client comes through too.
-        broker.say(Channel.Close(404, "no such exchange", 60, 40))
-        await eventually(lambda: publisher.is_open)
-
-    assert at[0] - began >= 0.15
-    assert at[3] - at[0] < 0.15
-
-
-async def test_a_connection_that_rests_reads_deliveries_together(broker: FakeBroker) -> None:
-    loop = asyncio.get_running_loop()
-    async with connection(broker, rest_seconds=0.2) as connected:
-        taken = Taken(connected)
-        await taken.consumer.start()
-        broker.say(*delivery(broker, 1, b"1"))
-        await eventually(lambda: taken.bodies)
-        began = loop.time()
-        for tag in range(2, 5):
-            broker.say(*delivery(broker, tag, b"2"))
-            await asyncio.sleep(0.01)  # as above
-        assert len(taken.bodies) == 1 or loop.time() - began > 0.1
-        await eventually(lambda: len(taken.bodies) == 4)
-        await taken.consumer.stop()
-
-
-async def test_a_connection_that_is_lost_while_it_rests_is_made_again(broker: FakeBroker) -> None:
-    async with connection(broker, rest_seconds=0.2) as connected:
-        publisher = Publisher(connected, timeout_seconds=30)
-        await publisher.open_exchanges()
-        for _ in range(2):
-            publishing = asyncio.create_task(publisher.publish(GOOD))
-            await eventually(lambda: published(broker))
-            broker.say(Basic.Ack(1))
-            await publishing
-            broker.read.clear()
-            clients = len(broker.writers)
-            broker.writers[-1].close()
-            await eventually(lambda: len(broker.writers) > clients)  # noqa: B023 - awaited here
-            await eventually(lambda: publisher.is_open)
 
 
 async def test_a_body_is_cut_to_the_frames_of_the_broker(broker: FakeBroker) -> None:

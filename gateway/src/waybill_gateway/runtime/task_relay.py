@@ -30,8 +30,6 @@ SWEEP_MARGIN: Final = timedelta(seconds=1)
 #: the sweep, which takes seconds.
 MAX_WAITING: Final = 10_000
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
-#: Nobody waits for the confirms, so many are read at once.
-CONFIRM_REST_SECONDS: Final = 0.01
 #: Between two checks whether a broker that was away is back.
 RETURN_CHECK_SECONDS: Final = 0.05
 
@@ -55,7 +53,7 @@ class TaskRelay:
 
     def __init__(self, settings: GatewaySettings, records: Records) -> None:
         self._records = records
-        self._broker = BrokerConnection(settings, "gateway", "publish", rest_seconds=CONFIRM_REST_SECONDS)
+        self._broker = BrokerConnection(settings, "gateway", "publish")
         self._publisher = Publisher(self._broker, timeout_seconds=settings.publish_timeout_seconds)
         self._connecting: asyncio.Task[None] | None = None
         self._connected = False

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -44,9 +43,6 @@ from waybill_worker.runtime import (
 
 log = get_logger(__name__)
 
-#: Lifecycle events wait for others before they are merged (`MERGE_SECONDS`); so they are also read together.
-EVENTS_REST_SECONDS: Final = 0.01
-
 
 class StatusService(Components):
     """Applies lifecycle events to the ledger, sweeps the outbox, puts back what went silent, and alerts."""
@@ -64,9 +60,7 @@ class StatusService(Components):
             metrics,
             lambda: SpawnTerms(self._records.now(), self._kinds.current, keyring, persons),
         )
-        self._connections = Connections(
-            settings, STATUS_SERVICE, self._declare, rest_seconds=EVENTS_REST_SECONDS
-        )
+        self._connections = Connections(settings, STATUS_SERVICE, self._declare)
         self._publisher = self._connections.publisher
         self._declarer = Declarer(self._records, self._connections.publishing, lambda: self._kinds.current)
         background: list[Background] = [

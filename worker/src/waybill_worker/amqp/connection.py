@@ -14,22 +14,12 @@ from waybill_worker.amqp.stream import FrameStream, Sink
 
 
 class DirectConnection(RobustConnection):
-    """aio-pika's robust connection; what is delivered and confirmed on it bypasses aio-pika.
+    """aio-pika's robust connection; what is delivered and confirmed on it bypasses aio-pika."""
 
-    `rest_seconds` is that of its frame streams.
-    """
-
-    def __init__(
-        self,
-        url: URL,
-        loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        rest_seconds: float = 0.0,
-        **options: Any,
-    ) -> None:
+    def __init__(self, url: URL, loop: asyncio.AbstractEventLoop | None = None, **options: Any) -> None:
         super().__init__(url, loop, **options)
         # It does not refer to this connection, which is closed as soon as nothing else does.
-        self._sockets = self.kwargs["transport_factory"] = _Sockets(rest_seconds)
+        self._sockets = self.kwargs["transport_factory"] = _Sockets()
 
     def take(self, consumer_tag: str, sink: Sink) -> None:
         """Gives `sink` each message of a consumer, also after a reconnect; the client gets none of them."""
@@ -57,9 +47,8 @@ class _Sockets(TransportFactory):
         sinks: of the consumers, by their tag.
     """
 
-    def __init__(self, rest_seconds: float) -> None:
+    def __init__(self) -> None:
         self.sinks: dict[bytes, Sink] = {}
-        self._rest_seconds = rest_seconds
         self._current: FrameStream | None = None
 
     @property
@@ -77,7 +66,7 @@ class _Sockets(TransportFactory):
         """Opens one, with TLS where the URL says so."""
         provider = kwargs.pop("ssl_context_provider")
         reader = asyncio.StreamReader()
-        stream = self._current = FrameStream(reader, self.sinks, rest_seconds=self._rest_seconds)
+        stream = self._current = FrameStream(reader, self.sinks)
         loop = asyncio.get_running_loop()
         try:
             ssl = await provider.get_context() if url.scheme == "amqps" else None

@@ -67,18 +67,12 @@ class FrameStream(asyncio.StreamReaderProtocol):
     Args:
         reader: from which the client reads what is left to it.
         sinks: of the consumers, by their tag; the client must know a consumer of that tag too.
-        rest_seconds: for which it reads nothing once it has published or read deliveries, so that it reads at
-            once the confirms and deliveries that come meanwhile; 0: it reads what comes.
     """
 
-    def __init__(
-        self, reader: asyncio.StreamReader, sinks: dict[bytes, Sink], *, rest_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, reader: asyncio.StreamReader, sinks: dict[bytes, Sink]) -> None:
         super().__init__(reader)
         self._for_client = reader
         self._sinks = sinks
-        self._rest_seconds = rest_seconds
-        self._is_resting = False
         self._loop_time = asyncio.get_running_loop().time
         self._socket: asyncio.Transport | None = None
         self._client: aiormq.abc.AbstractConnection | None = None
@@ -107,7 +101,7 @@ class FrameStream(asyncio.StreamReaderProtocol):
             channel: of this connection.
             timeout_seconds: after which a message without a confirm has failed.
         """
-        confirms = Confirms(channel.number, self._largest, self._publish, timeout_seconds)
+        confirms = Confirms(channel.number, self._largest, self.write, timeout_seconds)
         # A channel that is reopened while its connection is lost may be one of an earlier connection.
         is_ours = channel.connection is self._client and not channel.is_closed
         if self._is_broken or self._socket is None or not is_ours:
@@ -172,27 +166,7 @@ class FrameStream(asyncio.StreamReaderProtocol):
             self._for_client.feed_data(data[kept:at])
         if kept:
             self._show_life()
-            # Confirms end a rest that began with their publish.
-            if not self._confirms:
-                self._pause()
         self._rest += data[at:]
-
-    def _publish(self, data: bytes) -> None:
-        self.write(data)
-        self._pause()
-
-    def _pause(self) -> None:
-        if not self._rest_seconds or self._is_resting:
-            return
-        if self._socket is not None and not self._socket.is_closing():
-            self._is_resting = True
-            self._socket.pause_reading()
-            asyncio.get_running_loop().call_later(self._rest_seconds, self._read_on)
-
-    def _read_on(self) -> None:
-        self._is_resting = False
-        if self._socket is not None and not self._socket.is_closing():
-            self._socket.resume_reading()
 
     def _end_of_frame(self, data: bytes, at: int) -> int:
         """Where a frame ends; 0: it has not come as a whole, or is none of AMQP."""

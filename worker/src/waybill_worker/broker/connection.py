@@ -7,7 +7,6 @@ disk, and a consumer must still be able to acknowledge then.
 import asyncio
 import random
 from dataclasses import dataclass
-from functools import partial
 from ssl import SSLContext
 from types import TracebackType
 
@@ -39,8 +38,6 @@ class BrokerConnection(RabbitBroker):
         settings: where RabbitMQ is.
         process: name of the process, for RabbitMQ's list of connections.
         role: `publish` or `consume`, for the same list.
-        rest_seconds: for which it reads nothing once it has published or read deliveries. Where nobody is in
-            a hurry for what comes, that costs much less if much is read at once.
 
     Attributes:
         wait: the wait for RabbitMQ.
@@ -49,9 +46,7 @@ class BrokerConnection(RabbitBroker):
         ValueError: a file for TLS is wrong.
     """
 
-    def __init__(
-        self, settings: ProcessSettings, process: str, role: str, *, rest_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, settings: ProcessSettings, process: str, role: str) -> None:
         super().__init__(
             str(_url(settings, f"{process} {role}")),
             security=BaseSecurity(_tls(settings)),
@@ -64,7 +59,7 @@ class BrokerConnection(RabbitBroker):
             app_id=process,
         )
         # FastStream gives these to the client, and has no parameter for the class of its connections.
-        self._connection_kwargs["connection_class"] = partial(DirectConnection, rest_seconds=rest_seconds)
+        self._connection_kwargs["connection_class"] = DirectConnection
         self.wait = BrokerWait()
 
     def add(self, subscriber: RabbitSubscriber) -> None:

@@ -2,14 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from waybill_worker.broker import BrokerConnection, BrokerWait
 from waybill_worker.publish import Publisher
 from waybill_worker.runtime import Component, ProcessSettings
-
-#: Of the connection that publishes. Nobody waits for a confirm but the message that is acknowledged after it.
-CONFIRM_REST_SECONDS: Final = 0.005
 
 
 class Connections(Component):
@@ -19,7 +15,6 @@ class Connections(Component):
         settings: where the broker is.
         process: who connects.
         open_: called at the start until it succeeds: opens the publisher's exchanges, or declares them.
-        rest_seconds: of the connection that consumes: see `BrokerConnection`.
 
     Attributes:
         publishing: the connection that publishes; the broker may block it.
@@ -27,16 +22,9 @@ class Connections(Component):
         publisher: publishes on the first one.
     """
 
-    def __init__(
-        self,
-        settings: ProcessSettings,
-        process: str,
-        open_: Callable[[], Awaitable[None]],
-        *,
-        rest_seconds: float = 0.0,
-    ) -> None:
-        self.publishing = BrokerConnection(settings, process, "publish", rest_seconds=CONFIRM_REST_SECONDS)
-        self.consuming = BrokerConnection(settings, process, "consume", rest_seconds=rest_seconds)
+    def __init__(self, settings: ProcessSettings, process: str, open_: Callable[[], Awaitable[None]]) -> None:
+        self.publishing = BrokerConnection(settings, process, "publish")
+        self.consuming = BrokerConnection(settings, process, "consume")
         self.publisher = Publisher(self.publishing, timeout_seconds=settings.publish_timeout_seconds)
         self._open = open_
 
