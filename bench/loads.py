@@ -10,6 +10,7 @@ With `--steps` the processes note when each task passes each step, which costs t
 
 import argparse
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from bench.installation import Installation, until
 from bench.load import Load
 from bench.measure import CONNECTIONS, NANOSECONDS
 from bench.place import Place
-from bench.programs import ROOT, Program, Running, start, stop
+from bench.programs import ROOT, Program, Running, python, start, stop
 from bench.stamps import STEPS, Steps
 from bench.trees import source_path
 from bench.usage import cpu_seconds, family, wake_ups
@@ -63,6 +64,7 @@ class _Tree:
         self, stack: ExitStack, broker: Broker, root: Path, folder: Path, *, with_steps: bool
     ) -> None:
         self.root = root
+        self._sources = {"PYTHONPATH": source_path(root)}
         self.loaded: dict[int, _Loaded] = {}
         #: Microseconds of a processor a second.
         self.resting: dict[str, list[float]] = {}
@@ -72,7 +74,12 @@ class _Tree:
         ledger_url = f"sqlite:///{folder}/ledger.db"
         self._installation = Installation(self._place, ledger_url, f"sqlite:///{folder}/inbox.db")
         stack.callback(self._installation.close)
-        self._installation.make_ledger()
+        # By its own release: the other's schema may be another.
+        subprocess.run(  # noqa: S603 - a command of our own
+            python("waybill_ledger", "upgrade", "--url", ledger_url),
+            env=os.environ | self._sources,
+            check=True,
+        )
         self._running: list[Running] = []
         for programs in (
             [self._installation.status(), self._installation.gateway()],
@@ -126,7 +133,7 @@ class _Tree:
             self.resting.setdefault(each.program.role, []).append(1e6 * spent / seconds)
 
     def _of_tree(self, program: Program) -> Program:
-        environment = dict(program.env) | {"PYTHONPATH": source_path(self.root)}
+        environment = dict(program.env) | self._sources
         argv = list(program.argv)
         if self._steps is not None:
             module = argv.index("-m") + 1

@@ -15,15 +15,17 @@ def resident() -> int:
 
 
 def test_what_the_start_has_made_is_set_apart_from_the_garbage() -> None:
-    before = gc.get_freeze_count()
+    before, threshold = gc.get_freeze_count(), gc.get_threshold()
     gc.disable()  # as a process does while it imports
     made = [[number] for number in range(1000)]
     try:
         freeze_startup()
         assert gc.get_freeze_count() >= before + len(made)
         assert gc.isenabled()
+        assert gc.get_threshold()[0] > threshold[0]
     finally:
         gc.unfreeze()
+        gc.set_threshold(*threshold)
         gc.enable()
 
 
