@@ -172,7 +172,7 @@ def account(*unplaced: UnplacedTask, balanced: bool = True) -> AccountView:
 
 def seen(**fields: Any) -> Snapshot:
     standard: dict[str, Any] = {"groups": (), "work": (), "broker_is_connected": True}
-    return Snapshot(at=NOON, **{"hour": account(), "day": account()} | standard | fields)
+    return Snapshot(**{"hour": account(), "day": account()} | standard | fields)
 
 
 def found(**fields: Any) -> list[tuple[str, str]]:
@@ -223,6 +223,7 @@ def test_what_is_found_is_the_worst_first() -> None:
         ("warn", "sync: 7 wait, the oldest for 1 min 40 s"),
         ("bad", "sync: 3 failed for good with KeyError"),
     ]
+    assert found(day=None) == []
     assert found(day=account(balanced=False)) == [("bad", "The account of the last day does not add up")]
 
 

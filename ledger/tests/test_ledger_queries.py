@@ -182,3 +182,14 @@ def test_a_payload_is_masked_for_its_own_tenant_alone(engine: Engine) -> None:
         connection.execute(update(TASKS).values(payload=None))
         gone = masked_payload(connection, task.id, registry=registry)
         assert gone == MaskedPayload(None, None, None)
+
+
+def test_a_search_can_be_limited_to_the_newest_tasks(engine: Engine) -> None:
+    tasks = [new_task(about=f"order {number}") for number in range(6)]
+    others = [new_task(tenant="acme", about="order a") for _ in range(3)]
+    accepted(engine, *tasks, *others)
+    assert ids(listed(engine, TaskFilter(q="order", newest=5))) == [
+        each.id for each in reversed((*tasks[4:], *others))
+    ]
+    assert len(ids(listed(engine, TaskFilter(q="order", newest=2, tenant="acme")))) == 2
+    assert len(ids(listed(engine, TaskFilter(q="order", newest=100)))) == 9

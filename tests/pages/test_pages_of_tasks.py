@@ -128,3 +128,11 @@ def test_the_overview_leads_to_what_it_counts(visit: Visiting) -> None:
     counted = page.inner_text(".flow tbody tr >> nth=1 >> [data-label=Failed]").strip()
     page.click(".flow tbody tr >> nth=1 >> [data-label=Failed] a")
     assert page.locator("[data-row]").count() == int(counted) == 10
+
+
+def test_a_search_says_how_far_it_looks(visit: Visiting) -> None:
+    page = visit("reader").go("/ui/tasks?q=contacts")
+    assert "Searched: the newest 100,000 tasks" in page.inner_text(".head")
+    page.click("text=search all")
+    assert "Searched" not in page.inner_text(".head")
+    assert page.input_value("[name=q] >> nth=1") == "contacts"

@@ -35,7 +35,7 @@ def test_a_plan_that_changed_is_not_started(visit: Visiting) -> None:
     page = visited.go("/ui/redrives/{redrive}")
     page.eval_on_selector("[name=hash]", "field => field.value = '0'.repeat(64)")
     page.click("button:text-is('Start')")
-    assert "Conflict" in page.inner_text("h1")
+    assert "Not possible any more" in page.inner_text("h1")
     assert visited.go("/ui/redrives/{redrive}").locator(".head .state.planned").count() == 1
 
 
@@ -82,7 +82,7 @@ def test_a_look_at_a_letter_has_its_reason_in_the_audit_trail(visit: Visiting, s
 
 def test_another_tenants_letters_are_not_there(visit: Visiting) -> None:
     visited = visit("stranger")
-    assert "Not Found" in visited.go("/ui/letters/1").inner_text("h1")
-    assert "Not Found" in visited.go("/ui/failures/{group}").inner_text("h1")
+    assert "Not found" in visited.go("/ui/letters/1").inner_text("h1")
+    assert "Not found" in visited.go("/ui/failures/{group}").inner_text("h1")
     assert visited.go("/ui/failures").locator("[data-row]").count() == 0
     assert "failed for good" not in visited.go("/ui").inner_text("main")

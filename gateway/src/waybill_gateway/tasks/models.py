@@ -11,7 +11,7 @@ from waybill_contracts.events import Event
 from waybill_contracts.kinds import MAX_ADDRESS_LENGTH
 from waybill_contracts.states import State
 from waybill_contracts.wire import MAX_DELAY
-from waybill_gateway.http import Beginning, Moment, Number, Paged, Search, Text, Whole, Word
+from waybill_gateway.http import MAX_INTEGER, Beginning, Moment, Number, Paged, Search, Text, Whole, Word
 from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Most tasks that are submitted together.
@@ -142,6 +142,9 @@ class TaskQuery(Paged):
     )
     person: Annotated[Text, Field(min_length=3, max_length=MAX_ADDRESS_LENGTH)] | None = Field(
         None, description="The mail address of the person of the task; upper and lower case do not matter."
+    )
+    newest: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = Field(
+        None, description="Only among so many of the newest tasks, which limits how long a search lasts."
     )
 
 

@@ -117,6 +117,7 @@ def task_filter(resources: Resources, caller: Caller, asked: TaskQuery) -> TaskF
         parent=None if asked.parent is None else str(asked.parent),
         since=asked.since,
         until=asked.until,
+        newest=asked.newest,
         q=asked.q,
         person=None if asked.person is None else person_of(resources, asked.person, field="person"),
         q_person=None if asked.q is None else resources.persons.asked_for(asked.q),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, false, func, or_, select
 
 from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleType, trace_id_of
@@ -79,6 +79,8 @@ class TaskFilter:
     q_person: str | None = None
     #: Digest of the person that the task is about.
     person: str | None = None
+    #: Only among so many of the newest tasks; of all tenants, if the tenant is the default one.
+    newest: int | None = None
 
     @property
     def is_of_service_alone(self) -> bool:
@@ -183,6 +185,8 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
     if wanted.service is not None:
         same_task = SUBTASKS.c.task_id == TASKS.c.id
         conditions.append(exists().where(same_task, SUBTASKS.c.service == wanted.service))
+    if wanted.newest is not None:
+        conditions.append(TASKS.c.id >= _oldest_of(wanted.newest, wanted.tenant))
     if wanted.q is not None and "\0" in wanted.q:
         # PostgreSQL holds no NUL in a text, and refuses a query with one.
         conditions.append(false())
@@ -196,6 +200,14 @@ def _conditions(wanted: TaskFilter) -> list[Any]:
             )
         )
     return conditions
+
+
+def _oldest_of(newest: int, tenant: str | None) -> ColumnElement[str]:
+    """Id of the oldest of so many tasks; an index finds it. Less than every id if there are not so many."""
+    # Nearly all tasks are those of the default tenant, and no index holds them alone.
+    owned = () if tenant == DEFAULT_TENANT else owned_by(tenant, TASKS.c.tenant)
+    found = select(TASKS.c.id).where(*owned).order_by(TASKS.c.id.desc()).limit(1).offset(newest - 1)
+    return func.coalesce(found.scalar_subquery(), "")
 
 
 def _with_subtasks(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Task]:

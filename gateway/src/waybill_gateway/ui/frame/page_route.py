@@ -127,5 +127,10 @@ async def _answer_error(request: Request, page: Page, error: Exception) -> Respo
 
 
 def _document(answer: Response) -> dict[str, Any]:
-    document: dict[str, Any] = {"title": "Gone", "detail": "The browser has left.", "errors": []}
+    document: dict[str, Any] = {
+        "title": "Gone",
+        "status": answer.status_code,
+        "detail": "The browser has left.",
+        "errors": [],
+    }
     return document | (json.loads(bytes(answer.body)) if answer.body else {})

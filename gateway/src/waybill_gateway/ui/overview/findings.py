@@ -22,10 +22,9 @@ _OPEN_LETTERS: Final = ("dead", "redriving")
 class Snapshot:
     """One look at the ledger."""
 
-    at: datetime
-    #: Accounts of the tasks that were accepted in the last hour and day.
-    hour: AccountView
-    day: AccountView
+    #: Accounts of the tasks that were accepted in the last hour and day; None: not made yet.
+    hour: AccountView | None
+    day: AccountView | None
     #: Groups of failures that are open, the regressed ones first; some of them, if there are many.
     groups: Sequence[GroupView]
     work: Sequence[OpenWork]
@@ -51,12 +50,13 @@ def findings(seen: Snapshot, now: datetime, registry: Registry) -> list[Finding]
 
 
 def _unplaced(seen: Snapshot) -> Iterator[Finding]:
-    number = seen.day.unplaced.count
-    if number:
+    if seen.day is None:
+        return
+    if seen.day.unplaced.items:
         reasons = "; ".join(seen.day.unplaced.items[0].reasons)
         yield Finding(
             "bad",
-            f"{number:,} of the last day's tasks cannot be placed",
+            f"{seen.day.unplaced.count:,} of the last day's tasks cannot be placed",
             f"The first: {reasons}.",
             f"/ui/tasks/{seen.day.unplaced.items[0].id}",
         )

@@ -19,6 +19,8 @@ from waybill_ledger import count_tasks
 
 #: Tasks that are counted at most: enough to see whether a filter is narrow.
 MOST_COUNTED: Final = 1_000
+#: Tasks that a search looks at, unless it is asked to look at all.
+MOST_SEARCHED: Final = 100_000
 #: Lengths of time that a form offers.
 Within = Literal["15m", "1h", "1d", "7d", "30d"]
 WINDOWS: Final = MappingProxyType(
@@ -38,6 +40,16 @@ class ListQuery(TaskQuery):
     """Filters of the list, as `GET /v1/tasks` has them, and a length of time that ends now."""
 
     within: Within | None = None
+    everything: bool = False
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether no index holds what is asked for alone, so that a search may read every task."""
+        if self.state is not None and not self.state.is_terminal:
+            return False
+        narrow = (self.id, self.parent, self.schedule, self.person)
+        mixed = self.service is not None or (self.state is not None and self.kind is not None)
+        return self.q is not None or (mixed and not any(narrow))
 
 
 @router.get("/ui/tasks", name="get_tasks")
@@ -62,6 +74,7 @@ async def show_tasks(
         kinds=sorted(registry.kinds),
         services=sorted(registry.services),
         windows={name: words for name, (words, _) in WINDOWS.items()},
+        searched=wanted.newest,
         is_filtered=bool(asked.model_dump(exclude={"limit", "cursor"}, exclude_none=True)),
     )
 
@@ -88,7 +101,9 @@ def is_beginning(text: str) -> bool:
 
 
 def _for_the_api(page: Page, asked: ListQuery) -> TaskQuery:
-    given = asked.model_dump(exclude={"within"}, exclude_unset=True)
+    given = asked.model_dump(exclude={"within", "everything"}, exclude_unset=True)
+    if asked.takes_long and not asked.everything:
+        given["newest"] = MOST_SEARCHED
     if asked.within is not None and asked.since is None:
         given["since"] = page.now - WINDOWS[asked.within][1]
     return TaskQuery(**given)
