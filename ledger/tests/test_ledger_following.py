@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, delete
 
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_database import READ_ONLY
 from waybill_ledger import NewTask, Submission, accept, apply_events
 from waybill_ledger.following import Change, Follower, Look, changes_between, changes_of
+from waybill_ledger.schema import TASKS
 from waybill_testkit.samples import new_task, reported
 
 STARTED, PROGRESS, COMPLETED = LifecycleType.STARTED, LifecycleType.PROGRESS, LifecycleType.COMPLETED
@@ -211,6 +212,19 @@ def test_new_progress_is_a_new_event_in_place_of_the_former(engine: Engine, foll
     with engine.begin() as connection:
         known = changes_of(connection, {task.id: first.settled})
     assert [each.details["progress"]["text"] for each in known[task.id]] == ["page 2"]
+
+
+def test_numbers_of_pruned_events_are_not_given_again(engine: Engine, following: Following) -> None:
+    old, new = accepted(engine, 2)
+    applied(engine, reported(STARTED, old.id), done(old))
+    known = following.look().settled
+    with engine.begin() as connection:
+        connection.execute(delete(TASKS).where(TASKS.c.id == old.id))
+    applied(engine, done(new))
+    found = following.look()
+
+    assert found.ended == {new.id}
+    assert [each.task_id for each in between(engine, known, found.settled)] == [new.id]
 
 
 def test_what_happens_to_a_task_is_read_from_a_number_on(engine: Engine, following: Following) -> None:

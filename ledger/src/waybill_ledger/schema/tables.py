@@ -166,6 +166,8 @@ TIMELINE = Table(
     UniqueConstraint(
         "task_id", "service", "redrive_no", "attempt", "snooze_no", "type", name="timeline_one_fact"
     ),
+    # SQLite would give the numbers of pruned rows again, and those who follow the timeline would miss the new.
+    sqlite_autoincrement=True,
 )
 OUTBOX = Table(
     "outbox",
