@@ -10,6 +10,7 @@ so that a slow machine affects both.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -157,14 +158,20 @@ def turn_of(engine: Engine, do: Callable[[Connection, int], None]) -> list[float
 
 
 def application_beside(engine: Engine, url: URL, address: str) -> dict[str, Any]:
-    """The application's transactions, while a relay waits beside it and while there is none, in turns."""
+    """The application's transactions while an idle relay runs beside it, and while it is frozen, in turns."""
     ratios = []
-    for turn in range(TURNS):
-        with relay(url, address):
-            time.sleep(1.5)  # it has started, and found nothing
+    with relay(url, address) as process:
+        fill(engine, 1)
+        while rows_of(engine):
+            time.sleep(0.1)  # it starts
+        for turn in range(TURNS + 1):
             beside = median(turn_of(engine, without_row))
-        ratios.append(beside / median(turn_of(engine, without_row)))
-        say(f"beside a relay, turn {turn + 1}: {ratios[-1]:.3f}")
+            process.send_signal(signal.SIGSTOP)
+            alone = median(turn_of(engine, without_row))
+            process.send_signal(signal.SIGCONT)
+            if turn:  # the first warms up
+                ratios.append(beside / alone)
+    say(f"beside an idle relay: {' '.join(f'{ratio:.3f}' for ratio in sorted(ratios))}")
     return {"ratio, median of turns": round(median(ratios), 3)}
 
 
