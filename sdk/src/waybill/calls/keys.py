@@ -14,10 +14,12 @@ _RANDOM: Final = ~(0xF << 76 | 0b11 << 62)
 
 
 def new_key() -> str:
-    """A new idempotency key: a UUIDv7 (RFC 9562, 5.7), which begins with the time.
+    """A new idempotency key.
 
-    key = new_key()  # kept with the order, it may be sent again by another process
-    client.submit(event, key=key)
+        key = new_key()  # kept with the order, it may be sent again by another process
+        client.submit(event, key=key)
+
+    It is a UUIDv7 (RFC 9562, 5.7), which begins with the time.
     """
     milliseconds = time.time_ns() // 1_000_000
     value = milliseconds << 80 | int.from_bytes(os.urandom(10))

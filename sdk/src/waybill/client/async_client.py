@@ -83,7 +83,7 @@ class AsyncClient(AsyncRegistryCalls):
 
             await client.close()
 
-        See `Client.close`.
+        `with` does it at the end of its block.
         """
         await self._sending.close()
 
@@ -142,7 +142,7 @@ class AsyncClient(AsyncRegistryCalls):
     async def get(self, task_id: str | UUID) -> Task:
         """The task of this id, as it is now.
 
-            print(await client.get(accepted.id).state)
+            print((await client.get(accepted.id)).state)
 
         See `Client.get`.
         """
@@ -180,7 +180,7 @@ class AsyncClient(AsyncRegistryCalls):
     async def list(self, *, limit: int | None = None, **filters: Unpack[TaskFilters]) -> AsyncIterator[Task]:
         """Tasks, newest first, fetched page by page.
 
-            for task in client.list(kind="invoice.requested", state="failed", limit=20):
+            async for task in client.list(kind="invoice.requested", state="failed", limit=20):
                 print(task.id, task.about)
 
         See `Client.list`.
@@ -194,7 +194,7 @@ class AsyncClient(AsyncRegistryCalls):
     async def timeline(self, task_id: str | UUID) -> Timeline:
         """All events of a task, in order.
 
-            for event in await client.timeline(accepted.id).events:
+            for event in (await client.timeline(accepted.id)).events:
                 print(event.at, event.type, event.service)
 
         See `Client.timeline`.
@@ -204,7 +204,7 @@ class AsyncClient(AsyncRegistryCalls):
     async def cancel(self, task_id: str | UUID) -> Cancellation:
         """Cancels a task, and says what that can still achieve.
 
-            if await client.cancel(accepted.id).outcome == "prevented":
+            if (await client.cancel(accepted.id)).outcome == "prevented":
                 print("it will not begin")
 
         See `Client.cancel`.
@@ -261,7 +261,7 @@ class AsyncClient(AsyncRegistryCalls):
     async def redeem_password_reset(self, token: str) -> RedeemedPasswordReset:
         """Redeems the token of a password reset, which works once.
 
-            person = await client.redeem_password_reset(token).email
+            person = (await client.redeem_password_reset(token)).email
 
         See `Client.redeem_password_reset`.
         """

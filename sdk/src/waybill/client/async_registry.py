@@ -19,7 +19,7 @@ class AsyncRegistryCalls:
     async def kinds(self, *, service: str | None = None) -> AsyncIterator[Kind]:
         """The kinds of tasks that are registered.
 
-            print([kind.name for kind in client.kinds()])
+            print([kind.name async for kind in client.kinds()])
 
         See `Client.kinds`.
         """
@@ -32,7 +32,7 @@ class AsyncRegistryCalls:
     async def kind(self, name: str) -> KindDetails:
         """A kind with its contracts and handlers.
 
-            schema = await client.kind("email.requested").contracts[-1].data
+            schema = (await client.kind("email.requested")).contracts[-1].data
 
         See `Client.kind`.
         """
@@ -41,7 +41,7 @@ class AsyncRegistryCalls:
     async def account(self, since: Any = None, until: Any = None) -> Account:
         """The account of all tasks that were accepted in a time range.
 
-            assert await client.account().balanced
+            assert (await client.account()).balanced
 
         See `Client.account`.
         """
@@ -58,7 +58,7 @@ class AsyncRegistryCalls:
     ) -> Any:
         """Any call that takes JSON and answers with it, such as those of the failure desk.
 
-            group = await client.call("GET", "/v1/dead-letters/groups", params={"limit": 1})["items"][0]
+            groups = (await client.call("GET", "/v1/dead-letters/groups", params={"limit": 1}))["items"]
 
         See `Client.call`.
         """

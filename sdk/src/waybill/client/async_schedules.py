@@ -39,7 +39,7 @@ class AsyncSchedules:
     async def get(self, schedule_id: str | UUID) -> ScheduleDetails:
         """A schedule with its last tasks.
 
-            print(await client.schedules.get(schedule.id).next[0])
+            print((await client.schedules.get(schedule.id)).next[0])
 
         See `Schedules.get`.
         """
@@ -48,7 +48,7 @@ class AsyncSchedules:
     async def list(self, *, name: str | None = None, limit: int | None = None) -> AsyncIterator[Schedule]:
         """Schedules, newest first, fetched page by page.
 
-            for schedule in client.schedules.list():
+            async for schedule in client.schedules.list():
                 print(schedule.name, schedule.cron)
 
         See `Schedules.list`.

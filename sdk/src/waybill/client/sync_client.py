@@ -98,7 +98,9 @@ class Client(RegistryCalls):
     def close(self) -> None:
         """Closes the connections.
 
-        client.close()
+            client.close()
+
+        `with` does it at the end of its block.
         """
         self._sending.close()
 

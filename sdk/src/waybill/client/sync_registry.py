@@ -57,7 +57,7 @@ class RegistryCalls:
     ) -> Any:
         """Any call that takes JSON and answers with it, such as those of the failure desk.
 
-            group = client.call("GET", "/v1/dead-letters/groups", params={"limit": 1})["items"][0]
+            groups = client.call("GET", "/v1/dead-letters/groups", params={"limit": 1})["items"]
 
         Args:
             method: of HTTP.
