@@ -166,7 +166,7 @@ TIMELINE = Table(
     UniqueConstraint(
         "task_id", "service", "redrive_no", "attempt", "snooze_no", "type", name="timeline_one_fact"
     ),
-    # SQLite would give the numbers of pruned rows again, and those who follow the timeline would miss the new.
+    # SQLite would give numbers of pruned rows again, and who follows the timeline would miss new ones.
     sqlite_autoincrement=True,
 )
 OUTBOX = Table(
