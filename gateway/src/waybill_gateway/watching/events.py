@@ -15,6 +15,8 @@ _TOGETHER: Final = 50
 _BEGIN: Final = f"retry: {RETRY_MILLISECONDS}\n\n".encode()
 #: In the id of the last event of a task that has ended.
 END: Final = "-end"
+#: The id of the last event of a link, which has no others.
+LINK_END: Final = f"0{END}"
 
 
 async def events_of_task(
@@ -97,7 +99,7 @@ async def events_of_link(watches: Watches, watch: Watch, task_id: str) -> AsyncG
             return
         view = LinkView.of(task)
         if task.state.is_terminal:
-            yield block(view.model_dump_json(), id_=END, event="end")
+            yield block(view.model_dump_json(), id_=LINK_END, event="end")
             return
         if view != shown:
             yield block(view.model_dump_json())

@@ -11,7 +11,7 @@ from waybill_gateway.auth import GuardedRoute
 from waybill_gateway.following import MOST_WAIT_SECONDS, Over, unless_gone
 from waybill_gateway.watching.event_routes import LastEventId
 from waybill_gateway.watching.event_stream import EventStream
-from waybill_gateway.watching.events import END, events_of_link
+from waybill_gateway.watching.events import LINK_END, events_of_link
 from waybill_gateway.watching.link_access import Linked, LinkedDep, link_expired
 from waybill_gateway.watching.models import LinkView
 from waybill_gateway.watching.page import PAGE_HEADERS, PAGE_WAIT_SECONDS, page_of, script
@@ -43,7 +43,7 @@ async def get_linked_task(
 @router.get("/v1/watch/{token}/events", response_class=EventStream, responses=_STREAM)  # noqa: FAST003 - as said
 async def watch_linked_task(linked: LinkedDep, last_event_id: LastEventId = None) -> Response:
     """Streams the state of a task to anybody with its link, at each change; `end` comes last."""
-    if last_event_id == END and linked.task.state.is_terminal:
+    if last_event_id == LINK_END and linked.task.state.is_terminal:
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=_PRIVATE)
     with ExitStack() as held:
         watch = linked.watched(held)
