@@ -13,8 +13,18 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from waybill import Attempt, Event, Service, ServiceSettings, SyncAttempt, outbox
-from waybill.client import AcceptedTask
+from waybill import (
+    AsyncClient,
+    Attempt,
+    Client,
+    Event,
+    Service,
+    ServiceSettings,
+    Submission,
+    SyncAttempt,
+    outbox,
+)
+from waybill.client import AcceptedTask, Task, TaskEvent
 from waybill.fastapi import Tasks
 from waybill_worker.attempt import Attempt as WorkerAttempt
 from waybill_worker.attempt import SyncAttempt as WorkerSyncAttempt
@@ -161,3 +171,25 @@ def writes(session: Session, connection: psycopg.Connection[tuple[object]], engi
 async def writes_async(session: AsyncSession) -> None:
     assert_type(await outbox.submit(session, Ordered(order_id="7")), str)
     outbox.submit(session, Ordered(order_id="7"))  # type: ignore[unused-awaitable]
+
+
+def calls(client: Client, event: Ordered) -> None:
+    assert_type(client.submit(event, key="order-7"), AcceptedTask)
+    assert_type(client.wait("7", timeout=60), Task)
+    client.submit("order.placed", {"order_id": "7"}, priority="low", version=1)
+    client.submit_many([event, Submission(event, key="order-7")])
+    client.submit("order.placed")  # type: ignore[call-overload]
+    client.submit(event, {"order_id": "7"})  # type: ignore[call-overload]
+    client.submit(event, attempts=3)  # type: ignore[call-overload]
+    client.submit_many([{"kind": "order.placed"}])  # type: ignore[list-item]
+    client.list(kind=7)  # type: ignore[arg-type]
+    client.wait("7", timeout="soon")  # type: ignore[arg-type]
+    client.schedules.create("daily", event, every=60)  # type: ignore[call-arg]
+
+
+async def async_calls(client: AsyncClient, event: Ordered) -> None:
+    assert_type(await client.submit(event), AcceptedTask)
+    async for task in client.list(state="failed"):
+        assert_type(task, Task)
+    async for change in client.events("7"):
+        assert_type(change, TaskEvent)
