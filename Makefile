@@ -17,9 +17,9 @@ MANIFESTS := contracts/src/waybill_contracts/registry/manifests
 PARALLEL := -n 2
 # Two stacks at once, each used by the tests of one file: they wait most of the time.
 PARALLEL_STACKS := -n 2 --dist loadfile
-# Beside the stacks: three, who take what these leave of the processors.
+# Beside the stacks: four, which take what these leave of the processors.
 IN_THE_GAPS := nice -n 5
-PARALLEL_IN_THE_GAPS := -n 3 --dist worksteal
+PARALLEL_IN_THE_GAPS := -n 4 --dist worksteal
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: help demo tour up test check test-unit test-broker test-parts test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean bench-growth
