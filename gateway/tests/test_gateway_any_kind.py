@@ -8,6 +8,8 @@ import pytest
 
 from waybill_contracts.privacy import is_sealed
 from waybill_contracts.registry import HandledKind, Manifest
+from waybill_gateway.http import ledger_unavailable
+from waybill_gateway.tasks import submission_routes
 from waybill_ledger.registry import ApplyManifest, apply_manifests, confirm_declared
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem
@@ -175,6 +177,21 @@ async def test_of_many_tasks_none_is_accepted_if_one_is_wrong(gateway: Gateway) 
     assert errors == ["/tasks/1/data/order_id", "/tasks/2/kind", "/tasks/3/send_at"]
     assert await gateway.count(TASKS) == 0
     assert (await gateway.post("/v1/tasks/bulk", {"tasks": [TASK]}, Idempotency_Key="k")).status_code == 202
+
+
+async def test_a_fault_of_one_of_many_that_names_no_place_refuses_them_all(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registered(gateway, manifest())
+
+    async def unavailable(*_: object) -> bool:
+        raise ledger_unavailable()
+
+    monkeypatch.setattr(submission_routes, "is_repeated", unavailable)
+    late = TASK | {"send_at": "2001-01-01T00:00:00Z"}
+    answer = await gateway.post("/v1/tasks/bulk", {"tasks": [TASK, late]}, Idempotency_Key="k")
+    assert problem(answer, 503, "ledger_unavailable")
+    assert await gateway.count(TASKS) == 0
 
 
 async def test_each_of_many_tasks_is_accepted_once_by_its_key(gateway: Gateway) -> None:

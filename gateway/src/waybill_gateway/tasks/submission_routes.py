@@ -103,6 +103,8 @@ async def _submissions_of(posted: PostTasks, post: Post) -> list[Submission]:
             if each.is_past(task.created_at) and not await is_repeated(post.resources, call):
                 raise send_at_passed()
         except Problem as problem:
+            if not problem.errors:
+                raise  # not of this task alone
             faults += [_within(number, error) for error in problem.errors]
         else:
             submissions.append(Submission(task, call))
