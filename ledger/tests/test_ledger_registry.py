@@ -1,11 +1,12 @@
 """Registering and retiring services, as the ledger keeps it; a process's copy of the registry."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from waybill_contracts.registry import (
     Application,
@@ -178,3 +179,29 @@ async def test_a_copy_is_read_when_it_has_changed_or_does_not_know_a_kind(
     await asyncio.to_thread(applied, engine, manifest())
     assert (await copy.kind("invoice.requested")).services == ("invoices",)
     assert copy.current.kind("email.requested").current is before
+
+
+async def test_a_reading_that_began_before_a_kind_was_registered_does_not_hide_it(
+    records: Records, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = RegistryCopy(records)
+    await copy.refresh()
+    read, has_read, may_end = records.read, asyncio.Event(), asyncio.Event()
+
+    async def slowly(query: Callable[[Connection], Any]) -> Any:
+        found = await read(query)
+        has_read.set()
+        await may_end.wait()
+        return found
+
+    monkeypatch.setattr(records, "read", slowly)
+    early = asyncio.create_task(copy.refresh())
+    await has_read.wait()
+    await asyncio.to_thread(applied, engine, manifest())
+    asked = [asyncio.create_task(copy.kind("invoice.requested")) for _ in range(3)]
+    await asyncio.sleep(0)
+    monkeypatch.setattr(records, "read", read)
+    may_end.set()
+    await early
+
+    assert {kind.services for kind in await asyncio.gather(*asked)} == {("invoices",)}

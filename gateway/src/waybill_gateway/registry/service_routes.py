@@ -75,7 +75,7 @@ async def put_service(
     registry, service, notes = application.registry, application.registry.services[name], application.notes
     if application.changes and not how.dry_run:
         log.info("registered a service", service=name, release=manifest.release, actor=actor)
-        registry = await fresh_registry(resources, registry.revision)
+        registry = await fresh_registry(resources)
         notes = (*notes, *await _unread(resources, before, manifest))
         if service.registered_at is None:
             response.status_code, response.headers["Location"] = HTTPStatus.CREATED, f"/v1/services/{name}"
@@ -129,7 +129,7 @@ async def retire_service(
     if isinstance(answer, WorkLeft):
         raise _in_use(name, answer)
     log.info("retired a service", service=name, actor=actor)
-    await fresh_registry(resources, answer.registry.revision)
+    await fresh_registry(resources)
     late = await _late(resources, caller, name)
     return RetiredService(
         service=name,

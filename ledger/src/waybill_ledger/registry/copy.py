@@ -26,7 +26,10 @@ class RegistryCopy:
     def __init__(self, records: Records) -> None:
         self.current = Registry()
         self._records = records
+        #: The reading that has begun, and the one after it: what was committed before a call is seen by a
+        #: reading that begins after the call, but perhaps not by one that is under way.
         self._reading: asyncio.Task[bool] | None = None
+        self._next: asyncio.Task[bool] | None = None
 
     def prepare(self, engine: Engine) -> None:
         """Reads the registry, at the start of a process.
@@ -38,7 +41,7 @@ class RegistryCopy:
             self.current = load_registry(connection)
 
     async def refresh(self) -> bool:
-        """Reads the registry if it has changed; callers at the same time share one reading.
+        """Reads the registry if it has changed, as it is after the call; callers may share a reading.
 
         Returns:
             Whether it had changed.
@@ -48,7 +51,10 @@ class RegistryCopy:
         """
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read(), name="read the registry")
-        return await asyncio.shield(self._reading)
+            return await asyncio.shield(self._reading)
+        if self._next is None:
+            self._next = asyncio.create_task(self._read_after(self._reading), name="read the registry again")
+        return await asyncio.shield(self._next)
 
     async def kind(self, name: str) -> Kind:
         """The kind of this name; one that is not in the copy may have been registered just now.
@@ -64,6 +70,11 @@ class RegistryCopy:
         if known is None:
             raise UnknownKindError(name)
         return known
+
+    async def _read_after(self, earlier: asyncio.Task[bool]) -> bool:
+        await asyncio.wait((earlier,))
+        self._reading, self._next = self._next, None
+        return await self._read()
 
     async def _read(self) -> bool:
         if await self._records.read(revision_of_registry) == self.current.revision:
