@@ -189,7 +189,8 @@ def test_several_relays_of_which_one_is_killed_while_applications_commit(place: 
     until(lambda: place.rows() == 0, "the others take over")
     for relay in relays[1:]:
         relay.terminate()
-        assert relay.wait(SECONDS) == 0
+        # On a busy machine one may be about to begin, and does not handle signals yet.
+        assert relay.wait(SECONDS) in {0, -signal.SIGTERM}
     place.is_accounted_for(committed=3 * COMMITTED)
 
 
