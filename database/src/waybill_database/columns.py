@@ -38,6 +38,10 @@ class Instant(TypeDecorator[datetime]):
         """Converts to microseconds for the database."""
         return _stored
 
+    def process_literal_param(self, value: datetime | None, dialect: Dialect) -> str:
+        """As text of a statement, in which tests and plans show a value."""
+        return "NULL" if value is None else str(_stored(value))
+
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
         """Converts from the database to a point in time in UTC."""
         return _read

@@ -38,6 +38,8 @@ class TaskFilters(TypedDict, total=False):
     q: str | None
     #: The mail address of the person that it is about.
     person: str | None
+    #: Only among so many of the newest tasks, which limits how long a search lasts.
+    newest: int | None
 
 
 def submit(event: Event | str, data: Mapping[str, Any] | None, options: SubmitOptions) -> Call[AcceptedTask]:
