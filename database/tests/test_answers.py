@@ -1,7 +1,9 @@
 """A PostgreSQL that does not answer in time."""
 
 import time
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -37,4 +39,21 @@ def test_the_server_ends_a_statement_that_takes_too_long(postgres: Postgres) -> 
             connection.execute(text("SELECT pg_sleep(60)"))
         assert is_unavailable(refused.value)
         assert not refused.value.connection_invalidated
+    engine.dispose()
+
+
+def test_a_new_connection_that_takes_no_setting_is_closed(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[psycopg.Connection[Any]] = []
+
+    def execute(self: psycopg.Connection[Any], *_: object) -> None:
+        refused.append(self)
+        raise psycopg.OperationalError("the server is gone")
+
+    monkeypatch.setattr(psycopg.Connection, "execute", execute)
+    engine = open_engine(postgres.url, connections=1, answer_seconds=5)
+    with pytest.raises(DBAPIError, match="the server is gone"):
+        engine.connect()
+    assert [connection.closed for connection in refused] == [True]
     engine.dispose()

@@ -48,7 +48,12 @@ def expect_answers(engine: Engine, seconds: float) -> None:
     def connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
         connection = _Answered.connect(*arguments, autocommit=True, **parameters)
         connection.answer_seconds = seconds
-        # Not as a connection option, which poolers refuse.
-        connection.execute(f"SET statement_timeout = {round(seconds * 1000)}".encode())
-        connection.autocommit = False
+        try:
+            # Not as a connection option, which poolers refuse.
+            connection.execute(f"SET statement_timeout = {round(seconds * 1000)}".encode())
+            connection.autocommit = False
+        except BaseException:
+            # Its pool does not know it yet.
+            connection.close()
+            raise
         return connection
