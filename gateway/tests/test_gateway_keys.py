@@ -11,18 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Request
-from fastapi.routing import APIRoute
+from fastapi import Request
 from keys_under_test import bearer, id_of, key_in
 from sqlalchemy import select, update
 
-from waybill_gateway import app as composition
 from waybill_gateway.auth import authenticator
 from waybill_gateway.auth.actor import MAX_ACTOR
 from waybill_gateway.auth.authenticator import GUESSES_AT_ONCE
-from waybill_gateway.auth.guarded_route import GuardedRoute
 from waybill_gateway.auth.key_cache import KnownKeys
-from waybill_gateway.auth.scopes import NEEDED, OPEN, UndeclaredRouteError, needed_by
+from waybill_gateway.auth.scopes import NEEDED, OPEN, needed_by
 from waybill_ledger import Scope, Secret
 from waybill_ledger.deadletters.intake.intake import take_in
 from waybill_ledger.deadletters.intake.letter import letter_of
@@ -355,29 +352,6 @@ async def test_nothing_of_a_secret_is_in_any_log_metric_or_answer(
     written = caplog.text + "".join(capsys.readouterr()) + "".join(bodies)
     assert [secret for secret in hidden if secret in written] == []
     assert made["id"] in written
-
-
-def test_a_route_that_nobody_speaks_of_cannot_be_built() -> None:
-    router = APIRouter(route_class=GuardedRoute)
-
-    async def undeclared() -> None: ...
-
-    with pytest.raises(UndeclaredRouteError, match="undeclared"):
-        router.add_api_route("/undeclared", undeclared)
-
-
-def test_a_route_without_a_door_makes_the_gateway_impossible(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    router = APIRouter(route_class=APIRoute)
-
-    async def healthz() -> None: ...
-
-    router.add_api_route("/healthz", healthz)
-    module = type("module", (), {"router": router})
-    monkeypatch.setattr(composition, "_ROUTES", (module,))
-    with pytest.raises(UndeclaredRouteError, match="lets in every caller"):
-        composition.create_app(settings_in(tmp_path))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example.com"])
