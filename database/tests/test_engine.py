@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from waybill_database import Records, open_engine
 from waybill_database.engine import READ_ONLY
+from waybill_testkit.postgres.private import Postgres
 
 
 @pytest.fixture
@@ -174,3 +176,18 @@ def test_a_new_file_that_another_process_is_at_is_waited_for(
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
     engine.dispose()
     assert len(tries) == 1
+
+
+def test_a_connection_that_outlives_its_pool_is_closed(postgres: Postgres) -> None:
+    engine = open_engine(postgres.url, connections=1)
+    connection = engine.connect()
+    driver = connection.connection.dbapi_connection
+    engine.dispose()
+    connection.close()
+    assert isinstance(driver, psycopg.Connection)
+    assert driver.closed
+    with engine.connect() as another:
+        kept = another.connection.dbapi_connection
+    with engine.connect() as another:
+        assert another.connection.dbapi_connection is kept
+    engine.dispose()

@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from waybill_database.driver_statement import execute_driver_sql
 from waybill_database.faults import PRIMARY, Fault, fault_of
@@ -37,6 +38,8 @@ RELAXED = "waybill_relaxed"
 _FLUSHED, _WRITTEN = "FULL", "NORMAL"
 #: Key of the current way in the info of a SQLite connection.
 _SYNCHRONOUS = "waybill_synchronous"
+#: The pool that a connection to PostgreSQL was made for.
+_POOL = "waybill_pool"
 
 
 def _to_json(value: Any) -> str:
@@ -116,13 +119,20 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
     )
 
     @event.listens_for(engine, "connect")
-    def prefer_indexes(connection: Any, _record: Any) -> None:
+    def prefer_indexes(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_POOL] = engine.pool
         # The plan of a hot statement is kept: made while a table is small, it would read all of it when it
         # has grown. Where no index leads to the rows the table is read as before. Not as a connection
         # option, which poolers refuse.
         connection.autocommit = True
         connection.execute("SET enable_seqscan = off")
         connection.autocommit = False
+
+    @event.listens_for(engine, "checkin")
+    def leave_former_pool(_connection: Any, record: ConnectionPoolEntry) -> None:
+        # `engine.dispose` replaces the pool. What was in use goes back to the former one, which keeps it.
+        if record.info.get(_POOL) is not engine.pool:
+            record.invalidate()
 
     # Imported here, because importing the driver costs a process on SQLite ten megabytes.
     from waybill_database.encoding import expect_utf8  # noqa: PLC0415 - see the comment
