@@ -4,10 +4,10 @@ from typing import Annotated, Final
 
 from fastapi import Path, Query, Response
 
-from waybill_gateway.auth import Actor, CallerDep
+from waybill_gateway.auth import CallerDep
 from waybill_gateway.desk import GroupNote, GroupQuery, GroupReason, LetterQuery, group_routes, letter_routes
 from waybill_gateway.runtime import ResourcesDep
-from waybill_gateway.ui.frame import FormDep, PageDep, body_of, pages_router
+from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, pages_router
 from waybill_ledger.deadletters import GroupState, LetterState
 
 router = pages_router()
@@ -69,30 +69,24 @@ async def show_group(
 
 
 @router.post("/ui/failures/{group}/note", name="note_dead_letter_group")
-async def note_group(
-    group: _GroupId, page: PageDep, resources: ResourcesDep, caller: CallerDep, actor: Actor, form: FormDep
-) -> Response:
+async def note_group(group: _GroupId, sent: SubmittedDep) -> Response:
     """Stores a note about a group."""
-    note = body_of(GroupNote, {"note": form.get("note", "")})
-    await group_routes.note_dead_letter_group(group, note, resources, caller, actor)
-    return page.redirect(f"/ui/failures/{group}", notice="noted")
+    note = body_of(GroupNote, {"note": sent.form.get("note", "")})
+    await group_routes.note_dead_letter_group(group, note, sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/failures/{group}", notice="noted")
 
 
 @router.post("/ui/failures/{group}/archive", name="archive_dead_letter_group")
-async def archive_group(
-    group: _GroupId, page: PageDep, resources: ResourcesDep, caller: CallerDep, actor: Actor, form: FormDep
-) -> Response:
+async def archive_group(group: _GroupId, sent: SubmittedDep) -> Response:
     """Archives a group with all its letters that are dead."""
-    reason = body_of(GroupReason, form)
-    await group_routes.archive_dead_letter_group(group, reason, resources, caller, actor)
-    return page.redirect(f"/ui/failures/{group}", notice="archived")
+    reason = body_of(GroupReason, sent.form)
+    await group_routes.archive_dead_letter_group(group, reason, sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/failures/{group}", notice="archived")
 
 
 @router.post("/ui/failures/{group}/restore", name="restore_dead_letter_group")
-async def restore_group(
-    group: _GroupId, page: PageDep, resources: ResourcesDep, caller: CallerDep, actor: Actor, form: FormDep
-) -> Response:
+async def restore_group(group: _GroupId, sent: SubmittedDep) -> Response:
     """Restores an archived group."""
-    reason = body_of(GroupReason, form)
-    await group_routes.restore_dead_letter_group(group, reason, resources, caller, actor)
-    return page.redirect(f"/ui/failures/{group}", notice="restored")
+    reason = body_of(GroupReason, sent.form)
+    await group_routes.restore_dead_letter_group(group, reason, sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/failures/{group}", notice="restored")

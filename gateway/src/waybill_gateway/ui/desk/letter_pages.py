@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Path, Query, Response
 
-from waybill_gateway.auth import Actor, CallerDep
+from waybill_gateway.auth import CallerDep
 from waybill_gateway.desk import CloseLetters, LetterId, RestoreLetters, letter_routes
 from waybill_gateway.reveals import RevealLetter
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.runtime import ResourcesDep
-from waybill_gateway.ui.frame import FormDep, PageDep, body_of, pages_router
+from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, pages_router
 
 router = pages_router()
 
@@ -27,63 +27,37 @@ async def show_letter(
 
 
 @router.post("/ui/letters/{letter_id}/discard", name="discard_dead_letters")
-async def discard_letter(
-    letter_id: _LetterId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def discard_letter(letter_id: _LetterId, sent: SubmittedDep) -> Response:
     """Discards a letter that is dead."""
-    close = body_of(CloseLetters, form | {"ids": [letter_id]})
-    done = await letter_routes.discard_dead_letters(close, resources, caller, actor)
-    return page.redirect(f"/ui/letters/{letter_id}", notice="discarded" if done.changed else "unchanged")
+    close = body_of(CloseLetters, sent.form | {"ids": [letter_id]})
+    done = await letter_routes.discard_dead_letters(close, sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/letters/{letter_id}", notice="discarded" if done.changed else "unchanged")
 
 
 @router.post("/ui/letters/{letter_id}/archive", name="archive_dead_letters")
-async def archive_letter(
-    letter_id: _LetterId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def archive_letter(letter_id: _LetterId, sent: SubmittedDep) -> Response:
     """Archives a letter that is dead."""
-    close = body_of(CloseLetters, form | {"ids": [letter_id]})
-    done = await letter_routes.archive_dead_letters(close, resources, caller, actor)
-    return page.redirect(f"/ui/letters/{letter_id}", notice="archived" if done.changed else "unchanged")
+    close = body_of(CloseLetters, sent.form | {"ids": [letter_id]})
+    done = await letter_routes.archive_dead_letters(close, sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/letters/{letter_id}", notice="archived" if done.changed else "unchanged")
 
 
 @router.post("/ui/letters/{letter_id}/restore", name="restore_dead_letters")
-async def restore_letter(
-    letter_id: _LetterId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def restore_letter(letter_id: _LetterId, sent: SubmittedDep) -> Response:
     """Restores a letter that was discarded or archived."""
-    restore = body_of(RestoreLetters, form | {"ids": [letter_id]})
-    done = await letter_routes.restore_dead_letters(restore, resources, caller, actor)
-    return page.redirect(f"/ui/letters/{letter_id}", notice="restored" if done.changed else "unchanged")
+    restore = body_of(RestoreLetters, sent.form | {"ids": [letter_id]})
+    done = await letter_routes.restore_dead_letters(restore, sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/letters/{letter_id}", notice="restored" if done.changed else "unchanged")
 
 
 @router.post("/ui/letters/{letter_id}/reveal", name="reveal_dead_letter")
-async def reveal_letter(
-    letter_id: _LetterId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def reveal_letter(letter_id: _LetterId, sent: SubmittedDep) -> Response:
     """Shows the sealed data of a letter once; who saw it and why is recorded."""
-    reason = body_of(RevealLetter, form)
-    seen = await reveals.reveal_dead_letter(letter_id, reason, Response(), resources, caller, actor)
-    return page.render(
+    reason = body_of(RevealLetter, sent.form)
+    seen = await reveals.reveal_dead_letter(
+        letter_id, reason, Response(), sent.resources, sent.caller, sent.actor
+    )
+    return sent.page.render(
         "revealed.html",
         what=f"letter {letter_id}",
         back=f"/ui/letters/{letter_id}",

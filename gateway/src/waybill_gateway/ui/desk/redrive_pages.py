@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Path, Query, Response
 
-from waybill_gateway.auth import Actor, CallerDep
+from waybill_gateway.auth import CallerDep
 from waybill_gateway.desk import (
     ItemQuery,
     LetterId,
@@ -15,7 +15,7 @@ from waybill_gateway.desk import (
     redrive_routes,
 )
 from waybill_gateway.runtime import ResourcesDep
-from waybill_gateway.ui.frame import FormDep, PageDep, body_of, numbers, pages_router
+from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, numbers, pages_router
 from waybill_ledger.deadletters import ItemState, RedriveState
 
 router = pages_router()
@@ -45,13 +45,11 @@ async def show_redrives(
 
 
 @router.post("/ui/redrives", name="plan_redrive")
-async def plan_redrive(
-    page: PageDep, resources: ResourcesDep, caller: CallerDep, actor: Actor, form: FormDep
-) -> Response:
+async def plan_redrive(sent: SubmittedDep) -> Response:
     """Plans a redrive of a group, or of letters by their numbers; nothing is sent."""
-    plan = body_of(PlanRedrive, _planned(form))
-    made = await redrive_routes.plan_redrive(plan, Response(), resources, caller, actor)
-    return page.redirect(f"/ui/redrives/{made.id}")
+    plan = body_of(PlanRedrive, _planned(sent.form))
+    made = await redrive_routes.plan_redrive(plan, Response(), sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/redrives/{made.id}")
 
 
 @router.get("/ui/redrives/{redrive_id}", name="get_one_redrive")
@@ -79,60 +77,38 @@ async def show_redrive(
 
 
 @router.post("/ui/redrives/{redrive_id}/start", name="start_redrive")
-async def start_redrive(
-    redrive_id: _RedriveId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def start_redrive(redrive_id: _RedriveId, sent: SubmittedDep) -> Response:
     """Starts exactly what the page showed: the form has the hash of the plan."""
-    start = body_of(StartRedrive, form)
-    await redrive_routes.start_redrive(redrive_id, start, resources, caller, actor)
-    return page.redirect(f"/ui/redrives/{redrive_id}")
+    start = body_of(StartRedrive, sent.form)
+    await redrive_routes.start_redrive(redrive_id, start, sent.resources, sent.caller, sent.actor)
+    return sent.page.redirect(f"/ui/redrives/{redrive_id}")
 
 
 @router.post("/ui/redrives/{redrive_id}/pause", name="pause_redrive")
-async def pause_redrive(
-    redrive_id: _RedriveId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def pause_redrive(redrive_id: _RedriveId, sent: SubmittedDep) -> Response:
     """Pauses a redrive."""
-    await redrive_routes.pause_redrive(redrive_id, body_of(SteerRedrive, form), resources, caller, actor)
-    return page.redirect(f"/ui/redrives/{redrive_id}")
+    await redrive_routes.pause_redrive(
+        redrive_id, body_of(SteerRedrive, sent.form), sent.resources, sent.caller, sent.actor
+    )
+    return sent.page.redirect(f"/ui/redrives/{redrive_id}")
 
 
 @router.post("/ui/redrives/{redrive_id}/resume", name="resume_redrive")
-async def resume_redrive(
-    redrive_id: _RedriveId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def resume_redrive(redrive_id: _RedriveId, sent: SubmittedDep) -> Response:
     """Resumes a redrive that is paused or halted."""
-    await redrive_routes.resume_redrive(redrive_id, body_of(SteerRedrive, form), resources, caller, actor)
-    return page.redirect(f"/ui/redrives/{redrive_id}")
+    await redrive_routes.resume_redrive(
+        redrive_id, body_of(SteerRedrive, sent.form), sent.resources, sent.caller, sent.actor
+    )
+    return sent.page.redirect(f"/ui/redrives/{redrive_id}")
 
 
 @router.post("/ui/redrives/{redrive_id}/cancel", name="cancel_redrive")
-async def cancel_redrive(
-    redrive_id: _RedriveId,
-    page: PageDep,
-    resources: ResourcesDep,
-    caller: CallerDep,
-    actor: Actor,
-    form: FormDep,
-) -> Response:
+async def cancel_redrive(redrive_id: _RedriveId, sent: SubmittedDep) -> Response:
     """Cancels a redrive: letters that were not sent are free again."""
-    await redrive_routes.cancel_redrive(redrive_id, body_of(SteerRedrive, form), resources, caller, actor)
-    return page.redirect(f"/ui/redrives/{redrive_id}")
+    await redrive_routes.cancel_redrive(
+        redrive_id, body_of(SteerRedrive, sent.form), sent.resources, sent.caller, sent.actor
+    )
+    return sent.page.redirect(f"/ui/redrives/{redrive_id}")
 
 
 def _planned(form: dict[str, str]) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from waybill_gateway.ui.frame import assets, formats, sign_in
 from waybill_gateway.ui.frame.forms import body_of, numbers
 from waybill_gateway.ui.frame.page import Page, PageDep
-from waybill_gateway.ui.frame.page_route import FormDep, PageRoute, pages_router
+from waybill_gateway.ui.frame.page_route import PageRoute, SubmittedDep, pages_router
 
 __all__ = [
-    "FormDep",
     "Page",
     "PageDep",
     "PageRoute",
+    "SubmittedDep",
     "assets",
     "body_of",
     "formats",

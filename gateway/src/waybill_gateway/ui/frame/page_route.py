@@ -1,6 +1,7 @@
 """Routes of pages: guarded like the operation of the API that they show, with errors that are pages too."""
 
 import json
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -8,8 +9,10 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter, Depends, Request, Response
 
 from waybill_gateway.auth import (
+    Actor,
     Authenticator,
     Caller,
+    CallerDep,
     GuardedRoute,
     Handle,
     needed_by,
@@ -17,8 +20,9 @@ from waybill_gateway.auth import (
     require_scope,
 )
 from waybill_gateway.http import require_single
+from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.ui.frame import session
-from waybill_gateway.ui.frame.page import PAGE, Page
+from waybill_gateway.ui.frame.page import PAGE, Page, PageDep
 
 #: Fields of a form at most.
 MOST_FIELDS: Final = 200
@@ -70,6 +74,21 @@ async def _form(request: Request) -> dict[str, str]:
 
 #: The fields of a form that are filled in, for a route's signature.
 FormDep = Annotated[dict[str, str], Depends(_form)]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A form that a person has sent, and what its action needs."""
+
+    page: PageDep
+    resources: ResourcesDep
+    caller: CallerDep
+    actor: Actor
+    form: FormDep
+
+
+#: What a person has sent, for a route's signature.
+SubmittedDep = Annotated[Submitted, Depends()]
 
 
 def _page(request: Request, caller: Caller | None) -> Page:

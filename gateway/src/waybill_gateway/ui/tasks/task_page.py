@@ -6,14 +6,14 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from waybill_gateway.auth import Actor, Caller, CallerDep
+from waybill_gateway.auth import Caller, CallerDep
 from waybill_gateway.desk import LetterQuery, letter_routes
 from waybill_gateway.reveals import RevealReason
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.tasks import TaskQuery, TaskView, cancellation_routes
 from waybill_gateway.tasks import routes as api
-from waybill_gateway.ui.frame import FormDep, Page, PageDep, body_of, pages_router
+from waybill_gateway.ui.frame import Page, PageDep, SubmittedDep, body_of, pages_router
 from waybill_gateway.ui.tasks.reasons import Facts, reasons
 from waybill_gateway.ui.tasks.waterfall import waterfall
 from waybill_ledger import open_work
@@ -70,13 +70,11 @@ async def cancel_task(task_id: UUID, page: PageDep, resources: ResourcesDep, cal
 
 
 @router.post("/ui/tasks/{task_id}/reveal", name="reveal_task")
-async def reveal_task(
-    task_id: UUID, page: PageDep, resources: ResourcesDep, caller: CallerDep, actor: Actor, form: FormDep
-) -> Response:
+async def reveal_task(task_id: UUID, sent: SubmittedDep) -> Response:
     """Shows the sealed data of a task once; who saw it and why is recorded."""
-    reason = body_of(RevealReason, form)
-    seen = await reveals.reveal_task(task_id, reason, Response(), resources, caller, actor)
-    return page.render(
+    reason = body_of(RevealReason, sent.form)
+    seen = await reveals.reveal_task(task_id, reason, Response(), sent.resources, sent.caller, sent.actor)
+    return sent.page.render(
         "revealed.html",
         what=f"task {task_id}",
         back=f"/ui/tasks/{task_id}",
