@@ -18,7 +18,7 @@ from bench.place import REDIS_VARIABLE
 from bench.stamps import Stamps
 
 #: Jobs that a worker runs at once; each waits for work on a connection of its own, of which the client opens
-#: 100 unless it is told otherwise.
+#: 100 by default.
 CONCURRENCY = 100
 queue = Queue.from_url(f"{os.environ[REDIS_VARIABLE]}?max_connections={3 * CONCURRENCY}", name="bench")
 _stamps = Stamps.from_environment()

@@ -76,7 +76,7 @@ async def test_a_caller_that_comes_back_gets_what_it_has_missed_and_nothing_twic
 
     assert [each.data["type"] for each in (first, second, rest[0])] == [STARTED, RETRYING, COMPLETED]
     assert [each.name for each in rest] == ["message", "end"]
-    # The end was not received: it comes again, and a browser that has it is told to stay away.
+    # The end was not received, so it is sent again; a browser that reconnects after it gets 204, and stops.
     assert last == rest[1:]
     assert (nothing.status_code, nothing.content) == (204, b"")
 

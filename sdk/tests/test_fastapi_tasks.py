@@ -1,4 +1,4 @@
-"""Durable background tasks in a FastAPI application: what is accepted when, and what its clients are told."""
+"""Durable background tasks in a FastAPI application: what is accepted when, and what its callers get."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager

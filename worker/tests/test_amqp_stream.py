@@ -266,7 +266,7 @@ async def test_each_answer_is_passed_on_as_it_comes_and_none_waits_for_the_other
     assert answers[1:] == [(2, UnconfirmedError), (0, UnconfirmedError)]
 
     await eventually(lambda: publisher.is_open)
-    await publisher._connection.close()  # type: ignore[union-attr] # noqa: SLF001 - it is not told of elsewhere
+    await publisher._connection.close()  # type: ignore[union-attr] # noqa: SLF001 - nothing public closes it
     publisher.publish_each([GOOD], lambda position, error: answers.append((position, type(error))))
     assert answers[3:] == [(0, UnconfirmedError)]
 

@@ -49,4 +49,4 @@ def _sum_up(narrator: Narrator, places: Places) -> None:
         say(f"  [green]✓[/green] {escape(line)}")
     say(f"\nIt ran at {places.gateway} (API), {places.mailbox} (mailbox) and {places.crm} (crm);")
     say(f"its logs are {places.backstage.logs}")
-    say("\nTo try it yourself: [bold]make up[/bold], then open the page /docs of the gateway that it names.")
+    say("\nTo try it yourself: [bold]make up[/bold], then open the page that it names.")

@@ -31,7 +31,7 @@ class Recent:
         self._changes += changes
         self.until = until
         if len(self._changes) > 2 * MOST_RECENT:
-            # Half of it at a time, for to cut a list is to copy it.
+            # Half of it at a time, because each cut copies the list.
             self._begins = self._changes[-MOST_RECENT - 1].seq
             del self._changes[:-MOST_RECENT]
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 MessageT = TypeVar("MessageT")
 #: Makes the frames of a message, given its id, the number of the channel, and the bytes of a body in a frame.
 Frames = Callable[[MessageT, str, int, int], bytes]
-#: Is told the answer to each message of a batch: its place in it, and its error; None: it is confirmed.
+#: Called for each message of a batch with its place in it, and its error; None: it is confirmed.
 Answered = Callable[[int, Exception | None], None]
 
 
