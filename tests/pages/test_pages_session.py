@@ -45,3 +45,13 @@ def test_an_open_gateway_asks_for_nothing(visit: Visiting, open_site: Site) -> N
     page = visit(None, at=open_site).go("/ui")
     assert page.locator("[data-row]").count() > 1
     assert page.locator("text=Sign out").count() == 0
+
+
+def test_an_open_gateway_takes_the_form_of_the_first_page_that_is_visited(
+    visit: Visiting, open_site: Site
+) -> None:
+    page = visit(None, at=open_site).go("/ui/letters/1")
+    page.click("summary:has-text('Redrive…')")
+    page.click("text=Make the plan")
+    page.wait_for_url("**/ui/redrives/*")
+    assert "would be sent" in page.inner_text("main")

@@ -1,8 +1,8 @@
 """The session of a browser: its key in a cookie that no script can read, and the tokens of its forms.
 
 The cookie holds the key itself, so that a session ends with its key, needs no table, and is good in every
-gateway process (decision 56). Cookies are set without a path: a browser then sends them for /ui and below,
-also where a proxy has put a prefix before it.
+gateway process (decision 56). That cookie is set without a path, by a page right below /ui: a browser then
+sends it for /ui and below, also where a proxy has put a prefix before it.
 """
 
 import hashlib
@@ -75,14 +75,15 @@ def require_own_form(request: Request, token: object) -> None:
 def keep_cookies(request: Request, response: Response, cookies: dict[str, str]) -> None:
     """Sets cookies that a page needs."""
     for name, value in cookies.items():
-        _set(request, response, name, value)
+        # For all pages, whichever comes first: its directory alone would leave the others without it.
+        _set(request, response, name, value, path="/")
 
 
-def _set(request: Request, response: Response, name: str, value: str) -> None:
+def _set(request: Request, response: Response, name: str, value: str, path: str | None = None) -> None:
     response.set_cookie(
         name,
         value,
-        path=None,
+        path=path,
         httponly=True,
         samesite="lax",
         # The scheme is that of the browser, if the proxy in front is one that is trusted.
