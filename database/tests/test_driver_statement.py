@@ -160,6 +160,19 @@ def test_each_row_of_a_whole_update_changes_its_own_and_only_if_the_condition_ho
     ]
 
 
+def test_whole_rows_may_hold_the_nul_of_json(connection: Connection) -> None:
+    with_nul = {"text": "a\0b"}
+    WHOLE.write(connection, [thing(id="a", number=7, details=with_nul), thing(id="b", number=7)])
+    CHANGE.rows(
+        connection,
+        {"b_id": "a", "b_details": with_nul, "b_at": NOON},
+        {"b_id": "b", "b_details": with_nul, "b_at": NOON},
+    )
+
+    rows = AMONG.rows(connection, {"ids": ["a", "b"]})
+    assert [row.details for row in rows] == [with_nul, with_nul]
+
+
 def test_whole_rows_are_found_by_the_key_however_small_the_table_was(
     connection: Connection, database_system: str
 ) -> None:

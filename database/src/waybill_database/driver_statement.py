@@ -46,6 +46,10 @@ Core = Any
 Convert = Callable[[Any], Any]
 
 
+#: NUL in JSON. PostgreSQL stores it in a JSON column, but makes no rows of a JSON text that has one.
+_NUL = "\\u0000"
+
+
 class DriverStatement:
     """A statement that is compiled once for each dialect and each set of values.
 
@@ -80,6 +84,9 @@ class DriverStatement:
         form = self._form(connection, rows)
         try:
             parameters = form.bound(rows)
+            if form.is_whole and _NUL in parameters[0]["rows"]:
+                form = self._form(connection, rows, row_by_row=True)
+                parameters = form.bound(rows)
             with closing(_begun(connection, form.sql, parameters)) as cursor:
                 if len(parameters) == 1:
                     cursor.execute(form.sql, parameters[0])
@@ -102,14 +109,17 @@ class DriverStatement:
         form = self._form(connection, rows)
         try:
             parameters = form.bound(rows)
+            if form.is_whole and _NUL in parameters[0]["rows"]:
+                form = self._form(connection, rows, row_by_row=True)
+                parameters = form.bound(rows)
             with closing(_begun(connection, form.sql, parameters)) as cursor:
                 return [form.row(row) for row in form.fetch(cursor, parameters)]
         except Exception as error:  # noqa: BLE001 - it is raised again
             fail(connection, error, form.sql)
 
-    def _form(self, connection: Connection, rows: Sequence[Values]) -> "_Form":
+    def _form(self, connection: Connection, rows: Sequence[Values], *, row_by_row: bool = False) -> "_Form":
         dialect, names = connection.dialect, tuple(rows[0])
-        is_whole = self._is_whole and len(rows) > 1 and dialect.name == "postgresql"
+        is_whole = self._is_whole and len(rows) > 1 and dialect.name == "postgresql" and not row_by_row
         known_by = (dialect.name, is_whole, *names)
         form = self._forms.get(known_by)
         if form is None:
@@ -168,6 +178,8 @@ def fail(connection: Connection, error: Exception, sql: str) -> NoReturn:
 class _Form:
     """A statement as compiled for a dialect, executed for each row of values."""
 
+    is_whole = False
+
     def __init__(self, statement: Core, names: Sequence[str], dialect: Dialect) -> None:
         columns = list(names) if isinstance(statement, Insert) and names else None
         compiled = statement.compile(dialect=dialect, column_keys=columns)
@@ -209,6 +221,8 @@ class _Form:
 
 class _WholeForm(_Form):
     """A statement for PostgreSQL that is executed once, with all rows of values in one as JSON."""
+
+    is_whole = True
 
     def __init__(
         self,

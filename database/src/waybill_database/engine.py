@@ -125,7 +125,9 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
         # has grown. Where no index leads to the rows the table is read as before. Not as a connection
         # option, which poolers refuse.
         connection.autocommit = True
+        # To the planner, tables that are read whole are then so dear that it would compile the statement.
         connection.execute("SET enable_seqscan = off")
+        connection.execute("SET jit = off")
         connection.autocommit = False
 
     @event.listens_for(engine, "checkin")
