@@ -96,11 +96,8 @@ def _never_run(task: Task, service: str, now: datetime) -> LifecycleEvent:
 
 def _request_stop(connection: Connection, task: Task, now: datetime) -> Sequence[PendingMessage]:
     connection.execute(update(TASKS).where(TASKS.c.id == task.id).values(cancel_requested_at=now))
-    # Not to all services: those without a part in it would store it, or, if nobody runs them, pile it up.
-    rows = [
-        cancellation_row(task.id, subtask.service, now + RELAY_GRACE)
-        for subtask in task.subtasks
-        if not subtask.state.is_terminal
-    ]
+    # Not to all services: those without a part in it would store it, or, if nobody runs them, pile it up. But
+    # also to those whose part has ended: a part that failed may be redriven.
+    rows = [cancellation_row(task.id, subtask.service, now + RELAY_GRACE) for subtask in task.subtasks]
     outbox_ids = connection.scalars(insert(OUTBOX).returning(OUTBOX.c.id), rows).all()
     return messages_of(connection, outbox_ids)
