@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from threading import Event
 
+import httpx
 import pytest
 from application import states, submitted
 from sqlalchemy import Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from waybill.client import Client
 from waybill.outbox.relay.health import RelayHealth
 from waybill.outbox.relay.leases import Leases, Row
 from waybill.outbox.relay.poster import Accepted, NotAnswered, Outcome, Poster, Refused
@@ -110,3 +113,48 @@ def test_a_relay_that_is_stopped_gives_back_what_it_has_not_posted(
     assert poster.posts == []
     relay(poster).relay_due(GO_ON)
     assert states(application) == {}
+
+
+def test_a_proxy_that_takes_no_large_body_splits_the_rows_too(
+    application: Engine, leasing: Callable[..., Leases]
+) -> None:
+    submitted(application, None)
+    proxy = httpx.MockTransport(lambda _request: httpx.Response(413, text="<html>too large</html>"))
+    with Client("http://gateway.example", deadline=0, transport=proxy) as client:
+        [row] = leasing().take(1).rows
+        assert Poster(client).post([row]) == Refused(
+            "413: no problem document, but '<html>too large</html>'", {}
+        )
+
+
+def test_a_key_that_its_function_cannot_get_is_waited_for(
+    application: Engine, leasing: Callable[..., Leases]
+) -> None:
+    def no_key() -> str:
+        raise RuntimeError("the vault is sealed")
+
+    submitted(application, None)
+    with Client("http://gateway.example", deadline=0, api_key=no_key) as client:
+        outcome = Poster(client).post(leasing().take(1).rows)
+    assert isinstance(outcome, NotAnswered)
+    assert "the vault is sealed" in outcome.detail
+
+
+def test_a_database_without_a_free_connection_is_tried_again(
+    application: Engine, relay: Callable[[Poster], Relay], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = submitted(application, None)
+    stop, poster = Event(), Scripted(lambda _posted: Accepted())
+    under_test = relay(poster)
+    due = under_test.relay_due
+    failing = iter([PoolTimeoutError("QueuePool limit of size 2 overflow 0 reached")])
+
+    def relay_due(_stop: Event) -> float | None:
+        for error in failing:
+            raise error
+        stop.set()
+        return due(GO_ON)
+
+    monkeypatch.setattr(under_test, "relay_due", relay_due)
+    under_test.run(stop)
+    assert poster.posts == [ids]

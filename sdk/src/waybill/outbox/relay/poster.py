@@ -9,7 +9,7 @@ from typing import Final
 
 from waybill.client import Client, Submission
 from waybill.outbox.relay.leases import Row
-from waybill.problems import ClientError, FieldError, InternalError, ProblemError
+from waybill.problems import ClientError, FieldError, InternalError, ProblemError, UnexpectedAnswerError
 
 #: Answers that say something of the rows, not of the gateway or of the key.
 _OF_ROWS: Final = frozenset(
@@ -64,16 +64,22 @@ class Poster:
 
     def post(self, rows: Sequence[Row]) -> Outcome:
         """Posts rows together; either all of them are accepted, or none."""
+        submissions = [_submission(row) for row in rows]
         try:
-            self._client.submit_many([_submission(row) for row in rows])
+            self._client.submit_many(submissions)
         except ProblemError as problem:
             if problem.status in _OF_ROWS:
                 return _refused(rows, problem)
             return _not_answered(problem, is_of_rows=isinstance(problem, InternalError))
         except ClientError as error:
+            if (
+                isinstance(error, UnexpectedAnswerError)
+                and error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            ):
+                # Of a proxy on the way: fewer rows may pass, and one that does not is refused.
+                return Refused(str(error), {})
             return _not_answered(error)
-        except (OSError, ValueError) as error:
-            # The file or function that has the key.
+        except Exception as error:  # noqa: BLE001 - whatever the application's function for the key raises
             return NotAnswered(f"the API key cannot be read: {error}", may_be_accepted=False)
         return Accepted()
 

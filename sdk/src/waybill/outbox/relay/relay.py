@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from threading import Event
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from waybill.outbox.relay.health import RelayHealth
 from waybill.outbox.relay.leases import Lease, Leases, Row
@@ -51,7 +51,7 @@ class Relay:
             try:
                 self._waker.mark()
                 pause = self.relay_due(stop)
-            except DBAPIError as error:
+            except SQLAlchemyError as error:
                 self._health.database_failed(error)
                 pause = self._next_wait(None)
             if pause is None:
