@@ -1,6 +1,7 @@
 """Events as they happen: with a real gateway, and over connections that are lost."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from clients_under_test import Ask, Scripted, problem, scripted
 
 from waybill import Client
+from waybill.calls.following import SILENT_SECONDS, Following
+from waybill.calls.retrying import Limits
 from waybill.kinds import EmailRequested
 from waybill.problems import KeyEndedError, NoSuchTaskError, UnexpectedAnswerError, UnreachableError
 from waybill_contracts.wire import LifecycleType
@@ -123,3 +126,26 @@ def test_what_is_for_good_is_raised(ask: Ask, answer: Scripted, error: type[Exce
 def test_a_gateway_that_stays_away_is_given_up(ask: Ask) -> None:
     with pytest.raises(UnreachableError):
         ask("http://127.0.0.1:1", followed, deadline=0.5)
+
+
+def test_a_connection_that_went_silent_for_longer_than_the_deadline_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    following = Following(ID, (), None, Limits(deadline=30))
+    assert [event.id for event in following.took(sent(1, "task.started"))] == ["1"]
+    now[0] += SILENT_SECONDS
+    lost = UnreachableError("nothing arrives", may_have_taken_effect=False)
+    assert following.pause_after(lost) < 30, "it is lost from now on, not from the last byte on"
+    now[0] += 31
+    with pytest.raises(UnreachableError):
+        following.pause_after(lost)
+
+
+def test_a_redirect_is_no_stream_that_has_ended(ask: Ask) -> None:
+    with scripted([Scripted(308, b"", {"Location": "https://elsewhere.example/"})]) as gateway:
+        with pytest.raises(UnexpectedAnswerError, match="308"):
+            ask(gateway.url, lambda client: client.events(ID))
+        with pytest.raises(UnexpectedAnswerError, match="308"):
+            ask(gateway.url, lambda client: client.cancel(ID))

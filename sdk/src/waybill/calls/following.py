@@ -48,7 +48,8 @@ class Following:
         self._params = {"kind": list(kinds)} if kinds else {}
         self._id = last_event_id
         self._limits = limits
-        self._heard = time.monotonic()
+        #: When it was lost: the first failure after the last byte; None: it stands.
+        self._lost: float | None = None
         self._wait = limits.first_wait
         self._lines = _Lines()
         #: Whether the last event has come.
@@ -70,7 +71,7 @@ class Following:
         Raises:
             UnexpectedAnswerError: it is no stream of a gateway.
         """
-        self._heard, self._wait = time.monotonic(), self._limits.first_wait
+        self._lost, self._wait = None, self._limits.first_wait
         for fields in self._lines.blocks(chunk):
             self._id = fields.get("id", self._id)
             if fields.get("event") == "end":
@@ -86,7 +87,10 @@ class Following:
             ClientError: the given one; it is for good, or the gateway has been away for too long.
         """
         pause = max(self._wait, error.retry_after or 0)
-        if not error.is_temporary or time.monotonic() + pause - self._heard > self._limits.deadline:
+        now = time.monotonic()
+        # From the failure on, not from the last byte: a connection that went silent is noticed long after it.
+        self._lost = now if self._lost is None else self._lost
+        if not error.is_temporary or now + pause - self._lost > self._limits.deadline:
             raise error
         self._wait = min(2 * self._wait, self._limits.longest_wait)
         return pause

@@ -12,7 +12,9 @@ from waybill.problems import ClientError, error_of
 _LEAST: Final = 0.05
 #: By how much a wait that the server asks for may be longer, so that not all callers return at once.
 _SPREAD: Final = 0.2
-_ERRORS: Final = 400
+#: Of success, and of redirects, which follow it.
+_SUCCESS: Final = 200
+_REDIRECTS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,10 @@ class Trying(Generic[T]):
 
 
 def require_success(answer: Answer) -> None:
-    """Raises the error that an answer stands for.
+    """Raises the error that an answer stands for, also a redirect: nothing was done there.
 
     Raises:
         ClientError: the call was refused, or cannot be carried out.
     """
-    if answer.status >= _ERRORS:
+    if not _SUCCESS <= answer.status < _REDIRECTS:
         raise error_of(answer.status, answer.content, answer.headers.get("retry-after"))

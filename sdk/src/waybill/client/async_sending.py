@@ -111,7 +111,7 @@ class AsyncSending:
                 headers=http.headers_of(call, key),
                 timeout=http.timeout(silent),
             ) as response:
-                if response.is_error:
+                if not response.is_success:
                     require_success(Answer(response.status_code, response.headers, await response.aread()))
                 opened(response.status_code)
                 async for chunk in response.aiter_bytes():

@@ -96,7 +96,7 @@ class SyncSending:
                 headers=http.headers_of(call, key),
                 timeout=http.timeout(silent),
             ) as response:
-                if response.is_error:
+                if not response.is_success:
                     require_success(Answer(response.status_code, response.headers, response.read()))
                 opened(response.status_code)
                 yield from response.iter_bytes()

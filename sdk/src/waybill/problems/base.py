@@ -215,7 +215,7 @@ def error_of(status: int, content: bytes, retry_after: str | None) -> ClientErro
     """The error that an answer stands for.
 
     Args:
-        status: HTTP status, 400 or more.
+        status: HTTP status, not one of success.
         content: body of the answer.
         retry_after: value of its header Retry-After.
     """
