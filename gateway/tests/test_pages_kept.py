@@ -73,3 +73,35 @@ async def test_an_error_is_raised_to_who_waits_and_the_next_one_tries_again() ->
     with pytest.raises(OSError, match="away"):
         await kept.get()
     assert await kept.get() == 7
+
+
+async def test_who_has_patience_gets_the_new_value_if_it_is_made_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept_values, "SHARE", 1e9)
+    numbers = iter(range(9))
+
+    async def make() -> int:
+        await asyncio.sleep(0)
+        return next(numbers)
+
+    kept = Kept(make, fresh_seconds=0)
+    assert [await kept.get(patience=60) for _ in range(3)] == [0, 1, 2]
+
+
+async def test_what_fails_after_long_is_made_seldom_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = {"now": 100.0}
+    monkeypatch.setattr(kept_values, "monotonic", lambda: clock["now"])
+    tries: list[float] = []
+
+    async def make() -> int:
+        tries.append(clock["now"])
+        clock["now"] += 20
+        raise OSError("no answer in time")
+
+    kept = Kept(make, fresh_seconds=3)
+    with pytest.raises(OSError, match="no answer"):
+        await kept.get()
+    clock["now"] += 399
+    assert await kept.get() is None
+    assert tries == [100.0]

@@ -37,7 +37,7 @@ class Kept(Generic[Value]):
         if self._making is None and monotonic() >= self._stale_at:
             self._making = asyncio.create_task(self._made())
             self._making.add_done_callback(self._done)
-        if self._making is None or (patience is not None and self._value is not None):
+        if self._making is None:
             return self._value
         making = self._making
         done, _ = await asyncio.wait({making}, timeout=patience)
@@ -45,13 +45,19 @@ class Kept(Generic[Value]):
 
     async def _made(self) -> Value:
         began = monotonic()
-        value = await self._make()
+        try:
+            self._value = value = await self._make()
+        except Exception:
+            # What ends in a time-out must not be made anew for each who asks; what fails at once may be.
+            if (took := monotonic() - began) > self._fresh_seconds:
+                self._stale_at = monotonic() + took / SHARE
+            raise
         took = monotonic() - began
-        self._value, self._stale_at = value, monotonic() + max(self._fresh_seconds, took / SHARE)
+        self._stale_at = monotonic() + max(self._fresh_seconds, took / SHARE)
         return value
 
     def _done(self, making: asyncio.Task[Value]) -> None:
         self._making = None
-        # Who waited has seen it; where nobody did, the next one to ask makes the value again.
+        # Who waited has seen it.
         if not making.cancelled():
             making.exception()
