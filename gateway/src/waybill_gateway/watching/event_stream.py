@@ -10,11 +10,15 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi import Request, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from waybill_gateway.following import unless_gone
 from waybill_gateway.http import GatewayMetrics
+from waybill_worker.observe import get_logger
+
+log = get_logger(__name__)
 
 #: Seconds after which a comment is sent, so that nobody on the way takes the connection for a dead one.
 HEARTBEAT_SECONDS: Final = 15.0
@@ -79,6 +83,9 @@ class EventStream(Response):
             except TimeoutError:
                 # An answer that is not complete: the server closes its connection.
                 self._metrics.cut()
+            except SQLAlchemyError as error:
+                # Likewise; its caller comes back for the rest.
+                log.warning("a stream has ended without the ledger", error=error, once_a_minute=True)
 
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._events) as events:
