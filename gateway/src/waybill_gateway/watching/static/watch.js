@@ -35,8 +35,10 @@ function whenDifferent(onChange) {
   let shown;
   return (task) => {
     const text = JSON.stringify(task);
-    if (text !== shown) onChange(task);
+    const differs = text !== shown;
+    // Before the call: what the application raises is not to come again with each answer.
     shown = text;
+    if (differs) onChange(task);
     return task;
   };
 }
@@ -53,7 +55,11 @@ function streamed(address, changed, signal) {
     if (signal?.aborted) return abort();
     signal?.addEventListener("abort", abort);
     source.onmessage = (event) => changed(JSON.parse(event.data));
-    source.addEventListener("end", (event) => leave(resolve, changed(JSON.parse(event.data))));
+    source.addEventListener("end", (event) => {
+      const task = JSON.parse(event.data);
+      leave(resolve, task);
+      changed(task);
+    });
     // A connection that was lost is made again by the browser; one that was refused is not.
     source.onerror = () => {
       if (source.readyState === EventSource.CLOSED) leave(reject, new Error("There is no stream."));
@@ -66,16 +72,18 @@ async function polled(address, changed, signal) {
   let wait = WAIT;
   for (;;) {
     let answer;
+    let task;
     try {
       answer = await fetch(`${address}?wait=${wait}`, { signal, cache: "no-store" });
-      if (answer.ok) {
-        const task = changed(await answer.json());
-        if (ENDED.has(task.state)) return task;
-        pause = 1;
-        if (wait) continue;
-      }
+      if (answer.ok) task = await answer.json();
     } catch (error) {
       if (signal?.aborted) throw error;
+    }
+    if (task) {
+      changed(task);
+      if (ENDED.has(task.state)) return task;
+      pause = 1;
+      if (wait) continue;
     }
     if (answer && !answer.ok && answer.status < 500 && answer.status !== 429) {
       throw new WatchError(await answer.json().catch(() => ({})), answer.status);
