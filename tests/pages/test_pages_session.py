@@ -1,5 +1,6 @@
 """Signing in with a key, and what the session then is."""
 
+import httpx
 import pytest
 
 from tests.pages.fixtures import Site, Visiting
@@ -32,13 +33,21 @@ def test_a_key_that_may_not_read_is_refused_with_the_reason(visit: Visiting) -> 
     assert "does not allow read" in visited.page.inner_text("[role=alert]")
 
 
-@pytest.mark.parametrize("wanted", ["https://elsewhere.example/", "//elsewhere.example/ui/", "/docs"])
+@pytest.mark.parametrize(
+    "wanted",
+    ["https://elsewhere.example/", "//elsewhere.example/ui/", "/docs", "/ui/../../x", "/ui/%252e%252e/x"],
+)
 def test_nobody_is_led_elsewhere(visit: Visiting, site: Site, wanted: str) -> None:
     visited = visit(None)
     page = visited.go(f"/ui/sign-in?next={wanted}")
     page.fill("[name=key]", site.seeded.tokens["reader"])
     page.keyboard.press("Enter")
     page.wait_for_url(f"{site.url}/ui/**")
+
+
+def test_a_region_that_renews_itself_loads_the_page_anew_once_the_session_has_ended(site: Site) -> None:
+    renewed = httpx.get(f"{site.url}/ui", headers={"HX-Request": "true"})
+    assert (renewed.status_code, renewed.headers["hx-refresh"]) == (204, "true")
 
 
 def test_an_open_gateway_asks_for_nothing(visit: Visiting, open_site: Site) -> None:

@@ -22,15 +22,15 @@ class Page:
 
     Args:
         request: of a browser.
-        caller: who has signed in; None: nobody.
-        is_open: whether nobody has to.
+        is_open: whether nobody has to sign in.
     """
 
-    def __init__(self, request: Request, caller: Caller | None, *, is_open: bool) -> None:
+    def __init__(self, request: Request, *, is_open: bool) -> None:
         self._request = request
         self._up = "../" * max(request.url.path.count("/") - 1, 0) or "./"
         self._cookies: dict[str, str] = {}
-        self.caller = caller
+        #: Who has signed in; None: nobody.
+        self.caller: Caller | None = None
         self.is_open = is_open
         self.path = request.url.path
         resources: Resources = request.app.state.resources

@@ -46,12 +46,11 @@ class PageRoute(GuardedRoute):
         handle = super(GuardedRoute, self).get_route_handler()
 
         async def handle_page(request: Request) -> Response:
-            page = request.scope[PAGE] = _page(request, None)
+            page = request.scope[PAGE] = _page(request)
             try:
                 if needed:
-                    caller = await _signed_in(request)
-                    page = request.scope[PAGE] = _page(request, caller)
-                    require_scope(caller, needed)
+                    page.caller = await _signed_in(request)
+                    require_scope(page.caller, needed)
                 if is_form:
                     await _read_form(request)
                 _leave_out_empty(request)
@@ -91,9 +90,9 @@ class Submitted:
 SubmittedDep = Annotated[Submitted, Depends()]
 
 
-def _page(request: Request, caller: Caller | None) -> Page:
+def _page(request: Request) -> Page:
     authenticator: Authenticator = request.app.state.authenticator
-    return Page(request, caller, is_open=authenticator.is_open)
+    return Page(request, is_open=authenticator.is_open)
 
 
 async def _signed_in(request: Request) -> Caller:
@@ -136,6 +135,9 @@ async def _answer_error(request: Request, page: Page, error: Exception) -> Respo
     handler = next(handlers[cls] for cls in type(error).__mro__ if cls in handlers)
     answer = await handler(request, error)
     wants_key = answer.status_code == HTTPStatus.UNAUTHORIZED
+    if wants_key and "hx-request" in request.headers:
+        # A region that renews itself would find nothing of its own on the page of the sign-in, and vanish.
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
     if wants_key and request.method == "GET":
         query = request.url.query
         return page.redirect(SIGN_IN, next=request.url.path + (f"?{query}" if query else ""))

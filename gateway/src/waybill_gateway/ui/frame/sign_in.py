@@ -1,6 +1,7 @@
 """A browser signs in with an API key, and out."""
 
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Query, Request, Response
 
@@ -33,7 +34,9 @@ async def sign_in(request: Request, page: PageDep, form: FormDep) -> Response:
         caller = await authenticator.identify(request, token)
         require_scope(caller, needed_by("get_tasks"))
     except Problem as problem:
-        return page.render("sign_in.html", problem.status_code, wanted=wanted, problem=problem)
+        answer = page.render("sign_in.html", problem.status_code, wanted=wanted, problem=problem)
+        answer.headers.update(problem.headers or {})
+        return answer
     answer = page.redirect(_ours(wanted) or HOME)
     session.sign_in(request, answer, token)
     return answer
@@ -49,5 +52,11 @@ async def sign_out(page: PageDep) -> Response:
 
 def _ours(wanted: str | None) -> str | None:
     """An address, if it is one of a page here, and not one that leads elsewhere."""
-    is_ours = wanted is not None and "\\" not in wanted and f"{wanted}/".startswith(("/ui/", "/ui?"))
+    is_ours = (
+        wanted is not None
+        and "\\" not in wanted
+        # Behind the prefix of a proxy it would lead out of it.
+        and ".." not in unquote(wanted)
+        and f"{wanted}/".startswith(("/ui/", "/ui?"))
+    )
     return wanted if is_ours else None
