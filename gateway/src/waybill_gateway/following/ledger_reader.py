@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -133,6 +134,7 @@ class LedgerReader(Background):
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _look(self) -> Seen:
+        before = copy(self._follower)
         try:
             connection = self._open()
             with connection.begin():
@@ -141,7 +143,8 @@ class LedgerReader(Background):
                     self._has_begun = True
                 return self._with_changes(connection, self._follower.look(connection))
         except SQLAlchemyError:
-            # The next look takes another connection, and goes on where this one was.
+            # The next look takes another connection, and finds what this one has found too.
+            self._follower = before
             self._disconnect()
             raise
 

@@ -112,7 +112,8 @@ class Follower:
         rows = _AFTER.rows(connection, {"after": self._seen, "most": MOST_A_LOOK})
         for row in rows:
             if row.seq > self._seen + 1 and connection.dialect.name == "postgresql":
-                self._gaps.append(_Gap(self._seen + 1, row.seq - 1))
+                # Not in place: a copy of the follower is where it goes on after a failure.
+                self._gaps = [*self._gaps, _Gap(self._seen + 1, row.seq - 1)]
             self._seen = row.seq
         is_behind = len(rows) == MOST_A_LOOK
         if is_behind:
