@@ -70,6 +70,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     assert not list((tmp_path / "tmp").iterdir()), "the parent leaves its folder behind"
 
 
+def has_ended(pid: int) -> bool:
+    """Whether it has ended, and its parent has not reaped it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 def runs(pid: int) -> bool:
     try:
         # The parent reaps it: what is left of a process that has ended is nothing.
@@ -87,6 +92,19 @@ async def test_all_are_stopped_by_one_signal_and_have_ended_when_the_parent_has(
     assert await program.exit_code() == 0
     assert len(set(pids)) == 3
     assert not any(map(runs, pids))
+
+
+async def test_a_signal_to_the_whole_group_starts_nothing_again(folder: Path) -> None:
+    program = Program(folder, "run(work_on)\n")
+    pids = await program.have_begun(2)
+    os.kill(program.process.pid, signal.SIGSTOP)  # so that it sees all of it at once
+    for pid in (*pids, program.process.pid):
+        os.kill(pid, signal.SIGTERM)
+    await eventually(lambda: all(map(has_ended, pids)))
+    os.kill(program.process.pid, signal.SIGCONT)
+
+    assert await program.exit_code() == 0
+    assert "starting it again" not in program.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -102,10 +102,11 @@ class _Parent:
             while self._kill_at is None or any(place.pid for place in self._places):
                 self._start_due()
                 _wait(woken, self._pause())
-                self._reap()
+                # First: if the signal went to all of a group, those that have ended by it stay ended.
                 if self._stop_requested and self._kill_at is None:
                     log.info("stopping", processes=len(self._places))
                     self._stop()
+                self._reap()
                 if self._kill_at is not None and time.monotonic() > self._kill_at:
                     self._kill()
         return self._code

@@ -65,11 +65,14 @@ class Siblings:
         """Lets the others ask about this process."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(ConnectionError):  # who asked does not wait any more
-                question = (await reader.readline()).decode().strip()
-                writer.write(json.dumps(await answers(question)).encode())
-                await writer.drain()
-            writer.close()
+            try:
+                with suppress(ConnectionError):  # who asked does not wait any more
+                    question = (await reader.readline()).decode().strip()
+                    writer.write(json.dumps(await answers(question)).encode())
+                    await writer.drain()
+            finally:
+                # Also where a check has failed: who asks would take this process for a stuck one.
+                writer.close()
 
         self._server = await asyncio.start_unix_server(answer, self._folder.socket(self._number))
 
