@@ -26,11 +26,11 @@ def begin():
         file.write(f"{os.getpid()}\\n")
 
 def work_on():
+    # Waited for, not handled: a signal right before `pause` would not end that.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     siblings().report_begun()
     begin()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    while True:
-        signal.pause()
+    signal.sigwait({signal.SIGTERM})
 
 def run(work, processes=2, stop_seconds=5):
     run_processes(work, processes=processes, stop_seconds=stop_seconds)
