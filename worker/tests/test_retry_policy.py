@@ -15,7 +15,13 @@ from waybill_worker.attempt.retry_policy import (
     after_snooze,
 )
 from waybill_worker.broker.delay_ladder import MAX_DELAY_SECONDS
-from waybill_worker.errors import PermanentError, RateLimitedError, SnoozeError, TransientError
+from waybill_worker.errors import (
+    NotReadableYetError,
+    PermanentError,
+    RateLimitedError,
+    SnoozeError,
+    TransientError,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVEN = RetryPolicy(max_attempts=4, base_seconds=2, cap_seconds=900, jitter=0)
@@ -124,6 +130,26 @@ def test_snoozes_grow_like_retries_so_that_they_become_rare() -> None:
 def test_however_often_it_is_put_off_an_attempt_is_not_used_up() -> None:
     # `max_attempts` is no argument: a snooze is not counted against it.
     assert put_off(snooze_no=MAX_SNOOZES - 1) == Snooze(900)
+
+
+def unread(since: float) -> Snooze | GiveUp:
+    """What follows a snooze of a message that this release cannot read, first claimed `since` seconds ago."""
+    return after_snooze(
+        NotReadableYetError("version 2 is newer than this release"),
+        policy=EVEN,
+        snooze_no=9,
+        attempt_since=NOW - timedelta(seconds=since),
+        deadline=None,
+        now=NOW,
+        draw=lambda: 0.5,
+    )
+
+
+def test_a_message_for_a_newer_release_is_late_by_a_share_of_the_deployment_only() -> None:
+    assert [unread(since) for since in (0, 16, 80, 800, 80_000)] == [
+        *(Snooze(2), Snooze(2), Snooze(10), Snooze(100), Snooze(900)),
+    ]
+    assert unread(86_399) == GiveUp(DeadReason.UNREADABLE)
 
 
 @pytest.mark.parametrize(

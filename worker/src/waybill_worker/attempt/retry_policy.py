@@ -17,6 +17,10 @@ from waybill_worker.errors import (
 
 #: Beyond this power of two every cap is reached; it keeps the arithmetic small.
 _MAX_DOUBLINGS = 30
+#: A message that this release cannot read waits for this share of the time that it has waited already: while
+#: two releases consume one queue it may come to the old one several times, and is late by a share of the
+#: deployment only.
+_UNREADABLE_SHARE = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,16 @@ class RetryPolicy:
     def snooze(self, snooze_no: int, draw: Callable[[], float]) -> float:
         """Seconds of the snooze of an attempt that was snoozed `snooze_no` times before."""
         return self._drawn(self.snooze_base_seconds, self.snooze_cap_seconds, snooze_no + 1, draw)
+
+    def snooze_unreadable(self, waited: float, draw: Callable[[], float]) -> float:
+        """Seconds of the snooze of a message that this release cannot read.
+
+        Args:
+            waited: seconds since its first claim.
+            draw: gives a number in [0, 1).
+        """
+        longest = min(self.snooze_cap_seconds, max(self.snooze_base_seconds, waited * _UNREADABLE_SHARE))
+        return longest * (1 - self.jitter * draw())
 
     def _drawn(self, base: float, cap: float, number: int, draw: Callable[[], float]) -> float:
         longest = min(cap, base * (1 << min(number - 1, _MAX_DOUBLINGS)))
@@ -124,19 +138,23 @@ def after_snooze(
 
     Args:
         error: why, and for how long the other side asks us to wait.
-        policy: the wait grows with each snooze, unless the other side asks for a longer one.
+        policy: the wait grows with each snooze, unless the other side asks for a longer one. For a message
+            that this release cannot read it grows with the time since the first claim.
         snooze_no: how often the attempt was snoozed before.
         attempt_since: when it was first claimed.
         deadline: no attempt starts after this.
         now: the current time.
         draw: gives a number in [0, 1).
     """
-    seconds = _honoured(error.retry_after, policy.snooze(snooze_no, draw))
+    is_unread = isinstance(error, NotReadableYetError)
+    if is_unread:
+        seconds = policy.snooze_unreadable((now - attempt_since).total_seconds(), draw)
+    else:
+        seconds = _honoured(error.retry_after, policy.snooze(snooze_no, draw))
     due = now + timedelta(seconds=seconds)
     if deadline is not None and due > deadline:
         return GiveUp(DeadReason.DEADLINE)
     if snooze_no >= MAX_SNOOZES or due > attempt_since + timedelta(seconds=policy.snooze_seconds):
-        is_unread = isinstance(error, NotReadableYetError)
         return GiveUp(DeadReason.UNREADABLE if is_unread else DeadReason.EXHAUSTED)
     return Snooze(seconds)
 
