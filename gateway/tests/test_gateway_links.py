@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
 from keys_under_test import id_of, key_in
 from streaming import Served, served
 
+from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire.lifecycle import LifecycleType
+from waybill_gateway.runtime.watch_links import WatchLinks
 from waybill_ledger import Revocation, Scope, revoke_keys
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import EMAIL, problem
@@ -117,6 +120,25 @@ async def test_a_link_expires(tmp_path: Path, ledger_url: str) -> None:
             assert await stream.rest() == []
         assert stream.comments[-1] == ": the link has expired"
         problem(await gateway.client.get(link), 410, "link_expired")
+
+
+def test_a_call_that_is_repeated_soon_gets_the_same_link() -> None:
+    now = datetime(2026, 11, 30, 12, 0, 0, 990_000, UTC)
+    accepted = int(now.timestamp() * 1000)
+    task_id = str(UUID(int=(accepted << 80) | 0x7000_8000_0000_0000_0000))
+    links = WatchLinks(Keyring([b"k" * 32]), 3600, lambda: now)
+    made: list[tuple[str, int]] = []
+    for minutes in (0, 29, 30, 59, 60, 1440):
+        now = datetime.fromtimestamp(accepted / 1000 + minutes * 60 + 0.005, UTC)
+        path = links.path(task_id, None)
+        assert path is not None
+        link = links.read(path.rpartition("/")[2])
+        assert link is not None
+        made.append((path, link.expires - int(now.timestamp())))
+
+    paths = [path for path, _ in made]
+    assert paths[0] == paths[1] != paths[2] == paths[3] != paths[4]
+    assert all(1800 <= left <= 3600 for _, left in made), made
 
 
 async def test_links_are_left_out_where_there_are_none(tmp_path: Path, ledger_url: str) -> None:

@@ -105,8 +105,8 @@ class GatewaySettings(
         86_400,
         ge=0,
         le=30 * 86_400,
-        description="Seconds for which the link in the answer of a task is valid, by which a browser "
-        "watches that task; 0: no links.",
+        description="Seconds for which the link in the answer of a task is valid at most, and half of it at "
+        "least, by which a browser watches that task; 0: no links.",
     )
     watch_origins: tuple[Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s]+)$")], ...] = Field(
         (),

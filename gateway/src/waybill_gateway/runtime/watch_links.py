@@ -15,6 +15,8 @@ _TOKEN: Final = re.compile(
     rf"^{_PREFIX}_(?P<task>[0-9a-f]{{32}})_(?P<expires>[0-9a-f]{{8}})_(?P<key>[0-9a-z]{{1,32}})_(?P<signature>[0-9a-f]{{40}})$",
     re.ASCII,
 )
+#: A UUIDv7 begins with its time, in milliseconds since 1970.
+_BITS_BELOW_TIME: Final = 80
 #: In place of the key of a gateway that needs none.
 _NO_KEY: Final = "open"
 #: All that links lead to is below it.
@@ -49,6 +51,10 @@ class WatchLinks:
     def path(self, task_id: str, key_id: str | None) -> str | None:
         """The path of a link to a task; None: no links are made.
 
+        A repeated call is answered as the first time, so links of one task that are made soon after each
+        other are equal: the end moves in steps of half of the time for which a link is valid, counted from
+        the time in the task's id.
+
         Args:
             task_id: of the task.
             key_id: id of the key of the caller who gets it; it is valid no longer than that key. None: the
@@ -56,7 +62,10 @@ class WatchLinks:
         """
         if not self._seconds:
             return None
-        expires = int(self._now().timestamp()) + self._seconds
+        accepted = UUID(task_id).int >> _BITS_BELOW_TIME
+        step = max(self._seconds // 2, 1)
+        steps = (int(self._now().timestamp() * 1000) - accepted) // (step * 1000)
+        expires = accepted // 1000 + self._seconds + steps * step
         named = f"{_PREFIX}_{task_id.replace('-', '')}_{expires:08x}_{key_id or _NO_KEY}"
         return f"{WATCH_PATH}/{named}_{self._keyring.sign(named)}"
 
