@@ -3,10 +3,14 @@
 import json
 import sys
 from pathlib import Path
+from threading import Timer
+from typing import Any
 
-from command_under_test import EMAIL, Waybill
+import pytest
+from command_under_test import EMAIL, NOWHERE, Waybill, ran_apart
 from terminal import ran_on_a_terminal
 
+from waybill_cli.session.gateway import Gateway
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_testkit.gateway.served import Served
 from waybill_testkit.samples import reported
@@ -34,6 +38,34 @@ def test_what_happens_to_a_task_is_told_in_words(gateway: Served, waybill: Waybi
     for shown in (watched.out, waybill("tasks", "show", task).out):
         assert not {"{'", "': ", "max_attempts", "next_attempt_at"} & set(shown.split())
         assert "{'" not in shown
+
+
+def test_a_watch_is_told_and_does_not_ask(
+    gateway: Served, waybill: Waybill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = gateway.post("/v1/emails", EMAIL)
+    asked: list[str] = []
+    get = Gateway.get
+
+    def noted(self: Gateway, path: str, **params: Any) -> Any:
+        asked.append(path)
+        return get(self, path, **params)
+
+    monkeypatch.setattr(Gateway, "get", noted)
+    # Long after the first answer, while a watch that asks would have asked several times.
+    ends = Timer(2, gateway.happened, [reported(LifecycleType.COMPLETED, task)])
+    ends.start()
+    watched = waybill("tasks", "watch", task)
+    ends.join()
+
+    assert watched.code == 0
+    assert asked == [f"/v1/tasks/{task}/timeline", f"/v1/tasks/{task}"]
+
+
+async def test_a_watch_of_a_gateway_that_never_answered_is_given_up_at_once() -> None:
+    watched = await ran_apart("tasks", "watch", "01a22a70-ebad-7341-b3c3-5bd5253e4852", "--url", NOWHERE)
+    assert "cannot be reached" in watched.err
+    assert watched.code == 3
 
 
 FOLLOWED = """

@@ -1,8 +1,10 @@
-"""Following a task or redrive by polling; short outages of the gateway are tolerated."""
+"""Following a task by its events, and what has none by polling; the gateway may be away for a moment."""
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from contextlib import suppress
+from typing import Final, TypeVar
 
 from waybill_cli.command_line import CommandError, Exit, Unreachable
 from waybill_cli.output import Output, event_line
@@ -15,8 +17,6 @@ _T = TypeVar("_T")
 POLL_SECONDS: Final = 0.5
 #: How long the gateway may be away before the watch is given up: longer than a restart takes.
 OUTAGE_SECONDS: Final = 60.0
-#: Fields that identify an event of a timeline: late events may be inserted between known ones.
-_FACT: Final = ("type", "service", "redrive_no", "attempt", "at")
 
 
 class OutageTolerance:
@@ -58,23 +58,23 @@ def follow_task(session: Session, task_id: str, timeout: float | None) -> State:
     Raises:
         CommandError: there was none within `timeout` seconds.
     """
-    tolerance = OutageTolerance(session.out)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    printed: set[tuple[Any, ...]] = set()
-    while True:
-        # The state is fetched first, so that the timeline has every event that led to it.
-        task = tolerance.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}"))
-        timeline = tolerance.ask(lambda: session.gateway.get(f"/v1/tasks/{task_id}/timeline"))
-        if task is not None and timeline is not None:
-            for event in timeline["events"]:
-                fact = tuple(event[name] for name in _FACT)
-                if fact not in printed:
-                    printed.add(fact)
-                    session.out.result(event, event_line(event))
-            state = State(task["state"])
-            if state.is_terminal:
-                session.out.result(task, f"{task_id} is {state}")
-                return state
-        if deadline is not None and time.monotonic() >= deadline:
-            raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it continues")
-        time.sleep(POLL_SECONDS)
+    # The stream begins with what services report.
+    for event in session.gateway.get(f"/v1/tasks/{task_id}/timeline")["events"][:1]:
+        session.out.result(event, event_line(event))
+    asyncio.run(_print_events(session, task_id, timeout))
+    # Also if the time is over: it may have ended at the last moment, or before the watch began.
+    task = session.gateway.get(f"/v1/tasks/{task_id}")
+    state = State(task["state"])
+    if not state.is_terminal:
+        raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it continues")
+    session.out.result(task, f"{task_id} is {state}")
+    return state
+
+
+async def _print_events(session: Session, task_id: str, seconds: float | None) -> None:
+    """Prints events until the last one, or until the time is over."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for event in session.gateway.events(task_id, outage=OUTAGE_SECONDS):
+                told = event.model_dump(mode="json")
+                session.out.result(told, event_line(told))

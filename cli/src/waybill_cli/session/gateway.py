@@ -1,14 +1,18 @@
 """The client of the gateway, with errors as exit codes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from uuid import UUID
 
 from waybill.problems import ProblemError, UnexpectedAnswerError, UnreachableError
 from waybill_cli.command_line import CommandError, Refused, Unreachable
 from waybill_cli.session.config import Setting, place
+
+if TYPE_CHECKING:
+    from waybill.client import TaskEvent
 
 #: Enough for the largest plan.
 ANSWER_SECONDS: Final = 120.0
@@ -23,7 +27,7 @@ class Gateway:
     """A client of `/v1`.
 
     Every call raises `Unreachable` if the gateway is away or broken, `Refused` if it refuses the call. None
-    is repeated: who types a command sees at once what is wrong.
+    but a stream of events is repeated: who types a command sees at once what is wrong.
 
     Args:
         url: of the gateway.
@@ -33,17 +37,17 @@ class Gateway:
 
     def __init__(self, url: Setting, *, api_key: str | None, actor: str) -> None:
         # Its models are slow to load; help, and commands without a gateway, do without.
-        from waybill.client import Client  # noqa: PLC0415
+        from waybill.client import AsyncClient, Client  # noqa: PLC0415
 
         self._place = f"{place(url.value)} (from {url.source})"
-        self._client = Client(
-            url.value,
-            api_key=api_key,
-            deadline=0,
-            timeout=ANSWER_SECONDS,
-            ca_file=url.tls,
-            headers={"X-Actor": actor},
-        )
+        options: dict[str, Any] = {
+            "api_key": api_key,
+            "timeout": ANSWER_SECONDS,
+            "ca_file": url.tls,
+            "headers": {"X-Actor": actor},
+        }
+        self._client = Client(url.value, deadline=0, **options)
+        self._for_asyncio = partial(AsyncClient, url.value, **options)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -102,6 +106,18 @@ class Gateway:
         """Yields the documents of a stream of JSON lines."""
         with self._errors(is_safe=True):
             yield from self._client.lines(path, params=params)
+
+    async def events(self, task_id: str, *, outage: float) -> "AsyncIterator[TaskEvent]":
+        """Yields what happens to a task, as it happens, until it has ended.
+
+        Args:
+            task_id: of the task.
+            outage: seconds for which the gateway may be away meanwhile.
+        """
+        with self._errors(is_safe=True):
+            async with self._for_asyncio(deadline=outage) as client:
+                async for event in client.events(UUID(task_id)):
+                    yield event
 
     @contextmanager
     def _errors(self, *, is_safe: bool) -> Iterator[None]:
