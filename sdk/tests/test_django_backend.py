@@ -15,7 +15,7 @@ from waybill.django import WaybillBackend, worker
 from waybill.django.framework import TaskResultDoesNotExist, TaskResultStatus, task_enqueued
 from waybill.outbox import schema_sql
 from waybill.problems import ClientError
-from waybill.testing import run_handler
+from waybill.testing import MemoryGateway, run_handler
 from waybill_contracts.wire import LifecycleType
 from waybill_testkit.gateway.served import Served
 from waybill_testkit.samples import reported
@@ -136,6 +136,24 @@ def test_a_result_tells_what_became_of_a_task(gateway: Served) -> None:
     assert [error.traceback for error in failed.errors] != []
     with pytest.raises(ValueError, match="Task failed"):
         _ = failed.return_value
+
+
+async def test_a_gateway_in_memory_knows_results_too() -> None:
+    with MemoryGateway(SITE, MAILS).installed() as memory:
+        done = await add.aenqueue(1, 2)
+        assert (await add.aget_result(done.id)).status == TaskResultStatus.READY
+        await memory.run_handlers()
+        result = await add.aget_result(done.id)
+
+    assert (result.status, result.return_value, result.attempts) == (TaskResultStatus.SUCCESSFUL, 3, 1)
+    assert result.started_at is not None
+
+
+def test_a_gateway_in_memory_that_knows_no_services_has_results_that_wait() -> None:
+    with MemoryGateway().installed():
+        result = add.get_result(add.enqueue(1).id)
+
+    assert (result.status, result.task) == (TaskResultStatus.READY, add)
 
 
 def test_a_result_that_does_not_exist(client: Client) -> None:

@@ -75,6 +75,11 @@ def questions(client: Client) -> list[Any]:
     ]
     scan = client.upload(b"scan", name="scan.pdf")
     found = client.get(later.id)
+    one_key: list[Event | Submission] = [
+        Submission(MAIL, key="mail-3"),
+        Submission("sync.requested", CONTACT, key="mail-3"),
+    ]
+    number = len([*client.list()])
     return [
         (first.id == again.id, first.kind, first.state),
         (found.kind, found.state, found.priority, found.due_at is not None, found.is_ended),
@@ -87,8 +92,13 @@ def questions(client: Client) -> list[Any]:
         answer(lambda: client.submit("sync.requested", CONTACT, key="mail-1")),
         answer(lambda: client.submit_many(wrong)),
         answer(lambda: client.submit_many([Submission("sync.requested", CONTACT, key="mail-1")])),
+        answer(lambda: client.submit_many(one_key)),
+        len([*client.list()]) - number,
+        len({each.id for each in client.submit_many([Submission(MAIL, key="mail-4")] * 2)}),
         answer(lambda: client.get(NO_TASK)),
+        found.about,
         client.cancel(later.id).outcome,
+        [event.type for event in client.timeline(later.id).events],
         client.get(later.id).state,
         answer(lambda: client.cancel(later.id).outcome),
         (scan.key, scan.name, scan.content_type, scan.size_bytes),
@@ -208,8 +218,19 @@ def test_refusals_and_outages_can_be_had() -> None:
 
 
 def test_a_call_that_it_does_not_answer_says_so() -> None:
-    with MemoryGateway().client() as client, pytest.raises(AssertionError, match="GET /v1/kinds/a"):
-        client.kind("a")
+    with MemoryGateway().client() as client:
+        with pytest.raises(AssertionError, match="GET /v1/kinds/a"):
+            client.kind("a")
+        with pytest.raises(AssertionError, match="does not filter by person, since"):
+            next(client.list(since=in_2100(), person="ann@example.com"))
+
+
+def test_more_tasks_than_a_page_has_are_listed() -> None:
+    with MemoryGateway().client() as client:
+        for _ in range(2):
+            client.submit_many([MAIL] * 300)
+        assert len({task.id for task in client.list()}) == 600
+        assert len([*client.list(limit=501)]) == 501
 
 
 def test_it_loads_nothing_that_runs_services() -> None:

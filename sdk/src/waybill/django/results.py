@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils.module_loading import import_string
 
-from waybill.client import Task, Timeline
+from waybill.client import Subtask, Task, Timeline
 from waybill.django.framework import TaskError, TaskResult, TaskResultStatus
 from waybill_contracts.states import State
 
@@ -23,7 +23,8 @@ def result_of(task: Task, timeline: Timeline, backend: str) -> Any:
         timeline: its events.
         backend: alias of the backend.
     """
-    (subtask,) = task.subtasks
+    # One; in a gateway in memory that knows no services, none.
+    subtask = next(iter(task.subtasks), None)
     starts = [event.at for event in timeline.events if event.type == "task.started"]
     status = _status(task, has_started=bool(starts))
     result = TaskResult(
@@ -37,14 +38,18 @@ def result_of(task: Task, timeline: Timeline, backend: str) -> Any:
         args=[],
         kwargs={},
         backend=backend,
-        errors=[] if subtask.error is None else [_error(subtask.error)],
+        errors=[] if subtask is None or subtask.error is None else [_error(subtask.error)],
         # One for each attempt: who ran it is in the log.
-        worker_ids=[subtask.service] * max(subtask.attempt, len(starts)) if starts else [],
+        worker_ids=[subtask.service] * max(subtask.attempt, len(starts)) if subtask and starts else [],
     )
     if status == TaskResultStatus.SUCCESSFUL:
         # As Django's own backends do: the field is not one of the constructor.
-        object.__setattr__(result, "_return_value", (subtask.result or {}).get(RETURN_VALUE))
+        object.__setattr__(result, "_return_value", _returned(subtask))
     return result
+
+
+def _returned(subtask: Subtask | None) -> Any:
+    return None if subtask is None else (subtask.result or {}).get(RETURN_VALUE)
 
 
 def accepted_at(task_id: str) -> datetime:

@@ -45,7 +45,11 @@ class MemoryGateway:
         self._services = [each for each in kinds if isinstance(each, Service)]
         classes = [each for each in kinds if not isinstance(each, Service)]
         classes += [event for service in self._services for event in service.events]
-        self._store = MemoryTasks({event.KIND: event for event in classes} if kinds else None)
+        handled: dict[str, tuple[str, ...]] = {}
+        for service in self._services:
+            for event in service.events:
+                handled[event.KIND] = (*handled.get(event.KIND, ()), service.name)
+        self._store = MemoryTasks({event.KIND: event for event in classes} if kinds else None, handled)
         self._problem: tuple[int, str, str] | None = None
         self._is_away = False
         self.uploads: dict[str, bytes] = {}
@@ -174,7 +178,8 @@ class MemoryGateway:
         return 202, {"tasks": [task.accepted() for task in self._store.accept_together(posted, key)]}
 
     def _list(self, request: httpx.Request) -> _Answer:
-        asked = request.url.params
+        asked = dict(request.url.params)
+        limit, start = int(asked.pop("limit", 50)), int(asked.pop("cursor", 0))
         found = [
             task.view()
             for task in reversed(self.tasks)
@@ -182,7 +187,10 @@ class MemoryGateway:
             and asked.get("state") in {None, task.state}
             and asked.get("parent") in {None, task.parent and task.parent.id}
         ]
-        return 200, {"items": found[: int(asked.get("limit", 50))], "next_cursor": None}
+        if unknown := asked.keys() - _FILTERS:
+            raise AssertionError(f"a MemoryGateway does not filter by {', '.join(sorted(unknown))}")
+        end = start + limit
+        return 200, {"items": found[start:end], "next_cursor": str(end) if end < len(found) else None}
 
     def _get(self, request: httpx.Request, task_id: str) -> _Answer:
         task = self._store.named(task_id)
@@ -215,6 +223,8 @@ def _problem(status: int, code: str, detail: str, errors: Any = ()) -> httpx.Res
     return httpx.Response(status, json=document | ({"errors": list(errors)} if errors else {}))
 
 
+#: Of a listing.
+_FILTERS: Final = frozenset({"kind", "state", "parent"})
 #: Method, path, and what answers.
 _ROUTES: Final[tuple[tuple[str, str, Callable[..., _Answer]], ...]] = (
     ("POST", "/v1/tasks", MemoryGateway._submit),  # noqa: SLF001 - its own

@@ -40,13 +40,16 @@ async def _run(
 ) -> None:
     [event] = (each for each in service.events if task.kind == each.KIND)
     sent = event.model_validate_json(json.dumps(task.data))
+    task.happened("task.started", service.name)
     try:
         run = await run_handler(service, sent, resources=resources.get(service.name), files=uploads)
     except PermanentError as error:
         task.state = State.FAILED
         task.errors[service.name] = {"type": type(error).__name__, "message": str(error)}
+        task.happened("task.dead", service.name)
         return
     task.results[service.name] = run.result
+    task.happened("task.completed", service.name)
     task.files |= {(service.name, name): content for name, content in run.files.items()}
     if task.state is not State.FAILED:
         task.state = State.COMPLETED

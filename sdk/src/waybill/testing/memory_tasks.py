@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from waybill.client import new_key
 from waybill_contracts.events import Event
+from waybill_contracts.registry import Contract
 from waybill_contracts.states import State
 
 _TENANT: Final = "default"
@@ -45,12 +46,17 @@ class MemoryTask:
     #: When it begins; None: at once.
     due_at: datetime | None = None
     parent: ParentTask | None = None
+    #: Its subject, and the services that have a part in it.
+    about: str = ""
+    services: tuple[str, ...] = ()
     id: str = field(default_factory=new_key)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     state: State = State.PENDING
     #: Service to the result of its handler, and to the error that failed it.
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: What happened to it, as its timeline has it.
+    history: list[dict[str, Any]] = field(default_factory=list)
     #: Service and name to the content of the files that its handlers have written.
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
@@ -75,20 +81,25 @@ class MemoryTask:
             "completed_at": at if self.is_ended else None,
             "correlation_id": self.id,
             "trace_id": None,
-            "about": "",
+            "about": self.about,
             "priority": self.priority,
             "schedule": None,
             "parent": self.parent and self.parent._asdict(),
             "children": 0,
             "erased_at": None,
-            "subtasks": [self._subtask(service) for service in {**self.results, **self.errors}],
+            "subtasks": [self._subtask(service) for service in self.services],
         }
+
+    def happened(self, type_: str, service: str | None = None) -> None:
+        """Adds an event to its timeline."""
+        of_service: dict[str, Any] = {"service": None, "attempt": None, "redrive_no": None}
+        if service is not None:
+            of_service = {"service": service, "attempt": 1, "redrive_no": 0}
+        self.history.append({"type": type_, "at": datetime.now(UTC).isoformat(), "details": {}} | of_service)
 
     def timeline(self) -> dict[str, Any]:
         """What happened to it."""
-        accepted = {"type": "task.accepted", "at": self.created_at.isoformat(), "details": {}}
-        nobody = {"service": None, "attempt": None, "redrive_no": None}
-        return {"task_id": self.id, "events": [accepted | nobody]}
+        return {"task_id": self.id, "events": self.history}
 
     def listed_files(self) -> list[dict[str, Any]]:
         """What its handlers have written."""
@@ -118,10 +129,12 @@ class MemoryTask:
         raise RefusedSubmission(404, "no_such_file", "The task has no such file.")
 
     def _subtask(self, service: str) -> dict[str, Any]:
+        has_run = service in self.results or service in self.errors
+        done = State.FAILED if service in self.errors else State.COMPLETED
         return {
             "service": service,
-            "state": State.FAILED if service in self.errors else State.COMPLETED,
-            "attempt": 1,
+            "state": done if has_run else self.state,
+            "attempt": 1 if has_run else 0,
             "max_attempts": None,
             "next_attempt_at": None,
             "redrive_no": 0,
@@ -140,11 +153,16 @@ class MemoryTasks:
 
     Args:
         events: kind to its class; None: any kind is accepted.
+        services: kind to the names of the services that handle it.
     """
 
-    def __init__(self, events: Mapping[str, type[Event]] | None) -> None:
+    def __init__(
+        self, events: Mapping[str, type[Event]] | None, services: Mapping[str, tuple[str, ...]]
+    ) -> None:
         self.events: Final = events
         self.tasks: Final[dict[str, MemoryTask]] = {}
+        self._services = services
+        #: Key to the content of the call, and the id of its task.
         self._by_key: dict[str, tuple[str, str]] = {}
 
     def accept(self, posted: dict[str, Any], key: str | None) -> MemoryTask:
@@ -153,26 +171,23 @@ class MemoryTasks:
         Raises:
             RefusedSubmission: 422, its data or its key is wrong.
         """
-        content = json.dumps(posted, sort_keys=True)
         if key is not None and key in self._by_key:
             before, task_id = self._by_key[key]
-            if before != content:
+            if before != _content(posted):
                 raise RefusedSubmission(422, "key_reused", "This key was used for a call with other content.")
             return self.tasks[task_id]
         self._check(posted)
-        due_at = _due_at(posted)
         task = MemoryTask(
             posted["kind"],
             posted["data"],
             key,
             posted.get("version"),
             posted.get("priority", "normal"),
-            due_at,
-            state=State.PENDING if due_at is None else State.SCHEDULED,
+            _due_at(posted),
         )
         self.add(task)
         if key is not None:
-            self._by_key[key] = content, task.id
+            self._by_key[key] = _content(posted), task.id
         return task
 
     def accept_together(self, posted: list[dict[str, Any]], key: str | None) -> list[MemoryTask]:
@@ -185,17 +200,17 @@ class MemoryTasks:
             each.pop("idempotency_key", None) or (None if key is None else f"{key}#{number}")
             for number, each in enumerate(posted)
         ]
-        faults = [
-            {"field": f"/tasks/{number}/{fault['field'].removeprefix('/')}", "message": fault["message"]}
-            for number, (each, own) in enumerate(zip(posted, keys, strict=True))
-            for fault in self._faults(each, own)
-        ]
-        if faults:
+        if faults := [*self._faults(posted)] or [*self._reused(posted, keys)]:
             raise RefusedSubmission(422, "tasks_refused", "Nothing was accepted; see errors.", faults)
         return [self.accept(each, own) for each, own in zip(posted, keys, strict=True)]
 
     def add(self, task: MemoryTask) -> None:
         """Adds a task that is valid."""
+        task.state = State.PENDING if task.due_at is None else State.SCHEDULED
+        task.services = self._services.get(task.kind, ())
+        event = _class_of(task.kind) if self.events is None else self.events.get(task.kind)
+        task.about = "" if event is None else Contract.of(event).about(task.data)
+        task.happened("task.accepted")
         self.tasks[task.id] = task
 
     def named(self, task_id: str) -> MemoryTask:
@@ -218,6 +233,7 @@ class MemoryTasks:
         if task.is_ended and task.state is not State.CANCELLED:
             raise RefusedSubmission(409, "too_late", f"The task is already {task.state}.")
         task.state = State.CANCELLED
+        task.happened("task.cancelled")
         return {"id": task.id, "outcome": "prevented", "links": task.accepted()["links"]}
 
     def upload(self, content: bytes, content_type: str, name: str | None) -> dict[str, Any]:
@@ -232,15 +248,22 @@ class MemoryTasks:
         }
         return stored if name is None else stored | {"name": name}
 
-    def _faults(self, posted: dict[str, Any], key: str | None) -> list[dict[str, str]]:
-        if key is not None and key in self._by_key:
-            same = self._by_key[key][0] == json.dumps(posted, sort_keys=True)
-            return [] if same else [{"field": "/idempotency_key", "message": "was used for other content"}]
-        try:
-            self._check(posted)
-        except RefusedSubmission as refused:
-            return [dict(each) for each in refused.errors]
-        return []
+    def _faults(self, posted: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
+        """What the contracts do not allow."""
+        for number, each in enumerate(posted):
+            try:
+                self._check(each)
+            except RefusedSubmission as refused:
+                yield from (_within(number, fault["field"], fault["message"]) for fault in refused.errors)
+
+    def _reused(
+        self, posted: Sequence[dict[str, Any]], keys: Sequence[str | None]
+    ) -> Iterator[dict[str, str]]:
+        """Keys that were used for other content, also in the same call."""
+        used = {key: content for key, (content, _) in self._by_key.items()}
+        for number, (each, key) in enumerate(zip(posted, keys, strict=True)):
+            if key is not None and used.setdefault(key, _content(each)) != _content(each):
+                yield _within(number, "/idempotency_key", "was used for other content")
 
     def _check(self, posted: dict[str, Any]) -> None:
         if self.events is None:
@@ -260,6 +283,24 @@ class MemoryTasks:
             raise RefusedSubmission(
                 422, "invalid_data", "The data breaks the contract of its kind.", errors
             ) from None
+
+
+def _content(posted: Mapping[str, Any]) -> str:
+    return json.dumps(posted, sort_keys=True)
+
+
+def _within(number: int, place: str, message: str) -> dict[str, str]:
+    return {"field": f"/tasks/{number}/{place.removeprefix('/')}", "message": message}
+
+
+def _class_of(kind: str) -> type[Event] | None:
+    """The class of a kind that this process has defined; None: there is none."""
+    found = [Event]
+    for each in found:
+        if each.__dict__.get("KIND") == kind:
+            return each
+        found += each.__subclasses__()
+    return None
 
 
 def _due_at(posted: dict[str, Any]) -> datetime | None:
