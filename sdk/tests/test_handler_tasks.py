@@ -2,7 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from clients_under_test import Scripted, scripted
@@ -13,6 +16,7 @@ from sqlalchemy import MetaData, create_engine, func, select
 from sqlalchemy.orm import Session
 
 from waybill import AsyncClient, Client, DefinitionError, HandlerTask, default_client, outbox
+from waybill.client import AsyncSchedules, Schedule, Schedules
 from waybill.submitting.clients import sync_client
 from waybill_testkit.gateway.served import Served
 
@@ -125,6 +129,70 @@ def test_a_schedule_is_created_once_and_then_changed(client: Client) -> None:
         archive.using(client=client).schedule("mondays", archive.event("2026-01"), cron="0 9 * * MON")
     with pytest.raises(TypeError, match="takes its options itself"):
         tell_all.using(priority="low").schedule("tuesdays", cron="0 9 * * TUE")
+
+
+def after_the_first_look(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Has each thread do something between its first look for a schedule and what it does then."""
+    seen = threading.local()
+    list_ = Schedules.list
+
+    def listed(self: Schedules, **filters: Any) -> Iterator[Schedule]:
+        found = [*list_(self, **filters)]
+        if not hasattr(seen, "first"):
+            seen.first = True
+            do()
+        return iter(found)
+
+    monkeypatch.setattr(Schedules, "list", listed)
+
+
+def test_two_deployments_at_once_make_one_schedule(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    after_the_first_look(monkeypatch, threading.Barrier(2).wait)
+
+    def deploy(days: int) -> Schedule:
+        event = remind.event("ann@example.com", days=days)
+        return remind.using(client=client).schedule("mondays", event, cron="0 9 * * MON")
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(deploy, (5, 7))
+
+    monkeypatch.undo()
+    assert first.id == second.id
+    [made] = client.schedules.list()
+    assert made.body["days"] in {5, 7}
+
+
+def test_a_schedule_that_is_deleted_meanwhile_is_made_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat = remind.using(client=client)
+    before = beat.schedule("beat", remind.event("ann@example.com"), every_seconds=60)
+    after_the_first_look(monkeypatch, lambda: client.schedules.delete(before.id))
+
+    after = beat.schedule("beat", remind.event("ann@example.com"), every_seconds=120)
+    assert (after.id != before.id, after.every_seconds) == (True, 120)
+
+
+async def test_async_deployments_at_once_make_one_schedule(
+    reminders: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_ = AsyncSchedules.list
+    looks: list[list[Schedule]] = []
+
+    async def listed(self: AsyncSchedules, **filters: Any) -> AsyncIterator[Schedule]:
+        found = [each async for each in list_(self, **filters)]
+        looks.append(found)
+        if len(looks) == 1:
+            await closing.aschedule("closing", archive.event("2025"), every_seconds=60)
+        for each in found:
+            yield each
+
+    monkeypatch.setattr(AsyncSchedules, "list", listed)
+    async with AsyncClient(reminders.url) as for_asyncio:
+        closing = archive.using(client=for_asyncio)
+        made = await closing.aschedule("closing", archive.event("2026"), every_seconds=3600)
+
+    assert (made.every_seconds, len(looks)) == (3600, 3)
 
 
 async def test_async_code_schedules_with_aschedule(reminders: Served) -> None:

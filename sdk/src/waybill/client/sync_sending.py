@@ -1,7 +1,9 @@
 """Sends calls and waits for them: what `Client` is made of."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any, TypeVar
@@ -37,13 +39,22 @@ class SyncSending:
         self._url = gateway_url(url or replaced_url)
         self._key: Any = key_source(api_key)
         self.limits = limits
-        self._http = httpx.Client(
-            **http.options(self._url, ca_file, headers, connections), transport=transport or replacement
-        )
+        options = http.options(self._url, ca_file, headers, connections)
+        self._made = partial(httpx.Client, **options, transport=transport or replacement)
+        self._open, self._process = self._made(), os.getpid()
 
     def close(self) -> None:
         """Closes the connections."""
         self._http.close()
+
+    @property
+    def _http(self) -> httpx.Client:
+        """The connections: a forked process has its own, as the others are those of its parent."""
+        if self._process != os.getpid():
+            if not self._open.is_closed:
+                self._open = self._made()
+            self._process = os.getpid()
+        return self._open
 
     def run(self, call: Call[T], sink: Sink | None = None) -> T:
         """Makes a call, and repeats it as its limits allow.
@@ -106,21 +117,32 @@ class SyncSending:
     def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
         ends = time.monotonic() + trying.seconds
         key = None if self._key is None else stated_key(self._key)
+        content, headers = http.body_of(call)
         try:
             with self._http.stream(
                 call.method,
                 call.path,
                 params=call.params,
-                headers=http.headers_of(call, key),
+                headers=http.headers_of(call, key) | headers,
                 timeout=http.timeout(trying.silent),
                 follow_redirects=sink is not None,
-                **http.content_of(call),
+                content=_until(ends, content) if isinstance(content, Iterator) else content,
             ) as response:
                 kept = http.Kept(response, sink)
-                for chunk in response.iter_bytes():
+                for chunk in _until(ends, response.iter_bytes()):
                     kept(chunk)
-                    if time.monotonic() > ends:
-                        raise http.unreachable(TimeoutError("the answer takes too long"), self._url)
                 return kept.answer()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise http.unreachable(error, self._url) from error
+
+
+def _until(ends: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The parts of a body that are there in time.
+
+    Raises:
+        TimeoutError: one is not.
+    """
+    for chunk in chunks:
+        if time.monotonic() > ends:
+            raise TimeoutError("it takes too long")
+        yield chunk

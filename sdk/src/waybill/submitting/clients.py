@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: What `default_client` has been given, the latest last; an `AsyncClient` with its event loop.
 _given: Final[list[tuple[Any, asyncio.AbstractEventLoop | None]]] = []
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
 #: The client of the environment; it is made when it is first asked for.
 _from_environment: "Client | None" = None
 
@@ -89,9 +89,9 @@ def _client_of_environment(made: "type[Client]") -> "Client":
 
 
 def _forget() -> None:
-    """In a forked process: the connections are those of its parent."""
-    global _from_environment  # noqa: PLW0603 - see above
-    _from_environment = None
+    """In a forked process: the connections are those of its parent, and a thread of it may hold the lock."""
+    global _from_environment, _lock
+    _from_environment, _lock = None, threading.Lock()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypedDict, Unpack, overload
 
+from waybill.problems import NameTakenError, NoSuchScheduleError, ScheduleDeletedError
 from waybill.submitting.clients import async_client, sync_client
 from waybill_contracts.events import Event
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 #: Parameters of a task.
 Q = ParamSpec("Q")
+#: What another deployment has done to a schedule since it was looked for; and whether a look is the last one.
+_MEANWHILE: Final = (NameTakenError, NoSuchScheduleError, ScheduleDeletedError)
+_LOOKS: Final = (False, False, True)
 
 
 class TaskOptions(TypedDict, total=False):
@@ -147,8 +151,8 @@ class Submitter(Generic[Q]):
             close_books.schedule("close-books", cron="0 3 1 * *", timezone="Europe/Berlin")
             remind.schedule("remind-ann", remind.event("ann@example.com"), every_seconds=86400)
 
-        So it may be called each time that the application is deployed. What `timing` does not name stays as
-        it is in a schedule that exists.
+        So it may be called each time that the application is deployed, by all its processes at once. What
+        `timing` does not name stays as it is in a schedule that exists.
 
         Args:
             name: a unique one.
@@ -161,10 +165,16 @@ class Submitter(Generic[Q]):
             ClientError: as for `client.schedules.create`.
         """
         stated, schedules = self._scheduled(event), self._client().schedules
-        found = next(schedules.list(name=name, limit=1), None)
-        if found is None:
-            return schedules.create(name, stated, **timing)
-        return schedules.change(_same_kind(found, stated), body=stated, **timing)
+        for is_last in _LOOKS:
+            found = next(schedules.list(name=name, limit=1), None)
+            try:
+                if found is None:
+                    return schedules.create(name, stated, **timing)
+                return schedules.change(_same_kind(found, stated), body=stated, **timing)
+            except _MEANWHILE:
+                if is_last:
+                    raise
+        raise AssertionError("the last look returns or raises")
 
     async def aschedule(
         self, name: str, event: Event | None = None, /, **timing: Unpack["ScheduleTiming"]
@@ -175,9 +185,16 @@ class Submitter(Generic[Q]):
         """
         stated = self._scheduled(event)
         async with self._async_client() as client:
-            async for found in client.schedules.list(name=name, limit=1):
-                return await client.schedules.change(_same_kind(found, stated), body=stated, **timing)
-            return await client.schedules.create(name, stated, **timing)
+            for is_last in _LOOKS:
+                found = [each async for each in client.schedules.list(name=name, limit=1)]
+                try:
+                    if not found:
+                        return await client.schedules.create(name, stated, **timing)
+                    return await client.schedules.change(_same_kind(found[0], stated), body=stated, **timing)
+                except _MEANWHILE:
+                    if is_last:
+                        raise
+        raise AssertionError("the last look returns or raises")
 
     def submission(self, *args: Q.args, **arguments: Q.kwargs) -> "Submission":
         """A task for `Client.submit_many`.
