@@ -75,6 +75,8 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    #: Of the client's side of the connection.
+    port: int
 
     @property
     def document(self) -> Any:
@@ -88,8 +90,8 @@ class ScriptedGateway:
 
 
 @contextmanager
-def scripted(answers: Sequence[Scripted]) -> Iterator[ScriptedGateway]:
-    """A server that gives these answers in turn, the last one again and again."""
+def scripted(answers: Sequence[Scripted], port: int = 0) -> Iterator[ScriptedGateway]:
+    """A server that gives these answers in turn, the last one again and again; 0: at any free port."""
     gateway = ScriptedGateway()
 
     class Handler(BaseHTTPRequestHandler):
@@ -98,7 +100,8 @@ def scripted(answers: Sequence[Scripted]) -> Iterator[ScriptedGateway]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            gateway.received.append(Received(self.command, self.path, headers, body))
+            port = self.client_address[1]
+            gateway.received.append(Received(self.command, self.path, headers, body, port))
             say = answers[min(len(gateway.received), len(answers)) - 1]
             time.sleep(say.after)
             if say.cut:
@@ -119,7 +122,7 @@ def scripted(answers: Sequence[Scripted]) -> Iterator[ScriptedGateway]:
         def log_message(self, *_args: object) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

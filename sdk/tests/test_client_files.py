@@ -2,14 +2,18 @@
 
 import hashlib
 import io
+import re
 import threading
 import time
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clients_under_test import Ask, Scripted, problem, scripted
 
+from waybill import AsyncClient
 from waybill.kinds import EmailRequested
 from waybill.problems import (
     NameTakenError,
@@ -151,6 +155,61 @@ def test_an_image_is_submitted(ask: Ask, gateway: Served, tmp_path: Path) -> Non
         ask(gateway.url, lambda client: client.submit_image(b"no image"))
 
 
+def test_an_image_is_read_from_where_its_file_stands(ask: Ask) -> None:
+    opened = io.BytesIO(b"before" + b"image")
+    opened.seek(6)
+    with scripted([problem(503, "store_unavailable"), Scripted()]) as gateway:
+        ask(gateway.url, lambda client: client.submit_image(opened, ["thumb", "large"], name="a.png"))
+
+    first, again = gateway.received
+    boundary = first.headers["content-type"].partition("boundary=")[2].encode()
+    parts = first.body.split(b"--" + boundary)
+    assert [part.partition(b"\r\n\r\n")[2].strip() for part in parts[1:-1]] == [b"thumb", b"large", b"image"]
+    assert b'filename="a.png"\r\nContent-Type: image/png' in parts[3]
+    assert first.headers["content-length"] == str(len(first.body))
+    assert again.body.replace(b"\r\n", b"").endswith(b"--")
+    assert b"before" not in again.body
+
+
+async def test_no_file_is_touched_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_the_loop: list[str] = []
+    loop = threading.get_ident()
+
+    def noted(function: Any) -> Any:
+        @wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            if threading.get_ident() == loop:
+                on_the_loop.append(function.__qualname__)
+            return function(*arguments, **named)
+
+        return call
+
+    class Watched(io.BytesIO):
+        read, write, seek = noted(io.BytesIO.read), noted(io.BytesIO.write), noted(io.BytesIO.seek)
+        tell, truncate = noted(io.BytesIO.tell), noted(io.BytesIO.truncate)
+
+    for name in ("open", "replace", "unlink"):
+        monkeypatch.setattr(Path, name, noted(getattr(Path, name)))
+    key, path = tmp_path / "key", tmp_path / "file"
+    key.write_text("wb_1")
+    path.write_bytes(LARGE)
+    on_the_loop.clear()
+    stored = Scripted(201, {"key": "files/default/9f/" + "9f" * 32})
+    half = Scripted(200, b"half", {"Content-Length": "8", "Connection": "close"})
+    with scripted([stored, stored, Scripted(), Scripted(), half, Scripted(200, LARGE)]) as gateway:
+        async with AsyncClient(gateway.url, api_key=key) as client:
+            await client.upload(path)
+            await client.upload(Watched(LARGE))
+            await client.submit_image(path)
+            await client.submit_image(Watched(LARGE))
+            await client.download(ID, "file", target := Watched())
+            await client.download(ID, "file", tmp_path / "copy")
+
+    assert on_the_loop == []
+    assert len(gateway.received) == 7
+    assert target.getvalue() == (tmp_path / "copy").read_bytes() == LARGE
+
+
 def test_a_task_is_waited_for(ask: Ask, gateway: Served) -> None:
     accepted = ask(gateway.url, lambda client: client.submit(MAIL))
     with pytest.raises(NotEndedError, match="pending"):
@@ -184,6 +243,23 @@ def test_a_schedule_is_made_changed_and_deleted(ask: Ask, gateway: Served) -> No
     assert schedules(lambda s: s.delete(made.id)) is None
     with pytest.raises(NoSuchScheduleError):
         schedules(lambda s: s.get(made.id))
+
+
+def wrongly_named() -> dict[str, Callable[[Any], Any]]:
+    """Calls with an id or a name that is none, by what their error says."""
+    return {
+        "'x' is no task id": lambda client: client.get("x"),
+        "'../kinds' is no task id": lambda client: client.download("../kinds", "file", io.BytesIO()),
+        "7 is no schedule id": lambda client: client.schedules.get(7),
+        "'..' is no name": lambda client: client.download(ID, "..", io.BytesIO()),
+        "'' is no name": lambda client: client.kind(""),
+    }
+
+
+@pytest.mark.parametrize("said", wrongly_named())
+def test_an_id_or_name_that_is_none_is_refused_in_words(ask: Ask, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        ask("http://127.0.0.1:1", wrongly_named()[said])
 
 
 def test_kinds_and_the_account_are_read(ask: Ask, gateway: Served) -> None:

@@ -1,7 +1,10 @@
 """What is tried again, how often, and for how long."""
 
 import pickle
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +24,7 @@ from waybill.problems import (
     UnexpectedAnswerError,
     UnreachableError,
 )
+from waybill_testkit.machine import free_ports
 
 EVENT = OrderPlaced(order_id="17")
 NOWHERE = "http://127.0.0.1:1"
@@ -148,6 +152,26 @@ def test_an_attempt_without_an_answer_is_given_up_and_repeated(ask: Ask) -> None
 
 
 def test_a_gateway_that_is_away_may_come_back_within_the_deadline(ask: Ask) -> None:
+    attempts: list[int] = []
+    is_away = threading.Event()
+
+    def key() -> str:
+        # It is asked for before each attempt: before the second one, the first has failed.
+        attempts.append(len(attempts))
+        if len(attempts) == 2:
+            is_away.set()
+        return "key"
+
+    [port] = free_ports(1)
+    with ThreadPoolExecutor(1) as pool:
+        accepted = pool.submit(ask, f"http://127.0.0.1:{port}", submit, api_key=key)
+        assert is_away.wait(timeout=20)
+        with scripted([Scripted()], port):
+            assert accepted.result(timeout=40).id == "1"
+    assert len(attempts) >= 2
+
+
+def test_a_gateway_that_stays_away_is_unreachable(ask: Ask) -> None:
     with pytest.raises(UnreachableError) as caught:
         ask(NOWHERE, submit, deadline=0.5)
 
@@ -206,22 +230,52 @@ def test_no_or_too_many_tasks_are_not_sent(ask: Ask, number: int) -> None:
         ask(NOWHERE, lambda client: client.submit_many([EVENT] * number))
 
 
-def test_the_key_is_read_before_each_attempt(ask: Ask, tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text("first\n")
-    with scripted([Scripted()]) as gateway:
-
-        def twice(client: Any) -> Any:
-            first = client.submit(EVENT)
-            file.write_text("second\n")
-            return first
-
-        ask(gateway.url, twice, api_key=file)
-        ask(gateway.url, submit, api_key=file)
-        ask(gateway.url, submit, api_key=lambda: "third")
+def test_the_key_is_asked_for_before_each_attempt(ask: Ask) -> None:
+    keys = iter(["first", "second", "third"])
+    with scripted([AWAY, AWAY, Scripted()]) as gateway:
+        ask(gateway.url, submit, api_key=lambda: next(keys))
 
     sent = [received.headers["authorization"] for received in gateway.received]
-    assert sent[-2:] == ["Bearer second", "Bearer third"]
+    assert sent == ["Bearer first", "Bearer second", "Bearer third"]
+
+
+def test_a_file_with_the_key_is_read_before_each_call(ask: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("first")
+
+    def twice(client: Any) -> Any:
+        first = client.submit(EVENT)
+        if isawaitable(first):
+
+            async def then() -> Any:
+                await first
+                file.write_text("second")
+                return await client.submit(EVENT)
+
+            return then()
+        file.write_text("second")
+        return client.submit(EVENT)
+
+    with scripted([Scripted()]) as gateway:
+        ask(gateway.url, twice, api_key=file)
+
+    sent = [received.headers["authorization"] for received in gateway.received]
+    assert sent == ["Bearer first", "Bearer second"]
+
+
+@pytest.mark.parametrize("key", ["wb_1\n", " wb_1 "])
+def test_a_key_that_is_given_as_text_is_cleaned_as_that_of_a_file(ask: Ask, key: str) -> None:
+    with scripted([Scripted()]) as gateway:
+        ask(gateway.url, submit, api_key=key)
+
+    assert gateway.received[0].headers["authorization"] == "Bearer wb_1"
+
+
+def test_a_key_that_is_none_is_not_shown(ask: Ask) -> None:
+    with pytest.raises(ValueError, match="the API key is empty") as caught:
+        ask(NOWHERE, submit, api_key="wb_1\nhidden")
+
+    assert "hidden" not in str(caught.value)
 
 
 def test_the_key_may_come_from_an_async_function() -> None:

@@ -67,11 +67,18 @@ class Call(Generic[T]):
     form: Mapping[str, str | list[str]] | None = None
     #: Whether a call that is carried out twice has the effect of one.
     is_repeatable: bool = True
-    #: Seconds for all attempts, instead of the client's.
+    #: Seconds for all attempts, instead of the client's; also of a call that lasts.
     deadline: float | None = None
     #: Seconds that an attempt may take beyond what other calls may, and for which nothing may arrive in it.
     lasts: float = 0.0
     silent: float = 0.0
+    #: Seconds after which no attempt lasts, whatever the deadline is; None: no such limit.
+    within: float | None = None
+
+    @property
+    def is_of_file(self) -> bool:
+        """Whether its content is read from a file."""
+        return isinstance(self.content, FileBody)
 
 
 def json_body(document: Any) -> bytes:

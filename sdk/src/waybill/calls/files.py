@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
-from urllib.parse import quote
 from uuid import UUID
 
 from waybill.answers import AcceptedTask, RedeemedPasswordReset, TaskFiles
 from waybill.calls.call import FILE_SECONDS, STORE_SECONDS, Answer, Call, FileBody, json_body, model, present
+from waybill.calls.paths import segment
 from waybill.calls.submission import SubmitOptions, timing_of
 from waybill.calls.tasks import JSON_TYPE, path_of, submit_headers
 from waybill_contracts.files import FileRef
@@ -35,7 +35,7 @@ def file_body(source: Source, name: str | None, content_type: str | None) -> Ite
         yield _body(BytesIO(source) if isinstance(source, bytes) else source, name, content_type)
 
 
-def upload(body: FileBody) -> Call[FileRef]:
+def upload(body: FileBody, deadline: float | None) -> Call[FileRef]:
     """`POST /v1/files`: a repeat has the same effect."""
     return Call(
         "POST",
@@ -44,6 +44,7 @@ def upload(body: FileBody) -> Call[FileRef]:
         present({"name": body.name or None}),
         {"Content-Type": body.content_type, "Content-Length": str(body.size)},
         body,
+        deadline=deadline,
         lasts=FILE_SECONDS,
         silent=STORE_SECONDS,
     )
@@ -70,16 +71,16 @@ def listed(task_id: str | UUID) -> Call[TaskFiles]:
     return Call("GET", f"{path_of(task_id)}/files", model(TaskFiles))
 
 
-def content(task_id: str | UUID, name: str, service: str | None) -> Call[bytes]:
+def content(task_id: str | UUID, name: str, service: str | None, deadline: float | None) -> Call[bytes]:
     """`GET /v1/tasks/{task_id}/files/{name}`."""
-    path = f"{path_of(task_id)}/files/{quote(name, safe='')}"
-    return Call("GET", path, _bytes, present({"service": service}), {"Accept": "*/*"}, lasts=FILE_SECONDS)
+    path = f"{path_of(task_id)}/files/{segment(name)}"
+    return _download(path, present({"service": service}), "*/*", deadline)
 
 
-def variant(task_id: str | UUID, name: str) -> Call[bytes]:
+def variant(task_id: str | UUID, name: str, deadline: float | None) -> Call[bytes]:
     """`GET /v1/images/{task_id}/{variant}`."""
-    path = f"/v1/images/{path_of(task_id).rpartition('/')[2]}/{quote(name, safe='')}"
-    return Call("GET", path, _bytes, headers={"Accept": "image/webp, */*"}, lasts=FILE_SECONDS)
+    path = f"/v1/images/{path_of(task_id).rpartition('/')[2]}/{segment(name)}"
+    return _download(path, {}, "image/webp, */*", deadline)
 
 
 def redeem_password_reset(token: str) -> Call[RedeemedPasswordReset]:
@@ -92,6 +93,11 @@ def redeem_password_reset(token: str) -> Call[RedeemedPasswordReset]:
         content=json_body({"token": token}),
         is_repeatable=False,
     )
+
+
+def _download(path: str, params: dict[str, str], accept: str, deadline: float | None) -> Call[bytes]:
+    headers = {"Accept": accept}
+    return Call("GET", path, _bytes, params, headers, deadline=deadline, lasts=FILE_SECONDS)
 
 
 def _bytes(answer: Answer) -> bytes:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from pydantic_core import from_json
 
 from waybill.answers import Account, Kind, KindDetails, Page
 from waybill.calls.call import Answer, Call, json_body, model, present
 from waybill.calls.keys import checked_key
+from waybill.calls.paths import segment
 from waybill.calls.tasks import JSON_TYPE, KEY_HEADER
 from waybill.problems import UnexpectedAnswerError
 
@@ -22,7 +22,7 @@ def kinds(service: str | None, limit: int, cursor: str | None) -> Call[Page[Kind
 
 def kind(name: str) -> Call[KindDetails]:
     """`GET /v1/kinds/{kind}`."""
-    return Call("GET", f"/v1/kinds/{quote(name, safe='')}", model(KindDetails))
+    return Call("GET", f"/v1/kinds/{segment(name)}", model(KindDetails))
 
 
 def account(since: datetime | None, until: datetime | None) -> Call[Account]:

@@ -3,6 +3,7 @@
 import random
 import time
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Generic
 
 from waybill.calls.call import Answer, Call, T
@@ -21,7 +22,8 @@ _REDIRECTS: Final = 300
 class Limits:
     """How long a call may take, in seconds."""
 
-    #: With all attempts and the waits between them; 0: one attempt.
+    #: With all attempts and the waits between them; 0: one attempt. Calls that last have it from their first
+    #: failure on, for further attempts to begin in.
     deadline: float = 30.0
     #: One attempt.
     attempt: float = 10.0
@@ -53,17 +55,22 @@ class Trying(Generic[T]):
     def __init__(self, call: Call[T], limits: Limits) -> None:
         self._call = call
         self._limits = limits
-        deadline = limits.deadline if call.deadline is None else call.deadline
-        self._ends = time.monotonic() + deadline + call.lasts
+        self._deadline = limits.deadline if call.deadline is None else call.deadline
         #: A deadline of 0 leaves one attempt, with its whole time.
-        self._is_single = not deadline
+        self._is_single = not self._deadline
         self._wait = limits.first_wait
+        now = time.monotonic()
+        #: When the last attempt has ended, and before when it has begun; None: that is said by a failure.
+        self._ends = None if call.within is None else now + call.within
+        self._last_begins: float | None = None
+        if not self._is_single and (call.deadline is not None or not call.lasts):
+            self._ends = min(now + self._deadline, self._ends or inf)
 
     @property
     def seconds(self) -> float:
         """Seconds that the next attempt may take."""
         attempt = self._limits.attempt + self._call.lasts
-        return attempt if self._is_single else max(min(attempt, self._ends - time.monotonic()), _LEAST)
+        return attempt if self._ends is None else max(min(attempt, self._ends - time.monotonic()), _LEAST)
 
     @property
     def silent(self) -> float:
@@ -89,7 +96,11 @@ class Trying(Generic[T]):
         pause = random.uniform(0, self._wait)  # noqa: S311 - spreads callers, and protects nothing
         if error.retry_after is not None:
             pause = max(pause, error.retry_after * random.uniform(1, 1 + _SPREAD))  # noqa: S311
-        is_over = self._is_single or time.monotonic() + pause >= self._ends
+        now = time.monotonic()
+        if self._last_begins is None:
+            # A call that lasts may fail late: what went well before is not held against it.
+            self._last_begins = min(now + self._deadline, self._ends or inf)
+        is_over = self._is_single or now + pause >= self._last_begins
         if is_over or not (error.is_temporary and is_safe):
             raise error
         self._wait = min(2 * self._wait, self._limits.longest_wait)

@@ -8,6 +8,7 @@ from uuid import UUID
 from waybill.answers import Page, Schedule, ScheduleDetails
 from waybill.calls.call import Answer, Call, json_body, model, present
 from waybill.calls.keys import checked_key, new_key
+from waybill.calls.paths import id_in
 from waybill.calls.submission import Priority, Submission
 from waybill.calls.tasks import JSON_TYPE, KEY_HEADER
 from waybill_contracts.events import Event
@@ -77,4 +78,4 @@ def _nothing(_answer: Answer) -> None:
 
 
 def _path(schedule_id: str | UUID) -> str:
-    return f"/v1/schedules/{schedule_id if isinstance(schedule_id, UUID) else UUID(schedule_id)}"
+    return f"/v1/schedules/{id_in(schedule_id, 'schedule')}"

@@ -8,6 +8,7 @@ from uuid import UUID
 from waybill.answers import AcceptedTask, AcceptedTasks, Cancellation, Page, Task, Timeline
 from waybill.calls.call import Call, json_body, model, present
 from waybill.calls.keys import checked_key, new_key
+from waybill.calls.paths import id_in
 from waybill.calls.submission import Submission, SubmitOptions
 from waybill_contracts.events import Event
 from waybill_contracts.states import State
@@ -91,10 +92,17 @@ def get(task_id: str | UUID) -> Call[Task]:
     return Call("GET", path_of(task_id), model(Task))
 
 
-def wait(task_id: str | UUID, seconds: float) -> Call[Task]:
-    """`GET /v1/tasks/{task_id}?wait=`: answered once the task has ended, or after so many seconds."""
+def wait(task_id: str | UUID, seconds: float, within: float | None) -> Call[Task]:
+    """`GET /v1/tasks/{task_id}?wait=`: answered once the task has ended, or after so many seconds.
+
+    Args:
+        task_id: of the task.
+        seconds: that the gateway waits.
+        within: seconds for all attempts; None: no limit.
+    """
     params = present({"wait": round(seconds, 3)})
-    return Call("GET", path_of(task_id), model(Task), params, lasts=seconds, silent=seconds)
+    path = path_of(task_id)
+    return Call("GET", path, model(Task), params, lasts=seconds, silent=seconds, within=within)
 
 
 def page(filters: TaskFilters, limit: int, cursor: str | None) -> Call[Page[Task]]:
@@ -119,8 +127,7 @@ def path_of(task_id: str | UUID) -> str:
     Raises:
         ValueError: it is no id.
     """
-    # A text that is no id could name another path.
-    return f"/v1/tasks/{task_id if isinstance(task_id, UUID) else UUID(task_id)}"
+    return f"/v1/tasks/{id_in(task_id, 'task')}"
 
 
 def submit_headers(options: SubmitOptions) -> dict[str, str]:

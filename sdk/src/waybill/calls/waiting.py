@@ -8,13 +8,15 @@ from waybill.problems import NotEndedError
 
 #: Seconds that one call waits at most: less than proxies leave a connection idle for.
 _LONGEST: Final = 30.0
+#: Seconds that the answer may come later than asked for.
+_LATE: Final = 1.0
 
 
 class Waiting:
     """How long to wait for a task.
 
         waiting = Waiting(timeout)
-        while not waiting.is_over(task := run(wait(task_id, waiting.seconds))):
+        while not waiting.is_over(task := run(wait(task_id, waiting.seconds, waiting.within))):
             pass
 
     Args:
@@ -28,6 +30,11 @@ class Waiting:
     def seconds(self) -> float:
         """Seconds that the next call waits."""
         return _LONGEST if self._ends is None else min(max(self._ends - time.monotonic(), 0), _LONGEST)
+
+    @property
+    def within(self) -> float | None:
+        """Seconds within which the answer must have come, whether there is a gateway or not."""
+        return None if self._ends is None else max(self._ends - time.monotonic(), 0) + _LATE
 
     def is_over(self, task: Task) -> bool:
         """Whether the task has ended.

@@ -25,6 +25,7 @@ from waybill.client.async_schedules import AsyncSchedules
 from waybill.client.async_sending import AsyncSending
 from waybill.client.settings import AsyncApiKey
 from waybill.client.sink import Target, opened
+from waybill.client.threads import entered
 from waybill_contracts.events import Event
 from waybill_contracts.files import FileRef
 
@@ -136,7 +137,7 @@ class AsyncClient(AsyncRegistryCalls):
 
         See `Client.submit_image`.
         """
-        with calls.files.file_body(image, name, content_type) as body:
+        async with entered(calls.files.file_body(image, name, content_type)) as body:
             return await self._run(calls.files.image(body, variants, options))
 
     async def get(self, task_id: str | UUID) -> Task:
@@ -157,7 +158,9 @@ class AsyncClient(AsyncRegistryCalls):
         See `Client.wait`.
         """
         waiting = Waiting(timeout)
-        while not waiting.is_over(task := await self._run(calls.tasks.wait(task_id, waiting.seconds))):
+        while not waiting.is_over(
+            task := await self._run(calls.tasks.wait(task_id, waiting.seconds, waiting.within))
+        ):
             pass
         return task
 
@@ -212,7 +215,12 @@ class AsyncClient(AsyncRegistryCalls):
         return await self._run(calls.tasks.cancel(task_id))
 
     async def upload(
-        self, file: Source, *, name: str | None = None, content_type: str | None = None
+        self,
+        file: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        deadline: float | None = None,
     ) -> FileRef:
         """Uploads a file for tasks to refer to; it is streamed, whatever its size.
 
@@ -221,8 +229,8 @@ class AsyncClient(AsyncRegistryCalls):
 
         See `Client.upload`.
         """
-        with calls.files.file_body(file, name, content_type) as body:
-            return await self._run(calls.files.upload(body))
+        async with entered(calls.files.file_body(file, name, content_type)) as body:
+            return await self._run(calls.files.upload(body, deadline))
 
     async def files(self, task_id: str | UUID) -> TaskFiles:
         """The files that services have made for a task, by service and name.
@@ -235,7 +243,13 @@ class AsyncClient(AsyncRegistryCalls):
         return (await self._run(calls.files.listed(task_id))).items
 
     async def download(
-        self, task_id: str | UUID, name: str, to: Target, *, service: str | None = None
+        self,
+        task_id: str | UUID,
+        name: str,
+        to: Target,
+        *,
+        service: str | None = None,
+        deadline: float | None = None,
     ) -> int:
         """Downloads a file that a service has made for a task; it is streamed, whatever its size.
 
@@ -243,19 +257,21 @@ class AsyncClient(AsyncRegistryCalls):
 
         See `Client.download`.
         """
-        with opened(to) as sink:
-            await self._run(calls.files.content(task_id, name, service), sink)
+        async with entered(opened(to)) as sink:
+            await self._run(calls.files.content(task_id, name, service, deadline), sink)
         return sink.size
 
-    async def download_variant(self, task_id: str | UUID, name: str, to: Target) -> int:
+    async def download_variant(
+        self, task_id: str | UUID, name: str, to: Target, *, deadline: float | None = None
+    ) -> int:
         """Downloads a variant of an image.
 
             await client.download_variant(task.id, "thumb.webp", Path("thumb.webp"))
 
         See `Client.download_variant`.
         """
-        with opened(to) as sink:
-            await self._run(calls.files.variant(task_id, name), sink)
+        async with entered(opened(to)) as sink:
+            await self._run(calls.files.variant(task_id, name, deadline), sink)
         return sink.size
 
     async def redeem_password_reset(self, token: str) -> RedeemedPasswordReset:

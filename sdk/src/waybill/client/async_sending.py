@@ -1,6 +1,6 @@
 """Sends calls for asyncio: what `AsyncClient` is made of."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from inspect import isawaitable
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import anyio
 import httpx
+from anyio.to_thread import run_sync
 
 from waybill.answers import TaskEvent
 from waybill.calls import (
@@ -16,7 +17,6 @@ from waybill.calls import (
     SILENT_SECONDS,
     Answer,
     Call,
-    FileBody,
     Following,
     Limits,
     Trying,
@@ -26,6 +26,7 @@ from waybill.client import http
 from waybill.client.replacement import replaced
 from waybill.client.settings import AsyncApiKey, gateway_url, key_in, key_source, stated_key
 from waybill.client.sink import Sink
+from waybill.client.threads import chunks_of
 from waybill.problems import ClientError, UnreachableError
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ class AsyncSending:
             except ClientError as error:
                 pause = trying.pause_after(error)
                 if sink is not None:
-                    sink.restart(error)
+                    await run_sync(sink.restart, error)
                 await anyio.sleep(pause)
 
     async def events(self, following: Following) -> AsyncIterator[TaskEvent]:
@@ -121,36 +122,32 @@ class AsyncSending:
 
     async def _send(self, call: Call[Any], trying: Trying[Any], sink: Sink | None) -> Answer:
         key = None if self._key is None else await self._stated_key()
-        body = http.content_of(call)
-        if isinstance(call.content, FileBody) and call.form is None:
-            body = {"content": _chunks(call.content)}
+        content, headers = await run_sync(http.body_of, call) if call.is_of_file else http.body_of(call)
         try:
             with anyio.fail_after(trying.seconds):
                 async with self._http.stream(
                     call.method,
                     call.path,
                     params=call.params,
-                    headers=http.headers_of(call, key),
+                    headers=http.headers_of(call, key) | headers,
                     timeout=http.timeout(trying.silent),
                     follow_redirects=sink is not None,
-                    **body,
+                    content=chunks_of(content) if isinstance(content, Iterator) else content,
                 ) as response:
                     kept = http.Kept(response, sink)
                     async for chunk in response.aiter_bytes():
-                        kept(chunk)
+                        if sink is None:
+                            kept(chunk)
+                        else:
+                            await run_sync(kept, chunk)
                     return kept.answer()
         except (httpx.HTTPError, TimeoutError) as error:
             raise http.unreachable(error, self._url) from error
 
     async def _stated_key(self) -> str:
-        if isinstance(self._key, str | Path):
+        if isinstance(self._key, str):
             return stated_key(self._key)
+        if isinstance(self._key, Path):
+            return await run_sync(stated_key, self._key)
         made = self._key()
         return key_in(await made if isawaitable(made) else made)
-
-
-async def _chunks(body: FileBody) -> AsyncIterator[bytes]:
-    chunks = body.chunks()
-    # A slow disk must not hold up what else the event loop does.
-    while (chunk := await anyio.to_thread.run_sync(next, chunks, None)) is not None:
-        yield chunk

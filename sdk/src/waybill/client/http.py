@@ -1,7 +1,8 @@
 """What both clients do with httpx."""
 
+import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,15 +50,34 @@ def headers_of(call: Call[Any], key: str | None) -> dict[str, str]:
     return headers if key is None else headers | {"Authorization": f"Bearer {key}"}
 
 
-def content_of(call: Call[Any]) -> dict[str, Any]:
-    """The body of a call as httpx takes it."""
+def body_of(call: Call[Any]) -> tuple[bytes | Iterator[bytes] | None, dict[str, str]]:
+    """The body of a call as httpx takes it, with its headers; a file is read as it is sent."""
     body = call.content
     if not isinstance(body, FileBody):
-        return {"content": body}
+        return body, {}
     if call.form is None:
-        return {"content": body.chunks()}
-    file = (body.name or "file", body.rewound(), body.content_type)
-    return {"files": {"file": file}, "data": dict(call.form)}
+        return body.chunks(), {}
+    file: Any = (body.name or "file", _FromStart(body), body.content_type)
+    form = httpx.Request("POST", "http://form", files={"file": file}, data=dict(call.form))
+    parts: Any = form.stream
+    return iter(parts), {name: form.headers[name] for name in ("Content-Type", "Content-Length")}
+
+
+class _FromStart:
+    """An open file, of which httpx sees nothing before its start."""
+
+    def __init__(self, body: FileBody) -> None:
+        self._start = body.start
+        self._file = body.rewound()
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset + (0 if whence else self._start), whence) - self._start
 
 
 class Kept:

@@ -54,12 +54,12 @@ def stated_key(source: ApiKey) -> str:
         ValueError: there is no key in it.
     """
     if isinstance(source, str):
-        return source
+        return key_in(source)
     return key_in(source.read_text(encoding="utf-8") if isinstance(source, Path) else source())
 
 
 def key_in(text: str) -> str:
-    """The key in the text of a file or function.
+    """The key in a text, which a file ends with a line end.
 
     Raises:
         ValueError: there is none, or it is no key.

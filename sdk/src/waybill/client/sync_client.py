@@ -48,8 +48,9 @@ class Client(RegistryCalls):
         url: of the gateway; None: the variable WAYBILL_URL.
         api_key: the key, a file with it, or a function that returns it; file and function are asked before
             each attempt, so a key may be replaced while the client runs. None: the variable WAYBILL_API_KEY.
-        deadline: seconds for a call with all its attempts; transfers of files and waits have more. 0: one
-            attempt, for callers that repeat calls themselves.
+        deadline: seconds for a call with all its attempts. A transfer of a file may take ten minutes, and a
+            wait its own time: attempts at these may begin for so many seconds after the first has failed.
+            0: one attempt, for callers that repeat calls themselves.
         timeout: seconds for one attempt.
         ca_file: PEM file of the authorities that are trusted for https, or a context of ssl.
         headers: sent with each call, such as X-Actor for the audit trail.
@@ -202,14 +203,17 @@ class Client(RegistryCalls):
 
         Args:
             task_id: of the task.
-            timeout: seconds at most; None: no limit.
+            timeout: seconds at most, and one more for the answer to arrive; None: no limit.
 
         Raises:
             NotEndedError: it has not ended in time; it goes on.
             NoSuchTaskError: there is no such task, or it was pruned.
+            UnreachableError: the gateway was away when the time was over, or for longer than the deadline.
         """
         waiting = Waiting(timeout)
-        while not waiting.is_over(task := self._run(calls.tasks.wait(task_id, waiting.seconds))):
+        while not waiting.is_over(
+            task := self._run(calls.tasks.wait(task_id, waiting.seconds, waiting.within))
+        ):
             pass
         return task
 
@@ -275,7 +279,14 @@ class Client(RegistryCalls):
         """
         return self._run(calls.tasks.cancel(task_id))
 
-    def upload(self, file: Source, *, name: str | None = None, content_type: str | None = None) -> FileRef:
+    def upload(
+        self,
+        file: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        deadline: float | None = None,
+    ) -> FileRef:
         """Uploads a file for tasks to refer to; it is streamed, whatever its size.
 
             scan = client.upload(Path("scan.pdf"))
@@ -285,12 +296,13 @@ class Client(RegistryCalls):
             file: its content, an open file that can be sought in, or its path.
             name: for people; by default that of the path.
             content_type: its media type; by default what its name says.
+            deadline: seconds for the call with all its attempts; None: see `Client`.
 
         Returns:
             The reference that a field of the type `FileRef` takes.
         """
         with calls.files.file_body(file, name, content_type) as body:
-            return self._run(calls.files.upload(body))
+            return self._run(calls.files.upload(body, deadline))
 
     def files(self, task_id: str | UUID) -> TaskFiles:
         """The files that services have made for a task, by service and name.
@@ -302,7 +314,15 @@ class Client(RegistryCalls):
         """
         return self._run(calls.files.listed(task_id)).items
 
-    def download(self, task_id: str | UUID, name: str, to: Target, *, service: str | None = None) -> int:
+    def download(
+        self,
+        task_id: str | UUID,
+        name: str,
+        to: Target,
+        *,
+        service: str | None = None,
+        deadline: float | None = None,
+    ) -> int:
         """Downloads a file that a service has made for a task; it is streamed, whatever its size.
 
             client.download(task.id, "invoice.pdf", Path("invoice.pdf"))
@@ -312,6 +332,7 @@ class Client(RegistryCalls):
             name: of the file.
             to: an open file, or a path, which has the file once it is whole.
             service: that made it, if several have made one of this name.
+            deadline: seconds for the call with all its attempts; None: see `Client`.
 
         Returns:
             Its size in bytes.
@@ -321,10 +342,12 @@ class Client(RegistryCalls):
             NotProducedYetError: the task has not been completed.
         """
         with opened(to) as sink:
-            self._run(calls.files.content(task_id, name, service), sink)
+            self._run(calls.files.content(task_id, name, service, deadline), sink)
         return sink.size
 
-    def download_variant(self, task_id: str | UUID, name: str, to: Target) -> int:
+    def download_variant(
+        self, task_id: str | UUID, name: str, to: Target, *, deadline: float | None = None
+    ) -> int:
         """Downloads a variant of an image.
 
             client.download_variant(task.id, "thumb.webp", Path("thumb.webp"))
@@ -332,7 +355,7 @@ class Client(RegistryCalls):
         The name has the format if that matters: `thumb.webp`, `thumb.jpeg`, `thumb`. See `download`.
         """
         with opened(to) as sink:
-            self._run(calls.files.variant(task_id, name), sink)
+            self._run(calls.files.variant(task_id, name, deadline), sink)
         return sink.size
 
     def redeem_password_reset(self, token: str) -> RedeemedPasswordReset:
