@@ -3,9 +3,7 @@ import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -15,21 +13,13 @@ import pyvips
 
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_testkit.gateway.in_process import Gateway, fields, problem, running
-from waybill_testkit.photograph import STORED_HEIGHT, STORED_WIDTH, make_photograph
+from waybill_testkit.photograph import STORED_HEIGHT, STORED_WIDTH, photograph
 
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     async with running(tmp_path, max_upload_bytes=8_000_000) as started:
         yield started
-
-
-@cache
-def photograph() -> bytes:
-    # It takes a second to make, and is the same each time.
-    with TemporaryDirectory() as folder:
-        make_photograph(Path(folder) / "photo.jpg")
-        return (Path(folder) / "photo.jpg").read_bytes()
 
 
 def small(suffix: str = ".png") -> bytes:

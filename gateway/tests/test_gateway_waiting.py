@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine, event
 
 from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_ledger import Scope, apply_events
+from waybill_ledger.following import Follower, Look
 from waybill_testkit.eventually import eventually
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import reported
@@ -141,22 +143,42 @@ async def test_more_callers_than_the_limit_are_asked_to_come_back(tmp_path: Path
         assert again.json()["state"] == "completed"
 
 
-async def test_statements_do_not_grow_with_those_who_wait(gateway: Gateway) -> None:
+async def test_statements_do_not_grow_with_those_who_wait(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few, many = 5, 200
+    looks = counted_looks(monkeypatch)
     tasks = [await accepted(gateway) for _ in range(many)]
     counted: list[int] = []
     for number in (few, many):
         async with waiting(gateway, *tasks[:number]) as asked:
             with statements() as sent:
-                # Two looks and more, at which nothing has happened to these tasks.
+                # The looks under way and two more, at which nothing has happened to these tasks.
                 await happened(gateway, reported(LifecycleType.STARTED, tasks[-1], attempt=number))
-                await asyncio.sleep(0.2)
+                await eventually(partial(have_been, looks, len(looks) + 3))
                 await happened(gateway, *map(done, tasks[:number]))
                 await asyncio.wait_for(asyncio.gather(*asked), 20)
             counted.append(sum("SELECT" in statement for statement in sent))
 
     # The writes read, too: all tasks by one statement.
     assert counted[1] <= counted[0] + 20, counted
+
+
+def counted_looks(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
+    """Looks at the ledger from now on, as they end."""
+    looks: list[Look] = []
+    look = Follower.look
+
+    def counted(follower: Follower, connection: Connection) -> Look:
+        looks.append(look(follower, connection))
+        return looks[-1]
+
+    monkeypatch.setattr(Follower, "look", counted)
+    return looks
+
+
+def have_been(looks: list[Look], number: int) -> bool:
+    return len(looks) >= number
 
 
 @contextmanager

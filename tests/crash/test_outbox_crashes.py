@@ -146,8 +146,7 @@ def test_a_relay_that_is_killed_amid_its_post(place: Place) -> None:
     place.commit_all()
     os.kill(place.gateway_pid, signal.SIGSTOP)
     process, reached = place.relaying(relaying.POSTING)
-    until(reached.exists, "the post")
-    time.sleep(0.5)  # the request is on its way; where exactly is left to chance
+    until(reached.exists, "the whole post is sent")
     process.kill()
     os.kill(place.gateway_pid, signal.SIGCONT)
     assert process.wait(SECONDS) == -signal.SIGKILL
@@ -164,13 +163,14 @@ def test_a_relay_that_is_killed_after_the_202_and_before_the_deletion(place: Pla
 
 
 def test_a_gateway_that_is_away_for_a_while(place: Place) -> None:
-    relay, _ = place.relaying()
+    relay, tried = place.relaying(relaying.TRIED)
     place.commit_all()
     running = place.gateway()
     until(lambda: place.accepted() == COMMITTED and not place.rows(), "all accepted")
     running.close()
+    before = relaying.tries(tried)
     place.commit_all()
-    time.sleep(3)  # the outage: several waits of the relay
+    until(lambda: relaying.tries(tried) >= before + 3, "several tries of the relay")
     assert (place.accepted(), place.rows()) == (COMMITTED, COMMITTED)
     place.gateway()
     until(lambda: place.accepted() == 2 * COMMITTED, "the same relay goes on")

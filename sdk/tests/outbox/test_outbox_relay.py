@@ -4,12 +4,17 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Event
+from typing import Any
 
+import pytest
 from application import GatewayWithLedger
 from shop import OUTBOX, Ordered, record
 from sqlalchemy import Engine, func, select
 
 from waybill import outbox
+from waybill.outbox.relay import running
+from waybill.outbox.relay.wakers import Waker, waker_of
 
 
 def left(engine: Engine) -> int:
@@ -68,13 +73,36 @@ def test_a_time_that_has_passed_is_dropped_and_the_task_begins_at_once(
     assert accepting.accepted().keys() >= set(ids)
 
 
+class Watched:
+    """A waker of which a test knows whether its relay waits."""
+
+    def __init__(self, waker: Waker) -> None:
+        self._waker = waker
+        self.is_waiting = False
+        self.mark = waker.mark
+        self.close = waker.close
+
+    def wait(self, stop: Event) -> None:
+        self.is_waiting = True
+        self._waker.wait(stop)
+        self.is_waiting = False
+
+
 def test_an_idle_relay_posts_at_once(
-    application: Engine, accepting: GatewayWithLedger, database_url: str
+    application: Engine, accepting: GatewayWithLedger, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    wakers: list[Watched] = []
+
+    def watched(*arguments: Any) -> Watched:
+        wakers.append(Watched(waker_of(*arguments)))
+        return wakers[-1]
+
+    monkeypatch.setattr(running, "waker_of", watched)
     with outbox.run(database_url, gateway=accepting.url) as relay:
+        [waker] = wakers
         taken = []
         for number in range(1, 8):
-            time.sleep(0.1)  # it has become idle
+            until(lambda: waker.is_waiting)
             with application.begin() as connection:
                 outbox.submit(connection, record(number))
             taken.append(until(partial(lambda number: relay.health.accepted_rows == number, number)))

@@ -9,7 +9,7 @@ from waybill_contracts.images.limits import ImageLimits
 from waybill_images.presets import LONGEST_EDGE
 from waybill_images.render import render
 from waybill_images.render_result import RenderedVariant
-from waybill_testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, make_photograph
+from waybill_testkit.photograph import CAMERA_MAKE, COMMENT, MARK_COLOUR, photograph
 
 HOPPER = Path(__file__).parent / "photographs" / "grace_hopper.jpg"
 ALL = tuple(LONGEST_EDGE)
@@ -18,13 +18,6 @@ RED, GREEN, BLUE, WHITE = [220, 20, 20], [20, 160, 40], [30, 40, 200], [255, 255
 CORNERS = {(0.2, 0.2): RED, (0.8, 0.2): GREEN, (0.2, 0.8): BLUE, (0.8, 0.8): WHITE}
 #: Of 255: what lossy encoding may do to a flat colour.
 CLOSE = 12
-
-
-@pytest.fixture(scope="module")
-def photograph(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("photograph") / "p.jpg"
-    make_photograph(path)
-    return path.read_bytes()
 
 
 def decode(variant: RenderedVariant) -> pyvips.Image:
@@ -55,8 +48,8 @@ def assert_quadrants(image: pyvips.Image) -> None:
     assert [at for at, colour in CORNERS.items() if far(image, *at, colour) > CLOSE] == []
 
 
-def test_a_photograph_is_made_upright_in_every_preset_and_format(photograph: bytes) -> None:
-    variants = by_name(render(photograph, ALL, ImageLimits()).variants)
+def test_a_photograph_is_made_upright_in_every_preset_and_format() -> None:
+    variants = by_name(render(photograph(), ALL, ImageLimits()).variants)
 
     sizes = {name: (variant.width, variant.height) for name, variant in variants.items()}
     assert sizes == {
@@ -76,8 +69,8 @@ def test_a_photograph_is_made_upright_in_every_preset_and_format(photograph: byt
         assert far(image, 0.05, 0.95, list(MARK_COLOUR)) > 5 * CLOSE
 
 
-def test_no_metadata_leaves_the_house(photograph: bytes) -> None:
-    original = pyvips.Image.new_from_buffer(photograph, "").copy()
+def test_no_metadata_leaves_the_house() -> None:
+    original = pyvips.Image.new_from_buffer(photograph(), "").copy()
     thumbnail = original.thumbnail_image(80).jpegsave_buffer(keep="none") + b"thumbnail of the garden"
     for field, blob in {
         "jpeg-thumbnail-data": thumbnail,
