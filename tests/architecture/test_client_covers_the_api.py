@@ -79,6 +79,7 @@ USES: Final[dict[str, Callable[[Any], Any]]] = {
     "schedules.get": lambda client: client.schedules.get(ID),
     "schedules.list": lambda client: client.schedules.list(),
     "schedules.change": lambda client: client.schedules.change(ID, paused=True),
+    "schedules.run": lambda client: client.schedules.run(ID),
     "schedules.delete": lambda client: client.schedules.delete(ID),
 }
 #: Schema of an answer to its model.

@@ -39,6 +39,7 @@ from waybill_gateway.registry import service_routes as services
 from waybill_gateway.registry import target_routes as targets
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.schedules import routes as schedules
+from waybill_gateway.schedules import run_routes as schedule_runs
 from waybill_gateway.settings import GatewaySettings
 from waybill_gateway.syncs import routes as syncs
 from waybill_gateway.tasks import PlainPosts, post_routes
@@ -65,6 +66,7 @@ _ROUTES = (
     users,
     syncs,
     schedules,
+    schedule_runs,
     submissions,
     tasks,
     events,

@@ -153,6 +153,7 @@ from waybill_ledger.schedules import (
     SchedulePage,
     SlotScan,
     TooManySchedulesError,
+    UnfitScheduleError,
     bring_forward,
     change_schedules,
     check_cron,
@@ -163,6 +164,7 @@ from waybill_ledger.schedules import (
     list_schedules,
     next_slot,
     release_due,
+    task_beside_slots,
     zone_of,
 )
 from waybill_ledger.schema import DEFAULT_TENANT, TENANT_PATTERN, SchemaError, require_current
@@ -261,6 +263,7 @@ __all__ = [
     "TooLate",
     "TooManySchedulesError",
     "Touch",
+    "UnfitScheduleError",
     "Unplaced",
     "accept",
     "accept_spawned",
@@ -322,6 +325,7 @@ __all__ = [
     "take_account",
     "take_due",
     "take_held",
+    "task_beside_slots",
     "touch_files",
     "would_prune",
     "zone_of",

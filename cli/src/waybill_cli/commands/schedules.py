@@ -87,6 +87,15 @@ def resume_schedule(session: Session, /, *, schedule: str) -> None:
     _change(session, schedule, paused=False)
 
 
+@schedules.command("run", epilog="waybill schedules run weekly-report")
+@click.argument("schedule", metavar="NAME_OR_ID")
+@with_session
+def run_schedule(session: Session, /, *, schedule: str) -> None:
+    """Makes a task of a schedule now, also of one that is paused; its slots stay as they are."""
+    made = session.gateway.post(f"/v1/schedules/{find_schedule_id(session, schedule)}/run")
+    session.out.result(made, f"{made['state']}  {made['id']}")
+
+
 @schedules.command("rm", epilog="waybill schedules rm weekly-report --yes")
 @click.argument("schedule", metavar="NAME_OR_ID")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -43,6 +43,7 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "cancel_task": Scope.SUBMIT,
         "post_schedule": Scope.SUBMIT,
         "change_schedule": Scope.SUBMIT,
+        "run_schedule": Scope.SUBMIT,
         "delete_schedule": Scope.SUBMIT,
         "get_schedules": Scope.READ,
         "get_one_schedule": Scope.READ,

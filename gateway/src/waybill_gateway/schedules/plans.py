@@ -36,6 +36,8 @@ from waybill_ledger.access import REDACTED, redacted_payload
 #: The two kinds of recurrence; a change of one replaces the other.
 _RECURRENCES: Final = ("cron", "every_seconds")
 
+_STAYS_PAUSED: Final = "The schedule stays paused: resume it later, or send its body again."
+
 _Model = TypeVar("_Model", bound=Steering)
 
 
@@ -109,7 +111,9 @@ async def changed_plan(schedule: Schedule, change: ChangeSchedule, resources: Re
             then["body"] = resources.keyring.open_fields(plan.body, schedule.id)
         except (UnknownKeyError, SealBrokenError) as error:
             if plan.paused and not then["paused"]:
-                raise _cannot_resume(schedule, error) from None
+                raise unopened(
+                    schedule, error, "The schedule stays paused: resume it later, or send its body again."
+                ) from None
             steering = _checked(Steering, {name: then[name] for name in Steering.model_fields})
             return replace(plan, **_steered(steering))
     # Rules for new schedules only: an older schedule without them can still be paused.
@@ -192,10 +196,16 @@ def _steered(posted: Steering) -> dict[str, Any]:
     return values | {"priority": AMQP_PRIORITIES[posted.priority]}
 
 
-def _cannot_resume(schedule: Schedule, error: UnknownKeyError | SealBrokenError) -> Problem:
+def unopened(schedule: Schedule, error: UnknownKeyError | SealBrokenError, advice: str) -> Problem:
+    """The answer to what needs a body that cannot be opened.
+
+    Args:
+        schedule: it is of this one.
+        error: why it cannot be opened.
+        advice: what to do if only a key is missing.
+    """
     if isinstance(error, UnknownKeyError):
-        detail = "The schedule stays paused: resume it later, or send its body again."
-        return key_missing(error, f"schedule {schedule.id}", detail)
+        return key_missing(error, f"schedule {schedule.id}", advice)
     return Problem(
         HTTPStatus.CONFLICT,
         "body_broken",

@@ -1,7 +1,14 @@
 """Schedules: their slots, and the release of each as a task."""
 
 from waybill_ledger.schedules.recurrence import BadRecurrenceError, Recurrence, check_cron, zone_of
-from waybill_ledger.schedules.release import Release, ReleaseBatch, next_slot, release_due
+from waybill_ledger.schedules.release import (
+    Release,
+    ReleaseBatch,
+    UnfitScheduleError,
+    next_slot,
+    release_due,
+    task_beside_slots,
+)
 from waybill_ledger.schedules.schedules import (
     Change,
     ChangedMeanwhileError,
@@ -41,6 +48,7 @@ __all__ = [
     "SchedulePage",
     "SlotScan",
     "TooManySchedulesError",
+    "UnfitScheduleError",
     "bring_forward",
     "change_schedules",
     "check_cron",
@@ -51,5 +59,6 @@ __all__ = [
     "list_schedules",
     "next_slot",
     "release_due",
+    "task_beside_slots",
     "zone_of",
 ]

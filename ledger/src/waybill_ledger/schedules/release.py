@@ -21,6 +21,10 @@ _MAX_ERROR_LENGTH: Final = 1000
 _FORMER_ID: Final = "id"
 
 
+class UnfitScheduleError(Exception):
+    """No task can be made of the schedule."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReleaseBatch:
     """Request to release due slots."""
@@ -66,6 +70,22 @@ def release_due(connection: Connection, batches: Sequence[ReleaseBatch]) -> Sequ
     return [_release_due(connection, batch) for batch in batches]
 
 
+def task_beside_slots(schedule: Schedule, batch: ReleaseBatch) -> NewTask:
+    """A task of a schedule as of now, beside its slots; not accepted yet.
+
+    Args:
+        schedule: also one that is paused.
+        batch: has the time, the keys and the kinds.
+
+    Raises:
+        UnfitScheduleError: its kind has no service, or its contract does not allow its body any more.
+        UnknownKeyError: a sealing key is missing here.
+        SealBrokenError: its body was altered.
+    """
+    body = batch.keyring.open_fields(schedule.plan.body, schedule.id)
+    return _task(schedule, body, batch.now, batch)
+
+
 def _release_due(connection: Connection, batch: ReleaseBatch) -> list[Release]:
     rows = connection.execute(
         select(SCHEDULES)
@@ -93,7 +113,7 @@ def _release(connection: Connection, schedule: Schedule, batch: ReleaseBatch) ->
         return Release(schedule, (), has_skipped=False, closed=unknown)
     except SealBrokenError as broken:
         return Release(schedule, (), has_skipped, f"its body cannot be opened: {broken}")
-    except _UnfitError as error:
+    except UnfitScheduleError as error:
         return Release(schedule, (), has_skipped, str(error)[:_MAX_ERROR_LENGTH])
     return Release(schedule, tasks, has_skipped)
 
@@ -119,20 +139,16 @@ def _not_released(connection: Connection, schedule: Schedule, slots: list[dateti
     return [slot for slot in slots if slot not in released]
 
 
-class _UnfitError(Exception):
-    """No task can be made of the schedule."""
-
-
 def _task(schedule: Schedule, body: dict[str, Any], slot: datetime, batch: ReleaseBatch) -> NewTask:
     task_id = new_task_id()
     kind = batch.registry.find(schedule.plan.kind)
     if kind is None or not kind.services:
-        raise _UnfitError(f"no service handles {schedule.plan.kind} any more")
+        raise UnfitScheduleError(f"no service handles {schedule.plan.kind} any more")
     contract, data = kind.current, dict(body)
     if contract.task_id_field is not None and _FORMER_ID in body and _FORMER_ID not in contract.fields:
         data[contract.task_id_field] = data.pop(_FORMER_ID)
     if faults := contract.faults(contract.completed(data, task_id)):
-        raise _UnfitError(_message_of(faults))
+        raise UnfitScheduleError(_message_of(faults))
     return NewTask.of(
         kind,
         data,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
-from waybill.answers import Page, Schedule, ScheduleDetails
+from waybill.answers import AcceptedTask, Page, Schedule, ScheduleDetails
 from waybill.calls.call import Answer, Call, json_body, model, present
 from waybill.calls.keys import checked_key, new_key
 from waybill.calls.paths import id_in
@@ -66,6 +66,12 @@ def change(
     data = body.event_data() if isinstance(body, Event) else body
     changes = {**timing, **({} if data is None else {"body": data})}
     return Call("PATCH", _path(schedule_id), model(Schedule), headers=JSON_TYPE, content=json_body(changes))
+
+
+def run(schedule_id: str | UUID, key: str | None) -> Call[AcceptedTask]:
+    """`POST /v1/schedules/{schedule_id}/run`."""
+    headers = {KEY_HEADER: new_key() if key is None else checked_key(key)}
+    return Call("POST", f"{_path(schedule_id)}/run", model(AcceptedTask), headers=headers)
 
 
 def delete(schedule_id: str | UUID) -> Call[None]:

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 from uuid import UUID
 
 from waybill import calls
-from waybill.answers import Schedule, ScheduleDetails
+from waybill.answers import AcceptedTask, Schedule, ScheduleDetails
 from waybill.calls import Paging, ScheduleTiming
 from waybill.client.async_sending import AsyncSending
 from waybill_contracts.events import Event
@@ -73,6 +73,21 @@ class AsyncSchedules:
         See `Schedules.change`.
         """
         return await self._run(calls.schedules.change(schedule_id, body, timing))
+
+    async def run(self, schedule_id: str | UUID, *, key: str | None = None) -> AcceptedTask:
+        """Makes a task of a schedule now, also of one that is paused; its slots stay as they are.
+
+            task = await client.schedules.run(schedule.id)
+
+        Args:
+            schedule_id: of the schedule.
+            key: a repeat with it makes no second task; None: one is made for this call.
+
+        Raises:
+            NoSuchScheduleError: there is none of this id.
+            CannotRunError: no task can be made of it any more.
+        """
+        return await self._run(calls.schedules.run(schedule_id, key))
 
     async def delete(self, schedule_id: str | UUID) -> None:
         """Deletes a schedule; the tasks that it has made stay.

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 from uuid import UUID
 
 from waybill import calls
-from waybill.answers import Schedule, ScheduleDetails
+from waybill.answers import AcceptedTask, Schedule, ScheduleDetails
 from waybill.calls import Paging, ScheduleTiming
 from waybill.client.sync_sending import SyncSending
 from waybill_contracts.events import Event
@@ -90,6 +90,21 @@ class Schedules:
             ChangedMeanwhileError: another call changed it just now.
         """
         return self._run(calls.schedules.change(schedule_id, body, timing))
+
+    def run(self, schedule_id: str | UUID, *, key: str | None = None) -> AcceptedTask:
+        """Makes a task of a schedule now, also of one that is paused; its slots stay as they are.
+
+            task = client.schedules.run(schedule.id)
+
+        Args:
+            schedule_id: of the schedule.
+            key: a repeat with it makes no second task; None: one is made for this call.
+
+        Raises:
+            NoSuchScheduleError: there is none of this id.
+            CannotRunError: no task can be made of it any more.
+        """
+        return self._run(calls.schedules.run(schedule_id, key))
 
     def delete(self, schedule_id: str | UUID) -> None:
         """Deletes a schedule; the tasks that it has made stay.

@@ -75,6 +75,7 @@ from waybill.problems.operators import (
 )
 from waybill.problems.tasks import (
     BodyBrokenError,
+    CannotRunError,
     ChangedMeanwhileError,
     DamagedError,
     EmptyError,
@@ -123,6 +124,7 @@ __all__ = [
     "BodyBrokenError",
     "CallErasedError",
     "CallUnderWayError",
+    "CannotRunError",
     "ChangedMeanwhileError",
     "ClientError",
     "DamagedError",

@@ -7,6 +7,10 @@ class BodyBrokenError(ProblemError, code="body_broken"):
     """The body of this schedule was altered. Send the body again."""
 
 
+class CannotRunError(ProblemError, code="cannot_run"):
+    """No task can be made of this schedule any more. Change its body, or delete it."""
+
+
 class ChangedMeanwhileError(ProblemError, code="changed_meanwhile"):
     """Another call changed this just now. Read it again, and repeat your change."""
 
