@@ -21,15 +21,20 @@ from waybill_contracts.wire import (
 )
 from waybill_database import Records
 from waybill_ledger import (
+    Missed,
     NewKey,
+    NewSchedule,
     NewTask,
+    Plan,
     Scope,
     Secret,
     Submission,
     accept,
     apply_events,
     create_keys,
+    create_schedules,
     delete_published,
+    new_task_id,
 )
 from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
 from waybill_ledger.deadletters.intake.intake import take_in
@@ -56,6 +61,7 @@ WRONG: Final = ErrorInfo(type="PermanentError", message="the city is missing")
 SCOPES: Final = {
     "reader": (Scope.READ,),
     "operator": (Scope.READ, Scope.SUBMIT, Scope.OPERATE, Scope.REVEAL),
+    "administrator": (Scope.ADMIN,),
     "submitter": (Scope.SUBMIT,),
     "stranger": (Scope.READ, Scope.OPERATE),
     "ended": (Scope.READ,),
@@ -105,6 +111,7 @@ class _Filling:
         await self._tasks()
         await self._letters()
         await self._plan()
+        await self._schedule()
 
     async def _tasks(self) -> None:
         done = await self._task(
@@ -200,6 +207,27 @@ class _Filling:
             gate=gate_of(),
         )
         self._seeded.ids["redrive"] = str(await make_redrive(self._records, new))
+
+    async def _schedule(self) -> None:
+        plan = Plan(
+            name="weekly-report",
+            kind="sync.requested",
+            body={"target": "crm", "resource": "reports", "id": HOSTILE, "data": {}},
+            about=HOSTILE,
+            person=None,
+            cron="30 8 * * MON",
+            every_seconds=None,
+            timezone="Europe/Berlin",
+            starts_at=None,
+            ends_at=None,
+            missed=Missed.RUN_ONCE,
+            missed_limit=10,
+            priority=None,
+            paused=False,
+        )
+        self._seeded.ids["schedule"] = new_task_id()
+        new = NewSchedule(self._seeded.ids["schedule"], plan, self._now, 10)
+        await self._records.write(create_schedules, new)
 
     async def _dead(
         self,

@@ -22,6 +22,20 @@ PAGES: Final = (
     "/ui/letters/1",
     "/ui/redrives",
     "/ui/redrives/{redrive}",
+    "/ui/kinds",
+    "/ui/kinds/email.requested",
+    "/ui/kinds/email.requested/new",
+    "/ui/kinds/sync.requested/new?json=true",
+    "/ui/tasks/{retried}/again",
+    "/ui/services",
+    "/ui/services/sync",
+    "/ui/schedules",
+    "/ui/schedules/new",
+    "/ui/schedules/new?kind=sync.requested",
+    "/ui/schedules/{schedule}",
+    "/ui/accounting",
+    "/ui/audit",
+    "/ui/keys",
 )
 AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -46,7 +60,7 @@ def violations(page: Any, rules: list[str] = RULES) -> list[str]:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_each_page_is_accessible_and_fits(visit: Visiting, look: str) -> None:
-    visited = visit(**LOOKS[look])
+    visited = visit("administrator", **LOOKS[look])
     width = LOOKS[look]["viewport"]["width"]  # type: ignore[index] # a mapping
     for path in PAGES:
         page = visited.go(path)

@@ -1,6 +1,6 @@
 """Protection of sensitive data: sealed in payloads, masked in texts."""
 
-from waybill_contracts.privacy.mask import NO_MASK, Mask, mask_addresses
+from waybill_contracts.privacy.mask import MASK, NO_MASK, Mask, mask_addresses
 from waybill_contracts.privacy.seal import (
     NO_KEYS,
     Keyring,
@@ -11,6 +11,7 @@ from waybill_contracts.privacy.seal import (
 )
 
 __all__ = [
+    "MASK",
     "NO_KEYS",
     "NO_MASK",
     "Keyring",

@@ -5,6 +5,7 @@ from waybill_gateway.desk.group_views import GroupView
 from waybill_gateway.desk.letter_routes import no_such_letter
 from waybill_gateway.desk.letter_views import FieldFault, WholeLetterView
 from waybill_gateway.desk.models import (
+    AuditQuery,
     CloseLetters,
     GroupNote,
     GroupQuery,
@@ -14,6 +15,7 @@ from waybill_gateway.desk.models import (
     LetterQuery,
     PayloadPatch,
     PlanRedrive,
+    Preview,
     RedriveQuery,
     RestoreLetters,
     StartRedrive,
@@ -22,6 +24,7 @@ from waybill_gateway.desk.models import (
 from waybill_gateway.desk.redrive_views import RedriveView
 
 __all__ = [
+    "AuditQuery",
     "CloseLetters",
     "FieldFault",
     "GroupNote",
@@ -33,6 +36,7 @@ __all__ = [
     "LetterQuery",
     "PayloadPatch",
     "PlanRedrive",
+    "Preview",
     "RedriveQuery",
     "RedriveView",
     "RestoreLetters",

@@ -106,6 +106,11 @@ def problem_answer(problem: Problem) -> JSONResponse:
     return _response(status, problem.code, problem.detail, problem.errors, problem.headers)
 
 
+def errors_of(error: RequestValidationError) -> list[FieldError]:
+    """What is wrong with a request: each field, without its value."""
+    return [FieldError(field=_field(each["loc"]), message=_message(each)) for each in error.errors()]
+
+
 def install_problems(app: FastAPI) -> None:
     """Makes `app` answer every error with a problem document."""
     app.add_exception_handler(ClientDisconnect, _on_gone)
@@ -126,7 +131,7 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [FieldError(field=_field(e["loc"]), message=_message(e)) for e in error.errors()]
+        errors = errors_of(error)
         detail = f"{len(errors)} field(s) are wrong; see errors."
         if len(errors) > MAX_ERRORS:
             detail += f" The first {MAX_ERRORS} are listed."

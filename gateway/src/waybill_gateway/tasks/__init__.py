@@ -17,6 +17,7 @@ from waybill_gateway.tasks.models import (
     AccountView,
     Delay,
     Links,
+    PostTask,
     Priority,
     ProgressView,
     SubtaskView,
@@ -30,7 +31,7 @@ from waybill_gateway.tasks.models import (
     priority_name,
     shown,
 )
-from waybill_gateway.tasks.post import KeyedPostDep, PostDep
+from waybill_gateway.tasks.post import KeyedPostDep, Post, PostDep
 from waybill_gateway.tasks.post_route import PlainPosts, post_routes
 from waybill_gateway.tasks.routes import find_task, no_such_task, person_of, task_filter, view_of
 from waybill_gateway.tasks.submission import accept_task, key_reused, new_task, submit
@@ -46,7 +47,9 @@ __all__ = [
     "KeyedPostDep",
     "Links",
     "PlainPosts",
+    "Post",
     "PostDep",
+    "PostTask",
     "Priority",
     "ProgressView",
     "SubtaskView",

@@ -1,11 +1,32 @@
 """The page for people, at /ui: what the API says, as HTML made by the gateway."""
 
+from waybill_gateway.ui.administration import account_page, audit_page, key_pages
+from waybill_gateway.ui.catalog import kind_pages, post_pages, service_pages
 from waybill_gateway.ui.desk import group_pages, letter_pages, redrive_pages
 from waybill_gateway.ui.frame import assets, sign_in
 from waybill_gateway.ui.overview import overview_page
+from waybill_gateway.ui.schedules import new_pages, schedule_pages
 from waybill_gateway.ui.tasks import list_page, task_page
 
 #: Modules whose routers make up the page.
-PAGES = (assets, sign_in, overview_page, list_page, task_page, group_pages, letter_pages, redrive_pages)
+PAGES = (
+    assets,
+    sign_in,
+    overview_page,
+    list_page,
+    task_page,
+    group_pages,
+    letter_pages,
+    redrive_pages,
+    kind_pages,
+    post_pages,
+    service_pages,
+    # Its path would match that of a schedule.
+    new_pages,
+    schedule_pages,
+    account_page,
+    audit_page,
+    key_pages,
+)
 
 __all__ = ["PAGES"]

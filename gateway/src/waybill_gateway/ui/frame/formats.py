@@ -55,6 +55,11 @@ def absolute(moment: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
 
 
+def in_its_zone(moment: datetime) -> str:
+    """A time to the minute, in the zone that it is in."""
+    return f"{moment:%a %Y-%m-%d %H:%M %Z}"
+
+
 def duration(seconds: float) -> str:
     """A length of time, two units at most: 240 ms, 1.2 s, 3 min 12 s, 2 h 5 min, 3 d 4 h."""
     if seconds < 1:

@@ -12,6 +12,19 @@ from waybill_gateway.ui.frame import formats
 
 _TEMPLATES: Final = Path(__file__).parents[1] / "templates"
 _NONCE_BYTES: Final = 16
+#: Where the navigation leads: words, path, and the operation that who looks must be allowed.
+PLACES: Final = (
+    ("Overview", "/ui", "get_account"),
+    ("Tasks", "/ui/tasks", "get_tasks"),
+    ("Failures", "/ui/failures", "get_dead_letter_groups"),
+    ("Redrives", "/ui/redrives", "get_redrives"),
+    ("Kinds", "/ui/kinds", "get_kinds"),
+    ("Services", "/ui/services", "get_services"),
+    ("Schedules", "/ui/schedules", "get_schedules"),
+    ("Accounting", "/ui/accounting", "get_account"),
+    ("Audit", "/ui/audit", "get_audit"),
+    ("Keys", "/ui/keys", "get_keys"),
+)
 
 
 def rendered(template: str, status: int, context: dict[str, Any]) -> HTMLResponse:
@@ -58,6 +71,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=formats.visible,
     )
+    environment.globals["places"] = PLACES
     environment.filters |= {
         "duration": formats.duration,
         "number": formats.number,
@@ -66,5 +80,6 @@ def _environment() -> Environment:
         "clipped": formats.clipped,
         "short_id": formats.short_id,
         "absolute": formats.absolute,
+        "in_its_zone": formats.in_its_zone,
     }
     return environment

@@ -1,9 +1,7 @@
 """The list of tasks: searched, filtered, paged; each view has an address of its own."""
 
-from datetime import timedelta
 from functools import partial
-from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -14,24 +12,13 @@ from waybill_gateway.http import Search
 from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.tasks import TaskQuery, task_filter
 from waybill_gateway.tasks import routes as api
-from waybill_gateway.ui.frame import Page, PageDep, pages_router
+from waybill_gateway.ui.frame import WINDOW_WORDS, WINDOWS, Page, PageDep, Within, pages_router
 from waybill_ledger import count_tasks
 
 #: Tasks that are counted at most: enough to see whether a filter is narrow.
 MOST_COUNTED: Final = 1_000
 #: Tasks that a search looks at, unless it is asked to look at all.
 MOST_SEARCHED: Final = 100_000
-#: Lengths of time that a form offers.
-Within = Literal["15m", "1h", "1d", "7d", "30d"]
-WINDOWS: Final = MappingProxyType(
-    {
-        "15m": ("last 15 minutes", timedelta(minutes=15)),
-        "1h": ("last hour", timedelta(hours=1)),
-        "1d": ("last day", timedelta(days=1)),
-        "7d": ("last 7 days", timedelta(days=7)),
-        "30d": ("last 30 days", timedelta(days=30)),
-    }
-)
 
 router: APIRouter = pages_router()
 
@@ -73,7 +60,7 @@ async def show_tasks(
         states=list(State),
         kinds=sorted(registry.kinds),
         services=sorted(registry.services),
-        windows={name: words for name, (words, _) in WINDOWS.items()},
+        windows=WINDOW_WORDS,
         searched=wanted.newest,
         is_filtered=bool(asked.model_dump(exclude={"limit", "cursor"}, exclude_none=True)),
     )

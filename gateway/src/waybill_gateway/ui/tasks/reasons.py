@@ -7,7 +7,8 @@ from typing import Final
 
 from waybill_contracts.registry import Registry
 from waybill_contracts.states import State
-from waybill_gateway.tasks import SubtaskView, TaskView
+from waybill_contracts.wire import LifecycleType
+from waybill_gateway.tasks import SubtaskView, TaskView, TimelineEventView
 from waybill_gateway.ui.frame import formats
 from waybill_ledger import OpenWork
 from waybill_ledger.outbox import Unpublished
@@ -27,6 +28,10 @@ class Facts:
     #: Open work of the caller's tenant, or of all.
     work: Sequence[OpenWork]
     broker_is_connected: bool
+    #: Version of the contract that its payload follows; None: it is not known.
+    version: int | None = None
+    #: Services whose last report is that they put the attempt off.
+    put_off: frozenset[str] = frozenset()
 
 
 def reasons(task: TaskView, facts: Facts) -> list[tuple[str, str]]:
@@ -34,6 +39,12 @@ def reasons(task: TaskView, facts: Facts) -> list[tuple[str, str]]:
     return [
         (part.service, _reason(task, part, facts)) for part in task.subtasks if not part.state.is_terminal
     ]
+
+
+def put_off_by(events: Sequence[TimelineEventView]) -> frozenset[str]:
+    """Services whose last report in a timeline is that they put an attempt off."""
+    last = {event.service: event.type for event in events if event.service is not None}
+    return frozenset(service for service, type_ in last.items() if type_ == LifecycleType.SNOOZED)
 
 
 def _reason(task: TaskView, part: SubtaskView, facts: Facts) -> str:
@@ -44,8 +55,8 @@ def _reason(task: TaskView, part: SubtaskView, facts: Facts) -> str:
         case State.RUNNING:
             return _running(part, facts.now)
         case State.RETRYING:
-            return _retrying(part, facts)
-    return _pending(part, facts)
+            return _snoozed(part, facts) if part.service in facts.put_off else _retrying(part, facts)
+    return _unread(task, part, facts) or _pending(part, facts)
 
 
 def _running(part: SubtaskView, now: datetime) -> str:
@@ -62,6 +73,38 @@ def _retrying(part: SubtaskView, facts: Facts) -> str:
     if part.next_attempt_at is not None and part.next_attempt_at > facts.now:
         return f"{why} The next one begins {_when(part.next_attempt_at, facts.now)}."
     return f"{why} The next one is due. {_in_queue(part.service, facts)}"
+
+
+def _snoozed(part: SubtaskView, facts: Facts) -> str:
+    """An attempt that is put off keeps its number, and does not count."""
+    error = part.error or {}
+    why = {
+        "CircuitOpenError": "the other side did not answer lately, and is not asked for a while",
+        "UnreachableError": "the other side cannot be reached",
+        "OutOfServiceError": "the other side says that it does no work now",
+        "RateLimitedError": "the other side accepts no more for now",
+        "RateLimited": "the other side accepts no more for now",
+    }.get(str(error.get("type")), "its handler asked for it")
+    due = part.next_attempt_at
+    until = f" until {_when(due, facts.now)}" if due is not None else ""
+    return f"Attempt {part.attempt} is put off{until}, because {why} ({_error(part)}). It counts as none."
+
+
+def _unread(task: TaskView, part: SubtaskView, facts: Facts) -> str:
+    """Why a service cannot read a task; empty: it can."""
+    service = facts.registry.services.get(part.service)
+    if service is None or service.is_retired or facts.version is None:
+        return ""
+    reads = service.reads(task.kind)
+    if facts.version in reads:
+        return ""
+    if not reads:
+        return f"The release of {part.service} that is registered does not handle {task.kind} any more."
+    known = ", ".join(map(str, sorted(reads)))
+    return (
+        f"Its data is of version {facts.version} of {task.kind}, and {part.service} reads {known}: "
+        f"it waits for a release that reads it."
+    )
 
 
 def _pending(part: SubtaskView, facts: Facts) -> str:
