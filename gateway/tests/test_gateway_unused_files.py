@@ -11,7 +11,6 @@ import pyvips
 from sqlalchemy import update
 
 from waybill_contracts.files import results_of
-from waybill_contracts.images.variants import ORIGINALS, variants_of
 from waybill_contracts.states import State
 from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_gateway.files.collector import Collector
@@ -21,12 +20,10 @@ from waybill_ledger import (
     Mark,
     PruneStep,
     Removal,
-    Touch,
     apply_events,
     delete_removed,
     mark_unused,
     prune_tasks,
-    touch_files,
 )
 from waybill_ledger.schema.tables import FILES, TASKS
 from waybill_testkit.eventually import eventually
@@ -104,17 +101,6 @@ async def test_a_file_that_another_task_refers_to_stays(gateway: Gateway) -> Non
 
     assert await collected(gateway) == 1
     assert len(files(gateway)) == 1
-
-
-async def test_an_original_that_an_earlier_release_stored_goes_with_its_variants(gateway: Gateway) -> None:
-    store = gateway.resources.objects
-    key = await store.put(picture(), prefix=ORIGINALS)
-    variant = await store.put(b"variant", prefix=variants_of(key.rpartition("/")[2]), suffix=".webp")
-    await gateway.resources.records.write(touch_files, Touch(key, datetime.now(UTC)))
-
-    assert await collected(gateway) == 1
-    assert not await store.exists(key)
-    assert not await store.exists(variant)
 
 
 async def test_the_file_of_a_refused_repeat_goes_and_that_of_the_first_call_stays(gateway: Gateway) -> None:

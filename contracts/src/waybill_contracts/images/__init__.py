@@ -8,11 +8,10 @@ from waybill_contracts.images.formats import (
     unsupported_format,
 )
 from waybill_contracts.images.limits import ImageLimits
-from waybill_contracts.images.variants import ORIGINALS, PRESET_NAMES, PresetName, variants_of
+from waybill_contracts.images.variants import PRESET_NAMES, PresetName
 
 __all__ = [
     "ACCEPTED_FORMATS",
-    "ORIGINALS",
     "PRESET_NAMES",
     "SNIFF_BYTES",
     "ImageFormat",
@@ -20,5 +19,4 @@ __all__ = [
     "PresetName",
     "sniff",
     "unsupported_format",
-    "variants_of",
 ]

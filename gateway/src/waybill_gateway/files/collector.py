@@ -7,7 +7,6 @@ from typing import ClassVar, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_contracts.files import is_of_results
-from waybill_contracts.images import ORIGINALS, variants_of
 from waybill_database import Records
 from waybill_gateway.files.storing import UNTOUCHED_FOR
 from waybill_ledger import (
@@ -63,9 +62,6 @@ class Collector(Background):
 
     async def _remove(self, mark: Mark) -> bool:
         """Whether this collector removed it."""
-        if mark.key.startswith(f"{ORIGINALS}/"):
-            # Its variants first: without the row they could not be found any more.
-            await self._objects.delete_under(variants_of(mark.key.rpartition("/")[2]))
         if not await self._records.write(renew_marks, Renewal(mark, self._records.now())):
             log.warning("another collector has taken over a file", key=mark.key)
             return False
