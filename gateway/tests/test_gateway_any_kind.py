@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from waybill_contracts.privacy import is_sealed
 from waybill_contracts.registry import HandledKind, Manifest
+from waybill_contracts.wire.lifecycle import LifecycleEvent, LifecycleType
 from waybill_gateway.http import ledger_unavailable
 from waybill_gateway.tasks import submission_routes
+from waybill_ledger import ReleaseBatch, apply_events, release_due
 from waybill_ledger.registry import ApplyManifest, apply_manifests, confirm_declared
 from waybill_ledger.schema.tables import OUTBOX, SUBTASKS, TASKS
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, fields, problem
-from waybill_testkit.samples import NOON
+from waybill_testkit.samples import NOON, reported
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -33,6 +37,11 @@ TASK = {"kind": "invoice.requested", "data": {"order_id": "A-7", "email": "Ada@e
 def manifest(service: str = "invoices", *, version: int = 1, reads: Sequence[int] = (1,)) -> Manifest:
     handled = HandledKind(kind="invoice.requested", version=version, reads=tuple(reads), data=SCHEMA)
     return Manifest(service=service, release=str(version), handles=(handled,))
+
+
+def _without(field: str) -> dict[str, Any]:
+    fields_ = {name: schema for name, schema in SCHEMA["properties"].items() if name != field}
+    return SCHEMA | {"properties": fields_}
 
 
 async def registered(gateway: Gateway, *manifests: Manifest) -> None:
@@ -143,6 +152,53 @@ async def test_a_repeated_call_makes_one_task(gateway: Gateway) -> None:
     other = TASK | {"data": {"order_id": "B-8"}}
     problem(await gateway.post("/v1/tasks", other, Idempotency_Key="k"), 422, "key_reused")
     assert await gateway.count(TASKS) == 1
+
+
+async def test_a_kind_of_anybody_is_scheduled_and_its_slots_become_tasks(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    body = {"order_id": "A-7", "email": "ada@example.com"}
+    hourly = {"name": "invoices", "kind": "invoice.requested", "every_seconds": 3600, "body": body}
+    secret = hourly | {"body": body | {"card": "4711"}}
+    refused = problem(await gateway.post("/v1/schedules", secret), 422, "invalid_request")
+    assert "its secrets" in refused["errors"][0]["message"]
+
+    public = HandledKind(kind="invoice.requested", version=2, data=_without("card"), reads=(1, 2))
+    await registered(gateway, Manifest(service="invoices", release="2", handles=(public,)))
+    await gateway.resources.kinds.refresh()
+    answer = await gateway.post("/v1/schedules", hourly)
+    assert answer.status_code == 201, answer.text
+    resources = gateway.resources
+    registry = resources.kinds.current
+    later = datetime.now(UTC) + timedelta(hours=1, minutes=1)
+    batch = ReleaseBatch(later, 10, resources.keyring, registry)
+    [release] = await resources.records.write(release_due, batch)
+    [task] = release.tasks
+    shown = (await gateway.client.get(f"/v1/tasks/{task.id}")).json()
+    assert (shown["kind"], shown["about"]) == ("invoice.requested", "order A-7")
+    assert [subtask["service"] for subtask in shown["subtasks"]] == ["invoices"]
+    assert shown["schedule"]["id"] == answer.json()["id"]
+
+
+async def test_a_person_is_found_and_erased_in_tasks_of_any_kind(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    task_id = (await gateway.post("/v1/tasks", TASK)).json()["id"]
+    person = {"address": "ADA@example.com"}
+    held = (await gateway.post("/v1/persons/lookups", person)).json()
+    assert (held["open"], held["tasks"]["pending"]) == (1, 1)
+    [found] = (await gateway.client.get("/v1/tasks", params={"person": "ada@example.com"})).json()["items"]
+    assert found["id"] == task_id
+
+    ended = reported(LifecycleType.COMPLETED, task_id, service="invoices", kind="invoice.requested")
+    await gateway.resources.records.write(applied, ended)
+    assert (await gateway.post("/v1/persons/erasures", person)).json()["tasks"] == 1
+    [row] = await gateway.rows(TASKS)
+    assert row["payload"] is None or "order_id" not in row["payload"]
+    assert (await gateway.post("/v1/persons/lookups", person)).json()["tasks"]["completed"] == 0
+
+
+def applied(connection: Connection, events: Sequence[LifecycleEvent]) -> list[None]:
+    apply_events(connection, events)
+    return [None] * len(events)
 
 
 @pytest.mark.parametrize("data", [None, [], "text", 7])
