@@ -24,7 +24,8 @@ def persons() -> None:
 def show_person(session: Session, /, *, address: str, tenant: str | None) -> None:
     """Shows how much data is held of a person, but not the data.
 
-    Records and images have no known person: `waybill tasks erase` erases those that you name.
+    A kind whose contract marks no person, such as records and images, is not counted: `waybill tasks erase`
+    erases the tasks that you name.
     """
     held = _held(session, address, tenant)
     if session.out.as_json:

@@ -200,7 +200,7 @@ def cancel_task(session: Session, /, beginning: str, *, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_session
 def erase_tasks(session: Session, /, beginnings: tuple[str, ...], *, cancel_open: bool, yes: bool) -> Exit:
-    """Erases the contents of tasks, for good; for records and images, which have no known person.
+    """Erases the contents of tasks, for good; for kinds whose contract marks no person.
 
     The tasks keep only their ids, kinds, states and times. Those without an outcome are not erased, and the
     exit code is 1. Needs a key with the scope admin.

@@ -41,8 +41,8 @@ router = APIRouter(tags=["persons"], route_class=GuardedJsonRoute)
 async def look_up_person(wanted: PersonQuery, resources: ResourcesDep) -> PersonView:
     """Returns how much data about a person is stored, and nothing of its content.
 
-    Tasks about a person are mails to the address, its password resets, and users with it. Records and images
-    are about no person.
+    Tasks about a person are those of a kind whose contract marks the field with the person's address, such as
+    mails to the address, its password resets, and users with it. A kind without that mark is about no person.
     """
     held = await resources.records.read(partial(holdings_of, person=_person(resources, wanted)))
     return PersonView(
@@ -61,11 +61,10 @@ async def erase_person(wanted: ErasePerson, resources: ResourcesDep, actor: Acto
     """Erases the data of a person: one short step.
 
     Repeat the call with `after` and `erasure` until `after` is null. Each step is complete in itself, so a
-    caller
-    may stop at any step and begin again. Schedules and reset links are deleted. Of tasks that have ended,
-    payload, results, error texts, bodies of dead letters and the subject are erased; ids, kinds, states and
-    times stay, so that the account adds up. Tasks without an outcome do not change: `open` counts them, and a
-    later erasure includes them. The audit trail names the actor and the counts, not the person.
+    caller may stop at any step and begin again. Schedules and reset links are deleted. Of tasks that have
+    ended, payload, results, error texts, bodies of dead letters and the subject are erased; ids, kinds,
+    states and times stay, so that the account adds up. Tasks without an outcome do not change: `open` counts
+    them, and a later erasure includes them. The audit trail names the actor and the counts, not the person.
     """
     step = _step(resources, _person(resources, wanted), wanted, actor, after=str(wanted.after or ""))
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
@@ -75,8 +74,8 @@ async def erase_person(wanted: ErasePerson, resources: ResourcesDep, actor: Acto
 async def erase_tasks(wanted: EraseTasks, resources: ResourcesDep, actor: Actor) -> ErasureStep:
     """Erases the content of tasks about a person that are not found by an address.
 
-    These are records and images, and tasks from before persons were recorded. It works as for the tasks of a
-    person; for an image it also deletes the file and its variants, unless another task has the same file.
+    These are tasks of kinds whose contract marks no person, such as records and images. It works as for the
+    tasks of a person; it also deletes the files of the tasks, unless another task has the same file.
     """
     step = _step(resources, NamedTasks(tuple(map(str, wanted.tasks))), wanted, actor)
     return await _erase(resources, step, cancel_open=wanted.cancel_open)
