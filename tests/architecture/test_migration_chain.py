@@ -1,7 +1,11 @@
 """Migrations are one chain, in the order of their names: those of two changes must not have one number."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
+
+from mako.template import Template
 
 VERSIONS = (
     Path(__file__).resolve().parents[2] / "ledger" / "src" / "waybill_ledger" / "migrations" / "versions"
@@ -20,3 +24,17 @@ def test_each_migration_follows_the_one_before() -> None:
         assert path.name.startswith(f"{revision[1]}_")
         assert follows[1] == before, path.name
         before = revision[1]
+
+
+def test_a_new_migration_imports_what_there_is() -> None:
+    template = Template(filename=str(VERSIONS.parent / "script.py.mako"))
+    text = template.render(
+        message="new", up_revision="0099", down_revision="0098", upgrades=None, downgrades=None
+    )
+    module = ast.parse(text)
+    names = {
+        alias.name for node in ast.walk(module) if isinstance(node, ast.Import) for alias in node.names
+    } | {node.module for node in ast.walk(module) if isinstance(node, ast.ImportFrom) and node.module}
+    assert "sqlalchemy" in names
+    for name in names:
+        importlib.import_module(name)
