@@ -151,3 +151,16 @@ def anchors(text: str) -> set[str]:
     """The anchors of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+MEMBERS_WITH_ROOMS: Final = ("gateway", "worker", "ledger")
+
+
+@pytest.mark.parametrize("member", MEMBERS_WITH_ROOMS)
+def test_the_document_of_a_member_names_each_of_its_rooms_and_no_other_file(member: str) -> None:
+    package = ROOT / member / "src" / f"waybill_{member}"
+    text = (ROOT / member / "README.md").read_text()
+    rooms = {init.parent.name for init in package.glob("*/__init__.py")} - {"migrations"}
+    assert {room for room in rooms if f"{room}/" not in text} == set()
+    named = set(re.findall(r"`(?:[\w/]*/)?(\w+\.py)`", text))
+    assert named - {path.name for path in package.rglob("*.py")} == set()
