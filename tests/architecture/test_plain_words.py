@@ -49,7 +49,7 @@ EXCEPTIONS: Final = {
     ("sdk/src/waybill/attempt/attempt.py", "irrevocably"): "a method of `Attempt`",
 }
 
-DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "bench", "docs")
+DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "bench", "docs", "examples")
 MEMBERS: Final = sorted(
     path.parent.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]

@@ -22,7 +22,7 @@ async def pack(attempt: Attempt, order: str) -> dict[str, str]:
 
 @service.task
 async def announce(order: str, parcel: str) -> None:
-    """Tells the customer."""
+    """Mails the customer."""
     warehouse.announce(order, parcel)
 
 

@@ -31,7 +31,7 @@ def pack(self: Task, order: str) -> dict[str, str]:
 
 @app.task
 def announce(order: str, parcel: str) -> None:
-    """Tells the customer."""
+    """Mails the customer."""
     warehouse.announce(order, parcel)
 
 

@@ -25,7 +25,7 @@ class Warehouse:
         return f"parcel-{order}"
 
     def announce(self, order: str, parcel: str) -> None:
-        """Tells the customer."""
+        """Mails the customer."""
         self.announced.append(f"{order}: {parcel}")
 
 
