@@ -123,7 +123,7 @@ def test_where_the_broker_is_may_be_said_at_every_level(
     assert "the address from the command line is no URL like amqp://" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("group", [["tasks"], ["schedules"], ["keys"], ["dlq"]])
+@pytest.mark.parametrize("group", [["tasks"], ["schedules"], ["keys"], ["dlq"], ["kinds"], ["services"]])
 def test_ls_lists_and_list_is_the_same(waybill: Waybill, group: list[str]) -> None:
     listed = waybill(*group, "ls", "--json")
     assert listed.code == 0
