@@ -20,8 +20,7 @@ from waybill_worker.observe import get_logger
 log = get_logger(__name__)
 
 #: Wrong keys that one address may send at once, and in a minute. 256 bits cannot be guessed; this protects
-#: the
-#: ledger and the log from those who try.
+#: the ledger and the log from those who try.
 GUESSES_AT_ONCE, GUESSES_A_MINUTE = 20, 60
 #: Addresses with wrong keys that are kept in memory.
 _MOST_ADDRESSES: Final = 10_000

@@ -27,8 +27,7 @@ async def startupz(resources: ResourcesDep) -> Response:
     """Reports whether the gateway has been ready at least once since its start.
 
     For that the ledger must have answered, and the broker must not refuse the gateway, which an operator
-    would
-    have to correct. A broker that is away does not matter: tasks are accepted meanwhile.
+    would have to correct. A broker that is away does not matter: tasks are accepted meanwhile.
     """
     status, body = await resources.condition.startup()
     return JSONResponse(body, status)
