@@ -5,8 +5,6 @@ import importlib
 import re
 from pathlib import Path
 
-from mako.template import Template
-
 VERSIONS = (
     Path(__file__).resolve().parents[2] / "ledger" / "src" / "waybill_ledger" / "migrations" / "versions"
 )
