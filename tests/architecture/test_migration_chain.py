@@ -5,6 +5,8 @@ import importlib
 import re
 from pathlib import Path
 
+from alembic.util import template_to_file
+
 VERSIONS = (
     Path(__file__).resolve().parents[2] / "ledger" / "src" / "waybill_ledger" / "migrations" / "versions"
 )
@@ -24,12 +26,11 @@ def test_each_migration_follows_the_one_before() -> None:
         before = revision[1]
 
 
-def test_a_new_migration_imports_what_there_is() -> None:
-    template = Template(filename=str(VERSIONS.parent / "script.py.mako"))
-    text = template.render(
-        message="new", up_revision="0099", down_revision="0098", upgrades=None, downgrades=None
-    )
-    module = ast.parse(text)
+def test_a_new_migration_imports_what_there_is(tmp_path: Path) -> None:
+    made = tmp_path / "0099_new.py"
+    facts = {"message": "new", "up_revision": "0099", "down_revision": "0098", "upgrades": None}
+    template_to_file(str(VERSIONS.parent / "script.py.mako"), str(made), "utf-8", **facts)
+    module = ast.parse(made.read_text())
     names = {
         alias.name for node in ast.walk(module) if isinstance(node, ast.Import) for alias in node.names
     } | {node.module for node in ast.walk(module) if isinstance(node, ast.ImportFrom) and node.module}
