@@ -66,17 +66,24 @@ def test_rows_that_wait_are_neither_dropped_nor_retried(application: Engine, dat
     assert states(application) == {id_: "waiting"}
 
 
-def test_wrong_databases_are_named_without_their_password(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_databases_are_named_without_their_password(capsys: pytest.CaptureFixture[str]) -> None:
     for url, code in (
         ("mysql://ann:s3cret@host/shop", 2),
         ("nonsense s3cret", 2),
-        (f"sqlite:///{tmp_path}/s3cret.db", 3),
         ("postgresql://ann:s3cret@127.0.0.1:1/shop", 3),
     ):
         assert run(["outbox", "ls", "--database", url]) == code
     assert "s3cret" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["ls"], ["retry", "--all"], ["drop", "--all", "--yes"]])
+def test_a_file_that_is_not_there_is_named_and_not_made(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong-name.db"
+    assert run(["outbox", *command, "--database", f"sqlite:///{wrong}"]) == 2
+    assert f"there is no such file: {wrong}" in capsys.readouterr().err
+    assert not wrong.exists()
 
 
 def test_the_schema_and_the_rights_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 """The way of a relay to the application's database."""
 
+import sqlite3
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -43,6 +45,17 @@ def parse_database(url: str | URL) -> URL:
     return parsed.set(drivername=_DRIVERS[name])
 
 
+def connect_file(path: str) -> sqlite3.Connection:
+    """A connection to a SQLite file, which any thread may use.
+
+    Raises:
+        sqlite3.OperationalError: there is no such file; none is made.
+    """
+    return sqlite3.connect(
+        f"file:{quote(path)}?mode=rw", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False
+    )
+
+
 def open_database(url: URL) -> Engine:
     """An engine with a few connections, for `parse_database`'s URL."""
     if url.get_backend_name() == "postgresql":
@@ -51,9 +64,9 @@ def open_database(url: URL) -> Engine:
         )
     engine = create_engine(
         url,
+        creator=lambda: connect_file(str(url.database)),
         pool_size=2,
         max_overflow=0,
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
         hide_parameters=True,
     )
 

@@ -22,9 +22,8 @@ class RelayHealth:
     refused_rows: int = 0
     #: Posts without an answer, or put off by the gateway.
     failed_posts: int = 0
-    #: Whether the last post was answered, and the last look into the database.
+    #: Whether the last post was answered.
     gateway_answers: bool = True
-    database_answers: bool = True
     _logged_at: dict[str, float] = field(default_factory=dict)
 
     def accepted(self, rows: Sequence[Row]) -> None:
@@ -34,7 +33,6 @@ class RelayHealth:
 
     def answered(self) -> None:
         """Notes that the gateway has decided about rows."""
-        self.database_answers = True
         if not self.gateway_answers:
             self.gateway_answers = True
             self._logged_at.clear()
@@ -53,8 +51,7 @@ class RelayHealth:
             log.error("the gateway does not accept rows of the outbox, which wait: %s", detail)
 
     def database_failed(self, error: Exception) -> None:
-        """Notes that the database could not be used."""
-        self.database_answers = False
+        """Logs that the database could not be used."""
         if self._may_log("database"):
             log.error("the database of the outbox cannot be used: %s", type(error).__name__)
 

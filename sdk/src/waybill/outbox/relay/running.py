@@ -81,9 +81,12 @@ def open_inspection(database: str) -> Iterator[Inspection]:
     """A look into the outbox in a database, for the time of the block.
 
     Raises:
-        OutboxError: the URL is none, or of a database that the outbox is not made for.
+        OutboxError: the URL is none, or of a database that the outbox is not made for; there is no such file.
     """
-    engine = open_database(parse_database(database))
+    url = parse_database(database)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise OutboxError(f"there is no such file: {url.database}")
+    engine = open_database(url)
     try:
         yield Inspection(engine)
     finally:
