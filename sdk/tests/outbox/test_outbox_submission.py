@@ -8,11 +8,12 @@ from uuid import UUID
 import psycopg
 import pytest
 from shop import METADATA, ORDERS, OUTBOX, Ordered
-from sqlalchemy import Engine, insert, make_url, select
+from sqlalchemy import Engine, create_engine, insert, make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from waybill import outbox
+from waybill.outbox.rows import LOCK
 from waybill_testkit.postgres import Postgres
 
 ORDERED = Ordered(order_id="7", email="ann@example.com")
@@ -75,19 +76,66 @@ async def test_async_sessions_and_connections_of_psycopg_and_sqlalchemy(postgres
     assert [key for (key,) in keys] == ["a", "b", "c", "d"]
 
 
-def test_postgresql_notifies_at_the_commit_and_not_before(postgres: Postgres) -> None:
+async def test_several_events_are_written_together(application: Engine, postgres: Postgres) -> None:
+    with Session(application) as session, session.begin():
+        ids = outbox.submit_many(session, [ORDERED] * 3, order_key="ann")
+        assert outbox.submit_many(session, []) == []
+        # A fault of one is found before any is written.
+        with pytest.raises(outbox.OutboxError, match="/note"):
+            outbox.submit_many(session, [ORDERED, ORDERED.model_copy(update={"note": "too long"})])
+    assert [(row["id"], row["order_key"]) for row in rows(application)] == [(id_, "ann") for id_ in ids]
+    with postgres.database() as url, psycopg.connect(url) as plain:
+        plain.execute(outbox.schema_sql("postgresql").encode())
+        plain.commit()
+        assert outbox.submit_many(plain, []) == []
+        ids = outbox.submit_many(plain, [ORDERED] * 2)
+        plain.commit()
+        async with await psycopg.AsyncConnection.connect(url) as raw:
+            assert await outbox.submit_many(raw, []) == []
+            ids += await outbox.submit_many(raw, [ORDERED] * 2)
+        written = plain.execute("SELECT id FROM waybill_outbox ORDER BY position").fetchall()
+        assert [id_ for (id_,) in written] == ids
+
+
+def hold_lock(relay: psycopg.Connection[Any]) -> None:
+    """Has transactions notify, as a relay does that waits."""
+    oid = "'waybill_outbox'::regclass::oid::int4"
+    relay.execute(f"SELECT pg_advisory_lock({LOCK}, {oid})".encode())
+
+
+def test_postgresql_notifies_a_relay_that_waits_at_the_commit_and_not_before(postgres: Postgres) -> None:
     with (
         postgres.database() as url,
-        psycopg.connect(url, autocommit=True) as listening,
+        psycopg.connect(url, autocommit=True) as relay,
         psycopg.connect(url) as writing,
     ):
         writing.execute(outbox.schema_sql("postgresql").encode())
         writing.commit()
-        listening.execute("LISTEN waybill_outbox")
+        relay.execute("LISTEN waybill_outbox")
         outbox.submit(writing, ORDERED)
-        assert list(listening.notifies(timeout=0)) == []
         writing.commit()
-        assert len(list(listening.notifies(timeout=10, stop_after=1))) == 1
+        assert list(relay.notifies(timeout=0.2)) == [], "it does not wait, and looks by itself"
+        hold_lock(relay)
+        outbox.submit(writing, ORDERED)
+        assert list(relay.notifies(timeout=0)) == []
+        writing.commit()
+        assert len(list(relay.notifies(timeout=10, stop_after=1))) == 1
+
+
+def test_a_transaction_in_two_phases_notifies_nobody_so_that_it_can_be_prepared(postgres: Postgres) -> None:
+    with (
+        postgres.database() as url,
+        psycopg.connect(url, autocommit=True) as relay,
+    ):
+        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+        METADATA.create_all(engine)
+        relay.execute("LISTEN waybill_outbox")
+        hold_lock(relay)
+        with engine.connect() as connection, connection.begin_twophase():
+            outbox.submit(connection, ORDERED)
+        assert len(rows(engine)) == 1
+        assert list(relay.notifies(timeout=0.2)) == []
+        engine.dispose()
 
 
 def test_all_options_are_columns(application: Engine) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from waybill.outbox.relay import RunningRelay, run
     from waybill.outbox.rows import OutboxError
     from waybill.outbox.schema import add_table, create_table, drop_table, schema_sql
-    from waybill.outbox.submission import submit
+    from waybill.outbox.submission import submit, submit_many
 
 __all__ = [
     "OutboxError",
@@ -28,13 +28,14 @@ __all__ = [
     "run",
     "schema_sql",
     "submit",
+    "submit_many",
 ]
 
 #: An application on Django or psycopg has no SQLAlchemy, and one that only submits needs no relay.
 _MODULES = {
     "waybill.outbox.relay": ("RunningRelay", "run"),
     "waybill.outbox.rows": ("OutboxError",),
-    "waybill.outbox.submission": ("submit",),
+    "waybill.outbox.submission": ("submit", "submit_many"),
     "waybill.outbox.schema": ("add_table", "create_table", "drop_table", "schema_sql"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

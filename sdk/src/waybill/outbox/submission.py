@@ -1,10 +1,11 @@
 """Writing an event into the application outbox, in the application's own transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, Unpack, overload
 
-from waybill.outbox.rows import INSERT, INSERT_AND_NOTIFY, NewRow, Priority, new_row, values_of
+from waybill.calls import Priority
+from waybill.outbox.rows import INSERT, INSERT_AND_NOTIFY, NewRow, new_row, values_of
 from waybill_contracts.events import Event
 
 
@@ -27,17 +28,25 @@ if TYPE_CHECKING:
     Plain = Session | Connection | scoped_session[Any] | psycopg.Connection[Any] | DjangoConnection
     Awaited = AsyncSession | AsyncConnection | async_scoped_session[Any] | psycopg.AsyncConnection[Any]
 
-Writer = Callable[[Any, NewRow], Awaitable[None] | None]
+Writer = Callable[[Any, Sequence[NewRow]], Awaitable[None] | None]
 
 
-class Options(TypedDict, total=False):
-    """The options of a submission: see `submit`."""
+Value = TypeVar("Value")
 
-    key: str | None
+
+class CommonOptions(TypedDict, total=False):
+    """The options of several submissions: see `submit`."""
+
     delay_seconds: float | timedelta | None
     send_at: datetime | None
     priority: Priority
     order_key: str | None
+
+
+class Options(CommonOptions, total=False):
+    """The options of a submission: see `submit`."""
+
+    key: str | None
 
 
 @overload
@@ -78,13 +87,47 @@ def submit(target: Any, event: Event, **options: Unpack[Options]) -> Any:
     """
     writer = _writer_of(type(target))
     row = new_row(event, **options)
-    written = writer(target, row)
-    return row.id if written is None else _id_after(written, row.id)
+    written = writer(target, [row])
+    return row.id if written is None else _after(written, row.id)
 
 
-async def _id_after(written: Awaitable[None], id_: str) -> str:
+@overload
+def submit_many(target: "Plain", events: Iterable[Event], **options: Unpack[CommonOptions]) -> list[str]: ...
+
+
+@overload
+def submit_many(
+    target: "Awaited", events: Iterable[Event], **options: Unpack[CommonOptions]
+) -> Awaitable[list[str]]: ...
+
+
+def submit_many(target: Any, events: Iterable[Event], **options: Unpack[CommonOptions]) -> Any:
+    """Writes events into the outbox together: psycopg waits for the server once, not for each of them.
+
+        outbox.submit_many(session, [InvoiceRequested(order_id=id) for id in ("7", "8")])
+
+    Args:
+        target: see `submit`.
+        events: each becomes a task.
+        options: those of `submit`, for all of them, but for `key`.
+
+    Returns:
+        The ids of the rows, in the order of the events.
+
+    Raises:
+        OutboxError: as by `submit`; nothing was written.
+        TypeError: `target` has no transaction.
+    """
+    writer = _writer_of(type(target))
+    rows = [new_row(event, **options) for event in events]
+    ids = [row.id for row in rows]
+    written = writer(target, rows)
+    return ids if written is None else _after(written, ids)
+
+
+async def _after(written: Awaitable[None], ids: Value) -> Value:
     await written
-    return id_
+    return ids
 
 
 def _writer_of(type_: type) -> Writer:
@@ -98,36 +141,44 @@ def _writer_of(type_: type) -> Writer:
     )
 
 
-def _by_connection(connection: Any, row: NewRow) -> None:
-    from waybill.outbox.schema import write_row  # noqa: PLC0415 - SQLAlchemy may not be installed
+def _by_connection(connection: Any, rows: Sequence[NewRow]) -> None:
+    from waybill.outbox.schema import write_rows  # noqa: PLC0415 - SQLAlchemy may not be installed
 
-    write_row(connection, row)
-
-
-def _by_session(session: Any, row: NewRow) -> None:
-    _by_connection(session.connection(), row)
+    write_rows(connection, rows)
 
 
-async def _by_async_connection(connection: Any, row: NewRow) -> None:
-    await connection.run_sync(_by_connection, row)
+def _by_session(session: Any, rows: Sequence[NewRow]) -> None:
+    _by_connection(session.connection(), rows)
 
 
-async def _by_async_session(session: Any, row: NewRow) -> None:
-    await (await session.connection()).run_sync(_by_connection, row)
+async def _by_async_connection(connection: Any, rows: Sequence[NewRow]) -> None:
+    await connection.run_sync(_by_connection, rows)
 
 
-def _by_psycopg(connection: Any, row: NewRow) -> None:
-    connection.execute(INSERT_AND_NOTIFY, values_of(row))
+async def _by_async_session(session: Any, rows: Sequence[NewRow]) -> None:
+    await (await session.connection()).run_sync(_by_connection, rows)
 
 
-async def _by_async_psycopg(connection: Any, row: NewRow) -> None:
-    await connection.execute(INSERT_AND_NOTIFY, values_of(row))
+def _by_psycopg(connection: Any, rows: Sequence[NewRow]) -> None:
+    with connection.cursor() as cursor:
+        _run(cursor, INSERT_AND_NOTIFY, rows)
 
 
-def _by_django(connection: Any, row: NewRow) -> None:
+async def _by_async_psycopg(connection: Any, rows: Sequence[NewRow]) -> None:
+    async with connection.cursor() as cursor:
+        await _run(cursor, INSERT_AND_NOTIFY, rows)
+
+
+def _by_django(connection: Any, rows: Sequence[NewRow]) -> None:
     statement = INSERT_AND_NOTIFY if connection.vendor == "postgresql" else INSERT
     with connection.cursor() as cursor:
-        cursor.execute(statement, values_of(row))
+        _run(cursor, statement, rows)
+
+
+def _run(cursor: Any, statement: str, rows: Sequence[NewRow]) -> Any:
+    values = [values_of(row) for row in rows]
+    # For one row `executemany` would do more than it has to; for none it does nothing.
+    return cursor.execute(statement, *values) if len(values) == 1 else cursor.executemany(statement, values)
 
 
 _WRITERS: Final[dict[tuple[str, str], Writer]] = {

@@ -9,7 +9,8 @@ from typing import Any, Final, Protocol
 import psycopg
 from sqlalchemy import URL, Engine
 
-from waybill.outbox.rows import CHANNEL
+from waybill.outbox.relay.database import connect_file
+from waybill.outbox.rows import CHANNEL, LOCK
 
 #: Seconds between two looks whether there are rows all the same: of a relay that died, or whose time to be
 #: posted again has come.
@@ -20,6 +21,8 @@ _UNNOTIFIED_SECONDS: Final = 0.1
 _VERSION_SECONDS: Final = 0.02
 #: Seconds that a stop may have to wait.
 _STOP_SECONDS: Final = 0.25
+#: Seconds between two looks while transactions are open that do not notify.
+_COMMITTING_SECONDS: Final = 0.03
 #: Seconds between two tries to listen again.
 _LISTEN_AGAIN_SECONDS: Final = 5.0
 
@@ -45,13 +48,27 @@ def waker_of(engine: Engine, url: URL) -> Waker:
     return VersionWaker(str(url.database))
 
 
+#: The advisory lock of the outbox: see `waybill.outbox.rows`.
+_KEY: Final = f"{LOCK}, 'waybill_outbox'::regclass::oid::int4"
+_BEGIN: Final = (
+    f"SELECT pg_try_advisory_lock({_KEY}), "
+    # Who has it: if it can be shared, transactions that may commit rows without a word.
+    f"pg_try_advisory_xact_lock_shared({_KEY})"
+)
+_END: Final = f"SELECT pg_advisory_unlock({_KEY})"
+
+
 class NotifyWaker:
-    """PostgreSQL notifies it at each commit with a row; without that it looks often."""
+    """PostgreSQL notifies it of rows that are committed while it waits; without that it looks often.
+
+    Of several relays that wait, one has the lock that makes transactions notify; all are notified.
+    """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
         self._connection: psycopg.Connection[Any] | None = None
         self._next_try = 0.0
+        self._is_told = False
 
     def mark(self) -> None:
         """Listens, if it does not yet."""
@@ -59,33 +76,47 @@ class NotifyWaker:
             return
         self._next_try = time.monotonic() + _LISTEN_AGAIN_SECONDS
         try:
-            connection = self._connect()
-            connection.execute(f"LISTEN {CHANNEL}")
+            self._connection = self._connect()
+            self._connection.execute(f"LISTEN {CHANNEL}")
         except psycopg.Error:
-            return  # the look for rows that follows says what is wrong with the database
-        self._connection = connection
+            self.close()  # the look for rows that follows says what is wrong with the database
 
     def wait(self, stop: Event) -> None:
-        """Waits for a notification."""
-        ends = time.monotonic() + LOOK_SECONDS
-        while self._connection is not None and not stop.is_set():
-            left = ends - time.monotonic()
-            if left <= 0:
+        """Waits for a notification, after it has made sure that there will be one."""
+        try:
+            if self._connection is not None:
+                self._wait(self._connection, stop)
                 return
-            try:
-                if any(
-                    True for _ in self._connection.notifies(timeout=min(left, _STOP_SECONDS), stop_after=1)
-                ):
-                    return
-            except psycopg.Error:
-                self.close()
+        except psycopg.Error:
+            self.close()
         stop.wait(_UNNOTIFIED_SECONDS)
 
     def close(self) -> None:
         """Closes its connection."""
+        self._is_told = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _wait(self, connection: psycopg.Connection[Any], stop: Event) -> None:
+        if not self._is_told:
+            self._is_told, others_commit = connection.execute(_BEGIN).fetchone() or (False, True)
+            if self._is_told:
+                return  # to one more look: rows may have been committed before
+            if others_commit:
+                stop.wait(_COMMITTING_SECONDS)
+                return
+        if self._is_notified(connection, stop) and self._is_told:
+            # Rows that come while this relay posts are found by its next look.
+            connection.execute(_END)
+            self._is_told = False
+
+    def _is_notified(self, connection: psycopg.Connection[Any], stop: Event) -> bool:
+        ends = time.monotonic() + LOOK_SECONDS
+        while (left := ends - time.monotonic()) > 0 and not stop.is_set():
+            if any(True for _ in connection.notifies(timeout=min(left, _STOP_SECONDS), stop_after=1)):
+                return True
+        return False
 
 
 class VersionWaker:
@@ -117,7 +148,7 @@ class VersionWaker:
     def _version(self) -> int | None:
         try:
             if self._connection is None:
-                self._connection = sqlite3.connect(self._path, check_same_thread=False)
+                self._connection = connect_file(self._path)
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         except sqlite3.Error:
             self.close()

@@ -1,15 +1,23 @@
 """Rows of the application outbox as they are written: checked by the contract, without any database."""
 
-from waybill.outbox.rows.row import NewRow, OutboxError, Priority, made_at, new_row
-from waybill.outbox.rows.statement import CHANNEL, INSERT, INSERT_AND_NOTIFY, values_of
+from waybill.outbox.rows.row import NewRow, OutboxError, made_at, new_row
+from waybill.outbox.rows.statement import (
+    CHANNEL,
+    INSERT,
+    INSERT_AND_NOTIFY,
+    LOCK,
+    insert_for,
+    values_of,
+)
 
 __all__ = [
     "CHANNEL",
     "INSERT",
     "INSERT_AND_NOTIFY",
+    "LOCK",
     "NewRow",
     "OutboxError",
-    "Priority",
+    "insert_for",
     "made_at",
     "new_row",
     "values_of",

@@ -1,22 +1,60 @@
-"""The INSERT of a row for drivers that take SQL as text."""
+"""The INSERT of a row as SQL text, as drivers take it."""
 
-from dataclasses import astuple, fields
+from dataclasses import fields
+from functools import cache
+from operator import attrgetter
 from typing import Final
 
 from waybill.outbox.rows.row import NewRow
 
 #: The channel on which PostgreSQL tells relays that rows were committed.
 CHANNEL: Final = "waybill_outbox"
+#: The first half of the key of an advisory lock of PostgreSQL; the other one is the table. A relay that waits
+#: to be told has it, and only then a submission tells: while transactions notify, PostgreSQL commits them one
+#: after the other. Otherwise they share the lock until they end, so that no relay begins to wait too early.
+LOCK: Final = int.from_bytes(b"WBox")
 
 _COLUMNS: Final = tuple(field.name for field in fields(NewRow))
-#: With the placeholders of psycopg and Django.
-INSERT: Final = (
-    f"INSERT INTO waybill_outbox ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608 - made of names alone
+_VALUES: Final = attrgetter(*_COLUMNS)
+
+
+@cache
+def insert_for(paramstyle: str, *, notifies: bool) -> str:
+    """The INSERT with the placeholders of a driver.
+
+    Args:
+        paramstyle: of PEP 249 or SQLAlchemy.
+        notifies: it is for PostgreSQL, which then tells a relay that waits, at the commit. It is done by the
+            same statement, so that it costs no second way to the server.
+
+    Raises:
+        ValueError: the placeholders are not known.
+    """
+    match paramstyle:
+        case "qmark":
+            places = ["?"] * len(_COLUMNS)
+        case "format" | "pyformat":
+            places = ["%s"] * len(_COLUMNS)
+        case "numeric_dollar":
+            places = [f"${number}" for number in range(1, len(_COLUMNS) + 1)]
+        case _:
+            raise ValueError(f"the outbox writes by no driver with placeholders of style {paramstyle}")
+    insert = f"INSERT INTO waybill_outbox ({', '.join(_COLUMNS)}) VALUES ({', '.join(places)})"  # noqa: S608 - made of names alone
+    return f"{insert} RETURNING {_TELL}" if notifies else insert
+
+
+_TELL: Final = (
+    f"CASE WHEN NOT pg_try_advisory_xact_lock_shared({LOCK}, tableoid::int4) "
+    f"THEN pg_notify('{CHANNEL}', '') END"
 )
-#: In one statement, so that it costs no second way to the server; it is sent at the commit.
-INSERT_AND_NOTIFY: Final = f"{INSERT} RETURNING pg_notify('{CHANNEL}', '')"
+
+
+#: For psycopg and Django.
+INSERT: Final = insert_for("format", notifies=False)
+INSERT_AND_NOTIFY: Final = insert_for("format", notifies=True)
 
 
 def values_of(row: NewRow) -> tuple[object, ...]:
     """The values of the placeholders."""
-    return astuple(row)
+    values: tuple[object, ...] = _VALUES(row)
+    return values

@@ -9,8 +9,8 @@ from waybill.outbox.schema.table import (
     create_table,
     drop_table,
     schema_sql,
-    write_row,
 )
+from waybill.outbox.schema.writing import write_rows
 
 __all__ = [
     "REFUSED",
@@ -21,5 +21,5 @@ __all__ = [
     "create_table",
     "drop_table",
     "schema_sql",
-    "write_row",
+    "write_rows",
 ]

@@ -1,12 +1,10 @@
 """The table of the application outbox, and the ways to create it."""
 
-from dataclasses import asdict
 from typing import Any, Final, Literal, Protocol
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Identity,
     Index,
     Integer,
@@ -14,15 +12,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    func,
-    insert,
     make_url,
     text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, DropTable
-
-from waybill.outbox.rows import CHANNEL, NewRow
 
 #: The databases that an application may have it in.
 DialectName = Literal["postgresql", "sqlite"]
@@ -59,6 +53,7 @@ def add_table(metadata: MetaData) -> Table:
         Column("order_key", String(255)),  # rows that have the same one are posted in order
         Column("priority", String(8)),
         Column("send_at", String(40)),  # ISO 8601
+        Column("traceparent", String(64)),  # W3C Trace Context of the submission
         # What follows is the relay's. Times are microseconds since 1970, by the clock of the database.
         Column("state", String(8), nullable=False, server_default=WAITING),
         Column(
@@ -81,17 +76,6 @@ def add_table(metadata: MetaData) -> Table:
 
 METADATA: Final = MetaData()
 TABLE: Final = add_table(METADATA)
-
-
-def write_row(connection: Connection, row: NewRow) -> None:
-    """Writes a row in the transaction of a connection."""
-    statement = _INSERT_AND_NOTIFY if connection.dialect.name == "postgresql" else _INSERT
-    connection.execute(statement, asdict(row))
-
-
-#: In one statement, so that it costs no second way to the server; PostgreSQL notifies at the commit.
-_INSERT: Final = insert(TABLE).inline()
-_INSERT_AND_NOTIFY: Final = _INSERT.returning(func.pg_notify(CHANNEL, "", type_=String))
 
 
 class Operations(Protocol):
