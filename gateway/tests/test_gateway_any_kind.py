@@ -267,6 +267,23 @@ async def test_each_of_many_tasks_is_accepted_once_by_its_key(gateway: Gateway) 
     assert (await gateway.post("/v1/tasks", TASK, Idempotency_Key="c")).status_code == 202
 
 
+async def test_each_of_many_tasks_may_have_a_name_and_a_trace_of_its_own(gateway: Gateway) -> None:
+    await registered(gateway, manifest())
+    trace, call = f"00-{'a' * 32}-{'b' * 16}-01", f"00-{'c' * 32}-{'d' * 16}-01"
+    own = TASK | {"idempotency_key": "a", "request_id": "order-1", "traceparent": trace}
+    named = {"X_Request_Id": "the-call", "traceparent": call}
+    answer = await gateway.post("/v1/tasks/bulk", {"tasks": [own, TASK]}, **named)
+    first, second = [task["id"] for task in answer.json()["tasks"]]
+    rows = {row["id"]: (row["correlation_id"], row["traceparent"]) for row in await gateway.rows(TASKS)}
+    assert rows == {first: ("order-1", trace), second: ("the-call", call)}
+    # They are no part of the content: a repeat may be made within another trace.
+    repeat = own | {"traceparent": call, "request_id": "order-1-again"}
+    assert (await gateway.post("/v1/tasks/bulk", {"tasks": [repeat]})).json()["tasks"][0]["id"] == first
+    for wrong in ({"request_id": "with space"}, {"request_id": "line\n"}, {"traceparent": "0" * 513}):
+        refused = await gateway.post("/v1/tasks/bulk", {"tasks": [TASK | wrong]})
+        assert fields(refused) == {f"tasks.0.{name}" for name in wrong}
+
+
 async def test_a_repeated_call_of_many_tasks_makes_them_once(gateway: Gateway) -> None:
     await registered(gateway, manifest())
     body = {"tasks": [TASK, TASK]}

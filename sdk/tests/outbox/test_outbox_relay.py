@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from application import GatewayWithLedger
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from shop import OUTBOX, Ordered, record
 from sqlalchemy import Engine, func, select
 
-from waybill import outbox
+from waybill import Client, outbox
 from waybill.outbox.relay import running
 from waybill.outbox.relay.wakers import Waker, waker_of
 
@@ -86,6 +87,24 @@ class Watched:
         self.is_waiting = True
         self._waker.wait(stop)
         self.is_waiting = False
+
+
+def test_a_task_is_part_of_the_trace_of_its_submission_and_is_found_by_the_id_of_the_row(
+    application: Engine, accepting: GatewayWithLedger, database_url: str
+) -> None:
+    request = SpanContext(trace_id=0xA1, span_id=0xB2, is_remote=False, trace_flags=TraceFlags(1))
+    with use_span(NonRecordingSpan(request)), application.begin() as connection:
+        id_ = outbox.submit(connection, record("traced"))
+    with application.begin() as connection:
+        other = outbox.submit(connection, record("untraced"))
+    with outbox.run(database_url, gateway=accepting.url):
+        until(lambda: left(application) == 0)
+    with Client(accepting.url) as client:
+        [task], [untraced] = list(client.list(q=id_)), list(client.list(q=other))
+    assert task.id == accepting.accepted()[id_]
+    assert task.trace_id == f"{0xA1:032x}"
+    assert task.correlation_id == id_
+    assert untraced.trace_id not in {None, task.trace_id}
 
 
 def test_an_idle_relay_posts_at_once(

@@ -16,6 +16,10 @@ from waybill_ledger import HIGH_PRIORITY, LOW_PRIORITY
 
 #: Most tasks that are submitted together.
 MAX_BULK = 1000
+#: A name that a caller gives a request or a task: it appears in logs and headers.
+REQUEST_ID: Final = r"^[\x21-\x7e]{1,128}$"
+#: Characters of a traceparent: of this version 55, of a later one perhaps more.
+MAX_TRACEPARENT: Final = 512
 #: By how much the clock of a caller may be slow.
 CLOCK_SKEW = timedelta(minutes=1)
 #: The priority of a task, and its AMQP priority.
@@ -104,6 +108,22 @@ class BulkTask(PostTask):
         description="As the header Idempotency-Key of `POST /v1/tasks`: the task is accepted once, together "
         "with others or alone.",
     )
+    request_id: Annotated[str, StringConstraints(pattern=REQUEST_ID)] | None = Field(
+        None,
+        description="As the header X-Request-Id of `POST /v1/tasks`: your name for the task, which "
+        "becomes its correlation id; by default that of the call.",
+    )
+    traceparent: Annotated[str, Field(max_length=MAX_TRACEPARENT)] | None = Field(
+        None,
+        description="As the header traceparent of `POST /v1/tasks`: the trace that the task becomes part of "
+        "(W3C Trace Context); by default that of the call.",
+    )
+
+    @property
+    def own_headers(self) -> dict[str, str]:
+        """The headers that name it, if it were posted alone."""
+        named = {"x-request-id": self.request_id, "traceparent": self.traceparent}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 class PostTasks(BaseModel):

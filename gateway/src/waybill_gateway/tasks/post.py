@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Final
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, Self
 
 from fastapi import Depends, Header, Request, Response
 from starlette.datastructures import MutableHeaders
@@ -13,11 +13,11 @@ from waybill_contracts.wire import accepted_traceparent, new_traceparent
 from waybill_gateway.auth import Caller, current_caller
 from waybill_gateway.http import KEY_HEADER, IdempotencyKey, parse_key
 from waybill_gateway.runtime import Resources
+from waybill_gateway.tasks.models import REQUEST_ID
 from waybill_ledger import IdempotentCall
 from waybill_ledger.schema import idempotency_scope
 
-#: A name that a caller gives a request: it appears in logs and headers.
-_REQUEST_ID: Final = re.compile(r"^[\x21-\x7e]{1,128}$")
+_REQUEST_ID: Final = re.compile(REQUEST_ID)
 _KEY_NAME: Final = KEY_HEADER.lower()
 
 
@@ -38,11 +38,15 @@ class Post:
     def request_id(self) -> str | None:
         """The caller's name for this request; None if there is none, or it is malformed."""
         name = self.received.get("x-request-id")
-        return name if name and _REQUEST_ID.match(name) else None
+        return name if name and _REQUEST_ID.fullmatch(name) else None
 
     def traceparent(self) -> str:
         """The caller's trace context; that of a new trace if there is none, or it is malformed."""
         return accepted_traceparent(self.received.get("traceparent")) or new_traceparent()
+
+    def with_headers(self, received: Mapping[str, str]) -> Self:
+        """The request as it would be with these headers."""
+        return replace(self, received={**self.received, **received}) if received else self
 
     @property
     def key(self) -> str | None:

@@ -36,6 +36,8 @@ from waybill_ledger import (
 
 #: The operation that keys of tasks belong to, however they are submitted.
 _SINGLE: Final = "POST /v1/tasks"
+#: What names a task, and is no part of its content: a repeat may have another trace.
+_NAMES: Final = {"idempotency_key", "request_id", "traceparent"}
 #: Tasks that are checked before other requests get their turn.
 _TURN: Final = 50
 
@@ -94,12 +96,12 @@ async def _submissions_of(posted: PostTasks, post: Post) -> list[Submission]:
         if number % _TURN == _TURN - 1:
             await asyncio.sleep(0)  # lets other requests proceed
         own = each.idempotency_key or (None if key is None else f"{key}#{number}")
-        call = post.call_of(own, _SINGLE, partial(each.model_dump_json, exclude={"idempotency_key"}))
+        call = post.call_of(own, _SINGLE, partial(each.model_dump_json, exclude=_NAMES))
         try:
             named = each.kind, each.version
             if named not in contracts:
                 contracts[named] = await _contract_of(each, post.resources)
-            task = _task_of(each, post, *contracts[named], now)
+            task = _task_of(each, post.with_headers(each.own_headers), *contracts[named], now)
             if each.is_past(task.created_at) and not await is_repeated(post.resources, call):
                 raise send_at_passed()
         except Problem as problem:

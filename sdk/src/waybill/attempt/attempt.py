@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from waybill.calls import Priority
 from waybill_contracts.events import Event
 from waybill_contracts.files import FileRef, ResultFile
 
 Value = TypeVar("Value")
-#: Of a task: `low` waits until its services have no other work, `high` overtakes.
-Priority = Literal["low", "normal", "high"]
 
 
 class AttemptFacts(Protocol):

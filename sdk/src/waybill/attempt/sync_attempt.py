@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from waybill.attempt.attempt import AttemptFacts, Priority
+from waybill.attempt.attempt import AttemptFacts
+from waybill.calls import Priority
 from waybill_contracts.events import Event
 from waybill_contracts.files import FileRef, ResultFile
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 from waybill.calls.keys import checked_key
 from waybill_contracts.events import Event
 
+#: Of a task: `low` waits until its services have no other work, `high` overtakes.
 Priority = Literal["low", "normal", "high"]
 
 
@@ -46,6 +47,8 @@ class Submission:
         send_at: not before this time, which has a zone.
         delay_seconds: not before so many seconds from now.
         priority: `low`, `normal` or `high`.
+        request_id: your name for the task, which becomes its correlation id; None: its own id.
+        traceparent: the trace that it becomes part of (W3C Trace Context); None: that of the call.
 
     Raises:
         TypeError: neither an event, nor a kind and its data.
@@ -59,6 +62,8 @@ class Submission:
     send_at: datetime | None = None
     delay_seconds: float | timedelta | None = None
     priority: Priority = "normal"
+    request_id: str | None = None
+    traceparent: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.event, Event):

@@ -74,17 +74,21 @@ def submit_many(
     stated = [each if isinstance(each, Submission) else Submission(each) for each in tasks]
     if not 1 <= len(stated) <= MOST_TOGETHER:
         raise ValueError(f"{len(stated)} tasks: 1 to {MOST_TOGETHER:,} are submitted together")
-    documents = [
-        each.document() | ({} if each.key is None else {"idempotency_key": each.key}) for each in stated
-    ]
     return Call(
         "POST",
         "/v1/tasks/bulk",
         model(AcceptedTasks),
         headers=JSON_TYPE | {KEY_HEADER: new_key() if key is None else checked_key(key)},
-        content=json_body({"tasks": documents}),
+        content=json_body({"tasks": [_of_many(each) for each in stated]}),
         deadline=deadline,
     )
+
+
+def _of_many(task: Submission) -> dict[str, Any]:
+    own = present(
+        {"idempotency_key": task.key, "request_id": task.request_id, "traceparent": task.traceparent}
+    )
+    return task.document() | own
 
 
 def get(task_id: str | UUID) -> Call[Task]:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import httpx
 
-from waybill.calls import Answer, Call, FileBody
-from waybill.client.headers import trace_headers, user_agent
+from waybill.calls import Answer, Call, FileBody, trace_headers
+from waybill.client.headers import user_agent
 from waybill.client.settings import place_of
 from waybill.client.sink import Sink
 from waybill.problems import UnexpectedAnswerError, UnreachableError

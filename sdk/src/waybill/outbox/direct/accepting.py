@@ -12,11 +12,13 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.orm import Session, scoped_session
 
+from waybill.calls import Priority
 from waybill.outbox.direct.grants import quoted
-from waybill.outbox.rows import NewRow, OutboxError, Priority, new_row
+from waybill.outbox.rows import NewRow, OutboxError, new_row
 from waybill_contracts.events import Event
 from waybill_contracts.privacy import Keyring, mask_addresses
 from waybill_contracts.registry import Contract, Kind, Registry
+from waybill_contracts.wire import new_traceparent
 from waybill_ledger import (
     DEFAULT_TENANT,
     HIGH_PRIORITY,
@@ -133,6 +135,7 @@ class Direct:
             version=contract.version,
             created_at=now,
             correlation_id=row.id,
+            traceparent=row.traceparent or new_traceparent(),
             about=mask_addresses(contract.about(data) or person or ""),
             person=person and self._persons.digest(person),
             due_at=due_at if due_at is not None and due_at > now else None,

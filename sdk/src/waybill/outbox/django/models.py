@@ -17,6 +17,7 @@ class OutboxRow(models.Model):
     order_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - NULL: in no order
     priority = models.CharField(max_length=8, null=True)  # noqa: DJ001 - NULL: normal
     send_at = models.CharField(max_length=40, null=True)  # noqa: DJ001 - NULL: at once
+    traceparent = models.CharField(max_length=64, null=True)  # noqa: DJ001 - NULL: in no trace
     state = models.CharField(max_length=8, db_default="waiting")
     available_at = models.BigIntegerField(db_default=0)
     tried_at = models.BigIntegerField(null=True)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from waybill.outbox.rows import Priority
+from waybill.calls import Priority
 from waybill.outbox.schema import REFUSED, TABLE, WAITING
 
 #: Characters of an error that are kept in its row.
@@ -45,6 +45,7 @@ class Row:
     order_key: str | None
     priority: Priority | None
     send_at: str | None
+    traceparent: str | None
     #: Before this lease.
     tried_at: int | None
     attempts: int

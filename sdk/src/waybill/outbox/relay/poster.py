@@ -98,6 +98,8 @@ def _submission(row: Row) -> Submission:
         version=row.version,
         send_at=send_at,
         priority=row.priority or "normal",
+        request_id=row.id,
+        traceparent=row.traceparent,
     )
 
 

@@ -1,28 +1,21 @@
 """A row of the application outbox: an event that its contract allows, and when and how it is to be done."""
 
 import json
-import os
-import re
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final, Literal
+from typing import Final, get_args
 
+from waybill.calls import TRACEPARENT, Priority, checked_key, new_key, trace_headers
 from waybill_contracts.events import Event
 from waybill_contracts.registry import Contract
-
-#: As the gateway has it: low work waits until its services have no other work.
-Priority = Literal["low", "normal", "high"]
 
 #: Bytes of the data of one event as JSON: a gateway takes bodies of a mebibyte.
 MAX_DATA_BYTES: Final = 1_000_000
 #: A gateway takes no task for a later time.
 MAX_DELAY: Final = timedelta(days=3650)
-#: What a gateway takes as an idempotency key, and a database as a column of 255 characters.
-_KEY: Final = re.compile(r"[\x21\x23-\x7e]{1,255}")
-_PRIORITIES: Final = ("low", "normal", "high")
+_PRIORITIES: Final = get_args(Priority)
 _MAX_ORDER_KEY: Final = 255
 #: Faults of the data that an error names.
 _MOST_FAULTS: Final = 5
@@ -44,6 +37,7 @@ class NewRow:
     order_key: str | None
     priority: str | None
     send_at: str | None
+    traceparent: str | None
 
 
 def new_row(
@@ -60,7 +54,7 @@ def new_row(
     Raises:
         OutboxError: the contract of the event does not allow its data, or an option is wrong.
     """
-    id_ = new_id()
+    id_ = new_key()
     return NewRow(
         id_,
         event.KIND,
@@ -70,13 +64,8 @@ def new_row(
         _checked_order_key(order_key),
         _checked_priority(priority),
         _begins_at(delay_seconds, send_at),
+        trace_headers().get(TRACEPARENT),
     )
-
-
-def new_id() -> str:
-    """A UUIDv7 (RFC 9562, 5.7): it begins with the time, in milliseconds."""
-    random = int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0b11 << 62)
-    return str(uuid.UUID(int=time.time_ns() // 1_000_000 << 80 | 0x7 << 76 | 0b10 << 62 | random))
 
 
 def made_at(id_: str) -> datetime:
@@ -114,9 +103,10 @@ def _contract_of(event: type[Event]) -> Contract:
 
 
 def _checked_key(key: str | None) -> str | None:
-    if key is not None and not _KEY.fullmatch(key):
-        raise OutboxError("key is 1 to 255 visible ASCII characters without spaces and quotation marks")
-    return key
+    try:
+        return None if key is None else checked_key(key)
+    except ValueError as error:
+        raise OutboxError(str(error)) from None
 
 
 def _checked_order_key(order_key: str | None) -> str | None:

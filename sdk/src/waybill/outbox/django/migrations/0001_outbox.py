@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                 ("order_key", models.CharField(max_length=255, null=True)),
                 ("priority", models.CharField(max_length=8, null=True)),
                 ("send_at", models.CharField(max_length=40, null=True)),
+                ("traceparent", models.CharField(max_length=64, null=True)),
                 ("state", models.CharField(db_default="waiting", max_length=8)),
                 ("available_at", models.BigIntegerField(db_default=0)),
                 ("tried_at", models.BigIntegerField(null=True)),
