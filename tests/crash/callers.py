@@ -165,6 +165,8 @@ def call_of(flow: Flow, name: str, number: int) -> Call:
             return Call(name, "/v1/emails", {"json": mail})
         case Flow.IMAGE:
             return Call(name, "/v1/images", {"files": {"file": (f"{name}.png", picture(name))}})
+        case Flow.OUTBOX:
+            return Call(name, f"/orders/{name}", {})
         case Flow.SPAWN | Flow.LONG | Flow.REGISTER:
             task = {"kind": KINDS[flow], "data": {"order_id": name}}
             return Call(name, "/v1/tasks", {"json": task})

@@ -11,6 +11,7 @@ from tests.crash.callers import Callers, call_of, calls_of, prepare
 from tests.crash.count import Count, count
 from tests.crash.gate import Armed
 from tests.crash.harms import do_harm
+from tests.crash.outbox.relays import ShopWithRelay
 from tests.crash.rows import Flow, Harm, Row
 from tests.crash.stack import PATIENCE, CrashStack, NotInTimeError
 from tests.crash.team.registration import Registration
@@ -28,7 +29,7 @@ def run_cells(stacks: Sequence[CrashStack], rows: Sequence[Row], harm: Harm) -> 
             cell.begin()
         for cell in cells:
             cell.wait_reached()
-        do_harm(harm, [(cell.stack, cell.process) for cell in cells])
+        do_harm(harm, [(cell.stack, cell.harmed) for cell in cells], max(row.seconds_away for row in rows))
     finally:
         # Also after a failure: the next cells must find their stacks at rest.
         for cell in cells:
@@ -41,29 +42,41 @@ class _Cell:
     def __init__(self, stack: CrashStack, row: Row, harm: Harm) -> None:
         self.stack = stack
         self.process = stack.processes[row.process]
+        self.harmed = stack.processes[row.harmed or row.process]
         self._row = row
         self._name = f"{row.name}-{harm}"
         self._calls = calls_of(row.flow, self._name)
         self._tasks_before = stack.ledger.number_of_tasks()
         self._callers: Callers | None = None
         self._registration = Registration(stack, self._name) if row.flow is Flow.REGISTER else None
+        self._shop = ShopWithRelay(stack) if row.flow is Flow.OUTBOX else None
 
     def begin(self) -> None:
         if self._registration is not None:
             self._registration.clear()
         prepare(self.stack, self._row.flow, self._calls)
         self.process.gate.arm(Armed(self._row.point, self._row.passing, self._row.standing, self._name))
-        self._callers = Callers(self.stack.gateway, self._calls)
+        if self._shop is not None:
+            self._shop.begin()
+        called = self.stack.gateway if self._shop is None else self.stack.shop
+        self._callers = Callers(called, self._calls)
         if self._registration is not None:
             self._registration.begin()
 
     def wait_reached(self) -> None:
         if not self.process.gate.wait_reached(PATIENCE):
             raise NotInTimeError(f"{self._name}: {self.process.name} has not come to {self._row.point}")
+        if self._shop is not None and self._row.has_second_relay:
+            self._shop.begin_second_relay()
 
     def finish(self) -> Count:
         answers = self._callers.accepted() if self._callers is not None else []
         fault = None
+        if self._shop is not None:
+            try:
+                answers = self._shop.finish(answers)
+            except NotInTimeError as error:
+                fault = str(error)
         if self._registration is not None and self._callers is not None:
             last = call_of(self._row.flow, f"{self._name}-last", len(self._calls))
             self._calls.append(last)

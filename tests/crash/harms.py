@@ -20,11 +20,11 @@ PUBLISH_AND_CONSUME = 2
 Places = Sequence[tuple[CrashStack, Process]]
 
 
-def do_harm(harm: Harm, places: Places) -> None:
-    """Harms each process, or what it stands on, and opens its gate."""
+def do_harm(harm: Harm, places: Places, seconds_away: float) -> None:
+    """Harms each process, or what it stands on, and opens its gate; killed ones are away for so long."""
     match harm:
         case Harm.KILL:
-            _kill(places)
+            _kill(places, seconds_away)
         case Harm.CUT:
             _cut(places)
         case Harm.BROKER:
@@ -33,10 +33,12 @@ def do_harm(harm: Harm, places: Places) -> None:
             _lock(places)
 
 
-def _kill(places: Places) -> None:
+def _kill(places: Places, seconds_away: float) -> None:
     for _, process in places:
         process.kill()
         process.gate.open()
+    sleep(seconds_away)
+    for _, process in places:
         process.start()
     for _, process in places:
         process.wait_ready()

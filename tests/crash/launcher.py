@@ -30,6 +30,8 @@ BEFOREHAND = (
     "waybill_devstack.crm.__main__",
     "waybill_cli.main",
     "waybill.commands.run",
+    "waybill.commands.relay",
+    "tests.crash.outbox.shop",
     "tests.crash.team.orders",
 )
 

@@ -57,6 +57,13 @@ class LedgerFile:
             found.setdefault(parent, []).append(child)
         return found
 
+    def references(self, keys: Iterable[str]) -> dict[str, str]:
+        """The id of the task of each idempotency key; nothing for those that are not known."""
+        each = list(keys)
+        return dict(
+            self._query(f"SELECT key, reference FROM idempotency WHERE key IN ({_marks(each)})", *each)
+        )
+
     def in_doubt(self, task_ids: Iterable[str]) -> set[str]:
         """Those of these tasks of whose record a part says that its effect may have happened."""
         ids = list(task_ids)

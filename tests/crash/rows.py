@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from tests.crash.outbox.names import RELAY, SHOP
 from tests.crash.team.names import AUDITORS, CHILDREN, OWNER
 
 
@@ -40,6 +42,8 @@ class Flow(StrEnum):
     LONG = "long"
     #: Of a kind outside of the catalogue, which one service handles while another one is registered for it.
     REGISTER = "register"
+    #: Of orders of an application with an outbox, whose relay submits them.
+    OUTBOX = "outbox"
     #: Cancelled: while they wait for their second attempt, while they run, and around the time they are due.
     CANCEL_RETRYING = "cancel-retrying"
     CANCEL_RUNNING = "cancel-running"
@@ -72,10 +76,29 @@ class Row:
     in_smtp_window: bool = False
     #: What can be done to a process that stands here.
     harms: frozenset[Harm] = frozenset(Harm)
+    #: Process that is harmed, if it is not the one that stands here.
+    harmed: str | None = None
+    #: A second relay of the application runs meanwhile.
+    has_second_relay: bool = False
+    #: Seconds until a killed process is started again.
+    seconds_away: float = 0.0
 
     def may_double(self, harm: Harm) -> bool:
         """Whether a doubled effect is what the product declares to be possible here."""
         return self.in_smtp_window and harm is Harm.KILL
+
+
+#: Longer than a relay waits at most between two posts (30 s), so that it also comes back from that.
+AWAY_SECONDS = 65.0
+_KILLED = frozenset({Harm.KILL})
+
+
+def _outbox_row(
+    name: str, boundary: str, process: str, point: str, *, standing: int = 1, **differing: Any
+) -> Row:
+    """A row of an application with an outbox, which has no connections to a broker."""
+    usual: dict[str, Any] = {"passing": 0, "standing": standing, "harms": frozenset({Harm.KILL, Harm.LOCK})}
+    return Row(name, boundary, process, point, Flow.OUTBOX, **usual | differing)
 
 
 ROWS = (
@@ -255,6 +278,33 @@ ROWS = (
         standing=1,
         # It has no connections yet.
         harms=frozenset(Harm) - {Harm.CUT},
+    ),
+    # One transaction of SQLite at a time; before each one of the same content is rolled back.
+    _outbox_row("order-before", "order and event written → commit", SHOP, "commit:before", standing=1),
+    _outbox_row("order", "order and event committed → answered", SHOP, "commit:after", standing=4),
+    # A relay posts all that is there at once.
+    _outbox_row("relay-before", "rows leased → posted", RELAY, "post:before"),
+    _outbox_row(
+        "relay-two", "rows leased → posted, with a second relay", RELAY, "post:before", has_second_relay=True
+    ),
+    _outbox_row(
+        "relay-amid",
+        "rows posted → accept committed; the relay is killed",
+        "gateway",
+        "accept:before",
+        harmed=RELAY,
+        harms=_KILLED,
+    ),
+    _outbox_row("relay-accept", "rows accepted → answered", "gateway", "accept:after", harms=_KILLED),
+    _outbox_row("relay", "202 → rows deleted", RELAY, "post:after"),
+    _outbox_row("relay-after", "rows deleted →", RELAY, "remove:after"),
+    _outbox_row(
+        "relay-away",
+        f"rows posted → accept committed; away for {AWAY_SECONDS:g} s",
+        "gateway",
+        "accept:before",
+        harms=_KILLED,
+        seconds_away=AWAY_SECONDS,
     ),
 )
 

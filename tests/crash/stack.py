@@ -17,6 +17,7 @@ import httpx
 from tests.crash.gate import Gate
 from tests.crash.launcher import Order
 from tests.crash.ledger_file import LedgerFile, query_file
+from tests.crash.outbox.names import RELAY, SECOND_RELAY, SHOP
 from tests.crash.team.names import AUDITORS, OWNER
 from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan, url
 from waybill_testkit.broker import Broker
@@ -30,6 +31,10 @@ PATIENCE = 300.0
 POLL_SECONDS = 0.05
 #: The services of the team.
 _TEAM = (OWNER, AUDITORS)
+#: An application with an outbox.
+_APPLICATION = (SHOP, RELAY, SECOND_RELAY)
+#: What only some cells need is started in these.
+_OF_CELLS = {AUDITORS, *_APPLICATION}
 #: `tests` is found from here.
 ROOT = Path(__file__).parents[2]
 
@@ -159,7 +164,7 @@ class CrashStack:
     """All of it, running."""
 
     def __init__(
-        self, folder: Path, broker: Broker, vhost: str, launcher: Launcher, ports: Ports, team: Sequence[int]
+        self, folder: Path, broker: Broker, vhost: str, launcher: Launcher, ports: Ports, more: Sequence[int]
     ) -> None:
         self.folder = folder
         self.broker = broker
@@ -170,15 +175,21 @@ class CrashStack:
         put_empty_ledger(ledger)
         self.ledger = LedgerFile(ledger)
         self.objects = plan.objects
-        planned = (*plan.processes, *_planned_of_team(folder, plan, ports, team))
+        of_team, of_application = more[: len(_TEAM)], more[len(_TEAM) :]
+        planned = (
+            *plan.processes,
+            *_planned_of_team(folder, plan, ports, of_team),
+            *_planned_of_application(folder, plan, ports, of_application),
+        )
         self.processes = {each.name: Process(each, launcher, folder) for each in planned}
         self.gateway = _client(url(ports.gateway))
         self.crm = _client(url(ports.crm))
         self.mailbox = _client(url(ports.mailbox))
+        self.shop = _client(url(of_application[0]))
 
     def start(self) -> None:
-        """Starts every process, and returns when all do their work; the auditors are started in cells."""
-        core = [process for name, process in self.processes.items() if name not in {OWNER, AUDITORS}]
+        """Starts every process but those of cells, and returns when all do their work."""
+        core = [process for name, process in self.processes.items() if name not in {OWNER, *_OF_CELLS}]
         # A service of the team needs a gateway that it registers itself at.
         for processes in (core, [self.processes[OWNER]]):
             for process in processes:
@@ -195,7 +206,7 @@ class CrashStack:
         """Ends every process."""
         for process in self.processes.values():
             process.close()
-        for client in (self.gateway, self.crm, self.mailbox):
+        for client in (self.gateway, self.crm, self.mailbox, self.shop):
             client.close()
 
 
@@ -207,10 +218,10 @@ def running(folder: Path, broker: Broker, number: int) -> Iterator[list[CrashSta
         open_.callback(launcher.close)
         stacks: list[CrashStack] = []
         # Drawn together: what is drawn later could meet what is not listened on yet.
-        for index, (ports, team) in enumerate(_ports(number)):
+        for index, (ports, more) in enumerate(_ports(number)):
             place = folder / f"stack-{index}"
             place.mkdir()
-            stack = CrashStack(place, broker, open_.enter_context(broker.vhost()), launcher, ports, team)
+            stack = CrashStack(place, broker, open_.enter_context(broker.vhost()), launcher, ports, more)
             open_.callback(stack.close)
             # One after the other: side by side they would only make each other late.
             stack.start()
@@ -220,7 +231,7 @@ def running(folder: Path, broker: Broker, number: int) -> Iterator[list[CrashSta
 
 def _ports(number: int) -> Iterator[tuple[Ports, Sequence[int]]]:
     core = len(fields(Ports))
-    each = core + len(_TEAM)
+    each = core + len(_TEAM) + len(_APPLICATION)
     drawn = free_ports(number * each)
     for first in range(0, len(drawn), each):
         yield Ports(*drawn[first : first + core]), drawn[first + core : first + each]
@@ -240,10 +251,28 @@ def _planned_of_team(folder: Path, plan: Plan, ports: Ports, team: Sequence[int]
         yield Planned(name, (sys.executable, *command), every | own, url(port, "/readyz"))
 
 
+def _planned_of_application(folder: Path, plan: Plan, ports: Ports, own: Sequence[int]) -> Iterator[Planned]:
+    """A shop with an outbox in a database of its own, and its relays."""
+    (every,) = (planned.env for planned in plan.processes if planned.name == "sync")
+    database = f"sqlite:///{folder / SHOP}.db"
+    env = {
+        name: value
+        for name, value in every.items()
+        if name not in {"WAYBILL_INBOX_URL", "WAYBILL_LEDGER_URL"}
+    } | {"WAYBILL_URL": url(ports.gateway), "WAYBILL_OUTBOX_DATABASE": database}
+    shop, *relays = own
+    command = (sys.executable, "-m", "tests.crash.outbox", database, str(shop))
+    yield Planned(SHOP, command, env, url(shop, "/readyz"))
+    for name, port in zip((RELAY, SECOND_RELAY), relays, strict=True):
+        relay = (sys.executable, "-m", "waybill_cli", "relay", "--metrics", str(port))
+        yield Planned(name, relay, env, url(port, "/metrics"))
+
+
 def _client(base_url: str) -> httpx.Client:
     return httpx.Client(base_url=base_url, timeout=PATIENCE, trust_env=False)
 
 
 def _file_of(env: dict[str, str]) -> Path | None:
-    database = env.get("WAYBILL_INBOX_URL") or env.get("WAYBILL_LEDGER_URL")
+    named = (env.get(f"WAYBILL_{each}") for each in ("INBOX_URL", "LEDGER_URL", "OUTBOX_DATABASE"))
+    database = next((each for each in named if each), None)
     return None if database is None else Path(database.removeprefix("sqlite:///"))

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.crash.gate import Gate, around, around_each
 from tests.crash.places import follow, owner_of
+from waybill.outbox.relay import LeaseLimits
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
 
 #: Returns the step of a call from its arguments; None: none to stop at.
@@ -33,6 +34,7 @@ def _step_of_publish(_publisher: Any, message: Any) -> str | None:
 #: Steps that are writes to the ledger, by the name of the write.
 WRITES = {
     "accept": "accept",
+    "accept_together": "accept",
     "cancel": "cancel",
     "delete_published": "mark",
     "take_due": "release",
@@ -72,18 +74,26 @@ STEPS: dict[str, dict[str, StepOf]] = {
         "waybill_worker.inbox:KeptMessages.keep": _always("keep"),
         "waybill_worker.inbox:KeptMessages.delete": _always("forget"),
         "tests.crash.team.kinds:Crm.write": _always("effect"),
+        # `waybill relay`.
+        "waybill.outbox.relay.poster:Poster.post": _always("post"),
+        "waybill.outbox.relay.leases:Leases.delete": _always("remove"),
     },
+    "tests.crash.outbox": {"tests.crash.outbox.shop:commit": _always("commit")},
 }
 #: Functions that publish many messages, of which each is a step.
 EACH_STEPS: dict[str, dict[str, Callable[..., str]]] = {
     "waybill_gateway": {"waybill_gateway.runtime.task_relay:relay_each": _step_of_relay},
 }
+#: For how long other relays leave the rows of one that died alone.
+RELAY_LEASE = timedelta(seconds=3)
 #: Constants that are shortened: no installation tunes them, and a crash test would only sit through
-#: them: for how long a sweep that died keeps its rows from the next one (60 s), and how many seconds a write
-#: waits for a locked SQLite file (15), which must be short enough that it really fails.
+#: them: for how long a sweep or a relay that died keeps its rows from the next one (60 s), and how many
+#: seconds a write waits for a locked SQLite file (15, a relay's 5), which must be short enough that it fails.
 SHORTER: dict[str, object] = {
     "waybill_status.outbox.outbox_relay:TAKEN_FOR": timedelta(seconds=5),
     "waybill_database.engine:SQLITE_BUSY_TIMEOUT": 1,
+    "waybill.outbox.relay.database:_BUSY_SECONDS": 1,
+    "waybill.commands.relay:limits_for": lambda _keys_kept_days: LeaseLimits(lease=RELAY_LEASE),
 }
 
 
