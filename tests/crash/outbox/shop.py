@@ -38,7 +38,7 @@ def placed(engine: Engine, name: str) -> str:
             row_id = _write(connection, name)
         except IntegrityError:
             connection.rollback()
-            return connection.scalars(select(PLACED.c.row_id).where(PLACED.c.name == name)).one()
+            return str(connection.scalar(select(PLACED.c.row_id).where(PLACED.c.name == name)))
         commit(connection)
         return row_id
 
