@@ -57,7 +57,7 @@ def seconds_of(waker: NotifyWaker) -> float:
     return time.monotonic() - begun
 
 
-def is_told(url: str) -> bool:
+def is_notified(url: str) -> bool:
     """Whether a submission notifies now."""
     with psycopg.connect(url, autocommit=True) as listening, psycopg.connect(url) as writing:
         listening.execute("LISTEN waybill_outbox")
@@ -66,16 +66,16 @@ def is_told(url: str) -> bool:
         return bool(list(listening.notifies(timeout=0.2, stop_after=1)))
 
 
-def test_a_relay_that_waits_is_told_and_one_that_works_is_not(
+def test_a_relay_that_waits_is_notified_and_one_that_works_is_not(
     url: str, shop: Engine, waking: Callable[[], NotifyWaker]
 ) -> None:
     waker = waking()
     waker.mark()
-    assert not is_told(url)
+    assert not is_notified(url)
     assert seconds_of(waker) < LOOK_SECONDS / 2, "a look at what was committed before"
-    assert is_told(url)
+    assert is_notified(url)
     assert seconds_of(waker) < LOOK_SECONDS / 2
-    assert not is_told(url), "it works"
+    assert not is_notified(url), "it works"
     with shop.connect() as connection:
         assert len(connection.execute(select(OUTBOX)).all()) == 3
 
@@ -89,20 +89,20 @@ def test_it_does_not_begin_to_wait_while_a_transaction_may_commit_without_a_word
         for _ in range(3):
             assert seconds_of(waker) < LOOK_SECONDS / 2, "it looks often"
     seconds_of(waker)
-    assert is_told(url)
+    assert is_notified(url)
 
 
-def test_of_two_relays_that_wait_both_are_told_and_the_second_takes_over(
+def test_of_two_relays_that_wait_both_are_notified_and_the_second_takes_over(
     url: str, waking: Callable[[], NotifyWaker]
 ) -> None:
     first, second = waking(), waking()
     seconds_of(first)
     assert seconds_of(second) >= LOOK_SECONDS * 0.9, "the first one has the lock"
-    assert is_told(url)
+    assert is_notified(url)
     assert seconds_of(second) < LOOK_SECONDS / 2
     first.close()
     seconds_of(second)
-    assert is_told(url)
+    assert is_notified(url)
 
 
 def test_a_connection_that_cannot_listen_is_closed(url: str) -> None:

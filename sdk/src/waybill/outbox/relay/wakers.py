@@ -68,7 +68,7 @@ class NotifyWaker:
         self._connect = connect
         self._connection: psycopg.Connection[Any] | None = None
         self._next_try = 0.0
-        self._is_told = False
+        self._has_lock = False
 
     def mark(self) -> None:
         """Listens, if it does not yet."""
@@ -93,23 +93,23 @@ class NotifyWaker:
 
     def close(self) -> None:
         """Closes its connection."""
-        self._is_told = False
+        self._has_lock = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _wait(self, connection: psycopg.Connection[Any], stop: Event) -> None:
-        if not self._is_told:
-            self._is_told, others_commit = connection.execute(_BEGIN).fetchone() or (False, True)
-            if self._is_told:
+        if not self._has_lock:
+            self._has_lock, others_commit = connection.execute(_BEGIN).fetchone() or (False, True)
+            if self._has_lock:
                 return  # to one more look: rows may have been committed before
             if others_commit:
                 stop.wait(_COMMITTING_SECONDS)
                 return
-        if self._is_notified(connection, stop) and self._is_told:
+        if self._is_notified(connection, stop) and self._has_lock:
             # Rows that come while this relay posts are found by its next look.
             connection.execute(_END)
-            self._is_told = False
+            self._has_lock = False
 
     def _is_notified(self, connection: psycopg.Connection[Any], stop: Event) -> bool:
         ends = time.monotonic() + LOOK_SECONDS

@@ -7,11 +7,11 @@ from typing import Final
 
 from waybill.outbox.rows.row import NewRow
 
-#: The channel on which PostgreSQL tells relays that rows were committed.
+#: The channel on which PostgreSQL notifies relays of rows that were committed.
 CHANNEL: Final = "waybill_outbox"
 #: The first half of the key of an advisory lock of PostgreSQL; the other one is the table. A relay that waits
-#: to be told has it, and only then a submission tells: while transactions notify, PostgreSQL commits them one
-#: after the other. Otherwise they share the lock until they end, so that no relay begins to wait too early.
+#: has it, and only then a submission notifies: PostgreSQL commits transactions that notify one after the
+#: other. Otherwise they share the lock until they end, so that no relay begins to wait too early.
 LOCK: Final = int.from_bytes(b"WBox")
 
 _COLUMNS: Final = tuple(field.name for field in fields(NewRow))
@@ -24,7 +24,7 @@ def insert_for(paramstyle: str, *, notifies: bool) -> str:
 
     Args:
         paramstyle: of PEP 249 or SQLAlchemy.
-        notifies: it is for PostgreSQL, which then tells a relay that waits, at the commit. It is done by the
+        notifies: it is for PostgreSQL, which then notifies a relay that waits, at the commit. It is done by the
             same statement, so that it costs no second way to the server.
 
     Raises:
@@ -40,10 +40,10 @@ def insert_for(paramstyle: str, *, notifies: bool) -> str:
         case _:
             raise ValueError(f"the outbox writes by no driver with placeholders of style {paramstyle}")
     insert = f"INSERT INTO waybill_outbox ({', '.join(_COLUMNS)}) VALUES ({', '.join(places)})"  # noqa: S608 - made of names alone
-    return f"{insert} RETURNING {_TELL}" if notifies else insert
+    return f"{insert} RETURNING {_NOTIFY}" if notifies else insert
 
 
-_TELL: Final = (
+_NOTIFY: Final = (
     f"CASE WHEN NOT pg_try_advisory_xact_lock_shared({LOCK}, tableoid::int4) "
     f"THEN pg_notify('{CHANNEL}', '') END"
 )
