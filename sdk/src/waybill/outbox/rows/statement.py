@@ -24,8 +24,8 @@ def insert_for(paramstyle: str, *, notifies: bool) -> str:
 
     Args:
         paramstyle: of PEP 249 or SQLAlchemy.
-        notifies: it is for PostgreSQL, which then notifies a relay that waits, at the commit. It is done by the
-            same statement, so that it costs no second way to the server.
+        notifies: it is for PostgreSQL, which then notifies a relay that waits, at the commit. The same
+            statement does that, so that it costs no second way to the server.
 
     Raises:
         ValueError: the placeholders are not known.
