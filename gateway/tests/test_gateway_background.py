@@ -16,7 +16,7 @@ from waybill_testkit.gateway.in_process import settings_in
 from waybill_testkit.machine.ports import free_ports
 from waybill_worker.broker.wait import BrokerWait
 from waybill_worker.runtime import http_server
-from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.periodic_task import PeriodicTask
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ async def process(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
 @pytest.mark.parametrize("work", [Collector, KnownKeys])
 async def test_a_defect_beside_the_requests_ends_the_process(
     process: GatewayProcess,
-    work: type[Background],
+    work: type[PeriodicTask],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async def defect(_: Background) -> None:
+    async def defect(_: PeriodicTask) -> None:
         raise LookupError("a defect")
 
     monkeypatch.setattr(work, "_run_for_ever", defect)

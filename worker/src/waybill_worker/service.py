@@ -49,12 +49,12 @@ from waybill_worker.publish import Reporter
 from waybill_worker.resources import Resources
 from waybill_worker.runtime import (
     EXIT_BROKEN,
-    Background,
-    BackgroundWork,
     Component,
     Components,
     Database,
     HealthServer,
+    PeriodicTask,
+    PeriodicTasks,
     build,
     in_processes,
     made,
@@ -192,13 +192,13 @@ class Service(Application):
                     running,
                     grace,
                 ),
-                BackgroundWork(*self._background(settings, handlers), grace_seconds=grace),
+                PeriodicTasks(*self._background(settings, handlers), grace_seconds=grace),
             ),
             stop_seconds=settings.stop_seconds,
             asyncapi=AsyncAPI(title=name, version=release or service_version(name), description=_ABOUT),
         )
 
-    def _background(self, settings: ServiceSettings, handlers: tuple[Handler, ...]) -> Iterator[Background]:
+    def _background(self, settings: ServiceSettings, handlers: tuple[Handler, ...]) -> Iterator[PeriodicTask]:
         if settings.inbox_keep_days:
             yield InboxPruner(
                 self._records,

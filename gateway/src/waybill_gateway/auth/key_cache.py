@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from waybill_database import Records
 from waybill_ledger import Key, get_key, get_keys, note_use
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -37,7 +37,7 @@ class KnownKey:
     used_at: datetime | None = None
 
 
-class KnownKeys(Background):
+class KnownKeys(PeriodicTask):
     """Finds keys by their ids.
 
     Args:

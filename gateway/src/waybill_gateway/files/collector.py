@@ -18,7 +18,7 @@ from waybill_ledger import (
     renew_marks,
 )
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background, throttled
+from waybill_worker.runtime import PeriodicTask, throttled
 from waybill_worker.storage import ObjectStore, StoreUnavailable
 
 log = get_logger(__name__)
@@ -29,7 +29,7 @@ STEP: Final = 20
 CHECK_SECONDS: Final = 600.0
 
 
-class Collector(Background):
+class Collector(PeriodicTask):
     """Removes files that no task refers to; several may run."""
 
     NAME: ClassVar = "collector"

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import READ_ONLY, open_engine
 from waybill_ledger.following import Change, Follower, Look, changes_between
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 Result = TypeVar("Result")
 
@@ -38,7 +38,7 @@ class Seen:
     until: int | None = None
 
 
-class LedgerReader(Background):
+class LedgerReader(PeriodicTask):
     """Looks at the ledger while somebody watches, on a connection and a thread of its own.
 
     Args:

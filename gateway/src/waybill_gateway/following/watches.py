@@ -21,7 +21,7 @@ from waybill_gateway.http import GatewayMetrics, Problem, ledger_unavailable
 from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import Task, get_tasks
 from waybill_ledger.following import Change, changes_between, changes_of
-from waybill_worker.runtime import Background, first_completed
+from waybill_worker.runtime import PeriodicTask, first_completed
 
 #: Seconds between two reads of the keys of all who watch.
 KEY_SECONDS: Final = 1.0
@@ -252,7 +252,7 @@ class Watches:
         self._end_all(Over.STOPPING)
 
 
-class _KeyCheck(Background):
+class _KeyCheck(PeriodicTask):
     """Ends the watches of callers whose keys have ended; one read of the ledger for all keys."""
 
     NAME: ClassVar = "check of the keys of watchers"

@@ -32,10 +32,10 @@ from waybill_worker.consume import Connections
 from waybill_worker.observe import SpanKind, get_logger, make_registry, span
 from waybill_worker.publish import RETRY_SECONDS
 from waybill_worker.runtime import (
-    BackgroundWork,
     Components,
     Database,
     HealthServer,
+    PeriodicTasks,
     Refresh,
     Together,
     configuring,
@@ -82,9 +82,9 @@ class Desk(Components):
             database,
             self._connections,
             Together(
-                BackgroundWork(Refresh(self._kinds.refresh), executor, grace_seconds=grace),
+                PeriodicTasks(Refresh(self._kinds.refresh), executor, grace_seconds=grace),
                 intake,
-                BackgroundWork(housekeeper, grace_seconds=grace),
+                PeriodicTasks(housekeeper, grace_seconds=grace),
             ),
         )
 

@@ -20,7 +20,7 @@ from waybill_ledger.deadletters.redrives import (
 )
 from waybill_worker.observe import get_logger
 from waybill_worker.publish import Publisher, relay_all
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -33,7 +33,7 @@ MOST_BATCHES: Final = 4
 AFTER_FAILURE: Final = timedelta(seconds=1)
 
 
-class Executor(Background):
+class Executor(PeriodicTask):
     """Runs redrives for as long as it runs; several may run at once, and share them.
 
     Args:

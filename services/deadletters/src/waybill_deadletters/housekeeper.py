@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from waybill_database import Records
 from waybill_ledger.deadletters.letters import ContractGate, Pruning, prune, recheck_all
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -15,7 +15,7 @@ log = get_logger(__name__)
 STEP: Final = 500
 
 
-class Housekeeper(Background):
+class Housekeeper(PeriodicTask):
     """Runs at intervals; several may run at once."""
 
     NAME: ClassVar = "housekeeping"

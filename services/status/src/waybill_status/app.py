@@ -31,11 +31,11 @@ from waybill_worker.consume import Connections, Consumer, Consumers
 from waybill_worker.observe import get_logger, make_registry
 from waybill_worker.publish import DeliveryLostError, dead_letter, retry_while_delivered
 from waybill_worker.runtime import (
-    Background,
-    BackgroundWork,
     Components,
     Database,
     HealthServer,
+    PeriodicTask,
+    PeriodicTasks,
     Refresh,
     Together,
     configuring,
@@ -63,7 +63,7 @@ class StatusService(Components):
         self._connections = Connections(settings, STATUS_SERVICE, self._declare)
         self._publisher = self._connections.publisher
         self._declarer = Declarer(self._records, self._connections.publishing, lambda: self._kinds.current)
-        background: list[Background] = [
+        background: list[PeriodicTask] = [
             Refresh(self._kinds.refresh),
             self._declarer,
             OutboxRelay(self._records, self._publisher),
@@ -124,7 +124,7 @@ class StatusService(Components):
             self._connections,
             Together(
                 Consumers(consumer, grace_seconds=grace),
-                BackgroundWork(*background, grace_seconds=grace),
+                PeriodicTasks(*background, grace_seconds=grace),
             ),
         )
 

@@ -9,7 +9,7 @@ from waybill_worker.attempt import Work
 from waybill_worker.broker import Acknowledger, Delivery
 from waybill_worker.inbox import KeptKey, KeptMessage, KeptMessages
 from waybill_worker.publish import retry_until_success, retry_while_delivered
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 #: Most messages that one look takes up.
 MOST_AT_ONCE: Final = 100
@@ -105,7 +105,7 @@ class LongAttempts:
         ]
 
 
-class Resumption(Background):
+class Resumption(PeriodicTask):
     """Goes on with long attempts that nobody runs; each replica of a service looks for them.
 
     Args:

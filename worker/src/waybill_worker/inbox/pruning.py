@@ -20,7 +20,7 @@ from waybill_worker.inbox.cancelled_tasks import CANCELLED
 from waybill_worker.inbox.claims import RowState
 from waybill_worker.inbox.table import INBOX
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background, scan_in_batches
+from waybill_worker.runtime import PeriodicTask, scan_in_batches
 
 log = get_logger(__name__)
 
@@ -66,7 +66,7 @@ def prune_cancelled(connection: Connection, steps: Sequence[InboxStep]) -> Seque
     return [_prune_cancelled(connection, step) for step in steps]
 
 
-class InboxPruner(Background):
+class InboxPruner(PeriodicTask):
     """Prunes the inbox of one service while it runs; several may.
 
     Args:

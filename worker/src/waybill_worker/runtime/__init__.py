@@ -1,12 +1,12 @@
 """How a process lives: settings, start, background work, health, stop."""
 
 from waybill_worker.prefork import EXIT_BROKEN
-from waybill_worker.runtime.background import Background, BackgroundWork, first_completed
 from waybill_worker.runtime.components import Component, Components, Together
 from waybill_worker.runtime.condition import Condition, Readiness
 from waybill_worker.runtime.database import Database, DatabaseWait
 from waybill_worker.runtime.health import HealthServer
 from waybill_worker.runtime.http_server import HttpServer, inherited_socket
+from waybill_worker.runtime.periodic_task import PeriodicTask, PeriodicTasks, first_completed
 from waybill_worker.runtime.process import WRONG_SETTING, configuring, live, run
 from waybill_worker.runtime.refresh import Refresh
 from waybill_worker.runtime.settings import (
@@ -26,8 +26,6 @@ __all__ = [
     "EXIT_BROKEN",
     "MOST_PROCESSES",
     "WRONG_SETTING",
-    "Background",
-    "BackgroundWork",
     "Component",
     "Components",
     "Condition",
@@ -37,6 +35,8 @@ __all__ = [
     "HealthServer",
     "HttpAddress",
     "HttpServer",
+    "PeriodicTask",
+    "PeriodicTasks",
     "ProcessSettings",
     "Readiness",
     "Refresh",

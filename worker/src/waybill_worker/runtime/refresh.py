@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
-from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.periodic_task import PeriodicTask
 
 #: A copy is at most about a second old: this, and the time of the reading.
 REFRESH_SECONDS: Final = 0.5
 
 
-class Refresh(Background):
+class Refresh(PeriodicTask):
     """Refreshes a copy twice a second.
 
     Args:

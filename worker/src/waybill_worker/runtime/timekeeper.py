@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from waybill_database import LEAP, Records, system_time
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.periodic_task import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -15,7 +15,7 @@ log = get_logger(__name__)
 CHECK_SECONDS: Final = 10.0
 
 
-class Timekeeper(Background):
+class Timekeeper(PeriodicTask):
     """Reads the clock again and again while it runs."""
 
     NAME: ClassVar = "timekeeper"

@@ -10,7 +10,7 @@ from waybill_database import Records
 from waybill_ledger import Digest, digest_due
 from waybill_status.alerts.alerts import Alerts
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -18,7 +18,7 @@ log = get_logger(__name__)
 CHECK_SECONDS: Final = 1.0
 
 
-class Digests(Background):
+class Digests(PeriodicTask):
     """Ends windows for as long as it runs; several may run at once, and one of them ends each."""
 
     NAME: ClassVar = "digests"

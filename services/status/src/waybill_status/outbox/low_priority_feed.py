@@ -13,7 +13,7 @@ from waybill_status.outbox.window import Window
 from waybill_worker.broker import QueueStats
 from waybill_worker.observe import get_logger
 from waybill_worker.publish import Publisher
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -21,7 +21,7 @@ log = get_logger(__name__)
 IDLE_SECONDS, BUSY_SECONDS = 0.25, 0.1
 
 
-class Feeder(Background):
+class Feeder(PeriodicTask):
     """Feeds for as long as it runs; several may run at once, each with a window of its own.
 
     Args:

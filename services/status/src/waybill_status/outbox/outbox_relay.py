@@ -7,7 +7,7 @@ from waybill_ledger import Sweep, next_due, take_due
 from waybill_status.outbox.publication import TAKEN_FOR, publish_taken
 from waybill_worker.observe import get_logger
 from waybill_worker.publish import Publisher
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -17,7 +17,7 @@ CHECK_SECONDS: Final = 0.25
 MOST_TAKEN: Final = 2000
 
 
-class OutboxRelay(Background):
+class OutboxRelay(PeriodicTask):
     """Sweeps the outbox for as long as it runs; several may run at once."""
 
     NAME: ClassVar = "sweep"

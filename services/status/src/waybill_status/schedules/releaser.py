@@ -9,7 +9,7 @@ from waybill_database import Records
 from waybill_ledger import Release, ReleaseBatch, next_slot, release_due
 from waybill_ledger.registry import RegistryCopy
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -21,7 +21,7 @@ MOST_AT_ONCE: Final = 50
 RETRY_AFTER: Final = timedelta(minutes=1)
 
 
-class ScheduleReleaser(Background):
+class ScheduleReleaser(PeriodicTask):
     """Releases for as long as it runs; several may run at once."""
 
     NAME: ClassVar = "releaser"

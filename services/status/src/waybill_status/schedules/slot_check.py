@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from waybill_database import Records
 from waybill_ledger import SlotScan, bring_forward, find_postponed
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background, throttled
+from waybill_worker.runtime import PeriodicTask, throttled
 
 log = get_logger(__name__)
 
@@ -17,7 +17,7 @@ CHECK_SECONDS: Final = 60.0
 STEP: Final = 50
 
 
-class SlotCheck(Background):
+class SlotCheck(PeriodicTask):
     """Checks for as long as it runs; several may."""
 
     NAME: ClassVar = "slot check"

@@ -14,7 +14,7 @@ from waybill_database import Records
 from waybill_ledger.registry import confirm_declared
 from waybill_worker.broker import BrokerWait, refusal, topology
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -24,7 +24,7 @@ LOOK_SECONDS: Final = 0.1
 REFUSED_SECONDS: Final = 5.0
 
 
-class Declarer(Background):
+class Declarer(PeriodicTask):
     """Declares what is new in the registry, and then confirms its routes; several may run at once.
 
     What was declared is declared again by the client whenever its connection is back. What the broker refuses

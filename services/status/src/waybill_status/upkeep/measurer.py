@@ -12,7 +12,7 @@ from waybill_ledger import Range, StallTimeouts, measure
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.broker import QueueStats
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background, pause_since
+from waybill_worker.runtime import PeriodicTask, pause_since
 
 log = get_logger(__name__)
 
@@ -20,7 +20,7 @@ log = get_logger(__name__)
 ACCOUNTED: Final = timedelta(days=1)
 
 
-class Measurer(Background):
+class Measurer(PeriodicTask):
     """Measures for as long as it runs.
 
     Args:

@@ -9,7 +9,7 @@ from waybill_database import Records
 from waybill_ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background, scan_in_batches
+from waybill_worker.runtime import PeriodicTask, scan_in_batches
 
 log = get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Retention:
         return self.failed if state is State.FAILED else self.tasks
 
 
-class Pruner(Background):
+class Pruner(PeriodicTask):
     """Prunes for as long as it runs; several may.
 
     Args:

@@ -9,7 +9,7 @@ from waybill_ledger import Overdue, OverdueSearch, StallTimeouts, is_any_overdue
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.broker import QueueStats
 from waybill_worker.observe import get_logger
-from waybill_worker.runtime import Background
+from waybill_worker.runtime import PeriodicTask
 
 log = get_logger(__name__)
 
@@ -19,7 +19,7 @@ MOST_AT_ONCE: Final = 1000
 MOST_WAITING: Final = 50
 
 
-class Reconciler(Background):
+class Reconciler(PeriodicTask):
     """Puts back overdue subtasks for as long as it runs; several may run at once.
 
     Silence counts only while lifecycle events arrive: there is no check while they pile up, nor for one

@@ -1,4 +1,4 @@
-"""Background work of a process, beside consuming or serving."""
+"""Periodic tasks of a process, beside consuming or serving."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ async def first_completed(*endings: Coroutine[Any, Any, object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def stop_all(*works: "Background", timeout_seconds: float) -> None:
+async def stop_all(*works: "PeriodicTask", timeout_seconds: float) -> None:
     """Stops all of these at once; work that does not end in time is cut off, as if the process had died."""
     stopping = {asyncio.create_task(work.stop()): work.NAME for work in works}
     if not stopping:
@@ -45,7 +45,7 @@ async def stop_all(*works: "Background", timeout_seconds: float) -> None:
         task.result()
 
 
-class Background(ABC):
+class PeriodicTask(ABC):
     """Periodic work in a loop of its own.
 
     Args:
@@ -116,15 +116,15 @@ class Background(ABC):
         """
 
 
-class BackgroundWork(Component):
-    """Work in the background, as a component.
+class PeriodicTasks(Component):
+    """Periodic tasks, as a component.
 
     Args:
-        works: the works.
+        works: the tasks.
         grace_seconds: how long a stop waits for their current turns.
     """
 
-    def __init__(self, *works: Background, grace_seconds: float) -> None:
+    def __init__(self, *works: PeriodicTask, grace_seconds: float) -> None:
         self._works = works
         self._grace_seconds = grace_seconds
 

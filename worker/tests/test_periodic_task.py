@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from waybill_testkit.eventually import eventually
-from waybill_worker.runtime.background import Background
+from waybill_worker.runtime.periodic_task import PeriodicTask
 
 LOCKED = OperationalError("SELECT", {}, Exception("database is locked"))
 #: Far longer than any test runs.
 NEVER = 3600.0
 
 
-class Counting(Background):
+class Counting(PeriodicTask):
     """Ends each turn with the given wait or error."""
 
     NAME: ClassVar = "counting"
