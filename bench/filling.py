@@ -145,12 +145,12 @@ def _make_model(connection: Connection, at: datetime, mix: Mix) -> str:
     published = tasks[mix.scheduled + mix.unpublished :]
     connection.execute(OUTBOX.delete().where(OUTBOX.c.task_id.in_([task.id for task in published])))
     begun = published[mix.pending :]
-    failed, called_off = begun[: mix.failed], begun[mix.failed : mix.failed + mix.cancelled]
+    failed, cancelled = begun[: mix.failed], begun[mix.failed : mix.failed + mix.cancelled]
     completed = begun[mix.failed + mix.cancelled :]
     for type_, some in (
         (LifecycleType.STARTED, begun),
         (LifecycleType.COMPLETED, completed),
-        (LifecycleType.CANCELLED, called_off),
+        (LifecycleType.CANCELLED, cancelled),
         (LifecycleType.DEAD, failed),
     ):
         apply_events(connection, [report for task in some for report in _reports(type_, task, at)])

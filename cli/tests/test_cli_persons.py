@@ -79,7 +79,7 @@ def test_what_has_ended_is_erased_in_steps_and_the_trail_does_not_tell_of_whom(
     assert (again.code, sum(again.document["held"]["tasks"].values())) == (0, 0)
 
 
-def test_what_is_open_is_told_and_called_off_if_asked_for(gateway: Served, waybill: Waybill) -> None:
+def test_what_is_open_is_told_and_cancelled_if_asked_for(gateway: Served, waybill: Waybill) -> None:
     later = gateway.post("/v1/emails", EMAIL | {"delay_seconds": 3600})
     on_its_way = gateway.post("/v1/emails", EMAIL)
 

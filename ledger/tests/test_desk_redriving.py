@@ -202,10 +202,10 @@ async def test_the_hash_tells_sets_versions_and_edits_apart(desk: Desk) -> None:
 
 
 async def test_what_changed_after_the_plan_is_not_sent(desk: Desk) -> None:
-    [done, called_off, kept] = await desk.failed(3)
+    [done, cancelled, kept] = await desk.failed(3)
     plan = await desk.planned(service="sync")
     await desk.apply(desk.told(done, LifecycleType.COMPLETED))
-    await desk.apply(desk.told(called_off, LifecycleType.CANCELLED))
+    await desk.apply(desk.told(cancelled, LifecycleType.CANCELLED))
     await desk.start(plan)
     [message] = await desk.sent(plan)
 
@@ -213,7 +213,7 @@ async def test_what_changed_after_the_plan_is_not_sent(desk: Desk) -> None:
     skipped = await desk.items(plan.id, state=ItemState.SKIPPED)
     assert {item["task_id"]: item["skipped_because"] for item in skipped} == {
         done.id: "done",
-        called_off.id: "called_off",
+        cancelled.id: "cancelled",
     }
 
 
@@ -300,12 +300,12 @@ async def test_a_deadline_that_has_passed_does_not_kill_a_redrive(desk: Desk) ->
     assert message.envelope.deadline is None
 
 
-async def test_a_task_that_was_called_off_stays_so(desk: Desk) -> None:
+async def test_a_task_that_was_cancelled_stays_so(desk: Desk) -> None:
     [task] = await desk.failed(event=user_event())
     # The other subtask is still under way, so that the whole can be called off.
     await desk.records.write(cancel, Cancellation(task.id, desk.clock.now))
     plan = await desk.planned(service="sync")
-    assert plan.dry_run["effects"]["called_off"] == 1
+    assert plan.dry_run["effects"]["cancelled"] == 1
 
 
 async def test_pause_and_cancel_leave_what_is_on_its_way(desk: Desk) -> None:

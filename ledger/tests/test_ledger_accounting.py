@@ -86,18 +86,18 @@ def test_an_empty_ledger_is_balanced(engine: Engine) -> None:
 
 
 def test_every_accepted_task_is_counted_in_its_state(engine: Engine) -> None:
-    pending, running, retrying, completed, failed, called_off, user = (new_task() for _ in range(7))
+    pending, running, retrying, completed, failed, cancelled, user = (new_task() for _ in range(7))
     user = new_task(user_event())
     later = new_task(due_at=NOON + timedelta(days=1))
     stopped = new_task(due_at=NOON + timedelta(days=1))
-    accepted(engine, pending, running, retrying, completed, failed, called_off, user, later, stopped)
+    accepted(engine, pending, running, retrying, completed, failed, cancelled, user, later, stopped)
     happened(
         engine,
         reported(STARTED, running.id),
         reported(RETRYING, retrying.id),
         reported(COMPLETED, completed.id),
         reported(DEAD, failed.id),
-        reported(LifecycleType.CANCELLED, called_off.id),
+        reported(LifecycleType.CANCELLED, cancelled.id),
         reported(COMPLETED, user.id, kind="user.created"),
     )
     with engine.begin() as connection:

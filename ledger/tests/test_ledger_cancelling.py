@@ -35,7 +35,7 @@ def accepted(engine: Engine, task: NewTask) -> str:
     return task.id
 
 
-def called_off(engine: Engine, task_id: str, now: datetime = NOON) -> Prevented | Stopping | TooLate | None:
+def cancelled(engine: Engine, task_id: str, now: datetime = NOON) -> Prevented | Stopping | TooLate | None:
     with engine.begin() as connection:
         (answer,) = cancel(connection, [Cancellation(task_id, now)])
     return answer
@@ -56,25 +56,25 @@ def state(engine: Engine, task_id: str) -> State:
 
 def test_a_scheduled_task_is_prevented_for_good(engine: Engine) -> None:
     task_id = accepted(engine, new_task(user_event(), due_at=SOON))
-    assert called_off(engine, task_id) == Prevented()
+    assert cancelled(engine, task_id) == Prevented()
     assert state(engine, task_id) is State.CANCELLED
     assert swept(engine, SOON + timedelta(days=1)) == []
     with engine.connect() as connection:
         facts = [(entry.type, entry.service) for entry in get_timeline(connection, task_id)]
     assert facts == [("task.cancelled", "email"), ("task.cancelled", "sync")]
-    assert called_off(engine, task_id) == Prevented(), "asking again is answered alike"
+    assert cancelled(engine, task_id) == Prevented(), "asking again is answered alike"
 
 
 def test_the_services_are_told_of_a_task_that_has_left(engine: Engine) -> None:
     task_id = accepted(engine, new_task())
-    answer = called_off(engine, task_id)
+    answer = cancelled(engine, task_id)
     assert isinstance(answer, Stopping)
     (message,) = answer.messages
     assert (message.exchange, message.routing_key) == (EXCHANGE_CONTROL, "email")
     request = CancelRequested.model_validate_json(message.body)
     assert request == CancelRequested(task_id=task_id, requested_at=NOON)
     assert state(engine, task_id) is State.PENDING, "only the services know what becomes of it"
-    assert called_off(engine, task_id) == Stopping(), "asking again tells nobody twice"
+    assert cancelled(engine, task_id) == Stopping(), "asking again tells nobody twice"
 
 
 def test_each_service_with_a_part_in_the_task_is_told_also_one_whose_part_may_be_redriven(
@@ -83,14 +83,14 @@ def test_each_service_with_a_part_in_the_task_is_told_also_one_whose_part_may_be
     task_id = accepted(engine, new_task(user_event()))
     with engine.begin() as connection:
         apply_events(connection, [reported(LifecycleType.DEAD, task_id, service="email")])
-    answer = called_off(engine, task_id)
+    answer = cancelled(engine, task_id)
     assert isinstance(answer, Stopping)
     assert sorted(message.routing_key for message in answer.messages) == ["email", "sync"]
 
 
 def test_a_gateway_that_dies_after_the_commit_leaves_the_telling_to_the_sweep(engine: Engine) -> None:
     task_id = accepted(engine, new_task())
-    answer = called_off(engine, task_id)
+    answer = cancelled(engine, task_id)
     assert isinstance(answer, Stopping)
     messages = swept(engine, NOON + timedelta(minutes=5))
     assert set(answer.messages) <= set(messages)
@@ -100,15 +100,15 @@ def test_a_gateway_that_dies_after_the_commit_leaves_the_telling_to_the_sweep(en
     ("type_", "outcome"),
     [(LifecycleType.COMPLETED, State.COMPLETED), (LifecycleType.DEAD, State.FAILED)],
 )
-def test_an_outcome_is_not_called_off(engine: Engine, type_: LifecycleType, outcome: State) -> None:
+def test_an_outcome_is_not_cancelled(engine: Engine, type_: LifecycleType, outcome: State) -> None:
     task_id = accepted(engine, new_task())
     with engine.begin() as connection:
         apply_events(connection, [reported(type_, task_id)])
-    assert called_off(engine, task_id) == TooLate(outcome)
+    assert cancelled(engine, task_id) == TooLate(outcome)
 
 
 def test_no_such_task(engine: Engine) -> None:
-    assert called_off(engine, "00000000-0000-7000-8000-000000000000") is None
+    assert cancelled(engine, "00000000-0000-7000-8000-000000000000") is None
 
 
 def test_a_task_that_is_just_being_released_is_either_prevented_or_told(engine: Engine) -> None:
@@ -117,6 +117,6 @@ def test_a_task_that_is_just_being_released_is_either_prevented_or_told(engine: 
         task_id = accepted(engine, new_task(due_at=SOON))
         with ThreadPoolExecutor(1) as thread:
             sweeping = thread.submit(swept, engine, SOON)
-            answer = called_off(engine, task_id, SOON)
+            answer = cancelled(engine, task_id, SOON)
             released = task_id in [message.envelope.task_id for message in sweeping.result()]
         assert isinstance(answer, Stopping if released else Prevented)

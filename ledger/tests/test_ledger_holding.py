@@ -63,7 +63,7 @@ def fed(engine: Engine, kind: str = MAIL, now: datetime = LATER, most: int = 100
     return messages
 
 
-def called_off(engine: Engine, task: NewTask) -> object:
+def cancelled(engine: Engine, task: NewTask) -> object:
     with engine.begin() as connection:
         return cancel(connection, [Cancellation(task.id, LATER)])[0]
 
@@ -142,13 +142,13 @@ def test_low_work_that_is_scheduled_is_held_from_its_time_on(engine: Engine) -> 
     assert swept(engine) == []
 
 
-def test_what_is_held_is_called_off_for_certain_and_what_was_fed_is_not(engine: Engine) -> None:
+def test_what_is_held_is_cancelled_for_certain_and_what_was_fed_is_not(engine: Engine) -> None:
     held, gone = low(created_at=NOON + timedelta(seconds=1)), low(event=user_event())
     accepted(engine, held, gone)
     fed(engine, "user.created")
 
-    assert called_off(engine, held) == Prevented()
-    assert isinstance(called_off(engine, gone), Stopping)
+    assert cancelled(engine, held) == Prevented()
+    assert isinstance(cancelled(engine, gone), Stopping)
     assert (fed(engine), state(engine, held)) == ([], State.CANCELLED)
 
 
@@ -207,14 +207,14 @@ def test_two_feeders_at_once_never_take_the_same(engine: Engine) -> None:
     assert sorted(first + second) == sorted(task.id for task in tasks)
 
 
-def test_a_task_that_is_called_off_while_it_is_fed_is_either_prevented_or_told(engine: Engine) -> None:
+def test_a_task_that_is_cancelled_while_it_is_fed_is_either_prevented_or_told(engine: Engine) -> None:
     tasks = [low() for _ in range(40)]
     accepted(engine, *tasks)
     together = threading.Barrier(2)
 
     def call_off() -> list[str]:
         together.wait()
-        return [task.id for task in tasks if isinstance(called_off(engine, task), Prevented)]
+        return [task.id for task in tasks if isinstance(cancelled(engine, task), Prevented)]
 
     def feed() -> list[str]:
         together.wait()

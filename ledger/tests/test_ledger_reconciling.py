@@ -195,7 +195,7 @@ def test_a_sign_of_life_ends_the_doubling(engine: Engine) -> None:
     assert [found.times for found in reconciled(engine, NEXT + PATIENCE.retrying)] == [1]
 
 
-def test_what_was_called_off_is_told_again_before_the_attempt(engine: Engine) -> None:
+def test_what_was_cancelled_is_told_again_before_the_attempt(engine: Engine) -> None:
     task = new_task(user_event())
     published(engine, task)
     with engine.begin() as connection:

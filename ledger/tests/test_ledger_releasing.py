@@ -152,7 +152,7 @@ def test_low_work_of_a_schedule_is_held_like_any_other(engine: Engine) -> None:
         assert take_due(connection, [Sweep(NOON + 2 * HOUR, NOON + 3 * HOUR, 10)]) == [[]]
 
 
-def test_tasks_are_found_by_their_schedule_and_called_off_as_any(engine: Engine) -> None:
+def test_tasks_are_found_by_their_schedule_and_cancelled_as_any(engine: Engine) -> None:
     first, second = created(engine, plan("a"), plan("b"))
     released(engine, NOON + HOUR)
     with engine.begin() as connection:

@@ -41,8 +41,6 @@ PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in BANNED), re
 
 #: File and banned word that stays there, and why.
 EXCEPTIONS: Final = {
-    ("docs/failure-desk-api.md", "called_off"): "a value of the API's field `effect`",
-    ("docs/failure-desk.md", "called_off"): "a value of the API's field `effect`",
     ("docs/services-api.md", "irrevocably"): "a method of `Attempt`",
     ("worker/README.md", "irrevocably"): "a method of `Attempt`",
     ("worker/src/waybill_worker/attempt/attempt.py", "irrevocably"): "a method of `Attempt`",

@@ -187,7 +187,7 @@ def test_a_steady_load_is_answered_without_a_broker_and_done_when_it_is_back(
     assert len(outage.answer_seconds(away=True)) > 50
 
 
-def test_a_task_is_called_off_while_its_service_is_dead(stack: Stack) -> None:
+def test_a_task_is_cancelled_while_its_service_is_dead(stack: Stack) -> None:
     """Pain: a revocation is forgotten on restart (hatchet 1010, celery 1246)."""
     crm = httpx.Client(base_url=stack.places()["crm"], trust_env=False)
     crm.post("/faults", json={"status": 503, "id": "called-off"}).raise_for_status()

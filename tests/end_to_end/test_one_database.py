@@ -47,7 +47,7 @@ async def test_two_of_each_lose_nothing_and_double_nothing(
         async with asyncio.TaskGroup() as posting:
             for number in range(ROUNDS):
                 await asyncio.sleep(1 / RATE)
-                for post in (_mail_at_both, _record, _low_mail, _later_mail, _called_off):
+                for post in (_mail_at_both, _record, _low_mail, _later_mail, _cancelled):
                     posting.create_task(post(stack, posted, number))
                 if number == CRASH:
                     await asyncio.to_thread(own_postgres.stop, signal.SIGQUIT)
@@ -98,13 +98,13 @@ async def _later_mail(stack: Twins, posted: Posted, number: int) -> None:
     posted.mails[to] = (await stack.retry_until_success("/v1/emails", mail, to, number))["id"]
 
 
-async def _called_off(stack: Twins, posted: Posted, number: int) -> None:
+async def _cancelled(stack: Twins, posted: Posted, number: int) -> None:
     """Cancelled at both gateways, while two status services release it."""
     to = f"off-{number}@example.com"
     mail = {"to": to, "subject": "Hello", "text": "It works.", "delay_seconds": 1}
     task_id = (await stack.retry_until_success("/v1/emails", mail, to, number))["id"]
     await asyncio.sleep(CANCEL_AFTER[number % len(CANCEL_AFTER)])
-    answers = await asyncio.gather(*(_cancelled(stack, task_id, first) for first in range(2)))
+    answers = await asyncio.gather(*(_cancel(stack, task_id, first) for first in range(2)))
     for answer, task_ids in (("prevented", posted.prevented), ("stopping", posted.stopping)):
         if answer in answers:
             task_ids[to] = task_id
@@ -112,7 +112,7 @@ async def _called_off(stack: Twins, posted: Posted, number: int) -> None:
     posted.mails[to] = task_id
 
 
-async def _cancelled(stack: Twins, task_id: str, first: int) -> str:
+async def _cancel(stack: Twins, task_id: str, first: int) -> str:
     async with asyncio.timeout(PATIENCE):
         while True:
             gateway = stack.gateways[first % 2]

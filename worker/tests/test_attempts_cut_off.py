@@ -311,7 +311,7 @@ async def test_a_run_whose_lease_was_taken_over_does_not_act(cut_off: CutOff) ->
     assert not acted
 
 
-async def test_a_task_that_is_called_off_after_an_attempt_without_an_answer_says_so(cut_off: CutOff) -> None:
+async def test_a_task_that_is_cancelled_after_an_attempt_without_an_answer_says_so(cut_off: CutOff) -> None:
     claim = replace(await cut_off.claim(), is_cancelled=True)
     outcome = await cut_off.run(no_handler, claim)
     in_doubt = await cut_off.run(no_handler, replace(claim, in_doubt=True))

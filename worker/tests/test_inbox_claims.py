@@ -263,7 +263,7 @@ async def test_it_is_remembered_since_when_an_attempt_and_its_subtask_wait(inbox
     assert before <= second.life_since < put_off.attempt_since
 
 
-async def test_a_task_that_was_called_off_is_not_put_off(inbox_of: OpenInbox) -> None:
+async def test_a_task_that_was_cancelled_is_not_put_off(inbox_of: OpenInbox) -> None:
     inbox = await inbox_of()
     owner = await claimed(inbox, a_message())
     await inbox.cancel("t1")
@@ -272,7 +272,7 @@ async def test_a_task_that_was_called_off_is_not_put_off(inbox_of: OpenInbox) ->
 
 
 @pytest.mark.parametrize("in_doubt", [False, True])
-async def test_a_task_that_was_called_off_says_whether_its_last_attempt_got_an_answer(
+async def test_a_task_that_was_cancelled_says_whether_its_last_attempt_got_an_answer(
     inbox_of: OpenInbox, *, in_doubt: bool
 ) -> None:
     inbox = await inbox_of()

@@ -225,7 +225,7 @@ async def test_the_desk_takes_letters_in_and_redrives_them(
         await desk.stop()
 
 
-async def test_a_task_is_called_off_by_way_of_the_broker(gateway: httpx.AsyncClient) -> None:
+async def test_a_task_is_cancelled_by_way_of_the_broker(gateway: httpx.AsyncClient) -> None:
     mail = {"to": "ann@example.com", "subject": "Hello", "text": "Soon."}
     posted = await gateway.post("/v1/emails", json=mail)
     task_id = posted.json()["id"]

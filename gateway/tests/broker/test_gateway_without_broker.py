@@ -88,7 +88,7 @@ async def test_what_was_accepted_before_the_broker_came_or_while_it_was_away_goe
             await eventually(lambda: not gateway.resources.relay.is_connected)
 
 
-async def test_a_task_that_is_called_off_long_after_it_was_accepted_is_told_of_at_once(
+async def test_a_task_that_is_cancelled_long_after_it_was_accepted_is_told_of_at_once(
     topology_url: str, tmp_path: Path
 ) -> None:
     async with running(tmp_path, amqp_url=topology_url) as gateway:

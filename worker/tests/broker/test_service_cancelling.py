@@ -67,7 +67,7 @@ async def call_off(wire: Wire, task_id: str) -> None:
     await wire.put(EXCHANGE_CONTROL, "images", request.model_dump_json().encode(), {})
 
 
-async def test_no_attempt_follows_in_a_task_that_was_called_off(work: Work, wire: Wire) -> None:
+async def test_no_attempt_follows_in_a_task_that_was_cancelled(work: Work, wire: Wire) -> None:
     work.fails = True
     envelope = await wire.request(image_event())
     await wire.reported(until="task.retrying")
@@ -77,7 +77,7 @@ async def test_no_attempt_follows_in_a_task_that_was_called_off(work: Work, wire
     assert (cancelled.data.task_id, cancelled.data.attempt, work.runs) == (envelope.task_id, 2, 1)
 
 
-async def test_what_was_called_off_while_its_service_was_away_does_not_begin(
+async def test_what_was_cancelled_while_its_service_was_away_does_not_begin(
     topology_url: str, tmp_path: Path, wire: Wire
 ) -> None:
     envelopes = [await wire.request(image_event()) for _ in range(20)]
@@ -118,7 +118,7 @@ async def test_a_handler_past_that_point_is_told_as_completed(work: Work, wire: 
     assert work.effects == 1
 
 
-async def test_only_the_task_that_was_called_off_is_stopped(work: Work, wire: Wire) -> None:
+async def test_only_the_task_that_was_cancelled_is_stopped(work: Work, wire: Wire) -> None:
     stopped, goes_on = await wire.request(image_event()), await wire.request(image_event())
     await eventually(lambda: work.runs == 2)
     await call_off(wire, stopped.task_id)

@@ -42,7 +42,7 @@ class Effect(StrEnum):
     UNKNOWN = "unknown"
     # A redrive skips the rest.
     DONE = "done"
-    CALLED_OFF = "called_off"
+    CANCELLED = "cancelled"
     #: An attempt is being made, or its redrive is not settled.
     UNDER_WAY = "under_way"
     #: The ledger has no such task, so no outcome would be recorded.

@@ -61,11 +61,11 @@ async def test_what_is_due_is_published_once_and_never_early_and_the_rest_waits_
     soon, sooner = now + timedelta(seconds=6), now + timedelta(seconds=2)
     due = [new_task(created_at=now, due_at=soon if n % 2 else sooner) for n in range(DUE)]
     years = [new_task(created_at=now, due_at=now + timedelta(hours=1 + n * 29)) for n in range(WAITING)]
-    called_off = new_task(created_at=now, due_at=soon)
-    await accepted(records, *due, *years, called_off)
+    cancelled = new_task(created_at=now, due_at=soon)
+    await accepted(records, *due, *years, cancelled)
     assert years[-1].due_at is not None
     assert years[-1].due_at - now > timedelta(days=3600)
-    assert await records.write(cancel, Cancellation(called_off.id, now)) == Prevented()
+    assert await records.write(cancel, Cancellation(cancelled.id, now)) == Prevented()
 
     came: dict[str, list[datetime]] = {}
 
@@ -95,7 +95,7 @@ async def test_what_is_due_is_published_once_and_never_early_and_the_rest_waits_
         partial(list_tasks, wanted=TaskFilter(state=State.SCHEDULED), limit=5, cursor=None)
     )
     assert {task.id for task in page.tasks} <= {task.id for task in years}
-    assert await states(records, [called_off]) == {State.CANCELLED}
+    assert await states(records, [cancelled]) == {State.CANCELLED}
 
 
 async def test_a_service_that_is_stopped_leaves_no_row_taken(

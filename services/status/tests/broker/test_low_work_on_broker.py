@@ -144,7 +144,7 @@ async def test_a_kind_of_two_services_waits_for_the_slower_one(
         assert (await wire.take("email.work")).routing_key == "user.created"
 
 
-async def test_bulk_waits_in_the_ledger_for_a_service_that_is_away_and_can_be_called_off(
+async def test_bulk_waits_in_the_ledger_for_a_service_that_is_away_and_can_be_cancelled(
     topology_url: str, wire: Wire, records: Records
 ) -> None:
     bulk = [low() for _ in range(100)]

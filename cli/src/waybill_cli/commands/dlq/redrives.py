@@ -24,7 +24,7 @@ _STATES: Final = ("planned", "running", "paused", "halted", "completed", "cancel
 #: States in which the gateway refuses a cancellation, with its reason.
 _ENDED: Final = frozenset({"completed", "cancelled"})
 _ITEM_STATES: Final = ("waiting", "sent", "succeeded", "failed", "cancelled", "skipped")
-_EFFECTS: Final = ("not_done", "unknown", "done", "called_off", "under_way", "no_task", "erased")
+_EFFECTS: Final = ("not_done", "unknown", "done", "cancelled", "under_way", "no_task", "erased")
 
 _redrive = click.argument("redrive", type=click.IntRange(min=1))
 _because = click.option("--because", metavar="TEXT", help="Reason, for the audit trail.")

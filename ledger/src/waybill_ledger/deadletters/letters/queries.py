@@ -156,7 +156,7 @@ EFFECT: Final[ColumnElement[str]] = case(
     (SUBTASKS.c.state == State.COMPLETED, Effect.DONE.value),
     (
         or_(SUBTASKS.c.state == State.CANCELLED, TASKS.c.cancel_requested_at.is_not(None)),
-        Effect.CALLED_OFF.value,
+        Effect.CANCELLED.value,
     ),
     (
         or_(
