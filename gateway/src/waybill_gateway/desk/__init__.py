@@ -3,7 +3,13 @@
 from waybill_gateway.desk import audit_routes, group_routes, letter_routes, redrive_routes, waiting_routes
 from waybill_gateway.desk.group_views import GroupView
 from waybill_gateway.desk.letter_routes import no_such_letter
-from waybill_gateway.desk.letter_views import FieldFault, WholeLetterView
+from waybill_gateway.desk.letter_views import (
+    ChangedView,
+    FieldFault,
+    LetterView,
+    PreviewView,
+    WholeLetterView,
+)
 from waybill_gateway.desk.models import (
     AuditQuery,
     CloseLetters,
@@ -11,6 +17,7 @@ from waybill_gateway.desk.models import (
     GroupQuery,
     GroupReason,
     ItemQuery,
+    LetterFilterQuery,
     LetterId,
     LetterQuery,
     PayloadPatch,
@@ -25,6 +32,7 @@ from waybill_gateway.desk.redrive_views import RedriveView
 
 __all__ = [
     "AuditQuery",
+    "ChangedView",
     "CloseLetters",
     "FieldFault",
     "GroupNote",
@@ -32,11 +40,14 @@ __all__ = [
     "GroupReason",
     "GroupView",
     "ItemQuery",
+    "LetterFilterQuery",
     "LetterId",
     "LetterQuery",
+    "LetterView",
     "PayloadPatch",
     "PlanRedrive",
     "Preview",
+    "PreviewView",
     "RedriveQuery",
     "RedriveView",
     "RestoreLetters",

@@ -2,7 +2,13 @@
 
 from waybill_gateway.ui.administration import account_page, audit_page, key_pages
 from waybill_gateway.ui.catalog import kind_pages, post_pages, service_pages
-from waybill_gateway.ui.desk import group_pages, letter_pages, redrive_pages
+from waybill_gateway.ui.desk import (
+    edit_pages,
+    group_pages,
+    letter_list_page,
+    letter_pages,
+    redrive_pages,
+)
 from waybill_gateway.ui.frame import assets, sign_in
 from waybill_gateway.ui.overview import overview_page
 from waybill_gateway.ui.schedules import new_pages, schedule_pages
@@ -16,7 +22,10 @@ PAGES = (
     list_page,
     task_page,
     group_pages,
+    # Its paths would match that of a letter.
+    letter_list_page,
     letter_pages,
+    edit_pages,
     redrive_pages,
     kind_pages,
     post_pages,

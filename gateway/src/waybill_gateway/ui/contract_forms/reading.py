@@ -29,8 +29,13 @@ def data_in(contract: Contract, form: Mapping[str, str]) -> tuple[dict[str, Any]
         try:
             data[name] = value_of(text, type_of(shape))
         except ValueError as error:
-            faults.append(FieldError(field=f"/data/{_escaped(name)}", message=f"is not JSON: {error}"))
+            faults.append(FieldError(field=f"/data{pointer_to(name)}", message=f"is not JSON: {error}"))
     return data, faults
+
+
+def pointer_to(name: str) -> str:
+    """The JSON Pointer (RFC 6901) to a field of the data."""
+    return f"/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def value_of(text: str, kind: str) -> Any:
@@ -67,7 +72,3 @@ def _whole(text: str) -> tuple[dict[str, Any], list[FieldError]]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")

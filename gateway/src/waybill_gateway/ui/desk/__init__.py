@@ -1,5 +1,11 @@
-"""Pages of the failure desk: groups, letters, redrives."""
+"""Pages of the failure desk: groups, letters and their edits, redrives."""
 
-from waybill_gateway.ui.desk import group_pages, letter_pages, redrive_pages
+from waybill_gateway.ui.desk import (
+    edit_pages,
+    group_pages,
+    letter_list_page,
+    letter_pages,
+    redrive_pages,
+)
 
-__all__ = ["group_pages", "letter_pages", "redrive_pages"]
+__all__ = ["edit_pages", "group_pages", "letter_list_page", "letter_pages", "redrive_pages"]

@@ -1,17 +1,27 @@
 """One dead letter: why it is dead, what it holds, what became of its redrives, what may be done with it."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Path, Query, Response
 
 from waybill_gateway.auth import CallerDep
-from waybill_gateway.desk import CloseLetters, LetterId, RestoreLetters, letter_routes
+from waybill_gateway.desk import (
+    AuditQuery,
+    CloseLetters,
+    LetterId,
+    RestoreLetters,
+    audit_routes,
+    letter_routes,
+)
 from waybill_gateway.reveals import RevealLetter
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, pages_router
 
 router = pages_router()
+
+#: Entries of the audit trail that the page shows.
+AUDITED: Final = 5
 
 _LetterId = Annotated[LetterId, Path()]
 _Notice = Annotated[str | None, Query(pattern="^(discarded|archived|restored|unchanged)$")]
@@ -23,7 +33,8 @@ async def show_letter(
 ) -> Response:
     """Shows a letter."""
     letter = await letter_routes.get_dead_letter(letter_id, resources, caller)
-    return page.render("desk/letter.html", letter=letter, notice=notice)
+    trail = await audit_routes.get_audit(resources, caller, AuditQuery(group=letter.group, limit=AUDITED))
+    return page.render("desk/letter.html", letter=letter, audit=trail.items, notice=notice)
 
 
 @router.post("/ui/letters/{letter_id}/discard", name="discard_dead_letters")

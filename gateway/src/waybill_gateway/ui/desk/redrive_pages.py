@@ -1,5 +1,6 @@
 """Redrives: planned from what was seen, read as a dry run, started with a canary, watched to their end."""
 
+import json
 from typing import Annotated, Any, Final
 
 from fastapi import Path, Query, Response
@@ -14,9 +15,11 @@ from waybill_gateway.desk import (
     SteerRedrive,
     redrive_routes,
 )
+from waybill_gateway.reveals import RevealReason
+from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, numbers, pages_router
-from waybill_ledger.deadletters import ItemState, RedriveState
+from waybill_ledger.deadletters import RedriveState
 
 router = pages_router()
 
@@ -28,7 +31,6 @@ LIVE_SECONDS: Final = 1
 _STILL: Final = frozenset({RedriveState.PLANNED, RedriveState.COMPLETED, RedriveState.CANCELLED})
 
 _RedriveId = Annotated[LetterId, Path()]
-_Cursor = Annotated[str | None, Query(max_length=500)]
 
 
 @router.get("/ui/redrives", name="get_redrives")
@@ -39,6 +41,8 @@ async def show_redrives(
     found = await redrive_routes.get_redrives(resources, caller, asked)
     return page.render(
         "desk/redrives.html",
+        asked=asked,
+        states=list(RedriveState),
         redrives=found.items,
         following=found.next_cursor and page.here(cursor=found.next_cursor),
     )
@@ -58,20 +62,18 @@ async def show_redrive(
     page: PageDep,
     resources: ResourcesDep,
     caller: CallerDep,
-    state: ItemState | None = None,
-    cursor: _Cursor = None,
+    asked: Annotated[ItemQuery, Query()],
 ) -> Response:
     """Shows a redrive: its dry run before the start, its outcomes after it."""
     redrive = await redrive_routes.get_one_redrive(redrive_id, resources, caller)
-    items = await redrive_routes.get_redrive_letters(
-        redrive_id, resources, caller, ItemQuery(state=state, cursor=cursor, limit=ITEMS)
-    )
+    wanted = asked.model_copy(update={"limit": ITEMS})
+    items = await redrive_routes.get_redrive_letters(redrive_id, resources, caller, wanted)
     return page.render(
         "desk/redrive.html",
         redrive=redrive,
         items=items.items,
         following=items.next_cursor and page.here(cursor=items.next_cursor),
-        state_asked=state,
+        filtered=[each.value for each in (asked.state, asked.verdict, asked.effect) if each is not None],
         live_seconds=None if redrive.state in _STILL else LIVE_SECONDS,
     )
 
@@ -111,6 +113,25 @@ async def cancel_redrive(redrive_id: _RedriveId, sent: SubmittedDep) -> Response
     return sent.page.redirect(f"/ui/redrives/{redrive_id}")
 
 
+@router.post("/ui/redrives/{redrive_id}/letters/{letter_id}/reveal", name="reveal_planned_letter")
+async def reveal_planned_letter(
+    redrive_id: _RedriveId, letter_id: Annotated[LetterId, Path()], sent: SubmittedDep
+) -> Response:
+    """Shows once what a letter holds, and what the plan sends instead; who saw it and why is recorded."""
+    reason = body_of(RevealReason, sent.form)
+    seen = await reveals.reveal_planned_letter(
+        redrive_id, letter_id, reason, Response(), sent.resources, sent.caller, sent.actor
+    )
+    return sent.page.render(
+        "revealed.html",
+        what=f"letter {letter_id} of redrive {redrive_id}",
+        back=f"/ui/redrives/{redrive_id}",
+        seen=seen.before,
+        edited={} if seen.after is None else {"its service": seen.after},
+        reason=reason.reason,
+    )
+
+
 def _planned(form: dict[str, str]) -> dict[str, Any]:
     """The body of `POST /v1/redrives` that a form stands for."""
     selection: dict[str, Any] = {}
@@ -119,5 +140,15 @@ def _planned(form: dict[str, str]) -> dict[str, Any]:
     if "ids" in form:
         ids = form["ids"].split()
         selection["ids"] = [int(each) if each.isdecimal() else each for each in ids]
+    if "patch" in form:
+        selection["edits"] = [{"patch": _patch(form["patch"])}]
     note = {"note": form["note"]} if "note" in form else {}
     return selection | numbers(form, rate=float, canary=int) | note
+
+
+def _patch(text: str) -> Any:
+    """A JSON Patch, as it was written; what is no JSON stays text, to be refused in the words of the API."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
