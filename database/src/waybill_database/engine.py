@@ -141,7 +141,7 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
 
     expect_utf8(engine)
     if answer_seconds is not None:
-        from waybill_database.answers import expect_answers  # noqa: PLC0415 - see the comment
+        from waybill_database.postgres_connection import expect_answers  # noqa: PLC0415 - see the comment
 
         expect_answers(engine, answer_seconds)
     return engine
