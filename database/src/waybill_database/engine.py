@@ -119,16 +119,8 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
     )
 
     @event.listens_for(engine, "connect")
-    def prefer_indexes(connection: Any, record: ConnectionPoolEntry) -> None:
+    def note_pool(_connection: Any, record: ConnectionPoolEntry) -> None:
         record.info[_POOL] = engine.pool
-        # The plan of a hot statement is kept: made while a table is small, it would read all of it when it
-        # has grown. Where no index leads to the rows the table is read as before. Not as a connection
-        # option, which poolers refuse.
-        connection.autocommit = True
-        # To the planner, tables that are read whole are then so dear that it would compile the statement.
-        connection.execute("SET enable_seqscan = off")
-        connection.execute("SET jit = off")
-        connection.autocommit = False
 
     @event.listens_for(engine, "checkin")
     def leave_former_pool(_connection: Any, record: ConnectionPoolEntry) -> None:
@@ -138,12 +130,10 @@ def _open_postgres(url: URL, connections: int, answer_seconds: float | None) -> 
 
     # Imported here, because importing the driver costs a process on SQLite ten megabytes.
     from waybill_database.encoding import expect_utf8  # noqa: PLC0415 - see the comment
+    from waybill_database.postgres_connection import configure_connections  # noqa: PLC0415 - see the comment
 
     expect_utf8(engine)
-    if answer_seconds is not None:
-        from waybill_database.postgres_connection import expect_answers  # noqa: PLC0415 - see the comment
-
-        expect_answers(engine, answer_seconds)
+    configure_connections(engine, answer_seconds)
     return engine
 
 
