@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import uvicorn
@@ -11,6 +12,8 @@ from waybill_worker.runtime.process import MisconfiguredError
 
 #: Seconds between checks whether the server has started, or is idle.
 _POLL_SECONDS: Final = 0.01
+#: Seconds between two looks at the clock for the headers of answers.
+_TICK_SECONDS: Final = 1.0
 #: Seconds for the first request of a connection that was made just before the listener closed.
 FIRST_REQUEST_SECONDS: Final = 1.0
 _CONNECTION_CLOSE: Final = (b"connection", b"close")
@@ -31,7 +34,7 @@ class HttpServer:
     def __init__(self, app: Any, *, host: str, port: int, listener_fd: int | None, **options: Any) -> None:
         self._address = (host, port)
         self._listener_fd = listener_fd
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **options))
+        self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False, **options))
         self._serving: asyncio.Task[None] | None = None
         self._opened: Any = app
 
@@ -98,7 +101,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Accepts no more requests, and ends running ones within `timeout_graceful_shutdown`."""
-        self._server.should_exit = True
+        self._server.end()
         if self._serving is not None:
             await self._serving
 
@@ -110,6 +113,26 @@ class HttpServer:
         if self._listener_fd is not None:
             return inherited_socket(self._listener_fd)
         return open_listener(*self._address)
+
+
+class _Server(uvicorn.Server):
+    """A server that rests while nobody asks; uvicorn's own looks ten times a second whether it is to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Has it stop."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Renews the headers of answers, until it is to stop."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._ending.wait()
 
 
 def open_listener(host: str, port: int) -> socket.socket:
