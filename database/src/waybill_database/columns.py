@@ -4,14 +4,18 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Dialect, Executable, Table, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeDecorator
 
-#: An INSERT of either database: both have the same clauses for conflicts.
-AnyInsert = postgresql.Insert | sqlite.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+    #: An INSERT of either database: both have the same clauses for conflicts.
+    AnyInsert = postgresql.Insert | sqlite.Insert
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 #: Advisory lock for changes of schemas; the number is "waybill" as ASCII.
@@ -65,7 +69,7 @@ def insert_adding(connection: Connection, column: Column[int]) -> Executable:
     return _insert_adding(connection.dialect.name, column)
 
 
-def insert_into(connection: Connection, table: Table) -> AnyInsert:
+def insert_into(connection: Connection, table: Table) -> "AnyInsert":
     """An INSERT that takes a clause for rows with an existing key."""
     return insert_in(connection.dialect.name, table)
 
@@ -87,9 +91,14 @@ def _insert_adding(dialect: str, column: Column[int]) -> Executable:
     return statement
 
 
-def insert_in(dialect: str, table: Any) -> AnyInsert:
+def insert_in(dialect: str, table: Any) -> "AnyInsert":
     """The statement of `insert_into` for a dialect."""
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if dialect != "postgresql":
+        return sqlite.insert(table)
+    # Imported here: it costs a process on SQLite two megabytes.
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - see the comment
+
+    return postgresql.insert(table)
 
 
 def one_at_a_time(connection: Connection) -> None:
